@@ -1,0 +1,62 @@
+//! What can go wrong with a network.
+
+use std::path::PathBuf;
+
+/// Why a network could not be built, read or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A shape does not fit the operation.
+    #[error("node {node}: {what}")]
+    Shape {
+        /// The node's name.
+        node: String,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// There is no node or parameter of that name.
+    #[error("{what}: {name} is unknown; there are: {known}")]
+    Unknown {
+        /// `node`, `parameter`.
+        what: &'static str,
+        /// The name asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A request that the plan or network cannot answer.
+    #[error("{0}")]
+    Request(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { .. } => Some("check the path and its permissions".into()),
+            Self::File { hint, .. } => Some(hint.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// The result of work on networks.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,23 @@
+//! Networks on volumes: the graph, its operations, shapes and weights, the walk back with rules,
+//! optimisers, and the CPU engine that runs them. Knows nothing of brains.
+//!
+//! # Conventions
+//!
+//! * Volumes are `[N, C, i, j, k]` in C order, float32.
+//! * A [`Network`] is a list of named nodes in topological order; it holds its weights.
+//! * An [`Engine`] compiles a network for one purpose and at most one batch size into a [`Plan`];
+//!   a forward pass leaves a [`Tape`], on which gradients and relevances are walked back by [`Rules`].
+
+mod error;
+mod graph;
+mod op;
+mod plan;
+mod rules;
+mod tensor;
+
+pub use error::{Error, Result};
+pub use graph::{Network, Node, NodeId, Parameter};
+pub use op::{BatchNorm, Conv3d, Linear, Op, Pool3d};
+pub use plan::{Engine, EngineOptions, InstructionSet, Plan, PlanOptions, Purpose, Tape};
+pub use rules::{Backward, ReluRule, Rules, RulesApplied};
+pub use tensor::Tensor;

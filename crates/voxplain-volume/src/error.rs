@@ -1,0 +1,44 @@
+//! What can go wrong with an image, said so that it can be mended.
+
+use std::path::PathBuf;
+
+/// Why an image could not be read, written or worked with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file could not be opened, read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be: what was found, and what was expected.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was found and what was expected.
+        what: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A shape, affine or number of values that makes no grid.
+    #[error("{0}")]
+    Grid(String),
+}
+
+impl Error {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Io { .. } => Some("check the path and its permissions".into()),
+            Self::File { hint, .. } => Some(hint.clone()),
+            Self::Grid(_) => None,
+        }
+    }
+}
+
+/// The result of work on images.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,20 @@
+//! What did the 3D network see in the brain?
+//!
+//! voxplain trains 3D convolutional classifiers on T1-weighted volumes and shows, voxel by voxel and in
+//! the subject's own space, what they used, with evidence of how far each map can be trusted.
+//!
+//! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and
+//! [`simulate`] (which make cohorts), [`model`], [`train`], [`baseline`], [`attribution`], [`evaluation`],
+//! [`atlas`] and [`stats`], [`report`]; [`run`] is the directory that holds what they make.
+
+pub mod attribution;
+pub mod cohort;
+pub mod error;
+pub mod model;
+pub mod progress;
+pub mod run;
+pub mod table;
+
+pub use error::{Error, Result};
+pub use progress::{Progress, Silent};
+pub use {voxplain_nn as nn, voxplain_volume as volume};
