@@ -1,1 +1,13 @@
-fn main() {}
+//! The command `voxplain`: typed flags to library configuration to one call.
+
+mod cli;
+mod session;
+mod terminal;
+mod verb;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

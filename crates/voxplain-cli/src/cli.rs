@@ -1,0 +1,79 @@
+//! The command line: what was typed.
+
+use crate::{session::Session, terminal, verb::Verb};
+use clap::{Args, Parser};
+use std::process::ExitCode;
+
+/// What did the 3D network see in the brain?
+///
+/// voxplain trains 3D convolutional classifiers on T1-weighted MRI, and shows voxel by voxel, in each
+/// subject's own space, what they used, with evidence of how far each map can be trusted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "voxplain",
+    version,
+    propagate_version = true,
+    max_term_width = 110,
+    after_help = "\
+Start here:
+  voxplain demo                                   see all of it on simulated brains, no data needed
+  voxplain inspect scan.nii.gz                    what is in this file, and is it fit for use
+  voxplain prepare BIDS_DIR --out cohort          bring every image to one grid
+  voxplain train cohort --label sex --out run     cross-validated 3D CNN beside two plain baselines
+  voxplain explain run --method guided-backprop,hires-cam
+  voxplain group run && voxplain report run       group maps, then one page to read"
+)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    verb: Verb,
+    /// What every verb understands.
+    #[command(flatten)]
+    global: Global,
+}
+
+/// Flags that every verb understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Number of threads [default: all cores]. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print the result as one JSON document on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more of what is done.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Say nothing but results, warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// No progress bars or lines.
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+impl Cli {
+    /// Does what was asked; the exit status is 0 done, 1 failed (2, a wrong command line, is clap's).
+    pub(crate) fn run(self) -> ExitCode {
+        let session = Session::new(self.global);
+        match self.verb.run(&session) {
+            Ok(outcome) => outcome.into(),
+            Err(error) => {
+                terminal::report_error(&error, &session);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_do_not_collide() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+}

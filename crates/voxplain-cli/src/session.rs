@@ -1,0 +1,72 @@
+//! [`Session`]: the global flags at work: where results, progress and warnings go.
+
+use crate::{cli::Global, terminal::Terminal};
+use serde::Serialize;
+use std::{io::Write as _, process::ExitCode};
+use voxplain::{Progress, nn};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All that was asked for is there.
+    Done,
+    /// Something is missing (a subject that could not be read, say); it was named on stderr.
+    Incomplete,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Done => Self::SUCCESS,
+            Outcome::Incomplete => Self::FAILURE,
+        }
+    }
+}
+
+/// The global flags at work.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// What was typed.
+    pub(crate) global: Global,
+    terminal: Terminal,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global) -> Self {
+        let terminal = Terminal::new(&global);
+        Self { global, terminal }
+    }
+
+    /// Where the library's progress and warnings go.
+    pub(crate) fn progress(&self) -> &dyn Progress {
+        &self.terminal
+    }
+
+    /// The engine, with `--threads`.
+    pub(crate) fn engine(&self) -> voxplain::Result<nn::Engine> {
+        let threads = self.global.threads.map(usize::from);
+        Ok(nn::Engine::new(nn::EngineOptions { threads, ..nn::EngineOptions::default() })?)
+    }
+
+    /// Prints the result: `document` under `--json`, else `text`. The only thing that reaches stdout.
+    pub(crate) fn result(&self, document: &impl Serialize, text: &str) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        let written = if self.global.json {
+            serde_json::to_writer_pretty(&mut out, document).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+        } else {
+            writeln!(out, "{}", text.trim_end())
+        };
+        match written {
+            // The reader has seen enough (`voxplain ... | head`): not an error.
+            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    /// A line on stderr for the user (not under `--quiet` or `--json`): what was done, what to do next.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.global.quiet && !self.global.json {
+            self.terminal.line(line);
+        }
+    }
+}

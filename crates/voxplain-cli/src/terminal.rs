@@ -1,0 +1,177 @@
+//! What people see: progress bars on a terminal, plain lines otherwise; warnings and errors. All on stderr.
+
+#![expect(clippy::print_stderr, reason = "this is where stderr is written")]
+
+use crate::{cli::Global, session::Session};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    fmt::Write as _,
+    io::IsTerminal as _,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use voxplain::Progress;
+
+/// Set by the first Ctrl-C: long work then stops where it can go on from. The second one ends the program.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Progress and warnings on stderr.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    bars: MultiProgress,
+    steps: Mutex<Vec<Step>>,
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Bars,
+    Lines,
+    Silent,
+}
+
+/// One step under way; steps nest.
+#[derive(Debug)]
+struct Step {
+    what: String,
+    total: usize,
+    done: usize,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    last_line: Instant,
+}
+
+/// Without a terminal, a step says how far it is at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Terminal {
+    pub(crate) fn new(global: &Global) -> Self {
+        // Where a handler cannot be set, Ctrl-C ends the program at once, as it does by default.
+        let _ = ctrlc::set_handler(|| {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping after this step (Ctrl-C again: at once)");
+        });
+        let mode = if global.no_progress || global.quiet {
+            Mode::Silent
+        } else if std::io::stderr().is_terminal() {
+            Mode::Bars
+        } else {
+            Mode::Lines
+        };
+        let target = if mode == Mode::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), steps: Mutex::new(Vec::new()), mode }
+    }
+
+    /// Writes a line without tearing the bars.
+    pub(crate) fn line(&self, line: &str) {
+        self.bars.suspend(|| eprintln!("{line}"));
+    }
+
+    fn steps(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {
+        self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Progress for Terminal {
+    fn begin(&self, what: &str, total: usize) {
+        let now = Instant::now();
+        let bar = (self.mode == Mode::Bars).then(|| {
+            let style = ProgressStyle::with_template("{prefix:<22} {bar:28} {pos}/{len} {per_sec} left {eta} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.to_owned());
+            self.bars.add(bar)
+        });
+        self.steps().push(Step { what: what.to_owned(), total, done: 0, bar, began: now, last_line: now });
+    }
+
+    fn advance(&self, parts: usize, detail: &str) {
+        let mut steps = self.steps();
+        let path = steps.iter().map(|s| s.what.as_str()).collect::<Vec<_>>().join(" > ");
+        let Some(step) = steps.last_mut() else { return };
+        step.done += parts;
+        if let Some(bar) = &step.bar {
+            bar.inc(parts as u64);
+            bar.set_message(detail.to_owned());
+        }
+        if self.mode == Mode::Lines && (step.last_line.elapsed() >= LINE_EVERY) {
+            step.last_line = Instant::now();
+            let mut line = format!("{path}: {}/{}", step.done, step.total);
+            if step.done > 0 && step.done < step.total {
+                let left = step.began.elapsed().mul_f64((step.total - step.done) as f64 / step.done as f64);
+                let _ = write!(line, ", {} left", duration(left));
+            }
+            if !detail.is_empty() {
+                let _ = write!(line, ", {detail}");
+            }
+            eprintln!("{line}");
+        }
+    }
+
+    fn end(&self) {
+        if let Some(step) = self.steps().pop() {
+            if let Some(bar) = step.bar {
+                bar.finish_and_clear();
+            }
+            if self.mode == Mode::Lines && step.began.elapsed() >= LINE_EVERY {
+                eprintln!("{}: {}/{} done in {}", step.what, step.done, step.total, duration(step.began.elapsed()));
+            }
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.line(&format!("warning: {message}"));
+    }
+
+    fn interrupted(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+/// `error: what, where`, then `hint: what to do`.
+pub(crate) fn report_error(error: &anyhow::Error, session: &Session) {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        // A transparent wrapper repeats its cause word for word.
+        if !text.ends_with(&cause.to_string()) {
+            let _ = write!(text, ": {cause}");
+        }
+    }
+    let hint = error.chain().find_map(|e| {
+        e.downcast_ref::<voxplain::Error>()
+            .and_then(voxplain::Error::hint)
+            .or_else(|| e.downcast_ref::<voxplain_volume::Error>().and_then(voxplain_volume::Error::hint))
+            .or_else(|| e.downcast_ref::<voxplain_nn::Error>().and_then(voxplain_nn::Error::hint))
+    });
+    if let Some(hint) = hint {
+        let _ = write!(text, "\nhint: {hint}");
+    }
+    let _ = session;
+    eprintln!("{text}");
+}
+
+/// `42 s`, `3 min 20 s`, `2 h 05 min`.
+pub(crate) fn duration(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        assert_eq!(duration(Duration::from_secs(42)), "42 s");
+        assert_eq!(duration(Duration::from_secs(200)), "3 min 20 s");
+        assert_eq!(duration(Duration::from_secs(7500)), "2 h 05 min");
+    }
+}
