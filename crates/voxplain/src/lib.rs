@@ -10,6 +10,7 @@
 pub mod attribution;
 pub mod cohort;
 pub mod error;
+pub mod evaluation;
 pub mod model;
 pub mod progress;
 pub mod run;
