@@ -1,6 +1,6 @@
 //! What can go wrong with an image, said so that it can be mended.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why an image could not be read, written or worked with.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// A file that is not what it should be.
+    pub(crate) fn file(path: &Path, what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::File { path: path.to_owned(), what: what.into(), hint: hint.into() }
+    }
+
+    /// What the system said about a file.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

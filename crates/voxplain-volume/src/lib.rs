@@ -8,12 +8,16 @@
 //! * An [`Image`] is what a file holds, in the file's own axis order; [`Volume::to_ras`] turns it.
 
 mod affine;
+mod dtype;
 mod error;
 mod grid;
 mod image;
+pub mod npy;
+mod source;
 mod volume;
 
 pub use affine::Affine;
+pub use dtype::Dtype;
 pub use error::{Error, Result};
 pub use grid::Grid;
 pub use image::{Finding, Image, Level, ReadOptions, WriteOptions, read, read_labels, write};
