@@ -12,7 +12,9 @@ mod error;
 mod graph;
 mod op;
 mod plan;
+pub mod random;
 mod rules;
+mod shape;
 mod tensor;
 
 pub use error::{Error, Result};

@@ -131,3 +131,164 @@ pub struct Pool3d {
     /// Padding on both sides.
     pub padding: [usize; 3],
 }
+
+impl Conv3d {
+    /// A convolution with a bias, stride 1, no padding and no dilation; its weights come from
+    /// [`crate::Network::initialize`] or a file.
+    pub fn new(input: usize, output: usize, kernel: [usize; 3]) -> Self {
+        Self {
+            weight: Tensor::default(),
+            bias: None,
+            has_bias: true,
+            input,
+            output,
+            kernel,
+            stride: [1; 3],
+            padding: [0; 3],
+            dilation: [1; 3],
+        }
+    }
+
+    /// The same with another step along `(i, j, k)`.
+    pub fn with_stride(self, stride: [usize; 3]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with zeros added on both sides.
+    pub fn with_padding(self, padding: [usize; 3]) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// The same with another distance between kernel taps.
+    pub fn with_dilation(self, dilation: [usize; 3]) -> Self {
+        Self { dilation, ..self }
+    }
+
+    /// The same without a bias, as before a batch normalisation.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, has_bias: false, ..self }
+    }
+}
+
+impl BatchNorm {
+    /// Epsilon 1e-5 and momentum 0.1 as in PyTorch; scale 1, shift 0, running mean 0 and variance 1.
+    pub fn new(channels: usize) -> Self {
+        Self {
+            channels,
+            weight: Tensor::default(),
+            bias: Tensor::default(),
+            running_mean: Tensor::default(),
+            running_var: Tensor::default(),
+            epsilon: 1e-5,
+            momentum: 0.1,
+        }
+    }
+}
+
+impl Linear {
+    /// A fully connected layer; its weights come from [`crate::Network::initialize`] or a file.
+    pub fn new(input: usize, output: usize) -> Self {
+        Self { weight: Tensor::default(), bias: Tensor::default(), input, output }
+    }
+}
+
+impl Pool3d {
+    /// Windows that touch and do not overlap: the stride is the kernel, as PyTorch's default.
+    pub fn new(kernel: [usize; 3]) -> Self {
+        Self { kernel, stride: kernel, padding: [0; 3] }
+    }
+
+    /// The same with another step.
+    pub fn with_stride(self, stride: [usize; 3]) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// The same with padding on both sides.
+    pub fn with_padding(self, padding: [usize; 3]) -> Self {
+        Self { padding, ..self }
+    }
+}
+
+impl From<Conv3d> for Op {
+    fn from(conv: Conv3d) -> Self {
+        Self::Conv3d(conv)
+    }
+}
+
+impl From<BatchNorm> for Op {
+    fn from(norm: BatchNorm) -> Self {
+        Self::BatchNorm(norm)
+    }
+}
+
+impl From<Linear> for Op {
+    fn from(linear: Linear) -> Self {
+        Self::Linear(linear)
+    }
+}
+
+/// A tensor that an operation holds.
+pub(crate) struct Slot<T> {
+    /// The last part of its name: `weight`.
+    pub(crate) name: &'static str,
+    /// The shape it must have.
+    pub(crate) shape: Vec<usize>,
+    /// Whether an optimiser changes it (running statistics are not trained).
+    pub(crate) trained: bool,
+    /// What it holds before it is drawn or read.
+    pub(crate) start: f32,
+    /// The tensor.
+    pub(crate) tensor: T,
+}
+
+impl<T> Slot<T> {
+    fn new(name: &'static str, shape: &[usize], tensor: T) -> Self {
+        Self { name, shape: shape.to_vec(), trained: true, start: 0.0, tensor }
+    }
+
+    fn starting_at(self, start: f32) -> Self {
+        Self { start, ..self }
+    }
+
+    fn untrained(self) -> Self {
+        Self { trained: false, ..self }
+    }
+}
+
+/// The tensors of an operation, in PyTorch's order; once for shared and once for exclusive references.
+macro_rules! slots {
+    ($op:expr, $as_option:ident, $($mutable:tt)?) => {{
+        match $op {
+            Op::Conv3d(conv) => {
+                let [i, j, k] = conv.kernel;
+                let mut slots =
+                    vec![Slot::new("weight", &[conv.output, conv.input, i, j, k], &$($mutable)? conv.weight)];
+                slots.extend(conv.bias.$as_option().map(|bias| Slot::new("bias", &[conv.output], bias)));
+                slots
+            }
+            Op::BatchNorm(norm) => vec![
+                Slot::new("weight", &[norm.channels], &$($mutable)? norm.weight).starting_at(1.0),
+                Slot::new("bias", &[norm.channels], &$($mutable)? norm.bias),
+                Slot::new("running_mean", &[norm.channels], &$($mutable)? norm.running_mean).untrained(),
+                Slot::new("running_var", &[norm.channels], &$($mutable)? norm.running_var).starting_at(1.0).untrained(),
+            ],
+            Op::Linear(linear) => vec![
+                Slot::new("weight", &[linear.output, linear.input], &$($mutable)? linear.weight),
+                Slot::new("bias", &[linear.output], &$($mutable)? linear.bias),
+            ],
+            _ => Vec::new(),
+        }
+    }};
+}
+
+impl Op {
+    /// The tensors it holds.
+    pub(crate) fn slots(&self) -> Vec<Slot<&Tensor>> {
+        slots!(self, as_ref,)
+    }
+
+    /// The tensors it holds, to change.
+    pub(crate) fn slots_mut(&mut self) -> Vec<Slot<&mut Tensor>> {
+        slots!(self, as_mut, mut)
+    }
+}

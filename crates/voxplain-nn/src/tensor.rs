@@ -3,10 +3,37 @@
 use serde::{Deserialize, Serialize};
 
 /// Values of a given shape, in C order (the last axis fastest).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct Tensor {
     shape: Vec<usize>,
     data: Vec<f32>,
+}
+
+/// A tensor as it is written: its shape and values may disagree.
+#[derive(Deserialize)]
+struct Unchecked {
+    shape: Vec<usize>,
+    data: Vec<f32>,
+}
+
+impl TryFrom<Unchecked> for Tensor {
+    type Error = String;
+
+    fn try_from(tensor: Unchecked) -> Result<Self, String> {
+        let Unchecked { shape, data } = tensor;
+        if shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length)) != Some(data.len()) {
+            return Err(format!("found {} values for a tensor of shape {shape:?}", data.len()));
+        }
+        Ok(Self { shape, data })
+    }
+}
+
+impl Default for Tensor {
+    /// A tensor without values, of shape `[0]`.
+    fn default() -> Self {
+        Self { shape: vec![0], data: Vec::new() }
+    }
 }
 
 impl Tensor {
