@@ -15,6 +15,7 @@ pub mod model;
 pub mod progress;
 pub mod run;
 pub mod table;
+mod whole;
 
 pub use error::{Error, Result};
 pub use progress::{Progress, Silent};
