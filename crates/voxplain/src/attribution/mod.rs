@@ -1,75 +1,125 @@
-//! INTERIM CONTRACT (owner: attribution): [`Attribution`], [`Target`], [`Score`] and the methods.
+//! What drove the decision, voxel by voxel: [`Attribution`], and the methods that make one.
+//!
+//! A method takes [`Case`]s (one person's volume each, and what is asked about it) and an [`Explainer`] (the network,
+//! its engine and compiled plans) and gives one signed, un-normalised map per case, with the score it explains
+//! and the [`Record`] of how it was made. One method is one file here, a struct of its options that implements
+//! [`Method`], and one line in [`METHODS`].
+//!
+//! # Conventions
+//!
+//! * Maps are float32 on the grid of the volume they explain, in C order `[i][j][k]`; never rescaled, never clipped,
+//!   never NaN. Positive means evidence for the explained score; each record says it in words, with the units.
+//! * Networks are taken as logits: a final log-softmax is left off, and scores on other scales start the walk back from
+//!   their own gradient at the logits (see [`Objective`]).
+//! * The same case gives the same bytes in any order, batch or number of threads.
 
-use serde::{Deserialize, Serialize};
-use voxplain_volume::Volume;
+mod cam;
+mod deconvnet;
+mod explainer;
+mod grad_cam;
+mod guided_backprop;
+mod hires_cam;
+mod input_x_gradient;
+mod options;
+mod record;
+mod saliency;
+mod separable;
+mod target;
 
-/// Which output is explained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// The class that the network predicts.
-    #[default]
-    Predicted,
-    /// The subject's true class.
-    True,
-    /// That class.
-    Class(usize),
-    /// The first class's score minus the second's.
-    Difference(usize, usize),
+pub use cam::Layer;
+pub use deconvnet::Deconvnet;
+pub use explainer::{Case, Explainer, Walk};
+pub use grad_cam::GradCam;
+pub use guided_backprop::GuidedBackprop;
+pub use hires_cam::HiresCam;
+pub use input_x_gradient::InputXGradient;
+pub use options::{Compat, choose};
+pub use record::{Attribution, Passes, Record};
+pub use saliency::Saliency;
+pub use separable::{AxisMap, Separable};
+pub use target::{Objective, Score, Target, predicted};
+
+use crate::Result;
+use serde::{Serialize, de::DeserializeOwned};
+use std::fmt::Debug;
+
+/// Every method there is.
+pub const METHODS: &[Entry] = &[
+    Entry::of::<Saliency>(),
+    Entry::of::<InputXGradient>(),
+    Entry::of::<GuidedBackprop>(),
+    Entry::of::<Deconvnet>(),
+    Entry::of::<GradCam>(),
+    Entry::of::<HiresCam>(),
+];
+
+/// A method of attribution: its options, and what it does with them.
+pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + DeserializeOwned + 'static {
+    /// Its name, `grad-cam`.
+    const NAME: &'static str;
+    /// What it shows, in a line.
+    const SUMMARY: &'static str;
+
+    /// What it explains unless told otherwise.
+    fn target(&self) -> Target {
+        Target::Predicted
+    }
+
+    /// One attribution per case, in their order. The cases have the network's shape and finite values.
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
 
-/// On which scale.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Score {
-    /// The network's output before softmax.
-    #[default]
-    Logit,
-    /// Logarithm of the softmax.
-    LogProb,
-    /// The softmax.
-    Prob,
+/// A method with its options chosen: [`Method`] without its type.
+pub trait Explain: Debug + Send + Sync {
+    /// [`Method::NAME`].
+    fn name(&self) -> &'static str;
+    /// Every option, as JSON.
+    fn parameters(&self) -> serde_json::Value;
+    /// [`Method::target`].
+    fn target(&self) -> Target;
+    /// [`Method::explain`], after the cases' shapes have been checked.
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
 
-/// A signed, un-normalised map with the score it explains and the record of how it was made.
-#[derive(Clone, Debug)]
-pub struct Attribution {
-    /// The map on the input grid.
-    pub map: Volume,
-    /// For class activation maps: the map at its own resolution, with its own affine.
-    pub native_resolution: Option<Volume>,
-    /// How it was made.
-    pub record: Record,
+impl<M: Method> Explain for M {
+    fn name(&self) -> &'static str {
+        M::NAME
+    }
+
+    fn parameters(&self) -> serde_json::Value {
+        options::parameters(self)
+    }
+
+    fn target(&self) -> Target {
+        Method::target(self)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        cases.iter().try_for_each(|case| explainer.check(case))?;
+        Method::explain(self, explainer, cases)
+    }
 }
 
-/// How a map was made: the sidecar.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Record {
-    /// `grad-cam`, ...
-    pub method: String,
-    /// What was explained, in words: `class 1 (male), logit`.
-    pub target: String,
-    /// Position of the explained class.
-    pub class: usize,
-    /// Value of the explained score on this input.
-    pub score: f64,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// All logits of this input.
-    pub logits: Vec<f64>,
-    /// Every option of the method.
-    pub parameters: serde_json::Value,
-    /// ReLUs a rule was applied to, of all: `[3, 3]`; absent for methods without a rule.
-    pub rules_applied: Option<[usize; 2]>,
-    /// What the method measured about itself (sums, residuals, scores before and after, passes, seconds).
-    pub measured: serde_json::Value,
-    /// BLAKE3 of the model file.
-    pub model: String,
-    /// False when the model never saw the subject; `None` when that cannot be known.
-    pub in_sample: Option<bool>,
-    /// Words of warning, for the reader of the map.
-    pub warnings: Vec<String>,
-    /// Version of voxplain.
-    pub version: String,
+/// A line of [`METHODS`].
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// [`Method::NAME`].
+    pub name: &'static str,
+    /// [`Method::SUMMARY`].
+    pub summary: &'static str,
+    /// Its options with their default values, as JSON.
+    pub defaults: fn() -> serde_json::Value,
+    build: fn(serde_json::Value) -> serde_json::Result<Box<dyn Explain>>,
+}
+
+impl Entry {
+    /// The line of a method.
+    pub const fn of<M: Method>() -> Self {
+        Self {
+            name: M::NAME,
+            summary: M::SUMMARY,
+            defaults: || options::parameters(&M::default()),
+            build: |options| Ok(Box::new(serde_json::from_value::<M>(options)?)),
+        }
+    }
 }

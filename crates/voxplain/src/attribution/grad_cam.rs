@@ -1,0 +1,54 @@
+//! [`GradCam`]: activations of a layer, weighted by their mean gradient.
+
+use super::{Attribution, Case, Explainer, Method, cam};
+use crate::Result;
+use serde::{Deserialize, Serialize};
+
+/// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2): `M = sum_k a_k A^k` with `a_k` the mean of
+/// `dS/dA^k` over the cells of a layer.
+///
+/// Signed by default; the paper rectifies ([`GradCam::rectify`]). Upsampled at the true centres of the layer's cells,
+/// where the paper resizes. Taking the mean drops which position a weight belongs to: on networks that flatten into
+/// a linear layer, as the paper's 3D network does, the map then says little, and a warning goes with it. [`super::HiresCam`] is
+/// exact there. One pass forward and one back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GradCam {
+    /// Name of the layer; `last` is the last activation that holds volumes.
+    pub layer: String,
+    /// Keep what is positive only, as in the paper.
+    pub rectify: bool,
+}
+
+impl Default for GradCam {
+    fn default() -> Self {
+        Self { layer: "last".into(), rectify: false }
+    }
+}
+
+impl Method for GradCam {
+    const NAME: &'static str = "grad-cam";
+    const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        cam::explain(self, (&self.layer, self.rectify), (explainer, cases), combine, |head, record| {
+            if head.flattened {
+                record.warnings.push(
+                    "The network flattens its last volumes into a linear layer, so every position has weights of its \
+                     own, which Grad-CAM averages away: its map can be unrelated to the evidence, or of the wrong sign. \
+                     hires-cam is exact for this network."
+                        .into(),
+                );
+            }
+        })
+    }
+}
+
+/// `map_u = sum_k mean_v(g^k_v) A^k_u`.
+pub(super) fn combine(activations: &[f32], gradients: &[f32], map: &mut [f64]) {
+    let cells = map.len();
+    for (a, g) in activations.chunks(cells).zip(gradients.chunks(cells)) {
+        let weight = g.iter().map(|&g| f64::from(g)).sum::<f64>() / cells as f64;
+        map.iter_mut().zip(a).for_each(|(m, &a)| *m += weight * f64::from(a));
+    }
+}

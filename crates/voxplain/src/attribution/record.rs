@@ -1,0 +1,101 @@
+//! [`Attribution`], a map, and [`Record`], how it was made.
+
+use super::{Case, Score, Target};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use voxplain_volume::Volume;
+
+/// A signed, un-normalised map with the score it explains and the record of how it was made.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// The map on the input grid.
+    pub map: Volume,
+    /// For class activation maps: the map at its own resolution, with its own affine.
+    pub native_resolution: Option<Volume>,
+    /// How it was made.
+    pub record: Record,
+}
+
+/// How a map was made: the sidecar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Record {
+    /// `grad-cam`, ...
+    pub method: String,
+    /// The subject's id, or the stem of the image's file name.
+    pub subject: String,
+    /// What was explained, in words: `class 1 (male), logit`.
+    pub target: String,
+    /// Position of the explained class.
+    pub class: usize,
+    /// Value of the explained score on this input.
+    pub score: f64,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// All logits of this input.
+    pub logits: Vec<f64>,
+    /// The true class, where it is known.
+    pub truth: Option<usize>,
+    /// What a value of the map is, `logit per unit of input intensity`.
+    pub units: String,
+    /// What its sign means.
+    pub sign: String,
+    /// Every option of the method.
+    pub parameters: serde_json::Value,
+    /// ReLUs a rule was applied to, of all: `[3, 3]`; absent for methods without a rule.
+    pub rules_applied: Option<[usize; 2]>,
+    /// What the method measured about itself: sums, residuals, scores before and after.
+    pub measured: serde_json::Value,
+    /// Volumes sent through the network to make the map.
+    pub passes: Passes,
+    /// What was asked for: the target before it was resolved, and the scale.
+    pub requested: (Target, Score),
+    /// `2020` where the behaviour of the code published with Kan et al. 2020 was asked for.
+    pub compat: Option<String>,
+    /// BLAKE3 of the model file.
+    pub model: String,
+    /// BLAKE3 of the values of the explained volume.
+    pub input: String,
+    /// False when the model never saw the subject; `None` when that cannot be known.
+    pub in_sample: Option<bool>,
+    /// Words of warning, for the reader of the map.
+    pub warnings: Vec<String>,
+    /// Version of voxplain.
+    pub version: String,
+}
+
+/// Volumes sent through a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Passes {
+    /// Forwards.
+    pub forward: usize,
+    /// Back to the input.
+    pub backward: usize,
+}
+
+impl Attribution {
+    /// A map of the case's shape with its record. Refused where a value is not finite; a map of zeros gets a warning.
+    pub fn new(case: &Case<'_>, map: Vec<f32>, mut record: Record) -> Result<Self> {
+        if let Some(n) = map.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Subject {
+                subject: case.id.to_owned(),
+                what: format!(
+                    "{}: the map has the value {} at voxel {:?}",
+                    record.method,
+                    map[n],
+                    case.image.grid().voxel(n)
+                ),
+                hint: "the network overflowed on this input; look at the image's intensities with voxplain inspect"
+                    .into(),
+            });
+        }
+        if map.iter().all(|&v| v == 0.0) {
+            record
+                .warnings
+                .push("The map is zero everywhere: by this method nothing in the input moves the score.".into());
+        }
+        let map = Volume::new(*case.image.grid(), map)?;
+        Ok(Self { map, native_resolution: None, record })
+    }
+}
