@@ -138,7 +138,6 @@ impl Network {
     }
 
     /// The operation of a node, to change its weights (not its geometry).
-    #[allow(dead_code, reason = "for the engine: running statistics")]
     pub(crate) fn op_mut(&mut self, node: NodeId) -> &mut Op {
         &mut self.nodes[node.0].op
     }

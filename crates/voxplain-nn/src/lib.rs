@@ -13,6 +13,7 @@ mod graph;
 mod op;
 mod plan;
 pub mod random;
+pub mod reference;
 mod rules;
 mod shape;
 mod tensor;

@@ -1,0 +1,121 @@
+//! Operations on single values, and the softmax.
+
+use crate::{Op, ReluRule, Rules};
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
+
+pub(super) fn forward(op: &Op, x: f64) -> f64 {
+    match op {
+        // Written so that NaN stays NaN, as in every framework.
+        Op::Relu => {
+            if x <= 0.0 {
+                0.0
+            } else {
+                x
+            }
+        }
+        Op::LeakyRelu { slope } => {
+            if x > 0.0 {
+                x
+            } else {
+                x * f64::from(*slope)
+            }
+        }
+        Op::Elu => {
+            if x > 0.0 {
+                x
+            } else {
+                x.exp_m1()
+            }
+        }
+        Op::Gelu => x * normal_distribution(x),
+        Op::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Op::Tanh => x.tanh(),
+        _ => unreachable!("{op:?} is no operation on single values"),
+    }
+}
+
+/// What reaches `x` when `r` reaches `y`.
+pub(super) fn backward(op: &Op, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
+    let slope = match op {
+        Op::Relu => {
+            let passes = match rules.relu {
+                ReluRule::Gradient => y > 0.0,
+                ReluRule::Guided => y > 0.0 && r > 0.0,
+                ReluRule::Deconvolution => r > 0.0,
+            };
+            f64::from(u8::from(passes))
+        }
+        Op::LeakyRelu { slope } => {
+            if x > 0.0 {
+                1.0
+            } else {
+                f64::from(*slope)
+            }
+        }
+        Op::Elu => {
+            if x > 0.0 {
+                1.0
+            } else {
+                y + 1.0
+            }
+        }
+        Op::Gelu => normal_distribution(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt(),
+        Op::Sigmoid => y * (1.0 - y),
+        Op::Tanh => 1.0 - y * y,
+        _ => unreachable!("{op:?} is no operation on single values"),
+    };
+    slope * r
+}
+
+/// Probability that a standard normal number is below `x`.
+fn normal_distribution(x: f64) -> f64 {
+    0.5 * (1.0 + erf(x * FRAC_1_SQRT_2))
+}
+
+/// The error function by its series `2 / sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!`, whose terms share a sign.
+pub(super) fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > 1e-17 * sum.abs() {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+pub(super) fn log_softmax(x: &[f64]) -> Vec<f64> {
+    let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = x.iter().map(|x| (x - largest).exp()).sum();
+    x.iter().map(|x| x - largest - sum.ln()).collect()
+}
+
+pub(super) fn log_softmax_backward(y: &[f64], r: &[f64]) -> Vec<f64> {
+    let total: f64 = r.iter().sum();
+    y.iter().zip(r).map(|(y, r)| r - y.exp() * total).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Abramowitz and Stegun, table 7.1, and the limits.
+    #[test]
+    fn the_error_function_has_its_tabled_values() {
+        for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_877_8), (1.0, 0.842_700_792_9), (2.0, 0.995_322_265_0)] {
+            assert!((erf(x) - expected).abs() < 1e-10, "{x}");
+            assert!((erf(-x) + expected).abs() < 1e-10, "{x}");
+        }
+        assert_eq!(erf(9.0), 1.0);
+        assert!((erf(5.9) - 1.0).abs() < 1e-15);
+        assert!(erf(f64::NAN).is_nan());
+    }
+
+    #[test]
+    fn log_softmax_survives_large_numbers() {
+        let y = log_softmax(&[1000.0, 1000.0 + 2f64.ln()]);
+        assert!((y[0] - (1.0f64 / 3.0).ln()).abs() < 1e-12 && (y[1] - (2.0f64 / 3.0).ln()).abs() < 1e-12);
+    }
+}
