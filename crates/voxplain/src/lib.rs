@@ -15,6 +15,7 @@ pub mod model;
 pub mod progress;
 pub mod run;
 pub mod table;
+pub mod train;
 mod whole;
 
 pub use error::{Error, Result};

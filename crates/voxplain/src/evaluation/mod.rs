@@ -1,5 +1,7 @@
 //! How good a classifier is, and how far a map can be trusted.
 
+pub mod classification;
 pub mod localisation;
 
+pub use classification::{Classification, Comparison, Estimate, Resampling, Verdict};
 pub use localisation::{Localisation, Relevance};

@@ -1,0 +1,58 @@
+//! The paper's network.
+
+use crate::{Error, Result};
+use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
+
+/// The paper's network: three times convolution (3 x 3 x 3, valid), batch-norm, ReLU, max-pool 2; then dropout 0.5
+/// and one linear layer on `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class.
+/// (Kan et al. 2020, arXiv 2006.15969; `width` 32 and 58 x 70 x 58 there.)
+///
+/// Node names as in the published `best_model_all_grad`: `features.0` ... `features.10`,
+/// `classifier.0` (max-pool), `classifier.1` (flatten), `classifier.2` (dropout), `classifier.3` (linear).
+/// Weights are all zero until [`Network::initialize`].
+pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
+    if width == 0 || width > 256 {
+        return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
+    }
+    if classes < 2 {
+        return Err(Error::request(format!("a classifier of {classes} classes"), "give at least 2 classes"));
+    }
+    let least = least_shape();
+    if (0..3).any(|a| shape[a] < least[a]) {
+        let [i, j, k] = least;
+        return Err(Error::request(
+            format!("mrinet cannot take volumes of {shape:?}: the least it can take is {i} x {j} x {k}"),
+            format!("prepare the cohort on a grid of at least {i}x{j}x{k} (--grid)"),
+        ));
+    }
+    let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
+    let mut position = 0;
+    let mut channels = 1;
+    for stage in 0..3 {
+        let out = width << stage;
+        let pool = Op::MaxPool3d(Pool3d::new([2; 3]));
+        let ops = [Conv3d::new(channels, out, [3; 3]).into(), BatchNorm::new(out).into(), Op::Relu];
+        for op in ops {
+            net.then(&format!("features.{position}"), op)?;
+            position += 1;
+        }
+        let name = if stage < 2 { format!("features.{position}") } else { "classifier.0".into() };
+        net.then(&name, pool)?;
+        position += 1;
+        channels = out;
+    }
+    net.then("classifier.1", Op::Flatten)?;
+    net.then("classifier.2", Op::Dropout { p: 0.5 })?;
+    let features = net.outputs();
+    net.then("classifier.3", Linear::new(features, classes))?;
+    Ok(net)
+}
+
+/// The least shape that [`mrinet`] can take: each stage turns `n` voxels into `(n - 2) / 2`, and one must be left.
+pub fn least_shape() -> [usize; 3] {
+    let mut n = 1;
+    for _ in 0..3 {
+        n = 2 * n + 2;
+    }
+    [n; 3]
+}
