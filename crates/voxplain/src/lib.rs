@@ -7,6 +7,7 @@
 //! [`simulate`] (which make cohorts), [`model`], [`train`], [`baseline`], [`attribution`], [`evaluation`],
 //! [`atlas`] and [`stats`], [`report`]; [`run`] is the directory that holds what they make.
 
+pub mod atlas;
 pub mod attribution;
 pub mod cohort;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod evaluation;
 pub mod model;
 pub mod progress;
 pub mod run;
+pub mod stats;
 pub mod table;
 pub mod train;
 mod whole;
