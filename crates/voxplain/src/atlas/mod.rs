@@ -7,10 +7,12 @@
 
 mod hemisphere;
 mod regions;
+mod survey;
 mod table;
 
 pub use hemisphere::{Hemisphere, SideSource};
 pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
+pub use survey::{RegionRecord, Survey, survey};
 pub use table::{LabelTable, Region};
 
 use crate::{Error, Result};

@@ -1,0 +1,153 @@
+//! [`survey`]: the region table of many map files.
+
+use super::{Atlas, MapName, RegionTable};
+use crate::{Error, Progress, Result, attribution::Record};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use voxplain_volume::{Finding, Mask, ReadOptions, read};
+
+/// Which atlas, and how strictly it is taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Survey {
+    /// The label image. `{id}` in its path stands for the subject's id: every subject then has labels of its own.
+    pub atlas: String,
+    /// The table of its labels.
+    pub labels: PathBuf,
+    /// Brain mask on the maps' grid; `{id}` as above.
+    pub mask: Option<String>,
+    /// Go on when image and table do not match.
+    pub allow_mismatch: bool,
+}
+
+/// Measures every map file in every region, and the group of them.
+///
+/// A directory among `maps` stands for all maps in it: every `*_attribution.nii` or `.nii.gz` below it, sorted by
+/// name, except group maps and those in native space (`_space-native`) or resolution (`_res-native`). Subject and
+/// method are taken from a map's sidecar and, without one, from its name (`sub-<id>_..._desc-<method>_...`).
+///
+/// # Errors
+/// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all.
+pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Result<RegionTable> {
+    let mut files = Vec::new();
+    for path in maps {
+        if path.is_dir() {
+            let before = files.len();
+            maps_below(path, &mut files)?;
+            if files.len() == before {
+                return Err(Error::file(
+                    path,
+                    "holds no map (*_attribution.nii.gz)",
+                    "make maps with `voxplain explain`",
+                ));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    let mut table = RegionTable::default();
+    let mut atlas: Option<(String, Atlas)> = None;
+    progress.begin("regions", files.len());
+    let done = files.iter().try_for_each(|file| {
+        let name = name_of(file);
+        let image = fill(&what.atlas, &name, file)?;
+        let atlas = match &mut atlas {
+            Some((path, atlas)) if *path == image => atlas,
+            slot => {
+                &mut slot.insert((image.clone(), Atlas::open(Path::new(&image), &what.labels, what.allow_mismatch)?)).1
+            }
+        };
+        let map = read(file, &ReadOptions::default())?.volume;
+        let mask = what.mask.as_ref().map(|pattern| read_mask(&fill(pattern, &name, file)?)).transpose()?;
+        table.measure(&name, &map, atlas, mask.as_ref())?;
+        progress.advance(1, &name.map);
+        Ok(())
+    });
+    progress.end();
+    done.map(|()| {
+        table.summarise();
+        table
+    })
+}
+
+/// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RegionRecord<'a> {
+    /// The atlas and how it was taken.
+    pub survey: &'a Survey,
+    /// What the reader should know.
+    pub findings: &'a [Finding],
+    /// What the columns hold.
+    pub columns: &'static str,
+    /// Version of voxplain.
+    pub version: &'static str,
+}
+
+/// The words of [`RegionRecord::columns`].
+const COLUMNS: &str = "rows with n > 1 are means over maps with 95 % t intervals (_low, _high); sum, mean: of the map's \
+values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
+enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3: sum over volume; peak: value furthest from \
+0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels)";
+
+impl RegionTable {
+    /// Writes the table as TSV, and `<path without .tsv>.json` beside it.
+    ///
+    /// # Errors
+    /// The files cannot be written.
+    pub fn write(&self, path: &Path, survey: &Survey) -> Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+        }
+        self.to_table().write_tsv(path)?;
+        let record =
+            RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
+        let mut text = serde_json::to_string_pretty(&record)
+            .map_err(|e| Error::file(path, format!("its record: {e}"), "this is a fault of voxplain"))?;
+        text.push('\n');
+        crate::stats::write_whole(&path.with_extension("json"), text.as_bytes())
+    }
+}
+
+fn maps_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut paths =
+        entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "group" && !name.starts_with('.') {
+                maps_below(&path, files)?;
+            }
+        } else if (name.ends_with("_attribution.nii.gz") || name.ends_with("_attribution.nii"))
+            && !["_space-native", "_res-native", "_stat-"].iter().any(|e| name.contains(e))
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The map's name, subject and method, from its sidecar and its file name.
+pub(crate) fn name_of(file: &Path) -> MapName {
+    let map = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entity = |key: &str| map.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
+    let stem = map.trim_end_matches(".gz").trim_end_matches(".nii");
+    let sidecar = file.with_file_name(format!("{stem}.json"));
+    let record: Option<Record> = std::fs::read(sidecar).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let method = record.map(|r| r.method).or_else(|| entity("desc-"));
+    MapName { subject: entity("sub-"), method, map }
+}
+
+fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {
+    if !pattern.contains("{id}") {
+        return Ok(pattern.to_owned());
+    }
+    let id = name.subject.as_ref().ok_or_else(|| {
+        Error::file(file, "has no subject in its name (sub-<id>_...)", "without one, give an atlas path without {id}")
+    })?;
+    Ok(pattern.replace("{id}", id))
+}
+
+fn read_mask(path: &str) -> Result<Mask> {
+    Ok(read(Path::new(path), &ReadOptions::default())?.volume.map(|&x| x != 0.0 && x.is_finite()))
+}

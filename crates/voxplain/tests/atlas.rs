@@ -1,0 +1,250 @@
+//! The atlases people use, with the traps they hold: a finding or a refusal, never a wrong name.
+
+#[path = "../../../tests/witness.rs"]
+mod witness;
+
+use std::path::Path;
+use voxplain::{
+    Error,
+    atlas::{Atlas, Hemisphere, LabelTable, MapName, RegionTable, SideSource, majority},
+    volume::{Affine, Grid, Labels, Mask, Volume},
+};
+use witness::witness;
+
+fn atlas(image: &str, table: &str) -> Option<Result<Atlas, Error>> {
+    let (image, table) = (witness(&format!("data/{image}"))?, witness(&format!("data/{table}"))?);
+    Some(Atlas::open(&image, &table, false))
+}
+
+fn table(name: &str) -> Option<LabelTable> {
+    Some(LabelTable::read(&witness(&format!("data/{name}"))?).unwrap())
+}
+
+#[test]
+fn every_form_of_table_reads_with_its_own_ids() {
+    // Rows counted with `wc -l` less header and background; names read off the files by eye.
+    for (file, rows, id, name, side) in [
+        ("atlases/AAL.csv", 120, 110, "R_Cerebelum_9", Some(Hemisphere::Right)),
+        ("atlases/Desikan.csv", 70, 2, "L_Banks_superior_temporal_sulcus", Some(Hemisphere::Left)),
+        ("atlases/Destrieux.csv", 74, 43, "Occipital_pole", None),
+        ("atlases/HarvardOxfordcort-maxprob.csv", 48, 48, "Occipital_Pole", None),
+        ("atlases/HarvardOxfordsub-maxprob.csv", 21, 20, "Left_Amygdala", Some(Hemisphere::Left)),
+        ("atlases/Tissue.csv", 3, 3, "White_Matter", None),
+        ("atlases/Yeo-7.csv", 7, 5, "5_Lymbic_Area", None),
+        ("atlases/aparc+aseg_DK.csv", 112, 2035, "ctx-rh-insula", Some(Hemisphere::Right)),
+        ("atlases/schaefer200.csv", 200, 1, "7Networks_LH_Vis_1", Some(Hemisphere::Left)),
+        ("atlases/BN_Atlas_246.txt", 246, 246, "Tha_R_8_8", Some(Hemisphere::Right)),
+        ("atlases/JHU-WhiteMatter-labels-1mm.txt", 48, 45, "Uncinate_fasciculus_R", Some(Hemisphere::Right)),
+        ("atlases/LabelLookupTable_ICBM_WMPM_50.txt", 50, 50, "Tapatum left", Some(Hemisphere::Left)),
+        ("cohort_ixi/MUSE_mapping_consecutive_indices.csv", 152, 47, "right_hippocampus", Some(Hemisphere::Right)),
+    ] {
+        let Some(table) = table(file) else { return };
+        assert_eq!(table.regions.len(), rows, "{file}");
+        let region = table.get(id).unwrap_or_else(|| panic!("{file}: no {id}"));
+        assert_eq!((region.name.as_str(), region.hemisphere), (name, side), "{file}");
+    }
+}
+
+#[test]
+fn other_forms_of_table() {
+    let read = |text: &str| LabelTable::parse(text.as_bytes(), Path::new("labels.txt"));
+    let lut = read("#No. Label Name: R G B A\n\n0 Unknown 0 0 0 0\n17  Left-Hippocampus   220 216 20 0\n").unwrap();
+    assert_eq!((lut.regions[0].id, lut.regions[0].name.as_str()), (17, "Left-Hippocampus"));
+    let snap = read("0 0 0 0 0 0 0 \"Clear Label\"\n3 0 255 0 1 1 1 \"Right thalamus\"\n").unwrap();
+    assert_eq!((snap.regions[0].id, snap.regions[0].name.as_str()), (3, "Right thalamus"));
+    let sided = read("\u{feff}id;name;hemi\r\n1;Insula;L\r\n2;Insula;R\r\n").unwrap();
+    assert_eq!(sided.regions[1].hemisphere, Some(Hemisphere::Right));
+    assert_eq!(sided.findings[0].id, "name-twice");
+    for (text, word) in [
+        ("1,A\n1,B\n", "twice"),
+        ("1,A\nx,B\n", "no label number"),
+        ("index,name\n1.5,A\n", "no label number"),
+        ("foo,bar\n1,A\n", "columns foo, bar"),
+        ("Unknown\nA\n", "names only"),
+        ("A\n7\n", "a number among names"),
+        ("", "no rows"),
+        ("0,null\n", "names no region"),
+        ("id,name,hemi\n1,Left insula,R\n", "left by its name and right"),
+        ("1,left_or_right\n", "left and right"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(word), "{text:?}: {error}");
+    }
+    assert!(LabelTable::parse(&[0, 1, 2, 255], Path::new("a.nii")).is_err());
+}
+
+#[test]
+fn matching_atlases_open() {
+    for (image, table, regions) in [
+        ("atlases/BN_Atlas_246_1mm.nii.gz", "atlases/BN_Atlas_246.txt", 246),
+        ("atlases/JHU-WhiteMatter-labels-1mm.nii.gz", "atlases/JHU-WhiteMatter-labels-1mm.txt", 48),
+        ("atlases/Desikan_2mm.nii.gz", "atlases/Desikan.csv", 70),
+        ("atlases/Destrieux_2mm.nii.gz", "atlases/Destrieux.csv", 74),
+        ("atlases/HarvardOxfordcort-maxprob-thr25_4mm.nii.gz", "atlases/HarvardOxfordcort-maxprob.csv", 48),
+        ("atlases/Yeo-7_4mm.nii.gz", "atlases/Yeo-7.csv", 7),
+        ("atlases/Tissue_2mm.nii.gz", "atlases/Tissue.csv", 3),
+        ("atlases/schaefer200_cropped_1mm.nii.gz", "atlases/schaefer200.csv", 200),
+        ("atlases/aparc+aseg_DK_MNI_LIA_1mm.nii.gz", "atlases/aparc+aseg_DK.csv", 112),
+    ] {
+        let Some(atlas) = atlas(image, table) else { return };
+        let atlas = atlas.unwrap_or_else(|e| panic!("{image}: {e}"));
+        assert_eq!(atlas.ids().count(), regions, "{image}");
+    }
+}
+
+#[test]
+fn labels_above_127_and_sparse_ids_survive() {
+    let Some(atlas) = atlas("atlases/aparc+aseg_DK_MNI_LIA_1mm.nii.gz", "atlases/aparc+aseg_DK.csv") else { return };
+    let atlas = atlas.unwrap();
+    assert_eq!(atlas.ids().max(), Some(2035));
+    assert_eq!(atlas.side(2035), (Some(Hemisphere::Right), SideSource::Table));
+    assert_eq!(atlas.name(1005), "ctx-lh-cuneus");
+}
+
+#[test]
+fn a_null_row_is_a_finding() {
+    let Some(atlas) = atlas("atlases/Destrieux_2mm.nii.gz", "atlases/Destrieux.csv") else { return };
+    let atlas = atlas.unwrap();
+    assert!(atlas.findings.iter().any(|f| f.id == "null-row" && f.what.contains("42")), "{:?}", atlas.findings);
+    assert!(!atlas.ids().any(|id| id == 42));
+    // No side in these names, and the regions are on both sides.
+    assert_eq!(atlas.side(43), (Some(Hemisphere::Both), SideSource::Geometry));
+}
+
+#[test]
+fn tables_of_other_images_are_refused() {
+    let refused = |image: &str, table: &str, word: &str| {
+        let Some(result) = atlas(image, table) else { return };
+        let error = result.unwrap_err();
+        assert!(error.to_string().contains(word), "{image} with {table}: {error}");
+        assert!(error.hint().is_some());
+        let (image, table) = (witness(&format!("data/{image}")).unwrap(), witness(&format!("data/{table}")).unwrap());
+        let allowed = Atlas::open(&image, &table, true).unwrap();
+        assert!(allowed.findings.iter().any(|f| f.id == "table-mismatch"), "{:?}", allowed.findings);
+    };
+    // 48 labels, 50 rows: the names of 45 to 48 are others.
+    refused(
+        "atlases/JHU-WhiteMatter-labels-1mm.nii.gz",
+        "atlases/LabelLookupTable_ICBM_WMPM_50.txt",
+        "2 of the table's 50 rows",
+    );
+    // 116 labels of the first AAL, 120 rows of the second.
+    refused("atlases/AAL_2mm.nii.gz", "atlases/AAL.csv", "4 of the table's 120 rows");
+    refused("atlases/BN_Atlas_246_1mm.nii.gz", "atlases/JHU-WhiteMatter-labels-1mm.txt", "have no row");
+    // This image is mirrored: all that the table calls right lies left of the midline.
+    refused(
+        "atlases/HarvardOxfordsub-maxprob-thr25_2mm.nii.gz",
+        "atlases/HarvardOxfordsub-maxprob.csv",
+        "20 of 20 regions",
+    );
+}
+
+#[test]
+fn an_atlas_without_a_place_is_not_laid_over_a_map() {
+    let (Some(image), Some(map)) =
+        (witness("data/atlases/JHU_MNI_SS_WMPM_Type-II.nii.gz"), witness("data/atlases/Yeo-7_4mm.nii.gz"))
+    else {
+        return;
+    };
+    let rows: String = (1..=130).map(|n| format!("{n},region {n}\n")).collect();
+    let table = LabelTable::parse(rows.as_bytes(), Path::new("made.csv")).unwrap();
+    let (labels, findings) = voxplain::volume::read_labels(&image).unwrap();
+    let atlas = Atlas::new(&image, labels, table, findings, false).unwrap();
+    let map = voxplain::volume::read(&map, &voxplain::volume::ReadOptions::default()).unwrap().volume;
+    let error = atlas.on_grid(map.grid()).unwrap_err();
+    assert!(error.to_string().contains("0, 0, 0 mm"), "{error}");
+}
+
+#[test]
+fn labels_that_do_not_meet_the_map_are_refused() {
+    let table = LabelTable::parse(b"1,A\n", Path::new("a.csv")).unwrap();
+    let labels = Labels::filled(Grid::new([4, 4, 4], Affine::from_spacing_origin([1.0; 3], [50.0; 3])).unwrap(), 1);
+    let atlas = Atlas::new(Path::new("a.nii"), labels, table, vec![], false).unwrap();
+    let error = atlas.on_grid(&Grid::new([4, 4, 4], Affine::IDENTITY).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("does not meet"), "{error}");
+}
+
+#[test]
+fn a_mask_or_map_that_is_not_right_is_refused() {
+    let grid = Grid::new([2, 2, 2], Affine::from_spacing_origin([1.0; 3], [-0.5; 3])).unwrap();
+    let table = LabelTable::parse(b"1,A\n", Path::new("a.csv")).unwrap();
+    let atlas = Atlas::new(Path::new("a.nii"), Labels::filled(grid, 1), table, vec![], false).unwrap();
+    let name = MapName { map: "m".into(), ..MapName::default() };
+    let nan = Volume::filled(grid, f32::NAN);
+    let error = RegionTable::default().measure(&name, &nan, &atlas, None).unwrap_err();
+    assert!(error.to_string().contains("8 values are not numbers"), "{error}");
+    let elsewhere = Mask::filled(Grid::new([2, 2, 2], Affine::IDENTITY).unwrap(), true);
+    let map = Volume::filled(grid, 1.0);
+    assert!(RegionTable::default().measure(&name, &map, &atlas, Some(&elsewhere)).is_err());
+}
+
+/// Two regions and unlabelled brain, all numbers by hand.
+#[test]
+fn regions_by_hand() {
+    // x = -1.5, -0.5, 0.5, 1.5 mm with spacing (1, 2, 2): a voxel is 4 mm³.
+    let grid = Grid::new([4, 1, 2], Affine::from_spacing_origin([1.0, 2.0, 2.0], [-1.5, 10.0, 20.0])).unwrap();
+    let labels = Labels::new(grid, vec![3, 3, 3, 0, 0, 300, 300, 300]).unwrap();
+    let table = LabelTable::parse(b"3,Left thing\n300,other\n", Path::new("a.csv")).unwrap();
+    let atlas = Atlas::new(Path::new("a.nii"), labels, table, vec![], false).unwrap();
+    let map = Volume::new(grid, vec![1.0, -2.0, 0.0, 0.0, 5.0, -1.0, -4.0, 3.0]).unwrap();
+    let mut table = RegionTable::default();
+    let name =
+        |subject: &str| MapName { map: subject.into(), subject: Some(subject.into()), method: Some("sobel".into()) };
+    table.measure(&name("a"), &map, &atlas, None).unwrap();
+    let [left, other, rest] = table.rows.as_slice() else { panic!("{:?}", table.rows) };
+    assert_eq!((left.id, left.voxels, left.volume, left.sum), (Some(3), 3, 12.0, -1.0));
+    assert_eq!(left.mean, Some(-1.0 / 3.0));
+    assert_eq!((left.share_positive, left.share_negative), (Some(1.0 / 9.0), Some(2.0 / 7.0)));
+    assert_eq!(left.density, Some(-1.0 / 12.0));
+    // |relevance| 3 of 16, voxels 3 of 7 (the zero that no label covers is no brain).
+    assert_eq!(left.enrichment, Some((3.0 / 16.0) / (3.0 / 7.0)));
+    assert_eq!(left.peak, Some((-2.0, [-1.5, 10.0, 22.0])));
+    assert_eq!((left.hemisphere, left.side_source), (Some(Hemisphere::Left), SideSource::Table));
+    assert_eq!((other.id, other.sum, other.peak), (Some(300), -2.0, Some((-4.0, [1.5, 10.0, 20.0]))));
+    assert_eq!((rest.id, rest.voxels, rest.sum, rest.name.as_str()), (None, 1, 5.0, "unlabelled"));
+    let positive: f64 = table.rows.iter().filter_map(|r| r.share_positive).sum();
+    assert!((positive - 1.0).abs() < 1e-15);
+
+    // A second subject with twice the map: means 1.5 times, half-width t(1) * 0.5 = 12.7062 * 0.5 of the first's sum.
+    table.measure(&name("b"), &map.map(|x| 2.0 * x), &atlas, None).unwrap();
+    table.summarise();
+    assert_eq!(table.group.len(), 3);
+    let sum = table.group[0].sum.unwrap();
+    assert_eq!((sum.mean, sum.n), (-1.5, 2));
+    assert!((sum.high.unwrap() - (-1.5 + 12.706_204_736 * 0.5)).abs() < 1e-6, "{sum:?}");
+    let text = table.to_table();
+    assert_eq!(text.rows.len(), 9);
+    assert!(text.rows.iter().all(|r| r.len() == text.columns.len()));
+}
+
+/// Every voxel of the map's grid by brute force: the label of the atlas voxel that holds its centre, in world mm.
+#[test]
+fn labels_keep_their_place_and_value_through_resampling() {
+    // LAS at 1 mm to RAS at 1 mm with another field of view: x runs the other way.
+    let las =
+        Grid::new([9, 7, 5], Affine::from_rows([[-1.0, 0.0, 0.0, 4.0], [0.0, 1.0, 0.0, -3.0], [0.0, 0.0, 1.0, -2.0]]))
+            .unwrap();
+    let labels = Labels::from_fn(las, |[i, j, k]| u32::try_from(1000 + 100 * i + 10 * j + k).unwrap());
+    let ras = Grid::new([7, 9, 5], Affine::from_spacing_origin([1.0; 3], [-3.0, -4.0, -2.0])).unwrap();
+    let moved = majority(&labels, &ras);
+    for n in 0..ras.len() {
+        let world = ras.affine.apply(ras.voxel(n).map(|v| v as f64));
+        let mut expected = 0;
+        for m in 0..las.len() {
+            if las.affine.apply(las.voxel(m).map(|v| v as f64)) == world {
+                expected = labels.data()[m];
+            }
+        }
+        assert_eq!(moved.data()[n], expected, "{world:?}");
+    }
+    // Coarser by 3: 27 votes of one voxel's cube. 14 of 27 win; a tie would go to the centre's label.
+    let fine = Grid::new([3, 3, 3], Affine::IDENTITY).unwrap();
+    let coarse = Grid::new([1, 1, 1], Affine::from_spacing_origin([3.0; 3], [1.0; 3])).unwrap();
+    let mut votes = Labels::filled(fine, 128);
+    votes.data_mut()[..14].fill(2035);
+    votes.data_mut()[13] = 2035;
+    assert_eq!(majority(&votes, &coarse).data(), [2035]);
+    votes.data_mut()[..13].fill(2035);
+    votes.data_mut()[13] = 128;
+    assert_eq!(majority(&votes, &coarse).data(), [128]);
+}
