@@ -36,7 +36,7 @@ fn every_form_of_table_reads_with_its_own_ids() {
         ("atlases/BN_Atlas_246.txt", 246, 246, "Tha_R_8_8", Some(Hemisphere::Right)),
         ("atlases/JHU-WhiteMatter-labels-1mm.txt", 48, 45, "Uncinate_fasciculus_R", Some(Hemisphere::Right)),
         ("atlases/LabelLookupTable_ICBM_WMPM_50.txt", 50, 50, "Tapatum left", Some(Hemisphere::Left)),
-        ("cohort_ixi/MUSE_mapping_consecutive_indices.csv", 152, 47, "right_hippocampus", Some(Hemisphere::Right)),
+        ("cohort_ixi/MUSE_mapping_consecutive_indices.csv", 151, 47, "right_hippocampus", Some(Hemisphere::Right)),
     ] {
         let Some(table) = table(file) else { return };
         assert_eq!(table.regions.len(), rows, "{file}");
