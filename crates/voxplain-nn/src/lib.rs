@@ -8,6 +8,7 @@
 //! * An [`Engine`] compiles a network for one purpose and at most one batch size into a [`Plan`];
 //!   a forward pass leaves a [`Tape`], on which gradients and relevances are walked back by [`Rules`].
 
+mod cpu;
 mod error;
 mod graph;
 mod op;

@@ -1,0 +1,228 @@
+//! Pooling with any window, and means over whole volumes.
+
+use super::buffer::{Shared, parallel};
+use super::lanes::{Isa, Kernel, Lanes, dispatch};
+use super::shape::{LANES, Volume, Window};
+use rayon::prelude::*;
+
+/// The range of taps of a window at output position `p` that lie within `length` voxels, and the first voxel's index.
+fn span(window: &Window, axis: usize, p: usize, length: usize) -> (std::ops::Range<usize>, usize) {
+    let at = p * window.stride[axis];
+    let first = window.padding[axis].saturating_sub(at);
+    let end = window.kernel[axis].min((length + window.padding[axis]).saturating_sub(at));
+    (first..end, at + first - window.padding[axis])
+}
+
+/// Taps of the window at one output voxel, as (tap, voxel) pairs in C order.
+fn taps(window: &Window, size: [usize; 3], at: [usize; 3]) -> impl Iterator<Item = (usize, usize)> {
+    let (i, i0) = span(window, 0, at[0], size[0]);
+    let (j, j0) = span(window, 1, at[1], size[1]);
+    let (k, k0) = span(window, 2, at[2], size[2]);
+    let kernel = window.kernel;
+    i.enumerate().flat_map(move |(a, ti)| {
+        let k = k.clone();
+        j.clone().enumerate().flat_map(move |(b, tj)| {
+            k.clone().enumerate().map(move |(c, tk)| {
+                ((ti * kernel[1] + tj) * kernel[2] + tk, ((i0 + a) * size[1] + j0 + b) * size[2] + k0 + c)
+            })
+        })
+    })
+}
+
+/// Largest value of each window and the tap it is at: the first of equals in C order. Padding never wins.
+pub(crate) fn max_forward(
+    isa: Isa,
+    window: &Window,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    x: &[f32],
+    out: &mut [f32],
+    taps: &mut [u16],
+) {
+    let (input, output) = shape;
+    let plane = output.size[1] * output.size[2] * LANES;
+    let (out, taps) = (&mut out[..batch * output.len()], &mut taps[..batch * output.len()]);
+    out.par_chunks_exact_mut(plane).zip(taps.par_chunks_exact_mut(plane)).enumerate().for_each(
+        |(task, (out, taps))| {
+            let (z, volume) = (task % output.size[0], task / output.size[0]);
+            let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
+            dispatch(isa, Max { window, input: input.size, output: output.size, z, x, out, taps });
+        },
+    );
+}
+
+struct Max<'a> {
+    window: &'a Window,
+    input: [usize; 3],
+    output: [usize; 3],
+    z: usize,
+    x: &'a [f32],
+    out: &'a mut [f32],
+    taps: &'a mut [u16],
+}
+
+impl Kernel for Max<'_> {
+    type Output = ();
+    #[inline(always)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "taps of a window are small whole numbers"
+    )]
+    unsafe fn run<V: Lanes>(self) {
+        let mut index = [0f32; LANES];
+        let voxels = self.out.chunks_exact_mut(LANES).zip(self.taps.chunks_exact_mut(LANES));
+        for (voxel, (out, found)) in voxels.enumerate() {
+            let at = [self.z, voxel / self.output[2], voxel % self.output[2]];
+            let mut best = None;
+            for (tap, from) in taps(self.window, self.input, at) {
+                // SAFETY: the slice is sixteen floats; the caller vouches for the instructions.
+                unsafe {
+                    let value = V::load(self.x[from * LANES..][..LANES].as_ptr());
+                    let tap = V::splat(tap as f32);
+                    best = Some(match best {
+                        None => (value, tap),
+                        Some((max, which)) => {
+                            let larger = value.greater(max);
+                            (V::select(larger, value, max), V::select(larger, tap, which))
+                        }
+                    });
+                }
+            }
+            if let Some((max, which)) = best {
+                // SAFETY: both have room for sixteen floats.
+                unsafe {
+                    max.store(out.as_mut_ptr());
+                    which.store(index.as_mut_ptr());
+                }
+            }
+            for (f, i) in found.iter_mut().zip(index) {
+                *f = i as u16;
+            }
+        }
+    }
+}
+
+/// Hands each window's gradient to the tap that won.
+pub(crate) fn max_backward(
+    window: &Window,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    gradient: &[f32],
+    taps: &[u16],
+    out: &mut [f32],
+) {
+    let (input, output) = shape;
+    let [_, kj, kk] = window.kernel;
+    out[..batch * input.len()].par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(volume, out)| {
+        out.fill(0.0);
+        let start = volume * output.voxels() * LANES;
+        let of_volume =
+            gradient[start..].chunks_exact(LANES).zip(taps[start..].chunks_exact(LANES)).take(output.voxels());
+        for (voxel, (gradient, taps)) in of_volume.enumerate() {
+            let [i, j, k] = [
+                voxel / (output.size[1] * output.size[2]) * window.stride[0],
+                voxel / output.size[2] % output.size[1] * window.stride[1],
+                voxel % output.size[2] * window.stride[2],
+            ];
+            for (lane, (g, tap)) in gradient.iter().zip(taps).enumerate() {
+                let tap = usize::from(*tap);
+                let at = ((i + tap / (kj * kk) - window.padding[0]) * input.size[1] + j + tap / kk % kj
+                    - window.padding[1])
+                    * input.size[2]
+                    + k
+                    + tap % kk
+                    - window.padding[2];
+                out[at * LANES + lane] += g;
+            }
+        }
+    });
+}
+
+/// Mean of each window; padding counts as zeros.
+#[allow(clippy::cast_precision_loss, reason = "windows are small")]
+pub(crate) fn mean_forward(window: &Window, shape: (&Volume, &Volume), batch: usize, x: &[f32], out: &mut [f32]) {
+    let (input, output) = shape;
+    let share = 1.0 / window.taps() as f32;
+    let plane = output.size[1] * output.size[2] * LANES;
+    out[..batch * output.len()].par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
+        let (z, volume) = (task % output.size[0], task / output.size[0]);
+        let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
+        for (voxel, out) in out.chunks_exact_mut(LANES).enumerate() {
+            out.fill(0.0);
+            for (_, from) in taps(window, input.size, [z, voxel / output.size[2], voxel % output.size[2]]) {
+                for (o, x) in out.iter_mut().zip(&x[from * LANES..][..LANES]) {
+                    *o += x;
+                }
+            }
+            for o in out.iter_mut() {
+                *o *= share;
+            }
+        }
+    });
+}
+
+/// Spreads each window's gradient evenly.
+#[allow(clippy::cast_precision_loss, reason = "windows are small")]
+pub(crate) fn mean_backward(
+    window: &Window,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    gradient: &[f32],
+    out: &mut [f32],
+) {
+    let (input, output) = shape;
+    let share = 1.0 / window.taps() as f32;
+    out[..batch * input.len()].par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(volume, out)| {
+        out.fill(0.0);
+        let gradient = &gradient[volume * output.voxels() * LANES..][..output.voxels() * LANES];
+        for (voxel, g) in gradient.chunks_exact(LANES).enumerate() {
+            let at = [
+                voxel / (output.size[1] * output.size[2]),
+                voxel / output.size[2] % output.size[1],
+                voxel % output.size[2],
+            ];
+            for (_, to) in taps(window, input.size, at) {
+                for (o, g) in out[to * LANES..][..LANES].iter_mut().zip(g) {
+                    *o += g * share;
+                }
+            }
+        }
+    });
+}
+
+/// Mean of each channel, `[C]` padded to 16.
+#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "values are f32")]
+pub(crate) fn global_mean(volume: &Volume, batch: usize, x: &[f32], out: &mut [f32]) {
+    let voxels = volume.voxels();
+    out[..batch * volume.blocks() * LANES].par_chunks_exact_mut(LANES).enumerate().for_each(|(block, out)| {
+        let mut sum = [0f64; LANES];
+        for lanes in x[block * voxels * LANES..][..voxels * LANES].chunks_exact(LANES) {
+            for (s, x) in sum.iter_mut().zip(lanes) {
+                *s += f64::from(*x);
+            }
+        }
+        for (o, s) in out.iter_mut().zip(sum) {
+            *o = (s / voxels as f64) as f32;
+        }
+    });
+}
+
+/// Spreads each channel's gradient evenly.
+#[allow(clippy::cast_precision_loss, reason = "volumes are small beside 2^24 voxels")]
+pub(crate) fn global_mean_backward(volume: &Volume, batch: usize, gradient: &[f32], out: &mut [f32]) {
+    let share = 1.0 / volume.voxels() as f32;
+    let shared = Shared::new(&mut out[..batch * volume.len()]);
+    let of_block = volume.voxels() * LANES;
+    parallel(batch * volume.blocks(), |block| {
+        // SAFETY: blocks do not overlap.
+        let out = unsafe { shared.piece(block * of_block, of_block) };
+        let gradient = &gradient[block * LANES..][..LANES];
+        for lanes in out.chunks_exact_mut(LANES) {
+            for (o, g) in lanes.iter_mut().zip(gradient) {
+                *o = g * share;
+            }
+        }
+    });
+}

@@ -1,0 +1,443 @@
+//! From a network to steps, values and memory.
+
+use super::memory::{Memory, RegionId};
+use super::step::{ConvTrain, ConvWork, LinearWork, NormWork, Sink, Step, ValueId, Work};
+use super::{Plan, PlanOptions, Purpose};
+use crate::cpu::{Buffer, Conv, LANES, Layout, Volume, Window, direct, elementwise::Activation, linear::Sizes, norm};
+use crate::{Engine, Error, Network, Node, Op, Pool3d, Result};
+
+/// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
+const PLANAR_CHANNELS: usize = 4;
+
+/// A value: where it lies and where its gradient does.
+#[derive(Debug)]
+pub(crate) struct Value {
+    /// Layout and extents.
+    pub(crate) volume: Volume,
+    /// Memory; none when it is fused away.
+    pub(crate) region: Option<RegionId>,
+    /// Memory of its gradient, if one is wanted.
+    pub(crate) gradient: Option<RegionId>,
+    /// Whether it was asked to be kept.
+    pub(crate) kept: bool,
+}
+
+/// The state of a compilation.
+struct Compiler<'a> {
+    network: &'a Network,
+    purpose: Purpose,
+    batch: usize,
+    values: Vec<Value>,
+    steps: Vec<Step>,
+    /// Consumers of each node.
+    consumers: Vec<Vec<usize>>,
+    /// Position of each node's first gradient among the network's parameters.
+    parameters: Vec<usize>,
+    memory: Memory,
+}
+
+impl Plan {
+    /// Compiles a network.
+    pub(crate) fn compile(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
+        let nodes = network.nodes();
+        if options.batch == 0 {
+            return Err(Error::Request("a plan for a batch of 0; it must be at least 1".into()));
+        }
+        if nodes.len() < 2 {
+            return Err(Error::Request("a network without operations cannot be run".into()));
+        }
+        if let Some(node) = options.keep.iter().find(|node| node.0 >= nodes.len()) {
+            return Err(Error::Request(format!(
+                "node {} to keep does not exist; the network has {}",
+                node.0,
+                nodes.len()
+            )));
+        }
+        let mut consumers = vec![Vec::new(); nodes.len()];
+        let mut parameters = Vec::with_capacity(nodes.len());
+        let mut count = 0;
+        for (index, node) in nodes.iter().enumerate() {
+            for input in &node.inputs {
+                consumers[input.0].push(index);
+            }
+            parameters.push(count);
+            count += match &node.op {
+                Op::Conv3d(conv) => 1 + usize::from(conv.has_bias),
+                Op::BatchNorm(_) | Op::Linear(_) => 2,
+                _ => 0,
+            };
+        }
+        let shapes = network.shapes();
+        let values = shapes.iter().enumerate().map(|(index, shape)| Value {
+            volume: volume(shape, if index == 0 { Layout::Planar } else { Layout::Blocked }),
+            region: None,
+            gradient: None,
+            kept: options.keep.iter().any(|node| node.0 == index),
+        });
+        let group = match options.purpose {
+            Purpose::Train => options.batch,
+            // Enough samples at once to keep all threads busy; results do not depend on it.
+            _ => options.batch.min(engine.threads().div_ceil(4)),
+        };
+        let mut compiler = Compiler {
+            network,
+            purpose: options.purpose,
+            batch: options.batch,
+            values: values.collect(),
+            steps: Vec::new(),
+            consumers,
+            parameters,
+            memory: Memory::default(),
+        };
+        compiler.steps()?;
+        let moments = compiler.lay_out(group)?;
+        let sizes: Vec<usize> = network.parameters().iter().map(|p| p.tensor.len()).collect();
+        let train = options.purpose == Purpose::Train;
+        let Compiler { values, steps, memory, .. } = compiler;
+        let input = network.shapes()[0].iter().product::<usize>();
+        let mut plan = Self {
+            engine: engine.clone(),
+            purpose: options.purpose,
+            batch: options.batch,
+            group,
+            input,
+            outputs: network.outputs(),
+            names: nodes.iter().map(|n| n.name.clone()).collect(),
+            shapes: network.shapes(),
+            relus: nodes.iter().filter(|n| n.op == Op::Relu).count(),
+            output: vec![0.0; options.batch * network.outputs()],
+            input_gradient: if options.purpose == Purpose::InputGradient {
+                vec![0.0; options.batch * input]
+            } else {
+                Vec::new()
+            },
+            gradients: if train { sizes.iter().map(|len| vec![0.0; *len]).collect() } else { Vec::new() },
+            seed: moments.seed,
+            unreached: moments.unreached,
+            samples: 0,
+            values,
+            steps,
+            memory,
+            dropout: (0, 0),
+            walked: false,
+        };
+        plan.update_weights(network)?;
+        Ok(plan)
+    }
+}
+
+/// Moments that the layout of memory found.
+struct Moments {
+    /// Where the seed of the walk back is written.
+    seed: Option<RegionId>,
+    /// Gradients that nothing reaches.
+    unreached: Vec<RegionId>,
+}
+
+fn volume(shape: &[usize], layout: Layout) -> Volume {
+    match *shape {
+        [channels, i, j, k] => Volume { layout, channels, size: [i, j, k] },
+        _ => Volume { layout: Layout::Flat, channels: shape.iter().product(), size: [1; 3] },
+    }
+}
+
+fn pool_window(pool: &Pool3d) -> Window {
+    Window { kernel: pool.kernel, stride: pool.stride, padding: pool.padding, dilation: [1; 3] }
+}
+
+impl Compiler<'_> {
+    fn node(&self, index: usize) -> &Node {
+        &self.network.nodes()[index]
+    }
+
+    /// The only consumer of a node that may be fused into what makes it.
+    fn follower(&self, index: usize) -> Option<usize> {
+        match self.consumers[index][..] {
+            [next] if !self.values[index].kept && index + 1 < self.network.nodes().len() => Some(next),
+            _ => None,
+        }
+    }
+
+    /// The value that a step reads for a node: the input in blocks where it must be.
+    fn source(&mut self, node: usize, planar: bool) -> ValueId {
+        let from = self.values[node].volume;
+        if node != 0 || planar {
+            return node;
+        }
+        let blocked = self.network.nodes().len();
+        if self.values.len() == blocked {
+            self.values.push(Value {
+                volume: Volume { layout: Layout::Blocked, ..from },
+                region: None,
+                gradient: None,
+                kept: false,
+            });
+            self.push(vec![0], blocked, Work::Convert);
+        }
+        blocked
+    }
+
+    fn push(&mut self, inputs: Vec<ValueId>, output: ValueId, work: Work) {
+        let sinks = vec![None; inputs.len()];
+        self.steps.push(Step { inputs, output, work, sinks, reached: false });
+    }
+
+    /// One step per group of operations.
+    fn steps(&mut self) -> Result<()> {
+        let mut done = vec![false; self.network.nodes().len()];
+        let train = self.purpose == Purpose::Train;
+        for index in 1..self.network.nodes().len() {
+            if done[index] {
+                continue;
+            }
+            let network = self.network;
+            let node = &network.nodes()[index];
+            let is_conv = matches!(node.op, Op::Conv3d(_));
+            let planar = is_conv && self.values[0].volume.channels <= PLANAR_CHANNELS;
+            let inputs: Vec<ValueId> = node.inputs.iter().map(|input| self.source(input.0, planar)).collect();
+            let from = self.values[inputs[0]].volume;
+            let mut output = index;
+            let work = match &node.op {
+                Op::Input { .. } => continue,
+                Op::Conv3d(spec) => {
+                    let window = Window {
+                        kernel: spec.kernel,
+                        stride: spec.stride,
+                        padding: spec.padding,
+                        dilation: spec.dilation,
+                    };
+                    let conv = Conv { input: from, output: self.values[index].volume, window };
+                    let mut norm = None;
+                    let mut relu = false;
+                    if !train {
+                        if let Some(next) =
+                            self.follower(output).filter(|n| matches!(self.node(*n).op, Op::BatchNorm(_)))
+                        {
+                            (norm, output, done[next]) = (Some(next), next, true);
+                        }
+                        if let Some(next) = self.follower(output).filter(|n| self.node(*n).op == Op::Relu) {
+                            (relu, output, done[next]) = (true, next, true);
+                        }
+                    }
+                    let train = train.then(|| ConvTrain {
+                        gradient: self.parameters[index],
+                        bias: spec.has_bias,
+                        padded: None,
+                        scratch: Buffer::zeros(direct::gradient_scratch(&conv.on_padded(), self.batch)),
+                    });
+                    let weights = Buffer::zeros(direct::packed_len(&conv.on_padded()));
+                    let bias = Buffer::zeros(conv.output.blocks() * LANES);
+                    Work::Conv(Box::new(ConvWork {
+                        node: index,
+                        norm,
+                        relu,
+                        conv,
+                        weights,
+                        bias,
+                        backward: None,
+                        padded: None,
+                        masked: None,
+                        spread: None,
+                        blocked: None,
+                        train,
+                    }))
+                }
+                Op::BatchNorm(spec) => {
+                    let padded = from.blocks() * LANES;
+                    if train {
+                        Work::BatchNorm(Box::new(NormWork {
+                            node: index,
+                            weight: vec![0.0; spec.channels],
+                            bias: vec![0.0; spec.channels],
+                            epsilon: spec.epsilon,
+                            moments: norm::Moments::new(&from, self.batch),
+                            scale: Buffer::zeros(padded),
+                            shift: Buffer::zeros(padded),
+                            backward: norm::Backward::new(&from),
+                            gradient: self.parameters[index],
+                        }))
+                    } else {
+                        Work::Affine { node: index, scale: Buffer::zeros(padded), shift: Buffer::zeros(padded) }
+                    }
+                }
+                Op::MaxPool3d(pool) => Work::MaxPool {
+                    window: pool_window(pool),
+                    taps: vec![0; self.batch * self.values[index].volume.len()],
+                },
+                Op::AvgPool3d(pool) => Work::AvgPool(pool_window(pool)),
+                Op::GlobalAvgPool => Work::GlobalAvgPool,
+                Op::Flatten => Work::Convert,
+                Op::Linear(spec) => {
+                    let sizes = Sizes { input: spec.input, output: spec.output };
+                    Work::Linear(Box::new(LinearWork {
+                        node: index,
+                        sizes,
+                        weights: Buffer::zeros(sizes.row() * sizes.output),
+                        bias: vec![0.0; sizes.output],
+                        gradient: self.parameters[index],
+                    }))
+                }
+                &Op::Dropout { p } if train => {
+                    // The region's life is set with the others'.
+                    let mask = self.memory.request(from.len(), false, (0, 0));
+                    Work::Dropout { node: index, p, mask }
+                }
+                Op::Dropout { .. } => Work::Convert,
+                Op::Add => Work::Add,
+                Op::Concat => Work::Concat,
+                Op::LogSoftmax => Work::LogSoftmax,
+                other => match Activation::of(other) {
+                    Some(activation) => Work::Activation(activation),
+                    None => {
+                        return Err(Error::Request(format!("node {}: the engine does not know {other:?}", node.name)));
+                    }
+                },
+            };
+            self.push(inputs, output, work);
+        }
+        Ok(())
+    }
+
+    /// Decides which values and gradients live when, and lays them out.
+    ///
+    /// Moments: the input comes at 0, step `s` of `S` runs at `s + 1`, the seed comes at `S + 1`, and step `s` is
+    /// walked back at `2 S + 1 - s`.
+    fn lay_out(&mut self, group: usize) -> Result<Moments> {
+        let count = self.steps.len();
+        let (seed_at, end) = (count + 1, 2 * count + 2);
+        let back = |step: usize| 2 * count + 1 - step;
+        let walks = self.purpose != Purpose::Infer;
+        let train = self.purpose == Purpose::Train;
+        let whole_batch = group == self.batch;
+        // Values: from their step to their last use; to the end when recorded.
+        let mut born = vec![None; self.values.len()];
+        let mut last = vec![0; self.values.len()];
+        born[0] = Some(0);
+        let mut recorded = vec![false; self.values.len()];
+        for (s, step) in self.steps.iter().enumerate() {
+            born[step.output] = Some(s + 1);
+            last[step.output] = last[step.output].max(s + 1);
+            for &input in &step.inputs {
+                last[input] = last[input].max(s + 1);
+            }
+            if !walks {
+                continue;
+            }
+            match &step.work {
+                Work::Conv(conv) => {
+                    recorded[step.inputs[0]] |= train;
+                    recorded[step.output] |= conv.relu;
+                }
+                Work::BatchNorm(_) => recorded[step.inputs[0]] = true,
+                Work::Linear(_) => recorded[step.inputs[0]] |= train,
+                Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
+                Work::Activation(_) => recorded[step.inputs[0]] = true,
+                _ => {}
+            }
+        }
+        let last_node = self.network.nodes().len() - 1;
+        last[last_node] = last[last_node].max(seed_at);
+        for v in 0..self.values.len() {
+            let Some(born) = born[v] else { continue };
+            let stays = recorded[v] || self.values[v].kept;
+            let whole = stays && !whole_batch;
+            let life = (if whole { 0 } else { born }, if stays { end } else { last[v] });
+            self.values[v].region = Some(self.memory.request(self.values[v].volume.len(), whole, life));
+        }
+        for s in 0..count {
+            let life = (s + 1, s + 1);
+            match &mut self.steps[s].work {
+                Work::Conv(conv) if conv.conv.window.padding != [0; 3] => {
+                    let len = conv.conv.on_padded().input.len();
+                    conv.padded = Some(self.memory.request(len, false, life));
+                }
+                Work::Dropout { mask, .. } => self.memory.extend(*mask, end),
+                _ => {}
+            }
+        }
+        let mut moments = Moments { seed: None, unreached: Vec::new() };
+        if walks {
+            moments = self.lay_out_gradients(&back, seed_at, end, whole_batch);
+        }
+        self.memory.allocate(group, self.batch);
+        Ok(moments)
+    }
+
+    /// Gradients: from their first contribution to the step that takes them.
+    fn lay_out_gradients(
+        &mut self,
+        back: &dyn Fn(usize) -> usize,
+        seed_at: usize,
+        end: usize,
+        whole_batch: bool,
+    ) -> Moments {
+        let count = self.steps.len();
+        let train = self.purpose == Purpose::Train;
+        // Which values need one: all on the way to the input, or to a weight.
+        let mut needs: Vec<bool> = self.values.iter().map(|value| !train || value.kept).collect();
+        for step in &self.steps {
+            let weights = matches!(step.work, Work::Conv(_) | Work::BatchNorm(_) | Work::Linear(_));
+            needs[step.output] |= weights || step.inputs.iter().any(|&input| needs[input]);
+        }
+        let last_node = self.network.nodes().len() - 1;
+        let request = |memory: &mut Memory, value: &mut Value, from: usize, until: usize| {
+            let whole = value.kept && !whole_batch;
+            let life = (if whole { seed_at } else { from }, if value.kept { end } else { until });
+            let region = memory.request(value.volume.len(), whole, life);
+            value.gradient = Some(region);
+            region
+        };
+        let seed = request(&mut self.memory, &mut self.values[last_node], seed_at, seed_at);
+        for s in (0..count).rev() {
+            let at = back(s);
+            let step = &mut self.steps[s];
+            let Some(gradient) = self.values[step.output].gradient else { continue };
+            step.reached = true;
+            self.memory.extend(gradient, at);
+            for (index, &input) in step.inputs.iter().enumerate() {
+                if !needs[input] {
+                    continue;
+                }
+                let volume = self.values[input].volume;
+                step.sinks[index] = Some(match self.values[input].gradient {
+                    None => Sink { region: request(&mut self.memory, &mut self.values[input], at, at), beside: None },
+                    Some(region) => {
+                        self.memory.extend(region, at);
+                        Sink { region, beside: Some(self.memory.request(volume.len(), false, (at, at))) }
+                    }
+                });
+            }
+            if let Work::Conv(work) = &mut step.work {
+                let mut scratch = |len: usize| Some(self.memory.request(len, false, (at, at)));
+                if work.relu {
+                    work.masked = scratch(work.conv.output.len());
+                }
+                if step.sinks[0].is_some() {
+                    let backward = work.conv.backward();
+                    work.backward = Some(Buffer::zeros(direct::packed_len(&backward)));
+                    work.spread = scratch(backward.input.len());
+                    if work.conv.input.layout == Layout::Planar {
+                        work.blocked = scratch(backward.output.len());
+                    }
+                }
+                if let Some(train) = &mut work.train {
+                    if work.conv.window.padding != [0; 3] {
+                        train.padded = scratch(work.conv.on_padded().input.len());
+                    }
+                }
+            }
+        }
+        // A kept node that the output does not depend on has a gradient of zero; so has such an input.
+        let mut unreached = Vec::new();
+        for (index, value) in self.values.iter_mut().enumerate() {
+            if value.gradient.is_none() && (value.kept || index == 0) && needs[index] {
+                unreached.push(request(&mut self.memory, value, seed_at, end));
+            }
+        }
+        // The input's gradient is handed out at the end of the walk.
+        if let Some(region) = self.values[0].gradient {
+            self.memory.extend(region, end);
+        }
+        Moments { seed: Some(seed), unreached }
+    }
+}

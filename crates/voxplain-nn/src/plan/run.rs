@@ -1,0 +1,352 @@
+//! Running a plan's steps, forward and back, on groups of samples.
+
+use super::memory::RegionId;
+use super::step::{ConvWork, NormWork, Step, Work};
+use super::{Plan, Purpose};
+use crate::cpu::elementwise::{self, Activation};
+use crate::cpu::{Isa, Layout, Volume, direct, linear, norm, pool, rearrange};
+use crate::random::dropout_mask;
+use crate::{ReluRule, Rules};
+
+/// Samples that are worked on together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    /// The first.
+    pub(crate) first: usize,
+    /// How many.
+    pub(crate) count: usize,
+}
+
+impl Plan {
+    fn region(&self, value: usize) -> RegionId {
+        self.values[value].region.expect("a step reads and writes only values that have memory")
+    }
+
+    fn value(&self, value: usize, group: Group) -> &[f32] {
+        self.memory.read(self.region(value), group.first, group.count)
+    }
+
+    /// Steps, lent out so that the rest of the plan can be used beside one.
+    fn each_step(&mut self, backward: bool, mut work: impl FnMut(&mut Self, &mut Step)) {
+        let mut steps = std::mem::take(&mut self.steps);
+        if backward {
+            steps.iter_mut().rev().for_each(|step| work(self, step));
+        } else {
+            steps.iter_mut().for_each(|step| work(self, step));
+        }
+        self.steps = steps;
+    }
+
+    /// Runs all steps on a group of samples, given as the network's users give them.
+    pub(crate) fn run_forward(&mut self, group: Group, input: &[f32]) {
+        let volume = self.values[0].volume;
+        let values = self.input;
+        let region = self.region(0);
+        self.memory.write(region, group.first, group.count, |_, x| {
+            rearrange::samples(&volume, group.count, x, |sample, x| {
+                rearrange::from_plain(&volume, &input[sample * values..][..values], x);
+            });
+        });
+        self.each_step(false, |plan, step| plan.step_forward(group, step));
+        let last = self.names.len() - 1;
+        let volume = self.values[last].volume;
+        let mut output = std::mem::take(&mut self.output);
+        let y = self.value(last, group);
+        for (sample, out) in output.chunks_exact_mut(self.outputs).skip(group.first).take(group.count).enumerate() {
+            rearrange::to_plain(&volume, &y[sample * volume.len()..][..volume.len()], out);
+        }
+        self.output = output;
+    }
+
+    fn step_forward(&mut self, group: Group, step: &mut Step) {
+        let isa = self.engine.isa();
+        let Group { first, count } = group;
+        let (input, output) = (step.inputs.first().copied().unwrap_or(0), step.output);
+        let (from, to) = (self.values[input].volume, self.values[output].volume);
+        let (region, seed, samples) = (self.region(output), self.dropout, self.samples);
+        let mut memory = std::mem::take(&mut self.memory);
+        let source = self.region(input);
+        if let Work::Conv(work) = &step.work {
+            if let Some(padded) = work.padded {
+                memory.write(padded, first, count, |memory, out| {
+                    rearrange::pad(&from, work.conv.window.padding, count, memory.read(source, first, count), out);
+                });
+            }
+        }
+        if let Work::Dropout { node, p, mask } = &step.work {
+            memory.write(*mask, first, count, |_, mask| draw_mask(&from, count, (seed, *node, *p), mask));
+        }
+        memory.write(region, first, count, |memory, out| {
+            let x = memory.read(source, first, count);
+            match &mut step.work {
+                Work::Conv(work) => {
+                    let x = work.padded.map_or(x, |padded| memory.read(padded, first, count));
+                    direct::forward(isa, &work.conv.on_padded(), count, x, &work.weights, &work.bias, out);
+                    if work.relu {
+                        elementwise::relu(isa, out);
+                    }
+                }
+                Work::Affine { scale, shift, .. } => norm::affine(isa, &from, count, x, scale, shift, out),
+                Work::BatchNorm(work) => batch_norm(isa, work, &from, samples, x, out),
+                Work::Activation(activation) => elementwise::activate(isa, *activation, x, out),
+                Work::MaxPool { window, taps } => {
+                    pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
+                }
+                Work::AvgPool(window) => pool::mean_forward(window, (&from, &to), count, x, out),
+                Work::GlobalAvgPool => pool::global_mean(&from, count, x, out),
+                Work::Convert => rearrange::convert(&from, &to, count, x, out),
+                Work::Linear(work) => linear::forward(isa, &work.sizes, x, &work.weights, &work.bias, count, out),
+                Work::Dropout { mask, .. } => {
+                    out.copy_from_slice(x);
+                    elementwise::multiply(memory.read(*mask, first, count), out);
+                }
+                Work::Add => {
+                    out.copy_from_slice(x);
+                    elementwise::add(isa, memory.read(self.region(step.inputs[1]), first, count), out);
+                }
+                Work::Concat => {
+                    let mut at = 0;
+                    rearrange::fill(out, 0.0);
+                    for &input in &step.inputs {
+                        let part = &self.values[input].volume;
+                        let x = memory.read(self.region(input), first, count);
+                        rearrange::copy_channels((part, x, 0), (&to, out, at), part.channels, count);
+                        at += part.channels;
+                    }
+                }
+                Work::LogSoftmax => linear::log_softmax(from.channels, count, x, out),
+            }
+        });
+        self.memory = memory;
+    }
+
+    /// Walks a seed (as the network's users give it) back through all steps for a group of samples.
+    pub(crate) fn run_backward(&mut self, group: Group, seed: &[f32], rules: &Rules) {
+        let Some(region) = self.seed else { return };
+        let last = self.names.len() - 1;
+        let (volume, outputs) = (self.values[last].volume, self.outputs);
+        self.memory.write(region, group.first, group.count, |_, g| {
+            rearrange::samples(&volume, group.count, g, |sample, g| {
+                rearrange::from_plain(&volume, &seed[sample * outputs..][..outputs], g);
+            });
+        });
+        for &region in &self.unreached {
+            self.memory.write(region, group.first, group.count, |_, g| g.fill(0.0));
+        }
+        self.each_step(true, |plan, step| {
+            if step.reached {
+                plan.step_backward(group, step, rules);
+            }
+        });
+        if self.purpose == Purpose::InputGradient {
+            let mut out = std::mem::take(&mut self.input_gradient);
+            if let Some(region) = self.values[0].gradient {
+                let volume = self.values[0].volume;
+                let g = self.memory.read(region, group.first, group.count);
+                for (sample, out) in out.chunks_exact_mut(self.input).skip(group.first).take(group.count).enumerate() {
+                    rearrange::to_plain(&volume, &g[sample * volume.len()..][..volume.len()], out);
+                }
+            }
+            self.input_gradient = out;
+        }
+    }
+
+    fn step_backward(&mut self, group: Group, step: &mut Step, rules: &Rules) {
+        let isa = self.engine.isa();
+        let Group { first, count } = group;
+        let to = self.values[step.output].volume;
+        let reaching = self.values[step.output].gradient.expect("a step that is reached has a gradient");
+        let mut memory = std::mem::take(&mut self.memory);
+        // What belongs to the step as a whole comes first.
+        let mut gradient = reaching;
+        match &mut step.work {
+            Work::Conv(work) => {
+                if let Some(masked) = work.masked {
+                    let y = self.region(step.output);
+                    memory.write(masked, first, count, |memory, out| {
+                        out.copy_from_slice(memory.read(reaching, first, count));
+                        elementwise::relu_gradient(isa, rules.relu, memory.read(y, first, count), out);
+                    });
+                    gradient = masked;
+                }
+                self.conv_weights(isa, group, work, step.inputs[0], gradient, &mut memory);
+            }
+            Work::BatchNorm(work) => {
+                let (x, g) =
+                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let (scale, shift) = self.gradients.split_at_mut(work.gradient + 1);
+                let (scale, shift) = (&mut scale[work.gradient], &mut shift[0]);
+                work.moments.weight_gradients(isa, &to, count, x, g, scale, shift);
+                work.backward.set(&work.moments, &work.weight, scale, shift, count * to.voxels());
+            }
+            Work::Linear(work) if self.purpose == Purpose::Train => {
+                let (x, g) =
+                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let (weight, bias) = self.gradients.split_at_mut(work.gradient + 1);
+                linear::weight_gradient(&work.sizes, x, g, count, &mut weight[work.gradient], &mut bias[0]);
+            }
+            _ => {}
+        }
+        let mut channel = 0;
+        for (index, &input) in step.inputs.iter().enumerate() {
+            let from = self.values[input].volume;
+            let Some(sink) = step.sinks[index] else {
+                channel += from.channels;
+                continue;
+            };
+            if let Work::Conv(work) = &step.work {
+                walk_conv(isa, work, group, gradient, sink.target(), &mut memory);
+            } else {
+                memory.write(sink.target(), first, count, |memory, out| {
+                    let g = memory.read(gradient, first, count);
+                    match &mut step.work {
+                        Work::Conv(_) => {}
+                        Work::Affine { scale, shift: _, .. } => norm::scale(isa, &from, count, g, scale, out),
+                        Work::BatchNorm(work) => {
+                            out.copy_from_slice(g);
+                            norm::backward(
+                                isa,
+                                &from,
+                                count,
+                                memory.read(self.region(input), first, count),
+                                &work.backward,
+                                out,
+                            );
+                        }
+                        Work::Activation(Activation::Relu) => {
+                            out.copy_from_slice(g);
+                            elementwise::relu_gradient(
+                                isa,
+                                rules.relu,
+                                memory.read(self.region(step.output), first, count),
+                                out,
+                            );
+                        }
+                        Work::Activation(activation) => {
+                            out.copy_from_slice(g);
+                            elementwise::activation_gradient(
+                                *activation,
+                                memory.read(self.region(input), first, count),
+                                out,
+                            );
+                        }
+                        Work::MaxPool { window, taps } => {
+                            pool::max_backward(window, (&from, &to), count, g, &taps[first * to.len()..], out);
+                        }
+                        Work::AvgPool(window) => pool::mean_backward(window, (&from, &to), count, g, out),
+                        Work::GlobalAvgPool => pool::global_mean_backward(&from, count, g, out),
+                        Work::Convert => rearrange::convert(&to, &from, count, g, out),
+                        Work::Linear(work) => linear::backward(isa, &work.sizes, g, &work.weights, count, out),
+                        Work::Dropout { mask, .. } => {
+                            out.copy_from_slice(g);
+                            elementwise::multiply(memory.read(*mask, first, count), out);
+                        }
+                        Work::Add => out.copy_from_slice(g),
+                        Work::Concat => {
+                            rearrange::fill(out, 0.0);
+                            rearrange::copy_channels((&to, g, channel), (&from, out, 0), from.channels, count);
+                        }
+                        Work::LogSoftmax => {
+                            let y = memory.read(self.region(step.output), first, count);
+                            linear::log_softmax_backward(from.channels, count, y, g, out);
+                        }
+                    }
+                });
+            }
+            channel += from.channels;
+            if let Some(beside) = sink.beside {
+                memory.write(sink.region, first, count, |memory, sum| {
+                    elementwise::add(isa, memory.read(beside, first, count), sum);
+                });
+            }
+        }
+        self.memory = memory;
+    }
+
+    /// Gradients of a convolution's weights and bias, in training.
+    fn conv_weights(
+        &mut self,
+        isa: Isa,
+        group: Group,
+        work: &mut ConvWork,
+        input: usize,
+        gradient: RegionId,
+        memory: &mut super::memory::Memory,
+    ) {
+        let Group { first, count } = group;
+        let Some(train) = &mut work.train else { return };
+        let mut x = self.region(input);
+        if let Some(padded) = train.padded {
+            memory.write(padded, first, count, |memory, out| {
+                rearrange::pad(&work.conv.input, work.conv.window.padding, count, memory.read(x, first, count), out);
+            });
+            x = padded;
+        }
+        let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
+        let conv = work.conv.on_padded();
+        direct::weight_gradient(isa, &conv, count, x, g, &mut train.scratch, &mut self.gradients[train.gradient]);
+        if train.bias {
+            direct::bias_gradient(isa, &conv, count, g, &mut self.gradients[train.gradient + 1]);
+        }
+    }
+}
+
+/// The gradient of a convolution's input.
+fn walk_conv(
+    isa: Isa,
+    work: &ConvWork,
+    group: Group,
+    gradient: RegionId,
+    target: RegionId,
+    memory: &mut super::memory::Memory,
+) {
+    let Group { first, count } = group;
+    let (Some(spread), Some(weights)) = (work.spread, &work.backward) else { return };
+    memory.write(spread, first, count, |memory, out| {
+        rearrange::spread(&work.conv, count, memory.read(gradient, first, count), out);
+    });
+    let backward = work.conv.backward();
+    let zeros = vec![0.0; backward.output.blocks() * crate::cpu::LANES];
+    memory.write(work.blocked.unwrap_or(target), first, count, |memory, out| {
+        direct::forward(isa, &backward, count, memory.read(spread, first, count), weights, &zeros, out);
+    });
+    if let Some(blocked) = work.blocked {
+        debug_assert_eq!(work.conv.input.layout, Layout::Planar);
+        memory.write(target, first, count, |memory, out| {
+            rearrange::convert(&backward.output, &work.conv.input, count, memory.read(blocked, first, count), out);
+        });
+    }
+}
+
+/// Batch normalisation by the batch's own statistics.
+fn batch_norm(isa: Isa, work: &mut NormWork, volume: &Volume, batch: usize, x: &[f32], out: &mut [f32]) {
+    work.moments.measure(isa, volume, batch, x, work.epsilon);
+    for (channel, (weight, bias)) in work.weight.iter().zip(&work.bias).enumerate() {
+        let scale = weight * work.moments.inverse[channel];
+        work.scale[channel] = scale;
+        work.shift[channel] = bias - work.moments.mean[channel] * scale;
+    }
+    norm::affine(isa, volume, batch, x, &work.scale, &work.shift, out);
+}
+
+/// Dropout masks of a batch in the values' layout, drawn by unit in C order.
+fn draw_mask(volume: &Volume, batch: usize, ((seed, step), node, p): ((u64, u64), usize, f32), mask: &mut [f32]) {
+    let mut plain = vec![0.0; volume.values()];
+    for (sample, mask) in mask.chunks_exact_mut(volume.len()).take(batch).enumerate() {
+        dropout_mask(seed, step, node, sample, p, &mut plain);
+        rearrange::from_plain(volume, &plain, mask);
+    }
+}
+
+/// ReLUs that a walk back by these rules treats otherwise than by the gradient.
+pub(crate) fn relus_ruled(steps: &[Step], rules: &Rules) -> usize {
+    if rules.relu == ReluRule::Gradient {
+        return 0;
+    }
+    let has_relu = |work: &Work| match work {
+        Work::Conv(conv) => conv.relu,
+        Work::Activation(activation) => *activation == Activation::Relu,
+        _ => false,
+    };
+    steps.iter().filter(|step| step.reached && has_relu(&step.work)).count()
+}

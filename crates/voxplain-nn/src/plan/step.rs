@@ -1,0 +1,168 @@
+//! What a plan does, one step per operation or fused group of operations.
+
+use super::memory::RegionId;
+use crate::cpu::{Buffer, Conv, Window, elementwise::Activation, linear::Sizes, norm};
+
+/// Index of a value: that of the node whose output it is, or beyond the nodes.
+pub(crate) type ValueId = usize;
+
+/// One step forward, and back.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// What it reads.
+    pub(crate) inputs: Vec<ValueId>,
+    /// What it writes.
+    pub(crate) output: ValueId,
+    /// What it does.
+    pub(crate) work: Work,
+    /// Where the gradient of each input goes.
+    pub(crate) sinks: Vec<Option<Sink>>,
+    /// Whether anything reaches it on the way back.
+    pub(crate) reached: bool,
+}
+
+/// Where a gradient goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sink {
+    /// The gradient of the value.
+    pub(crate) region: RegionId,
+    /// Where to compute it first when the region holds what came by other ways already.
+    pub(crate) beside: Option<RegionId>,
+}
+
+impl Sink {
+    /// Where to write.
+    pub(crate) fn target(&self) -> RegionId {
+        self.beside.unwrap_or(self.region)
+    }
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A convolution, with what is fused into it.
+    Conv(Box<ConvWork>),
+    /// Batch normalisation by running statistics.
+    Affine {
+        /// The node.
+        node: usize,
+        /// Per channel padded to 16.
+        scale: Buffer,
+        /// Per channel padded to 16.
+        shift: Buffer,
+    },
+    /// Batch normalisation by the batch's statistics.
+    BatchNorm(Box<NormWork>),
+    /// An activation.
+    Activation(Activation),
+    /// Max-pooling.
+    MaxPool {
+        /// The window.
+        window: Window,
+        /// Which tap won, over the whole batch.
+        taps: Vec<u16>,
+    },
+    /// Mean-pooling.
+    AvgPool(Window),
+    /// Mean over all voxels.
+    GlobalAvgPool,
+    /// Another layout of the same values: flatten, dropout outside training.
+    Convert,
+    /// A fully connected layer.
+    Linear(Box<LinearWork>),
+    /// Dropout in training.
+    Dropout {
+        /// The node, which its mask depends on.
+        node: usize,
+        /// Probability of a zero.
+        p: f32,
+        /// Room for the mask of a batch, in the layout of the values.
+        mask: RegionId,
+    },
+    /// Sum of two.
+    Add,
+    /// Channels joined.
+    Concat,
+    /// Log-softmax.
+    LogSoftmax,
+}
+
+/// A convolution, with a batch normalisation folded into its weights and a ReLU at its end.
+#[derive(Debug)]
+pub(crate) struct ConvWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// The batch normalisation that is folded in.
+    pub(crate) norm: Option<usize>,
+    /// Whether a ReLU is fused.
+    pub(crate) relu: bool,
+    /// Extents.
+    pub(crate) conv: Conv,
+    /// Packed weights.
+    pub(crate) weights: Buffer,
+    /// Bias per output channel padded to 16.
+    pub(crate) bias: Buffer,
+    /// Packed weights of the walk back to the input.
+    pub(crate) backward: Option<Buffer>,
+    /// The padded input, if there is padding.
+    pub(crate) padded: Option<RegionId>,
+    /// The gradient that passed the ReLU.
+    pub(crate) masked: Option<RegionId>,
+    /// The gradient spread out for the walk back.
+    pub(crate) spread: Option<RegionId>,
+    /// The gradient of a planar input, in blocks.
+    pub(crate) blocked: Option<RegionId>,
+    /// Training.
+    pub(crate) train: Option<ConvTrain>,
+}
+
+/// What weight gradients of a convolution need.
+#[derive(Debug)]
+pub(crate) struct ConvTrain {
+    /// Position of the weight's gradient; the bias's is the next.
+    pub(crate) gradient: usize,
+    /// Whether there is a bias.
+    pub(crate) bias: bool,
+    /// The padded input, once more.
+    pub(crate) padded: Option<RegionId>,
+    /// Partial sums.
+    pub(crate) scratch: Buffer,
+}
+
+/// A batch normalisation in training.
+#[derive(Debug)]
+pub(crate) struct NormWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// Scale and shift as weights, per channel.
+    pub(crate) weight: Vec<f32>,
+    /// Shift.
+    pub(crate) bias: Vec<f32>,
+    /// Added to the variance.
+    pub(crate) epsilon: f32,
+    /// Of the last batch.
+    pub(crate) moments: norm::Moments,
+    /// As an affine map, per channel padded to 16.
+    pub(crate) scale: Buffer,
+    /// The rest of it.
+    pub(crate) shift: Buffer,
+    /// Factors of the walk back.
+    pub(crate) backward: norm::Backward,
+    /// Position of the scale's gradient; the shift's is the next.
+    pub(crate) gradient: usize,
+}
+
+/// A fully connected layer.
+#[derive(Debug)]
+pub(crate) struct LinearWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// Features.
+    pub(crate) sizes: Sizes,
+    /// Rows padded to 16.
+    pub(crate) weights: Buffer,
+    /// Bias.
+    pub(crate) bias: Vec<f32>,
+    /// Position of the weight's gradient; the bias's is the next.
+    pub(crate) gradient: usize,
+}

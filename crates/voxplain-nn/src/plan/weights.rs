@@ -1,0 +1,105 @@
+//! Taking a network's weights into a plan.
+
+use super::step::Work;
+use super::{Plan, Purpose};
+use crate::cpu::{direct, linear};
+use crate::{BatchNorm, Error, Network, Op, Result};
+
+/// Scale and shift that running statistics amount to, per channel.
+#[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
+pub(super) fn affine_of(norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
+    let parts = norm
+        .weight
+        .data()
+        .iter()
+        .zip(norm.bias.data())
+        .zip(norm.running_mean.data().iter().zip(norm.running_var.data()));
+    parts
+        .map(|((weight, bias), (mean, variance))| {
+            let scale = f64::from(*weight) / (f64::from(*variance) + f64::from(norm.epsilon)).sqrt();
+            (scale as f32, (f64::from(*bias) - f64::from(*mean) * scale) as f32)
+        })
+        .unzip()
+}
+
+impl Plan {
+    /// Takes the network's present weights; call it after each optimiser step. Refuses a network other than the one
+    /// that was compiled.
+    pub fn update_weights(&mut self, network: &Network) -> Result<()> {
+        let nodes = network.nodes();
+        if nodes.len() != self.names.len() || network.shapes() != self.shapes {
+            return Err(Error::Request("the network is not the one this plan was made for".into()));
+        }
+        let other = |index: usize| {
+            Error::Request(format!("node {} is not what it was when the plan was made", nodes[index].name))
+        };
+        for step in &mut self.steps {
+            match &mut step.work {
+                Work::Conv(work) => {
+                    let Op::Conv3d(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    let folded = match work.norm.map(|index| (index, &nodes[index].op)) {
+                        None => None,
+                        Some((_, Op::BatchNorm(norm))) => Some(affine_of(norm)),
+                        Some((index, _)) => return Err(other(index)),
+                    };
+                    let conv = work.conv.on_padded();
+                    let scale = folded.as_ref().map(|(scale, _)| scale.as_slice());
+                    if spec.weight.len() != conv.output.channels * conv.input.channels * conv.window.taps() {
+                        return Err(other(work.node));
+                    }
+                    direct::pack(&conv, spec.weight.data(), scale, &mut work.weights);
+                    if let Some(backward) = &mut work.backward {
+                        direct::pack_backward(&work.conv, spec.weight.data(), scale, backward);
+                    }
+                    for (channel, bias) in work.bias.iter_mut().take(conv.output.channels).enumerate() {
+                        let own = spec.bias.as_ref().map_or(0.0, |b| b.data()[channel]);
+                        *bias = folded.as_ref().map_or(own, |(scale, shift)| own * scale[channel] + shift[channel]);
+                    }
+                }
+                Work::Affine { node, scale, shift } => {
+                    let Op::BatchNorm(norm) = &nodes[*node].op else { return Err(other(*node)) };
+                    let (a, b) = affine_of(norm);
+                    scale[..a.len()].copy_from_slice(&a);
+                    shift[..b.len()].copy_from_slice(&b);
+                }
+                Work::BatchNorm(work) => {
+                    let Op::BatchNorm(norm) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    work.weight.copy_from_slice(norm.weight.data());
+                    work.bias.copy_from_slice(norm.bias.data());
+                }
+                Work::Linear(work) => {
+                    let Op::Linear(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    linear::pack(&work.sizes, spec.weight.data(), &mut work.weights);
+                    work.bias.copy_from_slice(spec.bias.data());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// After a forward pass in training: moves the network's running statistics towards the batch's (by momentum,
+    /// unbiased variance, as PyTorch).
+    #[allow(clippy::cast_precision_loss, reason = "counts are small beside 2^24")]
+    pub fn update_running_statistics(&self, network: &mut Network) -> Result<()> {
+        if self.purpose != Purpose::Train {
+            return Err(Error::Request("running statistics are measured by plans for training only".into()));
+        }
+        for step in &self.steps {
+            let Work::BatchNorm(work) = &step.work else { continue };
+            let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else {
+                return Err(Error::Request("the network is not the one this plan was made for".into()));
+            };
+            let count = (self.samples * self.values[step.inputs[0]].volume.voxels()) as f32;
+            let unbiased = count / (count - 1.0).max(1.0);
+            let momentum = norm.momentum;
+            for (running, batch) in norm.running_mean.data_mut().iter_mut().zip(&work.moments.mean) {
+                *running += momentum * (batch - *running);
+            }
+            for (running, batch) in norm.running_var.data_mut().iter_mut().zip(&work.moments.variance) {
+                *running += momentum * (batch * unbiased - *running);
+            }
+        }
+        Ok(())
+    }
+}
