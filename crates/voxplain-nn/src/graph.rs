@@ -200,12 +200,39 @@ impl Network {
 
     /// The same tensors, in the same order, to change in place.
     pub fn parameters_mut(&mut self) -> Vec<&mut Tensor> {
-        self.nodes
-            .iter_mut()
-            .flat_map(|node| node.op.slots_mut())
-            .filter(|slot| slot.trained)
-            .map(|slot| slot.tensor)
-            .collect()
+        let mut parameters = Vec::new();
+        self.visit_parameters_mut(|tensor| parameters.push(tensor));
+        parameters
+    }
+
+    /// Calls `visit` with the same tensors in the same order; allocates nothing.
+    pub(crate) fn visit_parameters<'a>(&'a self, mut visit: impl FnMut(&'a Tensor)) {
+        for node in &self.nodes {
+            match &node.op {
+                Op::Conv3d(conv) => {
+                    visit(&conv.weight);
+                    conv.bias.iter().for_each(&mut visit);
+                }
+                Op::BatchNorm(norm) => [&norm.weight, &norm.bias].into_iter().for_each(&mut visit),
+                Op::Linear(linear) => [&linear.weight, &linear.bias].into_iter().for_each(&mut visit),
+                _ => {}
+            }
+        }
+    }
+
+    /// Calls `visit` with the same tensors in the same order, to change in place; allocates nothing.
+    pub(crate) fn visit_parameters_mut<'a>(&'a mut self, mut visit: impl FnMut(&'a mut Tensor)) {
+        for node in &mut self.nodes {
+            match &mut node.op {
+                Op::Conv3d(conv) => {
+                    visit(&mut conv.weight);
+                    conv.bias.iter_mut().for_each(&mut visit);
+                }
+                Op::BatchNorm(norm) => [&mut norm.weight, &mut norm.bias].into_iter().for_each(&mut visit),
+                Op::Linear(linear) => [&mut linear.weight, &mut linear.bias].into_iter().for_each(&mut visit),
+                _ => {}
+            }
+        }
     }
 
     /// All tensors by name as PyTorch's `state_dict` has them: parameters and running statistics.

@@ -11,17 +11,25 @@
 mod cpu;
 mod error;
 mod graph;
+pub mod loss;
 mod op;
+mod optimizer;
 mod plan;
 pub mod random;
+mod receptive;
 pub mod reference;
 mod rules;
+mod schedule;
 mod shape;
 mod tensor;
 
 pub use error::{Error, Result};
 pub use graph::{Network, Node, NodeId, Parameter};
+pub use loss::CrossEntropy;
 pub use op::{BatchNorm, Conv3d, Linear, Op, Pool3d};
+pub use optimizer::{AdamOptions, Method, Optimizer, OptimizerState};
 pub use plan::{Engine, EngineOptions, InstructionSet, Plan, PlanOptions, Purpose, Tape};
+pub use receptive::ReceptiveField;
 pub use rules::{Backward, ReluRule, Rules, RulesApplied};
+pub use schedule::Schedule;
 pub use tensor::Tensor;

@@ -1,0 +1,140 @@
+//! [`CrossEntropy`]: how far predictions are from the labels.
+
+use crate::{Error, Network, Op, Result};
+use serde::{Deserialize, Serialize};
+
+/// Cross-entropy of the softmax, averaged over the batch with class weights:
+/// `L = sum_n w[y_n] (-log p_n[y_n]) / sum_n w[y_n]`, as PyTorch's `cross_entropy` and `nll_loss` with `weight`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CrossEntropy {
+    /// Weight of each class; all 1 when `None`.
+    pub weights: Option<Vec<f32>>,
+    /// Whether outputs are log-probabilities already (a network that ends in [`Op::LogSoftmax`]) and not logits.
+    pub log_probabilities: bool,
+}
+
+impl CrossEntropy {
+    /// The loss that fits a network's last operation, all classes weighing the same.
+    pub fn of(network: &Network) -> Self {
+        let last = &network.nodes()[network.output().0].op;
+        Self { weights: None, log_probabilities: matches!(last, Op::LogSoftmax) }
+    }
+
+    /// The same with class weights `n / (classes * n_c)`, so that each class weighs as much as any other; a class
+    /// that no one belongs to has weight 0.
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    pub fn balanced(self, labels: &[usize], classes: usize) -> Self {
+        let weight = |class| {
+            let count = labels.iter().filter(|&&label| label == class).count();
+            if count == 0 { 0.0 } else { (labels.len() as f64 / (classes * count) as f64) as f32 }
+        };
+        Self { weights: Some((0..classes).map(weight).collect()), ..self }
+    }
+
+    /// The loss of outputs `[n, classes]` against labels `[n]`; `gradient` (`[n, classes]`) receives its gradient
+    /// with respect to the outputs. Sums are taken in double precision.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    pub fn evaluate(&self, outputs: &[f32], labels: &[usize], gradient: &mut [f32]) -> Result<f64> {
+        let classes = if labels.is_empty() { 0 } else { outputs.len() / labels.len() };
+        if classes == 0 || classes * labels.len() != outputs.len() || gradient.len() != outputs.len() {
+            return Err(Error::Request(format!(
+                "loss: found {} outputs and {} gradients for {} labels, expected a row for each label",
+                outputs.len(),
+                gradient.len(),
+                labels.len()
+            )));
+        }
+        if let Some(label) = labels.iter().find(|&&label| label >= classes) {
+            return Err(Error::Request(format!("loss: found label {label}, expected one below {classes}")));
+        }
+        if let Some(weights) = self.weights.as_ref().filter(|weights| weights.len() != classes) {
+            return Err(Error::Request(format!("loss: found {} class weights, expected {classes}", weights.len())));
+        }
+        let weight = |label: usize| self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
+        let total: f64 = labels.iter().map(|&label| weight(label)).sum();
+        if total.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
+            return Err(Error::Request(format!("loss: the class weights of the batch sum to {total}, expected more")));
+        }
+        let mut loss = 0.0;
+        let rows = outputs.chunks_exact(classes).zip(gradient.chunks_exact_mut(classes));
+        for ((row, gradient), &label) in rows.zip(labels) {
+            let share = weight(label) / total;
+            let normalizer = if self.log_probabilities { 0.0 } else { log_sum_exp(row) };
+            loss += share * (normalizer - f64::from(row[label]));
+            for (class, (gradient, &output)) in gradient.iter_mut().zip(row).enumerate() {
+                let probability = if self.log_probabilities { 0.0 } else { (f64::from(output) - normalizer).exp() };
+                let truth = f64::from(u8::from(class == label));
+                *gradient = (share * (probability - truth)) as f32;
+            }
+        }
+        Ok(loss)
+    }
+}
+
+/// `log(sum(exp(x)))`, without overflow.
+pub fn log_sum_exp(x: &[f32]) -> f64 {
+    let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if !largest.is_finite() {
+        return f64::from(largest);
+    }
+    let largest = f64::from(largest);
+    largest + x.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln()
+}
+
+/// Probabilities of one sample's logits.
+#[expect(clippy::cast_possible_truncation, reason = "probabilities are f32")]
+pub fn softmax(logits: &[f32]) -> Vec<f32> {
+    let normalizer = log_sum_exp(logits);
+    logits.iter().map(|&logit| (f64::from(logit) - normalizer).exp() as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// By hand: probabilities 1/3, 2/3 and 1/2, 1/2; weights 1 and 3 for labels 1 and 0.
+    #[test]
+    fn weighted_means_are_those_by_hand() {
+        let loss = CrossEntropy { weights: Some(vec![3.0, 1.0]), log_probabilities: false };
+        let mut gradient = [0.0; 4];
+        let value = loss.evaluate(&[0.0, 2f32.ln(), 5.0, 5.0], &[1, 0], &mut gradient).unwrap();
+        assert!((value - (1.5f64.ln() + 3.0 * 2f64.ln()) / 4.0).abs() < 1e-7);
+        let expected = [1.0 / 12.0, -1.0 / 12.0, -3.0 / 8.0, 3.0 / 8.0];
+        assert!(gradient.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-7), "{gradient:?}");
+        let balanced = CrossEntropy::default().balanced(&[0, 0, 0, 1], 2);
+        assert_eq!(balanced.weights.unwrap(), [2.0 / 3.0, 2.0]);
+    }
+
+    #[test]
+    fn bad_labels_and_sizes_are_refused() {
+        let loss = CrossEntropy::default();
+        assert!(loss.evaluate(&[0.0; 4], &[2, 0], &mut [0.0; 4]).unwrap_err().to_string().contains("label 2"));
+        assert!(loss.evaluate(&[0.0; 3], &[0, 0], &mut [0.0; 3]).is_err());
+        assert!(loss.evaluate(&[], &[], &mut []).is_err());
+        let loss = CrossEntropy { weights: Some(vec![0.0, 1.0]), ..loss };
+        assert!(loss.evaluate(&[0.0; 2], &[0], &mut [0.0; 2]).is_err(), "nothing to average over");
+    }
+
+    proptest! {
+        /// The gradient is the slope, for logits and for log-probabilities.
+        #[test]
+        fn gradients_are_slopes(logits in proptest::collection::vec(-4f32..4.0, 6), log_probabilities: bool) {
+            let labels = [2, 0];
+            let loss = CrossEntropy { weights: Some(vec![0.5, 1.0, 2.0]), log_probabilities };
+            let mut gradient = [0.0; 6];
+            loss.evaluate(&logits, &labels, &mut gradient).unwrap();
+            for at in 0..6 {
+                let moved = |step: f32| {
+                    let mut moved = logits.clone();
+                    moved[at] += step;
+                    let step = f64::from(moved[at]) - f64::from(logits[at]);
+                    (loss.evaluate(&moved, &labels, &mut [0.0; 6]).unwrap(), step)
+                };
+                let ((above, up), (below, down)) = (moved(1e-2), moved(-1e-2));
+                let slope = (above - below) / (up - down);
+                prop_assert!((slope - f64::from(gradient[at])).abs() < 1e-4, "{slope} {}", gradient[at]);
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! [`Optimizer`]: what a gradient does to the weights.
+
+use crate::{Error, Network, Result, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// How weights follow their gradients. Arithmetic and defaults are PyTorch's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Method {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Share of the last step that is kept; 0 for none.
+        momentum: f32,
+        /// Whether to look ahead along the momentum (Nesterov).
+        nesterov: bool,
+        /// Added to the gradient, times the weight (L2).
+        weight_decay: f32,
+    },
+    /// Adam (Kingma and Ba 2015); weight decay goes into the gradient (L2).
+    Adam(AdamOptions),
+    /// Adam with weight decay beside the gradient (Loshchilov and Hutter 2019).
+    AdamW(AdamOptions),
+}
+
+/// Options of Adam and AdamW.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdamOptions {
+    /// Decay of the mean and of the mean square of gradients.
+    pub betas: [f64; 2],
+    /// Added to the root of the mean square.
+    pub epsilon: f32,
+    /// Weight decay.
+    pub weight_decay: f32,
+    /// Whether to divide by the largest mean square so far (Reddi et al. 2018).
+    pub amsgrad: bool,
+}
+
+impl Default for AdamOptions {
+    /// Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, amsgrad off.
+    fn default() -> Self {
+        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, amsgrad: false }
+    }
+}
+
+/// Running means of the gradients of one tensor; those that the method does not need are empty.
+#[derive(Clone, Debug, Default)]
+struct Moments {
+    /// Mean, or momentum.
+    first: Vec<f32>,
+    /// Mean square.
+    second: Vec<f32>,
+    /// Largest mean square so far.
+    largest: Vec<f32>,
+}
+
+/// All that an [`Optimizer`] remembers, to be stored with a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OptimizerState {
+    /// Steps taken.
+    pub step: u64,
+    /// `<number of the parameter>.first`, `.second`, `.largest`.
+    pub tensors: Vec<(String, Tensor)>,
+}
+
+/// Changes weights by their gradients, and remembers what it needs from step to step.
+#[derive(Clone, Debug)]
+pub struct Optimizer {
+    method: Method,
+    step: u64,
+    moments: Vec<Moments>,
+}
+
+impl Optimizer {
+    /// An optimiser that has taken no step.
+    pub fn new(method: Method) -> Self {
+        Self { method, step: 0, moments: Vec::new() }
+    }
+
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> u64 {
+        self.step
+    }
+
+    /// One step of a network by the gradients of [`Network::parameters`], in their order. Allocates in the first
+    /// step only.
+    pub fn step<G: AsRef<[f32]>>(&mut self, network: &mut Network, gradients: &[G], rate: f64) -> Result<()> {
+        let mut sizes = gradients.iter().map(|gradient| gradient.as_ref().len());
+        let (mut count, mut fit) = (0, true);
+        network.visit_parameters(|tensor| {
+            count += 1;
+            fit &= sizes.next() == Some(tensor.len());
+        });
+        if !fit || count != gradients.len() {
+            return Err(Error::Request(format!(
+                "optimiser: found {} gradients, expected one for each of the {count} parameters and of its size",
+                gradients.len()
+            )));
+        }
+        self.begin(gradients.iter().map(|gradient| gradient.as_ref().len()))?;
+        let mut index = 0;
+        network.visit_parameters_mut(|tensor| {
+            self.method.update(self.step, &mut self.moments[index], tensor.data_mut(), gradients[index].as_ref(), rate);
+            index += 1;
+        });
+        Ok(())
+    }
+
+    /// One step of a single array (a mask that is optimised, say) by its gradient.
+    pub fn step_values(&mut self, values: &mut [f32], gradient: &[f32], rate: f64) -> Result<()> {
+        if values.len() != gradient.len() {
+            return Err(Error::Request(format!(
+                "optimiser: found {} gradients for {} values, expected as many",
+                gradient.len(),
+                values.len()
+            )));
+        }
+        self.begin(std::iter::once(values.len()))?;
+        self.method.update(self.step, &mut self.moments[0], values, gradient, rate);
+        Ok(())
+    }
+
+    /// Counts a step; in the first, makes room for the means.
+    fn begin(&mut self, sizes: impl Iterator<Item = usize> + Clone) -> Result<()> {
+        let (first, second, largest) = match &self.method {
+            Method::Sgd { momentum, .. } => (*momentum != 0.0, false, false),
+            Method::Adam(adam) | Method::AdamW(adam) => (true, true, adam.amsgrad),
+        };
+        if self.moments.is_empty() {
+            let room = |wanted: bool, size: usize| if wanted { vec![0.0; size] } else { Vec::new() };
+            let moments =
+                |size| Moments { first: room(first, size), second: room(second, size), largest: room(largest, size) };
+            self.moments = sizes.clone().map(moments).collect();
+        }
+        let fits = |held: &[f32], wanted: bool, size: usize| held.len() == if wanted { size } else { 0 };
+        let all_fit = sizes.clone().count() == self.moments.len()
+            && self.moments.iter().zip(sizes).all(|(moments, size)| {
+                fits(&moments.first, first, size)
+                    && fits(&moments.second, second, size)
+                    && fits(&moments.largest, largest, size)
+            });
+        if !all_fit {
+            return Err(Error::Request(
+                "optimiser: what it remembers is of another network or method; start it anew".into(),
+            ));
+        }
+        self.step += 1;
+        Ok(())
+    }
+
+    /// All that it remembers.
+    pub fn state(&self) -> OptimizerState {
+        let mut tensors = Vec::new();
+        for (index, moments) in self.moments.iter().enumerate() {
+            for (name, values) in
+                [("first", &moments.first), ("second", &moments.second), ("largest", &moments.largest)]
+            {
+                if !values.is_empty() {
+                    tensors.push((format!("{index}.{name}"), Tensor::new([values.len()], values.clone())));
+                }
+            }
+        }
+        OptimizerState { step: self.step, tensors }
+    }
+
+    /// An optimiser that goes on from a state; one that does not fit the network is refused in the next step.
+    pub fn restore(method: Method, state: OptimizerState) -> Result<Self> {
+        let mut moments: Vec<Moments> = Vec::new();
+        let most = state.tensors.len();
+        for (name, tensor) in state.tensors {
+            let place = name.split_once('.').and_then(|(index, kind)| Some((index.parse::<usize>().ok()?, kind)));
+            let Some((index, kind)) = place.filter(|(index, _)| *index < most) else {
+                return Err(Error::Request(format!("optimiser: found {name}, expected <parameter>.<mean>")));
+            };
+            if moments.len() <= index {
+                moments.resize(index + 1, Moments::default());
+            }
+            let values = match kind {
+                "first" => &mut moments[index].first,
+                "second" => &mut moments[index].second,
+                "largest" => &mut moments[index].largest,
+                _ => {
+                    return Err(Error::Request(format!("optimiser: found {name}, expected first, second or largest")));
+                }
+            };
+            *values = tensor.data().to_vec();
+        }
+        Ok(Self { method, step: state.step, moments })
+    }
+}
+
+impl Method {
+    /// One pass over a tensor: step number `step`, counted from 1.
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so is PyTorch's arithmetic")]
+    fn update(&self, step: u64, moments: &mut Moments, values: &mut [f32], gradient: &[f32], rate: f64) {
+        match self {
+            &Self::Sgd { momentum, nesterov, weight_decay } => {
+                let rate = rate as f32;
+                if momentum == 0.0 {
+                    for (value, gradient) in values.iter_mut().zip(gradient) {
+                        *value -= rate * (gradient + weight_decay * *value);
+                    }
+                    return;
+                }
+                for ((value, gradient), kept) in values.iter_mut().zip(gradient).zip(&mut moments.first) {
+                    let gradient = gradient + weight_decay * *value;
+                    *kept = momentum * *kept + gradient;
+                    *value -= rate * if nesterov { gradient + momentum * *kept } else { *kept };
+                }
+            }
+            Self::Adam(adam) => {
+                adam.update(step, moments, values, gradient, rate, |value, gradient| {
+                    (value, gradient + adam.weight_decay * value)
+                });
+            }
+            Self::AdamW(adam) => {
+                let shrink = (1.0 - rate * f64::from(adam.weight_decay)) as f32;
+                adam.update(step, moments, values, gradient, rate, |value, gradient| (value * shrink, gradient));
+            }
+        }
+    }
+}
+
+impl AdamOptions {
+    /// `decay` gives the value and gradient to go on with.
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so is PyTorch's arithmetic")]
+    fn update(
+        &self,
+        step: u64,
+        moments: &mut Moments,
+        values: &mut [f32],
+        gradient: &[f32],
+        rate: f64,
+        decay: impl Fn(f32, f32) -> (f32, f32),
+    ) {
+        let power = |beta: f64| beta.powf(step as f64);
+        let step_size = (rate / (1.0 - power(self.betas[0]))) as f32;
+        let root = ((1.0 - power(self.betas[1])).sqrt()) as f32;
+        let keep_second = self.betas[1] as f32;
+        let [take_first, take_second] = self.betas.map(|beta| (1.0 - beta) as f32);
+        // The mean square that is divided by: the present one, or the largest so far.
+        let advance = |value: &mut f32, gradient: f32, first: &mut f32, second: &mut f32, largest: Option<&mut f32>| {
+            let (decayed, gradient) = decay(*value, gradient);
+            *first += take_first * (gradient - *first);
+            *second = keep_second * *second + take_second * gradient * gradient;
+            let square = match largest {
+                Some(largest) => {
+                    *largest = largest.max(*second);
+                    *largest
+                }
+                None => *second,
+            };
+            *value = decayed - step_size * *first / (square.sqrt() / root + self.epsilon);
+        };
+        let means = moments.first.iter_mut().zip(&mut moments.second);
+        let all = values.iter_mut().zip(gradient).zip(means);
+        if self.amsgrad {
+            for (((value, gradient), (first, second)), largest) in all.zip(&mut moments.largest) {
+                advance(value, *gradient, first, second, Some(largest));
+            }
+        } else {
+            for ((value, gradient), (first, second)) in all {
+                advance(value, *gradient, first, second, None);
+            }
+        }
+    }
+}
