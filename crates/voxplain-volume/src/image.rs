@@ -1,7 +1,11 @@
-//! INTERIM CONTRACT (owner: volume): what a file holds, reading and writing.
+//! [`Image`]: what a file holds; reading and writing.
 
-use crate::{Labels, Result, Volume};
-use std::path::Path;
+use crate::dtype::{Sample, with_sample};
+use crate::header::{HEAD, Header, finding, parse};
+use crate::orientation::{Line, gather};
+use crate::source::{Source, Trailing, write_whole};
+use crate::{Error, Grid, Labels, Result, Volume, findings, nifti};
+use std::path::{Path, PathBuf};
 
 /// What a file holds: values in the file's own axis order, and how they were found.
 #[derive(Clone, Debug)]
@@ -18,6 +22,8 @@ pub struct Image {
     pub form_codes: [i16; 2],
     /// What is odd about the file, and what to do about it.
     pub findings: Vec<Finding>,
+    /// Everything that the file says about itself.
+    pub header: Header,
 }
 
 /// How bad a [`Finding`] is.
@@ -57,23 +63,313 @@ pub struct ReadOptions {
 pub struct WriteOptions {
     /// The NIfTI code of qform and sform: 1 scanner, 2 aligned, 4 MNI. 0 is taken as 2.
     pub form_code: i16,
-    /// At most 79 bytes of description.
+    /// A description; its first 79 bytes are kept.
     pub description: String,
     /// Store as `uint8`/`int16`/`int32` labels instead: refused where a value is not such a number.
     pub integer: bool,
 }
 
 /// Reads a NIfTI-1, NIfTI-2, Analyze or MGH file, recognised by content, gzipped or not.
-pub fn read(_path: &Path, _options: &ReadOptions) -> Result<Image> {
-    todo!()
+///
+/// Of a pair either file may be named. The affine follows nibabel: the sform if its code is set, else the
+/// qform, else the voxel sizes (with a finding). Scaled values are rounded to `f32` once.
+///
+/// # Errors
+/// Names the file, what was found and what to do: for damaged and cut-off files, for colours, complex
+/// numbers, surfaces, pictures and other formats, and for files of several volumes of which none was chosen.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Image> {
+    let Loaded { header, grid, bytes, mut findings } = load(path, options)?;
+    let volume = Volume::from_parts(grid, decode(&header, &bytes));
+    drop(bytes);
+    findings.extend(findings::of_values(&header, &volume));
+    Ok(Image {
+        axis_codes: grid.orientation().codes(),
+        stored_type: header.stored.to_string(),
+        format: header.format,
+        form_codes: header.form_codes,
+        volume,
+        findings,
+        header,
+    })
 }
 
-/// Reads integer labels exactly; a value that is no whole number is refused. File's axis order.
-pub fn read_labels(_path: &Path) -> Result<(Labels, Vec<Finding>)> {
-    todo!()
+/// Reads integer labels exactly, in the file's own axis order. Whole numbers stored as floats are labels too; a value that
+/// is no whole number, negative or beyond `u32` is refused.
+pub fn read_labels(path: &Path) -> Result<(Labels, Vec<Finding>)> {
+    let Loaded { header, grid, bytes, findings } = load(path, &ReadOptions::default())?;
+    // A slope in f32 may miss whole numbers by its rounding.
+    let slack = if header.scaling.is_some() { 1e-3 } else { 0.0 };
+    let [slope, inter] = header.scaling.unwrap_or([1.0, 0.0]);
+    let label = |stored: f64| {
+        let value = stored * slope + inter;
+        let whole = value.round();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole u32")]
+        let label =
+            ((value - whole).abs() <= slack && (0.0..=f64::from(u32::MAX)).contains(&whole)).then_some(whole as u32);
+        label.ok_or(value)
+    };
+    let bad = with_sample!(header.stored, header.big_endian, S => {
+        bytes.chunks_exact(S::SIZE).find_map(|b| label(S::get(b)).err())
+    });
+    if let Some(value) = bad {
+        return Err(Error::file(
+            path,
+            format!("holds the value {value}, expected labels: whole numbers from 0"),
+            "name a label image (an atlas or a segmentation), not an image of intensities or probabilities",
+        ));
+    }
+    let data = with_sample!(header.stored, header.big_endian, S => {
+        gather(fortran(grid.shape), |n| label(S::get(&bytes[n * S::SIZE..])).unwrap_or(0))
+    });
+    Ok((Volume::from_parts(grid, data), findings))
 }
 
-/// Writes NIfTI-1, gzipped if the name ends in `.gz`, whole or not at all (written beside, then renamed).
-pub fn write(_path: &Path, _volume: &Volume, _options: &WriteOptions) -> Result<()> {
-    todo!()
+/// Writes single-file NIfTI-1, gzipped if the name ends in `.gz`, whole or not at all (written beside, then renamed).
+///
+/// In the axis order of the volume's grid, with its affine as sform (rounded to `f32`) and, where its axes are at right
+/// angles, as qform too; a sheared affine leaves the qform's code at 0. Equal content gives equal
+/// files on one kind of processor (compressed bytes may differ between kinds).
+pub fn write(path: &Path, volume: &Volume, options: &WriteOptions) -> Result<()> {
+    if options.integer {
+        let mut values = Vec::with_capacity(volume.data().len());
+        for &v in volume.data() {
+            // Beyond 2^24 an f32 no longer tells neighbouring whole numbers apart, but is one itself.
+            if v != v.trunc() || !v.is_finite() || v.abs() > 2_147_483_520.0 {
+                return Err(Error::file(
+                    path,
+                    format!("is to hold whole numbers, but one value is {v}"),
+                    "write it as float32, or round the values first",
+                ));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole i32")]
+            values.push(v as i32);
+        }
+        return write_integers(path, volume.grid(), &values, options);
+    }
+    let data = volume.data();
+    write_values(path, volume.grid(), (16, 4), 0, options, |n, out| out.extend(data[n].to_le_bytes()))
+}
+
+/// [`write`] for labels, in the smallest of `uint8`, `int16` and `int32` that holds them.
+pub fn write_labels(path: &Path, labels: &Labels, options: &WriteOptions) -> Result<()> {
+    let values: std::result::Result<Vec<i32>, u32> =
+        labels.data().iter().map(|&l| i32::try_from(l).map_err(|_| l)).collect();
+    let values = values.map_err(|l| {
+        Error::file(path, format!("cannot hold the label {l}, which is beyond int32"), "number the labels anew")
+    })?;
+    write_integers(path, labels.grid(), &values, options)
+}
+
+fn write_integers(path: &Path, grid: &Grid, values: &[i32], options: &WriteOptions) -> Result<()> {
+    const LABEL: i16 = 1002;
+    let (min, max) = values.iter().fold((0, 0), |(a, b), &v| (v.min(a), v.max(b)));
+    if min >= 0 && max <= 255 {
+        write_values(path, grid, (2, 1), LABEL, options, |n, out| out.push(values[n].to_le_bytes()[0]))
+    } else if min >= i32::from(i16::MIN) && max <= i32::from(i16::MAX) {
+        write_values(path, grid, (4, 2), LABEL, options, |n, out| out.extend(&values[n].to_le_bytes()[..2]))
+    } else {
+        write_values(path, grid, (8, 4), LABEL, options, |n, out| out.extend(values[n].to_le_bytes()))
+    }
+}
+
+fn write_values(
+    path: &Path,
+    grid: &Grid,
+    (code, size): (i16, i16),
+    intent: i16,
+    options: &WriteOptions,
+    put: impl Fn(usize, &mut Vec<u8>),
+) -> Result<()> {
+    let form_code = if options.form_code == 0 { 2 } else { options.form_code };
+    let stored = nifti::Stored { code, bytes_per_value: size, form_code, intent, description: &options.description };
+    let header = nifti::encode(grid, &stored).ok_or_else(|| {
+        Error::file(
+            path,
+            format!("cannot hold the shape {:?}: NIfTI-1 allows 32767 voxels along an axis", grid.shape),
+            "crop or resample the volume",
+        )
+    })?;
+    let mut bytes = Vec::with_capacity(header.len() + grid.len() * usize::from(size.unsigned_abs()));
+    bytes.extend(header);
+    let [ni, nj, nk] = grid.shape;
+    for k in 0..nk {
+        for j in 0..nj {
+            for i in 0..ni {
+                put((i * nj + j) * nk + k, &mut bytes);
+            }
+        }
+    }
+    write_whole(path, &bytes)
+}
+
+/// One volume of a file, as stored.
+struct Loaded {
+    header: Header,
+    grid: Grid,
+    bytes: Vec<u8>,
+    findings: Vec<Finding>,
+}
+
+fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
+    let (header_file, values_file, mut header) = locate(path)?;
+    let volumes = header.volumes();
+    let volume = match options.volume {
+        None if volumes > 1 => {
+            return Err(Error::file(
+                path,
+                format!("holds {volumes} volumes (shape {:?}), expected one", header.shape),
+                "choose one, or extract it first (for a T1: is this the right file?)",
+            ));
+        }
+        None => 0,
+        Some(n) if n < volumes => n as u64,
+        Some(n) => {
+            return Err(Error::file(
+                path,
+                format!("holds {volumes} volumes; volume {n} (from 0) was asked for"),
+                "choose a smaller number",
+            ));
+        }
+    };
+    let mut source = Source::open(&values_file)?;
+    header.compressed = source.is_compressed();
+    let size = header.volume_bytes();
+    let short = |found: String| {
+        let what = format!(
+            "is too short: {:?} values of type {} need {} bytes, {found}",
+            header.shape,
+            header.stored,
+            header.offset + size * volumes as u64
+        );
+        Error::file(&values_file, what, "the file is cut off: copy or download it again")
+    };
+    let end = size.checked_mul(volume + 1).and_then(|n| n.checked_add(header.offset));
+    if !end.is_some_and(|end| source.may_hold(end)) {
+        return Err(short(format!("the file has {}", source.file_len())));
+    }
+    let mut bytes = Vec::new();
+    if source.skip(header.offset + size * volume)? {
+        source.read_up_to(size, &mut bytes)?;
+    }
+    if bytes.len() as u64 != size {
+        return Err(short(format!("{} were found", source.position())));
+    }
+    let grid = Grid::new(header.space(), header.affine).map_err(|e| {
+        Error::file(&header_file, format!("has no usable geometry: {e}"), "repair the affine in the header")
+    })?;
+    let mut findings = findings::of_header(&header, &grid);
+    let rest = size * (volumes as u64 - volume - 1);
+    match source.trailing()? {
+        Trailing::Bytes(n) if n > rest => findings.push(finding(
+            "trailing-bytes",
+            Level::Note,
+            format!("the values are followed by {} more bytes, which were left out", n - rest),
+            "harmless if the image looks right; otherwise shape or type in the header are wrong",
+        )),
+        Trailing::Garbage => findings.push(finding(
+            "trailing-bytes",
+            Level::Note,
+            "the gzip stream is followed by other bytes, which were left out",
+            "harmless if the image looks right; compress it anew to be rid of them",
+        )),
+        Trailing::NoChecksum => findings.push(finding(
+            "no-checksum",
+            Level::Warning,
+            "the values are complete, but the end of the gzip stream with its checksum is missing",
+            "the file was cut off: copy or download it again",
+        )),
+        // MGH files end with acquisition parameters and tags.
+        Trailing::Bytes(_) | Trailing::Nothing => {}
+    }
+    if header.format == "MGH" {
+        findings.retain(|f| f.id != "trailing-bytes");
+    }
+    Ok(Loaded { header, grid, bytes, findings })
+}
+
+/// The header's file, the values' file, and the header.
+fn locate(path: &Path) -> Result<(PathBuf, PathBuf, Header)> {
+    let head = read_head(path)?;
+    let stem = Stem::of(path);
+    // Of a pair the values' file may be named; its content could look like anything.
+    if stem.extension == "img" && nifti::Kind::of(&head).is_none() {
+        let header_file = stem.beside("hdr").ok_or_else(|| {
+            Error::file(
+                path,
+                format!("holds values only, and its header {}.hdr (or .hdr.gz) is missing", stem.path.display()),
+                "put the .hdr file beside it",
+            )
+        })?;
+        let header = parse(&header_file, &read_head(&header_file)?)?;
+        if !header.pair {
+            return Err(Error::file(
+                &header_file,
+                "is no header of a pair",
+                "name the image that is whole in one file",
+            ));
+        }
+        return Ok((header_file, path.to_owned(), header));
+    }
+    let header = parse(path, &head)?;
+    if !header.pair {
+        return Ok((path.to_owned(), path.to_owned(), header));
+    }
+    let values = stem.beside("img").ok_or_else(|| {
+        Error::file(
+            path,
+            format!("is a header only, and its values {}.img (or .img.gz) are missing", stem.path.display()),
+            "put the .img file beside it",
+        )
+    })?;
+    Ok((path.to_owned(), values, header))
+}
+
+fn read_head(path: &Path) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    Source::open(path)?.read_up_to(HEAD, &mut head)?;
+    Ok(head)
+}
+
+/// A path without `.gz` and without its last extension (names may hold more dots).
+struct Stem {
+    path: PathBuf,
+    extension: String,
+}
+
+impl Stem {
+    fn of(path: &Path) -> Self {
+        let gz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+        let path = if gz { path.with_extension("") } else { path.to_owned() };
+        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        Self { path: path.with_extension(""), extension }
+    }
+
+    /// The other file of a pair, gzipped or not.
+    fn beside(&self, extension: &str) -> Option<PathBuf> {
+        let upper = extension.to_ascii_uppercase();
+        [extension.to_owned(), format!("{extension}.gz"), upper.clone(), format!("{upper}.gz")]
+            .into_iter()
+            .map(|e| {
+                let mut name = self.path.clone().into_os_string();
+                name.push(".");
+                name.push(e);
+                PathBuf::from(name)
+            })
+            .find(|p| p.is_file())
+    }
+}
+
+/// The axes of a file's array, whose first index runs fastest.
+fn fortran(shape: [usize; 3]) -> [Line; 3] {
+    let line = |stride, len| Line { stride, len, flip: false };
+    [line(1, shape[0]), line(shape[0], shape[1]), line(shape[0] * shape[1], shape[2])]
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "values are kept as f32")]
+fn decode(header: &Header, bytes: &[u8]) -> Vec<f32> {
+    let lines = fortran(header.space());
+    with_sample!(header.stored, header.big_endian, S => match header.scaling {
+        None => gather(lines, |n| S::get(&bytes[n * S::SIZE..]) as f32),
+        Some([slope, inter]) => gather(lines, |n| (S::get(&bytes[n * S::SIZE..]) * slope + inter) as f32),
+    })
 }

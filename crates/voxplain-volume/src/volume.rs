@@ -24,6 +24,12 @@ impl<T> Volume<T> {
         Ok(Self { grid, data })
     }
 
+    /// Values whose number is known to be the grid's.
+    pub(crate) fn from_parts(grid: Grid, data: Vec<T>) -> Self {
+        debug_assert_eq!(data.len(), grid.len());
+        Self { grid, data }
+    }
+
     /// A value computed at every voxel `(i, j, k)`.
     pub fn from_fn(grid: Grid, mut f: impl FnMut([usize; 3]) -> T) -> Self {
         let data = (0..grid.len()).map(|n| f(grid.voxel(n))).collect();

@@ -1,8 +1,18 @@
-//! INTERIM CONTRACT (owner: cohort): [`Cohort`], people with labels, covariates and prepared volumes.
+//! [`Cohort`]: people with labels, covariates and prepared volumes.
+//!
+//! A cohort is a directory: `cohort.json` (who, on which grid, prepared how), `participants.tsv` (labels and
+//! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
+//! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
 
-use crate::{Result, table::Table};
+mod store;
+mod writer;
+
+pub use writer::{Begun, Writer};
+
+use crate::{Error, Result, table::Table};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use store::Store;
 use voxplain_volume::{Grid, Mask, Volume};
 
 /// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
@@ -56,6 +66,35 @@ pub struct Subject {
     pub brain_volume: f64,
     /// BLAKE3 of the prepared volume's values: identifies the subject in model files.
     pub hash: String,
+    /// What was odd about the image or its mask, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+impl Subject {
+    /// A subject whose volume came from no file: the brain volume is that of the mask.
+    pub fn new(id: impl Into<String>, volume: &Volume, mask: &Mask) -> Self {
+        let inside = mask.data().iter().filter(|&&m| m).count();
+        Self {
+            id: id.into(),
+            grid: *volume.grid(),
+            source: None,
+            native: None,
+            brain_volume: inside as f64 * mask.grid().voxel_volume(),
+            hash: hash(volume),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// BLAKE3 of a volume's values as little-endian float32, in hexadecimal.
+pub fn hash(volume: &Volume) -> String {
+    blake3::hash(&bytes_of(volume)).to_hex().to_string()
+}
+
+/// A volume's values as little-endian float32.
+fn bytes_of(volume: &Volume) -> Vec<u8> {
+    volume.data().iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// People with labels, covariates and prepared volumes, in a directory:
@@ -70,33 +109,112 @@ pub struct Cohort {
     pub preparation: Preparation,
     /// Labels and covariates; row `n` is subject `n`. The id column is `participant_id`.
     pub participants: Table,
+    /// The command and options that made it, as JSON.
+    pub made_by: serde_json::Value,
 }
+
+/// What `cohort.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: String,
+    voxplain: String,
+    preparation: Preparation,
+    made_by: serde_json::Value,
+    subjects: Vec<Subject>,
+}
+
+/// The first line of every `cohort.json`; changes when an older reader would misread it.
+const FORMAT: &str = "voxplain cohort 1";
 
 impl Cohort {
     /// Opens a cohort directory; checks that its files agree.
-    pub fn open(_path: &Path) -> Result<Self> {
-        todo!()
+    pub fn open(path: &Path) -> Result<Self> {
+        let json = path.join("cohort.json");
+        if !json.is_file() {
+            let hint = if partial(path).is_dir() {
+                "its preparation was interrupted: run the same command again to finish it"
+            } else {
+                "make one with `voxplain prepare` or `voxplain simulate`"
+            };
+            return Err(Error::file(path, "this is not a cohort (no cohort.json in it)", hint));
+        }
+        let again = "prepare the cohort again with --force";
+        let text = std::fs::read(&json).map_err(Error::io(&json))?;
+        let document: Document =
+            serde_json::from_slice(&text).map_err(|e| Error::file(&json, format!("cannot be read: {e}"), again))?;
+        if document.format != FORMAT {
+            let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
+            return Err(Error::file(&json, what, "use the version of voxplain that made it"));
+        }
+        let Document { preparation, made_by, subjects, .. } = document;
+        if subjects.is_empty() {
+            return Err(Error::file(&json, "the cohort has no subjects", again));
+        }
+        if let Some(s) = subjects.iter().find(|s| s.grid.shape != preparation.shape) {
+            let what = format!("subject {} has shape {:?}, the cohort {:?}", s.id, s.grid.shape, preparation.shape);
+            return Err(Error::file(&json, what, again));
+        }
+        let tsv = path.join("participants.tsv");
+        let participants = Table::read(&tsv)?;
+        let ids: Vec<_> =
+            participants.cells(participants.column("participant_id")?).map(Option::unwrap_or_default).collect();
+        if !ids.iter().map(|id| bare(id)).eq(subjects.iter().map(|s| s.id.as_str())) {
+            let what = format!(
+                "{} rows do not match the {} subjects of cohort.json, in their order",
+                ids.len(),
+                subjects.len()
+            );
+            return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
+        }
+        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by };
+        cohort.store("volumes.npy", "<f4")?;
+        cohort.store("masks.npy", "|u1")?;
+        Ok(cohort)
+    }
+
+    /// Writes a cohort from volumes in memory. `participants` has a row per subject, in their order; a column
+    /// `participant_id` is put first.
+    pub fn write(
+        path: &Path,
+        preparation: &Preparation,
+        participants: &Table,
+        people: &[(Subject, Volume, Mask)],
+    ) -> Result<Self> {
+        let made_by = serde_json::json!({ "command": "write" });
+        match Writer::begin(path, &made_by, preparation.shape, people.len(), true)? {
+            Begun::Complete(cohort) => Ok(*cohort),
+            Begun::Open(writer) => {
+                for (n, (subject, volume, mask)) in people.iter().enumerate() {
+                    writer.put(n, subject, volume, mask)?;
+                }
+                writer.finish(preparation, participants)
+            }
+        }
     }
 
     /// Reads one subject's prepared volume (RAS+).
-    pub fn volume(&self, _subject: usize) -> Result<Volume> {
-        todo!()
+    pub fn volume(&self, subject: usize) -> Result<Volume> {
+        let grid = self.subject(subject)?.grid;
+        let bytes = self.store("volumes.npy", "<f4")?.get(subject)?;
+        let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        Ok(Volume::new(grid, values)?)
     }
 
     /// Reads one subject's brain mask on the same grid.
-    pub fn mask(&self, _subject: usize) -> Result<Mask> {
-        todo!()
+    pub fn mask(&self, subject: usize) -> Result<Mask> {
+        let grid = self.subject(subject)?.grid;
+        let bytes = self.store("masks.npy", "|u1")?.get(subject)?;
+        Ok(Volume::new(grid, bytes.iter().map(|&b| b != 0).collect())?)
     }
 
     /// The cells of a column, in the order of the subjects; the error lists the columns there are.
-    pub fn column(&self, _name: &str) -> Result<Vec<Option<&str>>> {
-        todo!()
+    pub fn column(&self, name: &str) -> Result<Vec<Option<&str>>> {
+        Ok(self.participants.cells(self.participants.column(name)?).collect())
     }
 
     /// Where a subject of that id stands.
     pub fn find(&self, id: &str) -> Option<usize> {
-        let id = id.strip_prefix("sub-").unwrap_or(id);
-        self.subjects.iter().position(|s| s.id == id)
+        self.subjects.iter().position(|s| s.id == bare(id))
     }
 
     /// One grid that stands for all, for group maps: the fixed grid, or that of the first subject.
@@ -106,4 +224,27 @@ impl Cohort {
             Placement::MaskCentre => self.subjects[0].grid,
         }
     }
+
+    fn subject(&self, n: usize) -> Result<&Subject> {
+        self.subjects.get(n).ok_or_else(|| {
+            let what = format!("there is no subject {n}: the cohort has {} (from 0)", self.subjects.len());
+            Error::request(what, "ask for one of them")
+        })
+    }
+
+    fn store(&self, name: &str, descr: &str) -> Result<Store> {
+        Store::open(&self.path.join(name), descr, self.subjects.len(), self.preparation.shape)
+    }
+}
+
+/// An id without the `sub-` of BIDS.
+pub(crate) fn bare(id: &str) -> &str {
+    id.strip_prefix("sub-").unwrap_or(id)
+}
+
+/// Where a cohort is built before it is whole: beside its place.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
 }

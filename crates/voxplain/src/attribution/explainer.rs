@@ -167,13 +167,12 @@ impl Explainer {
         map: impl Fn(&Case<'_>, &[f32], &mut Record) -> Result<Vec<f32>>,
     ) -> Result<Vec<Attribution>> {
         let voxels = walk.input.len() / cases.len();
-        let parts = cases.iter().zip(walk.input.chunks(voxels)).zip(walk.objectives.iter().zip(&walk.logits));
-        let one = |((case, reached), (objective, logits)): ((&Case<'_>, &[f32]), (&Objective, &Vec<f32>))| {
-            let mut record = self.record(method, case, objective, logits);
-            let map = map(case, reached, &mut record)?;
+        let one = |(n, case): (usize, &Case<'_>)| {
+            let mut record = self.record(method, case, &walk.objectives[n], &walk.logits[n]);
+            let map = map(case, &walk.input[n * voxels..(n + 1) * voxels], &mut record)?;
             Attribution::new(case, map, record)
         };
-        parts.map(one).collect()
+        cases.iter().enumerate().map(one).collect()
     }
 
     /// The record of a case so far: all but units, sign and what the method measured.

@@ -20,6 +20,7 @@ mod grad_cam;
 mod guided_backprop;
 mod hires_cam;
 mod input_x_gradient;
+mod meaningful_perturbation;
 mod options;
 mod record;
 mod saliency;
@@ -33,6 +34,7 @@ pub use grad_cam::GradCam;
 pub use guided_backprop::GuidedBackprop;
 pub use hires_cam::HiresCam;
 pub use input_x_gradient::InputXGradient;
+pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
 pub use options::{Compat, choose};
 pub use record::{Attribution, Passes, Record};
 pub use saliency::Saliency;
@@ -51,6 +53,7 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<Deconvnet>(),
     Entry::of::<GradCam>(),
     Entry::of::<HiresCam>(),
+    Entry::of::<MeaningfulPerturbation>(),
 ];
 
 /// A method of attribution: its options, and what it does with them.

@@ -1,0 +1,294 @@
+//! What is odd about an image, and what to do about it.
+
+use crate::header::{Header, finding};
+use crate::{Finding, Grid, Level, Volume};
+use rayon::prelude::*;
+
+/// Oddities of the geometry and of the header's other claims.
+pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
+    let mut out = header.findings.clone();
+    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let (shape, spacing) = (grid.shape, grid.spacing());
+    let extent: [f64; 3] = std::array::from_fn(|a| shape[a] as f64 * spacing[a]);
+    let mm = |v: [f64; 3]| format!("{:.1} x {:.1} x {:.1} mm", v[0], v[1], v[2]);
+    if matches!(header.unit, "m" | "um") {
+        add(
+            "unit",
+            Level::Warning,
+            format!("the header gives lengths in {}; they are taken as mm, as most tools do", header.unit),
+            "check the voxel sizes, then set the unit to mm (or scale the affine)",
+        );
+    }
+    if extent.iter().any(|&e| e > 600.0) || spacing.iter().any(|&s| !(0.05..=20.0).contains(&s)) {
+        add(
+            "implausible-size",
+            Level::Error,
+            format!("the image covers {} with voxels of {}, which is no human head", mm(extent), mm(spacing)),
+            "are the lengths in mm? correct the affine in the header",
+        );
+    } else if extent.iter().any(|&e| e < 100.0) {
+        add(
+            "small-field-of-view",
+            Level::Warning,
+            format!("the image covers {}; an adult brain needs about 140 x 180 x 130 mm", mm(extent)),
+            "none if it is meant to be a part; otherwise check the voxel sizes",
+        );
+    }
+    let (small, large) = spacing.iter().fold((f64::INFINITY, 0.0f64), |(a, b), &s| (a.min(s), b.max(s)));
+    if large > 2.0 * small {
+        add(
+            "anisotropic",
+            Level::Warning,
+            format!("voxels of {} differ more than twofold between axes", mm(spacing)),
+            "detail across the thick slices is missing: prefer a 3D acquisition",
+        );
+    }
+    if header.affine_from == "sform" && (0..3).any(|a| (spacing[a] / header.voxel_sizes[a] - 1.0).abs() > 0.01) {
+        add(
+            "voxel-sizes-disagree",
+            Level::Warning,
+            format!(
+                "the voxel sizes are {} by the sform but {} by pixdim; the sform is used",
+                mm(spacing),
+                mm(header.voxel_sizes)
+            ),
+            "tools that go by pixdim see another size: find out which is right and correct the other",
+        );
+    }
+    geometry(header, grid, &mut out);
+    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    if header.volumes() > 1 {
+        add(
+            "several-volumes",
+            Level::Note,
+            format!("the file holds {} volumes; one of them was taken", header.volumes()),
+            "make sure that it is the one you want",
+        );
+    }
+    match header.intent {
+        0 | 1001 => {}
+        1002 => {
+            add("intent", Level::Note, "the header says that values are labels".into(), "use it as an atlas or mask")
+        }
+        code @ 2..=24 => add(
+            "intent",
+            Level::Note,
+            format!("the header says that values are a statistic (intent code {code})"),
+            "make sure that this is an image of intensities",
+        ),
+        code => add(
+            "intent",
+            Level::Note,
+            format!("the header gives the intent code {code}"),
+            "make sure that this is an image of intensities",
+        ),
+    }
+    out
+}
+
+fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
+    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let (shape, spacing) = (grid.shape, grid.spacing());
+    let rows = grid.affine.rows();
+    if let Some(inverse) = grid.affine.inverse().filter(|_| !header.findings.iter().any(|f| f.id == "no-spatial-code"))
+    {
+        let origin = inverse.origin();
+        let at_corner = (0..3).all(|a| origin[a].abs() < 0.51 || (origin[a] - (shape[a] as f64 - 1.0)).abs() < 0.51);
+        if at_corner && shape.iter().all(|&n| n > 1) {
+            add(
+                "zero-origin",
+                Level::Warning,
+                format!(
+                    "world (0, 0, 0) lies in a corner of the image (voxel {:.0}, {:.0}, {:.0}): its true place was probably \
+                         never set",
+                    origin[0], origin[1], origin[2]
+                ),
+                "do not overlay it on other images by coordinates: register it, or get a copy with its template's affine",
+            );
+        } else if (0..3).any(|a| origin[a] < -0.5 || origin[a] > shape[a] as f64 - 0.5) {
+            add(
+                "origin-outside",
+                Level::Note,
+                "world (0, 0, 0) lies outside the image".into(),
+                "none if the image is a part of a head, or the table was moved; in template space it would be wrong",
+            );
+        }
+    }
+    if grid.affine.determinant() < 0.0 {
+        add(
+            "left-handed",
+            Level::Note,
+            format!("axes are stored as {}, a mirror image of world space", grid.orientation()),
+            "none: the affine says so, and arrays are turned to RAS on reading; tools that ignore it swap left and right",
+        );
+    }
+    let cosine = |a: usize, b: usize| (0..3).map(|r| rows[r][a] * rows[r][b]).sum::<f64>() / (spacing[a] * spacing[b]);
+    let skew = [(0, 1), (0, 2), (1, 2)].into_iter().map(|(a, b)| cosine(a, b).abs()).fold(0.0, f64::max);
+    if skew > 1e-3 {
+        add(
+            "sheared",
+            Level::Note,
+            format!(
+                "axes are off the right angle by {:.1} degrees (a tilted gantry, or an affine registration)",
+                skew.asin().to_degrees()
+            ),
+            "none: the affine is kept; it cannot be written as a qform",
+        );
+    }
+    let orientation = grid.orientation();
+    let tilt = (0..3)
+        .map(|a| (rows[orientation.world_axis(a)][a].abs() / spacing[a]).clamp(0.0, 1.0).acos().to_degrees())
+        .fold(0.0, f64::max);
+    if tilt > 0.5 {
+        let level = if tilt > 30.0 { Level::Warning } else { Level::Note };
+        add(
+            "oblique",
+            level,
+            format!("the axes are turned by up to {tilt:.1} degrees against left-right, back-front, down-up"),
+            "none: resampling respects it; only turning to RAS keeps the tilt",
+        );
+    }
+}
+
+/// Oddities of the values.
+pub(crate) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let row = volume.shape()[2];
+    let seen = volume.data().par_chunks(row * 64).map(|part| Seen::of(part, row)).collect::<Vec<_>>();
+    let seen = seen.into_iter().fold(Seen::default(), Seen::and);
+    if seen.nan + seen.infinite > 0 {
+        let all = volume.data().len();
+        add(
+            "non-finite",
+            if seen.nan + seen.infinite == all { Level::Error } else { Level::Warning },
+            format!("{} values are NaN and {} infinite, of {all}", seen.nan, seen.infinite),
+            "find out where they come from; if they only fill the background, replace them by 0",
+        );
+    }
+    if seen.min > seen.max {
+        return out;
+    }
+    if seen.min == seen.max {
+        let (id, what) = if seen.min == 0.0 {
+            ("all-zero", "all values are 0".to_owned())
+        } else {
+            ("constant", format!("all values are {}", seen.min))
+        };
+        add(id, Level::Error, what, "the image is empty: get or make it again");
+        return out;
+    }
+    let beyond = 16_777_216.0;
+    if !header.stored.is_float() && header.stored.size() >= 4 && (seen.max >= beyond || seen.min <= -beyond) {
+        add(
+            "rounded",
+            Level::Warning,
+            format!("{} values up to {} are rounded to float32", header.stored, seen.max),
+            "harmless for intensities; labels are read exactly by the commands that read labels",
+        );
+    }
+    if seen.whole {
+        // Labels come in regions: most neighbours are equal. Noise leaves few equal ones in an intensity image.
+        let regions = seen.neighbours > 0 && seen.equal as f64 > 0.7 * seen.neighbours as f64;
+        if seen.min == 0.0 && seen.values == [Some(seen.max), None] {
+            add(
+                "looks-like-mask",
+                Level::Note,
+                format!("values are 0 and {}", seen.max),
+                "use it as a mask, not as an image of intensities",
+            );
+        } else if regions {
+            let float = if header.stored.is_float() { ", stored as floats" } else { "" };
+            add(
+                if header.stored.is_float() { "float-labels" } else { "looks-like-labels" },
+                Level::Note,
+                format!("values are whole numbers up to {} in uniform regions{float}", seen.max),
+                "use it as an atlas or segmentation, not as an image of intensities",
+            );
+        }
+    }
+    out
+}
+
+/// What one pass over the values finds.
+struct Seen {
+    nan: usize,
+    infinite: usize,
+    min: f32,
+    max: f32,
+    /// Whether all finite values are whole numbers.
+    whole: bool,
+    /// Up to two different values other than 0.
+    values: [Option<f32>; 2],
+    /// Pairs of neighbours along `k` that are not 0, and how many of them are equal.
+    neighbours: usize,
+    equal: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            nan: 0,
+            infinite: 0,
+            min: f32::INFINITY,
+            max: f32::NEG_INFINITY,
+            whole: true,
+            values: [None; 2],
+            neighbours: 0,
+            equal: 0,
+        }
+    }
+}
+
+impl Seen {
+    fn of(values: &[f32], row: usize) -> Self {
+        let mut seen = Self::default();
+        for line in values.chunks(row) {
+            let mut before = 0.0;
+            for &v in line {
+                if v.is_finite() {
+                    seen.min = seen.min.min(v);
+                    seen.max = seen.max.max(v);
+                    seen.whole = seen.whole && v == v.trunc();
+                    if v != 0.0 && before != 0.0 {
+                        seen.neighbours += 1;
+                        seen.equal += usize::from(v == before);
+                    }
+                    if v != 0.0 && v != before {
+                        seen.note(v);
+                    }
+                    before = v;
+                } else if v.is_nan() {
+                    seen.nan += 1;
+                } else {
+                    seen.infinite += 1;
+                }
+            }
+        }
+        seen
+    }
+
+    fn note(&mut self, v: f32) {
+        match self.values {
+            [None, _] => self.values[0] = Some(v),
+            [Some(a), None] if a != v => self.values[1] = Some(v),
+            _ => {}
+        }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        for v in other.values.into_iter().flatten() {
+            self.note(v);
+        }
+        Self {
+            nan: self.nan + other.nan,
+            infinite: self.infinite + other.infinite,
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+            whole: self.whole && other.whole,
+            values: self.values,
+            neighbours: self.neighbours + other.neighbours,
+            equal: self.equal + other.equal,
+        }
+    }
+}
