@@ -8,10 +8,12 @@ use rayon::prelude::*;
 pub enum Border {
     /// The kernel is cut off and renormalised, so that a constant stays constant.
     Renormalize,
-    /// Zeros, as in nilearn's `smooth_img`.
+    /// Zeros.
     Zero,
     /// The edge value goes on.
     Replicate,
+    /// The volume is mirrored about its outer faces (`c b a | a b c`): SciPy's default, and nilearn's `smooth_img`.
+    Reflect,
 }
 
 impl Volume<f32> {
@@ -32,8 +34,14 @@ impl Volume<f32> {
         for (axis, (n, inner)) in [(ni, nj * nk), (nj, nk), (nk, 1)].into_iter().enumerate() {
             // An axis of one voxel holds no change to be smoothed, but still loses to zeros outside.
             if sigma[axis] >= 0.1 && sigma[axis].is_finite() && (n > 1 || border == Border::Zero) {
-                let half = gaussian(sigma[axis], n);
-                let taps: Vec<Taps> = (0..n).map(|p| Taps::at(p, n, &half, border)).collect();
+                let taps: Vec<Taps> = if border == Border::Reflect {
+                    // From here on, mirrored over and over, the kernel is flat to 1e-30.
+                    let half = gaussian(sigma[axis].min(4.0 * n as f64), usize::MAX);
+                    (0..n).map(|p| Taps::mirrored(p, n, &half)).collect()
+                } else {
+                    let half = gaussian(sigma[axis], n);
+                    (0..n).map(|p| Taps::at(p, n, &half, border)).collect()
+                };
                 data = if inner == 1 { along_rows(&data, &taps) } else { across_rows(&data, &taps, inner) };
             }
         }
@@ -47,8 +55,7 @@ fn gaussian(sigma: f64, n: usize) -> Vec<f64> {
     let shape = |x: f64| (-0.5 * (x / sigma).powi(2)).exp();
     let radius = (4.0 * sigma).ceil();
     let total = 1.0 + 2.0 * (1..).map(f64::from).take_while(|&x| x <= radius).map(shape).sum::<f64>();
-    let mut half: Vec<f64> =
-        (0..n as u32).map(f64::from).take_while(|&x| x <= radius).map(|x| shape(x) / total).collect();
+    let mut half: Vec<f64> = (0..n).map(|x| x as f64).take_while(|&x| x <= radius).map(|x| shape(x) / total).collect();
     let inside = half[0] + 2.0 * half[1..].iter().sum::<f64>();
     half.push(((1.0 - inside) / 2.0).max(0.0));
     half
@@ -70,7 +77,7 @@ impl Taps {
         let below: f64 = half[(p - first + 1).min(half.len())..].iter().sum::<f64>() + tail;
         let above: f64 = half[(last - p + 1).min(half.len())..].iter().sum::<f64>() + tail;
         match border {
-            Border::Zero => {}
+            Border::Zero | Border::Reflect => {}
             Border::Renormalize => {
                 let sum: f64 = weights.iter().sum();
                 weights.iter_mut().for_each(|w| *w /= sum);
@@ -82,8 +89,29 @@ impl Taps {
                 weights[end] += above;
             }
         }
-        #[expect(clippy::cast_possible_truncation, reason = "values are f32, so are their weights")]
-        Self { first, weights: weights.into_iter().map(|w| w as f32).collect() }
+        Self::new(first, &weights)
+    }
+
+    /// The same for [`Border::Reflect`], `half` whole.
+    fn mirrored(p: usize, n: usize, half: &[f64]) -> Self {
+        let mut weights = vec![0.0; n];
+        let (mut first, mut last) = (p, p);
+        for (distance, w) in half[..half.len() - 1].iter().enumerate() {
+            // To the right, the places 0..2n are a line and its mirror image; to the left it is the same mirrored.
+            let fold = |at: usize| if at % (2 * n) < n { at % (2 * n) } else { 2 * n - 1 - at % (2 * n) };
+            let (right, left) = (fold(p + distance), n - 1 - fold(n - 1 - p + distance));
+            weights[right] += w;
+            if distance > 0 {
+                weights[left] += w;
+            }
+            (first, last) = (first.min(left).min(right), last.max(left).max(right));
+        }
+        Self::new(first, &weights[first..=last])
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "values are f32, so are their weights")]
+    fn new(first: usize, weights: &[f64]) -> Self {
+        Self { first, weights: weights.iter().map(|&w| w as f32).collect() }
     }
 }
 
@@ -144,9 +172,16 @@ mod tests {
                     let w = weight(0, x) * weight(1, y) * weight(2, z);
                     all += w;
                     let p = [at[0] as i64 + x, at[1] as i64 + y, at[2] as i64 + z];
-                    let q: [usize; 3] = std::array::from_fn(|a| p[a].clamp(0, v.shape()[a] as i64 - 1) as usize);
+                    let q: [usize; 3] = std::array::from_fn(|a| {
+                        let n = v.shape()[a] as i64;
+                        let mut at = p[a];
+                        while border == Border::Reflect && !(0..n).contains(&at) {
+                            at = if at < 0 { -1 - at } else { 2 * n - 1 - at };
+                        }
+                        at.clamp(0, n - 1) as usize
+                    });
                     let is_inside = (0..3).all(|a| q[a] as i64 == p[a]);
-                    if is_inside || border == Border::Replicate {
+                    if is_inside || matches!(border, Border::Replicate | Border::Reflect) {
                         inside += w;
                         sum += w * f64::from(v.at(q[0], q[1], q[2]));
                     }
@@ -171,7 +206,7 @@ mod tests {
     #[test]
     fn zero_sigma_changes_nothing() {
         let v = Volume::from_fn(grid([3, 4, 5]), |[i, j, k]| (i + 2 * j + 3 * k) as f32);
-        for border in [Border::Renormalize, Border::Zero, Border::Replicate] {
+        for border in [Border::Renormalize, Border::Zero, Border::Replicate, Border::Reflect] {
             assert_eq!(v.smooth(0.0, border), v);
             assert_eq!(v.smooth(-1.0, border), v);
             assert_eq!(v.smooth(f64::NAN, border), v);
@@ -182,8 +217,10 @@ mod tests {
     fn a_very_wide_kernel_averages() {
         let v = Volume::from_fn(grid([2, 3, 4]), |[i, j, k]| (i + 2 * j + 3 * k) as f32);
         let mean = v.data().iter().sum::<f32>() / 24.0;
-        let out = v.smooth(1e5, Border::Renormalize);
-        assert!(out.data().iter().all(|x| (x - mean).abs() < 1e-3), "{:?}", out.data());
+        for border in [Border::Renormalize, Border::Reflect] {
+            let out = v.smooth(1e5, border);
+            assert!(out.data().iter().all(|x| (x - mean).abs() < 1e-3), "{border:?} {:?}", out.data());
+        }
         let out = v.smooth(1e5, Border::Zero);
         assert!(out.data().iter().all(|x| x.abs() < 1e-3));
     }
@@ -196,7 +233,7 @@ mod tests {
             seed in 0usize..1000,
         ) {
             let v = Volume::from_fn(grid(shape), |[i, j, k]| ((seed + i * 31 + j * 17 + k * 7) % 13) as f32 - 4.0);
-            for border in [Border::Renormalize, Border::Zero, Border::Replicate] {
+            for border in [Border::Renormalize, Border::Zero, Border::Replicate, Border::Reflect] {
                 let out = v.smooth_voxels(sigma, border);
                 for n in [0, v.grid().len() / 2, v.grid().len() - 1] {
                     let (want, got) = (slow(&v, sigma, border, v.grid().voxel(n)), f64::from(out.data()[n]));
@@ -208,7 +245,7 @@ mod tests {
         #[test]
         fn constants_stay(sigma_mm in 0.0f64..20.0, shape in prop::array::uniform3(1usize..12)) {
             let v = Volume::filled(grid(shape), 7.0f32);
-            for border in [Border::Renormalize, Border::Replicate] {
+            for border in [Border::Renormalize, Border::Replicate, Border::Reflect] {
                 prop_assert!(v.smooth(sigma_mm, border).data().iter().all(|x| (x - 7.0).abs() < 1e-4));
             }
             prop_assert!(v.smooth(sigma_mm, Border::Zero).data().iter().all(|&x| x <= 7.0001));

@@ -3,10 +3,18 @@
 use crate::{Error, Grid};
 
 /// Values on a [`Grid`], in C order `[i][j][k]`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Volume<T = f32> {
     grid: Grid,
     data: Vec<T>,
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for Volume<T> {
+    /// The grid and the first values: a head has millions.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let first = &self.data[..self.data.len().min(24)];
+        f.debug_struct("Volume").field("grid", &self.grid).field("first values", &first).finish_non_exhaustive()
+    }
 }
 
 /// Which voxels belong.
