@@ -51,3 +51,10 @@ impl Verb {
         }
     }
 }
+
+/// For clap: a grid's shape from `58x70x58`.
+fn shape(text: &str) -> Result<[usize; 3], String> {
+    let parts: Option<Vec<usize>> =
+        text.split(['x', 'X', ',']).map(|n| n.trim().parse().ok().filter(|n| *n > 0)).collect();
+    parts.and_then(|p| p.try_into().ok()).ok_or_else(|| "expected three positive numbers, as in 58x70x58".into())
+}

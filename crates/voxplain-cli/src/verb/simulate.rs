@@ -2,14 +2,76 @@
 
 use crate::session::{Outcome, Session};
 use clap::Args;
+use std::path::PathBuf;
+use voxplain::simulate::{self, Effect, Options};
 
 /// Make a cohort of simulated brains with a known difference.
+///
+/// Writes the cohort, the label atlas of the mean anatomy (atlas.nii.gz, atlas.tsv) and the ground truth: where the
+/// classes `control` and `case` differ (truth.nii.gz).
 #[derive(Debug, Args)]
-pub(crate) struct Simulate {}
+pub(crate) struct Simulate {
+    /// Directory to make.
+    #[arg(long, value_name = "COHORT")]
+    out: PathBuf,
+    /// Number of people; every second one is a case.
+    #[arg(long, value_name = "N", default_value_t = Options::default().subjects)]
+    subjects: usize,
+    /// Local change of volume in the cases, `left-hippocampus:-15%`; may be given several times. Without any effect:
+    /// `left-lateral-ventricle:+50%`.
+    #[arg(long, value_name = "REGION:+12%", allow_hyphen_values = true)]
+    effect: Vec<Effect>,
+    /// Local change of intensity in the cases, `right-thalamus:-10%`; may be given several times.
+    #[arg(long, value_name = "REGION:-10%", allow_hyphen_values = true)]
+    intensity_effect: Vec<Effect>,
+    /// Change of the whole brain's volume in the cases: the confound.
+    #[arg(long, value_name = "+8%", value_parser = simulate::percent, default_value = "0%", allow_hyphen_values = true)]
+    size_effect: f64,
+    /// No local difference between the classes.
+    #[arg(long, conflicts_with_all = ["effect", "intensity_effect"])]
+    no_effect: bool,
+    /// Shape of the grid.
+    #[arg(long, value_name = "IxJxK", value_parser = super::shape, default_value = "40x48x40")]
+    grid: [usize; 3],
+    /// Spacing of the grid in mm.
+    #[arg(long, value_name = "MM", default_value_t = Options::default().spacing)]
+    spacing: f64,
+    /// Where all chance comes from.
+    #[arg(long, value_name = "S", default_value_t = Options::default().seed)]
+    seed: u64,
+    /// Start over, replacing a cohort that is there.
+    #[arg(long)]
+    force: bool,
+}
 
 impl Simulate {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain simulate` is not built yet")
+        let is_default = self.effect.is_empty() && self.intensity_effect.is_empty() && self.size_effect == 0.0;
+        let effects = match is_default && !self.no_effect {
+            true => Options::default().effects,
+            false => self.effect.clone(),
+        };
+        let options = Options {
+            subjects: self.subjects,
+            shape: self.grid,
+            spacing: self.spacing,
+            effects,
+            intensity_effects: self.intensity_effect.clone(),
+            size_effect: self.size_effect,
+            seed: self.seed,
+        };
+        let cohort = simulate::simulate(&self.out, &options, self.force, session.progress())?;
+        let document = serde_json::json!({
+            "cohort": cohort.path, "subjects": cohort.subjects.len(), "options": options,
+            "atlas": cohort.path.join("atlas.nii.gz"), "truth": cohort.path.join("truth.nii.gz"),
+        });
+        let text = format!(
+            "{} subjects in {} (label column: label; truth.nii.gz says where the classes differ)",
+            cohort.subjects.len(),
+            cohort.path.display()
+        );
+        session.result(&document, &text)?;
+        session.say(&format!("next: voxplain train {} --label label --out RUN", cohort.path.display()));
+        Ok(Outcome::Done)
     }
 }

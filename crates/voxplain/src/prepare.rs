@@ -1,0 +1,3 @@
+//! From images to a cohort.
+
+pub(crate) mod intensity;
