@@ -100,10 +100,7 @@ impl RegionTable {
         self.to_table().write_tsv(path)?;
         let record =
             RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
-        let mut text = serde_json::to_string_pretty(&record)
-            .map_err(|e| Error::file(path, format!("its record: {e}"), "this is a fault of voxplain"))?;
-        text.push('\n');
-        crate::stats::write_whole(&path.with_extension("json"), text.as_bytes())
+        crate::whole::write_json(&path.with_extension("json"), &record)
     }
 }
 

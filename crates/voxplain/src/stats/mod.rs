@@ -1,9 +1,11 @@
 //! Statistics over subjects: intervals, agreement of maps, group maps.
 
-mod file;
 mod interval;
 mod number;
+mod similarity;
+mod voxelwise;
 
-pub(crate) use file::write_whole;
 pub use interval::{Interval, student_t};
 pub use number::{cell, significant};
+pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};
+pub use voxelwise::Statistic;

@@ -1,0 +1,125 @@
+//! [`Group`]: who belongs to a group.
+
+use crate::run::Prediction;
+use serde::{Deserialize, Serialize};
+
+/// People whose maps are put together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// For file names: `group-all`, `label-male`, `outcome-tp`, `label-male_outcome-correct`.
+    pub name: String,
+    /// For people: `all subjects`, `true class male`, `male, said to be male`.
+    pub title: String,
+    /// Ids, in the order of the predictions.
+    pub subjects: Vec<String>,
+}
+
+/// The groups of a run that have members among `ids`: all, by true class, and by outcome. For two classes the
+/// outcomes are true and false positives and negatives, of the class `positive` (the last, if not given); for more,
+/// right and wrong within each true class.
+pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], positive: Option<&str>) -> Vec<Group> {
+    let there: Vec<&Prediction> = predictions.iter().filter(|p| ids.contains(&p.participant_id.as_str())).collect();
+    let mut groups = Vec::new();
+    let mut add = |name: String, title: String, belongs: &dyn Fn(&Prediction) -> bool| {
+        let subjects: Vec<String> =
+            there.iter().filter(|p| belongs(p)).map(|p| p.participant_id.clone()).collect();
+        if !subjects.is_empty() {
+            groups.push(Group { name, title, subjects });
+        }
+    };
+    add("group-all".into(), "all subjects".into(), &|_| true);
+    let words = entities(classes);
+    for (class, word) in classes.iter().zip(&words) {
+        add(format!("label-{word}"), format!("true class {class}"), &|p| p.truth == *class);
+    }
+    if let [first, second] = classes {
+        let positive = positive.unwrap_or(second);
+        let negative = if positive == first { second } else { first };
+        for (name, truth, said, word) in [
+            ("tp", positive, positive.as_ref(), "true positive"),
+            ("tn", negative.as_str(), negative.as_str(), "true negative"),
+            ("fp", negative.as_str(), positive, "false positive"),
+            ("fn", positive, negative.as_str(), "false negative"),
+        ] {
+            add(format!("outcome-{name}"), format!("{word}: {truth}, taken for {said}"), &|p| {
+                p.truth == truth && p.predicted == said
+            });
+        }
+    } else {
+        for (class, word) in classes.iter().zip(&words) {
+            add(format!("label-{word}_outcome-correct"), format!("{class}, told right"), &|p| {
+                p.truth == *class && p.predicted == *class
+            });
+            add(format!("label-{word}_outcome-incorrect"), format!("{class}, taken for another class"), &|p| {
+                p.truth == *class && p.predicted != *class
+            });
+        }
+    }
+    groups
+}
+
+/// Class names as BIDS entities: letters and digits alone; names that would then be the same get their position.
+fn entities(classes: &[String]) -> Vec<String> {
+    let plain: Vec<String> =
+        classes.iter().map(|c| c.chars().filter(char::is_ascii_alphanumeric).collect::<String>()).collect();
+    plain
+        .iter()
+        .enumerate()
+        .map(|(n, word)| {
+            let twice = plain.iter().filter(|w| w.eq_ignore_ascii_case(word)).count() > 1;
+            if word.is_empty() || twice { format!("{word}{n}") } else { word.clone() }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prediction(id: &str, truth: &str, predicted: &str) -> Prediction {
+        Prediction {
+            participant_id: id.into(),
+            fold: 0,
+            truth: truth.into(),
+            predicted: predicted.into(),
+            probabilities: vec![],
+        }
+    }
+
+    #[test]
+    fn everyone_is_where_they_belong() {
+        let people = [
+            prediction("a", "F", "F"),
+            prediction("b", "F", "M"),
+            prediction("c", "M", "F"),
+            prediction("d", "M", "M"),
+            prediction("e", "M", "M"),
+            prediction("out", "M", "M"),
+        ];
+        let classes = ["F".to_owned(), "M".to_owned()];
+        let of = |positive| {
+            groups(&people, &["a", "b", "c", "d", "e"], &classes, positive)
+                .into_iter()
+                .map(|g| format!("{} {}", g.name, g.subjects.concat()))
+                .collect::<Vec<_>>()
+        };
+        let all = ["group-all abcde", "label-F ab", "label-M cde"];
+        assert_eq!(of(None), [&all[..], &["outcome-tp de", "outcome-tn a", "outcome-fp b", "outcome-fn c"]].concat());
+        assert_eq!(of(Some("F")), [&all[..], &["outcome-tp a", "outcome-tn de", "outcome-fp c", "outcome-fn b"]].concat());
+        let three = ["A b".to_owned(), "a-b".to_owned(), "??".to_owned()];
+        let people = [prediction("a", "A b", "A b"), prediction("b", "a-b", "??"), prediction("c", "??", "??")];
+        let names: Vec<_> = groups(&people, &["a", "b", "c"], &three, None).into_iter().map(|g| g.name).collect();
+        assert_eq!(
+            names,
+            [
+                "group-all",
+                "label-Ab0",
+                "label-ab1",
+                "label-2",
+                "label-Ab0_outcome-correct",
+                "label-ab1_outcome-incorrect",
+                "label-2_outcome-correct"
+            ]
+        );
+    }
+}
