@@ -194,12 +194,8 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
         let volumes = statistics(&cohort, &files, &groups, &grid)?;
         for (group, statistic, volume) in volumes {
-            let file = format!(
-                "{}_stat-{}_desc-{}_attribution.nii.gz",
-                group.name,
-                statistic.word(),
-                method.replace('-', "")
-            );
+            let file =
+                format!("{}_stat-{}_desc-{}_attribution.nii.gz", group.name, statistic.word(), method.replace('-', ""));
             let record = serde_json::json!({
                 "Method": method,
                 "Group": group.title,
@@ -290,8 +286,9 @@ pub(crate) fn sidecar(map: &Path) -> Result<Record> {
     let stem = name.strip_suffix(".gz").unwrap_or(&name);
     let path = map.with_file_name(format!("{}.json", stem.strip_suffix(".nii").unwrap_or(stem)));
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-    serde_json::from_slice(&bytes)
-        .map_err(|e| Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain"))
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain")
+    })
 }
 
 /// The lattice that stands for all subjects, and what its world is.
@@ -331,7 +328,11 @@ fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
         ));
     }
     if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
-        return Err(Error::file(file, format!("holds the value {value}"), "make the map again: a map holds numbers only"));
+        return Err(Error::file(
+            file,
+            format!("holds the value {value}"),
+            "make the map again: a map holds numbers only",
+        ));
     }
     Ok(map)
 }
@@ -428,12 +429,15 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
         }
         let seen = records.iter().filter(|r| r[n].in_sample == Some(true)).count();
         if seen > 0 {
-            warnings.push(format!("{method}: {seen} maps come from a model that was trained on the subject (in sample)."));
+            warnings
+                .push(format!("{method}: {seen} maps come from a model that was trained on the subject (in sample)."));
         }
     }
     let other_target = records.iter().filter(|r| r.iter().any(|m| target(m) != target(&r[0]))).count();
     if other_target > 0 {
-        warnings.push(format!("For {other_target} subjects the methods explain different targets, so that they are not comparable."));
+        warnings.push(format!(
+            "For {other_target} subjects the methods explain different targets, so that they are not comparable."
+        ));
     }
     let other_model: Vec<&str> = members
         .iter()
@@ -442,7 +446,11 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
         .map(|(m, _)| m.id.as_str())
         .collect();
     if !other_model.is_empty() {
-        warnings.push(format!("For {} subjects the methods explain different models ({}, ...).", other_model.len(), other_model[0]));
+        warnings.push(format!(
+            "For {} subjects the methods explain different models ({}, ...).",
+            other_model.len(),
+            other_model[0]
+        ));
     }
     warnings
 }

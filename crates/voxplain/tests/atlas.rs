@@ -6,7 +6,7 @@ mod witness;
 use std::path::Path;
 use voxplain::{
     Error,
-    atlas::{Atlas, Hemisphere, LabelTable, MapName, RegionTable, SideSource, majority},
+    atlas::{Atlas, Hemisphere, LabelTable, MapName, RegionTable, SideSource},
     volume::{Affine, Grid, Labels, Mask, Volume},
 };
 use witness::witness;
@@ -226,7 +226,7 @@ fn labels_keep_their_place_and_value_through_resampling() {
             .unwrap();
     let labels = Labels::from_fn(las, |[i, j, k]| u32::try_from(1000 + 100 * i + 10 * j + k).unwrap());
     let ras = Grid::new([7, 9, 5], Affine::from_spacing_origin([1.0; 3], [-3.0, -4.0, -2.0])).unwrap();
-    let moved = majority(&labels, &ras);
+    let moved = labels.resample_majority(&ras, 0);
     for n in 0..ras.len() {
         let world = ras.affine.apply(ras.voxel(n).map(|v| v as f64));
         let mut expected = 0;
@@ -237,14 +237,14 @@ fn labels_keep_their_place_and_value_through_resampling() {
         }
         assert_eq!(moved.data()[n], expected, "{world:?}");
     }
-    // Coarser by 3: 27 votes of one voxel's cube. 14 of 27 win; a tie would go to the centre's label.
+    // Coarser by 3: 27 votes of one voxel's cube: 14 win.
     let fine = Grid::new([3, 3, 3], Affine::IDENTITY).unwrap();
     let coarse = Grid::new([1, 1, 1], Affine::from_spacing_origin([3.0; 3], [1.0; 3])).unwrap();
     let mut votes = Labels::filled(fine, 128);
     votes.data_mut()[..14].fill(2035);
     votes.data_mut()[13] = 2035;
-    assert_eq!(majority(&votes, &coarse).data(), [2035]);
+    assert_eq!(votes.resample_majority(&coarse, 0).data(), [2035]);
     votes.data_mut()[..13].fill(2035);
     votes.data_mut()[13] = 128;
-    assert_eq!(majority(&votes, &coarse).data(), [128]);
+    assert_eq!(votes.resample_majority(&coarse, 0).data(), [128]);
 }

@@ -20,7 +20,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_volume::{Affine, Finding, Grid, Labels, Level, read_labels};
+use voxplain_volume::{Finding, Grid, Labels, Level, read_labels};
 
 /// A label image with its table, checked against each other.
 #[derive(Clone, Debug)]
@@ -168,7 +168,8 @@ impl Atlas {
         self.sides.get(&id).copied().unwrap_or((None, SideSource::Unknown))
     }
 
-    /// The labels at the voxels of a map's grid, looked up by the affines of both; see [`majority`].
+    /// The labels at the voxels of a map's grid, looked up by the affines of both, the majority in each voxel
+    /// (`resample_majority`); exactly the labels themselves on the same grid.
     ///
     /// # Errors
     /// The atlas has its corner at the world's origin, which is what files without a place look like, and the map's
@@ -198,7 +199,7 @@ impl Atlas {
                 "atlas and map must lie in one space: bring the atlas to the subject's space, or the subjects to the atlas's",
             ));
         }
-        Ok(majority(&self.labels, grid))
+        Ok(self.labels.resample_majority(grid, 0))
     }
 }
 
@@ -301,65 +302,4 @@ fn overlaps(a: &Grid, b: &Grid) -> bool {
         hull
     };
     hull(a).iter().zip(hull(b)).all(|(p, q)| p[0] < q[1] && q[0] < p[1])
-}
-
-/// Labels at the voxels of another grid: each voxel is sampled on a lattice as fine as the labels' own, and takes the
-/// label with most samples (0 counts; of equals the one at its centre, else the smallest). Where `grid` is not coarser
-/// this is the nearest label. No label is ever computed: every value is one that the image holds.
-pub fn majority(labels: &Labels, grid: &Grid) -> Labels {
-    let own = labels.grid();
-    let Some(back) = own.affine.inverse() else { return Labels::filled(*grid, 0) };
-    let to_own = back * grid.affine;
-    // Samples per axis: how many of the labels' voxels one step of the grid passes through, at most 8.
-    let steps: [usize; 3] = std::array::from_fn(|a| {
-        let mut unit = [0.0; 3];
-        unit[a] = 1.0;
-        let step = to_own.apply_linear(unit).iter().map(|x| x * x).sum::<f64>().sqrt();
-        whole((step - 1e-6).ceil().clamp(1.0, 8.0)).unwrap_or(1)
-    });
-    let at = |v: [f64; 3]| nearest(labels, &to_own, v);
-    let mut votes: Vec<u32> = Vec::new();
-    Labels::from_fn(*grid, |v| {
-        let v = v.map(|x| x as f64);
-        let centre = at(v);
-        if steps == [1; 3] {
-            return centre;
-        }
-        votes.clear();
-        for a in 0..steps[0] {
-            for b in 0..steps[1] {
-                for c in 0..steps[2] {
-                    let part = |n: usize, axis: usize| (n as f64 + 0.5) / steps[axis] as f64 - 0.5;
-                    votes.push(at([v[0] + part(a, 0), v[1] + part(b, 1), v[2] + part(c, 2)]));
-                }
-            }
-        }
-        votes.sort_unstable();
-        let (mut best, mut most) = (centre, 0);
-        for run in votes.chunk_by(|a, b| a == b) {
-            if run.len() > most || (run.len() == most && run[0] == centre) {
-                (best, most) = (run[0], run.len());
-            }
-        }
-        best
-    })
-}
-
-fn nearest(labels: &Labels, to_own: &Affine, v: [f64; 3]) -> u32 {
-    let at = to_own.apply(v);
-    let shape = labels.shape();
-    let mut index = [0; 3];
-    for (axis, x) in at.into_iter().enumerate() {
-        match whole((x + 0.5 - 1e-9).floor()) {
-            Some(n) if n < shape[axis] => index[axis] = n,
-            _ => return 0,
-        }
-    }
-    labels.at(index[0], index[1], index[2])
-}
-
-/// A float that is a whole, not negative number, as an index.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked before")]
-fn whole(x: f64) -> Option<usize> {
-    (x >= 0.0 && x <= f64::from(u32::MAX)).then_some(x as usize)
 }

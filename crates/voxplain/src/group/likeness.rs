@@ -51,7 +51,8 @@ type Value = Option<(f64, Option<f64>)>;
 
 /// All measures in their fixed order: Spearman, Pearson, then Dice by sign and per cent.
 fn measures() -> impl Iterator<Item = (&'static str, Option<f64>, Option<Top>)> {
-    let dice = [Top::Absolute, Top::Positive].into_iter().flat_map(|top| PERCENTS.map(|p| ("dice", Some(p), Some(top))));
+    let dice =
+        [Top::Absolute, Top::Positive].into_iter().flat_map(|top| PERCENTS.map(|p| ("dice", Some(p), Some(top))));
     [("spearman", None, None), ("pearson", None, None)].into_iter().chain(dice)
 }
 
@@ -103,8 +104,7 @@ pub(super) fn compare(
 
     let mut rows = Vec::new();
     for group in groups.iter().filter(|g| !g.name.contains("outcome-")) {
-        let of: Vec<usize> =
-            (0..members.len()).filter(|&n| group.subjects.contains(&members[n].id)).collect();
+        let of: Vec<usize> = (0..members.len()).filter(|&n| group.subjects.contains(&members[n].id)).collect();
         for (pair, (a, b)) in pairs(methods.len()).enumerate() {
             for (m, (name, percent, top)) in measures().enumerate() {
                 let found: Vec<(f64, Option<f64>)> = of.iter().filter_map(|&n| values[n][pair][m]).collect();
@@ -145,11 +145,23 @@ pub(super) fn compare(
     Ok(rows)
 }
 
-
 pub(super) fn write_tsv(path: &Path, rows: &[SimilarityRow]) -> Result<()> {
     let columns = [
-        "level", "group", "method_a", "method_b", "measure", "top_percent", "top_by", "n", "undefined", "value", "low", "high",
-        "corrected", "corrected_low", "corrected_high",
+        "level",
+        "group",
+        "method_a",
+        "method_b",
+        "measure",
+        "top_percent",
+        "top_by",
+        "n",
+        "undefined",
+        "value",
+        "low",
+        "high",
+        "corrected",
+        "corrected_low",
+        "corrected_high",
     ];
     let text = |r: &SimilarityRow| {
         let interval = |i: Option<Interval>| {

@@ -21,8 +21,7 @@ pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], posi
     let there: Vec<&Prediction> = predictions.iter().filter(|p| ids.contains(&p.participant_id.as_str())).collect();
     let mut groups = Vec::new();
     let mut add = |name: String, title: String, belongs: &dyn Fn(&Prediction) -> bool| {
-        let subjects: Vec<String> =
-            there.iter().filter(|p| belongs(p)).map(|p| p.participant_id.clone()).collect();
+        let subjects: Vec<String> = there.iter().filter(|p| belongs(p)).map(|p| p.participant_id.clone()).collect();
         if !subjects.is_empty() {
             groups.push(Group { name, title, subjects });
         }
@@ -105,7 +104,10 @@ mod tests {
         };
         let all = ["group-all abcde", "label-F ab", "label-M cde"];
         assert_eq!(of(None), [&all[..], &["outcome-tp de", "outcome-tn a", "outcome-fp b", "outcome-fn c"]].concat());
-        assert_eq!(of(Some("F")), [&all[..], &["outcome-tp a", "outcome-tn de", "outcome-fp c", "outcome-fn b"]].concat());
+        assert_eq!(
+            of(Some("F")),
+            [&all[..], &["outcome-tp a", "outcome-tn de", "outcome-fp c", "outcome-fn b"]].concat()
+        );
         let three = ["A b".to_owned(), "a-b".to_owned(), "??".to_owned()];
         let people = [prediction("a", "A b", "A b"), prediction("b", "a-b", "??"), prediction("c", "??", "??")];
         let names: Vec<_> = groups(&people, &["a", "b", "c"], &three, None).into_iter().map(|g| g.name).collect();

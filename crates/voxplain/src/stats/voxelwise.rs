@@ -48,9 +48,9 @@ impl Statistic {
                 ((above - below) / n) as f32
             }
             Self::Median => {
-                let middle = values.len() / 2;
+                let (middle, odd) = (values.len() / 2, values.len() % 2 == 1);
                 let (low, &mut high, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
-                if values.len() % 2 == 1 {
+                if odd {
                     return high;
                 }
                 let low = low.iter().copied().max_by(f32::total_cmp).unwrap_or(high);
