@@ -2,14 +2,79 @@
 
 use crate::session::{Outcome, Session};
 use clap::Args;
+use std::{fmt::Write as _, path::PathBuf};
+use voxplain::{
+    group::{GroupOptions, GroupSummary, Level, group},
+    run::Run,
+    stats::significant,
+};
 
 /// Average maps over groups and compare methods.
+///
+/// Writes RUN/group/: mean, median, standard deviation and sign consistency of the maps of all subjects, of each true
+/// class and of each outcome; the mean brain and its mask; similarity.tsv (Spearman, Pearson and chance-corrected Dice
+/// of every two methods inside the brain) and summary.json.
 #[derive(Debug, Args)]
-pub(crate) struct Group {}
+pub(crate) struct Group {
+    /// The run.
+    run: PathBuf,
+    /// Only these methods [default: all that the run has maps of].
+    #[arg(long, value_name = "M", value_delimiter = ',')]
+    method: Vec<String>,
+    /// Leave out subjects whose maps are missing.
+    #[arg(long)]
+    keep_going: bool,
+}
 
 impl Group {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain group` is not built yet")
+        let run = Run::open(&self.run)?;
+        let options = GroupOptions { methods: self.method.clone(), keep_going: self.keep_going };
+        let summary = group(&run, &options, session.progress())?;
+        for warning in &summary.warnings {
+            session.progress().warn(warning);
+        }
+        session.result(&summary, &in_words(&summary))?;
+        session.say(&format!("maps and tables in {}", self.run.join("group").display()));
+        session.say(&format!("next: voxplain report {}", self.run.display()));
+        Ok(Outcome::Done)
     }
+}
+
+fn in_words(summary: &GroupSummary) -> String {
+    let mut text = String::new();
+    for group in &summary.groups {
+        let _ = writeln!(text, "{:<28} {:>4} subjects   {}", group.name, group.subjects.len(), group.title);
+    }
+    if summary.similarity.is_empty() {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "\nAgreement of methods inside the brain, mean over subjects [95 % interval]:\n\
+         {:<26} {:<26} {:<24} Dice of top 5 % by |value|, chance-corrected",
+        "", "", "Spearman"
+    );
+    let rows = || summary.similarity.iter().filter(|r| r.level == Level::Subjects && r.group == "group-all");
+    for row in rows().filter(|r| r.measure == "spearman") {
+        let dice = rows().find(|d| d.measure == "dice" && (&d.a, &d.b) == (&row.a, &row.b) && d.percent == Some(5.0));
+        let show = |i: Option<voxplain::stats::Interval>| match i {
+            None => "n/a".to_owned(),
+            Some(i) => match (i.low, i.high) {
+                (Some(low), Some(high)) => {
+                    format!("{} [{}, {}]", significant(i.mean, 3), significant(low, 3), significant(high, 3))
+                }
+                _ => significant(i.mean, 3),
+            },
+        };
+        let _ = writeln!(
+            text,
+            "{:<26} {:<26} {:<24} {}",
+            row.a,
+            row.b,
+            show(row.value),
+            show(dice.and_then(|d| d.corrected))
+        );
+    }
+    text
 }
