@@ -12,6 +12,7 @@ pub mod attribution;
 pub mod cohort;
 pub mod error;
 pub mod evaluation;
+pub mod explain;
 pub mod group;
 pub mod model;
 pub mod prepare;

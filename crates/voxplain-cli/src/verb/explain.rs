@@ -1,15 +1,256 @@
 //! `voxplain explain`.
 
 use crate::session::{Outcome, Session};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use voxplain::{
+    Error,
+    attribution::{self, Compat, METHODS, Score},
+    cohort::{Cohort, Normalize},
+    explain::{Explained, Images, MaskFrom, Request, Whom, explain},
+    model::Model,
+    run::Run,
+};
 
 /// Show, voxel by voxel, what a network used.
+///
+/// Given a RUN, explains every subject by the fold model that never saw it, into the run. Given a MODEL, explains the
+/// subjects of a cohort or image files, into --out. Maps are signed and raw, each with a record (.json) of how it was made;
+/// for subjects and images that were prepared from files there is a second map in the space of the image
+/// (_space-native), and for class activation maps one at their own resolution (_res-native). What is
+/// there already is not made again.
 #[derive(Debug, Args)]
-pub(crate) struct Explain {}
+#[command(after_help = after_help())]
+pub(crate) struct Explain {
+    /// A run, or a model file.
+    #[arg(value_name = "RUN|MODEL")]
+    what: PathBuf,
+    /// Explain the subjects of this cohort by the model.
+    #[arg(long, value_name = "COHORT", conflicts_with = "input")]
+    cohort: Option<PathBuf>,
+    /// Explain these images by the model: as they are where they lie on its grid, else prepared as it says.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    input: Vec<PathBuf>,
+    /// The methods, by comma; `all` for every one.
+    #[arg(long = "method", value_name = "M[,M...]", required = true, value_delimiter = ',')]
+    methods: Vec<String>,
+    /// What to explain: predicted, true, class:K or diff:A,B; classes by name, or by position from 0 [default: predicted].
+    #[arg(long, value_name = "TARGET", value_parser = target)]
+    target: Option<String>,
+    /// On which scale.
+    #[arg(long, value_enum, default_value_t = Scale::Logit)]
+    score: Scale,
+    /// Where maps go [default for a run: the run].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Options of methods; below is a list.
+    #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
+    settings: Vec<String>,
+    /// Reproduce an older behaviour: that of the code published with Kan et al. 2020.
+    #[arg(long, value_name = "YEAR", value_enum)]
+    compat: Option<Older>,
+    /// Explain subjects also by models that were trained on them; each record then says so.
+    #[arg(long)]
+    in_sample: bool,
+    /// Only these subjects, by comma.
+    #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
+    subjects: Option<Vec<String>>,
+    /// Brain mask of the images [default: voxels other than 0].
+    #[arg(long, value_name = "FILE", requires = "input")]
+    mask: Option<PathBuf>,
+    /// How intensities of the images are normalised [default: as the model says].
+    #[arg(long, value_enum, requires = "input")]
+    normalize: Option<Scaling>,
+    /// End with status 0 although some subjects could not be explained.
+    #[arg(long)]
+    keep_going: bool,
+    /// Make maps again that are there already.
+    #[arg(long)]
+    force: bool,
+}
+
+/// On which scale a score is taken.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scale {
+    /// The network's output before softmax.
+    Logit,
+    /// Logarithm of the softmax.
+    LogProb,
+    /// The softmax.
+    Prob,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Older {
+    /// That of Kan et al. 2020.
+    #[value(name = "2020")]
+    Y2020,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scaling {
+    /// As they are.
+    None,
+    /// By median and interquartile range in the brain.
+    Robust,
+    /// By mean and standard deviation in the brain.
+    Zscore,
+}
+
+/// The form of a target is known before its classes are.
+fn target(text: &str) -> Result<String, String> {
+    let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
+    match (kind, rest) {
+        ("predicted" | "true", None) => Ok(text.to_owned()),
+        ("class", Some(k)) if !k.is_empty() => Ok(text.to_owned()),
+        ("diff", Some(pair)) if pair.split(',').filter(|c| !c.is_empty()).count() == 2 => Ok(text.to_owned()),
+        _ => Err("write predicted, true, class:K or diff:A,B".into()),
+    }
+}
+
+/// Methods and their options, from the library's own list.
+fn after_help() -> String {
+    let mut text = String::from("Methods:\n");
+    for entry in METHODS {
+        let _ = writeln!(text, "  {:<24} {}", entry.name, entry.summary);
+    }
+    text.push_str("\nOptions of methods, with their defaults:\n");
+    for entry in METHODS {
+        for (key, value) in (entry.defaults)().as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let _ = writeln!(text, "  --set {}.{key}={value}", entry.name);
+        }
+    }
+    text.push_str(
+        "\nExamples:
+  voxplain explain run --method guided-backprop,grad-cam,meaningful-perturbation
+  voxplain explain run --method hires-cam --target class:male --subjects 0012,0034
+  voxplain explain model.safetensors --input t1.nii.gz --method saliency --out maps",
+    );
+    text
+}
 
 impl Explain {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain explain` is not built yet")
+        let compat = self.compat.map(|Older::Y2020| Compat::Y2020);
+        let request = Request {
+            methods: attribution::choose(&self.methods, &self.settings, compat)?,
+            target: self.target.clone(),
+            score: match self.score {
+                Scale::Logit => Score::Logit,
+                Scale::LogProb => Score::LogProb,
+                Scale::Prob => Score::Prob,
+            },
+            compat,
+            out: self.out.clone(),
+            subjects: self.subjects.clone(),
+            in_sample: self.in_sample,
+            force: self.force,
+        };
+        let engine = session.engine()?;
+        let made = if self.what.is_dir() {
+            if self.cohort.is_some() || !self.input.is_empty() {
+                let error = Error::request(
+                    "a run explains the subjects it was made from",
+                    format!(
+                        "give one of its models, such as {}",
+                        self.what.join("folds/fold-0/model.safetensors").display()
+                    ),
+                );
+                return Err(error.into());
+            }
+            let run = Run::open(&self.what)?;
+            explain(&engine, Whom::Run(&run), &request, session.progress())?
+        } else {
+            let model = Model::read(&self.what)?;
+            match &self.cohort {
+                Some(path) => {
+                    let cohort = Cohort::open(path)?;
+                    explain(&engine, Whom::Cohort(&model, &cohort), &request, session.progress())?
+                }
+                None if self.input.is_empty() => {
+                    let error =
+                        Error::request("nothing to explain", "give images with --input or a cohort with --cohort");
+                    return Err(error.into());
+                }
+                None => explain(&engine, Whom::Images(&model, &self.images()), &request, session.progress())?,
+            }
+        };
+        session.result(&made, &table(&made))?;
+        self.close(&made, session);
+        let complete = made.failures.is_empty() && !made.interrupted;
+        Ok(if complete || (self.keep_going && !made.interrupted) { Outcome::Done } else { Outcome::Incomplete })
     }
+
+    fn images(&self) -> Images {
+        Images {
+            files: self.input.clone(),
+            mask: self.mask.clone().map(MaskFrom::File),
+            normalize: self.normalize.map(|n| match n {
+                Scaling::None => Normalize::None,
+                Scaling::Robust => Normalize::Robust,
+                Scaling::Zscore => Normalize::Zscore,
+            }),
+        }
+    }
+
+    /// What is missing, and what to do next.
+    fn close(&self, made: &Explained, session: &Session) {
+        if !made.left_out.is_empty() {
+            session.say(&format!(
+                "{} subjects were left out, as every model of the run was trained on them (--in-sample explains them too)",
+                made.left_out.len()
+            ));
+        }
+        if !made.failures.is_empty() {
+            let mut subjects: Vec<_> = made.failures.iter().map(|f| f.subject.as_str()).collect();
+            subjects.dedup();
+            session.say(&format!("{} maps could not be made: {}", made.failures.len(), subjects.join(", ")));
+            if let Some(hint) = made.failures.iter().find_map(|f| f.hint.as_deref()) {
+                session.say(&format!("hint: {hint}"));
+            }
+        }
+        if made.interrupted {
+            session.say("stopped before the end; the same command goes on from here");
+        } else if self.what.is_dir() && self.out.is_none() && !made.maps.is_empty() {
+            session.say(&format!("next: voxplain group {}", self.what.display()));
+        }
+    }
+}
+
+/// One line per map; warnings once below.
+fn table(made: &Explained) -> String {
+    let mut text =
+        format!("{:<24} {:<24} {:<34} {:>10} {:>8}  map\n", "subject", "method", "target", "score", "seconds");
+    for map in &made.maps {
+        let seconds = if map.reused { "there".to_owned() } else { format!("{:.2}", map.seconds) };
+        let _ = writeln!(
+            text,
+            "{:<24} {:<24} {:<34} {:>10.4} {:>8}  {}",
+            map.subject,
+            map.method,
+            map.target,
+            map.score,
+            seconds,
+            short(&map.map)
+        );
+    }
+    let mut warnings: Vec<(&str, &str, usize)> = Vec::new();
+    for map in &made.maps {
+        for warning in &map.warnings {
+            match warnings.iter_mut().find(|(m, w, _)| *m == map.method && w == warning) {
+                Some((.., count)) => *count += 1,
+                None => warnings.push((&map.method, warning, 1)),
+            }
+        }
+    }
+    for (method, warning, count) in warnings {
+        let _ = writeln!(text, "\n{method} ({count} maps): {warning}");
+    }
+    text
+}
+
+fn short(path: &Path) -> String {
+    path.display().to_string()
 }

@@ -52,8 +52,8 @@ impl Layer {
                 format!("the layers that hold volumes are {}", Self::known(network)),
             )
         })?;
-        let (stride, offset) = lattice(network, node)?;
-        Ok(Self { node, name, shape, stride, offset })
+        let field = network.receptive_field(node)?;
+        Ok(Self { node, name, shape, stride: field.stride, offset: field.offset })
     }
 
     fn known(network: &Network) -> String {
@@ -82,37 +82,6 @@ impl Layer {
             AxisMap::interpolate(cells[a], shape[a], |n| (n as f64 - self.offset[a]) / self.stride[a])
         }))
     }
-}
-
-/// Stride and offset of a node's cells in the input; refused where branches disagree.
-fn lattice(network: &Network, node: NodeId) -> Result<([f64; 3], [f64; 3])> {
-    let nodes = network.nodes();
-    let mut all: Vec<([f64; 3], [f64; 3])> = Vec::with_capacity(node.0 + 1);
-    for at in &nodes[..=node.0] {
-        let before: Vec<_> = at.inputs.iter().map(|i| all[i.0]).collect();
-        let (s, o) = before.first().copied().unwrap_or(([1.0; 3], [0.0; 3]));
-        if before.iter().any(|&b| b != (s, o)) {
-            return Err(Error::request(
-                format!("the branches that meet in {} do not lie on the same cells of the input", at.name),
-                "name a layer before they meet",
-            ));
-        }
-        let window = match &at.op {
-            Op::Conv3d(c) => Some((c.kernel, c.stride, c.padding, c.dilation)),
-            Op::MaxPool3d(p) | Op::AvgPool3d(p) => Some((p.kernel, p.stride, p.padding, [1; 3])),
-            _ => None,
-        };
-        all.push(match window {
-            None => (s, o),
-            Some((kernel, stride, padding, dilation)) => (
-                std::array::from_fn(|a| s[a] * stride[a] as f64),
-                std::array::from_fn(|a| {
-                    o[a] + s[a] * (dilation[a] as f64 * (kernel[a] as f64 - 1.0) / 2.0 - padding[a] as f64)
-                }),
-            ),
-        });
-    }
-    Ok(all[node.0])
 }
 
 /// What lies between a layer and the logits.

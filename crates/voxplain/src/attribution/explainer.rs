@@ -1,7 +1,7 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
 use super::{Attribution, Method, Objective, Passes, Record, Score, Target, options};
-use crate::{Error, Result, model::Model};
+use crate::{Error, Result, cohort, model::Model};
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
 use voxplain_volume::{Mask, Volume};
 
@@ -87,6 +87,11 @@ impl Explainer {
     /// Names of the classes.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+
+    /// BLAKE3 of the model file.
+    pub fn model(&self) -> &str {
+        &self.model
     }
 
     /// What runs the network.
@@ -195,7 +200,7 @@ impl Explainer {
             requested: (case.target.unwrap_or_else(|| method.target()), case.score),
             compat: None,
             model: self.model.clone(),
-            input: values_hash(case.image),
+            input: cohort::hash(case.image),
             in_sample: case.in_sample,
             warnings: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -217,14 +222,4 @@ impl Case<'_> {
             other => other,
         })
     }
-}
-
-/// BLAKE3 of the values, as little-endian float32 in C order.
-pub(super) fn values_hash(volume: &Volume) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in volume.data().chunks(4096) {
-        let bytes: Vec<u8> = part.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hasher.update(&bytes);
-    }
-    hasher.finalize().to_hex().to_string()
 }

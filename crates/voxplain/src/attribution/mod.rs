@@ -63,6 +63,9 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
     /// What it shows, in a line.
     const SUMMARY: &'static str;
 
+    /// How many cases to give it at once.
+    const BATCH: usize = 4;
+
     /// What it explains unless told otherwise.
     fn target(&self) -> Target {
         Target::Predicted
@@ -76,6 +79,8 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
 pub trait Explain: Debug + Send + Sync {
     /// [`Method::NAME`].
     fn name(&self) -> &'static str;
+    /// [`Method::BATCH`].
+    fn batch(&self) -> usize;
     /// Every option, as JSON.
     fn parameters(&self) -> serde_json::Value;
     /// [`Method::target`].
@@ -87,6 +92,10 @@ pub trait Explain: Debug + Send + Sync {
 impl<M: Method> Explain for M {
     fn name(&self) -> &'static str {
         M::NAME
+    }
+
+    fn batch(&self) -> usize {
+        M::BATCH
     }
 
     fn parameters(&self) -> serde_json::Value {

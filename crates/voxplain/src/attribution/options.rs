@@ -13,6 +13,15 @@ pub enum Compat {
     Y2020,
 }
 
+/// `2020`.
+impl std::fmt::Display for Compat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Y2020 => f.write_str("2020"),
+        }
+    }
+}
+
 impl Compat {
     /// The methods whose older behaviour is known.
     pub const fn methods(self) -> &'static [Entry] {

@@ -150,6 +150,7 @@ impl MeaningfulPerturbation {
 impl Method for MeaningfulPerturbation {
     const NAME: &'static str = "meaningful-perturbation";
     const SUMMARY: &'static str = "the region whose blurring changes the score most for its size (Fong 2017)";
+    const BATCH: usize = 1;
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let one = |case: &Case<'_>| {
