@@ -8,6 +8,7 @@
 //! * An [`Image`] is what a file holds, in the file's own axis order; [`Volume::to_ras`] turns it.
 
 mod affine;
+mod alignment;
 mod components;
 mod dtype;
 mod error;
@@ -26,6 +27,7 @@ mod statistics;
 mod volume;
 
 pub use affine::Affine;
+pub use alignment::{Alignment, Sizes, align};
 pub use components::Connectivity;
 pub use dtype::Dtype;
 pub use error::{Error, Result};

@@ -60,7 +60,7 @@ impl Volume<f32> {
         self.smooth_voxels(sigma, Border::Renormalize).resample(grid, interpolation, outside)
     }
 
-    fn linear(&self, x: [f64; 3]) -> Option<f32> {
+    pub(crate) fn linear(&self, x: [f64; 3]) -> Option<f32> {
         let shape = self.shape();
         let mut low = [0; 3];
         let mut part = [0.0f32; 3];
