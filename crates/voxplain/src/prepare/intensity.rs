@@ -1,7 +1,7 @@
 //! Bringing intensities to one scale.
 
 use crate::cohort::Normalize;
-use voxplain_volume::{Mask, Volume};
+use voxplain_volume::{Mask, Volume, quantiles};
 
 /// Normalises the values inside the mask (same grid) and sets those outside to 0.
 ///
@@ -18,8 +18,8 @@ pub(crate) fn normalize(volume: &mut Volume, mask: &Mask, how: Normalize) -> Res
     let (shift, scale) = match how {
         Normalize::None => (0.0, 1.0),
         Normalize::Robust => {
-            inside.sort_unstable_by(f32::total_cmp);
-            (quantile(&inside, 0.5), quantile(&inside, 0.75) - quantile(&inside, 0.25))
+            let [low, median, high] = quantiles(&mut inside, [0.25, 0.5, 0.75]);
+            (median, high - low)
         }
         Normalize::Zscore => {
             let n = inside.len() as f64;
@@ -40,14 +40,6 @@ pub(crate) fn normalize(volume: &mut Volume, mask: &Mask, how: Normalize) -> Res
         *v = if *m { ((f64::from(*v) - shift) / scale) as f32 } else { 0.0 };
     }
     Ok(())
-}
-
-/// Quantile of sorted values, linear between order statistics.
-fn quantile(sorted: &[f32], q: f64) -> f64 {
-    let place = q * (sorted.len() - 1) as f64;
-    let low = place.floor() as usize;
-    let (a, b) = (f64::from(sorted[low]), f64::from(sorted[(low + 1).min(sorted.len() - 1)]));
-    a + (b - a) * (place - low as f64)
 }
 
 #[cfg(test)]
@@ -77,8 +69,6 @@ mod tests {
         let (mut v, mask) = volume(&values);
         normalize(&mut v, &mask, Normalize::None).unwrap();
         assert_eq!(v.data(), [0.0, 10.0, 1.0, 4.0, 3.0, 2.0]);
-        // Even count: quartiles between order statistics, as numpy.percentile([1, 2, 3, 4], [25, 50, 75]).
-        assert_eq!([0.25, 0.5, 0.75].map(|q| quantile(&[1.0, 2.0, 3.0, 4.0], q)), [1.75, 2.5, 3.25]);
     }
 
     #[test]

@@ -1,0 +1,223 @@
+//! [`prepare_image`]: one image, masked, on its grid, normalised.
+
+use super::intensity;
+use crate::{
+    Error, Result,
+    cohort::{Placement, Preparation},
+};
+use std::path::Path;
+use voxplain_volume::{Affine, Grid, Interpolation, Level, Mask, ReadOptions, Volume};
+
+/// One image as a [`Preparation`] says.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// Normalised values (RAS+), 0 outside the mask.
+    pub volume: Volume,
+    /// The brain on the same grid.
+    pub mask: Mask,
+    /// The image's own grid, in the file's axis order.
+    pub native: Grid,
+    /// Volume of the mask in mm³, measured on the mask's own grid.
+    pub brain_volume: f64,
+    /// What was odd about the image or its mask, in words.
+    pub findings: Vec<String>,
+}
+
+/// Reads one image and prepares it.
+///
+/// * The brain is where the image `mask` is not 0; without one, where the image itself is neither 0 nor NaN (for
+///   skull-stripped images). A mask on another grid is brought to the image's by its affine.
+/// * The grid has axes along the world's (RAS+). With [`Placement::MaskCentre`] its middle is the centre of gravity of
+///   the mask: a few stray voxels, or more or less of the neck, hardly move it, as they would the centre of a bounding
+///   box. With [`Placement::Fixed`] it is that grid.
+/// * Values are `R(I M) / R(M)`, with `I` the image, `M` the mask and `R` the anti-aliased linear resampling: brain
+///   voxels take nothing from outside the brain and are not darkened by it, and a whole head with a mask gives what
+///   the stripped head gives. A grid voxel is in the brain when most of it is.
+/// * Normalised inside the mask, 0 outside.
+pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation) -> Result<Prepared> {
+    let image = voxplain_volume::read(path, &ReadOptions::default())?;
+    let mut findings: Vec<String> =
+        image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
+    let native = *image.volume.grid();
+    let head = image.volume.to_ras();
+    let (own, is_file) = match mask {
+        Some(file) => (read_mask(file)?, true),
+        None => (nonzero(&head, &mut findings), false),
+    };
+    if own.count() == 0 {
+        let (file, what) = match mask {
+            Some(mask) => (mask, "the mask is empty"),
+            None => (path, "the image is 0 everywhere"),
+        };
+        return Err(Error::file(file, what, "check the file; a mask is not 0 in the brain"));
+    }
+    let brain_volume = own.count() as f64 * own.grid().voxel_volume();
+    let brain = on_image(own, &head, path, mask, &mut findings)?;
+    let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
+    if bad > 0 {
+        let what = format!("{bad} voxels in the brain mask are NaN or infinite");
+        return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
+    }
+    if !is_file && looks_whole(&brain, brain_volume) {
+        let litres = brain_volume / 1e6;
+        findings.push(format!(
+            "{litres:.2} l are not 0, up to the borders of the image: this looks like a whole head, not a brain; give a brain mask"
+        ));
+    }
+    let grid = place(&brain, preparation)?;
+    if let Some(cut) = cut_off(&brain, &grid, preparation) {
+        findings.push(cut);
+    }
+    let (volume, mask) = resample(&head, &brain, &grid);
+    let mut volume = volume;
+    intensity::normalize(&mut volume, &mask, preparation.normalize)
+        .map_err(|what| Error::file(path, what, "check the image and its mask (`voxplain inspect`)"))?;
+    Ok(Prepared { volume, mask, native, brain_volume, findings })
+}
+
+/// Reads a mask: where the image is not 0. RAS+.
+fn read_mask(path: &Path) -> Result<Mask> {
+    let image = voxplain_volume::read(path, &ReadOptions::default())?;
+    Ok(image.volume.to_ras().map(|v| *v != 0.0 && !v.is_nan()))
+}
+
+/// Where an image is neither 0 nor NaN.
+fn nonzero(head: &Volume, findings: &mut Vec<String>) -> Mask {
+    let nan = head.data().iter().filter(|v| v.is_nan()).count();
+    if nan > 0 {
+        findings.push(format!("{nan} voxels are NaN; they are taken as outside the brain"));
+    }
+    head.map(|v| *v != 0.0 && !v.is_nan())
+}
+
+/// A mask on the image's grid.
+fn on_image(own: Mask, head: &Volume, path: &Path, file: Option<&Path>, findings: &mut Vec<String>) -> Result<Mask> {
+    let smallest = head.grid().spacing().into_iter().fold(f64::INFINITY, f64::min);
+    if own.grid().same_space(head.grid(), 0.01 * smallest) {
+        return Ok(Volume::new(*head.grid(), own.into_data())?);
+    }
+    let (count, unit) = (own.count(), own.grid().voxel_volume());
+    let ratio = unit / head.grid().voxel_volume();
+    let brain = own.resample_majority(head.grid(), false);
+    let share = brain.count() as f64 / (count as f64 * ratio);
+    let mask = file.map(|f| f.display().to_string()).unwrap_or_default();
+    if share < 0.5 {
+        let what = format!(
+            "only {:.0} % of the mask {mask} lie in the image: they are not in the same space (image centre {:.0?} mm, mask centre {:.0?} mm)",
+            100.0 * share,
+            head.grid().center(),
+            own.grid().center()
+        );
+        return Err(Error::file(path, what, "give the mask made from this very image, or one in its space"));
+    }
+    if share < 0.98 {
+        findings.push(format!("{:.0} % of the mask {mask} lie outside the image", 100.0 * (1.0 - share)));
+    }
+    Ok(brain)
+}
+
+/// Whether what is not 0 can hardly be a brain alone: more than 2.2 l, or two sides of the image touched widely.
+fn looks_whole(brain: &Mask, volume: f64) -> bool {
+    let shape = brain.shape();
+    let mut faces = [[0usize; 2]; 3];
+    for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {
+        let voxel = brain.grid().voxel(n);
+        for a in 0..3 {
+            faces[a][0] += usize::from(voxel[a] == 0);
+            faces[a][1] += usize::from(voxel[a] + 1 == shape[a]);
+        }
+    }
+    let area = |a: usize| (brain.grid().len() / shape[a]) as f64;
+    let wide = (0..3).flat_map(|a| faces[a].map(|f| f as f64 > 0.1 * area(a))).filter(|w| *w).count();
+    volume > 2.2e6 || wide >= 2
+}
+
+/// The grid of a brain.
+fn place(brain: &Mask, preparation: &Preparation) -> Result<Grid> {
+    match preparation.placement {
+        Placement::Fixed(grid) => Ok(grid),
+        Placement::MaskCentre => {
+            let mut sum = [0.0; 3];
+            for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {
+                let voxel = brain.grid().voxel(n);
+                (0..3).for_each(|a| sum[a] += voxel[a] as f64);
+            }
+            let centre = brain.grid().affine.apply(sum.map(|s| s / brain.count() as f64));
+            Ok(centred(preparation.shape, preparation.spacing, centre)?)
+        }
+    }
+}
+
+/// A grid along the world's axes with its middle at a point (mm).
+pub(crate) fn centred(shape: [usize; 3], spacing: [f64; 3], centre: [f64; 3]) -> voxplain_volume::Result<Grid> {
+    let origin = std::array::from_fn(|a| centre[a] - (shape[a] as f64 - 1.0) / 2.0 * spacing[a]);
+    Grid::new(shape, Affine::from_spacing_origin(spacing, origin))
+}
+
+/// Says how much of a brain a grid cuts off, and which one would hold it.
+fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<String> {
+    let to_grid = grid.affine.inverse()? * brain.grid().affine;
+    let middle = grid.shape.map(|n| (n as f64 - 1.0) / 2.0);
+    let (mut cut, mut reach) = (0usize, [0f64; 3]);
+    for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {
+        let at = to_grid.apply(brain.grid().voxel(n).map(|v| v as f64));
+        let off: [f64; 3] = std::array::from_fn(|a| (at[a] - middle[a]).abs());
+        cut += usize::from((0..3).any(|a| off[a] > middle[a] + 0.5));
+        (0..3).for_each(|a| reach[a] = reach[a].max(off[a]));
+    }
+    if cut == 0 {
+        return None;
+    }
+    let share = 100.0 * cut as f64 / brain.count() as f64;
+    let need: [usize; 3] = std::array::from_fn(|a| {
+        let needed = (2.0 * reach[a]).ceil() as usize + 2;
+        needed.max(preparation.shape[a])
+    });
+    Some(format!(
+        "{share:.2} % of the brain lie outside the grid; --grid {}x{}x{} would hold it",
+        need[0], need[1], need[2]
+    ))
+}
+
+/// Image and mask on the grid: see [`prepare_image`].
+fn resample(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
+    let (head, brain) = crop(head, brain, grid);
+    let inside = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
+    let weight = brain.map(|m| f32::from(u8::from(*m)));
+    let sum = inside.resample_antialiased(grid, Interpolation::Linear, 0.0);
+    let weight = weight.resample_antialiased(grid, Interpolation::Linear, 0.0);
+    let mask = brain.resample_majority(grid, false);
+    // Where most of a voxel is brain its weight is about a half or more; one that is thin in the middle is left out.
+    let mask = Volume::from_fn(*grid, |[i, j, k]| mask.at(i, j, k) && weight.at(i, j, k) > 0.05);
+    let volume =
+        Volume::from_fn(*grid, |[i, j, k]| if mask.at(i, j, k) { sum.at(i, j, k) / weight.at(i, j, k) } else { 0.0 });
+    (volume, mask)
+}
+
+/// Image and mask cut to the brain and the margin that resampling looks at: less to smooth.
+fn crop(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {
+        let voxel = brain.grid().voxel(n);
+        for a in 0..3 {
+            low[a] = low[a].min(voxel[a]);
+            high[a] = high[a].max(voxel[a]);
+        }
+    }
+    let coarsest = grid.spacing().into_iter().fold(0.0, f64::max);
+    let spacing = brain.grid().spacing();
+    let margin: [usize; 3] = std::array::from_fn(|a| (2.0 * coarsest / spacing[a]).ceil() as usize + 2);
+    let from: [usize; 3] = std::array::from_fn(|a| low[a].saturating_sub(margin[a]));
+    let to: [usize; 3] = std::array::from_fn(|a| (high[a] + margin[a] + 1).min(brain.shape()[a]));
+    let affine = brain.grid().affine;
+    let origin = affine.apply(from.map(|v| v as f64));
+    let rows = std::array::from_fn(|r| {
+        let mut row = affine.rows()[r];
+        row[3] = origin[r];
+        row
+    });
+    let part = Grid { shape: std::array::from_fn(|a| to[a] - from[a]), affine: Affine::from_rows(rows) };
+    let head = Volume::from_fn(part, |[i, j, k]| head.at(from[0] + i, from[1] + j, from[2] + k));
+    let brain = Volume::from_fn(part, |[i, j, k]| brain.at(from[0] + i, from[1] + j, from[2] + k));
+    (head, brain)
+}
