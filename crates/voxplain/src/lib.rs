@@ -9,6 +9,7 @@
 
 pub mod atlas;
 pub mod attribution;
+pub mod baseline;
 pub mod cohort;
 pub mod error;
 pub mod evaluation;

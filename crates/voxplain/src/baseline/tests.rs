@@ -1,0 +1,116 @@
+use super::*;
+use crate::train::{Holding, folds::splits};
+use voxplain_nn::random::Seed;
+
+#[test]
+fn logistic_by_hand() {
+    // Intercept only: the probabilities are the (weighted) shares.
+    let none = DMatrix::zeros(4, 0);
+    let fit = Logistic::fit(&none, &[0, 1, 1, 1], &[1.0; 4], 2, 1.0);
+    assert!((fit.probabilities(&[])[1] - 0.75).abs() < 1e-6);
+    let fit = Logistic::fit(&none, &[0, 1, 1, 1], &[3.0, 1.0, 1.0, 1.0], 2, 1.0);
+    assert!((fit.probabilities(&[])[1] - 0.5).abs() < 1e-6);
+    let fit = Logistic::fit(&none, &[0, 1, 2, 2], &[1.0; 4], 3, 1.0);
+    assert!((fit.probabilities(&[])[2] - 0.5).abs() < 1e-6);
+    // x = -1, 1 of classes 0, 1 and C = 1: w solves w = 2 (1 - sigmoid(w)); the intercept is 0.
+    let rows = DMatrix::from_column_slice(2, 1, &[-1.0, 1.0]);
+    let fit = Logistic::fit(&rows, &[0, 1], &[1.0; 2], 2, 1.0);
+    let w = (fit.probabilities(&[1.0])[1] / fit.probabilities(&[1.0])[0]).ln();
+    assert!((w - 2.0 / (1.0 + w.exp())).abs() < 1e-6, "{w}");
+    // Separable without end: finite all the same.
+    assert!(Logistic::fit(&rows, &[0, 1], &[1.0; 2], 2, 1e9).probabilities(&[9.0]).iter().all(|p| p.is_finite()));
+}
+
+/// A fit at whose optimum the slow gradient is not zero is no optimum.
+#[test]
+fn three_classes_reach_the_optimum() {
+    let mut random = Seed::new(4).random();
+    let rows = DMatrix::from_fn(40, 3, |_, _| random.normal());
+    let labels: Vec<usize> =
+        (0..40).map(|s| usize::from(rows[(s, 0)] > 0.2) + usize::from(rows[(s, 1)] > 0.0)).collect();
+    let fit = Logistic::fit(&rows, &labels, &[1.0; 40], 3, 0.5);
+    let loss = |fit: &Logistic| {
+        let data: f64 =
+            (0..40).map(|s| -fit.probabilities(&rows.row(s).iter().copied().collect::<Vec<_>>())[labels[s]].ln()).sum();
+        data + fit.weights.iter().flat_map(|w| &w[1..]).map(|w| w * w).sum::<f64>()
+    };
+    for class in 0..2 {
+        for weight in 0..4 {
+            let moved = |by: f64| {
+                let mut other = fit.clone();
+                other.weights[class][weight] += by;
+                loss(&other)
+            };
+            let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+            assert!(slope.abs() < 1e-4, "{class} {weight}: {slope}");
+        }
+    }
+}
+
+#[test]
+fn components_from_inner_products_are_those_of_the_voxels() {
+    let mut random = Seed::new(1).random();
+    let volumes: Vec<Vec<f32>> =
+        (0..150).map(|_| (0..19).map(|v| random.range(-1.0, 1.0 + f64::from(v)) as f32).collect()).collect();
+    let gram = inner_products(150, |n| Ok(volumes[n].clone())).unwrap();
+    let (train, test): (Vec<usize>, Vec<usize>) = (0..150).partition(|n| n % 5 != 0);
+    let (scores, others) = gram.principal_components(&train, &test, 5);
+    // The slow way: centre the voxels by the training mean, eigenvectors of their covariance.
+    let matrix = |of: &[usize]| DMatrix::from_fn(of.len(), 19, |s, v| f64::from(volumes[of[s]][v]));
+    let mean: Vec<f64> = matrix(&train).column_iter().map(|c| c.mean()).collect();
+    let centred = |of: &[usize]| {
+        let mut m = matrix(of);
+        m.column_iter_mut().enumerate().for_each(|(v, mut c)| c.add_scalar_mut(-mean[v]));
+        m
+    };
+    let covariance = centred(&train).transpose() * centred(&train) / train.len() as f64;
+    let eigen = nalgebra::SymmetricEigen::new(covariance);
+    let mut order: Vec<usize> = (0..19).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    for c in 0..5 {
+        let axis = eigen.eigenvectors.column(order[c]) / eigen.eigenvalues[order[c]].sqrt();
+        let (a, b) = (centred(&train) * &axis, centred(&test) * &axis);
+        let sign = (a[0] * scores[(0, c)]).signum();
+        assert!((0..train.len()).all(|s| (sign * a[s] - scores[(s, c)]).abs() < 1e-6));
+        assert!((0..test.len()).all(|s| (sign * b[s] - others[(s, c)]).abs() < 1e-6));
+    }
+}
+
+#[test]
+fn a_signal_is_found_and_noise_is_not() {
+    let labels: Vec<usize> = (0..60).map(|n| n % 2).collect();
+    let splits = splits(&labels, None, Holding::Folds(5), Seed::new(0)).unwrap();
+    let task = Task { labels: &labels, classes: 2, splits: &splits, balanced: false };
+    let right = |said: &[Said]| said.iter().filter(|s| (s.probabilities[1] > 0.5) == (labels[s.subject] == 1)).count();
+    let mut random = Seed::new(2).random();
+    let mut volumes = |effect: f32| -> Vec<Vec<f32>> {
+        labels.iter().map(|&l| (0..300).map(|_| random.normal() as f32 + effect * l as f32).collect()).collect()
+    };
+    let judge =
+        |volumes: &[Vec<f32>]| right(&linear_voxels(&inner_products(60, |n| Ok(volumes[n].clone())).unwrap(), &task));
+    assert_eq!(judge(&volumes(2.0)), 60);
+    let chance = judge(&volumes(0.0));
+    assert!((15..45).contains(&chance), "{chance} of 60");
+    let sizes: Vec<f64> = labels.iter().map(|&l| if l == 1 { 1.5e6 } else { 1.2e6 }).collect();
+    assert_eq!(right(&brain_volume(&sizes, &task).unwrap()), 60);
+    assert!(brain_volume(&vec![1e6; 60], &task).unwrap().iter().all(|s| s.probabilities[0].is_finite()));
+    assert!(brain_volume(&vec![0.0; 60], &task).unwrap_err().to_string().contains("0 mm³"));
+}
+
+/// A subject's own label must not reach what is said of it.
+#[test]
+fn what_is_said_of_a_subject_does_not_know_its_label() {
+    let mut labels: Vec<usize> = (0..30).map(|n| n % 2).collect();
+    let splits = splits(&labels, None, Holding::Folds(3), Seed::new(0)).unwrap();
+    let mut random = Seed::new(8).random();
+    let volumes: Vec<Vec<f32>> = (0..30).map(|_| (0..50).map(|_| random.normal() as f32).collect()).collect();
+    let gram = inner_products(30, |n| Ok(volumes[n].clone())).unwrap();
+    let of = |labels: &[usize], subject: usize| {
+        let task = Task { labels, classes: 2, splits: &splits, balanced: true };
+        // Balanced weights are those of the training part alone.
+        linear_voxels(&gram, &task).into_iter().find(|s| s.subject == subject).unwrap()
+    };
+    let before = of(&labels, 7);
+    labels[7] = 1 - labels[7];
+    assert_eq!(of(&labels, 7), before);
+}

@@ -1,0 +1,149 @@
+//! [`Augment`]: what is varied from epoch to epoch, so that a small cohort is not learnt by heart.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+use voxplain_nn::random::Random;
+
+/// What is varied. Left and right are never exchanged unless asked for: hemispheres differ.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Augment {
+    /// Voxels by which a volume is moved at most, along each axis and in both directions; what enters is 0.
+    pub shift: usize,
+    /// Share by which intensities are raised or lowered at most.
+    pub intensity: f64,
+    /// Whether every second volume is mirrored left to right (the first axis, RAS+).
+    pub flip_left_right: bool,
+}
+
+impl Augment {
+    /// Nothing is varied.
+    pub const NONE: Self = Self { shift: 0, intensity: 0.0, flip_left_right: false };
+    /// By up to 2 voxels: about what is uncertain in the placement of a brain on a 3 mm grid. Our choice.
+    pub const SHIFT: usize = 2;
+    /// By up to a tenth. Our choice.
+    pub const INTENSITY: f64 = 0.1;
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.shift > 16 || !(0.0..1.0).contains(&self.intensity) {
+            return Err(Error::request(
+                format!("augmentation by {} voxels and {} of the intensity", self.shift, self.intensity),
+                "shift by at most 16 voxels, vary intensities by less than 1",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Copies a volume of `shape` (C order) into `to`, varied as chance has it.
+    pub(super) fn apply(&self, from: &[f32], shape: [usize; 3], to: &mut [f32], random: &mut Random) {
+        // Drawn whether used or not, so that one kind of variation does not change the draws of another.
+        let moves: [isize; 3] = std::array::from_fn(|_| {
+            let drawn = random.below(2 * self.shift + 1);
+            drawn.cast_signed() - self.shift.cast_signed()
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "intensities are f32")]
+        let gain = random.range(1.0 - self.intensity, 1.0 + self.intensity) as f32;
+        let flip = random.chance(0.5) && self.flip_left_right;
+        let [ni, nj, nk] = shape;
+        // Where index `n` of the result comes from, if from inside.
+        let source = |n: usize, by: isize, length: usize| n.checked_add_signed(-by).filter(|&s| s < length);
+        to.fill(0.0);
+        for i in 0..ni {
+            let Some(si) = source(i, moves[0], ni) else { continue };
+            let si = if flip { ni - 1 - si } else { si };
+            for j in 0..nj {
+                let Some(sj) = source(j, moves[1], nj) else { continue };
+                let row = &from[(si * nj + sj) * nk..][..nk];
+                let out = &mut to[(i * nj + j) * nk..][..nk];
+                for (k, value) in out.iter_mut().enumerate() {
+                    if let Some(sk) = source(k, moves[2], nk) {
+                        *value = row[sk] * gain;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Default for Augment {
+    /// Shifts and intensities, no mirroring.
+    fn default() -> Self {
+        Self { shift: Self::SHIFT, intensity: Self::INTENSITY, flip_left_right: false }
+    }
+}
+
+impl FromStr for Augment {
+    type Err = String;
+
+    /// `none`, or a list of `shift`, `intensity`, `flip-left-right`; `shift=3` and `intensity=0.2` say how much.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut augment = Self::NONE;
+        for part in text.split(',').map(str::trim).filter(|p| *p != "none") {
+            let (kind, value) = part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v)));
+            let number = |value: &str| value.parse::<f64>().map_err(|_| format!("`{value}` in `{part}` is no number"));
+            match (kind, value) {
+                ("shift", None) => augment.shift = Self::SHIFT,
+                ("shift", Some(v)) => augment.shift = v.parse().map_err(|_| format!("`{v}` is no number of voxels"))?,
+                ("intensity", None) => augment.intensity = Self::INTENSITY,
+                ("intensity", Some(v)) => augment.intensity = number(v)?,
+                ("flip-left-right", None) => augment.flip_left_right = true,
+                _ => return Err(format!("`{part}` is unknown; there are: none, shift, intensity, flip-left-right")),
+            }
+        }
+        Ok(augment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_understood() {
+        assert_eq!("none".parse(), Ok(Augment::NONE));
+        assert_eq!("shift,intensity".parse(), Ok(Augment::default()));
+        assert_eq!("shift=1, intensity=0.2".parse(), Ok(Augment { shift: 1, intensity: 0.2, ..Augment::NONE }));
+        assert!("flip".parse::<Augment>().unwrap_err().contains("flip-left-right"));
+        assert!("shift=x".parse::<Augment>().is_err());
+    }
+
+    #[test]
+    fn shifts_are_centred_and_whole() {
+        // One bright voxel in the middle of 5 x 5 x 5 goes everywhere within one voxel, evenly in both directions.
+        let mut from = vec![0.0; 125];
+        from[62] = 1.0;
+        let augment = Augment { shift: 1, ..Augment::NONE };
+        let mut random = Random::new(3);
+        let mut seen = [0usize; 125];
+        let mut to = vec![9.0; 125];
+        for _ in 0..2700 {
+            augment.apply(&from, [5; 3], &mut to, &mut random);
+            assert_eq!(to.iter().filter(|&&v| v != 0.0).count(), 1);
+            seen[to.iter().position(|&v| v == 1.0).unwrap()] += 1;
+        }
+        let near = |n: usize| [n / 25, n / 5 % 5, n % 5].iter().all(|x| (1..=3).contains(x));
+        for n in 0..125 {
+            assert_eq!(seen[n] > 50 && seen[n] < 170, near(n), "{n}: {}", seen[n]);
+        }
+    }
+
+    #[test]
+    fn nothing_changes_nothing_and_mirrors_mirror_the_first_axis() {
+        let from: Vec<f32> = (0u8..24).map(f32::from).collect();
+        let mut to = vec![0.0; 24];
+        for seed in 0..20 {
+            Augment::NONE.apply(&from, [2, 3, 4], &mut to, &mut Random::new(seed));
+            assert_eq!(to, from);
+        }
+        let flip = Augment { flip_left_right: true, ..Augment::NONE };
+        let mirrored: Vec<f32> = [&from[12..], &from[..12]].concat();
+        let mut flips = 0;
+        for seed in 0..100 {
+            flip.apply(&from, [2, 3, 4], &mut to, &mut Random::new(seed));
+            assert!(to == from || to == mirrored);
+            flips += usize::from(to == mirrored);
+        }
+        assert!((30..70).contains(&flips), "{flips}");
+    }
+}

@@ -1,0 +1,83 @@
+//! [`Checkpoint`]: where a fold stands after a whole epoch.
+
+use crate::{Error, Result, model::tensors, run::Epoch, whole};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use voxplain_nn::{Method, Network, Optimizer, OptimizerState, Tensor};
+
+const KEY: &str = "voxplain-checkpoint";
+
+/// Weights, what the optimiser remembers, and the learning curve so far.
+#[derive(Clone, Debug)]
+pub(super) struct Checkpoint {
+    pub(super) network: Network,
+    pub(super) optimizer: Optimizer,
+    pub(super) history: Vec<Epoch>,
+    /// The best weights by validation loss, and their epoch (from 1).
+    pub(super) best: Option<(usize, Network)>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Header {
+    step: u64,
+    history: Vec<Epoch>,
+    best: Option<usize>,
+}
+
+fn path(folder: &Path) -> std::path::PathBuf {
+    folder.join("checkpoint.safetensors")
+}
+
+impl Checkpoint {
+    /// Writes where the fold stands, whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let OptimizerState { step, tensors: moments } = self.optimizer.state();
+        let header = Header { step, history: self.history.clone(), best: self.best.as_ref().map(|b| b.0) };
+        let header = serde_json::to_string(&header)
+            .map_err(|e| Error::file(path(folder), format!("no JSON: {e}"), "report this"))?;
+        let mut all: Vec<(String, &Tensor)> = Vec::new();
+        all.extend(self.network.state().into_iter().map(|p| (format!("network.{}", p.name), p.tensor)));
+        all.extend(moments.iter().map(|(name, t)| (format!("optimizer.{name}"), t)));
+        if let Some((_, best)) = &self.best {
+            all.extend(best.state().into_iter().map(|p| (format!("best.{}", p.name), p.tensor)));
+        }
+        let bytes = tensors::to_bytes(KEY, &header, all.iter().map(|(name, t)| (name.as_str(), *t)));
+        whole::write(&path(folder), &bytes)
+    }
+
+    /// Reads where the fold stood; `None` where there is no checkpoint. `network` gives the graph.
+    pub(super) fn read(folder: &Path, network: &Network, method: &Method) -> Result<Option<Self>> {
+        let path = path(folder);
+        let bytes = match std::fs::read(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io(&path))?,
+        };
+        Self::from_bytes(&bytes, network, method)
+            .map(Some)
+            .map_err(|what| Error::file(&path, what, "remove the file: the fold then starts over"))
+    }
+
+    fn from_bytes(bytes: &[u8], network: &Network, method: &Method) -> Result<Self, String> {
+        let (header, tensors) = tensors::from_bytes(KEY, bytes)?;
+        let Header { step, history, best } = serde_json::from_str(&header).map_err(|e| e.to_string())?;
+        let part = |prefix: &str| -> Vec<(String, Tensor)> {
+            tensors.iter().filter_map(|(n, t)| Some((n.strip_prefix(prefix)?.to_owned(), t.clone()))).collect()
+        };
+        let load = |prefix: &str| {
+            let mut loaded = network.clone();
+            loaded.load_state(part(prefix)).map(|()| loaded).map_err(|e| e.to_string())
+        };
+        let state = OptimizerState { step, tensors: part("optimizer.") };
+        Ok(Self {
+            network: load("network.")?,
+            optimizer: Optimizer::restore(method.clone(), state).map_err(|e| e.to_string())?,
+            best: best.map(|epoch| Ok::<_, String>((epoch, load("best.")?))).transpose()?,
+            history,
+        })
+    }
+}
+
+/// Removes a checkpoint that is no longer needed; one that stays does no harm.
+pub(super) fn remove(folder: &Path) {
+    let _ = std::fs::remove_file(path(folder));
+}
