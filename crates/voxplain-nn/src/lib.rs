@@ -22,6 +22,7 @@ mod rules;
 mod schedule;
 mod shape;
 mod tensor;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use graph::{Network, Node, NodeId, Parameter};
