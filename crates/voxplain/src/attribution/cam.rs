@@ -74,6 +74,15 @@ impl Layer {
         Ok(Grid::new(self.cells(), affine)?)
     }
 
+    /// Trilinear upsampling to the input's `shape` as if the cells filled it, wherever they lie: what `interpolate(size)` does.
+    pub(super) fn stretching(&self, shape: [usize; 3]) -> Separable {
+        let cells = self.cells();
+        Separable::new(&std::array::from_fn(|a| {
+            let scale = cells[a] as f64 / shape[a] as f64;
+            AxisMap::interpolate(cells[a], shape[a], |n| (n as f64 + 0.5) * scale - 0.5)
+        }))
+    }
+
     /// Trilinear upsampling to the input's `shape` at the true centres of the cells; beyond the outermost centres
     /// the value of the nearest cell.
     pub fn upsampling(&self, shape: [usize; 3]) -> Separable {
@@ -129,11 +138,22 @@ impl Head {
     }
 }
 
+/// How a class activation map is made of a layer's cells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recipe<'a> {
+    /// Name of the layer, or `last`.
+    pub(super) layer: &'a str,
+    /// Cut off what is negative.
+    pub(super) rectify: bool,
+    /// Stretch the map to the input's size, as in 2020, where the cells' centres belong.
+    pub(super) stretch: bool,
+}
+
 /// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value per
 /// cell, and `finish` completes the record.
 pub(super) fn explain<M: Method>(
     method: &M,
-    (layer, rectify): (&str, bool),
+    &Recipe { layer, rectify, stretch }: &Recipe<'_>,
     (explainer, cases): (&mut Explainer, &[Case<'_>]),
     combine: impl Fn(&[f32], &[f32], &mut [f64]),
     finish: impl Fn(&Head, &mut Record),
@@ -144,7 +164,8 @@ pub(super) fn explain<M: Method>(
     let (values, gradients) = &walk.kept[0];
     let size: usize = layer.shape.iter().product();
     let cells: usize = layer.cells().iter().product();
-    let mut upsampling = layer.upsampling(cases[0].image.shape());
+    let shape = cases[0].image.shape();
+    let mut upsampling = if stretch { layer.stretching(shape) } else { layer.upsampling(shape) };
     let mut maps = Vec::with_capacity(cases.len());
     for (n, case) in cases.iter().enumerate() {
         let part = n * size..(n + 1) * size;

@@ -31,7 +31,8 @@ impl Method for GradCam {
     const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        cam::explain(self, (&self.layer, self.rectify), (explainer, cases), combine, |head, record| {
+        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
+        cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
             if head.flattened {
                 record.warnings.push(
                     "The network flattens its last volumes into a linear layer, so every position has weights of its \

@@ -30,7 +30,8 @@ impl Method for HiresCam {
     const SUMMARY: &'static str = "activations of a layer times their gradient: sums to the score (Draelos 2020)";
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        cam::explain(self, (&self.layer, self.rectify), (explainer, cases), combine, |_, record| {
+        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
+        cam::explain(self, &recipe, (explainer, cases), combine, |_, record| {
             let measured = &mut record.measured;
             if let (Some(sum), Some(score)) = (measured["Sum"].as_f64(), measured["ScoreMinusBias"].as_f64()) {
                 measured["SumResidual"] = json!(sum - score);

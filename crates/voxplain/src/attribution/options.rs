@@ -1,6 +1,6 @@
 //! Choosing methods by name and setting their options by `method.key=value`.
 
-use super::{Entry, Explain, METHODS};
+use super::{Entry, Explain, METHODS, compat};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ impl Compat {
     /// The methods whose older behaviour is known.
     pub const fn methods(self) -> &'static [Entry] {
         match self {
-            Self::Y2020 => &[],
+            Self::Y2020 => compat::METHODS_2020,
         }
     }
 }
