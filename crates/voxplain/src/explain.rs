@@ -285,6 +285,8 @@ fn made_before(
 }
 
 fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution, seconds: f64) -> Result<Made> {
+    let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
+    attribution.record.warnings.extend(findings);
     attribution.record.compat = request.compat.map(|c| c.to_string());
     let place = ready.person.place(&attribution.record.method);
     let written = output::write(&place, &attribution, &ready.loaded)?;

@@ -56,9 +56,9 @@ pub(crate) struct Explain {
     /// Only these subjects, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
-    /// Brain mask of the images [default: voxels other than 0].
-    #[arg(long, value_name = "FILE", requires = "input")]
-    mask: Option<PathBuf>,
+    /// Brain mask of the images: a file, or the ending of a file beside each [default: voxels other than 0].
+    #[arg(long, value_name = "SUFFIX|FILE", requires = "input")]
+    mask: Option<String>,
     /// How intensities of the images are normalised [default: as the model says].
     #[arg(long, value_enum, requires = "input")]
     normalize: Option<Scaling>,
@@ -186,7 +186,7 @@ impl Explain {
     fn images(&self) -> Images {
         Images {
             files: self.input.clone(),
-            mask: self.mask.clone().map(MaskFrom::File),
+            mask: self.mask.as_deref().map(MaskFrom::parse),
             normalize: self.normalize.map(|n| match n {
                 Scaling::None => Normalize::None,
                 Scaling::Robust => Normalize::Robust,

@@ -1,17 +1,47 @@
 //! Volumes as a model takes them: of a cohort's subject, or of a file.
 
-use super::Images;
-use crate::cohort::{self, Cohort, Normalize, Placement};
+use super::{Images, stem};
+use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
-use crate::{Error, Result, prepare::intensity};
+use crate::prepare::{Prepared, intensity, prepare_image};
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, read};
+use voxplain_volume::{Affine, Grid, Level, Mask, ReadOptions, Volume, read};
 
 /// Where the brain of an image is said to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaskFrom {
     /// In this file, for every image.
     File(PathBuf),
+    /// In a file beside the image: its stem (or that without its last `_part`) and this ending.
+    Suffix(String),
+}
+
+impl MaskFrom {
+    /// A file that is there, or a suffix.
+    pub fn parse(text: &str) -> Self {
+        if Path::new(text).is_file() { Self::File(text.into()) } else { Self::Suffix(text.into()) }
+    }
+
+    fn of(&self, image: &Path) -> Result<PathBuf> {
+        let suffix = match self {
+            Self::File(path) => return Ok(path.clone()),
+            Self::Suffix(suffix) => suffix,
+        };
+        let whole = stem(image);
+        let head = whole.rsplit_once('_').map(|(head, _)| head);
+        let names =
+            [Some(whole.as_str()), head].into_iter().flatten().map(|n| image.with_file_name(format!("{n}{suffix}")));
+        let places: Vec<_> = names.collect();
+        places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
+            let looked: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
+            Error::file(
+                image,
+                format!("no brain mask: there is no {}", looked.join(", nor ")),
+                "give its file with --mask",
+            )
+        })
+    }
 }
 
 /// A volume as the model takes it, and how to bring a map of it back.
@@ -27,6 +57,8 @@ pub(super) struct Loaded {
     pub(super) turn: Option<Grid>,
     /// The NIfTI code of the space.
     pub(super) form_code: i16,
+    /// What was odd about the image, in words.
+    pub(super) findings: Vec<String>,
 }
 
 /// A subject of a cohort.
@@ -39,6 +71,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<Loaded> {
         native: subject.native,
         turn: None,
         form_code: 0,
+        findings: subject.findings.clone(),
     })
 }
 
@@ -48,6 +81,21 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
+    let mask = images.mask.as_ref().map(|from| from.of(file)).transpose()?;
+    let normalize = images.normalize.unwrap_or(card.preparation.normalize);
+    if !on_grid(volume.grid(), card) {
+        if card.grid_unknown {
+            return Err(Error::file(
+                file,
+                format!("is {:?} (in RAS order), the model takes {:?}", volume.shape(), card.preparation.shape),
+                "where this model's grid lies is not known, so the image cannot be prepared for it here: bring it to that shape first",
+            ));
+        }
+        let preparation = Preparation { normalize, ..card.preparation.clone() };
+        let Prepared { volume, mask, native, findings, .. } = prepare_image(file, mask.as_deref(), &preparation)?;
+        let (hash, mask) = (cohort::hash(&volume), Some(mask));
+        return Ok(Loaded { hash, image: volume, mask, native: Some(native), turn: None, form_code, findings });
+    }
     if let Some(n) = volume.data().iter().position(|v| !v.is_finite()) {
         return Err(Error::file(
             file,
@@ -55,14 +103,7 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             "repair the image first; voxplain inspect says more",
         ));
     }
-    let normalize = images.normalize.unwrap_or(card.preparation.normalize);
-    if !on_grid(volume.grid(), card) {
-        return Err(Error::file(file, "not on the model's grid", "not built yet"));
-    }
-    let mask = match &images.mask {
-        None => None,
-        Some(MaskFrom::File(path)) => Some(read_mask(path, volume.grid())?),
-    };
+    let mask = mask.map(|path| read_mask(&path, volume.grid())).transpose()?;
     if normalize != Normalize::None {
         let nonzero = || volume.map(|&v| v != 0.0);
         let inside = mask.clone().unwrap_or_else(nonzero);
@@ -70,7 +111,8 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             .map_err(|what| Error::file(file, what, "give a brain mask with --mask, or --normalize none"))?;
     }
     let turn = (native != *volume.grid()).then_some(native);
-    Ok(Loaded { hash: cohort::hash(&volume), image: volume, mask, native: None, turn, form_code })
+    let findings = image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
+    Ok(Loaded { hash: cohort::hash(&volume), image: volume, mask, native: None, turn, form_code, findings })
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.
