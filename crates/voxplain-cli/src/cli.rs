@@ -54,6 +54,11 @@ pub(crate) struct Global {
 }
 
 impl Cli {
+    /// The verb alone; global flags typed with it are left out.
+    pub(crate) fn into_verb(self) -> Verb {
+        self.verb
+    }
+
     /// Does what was asked; the exit status is 0 done, 1 failed (2, a wrong command line, is clap's).
     pub(crate) fn run(self) -> ExitCode {
         let session = Session::new(self.global);

@@ -1,6 +1,7 @@
 //! The command `voxplain`: typed flags to library configuration to one call.
 
 mod cli;
+mod pipeline;
 mod session;
 mod terminal;
 mod verb;

@@ -2,7 +2,12 @@
 
 use crate::{cli::Global, terminal::Terminal};
 use serde::Serialize;
-use std::{io::Write as _, process::ExitCode};
+use serde_json::Value;
+use std::{
+    io::Write as _,
+    process::ExitCode,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use voxplain::{Progress, nn};
 
 /// How a command ended.
@@ -29,12 +34,31 @@ pub(crate) struct Session {
     /// What was typed.
     pub(crate) global: Global,
     terminal: Terminal,
+    /// Results kept back, to be printed as one document.
+    kept: Mutex<Option<Vec<Value>>>,
 }
 
 impl Session {
     pub(crate) fn new(global: Global) -> Self {
         let terminal = Terminal::new(&global);
-        Self { global, terminal }
+        Self { global, terminal, kept: Mutex::new(None) }
+    }
+
+    /// Does work of several results; under `--json` they are printed as one list at its end, even where it failed.
+    pub(crate) fn in_one_document(&self, work: impl FnOnce() -> anyhow::Result<Outcome>) -> anyhow::Result<Outcome> {
+        if self.global.json {
+            *self.kept() = Some(Vec::new());
+        }
+        let outcome = work();
+        let kept = self.kept().take();
+        if let Some(documents) = kept {
+            self.result(&documents, "")?;
+        }
+        outcome
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Vec<Value>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the library's progress and warnings go.
@@ -50,6 +74,10 @@ impl Session {
 
     /// Prints the result: `document` under `--json`, else `text`. The only thing that reaches stdout.
     pub(crate) fn result(&self, document: &impl Serialize, text: &str) -> anyhow::Result<()> {
+        if let Some(kept) = self.kept().as_mut() {
+            kept.push(serde_json::to_value(document)?);
+            return Ok(());
+        }
         let mut out = std::io::stdout().lock();
         let written = if self.global.json {
             serde_json::to_writer_pretty(&mut out, document).map_err(std::io::Error::from).and_then(|()| writeln!(out))

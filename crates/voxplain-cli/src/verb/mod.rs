@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod evaluate;
 mod explain;
 mod group;
 mod import;
@@ -26,6 +27,7 @@ pub(crate) enum Verb {
     Explain(explain::Explain),
     Group(group::Group),
     Regions(regions::Regions),
+    Evaluate(evaluate::Evaluate),
     Report(report::Report),
     Import(import::Import),
     Bench(bench::Bench),
@@ -43,6 +45,7 @@ impl Verb {
             Self::Explain(verb) => verb.run(session),
             Self::Group(verb) => verb.run(session),
             Self::Regions(verb) => verb.run(session),
+            Self::Evaluate(verb) => verb.run(session),
             Self::Report(verb) => verb.run(session),
             Self::Import(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),

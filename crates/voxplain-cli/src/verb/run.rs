@@ -1,15 +1,50 @@
 //! `voxplain run`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    pipeline::Pipeline,
+    session::{Outcome, Session},
+};
 use clap::Args;
+use std::path::PathBuf;
 
-/// The whole pipeline from one configuration file.
+/// Do the whole pipeline as a configuration file says.
+///
+/// A section is a verb and a key one of its flags without the dashes, so that `voxplain VERB --help` explains the file.
+/// Sections are run in the order of the work; what is there already is not made again, so an interrupted pipeline
+/// goes on where it stopped. Paths are relative to the file.
 #[derive(Debug, Args)]
-pub(crate) struct Run {}
+#[command(after_help = "\
+Example:
+  cohort = \"work/cohort\"
+  run = \"work/sex\"
+
+  [prepare]
+  source = \"bids\"
+  mask = \"_desc-brain_mask.nii.gz\"
+
+  [train]
+  label = \"sex\"
+  group = \"family\"
+
+  [explain]
+  method = [\"guided-backprop\", \"hires-cam\", \"meaningful-perturbation\"]
+
+  [group]
+
+  [[regions]]
+  atlas = \"atlases/BN_Atlas_246_1mm.nii.gz\"
+  labels = \"atlases/BN_Atlas_246.txt\"
+  out = \"work/sex/regions/brainnetome.tsv\"
+
+  [report]")]
+pub(crate) struct Run {
+    /// The configuration file.
+    #[arg(value_name = "CONFIG.toml")]
+    config: PathBuf,
+}
 
 impl Run {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain run` is not built yet")
+        session.in_one_document(|| Pipeline::read(&self.config)?.run(session))
     }
 }

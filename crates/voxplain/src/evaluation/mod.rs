@@ -2,6 +2,7 @@
 
 pub mod classification;
 pub mod localisation;
+pub mod truth;
 
 pub use classification::{Classification, Comparison, Estimate, Resampling, Verdict};
 pub use localisation::{Localisation, Relevance};

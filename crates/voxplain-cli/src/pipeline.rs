@@ -1,0 +1,226 @@
+//! [`Pipeline`]: several verbs in a row, from a configuration file.
+//!
+//! A section of the file is a verb, a key is a flag of it without the dashes: what `voxplain VERB --help` says holds here too.
+
+use crate::{
+    cli::Cli,
+    session::{Outcome, Session},
+};
+use anyhow::{Context as _, bail};
+use clap::Parser as _;
+use std::{collections::BTreeSet, path::Path};
+use toml::{Table, Value};
+
+/// Verbs in the order in which they are run, with the key of what they take without a flag.
+const ORDER: [(&str, &str); 9] = [
+    ("simulate", ""),
+    ("prepare", "source"),
+    ("train", "cohort"),
+    ("explain", "run"),
+    ("group", "run"),
+    ("regions", "maps"),
+    ("evaluate", "run"),
+    ("report", "run"),
+    ("inspect", "files"),
+];
+
+/// Several verbs in a row: their command lines.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Pipeline {
+    steps: Vec<Vec<String>>,
+}
+
+impl Pipeline {
+    /// From the text of a configuration file.
+    ///
+    /// `cohort` and `run` at the top say where the cohort and the run are or will be; sections are verbs. A verb that is
+    /// to run several times (`regions`, say) is an array of tables.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut config: Table = text.parse::<Table>()?;
+        let place = |config: &mut Table, key: &str| -> anyhow::Result<String> {
+            match config.remove(key) {
+                Some(Value::String(path)) => Ok(path),
+                Some(other) => bail!("`{key}` is to be a path, not {other}"),
+                None => Ok(key.to_owned()),
+            }
+        };
+        let (cohort, run) = (place(&mut config, "cohort")?, place(&mut config, "run")?);
+
+        let known: BTreeSet<&str> = ORDER.iter().map(|(verb, _)| *verb).collect();
+        if let Some(unknown) = config.keys().find(|key| !known.contains(key.as_str())) {
+            bail!(
+                "`{unknown}` is unknown; there are: cohort, run, {}",
+                ORDER.map(|(verb, _)| format!("[{verb}]")).join(", ")
+            );
+        }
+        let mut steps = Vec::new();
+        for (verb, operand) in ORDER {
+            let sections = match config.remove(verb) {
+                None => continue,
+                Some(Value::Table(section)) => vec![section],
+                Some(Value::Array(sections)) => sections
+                    .into_iter()
+                    .map(|s| s.try_into::<Table>().with_context(|| format!("[[{verb}]] is to be a section")))
+                    .collect::<Result<_, _>>()?,
+                Some(other) => bail!("[{verb}] is to be a section, not {other}"),
+            };
+            for mut section in sections {
+                let default = match verb {
+                    "simulate" | "prepare" => ("out", &cohort),
+                    "train" => {
+                        section.entry("out").or_insert_with(|| Value::String(run.clone()));
+                        (operand, &cohort)
+                    }
+                    _ => (operand, &run),
+                };
+                section.entry(default.0).or_insert_with(|| Value::String(default.1.clone()));
+                steps.push(command_line(verb, operand, section)?);
+            }
+        }
+        if steps.is_empty() {
+            bail!("no section says what to do; there are: {}", ORDER.map(|(verb, _)| format!("[{verb}]")).join(", "));
+        }
+        Ok(Self { steps })
+    }
+
+    /// From a file; paths in it are relative to the file, so that a project can be moved.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+        let pipeline = Self::parse(&text).with_context(|| format!("{}", path.display()))?;
+        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+            std::env::set_current_dir(folder).with_context(|| format!("{}", folder.display()))?;
+        }
+        Ok(pipeline)
+    }
+
+    /// Runs the verbs; the first that fails ends it. What is there already is not made again.
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        // All are parsed before the first runs: a misspelt key should not show after hours of training.
+        let verbs = self
+            .steps
+            .iter()
+            .map(|step| {
+                let line = std::iter::once("voxplain").chain(step.iter().map(String::as_str));
+                Cli::try_parse_from(line).map(Cli::into_verb).map_err(|e| {
+                    let said = e.to_string();
+                    let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                    anyhow::anyhow!("[{}]: {first}", step[0])
+                })
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let mut outcome = Outcome::Done;
+        for (verb, step) in verbs.iter().zip(&self.steps) {
+            session.say(&format!("\n$ voxplain {}", step.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ")));
+            if verb.run(session).with_context(|| format!("[{}]", step[0]))? == Outcome::Incomplete {
+                outcome = Outcome::Incomplete;
+            }
+        }
+        Ok(outcome)
+    }
+}
+
+/// One section as the words of a command line.
+fn command_line(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec<String>> {
+    let mut line = vec![verb.to_owned()];
+    let mut operands = Vec::new();
+    for (key, value) in section {
+        let values = match value {
+            Value::Array(values) => values,
+            single => vec![single],
+        };
+        for value in values {
+            let text = match value {
+                Value::Boolean(true) => {
+                    line.push(format!("--{}", key.replace('_', "-")));
+                    continue;
+                }
+                Value::Boolean(false) => continue,
+                Value::String(text) => text,
+                Value::Integer(n) => n.to_string(),
+                Value::Float(x) => x.to_string(),
+                other => {
+                    bail!("[{verb}] {key}: expected text, a number, true or false, or a list of them; found {other}")
+                }
+            };
+            if key == operand {
+                operands.push(text);
+            } else {
+                line.push(format!("--{}={text}", key.replace('_', "-")));
+            }
+        }
+    }
+    if !operands.is_empty() {
+        line.push("--".to_owned());
+        line.extend(operands);
+    }
+    Ok(line)
+}
+
+/// A word as a shell would take it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+%@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_become_command_lines_in_the_order_of_the_work() {
+        let text = r#"
+            cohort = "c"
+            run = "r"
+            [report]
+            [explain]
+            method = ["saliency", "grad-cam"]
+            set = ["grad-cam.rectify=true"]
+            [[regions]]
+            atlas = "a.nii.gz"
+            labels = "a.csv"
+            allow_mismatch = true
+            [[regions]]
+            atlas = "b.nii.gz"
+            labels = "b.csv"
+            allow_mismatch = false
+            [train]
+            label = "Sex"
+            folds = 5
+            lr = 1e-3
+            [simulate]
+            effect = ["left-putamen:-20%"]
+        "#;
+        let steps: Vec<String> = Pipeline::parse(text).unwrap().steps.iter().map(|s| s.join(" ")).collect();
+        assert_eq!(
+            steps,
+            [
+                "simulate --effect=left-putamen:-20% --out=c",
+                "train --label=Sex --folds=5 --lr=0.001 --out=r -- c",
+                "explain --method=saliency --method=grad-cam --set=grad-cam.rectify=true -- r",
+                "regions --atlas=a.nii.gz --labels=a.csv --allow-mismatch -- r",
+                "regions --atlas=b.nii.gz --labels=b.csv -- r",
+                "report -- r",
+            ]
+        );
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let error = |text: &str| format!("{:#}", Pipeline::parse(text).unwrap_err());
+        assert!(error("[trian]\nlabel = 'Sex'").contains("`trian` is unknown"));
+        assert!(error("run = 3").contains("`run` is to be a path"));
+        assert!(error("").contains("no section says what to do"));
+        assert!(error("[train]\nlabel = { a = 1 }").contains("[train] label"));
+        assert!(error("run = ").contains("TOML"));
+    }
+
+    #[test]
+    fn words_are_quoted_as_a_shell_needs() {
+        assert_eq!(quoted("--set=a.b=c"), "--set=a.b=c");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+    }
+}
