@@ -21,7 +21,7 @@ mod run;
 mod step;
 mod weights;
 
-use crate::cpu::{Isa, rearrange};
+use crate::cpu::{Isa, Scratch, rearrange};
 use crate::{Backward, Error, Network, NodeId, Result, Rules, RulesApplied, Tensor};
 use std::sync::Arc;
 
@@ -96,6 +96,7 @@ pub struct Plan {
     values: Vec<compile::Value>,
     steps: Vec<step::Step>,
     memory: memory::Memory,
+    scratch: Scratch,
     seed: Option<memory::RegionId>,
     unreached: Vec<memory::RegionId>,
     output: Vec<f32>,
@@ -166,9 +167,9 @@ impl Plan {
         self.batch
     }
 
-    /// Bytes of memory for values and gradients.
+    /// Bytes of memory for values, gradients and scratch.
     pub fn memory_bytes(&self) -> usize {
-        self.memory.floats() * size_of::<f32>()
+        (self.memory.floats() + self.scratch.floats()) * size_of::<f32>()
     }
 
     /// Groups of samples that go through the network together.
@@ -190,7 +191,7 @@ impl Plan {
         }
         for step in &self.steps {
             if let step::Work::BatchNorm(work) = &step.work {
-                if samples * self.values[step.output].volume.voxels() < 2 {
+                if samples * self.values[step.inputs[0]].volume.voxels() < 2 {
                     return Err(Error::Shape {
                         node: self.names[work.node].clone(),
                         what: "found 1 value per channel in the batch, expected at least 2 to normalise by".into(),

@@ -302,8 +302,10 @@ pub(crate) fn weight_gradient(
     let len = packed_len(conv);
     let scratch = &mut scratch[..parts * len];
     scratch.fill(0.0);
-    let rows = conv.window.kernel[0] * conv.window.kernel[1];
-    let piece = conv.window.kernel[2] * unit * LANES;
+    // All taps of the usual first layer fit in registers: one pass over the gradient.
+    let all = unit == 1 && conv.window.kernel == [3; 3];
+    let rows = if all { 1 } else { conv.window.kernel[0] * conv.window.kernel[1] };
+    let piece = taps / rows * unit * LANES;
     let count = output.blocks() * planes * rows;
     let slabs = batch * output.size[0];
     let shared = Shared::new(scratch);
@@ -324,6 +326,7 @@ pub(crate) fn weight_gradient(
                     block,
                     plane,
                     row,
+                    all,
                     sum,
                 },
             );
@@ -350,7 +353,9 @@ struct Correlate<'a> {
     block: usize,
     plane: usize,
     row: usize,
-    /// `[kk][unit][16]`.
+    /// Whether all 3 x 3 x 3 taps are taken, not one row of them.
+    all: bool,
+    /// `[kk][unit][16]`, or `[27][16]`.
     sum: &'a mut [f32],
 }
 
@@ -393,10 +398,59 @@ impl Correlate<'_> {
     }
 }
 
+impl Correlate<'_> {
+    /// The sums of all 27 taps over a planar input.
+    #[inline(always)]
+    unsafe fn all_taps<V: Lanes>(&mut self) {
+        let (input, output, window) = (self.conv.input, self.conv.output, self.conv.window);
+        let (row, slab) = (input.size[2], input.size[1] * input.size[2]);
+        let [di, dj, dk] = window.dilation;
+        // SAFETY: `weight_gradient` has checked that every tap of every position lies within the input, and the
+        // sizes of gradient and sums.
+        unsafe {
+            let mut sum = [V::splat(0.0); 27];
+            for y in 0..output.size[1] {
+                let x = self.x.as_ptr().add(
+                    self.sample * input.len()
+                        + self.plane * input.voxels()
+                        + self.z * window.stride[0] * slab
+                        + y * window.stride[1] * row,
+                );
+                let g = self.gradient.as_ptr().add(
+                    self.sample * output.len()
+                        + (((self.block * output.size[0] + self.z) * output.size[1] + y) * output.size[2]) * LANES,
+                );
+                for k in 0..output.size[2] {
+                    let v = V::load(g.add(k * LANES));
+                    let x = x.add(k * window.stride[2]);
+                    for i in 0..3 {
+                        for j in 0..3 {
+                            for l in 0..3 {
+                                let tap = (i * 3 + j) * 3 + l;
+                                let value = V::splat(*x.add(i * di * slab + j * dj * row + l * dk));
+                                sum[tap] = value.mul_add(v, sum[tap]);
+                            }
+                        }
+                    }
+                }
+            }
+            for (tap, sum) in sum.into_iter().enumerate() {
+                let to = self.sum[tap * LANES..][..LANES].as_mut_ptr();
+                V::load(to).add(sum).store(to);
+            }
+        }
+    }
+}
+
 impl Kernel for Correlate<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
+        if self.all {
+            // SAFETY: the caller vouches for the instructions.
+            unsafe { self.all_taps::<V>() };
+            return;
+        }
         let kernel = self.conv.window.kernel[2];
         let step = self.conv.window.dilation[2] * self.conv.input.unit();
         // SAFETY: the caller vouches for the instructions.

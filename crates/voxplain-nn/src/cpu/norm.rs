@@ -88,6 +88,16 @@ impl Moments {
         }
     }
 
+    /// Sums of slabs.
+    pub(super) fn parts(&self) -> &[[[f32; LANES]; 2]] {
+        &self.parts
+    }
+
+    /// Room for sums of slabs.
+    pub(super) fn parts_mut(&mut self) -> &mut [[[f32; LANES]; 2]] {
+        &mut self.parts
+    }
+
     /// Measures a batch. Sums are taken of differences to each channel's first value, so that a large mean does not
     /// drown the variance, slab by slab and then over slabs in order.
     #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "statistics are f32")]

@@ -1,9 +1,12 @@
 //! From a network to steps, values and memory.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvTrain, ConvWork, LinearWork, NormWork, Sink, Step, ValueId, Work};
+use super::step::{ConvTrain, ConvWork, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
 use super::{Plan, PlanOptions, Purpose};
-use crate::cpu::{Buffer, Conv, LANES, Layout, Volume, Window, direct, elementwise::Activation, linear::Sizes, norm};
+use crate::cpu::{
+    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, elementwise::Activation, first, linear::Sizes, norm,
+    sparse, winograd, winograd_gradient,
+};
 use crate::{Engine, Error, Network, Node, Op, Pool3d, Result};
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
@@ -34,6 +37,7 @@ struct Compiler<'a> {
     /// Position of each node's first gradient among the network's parameters.
     parameters: Vec<usize>,
     memory: Memory,
+    scratch: Scratch,
 }
 
 impl Plan {
@@ -88,12 +92,13 @@ impl Plan {
             consumers,
             parameters,
             memory: Memory::default(),
+            scratch: Scratch::new(engine.threads()),
         };
         compiler.steps()?;
         let moments = compiler.lay_out(group)?;
         let sizes: Vec<usize> = network.parameters().iter().map(|p| p.tensor.len()).collect();
         let train = options.purpose == Purpose::Train;
-        let Compiler { values, steps, memory, .. } = compiler;
+        let Compiler { values, steps, memory, scratch, .. } = compiler;
         let input = network.shapes()[0].iter().product::<usize>();
         let mut plan = Self {
             engine: engine.clone(),
@@ -118,6 +123,7 @@ impl Plan {
             values,
             steps,
             memory,
+            scratch,
             dropout: (0, 0),
             walked: false,
         };
@@ -139,6 +145,11 @@ fn volume(shape: &[usize], layout: Layout) -> Volume {
         [channels, i, j, k] => Volume { layout, channels, size: [i, j, k] },
         _ => Volume { layout: Layout::Flat, channels: shape.iter().product(), size: [1; 3] },
     }
+}
+
+/// Whether it is the max-pool that blocks are fused with.
+fn pools_pairs(op: &Op) -> bool {
+    matches!(op, Op::MaxPool3d(pool) if *pool == Pool3d { kernel: [2; 3], stride: [2; 3], padding: [0; 3] })
 }
 
 fn pool_window(pool: &Pool3d) -> Window {
@@ -219,22 +230,49 @@ impl Compiler<'_> {
                             (relu, output, done[next]) = (true, next, true);
                         }
                     }
+                    let path = if winograd::fits(&conv) { Path::Winograd } else { Path::Direct };
+                    let mut pool = None;
+                    let walks = self.purpose != Purpose::Infer;
+                    let can_pool =
+                        (path == Path::Winograd && conv.output.size.iter().all(|&s| s >= 2)) || first::fits(&conv);
+                    if relu && can_pool && (!walks || sparse::fits(&conv)) {
+                        if let Some(next) = self.follower(output).filter(|n| pools_pairs(&self.node(*n).op)) {
+                            (output, done[next]) = (next, true);
+                            pool = Some(if walks {
+                                vec![0; self.batch * self.values[next].volume.len()]
+                            } else {
+                                Vec::new()
+                            });
+                        }
+                    }
+                    if path == Path::Winograd {
+                        self.scratch.reserve(winograd::scratch_len(&conv));
+                    } else if pool.is_some() {
+                        self.scratch.reserve(first::scratch_len(&conv));
+                    }
                     let train = train.then(|| ConvTrain {
                         gradient: self.parameters[index],
-                        bias: spec.has_bias,
+                        bias: spec.has_bias
+                            && !self.follower(index).is_some_and(|n| matches!(self.node(n).op, Op::BatchNorm(_))),
                         padded: None,
-                        scratch: Buffer::zeros(direct::gradient_scratch(&conv.on_padded(), self.batch)),
+                        scratch: None,
                     });
-                    let weights = Buffer::zeros(direct::packed_len(&conv.on_padded()));
+                    let weights = Buffer::zeros(match path {
+                        Path::Direct => direct::packed_len(&conv.on_padded()),
+                        Path::Winograd => winograd::packed_len(&conv),
+                    });
                     let bias = Buffer::zeros(conv.output.blocks() * LANES);
                     Work::Conv(Box::new(ConvWork {
                         node: index,
                         norm,
                         relu,
                         conv,
+                        path,
+                        pool,
                         weights,
                         bias,
                         backward: None,
+                        zeros: Buffer::default(),
                         padded: None,
                         masked: None,
                         spread: None,
@@ -245,11 +283,19 @@ impl Compiler<'_> {
                 Op::BatchNorm(spec) => {
                     let padded = from.blocks() * LANES;
                     if train {
+                        let mut pool = None;
+                        let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
+                        let next = relu.and_then(|relu| self.follower(relu)).filter(|n| pools_pairs(&self.node(*n).op));
+                        if let (Some(relu), Some(next)) = (relu, next) {
+                            (done[relu], done[next], output) = (true, true, next);
+                            pool = Some(vec![0; self.batch * self.values[next].volume.len()]);
+                        }
                         Work::BatchNorm(Box::new(NormWork {
                             node: index,
                             weight: vec![0.0; spec.channels],
                             bias: vec![0.0; spec.channels],
                             epsilon: spec.epsilon,
+                            pool,
                             moments: norm::Moments::new(&from, self.batch),
                             scale: Buffer::zeros(padded),
                             shift: Buffer::zeros(padded),
@@ -328,7 +374,10 @@ impl Compiler<'_> {
                     recorded[step.inputs[0]] |= train;
                     recorded[step.output] |= conv.relu;
                 }
-                Work::BatchNorm(_) => recorded[step.inputs[0]] = true,
+                Work::BatchNorm(norm) => {
+                    recorded[step.inputs[0]] = true;
+                    recorded[step.output] |= norm.pool.is_some();
+                }
                 Work::Linear(_) => recorded[step.inputs[0]] |= train,
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
@@ -347,7 +396,7 @@ impl Compiler<'_> {
         for s in 0..count {
             let life = (s + 1, s + 1);
             match &mut self.steps[s].work {
-                Work::Conv(conv) if conv.conv.window.padding != [0; 3] => {
+                Work::Conv(conv) if conv.path == Path::Direct && conv.conv.window.padding != [0; 3] => {
                     let len = conv.conv.on_padded().input.len();
                     conv.padded = Some(self.memory.request(len, false, life));
                 }
@@ -409,21 +458,38 @@ impl Compiler<'_> {
             }
             if let Work::Conv(work) = &mut step.work {
                 let mut scratch = |len: usize| Some(self.memory.request(len, false, (at, at)));
-                if work.relu {
+                if work.relu && work.pool.is_none() {
                     work.masked = scratch(work.conv.output.len());
                 }
                 if step.sinks[0].is_some() {
                     let backward = work.conv.backward();
-                    work.backward = Some(Buffer::zeros(direct::packed_len(&backward)));
-                    work.spread = scratch(backward.input.len());
-                    if work.conv.input.layout == Layout::Planar {
-                        work.blocked = scratch(backward.output.len());
-                    }
+                    work.zeros = Buffer::zeros(backward.output.blocks() * LANES);
+                    let (way, len) = if work.pool.is_some() {
+                        (WayBack::Sparse, sparse::packed_len(&work.conv))
+                    } else if work.path == Path::Winograd {
+                        let backward = winograd::backward(&work.conv);
+                        self.scratch.reserve(winograd::scratch_len(&backward));
+                        (WayBack::Winograd, winograd::packed_len(&backward))
+                    } else {
+                        work.spread = scratch(backward.input.len());
+                        if work.conv.input.layout == Layout::Planar {
+                            work.blocked = scratch(backward.output.len());
+                        }
+                        (WayBack::Direct, direct::packed_len(&backward))
+                    };
+                    work.backward = Some((way, Buffer::zeros(len)));
                 }
                 if let Some(train) = &mut work.train {
-                    if work.conv.window.padding != [0; 3] {
-                        train.padded = scratch(work.conv.on_padded().input.len());
-                    }
+                    let len = if work.path == Path::Winograd {
+                        winograd_gradient::scratch_len(&work.conv)
+                    } else {
+                        if work.conv.window.padding != [0; 3] {
+                            train.padded = scratch(work.conv.on_padded().input.len());
+                        }
+                        direct::gradient_scratch(&work.conv.on_padded(), self.batch)
+                    };
+                    // Not a value per sample; the region of a whole batch is as large as it must be.
+                    train.scratch = scratch(len.div_ceil(self.batch));
                 }
             }
         }

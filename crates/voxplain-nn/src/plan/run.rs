@@ -1,10 +1,12 @@
 //! Running a plan's steps, forward and back, on groups of samples.
 
-use super::memory::RegionId;
-use super::step::{ConvWork, NormWork, Step, Work};
+use super::memory::{Memory, RegionId};
+use super::step::{ConvWork, NormWork, Path, Step, WayBack, Work};
 use super::{Plan, Purpose};
 use crate::cpu::elementwise::{self, Activation};
-use crate::cpu::{Isa, Layout, Volume, direct, linear, norm, pool, rearrange};
+use crate::cpu::{
+    Isa, Layout, Scratch, Volume, direct, linear, norm, norm_pool, pool, rearrange, sparse, winograd, winograd_gradient,
+};
 use crate::random::dropout_mask;
 use crate::{ReluRule, Rules};
 
@@ -63,7 +65,7 @@ impl Plan {
         let Group { first, count } = group;
         let (input, output) = (step.inputs.first().copied().unwrap_or(0), step.output);
         let (from, to) = (self.values[input].volume, self.values[output].volume);
-        let (region, seed, samples) = (self.region(output), self.dropout, self.samples);
+        let (region, seed) = (self.region(output), self.dropout);
         let mut memory = std::mem::take(&mut self.memory);
         let source = self.region(input);
         if let Work::Conv(work) = &step.work {
@@ -81,13 +83,10 @@ impl Plan {
             match &mut step.work {
                 Work::Conv(work) => {
                     let x = work.padded.map_or(x, |padded| memory.read(padded, first, count));
-                    direct::forward(isa, &work.conv.on_padded(), count, x, &work.weights, &work.bias, out);
-                    if work.relu {
-                        elementwise::relu(isa, out);
-                    }
+                    conv_forward(isa, work, group, to.len(), x, &self.scratch, out);
                 }
                 Work::Affine { scale, shift, .. } => norm::affine(isa, &from, count, x, scale, shift, out),
-                Work::BatchNorm(work) => batch_norm(isa, work, &from, samples, x, out),
+                Work::BatchNorm(work) => batch_norm(isa, work, &from, count, x, out),
                 Work::Activation(activation) => elementwise::activate(isa, *activation, x, out),
                 Work::MaxPool { window, taps } => {
                     pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
@@ -172,12 +171,20 @@ impl Plan {
                 self.conv_weights(isa, group, work, step.inputs[0], gradient, &mut memory);
             }
             Work::BatchNorm(work) => {
-                let (x, g) =
-                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let from = self.values[step.inputs[0]].volume;
+                let x = memory.read(self.region(step.inputs[0]), first, count);
+                let gradient = memory.read(reaching, first, count);
                 let (scale, shift) = self.gradients.split_at_mut(work.gradient + 1);
                 let (scale, shift) = (&mut scale[work.gradient], &mut shift[0]);
-                work.moments.weight_gradients(isa, &to, count, x, g, scale, shift);
-                work.backward.set(&work.moments, &work.weight, scale, shift, count * to.voxels());
+                if let Some(taps) = &work.pool {
+                    let y = memory.read(self.values[step.output].region.expect("recorded"), first, count);
+                    let passed = norm_pool::Passed { x, y, taps, gradient };
+                    let weights = (work.weight.as_slice(), work.bias.as_slice());
+                    norm_pool::weight_gradients(isa, &from, count, passed, &mut work.moments, weights, (scale, shift));
+                } else {
+                    work.moments.weight_gradients(isa, &from, count, x, gradient, scale, shift);
+                }
+                work.backward.set(&work.moments, &work.weight, scale, shift, count * from.voxels());
             }
             Work::Linear(work) if self.purpose == Purpose::Train => {
                 let (x, g) =
@@ -195,7 +202,8 @@ impl Plan {
                 continue;
             };
             if let Work::Conv(work) = &step.work {
-                walk_conv(isa, work, group, gradient, sink.target(), &mut memory);
+                let y = self.region(step.output);
+                walk_conv(isa, work, group, (gradient, y), sink.target(), rules, &self.scratch, &mut memory);
             } else {
                 memory.write(sink.target(), first, count, |memory, out| {
                     let g = memory.read(gradient, first, count);
@@ -203,15 +211,15 @@ impl Plan {
                         Work::Conv(_) => {}
                         Work::Affine { scale, shift: _, .. } => norm::scale(isa, &from, count, g, scale, out),
                         Work::BatchNorm(work) => {
-                            out.copy_from_slice(g);
-                            norm::backward(
-                                isa,
-                                &from,
-                                count,
-                                memory.read(self.region(input), first, count),
-                                &work.backward,
-                                out,
-                            );
+                            let x = memory.read(self.region(input), first, count);
+                            if let Some(taps) = &work.pool {
+                                let y = memory.read(self.region(step.output), first, count);
+                                let passed = norm_pool::Passed { x, y, taps, gradient: g };
+                                norm_pool::backward(isa, &from, count, passed, &work.backward, out);
+                            } else {
+                                out.copy_from_slice(g);
+                                norm::backward(isa, &from, count, x, &work.backward, out);
+                            }
                         }
                         Work::Activation(Activation::Relu) => {
                             out.copy_from_slice(g);
@@ -271,7 +279,7 @@ impl Plan {
         work: &mut ConvWork,
         input: usize,
         gradient: RegionId,
-        memory: &mut super::memory::Memory,
+        memory: &mut Memory,
     ) {
         let Group { first, count } = group;
         let Some(train) = &mut work.train else { return };
@@ -282,33 +290,110 @@ impl Plan {
             });
             x = padded;
         }
-        let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
-        let conv = work.conv.on_padded();
-        direct::weight_gradient(isa, &conv, count, x, g, &mut train.scratch, &mut self.gradients[train.gradient]);
+        let Some(scratch) = train.scratch else { return };
+        let weights = &mut self.gradients[train.gradient];
+        memory.write(scratch, 0, self.batch, |memory, scratch| {
+            let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
+            match work.path {
+                Path::Winograd => winograd_gradient::weight_gradient(isa, &work.conv, count, x, g, scratch, weights),
+                Path::Direct => direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights),
+            }
+        });
         if train.bias {
-            direct::bias_gradient(isa, &conv, count, g, &mut self.gradients[train.gradient + 1]);
+            let g = memory.read(gradient, first, count);
+            direct::bias_gradient(isa, &work.conv, count, g, &mut self.gradients[train.gradient + 1]);
         }
     }
 }
 
-/// The gradient of a convolution's input.
+/// A convolution and what is fused with it.
+fn conv_forward(
+    isa: Isa,
+    work: &mut ConvWork,
+    group: Group,
+    of_sample: usize,
+    x: &[f32],
+    scratch: &Scratch,
+    out: &mut [f32],
+) {
+    let Group { first, count } = group;
+    let weights = (&*work.weights, &*work.bias);
+    let pool = work.pool.as_mut().map(|taps| if taps.is_empty() { None } else { Some(&mut taps[first * of_sample..]) });
+    match (work.path, pool) {
+        (Path::Winograd, Some(taps)) => {
+            winograd::forward(isa, &work.conv, count, x, weights, winograd::Finish::Pool { taps }, scratch, out);
+        }
+        (Path::Winograd, None) => {
+            let finish = winograd::Finish::Store { relu: work.relu };
+            winograd::forward(isa, &work.conv, count, x, weights, finish, scratch, out);
+        }
+        (Path::Direct, Some(taps)) => {
+            crate::cpu::first::forward(isa, &work.conv, count, x, weights, taps, scratch, out)
+        }
+        (Path::Direct, None) => {
+            direct::forward(isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
+            if work.relu {
+                elementwise::relu(isa, out);
+            }
+        }
+    }
+}
+
+/// The gradient of a convolution's input, from that of its output (and its output itself).
 fn walk_conv(
+    isa: Isa,
+    work: &ConvWork,
+    group: Group,
+    (gradient, y): (RegionId, RegionId),
+    target: RegionId,
+    rules: &Rules,
+    scratch: &Scratch,
+    memory: &mut Memory,
+) {
+    let Group { first, count } = group;
+    let Some((way, weights)) = &work.backward else { return };
+    match (way, &work.pool) {
+        (WayBack::Sparse, Some(taps)) => memory.write(target, first, count, |memory, out| {
+            let (gradient, y) = (memory.read(gradient, first, count), memory.read(y, first, count));
+            let of_sample = y.len() / count;
+            let pooled = sparse::Pooled { gradient, y, taps: &taps[first * of_sample..] };
+            sparse::backward(isa, &work.conv, count, pooled, weights, rules.relu, out);
+        }),
+        (WayBack::Winograd, _) => memory.write(target, first, count, |memory, out| {
+            let g = memory.read(gradient, first, count);
+            let finish = winograd::Finish::Store { relu: false };
+            winograd::forward(
+                isa,
+                &winograd::backward(&work.conv),
+                count,
+                g,
+                (weights, &work.zeros),
+                finish,
+                scratch,
+                out,
+            );
+        }),
+        _ => walk_conv_directly(isa, work, group, gradient, target, memory),
+    }
+}
+
+/// The same, tap by tap.
+fn walk_conv_directly(
     isa: Isa,
     work: &ConvWork,
     group: Group,
     gradient: RegionId,
     target: RegionId,
-    memory: &mut super::memory::Memory,
+    memory: &mut Memory,
 ) {
     let Group { first, count } = group;
-    let (Some(spread), Some(weights)) = (work.spread, &work.backward) else { return };
+    let (Some(spread), Some((_, weights))) = (work.spread, &work.backward) else { return };
     memory.write(spread, first, count, |memory, out| {
         rearrange::spread(&work.conv, count, memory.read(gradient, first, count), out);
     });
     let backward = work.conv.backward();
-    let zeros = vec![0.0; backward.output.blocks() * crate::cpu::LANES];
     memory.write(work.blocked.unwrap_or(target), first, count, |memory, out| {
-        direct::forward(isa, &backward, count, memory.read(spread, first, count), weights, &zeros, out);
+        direct::forward(isa, &backward, count, memory.read(spread, first, count), weights, &work.zeros, out);
     });
     if let Some(blocked) = work.blocked {
         debug_assert_eq!(work.conv.input.layout, Layout::Planar);
@@ -326,7 +411,10 @@ fn batch_norm(isa: Isa, work: &mut NormWork, volume: &Volume, batch: usize, x: &
         work.scale[channel] = scale;
         work.shift[channel] = bias - work.moments.mean[channel] * scale;
     }
-    norm::affine(isa, volume, batch, x, &work.scale, &work.shift, out);
+    match &mut work.pool {
+        None => norm::affine(isa, volume, batch, x, &work.scale, &work.shift, out),
+        Some(taps) => norm_pool::forward(isa, volume, batch, x, (&work.scale, &work.shift), out, taps),
+    }
 }
 
 /// Dropout masks of a batch in the values' layout, drawn by unit in C order.
@@ -346,6 +434,7 @@ pub(crate) fn relus_ruled(steps: &[Step], rules: &Rules) -> usize {
     let has_relu = |work: &Work| match work {
         Work::Conv(conv) => conv.relu,
         Work::Activation(activation) => *activation == Activation::Relu,
+        Work::BatchNorm(norm) => norm.pool.is_some(),
         _ => false,
     };
     steps.iter().filter(|step| step.reached && has_relu(&step.work)).count()

@@ -102,8 +102,15 @@ pub(crate) struct ConvWork {
     pub(crate) weights: Buffer,
     /// Bias per output channel padded to 16.
     pub(crate) bias: Buffer,
-    /// Packed weights of the walk back to the input.
-    pub(crate) backward: Option<Buffer>,
+    /// How it is computed.
+    pub(crate) path: Path,
+    /// Whether a 2 x 2 x 2 max-pool is fused as well; then which of the eight won, over the whole batch (empty when
+    /// nothing is walked back).
+    pub(crate) pool: Option<Vec<u8>>,
+    /// How the gradient gets to the input, and packed weights for that.
+    pub(crate) backward: Option<(WayBack, Buffer)>,
+    /// A bias of the walk back.
+    pub(crate) zeros: Buffer,
     /// The padded input, if there is padding.
     pub(crate) padded: Option<RegionId>,
     /// The gradient that passed the ReLU.
@@ -116,17 +123,37 @@ pub(crate) struct ConvWork {
     pub(crate) train: Option<ConvTrain>,
 }
 
+/// How a convolution is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// Tap by tap.
+    Direct,
+    /// By Winograd's transforms.
+    Winograd,
+}
+
+/// How a gradient is walked back through a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WayBack {
+    /// Tap by tap, over the gradient spread out.
+    Direct,
+    /// By Winograd's transforms.
+    Winograd,
+    /// From the few positions that a pool and a ReLU leave.
+    Sparse,
+}
+
 /// What weight gradients of a convolution need.
 #[derive(Debug)]
 pub(crate) struct ConvTrain {
     /// Position of the weight's gradient; the bias's is the next.
     pub(crate) gradient: usize,
-    /// Whether there is a bias.
+    /// Whether there is a bias that has a gradient: in front of a batch normalisation it is zero.
     pub(crate) bias: bool,
     /// The padded input, once more.
     pub(crate) padded: Option<RegionId>,
     /// Partial sums.
-    pub(crate) scratch: Buffer,
+    pub(crate) scratch: Option<RegionId>,
 }
 
 /// A batch normalisation in training.
@@ -140,6 +167,8 @@ pub(crate) struct NormWork {
     pub(crate) bias: Vec<f32>,
     /// Added to the variance.
     pub(crate) epsilon: f32,
+    /// Whether a ReLU and a 2 x 2 x 2 max-pool are fused; then which of the eight won.
+    pub(crate) pool: Option<Vec<u8>>,
     /// Of the last batch.
     pub(crate) moments: norm::Moments,
     /// As an affine map, per channel padded to 16.

@@ -1,8 +1,9 @@
 //! Taking a network's weights into a plan.
 
 use super::step::Work;
+use super::step::{Path, WayBack};
 use super::{Plan, Purpose};
-use crate::cpu::{direct, linear};
+use crate::cpu::{direct, linear, sparse, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
 /// Scale and shift that running statistics amount to, per channel.
@@ -26,6 +27,12 @@ impl Plan {
     /// Takes the network's present weights; call it after each optimiser step. Refuses a network other than the one
     /// that was compiled.
     pub fn update_weights(&mut self, network: &Network) -> Result<()> {
+        let engine = self.engine.clone();
+        engine.install(|| self.take_weights(network))
+    }
+
+    fn take_weights(&mut self, network: &Network) -> Result<()> {
+        let isa = self.engine.isa();
         let nodes = network.nodes();
         if nodes.len() != self.names.len() || network.shapes() != self.shapes {
             return Err(Error::Request("the network is not the one this plan was made for".into()));
@@ -47,9 +54,18 @@ impl Plan {
                     if spec.weight.len() != conv.output.channels * conv.input.channels * conv.window.taps() {
                         return Err(other(work.node));
                     }
-                    direct::pack(&conv, spec.weight.data(), scale, &mut work.weights);
-                    if let Some(backward) = &mut work.backward {
-                        direct::pack_backward(&work.conv, spec.weight.data(), scale, backward);
+                    let weight = spec.weight.data();
+                    match work.path {
+                        Path::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
+                        Path::Winograd => winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights),
+                    }
+                    match &mut work.backward {
+                        Some((WayBack::Direct, packed)) => direct::pack_backward(&work.conv, weight, scale, packed),
+                        Some((WayBack::Winograd, packed)) => {
+                            winograd::pack(isa, &winograd::backward(&work.conv), weight, scale, true, packed);
+                        }
+                        Some((WayBack::Sparse, packed)) => sparse::pack(&work.conv, weight, scale, packed),
+                        None => {}
                     }
                     for (channel, bias) in work.bias.iter_mut().take(conv.output.channels).enumerate() {
                         let own = spec.bias.as_ref().map_or(0.0, |b| b.data()[channel]);

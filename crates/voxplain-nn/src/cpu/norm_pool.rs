@@ -1,0 +1,260 @@
+//! Batch normalisation by the batch's statistics, ReLU and 2 x 2 x 2 max-pool at once, both ways.
+
+use super::buffer::{Shared, parallel};
+use super::lanes::{Isa, Kernel, Lanes, dispatch};
+use super::norm::{Backward, Moments};
+use super::shape::{LANES, Volume};
+use super::winograd::pool_eight;
+
+/// Scales below which sums are taken from the normalisation's input, not from its pooled output.
+const SMALL: f32 = 0.01;
+
+/// `pool(relu(scale * x + shift))`, and which of the eight won (0 when the ReLU cut all off).
+pub(crate) fn forward(
+    isa: Isa,
+    volume: &Volume,
+    batch: usize,
+    x: &[f32],
+    (scale, shift): (&[f32], &[f32]),
+    out: &mut [f32],
+    taps: &mut [u8],
+) {
+    let size = volume.size.map(|s| s / 2);
+    let (row, of_block) = (size[1] * size[2] * LANES, volume.voxels() * LANES);
+    let all = batch * volume.blocks() * size[0];
+    assert!(out.len() >= all * row && taps.len() >= all * row && x.len() >= batch * volume.len());
+    let (out, taps) = (Shared::new(out), Shared::new(taps));
+    parallel(all, |task| {
+        let (block, z) = (task / size[0], task % size[0]);
+        let lanes = block % volume.blocks() * LANES;
+        // SAFETY: every task has its own plane.
+        let (out, taps) = unsafe { (out.piece(task * row, row), taps.piece(task * row, row)) };
+        let x = &x[block * of_block..][..of_block];
+        dispatch(
+            isa,
+            Pool { volume, size, z, x, scale: &scale[lanes..][..LANES], shift: &shift[lanes..][..LANES], out, taps },
+        );
+    });
+}
+
+struct Pool<'a> {
+    volume: &'a Volume,
+    size: [usize; 3],
+    z: usize,
+    x: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    out: &'a mut [f32],
+    taps: &'a mut [u8],
+}
+
+impl Kernel for Pool<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let [_, h, w] = self.volume.size;
+        // SAFETY: `x` is a block of the volume, whose size is at least twice the pooled one; `out` and `taps` are a
+        // plane of it; the caller vouches for the instructions.
+        unsafe {
+            let (scale, shift, zero) = (V::load(self.scale.as_ptr()), V::load(self.shift.as_ptr()), V::splat(0.0));
+            for y in 0..self.size[1] {
+                for k in 0..self.size[2] {
+                    let mut values = [zero; 8];
+                    for (index, value) in values.iter_mut().enumerate() {
+                        let at = ((2 * self.z + index / 4) * h + 2 * y + index / 2 % 2) * w + 2 * k + index % 2;
+                        *value = V::load(self.x.as_ptr().add(at * LANES)).mul_add(scale, shift);
+                    }
+                    let (max, which) = pool_eight(values, zero);
+                    let to = (y * self.size[2] + k) * LANES;
+                    max.store(self.out.as_mut_ptr().add(to));
+                    which.store_bytes(self.taps.as_mut_ptr().add(to));
+                }
+            }
+        }
+    }
+}
+
+/// What the forward pass left, and what reaches it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed<'a> {
+    /// The normalisation's input.
+    pub(crate) x: &'a [f32],
+    /// The pooled output.
+    pub(crate) y: &'a [f32],
+    /// Which of the eight won.
+    pub(crate) taps: &'a [u8],
+    /// Gradient of the pooled output.
+    pub(crate) gradient: &'a [f32],
+}
+
+/// Gradients of scale (`weight`) and shift, over `[channels]`.
+#[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
+pub(crate) fn weight_gradients(
+    isa: Isa,
+    volume: &Volume,
+    batch: usize,
+    passed: Passed<'_>,
+    moments: &mut Moments,
+    (weight, bias): (&[f32], &[f32]),
+    (scale, shift): (&mut [f32], &mut [f32]),
+) {
+    let size = volume.size.map(|s| s / 2);
+    let plane = size[1] * size[2] * LANES;
+    let (blocks, of_channel) = (volume.blocks(), batch * size[0]);
+    let shared = Shared::new(&mut moments.parts_mut()[..blocks * of_channel]);
+    parallel(blocks * of_channel, |task| {
+        let (block, sample, z) = (task / of_channel, task % of_channel / size[0], task % size[0]);
+        let at = ((sample * blocks + block) * size[0] + z) * plane;
+        // SAFETY: every task has its own sums.
+        let sums = unsafe { shared.piece(task, 1) };
+        sums[0] = dispatch(isa, Sums { y: &passed.y[at..at + plane], gradient: &passed.gradient[at..at + plane] });
+    });
+    for (channel, (scale, shift)) in scale.iter_mut().zip(shift).enumerate() {
+        let (block, lane) = (channel / LANES, channel % LANES);
+        let (mut sum, mut products) = (0f64, 0f64);
+        for part in &moments.parts()[block * of_channel..][..of_channel] {
+            sum += f64::from(part[0][lane]);
+            products += f64::from(part[1][lane]);
+        }
+        *shift = sum as f32;
+        // The pooled output is `weight * x^ + bias` where anything passes; a small weight hides `x^`.
+        *scale = if weight[channel].abs() >= SMALL * bias[channel].abs().max(1.0) {
+            ((products - f64::from(bias[channel]) * sum) / f64::from(weight[channel])) as f32
+        } else {
+            slow_scale(volume, batch, passed, moments, channel)
+        };
+    }
+}
+
+/// The gradient of one channel's scale, from the normalisation's input where each window's largest was.
+#[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn slow_scale(volume: &Volume, batch: usize, passed: Passed<'_>, moments: &Moments, channel: usize) -> f32 {
+    let size = volume.size.map(|s| s / 2);
+    let (voxels, blocks) = (size.iter().product::<usize>(), volume.blocks());
+    let (block, lane) = (channel / LANES, channel % LANES);
+    let mut sum = 0f64;
+    for sample in 0..batch {
+        let from = (sample * blocks + block) * voxels;
+        for voxel in 0..voxels {
+            let at = (from + voxel) * LANES + lane;
+            if passed.y[at] > 0.0 {
+                let tap = usize::from(passed.taps[at]);
+                let [i, j, k] = [
+                    2 * (voxel / (size[1] * size[2])) + tap / 4,
+                    2 * (voxel / size[2] % size[1]) + tap / 2 % 2,
+                    2 * (voxel % size[2]) + tap % 2,
+                ];
+                let source = ((sample * blocks + block) * volume.size[0] + i) * volume.size[1] + j;
+                let x = passed.x[(source * volume.size[2] + k) * LANES + lane];
+                sum += f64::from(passed.gradient[at]) * (f64::from(x) - f64::from(moments.mean[channel]));
+            }
+        }
+    }
+    (sum * f64::from(moments.inverse[channel])) as f32
+}
+
+/// Sums of `g` and of `g y` where `y` is positive.
+struct Sums<'a> {
+    y: &'a [f32],
+    gradient: &'a [f32],
+}
+
+impl Kernel for Sums<'_> {
+    type Output = [[f32; LANES]; 2];
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) -> Self::Output {
+        let mut out = [[0f32; LANES]; 2];
+        // SAFETY: chunks are sixteen floats; the caller vouches for the instructions.
+        unsafe {
+            let zero = V::splat(0.0);
+            let (mut sum, mut products) = (zero, zero);
+            for (y, g) in self.y.chunks_exact(LANES).zip(self.gradient.chunks_exact(LANES)) {
+                let y = V::load(y.as_ptr());
+                let g = V::select(y.greater(zero), V::load(g.as_ptr()), zero);
+                sum = sum.add(g);
+                products = g.mul_add(y, products);
+            }
+            sum.store(out[0].as_mut_ptr());
+            products.store(out[1].as_mut_ptr());
+        }
+        out
+    }
+}
+
+/// Gradient of the normalisation's input.
+pub(crate) fn backward(
+    isa: Isa,
+    volume: &Volume,
+    batch: usize,
+    passed: Passed<'_>,
+    factors: &Backward,
+    out: &mut [f32],
+) {
+    let size = volume.size.map(|s| s / 2);
+    let of_pooled = size.iter().product::<usize>() * LANES;
+    let plane = volume.size[1] * volume.size[2] * LANES;
+    let depth = volume.size[0];
+    assert!(out.len() >= batch * volume.len() && passed.x.len() >= batch * volume.len());
+    let out = Shared::new(out);
+    parallel(batch * volume.blocks() * depth, |task| {
+        let (block, z) = (task / depth, task % depth);
+        // SAFETY: every task has its own plane.
+        let out = unsafe { out.piece(task * plane, plane) };
+        let at = block * of_pooled;
+        let passed = Passed {
+            x: &passed.x[task * plane..][..plane],
+            y: &passed.y[at..at + of_pooled],
+            taps: &passed.taps[at..at + of_pooled],
+            gradient: &passed.gradient[at..at + of_pooled],
+        };
+        dispatch(isa, Plane { volume, size, z, lanes: block % volume.blocks() * LANES, passed, factors, out });
+    });
+}
+
+struct Plane<'a> {
+    volume: &'a Volume,
+    size: [usize; 3],
+    z: usize,
+    lanes: usize,
+    passed: Passed<'a>,
+    factors: &'a Backward,
+    out: &'a mut [f32],
+}
+
+impl Kernel for Plane<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let [_, h, w] = self.volume.size;
+        let [pi, pj, pk] = self.size;
+        let of = |v: &[f32]| v[self.lanes..self.lanes + LANES].as_ptr();
+        // SAFETY: `x` and `out` are planes of the volume, the pooled arrays a block of it; the caller vouches for the
+        // instructions.
+        unsafe {
+            let (gain, slope) = (V::load(of(&self.factors.gain)), V::load(of(&self.factors.slope)));
+            let (offset, zero) = (V::load(of(&self.factors.offset)), V::splat(0.0));
+            let inside = self.z / 2 < pi;
+            for y in 0..h {
+                let row = y * w * LANES;
+                let (x, out) = (self.passed.x.as_ptr().add(row), self.out.as_mut_ptr().add(row));
+                let pooled = if inside && y / 2 < pj { pk } else { 0 };
+                let tap = u8::try_from(self.z % 2 * 4 + y % 2 * 2).unwrap_or_default();
+                for k in 0..pooled {
+                    let at = ((self.z / 2 * pj + y / 2) * pk + k) * LANES;
+                    let open = V::load(self.passed.y.as_ptr().add(at)).greater(zero);
+                    let g = V::load(self.passed.gradient.as_ptr().add(at)).mul(gain);
+                    let taps = self.passed.taps.as_ptr().add(at);
+                    for side in 0..2u8 {
+                        let here = V::both(open, V::bytes_equal(taps, tap + side));
+                        let to = (2 * k + usize::from(side)) * LANES;
+                        let rest = V::load(x.add(to)).mul_add(slope, offset);
+                        V::select(here, rest.add(g), rest).store(out.add(to));
+                    }
+                }
+                for k in 2 * pooled..w {
+                    V::load(x.add(k * LANES)).mul_add(slope, offset).store(out.add(k * LANES));
+                }
+            }
+        }
+    }
+}
