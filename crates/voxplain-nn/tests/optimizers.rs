@@ -1,4 +1,11 @@
 //! Optimisers take the steps that PyTorch takes (`fixtures/generate.py`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
+)]
 
 use voxplain_nn::{Conv3d, Method, Network, Op, Optimizer};
 

@@ -212,6 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         fn rows_give_the_definition(
             size in [1usize..7, 1usize..7, 1usize..7], kernel in [1usize..4, 1usize..4, 1usize..4],
             stride in [1usize..4, 1usize..4, 1usize..4], padding in [0usize..3, 0usize..3, 0usize..3],

@@ -220,6 +220,7 @@ mod tests {
     const LEGACY: &[u8] = include_bytes!("../../tests/fixtures/state_legacy.pt");
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "tensors are f32")]
     fn both_formats_give_the_tensors_that_pytorch_wrote() {
         let expected: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/fixtures/state.json")).unwrap();

@@ -3,8 +3,8 @@
 use voxplain_nn::random::Random;
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d};
 
-/// A random network for small volumes, with weights that are multiples of 2^-8 (so that small steps from them are
-/// exact), and statistics unlike the initial ones. It ends in two classes.
+/// A random network for small volumes, with weights that are odd multiples of 2^-9 (so that small steps from
+/// them are exact, and no bias alone puts a ReLU at its kink), and statistics unlike the initial ones. It ends in two classes.
 pub(crate) fn random_net(random: &mut Random) -> Network {
     let mut three =
         |low: usize, high: usize| -> [usize; 3] { std::array::from_fn(|_| low + random.below(high - low + 1)) };
@@ -58,7 +58,7 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
         .map(|parameter| {
             let mut tensor = parameter.tensor.clone();
             let low = if parameter.name.ends_with("running_var") { 0.5 } else { -0.5 };
-            tensor.data_mut().fill_with(|| ((random.range(low, low + 1.0) * 256.0).round() / 256.0) as f32);
+            tensor.data_mut().fill_with(|| (((random.range(low, low + 1.0) * 256.0).floor() + 0.5) / 256.0) as f32);
             (parameter.name, tensor)
         })
         .collect();
