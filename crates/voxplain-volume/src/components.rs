@@ -105,6 +105,7 @@ fn label(shape: [usize; 3], inside: &[bool], connectivity: Connectivity) -> (Vec
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use super::*;
     use crate::{Affine, Grid};

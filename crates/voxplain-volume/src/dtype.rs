@@ -190,6 +190,7 @@ fn half_to_f64(bits: u16) -> f64 {
 }
 
 /// The nearest binary16 pattern, ties to even; what is too large becomes infinite.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the fields of a 16-bit pattern")]
 pub(crate) fn f32_to_half(value: f32) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 16 & 0x8000) as u16;
@@ -208,6 +209,7 @@ pub(crate) fn f32_to_half(value: f32) -> u16 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use super::*;
 

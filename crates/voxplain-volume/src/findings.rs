@@ -35,7 +35,7 @@ pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
         );
     }
     let (small, large) = spacing.iter().fold((f64::INFINITY, 0.0f64), |(a, b), &s| (a.min(s), b.max(s)));
-    if large > 2.0 * small {
+    if large > 2.01 * small {
         add(
             "anisotropic",
             Level::Warning,
@@ -60,28 +60,19 @@ pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
     if header.volumes() > 1 {
         add(
             "several-volumes",
-            Level::Note,
+            Level::Warning,
             format!("the file holds {} volumes; one of them was taken", header.volumes()),
-            "make sure that it is the one you want",
+            "extract the one you want; commands that expect a single image refuse this file",
         );
     }
-    match header.intent {
-        0 | 1001 => {}
-        1002 => {
-            add("intent", Level::Note, "the header says that values are labels".into(), "use it as an atlas or mask")
-        }
-        code @ 2..=24 => add(
-            "intent",
-            Level::Note,
-            format!("the header says that values are a statistic (intent code {code})"),
-            "make sure that this is an image of intensities",
-        ),
-        code => add(
-            "intent",
-            Level::Note,
-            format!("the header gives the intent code {code}"),
-            "make sure that this is an image of intensities",
-        ),
+    let intent = match header.intent {
+        0 | 1001 => None,
+        1002 => Some("the header says that values are labels".to_owned()),
+        code @ 2..=24 => Some(format!("the header says that values are a statistic (intent code {code})")),
+        code => Some(format!("the header gives the intent code {code}")),
+    };
+    if let Some(what) = intent {
+        add("intent", Level::Note, what, "make sure that it is what you take it for: image, mask or atlas");
     }
     out
 }
@@ -101,7 +92,9 @@ fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
                 format!(
                     "world (0, 0, 0) lies in a corner of the image (voxel {:.0}, {:.0}, {:.0}): its true place was probably \
                          never set",
-                    origin[0], origin[1], origin[2]
+                    origin[0].abs(),
+                    origin[1].abs(),
+                    origin[2].abs()
                 ),
                 "do not overlay it on other images by coordinates: register it, or get a copy with its template's affine",
             );
@@ -145,7 +138,7 @@ fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
             "oblique",
             level,
             format!("the axes are turned by up to {tilt:.1} degrees against left-right, back-front, down-up"),
-            "none: resampling respects it; only turning to RAS keeps the tilt",
+            "none: resampling to an upright grid removes it; turning to RAS alone keeps it",
         );
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     let mut findings = Vec::new();
     // The byte order is that in which the header's length is right; in a header with a damaged length, that in which
     // the number of axes makes sense.
-    let length = |big| Fields { bytes: head, big }.i32(0) == need as i32;
+    let length = |big| usize::try_from(Fields { bytes: head, big }.i32(0)) == Ok(need);
     let axes_of = |big| Fields { bytes: head, big }.i16(40);
     let big = if length(false) {
         false
@@ -82,11 +82,11 @@ pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
         Err((what, hint)) => return fail(what, hint),
     };
     let ndim = if two { f.i64(16) } else { i64::from(f.i16(40)) };
-    if !(1..=7).contains(&ndim) {
+    let Some(ndim) = usize::try_from(ndim).ok().filter(|n| (1..=7).contains(n)) else {
         return fail(format!("has {ndim} axes, expected 1 to 7"), damaged);
-    }
+    };
     let axes: Vec<i64> =
-        (1..=ndim as usize).map(|a| if two { f.i64(16 + 8 * a) } else { i64::from(f.i16(40 + 2 * a)) }).collect();
+        (1..=ndim).map(|a| if two { f.i64(16 + 8 * a) } else { i64::from(f.i16(40 + 2 * a)) }).collect();
     let shape = match checked_shape(&axes, stored.size()) {
         Ok(shape) => shape,
         Err(what) => return fail(what, damaged),
@@ -102,6 +102,7 @@ pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     if !(0.0..9e15).contains(&offset) || offset.fract() != 0.0 {
         return fail(format!("says that its values start at byte {offset}"), damaged);
     }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole number")]
     let mut offset = offset as u64;
     if single && offset == 0 {
         offset = smallest;
@@ -469,6 +470,7 @@ pub(crate) fn encode(grid: &Grid, stored: &Stored) -> Option<[u8; 352]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use super::*;
     use crate::Orientation;

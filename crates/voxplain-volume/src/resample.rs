@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub enum Interpolation {
     /// The nearest voxel. A voxel fills its box: a point up to half a voxel beyond the outer centres is inside.
     Nearest,
-    /// Trilinear, between voxel centres; a point beyond the outer centres is outside, as in SciPy's
-    /// `mode="constant"` and nilearn.
+    /// Trilinear, between voxel centres; a point beyond the outer centres is outside, as in
+    /// `scipy.ndimage` with `mode="constant"` and in nilearn.
     Linear,
     /// Cubic convolution with a = -1/2 (Keys 1981; Catmull-Rom): exact at voxel centres and for quadratics, may
     /// overshoot at edges. Inside as for `Linear`; beyond the outer centres the edge value goes on.
@@ -213,6 +213,7 @@ fn narrow(x: f64) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::cast_possible_truncation, reason = "small numbers")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

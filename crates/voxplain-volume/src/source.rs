@@ -21,7 +21,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Reader {
     Plain(BufReader<File>),
-    Gzip(GzDecoder<BufReader<File>>),
+    Gzip(Box<GzDecoder<BufReader<File>>>),
     /// After the last member, or after what follows it.
     Ended,
 }
@@ -49,7 +49,7 @@ impl Source {
         }
         let mut reader = BufReader::with_capacity(1 << 18, file);
         let gzip = reader.fill_buf().map_err(Error::io(path))?.starts_with(&[0x1f, 0x8b]);
-        let reader = if gzip { Reader::Gzip(GzDecoder::new(reader)) } else { Reader::Plain(reader) };
+        let reader = if gzip { Reader::Gzip(Box::new(GzDecoder::new(reader))) } else { Reader::Plain(reader) };
         Ok(Self { path: path.to_owned(), reader, file_len: meta.len(), position: 0 })
     }
 
@@ -164,7 +164,7 @@ impl Source {
                 return Next::End;
             }
             if bytes.starts_with(&[0x1f, 0x8b]) || bytes == [0x1f] {
-                self.reader = Reader::Gzip(GzDecoder::new(rest));
+                self.reader = Reader::Gzip(Box::new(GzDecoder::new(rest)));
                 return Next::Member;
             }
             let zeros = bytes.iter().take_while(|&&b| b == 0).count();

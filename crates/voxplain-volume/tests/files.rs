@@ -1,4 +1,10 @@
 //! Every image of the test data: read as nibabel reads it, or refused with a clear error.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking, on small numbers"
+)]
 
 #[path = "../../../tests/witness.rs"]
 mod witness;

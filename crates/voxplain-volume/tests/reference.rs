@@ -1,4 +1,11 @@
-//! One raw head (axes PSR, scaled values) against nibabel, nilearn and SciPy, as `reference/generate.py` ran them.
+//! One raw head (axes PSR, scaled values) against nibabel, nilearn and `scipy`, as `reference/generate.py` ran them.
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, on small numbers"
+)]
 
 #[path = "../../../tests/witness.rs"]
 mod witness;

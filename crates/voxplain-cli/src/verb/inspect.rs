@@ -1,15 +1,213 @@
 //! `voxplain inspect`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    session::{Outcome, Session},
+    terminal,
+};
 use clap::Args;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use voxplain::volume::{Image, Level, Orientation, ReadOptions, Summary, read};
 
 /// What is in a file, and is it fit for use.
+///
+/// Reads NIfTI-1 and -2, Analyze 7.5 and MGH, gzipped or not, by content. Prints header, orientation and intensities, and
+/// what is odd with a remedy. Ends with status 1 if a file cannot be read or a finding says that it should not be used.
 #[derive(Debug, Args)]
-pub(crate) struct Inspect {}
+#[command(after_help = "\
+Examples:
+  voxplain inspect sub-01_T1w.nii.gz
+  voxplain inspect bids/sub-*/anat/*_T1w.nii.gz --json")]
+pub(crate) struct Inspect {
+    /// Images.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Which volume of a file of several, from 0.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    volume: usize,
+}
 
 impl Inspect {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain inspect` is not built yet")
+        let mut outcome = Outcome::Done;
+        let mut documents = Vec::new();
+        let mut text = String::new();
+        session.progress().begin("inspect", self.files.len());
+        for file in &self.files {
+            let read = || -> voxplain::volume::Result<(Image, Summary)> {
+                let image = read(file, &ReadOptions { volume: Some(self.volume) })?;
+                let summary = image.volume.summary(None)?;
+                Ok((image, summary))
+            };
+            match read() {
+                Ok((image, summary)) => {
+                    if image.findings.iter().any(|f| f.level == Level::Error) {
+                        outcome = Outcome::Incomplete;
+                    }
+                    documents.push(document(file, &image, &summary));
+                    if !text.is_empty() {
+                        text.push('\n');
+                    }
+                    text += &describe(file, &image, &summary)?;
+                }
+                Err(error) => {
+                    outcome = Outcome::Incomplete;
+                    let path = file.display().to_string();
+                    documents.push(json!({"file": path, "error": error.to_string(), "hint": error.hint()}));
+                    terminal::report_error(&error.into(), session);
+                }
+            }
+            session.progress().advance(1, "");
+        }
+        session.progress().end();
+        if session.global.json || !text.is_empty() {
+            session.result(&documents, &text)?;
+        }
+        Ok(outcome)
+    }
+}
+
+fn document(file: &Path, image: &Image, summary: &Summary) -> Value {
+    let grid = image.volume.grid();
+    json!({
+        "file": file.display().to_string(),
+        "axis_codes": image.axis_codes,
+        "spacing": grid.spacing(),
+        "center": grid.center(),
+        "header": image.header,
+        "intensities": summary,
+        "findings": image.findings,
+    })
+}
+
+/// What NIfTI's codes of a form mean.
+const FORMS: [&str; 6] = ["not set", "scanner", "aligned to another image", "Talairach", "MNI 152", "another template"];
+
+fn describe(file: &Path, image: &Image, s: &Summary) -> Result<String, std::fmt::Error> {
+    let (header, grid) = (&image.header, image.volume.grid());
+    let mut out = String::new();
+    writeln!(out, "{}", file.display())?;
+    let mut line = |name: &str, value: String| writeln!(out, "  {name:<12} {value}");
+    let mut format = format!("{}, {}", header.format, header.stored);
+    if let Some([slope, inter]) = header.scaling {
+        format += &format!(" scaled by {}", number(slope));
+        if inter != 0.0 {
+            format += &format!(" plus {}", number(inter));
+        }
+    }
+    format += if header.big_endian { ", big-endian" } else { "" };
+    format += if header.compressed { ", gzipped" } else { "" };
+    line("format", format)?;
+    if !header.description.is_empty() {
+        line("description", header.description.clone())?;
+    }
+    let [i, j, k] = grid.shape;
+    let volumes = header.volumes();
+    line(
+        "shape",
+        format!("{i} x {j} x {k}") + &if volumes > 1 { format!(", {volumes} volumes") } else { String::new() },
+    )?;
+    line("axes", format!("{}: {}", image.axis_codes, axes(grid.orientation())))?;
+    let spacing = grid.spacing();
+    let extent: Vec<String> = (0..3).map(|a| format!("{:.0}", grid.shape[a] as f64 * spacing[a])).collect();
+    line("voxels", format!("{} mm, covering {} mm", spacing.map(number).join(" x "), extent.join(" x ")))?;
+    line("centre", format!("{} mm (right, front, up)", grid.center().map(|v| format!("{v:.1}")).join(", ")))?;
+    let forms = if header.format.starts_with("NIfTI") {
+        let name = |code: i16| usize::try_from(code).ok().and_then(|c| FORMS.get(c)).unwrap_or(&"unknown");
+        let [q, s] = header.form_codes;
+        format!(" (sform {s}: {}, qform {q}: {})", name(s), name(q))
+    } else {
+        String::new()
+    };
+    line("affine from", format!("{}{forms}", header.affine_from))?;
+    for row in grid.affine.rows() {
+        let cells: String = row.iter().map(|v| format!("{:>10.4}", if *v == 0.0 { 0.0 } else { *v })).collect();
+        line("", cells)?;
+    }
+    let other = match (s.nan, s.infinite) {
+        (0, 0) => String::new(),
+        (nan, infinite) => format!("; {nan} NaN, {infinite} infinite"),
+    };
+    line(
+        "intensities",
+        format!(
+            "{} to {}, mean {}, sd {}, quantiles 1 % {}, 50 % {}, 99 % {}{other}",
+            number(s.min),
+            number(s.max),
+            number(s.mean),
+            number(s.sd),
+            number(s.tails[0]),
+            number(s.median),
+            number(s.tails[1])
+        ),
+    )?;
+    let mut findings: Vec<_> = image.findings.iter().collect();
+    findings.sort_by_key(|f| std::cmp::Reverse(f.level));
+    for finding in &findings {
+        let level = match finding.level {
+            Level::Note => "note",
+            Level::Warning => "warning",
+            Level::Error => "error",
+        };
+        writeln!(out, "  {level:<12} {}: {}", finding.id, finding.what)?;
+        writeln!(out, "  {:<12} -> {}", "", finding.remedy)?;
+    }
+    if findings.is_empty() {
+        writeln!(out, "  {:<12} nothing odd", "findings")?;
+    }
+    Ok(out)
+}
+
+fn axes(orientation: Orientation) -> String {
+    let word = |c: char| match c {
+        'R' => "right",
+        'L' => "left",
+        'A' => "front",
+        'P' => "back",
+        'S' => "up",
+        _ => "down",
+    };
+    let ends: Vec<String> =
+        orientation.codes().chars().zip(["i", "j", "k"]).map(|(c, axis)| format!("{axis} runs {}", word(c))).collect();
+    ends.join(", ")
+}
+
+/// Four significant digits, without an exponent where that reads better.
+fn number(v: f64) -> String {
+    if v == 0.0 || !v.is_finite() {
+        return format!("{v}");
+    }
+    let size = v.abs();
+    if !(1e-4..1e9).contains(&size) {
+        return format!("{v:.3e}");
+    }
+    if size >= 1000.0 {
+        return format!("{v:.0}");
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 7")]
+    let decimals = (3.0 - size.log10().floor()) as usize;
+    let text = format!("{v:.decimals$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        for (v, text) in [
+            (0.0, "0"),
+            (2.0, "2"),
+            (0.868, "0.868"),
+            (0.040_788, "0.04079"),
+            (17.5123, "17.51"),
+            (378.695, "378.7"),
+            (4503.6, "4504"),
+            (1e-7, "1.000e-7"),
+        ] {
+            assert_eq!(number(v), text);
+        }
     }
 }
