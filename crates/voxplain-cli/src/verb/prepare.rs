@@ -1,15 +1,180 @@
 //! `voxplain prepare`.
 
 use crate::session::{Outcome, Session};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use voxplain::{
+    cohort::Normalize,
+    prepare::{self, MaskRule, Options, Space, Summary},
+};
 
 /// Bring every image of a cohort to one grid.
+///
+/// SOURCE is a BIDS dataset, a folder of images, a table (.csv, .tsv) with a column of paths, or ready tensors (.npy,
+/// .npy.gz, shape [N, i, j, k]). Labels and covariates come from --participants, or from participants.tsv in SOURCE.
 #[derive(Debug, Args)]
-pub(crate) struct Prepare {}
+pub(crate) struct Prepare {
+    /// A BIDS dataset, a folder of images, a table of paths, or tensors.
+    source: PathBuf,
+    /// Directory to make.
+    #[arg(long, value_name = "COHORT")]
+    out: PathBuf,
+    /// Table of labels and covariates (CSV or TSV).
+    #[arg(long, value_name = "TSV")]
+    participants: Option<PathBuf>,
+    /// Its column with the ids [default: participant_id].
+    #[arg(long, value_name = "C")]
+    id_column: Option<String>,
+    /// The column of paths, when SOURCE is a table; relative to the table [default: path].
+    #[arg(long, value_name = "C")]
+    path_column: Option<String>,
+    /// Only images whose path below SOURCE contains this text, or matches it where it has a `*`.
+    #[arg(long, value_name = "PATTERN")]
+    include: Option<String>,
+    /// Brain masks (not 0 in the brain): the ending of a file per subject (_mask.nii.gz), one file for all, or `nonzero`:
+    /// where the image itself is not 0, for skull-stripped images.
+    #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
+    mask: MaskRule,
+    /// Shape of the grid [default: 58x70x58; tensors keep their own].
+    #[arg(long, value_name = "IxJxK", value_parser = super::shape)]
+    grid: Option<[usize; 3]>,
+    /// Spacing of the grid in mm, one number or three (2x2x3) [default: 3].
+    #[arg(long, value_name = "MM", value_parser = spacing)]
+    spacing: Option<[f64; 3]>,
+    /// Where the grid lies: on the centre of gravity of each subject's brain mask, or one grid for all, for images in a
+    /// template space (on the middle of the first image's field of view; see also --origin).
+    #[arg(long, value_enum, default_value_t = Where::Mask)]
+    space: Where,
+    /// One grid for all, with its first voxel there: world position in mm, `-84,-123,-72`. Needed for tensors.
+    #[arg(long, value_name = "X,Y,Z", value_parser = origin, allow_hyphen_values = true, conflicts_with = "space")]
+    origin: Option<[f64; 3]>,
+    /// Intensities inside the mask: as they are, (x - median) / IQR, or (x - mean) / SD. Outside they become 0.
+    #[arg(long, value_enum, default_value_t = How::Robust)]
+    normalize: How,
+    /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
+    #[arg(long)]
+    keep_going: bool,
+    /// Start over, replacing a cohort that is there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// `--space`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Where {
+    Mask,
+    Template,
+}
+
+/// `--normalize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum How {
+    None,
+    Robust,
+    Zscore,
+}
 
 impl Prepare {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain prepare` is not built yet")
+        let options = Options {
+            participants: self.participants.clone(),
+            id_column: self.id_column.clone(),
+            path_column: self.path_column.clone(),
+            include: self.include.clone(),
+            mask: self.mask.clone(),
+            shape: self.grid,
+            spacing: self.spacing,
+            space: match (self.origin, self.space) {
+                (Some(origin), _) => Space::Origin(origin),
+                (None, Where::Mask) => Space::Mask,
+                (None, Where::Template) => Space::Template,
+            },
+            normalize: match self.normalize {
+                How::None => Normalize::None,
+                How::Robust => Normalize::Robust,
+                How::Zscore => Normalize::Zscore,
+            },
+            keep_going: self.keep_going,
+            force: self.force,
+        };
+        let summary = prepare::prepare(&self.source, &self.out, &options, session.progress())?;
+        session.result(&document(&summary), &text(&summary))?;
+        match &summary.cohort {
+            Some(cohort) => {
+                session.say(&format!("next: voxplain train {} --label COLUMN --out RUN", cohort.path.display()));
+                Ok(Outcome::Done)
+            }
+            None => {
+                session.say("hint: mend these subjects and run the same command again (what is prepared is kept), or leave them out with --keep-going");
+                Ok(Outcome::Incomplete)
+            }
+        }
     }
+}
+
+/// The result for `--json`.
+fn document(summary: &Summary) -> serde_json::Value {
+    let mut document = serde_json::json!(summary);
+    document["cohort"] = serde_json::json!(summary.cohort.as_ref().map(|c| &c.path));
+    document
+}
+
+/// The result in words.
+fn text(summary: &Summary) -> String {
+    let mut lines = Vec::new();
+    match &summary.cohort {
+        Some(cohort) => {
+            let [i, j, k] = cohort.preparation.shape;
+            let mut volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.brain_volume / 1000.0).collect();
+            volumes.sort_by(f64::total_cmp);
+            lines.push(format!(
+                "{} subjects on {i} x {j} x {k} voxels of {} mm in {}",
+                summary.prepared,
+                cohort.preparation.spacing.map(|s| s.to_string()).join(" x "),
+                cohort.path.display()
+            ));
+            lines.push(format!(
+                "brain volume {:.0} ml (median), {:.0} to {:.0} ml",
+                volumes[volumes.len() / 2],
+                volumes[0],
+                volumes[volumes.len() - 1]
+            ));
+        }
+        None => lines.push(format!("{} subjects are prepared, the cohort is not complete", summary.prepared)),
+    }
+    let left = summary.without_row.len() + summary.without_image.len();
+    if left > 0 {
+        lines.push(format!(
+            "{left} left out: {} images without a row, {} rows without an image",
+            summary.without_row.len(),
+            summary.without_image.len()
+        ));
+    }
+    if !summary.failed.is_empty() {
+        lines.push(format!("{} could not be prepared:", summary.failed.len()));
+        lines.extend(summary.failed.iter().map(|f| {
+            let hint = f.hint.as_deref().map(|h| format!(" ({h})")).unwrap_or_default();
+            format!("  {}: {}{hint}", f.subject, f.what)
+        }));
+    }
+    if !summary.findings.is_empty() {
+        lines.push(format!("{} findings, see cohort.json", summary.findings.len()));
+    }
+    lines.join("\n")
+}
+
+/// For clap: one spacing, or one per axis.
+fn spacing(text: &str) -> Result<[f64; 3], String> {
+    let parts: Option<Vec<f64>> = text.split(['x', ',']).map(|n| n.trim().parse().ok()).collect();
+    match parts.as_deref() {
+        Some(&[all]) => Ok([all; 3]),
+        Some(&[i, j, k]) => Ok([i, j, k]),
+        _ => Err("expected one number or three, as in 3 or 2x2x3".into()),
+    }
+}
+
+/// For clap: a position.
+fn origin(text: &str) -> Result<[f64; 3], String> {
+    let parts: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    parts.and_then(|p| p.try_into().ok()).ok_or_else(|| "expected three numbers, as in -84,-123,-72".into())
 }

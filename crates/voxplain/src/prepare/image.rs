@@ -3,7 +3,7 @@
 use super::intensity;
 use crate::{
     Error, Result,
-    cohort::{Placement, Preparation},
+    cohort::{Normalize, Placement, Preparation},
 };
 use std::path::Path;
 use voxplain_volume::{Affine, Grid, Interpolation, Level, Mask, ReadOptions, Volume};
@@ -59,10 +59,7 @@ pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation
         return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
     }
     if !is_file && looks_whole(&brain, brain_volume) {
-        let litres = brain_volume / 1e6;
-        findings.push(format!(
-            "{litres:.2} l are not 0, up to the borders of the image: this looks like a whole head, not a brain; give a brain mask"
-        ));
+        findings.push(whole_head(brain_volume));
     }
     let grid = place(&brain, preparation)?;
     if let Some(cut) = cut_off(&brain, &grid, preparation) {
@@ -73,6 +70,43 @@ pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation
     intensity::normalize(&mut volume, &mask, preparation.normalize)
         .map_err(|what| Error::file(path, what, "check the image and its mask (`voxplain inspect`)"))?;
     Ok(Prepared { volume, mask, native, brain_volume, findings })
+}
+
+/// Prepares values that are on their grid already. The error says in words what is wrong.
+pub(super) fn prepare_tensor(
+    values: Vec<f32>,
+    grid: Grid,
+    mask: Option<&Mask>,
+    how: Normalize,
+) -> Result<Prepared, String> {
+    let mut volume = Volume::new(grid, values).map_err(|e| e.to_string())?;
+    let mut findings = Vec::new();
+    let mask = match mask {
+        Some(mask) => mask.clone(),
+        None => nonzero(&volume, &mut findings),
+    };
+    let brain_volume = mask.count() as f64 * grid.voxel_volume();
+    intensity::normalize(&mut volume, &mask, how)?;
+    if looks_whole(&mask, brain_volume) {
+        findings.push(whole_head(brain_volume));
+    }
+    Ok(Prepared { volume, mask, native: grid, brain_volume, findings })
+}
+
+/// A mask in template space on the grid.
+pub(super) fn template_mask(path: &Path, grid: &Grid) -> Result<Mask> {
+    let mask = read_mask(path)?.resample_majority(grid, false);
+    if mask.count() == 0 {
+        return Err(Error::file(path, "nothing of the mask lies on the grid", "give a mask in the space of the grid"));
+    }
+    Ok(mask)
+}
+
+fn whole_head(volume: f64) -> String {
+    format!(
+        "{:.2} l are not 0, up to the borders of the image: this looks like a whole head, not a brain; give a brain mask",
+        volume / 1e6
+    )
 }
 
 /// Reads a mask: where the image is not 0. RAS+.
