@@ -1,8 +1,10 @@
 //! Every image of the test data: read as nibabel reads it, or refused with a clear error.
 #![allow(
     clippy::unwrap_used,
-    unreachable_pub,
     clippy::cast_possible_truncation,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    unreachable_pub,
     reason = "a test fails by panicking, on small numbers"
 )]
 
