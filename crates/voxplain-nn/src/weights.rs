@@ -1,4 +1,4 @@
-//! Weights in files: our own models ([`safetensors`]) and what others trained ([`pytorch`]).
+//! Weights in files: our own ([`safetensors`]) and what others trained ([`pytorch`]).
 //!
 //! Reading never runs anything that a file says, and whatever a file holds, the outcome is a value or an error.
 
