@@ -1,8 +1,10 @@
 //! [`Model`]: a network with what it expects and who it was trained on.
 
+mod import;
 mod mrinet;
 pub(crate) mod tensors;
 
+pub use import::{Architecture, Import, import};
 pub use mrinet::{least_shape, mrinet};
 
 use crate::{Error, Result, cohort::Preparation, whole};

@@ -1,15 +1,102 @@
 //! `voxplain import`.
 
 use crate::session::{Outcome, Session};
+use anyhow::Context as _;
 use clap::Args;
+use serde::Serialize;
+use std::path::PathBuf;
+use voxplain::{
+    cohort::Normalize,
+    model::{Architecture, Card, Import as Options, import},
+};
 
 /// Turn a PyTorch checkpoint into a model file.
+///
+/// The file is read without running anything from it: it may hold a state dictionary of tensors and nothing else.
+/// Where the network's input lies in the world is not known; the model takes any image of its shape.
 #[derive(Debug, Args)]
-pub(crate) struct Import {}
+pub(crate) struct Import {
+    /// The checkpoint, a state dictionary as `torch.save` writes it.
+    #[arg(value_name = "CHECKPOINT")]
+    checkpoint: PathBuf,
+    /// The network it belongs to.
+    #[arg(long, value_enum)]
+    arch: Arch,
+    /// Names of the classes in the order of the outputs [default: class0,class1,...].
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
+    classes: Vec<String>,
+    /// The model file to write.
+    #[arg(long, value_name = "MODEL")]
+    out: PathBuf,
+    /// How intensities of images are to be prepared.
+    #[arg(long, value_enum, default_value_t = Intensities::None)]
+    normalize: Intensities,
+    /// Shape of the input [default: 58x70x58, where the weights fit it].
+    #[arg(long, value_name = "IxJxK", value_parser = shape)]
+    shape: Option<[usize; 3]>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Arch {
+    /// `hidden1.0` ... `linear`; ends in log-softmax.
+    Mrinet,
+    /// `features.0` ... `classifier.3`; ends in logits.
+    MrinetGrad,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Intensities {
+    /// As they are.
+    None,
+    /// Median and interquartile range inside the brain.
+    Robust,
+    /// Mean and standard deviation inside the brain.
+    Zscore,
+}
+
+/// The result as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    model: &'a std::path::Path,
+    hash: String,
+    #[serde(flatten)]
+    card: &'a Card,
+}
+
+fn shape(text: &str) -> Result<[usize; 3], String> {
+    let lengths: Option<Vec<usize>> = text.split('x').map(|n| n.trim().parse().ok()).collect();
+    lengths
+        .and_then(|l| <[usize; 3]>::try_from(l).ok())
+        .ok_or_else(|| "expected three lengths, such as 58x70x58".to_owned())
+}
 
 impl Import {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain import` is not built yet")
+        let options = Options {
+            architecture: match self.arch {
+                Arch::Mrinet => Architecture::Mrinet,
+                Arch::MrinetGrad => Architecture::MrinetGrad,
+            },
+            classes: self.classes.clone(),
+            shape: self.shape,
+            normalize: match self.normalize {
+                Intensities::None => Normalize::None,
+                Intensities::Robust => Normalize::Robust,
+                Intensities::Zscore => Normalize::Zscore,
+            },
+        };
+        let model =
+            import(&self.checkpoint, &options).with_context(|| format!("importing {}", self.checkpoint.display()))?;
+        model.write(&self.out)?;
+        let [_, i, j, k] = model.network.input_shape();
+        let weights: usize = model.network.parameters().iter().map(|p| p.tensor.len()).sum();
+        let text = format!(
+            "{}: {} with {weights} weights, input {i} x {j} x {k}, classes {}",
+            self.out.display(),
+            model.card.architecture,
+            model.card.classes.join(", ")
+        );
+        session.result(&Document { model: &self.out, hash: model.hash(), card: &model.card }, &text)?;
+        Ok(Outcome::Done)
     }
 }
