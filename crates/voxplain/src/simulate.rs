@@ -85,7 +85,7 @@ impl Default for Options {
             subjects: 100,
             shape: [40, 48, 40],
             spacing: 4.0,
-            effects: vec![Effect { region: "left-lateral-ventricle".into(), change: 0.5 }],
+            effects: vec![Effect { region: "left-lateral-ventricle".into(), change: 0.8 }],
             intensity_effects: Vec::new(),
             size_effect: 0.0,
             seed: 1,
@@ -238,7 +238,7 @@ impl Person {
         let is_case = n % 2 == 1;
         let mut random = seed.child("person").random();
         let age = random.range(20.0, 80.0);
-        let size = (0.025 * random.normal()).exp() * if is_case { (1.0 + options.size_effect).cbrt() } else { 1.0 };
+        let size = (0.02 * random.normal()).exp() * if is_case { (1.0 + options.size_effect).cbrt() } else { 1.0 };
         let look = render::Look::draw(seed, is_case, size, age);
         Self { is_case, age, look }
     }

@@ -18,7 +18,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N", default_value_t = Options::default().subjects)]
     subjects: usize,
     /// Local change of volume in the cases, `left-hippocampus:-15%`; may be given several times. Without any effect:
-    /// `left-lateral-ventricle:+50%`.
+    /// `left-lateral-ventricle:+80%`.
     #[arg(long, value_name = "REGION:+12%", allow_hyphen_values = true)]
     effect: Vec<Effect>,
     /// Local change of intensity in the cases, `right-thalamus:-10%`; may be given several times.

@@ -179,6 +179,9 @@ impl Shapes {
         if Self::sylvian(q) < 0.0 {
             return true;
         }
+        if d < -24.0 {
+            return false;
+        }
         // Sulci: where a fold noise, the same along each line to the surface, changes its sign.
         let c = [x - 18.0, y + 17.0, z - 4.0];
         let r = c.iter().map(|v| v * v).sum::<f64>().sqrt().max(1.0);
@@ -186,16 +189,24 @@ impl Shapes {
         let s: [f64; 3] = std::array::from_fn(|a| {
             (c[a] * (58.0 / r) + 0.25 * c[a] + bend) * if a == 0 && p[0] < 0.0 { -1.0 } else { 1.0 }
         });
-        let depths = [15.0, 10.0, 4.5];
+        // Shallower near the middle of the base and in the temporal lobe, where they would cut through.
+        let depths =
+            [20.0, 13.0, 5.5].map(|v| v * ((r - 18.0) / 32.0).clamp(0.3, 1.0) * if z < -8.0 { 0.6 } else { 1.0 });
         self.folds.iter().zip(depths).any(|(fold, depth)| {
             let n = fold.at(s).abs();
-            let narrow = 0.052 * (1.0 + d / depth).clamp(0.25, 1.0);
+            let narrow = 0.046 * (1.0 + d / depth).clamp(0.25, 1.0);
             d > -depth * (1.0 - 2.0 * n) && n < narrow
         })
     }
 
     /// Region of a place, [`FLUID`], [`CEREBRUM`] or 0.
     fn label(&self, p: [f64; 3]) -> u8 {
+        // Far from everything: no need to look closer.
+        let [x, y, z] = p;
+        let boxed = x.abs() < 78.0 && (-110.0..78.0).contains(&y) && (-72.0..84.0).contains(&z);
+        if !boxed || (ellipsoid(p, [0.0, -17.0, 10.0], [70.0, 92.0, 68.0]) > 8.0 && z > -20.0) {
+            return 0;
+        }
         let (q, right) = self.straighten(p);
         let [x, y, z] = q;
         let d = Self::hull(q);

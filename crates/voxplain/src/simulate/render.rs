@@ -38,10 +38,10 @@ impl Look {
     /// One person's.
     pub(super) fn draw(seed: Seed, is_case: bool, size: f64, age: f64) -> Self {
         let mut random = seed.child("look").random();
-        let pose = std::array::from_fn(|n| if n < 3 { 0.02 * random.normal() } else { 0.8 * random.normal() });
+        let pose = std::array::from_fn(|n| if n < 3 { 0.01 * random.normal() } else { 0.5 * random.normal() });
         let bend = [
-            Waves::new(seed.child("coarse bend"), 14, [70.0, 140.0], 2.2),
-            Waves::new(seed.child("fine bend"), 20, [28.0, 60.0], 0.9),
+            Waves::new(seed.child("coarse bend"), 14, [70.0, 140.0], 1.5),
+            Waves::new(seed.child("fine bend"), 20, [28.0, 60.0], 0.7),
         ];
         Self {
             is_case,
@@ -50,7 +50,7 @@ impl Look {
             bend: Some(bend),
             contrast: 1.0 - 0.002 * (age - 50.0) + 0.02 * random.normal(),
             gain: (0.2 * random.normal()).exp(),
-            bias: Some(Waves::new(seed.child("bias"), 6, [150.0, 400.0], 0.05)),
+            bias: Some(Waves::new(seed.child("bias"), 6, [150.0, 400.0], 0.04)),
             noise: Some((0.03 * WHITE, seed.child("noise"))),
         }
     }
