@@ -12,6 +12,7 @@ mod table;
 
 pub use hemisphere::{Hemisphere, SideSource};
 pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
+pub(crate) use survey::maps_below;
 pub use survey::{RegionRecord, Survey, survey};
 pub use table::{LabelTable, Region};
 

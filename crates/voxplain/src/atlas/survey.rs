@@ -31,15 +31,15 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
     let mut files = Vec::new();
     for path in maps {
         if path.is_dir() {
-            let before = files.len();
-            maps_below(path, &mut files)?;
-            if files.len() == before {
+            let found = maps_below(path)?;
+            if found.is_empty() {
                 return Err(Error::file(
                     path,
                     "holds no map (*_attribution.nii.gz)",
                     "make maps with `voxplain explain`",
                 ));
             }
+            files.extend(found);
         } else {
             files.push(path.clone());
         }
@@ -104,16 +104,18 @@ impl RegionTable {
     }
 }
 
-fn maps_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// All subjects' maps below a folder, sorted by path: see [`survey`].
+pub(crate) fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
     let mut paths =
         entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<PathBuf>>>()?;
     paths.sort();
+    let mut files = Vec::new();
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
             if name != "group" && !name.starts_with('.') {
-                maps_below(&path, files)?;
+                files.extend(maps_below(&path)?);
             }
         } else if (name.ends_with("_attribution.nii.gz") || name.ends_with("_attribution.nii"))
             && !["_space-native", "_res-native", "_stat-"].iter().any(|e| name.contains(e))
@@ -121,7 +123,7 @@ fn maps_below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             files.push(path);
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 /// The map's name, subject and method, from its sidecar and its file name.

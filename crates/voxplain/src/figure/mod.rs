@@ -1,0 +1,88 @@
+//! Figures: built as SVG, text as text and images embedded, and rasterised to PNG with a font of our own, so that
+//! both agree and look the same on every machine.
+//!
+//! One user unit is one millimetre on paper; type is 7 pt and not smaller than 6 pt at that size. Colours are chosen
+//! to be told apart by the colour-blind and, where sign matters, in grey print.
+
+mod bars;
+mod chart;
+mod colour;
+mod curves;
+mod matrix;
+mod mosaic;
+mod receiver;
+mod slice;
+mod svg;
+
+pub use bars::{Bar, bars};
+pub use colour::{diverging, sequential};
+pub use curves::{Curve, learning_curves};
+pub use matrix::{Cell, matrix};
+pub use mosaic::{Layer, Mosaic, Scale, thumbnail};
+pub use receiver::{Receiver, receiver};
+pub use slice::{Cut, Plane, cuts};
+
+use crate::{Error, Result, whole};
+use resvg::{tiny_skia, usvg};
+use std::{path::Path, sync::Arc};
+
+/// A finished figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// A whole SVG document, without an XML declaration so that it can also stand in a page.
+    pub svg: String,
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+}
+
+/// Pixels per inch of PNG files.
+const DPI: f32 = 300.0;
+
+impl Figure {
+    /// The figure as PNG at 300 dpi on white.
+    ///
+    /// # Errors
+    /// The SVG is not one, or too large to be drawn.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let fault =
+            |what: String| Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain");
+        let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
+        let fonts = Arc::make_mut(&mut options.fontdb);
+        fonts.load_font_data(include_bytes!("font/Arimo-Regular.ttf").to_vec());
+        fonts.load_font_data(include_bytes!("font/Arimo-Bold.ttf").to_vec());
+        fonts.set_sans_serif_family("Arimo");
+        let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
+        let scale = DPI / options.dpi;
+        let size =
+            tree.size().to_int_size().scale_by(scale).ok_or_else(|| fault(format!("its size is {:?}", tree.size())))?;
+        let mut pixels = tiny_skia::Pixmap::new(size.width(), size.height())
+            .ok_or_else(|| fault(format!("its size is {size:?}")))?;
+        pixels.fill(tiny_skia::Color::WHITE);
+        resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut pixels.as_mut());
+        let rgb: Vec<u8> = pixels.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
+        encode(size.width(), size.height(), png::ColorType::Rgb, &rgb).map_err(|e| fault(e.to_string()))
+    }
+
+    /// Writes `<stem>.svg` and `<stem>.png`.
+    ///
+    /// # Errors
+    /// [`Figure::png`]; the files cannot be written.
+    pub fn write(&self, stem: &Path) -> Result<()> {
+        whole::write(&stem.with_extension("svg"), self.svg.as_bytes())?;
+        whole::write(&stem.with_extension("png"), &self.png()?)
+    }
+}
+
+/// PNG bytes of 8-bit pixels, with the resolution of [`DPI`].
+fn encode(width: u32, height: u32, colour: png::ColorType, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(colour);
+    encoder.set_depth(png::BitDepth::Eight);
+    // 300 dpi in pixels per metre.
+    encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: 11_811, yppu: 11_811, unit: png::Unit::Meter }));
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
+}

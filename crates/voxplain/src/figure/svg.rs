@@ -1,0 +1,247 @@
+//! [`Svg`]: an SVG document being written. One unit is a millimetre.
+
+use super::Figure;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::fmt::Write as _;
+
+/// Type sizes in mm: 7 pt for text, 6 pt for numbers on axes, 8 pt for titles.
+pub(super) const TEXT: f64 = 2.47;
+pub(super) const SMALL: f64 = 2.12;
+pub(super) const TITLE: f64 = 2.82;
+/// Black as it is printed; lines and second thoughts in grey.
+pub(super) const INK: &str = "#1a1a1a";
+pub(super) const GREY: &str = "#6b6b6b";
+pub(super) const FAINT: &str = "#d9d9d9";
+
+/// Where a text is held.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
+}
+
+/// How a text looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) size: f64,
+    pub(super) bold: bool,
+    pub(super) colour: &'static str,
+    pub(super) anchor: Anchor,
+    /// Turned a quarter to the left.
+    pub(super) upright: bool,
+}
+
+impl Style {
+    pub(super) const fn new(size: f64, anchor: Anchor) -> Self {
+        Self { size, bold: false, colour: INK, anchor, upright: false }
+    }
+
+    pub(super) const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) const fn colour(self, colour: &'static str) -> Self {
+        Self { colour, ..self }
+    }
+
+    pub(super) const fn upright(self) -> Self {
+        Self { upright: true, ..self }
+    }
+}
+
+pub(super) struct Svg {
+    width: f64,
+    body: String,
+}
+
+/// A length with two decimals and no `-0`.
+fn n(x: f64) -> String {
+    let text = format!("{x:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" || text.is_empty() { "0".into() } else { text.into() }
+}
+
+/// Text that means itself, in an element or an attribute. Characters that XML forbids become U+FFFD.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            '\t' | '\n' | '\r' => escaped.push(' '),
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+impl Svg {
+    pub(super) const fn new(width: f64) -> Self {
+        Self { width, body: String::new() }
+    }
+
+    pub(super) fn text(&mut self, x: f64, y: f64, style: Style, text: &str) {
+        let anchor = match style.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        let weight = if style.bold { " font-weight=\"bold\"" } else { "" };
+        let turn = if style.upright { format!(" transform=\"rotate(-90 {} {})\"", n(x), n(y)) } else { String::new() };
+        let _ = writeln!(
+            self.body,
+            "<text x=\"{}\" y=\"{}\" font-size=\"{}\" fill=\"{}\" text-anchor=\"{anchor}\"{weight}{turn}>{}</text>",
+            n(x),
+            n(y),
+            n(style.size),
+            style.colour,
+            escape(text)
+        );
+    }
+
+    pub(super) fn line(&mut self, from: [f64; 2], to: [f64; 2], colour: &str, width: f64) {
+        let _ = writeln!(
+            self.body,
+            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{}\"/>",
+            n(from[0]),
+            n(from[1]),
+            n(to[0]),
+            n(to[1]),
+            n(width)
+        );
+    }
+
+    pub(super) fn dashed(&mut self, from: [f64; 2], to: [f64; 2], colour: &str, width: f64) {
+        let _ = writeln!(
+            self.body,
+            "<line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-dasharray=\"0.8 0.8\"/>",
+            n(from[0]),
+            n(from[1]),
+            n(to[0]),
+            n(to[1]),
+            n(width)
+        );
+    }
+
+    pub(super) fn path(&mut self, points: &[[f64; 2]], colour: &str, width: f64, opacity: f64) {
+        let _ = writeln!(
+            self.body,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-opacity=\"{}\" \
+             stroke-linejoin=\"round\"/>",
+            list(points),
+            n(width),
+            n(opacity)
+        );
+    }
+
+    pub(super) fn area(&mut self, points: &[[f64; 2]], colour: &str, opacity: f64) {
+        let _ = writeln!(
+            self.body,
+            "<polygon points=\"{}\" fill=\"{colour}\" fill-opacity=\"{}\"/>",
+            list(points),
+            n(opacity)
+        );
+    }
+
+    pub(super) fn rect(&mut self, at: [f64; 2], size: [f64; 2], fill: &str) {
+        let _ = writeln!(
+            self.body,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"/>",
+            n(at[0]),
+            n(at[1]),
+            n(size[0]),
+            n(size[1])
+        );
+    }
+
+    pub(super) fn frame(&mut self, at: [f64; 2], size: [f64; 2], colour: &str, width: f64) {
+        let _ = writeln!(
+            self.body,
+            "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{}\"/>",
+            n(at[0]),
+            n(at[1]),
+            n(size[0]),
+            n(size[1]),
+            n(width)
+        );
+    }
+
+    pub(super) fn dot(&mut self, at: [f64; 2], radius: f64, fill: &str) {
+        let _ = writeln!(
+            self.body,
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"{fill}\"/>",
+            n(at[0]),
+            n(at[1]),
+            n(radius)
+        );
+    }
+
+    /// An image, stretched to the rectangle.
+    pub(super) fn image(&mut self, at: [f64; 2], size: [f64; 2], png: &[u8]) {
+        let _ = writeln!(
+            self.body,
+            "<image x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" preserveAspectRatio=\"none\" href=\"data:image/png;base64,{}\"/>",
+            n(at[0]),
+            n(at[1]),
+            n(size[0]),
+            n(size[1]),
+            STANDARD.encode(png)
+        );
+    }
+
+    /// The document, as high as given.
+    pub(super) fn finish(self, height: f64, alt: String) -> Figure {
+        let (w, h) = (n(self.width), n(height));
+        let svg = format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}mm\" height=\"{h}mm\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
+             aria-label=\"{}\" font-family=\"Arimo, 'Liberation Sans', Arial, Helvetica, sans-serif\">\n{}</svg>\n",
+            escape(&alt),
+            self.body
+        );
+        Figure { svg, alt }
+    }
+}
+
+fn list(points: &[[f64; 2]]) -> String {
+    points.iter().map(|p| format!("{},{}", n(p[0]), n(p[1]))).collect::<Vec<_>>().join(" ")
+}
+
+/// About how wide a text is set in Arimo: mean advances of its classes of letters.
+pub(super) fn width_of(text: &str, size: f64) -> f64 {
+    let em: f64 =
+        text.chars()
+            .map(|c| match c {
+                'i' | 'j' | 'l' | '.' | ',' | '\'' | '|' | ':' | ';' | ' ' | '!' | 'I' | 't' | 'f' | '/' | '['
+                | ']' => 0.28,
+                'm' | 'w' | 'M' | 'W' | '%' | '@' | '\u{2212}' => 0.8,
+                c if c.is_ascii_uppercase() => 0.69,
+                _ => 0.556,
+            })
+            .sum();
+    em * size
+}
+
+/// The text, cut with an ellipsis where it would be wider than allowed.
+pub(super) fn fit(text: &str, size: f64, width: f64) -> String {
+    if width_of(text, size) <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    for c in text.chars() {
+        cut.push(c);
+        if width_of(&cut, size) + size > width {
+            break;
+        }
+    }
+    format!("{}\u{2026}", cut.trim_end())
+}
+
+/// A number with a true minus sign.
+pub(super) fn signed(text: &str) -> String {
+    text.replace('-', "\u{2212}")
+}

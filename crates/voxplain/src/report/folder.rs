@@ -1,0 +1,101 @@
+//! [`of_folder`]: the page of a folder of maps, as `voxplain explain --out` writes it.
+
+use super::{
+    Placed,
+    drawing::{PERCENTILE, options},
+    page::{Method, Page},
+    people::file_name,
+};
+use crate::{
+    Error, Progress, Result,
+    attribution::Record,
+    figure::{Layer, Mosaic, Scale, cuts},
+    group::sidecar,
+};
+use std::path::{Path, PathBuf};
+use voxplain_volume::{Mask, ReadOptions, Volume, read};
+
+/// Maps drawn; the rest is named.
+const MOST_MAPS: usize = 24;
+
+/// The page of a folder of maps.
+pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Page> {
+    let files = crate::atlas::maps_below(directory)?;
+    if files.is_empty() {
+        return Err(Error::file(
+            directory,
+            "holds neither a run (manifest.json) nor maps (*_attribution.nii.gz)",
+            "make maps with voxplain explain MODEL --input IMAGE... --method ... --out DIR",
+        ));
+    }
+    let mut page = Page::new("Maps of single images".into());
+    page.facts = vec![["Folder".into(), directory.display().to_string()], ["Maps".into(), files.len().to_string()]];
+    page.space = "the map's own world".into();
+    if files.len() > MOST_MAPS {
+        page.warnings.push(format!("The first {MOST_MAPS} of {} maps are drawn, to keep the page small.", files.len()));
+    }
+    progress.begin("maps", files.len().min(MOST_MAPS));
+    for file in files.iter().take(MOST_MAPS) {
+        page.methods.push(one(file)?);
+        progress.advance(1, &file_name(file));
+    }
+    progress.end();
+    Ok(page)
+}
+
+fn one(file: &PathBuf) -> Result<Method> {
+    let record = sidecar(file)?;
+    let map = read(file, &ReadOptions::default())?.volume;
+    if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
+        return Err(Error::file(
+            file,
+            format!("holds the value {value}"),
+            "make the map again: a map holds numbers only",
+        ));
+    }
+    // Nothing says where the brain of the image is: the map is drawn over even grey where its grid is.
+    let mask = Mask::filled(*map.grid(), true);
+    let layer = Layer::new(Volume::filled(*map.grid(), 0.0), &mask)?;
+    let figure = Mosaic {
+        title: format!("{}: {}", record.method, record.subject),
+        units: record.units.clone(),
+        layer: &layer,
+        map: &map,
+        scale: Scale::percentile(&layer, &map, PERCENTILE),
+        rows: cuts(&map, &Volume::filled(*map.grid(), 1.0), 7, 6.0),
+        width: 180.0,
+        space: "Coordinates: mm in the map's world. Grey is the field of view; the image itself is not shown.".into(),
+    }
+    .draw()?;
+    let name = file_name(file);
+    let stem = name.trim_end_matches(".gz").trim_end_matches(".nii").replace("_attribution", "_mosaic");
+    Ok(Method {
+        name: format!("{}, {}", record.method, record.subject),
+        facts: facts(&record),
+        warnings: record.warnings.clone(),
+        figures: vec![Placed::new(stem, figure, "")],
+    })
+}
+
+fn facts(record: &Record) -> Vec<[String; 2]> {
+    let logits: Vec<String> = record
+        .classes
+        .iter()
+        .zip(&record.logits)
+        .map(|(class, z)| format!("{class} {z:.3}").replace('-', "\u{2212}"))
+        .collect();
+    let seen = match record.in_sample {
+        Some(false) => "the model never saw this subject",
+        Some(true) => "the model was trained on this subject (in sample)",
+        None => "not known",
+    };
+    vec![
+        ["Explained".into(), format!("{} = {:.4}", record.target, record.score)],
+        ["Logits".into(), logits.join(", ")],
+        ["A value is".into(), record.units.clone()],
+        ["Its sign".into(), record.sign.clone()],
+        ["Options".into(), options(&record.parameters)],
+        ["In sample".into(), seen.into()],
+        ["Model".into(), record.model.clone()],
+    ]
+}

@@ -1,0 +1,271 @@
+//! Figures: left stays left, the same bytes each time, text means itself. With `VOXPLAIN_GALLERY=<folder>` the
+//! figures drawn here are written there to be looked at.
+
+use voxplain::{
+    figure::{
+        Bar, Cell, Curve, Cut, Figure, Layer, Mosaic, Plane, Receiver, Scale, bars, cuts, learning_curves, matrix,
+        receiver, thumbnail,
+    },
+    stats::Interval,
+    volume::{Affine, Grid, Mask, Volume},
+};
+
+/// A brain of an ellipsoid with a brighter core, and a map that is positive in a ball of the left hemisphere and
+/// negative in a ball of the right occiput; with the array's x axis to the right or to the left.
+fn phantom(x_to_the_left: bool) -> (Volume, Mask, Volume) {
+    let shape = [40, 48, 40];
+    let affine = if x_to_the_left {
+        Affine::from_rows([[-4.0, 0.0, 0.0, 78.0], [0.0, 4.0, 0.0, -110.0], [0.0, 0.0, 4.0, -70.0]])
+    } else {
+        Affine::from_spacing_origin([4.0; 3], [-78.0, -110.0, -70.0])
+    };
+    let grid = Grid::new(shape, affine).unwrap();
+    let at = |v: [usize; 3]| grid.affine.apply(v.map(|x| x as f64));
+    let radius =
+        |[x, y, z]: [f64; 3]| ((x / 66.0).powi(2) + ((y + 16.0) / 84.0).powi(2) + ((z - 8.0) / 60.0).powi(2)).sqrt();
+    let mask = Mask::from_fn(grid, |v| radius(at(v)) < 1.0);
+    let brain = Volume::from_fn(grid, |v| {
+        let r = radius(at(v));
+        if r >= 1.0 {
+            0.0
+        } else if r > 0.86 {
+            0.55
+        } else {
+            0.8 + 0.1 * (at(v)[1] / 9.0).sin() as f32
+        }
+    });
+    let ball = |[x, y, z]: [f64; 3], c: [f64; 3], s: f64| {
+        (-((x - c[0]).powi(2) + (y - c[1]).powi(2) + (z - c[2]).powi(2)) / (2.0 * s * s)).exp()
+    };
+    let map = Volume::from_fn(grid, |v| {
+        let p = at(v);
+        (0.012 * ball(p, [-36.0, 10.0, 20.0], 12.0) - 0.008 * ball(p, [30.0, -70.0, 0.0], 10.0)) as f32
+    });
+    (brain, mask, map)
+}
+
+fn decode(png: &[u8]) -> (usize, usize, Vec<[u8; 3]>) {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+    let mut bytes = vec![0; reader.output_buffer_size().unwrap()];
+    let info = reader.next_frame(&mut bytes).unwrap();
+    let channels = info.color_type.samples();
+    let pixels = bytes[..info.buffer_size()].chunks(channels).map(|p| [p[0], p[1], p[2]]).collect();
+    (info.width as usize, info.height as usize, pixels)
+}
+
+fn mosaic(x_to_the_left: bool, width: f64, count: usize) -> Figure {
+    let (brain, mask, map) = phantom(x_to_the_left);
+    let layer = Layer::new(brain.clone(), &mask).unwrap();
+    let scale = Scale::percentile(&layer, &map, 99.5);
+    let rows = cuts(&map, &brain, count, 6.0);
+    let space = "Coordinates: mm from the centre of the brain mask.".to_owned();
+    Mosaic {
+        title: "HiRes-CAM, mean of true class male (n = 51)".into(),
+        units: "logit per voxel".into(),
+        layer: &layer,
+        map: &map,
+        scale,
+        rows,
+        width,
+        space,
+    }
+    .draw()
+    .unwrap()
+}
+
+fn look(name: &str, figure: &Figure) -> Vec<u8> {
+    let png = figure.png().unwrap();
+    if let Some(folder) = std::env::var_os("VOXPLAIN_GALLERY") {
+        figure.write(&std::path::Path::new(&folder).join(name)).unwrap();
+    }
+    assert_eq!(figure.png().unwrap(), png, "{name}: other bytes the second time");
+    png
+}
+
+#[test]
+fn left_is_left_however_the_array_runs() {
+    let (warm, cold) = (
+        |p: &[u8; 3]| p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80,
+        |p: &[u8; 3]| i32::from(p[2]) - i32::from(p[0]) > 50,
+    );
+    for flipped in [false, true] {
+        let (brain, mask, map) = phantom(flipped);
+        let layer = Layer::new(brain, &mask).unwrap();
+        let scale = Scale { most: 0.012, percentile: None };
+        for cut in [Cut { plane: Plane::Axial, at: 20.0 }, Cut { plane: Plane::Coronal, at: 10.0 }] {
+            let (width, _, pixels) = decode(&thumbnail(&layer, &map, cut, scale, 2.0).unwrap());
+            let columns: Vec<usize> = (0..pixels.len()).filter(|n| warm(&pixels[*n])).map(|n| n % width).collect();
+            assert!(columns.len() > 20, "{cut:?}: {} warm pixels", columns.len());
+            assert!(
+                columns.iter().all(|c| *c < width / 2),
+                "{cut:?}, flipped {flipped}: the left ball is drawn on the right"
+            );
+        }
+        // The cold ball is right and behind: to the right of an axial cut and in its lower half.
+        let (width, height, pixels) =
+            decode(&thumbnail(&layer, &map, Cut { plane: Plane::Axial, at: 0.0 }, scale, 2.0).unwrap());
+        let cells: Vec<usize> = (0..pixels.len()).filter(|n| cold(&pixels[*n])).collect();
+        assert!(cells.len() > 20 && cells.iter().all(|n| n % width > width / 2 && n / width > height / 2));
+        // From the side the nose is to the right: the warm ball is right of the middle (y = 10 of -100..68), upper half.
+        let (width, height, pixels) =
+            decode(&thumbnail(&layer, &map, Cut { plane: Plane::Sagittal, at: -36.0 }, scale, 2.0).unwrap());
+        let cells: Vec<usize> = (0..pixels.len()).filter(|n| warm(&pixels[*n])).collect();
+        let mean = cells.iter().map(|n| n % width).sum::<usize>() / cells.len();
+        assert!(mean > width / 2 && cells.iter().all(|n| n / width < height * 6 / 10), "{mean} of {width}");
+    }
+    // The same picture from both arrays.
+    assert_eq!(mosaic(false, 86.0, 4).svg.len(), mosaic(true, 86.0, 4).svg.len());
+}
+
+#[test]
+fn a_mosaic_says_its_sides_and_its_numbers() {
+    let figure = mosaic(false, 180.0, 7);
+    assert_eq!(figure.svg.matches(">L</text>").count(), 14);
+    assert_eq!(figure.svg.matches(">R</text>").count(), 14);
+    assert!(figure.svg.contains("Left is left (neurological convention)") && figure.svg.contains("99.5th percentile"));
+    assert_eq!(figure.svg.matches("<image").count(), 22);
+    // The panels are drawn: the first row's leftmost panel has brain, and the warm ball only in its left half.
+    let (width, height, pixels) = decode(&look("mosaic-180", &figure));
+    let warm = |p: &[u8; 3]| p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80;
+    let panel = width * 165 / 180 / 7;
+    for column in 0..7 {
+        let at = |half: usize| {
+            let from = column * panel + half * panel / 2;
+            (0..height * 3 / 10)
+                .flat_map(|y| (from..from + panel / 2).map(move |x| y * width + x))
+                .filter(|n| warm(&pixels[*n]))
+                .count()
+        };
+        assert!(at(1) * 20 <= at(0), "column {column}: {} warm pixels left, {} right", at(0), at(1));
+        assert!(column < 2 || at(0) > 200, "column {column}: {}", at(0));
+    }
+    look("mosaic-86", &mosaic(false, 86.0, 4));
+}
+
+#[test]
+fn a_map_of_zeros_is_drawn_and_said() {
+    let (brain, mask, map) = phantom(false);
+    let layer = Layer::new(brain.clone(), &mask).unwrap();
+    let zero = map.map(|_| 0.0);
+    let scale = Scale::percentile(&layer, &zero, 99.5);
+    let figure = Mosaic {
+        title: "zero".into(),
+        units: String::new(),
+        layer: &layer,
+        map: &zero,
+        scale,
+        rows: cuts(&zero, &brain, 3, 6.0),
+        width: 86.0,
+        space: String::new(),
+    }
+    .draw()
+    .unwrap();
+    assert!(figure.svg.contains("map is 0 in the whole brain") && !figure.svg.contains("NaN"));
+    look("mosaic-zero", &figure);
+    assert!(Layer::new(map.clone(), &mask.map(|_| false)).is_err());
+    assert_eq!(layer.outside(&zero), 0.0);
+}
+
+#[test]
+fn charts_are_drawn() {
+    let curve = |n: usize| Curve {
+        loss: (0..40)
+            .map(|e| 0.7 * (-(e as f64) / (8.0 + n as f64)).exp() + 0.02 * ((e * 7 + n * 13) % 11) as f64)
+            .collect(),
+        accuracy: (0..40).map(|e| 1.0 - 0.5 * (-(e as f64) / (9.0 + n as f64)).exp()).collect(),
+        validation_loss: (0..40)
+            .map(|e| 0.55 + 0.15 * (-(e as f64) / 5.0).exp() + 0.02 * ((e * 5 + n) % 7) as f64)
+            .collect(),
+        validation_accuracy: (0..40).map(|e| 0.8 - 0.25 * (-(e as f64) / 6.0).exp()).collect(),
+    };
+    for width in [86.0, 130.0] {
+        look(&format!("curves-{width}"), &learning_curves(&(0..10).map(curve).collect::<Vec<_>>(), width));
+    }
+    look("curves-none", &learning_curves(&[], 86.0));
+
+    let scores = |spread: f64| -> Vec<(f64, bool)> {
+        (0..107).map(|n| ((f64::from(n) * 0.618).fract() + if n % 2 == 0 { spread } else { 0.0 }, n % 2 == 0)).collect()
+    };
+    let receivers = [
+        ("CNN, AUC 0.91 [0.84, 0.95]", 0.6),
+        ("linear voxels, AUC 0.86 [0.78, 0.92]", 0.45),
+        ("brain volume, AUC 0.85 [0.76, 0.91]", 0.4),
+    ]
+    .map(|(words, spread)| Receiver { words: words.into(), scores: scores(spread) });
+    look("roc", &receiver(&receivers, "male", 7, 86.0));
+
+    let names = ["grad-cam", "guided-backprop", "meaningful-perturbation"].map(str::to_owned).to_vec();
+    let cells: Vec<Vec<Cell>> = (0..3)
+        .map(|r: usize| {
+            (0..3)
+                .map(|c: usize| {
+                    let value = if r == c { 1.0 } else { 0.9 - 0.35 * (r + c) as f64 };
+                    let below = if r == c { String::new() } else { "[0.12, 0.34]".into() };
+                    Cell { shade: Some(value), words: format!("{value:.2}").replace('-', "\u{2212}"), below }
+                })
+                .collect()
+        })
+        .collect();
+    look(
+        "similarity",
+        &matrix(
+            "Agreement of methods",
+            &names,
+            &cells,
+            None,
+            "Spearman's correlation inside the brain; mean over 107 subjects with 95 % interval.",
+            86.0,
+        ),
+    );
+    let confusion = [[45, 11], [6, 45]];
+    let cells = confusion.map(|row: [usize; 2]| {
+        row.map(|n| Cell {
+            shade: Some(n as f64 / row.iter().sum::<usize>() as f64),
+            words: n.to_string(),
+            below: format!("{} %", 100 * n / row.iter().sum::<usize>()),
+        })
+        .to_vec()
+    });
+    look(
+        "confusion",
+        &matrix(
+            "Confusion",
+            &["female".into(), "male".into()],
+            &cells,
+            Some(["truth", "said"]),
+            "Counts of held-out subjects; per cent of each row.",
+            60.0,
+        ),
+    );
+
+    let items: Vec<Bar> = (0..16)
+        .map(|n| {
+            let mean = 3.2 - 0.17 * f64::from(n);
+            Bar {
+                name: format!("Superior frontal gyrus, part {n}"),
+                side: ["L", "R"][n as usize % 2].into(),
+                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107 },
+            }
+        })
+        .collect();
+    look(
+        "regions",
+        &bars(
+            "Regions with most relevance, guided-backprop",
+            &items,
+            "enrichment (1: chance)",
+            1.0,
+            "Mean over 107 subjects with 95 % interval; Brainnetome atlas.",
+            86.0,
+        ),
+    );
+}
+
+#[test]
+fn text_means_itself() {
+    let name = "<script>alert('x')</script> & \"quotes\" \u{1}";
+    let cells = vec![vec![Cell { shade: Some(f64::NAN), words: name.into(), below: name.into() }]];
+    let figure = matrix(name, &[name.into()], &cells, None, name, 86.0);
+    assert!(!figure.svg.contains("<script>") && figure.svg.contains("&lt;scr"));
+    figure.png().unwrap();
+}
