@@ -13,7 +13,7 @@ use crate::{Error, Result, table::Table};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use store::Store;
-use voxplain_volume::{Grid, Mask, Volume};
+use voxplain_volume::{Alignment, Grid, Mask, ReadOptions, Sizes, Volume};
 
 /// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,41 @@ pub struct Preparation {
     pub normalize: Normalize,
     /// Where the grid was placed: on each subject's mask centre (grids then differ by a shift), or one fixed grid.
     pub placement: Placement,
+    /// The template that each brain was turned to before it was put on the grid, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A skull-stripped template that brains are turned to ([`voxplain_volume::align`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// Whether brains keep their size.
+    pub sizes: Sizes,
+}
+
+impl Template {
+    /// A template file.
+    pub fn new(path: &Path, sizes: Sizes) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        Ok(Self { path: std::path::absolute(path).map_err(Error::io(path))?, hash, sizes })
+    }
+
+    /// Reads it (RAS+); refused when it is no longer the same file.
+    pub fn read(&self) -> Result<Volume> {
+        if Self::new(&self.path, self.sizes)?.hash != self.hash {
+            return Err(Error::file(
+                &self.path,
+                "not the template that the brains were turned to",
+                "put the first one back, or prepare the cohort again",
+            ));
+        }
+        Ok(voxplain_volume::read(&self.path, &ReadOptions::default())?.volume.to_ras())
+    }
 }
 
 /// Where the grid of a prepared volume lies.
@@ -56,12 +91,15 @@ pub enum Placement {
 pub struct Subject {
     /// The id, without `sub-`.
     pub id: String,
-    /// Where the prepared volume lies in the subject's own world.
+    /// Where the prepared volume lies: in the subject's own world, or the template's ([`Subject::alignment`]).
     pub grid: Grid,
     /// The image it was prepared from, if it was.
     pub source: Option<PathBuf>,
     /// The source's own grid, in the file's axis order, to map back to.
     pub native: Option<Grid>,
+    /// How the brain was turned to the template, when it was; `grid` is then in the template's world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
     /// Volume of the brain mask in mm³, measured on the source where there is one.
     pub brain_volume: f64,
     /// BLAKE3 of the prepared volume's values: identifies the subject in model files.
@@ -80,6 +118,7 @@ impl Subject {
             grid: *volume.grid(),
             source: None,
             native: None,
+            alignment: None,
             brain_volume: inside as f64 * mask.grid().voxel_volume(),
             hash: hash(volume),
             findings: Vec::new(),

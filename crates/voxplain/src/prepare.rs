@@ -7,6 +7,7 @@ mod matching;
 mod plan;
 mod source;
 
+use image::prepare_beside;
 pub use image::{Prepared, prepare_image};
 pub use mask::MaskRule;
 
@@ -18,7 +19,7 @@ use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_volume::{Grid, npy};
+use voxplain_volume::{Grid, Sizes, npy};
 
 /// What to prepare, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -39,6 +40,10 @@ pub struct Options {
     pub spacing: Option<[f64; 3]>,
     /// Where the grid lies.
     pub space: Space,
+    /// A skull-stripped template that each brain is turned to; the grid then lies on its middle.
+    pub align: Option<PathBuf>,
+    /// Whether brains keep their size when they are turned to the template.
+    pub sizes: Sizes,
     /// Intensities.
     pub normalize: Normalize,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
@@ -185,7 +190,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
                 what: what.clone(),
                 hint: hint.clone(),
             })?;
-            let prepared = prepare_image(path, mask.as_deref(), &plan.preparation)?;
+            let prepared = prepare_beside(path, mask.as_deref(), &plan.preparation, plan.template.as_ref())?;
             (Some(path.clone()), Some(prepared.native), prepared)
         }
         Input::Tensor(at) => (None, None, tensor(*at, plan)?),
@@ -193,6 +198,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let subject = Subject {
         source: source.map(|p| std::path::absolute(&p).unwrap_or(p)),
         native,
+        alignment: prepared.alignment,
         brain_volume: prepared.brain_volume,
         findings: prepared.findings,
         ..Subject::new(item.id.as_str(), &prepared.volume, &prepared.mask)

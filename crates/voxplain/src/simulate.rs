@@ -154,6 +154,7 @@ pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Prog
         spacing: [options.spacing; 3],
         normalize: Normalize::Robust,
         placement: Placement::Fixed(grid),
+        template: None,
     };
     writer.finish(&preparation, &Table { columns, rows })
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use voxplain::{
     cohort::Normalize,
     prepare::{self, MaskRule, Options, Space, Summary},
+    volume::Sizes,
 };
 
 /// Bring every image of a cohort to one grid.
@@ -48,6 +49,13 @@ pub(crate) struct Prepare {
     /// One grid for all, with its first voxel there: world position in mm, `-84,-123,-72`. Needed for tensors.
     #[arg(long, value_name = "X,Y,Z", value_parser = origin, allow_hyphen_values = true, conflicts_with = "space")]
     origin: Option<[f64; 3]>,
+    /// Turn and shift each brain to this skull-stripped template (MNI152, say) before it is put on the grid, so that maps can
+    /// be read off in the template's atlases. A fit with nine parameters; nothing is warped, left stays left.
+    #[arg(long, value_name = "TEMPLATE")]
+    align: Option<PathBuf>,
+    /// Whether brains keep their size under --align, or are scaled to the template's (to take size away as a cue).
+    #[arg(long, value_enum, default_value_t = Size::Keep, requires = "align")]
+    align_size: Size,
     /// Intensities inside the mask: as they are, (x - median) / IQR, or (x - mean) / SD. Outside they become 0.
     #[arg(long, value_enum, default_value_t = How::Robust)]
     normalize: How,
@@ -64,6 +72,13 @@ pub(crate) struct Prepare {
 enum Where {
     Mask,
     Template,
+}
+
+/// `--align-size`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Size {
+    Keep,
+    Remove,
 }
 
 /// `--normalize`.
@@ -88,6 +103,11 @@ impl Prepare {
                 (Some(origin), _) => Space::Origin(origin),
                 (None, Where::Mask) => Space::Mask,
                 (None, Where::Template) => Space::Template,
+            },
+            align: self.align.clone(),
+            sizes: match self.align_size {
+                Size::Keep => Sizes::Keep,
+                Size::Remove => Sizes::Remove,
             },
             normalize: match self.normalize {
                 How::None => Normalize::None,

@@ -214,7 +214,13 @@ mod tests {
     const SHAPE: [usize; 3] = [3, 4, 5];
 
     fn preparation() -> Preparation {
-        Preparation { shape: SHAPE, spacing: [2.0; 3], normalize: Normalize::None, placement: Placement::MaskCentre }
+        Preparation {
+            shape: SHAPE,
+            spacing: [2.0; 3],
+            normalize: Normalize::None,
+            placement: Placement::MaskCentre,
+            template: None,
+        }
     }
 
     fn person(n: usize) -> (Subject, Volume, Mask) {

@@ -53,6 +53,8 @@ pub(super) struct Loaded {
     pub(super) hash: String,
     /// The grid, in the file's axis order, of an image that was prepared: maps are resampled to it.
     pub(super) native: Option<Grid>,
+    /// From the world of that grid to the map's, where they differ.
+    pub(super) to_template: Option<Affine>,
     /// The grid of an image that needed its axes turned only: maps are turned back.
     pub(super) turn: Option<Grid>,
     /// The NIfTI code of the space.
@@ -69,6 +71,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<Loaded> {
         mask: Some(cohort.mask(number)?),
         hash: subject.hash.clone(),
         native: subject.native,
+        to_template: subject.alignment.map(|a| a.to_template),
         turn: None,
         form_code: 0,
         findings: subject.findings.clone(),
@@ -92,9 +95,20 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             ));
         }
         let preparation = Preparation { normalize, ..card.preparation.clone() };
-        let Prepared { volume, mask, native, findings, .. } = prepare_image(file, mask.as_deref(), &preparation)?;
+        let Prepared { volume, mask, native, alignment, findings, .. } =
+            prepare_image(file, mask.as_deref(), &preparation)?;
         let (hash, mask) = (cohort::hash(&volume), Some(mask));
-        return Ok(Loaded { hash, image: volume, mask, native: Some(native), turn: None, form_code, findings });
+        let to_template = alignment.map(|a| a.to_template);
+        return Ok(Loaded {
+            hash,
+            image: volume,
+            mask,
+            native: Some(native),
+            to_template,
+            turn: None,
+            form_code,
+            findings,
+        });
     }
     if let Some(n) = volume.data().iter().position(|v| !v.is_finite()) {
         return Err(Error::file(
@@ -112,7 +126,8 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     }
     let turn = (native != *volume.grid()).then_some(native);
     let findings = image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
-    Ok(Loaded { hash: cohort::hash(&volume), image: volume, mask, native: None, turn, form_code, findings })
+    let hash = cohort::hash(&volume);
+    Ok(Loaded { hash, image: volume, mask, native: None, to_template: None, turn, form_code, findings })
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.

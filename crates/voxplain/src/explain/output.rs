@@ -5,7 +5,7 @@ use crate::attribution::{Attribution, Record};
 use crate::{Error, Result, whole};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use voxplain_volume::{Interpolation, Volume, WriteOptions, write as write_volume};
+use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
 
 /// Where the files of one map lie: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz` and `.json`.
 #[derive(Clone, Debug)]
@@ -87,7 +87,14 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         written.native_resolution = Some(put("_res-native", &own, loaded.form_code, image)?);
     }
     if let Some(native) = &loaded.native {
-        let volume = attribution.map.resample(native, Interpolation::Linear, 0.0);
+        let volume = match loaded.to_template {
+            None => attribution.map.resample(native, Interpolation::Linear, 0.0),
+            // The image's lattice seen from the template, and the values put back on the image's own.
+            Some(to_template) => {
+                let seen = Grid::new(native.shape, to_template * native.affine)?;
+                Volume::new(*native, attribution.map.resample(&seen, Interpolation::Linear, 0.0).into_data())?
+            }
+        };
         let image = "the map in the space of the image, trilinear between voxels of the model's grid, 0 outside it; \
                      values per voxel of the model's grid";
         written.native_space = Some(put("_space-native", &volume, loaded.form_code, image.into())?);

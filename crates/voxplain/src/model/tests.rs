@@ -18,6 +18,7 @@ fn model() -> Model {
                 spacing: [8.0; 3],
                 normalize: Normalize::Robust,
                 placement: Placement::MaskCentre,
+                template: None,
             },
             grid_unknown: false,
             trained_on: ["a".to_owned(), "b".to_owned()].into(),

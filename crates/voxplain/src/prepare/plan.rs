@@ -8,11 +8,11 @@ use super::{
 };
 use crate::{
     Error, Result,
-    cohort::{Placement, Preparation},
+    cohort::{Placement, Preparation, Template},
     table::Table,
 };
 use std::path::{Path, PathBuf};
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, npy};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, npy};
 
 /// Everything that is known before the first image is read.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) participants: Table,
     pub(super) preparation: Preparation,
     pub(super) tensors: Option<Tensors>,
+    /// What brains are turned to (RAS+).
+    pub(super) template: Option<Volume>,
     /// One mask for all tensors.
     pub(super) mask: Option<Mask>,
     pub(super) without_row: Vec<PathBuf>,
@@ -96,11 +98,16 @@ impl Plan {
             })
             .collect();
         let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
+        let turn_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
+        let template = turn_to.as_ref().map(Template::read).transpose()?;
         let placement = match (options.space, matched.pairs.first()) {
-            (Space::Mask, _) | (_, None) => Placement::MaskCentre,
             (Space::Origin(origin), _) => {
                 Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
             }
+            (_, _) if let Some(template) = &template => {
+                Placement::Fixed(image::centred(shape, spacing, middle(template)?)?)
+            }
+            (Space::Mask, _) | (_, None) => Placement::MaskCentre,
             (Space::Template, Some((.., first))) => {
                 let image = voxplain_volume::read(first, &ReadOptions::default())?;
                 Placement::Fixed(image::centred(shape, spacing, image.volume.grid().center())?)
@@ -110,7 +117,8 @@ impl Plan {
             source: source.root().to_owned(),
             items,
             participants: Table { columns: participants.columns, rows },
-            preparation: Preparation { shape, spacing, normalize: options.normalize, placement },
+            preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: turn_to },
+            template,
             tensors: None,
             mask: None,
             without_row: matched.without_row,
@@ -176,7 +184,9 @@ impl Plan {
                 spacing,
                 normalize: options.normalize,
                 placement: Placement::Fixed(grid),
+                template: None,
             },
+            template: None,
             tensors: Some(reader),
             mask,
             without_row: Vec::new(),
@@ -361,6 +371,22 @@ fn matches(pattern: &str, path: &str) -> bool {
         }
         None => false,
     })
+}
+
+/// Middle (mm) of the box around a template's brain.
+fn middle(template: &Volume) -> Result<[f64; 3]> {
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (n, _) in template.data().iter().enumerate().filter(|(_, v)| **v != 0.0 && !v.is_nan()) {
+        let voxel = template.grid().voxel(n);
+        for a in 0..3 {
+            low[a] = low[a].min(voxel[a]);
+            high[a] = high[a].max(voxel[a]);
+        }
+    }
+    if low[0] > high[0] {
+        return Err(Error::request("the template is 0 everywhere", "give a skull-stripped template, MNI152 say"));
+    }
+    Ok(template.grid().affine.apply(std::array::from_fn(|a| (low[a] + high[a]) as f64 / 2.0)))
 }
 
 #[cfg(test)]

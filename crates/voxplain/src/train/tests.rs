@@ -39,6 +39,7 @@ fn cohort(folder: &Path, people: usize) -> Cohort {
         spacing: [8.0; 3],
         normalize: Normalize::None,
         placement: Placement::Fixed(grid),
+        template: None,
     };
     Cohort::write(folder, &preparation, &Table { columns, rows }, &members).unwrap()
 }
