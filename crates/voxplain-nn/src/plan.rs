@@ -190,15 +190,16 @@ impl Plan {
             )));
         }
         for step in &self.steps {
-            if let step::Work::BatchNorm(work) = &step.work {
-                if samples * self.values[step.inputs[0]].volume.voxels() < 2 {
-                    return Err(Error::Shape {
-                        node: self.names[work.node].clone(),
-                        what: "found 1 value per channel in the batch, expected at least 2 to normalise by".into(),
-                    });
-                }
+            if let step::Work::BatchNorm(work) = &step.work
+                && samples * self.values[step.inputs[0]].volume.voxels() < 2
+            {
+                return Err(Error::Shape {
+                    node: self.names[work.node].clone(),
+                    what: "found 1 value per channel in the batch, expected at least 2 to normalise by".into(),
+                });
             }
         }
+
         self.samples = samples;
         self.walked = false;
         let pool = Arc::clone(&self.engine.pool);
@@ -213,6 +214,10 @@ impl Plan {
 
 impl Tape<'_> {
     /// Number of samples.
+    #[allow(
+        clippy::misnamed_getters,
+        reason = "the plan's batch is the most it takes; the tape's is what it was given"
+    )]
     pub fn batch(&self) -> usize {
         self.plan.samples
     }

@@ -4,6 +4,12 @@
 //! Tolerance: single precision with Winograd transforms agrees with double precision to within 2e-4 of a value's
 //! largest magnitude (measured: 1e-5 and less); weight gradients are sums over batch and volume and get 1e-3.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "a test that cannot go on fails, and narrows what it compares"
+)]
+
 use proptest::prelude::*;
 use voxplain_nn::random::Seed;
 use voxplain_nn::reference::{self, Mode};

@@ -1,15 +1,239 @@
 //! `voxplain bench`.
 
 use crate::session::{Outcome, Session};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use voxplain::attribution::{Case, Explainer, MeaningfulPerturbation, Perturbation};
+use voxplain::model::mrinet;
+use voxplain::nn::random::Seed;
+use voxplain::nn::{AdamOptions, CrossEntropy, Engine, Method, Network, Op, Optimizer, PlanOptions, Purpose, Rules};
+use voxplain::volume::{Affine, Grid, Volume};
 
 /// Measure how fast the engine is on this machine.
+///
+/// Weights and inputs are random, by seed; nothing is read. Two repeats are made before the clock starts.
 #[derive(Debug, Args)]
-pub(crate) struct Bench {}
+pub(crate) struct Bench {
+    /// What to do over and over.
+    #[arg(long, value_enum)]
+    workload: Workload,
+    /// The network.
+    #[arg(long, value_enum, default_value_t)]
+    model: Architecture,
+    /// Volumes at a time (`perturbation`: jittered copies of one volume).
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    batch: u16,
+    /// How often; the median is reported.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    repeats: u32,
+    /// Size of the volumes.
+    #[arg(long, value_name = "IxJxK", default_value = "58x70x58", value_parser = super::shape)]
+    grid: [usize; 3],
+    /// Where the random numbers start.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+}
+
+/// What to do over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Workload {
+    /// Logits of a batch.
+    Infer,
+    /// Logits of a batch, and the gradient of one class at the input.
+    InputGradient,
+    /// One step of training: forward by batch statistics, weight gradients, Adam.
+    Train,
+    /// One iteration of Meaningful Perturbation on one volume, with so many jittered copies as a batch.
+    Perturbation,
+}
+
+/// The network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Architecture {
+    /// The paper's: 32, 64 and 128 channels.
+    #[default]
+    Mrinet,
+}
+
+/// The result.
+#[derive(Debug, Serialize)]
+struct Measured {
+    workload: Workload,
+    model: Architecture,
+    batch: usize,
+    threads: usize,
+    repeats: usize,
+    median_ms: f64,
+    min_ms: f64,
+    max_ms: f64,
+    /// Multiplications and additions of convolutions and linear layers as they are written out, forwards and back,
+    /// by the median time.
+    gflops: f64,
+    /// Most memory the process has held; none where the system does not say.
+    peak_rss_mb: Option<f64>,
+}
 
 impl Bench {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let _ = session;
-        anyhow::bail!("`voxplain bench` is not built yet")
+        let engine = session.engine()?;
+        let Architecture::Mrinet = self.model;
+        let mut network = mrinet(self.grid, 32, 2)?;
+        network.initialize(self.seed);
+        let [forward, to_input, to_weights] = operations(&network);
+        let (mut times, operations) = match self.workload {
+            Workload::Infer => (self.passes(&engine, &network, Purpose::Infer)?, forward),
+            Workload::InputGradient => (self.passes(&engine, &network, Purpose::InputGradient)?, forward + to_input),
+            Workload::Train => {
+                (self.train(&engine, &mut network)?, forward + to_input + to_weights - first_layer(&network))
+            }
+            Workload::Perturbation => (self.perturbation(&engine, &network)?, forward + to_input),
+        };
+        times.sort_unstable();
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let middle = times.len() / 2;
+        let median =
+            if times.len() % 2 == 1 { ms(times[middle]) } else { (ms(times[middle - 1]) + ms(times[middle])) / 2.0 };
+        let measured = Measured {
+            workload: self.workload,
+            model: self.model,
+            batch: usize::from(self.batch),
+            threads: engine.threads(),
+            repeats: times.len(),
+            median_ms: median,
+            min_ms: ms(times[0]),
+            max_ms: ms(times[times.len() - 1]),
+            gflops: operations * f64::from(self.batch) / median / 1e6,
+            peak_rss_mb: peak_rss_mb(),
+        };
+        let text = format!(
+            "{} of {}, batch {}, {} threads, {}: median {:.2} ms, fastest {:.2}, slowest {:.2} (of {}); {:.0} GFLOP/s{}",
+            name(self.workload),
+            name(self.model),
+            measured.batch,
+            measured.threads,
+            match engine.instruction_set() {
+                voxplain::nn::InstructionSet::Avx512 => "AVX-512",
+                voxplain::nn::InstructionSet::Avx2 => "AVX2",
+                voxplain::nn::InstructionSet::Portable => "portable instructions",
+            },
+            measured.median_ms,
+            measured.min_ms,
+            measured.max_ms,
+            measured.repeats,
+            measured.gflops,
+            measured.peak_rss_mb.map_or_else(String::new, |mb| format!("; at most {mb:.0} MB of memory")),
+        );
+        session.result(&measured, &text)?;
+        Ok(Outcome::Done)
     }
+
+    /// Values of volumes.
+    #[expect(clippy::cast_possible_truncation, reason = "volumes are f32")]
+    fn values(&self, count: usize) -> Vec<f32> {
+        let mut random = Seed::new(self.seed).child("input").random();
+        (0..count * self.grid.iter().product::<usize>()).map(|_| random.normal() as f32).collect()
+    }
+
+    fn timed(&self, mut step: impl FnMut() -> anyhow::Result<()>) -> anyhow::Result<Vec<Duration>> {
+        for _ in 0..2 {
+            step()?;
+        }
+        let time = |_| {
+            let start = Instant::now();
+            step()?;
+            Ok(start.elapsed())
+        };
+        (0..self.repeats).map(time).collect()
+    }
+
+    fn passes(&self, engine: &Engine, network: &Network, purpose: Purpose) -> anyhow::Result<Vec<Duration>> {
+        let batch = usize::from(self.batch);
+        let mut plan = engine.plan(network, &PlanOptions { purpose, batch, keep: vec![] })?;
+        let (x, seed) = (self.values(batch), [0.0, 1.0].repeat(batch));
+        self.timed(|| {
+            let mut tape = plan.forward(&x)?;
+            if purpose == Purpose::InputGradient {
+                tape.backward(&seed, &Rules::GRADIENT)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn train(&self, engine: &Engine, network: &mut Network) -> anyhow::Result<Vec<Duration>> {
+        let batch = usize::from(self.batch);
+        let mut plan = engine.plan(network, &PlanOptions { purpose: Purpose::Train, batch, keep: vec![] })?;
+        let (x, mut seed) = (self.values(batch), vec![0.0; 2 * batch]);
+        let labels: Vec<usize> = (0..batch).map(|sample| sample % 2).collect();
+        let loss = CrossEntropy::of(network);
+        let mut optimizer = Optimizer::new(Method::Adam(AdamOptions::default()));
+        let mut step = 0;
+        self.timed(|| {
+            plan.set_dropout(self.seed, step);
+            step += 1;
+            let mut tape = plan.forward(&x)?;
+            loss.evaluate(tape.output(), &labels, &mut seed)?;
+            tape.backward(&seed, &Rules::GRADIENT)?;
+            optimizer.step(network, &tape.weight_gradients()?, 3e-4)?;
+            plan.update_running_statistics(network)?;
+            plan.update_weights(network)?;
+            Ok(())
+        })
+    }
+
+    fn perturbation(&self, engine: &Engine, network: &Network) -> anyhow::Result<Vec<Duration>> {
+        let grid = Grid::new(self.grid, Affine::from_spacing_origin([3.0; 3], [0.0; 3]))?;
+        let volume = Volume::new(grid, self.values(1))?;
+        let classes = ["a".to_owned(), "b".to_owned()];
+        let mut explainer = Explainer::from_network(engine, network, &classes, "random".into())?;
+        let options = MeaningfulPerturbation {
+            copies: usize::from(self.batch),
+            iterations: usize::MAX,
+            patience: 0,
+            ..MeaningfulPerturbation::default()
+        };
+        let mut search = Perturbation::new(&options, &mut explainer, &Case::new("random", &volume))?;
+        self.timed(|| {
+            search.step(&mut explainer)?;
+            Ok(())
+        })
+    }
+}
+
+/// A value as it is typed.
+fn name(value: impl ValueEnum) -> String {
+    value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
+/// Multiplications and additions for one volume: forward, back to the input, back to the weights.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn operations(network: &Network) -> [f64; 3] {
+    let count: usize =
+        network.nodes().iter().zip(network.shapes()).map(|(node, shape)| of_node(&node.op, &shape)).sum();
+    [count as f64; 3]
+}
+
+/// Those of the first layer, whose input needs no gradient in training.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+fn first_layer(network: &Network) -> f64 {
+    let mut counts = network.nodes().iter().zip(network.shapes()).map(|(node, shape)| of_node(&node.op, &shape));
+    counts.find(|count| *count > 0).unwrap_or(0) as f64
+}
+
+fn of_node(op: &Op, shape: &[usize]) -> usize {
+    match op {
+        Op::Conv3d(conv) => 2 * conv.input * conv.kernel.iter().product::<usize>() * shape.iter().product::<usize>(),
+        Op::Linear(linear) => 2 * linear.input * linear.output,
+        _ => 0,
+    }
+}
+
+/// Most memory that this process has held, in MB, where the system says (Linux).
+fn peak_rss_mb() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
 }

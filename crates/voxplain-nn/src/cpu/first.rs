@@ -5,8 +5,8 @@
 
 use super::buffer::{Shared, parallel};
 use super::direct::{Steps, packed_len, tile};
-use super::lanes::{Isa, Kernel, Lanes, dispatch};
-use super::scratch::Scratch;
+use super::lanes::{Kernel, Lanes, dispatch};
+use super::scratch::Cpu;
 use super::shape::{Conv, LANES, Layout};
 use super::winograd::pool_eight;
 
@@ -28,13 +28,13 @@ pub(crate) fn scratch_len(conv: &Conv) -> usize {
 /// Convolves, adds the bias, cuts off below zero and pools a batch; `taps` says which of the eight won, 0 to 7 in C
 /// order, and 0 when all were cut off.
 pub(crate) fn forward(
-    isa: Isa,
+    cpu: Cpu<'_>,
     conv: &Conv,
     batch: usize,
     x: &[f32],
     (weights, bias): (&[f32], &[f32]),
     taps: Option<&mut [u8]>,
-    scratch: &Scratch,
+
     out: &mut [f32],
 ) {
     assert!(fits(conv));
@@ -55,12 +55,12 @@ pub(crate) fn forward(
     parallel(batch * pairs * size[0], |task| {
         let (z, pair, sample) = (task % size[0], task / size[0] % pairs, task / size[0] / pairs);
         let x = &x[sample * input.len()..][..input.len()];
-        scratch.lend(scratch_len(conv), |rows| {
+        cpu.scratch.lend(scratch_len(conv), |rows| {
             let first = pair * 2;
             let count = (blocks - first).min(2);
             let start = [first, first + count - 1].map(|block| ((sample * blocks + block) * size[0] + z) * plane);
             dispatch(
-                isa,
+                cpu.isa,
                 Plane { conv, x, weights, bias, size, z, first, count, start, rows, out: &out, taps: taps.as_ref() },
             );
         });

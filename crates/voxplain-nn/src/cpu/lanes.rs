@@ -324,7 +324,7 @@ mod x86 {
             }
             fn both(a: __mmask16, b: __mmask16) -> __mmask16 { a & b }
             fn store_bytes(self: Self, to: *mut u8) {
-                _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self)))
+                _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(self)));
             }
         }
     }
@@ -367,7 +367,7 @@ mod x86 {
                 let words = _mm256_packs_epi32(_mm256_cvtps_epi32(self.0), _mm256_cvtps_epi32(self.1));
                 let words = _mm256_permute4x64_epi64::<0b11_01_10_00>(words);
                 let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
-                _mm_storeu_si128(to.cast(), bytes)
+                _mm_storeu_si128(to.cast(), bytes);
             }
         }
     }

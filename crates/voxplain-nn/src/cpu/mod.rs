@@ -1,5 +1,62 @@
-//! The kernels of the CPU engine. See each file; the drawing of data flow follows with the fused blocks.
+//! The kernels of the CPU engine.
+//!
+//! # Layout
+//!
+//! Channels lie in blocks of sixteen, innermost: `[n][c / 16][i][j][k][16]`, the last block padded with zero weights.
+//! One voxel of one block is a cache line and one AVX-512 register, two of AVX2, four of SSE; every kernel works on
+//! sixteen channels at once and never gathers. The network's input stays as it comes, `[n][c][i][j][k]`, when it has
+//! few channels; flat values are `[n][f]` padded to sixteen.
+//!
+//! # Tile
+//!
+//! Convolutions are sums of outer products: a column of positions (one value each, broadcast) by a row of output
+//! channels (one or two registers of weights). On AVX-512 a tile is 13 or 14 positions by 32 channels, 28 of 32
+//! registers; on AVX2 6 by 16, 12 of 16. [`direct`] takes the positions along `k`, [`winograd`] along its tiles.
+//!
+//! ```text
+//!                 weights   w[c][0..16]   w[c][16..32]
+//!                           +-----------+ +-----------+
+//!   x[p0][c] broadcast  x   | sum[0][0] | | sum[1][0] |    += for every input channel c
+//!   x[p1][c]            x   | sum[0][1] | | sum[1][1] |       (and tap, or once per point of Winograd's 64)
+//!    ...                    |    ...    | |    ...    |
+//!   x[p13][c]           x   | sum[0][13]| | sum[1][13]|
+//!                           +-----------+ +-----------+
+//! ```
+//!
+//! # Data flow of the paper's network
+//!
+//! Evaluation; batch-norm is folded into the weights, and a block is one kernel:
+//!
+//! ```text
+//! input [58 70 58]
+//!   | first: direct, 4 rows at a time, pooled in the first-level cache
+//! y1 [2][28 34 28][16] + which of 8 (u8)
+//!   | winograd: 26 tiles at a time through 64 points; a tile is a pooling window
+//! y2 [4][13 16 13][16] + which of 8
+//!   | winograd
+//! y3 [8][5 7 5][16] + which of 8
+//!   | flatten, linear
+//! logits  ---- seed ---->  linear^T -> g3 -> sparse -> g2 -> sparse -> g1 -> sparse -> map [58 70 58]
+//! ```
+//!
+//! [`sparse`] walks back through pool, ReLU and convolution at once: only the winner of each window, where the ReLU
+//! lets it through, scatters its 27 taps. Training keeps each convolution's output, measures the batch ([`norm`]),
+//! normalises, cuts off and pools in one pass, and back in one ([`norm_pool`]); weight gradients are summed in
+//! Winograd's domain ([`winograd_gradient`]).
+//!
+//! # Soundness and sameness
+//!
+//! * `unsafe` is allowed here and nowhere else. Kernels are entered by safe functions that check every size; each
+//!   block says what it relies on. Instructions are chosen once, in [`lanes`], from what the machine is found to have.
+//! * A kernel is written once, generic over [`lanes::Lanes`], and has a test against the double-precision reference
+//!   (`tests/engine_reference.rs`).
+//! * Work is split by shape, and sums have a fixed order: results have the same bits on any number of threads. They
+//!   differ between instruction sets by rounding.
 #![allow(unsafe_code, reason = "the one place where it is allowed: every block says why it is sound")]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "loops over registers, with constant bounds that the compiler unrolls, read best by index"
+)]
 
 mod buffer;
 pub(crate) mod direct;
@@ -19,5 +76,5 @@ pub(crate) mod winograd_gradient;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use lanes::Isa;
-pub(crate) use scratch::Scratch;
+pub(crate) use scratch::{Cpu, Scratch};
 pub(crate) use shape::{Conv, LANES, Layout, Volume, Window};

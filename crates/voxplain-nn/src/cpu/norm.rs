@@ -141,8 +141,7 @@ impl Moments {
         batch: usize,
         x: &[f32],
         gradient: &[f32],
-        scale: &mut [f32],
-        shift: &mut [f32],
+        (scale, shift): (&mut [f32], &mut [f32]),
     ) {
         let (of_block, slab) = (volume.voxels() * LANES, volume.size[1] * volume.size[2] * LANES);
         let of_channel = batch * volume.size[0];

@@ -1,7 +1,16 @@
 //! Memory that a kernel works in, one piece per thread.
 
-use super::Buffer;
+use super::{Buffer, Isa};
 use std::sync::{Mutex, PoisonError};
+
+/// What a kernel runs on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu<'a> {
+    /// Its instructions.
+    pub(crate) isa: Isa,
+    /// Memory to work in.
+    pub(crate) scratch: &'a Scratch,
+}
 
 /// One buffer per thread of an engine. Kernels hold one only while they compute, never while they wait.
 #[derive(Debug)]

@@ -20,7 +20,7 @@
 
 use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
-use super::scratch::Scratch;
+use super::scratch::Cpu;
 use super::shape::{Conv, LANES, Layout};
 
 /// Products per tile and pair of channels.
@@ -162,13 +162,13 @@ pub(crate) enum Finish<'a> {
 
 /// Convolves a batch; `bias` is `[out padded to 16]`.
 pub(crate) fn forward(
-    isa: Isa,
+    cpu: Cpu<'_>,
     conv: &Conv,
     batch: usize,
     x: &[f32],
     (weights, bias): (&[f32], &[f32]),
     finish: Finish<'_>,
-    scratch: &Scratch,
+
     out: &mut [f32],
 ) {
     assert!(fits(conv));
@@ -195,8 +195,8 @@ pub(crate) fn forward(
     // Few tasks are spread evenly over the threads; how tiles are grouped does not change their values.
     let mut tasks = count.div_ceil(TILES);
     let threads = rayon::current_num_threads();
-    if tasks * batch < 4 * threads && (tasks * batch) % threads != 0 {
-        while (tasks * batch) % threads != 0 {
+    if tasks * batch < 4 * threads {
+        while !(tasks * batch).is_multiple_of(threads) {
             tasks += 1;
         }
     }
@@ -205,7 +205,7 @@ pub(crate) fn forward(
     parallel(batch * tasks, |task| {
         let (sample, first) = (task / tasks, task % tasks * chunk);
         let x = &x[sample * input.len()..][..input.len()];
-        scratch.lend(scratch_len(conv), |scratch| {
+        cpu.scratch.lend(scratch_len(conv), |scratch| {
             let (v, m) = scratch.split_at_mut(POINTS * TILES * input.blocks() * LANES);
             let count = chunk.min(count - first);
             let work = Chunk {
@@ -224,7 +224,7 @@ pub(crate) fn forward(
                 out: &out,
                 taps: taps.as_ref(),
             };
-            dispatch(isa, work);
+            dispatch(cpu.isa, work);
         });
     });
 }

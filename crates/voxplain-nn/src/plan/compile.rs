@@ -235,16 +235,16 @@ impl Compiler<'_> {
                     let walks = self.purpose != Purpose::Infer;
                     let can_pool =
                         (path == Path::Winograd && conv.output.size.iter().all(|&s| s >= 2)) || first::fits(&conv);
-                    if relu && can_pool && (!walks || sparse::fits(&conv)) {
-                        if let Some(next) = self.follower(output).filter(|n| pools_pairs(&self.node(*n).op)) {
-                            (output, done[next]) = (next, true);
-                            pool = Some(if walks {
-                                vec![0; self.batch * self.values[next].volume.len()]
-                            } else {
-                                Vec::new()
-                            });
-                        }
+                    if relu
+                        && can_pool
+                        && (!walks || sparse::fits(&conv))
+                        && let Some(next) = self.follower(output).filter(|n| pools_pairs(&self.node(*n).op))
+                    {
+                        (output, done[next]) = (next, true);
+                        pool =
+                            Some(if walks { vec![0; self.batch * self.values[next].volume.len()] } else { Vec::new() });
                     }
+
                     if path == Path::Winograd {
                         self.scratch.reserve(winograd::scratch_len(&conv));
                     } else if pool.is_some() {

@@ -5,7 +5,7 @@ use super::step::{ConvWork, NormWork, Path, Step, WayBack, Work};
 use super::{Plan, Purpose};
 use crate::cpu::elementwise::{self, Activation};
 use crate::cpu::{
-    Isa, Layout, Scratch, Volume, direct, linear, norm, norm_pool, pool, rearrange, sparse, winograd, winograd_gradient,
+    Cpu, Isa, Layout, Volume, direct, linear, norm, norm_pool, pool, rearrange, sparse, winograd, winograd_gradient,
 };
 use crate::random::dropout_mask;
 use crate::{ReluRule, Rules};
@@ -68,12 +68,12 @@ impl Plan {
         let (region, seed) = (self.region(output), self.dropout);
         let mut memory = std::mem::take(&mut self.memory);
         let source = self.region(input);
-        if let Work::Conv(work) = &step.work {
-            if let Some(padded) = work.padded {
-                memory.write(padded, first, count, |memory, out| {
-                    rearrange::pad(&from, work.conv.window.padding, count, memory.read(source, first, count), out);
-                });
-            }
+        if let Work::Conv(work) = &step.work
+            && let Some(padded) = work.padded
+        {
+            memory.write(padded, first, count, |memory, out| {
+                rearrange::pad(&from, work.conv.window.padding, count, memory.read(source, first, count), out);
+            });
         }
         if let Work::Dropout { node, p, mask } = &step.work {
             memory.write(*mask, first, count, |_, mask| draw_mask(&from, count, (seed, *node, *p), mask));
@@ -83,7 +83,7 @@ impl Plan {
             match &mut step.work {
                 Work::Conv(work) => {
                     let x = work.padded.map_or(x, |padded| memory.read(padded, first, count));
-                    conv_forward(isa, work, group, to.len(), x, &self.scratch, out);
+                    conv_forward(Cpu { isa, scratch: &self.scratch }, work, group, to.len(), x, out);
                 }
                 Work::Affine { scale, shift, .. } => norm::affine(isa, &from, count, x, scale, shift, out),
                 Work::BatchNorm(work) => batch_norm(isa, work, &from, count, x, out),
@@ -182,7 +182,7 @@ impl Plan {
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
                     norm_pool::weight_gradients(isa, &from, count, passed, &mut work.moments, weights, (scale, shift));
                 } else {
-                    work.moments.weight_gradients(isa, &from, count, x, gradient, scale, shift);
+                    work.moments.weight_gradients(isa, &from, count, x, gradient, (scale, shift));
                 }
                 work.backward.set(&work.moments, &work.weight, scale, shift, count * from.voxels());
             }
@@ -203,7 +203,8 @@ impl Plan {
             };
             if let Work::Conv(work) = &step.work {
                 let y = self.region(step.output);
-                walk_conv(isa, work, group, (gradient, y), sink.target(), rules, &self.scratch, &mut memory);
+                let cpu = Cpu { isa, scratch: &self.scratch };
+                walk_conv(cpu, work, group, (gradient, y), sink.target(), rules, &mut memory);
             } else {
                 memory.write(sink.target(), first, count, |memory, out| {
                     let g = memory.read(gradient, first, count);
@@ -307,33 +308,23 @@ impl Plan {
 }
 
 /// A convolution and what is fused with it.
-fn conv_forward(
-    isa: Isa,
-    work: &mut ConvWork,
-    group: Group,
-    of_sample: usize,
-    x: &[f32],
-    scratch: &Scratch,
-    out: &mut [f32],
-) {
+fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usize, x: &[f32], out: &mut [f32]) {
     let Group { first, count } = group;
     let weights = (&*work.weights, &*work.bias);
     let pool = work.pool.as_mut().map(|taps| if taps.is_empty() { None } else { Some(&mut taps[first * of_sample..]) });
     match (work.path, pool) {
         (Path::Winograd, Some(taps)) => {
-            winograd::forward(isa, &work.conv, count, x, weights, winograd::Finish::Pool { taps }, scratch, out);
+            winograd::forward(cpu, &work.conv, count, x, weights, winograd::Finish::Pool { taps }, out);
         }
         (Path::Winograd, None) => {
             let finish = winograd::Finish::Store { relu: work.relu };
-            winograd::forward(isa, &work.conv, count, x, weights, finish, scratch, out);
+            winograd::forward(cpu, &work.conv, count, x, weights, finish, out);
         }
-        (Path::Direct, Some(taps)) => {
-            crate::cpu::first::forward(isa, &work.conv, count, x, weights, taps, scratch, out)
-        }
+        (Path::Direct, Some(taps)) => crate::cpu::first::forward(cpu, &work.conv, count, x, weights, taps, out),
         (Path::Direct, None) => {
-            direct::forward(isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
+            direct::forward(cpu.isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
             if work.relu {
-                elementwise::relu(isa, out);
+                elementwise::relu(cpu.isa, out);
             }
         }
     }
@@ -341,13 +332,12 @@ fn conv_forward(
 
 /// The gradient of a convolution's input, from that of its output (and its output itself).
 fn walk_conv(
-    isa: Isa,
+    cpu: Cpu<'_>,
     work: &ConvWork,
     group: Group,
     (gradient, y): (RegionId, RegionId),
     target: RegionId,
     rules: &Rules,
-    scratch: &Scratch,
     memory: &mut Memory,
 ) {
     let Group { first, count } = group;
@@ -357,23 +347,14 @@ fn walk_conv(
             let (gradient, y) = (memory.read(gradient, first, count), memory.read(y, first, count));
             let of_sample = y.len() / count;
             let pooled = sparse::Pooled { gradient, y, taps: &taps[first * of_sample..] };
-            sparse::backward(isa, &work.conv, count, pooled, weights, rules.relu, out);
+            sparse::backward(cpu.isa, &work.conv, count, pooled, weights, rules.relu, out);
         }),
         (WayBack::Winograd, _) => memory.write(target, first, count, |memory, out| {
             let g = memory.read(gradient, first, count);
             let finish = winograd::Finish::Store { relu: false };
-            winograd::forward(
-                isa,
-                &winograd::backward(&work.conv),
-                count,
-                g,
-                (weights, &work.zeros),
-                finish,
-                scratch,
-                out,
-            );
+            winograd::forward(cpu, &winograd::backward(&work.conv), count, g, (weights, &work.zeros), finish, out);
         }),
-        _ => walk_conv_directly(isa, work, group, gradient, target, memory),
+        _ => walk_conv_directly(cpu.isa, work, group, gradient, target, memory),
     }
 }
 
