@@ -38,7 +38,13 @@ static VOLUMES: LazyLock<Vec<Volume>> = LazyLock::new(|| {
     values.chunks(grid().len()).map(|v| Volume::new(grid(), v.to_vec()).unwrap()).collect()
 });
 
-fn explain(method: &str, settings: &[&str], class: usize, compat: Option<Compat>, n: usize) -> Option<Vec<Attribution>> {
+fn explain(
+    method: &str,
+    settings: &[&str],
+    class: usize,
+    compat: Option<Compat>,
+    n: usize,
+) -> Option<Vec<Attribution>> {
     let mut explainer = explainer()?;
     let method = choose(&[method], settings, compat).unwrap().remove(0);
     let cases: Vec<_> = VOLUMES[..n]

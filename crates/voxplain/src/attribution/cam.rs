@@ -8,7 +8,7 @@ use voxplain_volume::{Affine, Grid, Volume};
 
 /// A node of a network that holds volumes, and where its cells lie in the input.
 ///
-/// The centre of cell `c` is at input voxel `offset + stride * c` along each axis (METHODS 3.1), which follows from the
+/// The centre of cell `c` is at input voxel `offset + stride * c` along each axis, which follows from the
 /// kernels, strides and padding on the way there. Upsampling to the input's size without the offset would move the
 /// map: for the paper's network by up to 6.4 voxels.
 #[derive(Clone, Debug, PartialEq)]

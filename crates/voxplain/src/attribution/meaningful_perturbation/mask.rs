@@ -61,7 +61,7 @@ impl CoarseMask {
         Self { cells: vec![1.0; count], to_grid, area, fixed, moments: [vec![0.0; count], vec![0.0; count]], steps: 0 }
     }
 
-    /// Mean over axes' sums as METHODS 3.4 has it: `sum over axes of mean |difference of neighbours|^beta`; adds `weight` times its
+    /// `sum over axes of mean |difference of neighbours|^beta`; adds `weight` times its
     /// gradient to `gradient`.
     pub(super) fn total_variation(&self, beta: f64, weight: f64, gradient: &mut [f32]) -> f64 {
         let shape = self.to_grid.input_shape();

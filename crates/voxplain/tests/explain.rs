@@ -1,0 +1,215 @@
+//! Explaining images: left stays left in every axis order and space, what is there is not made again, and what fails is named.
+
+use std::path::{Path, PathBuf};
+use voxplain::Silent;
+use voxplain::attribution::{Record, Score, choose};
+use voxplain::cohort::{Normalize, Placement, Preparation};
+use voxplain::explain::{Explained, Images, Request, Whom, explain};
+use voxplain::model::{Card, Model};
+use voxplain::nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
+use voxplain::volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
+
+const SHAPE: [usize; 3] = [10, 12, 8];
+
+/// 6 mm, the middle of the brain at x = 0.
+fn grid() -> Grid {
+    Grid::new(SHAPE, Affine::from_spacing_origin([6.0; 3], [-27.0, -40.0, -20.0])).unwrap()
+}
+
+/// Looks at the left hemisphere alone: logit 1 is the mean intensity at x < 0.
+fn left_model(normalize: Normalize) -> Model {
+    let left = |n: usize| f32::from(u8::from(grid().affine.apply(grid().voxel(n).map(|v| v as f64))[0] < 0.0));
+    let mut weights = vec![0.0; grid().len()];
+    weights.extend((0..grid().len()).map(left));
+    let mut network = Network::new([1, SHAPE[0], SHAPE[1], SHAPE[2]]);
+    network.then("flat", Op::Flatten).unwrap();
+    let mut last = Linear::new(grid().len(), 2);
+    last.weight = Tensor::new([2, grid().len()], weights);
+    last.bias = Tensor::new([2], vec![0.0; 2]);
+    network.then("linear", last).unwrap();
+    let card = Card {
+        architecture: "linear".into(),
+        classes: vec!["right".into(), "left".into()],
+        label: "side".into(),
+        preparation: Preparation { shape: SHAPE, spacing: [6.0; 3], normalize, placement: Placement::Fixed(grid()) },
+        grid_unknown: false,
+        trained_on: Default::default(),
+        training: serde_json::Value::Null,
+    };
+    Model { network, card }
+}
+
+/// A brain of two unequal halves: 2 on the left, 1 on the right, with a gradient so that no axis looks like another.
+fn phantom(grid: &Grid) -> Volume {
+    Volume::from_fn(*grid, |voxel| {
+        let [x, y, z] = grid.affine.apply(voxel.map(|v| v as f64));
+        let inside = (x / 25.0).powi(2) + (y / 35.0).powi(2) + (z / 20.0).powi(2) < 1.0;
+        #[expect(clippy::cast_possible_truncation, reason = "a phantom in float32")]
+        let value = (if x < 0.0 { 2.0 } else { 1.0 }) + 0.002 * (y + 2.0 * z) as f32;
+        if inside { value } else { 0.0 }
+    })
+}
+
+fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
+    Request {
+        methods: choose(&method.split(',').collect::<Vec<_>>(), settings, None).unwrap(),
+        target: Some("class:left".into()),
+        score: Score::Logit,
+        compat: None,
+        out: Some(out.to_owned()),
+        subjects: None,
+        in_sample: false,
+        force: false,
+    }
+}
+
+fn run(model: &Model, files: &[PathBuf], request: &Request) -> Explained {
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let images = Images { files: files.to_vec(), ..Images::default() };
+    explain(&engine, Whom::Images(model, &images), request, &Silent).unwrap()
+}
+
+fn save(folder: &Path, name: &str, volume: &Volume) -> PathBuf {
+    let path = folder.join(name);
+    write(&path, volume, &WriteOptions { form_code: 1, ..WriteOptions::default() }).unwrap();
+    path
+}
+
+/// Relevance at x < 0 and elsewhere.
+fn sides(map: &Volume) -> [f64; 2] {
+    let mut sums = [0.0; 2];
+    for (n, &v) in map.data().iter().enumerate() {
+        let x = map.grid().affine.apply(map.grid().voxel(n).map(|v| v as f64))[0];
+        sums[usize::from(x >= 0.0)] += f64::from(v.abs());
+    }
+    sums
+}
+
+#[test]
+fn left_stays_left_in_all_axis_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let ras = phantom(&grid());
+    let files: Vec<_> = Orientation::all()
+        .map(|to| save(folder.path(), &format!("sub-{}_T1w.nii.gz", to.codes()), &ras.reorient(to)))
+        .collect();
+    assert_eq!(files.len(), 48);
+    let out = folder.path().join("maps");
+    let made = run(&model, &files, &request(&out, "input-x-gradient", &[]));
+    assert!(made.failures.is_empty(), "{:?}", made.failures);
+    let mut first: Option<Volume> = None;
+    for (file, made) in files.iter().zip(&made.maps) {
+        let map = read(&made.map, &ReadOptions::default()).unwrap();
+        let image = read(file, &ReadOptions::default()).unwrap();
+        assert_eq!(map.axis_codes, image.axis_codes);
+        assert!(map.volume.grid().same_space(image.volume.grid(), 1e-4));
+        assert_eq!(map.form_codes, image.form_codes);
+        let [left, right] = sides(&map.volume);
+        assert!(left > 100.0 && right == 0.0, "{}: {left} {right}", file.display());
+        let ras = map.volume.to_ras();
+        assert_eq!(ras.data(), first.get_or_insert(ras.clone()).data(), "{}", file.display());
+    }
+}
+
+#[test]
+fn maps_of_prepared_images_lie_on_the_image_in_its_own_space() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::Robust);
+    // 3 mm, turned by 10 degrees about z and shifted, in an order that is not RAS.
+    let (sin, cos) = 10f64.to_radians().sin_cos();
+    let turned = Affine::from_rows([
+        [-3.0 * cos, 3.0 * sin, 0.0, 33.0 - 8.0],
+        [-3.0 * sin, -3.0 * cos, 0.0, 60.0],
+        [0.0, 0.0, 3.0, -28.0],
+    ]);
+    let native = Grid::new([22, 34, 20], turned).unwrap();
+    let file = save(folder.path(), "head.nii.gz", &phantom(&native));
+    let out = folder.path().join("maps");
+    let made = run(&model, &[file.clone()], &request(&out, "saliency", &[]));
+    let made = &made.maps[0];
+    assert_eq!(made.map, out.join("head_desc-saliency_attribution.nii.gz"));
+    assert_eq!(made.native_space.as_deref(), Some(&*out.join("head_space-native_desc-saliency_attribution.nii.gz")));
+    let on_model = read(&made.map, &ReadOptions::default()).unwrap().volume;
+    assert!(on_model.grid().same_space(&grid(), 1e-4));
+    let in_space = read(made.native_space.as_ref().unwrap(), &ReadOptions::default()).unwrap();
+    assert!(in_space.volume.grid().same_space(&native, 1e-3));
+    assert_eq!(in_space.axis_codes, "LPS");
+    assert_eq!(in_space.form_codes, [1, 1]);
+    // Right of the last voxel on the left nothing is left, and well inside the left half all is.
+    for (n, &v) in in_space.volume.data().iter().enumerate() {
+        let [x, y, z] = native.affine.apply(native.voxel(n).map(|v| v as f64));
+        let within = (-40.0..=26.0).contains(&y) && (-20.0..=22.0).contains(&z);
+        if x > 3.0 + 1e-3 {
+            assert_eq!(v, 0.0, "{x}");
+        } else if within && (-27.0..-3.0 - 1e-3).contains(&x) {
+            assert!((v - 1.0).abs() < 1e-5, "{x} {y} {z}: {v}");
+        }
+    }
+    // There and back again: resampled to the model's grid, the interior is what it was.
+    let back = in_space.volume.resample(&grid(), Interpolation::Linear, 0.0);
+    assert!((back.at(2, 6, 4) - on_model.at(2, 6, 4)).abs() < 1e-5);
+}
+
+#[test]
+fn finished_maps_are_kept_and_others_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let file = save(folder.path(), "a.nii.gz", &phantom(&grid()));
+    let out = folder.path().join("maps");
+    let signed = request(&out, "saliency,input-x-gradient", &[]);
+    let reused = |made: &Explained| made.maps.iter().map(|m| m.reused).collect::<Vec<_>>();
+    assert_eq!(reused(&run(&model, &[file.clone()], &signed)), [false, false]);
+    let bytes = std::fs::read(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
+    assert_eq!(reused(&run(&model, &[file.clone()], &signed)), [true, true]);
+    let absolute = request(&out, "saliency,input-x-gradient", &["saliency.absolute=true"]);
+    assert_eq!(reused(&run(&model, &[file.clone()], &absolute)), [false, true]);
+    // Another model, another image of the same name, a lost file, or --force: made again.
+    let mut other = model.clone();
+    other.card.label = "hand".into();
+    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, false]);
+    save(folder.path(), "a.nii.gz", &phantom(&grid()).map(|v| v * 2.0));
+    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, false]);
+    std::fs::remove_file(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
+    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, true]);
+    let force = Request { force: true, ..request(&out, "saliency,input-x-gradient", &[]) };
+    assert_eq!(reused(&run(&other, &[file.clone()], &force)), [false, false]);
+    // Same input, same bytes.
+    save(folder.path(), "a.nii.gz", &phantom(&grid()));
+    run(&model, &[file], &signed);
+    assert_eq!(std::fs::read(out.join("a_desc-saliency_attribution.nii.gz")).unwrap(), bytes);
+    let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 4, "nothing else stays: {left:?}");
+}
+
+#[test]
+fn the_record_says_all_and_a_failure_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = left_model(Normalize::None);
+    let good = save(folder.path(), "good.nii.gz", &phantom(&grid()));
+    let mut broken = phantom(&grid());
+    broken.data_mut()[500] = f32::INFINITY;
+    let broken = save(folder.path(), "broken.nii.gz", &broken);
+    let missing = folder.path().join("missing.nii.gz");
+    let out = folder.path().join("maps");
+    let all = run(&model, &[broken, good.clone(), missing], &request(&out, "saliency", &[]));
+    assert_eq!(all.maps.len(), 1);
+    let failed: Vec<_> = all.failures.iter().map(|f| f.subject.as_str()).collect();
+    assert_eq!(failed, ["broken", "missing"]);
+    assert!(all.failures[0].error.contains("inf"), "{}", all.failures[0].error);
+    let sidecar = out.join("good_desc-saliency_attribution.json");
+    let record: Record = serde_json::from_slice(&std::fs::read(&sidecar).unwrap()).unwrap();
+    assert_eq!(record.target, "class 1 (left), logit");
+    assert_eq!((record.class, record.in_sample), (1, None));
+    assert_eq!(record.model, model.hash());
+    assert_eq!(record.parameters, serde_json::json!({ "absolute": false }));
+    assert!(!record.units.is_empty() && record.sign.contains("raises"));
+
+    // Trained on: refused, until asked for; then the record says so.
+    model.card.trained_on.insert(record.input);
+    let refused = run(&model, &[good.clone()], &request(&out, "saliency", &[]));
+    assert!(refused.maps.is_empty() && refused.failures[0].error.contains("trained on"));
+    let allowed = Request { in_sample: true, ..request(&out, "saliency", &[]) };
+    assert_eq!(run(&model, &[good], &allowed).maps[0].in_sample, Some(true));
+    let record: Record = serde_json::from_slice(&std::fs::read(&sidecar).unwrap()).unwrap();
+    assert_eq!(record.in_sample, Some(true));
+}
