@@ -55,7 +55,13 @@ pub(crate) fn packed_len(conv: &Conv) -> usize {
 
 /// Floats of scratch per thread.
 pub(crate) fn scratch_len(conv: &Conv) -> usize {
-    POINTS * TILES * (conv.input.blocks() * LANES + 2 * LANES)
+    POINTS * (point_step(conv.input.blocks() * LANES) + point_step(2 * LANES))
+}
+
+/// Distance between the points of a task: one cache line more than a power of two's multiple, lest all 64 points of
+/// a tile fall on the same few sets of the first-level cache.
+fn point_step(channels: usize) -> usize {
+    TILES * channels + LANES
 }
 
 /// Transforms weights `[out][in][27]`, each output channel times its scale, to `[64][out / 16][in][16]`. With
@@ -206,7 +212,7 @@ pub(crate) fn forward(
         let (sample, first) = (task / tasks, task % tasks * chunk);
         let x = &x[sample * input.len()..][..input.len()];
         cpu.scratch.lend(scratch_len(conv), |scratch| {
-            let (v, m) = scratch.split_at_mut(POINTS * TILES * input.blocks() * LANES);
+            let (v, m) = scratch.split_at_mut(POINTS * point_step(input.blocks() * LANES));
             let count = chunk.min(count - first);
             let work = Chunk {
                 conv,
@@ -477,7 +483,7 @@ impl Chunk<'_> {
                 unsafe {
                     let x = self.x.as_ptr().add(block * input.voxels() * LANES);
                     let v = self.v.as_mut_ptr().add(tile * channels + block * LANES);
-                    tiles.transform::<V>(x, at, v, TILES * channels);
+                    tiles.transform::<V>(x, at, v, point_step(channels));
                 }
             }
         }
@@ -494,12 +500,12 @@ impl Chunk<'_> {
     unsafe fn blocks<V: Lanes, const B: usize>(&mut self, first: usize) {
         let (input, output) = (self.conv.input, self.conv.output);
         let channels = input.blocks() * LANES;
-        let step = TILES * 2 * LANES;
+        let step = point_step(2 * LANES);
         // SAFETY: `forward` has checked the sizes of weights and bias; scratch is of `scratch_len`.
         unsafe {
             for point in 0..POINTS {
                 let u = self.weights.as_ptr().add((point * output.blocks() + first) * channels * LANES);
-                let v = self.v.as_ptr().add(point * TILES * channels);
+                let v = self.v.as_ptr().add(point * point_step(channels));
                 multiply_rows::<V, B>(self.count, v, channels, u, self.m.as_mut_ptr().add(point * step));
             }
             let [_, tj, tk] = self.tiles;

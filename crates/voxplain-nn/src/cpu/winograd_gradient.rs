@@ -11,13 +11,21 @@ use super::winograd::{POINTS, Tiles, fits};
 
 /// Most tiles that are transformed before they are multiplied.
 const TILES: usize = 256;
+/// Tiles whose rows of `v` and `w` stay in the first-level cache while all sums take them.
+const CACHED: usize = 48;
 /// Tiles of one task of the transforms.
 const TASK: usize = 8;
 
 /// Floats of scratch.
 pub(crate) fn scratch_len(conv: &Conv) -> usize {
     let (input, output) = (conv.input.blocks() * LANES, conv.output.blocks() * LANES);
-    POINTS * (TILES * (input + output) + input * output)
+    POINTS * (point_step(input) + point_step(output) + input * output)
+}
+
+/// Distance between points: one cache line more than a power of two's multiple, lest all 64 points of a tile fall on
+/// the same sets of the caches.
+fn point_step(channels: usize) -> usize {
+    TILES * channels + LANES
 }
 
 /// Gradient of the weights, `[out][in][27]`.
@@ -35,8 +43,8 @@ pub(crate) fn weight_gradient(
     assert!(x.len() >= batch * input.len() && gradient.len() >= batch * output.len());
     assert_eq!(weights.len(), input.channels * output.channels * 27);
     let (channels, outs) = (input.blocks() * LANES, output.blocks() * LANES);
-    let (v, rest) = scratch[..scratch_len(conv)].split_at_mut(POINTS * TILES * channels);
-    let (w, u) = rest.split_at_mut(POINTS * TILES * outs);
+    let (v, rest) = scratch[..scratch_len(conv)].split_at_mut(POINTS * point_step(channels));
+    let (w, u) = rest.split_at_mut(POINTS * point_step(outs));
     u.fill(0.0);
     let tiles = output.size.map(|s| s.div_ceil(2));
     let of_sample: usize = tiles.iter().product();
@@ -58,7 +66,7 @@ pub(crate) fn weight_gradient(
         parallel(POINTS, |point| {
             // SAFETY: every task has its own point.
             let u = unsafe { shared.piece(point * channels * outs, channels * outs) };
-            let (v, w) = (&v[point * TILES * channels..], &w[point * TILES * outs..]);
+            let (v, w) = (&v[point * point_step(channels)..], &w[point * point_step(outs)..]);
             dispatch(isa, Multiply { count, channels, outs, v: &v[..count * channels], w: &w[..count * outs], u });
         });
     }
@@ -116,7 +124,7 @@ impl Kernel for Transform<'_> {
                     LANES,
                 );
                 for point in 0..POINTS {
-                    let to = self.v.piece((point * TILES + self.tile) * channels + block * LANES, LANES);
+                    let to = self.v.piece(point * point_step(channels) + self.tile * channels + block * LANES, LANES);
                     V::load(points.as_ptr().add(point * LANES)).store(to.as_mut_ptr());
                 }
             }
@@ -147,7 +155,8 @@ impl Kernel for Transform<'_> {
                 for q in 0..16 {
                     let m = spread(e[0][q], e[1][q]);
                     for k in 0..4 {
-                        let to = self.w.piece(((k * 16 + q) * TILES + self.tile) * outs + block * LANES, LANES);
+                        let to =
+                            self.w.piece((k * 16 + q) * point_step(outs) + self.tile * outs + block * LANES, LANES);
                         m[k].store(to.as_mut_ptr());
                     }
                 }
@@ -169,13 +178,13 @@ struct Multiply<'a> {
 impl Multiply<'_> {
     /// `I` input channels by `B` blocks of output channels.
     #[inline(always)]
-    unsafe fn tile<V: Lanes, const I: usize, const B: usize>(&mut self, i: usize, block: usize) {
+    unsafe fn tile<V: Lanes, const I: usize, const B: usize>(&mut self, tiles: [usize; 2], i: usize, block: usize) {
         // SAFETY: `run` keeps rows and blocks within the matrices, whose sizes it has checked.
         unsafe {
             let mut sum = [[V::splat(0.0); I]; B];
             let v = self.v.as_ptr().add(i);
             let w = self.w.as_ptr().add(block * LANES);
-            for t in 0..self.count {
+            for t in tiles[0]..tiles[1] {
                 let mut g = [V::splat(0.0); B];
                 for b in 0..B {
                     g[b] = V::load(w.add(t * self.outs + b * LANES));
@@ -206,18 +215,21 @@ impl Kernel for Multiply<'_> {
         let blocks = self.outs / LANES;
         // SAFETY: channels and outputs are whole blocks, all within the matrices.
         unsafe {
-            let mut block = 0;
-            while block < blocks {
-                if V::BLOCKS == 2 && block + 1 < blocks {
-                    for i in (0..self.channels).step_by(8) {
-                        self.tile::<V, 8, 2>(i, block);
+            for first in (0..self.count).step_by(CACHED) {
+                let tiles = [first, self.count.min(first + CACHED)];
+                let mut block = 0;
+                while block < blocks {
+                    if V::BLOCKS == 2 && block + 1 < blocks {
+                        for i in (0..self.channels).step_by(8) {
+                            self.tile::<V, 8, 2>(tiles, i, block);
+                        }
+                        block += 2;
+                    } else {
+                        for i in (0..self.channels).step_by(4) {
+                            self.tile::<V, 4, 1>(tiles, i, block);
+                        }
+                        block += 1;
                     }
-                    block += 2;
-                } else {
-                    for i in (0..self.channels).step_by(4) {
-                        self.tile::<V, 4, 1>(i, block);
-                    }
-                    block += 1;
                 }
             }
         }
