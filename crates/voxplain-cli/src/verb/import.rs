@@ -1,7 +1,6 @@
 //! `voxplain import`.
 
 use crate::session::{Outcome, Session};
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -85,8 +84,7 @@ impl Import {
                 Intensities::Zscore => Normalize::Zscore,
             },
         };
-        let model =
-            import(&self.checkpoint, &options).with_context(|| format!("importing {}", self.checkpoint.display()))?;
+        let model = import(&self.checkpoint, &options)?;
         model.write(&self.out)?;
         let [_, i, j, k] = model.network.input_shape();
         let weights: usize = model.network.parameters().iter().map(|p| p.tensor.len()).sum();

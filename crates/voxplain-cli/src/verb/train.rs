@@ -1,7 +1,6 @@
 //! `voxplain train`.
 
 use crate::session::{Outcome, Session};
-use anyhow::Context as _;
 use clap::Args;
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
@@ -137,8 +136,7 @@ impl Train {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let cohort = Cohort::open(&self.cohort)?;
         let engine = session.engine()?;
-        let training = train(&cohort, &self.options(), &self.out, self.force, &engine, session.progress())
-            .with_context(|| format!("training on {}", self.cohort.display()))?;
+        let training = train(&cohort, &self.options(), &self.out, self.force, &engine, session.progress())?;
         let document = Document { run: &training.run.path, left_out: &training.left_out, metrics: &training.metrics };
         session.result(&document, &table(&training.metrics))?;
         let run = self.out.display();
