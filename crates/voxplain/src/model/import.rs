@@ -158,7 +158,6 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
             classes,
             label: "class".into(),
             preparation: Preparation {
-                template: None,
                 shape,
                 spacing: [1.0; 3],
                 normalize: options.normalize,
