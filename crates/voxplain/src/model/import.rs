@@ -162,6 +162,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
                 spacing: [1.0; 3],
                 normalize: options.normalize,
                 placement: Placement::Fixed(grid),
+                template: None,
             },
             grid_unknown: true,
             trained_on: BTreeSet::new(),
