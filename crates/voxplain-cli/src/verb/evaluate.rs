@@ -74,9 +74,10 @@ fn in_words(found: &[Found]) -> String {
         let _ = writeln!(
             text,
             "The truth takes {:.2} % of the brain. Means over subjects [95 % interval]:\n\n\
-             {:<24} {:<24} {:<24} {:<24} most relevant voxel",
+             {:<24} {:<12} {:<22} {:<20} {:<22} most relevant voxel",
             100.0 * first.chance.mean,
             "",
+            "true class",
             "relevance inside, %",
             "times chance",
             "AUC (chance 0.5)"
@@ -93,14 +94,15 @@ fn in_words(found: &[Found]) -> String {
         let hits = row.hits.map_or_else(|| "n/a".to_owned(), |h| format!("inside in {:.0} %", 100.0 * h));
         let _ = writeln!(
             text,
-            "{:<24} {:<24} {:<24} {:<24} {hits}",
-            row.method,
+            "{:<24} {:<12} {:<22} {:<20} {:<22} {hits}",
+            if row.class.is_none() { row.method.as_str() } else { "" },
+            row.class.as_deref().unwrap_or("all"),
             show(row.mass, 100.0, 1),
             show(row.enrichment, 1.0, 2),
             show(Some(row.auc), 1.0, 3),
         );
         if row.empty > 0 {
-            let _ = writeln!(text, "{:<24} {} of {} maps are zero everywhere", "", row.empty, row.maps);
+            let _ = writeln!(text, "{:<37} {} of {} maps are zero everywhere", "", row.empty, row.maps);
         }
     }
     text

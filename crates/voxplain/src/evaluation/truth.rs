@@ -22,6 +22,9 @@ pub struct Options {
 pub struct Found {
     /// The method.
     pub method: String,
+    /// The subjects' true class; all subjects where it is absent. A method that looks for what speaks for a class cannot
+    /// find a change in subjects who do not have it.
+    pub class: Option<String>,
     /// Number of maps.
     pub maps: usize,
     /// Share of the brain that the truth takes: what a map that knows nothing has in it.
@@ -63,6 +66,7 @@ pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
 
     let people = run.held_out(&cohort)?;
+    let labels = cohort.column(&run.manifest.label)?;
     progress.begin("compare with the truth", methods.len() * people.len());
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for method in &methods {
@@ -77,7 +81,12 @@ pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<
             each.push(found);
             progress.advance(1, method);
         }
-        all.extend(summary(method, &each));
+        all.extend(summary(method, None, &each));
+        for class in &run.manifest.classes {
+            let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
+            let of_class: Vec<_> = (0..each.len()).filter(|&n| truly(n)).map(|n| each[n]).collect();
+            all.extend(summary(method, Some(class.as_str()), &of_class));
+        }
     }
     progress.end();
 
@@ -119,12 +128,13 @@ fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
 }
 
 /// `None` for no map at all.
-fn summary(method: &str, each: &[Localisation]) -> Option<Found> {
+fn summary(method: &str, class: Option<&str>, each: &[Localisation]) -> Option<Found> {
     let all = |f: fn(&Localisation) -> f64| Interval::of(&each.iter().map(f).collect::<Vec<_>>());
     let some = |f: fn(&Localisation) -> Option<f64>| Interval::of(&each.iter().filter_map(f).collect::<Vec<_>>());
     let hits = some(|l| l.hit.map(|h| f64::from(u8::from(h))));
     Some(Found {
         method: method.to_owned(),
+        class: class.map(str::to_owned),
         maps: each.len(),
         chance: all(|l| l.chance)?,
         mass: some(|l| l.mass),
