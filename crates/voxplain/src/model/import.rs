@@ -114,10 +114,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
             "give a plain state_dict of mrinet or mrinet-grad",
         ));
     };
-    let shape = match options.shape {
-        Some(shape) => shape,
-        None => [58, 70, 58],
-    };
+    let shape = options.shape.unwrap_or([58, 70, 58]);
     let network = architecture.network(shape, width, classes)?;
     let expected = network
         .state()

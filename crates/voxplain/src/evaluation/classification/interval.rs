@@ -34,7 +34,7 @@ pub(super) fn wilson(right: usize, of: usize) -> Estimate {
     Estimate { value: p, low, high, interval: "wilson".into() }
 }
 
-/// Newcombe's method 5: the areas `t` with `|value - t| <= z sqrt(V(t))`, where `V` is Hanley and McNeil's variance
+/// Newcombe's method 5: the areas `t` with `|value - t| <= z sqrt(V(t))`, where `V` is the variance of Hanley and `McNeil`
 /// with both class sizes in the correction replaced by their mean.
 pub(super) fn newcombe(value: f64, positives: usize, negatives: usize) -> Estimate {
     let (m, n) = (positives as f64, negatives as f64);
