@@ -19,7 +19,7 @@ pub(super) struct MeaningfulPerturbation2020 {
     iterations: usize,
     /// Jittered copies (`rep`).
     copies: usize,
-    /// Largest shift in voxels, to one side (`jit - 1`).
+    /// Number of shifts in voxels to draw from, to one side, 0 among them (`jit`); 0 and 1 are no jitter.
     jitter: u32,
     /// Rate at the start (`lr`).
     learning_rate: f64,
@@ -35,7 +35,7 @@ pub(super) struct MeaningfulPerturbation2020 {
 
 impl Default for MeaningfulPerturbation2020 {
     fn default() -> Self {
-        Self { iterations: 300, copies: 10, jitter: 4, learning_rate: 0.3, l1: 3.0, tv: 1.0, beta: 7, seed: 0 }
+        Self { iterations: 300, copies: 10, jitter: 5, learning_rate: 0.3, l1: 3.0, tv: 1.0, beta: 7, seed: 0 }
     }
 }
 
@@ -128,7 +128,7 @@ impl MeaningfulPerturbation2020 {
             evaluated.apply(&mask, &mut up);
             for copy in &mut copies {
                 // `usize::MAX` marks a copy that was never made.
-                let drawn = std::array::from_fn(|_| random.below(self.jitter + 1) as usize);
+                let drawn = std::array::from_fn(|_| random.below(self.jitter) as usize);
                 if drawn == copy.shift {
                     continue;
                 }
