@@ -4,7 +4,6 @@
 //! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
 //! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
 
-mod store;
 mod writer;
 
 pub use writer::{Begun, Writer};
@@ -12,8 +11,7 @@ pub use writer::{Begun, Writer};
 use crate::{Error, Result, table::Table};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use store::Store;
-use voxplain_volume::{Alignment, Grid, Mask, ReadOptions, Sizes, Volume};
+use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
 
 /// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,8 +204,8 @@ impl Cohort {
             return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
         }
         let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by };
-        cohort.store("volumes.npy", "<f4")?;
-        cohort.store("masks.npy", "|u1")?;
+        cohort.array(VOLUMES)?;
+        cohort.array(MASKS)?;
         Ok(cohort)
     }
 
@@ -234,16 +232,14 @@ impl Cohort {
     /// Reads one subject's prepared volume (RAS+).
     pub fn volume(&self, subject: usize) -> Result<Volume> {
         let grid = self.subject(subject)?.grid;
-        let bytes = self.store("volumes.npy", "<f4")?.get(subject)?;
-        let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-        Ok(Volume::new(grid, values)?)
+        Ok(Volume::new(grid, self.array(VOLUMES)?.read_item(subject)?)?)
     }
 
     /// Reads one subject's brain mask on the same grid.
     pub fn mask(&self, subject: usize) -> Result<Mask> {
         let grid = self.subject(subject)?.grid;
-        let bytes = self.store("masks.npy", "|u1")?.get(subject)?;
-        Ok(Volume::new(grid, bytes.iter().map(|&b| b != 0).collect())?)
+        let inside = self.array(MASKS)?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
+        Ok(Volume::new(grid, inside)?)
     }
 
     /// The cells of a column, in the order of the subjects; the error lists the columns there are.
@@ -271,9 +267,28 @@ impl Cohort {
         })
     }
 
-    fn store(&self, name: &str, descr: &str) -> Result<Store> {
-        Store::open(&self.path.join(name), descr, self.subjects.len(), self.preparation.shape)
+    /// One of the cohort's arrays, checked against `cohort.json`.
+    fn array(&self, (name, dtype): (&str, Dtype)) -> Result<npy::Reader> {
+        let path = self.path.join(name);
+        let reader = npy::Reader::open(&path)?;
+        let shape = array_shape(self.subjects.len(), self.preparation.shape);
+        if reader.shape() != shape || reader.dtype() != dtype {
+            let what =
+                format!("holds {} {:?}, cohort.json speaks of {dtype} {shape:?}", reader.dtype(), reader.shape());
+            return Err(Error::file(&path, what, "prepare the cohort again with --force"));
+        }
+        Ok(reader)
     }
+}
+
+/// The prepared volumes.
+const VOLUMES: (&str, Dtype) = ("volumes.npy", Dtype::Float32);
+/// The brain masks, 1 inside.
+const MASKS: (&str, Dtype) = ("masks.npy", Dtype::Uint8);
+
+/// Shape of an array of that many volumes.
+fn array_shape(count: usize, [i, j, k]: [usize; 3]) -> [usize; 4] {
+    [count, i, j, k]
 }
 
 /// An id without the `sub-` of BIDS.

@@ -188,7 +188,7 @@ fn grid(options: &Options) -> Result<Grid> {
 
 /// Draws the mean anatomy and the changes of the cases.
 fn renderer(options: &Options, grid: Grid) -> Renderer {
-    let template = Template::new();
+    let template = Template::mean();
     let changes: Vec<(u8, f64)> =
         options.effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
     let growth = (!changes.is_empty()).then(|| Growth::new(&template.labels, &changes).0);

@@ -1,12 +1,12 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
-use super::{Cohort, Document, FORMAT, Preparation, Subject, bare, bytes_of, partial, store::Store};
+use super::{Cohort, Document, FORMAT, MASKS, Preparation, Subject, VOLUMES, array_shape, bare, partial};
 use crate::{Error, Result, table::Table, whole};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use voxplain_volume::{Mask, Volume};
+use voxplain_volume::{Dtype, Mask, Volume, npy};
 
 /// Builds a cohort in `<path>.partial`, which becomes `<path>` when it is whole. Subjects may be put in any order
 /// and from several threads; each is marked when its data are written, so that the work can go on later.
@@ -14,8 +14,8 @@ use voxplain_volume::{Mask, Volume};
 pub struct Writer {
     path: PathBuf,
     partial: PathBuf,
-    volumes: Store,
-    masks: Store,
+    volumes: npy::Writer,
+    masks: npy::Writer,
     count: usize,
     shape: [usize; 3],
     made_by: serde_json::Value,
@@ -86,17 +86,20 @@ impl Writer {
             return Err(Error::file(&partial, "another voxplain is at work here", "wait for it, or stop it"));
         }
         let done = partial.join("done");
-        let store = |name: &str, descr: &str| {
-            let path = partial.join(name);
-            Store::open_to_write(&path, descr, count, shape).or_else(|_| {
-                // Marks of data that are not there would be lies.
-                if done.exists() {
-                    fs::remove_dir_all(&done).map_err(Error::io(&done))?;
+        let array = |(name, dtype): (&str, Dtype)| -> Result<npy::Writer> {
+            let (path, shape) = (partial.join(name), array_shape(count, shape));
+            if path.is_file() && done.is_dir() {
+                if let Ok(writer) = npy::Writer::resume(&path, &shape, dtype) {
+                    return Ok(writer);
                 }
-                Store::create(&path, descr, count, shape)
-            })
+            }
+            // Marks of data that are not there would be lies.
+            if done.is_dir() {
+                fs::remove_dir_all(&done).map_err(Error::io(&done))?;
+            }
+            Ok(npy::Writer::create(&path, &shape, dtype)?)
         };
-        let (volumes, masks) = (store("volumes.npy", "<f4")?, store("masks.npy", "|u1")?);
+        let (volumes, masks) = (array(VOLUMES)?, array(MASKS)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
         Ok(Begun::Open(Self { path, partial, volumes, masks, count, shape, made_by: made_by.clone(), _lock: lock }))
@@ -123,8 +126,8 @@ impl Writer {
                 hint: "prepare all subjects on grids of one shape, volume and mask alike".into(),
             });
         }
-        self.volumes.put(n, &bytes_of(volume))?;
-        self.masks.put(n, &mask.data().iter().map(|&m| u8::from(m)).collect::<Vec<_>>())?;
+        self.volumes.write_item(n, volume.data())?;
+        self.masks.write_item(n, &mask.data().iter().map(|&m| f32::from(u8::from(m))).collect::<Vec<_>>())?;
         whole::write_json(&self.mark(n), subject)
     }
 
@@ -145,15 +148,23 @@ impl Writer {
         }
         let kept: Vec<usize> = done.iter().map(|(n, _)| *n).collect();
         if kept.len() < self.count {
-            self.volumes.keep(&self.partial.join("volumes.kept"), &kept)?;
-            self.masks.keep(&self.partial.join("masks.kept"), &kept)?;
+            for (name, dtype) in [VOLUMES, MASKS] {
+                let all = npy::Reader::open(self.partial.join(name))?;
+                let path = self.partial.join(name).with_extension("kept");
+                let few = npy::Writer::create(path, &array_shape(kept.len(), self.shape), dtype)?;
+                for (place, &n) in kept.iter().enumerate() {
+                    few.write_item(place, &all.read_item(n)?)?;
+                }
+                few.sync()?;
+            }
         }
         // From here on an interruption means to start over: the marks go first, so that none of them can lie.
         let marks = self.partial.join("done");
         fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
         if kept.len() < self.count {
-            for name in ["volumes", "masks"] {
-                let [from, to] = ["kept", "npy"].map(|e| self.partial.join(name).with_extension(e));
+            for (name, _) in [VOLUMES, MASKS] {
+                let to = self.partial.join(name);
+                let from = to.with_extension("kept");
                 fs::rename(&from, &to).map_err(Error::io(&to))?;
             }
         }
@@ -167,6 +178,8 @@ impl Writer {
             subjects,
         };
         whole::write_json(&self.partial.join("cohort.json"), &document)?;
+        self.volumes.sync()?;
+        self.masks.sync()?;
         drop((self.volumes, self.masks));
         if self.path.is_dir() {
             fs::remove_dir(&self.path).map_err(Error::io(&self.path))?;

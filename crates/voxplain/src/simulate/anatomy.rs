@@ -5,6 +5,7 @@
 
 use super::{noise::Noise, region};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 use voxplain_nn::random::Seed;
 
 /// Shape of the template's lattice.
@@ -30,8 +31,13 @@ pub(super) const fn at(i: usize, j: usize, k: usize) -> usize {
 }
 
 impl Template {
-    /// Draws the brain.
-    pub(super) fn new() -> Self {
+    /// The mean anatomy, drawn on first use: it is the same for every cohort.
+    pub(super) fn mean() -> &'static Self {
+        static MEAN: OnceLock<Template> = OnceLock::new();
+        MEAN.get_or_init(Self::draw)
+    }
+
+    fn draw() -> Self {
         let shapes = Shapes::new();
         let mut labels = vec![0u8; SHAPE.iter().product()];
         labels.par_chunks_mut(SHAPE[1] * SHAPE[2]).enumerate().for_each(|(i, plane)| {

@@ -55,8 +55,8 @@ impl Look {
         }
     }
 
-    /// Where a point (mm) of this person's brain lies in the mean anatomy.
-    fn back(&self, p: [f64; 3], growth: Option<&Growth>) -> [f64; 3] {
+    /// Where a point (mm) of this person's brain lies in the mean anatomy of the class.
+    fn back(&self, p: [f64; 3]) -> [f64; 3] {
         const CENTRE: [f64; 3] = [0.0, -17.0, 8.0];
         let [a, b, c, ..] = self.pose;
         let mut q: [f64; 3] = std::array::from_fn(|n| (p[n] - self.pose[n + 3] - CENTRE[n]) / self.size);
@@ -69,10 +69,7 @@ impl Look {
             let d = waves.at(q);
             q = std::array::from_fn(|n| q[n] + d[n]);
         }
-        match growth {
-            Some(growth) if self.is_case => growth.at(q),
-            _ => q,
-        }
+        q
     }
 }
 
@@ -93,7 +90,7 @@ pub(super) struct Drawn {
 /// Draws people on one grid.
 #[derive(Debug)]
 pub(super) struct Renderer {
-    template: Template,
+    template: &'static Template,
     /// Intensities of the cases where they differ.
     tinted: Option<Vec<f32>>,
     growth: Option<Growth>,
@@ -102,7 +99,7 @@ pub(super) struct Renderer {
 
 impl Renderer {
     /// `tints` multiply intensities of regions in cases; `growth` moves them.
-    pub(super) fn new(template: Template, growth: Option<Growth>, tints: Vec<(u8, f64)>, grid: Grid) -> Self {
+    pub(super) fn new(template: &'static Template, growth: Option<Growth>, tints: Vec<(u8, f64)>, grid: Grid) -> Self {
         let tint = |label: u8| tints.iter().find(|(l, _)| *l == label).map_or(1.0, |(_, f)| *f) as f32;
         let tinted = (!tints.is_empty())
             .then(|| template.intensity.iter().zip(&template.labels).map(|(v, &l)| v * tint(l)).collect());
@@ -116,6 +113,7 @@ impl Renderer {
         let fine = spacing.map(|s| (s / 1.4).ceil().max(1.0) as usize);
         let map = self.map(look);
         let intensity = if look.is_case { self.tinted.as_ref() } else { None }.unwrap_or(&self.template.intensity);
+        let growth = self.growth.as_ref().filter(|_| look.is_case);
         let count = fine.iter().product::<usize>();
         let point_volume = grid.voxel_volume() / count as f64;
         let regions = region::all().len();
@@ -131,7 +129,12 @@ impl Renderer {
             for c in 0..count {
                 let part = [c / (fine[1] * fine[2]), c / fine[2] % fine[1], c % fine[2]];
                 let offset = std::array::from_fn(|a| (part[a] as f64 + 0.5) / fine[a] as f64 - 0.5);
-                let q = map.at(voxel, offset);
+                let mut q = map.at(voxel, offset);
+                // Growth bends within a few millimetres, so that it is looked up for every point.
+                if let Some(growth) = growth {
+                    let p = growth.at(std::array::from_fn(|a| f64::from(q[a]) + anatomy::ORIGIN[a]));
+                    q = std::array::from_fn(|a| (p[a] - anatomy::ORIGIN[a]) as f32);
+                }
                 let Some(at) = nearest(q) else { continue };
                 let label = self.template.labels[at];
                 sum += trilinear(intensity, q);
@@ -175,13 +178,12 @@ impl Renderer {
     /// Where the voxels' centres, and those of a border one voxel wide, lie in the template (in its voxels).
     fn map(&self, look: &Look) -> Map {
         let shape = self.grid.shape.map(|n| n + 2);
-        let growth = self.growth.as_ref();
         let mut to = Vec::with_capacity(shape.iter().product());
         for i in 0..shape[0] {
             for j in 0..shape[1] {
                 for k in 0..shape[2] {
                     let p = self.grid.affine.apply([i, j, k].map(|v| v as f64 - 1.0));
-                    let q = look.back(p, growth);
+                    let q = look.back(p);
                     to.push(std::array::from_fn(|a| (q[a] - anatomy::ORIGIN[a]) as f32));
                 }
             }

@@ -1,0 +1,353 @@
+//! Preparing cohorts from files, from outside.
+
+#[path = "../../../tests/witness.rs"]
+mod witness;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+use voxplain::{
+    Progress, Silent,
+    cohort::{Cohort, Normalize, Placement, Preparation},
+    prepare::{MaskRule, Options, Space, Summary, prepare, prepare_image},
+    volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, write},
+};
+use witness::witness;
+
+/// A head of 2 mm voxels: an ellipsoid brain (brighter on the right, a spot far left) in a bright skull.
+fn head(shift: f64) -> (Volume, Volume) {
+    let grid = Grid::new([44, 52, 40], Affine::from_spacing_origin([2.0; 3], [-43.0, -60.0, -35.0])).unwrap();
+    let radius = |p: [f64; 3], r: [f64; 3]| (0..3).map(|a| ((p[a] - shift) / r[a]).powi(2)).sum::<f64>().sqrt();
+    let value = |v: [usize; 3]| {
+        let p = grid.affine.apply(v.map(|n| n as f64));
+        let r = radius(p, [28.0, 36.0, 24.0]);
+        let spot = if (0..3).map(|a| (p[a] - [-18.0, 4.0, 2.0][a]).powi(2)).sum::<f64>() < 36.0 { 300.0 } else { 0.0 };
+        if r < 1.0 {
+            (500.0 + 4.0 * p[0] + 2.0 * p[1] + p[2] + spot, 1.0)
+        } else if (1.1..1.3).contains(&r) {
+            (2000.0, 0.0)
+        } else {
+            (0.0, 0.0)
+        }
+    };
+    (Volume::from_fn(grid, |v| value(v).0 as f32), Volume::from_fn(grid, |v| value(v).1 as f32))
+}
+
+fn save(path: &Path, volume: &Volume) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    write(path, volume, &WriteOptions::default()).unwrap();
+}
+
+fn small() -> Options {
+    Options { shape: Some([24, 30, 22]), spacing: Some([3.0; 3]), ..Options::default() }
+}
+
+/// A folder `t1` of heads with masks in `masks`, and a table with one row per subject.
+fn dataset(dir: &Path, ids: &[&str]) -> Options {
+    for (n, id) in ids.iter().enumerate() {
+        let (head, mask) = head(n as f64);
+        save(&dir.join(format!("t1/{id}_T1.nii.gz")), &head);
+        save(&dir.join(format!("masks/{id}_T1_brain.nii.gz")), &mask);
+    }
+    let rows: String = ids.iter().enumerate().map(|(n, id)| format!("{id};{}\n", ["M", "n/a"][n % 2])).collect();
+    fs::write(dir.join("people.csv"), format!("\u{feff}who;sex\n{rows}")).unwrap();
+    Options {
+        participants: Some(dir.join("people.csv")),
+        id_column: Some("who".into()),
+        mask: MaskRule::Suffix("_brain.nii.gz".into()),
+        ..small()
+    }
+}
+
+fn run(source: &Path, out: &Path, options: &Options) -> voxplain::Result<Summary> {
+    prepare(source, out, options, &Silent)
+}
+
+fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entry = |e: fs::DirEntry| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap());
+    fs::read_dir(path).unwrap().map(|e| entry(e.unwrap())).collect()
+}
+
+#[test]
+fn a_folder_with_masks_next_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["b-2", "a-1", "c"]);
+    let summary = run(&dir.path().join("t1"), &dir.path().join("out"), &options).unwrap();
+    assert_eq!((summary.prepared, summary.failed.len(), summary.findings.len()), (3, 0, 0), "{summary:?}");
+    let cohort = Cohort::open(&dir.path().join("out")).unwrap();
+    assert_eq!(cohort.subjects.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["b-2", "a-1", "c"]);
+    assert_eq!(cohort.column("participant_id").unwrap()[0], Some("sub-b-2"));
+    assert_eq!(cohort.column("sex").unwrap(), [Some("M"), None, Some("M")]);
+    // The brain is 4/3 pi 28 36 24 mm³, and its centre of gravity the middle of the grid.
+    for (n, subject) in cohort.subjects.iter().enumerate() {
+        let truth = 4.0 / 3.0 * std::f64::consts::PI * 28.0 * 36.0 * 24.0;
+        assert!((subject.brain_volume / truth - 1.0).abs() < 0.01, "{}", subject.brain_volume);
+        assert!(subject.grid.center().iter().all(|c| (c - n as f64).abs() < 0.2), "{:?}", subject.grid.center());
+        assert_eq!(subject.native.unwrap(), *head(0.0).0.grid());
+        let (volume, mask) = (cohort.volume(n).unwrap(), cohort.mask(n).unwrap());
+        assert!((mask.count() as f64 * 27.0 / truth - 1.0).abs() < 0.02);
+        assert!(volume.data().iter().zip(mask.data()).all(|(v, m)| *m || *v == 0.0));
+        // Nothing of the skull, at 2000, leaked in: robust values stay small.
+        assert!(volume.data().iter().all(|v| v.abs() < 5.0));
+        // The right is brighter than the left: left stays left.
+        let mean = |right: bool| {
+            let at: Vec<f32> = (0..volume.grid().len())
+                .filter(|m| mask.data()[*m] && (volume.grid().voxel(*m)[0] >= 12) == right)
+                .map(|m| volume.data()[m])
+                .collect();
+            at.iter().sum::<f32>() / at.len() as f32
+        };
+        assert!(mean(true) > mean(false) + 0.5);
+    }
+}
+
+#[test]
+fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, mask) = head(0.0);
+    let preparation = Preparation {
+        shape: [24, 30, 22],
+        spacing: [3.0; 3],
+        normalize: Normalize::Zscore,
+        placement: Placement::MaskCentre,
+        template: None,
+    };
+    let file = |name: &str, volume: &Volume| {
+        let path = dir.path().join(name);
+        save(&path, volume);
+        path
+    };
+    let reference = {
+        let (h, m) = (file("h.nii", &head), file("m.nii", &mask));
+        prepare_image(&h, Some(&m), &preparation).unwrap()
+    };
+    assert!(reference.findings.is_empty(), "{:?}", reference.findings);
+    for codes in ["LPS", "PSR", "AIL", "LAS", "SRP"] {
+        let order = Orientation::from_codes(codes).unwrap();
+        let h = file(&format!("{codes}.nii.gz"), &head.reorient(order));
+        let m = file(&format!("{codes}_m.nii"), &mask);
+        let prepared = prepare_image(&h, Some(&m), &preparation).unwrap();
+        assert_eq!(prepared.volume, reference.volume, "{codes}");
+        assert_eq!(prepared.mask, reference.mask, "{codes}");
+        assert_eq!(prepared.native.orientation().codes(), codes);
+    }
+    let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| head.at(i, j, k) * mask.at(i, j, k));
+    let stripped = prepare_image(&file("s.nii", &stripped), None, &preparation).unwrap();
+    assert_eq!(stripped.volume, reference.volume);
+    assert_eq!(stripped.brain_volume, reference.brain_volume);
+    // A finer mask elsewhere in space is brought over by its affine.
+    let fine = Grid::new([90, 106, 82], Affine::from_spacing_origin([1.0; 3], [-45.0, -62.0, -37.0])).unwrap();
+    let fine = file("fine.nii", &mask.resample(&fine, Interpolation::Nearest, 0.0));
+    let prepared = prepare_image(&file("h.nii", &head), Some(&fine), &preparation).unwrap();
+    let differ = prepared.mask.data().iter().zip(reference.mask.data()).filter(|(a, b)| a != b).count();
+    assert!(differ * 100 < reference.mask.count(), "{differ}");
+}
+
+#[test]
+fn what_is_wrong_with_an_image_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, mask) = head(0.0);
+    let preparation = Preparation {
+        shape: [24, 30, 22],
+        spacing: [3.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+        template: None,
+    };
+    let [h, m] = ["h.nii", "m.nii"].map(|n| dir.path().join(n));
+    let attempt = |image: &Volume, mask: &Volume, preparation: &Preparation| {
+        save(&h, image);
+        save(&m, mask);
+        prepare_image(&h, Some(&m), preparation)
+    };
+    let error = |image: &Volume, mask: &Volume| attempt(image, mask, &preparation).unwrap_err().to_string();
+    let nan = head.map(|v| if *v == 500.0 { f32::NAN } else { *v });
+    let some = head.data().iter().any(|v| *v == 500.0);
+    assert!(some && error(&nan, &mask).contains("NaN or infinite"));
+    assert!(error(&head.map(|_| 7.0), &mask).contains("constant"));
+    assert!(error(&head, &mask.map(|_| 0.0)).contains("mask is empty"));
+    let far = Grid::new(mask.shape(), Affine::from_spacing_origin([2.0; 3], [400.0, 0.0, 0.0])).unwrap();
+    let elsewhere = Volume::new(far, mask.data().to_vec()).unwrap();
+    assert!(error(&head, &elsewhere).contains("not in the same space"));
+    let tight = Preparation { shape: [24, 20, 22], ..preparation.clone() };
+    let cut = attempt(&head, &mask, &tight).unwrap();
+    assert!(cut.findings[0].contains("--grid 24x26x22 would hold it"), "{:?}", cut.findings);
+    save(&h, &head.map(|v| v + 1.0));
+    let whole = prepare_image(&h, None, &Preparation { shape: [40; 3], ..preparation }).unwrap();
+    assert!(whole.findings.iter().any(|f| f.contains("whole head")), "{:?}", whole.findings);
+}
+
+#[test]
+fn leftovers_are_named_and_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b"]);
+    let (head, mask) = head(0.0);
+    save(&dir.path().join("t1/x_T1.nii.gz"), &head);
+    save(&dir.path().join("masks/x_T1_brain.nii.gz"), &mask);
+    fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\ny;F\n").unwrap();
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let error = run(&source, &out, &options).unwrap_err().to_string();
+    assert_eq!(error, "1 images have no row in the table: x_T1.nii.gz; 1 rows have no image: y");
+    assert!(!out.exists());
+    let summary = run(&source, &out, &Options { keep_going: true, ..options.clone() }).unwrap();
+    assert_eq!((summary.prepared, summary.without_image.as_slice()), (2, &["y".to_owned()][..]));
+    // An explicit filter may leave rows out, too.
+    let options = Options { include: Some("a_*".into()), force: true, ..options };
+    assert_eq!(run(&source, &out, &options).unwrap().prepared, 1);
+    // The source that holds the masks as well does not take them for images.
+    fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\nx;F\n").unwrap();
+    let options = Options { include: None, ..options };
+    assert_eq!(run(dir.path(), &out, &options).unwrap().prepared, 3);
+}
+
+#[test]
+fn a_subject_that_fails_is_skipped_named_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b", "c"]);
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let broken = source.join("b_T1.nii.gz");
+    let whole = fs::read(&broken).unwrap();
+    fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    fs::remove_file(dir.path().join("masks/c_T1_brain.nii.gz")).unwrap();
+    let summary = run(&source, &out, &options).unwrap();
+    assert!(summary.cohort.is_none() && !out.exists());
+    assert_eq!(summary.prepared, 1);
+    assert_eq!(summary.failed.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    assert!(summary.failed[1].what.contains("there is no mask"), "{:?}", summary.failed[1]);
+    let summary = run(&source, &out, &Options { keep_going: true, ..options }).unwrap();
+    assert_eq!((summary.resumed, summary.prepared, summary.failed.len()), (1, 1, 2));
+    assert_eq!(Cohort::open(&out).unwrap().column("who").unwrap(), [Some("a")]);
+}
+
+/// Asks to stop after some subjects.
+struct Stop(AtomicUsize);
+
+impl Progress for Stop {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+    }
+    fn end(&self) {}
+    fn warn(&self, _: &str) {}
+    fn interrupted(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == 0
+    }
+}
+
+#[test]
+fn interrupted_and_resumed_equals_uninterrupted_on_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b", "c", "d", "e"]);
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let pool = |n: usize| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+    pool(1).install(|| run(&source, &dir.path().join("once"), &options)).unwrap();
+    let stop = Stop(AtomicUsize::new(2));
+    let error = pool(2).install(|| prepare(&source, &out, &options, &stop)).unwrap_err();
+    assert!(error.to_string().contains("interrupted") && !out.exists());
+    let zscore = Options { normalize: Normalize::Zscore, ..options.clone() };
+    let refused = run(&source, &out, &zscore).unwrap_err();
+    assert!(refused.hint().unwrap().contains("--force"), "{refused}");
+    let summary = pool(3).install(|| run(&source, &out, &options)).unwrap();
+    assert!((2..5).contains(&summary.resumed), "{}", summary.resumed);
+    assert!(files(&out) == files(&dir.path().join("once")));
+    // Once more: nothing to do. With other options: refused, or replaced.
+    assert_eq!(run(&source, &out, &options).unwrap().resumed, 5);
+    assert!(run(&source, &out, &zscore).is_err());
+    run(&source, &out, &Options { force: true, ..zscore }).unwrap();
+    assert!(files(&out)["volumes.npy"] != files(&dir.path().join("once"))["volumes.npy"]);
+}
+
+#[test]
+fn tables_of_paths_and_ready_tensors() {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, mask) = head(0.0);
+    let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| head.at(i, j, k) * mask.at(i, j, k));
+    save(&dir.path().join("deep/er/scan.nii.gz"), &stripped);
+    let table = dir.path().join("t.tsv");
+    fs::write(&table, "participant_id\tfile\tage\ns1\tdeep/er/scan.nii.gz\t30\ns2\tn/a\t40\n").unwrap();
+    let options = Options { path_column: Some("file".into()), keep_going: true, ..small() };
+    let summary = run(&table, &dir.path().join("paths"), &options).unwrap();
+    assert_eq!((summary.prepared, summary.without_image.len()), (1, 1));
+    // The same image as an array, on its own grid: taken as it is.
+    let doubled: Vec<f32> = head.map(|_| 0.0).into_data().into_iter().chain(stripped.data().to_vec()).collect();
+    let mut doubled = doubled;
+    doubled[..stripped.data().len()].copy_from_slice(&stripped.map(|v| 2.0 * v).into_data());
+    let array = dir.path().join("x.npy");
+    npy::write(&array, &[2, 44, 52, 40], &doubled).unwrap();
+    let people = dir.path().join("people.csv");
+    fs::write(&people, "index,participant_id\n1,one\n0,two\n").unwrap();
+    let options = Options { participants: Some(people.clone()), spacing: Some([2.0; 3]), ..Options::default() };
+    assert!(run(&array, &dir.path().join("x"), &options).unwrap_err().hint().unwrap().contains("--origin"));
+    let options = Options { space: Space::Origin([-43.0, -60.0, -35.0]), normalize: Normalize::None, ..options };
+    run(&array, &dir.path().join("x"), &options).unwrap();
+    let cohort = Cohort::open(&dir.path().join("x")).unwrap();
+    assert_eq!(cohort.grid(), *head.grid());
+    assert_eq!(cohort.volume(0).unwrap(), stripped);
+    assert_eq!(cohort.volume(1).unwrap(), stripped.map(|v| 2.0 * v));
+    fs::write(&people, "index,participant_id\n1,one\n2,two\n").unwrap();
+    assert!(run(&array, &dir.path().join("y"), &options).unwrap_err().to_string().contains("index `2`"));
+}
+
+#[test]
+fn ids_that_repeat_across_sites_are_refused() {
+    let Some(table) = witness("data/tables/openneuro546_freesurfer.csv") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    save(&dir.path().join("img/sub-1_T1w.nii"), &head(0.0).0);
+    let options = Options { participants: Some(table), id_column: Some("sub_id".into()), ..small() };
+    let error = run(&dir.path().join("img"), &dir.path().join("out"), &options).unwrap_err();
+    assert!(error.to_string().contains("28 values of `sub_id` stand in more than one row"), "{error}");
+}
+
+#[test]
+fn real_heads_go_to_the_grid_and_back() {
+    let Some(folder) = witness("data/cohort_ixi/t1") else { return };
+    let image = folder.join("IXI013-HH-1212_T1.nii.gz");
+    let mask = folder.join("../dlmuse/IXI013-HH-1212_T1_DLMUSE.nii.gz");
+    let preparation = Preparation {
+        shape: [90, 108, 90],
+        spacing: [2.0; 3],
+        normalize: Normalize::None,
+        placement: Placement::MaskCentre,
+        template: None,
+    };
+    let prepared = prepare_image(&image, Some(&mask), &preparation).unwrap();
+    let source = read(&image, &ReadOptions::default()).unwrap();
+    assert_eq!((prepared.native.shape, source.axis_codes.as_str()), ([120, 120, 90], "PSR"));
+    // Back on the native grid, deep in the brain, the values are those of the file but for two interpolations.
+    let back = prepared.volume.resample(&prepared.native, Interpolation::Linear, 0.0);
+    let brain = read(&mask, &ReadOptions::default()).unwrap().volume;
+    assert_eq!(prepared.brain_volume, brain.data().iter().filter(|v| **v != 0.0).count() as f64 * 8.0);
+    let weight = prepared.mask.map(|m| f32::from(u8::from(*m))).resample(&prepared.native, Interpolation::Linear, 0.0);
+    let inside: Vec<usize> = (0..brain.data().len()).filter(|n| weight.data()[*n] == 1.0).collect();
+    assert!(inside.len() as f64 > 0.7 * prepared.brain_volume / 8.0);
+    let (x, y): (Vec<f64>, Vec<f64>) =
+        inside.iter().map(|n| (f64::from(source.volume.data()[*n]), f64::from(back.data()[*n]))).unzip();
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let (mx, my) = (mean(&x), mean(&y));
+    let cov: f64 = x.iter().zip(&y).map(|(a, b)| (a - mx) * (b - my)).sum();
+    let var = |v: &[f64], m: f64| v.iter().map(|a| (a - m).powi(2)).sum::<f64>();
+    let r = cov / (var(&x, mx) * var(&y, my)).sqrt();
+    assert!(r > 0.97 && (my / mx - 1.0).abs() < 0.01, "r {r}, means {mx} {my}");
+}
+
+#[test]
+fn a_bids_dataset_brings_its_own_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, mask) = head(0.0);
+    let path = |id: &str, what: &str| -> PathBuf { dir.path().join(format!("sub-{id}/anat/sub-{id}_{what}.nii.gz")) };
+    for id in ["01", "02"] {
+        save(&path(id, "T1w"), &head);
+        save(&path(id, "desc-brain_mask"), &mask);
+    }
+    fs::write(dir.path().join("participants.tsv"), "participant_id\tsex\nsub-02\tF\nsub-01\tM\n").unwrap();
+    let options = Options { mask: MaskRule::Suffix("_desc-brain_mask.nii.gz".into()), ..small() };
+    let out = dir.path().join("derivatives/cohort");
+    run(dir.path(), &out, &options).unwrap();
+    assert_eq!(Cohort::open(&out).unwrap().column("sex").unwrap(), [Some("F"), Some("M")]);
+    save(&dir.path().join("sub-01/anat/sub-01_run-2_T1w.nii.gz"), &head);
+    let error = run(dir.path(), &out, &Options { force: true, ..options }).unwrap_err().to_string();
+    assert!(error.contains("more than one image") && error.contains("sub-01_run-2_T1w.nii.gz"), "{error}");
+}
