@@ -1,5 +1,7 @@
 //! [`prepare`]: from images to a cohort.
 
+#![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
+
 mod image;
 pub(crate) mod intensity;
 mod mask;

@@ -4,6 +4,11 @@
 //! bias field and covered with Rician noise. Half of the subjects are cases: chosen regions of theirs are larger,
 //! smaller, brighter or darker. The truth is written beside the cohort, so that maps can be judged against it.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "intensities and positions are narrowed to f32; indices and labels are small"
+)]
+
 mod anatomy;
 mod field;
 mod noise;

@@ -1,5 +1,7 @@
 //! Simulated cohorts, from outside.
 
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "test code")]
+
 use std::{collections::BTreeMap, path::Path};
 use voxplain::{
     Silent,

@@ -28,7 +28,7 @@ pub enum Begun {
     /// The cohort is already there, made by the same command.
     Complete(Box<Cohort>),
     /// There is work to do.
-    Open(Writer),
+    Open(Box<Writer>),
 }
 
 impl Writer {
@@ -88,10 +88,11 @@ impl Writer {
         let done = partial.join("done");
         let array = |(name, dtype): (&str, Dtype)| -> Result<npy::Writer> {
             let (path, shape) = (partial.join(name), array_shape(count, shape));
-            if path.is_file() && done.is_dir() {
-                if let Ok(writer) = npy::Writer::resume(&path, &shape, dtype) {
-                    return Ok(writer);
-                }
+            if path.is_file()
+                && done.is_dir()
+                && let Ok(writer) = npy::Writer::resume(&path, &shape, dtype)
+            {
+                return Ok(writer);
             }
             // Marks of data that are not there would be lies.
             if done.is_dir() {
@@ -102,7 +103,16 @@ impl Writer {
         let (volumes, masks) = (array(VOLUMES)?, array(MASKS)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
-        Ok(Begun::Open(Self { path, partial, volumes, masks, count, shape, made_by: made_by.clone(), _lock: lock }))
+        Ok(Begun::Open(Box::new(Self {
+            path,
+            partial,
+            volumes,
+            masks,
+            count,
+            shape,
+            made_by: made_by.clone(),
+            _lock: lock,
+        })))
     }
 
     /// The subject in place `n`, if its data are written.
@@ -251,7 +261,7 @@ mod tests {
 
     fn begin(path: &Path, count: usize) -> Writer {
         match Writer::begin(path, &serde_json::json!({"a": 1}), SHAPE, count, false).unwrap() {
-            Begun::Open(writer) => writer,
+            Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!("complete already"),
         }
     }
