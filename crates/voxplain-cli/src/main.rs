@@ -1,5 +1,7 @@
 //! The command `voxplain`: typed flags to library configuration to one call.
 
+#![allow(clippy::doc_markdown, reason = "doc comments are help texts, read on a terminal")]
+
 mod cli;
 mod pipeline;
 mod session;

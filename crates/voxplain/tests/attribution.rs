@@ -1,4 +1,12 @@
 //! Laws of the methods of attribution, on networks small enough to know the answer.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test fails by panicking, may print, and works on small numbers"
+)]
 
 use voxplain::attribution::{Attribution, AxisMap, Case, Explainer, METHODS, Score, Separable, Target, choose};
 use voxplain::model::mrinet;

@@ -1,4 +1,12 @@
 //! Explaining images: left stays left in every axis order and space, what is there is not made again, and what fails is named.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test fails by panicking, may print, and works on small numbers"
+)]
 
 use std::path::{Path, PathBuf};
 use voxplain::Silent;

@@ -1,10 +1,18 @@
 //! Figures: left stays left, the same bytes each time, text means itself. With `VOXPLAIN_GALLERY=<folder>` the
 //! figures drawn here are written there to be looked at.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test fails by panicking, may print, and works on small numbers"
+)]
 
 use voxplain::{
     figure::{
-        Bar, Cell, Curve, Cut, Figure, Layer, Mosaic, Plane, Receiver, Scale, bars, cuts, learning_curves, matrix,
-        receiver, thumbnail,
+        Bar, Cell, Curve, Cut, Figure, Layer, Mosaic, Plane, Receiver, Scale, bars, learning_curves, matrix, receiver,
+        thumbnail,
     },
     stats::Interval,
     volume::{Affine, Grid, Mask, Volume},
@@ -57,7 +65,7 @@ fn mosaic(x_to_the_left: bool, width: f64, count: usize) -> Figure {
     let (brain, mask, map) = phantom(x_to_the_left);
     let layer = Layer::new(brain.clone(), &mask).unwrap();
     let scale = Scale::percentile(&layer, &map, 99.5);
-    let rows = cuts(&map, &brain, count, 6.0);
+    let rows = layer.cuts(&map, count, 6.0);
     let space = "Coordinates: mm from the centre of the brain mask.".to_owned();
     Mosaic {
         title: "HiRes-CAM, mean of true class male (n = 51)".into(),
@@ -154,7 +162,7 @@ fn a_map_of_zeros_is_drawn_and_said() {
         layer: &layer,
         map: &zero,
         scale,
-        rows: cuts(&zero, &brain, 3, 6.0),
+        rows: layer.cuts(&zero, 3, 6.0),
         width: 86.0,
         space: String::new(),
     }

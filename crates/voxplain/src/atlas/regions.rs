@@ -110,6 +110,17 @@ impl RegionTable {
     /// # Errors
     /// A map with values that are no numbers, a mask on another grid, an atlas that cannot be placed.
     pub fn measure(&mut self, name: &MapName, map: &Volume, atlas: &Atlas, mask: Option<&Mask>) -> Result<()> {
+        self.measure_on(name, map, (atlas, &atlas.on_grid(map.grid())?), mask)
+    }
+
+    /// [`RegionTable::measure`] with the atlas's labels on the map's grid at hand.
+    pub(super) fn measure_on(
+        &mut self,
+        name: &MapName,
+        map: &Volume,
+        (atlas, labels): (&Atlas, &Labels),
+        mask: Option<&Mask>,
+    ) -> Result<()> {
         let grid = map.grid();
         let odd = map.data().iter().filter(|x| !x.is_finite()).count();
         if odd > 0 {
@@ -126,7 +137,6 @@ impl RegionTable {
                 "give a mask with the map's shape and affine",
             ));
         }
-        let labels = atlas.on_grid(grid)?;
         self.note_all(&atlas.findings);
         let mut sums: BTreeMap<Option<u32>, Sums> = BTreeMap::new();
         let (mut labelled, mut inside) = (0usize, 0usize);
@@ -154,7 +164,7 @@ impl RegionTable {
         let voxels: usize = sums.values().map(|s| s.voxels).sum();
         let share = |part: f64, all: f64| (all > 0.0).then(|| part / all);
         let none = Sums::default();
-        if let Some(lost) = atlas.lost(&labels) {
+        if let Some(lost) = atlas.lost(labels) {
             self.note(Finding {
                 id: "region-without-voxel",
                 level: Level::Note,

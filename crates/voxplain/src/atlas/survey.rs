@@ -4,7 +4,7 @@ use super::{Atlas, MapName, RegionTable};
 use crate::{Error, Progress, Result, attribution::Record};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_volume::{Finding, Mask, ReadOptions, read};
+use voxplain_volume::{Finding, Grid, Labels, Mask, ReadOptions, read};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,8 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
     }
     let mut table = RegionTable::default();
     let mut atlas: Option<(String, Atlas)> = None;
+    // Maps of one grid share the labels on it.
+    let mut placed: Option<(Grid, Labels)> = None;
     progress.begin("regions", files.len());
     let done = files.iter().try_for_each(|file| {
         let name = name_of(file);
@@ -53,12 +55,17 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
         let atlas = match &mut atlas {
             Some((path, atlas)) if *path == image => atlas,
             slot => {
+                placed = None;
                 &mut slot.insert((image.clone(), Atlas::open(Path::new(&image), &what.labels, what.allow_mismatch)?)).1
             }
         };
         let map = read(file, &ReadOptions::default())?.volume;
         let mask = what.mask.as_ref().map(|pattern| read_mask(&fill(pattern, &name, file)?)).transpose()?;
-        table.measure(&name, &map, atlas, mask.as_ref())?;
+        let labels = match &placed {
+            Some((grid, labels)) if grid == map.grid() => labels,
+            _ => &placed.insert((*map.grid(), atlas.on_grid(map.grid())?)).1,
+        };
+        table.measure_on(&name, &map, (atlas, labels), mask.as_ref())?;
         progress.advance(1, &name.map);
         Ok(())
     });

@@ -27,7 +27,7 @@ pub(super) enum ModelOf<'a> {
 }
 
 enum From<'a> {
-    Cohort(Cow<'a, Cohort>),
+    Cohort(Box<Cow<'a, Cohort>>),
     Images(&'a Images),
 }
 
@@ -160,7 +160,7 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
     }
     let shared = |(fold, people)| Group {
         model: ModelOf::File(run.model_path(fold)),
-        from: From::Cohort(Cow::Owned(cohort.clone())),
+        from: From::Cohort(Box::new(Cow::Owned(cohort.clone()))),
         people,
     };
     Ok(Plan { groups: folds.into_iter().enumerate().map(shared).collect(), left_out })
@@ -178,7 +178,7 @@ fn of_cohort<'a>(model: &'a Model, cohort: &'a Cohort, request: &Request, progre
             people.len()
         ));
     }
-    let group = Group { model: ModelOf::There(model), from: From::Cohort(Cow::Borrowed(cohort)), people };
+    let group = Group { model: ModelOf::There(model), from: From::Cohort(Box::new(Cow::Borrowed(cohort))), people };
     Ok(Plan { groups: vec![group], left_out: Vec::new() })
 }
 

@@ -33,6 +33,8 @@ pub struct Figure {
     pub svg: String,
     /// What it shows, for those who cannot see it.
     pub alt: String,
+    /// Width on paper in mm.
+    pub width: f64,
 }
 
 /// Pixels per inch of PNG files.
@@ -79,6 +81,7 @@ fn encode(width: u32, height: u32, colour: png::ColorType, pixels: &[u8]) -> Res
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(colour);
     encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::High);
     // 300 dpi in pixels per metre.
     encoder.set_pixel_dims(Some(png::PixelDimensions { xppu: 11_811, yppu: 11_811, unit: png::Unit::Meter }));
     let mut writer = encoder.write_header()?;

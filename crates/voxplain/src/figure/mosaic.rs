@@ -79,6 +79,11 @@ impl Layer {
         map.data().iter().zip(self.cover.data()).filter(|(_, c)| **c > 0.5).map(|(v, _)| *v).collect()
     }
 
+    /// Cuts where the map's relevance is inside the brain: see [`super::cuts`].
+    pub fn cuts(&self, map: &Volume, count: usize, apart: f64) -> [Vec<Cut>; 3] {
+        super::cuts(map, &self.cover, count, apart)
+    }
+
     /// Part of the map's |relevance| that lies outside the brain mask, where figures do not show it.
     pub fn outside(&self, map: &Volume) -> f64 {
         let total: f64 = map.data().iter().map(|v| f64::from(v.abs())).sum();
@@ -221,26 +226,37 @@ impl Mosaic<'_> {
         }
         svg.image([x, y], [width, height], &panel(&pixels, [1, usize::from(steps)])?);
         svg.frame([x, y], [width, height], INK, 0.1);
-        for (at, value) in [
-            (0.0, self.scale.most),
-            (0.25, self.scale.most / 2.0),
-            (0.5, 0.0),
-            (0.75, -self.scale.most / 2.0),
-            (1.0, -self.scale.most),
-        ] {
+        // Small and large numbers in units of a power of ten, which is said with the units.
+        let exponent = self.scale.most.log10().floor();
+        let (factor, units) = if (-2.0..4.0).contains(&exponent) {
+            (1.0, self.units.clone())
+        } else {
+            (10f64.powf(-exponent), format!("10{} {}", raised(exponent), self.units))
+        };
+        for at in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let place = y + at * height;
             svg.line([x + width, place], [x + width + 0.7, place], INK, 0.15);
-            let text = signed(&significant(value, 2));
+            let text = signed(&significant(self.scale.most * factor * (1.0 - 2.0 * at), 2));
             svg.text(x + width + 1.1, place + 0.75, Style::new(SMALL, Anchor::Start), &text);
         }
-        svg.text(
-            x - 1.1,
-            y + height / 2.0,
-            Style::new(SMALL, Anchor::Middle).upright(),
-            &fit(&self.units, SMALL, height),
-        );
+        let middle = y + height / 2.0;
+        svg.text(x - 1.1, middle, Style::new(SMALL, Anchor::Middle).upright(), &fit(&units, SMALL, height));
         Ok(())
     }
+}
+
+/// A whole number as superscript.
+fn raised(number: f64) -> String {
+    format!("{number:.0}")
+        .chars()
+        .map(|c| match c {
+            '-' => '\u{207b}',
+            '1' => '\u{b9}',
+            '2' => '\u{b2}',
+            '3' => '\u{b3}',
+            c => c.to_digit(10).and_then(|d| char::from_u32(0x2070 + d)).unwrap_or(c),
+        })
+        .collect()
 }
 
 fn panel(pixels: &[u8], [width, height]: [usize; 2]) -> Result<Vec<u8>> {

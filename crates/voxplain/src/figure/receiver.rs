@@ -57,7 +57,7 @@ pub(super) fn band(scores: &[(f64, bool)], seed: u64) -> Vec<[f64; 3]> {
         return Vec::new();
     }
     let mut random = Seed::new(seed).child("roc-band").random();
-    let mut heights = vec![Vec::with_capacity(RESAMPLES); 101];
+    let mut heights = vec![Vec::new(); 101];
     for _ in 0..RESAMPLES {
         let mut drawn = Vec::with_capacity(scores.len());
         for class in &classes {

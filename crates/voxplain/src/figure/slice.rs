@@ -83,18 +83,19 @@ pub(super) fn sample(volume: &Volume, picture: &Grid, outside: f32) -> Vec<f32> 
 }
 
 /// `count` cuts along each of the three axes where relevance is: at evenly spaced quantiles of the distribution of
-/// |value| over the axis (for 5: 10, 30, ... 90 %), in whole mm, at least `apart` mm from each other while they fit
-/// into the extent of the relevance. For a map of zeros the quantiles are those of `fallback`.
-pub fn cuts(map: &Volume, fallback: &Volume, count: usize, apart: f64) -> [Vec<Cut>; 3] {
-    let zero = map.data().iter().all(|v| *v == 0.0);
-    let source = if zero { fallback } else { map };
-    let grid = source.grid();
+/// |value| over the axis (for 5: 10, 30, ... 90 %), in whole mm, at least `apart` mm from each other. Only voxels where
+/// `within` is above 0 count; for a map that is 0 in all of them, `within` itself does. Both lie on one grid.
+pub fn cuts(map: &Volume, within: &Volume, count: usize, apart: f64) -> [Vec<Cut>; 3] {
+    let grid = map.grid();
+    let inside = |(n, v): &(usize, &f32)| within.data()[*n] > 0.0 && **v != 0.0 && v.is_finite();
+    let zero = !map.data().iter().enumerate().any(|v| inside(&v));
+    let source = if zero { within } else { map };
     [Plane::Axial, Plane::Coronal, Plane::Sagittal].map(|plane| {
         let mut weights: Vec<(f64, f64)> = source
             .data()
             .iter()
             .enumerate()
-            .filter(|(_, v)| **v != 0.0 && v.is_finite())
+            .filter(|v| inside(v))
             .map(|(n, v)| (grid.affine.apply(grid.voxel(n).map(|v| v as f64))[plane.axis()], f64::from(v.abs())))
             .collect();
         weights.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -134,14 +135,19 @@ mod tests {
         let grid = Grid::new([10, 10, 10], Affine::from_spacing_origin([4.0; 3], [-18.0; 3])).unwrap();
         // All relevance at x = 10 mm, y = -14 mm, z from -18 to 18 evenly.
         let map = Volume::from_fn(grid, |[i, j, _]| if i == 7 && j == 1 { -1.0 } else { 0.0 });
-        let [axial, coronal, sagittal] = cuts(&map, &map, 5, 1.0);
+        let all = Volume::filled(grid, 1.0);
+        let [axial, coronal, sagittal] = cuts(&map, &all, 5, 1.0);
         let at = |c: &[Cut]| c.iter().map(|c| c.at).collect::<Vec<_>>();
         // Ten slices: quantiles 10, 30 ... % fall into slices 0 (or 1), 2, 4, 6, 8.
         assert_eq!(at(&axial), [-18.0, -10.0, -2.0, 6.0, 14.0]);
         assert_eq!(at(&coronal), [-16.0, -15.0, -14.0, -13.0, -12.0]);
         assert_eq!(at(&sagittal), [8.0, 9.0, 10.0, 11.0, 12.0]);
         let zero = Volume::filled(grid, 0.0);
-        assert_eq!(cuts(&zero, &map, 5, 1.0), [axial, coronal, sagittal]);
+        let [z, y, x] = cuts(&zero, &map.map(|v| v.abs()), 5, 1.0);
+        assert_eq!([z, y, x], [axial.clone(), coronal, sagittal]);
+        // What lies outside does not count: with the upper half alone the cuts rise.
+        let upper = Volume::from_fn(grid, |[_, _, k]| if k >= 5 { 1.0 } else { 0.0 });
+        assert_eq!(at(&cuts(&map, &upper, 5, 1.0)[0]), [2.0, 6.0, 10.0, 14.0, 18.0]);
         assert_eq!(cuts(&zero, &zero, 1, 1.0)[0][0].at, 0.0);
     }
 }

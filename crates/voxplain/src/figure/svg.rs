@@ -203,7 +203,7 @@ impl Svg {
             escape(&alt),
             self.body
         );
-        Figure { svg, alt }
+        Figure { svg, alt, width: self.width }
     }
 }
 

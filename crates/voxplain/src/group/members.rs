@@ -35,7 +35,7 @@ pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], posi
         let positive = positive.unwrap_or(second);
         let negative = if positive == first { second } else { first };
         for (name, truth, said, word) in [
-            ("tp", positive, positive.as_ref(), "true positive"),
+            ("tp", positive, positive, "true positive"),
             ("tn", negative.as_str(), negative.as_str(), "true negative"),
             ("fp", negative.as_str(), positive, "false positive"),
             ("fn", positive, negative.as_str(), "false negative"),

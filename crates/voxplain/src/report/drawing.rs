@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Progress, Result,
-    figure::{Cell, Layer, Mosaic, Receiver, Scale, cuts, matrix, receiver},
+    figure::{Cell, Layer, Mosaic, Receiver, Scale, matrix, receiver},
     group::{GroupSummary, Level, MethodSummary, SimilarityRow},
     run::{Metrics, Prediction, Run},
     stats::{Interval, Top},
@@ -18,6 +18,8 @@ use voxplain_volume::{Mask, ReadOptions, Volume, read};
 pub(super) const PERCENTILE: f64 = 99.5;
 /// Cuts of each axis in a mosaic across the page.
 const CUTS: usize = 7;
+/// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures of subjects.
+const MOST_BYTES: usize = 5_500_000;
 /// Width of figures across the page and in a column, mm.
 const PAGE: f64 = 180.0;
 const COLUMN: f64 = 86.0;
@@ -83,6 +85,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     let mask: Mask = volume(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
     let layer = Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)?;
     page.space.clone_from(&summary.space);
+    let mut bytes = 0;
     progress.begin("mosaics", summary.methods.len());
     for method in &summary.methods {
         let means: Vec<_> =
@@ -93,7 +96,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
             let Some(file) = means.iter().find(|m| m.group == group.name) else { continue };
             let map = volume(&folder.join(&file.file))?;
             // The cuts of all subjects' map serve all groups, so that they can be compared.
-            let rows = rows.get_or_insert_with(|| cuts(&map, &volume_of(&mask), CUTS, 6.0)).clone();
+            let rows = rows.get_or_insert_with(|| layer.cuts(&map, CUTS, 6.0)).clone();
             let figure = Mosaic {
                 title: format!("{}: mean map, {} (n = {})", method.method, group.title, file.subjects),
                 units: method.units.clone(),
@@ -106,7 +109,12 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
             }
             .draw()?;
             let word = method.method.replace('-', "");
-            figures.push(Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, ""));
+            let mut placed = Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, "");
+            bytes += placed.svg.len();
+            if bytes > MOST_BYTES {
+                placed.leave_out();
+            }
+            figures.push(placed);
         }
         page.methods.push(Method {
             name: method.method.clone(),
@@ -119,10 +127,6 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     progress.end();
     agreement(page, summary);
     Ok(())
-}
-
-fn volume_of(mask: &Mask) -> Volume {
-    mask.map(|&m| f32::from(u8::from(m)))
 }
 
 fn facts(method: &MethodSummary) -> Vec<[String; 2]> {
@@ -246,7 +250,10 @@ fn same() -> Cell {
 }
 
 fn cell(value: Option<Interval>) -> Cell {
-    let minus = |x: f64| format!("{x:.2}").replace('-', "\u{2212}");
+    let minus = |x: f64| match format!("{x:.2}").as_str() {
+        "-0.00" => "0.00".to_owned(),
+        text => text.replace('-', "\u{2212}"),
+    };
     match value {
         None => Cell { shade: None, words: "n/a".into(), below: String::new() },
         Some(i) => Cell {

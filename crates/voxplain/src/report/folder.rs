@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Error, Progress, Result,
     attribution::Record,
-    figure::{Layer, Mosaic, Scale, cuts},
+    figure::{Layer, Mosaic, Scale},
     group::sidecar,
 };
 use std::path::{Path, PathBuf};
@@ -62,7 +62,7 @@ fn one(file: &PathBuf) -> Result<Method> {
         layer: &layer,
         map: &map,
         scale: Scale::percentile(&layer, &map, PERCENTILE),
-        rows: cuts(&map, &Volume::filled(*map.grid(), 1.0), 7, 6.0),
+        rows: layer.cuts(&map, 7, 6.0),
         width: 180.0,
         space: "Coordinates: mm in the map's world. Grey is the field of view; the image itself is not shown.".into(),
     }

@@ -8,6 +8,8 @@ mod folder;
 mod page;
 mod people;
 mod regions;
+#[cfg(test)]
+mod tests;
 
 use crate::{Error, Progress, Result, figure::Figure, whole};
 use page::Page;
@@ -88,12 +90,20 @@ struct Placed {
     svg: String,
     /// Below it.
     caption: String,
+    /// Width on screen, mm: larger than on paper, where 7 pt is read at arm's length.
+    width: f64,
     #[serde(skip)]
     figure: Figure,
 }
 
 impl Placed {
     fn new(stem: impl Into<String>, figure: Figure, caption: impl Into<String>) -> Self {
-        Self { stem: stem.into(), svg: figure.svg.clone(), caption: caption.into(), figure }
+        Self { stem: stem.into(), svg: figure.svg.clone(), caption: caption.into(), width: 1.35 * figure.width, figure }
+    }
+
+    /// Only the file: the page says where it is.
+    fn leave_out(&mut self) {
+        self.svg.clear();
+        self.caption = format!("Left out to keep the page small: figures/{}.svg and .png", self.stem);
     }
 }

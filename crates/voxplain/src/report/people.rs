@@ -4,7 +4,7 @@ use super::{drawing::PERCENTILE, page::Grid};
 use crate::{
     Progress, Result,
     cohort::Cohort,
-    figure::{Cut, Layer, Plane, Scale, cuts, thumbnail},
+    figure::{Cut, Layer, Plane, Scale, thumbnail},
     run::{Prediction, Run},
     stats::significant,
 };
@@ -45,8 +45,8 @@ pub(super) struct Picture {
     pub(super) place: String,
 }
 
-/// Pictures in the page, so that it stays below 10 MB: about 8 kB each.
-const MOST_PICTURES: usize = 360;
+/// Pictures in the page, so that it stays below 10 MB: about 10 kB each.
+const MOST_PICTURES: usize = 330;
 /// Lines of people in the page.
 const MOST_PEOPLE: usize = 1000;
 
@@ -136,7 +136,7 @@ fn pictures(run: &Run, cohort: &Cohort, id: &str, methods: &[String]) -> Result<
 
 /// The axial cut through the middle of a map's |relevance|.
 pub(super) fn picture(layer: &Layer, map: &Volume, method: &str, of: &str) -> Result<Picture> {
-    let [axial, ..] = cuts(map, map, 1, 1.0);
+    let [axial, ..] = layer.cuts(map, 1, 1.0);
     let cut = axial.first().copied().unwrap_or(Cut { plane: Plane::Axial, at: 0.0 });
     let scale = Scale::percentile(layer, map, PERCENTILE);
     let png = thumbnail(layer, map, cut, scale, 2.5)?;

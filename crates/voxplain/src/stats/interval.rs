@@ -53,7 +53,7 @@ pub fn student_t(p: f64, freedom: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// The regularised incomplete beta function I_x(a, b) by its continued fraction (Lentz's method).
+/// The regularised incomplete beta function `I_x(a, b)` by its continued fraction (Lentz's method).
 fn beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return x.clamp(0.0, 1.0);

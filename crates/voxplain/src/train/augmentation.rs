@@ -123,8 +123,8 @@ mod tests {
             seen[to.iter().position(|&v| v == 1.0).unwrap()] += 1;
         }
         let near = |n: usize| [n / 25, n / 5 % 5, n % 5].iter().all(|x| (1..=3).contains(x));
-        for n in 0..125 {
-            assert_eq!(seen[n] > 50 && seen[n] < 170, near(n), "{n}: {}", seen[n]);
+        for (n, seen) in seen.into_iter().enumerate() {
+            assert_eq!((51..170).contains(&seen), near(n), "{n}: {seen}");
         }
     }
 

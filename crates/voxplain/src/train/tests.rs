@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
+
 use super::*;
 use crate::{
     Silent,

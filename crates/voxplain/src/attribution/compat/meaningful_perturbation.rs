@@ -309,7 +309,7 @@ impl AmsGrad {
 mod tests {
     use super::*;
 
-    /// `gaussian_filter(impulse at 3 of 5, sigma=10)` of SciPy 1.17.1.
+    /// `gaussian_filter(impulse at 3 of 5, sigma=10)` of `SciPy` 1.17.1.
     #[test]
     fn kernel_of_scipy() {
         let map = five_voxels(9);

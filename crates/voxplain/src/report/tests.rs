@@ -1,0 +1,331 @@
+//! A small made run, from group maps to the page.
+
+#![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
+
+use super::report;
+use crate::{
+    Silent,
+    attribution::{Record, Score, Target},
+    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
+    evaluation::{Classification, Resampling, Verdict},
+    group::{GroupOptions, GroupSummary, Level, group},
+    run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
+    stats::Top,
+    table::Table,
+    whole,
+};
+use std::path::Path;
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
+
+/// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
+const EVIL: &str = "<script>alert(1)</script>";
+const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", "e5", "f6"];
+
+fn lattice(n: usize) -> Grid {
+    // Every head lies elsewhere: the grids differ by a shift.
+    let shift = n as f64;
+    Grid::new([12, 14, 10], Affine::from_spacing_origin([8.0; 3], [-44.0 + shift, -60.0 - shift, -30.0 + 2.0 * shift]))
+        .unwrap()
+}
+
+/// Where voxel `(i, j, k)` lies from the middle of the lattice, mm.
+fn from_middle(v: [usize; 3]) -> [f64; 3] {
+    [v[0] as f64 * 8.0 - 44.0, v[1] as f64 * 8.0 - 52.0, v[2] as f64 * 8.0 - 36.0]
+}
+
+fn brain(v: [usize; 3]) -> bool {
+    let [x, y, z] = from_middle(v);
+    (x / 40.0).powi(2) + (y / 50.0).powi(2) + (z / 34.0).powi(2) < 1.0
+}
+
+/// Subject n: `n + 1` times a pattern that is 1 to 2 in the left hemisphere's brain, and -1 right of it for odd n.
+fn value(n: usize, method: &str, v: [usize; 3]) -> f32 {
+    let [x, y, _] = from_middle(v);
+    let front = (y + 52.0) / 104.0;
+    let pattern = match method {
+        "grad-cam" if x < 0.0 => 1.0 + front,
+        "grad-cam" if n % 2 == 1 => -1.0,
+        "grad-cam" => 0.0,
+        _ if x > 0.0 => 1.0 + front,
+        _ => 0.1 * front,
+    };
+    if brain(v) { (pattern * (n + 1) as f64) as f32 } else { 0.0 }
+}
+
+fn made_run(folder: &Path) -> Run {
+    let people: Vec<(Subject, Volume, Mask)> = IDS
+        .iter()
+        .enumerate()
+        .map(|(n, id)| {
+            let mask = Mask::from_fn(lattice(n), brain);
+            let volume = mask.map(|&m| if m { 1.0 + 0.1 * n as f32 } else { 0.0 });
+            (Subject::new(*id, &volume, &mask), volume, mask)
+        })
+        .collect();
+    let preparation = Preparation {
+        shape: [12, 14, 10],
+        spacing: [8.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+        template: None,
+    };
+    let truth = |n: usize| if n.is_multiple_of(2) { "F" } else { EVIL };
+    let participants = Table {
+        columns: vec!["sex".into(), "age".into(), "site".into()],
+        rows: (0..6)
+            .map(|n| vec![Some(truth(n).into()), Some((30 + n).to_string()), Some("<b>here</b>".into())])
+            .collect(),
+    };
+    let cohort = Cohort::write(&folder.join("cohort"), &preparation, &participants, &people).unwrap();
+    let classes = vec!["F".to_owned(), EVIL.to_owned()];
+    let manifest = Manifest {
+        version: "0".into(),
+        cohort: cohort.path.clone(),
+        cohort_hash: cohort_hash(&cohort),
+        label: "sex".into(),
+        classes: classes.clone(),
+        folds: 1,
+        seed: 3,
+        options: serde_json::json!({}),
+    };
+    let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
+    // The last is told wrong.
+    let predictions: Vec<Prediction> = (0..6)
+        .map(|n| {
+            let right = n < 5;
+            let said = if right { truth(n) } else { "F" };
+            let p = if said == "F" { 0.9 - 0.1 * n as f64 } else { 0.1 };
+            Prediction {
+                participant_id: IDS[n].into(),
+                fold: 0,
+                truth: truth(n).into(),
+                predicted: said.into(),
+                probabilities: vec![p, 1.0 - p],
+            }
+        })
+        .collect();
+    write_predictions(&run.path.join("predictions.tsv"), &classes, &predictions).unwrap();
+    let verdicts: Vec<Verdict> = predictions
+        .iter()
+        .map(|p| Verdict {
+            truth: usize::from(p.truth != "F"),
+            predicted: usize::from(p.predicted != "F"),
+            probabilities: p.probabilities.clone(),
+            fold: 0,
+            group: None,
+        })
+        .collect();
+    let metrics = Metrics {
+        classes: classes.clone(),
+        positive: EVIL.into(),
+        method: EVIL.into(),
+        judgements: vec![Judgement {
+            classifier: "cnn".into(),
+            description: EVIL.into(),
+            classification: Classification::of(&verdicts, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),
+        }],
+        comparisons: vec![],
+        summary: vec![format!("Told right: 5 of 6. {EVIL}")],
+    };
+    whole::write_json(&run.path.join("metrics.json"), &metrics).unwrap();
+    run
+}
+
+fn record(id: &str, method: &str) -> Record {
+    serde_json::from_value(serde_json::json!({
+        "Method": method, "Subject": id, "Target": "class 1, logit", "Class": 1, "Score": 0.5,
+        "Classes": ["F", EVIL], "Logits": [0.1, 0.5], "Truth": 1, "Units": "logit", "Sign": EVIL,
+        "Parameters": {"layer": "features.10"}, "RulesApplied": null, "Measured": null,
+        "Passes": {"Forward": 1, "Backward": 1}, "Requested": [Target::Predicted, Score::Logit], "Compat": null,
+        "Model": "m", "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
+    }))
+    .unwrap()
+}
+
+fn add_maps(run: &Run, method: &str) {
+    for (n, id) in IDS.iter().enumerate() {
+        let path = run.map_path(id, "", method);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
+        write(&path, &map, &WriteOptions::default()).unwrap();
+        let sidecar = path.to_str().unwrap().replace(".nii.gz", ".json");
+        whole::write_json(Path::new(&sidecar), &record(id, method)).unwrap();
+    }
+}
+
+fn group_map(run: &Run, name: &str) -> Volume {
+    read(&run.path.join("group").join(name), &ReadOptions::default()).unwrap().volume
+}
+
+#[test]
+fn group_maps_are_the_statistics_of_their_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    assert!(group(&run, &GroupOptions::default(), &Silent).unwrap_err().to_string().contains("no maps yet"));
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    let summary = group(&run, &GroupOptions::default(), &Silent).unwrap();
+    assert_eq!(summary, GroupSummary::read(&run.path).unwrap());
+    let names: Vec<(&str, usize)> = summary.groups.iter().map(|g| (g.name.as_str(), g.subjects.len())).collect();
+    assert_eq!(
+        names,
+        [
+            ("group-all", 6),
+            ("label-F", 3),
+            ("label-scriptalert1script", 3),
+            ("outcome-tp", 2),
+            ("outcome-tn", 3),
+            ("outcome-fn", 1)
+        ]
+    );
+    // Women are 0, 2, 4: 1, 3 and 5 times the pattern. Slowly, voxel by voxel:
+    let (mean, median, sd, sign) = (
+        group_map(&run, "label-F_stat-mean_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "label-F_stat-median_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "label-F_stat-sd_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "group-all_stat-sign_desc-gradcam_attribution.nii.gz"),
+    );
+    for n in 0..mean.grid().len() {
+        let v = mean.grid().voxel(n);
+        let one = value(0, "grad-cam", v);
+        assert!((mean.data()[n] - 3.0 * one).abs() < 1e-5 && (median.data()[n] - 3.0 * one).abs() < 1e-5);
+        assert!((sd.data()[n] - 2.0 * one.abs()).abs() < 1e-5);
+        let expected = if !brain(v) {
+            0.0
+        } else if from_middle(v)[0] < 0.0 {
+            1.0
+        } else {
+            -0.5
+        };
+        assert_eq!(sign.data()[n], expected, "{v:?}");
+    }
+    // The lattice's middle is the origin: left of the brain is negative x.
+    let centre = mean.grid().center();
+    assert!(centre.iter().all(|c| c.abs() < 1e-4), "{centre:?}");
+    // One subject has no standard deviation.
+    assert!(!run.path.join("group/outcome-fn_stat-sd_desc-gradcam_attribution.nii.gz").exists());
+
+    // Opposite hemispheres: correlation below 0, no overlap of the top 10 %.
+    let find = |measure: &str, percent: Option<f64>| {
+        summary
+            .similarity
+            .iter()
+            .find(|r| {
+                r.level == Level::Subjects
+                    && r.group == "group-all"
+                    && r.measure == measure
+                    && r.percent == percent
+                    && r.top != Some(Top::Positive)
+            })
+            .unwrap()
+    };
+    assert!(find("spearman", None).value.unwrap().mean < 0.0);
+    assert_eq!(find("dice", Some(10.0)).value.unwrap().mean, 0.0);
+    assert!(find("dice", Some(10.0)).corrected.unwrap().mean < 0.0);
+    // Twice the same bytes.
+    let bytes = |name: &str| std::fs::read(run.path.join("group").join(name)).unwrap();
+    let names =
+        ["summary.json", "similarity.tsv", "label-F_stat-mean_desc-gradcam_attribution.nii.gz", "mean_brain.nii.gz"];
+    let before = names.map(bytes);
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    assert!(before == names.map(bytes));
+}
+
+#[test]
+fn missing_maps_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    std::fs::remove_file(run.map_path("c3", "", "grad-cam")).unwrap();
+    let error = group(&run, &GroupOptions::default(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("no map of 1 of 6 subjects: c3"), "{error}");
+    let options = GroupOptions { keep_going: true, ..GroupOptions::default() };
+    let summary = group(&run, &options, &Silent).unwrap();
+    assert_eq!(summary.groups[0].subjects.len(), 5);
+    assert_eq!(summary.methods[0].missing, ["c3"]);
+    assert!(summary.warnings[0].contains("c3"));
+    // A map that is not a number anywhere stops everything.
+    let path = run.map_path("d4", "", "grad-cam");
+    let mut map = read(&path, &ReadOptions::default()).unwrap().volume;
+    map.data_mut()[7] = f32::NAN;
+    write(&path, &map, &WriteOptions::default()).unwrap();
+    let error = group(&run, &options, &Silent).unwrap_err();
+    assert!(error.to_string().contains("NaN"), "{error}");
+}
+
+/// No name from data is markup, nothing is fetched, nothing runs.
+fn is_safe(html: &str) {
+    assert!(!html.contains("<script") && !html.contains("<b>here"), "data became markup");
+    for fetched in [" src=\"http", "href=\"http", "url(", "@import", "<link", "<iframe", "javascript:", " onload"] {
+        assert!(!html.contains(fetched), "{fetched}");
+    }
+    assert!(html.contains("default-src 'none'"));
+    assert!(!html.contains("NaN"));
+}
+
+#[test]
+fn the_page_tells_what_there_is_and_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    let page = |run: &Run| {
+        let made = report(&run.path, None, &Silent).unwrap();
+        let html = std::fs::read_to_string(&made.page).unwrap();
+        is_safe(&html);
+        (made, html)
+    };
+    let (made, html) = page(&run);
+    assert!(made.missing.iter().any(|m| m.command.contains("voxplain explain")), "{:?}", made.missing);
+    assert!(html.contains("Told right: 5 of 6. &lt;script&gt;") && html.contains("Not there yet"));
+
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    let (made, _) = page(&run);
+    assert!(made.missing.iter().any(|m| m.command.contains("voxplain group")), "{:?}", made.missing);
+
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    std::fs::create_dir_all(run.path.join("regions")).unwrap();
+    let row = |name: &str, e: f64| {
+        format!(
+            "mean of maps\tn/a\tgrad-cam\t6\t1\t{name}\tleft\ttable\t10\tn/a\t1\tn/a\tn/a\t1\tn/a\tn/a\t0.5\t0.4\t0.6\t0.1\t0\t0.2\t{e}\t{}\t{}\tn/a\tn/a\tn/a\tn/a\tn/a\n",
+            e - 0.1,
+            e + 0.1
+        )
+    };
+    let head = "map\tsubject\tmethod\tn\tregion\tname\themisphere\themisphere_from\tvoxels\tvolume_mm3\tmean\tmean_low\tmean_high\tsum\tsum_low\tsum_high\tshare_positive\tshare_positive_low\tshare_positive_high\tshare_negative\tshare_negative_low\tshare_negative_high\tenrichment\tenrichment_low\tenrichment_high\tdensity_per_mm3\tpeak\tpeak_x_mm\tpeak_y_mm\tpeak_z_mm\n";
+    std::fs::write(run.path.join("regions/made.tsv"), format!("{head}{}{}", row(EVIL, 2.5), row("insula", 0.5)))
+        .unwrap();
+    let (made, html) = page(&run);
+    assert_eq!(made.missing, []);
+    assert!(html.len() < 10_000_000);
+    // Everyone is there, the one told wrong first, with a picture per method.
+    assert!(html.find("<strong>f6</strong>").unwrap() < html.find("<strong>a1</strong>").unwrap());
+    assert_eq!(html.matches("<img ").count(), 12);
+    assert_eq!(html.matches("told wrong</span>").count(), 1);
+    assert!(html.contains("group-all") || html.contains("all subjects (n = 6)"));
+    assert!(html.contains("insula") && html.contains("2.50 [2.40, 2.60]"));
+    for stem in
+        ["group-all_stat-mean_desc-gradcam_mosaic", "similarity-dice", "roc", "confusion", "regions-made_desc-gradcam"]
+    {
+        for kind in ["svg", "png"] {
+            assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
+        }
+    }
+    // Twice the same bytes.
+    assert_eq!(page(&run).1, html);
+}
+
+#[test]
+fn a_folder_of_maps_has_a_page_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = Volume::from_fn(lattice(0), |v| value(1, "grad-cam", v));
+    write(&folder.path().join("scan_desc-gradcam_attribution.nii.gz"), &map, &WriteOptions::default()).unwrap();
+    whole::write_json(&folder.path().join("scan_desc-gradcam_attribution.json"), &record(EVIL, "grad-cam")).unwrap();
+    let out = folder.path().join("page.html");
+    let made = report(folder.path(), Some(&out), &Silent).unwrap();
+    let html = std::fs::read_to_string(&out).unwrap();
+    is_safe(&html);
+    assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
+    let empty = tempfile::tempdir().unwrap();
+    assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
+    assert!(report(Path::new("/nowhere/at/all"), None, &Silent).is_err());
+}
