@@ -18,7 +18,7 @@ use voxplain::{
 use voxplain_volume::{Affine, Grid, Sizes, npy};
 use witness::witness;
 
-/// The array `data/cohort_ixi/tensors_mni3mm_u8.npy.gz` holds the same heads, turned and shifted to the same template by SciPy's
+/// The array `data/cohort_ixi/tensors_mni3mm_u8.npy.gz` holds the same heads, turned and shifted to the same template by `SciPy`'s
 /// Powell search on the same nine parameters, on a grid of 3 mm at (-84, -123, -72).
 #[test]
 fn real_heads_come_to_lie_where_another_aligner_put_them() {
