@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A file of the test data. Absent, it fails the test under `CI=true`; elsewhere the test says that it
 /// is skipped, and should return.
+#[allow(unreachable_pub, clippy::print_stderr, reason = "included by the tests of every crate; a skipped test says so")]
 pub fn witness(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("VOXPLAIN_DATA")
         .map(PathBuf::from)

@@ -9,7 +9,6 @@
 
 #[path = "support/npy.rs"]
 mod npy;
-#[allow(unreachable_pub, reason = "shared with other crates")]
 #[path = "../../../tests/witness.rs"]
 mod witness;
 

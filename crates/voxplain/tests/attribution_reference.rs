@@ -9,7 +9,6 @@
 )]
 
 #[path = "../../../tests/witness.rs"]
-#[expect(unreachable_pub, reason = "shared by the tests of all crates")]
 mod witness;
 
 use std::sync::LazyLock;
@@ -168,6 +167,7 @@ fn explainer_2020() -> Option<Explainer> {
 fn meaningful_perturbation_of_2020(settings: &[&str], n: usize) -> Option<Attribution> {
     let mut explainer = explainer_2020()?;
     let settings: Vec<_> = settings.iter().map(|s| format!("meaningful-perturbation.{s}")).collect();
+    let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     let method = choose(&["meaningful-perturbation"], &settings, Some(Compat::Y2020)).unwrap().remove(0);
     let began = std::time::Instant::now();
     let map = method.explain(&mut explainer, &[Case::new("ixi", &VOLUMES[n])]).unwrap().remove(0);

@@ -139,7 +139,7 @@ fn maps_of_prepared_images_lie_on_the_image_in_its_own_space() {
     let native = Grid::new([22, 34, 20], turned).unwrap();
     let file = save(folder.path(), "head.nii.gz", &phantom(&native));
     let out = folder.path().join("maps");
-    let made = run(&model, &[file.clone()], &request(&out, "saliency", &[]));
+    let made = run(&model, std::slice::from_ref(&file), &request(&out, "saliency", &[]));
     let made = &made.maps[0];
     assert_eq!(made.map, out.join("head_desc-saliency_attribution.nii.gz"));
     assert_eq!(made.native_space.as_deref(), Some(&*out.join("head_space-native_desc-saliency_attribution.nii.gz")));
@@ -172,21 +172,21 @@ fn finished_maps_are_kept_and_others_made_anew() {
     let out = folder.path().join("maps");
     let signed = request(&out, "saliency,input-x-gradient", &[]);
     let reused = |made: &Explained| made.maps.iter().map(|m| m.reused).collect::<Vec<_>>();
-    assert_eq!(reused(&run(&model, &[file.clone()], &signed)), [false, false]);
+    assert_eq!(reused(&run(&model, std::slice::from_ref(&file), &signed)), [false, false]);
     let bytes = std::fs::read(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
-    assert_eq!(reused(&run(&model, &[file.clone()], &signed)), [true, true]);
+    assert_eq!(reused(&run(&model, std::slice::from_ref(&file), &signed)), [true, true]);
     let absolute = request(&out, "saliency,input-x-gradient", &["saliency.absolute=true"]);
-    assert_eq!(reused(&run(&model, &[file.clone()], &absolute)), [false, true]);
+    assert_eq!(reused(&run(&model, std::slice::from_ref(&file), &absolute)), [false, true]);
     // Another model, another image of the same name, a lost file, or --force: made again.
     let mut other = model.clone();
     other.card.label = "hand".into();
-    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, false]);
+    assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &signed)), [false, false]);
     save(folder.path(), "a.nii.gz", &phantom(&grid()).map(|v| v * 2.0));
-    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, false]);
+    assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &signed)), [false, false]);
     std::fs::remove_file(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
-    assert_eq!(reused(&run(&other, &[file.clone()], &signed)), [false, true]);
+    assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &signed)), [false, true]);
     let force = Request { force: true, ..request(&out, "saliency,input-x-gradient", &[]) };
-    assert_eq!(reused(&run(&other, &[file.clone()], &force)), [false, false]);
+    assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &force)), [false, false]);
     // Same input, same bytes.
     save(folder.path(), "a.nii.gz", &phantom(&grid()));
     run(&model, &[file], &signed);
@@ -220,7 +220,7 @@ fn the_record_says_all_and_a_failure_is_named() {
 
     // Trained on: refused, until asked for; then the record says so.
     model.card.trained_on.insert(record.input);
-    let refused = run(&model, &[good.clone()], &request(&out, "saliency", &[]));
+    let refused = run(&model, std::slice::from_ref(&good), &request(&out, "saliency", &[]));
     assert!(refused.maps.is_empty() && refused.failures[0].error.contains("trained on"));
     let allowed = Request { in_sample: true, ..request(&out, "saliency", &[]) };
     assert_eq!(run(&model, &[good], &allowed).maps[0].in_sample, Some(true));
