@@ -150,7 +150,7 @@ pub fn write(path: &Path, volume: &Volume, options: &WriteOptions) -> Result<()>
     write_values(path, volume.grid(), (16, 4), 0, options, |n, out| out.extend(data[n].to_le_bytes()))
 }
 
-/// [`write`] for labels, in the smallest of `uint8`, `int16` and `int32` that holds them.
+/// [`write()`] for labels, in the smallest of `uint8`, `int16` and `int32` that holds them.
 pub fn write_labels(path: &Path, labels: &Labels, options: &WriteOptions) -> Result<()> {
     let values: std::result::Result<Vec<i32>, u32> =
         labels.data().iter().map(|&l| i32::try_from(l).map_err(|_| l)).collect();

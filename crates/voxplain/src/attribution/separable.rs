@@ -4,7 +4,7 @@
 //! the map is a [`Band`], a matrix whose rows have few entries; upsampling followed by smoothing is composed
 //! into one band per axis, so that it costs one pass over the volume instead of four.
 
-/// A matrix in float64, to compose maps of one axis before they are made into a [`Band`].
+/// A matrix in float64, to compose maps of one axis before they are made into a band.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AxisMap {
     rows: usize,
