@@ -295,7 +295,10 @@ pub(crate) fn sidecar(map: &Path) -> Result<Record> {
 fn common_grid(cohort: &Cohort) -> (Grid, String) {
     let grid = cohort.grid();
     if let Placement::Fixed(_) = cohort.preparation.placement {
-        return (grid, "the cohort's one grid: every subject's volume was resampled to it".into());
+        return (
+            grid,
+            "mm in the world of the cohort's one grid, to which every subject's volume was resampled".into(),
+        );
     }
     let mut rows = *grid.affine.rows();
     let middle = grid.affine.apply_linear(grid.shape.map(|n| (n as f64 - 1.0) / 2.0));
