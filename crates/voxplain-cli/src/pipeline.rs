@@ -199,9 +199,9 @@ mod tests {
             steps,
             [
                 "simulate --effect=left-putamen:-20% --out=c",
-                "train --label=Sex --folds=5 --lr=0.001 --out=r -- c",
+                "train --folds=5 --label=Sex --lr=0.001 --out=r -- c",
                 "explain --method=saliency --method=grad-cam --set=grad-cam.rectify=true -- r",
-                "regions --atlas=a.nii.gz --labels=a.csv --allow-mismatch -- r",
+                "regions --allow-mismatch --atlas=a.nii.gz --labels=a.csv -- r",
                 "regions --atlas=b.nii.gz --labels=b.csv -- r",
                 "report -- r",
             ]

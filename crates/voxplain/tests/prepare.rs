@@ -90,7 +90,9 @@ fn a_folder_with_masks_next_to_it() {
         assert!(subject.grid.center().iter().all(|c| (c - n as f64).abs() < 0.2), "{:?}", subject.grid.center());
         assert_eq!(subject.native.unwrap(), *head(0.0).0.grid());
         let (volume, mask) = (cohort.volume(n).unwrap(), cohort.mask(n).unwrap());
-        assert!((mask.count() as f64 * 27.0 / truth - 1.0).abs() < 0.02);
+        // By majority of probes, a tie counting as outside: the surface loses, the brain never grows.
+        let kept = mask.count() as f64 * 27.0 / truth;
+        assert!((0.94..1.0).contains(&kept), "{kept}");
         assert!(volume.data().iter().zip(mask.data()).all(|(v, m)| *m || *v == 0.0));
         // Nothing of the skull, at 2000, leaked in: robust values stay small.
         assert!(volume.data().iter().all(|v| v.abs() < 5.0));
@@ -325,14 +327,19 @@ fn real_heads_go_to_the_grid_and_back() {
     let weight = prepared.mask.map(|m| f32::from(u8::from(*m))).resample(&prepared.native, Interpolation::Linear, 0.0);
     let inside: Vec<usize> = (0..brain.data().len()).filter(|n| weight.data()[*n] == 1.0).collect();
     assert!(inside.len() as f64 > 0.7 * prepared.brain_volume / 8.0);
-    let (x, y): (Vec<f64>, Vec<f64>) =
-        inside.iter().map(|n| (f64::from(source.volume.data()[*n]), f64::from(back.data()[*n]))).unzip();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-    let (mx, my) = (mean(&x), mean(&y));
-    let cov: f64 = x.iter().zip(&y).map(|(a, b)| (a - mx) * (b - my)).sum();
     let var = |v: &[f64], m: f64| v.iter().map(|a| (a - m).powi(2)).sum::<f64>();
-    let r = cov / (var(&x, mx) * var(&y, my)).sqrt();
-    assert!(r > 0.97 && (my / mx - 1.0).abs() < 0.01, "r {r}, means {mx} {my}");
+    // Correlation and means of the file's values with those that came back, `step` voxels further along the last axis.
+    let beside = |step: usize| {
+        let (x, y): (Vec<f64>, Vec<f64>) =
+            inside.iter().map(|n| (f64::from(source.volume.data()[*n]), f64::from(back.data()[n + step]))).unzip();
+        let (mx, my) = (mean(&x), mean(&y));
+        let cov: f64 = x.iter().zip(&y).map(|(a, b)| (a - mx) * (b - my)).sum();
+        (cov / (var(&x, mx) * var(&y, my)).sqrt(), my / mx)
+    };
+    // Two interpolations between voxels of one size blur; a voxel of shift costs much more.
+    let ((r, ratio), (shifted, _)) = (beside(0), beside(1));
+    assert!(r > 0.95 && r > shifted + 0.05 && (ratio - 1.0).abs() < 0.01, "r {r}, shifted {shifted}, means {ratio}");
 }
 
 #[test]

@@ -28,7 +28,9 @@ pub(crate) fn normalize(volume: &mut Volume, mask: &Mask, how: Normalize) -> Res
             (mean, variance.sqrt())
         }
     };
-    if inside.iter().all(|v| *v == inside[0]) {
+    // Resampling a constant leaves differences of rounding, which must not be blown up to a picture.
+    let (low, high) = inside.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    if high - low <= 1e-5 * high.abs().max(low.abs()) {
         return Err(format!("the image is constant in the brain mask (every value is {})", inside[0]));
     }
     if scale <= 0.0 {

@@ -260,7 +260,13 @@ fn is_safe(html: &str) {
         assert!(!html.contains(fetched), "{fetched}");
     }
     assert!(html.contains("default-src 'none'"));
-    assert!(!html.contains("NaN"));
+    // Pictures are text too, in which any three letters may stand together.
+    let words: String = html
+        .split("base64,")
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part } else { &part[part.find('"').unwrap()..] })
+        .collect();
+    assert!(!words.contains("NaN"));
 }
 
 #[test]
