@@ -68,7 +68,7 @@ impl Affine {
         let m = &self.0;
         let det = self.determinant();
         let scale: f64 = self.spacing().iter().product();
-        if !det.is_finite() || !scale.is_finite() || det.abs() <= scale * 1e-12 {
+        if !self.is_finite() || !det.is_finite() || !scale.is_finite() || det.abs() <= scale * 1e-12 {
             return None;
         }
         let minor = |r0: usize, c0: usize, r1: usize, c1: usize| m[r0][c0] * m[r1][c1] - m[r0][c1] * m[r1][c0];
