@@ -66,6 +66,7 @@ mod lanes;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod norm_pool;
+pub(crate) mod patches;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
 mod scratch;

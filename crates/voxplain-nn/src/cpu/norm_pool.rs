@@ -4,6 +4,7 @@ use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::norm::{Backward, Moments};
 use super::shape::{LANES, Volume};
+use super::sparse::Pooled;
 use super::winograd::pool_eight;
 
 /// Scales below which sums are taken from the normalisation's input, not from its pooled output.
@@ -74,26 +75,35 @@ impl Kernel for Pool<'_> {
     }
 }
 
-/// What the forward pass left, and what reaches it.
+/// Where a window's largest value was.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passed<'a> {
-    /// The normalisation's input.
-    pub(crate) x: &'a [f32],
-    /// The pooled output.
-    pub(crate) y: &'a [f32],
-    /// Which of the eight won.
-    pub(crate) taps: &'a [u8],
-    /// Gradient of the pooled output.
-    pub(crate) gradient: &'a [f32],
+pub(crate) struct Winner {
+    /// Of the batch.
+    pub(crate) sample: usize,
+    /// Channel.
+    pub(crate) channel: usize,
+    /// Voxel of the normalisation's input.
+    pub(crate) at: [usize; 3],
 }
 
-/// Gradients of scale (`weight`) and shift, over `[channels]`.
+impl Winner {
+    /// Offset in a batch of blocked volumes.
+    pub(crate) fn offset(&self, volume: &Volume) -> usize {
+        let [i, j, k] = self.at;
+        let block = self.sample * volume.blocks() + self.channel / LANES;
+        (((block * volume.size[0] + i) * volume.size[1] + j) * volume.size[2] + k) * LANES + self.channel % LANES
+    }
+}
+
+/// Gradients of scale (`weight`) and shift, over `[channels]`. The normalisation's input is asked for, by its offset
+/// in `volume`'s blocks, only for channels whose weight is so small that it hides it.
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
 pub(crate) fn weight_gradients(
     isa: Isa,
     volume: &Volume,
     batch: usize,
-    passed: Passed<'_>,
+    passed: Pooled<'_>,
+    input: &dyn Fn(Winner) -> f64,
     moments: &mut Moments,
     (weight, bias): (&[f32], &[f32]),
     (scale, shift): (&mut [f32], &mut [f32]),
@@ -121,14 +131,21 @@ pub(crate) fn weight_gradients(
         *scale = if weight[channel].abs() >= SMALL * bias[channel].abs().max(1.0) {
             ((products - f64::from(bias[channel]) * sum) / f64::from(weight[channel])) as f32
         } else {
-            slow_scale(volume, batch, passed, moments, channel)
+            slow_scale(volume, batch, passed, input, moments, channel)
         };
     }
 }
 
 /// The gradient of one channel's scale, from the normalisation's input where each window's largest was.
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
-fn slow_scale(volume: &Volume, batch: usize, passed: Passed<'_>, moments: &Moments, channel: usize) -> f32 {
+fn slow_scale(
+    volume: &Volume,
+    batch: usize,
+    passed: Pooled<'_>,
+    input: &dyn Fn(Winner) -> f64,
+    moments: &Moments,
+    channel: usize,
+) -> f32 {
     let size = volume.size.map(|s| s / 2);
     let (voxels, blocks) = (size.iter().product::<usize>(), volume.blocks());
     let (block, lane) = (channel / LANES, channel % LANES);
@@ -144,9 +161,8 @@ fn slow_scale(volume: &Volume, batch: usize, passed: Passed<'_>, moments: &Momen
                     2 * (voxel / size[2] % size[1]) + tap / 2 % 2,
                     2 * (voxel % size[2]) + tap % 2,
                 ];
-                let source = ((sample * blocks + block) * volume.size[0] + i) * volume.size[1] + j;
-                let x = passed.x[(source * volume.size[2] + k) * LANES + lane];
-                sum += f64::from(passed.gradient[at]) * (f64::from(x) - f64::from(moments.mean[channel]));
+                let x = input(Winner { sample, channel, at: [i, j, k] });
+                sum += f64::from(passed.gradient[at]) * (x - f64::from(moments.mean[channel]));
             }
         }
     }
@@ -181,12 +197,12 @@ impl Kernel for Sums<'_> {
     }
 }
 
-/// Gradient of the normalisation's input.
+/// Gradient of the normalisation's input `x`.
 pub(crate) fn backward(
     isa: Isa,
     volume: &Volume,
     batch: usize,
-    passed: Passed<'_>,
+    (x, passed): (&[f32], Pooled<'_>),
     factors: &Backward,
     out: &mut [f32],
 ) {
@@ -194,20 +210,20 @@ pub(crate) fn backward(
     let of_pooled = size.iter().product::<usize>() * LANES;
     let plane = volume.size[1] * volume.size[2] * LANES;
     let depth = volume.size[0];
-    assert!(out.len() >= batch * volume.len() && passed.x.len() >= batch * volume.len());
+    assert!(out.len() >= batch * volume.len() && x.len() >= batch * volume.len());
     let out = Shared::new(out);
     parallel(batch * volume.blocks() * depth, |task| {
         let (block, z) = (task / depth, task % depth);
         // SAFETY: every task has its own plane.
         let out = unsafe { out.piece(task * plane, plane) };
         let at = block * of_pooled;
-        let passed = Passed {
-            x: &passed.x[task * plane..][..plane],
+        let passed = Pooled {
             y: &passed.y[at..at + of_pooled],
             taps: &passed.taps[at..at + of_pooled],
             gradient: &passed.gradient[at..at + of_pooled],
         };
-        dispatch(isa, Plane { volume, size, z, lanes: block % volume.blocks() * LANES, passed, factors, out });
+        let x = &x[task * plane..][..plane];
+        dispatch(isa, Plane { volume, size, z, lanes: block % volume.blocks() * LANES, x, passed, factors, out });
     });
 }
 
@@ -216,7 +232,8 @@ struct Plane<'a> {
     size: [usize; 3],
     z: usize,
     lanes: usize,
-    passed: Passed<'a>,
+    x: &'a [f32],
+    passed: Pooled<'a>,
     factors: &'a Backward,
     out: &'a mut [f32],
 }
@@ -236,7 +253,7 @@ impl Kernel for Plane<'_> {
             let inside = self.z / 2 < pi;
             for y in 0..h {
                 let row = y * w * LANES;
-                let (x, out) = (self.passed.x.as_ptr().add(row), self.out.as_mut_ptr().add(row));
+                let (x, out) = (self.x.as_ptr().add(row), self.out.as_mut_ptr().add(row));
                 let pooled = if inside && y / 2 < pj { pk } else { 0 };
                 let tap = u8::try_from(self.z % 2 * 4 + y % 2 * 2).unwrap_or_default();
                 for k in 0..pooled {

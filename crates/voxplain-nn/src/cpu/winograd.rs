@@ -301,6 +301,35 @@ unsafe fn transform_tile<V: Lanes>(x: *const f32, slab: usize, row: usize, v: *m
     }
 }
 
+/// The sixteen points of a 4 x 4 x 4 tile whose index along `i` is `E`; they go to `v + p * step`.
+#[inline(always)]
+unsafe fn transform_slice<V: Lanes, const E: usize>(x: *const f32, slab: usize, row: usize, v: *mut f32, step: usize) {
+    // SAFETY: the caller gives a tile within the input and room for 16 points.
+    unsafe {
+        let zero = V::splat(0.0);
+        let mut p = [[zero; 4]; 4];
+        for j in 0..4 {
+            let mut d = [zero; 4];
+            for k in 0..4 {
+                let x = x.add(j * row + k * LANES);
+                d[k] = match E {
+                    0 => V::load(x).sub(V::load(x.add(2 * slab))),
+                    1 => V::load(x.add(slab)).add(V::load(x.add(2 * slab))),
+                    2 => V::load(x.add(2 * slab)).sub(V::load(x.add(slab))),
+                    _ => V::load(x.add(slab)).sub(V::load(x.add(3 * slab))),
+                };
+            }
+            p[j] = input_points(d);
+        }
+        for q in 0..4 {
+            let c = input_points([p[0][q], p[1][q], p[2][q], p[3][q]]);
+            for e in 0..4 {
+                c[e].store(v.add((e * 4 + q) * step));
+            }
+        }
+    }
+}
+
 /// Where a volume's block lies, for tiles that may reach beyond it.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
@@ -310,9 +339,16 @@ pub(super) struct Tiles {
     pub(super) padding: [usize; 3],
 }
 
-/// A cache-aligned tile.
+/// Room for a tile that reaches beyond its volume.
 #[repr(align(64))]
-struct Tile([f32; POINTS * LANES]);
+pub(super) struct Tile([f32; POINTS * LANES]);
+
+impl Tile {
+    /// Zeros.
+    pub(super) fn new() -> Self {
+        Self([0.0; POINTS * LANES])
+    }
+}
 
 impl Tiles {
     /// Transforms the tile at position `at` (in tiles); beyond the volume there are zeros.
@@ -321,19 +357,57 @@ impl Tiles {
     ///
     /// `x` is a block of a volume of this size; `v` has room for 64 points `step` apart.
     #[inline(always)]
-    pub(super) unsafe fn transform<V: Lanes>(&self, x: *const f32, at: [usize; 3], v: *mut f32, step: usize) {
+    unsafe fn transform<V: Lanes>(&self, x: *const f32, at: [usize; 3], room: &mut Tile, v: *mut f32, step: usize) {
+        // SAFETY: the tile is there, and `v` is as the caller says.
+        unsafe {
+            let (x, slab, row) = self.find::<V>(x, at, room);
+            transform_tile::<V>(x, slab, row, v, step);
+        }
+    }
+
+    /// Transforms the tile to the sixteen points whose index along `i` is `E`.
+    ///
+    /// # Safety
+    ///
+    /// As [`Tiles::transform`], for 16 points.
+    #[inline(always)]
+    pub(super) unsafe fn transform_slice<V: Lanes, const E: usize>(
+        &self,
+        x: *const f32,
+        at: [usize; 3],
+        room: &mut Tile,
+        v: *mut f32,
+        step: usize,
+    ) {
+        // SAFETY: the tile is there, and `v` is as the caller says.
+        unsafe {
+            let (x, slab, row) = self.find::<V>(x, at, room);
+            transform_slice::<V, E>(x, slab, row, v, step);
+        }
+    }
+
+    /// The tile, and the distances of its planes and rows: where it is when it lies inside the volume, else put
+    /// together in `room`.
+    ///
+    /// # Safety
+    ///
+    /// `x` is a block of a volume of this size.
+    #[inline(always)]
+    unsafe fn find<V: Lanes>(&self, x: *const f32, at: [usize; 3], room: &mut Tile) -> (*const f32, usize, usize) {
         let (row, slab) = (self.size[2] * LANES, self.size[1] * self.size[2] * LANES);
         // Twice the tile's position is its first voxel, counted from the padding's start.
-        let inside = (0..3).all(|a| 2 * at[a] >= self.padding[a] && 2 * at[a] + 4 <= self.size[a] + self.padding[a]);
+        let mut inside = true;
+        for a in 0..3 {
+            inside &= 2 * at[a] >= self.padding[a] && 2 * at[a] + 4 <= self.size[a] + self.padding[a];
+        }
         // SAFETY: a tile inside the volume is read where it is, any other voxel by voxel after a check.
         unsafe {
             if inside {
                 let [i, j, k] = [2 * at[0] - self.padding[0], 2 * at[1] - self.padding[1], 2 * at[2] - self.padding[2]];
-                transform_tile::<V>(x.add(i * slab + j * row + k * LANES), slab, row, v, step);
-                return;
+                return (x.add(i * slab + j * row + k * LANES), slab, row);
             }
-            let mut tile = Tile([0.0; POINTS * LANES]);
-            for (index, to) in tile.0.chunks_exact_mut(LANES).enumerate() {
+            room.0.fill(0.0);
+            for (index, to) in room.0.chunks_exact_mut(LANES).enumerate() {
                 let offset = [index / 16, index / 4 % 4, index % 4];
                 let mut from = 0;
                 let mut within = true;
@@ -346,7 +420,7 @@ impl Tiles {
                     V::load(x.add(from * LANES)).store(to.as_mut_ptr());
                 }
             }
-            transform_tile::<V>(tile.0.as_ptr(), 16 * LANES, 4 * LANES, v, step);
+            (room.0.as_ptr(), 16 * LANES, 4 * LANES)
         }
     }
 }
@@ -476,6 +550,7 @@ impl Chunk<'_> {
         let input = self.conv.input;
         let channels = input.blocks() * LANES;
         let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
+        let mut room = Tile::new();
         for tile in 0..self.count {
             let at = self.position(tile);
             for block in 0..input.blocks() {
@@ -483,7 +558,7 @@ impl Chunk<'_> {
                 unsafe {
                     let x = self.x.as_ptr().add(block * input.voxels() * LANES);
                     let v = self.v.as_mut_ptr().add(tile * channels + block * LANES);
-                    tiles.transform::<V>(x, at, v, point_step(channels));
+                    tiles.transform::<V>(x, at, &mut room, v, point_step(channels));
                 }
             }
         }

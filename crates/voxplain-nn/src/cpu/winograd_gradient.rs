@@ -1,81 +1,98 @@
 //! Gradients of weights in Winograd's domain: `dg = G^T [ (B^T d B) (A dy A^T) ] G`, summed over tiles.
 //!
-//! Tiles of the whole batch are taken some hundreds at a time: first all threads transform inputs and gradients to
-//! `v [64][tile][in]` and `w [64][tile][out]`, then each of the 64 points is a product of two matrices,
-//! `u[in][out] += v^T w`, which one thread sums in the order of the tiles. So sums do not depend on threads.
+//! The 64 points fall into four slices by their index along `i`, and a slice can be transformed by itself at no extra
+//! arithmetic: only the loads are repeated. A task takes one slice of a fixed part of the batch's tiles, some dozens at a
+//! time, through both transforms into scratch that stays in its core's cache, and adds their products to sums of
+//! its own:
+//!
+//! ```text
+//! x  --B^T d B, slice e--> v [16][tile][in]  --+
+//!                                              +--> u [part][16 e + point][in][out] += v^T w
+//! dy --A dy A^T, slice e-> w [16][tile][out] --+
+//! ```
+//!
+//! The parts are fixed, and so is the order of tiles within them: sums do not depend on threads.
 
 use super::buffer::{Shared, parallel};
-use super::lanes::{Isa, Kernel, Lanes, dispatch};
+use super::lanes::{Kernel, Lanes, dispatch};
+use super::scratch::Cpu;
 use super::shape::{Conv, LANES};
-use super::winograd::{POINTS, Tiles, fits};
+use super::winograd::{POINTS, Tile, Tiles, fits};
 
-/// Most tiles that are transformed before they are multiplied.
-const TILES: usize = 256;
-/// Tiles whose rows of `v` and `w` stay in the first-level cache while all sums take them.
-const CACHED: usize = 48;
-/// Tiles of one task of the transforms.
-const TASK: usize = 8;
+/// Tiles that are transformed before they are multiplied.
+const TILES: usize = 64;
+/// Points of a slice.
+const SLICE: usize = POINTS / 4;
+/// Parts of the batch's tiles with sums of their own.
+const PARTS: usize = 4;
 
-/// Floats of scratch.
-pub(crate) fn scratch_len(conv: &Conv) -> usize {
-    let (input, output) = (conv.input.blocks() * LANES, conv.output.blocks() * LANES);
-    POINTS * (point_step(input) + point_step(output) + input * output)
+fn parts(conv: &Conv, batch: usize) -> usize {
+    (batch * tiles(conv).iter().product::<usize>()).div_ceil(TILES).min(PARTS)
 }
 
-/// Distance between points: one cache line more than a power of two's multiple, lest all 64 points of a tile fall on
+fn tiles(conv: &Conv) -> [usize; 3] {
+    conv.output.size.map(|s| s.div_ceil(2))
+}
+
+/// Channels in whole blocks, in and out.
+fn widths(conv: &Conv) -> [usize; 2] {
+    [conv.input.blocks() * LANES, conv.output.blocks() * LANES]
+}
+
+/// Floats of the parts' sums.
+pub(crate) fn sums_len(conv: &Conv, batch: usize) -> usize {
+    let [input, output] = widths(conv);
+    parts(conv, batch) * POINTS * input * output
+}
+
+/// Floats of scratch per thread.
+pub(crate) fn scratch_len(conv: &Conv) -> usize {
+    widths(conv).iter().map(|&channels| SLICE * point_step(channels)).sum()
+}
+
+/// Distance between points: one cache line more than a power of two's multiple, lest all points of a tile fall on
 /// the same sets of the caches.
 fn point_step(channels: usize) -> usize {
     TILES * channels + LANES
 }
 
-/// Gradient of the weights, `[out][in][27]`.
+/// Gradient of the weights, `[out][in][27]`; `sums` is of [`sums_len`] and holds anything.
 pub(crate) fn weight_gradient(
-    isa: Isa,
+    cpu: Cpu<'_>,
     conv: &Conv,
     batch: usize,
     x: &[f32],
     gradient: &[f32],
-    scratch: &mut [f32],
+    sums: &mut [f32],
     weights: &mut [f32],
 ) {
     assert!(fits(conv));
     let (input, output) = (conv.input, conv.output);
     assert!(x.len() >= batch * input.len() && gradient.len() >= batch * output.len());
     assert_eq!(weights.len(), input.channels * output.channels * 27);
-    let (channels, outs) = (input.blocks() * LANES, output.blocks() * LANES);
-    let (v, rest) = scratch[..scratch_len(conv)].split_at_mut(POINTS * point_step(channels));
-    let (w, u) = rest.split_at_mut(POINTS * point_step(outs));
-    u.fill(0.0);
-    let tiles = output.size.map(|s| s.div_ceil(2));
-    let of_sample: usize = tiles.iter().product();
-    let all = batch * of_sample;
-    for first in (0..all).step_by(TILES) {
-        let count = TILES.min(all - first);
-        let (shared_v, shared_w) = (Shared::new(v), Shared::new(w));
-        parallel(count.div_ceil(TASK), |task| {
-            for tile in task * TASK..count.min((task + 1) * TASK) {
-                let (sample, at) = ((first + tile) / of_sample, (first + tile) % of_sample);
-                let at = [at / (tiles[1] * tiles[2]), at / tiles[2] % tiles[1], at % tiles[2]];
-                let x = &x[sample * input.len()..][..input.len()];
-                let gradient = &gradient[sample * output.len()..][..output.len()];
-                dispatch(isa, Transform { conv, x, gradient, tile, at, v: &shared_v, w: &shared_w });
-            }
+    let [ins, outs] = widths(conv);
+    let of_slice = SLICE * ins * outs;
+    let parts = parts(conv, batch);
+    let sums = &mut sums[..sums_len(conv, batch)];
+    let all = batch * tiles(conv).iter().product::<usize>();
+    let shared = Shared::new(sums);
+    parallel(4 * parts, |task| {
+        let (slice, part) = (task % 4, task / 4);
+        // SAFETY: every task has its own slice of its own part.
+        let u = unsafe { shared.piece(task * of_slice, of_slice) };
+        let tiles = [all * part / parts, all * (part + 1) / parts];
+        cpu.scratch.lend(scratch_len(conv), |scratch| {
+            let (v, w) = scratch.split_at_mut(SLICE * point_step(ins));
+            dispatch(cpu.isa, Slice { conv, x, gradient, slice, tiles, v, w, u });
         });
-        let shared = Shared::new(u);
-        let (v, w) = (&*v, &*w);
-        parallel(POINTS, |point| {
-            // SAFETY: every task has its own point.
-            let u = unsafe { shared.piece(point * channels * outs, channels * outs) };
-            let (v, w) = (&v[point * point_step(channels)..], &w[point * point_step(outs)..]);
-            dispatch(isa, Multiply { count, channels, outs, v: &v[..count * channels], w: &w[..count * outs], u });
-        });
-    }
-    let u = &*u;
+    });
+    let sums = &*sums;
     let shared = Shared::new(weights);
     parallel(input.channels, |channel| {
         for block in 0..output.blocks() {
             let mut taps = [0f32; 27 * LANES];
-            dispatch(isa, Finish { u, step: channels * outs, at: channel * outs + block * LANES, taps: &mut taps });
+            let at = channel * outs + block * LANES;
+            dispatch(cpu.isa, Finish { sums, parts, step: ins * outs, at, taps: &mut taps });
             for lane in 0..LANES.min(output.channels - block * LANES) {
                 // SAFETY: every task has its own input channel.
                 let to = unsafe { shared.piece(((block * LANES + lane) * input.channels + channel) * 27, 27) };
@@ -87,15 +104,17 @@ pub(crate) fn weight_gradient(
     });
 }
 
-/// Both transforms of one tile.
-struct Transform<'a> {
+/// One slice of some tiles of the batch.
+struct Slice<'a> {
     conv: &'a Conv,
     x: &'a [f32],
     gradient: &'a [f32],
-    tile: usize,
-    at: [usize; 3],
-    v: &'a Shared<'a, f32>,
-    w: &'a Shared<'a, f32>,
+    slice: usize,
+    /// First and one past the last.
+    tiles: [usize; 2],
+    v: &'a mut [f32],
+    w: &'a mut [f32],
+    u: &'a mut [f32],
 }
 
 /// `A dy` along one axis.
@@ -105,92 +124,86 @@ unsafe fn spread<V: Lanes>(a: V, b: V) -> [V; 4] {
     unsafe { [a, a.add(b), a.sub(b), V::splat(0.0).sub(b)] }
 }
 
-impl Kernel for Transform<'_> {
-    type Output = ();
+impl Slice<'_> {
+    /// Both transforms of one tile, into row `row` of `v` and `w`.
     #[inline(always)]
-    unsafe fn run<V: Lanes>(self) {
+    unsafe fn transform<V: Lanes, const E: usize>(&mut self, tile: usize, row: usize, room: &mut Tile) {
         let (input, output) = (self.conv.input, self.conv.output);
-        let (channels, outs) = (input.blocks() * LANES, output.blocks() * LANES);
+        let [ins, outs] = widths(self.conv);
+        let [ti, tj, tk] = tiles(self.conv);
+        let (sample, at) = (tile / (ti * tj * tk), tile % (ti * tj * tk));
+        let at = [at / (tj * tk), at / tk % tj, at % tk];
         let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
-        // SAFETY: each tile has its own rows of `v` and `w`, within the scratch of `scratch_len`; blocks lie within
-        // the samples, voxels are checked.
+        // SAFETY: samples and blocks lie within `x` and `gradient`, whose sizes `weight_gradient` has checked, voxels
+        // are checked here; `v` and `w` have room for `TILES` rows of every point.
         unsafe {
             for block in 0..input.blocks() {
-                let mut points = [0f32; POINTS * LANES];
-                tiles.transform::<V>(
-                    self.x.as_ptr().add(block * input.voxels() * LANES),
-                    self.at,
-                    points.as_mut_ptr(),
-                    LANES,
-                );
-                for point in 0..POINTS {
-                    let to = self.v.piece(point * point_step(channels) + self.tile * channels + block * LANES, LANES);
-                    V::load(points.as_ptr().add(point * LANES)).store(to.as_mut_ptr());
-                }
+                let x = self.x.as_ptr().add(sample * input.len() + block * input.voxels() * LANES);
+                let v = self.v.as_mut_ptr().add(row * ins + block * LANES);
+                tiles.transform_slice::<V, E>(x, at, room, v, point_step(ins));
             }
             let zero = V::splat(0.0);
+            let [i, j, k] = [2 * at[0], 2 * at[1], 2 * at[2]];
+            let (slab, line) = (output.size[1] * output.size[2] * LANES, output.size[2] * LANES);
+            let within = [i + 1 < output.size[0], j + 1 < output.size[1], k + 1 < output.size[2]];
             for block in 0..output.blocks() {
-                let g = self.gradient.as_ptr().add(block * output.voxels() * LANES);
-                let mut e = [[zero; 16]; 2];
-                for a in 0..2 {
-                    let mut r = [[zero; 4]; 2];
-                    for b in 0..2 {
-                        let [i, j] = [2 * self.at[0] + a, 2 * self.at[1] + b];
-                        let mut d = [zero; 2];
-                        for c in 0..2 {
-                            let k = 2 * self.at[2] + c;
-                            if i < output.size[0] && j < output.size[1] && k < output.size[2] {
-                                d[c] = V::load(g.add(((i * output.size[1] + j) * output.size[2] + k) * LANES));
-                            }
+                let g = self.gradient.as_ptr().add(sample * output.len() + block * output.voxels() * LANES);
+                let g = g.add(i * slab + j * line + k * LANES);
+                let mut rows = [[zero; 4]; 2];
+                for b in 0..2 {
+                    let mut d = [zero; 2];
+                    for c in 0..2 {
+                        if (b == 1 && !within[1]) || (c == 1 && !within[2]) {
+                            continue;
                         }
-                        r[b] = spread(d[0], d[1]);
+                        let g = g.add(b * line + c * LANES);
+                        let first = if E < 3 { V::load(g) } else { zero };
+                        let second = if E > 0 && within[0] { V::load(g.add(slab)) } else { zero };
+                        d[c] = if E == 1 { first.add(second) } else { first.sub(second) };
                     }
-                    for q in 0..4 {
-                        let m = spread(r[0][q], r[1][q]);
-                        for k in 0..4 {
-                            e[a][k * 4 + q] = m[k];
-                        }
-                    }
+                    rows[b] = spread(d[0], d[1]);
                 }
-                for q in 0..16 {
-                    let m = spread(e[0][q], e[1][q]);
-                    for k in 0..4 {
-                        let to =
-                            self.w.piece((k * 16 + q) * point_step(outs) + self.tile * outs + block * LANES, LANES);
-                        m[k].store(to.as_mut_ptr());
+                let w = self.w.as_mut_ptr().add(row * outs + block * LANES);
+                for q in 0..4 {
+                    let m = spread(rows[0][q], rows[1][q]);
+                    for e in 0..4 {
+                        m[e].store(w.add((e * 4 + q) * point_step(outs)));
                     }
                 }
             }
         }
     }
-}
 
-/// `u[in][out] += sum over tiles of v[tile][in] w[tile][out]`.
-struct Multiply<'a> {
-    count: usize,
-    channels: usize,
-    outs: usize,
-    v: &'a [f32],
-    w: &'a [f32],
-    u: &'a mut [f32],
-}
-
-impl Multiply<'_> {
-    /// `I` input channels by `B` blocks of output channels.
+    /// `u[in][out] (+)= sum over tiles of v[tile][in] w[tile][out]` at one point, for `I` input channels by `B` blocks of
+    /// output channels.
     #[inline(always)]
-    unsafe fn tile<V: Lanes, const I: usize, const B: usize>(&mut self, tiles: [usize; 2], i: usize, block: usize) {
-        // SAFETY: `run` keeps rows and blocks within the matrices, whose sizes it has checked.
+    unsafe fn multiply<V: Lanes, const I: usize, const B: usize>(
+        &mut self,
+        (point, count, more): (usize, usize, bool),
+        i: usize,
+        block: usize,
+    ) {
+        let [ins, outs] = widths(self.conv);
+        // SAFETY: `run` keeps channels and blocks within their widths and `count` within `TILES`.
         unsafe {
+            let v = self.v.as_ptr().add(point * point_step(ins) + i);
+            let w = self.w.as_ptr().add(point * point_step(outs) + block * LANES);
+            let u = self.u.as_mut_ptr().add((point * ins + i) * outs + block * LANES);
             let mut sum = [[V::splat(0.0); I]; B];
-            let v = self.v.as_ptr().add(i);
-            let w = self.w.as_ptr().add(block * LANES);
-            for t in tiles[0]..tiles[1] {
+            if more {
+                for b in 0..B {
+                    for c in 0..I {
+                        sum[b][c] = V::load(u.add(c * outs + b * LANES));
+                    }
+                }
+            }
+            for t in 0..count {
                 let mut g = [V::splat(0.0); B];
                 for b in 0..B {
-                    g[b] = V::load(w.add(t * self.outs + b * LANES));
+                    g[b] = V::load(w.add(t * outs + b * LANES));
                 }
                 for c in 0..I {
-                    let value = V::splat(*v.add(t * self.channels + c));
+                    let value = V::splat(*v.add(t * ins + c));
                     for b in 0..B {
                         sum[b][c] = value.mul_add(g[b], sum[b][c]);
                     }
@@ -198,37 +211,50 @@ impl Multiply<'_> {
             }
             for b in 0..B {
                 for c in 0..I {
-                    let u = self.u.as_mut_ptr().add((i + c) * self.outs + (block + b) * LANES);
-                    V::load(u).add(sum[b][c]).store(u);
+                    sum[b][c].store(u.add(c * outs + b * LANES));
                 }
             }
         }
     }
 }
 
-impl Kernel for Multiply<'_> {
+impl Kernel for Slice<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
-        assert!(self.v.len() == self.count * self.channels && self.w.len() == self.count * self.outs);
-        assert!(self.u.len() == self.channels * self.outs);
-        let blocks = self.outs / LANES;
-        // SAFETY: channels and outputs are whole blocks, all within the matrices.
-        unsafe {
-            for first in (0..self.count).step_by(CACHED) {
-                let tiles = [first, self.count.min(first + CACHED)];
-                let mut block = 0;
-                while block < blocks {
-                    if V::BLOCKS == 2 && block + 1 < blocks {
-                        for i in (0..self.channels).step_by(8) {
-                            self.tile::<V, 8, 2>(tiles, i, block);
+        let [ins, outs] = widths(self.conv);
+        assert!(self.v.len() >= SLICE * point_step(ins) && self.w.len() >= SLICE * point_step(outs));
+        assert!(self.u.len() == SLICE * ins * outs);
+        let blocks = outs / LANES;
+        let mut room = Tile::new();
+        for first in (self.tiles[0]..self.tiles[1]).step_by(TILES) {
+            let count = TILES.min(self.tiles[1] - first);
+            // SAFETY: rows, channels and blocks lie within scratch and sums by the assertions; the caller vouches for
+            // the instructions.
+            unsafe {
+                for row in 0..count {
+                    match self.slice {
+                        0 => self.transform::<V, 0>(first + row, row, &mut room),
+                        1 => self.transform::<V, 1>(first + row, row, &mut room),
+                        2 => self.transform::<V, 2>(first + row, row, &mut room),
+                        _ => self.transform::<V, 3>(first + row, row, &mut room),
+                    }
+                }
+                for point in 0..SLICE {
+                    let what = (point, count, first > self.tiles[0]);
+                    let mut block = 0;
+                    while block < blocks {
+                        if V::BLOCKS == 2 && block + 1 < blocks {
+                            for i in (0..ins).step_by(8) {
+                                self.multiply::<V, 8, 2>(what, i, block);
+                            }
+                            block += 2;
+                        } else {
+                            for i in (0..ins).step_by(4) {
+                                self.multiply::<V, 4, 1>(what, i, block);
+                            }
+                            block += 1;
                         }
-                        block += 2;
-                    } else {
-                        for i in (0..self.channels).step_by(4) {
-                            self.tile::<V, 4, 1>(tiles, i, block);
-                        }
-                        block += 1;
                     }
                 }
             }
@@ -236,9 +262,11 @@ impl Kernel for Multiply<'_> {
     }
 }
 
-/// `G^T u G` along all axes, for one input channel and sixteen output channels.
+/// `G^T u G` along all axes, for one input channel and sixteen output channels; `u` is the sum of the parts'.
 struct Finish<'a> {
-    u: &'a [f32],
+    sums: &'a [f32],
+    parts: usize,
+    /// From point to point.
     step: usize,
     at: usize,
     taps: &'a mut [f32; 27 * LANES],
@@ -259,19 +287,21 @@ impl Kernel for Finish<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        assert!(self.u.len() >= (POINTS - 1) * self.step + self.at + LANES);
-        // SAFETY: all points lie within `u` by the assertion; the caller vouches for the instructions.
+        assert!(self.sums.len() >= (self.parts * POINTS - 1) * self.step + self.at + LANES);
+        // SAFETY: all points of all parts lie within the sums by the assertion; the caller vouches for the
+        // instructions.
         unsafe {
             let zero = V::splat(0.0);
-            let at = |point: usize| self.u.as_ptr().add(point * self.step + self.at);
             let mut b = [zero; 48];
             for q in 0..16 {
-                let p = tap_points([
-                    V::load(at(q * 4)),
-                    V::load(at(q * 4 + 1)),
-                    V::load(at(q * 4 + 2)),
-                    V::load(at(q * 4 + 3)),
-                ]);
+                let mut u = [zero; 4];
+                for c in 0..4 {
+                    for part in 0..self.parts {
+                        let at = (part * POINTS + q * 4 + c) * self.step + self.at;
+                        u[c] = u[c].add(V::load(self.sums.as_ptr().add(at)));
+                    }
+                }
+                let p = tap_points(u);
                 b[q * 3..q * 3 + 3].copy_from_slice(&p);
             }
             let mut c = [zero; 36];

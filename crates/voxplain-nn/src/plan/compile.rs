@@ -1,13 +1,13 @@
 //! From a network to steps, values and memory.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvTrain, ConvWork, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
+use super::step::{ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
 use super::{Plan, PlanOptions, Purpose};
 use crate::cpu::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, elementwise::Activation, first, linear::Sizes, norm,
-    sparse, winograd, winograd_gradient,
+    patches, sparse, winograd, winograd_gradient,
 };
-use crate::{Engine, Error, Network, Node, Op, Pool3d, Result};
+use crate::{BatchNorm, Engine, Error, Network, Node, Op, Pool3d, Result};
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
 const PLANAR_CHANNELS: usize = 4;
@@ -218,6 +218,11 @@ impl Compiler<'_> {
                         dilation: spec.dilation,
                     };
                     let conv = Conv { input: from, output: self.values[index].volume, window };
+                    if let Some((block, last)) = self.first_block(index, inputs[0], &conv, spec.has_bias) {
+                        done[index..=last].fill(true);
+                        self.push(inputs, last, Work::FirstBlock(Box::new(block)));
+                        continue;
+                    }
                     let mut norm = None;
                     let mut relu = false;
                     if !train {
@@ -281,7 +286,6 @@ impl Compiler<'_> {
                     }))
                 }
                 Op::BatchNorm(spec) => {
-                    let padded = from.blocks() * LANES;
                     if train {
                         let mut pool = None;
                         let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
@@ -290,19 +294,9 @@ impl Compiler<'_> {
                             (done[relu], done[next], output) = (true, true, next);
                             pool = Some(vec![0; self.batch * self.values[next].volume.len()]);
                         }
-                        Work::BatchNorm(Box::new(NormWork {
-                            node: index,
-                            weight: vec![0.0; spec.channels],
-                            bias: vec![0.0; spec.channels],
-                            epsilon: spec.epsilon,
-                            pool,
-                            moments: norm::Moments::new(&from, self.batch),
-                            scale: Buffer::zeros(padded),
-                            shift: Buffer::zeros(padded),
-                            backward: norm::Backward::new(&from),
-                            gradient: self.parameters[index],
-                        }))
+                        Work::BatchNorm(Box::new(self.norm_work(index, spec, &from, pool)))
                     } else {
+                        let padded = from.blocks() * LANES;
                         Work::Affine { node: index, scale: Buffer::zeros(padded), shift: Buffer::zeros(padded) }
                     }
                 }
@@ -344,6 +338,62 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// A normalisation of `from` in training.
+    fn norm_work(&self, node: usize, spec: &BatchNorm, from: &Volume, pool: Option<Vec<u8>>) -> NormWork {
+        let padded = from.blocks() * LANES;
+        NormWork {
+            node,
+            weight: vec![0.0; spec.channels],
+            bias: vec![0.0; spec.channels],
+            epsilon: spec.epsilon,
+            pool,
+            moments: norm::Moments::new(from, self.batch),
+            scale: Buffer::zeros(padded),
+            shift: Buffer::zeros(padded),
+            backward: norm::Backward::new(from),
+            gradient: self.parameters[node],
+        }
+    }
+
+    /// In training, the first block of the network when it begins at `index`: a convolution of the input with a
+    /// normalisation, a ReLU and a max-pool that nothing else looks into; and its last node.
+    fn first_block(
+        &mut self,
+        index: usize,
+        input: ValueId,
+        conv: &Conv,
+        has_bias: bool,
+    ) -> Option<(FirstBlock, usize)> {
+        let starts = self.purpose == Purpose::Train && input == 0 && !self.values[0].kept && patches::fits(conv);
+        if !starts {
+            return None;
+        }
+        let norm = self.follower(index)?;
+        let Op::BatchNorm(spec) = &self.network.nodes()[norm].op else { return None };
+        let relu = self.follower(norm).filter(|&n| self.node(n).op == Op::Relu)?;
+        let last = self.follower(relu).filter(|&n| pools_pairs(&self.node(n).op))?;
+        if last != index + 3 {
+            return None;
+        }
+        self.scratch.reserve(patches::scratch_len(conv));
+        self.scratch.reserve(first::scratch_len(conv));
+        let taps = vec![0; self.batch * self.values[last].volume.len()];
+        let channels = conv.output.channels;
+        let block = FirstBlock {
+            conv_node: index,
+            conv: *conv,
+            kernel: vec![0.0; channels * patches::TAPS],
+            offset: vec![0.0; if has_bias { channels } else { 0 }],
+            weights: Buffer::zeros(direct::packed_len(conv)),
+            bias: Buffer::zeros(conv.output.blocks() * LANES),
+            patches: patches::Patches::default(),
+            norm: self.norm_work(norm, spec, &conv.output, Some(taps)),
+            gradient: self.parameters[index],
+            sums: None,
+        };
+        Some((block, last))
+    }
+
     /// Decides which values and gradients live when, and lays them out.
     ///
     /// Moments: the input comes at 0, step `s` of `S` runs at `s + 1`, the seed comes at `S + 1`, and step `s` is
@@ -377,6 +427,10 @@ impl Compiler<'_> {
                 Work::BatchNorm(norm) => {
                     recorded[step.inputs[0]] = true;
                     recorded[step.output] |= norm.pool.is_some();
+                }
+                Work::FirstBlock(_) => {
+                    recorded[step.inputs[0]] = true;
+                    recorded[step.output] = true;
                 }
                 Work::Linear(_) => recorded[step.inputs[0]] |= train,
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
@@ -425,7 +479,8 @@ impl Compiler<'_> {
         // Which values need one: all on the way to the input, or to a weight.
         let mut needs: Vec<bool> = self.values.iter().map(|value| !train || value.kept).collect();
         for step in &self.steps {
-            let weights = matches!(step.work, Work::Conv(_) | Work::BatchNorm(_) | Work::Linear(_));
+            let weights =
+                matches!(step.work, Work::Conv(_) | Work::BatchNorm(_) | Work::FirstBlock(_) | Work::Linear(_));
             needs[step.output] |= weights || step.inputs.iter().any(|&input| needs[input]);
         }
         let last_node = self.network.nodes().len() - 1;
@@ -456,6 +511,10 @@ impl Compiler<'_> {
                     }
                 });
             }
+            if let Work::FirstBlock(work) = &mut step.work {
+                let len = patches::correlation_len(&work.conv);
+                work.sums = Some(self.memory.request(len.div_ceil(self.batch), false, (at, at)));
+            }
             if let Work::Conv(work) = &mut step.work {
                 let mut scratch = |len: usize| Some(self.memory.request(len, false, (at, at)));
                 if work.relu && work.pool.is_none() {
@@ -481,7 +540,8 @@ impl Compiler<'_> {
                 }
                 if let Some(train) = &mut work.train {
                     let len = if work.path == Path::Winograd {
-                        winograd_gradient::scratch_len(&work.conv)
+                        self.scratch.reserve(winograd_gradient::scratch_len(&work.conv));
+                        winograd_gradient::sums_len(&work.conv, self.batch)
                     } else {
                         if work.conv.window.padding != [0; 3] {
                             train.padded = scratch(work.conv.on_padded().input.len());

@@ -1,11 +1,12 @@
 //! Running a plan's steps, forward and back, on groups of samples.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvWork, NormWork, Path, Step, WayBack, Work};
+use super::step::{ConvWork, FirstBlock, NormWork, Path, Step, WayBack, Work};
 use super::{Plan, Purpose};
 use crate::cpu::elementwise::{self, Activation};
 use crate::cpu::{
-    Cpu, Isa, Layout, Volume, direct, linear, norm, norm_pool, pool, rearrange, sparse, winograd, winograd_gradient,
+    Cpu, Isa, Layout, Volume, direct, first, linear, norm, norm_pool, patches, pool, rearrange, sparse, winograd,
+    winograd_gradient,
 };
 use crate::random::dropout_mask;
 use crate::{ReluRule, Rules};
@@ -87,6 +88,9 @@ impl Plan {
                 }
                 Work::Affine { scale, shift, .. } => norm::affine(isa, &from, count, x, scale, shift, out),
                 Work::BatchNorm(work) => batch_norm(isa, work, &from, count, x, out),
+                Work::FirstBlock(work) => {
+                    first_block_forward(Cpu { isa, scratch: &self.scratch }, work, count, x, out);
+                }
                 Work::Activation(activation) => elementwise::activate(isa, *activation, x, out),
                 Work::MaxPool { window, taps } => {
                     pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
@@ -168,7 +172,7 @@ impl Plan {
                     });
                     gradient = masked;
                 }
-                self.conv_weights(isa, group, work, step.inputs[0], gradient, &mut memory);
+                self.conv_weights(group, work, step.inputs[0], gradient, &mut memory);
             }
             Work::BatchNorm(work) => {
                 let from = self.values[step.inputs[0]].volume;
@@ -178,13 +182,27 @@ impl Plan {
                 let (scale, shift) = (&mut scale[work.gradient], &mut shift[0]);
                 if let Some(taps) = &work.pool {
                     let y = memory.read(self.values[step.output].region.expect("recorded"), first, count);
-                    let passed = norm_pool::Passed { x, y, taps, gradient };
+                    let passed = sparse::Pooled { gradient, y, taps };
+                    let input = |winner: norm_pool::Winner| f64::from(x[winner.offset(&from)]);
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
-                    norm_pool::weight_gradients(isa, &from, count, passed, &mut work.moments, weights, (scale, shift));
+                    let moments = &mut work.moments;
+                    norm_pool::weight_gradients(isa, &from, count, passed, &input, moments, weights, (scale, shift));
                 } else {
                     work.moments.weight_gradients(isa, &from, count, x, gradient, (scale, shift));
                 }
                 work.backward.set(&work.moments, &work.weight, scale, shift, count * from.voxels());
+            }
+            Work::FirstBlock(work) => {
+                let cpu = Cpu { isa, scratch: &self.scratch };
+                let regions = [step.inputs[0], step.output].map(|value| self.region(value));
+                first_block_weights(
+                    cpu,
+                    work,
+                    (group, self.batch),
+                    (reaching, regions),
+                    &mut self.gradients,
+                    &mut memory,
+                );
             }
             Work::Linear(work) if self.purpose == Purpose::Train => {
                 let (x, g) =
@@ -209,14 +227,14 @@ impl Plan {
                 memory.write(sink.target(), first, count, |memory, out| {
                     let g = memory.read(gradient, first, count);
                     match &mut step.work {
-                        Work::Conv(_) => {}
+                        Work::Conv(_) | Work::FirstBlock(_) => {}
                         Work::Affine { scale, shift: _, .. } => norm::scale(isa, &from, count, g, scale, out),
                         Work::BatchNorm(work) => {
                             let x = memory.read(self.region(input), first, count);
                             if let Some(taps) = &work.pool {
                                 let y = memory.read(self.region(step.output), first, count);
-                                let passed = norm_pool::Passed { x, y, taps, gradient: g };
-                                norm_pool::backward(isa, &from, count, passed, &work.backward, out);
+                                let passed = sparse::Pooled { y, taps, gradient: g };
+                                norm_pool::backward(isa, &from, count, (x, passed), &work.backward, out);
                             } else {
                                 out.copy_from_slice(g);
                                 norm::backward(isa, &from, count, x, &work.backward, out);
@@ -275,7 +293,6 @@ impl Plan {
     /// Gradients of a convolution's weights and bias, in training.
     fn conv_weights(
         &mut self,
-        isa: Isa,
         group: Group,
         work: &mut ConvWork,
         input: usize,
@@ -292,11 +309,13 @@ impl Plan {
             x = padded;
         }
         let Some(scratch) = train.scratch else { return };
+        let isa = self.engine.isa();
+        let cpu = Cpu { isa, scratch: &self.scratch };
         let weights = &mut self.gradients[train.gradient];
         memory.write(scratch, 0, self.batch, |memory, scratch| {
             let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
             match work.path {
-                Path::Winograd => winograd_gradient::weight_gradient(isa, &work.conv, count, x, g, scratch, weights),
+                Path::Winograd => winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights),
                 Path::Direct => direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights),
             }
         });
@@ -320,7 +339,7 @@ fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usiz
             let finish = winograd::Finish::Store { relu: work.relu };
             winograd::forward(cpu, &work.conv, count, x, weights, finish, out);
         }
-        (Path::Direct, Some(taps)) => crate::cpu::first::forward(cpu, &work.conv, count, x, weights, taps, out),
+        (Path::Direct, Some(taps)) => first::forward(cpu, &work.conv, count, x, weights, taps, out),
         (Path::Direct, None) => {
             direct::forward(cpu.isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
             if work.relu {
@@ -398,6 +417,68 @@ fn batch_norm(isa: Isa, work: &mut NormWork, volume: &Volume, batch: usize, x: &
     }
 }
 
+/// The first block in training: statistics from the patches, then one pass with the normalisation folded in.
+#[allow(clippy::cast_possible_truncation, reason = "statistics and weights are f32")]
+fn first_block_forward(cpu: Cpu<'_>, work: &mut FirstBlock, batch: usize, x: &[f32], out: &mut [f32]) {
+    let FirstBlock { conv, kernel, norm, patches, .. } = work;
+    patches.measure(cpu, conv, batch, x);
+    for (channel, kernel) in kernel.chunks_exact(patches::TAPS).enumerate() {
+        let (mean, variance) = (patches.mean_of(kernel), patches.variance_of(kernel));
+        let inverse = 1.0 / (variance + f64::from(norm.epsilon)).sqrt();
+        let scale = f64::from(norm.weight[channel]) * inverse;
+        norm.moments.mean[channel] = (mean + f64::from(work.offset.get(channel).copied().unwrap_or(0.0))) as f32;
+        norm.moments.variance[channel] = variance as f32;
+        norm.moments.inverse[channel] = inverse as f32;
+        norm.scale[channel] = scale as f32;
+        work.bias[channel] = (f64::from(norm.bias[channel]) - mean * scale) as f32;
+    }
+    direct::pack(conv, kernel, Some(&norm.scale), &mut work.weights);
+    first::forward(cpu, conv, batch, x, (&work.weights, &work.bias), norm.pool.as_deref_mut(), out);
+}
+
+/// Its gradients: of the normalisation's weights, then of the convolution's (whose bias has none).
+#[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn first_block_weights(
+    cpu: Cpu<'_>,
+    work: &mut FirstBlock,
+    (group, batch): (Group, usize),
+    (gradient, [x, y]): (RegionId, [RegionId; 2]),
+    gradients: &mut [Vec<f32>],
+    memory: &mut Memory,
+) {
+    let FirstBlock { conv, kernel, norm, patches, .. } = work;
+    let (Some(sums), Some(taps)) = (work.sums, &norm.pool) else { return };
+    let Group { first, count } = group;
+    memory.write(sums, 0, batch, |memory, sums| {
+        let [x, y, gradient] = [x, y, gradient].map(|region| memory.read(region, first, count));
+        let passed = sparse::Pooled { gradient, y, taps };
+        let input = |winner: norm_pool::Winner| {
+            let x = &x[winner.sample * conv.input.len()..][..conv.input.len()];
+            let kernel = &kernel[winner.channel * patches::TAPS..][..patches::TAPS];
+            let bias = work.offset.get(winner.channel).copied().unwrap_or(0.0);
+            patches::value(conv, x, kernel, bias, winner.at)
+        };
+        let mut of_kernel = std::mem::take(&mut gradients[work.gradient]);
+        let (scale, shift) = gradients.split_at_mut(norm.gradient + 1);
+        let (scale, shift) = (&mut scale[norm.gradient], &mut shift[0]);
+        let weights = (norm.weight.as_slice(), norm.bias.as_slice());
+        let moments = &mut norm.moments;
+        norm_pool::weight_gradients(cpu.isa, &conv.output, count, passed, &input, moments, weights, (scale, shift));
+        patches.correlate(cpu, conv, count, x, passed, sums, |channel, winners| {
+            let at = channel * patches::TAPS..(channel + 1) * patches::TAPS;
+            let with = patches.covariance_with(&kernel[at.clone()]);
+            let inverse = f64::from(norm.moments.inverse[channel]);
+            let gain = f64::from(norm.weight[channel]) * inverse;
+            let (scale, shift) = (f64::from(scale[channel]), f64::from(shift[channel]));
+            for (tap, out) in of_kernel[at].iter_mut().enumerate() {
+                let dense = shift * patches.mean()[tap] + scale * inverse * with[tap];
+                *out = (gain * (winners[tap] - dense)) as f32;
+            }
+        });
+        gradients[work.gradient] = of_kernel;
+    });
+}
+
 /// Dropout masks of a batch in the values' layout, drawn by unit in C order.
 fn draw_mask(volume: &Volume, batch: usize, ((seed, step), node, p): ((u64, u64), usize, f32), mask: &mut [f32]) {
     let mut plain = vec![0.0; volume.values()];
@@ -416,6 +497,7 @@ pub(crate) fn relus_ruled(steps: &[Step], rules: &Rules) -> usize {
         Work::Conv(conv) => conv.relu,
         Work::Activation(activation) => *activation == Activation::Relu,
         Work::BatchNorm(norm) => norm.pool.is_some(),
+        Work::FirstBlock(_) => true,
         _ => false,
     };
     steps.iter().filter(|step| step.reached && has_relu(&step.work)).count()

@@ -1,7 +1,7 @@
 //! What a plan does, one step per operation or fused group of operations.
 
 use super::memory::RegionId;
-use crate::cpu::{Buffer, Conv, Window, elementwise::Activation, linear::Sizes, norm};
+use crate::cpu::{Buffer, Conv, Window, elementwise::Activation, linear::Sizes, norm, patches};
 
 /// Index of a value: that of the node whose output it is, or beyond the nodes.
 pub(crate) type ValueId = usize;
@@ -53,6 +53,8 @@ pub(crate) enum Work {
     },
     /// Batch normalisation by the batch's statistics.
     BatchNorm(Box<NormWork>),
+    /// The first block of a network in training: convolution, batch normalisation, ReLU and max-pool at once.
+    FirstBlock(Box<FirstBlock>),
     /// An activation.
     Activation(Activation),
     /// Max-pooling.
@@ -179,6 +181,31 @@ pub(crate) struct NormWork {
     pub(crate) backward: norm::Backward,
     /// Position of the scale's gradient; the shift's is the next.
     pub(crate) gradient: usize,
+}
+
+/// The first block in training: [`crate::cpu::patches`] gives all that is not its pooled output.
+#[derive(Debug)]
+pub(crate) struct FirstBlock {
+    /// The convolution's node.
+    pub(crate) conv_node: usize,
+    /// Its extents.
+    pub(crate) conv: Conv,
+    /// Its weights, `[out][27]`.
+    pub(crate) kernel: Vec<f32>,
+    /// Its bias, zeros where there is none.
+    pub(crate) offset: Vec<f32>,
+    /// The weights with the normalisation folded in, packed.
+    pub(crate) weights: Buffer,
+    /// And what is added.
+    pub(crate) bias: Buffer,
+    /// Sums over the batch's patches.
+    pub(crate) patches: patches::Patches,
+    /// The normalisation; its pool is there.
+    pub(crate) norm: NormWork,
+    /// Position of the convolution's weight gradient.
+    pub(crate) gradient: usize,
+    /// Room for sums.
+    pub(crate) sums: Option<RegionId>,
 }
 
 /// A fully connected layer.

@@ -83,6 +83,22 @@ impl Plan {
                     work.weight.copy_from_slice(norm.weight.data());
                     work.bias.copy_from_slice(norm.bias.data());
                 }
+                Work::FirstBlock(work) => {
+                    let (Op::Conv3d(conv), Op::BatchNorm(norm)) =
+                        (&nodes[work.conv_node].op, &nodes[work.norm.node].op)
+                    else {
+                        return Err(other(work.conv_node));
+                    };
+                    if conv.weight.len() != work.kernel.len() || conv.has_bias == work.offset.is_empty() {
+                        return Err(other(work.conv_node));
+                    }
+                    work.kernel.copy_from_slice(conv.weight.data());
+                    if let Some(bias) = &conv.bias {
+                        work.offset.copy_from_slice(bias.data());
+                    }
+                    work.norm.weight.copy_from_slice(norm.weight.data());
+                    work.norm.bias.copy_from_slice(norm.bias.data());
+                }
                 Work::Linear(work) => {
                     let Op::Linear(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
                     linear::pack(&work.sizes, spec.weight.data(), &mut work.weights);
@@ -102,11 +118,15 @@ impl Plan {
             return Err(Error::Request("running statistics are measured by plans for training only".into()));
         }
         for step in &self.steps {
-            let Work::BatchNorm(work) = &step.work else { continue };
+            let (work, voxels) = match &step.work {
+                Work::BatchNorm(work) => (&**work, self.values[step.inputs[0]].volume.voxels()),
+                Work::FirstBlock(work) => (&work.norm, work.conv.output.voxels()),
+                _ => continue,
+            };
             let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else {
                 return Err(Error::Request("the network is not the one this plan was made for".into()));
             };
-            let count = (self.samples * self.values[step.inputs[0]].volume.voxels()) as f32;
+            let count = (self.samples * voxels) as f32;
             let unbiased = count / (count - 1.0).max(1.0);
             let momentum = norm.momentum;
             for (running, batch) in norm.running_mean.data_mut().iter_mut().zip(&work.moments.mean) {
