@@ -100,8 +100,7 @@ impl Winner {
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
 pub(crate) fn weight_gradients(
     isa: Isa,
-    volume: &Volume,
-    batch: usize,
+    (volume, batch): (&Volume, usize),
     passed: Pooled<'_>,
     input: &dyn Fn(Winner) -> f64,
     moments: &mut Moments,

@@ -131,8 +131,7 @@ impl Patches {
         &self,
         cpu: Cpu<'_>,
         conv: &Conv,
-        batch: usize,
-        x: &[f32],
+        (batch, x): (usize, &[f32]),
         pooled: Pooled<'_>,
         sums: &mut [f32],
         mut finish: impl FnMut(usize, [f64; TAPS]),
@@ -355,10 +354,12 @@ impl Kernel for Winners<'_> {
         for y in 0..rows {
             // The 4 x 4 x 4 voxels under each window of the row, side by side.
             for (k, window) in self.windows.chunks_exact_mut(64).take(columns).enumerate() {
-                for (line, to) in window.chunks_exact_mut(4).enumerate() {
+                for line in 0..16 {
                     let at = ((2 * self.z + line / 4) * height + 2 * y + line % 4) * width + 2 * k;
-                    for (to, x) in to.iter_mut().zip(&self.x[at..at + 4]) {
-                        *to = x - self.center;
+                    let x = &self.x[at..at + 4];
+                    let to = &mut window[4 * line..4 * line + 4];
+                    for n in 0..4 {
+                        to[n] = x[n] - self.center;
                     }
                 }
             }

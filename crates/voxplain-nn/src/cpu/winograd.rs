@@ -268,40 +268,8 @@ unsafe fn output_points<V: Lanes>(m: [V; 4]) -> [V; 2] {
     unsafe { [m[0].add(m[1]).add(m[2]), m[1].sub(m[2]).sub(m[3])] }
 }
 
-/// Transforms a 4 x 4 x 4 tile of one block; point `p` goes to `v + p * step`.
-#[inline(always)]
-unsafe fn transform_tile<V: Lanes>(x: *const f32, slab: usize, row: usize, v: *mut f32, step: usize) {
-    // SAFETY: the caller gives a tile within the input and room for 64 points.
-    unsafe {
-        let mut t = [[V::splat(0.0); 16]; 4];
-        for i in 0..4 {
-            let mut p = [[V::splat(0.0); 4]; 4];
-            for j in 0..4 {
-                let r = x.add(i * slab + j * row);
-                p[j] = input_points([
-                    V::load(r),
-                    V::load(r.add(LANES)),
-                    V::load(r.add(2 * LANES)),
-                    V::load(r.add(3 * LANES)),
-                ]);
-            }
-            for q in 0..4 {
-                let c = input_points([p[0][q], p[1][q], p[2][q], p[3][q]]);
-                for e in 0..4 {
-                    t[i][e * 4 + q] = c[e];
-                }
-            }
-        }
-        for q in 0..16 {
-            let c = input_points([t[0][q], t[1][q], t[2][q], t[3][q]]);
-            for e in 0..4 {
-                c[e].store(v.add((e * 16 + q) * step));
-            }
-        }
-    }
-}
-
-/// The sixteen points of a 4 x 4 x 4 tile whose index along `i` is `E`; they go to `v + p * step`.
+/// The sixteen points of a 4 x 4 x 4 tile whose index along `i` is `E`; they go to `v + p * step`. Slice by slice all that
+/// is on the way fits in registers.
 #[inline(always)]
 unsafe fn transform_slice<V: Lanes, const E: usize>(x: *const f32, slab: usize, row: usize, v: *mut f32, step: usize) {
     // SAFETY: the caller gives a tile within the input and room for 16 points.
@@ -361,7 +329,10 @@ impl Tiles {
         // SAFETY: the tile is there, and `v` is as the caller says.
         unsafe {
             let (x, slab, row) = self.find::<V>(x, at, room);
-            transform_tile::<V>(x, slab, row, v, step);
+            transform_slice::<V, 0>(x, slab, row, v, step);
+            transform_slice::<V, 1>(x, slab, row, v.add(16 * step), step);
+            transform_slice::<V, 2>(x, slab, row, v.add(32 * step), step);
+            transform_slice::<V, 3>(x, slab, row, v.add(48 * step), step);
         }
     }
 
@@ -406,18 +377,26 @@ impl Tiles {
                 let [i, j, k] = [2 * at[0] - self.padding[0], 2 * at[1] - self.padding[1], 2 * at[2] - self.padding[2]];
                 return (x.add(i * slab + j * row + k * LANES), slab, row);
             }
-            room.0.fill(0.0);
-            for (index, to) in room.0.chunks_exact_mut(LANES).enumerate() {
-                let offset = [index / 16, index / 4 % 4, index % 4];
-                let mut from = 0;
-                let mut within = true;
-                for a in 0..3 {
-                    let padded = 2 * at[a] + offset[a];
-                    within &= padded >= self.padding[a] && padded < self.size[a] + self.padding[a];
-                    from = from * self.size[a] + padded.saturating_sub(self.padding[a]);
-                }
-                if within {
-                    V::load(x.add(from * LANES)).store(to.as_mut_ptr());
+            let zero = V::splat(0.0);
+            // First and one past the last of the tile's four that lie within the volume, along each axis.
+            let mut span = [[0; 2]; 3];
+            for a in 0..3 {
+                let first = 2 * at[a];
+                let end = (self.size[a] + self.padding[a]).saturating_sub(first).min(4);
+                span[a] = [self.padding[a].saturating_sub(first).min(end), end];
+            }
+            for line in 0..16 {
+                let [i, j] = [line / 4, line % 4];
+                let here = i >= span[0][0] && i < span[0][1] && j >= span[1][0] && j < span[1][1];
+                let to = room.0.as_mut_ptr().add(line * 4 * LANES);
+                for k in 0..4 {
+                    let mut value = zero;
+                    if here && k >= span[2][0] && k < span[2][1] {
+                        let [i, j, k] = [2 * at[0] + i, 2 * at[1] + j, 2 * at[2] + k];
+                        let [i, j, k] = [i - self.padding[0], j - self.padding[1], k - self.padding[2]];
+                        value = V::load(x.add(i * slab + j * row + k * LANES));
+                    }
+                    value.store(to.add(k * LANES));
                 }
             }
             (room.0.as_ptr(), 16 * LANES, 4 * LANES)
@@ -495,20 +474,24 @@ unsafe fn multiply_rows<V: Lanes, const B: usize>(
 unsafe fn finish_tile<V: Lanes>(m: *const f32, step: usize) -> [V; 8] {
     // SAFETY: the caller gives 64 points.
     unsafe {
-        let mut t = [[V::splat(0.0); 16]; 2];
-        for q in 0..16 {
-            let at = |e: usize| m.add((e * 16 + q) * step);
-            let c = output_points([V::load(at(0)), V::load(at(1)), V::load(at(2)), V::load(at(3))]);
-            t[0][q] = c[0];
-            t[1][q] = c[1];
-        }
         let mut out = [V::splat(0.0); 8];
         for i in 0..2 {
             let mut r = [[V::splat(0.0); 4]; 2];
-            for q in 0..4 {
-                let c = output_points([t[i][q], t[i][4 + q], t[i][8 + q], t[i][12 + q]]);
-                r[0][q] = c[0];
-                r[1][q] = c[1];
+            for k in 0..4 {
+                let mut column = [V::splat(0.0); 4];
+                for j in 0..4 {
+                    let m = m.add((j * 4 + k) * step);
+                    let at1 = V::load(m.add(16 * step));
+                    let at2 = V::load(m.add(32 * step));
+                    column[j] = if i == 0 {
+                        V::load(m).add(at1).add(at2)
+                    } else {
+                        at1.sub(at2).sub(V::load(m.add(48 * step)))
+                    };
+                }
+                let c = output_points(column);
+                r[0][k] = c[0];
+                r[1][k] = c[1];
             }
             for j in 0..2 {
                 let c = output_points(r[j]);

@@ -186,7 +186,7 @@ impl Plan {
                     let input = |winner: norm_pool::Winner| f64::from(x[winner.offset(&from)]);
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
                     let moments = &mut work.moments;
-                    norm_pool::weight_gradients(isa, &from, count, passed, &input, moments, weights, (scale, shift));
+                    norm_pool::weight_gradients(isa, (&from, count), passed, &input, moments, weights, (scale, shift));
                 } else {
                     work.moments.weight_gradients(isa, &from, count, x, gradient, (scale, shift));
                 }
@@ -463,8 +463,8 @@ fn first_block_weights(
         let (scale, shift) = (&mut scale[norm.gradient], &mut shift[0]);
         let weights = (norm.weight.as_slice(), norm.bias.as_slice());
         let moments = &mut norm.moments;
-        norm_pool::weight_gradients(cpu.isa, &conv.output, count, passed, &input, moments, weights, (scale, shift));
-        patches.correlate(cpu, conv, count, x, passed, sums, |channel, winners| {
+        norm_pool::weight_gradients(cpu.isa, (&conv.output, count), passed, &input, moments, weights, (scale, shift));
+        patches.correlate(cpu, conv, (count, x), passed, sums, |channel, winners| {
             let at = channel * patches::TAPS..(channel + 1) * patches::TAPS;
             let with = patches.covariance_with(&kernel[at.clone()]);
             let inverse = f64::from(norm.moments.inverse[channel]);
