@@ -167,6 +167,11 @@ impl Network {
         self.shapes.clone()
     }
 
+    /// The same without a copy.
+    pub(crate) fn shape_list(&self) -> &[Vec<usize>] {
+        &self.shapes
+    }
+
     /// Shape of one sample at a node.
     pub fn shape(&self, node: NodeId) -> Result<&[usize]> {
         self.shapes.get(node.0).map(Vec::as_slice).ok_or_else(|| {

@@ -29,7 +29,7 @@ pub use graph::{Network, Node, NodeId, Parameter};
 pub use loss::CrossEntropy;
 pub use op::{BatchNorm, Conv3d, Linear, Op, Pool3d};
 pub use optimizer::{AdamOptions, Method, Optimizer, OptimizerState};
-pub use plan::{Engine, EngineOptions, InstructionSet, Plan, PlanOptions, Purpose, Tape};
+pub use plan::{Engine, EngineOptions, InstructionSet, MemoryUse, Plan, PlanOptions, Purpose, Tape};
 pub use receptive::ReceptiveField;
 pub use rules::{Backward, ReluRule, Rules, RulesApplied};
 pub use schedule::Schedule;

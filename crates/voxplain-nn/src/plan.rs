@@ -96,6 +96,7 @@ pub struct Plan {
     values: Vec<compile::Value>,
     steps: Vec<step::Step>,
     memory: memory::Memory,
+    memory_use: MemoryUse,
     scratch: Scratch,
     seed: Option<memory::RegionId>,
     unreached: Vec<memory::RegionId>,
@@ -108,6 +109,46 @@ pub struct Plan {
     samples: usize,
     /// Whether the last forward pass has been walked back.
     walked: bool,
+}
+
+/// Bytes that a plan holds, by what they are for. All but weights and scratch grow with the batch, in proportion.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct MemoryUse {
+    /// Values and their gradients, laid out so that those that are not needed at the same time share their place.
+    pub values: usize,
+    /// Which value won in each window of a pool.
+    pub winners: usize,
+    /// The network's weights, arranged for the kernels.
+    pub weights: usize,
+    /// Gradients that are handed out: of the weights, or of the input.
+    pub gradients: usize,
+    /// What kernels work in, over all threads.
+    pub scratch: usize,
+}
+
+impl MemoryUse {
+    /// All of it.
+    pub const fn total(&self) -> usize {
+        self.values + self.winners + self.weights + self.gradients + self.scratch
+    }
+}
+
+/// `37.2 MB: values 20.1, pool winners 3.0, weights 5.0, gradients 1.1, scratch 8.0`.
+impl std::fmt::Display for MemoryUse {
+    #[expect(clippy::cast_precision_loss, reason = "megabytes with one decimal")]
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mb = |bytes: usize| bytes as f64 / 1e6;
+        write!(
+            f,
+            "{:.1} MB: values {:.1}, pool winners {:.1}, weights {:.1}, gradients {:.1}, scratch {:.1}",
+            mb(self.total()),
+            mb(self.values),
+            mb(self.winners),
+            mb(self.weights),
+            mb(self.gradients),
+            mb(self.scratch)
+        )
+    }
 }
 
 /// One recorded forward pass.
@@ -134,6 +175,38 @@ impl Engine {
     /// Compiles a network; its weights are copied in.
     pub fn plan(&self, network: &Network, options: &PlanOptions) -> Result<Plan> {
         self.install(|| Plan::compile(self, network, options))
+    }
+
+    /// What a plan would hold in memory, without making it.
+    pub fn memory(&self, network: &Network, options: &PlanOptions) -> Result<MemoryUse> {
+        self.install(|| Plan::estimate(self, network, options))
+    }
+
+    /// The largest batch up to that of `options` whose plan holds at most `bytes`; an error where not even one sample
+    /// fits.
+    pub fn batch_within(&self, network: &Network, options: &PlanOptions, bytes: usize) -> Result<usize> {
+        let total = |batch| {
+            let options = PlanOptions { batch, keep: options.keep.clone(), purpose: options.purpose };
+            Ok(self.memory(network, &options)?.total())
+        };
+        let (one, all) = (total(1)?, total(options.batch)?);
+        if one > bytes {
+            return Err(Error::Request(format!(
+                "one volume needs {:.1} MB of memory, and {:.1} MB are allowed",
+                one as f64 / 1e6,
+                bytes as f64 / 1e6
+            )));
+        }
+        if all <= bytes {
+            return Ok(options.batch);
+        }
+        // More samples never take less.
+        let (mut fits, mut too_many) = (1, options.batch);
+        while too_many - fits > 1 {
+            let middle = fits.midpoint(too_many);
+            if total(middle)? <= bytes { fits = middle } else { too_many = middle }
+        }
+        Ok(fits)
     }
 
     /// Runs work on this engine's threads (so that rayon inside uses them).
@@ -167,9 +240,14 @@ impl Plan {
         self.batch
     }
 
-    /// Bytes of memory for values, gradients and scratch.
+    /// What it holds in memory, all of it allocated when it was made.
+    pub fn memory(&self) -> MemoryUse {
+        self.memory_use
+    }
+
+    /// Bytes that it holds in memory.
     pub fn memory_bytes(&self) -> usize {
-        (self.memory.floats() + self.scratch.floats()) * size_of::<f32>()
+        self.memory_use.total()
     }
 
     /// Groups of samples that go through the network together.
@@ -298,10 +376,10 @@ impl Tape<'_> {
     }
 
     /// Gradients of [`Network::parameters`], in their order, summed over the batch as the seed weighs it.
-    pub fn weight_gradients(&self) -> Result<Vec<&[f32]>> {
+    pub fn weight_gradients(&self) -> Result<&[Vec<f32>]> {
         if self.plan.purpose != Purpose::Train || !self.plan.walked {
             return Err(Error::Request("weight gradients need a plan for training and a walk back".into()));
         }
-        Ok(self.plan.gradients.iter().map(Vec::as_slice).collect())
+        Ok(&self.plan.gradients)
     }
 }

@@ -198,7 +198,7 @@ fn three_steps_of_training_agree() {
         assert!((found - loss).abs() < 1e-4 * loss.abs().max(1.0));
         tape.backward(&seed, &Rules::GRADIENT).unwrap();
         let gradients = tape.weight_gradients().unwrap();
-        for (parameter, gradient) in net.parameters().iter().zip(&gradients) {
+        for (parameter, gradient) in net.parameters().iter().zip(gradients) {
             if step > 0 || without_gradient.contains(&parameter.name.as_str()) {
                 continue;
             }

@@ -332,7 +332,7 @@ fn bits_do_not_depend_on_threads_or_on_the_run() {
                     all.push(bits(tape.backward(&r, &Rules::GRADIENT).unwrap().input));
                 }
                 if purpose == Purpose::Train {
-                    all.extend(tape.weight_gradients().unwrap().into_iter().map(bits));
+                    all.extend(tape.weight_gradients().unwrap().iter().map(|g| bits(g)));
                 }
             }
             match &first {

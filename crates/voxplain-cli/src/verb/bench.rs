@@ -176,7 +176,7 @@ impl Bench {
             let mut tape = plan.forward(&x)?;
             loss.evaluate(tape.output(), &labels, &mut seed)?;
             tape.backward(&seed, &Rules::GRADIENT)?;
-            optimizer.step(network, &tape.weight_gradients()?, 3e-4)?;
+            optimizer.step(network, tape.weight_gradients()?, 3e-4)?;
             plan.update_running_statistics(network)?;
             plan.update_weights(network)?;
             Ok(())

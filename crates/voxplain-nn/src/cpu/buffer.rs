@@ -3,22 +3,25 @@
 use rayon::prelude::*;
 use std::marker::PhantomData;
 
-/// One cache line: a channel block of one voxel.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([f32; 16]);
+/// Floats in a cache line: a channel block of one voxel.
+const LINE: usize = 16;
 
-/// Floats that begin on a cache line, zeroed when made.
-#[derive(Clone, Debug, Default)]
+/// Floats that begin on a cache line, zeros when made; the system hands out their memory when they are first written.
+#[derive(Debug, Default)]
 pub(crate) struct Buffer {
-    lines: Vec<Line>,
+    data: Vec<f32>,
+    /// Where the first cache line begins.
+    start: usize,
     len: usize,
 }
 
 impl Buffer {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
-        Self { lines: vec![Line([0.0; 16]); len.div_ceil(16)], len }
+        let data = vec![0.0; len + LINE - 1];
+        let start = data.as_ptr().align_offset(LINE * size_of::<f32>());
+        // Memory that cannot be aligned is used as it is: kernels need no alignment, they are faster with it.
+        Self { data, start: if start < LINE { start } else { 0 }, len }
     }
 
     /// Number of floats.
@@ -30,15 +33,13 @@ impl Buffer {
 impl std::ops::Deref for Buffer {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        // SAFETY: a `Line` is sixteen floats without padding, `len` of them are within the lines.
-        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len) }
+        &self.data[self.start..self.start + self.len]
     }
 }
 
 impl std::ops::DerefMut for Buffer {
     fn deref_mut(&mut self) -> &mut [f32] {
-        // SAFETY: as in `deref`; the borrow is unique.
-        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), self.len) }
+        &mut self.data[self.start..self.start + self.len]
     }
 }
 

@@ -483,11 +483,8 @@ unsafe fn finish_tile<V: Lanes>(m: *const f32, step: usize) -> [V; 8] {
                     let m = m.add((j * 4 + k) * step);
                     let at1 = V::load(m.add(16 * step));
                     let at2 = V::load(m.add(32 * step));
-                    column[j] = if i == 0 {
-                        V::load(m).add(at1).add(at2)
-                    } else {
-                        at1.sub(at2).sub(V::load(m.add(48 * step)))
-                    };
+                    column[j] =
+                        if i == 0 { V::load(m).add(at1).add(at2) } else { at1.sub(at2).sub(V::load(m.add(48 * step))) };
                 }
                 let c = output_points(column);
                 r[0][k] = c[0];

@@ -2,7 +2,7 @@
 
 use super::memory::{Memory, RegionId};
 use super::step::{ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
-use super::{Plan, PlanOptions, Purpose};
+use super::{MemoryUse, Plan, PlanOptions, Purpose};
 use crate::cpu::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, elementwise::Activation, first, linear::Sizes, norm,
     patches, sparse, winograd, winograd_gradient,
@@ -37,12 +37,26 @@ struct Compiler<'a> {
     /// Position of each node's first gradient among the network's parameters.
     parameters: Vec<usize>,
     memory: Memory,
-    scratch: Scratch,
+    /// Floats of scratch that each thread needs.
+    scratch: usize,
 }
 
-impl Plan {
-    /// Compiles a network.
-    pub(crate) fn compile(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
+/// A network compiled, without the memory of its values.
+pub(super) struct Draft {
+    values: Vec<Value>,
+    steps: Vec<Step>,
+    memory: Memory,
+    scratch: Scratch,
+    /// Floats of scratch of each thread.
+    scratch_len: usize,
+    /// Floats of each slot of the memory.
+    slots: Vec<usize>,
+    moments: Moments,
+    group: usize,
+}
+
+impl Draft {
+    fn new(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
         let nodes = network.nodes();
         if options.batch == 0 {
             return Err(Error::Request("a plan for a batch of 0; it must be at least 1".into()));
@@ -92,13 +106,54 @@ impl Plan {
             consumers,
             parameters,
             memory: Memory::default(),
-            scratch: Scratch::new(engine.threads()),
+            scratch: 0,
         };
         compiler.steps()?;
         let moments = compiler.lay_out(group)?;
+        let Compiler { values, steps, mut memory, scratch: scratch_len, .. } = compiler;
+        let slots = memory.assign(group, options.batch);
+        Ok(Self { values, steps, memory, scratch: Scratch::new(engine.threads()), scratch_len, slots, moments, group })
+    }
+
+    /// What it will take.
+    fn memory_use(&self, network: &Network, options: &PlanOptions) -> MemoryUse {
+        let floats = size_of::<f32>();
+        let values = self.slots.iter().sum::<usize>() * floats;
+        let [mut winners, mut weights] = [0; 2];
+        for step in &self.steps {
+            let (of_winners, of_weights) = step.work.memory();
+            winners += of_winners;
+            weights += of_weights * floats;
+        }
+        let train = options.purpose == Purpose::Train;
+        let parameters: usize = if train { network.parameters().iter().map(|p| p.tensor.len()).sum() } else { 0 };
+        let input = if options.purpose == Purpose::InputGradient { network.input_shape().iter().product() } else { 0 };
+        MemoryUse {
+            values,
+            winners,
+            weights,
+            gradients: (parameters + options.batch * input) * floats,
+            scratch: self.scratch.threads() * self.scratch_len * floats,
+        }
+    }
+}
+
+impl Plan {
+    /// What a plan would take, without making it.
+    pub(super) fn estimate(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<MemoryUse> {
+        Ok(Draft::new(engine, network, options)?.memory_use(network, options))
+    }
+
+    /// Compiles a network.
+    pub(super) fn compile(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
+        let draft = Draft::new(engine, network, options)?;
+        let memory_use = draft.memory_use(network, options);
+        let Draft { values, steps, mut memory, mut scratch, scratch_len, slots, moments, group } = draft;
+        memory.allocate(&slots);
+        scratch.reserve(scratch_len);
+        let nodes = network.nodes();
         let sizes: Vec<usize> = network.parameters().iter().map(|p| p.tensor.len()).collect();
         let train = options.purpose == Purpose::Train;
-        let Compiler { values, steps, memory, scratch, .. } = compiler;
         let input = network.shapes()[0].iter().product::<usize>();
         let mut plan = Self {
             engine: engine.clone(),
@@ -123,6 +178,7 @@ impl Plan {
             values,
             steps,
             memory,
+            memory_use,
             scratch,
             dropout: (0, 0),
             walked: false,
@@ -188,6 +244,10 @@ impl Compiler<'_> {
         blocked
     }
 
+    fn reserve(&mut self, scratch: usize) {
+        self.scratch = self.scratch.max(scratch);
+    }
+
     fn push(&mut self, inputs: Vec<ValueId>, output: ValueId, work: Work) {
         let sinks = vec![None; inputs.len()];
         self.steps.push(Step { inputs, output, work, sinks, reached: false });
@@ -251,9 +311,9 @@ impl Compiler<'_> {
                     }
 
                     if path == Path::Winograd {
-                        self.scratch.reserve(winograd::scratch_len(&conv));
+                        self.reserve(winograd::scratch_len(&conv));
                     } else if pool.is_some() {
-                        self.scratch.reserve(first::scratch_len(&conv));
+                        self.reserve(first::scratch_len(&conv));
                     }
                     let train = train.then(|| ConvTrain {
                         gradient: self.parameters[index],
@@ -318,6 +378,9 @@ impl Compiler<'_> {
                     }))
                 }
                 &Op::Dropout { p } if train => {
+                    if from.layout == Layout::Blocked {
+                        self.reserve(from.values());
+                    }
                     // The region's life is set with the others'.
                     let mask = self.memory.request(from.len(), false, (0, 0));
                     Work::Dropout { node: index, p, mask }
@@ -375,8 +438,8 @@ impl Compiler<'_> {
         if last != index + 3 {
             return None;
         }
-        self.scratch.reserve(patches::scratch_len(conv));
-        self.scratch.reserve(first::scratch_len(conv));
+        self.reserve(patches::scratch_len(conv));
+        self.reserve(first::scratch_len(conv));
         let taps = vec![0; self.batch * self.values[last].volume.len()];
         let channels = conv.output.channels;
         let block = FirstBlock {
@@ -462,7 +525,6 @@ impl Compiler<'_> {
         if walks {
             moments = self.lay_out_gradients(&back, seed_at, end, whole_batch);
         }
-        self.memory.allocate(group, self.batch);
         Ok(moments)
     }
 
@@ -527,7 +589,7 @@ impl Compiler<'_> {
                         (WayBack::Sparse, sparse::packed_len(&work.conv))
                     } else if work.path == Path::Winograd {
                         let backward = winograd::backward(&work.conv);
-                        self.scratch.reserve(winograd::scratch_len(&backward));
+                        self.scratch = self.scratch.max(winograd::scratch_len(&backward));
                         (WayBack::Winograd, winograd::packed_len(&backward))
                     } else {
                         work.spread = scratch(backward.input.len());
@@ -540,7 +602,7 @@ impl Compiler<'_> {
                 }
                 if let Some(train) = &mut work.train {
                     let len = if work.path == Path::Winograd {
-                        self.scratch.reserve(winograd_gradient::scratch_len(&work.conv));
+                        self.scratch = self.scratch.max(winograd_gradient::scratch_len(&work.conv));
                         winograd_gradient::sums_len(&work.conv, self.batch)
                     } else {
                         if work.conv.window.padding != [0; 3] {

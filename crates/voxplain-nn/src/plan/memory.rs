@@ -37,8 +37,8 @@ impl Memory {
         life.1 = life.1.max(until);
     }
 
-    /// Lays all regions out: the first free slot that is nearest in size, by order of birth.
-    pub(crate) fn allocate(&mut self, group: usize, batch: usize) {
+    /// Lays all regions out, in the free slot that is nearest in size, by order of birth; gives the floats of each slot.
+    pub(crate) fn assign(&mut self, group: usize, batch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.regions.len()).collect();
         order.sort_by_key(|&r| (self.regions[r].life.0, std::cmp::Reverse(self.regions[r].len), r));
         let mut slots: Vec<(usize, usize)> = Vec::new(); // (floats, busy until)
@@ -53,12 +53,12 @@ impl Memory {
             slots[slot] = (slots[slot].0.max(need), region.life.1);
             region.slot = slot;
         }
-        self.slots = slots.into_iter().map(|(len, _)| Buffer::zeros(len)).collect();
+        slots.into_iter().map(|(len, _)| len).collect()
     }
 
-    /// Floats in all slots.
-    pub(crate) fn floats(&self) -> usize {
-        self.slots.iter().map(Buffer::len).sum()
+    /// Makes the slots.
+    pub(crate) fn allocate(&mut self, slots: &[usize]) {
+        self.slots = slots.iter().map(|&len| Buffer::zeros(len)).collect();
     }
 
     /// Takes a region's slot out, to write to it while others are read.

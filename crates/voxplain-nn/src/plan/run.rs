@@ -5,8 +5,8 @@ use super::step::{ConvWork, FirstBlock, NormWork, Path, Step, WayBack, Work};
 use super::{Plan, Purpose};
 use crate::cpu::elementwise::{self, Activation};
 use crate::cpu::{
-    Cpu, Isa, Layout, Volume, direct, first, linear, norm, norm_pool, patches, pool, rearrange, sparse, winograd,
-    winograd_gradient,
+    Cpu, Isa, Layout, Scratch, Volume, direct, first, linear, norm, norm_pool, patches, pool, rearrange, sparse,
+    winograd, winograd_gradient,
 };
 use crate::random::dropout_mask;
 use crate::{ReluRule, Rules};
@@ -77,7 +77,8 @@ impl Plan {
             });
         }
         if let Work::Dropout { node, p, mask } = &step.work {
-            memory.write(*mask, first, count, |_, mask| draw_mask(&from, count, (seed, *node, *p), mask));
+            let draw = (seed, *node, *p);
+            memory.write(*mask, first, count, |_, mask| draw_mask(&self.scratch, &from, count, draw, mask));
         }
         memory.write(region, first, count, |memory, out| {
             let x = memory.read(source, first, count);
@@ -480,11 +481,24 @@ fn first_block_weights(
 }
 
 /// Dropout masks of a batch in the values' layout, drawn by unit in C order.
-fn draw_mask(volume: &Volume, batch: usize, ((seed, step), node, p): ((u64, u64), usize, f32), mask: &mut [f32]) {
-    let mut plain = vec![0.0; volume.values()];
+fn draw_mask(
+    scratch: &Scratch,
+    volume: &Volume,
+    batch: usize,
+    ((seed, step), node, p): ((u64, u64), usize, f32),
+    mask: &mut [f32],
+) {
     for (sample, mask) in mask.chunks_exact_mut(volume.len()).take(batch).enumerate() {
-        dropout_mask(seed, step, node, sample, p, &mut plain);
-        rearrange::from_plain(volume, &plain, mask);
+        if volume.layout == Layout::Blocked {
+            scratch.lend(volume.values(), |plain| {
+                dropout_mask(seed, step, node, sample, p, plain);
+                rearrange::from_plain(volume, plain, mask);
+            });
+        } else {
+            let (values, rest) = mask.split_at_mut(volume.values());
+            dropout_mask(seed, step, node, sample, p, values);
+            rest.fill(0.0);
+        }
     }
 }
 

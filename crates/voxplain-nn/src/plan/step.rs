@@ -89,6 +89,24 @@ pub(crate) enum Work {
     LogSoftmax,
 }
 
+impl Work {
+    /// Bytes that say which value won in pools, and floats of packed weights.
+    pub(crate) fn memory(&self) -> (usize, usize) {
+        let bytes = |winners: &Option<Vec<u8>>| winners.as_ref().map_or(0, Vec::len);
+        match self {
+            Self::Conv(conv) => {
+                let back = conv.backward.as_ref().map_or(0, |(_, weights)| weights.len());
+                (bytes(&conv.pool), conv.weights.len() + back)
+            }
+            Self::BatchNorm(norm) => (bytes(&norm.pool), 0),
+            Self::FirstBlock(block) => (bytes(&block.norm.pool), block.weights.len() + block.kernel.len()),
+            Self::MaxPool { taps, .. } => (taps.len() * size_of::<u16>(), 0),
+            Self::Linear(linear) => (0, linear.weights.len()),
+            _ => (0, 0),
+        }
+    }
+}
+
 /// A convolution, with a batch normalisation folded into its weights and a ReLU at its end.
 #[derive(Debug)]
 pub(crate) struct ConvWork {

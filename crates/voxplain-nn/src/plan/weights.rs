@@ -27,14 +27,14 @@ impl Plan {
     /// Takes the network's present weights; call it after each optimiser step. Refuses a network other than the one
     /// that was compiled.
     pub fn update_weights(&mut self, network: &Network) -> Result<()> {
-        let engine = self.engine.clone();
-        engine.install(|| self.take_weights(network))
+        let pool = std::sync::Arc::clone(&self.engine.pool);
+        pool.install(|| self.take_weights(network))
     }
 
     fn take_weights(&mut self, network: &Network) -> Result<()> {
         let isa = self.engine.isa();
         let nodes = network.nodes();
-        if nodes.len() != self.names.len() || network.shapes() != self.shapes {
+        if nodes.len() != self.names.len() || network.shape_list() != self.shapes {
             return Err(Error::Request("the network is not the one this plan was made for".into()));
         }
         let other = |index: usize| {

@@ -145,7 +145,7 @@ impl Fit<'_> {
                 right += tape.output().chunks_exact(classes).zip(&labels).filter(|(o, l)| largest(o) == **l).count();
                 tape.backward(&gradient, &Rules::GRADIENT)?;
                 rate = schedule.rate(self.options.learning_rate, step);
-                state.optimizer.step(&mut state.network, &tape.weight_gradients()?, rate)?;
+                state.optimizer.step(&mut state.network, tape.weight_gradients()?, rate)?;
                 plan.update_running_statistics(&mut state.network)?;
                 plan.update_weights(&state.network)?;
                 progress.advance(1, &format!("loss {value:.3}"));
