@@ -31,6 +31,15 @@ impl CrossEntropy {
         Self { weights: Some((0..classes).map(weight).collect()), ..self }
     }
 
+    fn weight(&self, label: usize) -> f64 {
+        self.weights.as_ref().map_or(1.0, |weights| weights.get(label).map_or(0.0, |&w| f64::from(w)))
+    }
+
+    /// What the labels weigh together: the loss of a batch is the mean of its parts' by these weights.
+    pub fn total(&self, labels: &[usize]) -> f64 {
+        labels.iter().map(|&label| self.weight(label)).sum()
+    }
+
     /// The loss of outputs `[n, classes]` against labels `[n]`; `gradient` (`[n, classes]`) receives its gradient
     /// with respect to the outputs. Sums are taken in double precision.
     #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
@@ -50,8 +59,8 @@ impl CrossEntropy {
         if let Some(weights) = self.weights.as_ref().filter(|weights| weights.len() != classes) {
             return Err(Error::Request(format!("loss: found {} class weights, expected {classes}", weights.len())));
         }
-        let weight = |label: usize| self.weights.as_ref().map_or(1.0, |weights| f64::from(weights[label]));
-        let total: f64 = labels.iter().map(|&label| weight(label)).sum();
+        let weight = |label: usize| self.weight(label);
+        let total = self.total(labels);
         if total.partial_cmp(&0.0) != Some(std::cmp::Ordering::Greater) {
             return Err(Error::Request(format!("loss: the class weights of the batch sum to {total}, expected more")));
         }

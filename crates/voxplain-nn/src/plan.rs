@@ -219,6 +219,12 @@ impl Engine {
         self.pool.current_num_threads()
     }
 
+    /// All threads multiply and add in registers, `rounds` times some dozens of lanes: gives how many floating-point
+    /// operations that were. By the time it takes, that is the most this machine can do with these instructions.
+    pub fn multiply_add(&self, rounds: usize) -> f64 {
+        self.pool.broadcast(|_| crate::cpu::peak::multiply_add(self.isa, rounds)).into_iter().sum()
+    }
+
     /// Instructions it uses.
     pub fn instruction_set(&self) -> InstructionSet {
         self.isa.set()

@@ -206,7 +206,7 @@ fn three_steps_of_training_agree() {
             println!("gradient of {}: relative L2 {off:.2e}", parameter.name);
             assert!(off < 1e-3, "{}", parameter.name);
         }
-        optimizer.step(&mut net, &gradients, 3e-4).unwrap();
+        optimizer.step(&mut net, gradients, 3e-4).unwrap();
         plan.update_running_statistics(&mut net).unwrap();
     }
     for parameter in net.state() {

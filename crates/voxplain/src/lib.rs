@@ -16,6 +16,7 @@ pub mod evaluation;
 pub mod explain;
 pub mod figure;
 pub mod group;
+pub mod memory;
 pub mod model;
 pub mod prepare;
 pub mod progress;

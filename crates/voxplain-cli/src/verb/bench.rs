@@ -7,8 +7,17 @@ use std::time::{Duration, Instant};
 use voxplain::attribution::{Case, Explainer, MeaningfulPerturbation, Perturbation};
 use voxplain::model::mrinet;
 use voxplain::nn::random::Seed;
-use voxplain::nn::{AdamOptions, CrossEntropy, Engine, Method, Network, Op, Optimizer, PlanOptions, Purpose, Rules};
+use voxplain::nn::{
+    AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Method, Network, Op, Optimizer, PlanOptions, Purpose,
+    Rules,
+};
 use voxplain::volume::{Affine, Grid, Volume};
+
+/// Rounds of a repeat of [`Workload::Peak`]: some milliseconds.
+const PEAK_ROUNDS: usize = 1_000_000;
+
+/// How long each repeat took, and what the plan held.
+type Times = (Vec<Duration>, Option<MemoryUse>);
 
 /// Measure how fast the engine is on this machine.
 ///
@@ -47,6 +56,8 @@ enum Workload {
     Train,
     /// One iteration of Meaningful Perturbation on one volume, with so many jittered copies as a batch.
     Perturbation,
+    /// Multiplications and additions in registers alone: the most the machine can do, whatever the network.
+    Peak,
 }
 
 /// The network.
@@ -74,6 +85,12 @@ struct Measured {
     gflops: f64,
     /// Most memory the process has held; none where the system does not say.
     peak_rss_mb: Option<f64>,
+    /// Size of the volumes.
+    grid: [usize; 3],
+    /// Instructions that were used.
+    instructions: InstructionSet,
+    /// Bytes that the compiled network holds, by what they are for; none where there is none.
+    plan: Option<MemoryUse>,
 }
 
 impl Bench {
@@ -83,13 +100,25 @@ impl Bench {
         let mut network = mrinet(self.grid, 32, 2)?;
         network.initialize(self.seed);
         let [forward, to_input, to_weights] = operations(&network);
-        let (mut times, operations) = match self.workload {
-            Workload::Infer => (self.passes(&engine, &network, Purpose::Infer)?, forward),
-            Workload::InputGradient => (self.passes(&engine, &network, Purpose::InputGradient)?, forward + to_input),
-            Workload::Train => {
-                (self.train(&engine, &mut network)?, forward + to_input + to_weights - first_layer(&network))
+        let batch = f64::from(self.batch);
+        let ((mut times, plan), operations) = match self.workload {
+            Workload::Infer => (self.passes(&engine, &network, Purpose::Infer)?, batch * forward),
+            Workload::InputGradient => {
+                (self.passes(&engine, &network, Purpose::InputGradient)?, batch * (forward + to_input))
             }
-            Workload::Perturbation => (self.perturbation(&engine, &network)?, forward + to_input),
+            Workload::Train => {
+                let once = forward + to_input + to_weights - first_layer(&network);
+                (self.train(&engine, &mut network)?, batch * once)
+            }
+            Workload::Perturbation => (self.perturbation(&engine, &network)?, batch * (forward + to_input)),
+            Workload::Peak => {
+                let mut done = 0.0;
+                let times = self.timed(|| {
+                    done = engine.multiply_add(PEAK_ROUNDS);
+                    Ok(())
+                })?;
+                ((times, None), done)
+            }
         };
         times.sort_unstable();
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
@@ -105,19 +134,25 @@ impl Bench {
             median_ms: median,
             min_ms: ms(times[0]),
             max_ms: ms(times[times.len() - 1]),
-            gflops: operations * f64::from(self.batch) / median / 1e6,
-            peak_rss_mb: peak_rss_mb(),
+            gflops: operations / median / 1e6,
+            peak_rss_mb: voxplain::memory::peak().map(|bytes| bytes as f64 / f64::from(1 << 20)),
+            grid: self.grid,
+            instructions: engine.instruction_set(),
+            plan,
         };
-        let text = format!(
-            "{} of {}, batch {}, {} threads, {}: median {:.2} ms, fastest {:.2}, slowest {:.2} (of {}); {:.0} GFLOP/s{}",
+        let mut text = format!(
+            "{} of {} on {}x{}x{}, batch {}, {} threads, {}: median {:.2} ms, fastest {:.2}, slowest {:.2} (of {}); {:.0} GFLOP/s{}",
             name(self.workload),
             name(self.model),
+            self.grid[0],
+            self.grid[1],
+            self.grid[2],
             measured.batch,
             measured.threads,
-            match engine.instruction_set() {
-                voxplain::nn::InstructionSet::Avx512 => "AVX-512",
-                voxplain::nn::InstructionSet::Avx2 => "AVX2",
-                voxplain::nn::InstructionSet::Portable => "portable instructions",
+            match measured.instructions {
+                InstructionSet::Avx512 => "AVX-512",
+                InstructionSet::Avx2 => "AVX2",
+                InstructionSet::Portable => "portable instructions",
             },
             measured.median_ms,
             measured.min_ms,
@@ -126,6 +161,9 @@ impl Bench {
             measured.gflops,
             measured.peak_rss_mb.map_or_else(String::new, |mb| format!("; at most {mb:.0} MB of memory")),
         );
+        if let Some(plan) = plan {
+            text.push_str(&format!("\nplan: {plan}"));
+        }
         session.result(&measured, &text)?;
         Ok(Outcome::Done)
     }
@@ -149,20 +187,22 @@ impl Bench {
         (0..self.repeats).map(time).collect()
     }
 
-    fn passes(&self, engine: &Engine, network: &Network, purpose: Purpose) -> anyhow::Result<Vec<Duration>> {
+    fn passes(&self, engine: &Engine, network: &Network, purpose: Purpose) -> anyhow::Result<Times> {
         let batch = usize::from(self.batch);
         let mut plan = engine.plan(network, &PlanOptions { purpose, batch, keep: vec![] })?;
         let (x, seed) = (self.values(batch), [0.0, 1.0].repeat(batch));
-        self.timed(|| {
+        let memory = plan.memory();
+        let times = self.timed(|| {
             let mut tape = plan.forward(&x)?;
             if purpose == Purpose::InputGradient {
                 tape.backward(&seed, &Rules::GRADIENT)?;
             }
             Ok(())
-        })
+        })?;
+        Ok((times, Some(memory)))
     }
 
-    fn train(&self, engine: &Engine, network: &mut Network) -> anyhow::Result<Vec<Duration>> {
+    fn train(&self, engine: &Engine, network: &mut Network) -> anyhow::Result<Times> {
         let batch = usize::from(self.batch);
         let mut plan = engine.plan(network, &PlanOptions { purpose: Purpose::Train, batch, keep: vec![] })?;
         let (x, mut seed) = (self.values(batch), vec![0.0; 2 * batch]);
@@ -170,7 +210,8 @@ impl Bench {
         let loss = CrossEntropy::of(network);
         let mut optimizer = Optimizer::new(Method::Adam(AdamOptions::default()));
         let mut step = 0;
-        self.timed(|| {
+        let memory = plan.memory();
+        let times = self.timed(|| {
             plan.set_dropout(self.seed, step);
             step += 1;
             let mut tape = plan.forward(&x)?;
@@ -180,10 +221,11 @@ impl Bench {
             plan.update_running_statistics(network)?;
             plan.update_weights(network)?;
             Ok(())
-        })
+        })?;
+        Ok((times, Some(memory)))
     }
 
-    fn perturbation(&self, engine: &Engine, network: &Network) -> anyhow::Result<Vec<Duration>> {
+    fn perturbation(&self, engine: &Engine, network: &Network) -> anyhow::Result<Times> {
         let grid = Grid::new(self.grid, Affine::from_spacing_origin([3.0; 3], [0.0; 3]))?;
         let volume = Volume::new(grid, self.values(1))?;
         let classes = ["a".to_owned(), "b".to_owned()];
@@ -195,10 +237,12 @@ impl Bench {
             ..MeaningfulPerturbation::default()
         };
         let mut search = Perturbation::new(&options, &mut explainer, &Case::new("random", &volume))?;
-        self.timed(|| {
+        let memory = explainer.plan(Purpose::InputGradient, options.copies, &[])?.memory();
+        let times = self.timed(|| {
             search.step(&mut explainer)?;
             Ok(())
-        })
+        })?;
+        Ok((times, Some(memory)))
     }
 }
 
@@ -228,12 +272,4 @@ fn of_node(op: &Op, shape: &[usize]) -> usize {
         Op::Linear(linear) => 2 * linear.input * linear.output,
         _ => 0,
     }
-}
-
-/// Most memory that this process has held, in MB, where the system says (Linux).
-fn peak_rss_mb() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }

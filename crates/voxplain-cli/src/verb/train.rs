@@ -130,6 +130,7 @@ impl Train {
             balanced: self.class_weights == ClassWeights::Balanced,
             seed: self.seed,
             keep_going: self.keep_going,
+            memory: None,
         }
     }
 

@@ -67,6 +67,7 @@ pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod norm_pool;
 pub(crate) mod patches;
+pub(crate) mod peak;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
 mod scratch;

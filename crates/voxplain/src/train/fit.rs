@@ -1,7 +1,7 @@
 //! [`Fit`]: the training of one fold's network.
 
 use super::{Holding, Rate, TrainOptions, checkpoint::Checkpoint, data::Data, folds};
-use crate::{Error, Progress, Result, baseline::class_weights, model::mrinet, run::Epoch, whole};
+use crate::{Error, Progress, Result, baseline::class_weights, memory, model::mrinet, run::Epoch, whole};
 use std::path::Path;
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Method, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule,
@@ -43,8 +43,7 @@ impl Fit<'_> {
         });
         let batches = batches(learn.len(), self.options.batch);
         let most = batches.iter().map(std::ops::Range::len).max().unwrap_or(0);
-        let options = PlanOptions { purpose: Purpose::Train, batch: most, keep: Vec::new() };
-        let mut plan = self.engine.plan(&state.network, &options)?;
+        let mut plan = self.plan(&state.network, most, progress)?;
 
         progress.begin(&format!("fold {}", self.fold), self.options.epochs);
         if !state.history.is_empty() {
@@ -66,6 +65,25 @@ impl Fit<'_> {
             Some((epoch, network)) => (network, epoch),
             None => (state.network, epochs),
         })
+    }
+
+    /// The plan for a batch, or for the largest part of it that fits in memory.
+    fn plan(&self, network: &Network, batch: usize, progress: &dyn Progress) -> Result<Plan> {
+        let options = |batch| PlanOptions { purpose: Purpose::Train, batch, keep: Vec::new() };
+        let free = || self.options.memory.or_else(memory::available);
+        let limit = free().map_or(usize::MAX, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let fits = self.engine.batch_within(network, &options(batch), limit).map_err(|e| {
+            Error::request(e.to_string(), "allow more memory, use a machine with more, or prepare a coarser grid")
+        })?;
+        if fits < batch {
+            progress.warn(&format!(
+                "a batch of {batch} needs {}; of {:.1} MB that can be had it goes through in parts of at most {fits}, \
+                 and batch normalisation measures each part by itself",
+                self.engine.memory(network, &options(batch))?,
+                limit as f64 / 1e6
+            ));
+        }
+        Ok(self.engine.plan(network, &options(fits))?)
     }
 
     /// Those learnt from and, for early stopping, those set aside: dealt like the folds.
@@ -117,6 +135,7 @@ impl Fit<'_> {
         };
         let (mut total, mut right, mut rate) = (0.0, 0, self.options.learning_rate);
         let mut input = Vec::new();
+        let mut sums: Vec<Vec<f32>> = Vec::new();
         progress.begin(&format!("epoch {}", number + 1), batches.len());
         let mut all = || -> Result<()> {
             for batch in batches {
@@ -125,16 +144,41 @@ impl Fit<'_> {
                 }
                 let members: Vec<usize> = order[batch.clone()].iter().map(|&n| learn[n]).collect();
                 let labels: Vec<usize> = members.iter().map(|&n| self.data.labels[n]).collect();
-                input.resize(members.len() * voxels, 0.0);
-                for (&n, to) in members.iter().zip(input.chunks_exact_mut(voxels)) {
-                    let mut random = variations.index(n as u64).random();
-                    self.data.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
-                }
                 let step = state.optimizer.steps();
-                plan.set_dropout(self.seed.child("dropout").value(), step);
-                let mut gradient = vec![0.0; members.len() * classes];
-                let mut tape = plan.forward(&input)?;
-                let value = loss.evaluate(tape.output(), &labels, &mut gradient)?;
+                rate = schedule.rate(self.options.learning_rate, step);
+                let parts = self::batches(members.len(), plan.batch());
+                let mut value = 0.0;
+                for (number, part) in parts.iter().enumerate() {
+                    input.resize(part.len() * voxels, 0.0);
+                    for (&n, to) in members[part.clone()].iter().zip(input.chunks_exact_mut(voxels)) {
+                        let mut random = variations.index(n as u64).random();
+                        self.data.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
+                    }
+                    plan.set_dropout(self.dropout(number).value(), step);
+                    let labels_of = &labels[part.clone()];
+                    let share = loss.total(labels_of) / loss.total(&labels);
+                    let mut gradient = vec![0.0; part.len() * classes];
+                    let mut tape = plan.forward(&input)?;
+                    // A part of people whose classes weigh nothing adds nothing.
+                    if share > 0.0 {
+                        value += share * loss.evaluate(tape.output(), labels_of, &mut gradient)?;
+                        #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+                        gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
+                    }
+                    let rows = tape.output().chunks_exact(classes);
+                    right += rows.zip(labels_of).filter(|(o, l)| largest(o) == **l).count();
+                    tape.backward(&gradient, &Rules::GRADIENT)?;
+                    let gradients = tape.weight_gradients()?;
+                    if parts.len() == 1 {
+                        state.optimizer.step(&mut state.network, gradients, rate)?;
+                    } else {
+                        add(&mut sums, gradients, number == 0);
+                        if number + 1 == parts.len() {
+                            state.optimizer.step(&mut state.network, &sums, rate)?;
+                        }
+                    }
+                    plan.update_running_statistics(&mut state.network)?;
+                }
                 if !value.is_finite() {
                     return Err(Error::request(
                         format!("the loss is {value} in fold {}, epoch {}", self.fold, number + 1),
@@ -142,11 +186,6 @@ impl Fit<'_> {
                     ));
                 }
                 total += value * members.len() as f64;
-                right += tape.output().chunks_exact(classes).zip(&labels).filter(|(o, l)| largest(o) == **l).count();
-                tape.backward(&gradient, &Rules::GRADIENT)?;
-                rate = schedule.rate(self.options.learning_rate, step);
-                state.optimizer.step(&mut state.network, tape.weight_gradients()?, rate)?;
-                plan.update_running_statistics(&mut state.network)?;
                 plan.update_weights(&state.network)?;
                 progress.advance(1, &format!("loss {value:.3}"));
             }
@@ -164,6 +203,12 @@ impl Fit<'_> {
             validation_loss: None,
             validation_accuracy: None,
         })
+    }
+
+    /// Where the dropout masks of a part of a batch start.
+    fn dropout(&self, part: usize) -> Seed {
+        let seed = self.seed.child("dropout");
+        if part == 0 { seed } else { seed.index(part as u64) }
     }
 
     /// Judges those set aside, keeps the best, writes learning curve and checkpoint.
@@ -232,6 +277,18 @@ pub(super) fn infer(
 fn batches(n: usize, batch: usize) -> Vec<std::ops::Range<usize>> {
     let count = n.div_ceil(batch).max(1);
     (0..count).map(|b| b * n / count..(b + 1) * n / count).collect()
+}
+
+/// Adds gradients to their sums, or begins anew with them.
+pub(super) fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], anew: bool) {
+    if anew {
+        sums.resize(gradients.len(), Vec::new());
+        sums.iter_mut().zip(gradients).for_each(|(sum, gradient)| sum.clone_from(gradient));
+        return;
+    }
+    for (sum, gradient) in sums.iter_mut().zip(gradients) {
+        sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g);
+    }
 }
 
 /// Position of the largest output, the first of equals.

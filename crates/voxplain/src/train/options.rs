@@ -55,6 +55,11 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Whether subjects without a label are left out, instead of refused.
     pub keep_going: bool,
+    /// Bytes that the network's values may take. A batch that does not fit goes through in parts, whose gradients are
+    /// summed; batch normalisation then measures each part by itself. Where nothing is said, the memory that the
+    /// system has free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 impl Default for TrainOptions {
@@ -76,6 +81,7 @@ impl Default for TrainOptions {
             balanced: false,
             seed: 0,
             keep_going: false,
+            memory: None,
         }
     }
 }

@@ -225,3 +225,55 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
     assert!(of(|o| o.epochs = 0).1.contains("0 epochs"));
     assert_eq!(of(|o| o.holding = Holding::Holdout(0.5)).0.unwrap().run.predictions().unwrap().len(), 4);
 }
+
+/// Counts warnings about batches in parts.
+#[derive(Debug, Default)]
+struct Warned(AtomicUsize);
+
+impl Progress for Warned {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, what: &str) {
+        if what.contains("in parts of at most 2") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_goes_through_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let engine = engine(2);
+    let network = mrinet([22; 3], 1, 2).unwrap();
+    let plan = |batch| voxplain_nn::PlanOptions { purpose: voxplain_nn::Purpose::Train, batch, keep: Vec::new() };
+    let room = |batch| engine.memory(&network, &plan(batch)).unwrap().total() as u64;
+    let run = |memory| {
+        let warned = Warned::default();
+        let out = folder.path().join(format!("run-{memory}"));
+        let done = train(&cohort, &TrainOptions { memory: Some(memory), ..options() }, &out, false, &engine, &warned);
+        (done, warned.0.into_inner())
+    };
+    // Everybody is judged, in both folds, and it is said.
+    let (done, warned) = run(room(2));
+    assert_eq!(done.unwrap().run.predictions().unwrap().len(), 12);
+    assert_eq!(warned, 2);
+    assert_eq!(run(room(4)).1, 0);
+    // Not even one: refused with what to do.
+    let refused = run(1000).0.unwrap_err();
+    assert!(refused.to_string().contains("one volume needs") && refused.hint().unwrap().contains("more memory"));
+}
+
+#[test]
+fn gradients_are_summed_over_parts() {
+    let mut sums = Vec::new();
+    fit::add(&mut sums, &[vec![1.0, 2.0], vec![3.0]], true);
+    fit::add(&mut sums, &[vec![0.5, -2.0], vec![1.0]], false);
+    assert_eq!(sums, [vec![1.5, 0.0], vec![4.0]]);
+    fit::add(&mut sums, &[vec![7.0, 7.0], vec![7.0]], true);
+    assert_eq!(sums, [vec![7.0, 7.0], vec![7.0]]);
+}
