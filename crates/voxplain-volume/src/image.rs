@@ -3,16 +3,19 @@
 use crate::dtype::{Sample, with_sample};
 use crate::header::{HEAD, Header, finding, parse};
 use crate::orientation::{Line, gather};
-use crate::source::{Source, Trailing, write_whole};
-use crate::{Error, Grid, Labels, Result, Volume, findings, nifti};
+use crate::source::{self, Source, Trailing, write_whole};
+use crate::{Error, Grid, Labels, Orientation, Result, Volume, findings, nifti};
 use std::path::{Path, PathBuf};
 
 /// What a file holds: values in the file's own axis order, and how they were found.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// The values (scaled by slope and intercept), on the file's grid and in its axis order.
+    /// The values (scaled by slope and intercept), on the file's grid and in its axis order, or turned to RAS+ if that was
+    /// asked for.
     pub volume: Volume,
-    /// Three letters, `RAS`, `LPI`, ...: where each array axis points to.
+    /// The file's own grid, in its axis order.
+    pub native: Grid,
+    /// Three letters, `RAS`, `LPI`, ...: where each axis of the file's array points to.
     pub axis_codes: String,
     /// The stored type, in NumPy's words: `uint8`, `int16`, `float32`, ...
     pub stored_type: String,
@@ -56,6 +59,8 @@ pub struct Finding {
 pub struct ReadOptions {
     /// Which volume of a 4D file (from 0); without it a file of several is refused.
     pub volume: Option<usize>,
+    /// Turn it to RAS+ on the way, as [`Volume::to_ras`] would: values are moved once instead of twice.
+    pub ras: bool,
 }
 
 /// How to store a volume. Values are stored as float32 unless said otherwise.
@@ -78,11 +83,13 @@ pub struct WriteOptions {
 /// Names the file, what was found and what to do: for damaged and cut-off files, for colours, complex
 /// numbers, surfaces, pictures and other formats, and for files of several volumes of which none was chosen.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Image> {
-    let Loaded { header, grid, bytes, mut findings } = load(path, options)?;
-    let volume = Volume::from_parts(grid, decode(&header, &bytes));
+    let Loaded { header, grid, bytes, range, mut findings } = load(path, options)?;
+    let (turned, lines) = if options.ras { turned(&grid) } else { (grid, fortran(grid.shape)) };
+    let volume = Volume::from_parts(turned, decode(&header, &bytes[range], lines));
     drop(bytes);
     findings.extend(findings::of_values(&header, &volume));
     Ok(Image {
+        native: grid,
         axis_codes: grid.orientation().codes(),
         stored_type: header.stored.to_string(),
         format: header.format,
@@ -96,7 +103,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Image> {
 /// Reads integer labels exactly, in the file's own axis order. Whole numbers stored as floats are labels too; a value that
 /// is no whole number, negative or beyond `u32` is refused.
 pub fn read_labels(path: &Path) -> Result<(Labels, Vec<Finding>)> {
-    let Loaded { header, grid, bytes, findings } = load(path, &ReadOptions::default())?;
+    let Loaded { header, grid, bytes, range, findings } = load(path, &ReadOptions::default())?;
+    let bytes = &bytes[range];
     // A slope in f32 may miss whole numbers by its rounding.
     let slack = if header.scaling.is_some() { 1e-3 } else { 0.0 };
     let [slope, inter] = header.scaling.unwrap_or([1.0, 0.0]);
@@ -207,6 +215,8 @@ struct Loaded {
     header: Header,
     grid: Grid,
     bytes: Vec<u8>,
+    /// Where its values are in the bytes.
+    range: std::ops::Range<usize>,
     findings: Vec<Finding>,
 }
 
@@ -231,6 +241,14 @@ fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
             ));
         }
     };
+    if let Some(all) = one_member(&values_file, header.offset, header.volume_bytes(), volumes)? {
+        header.compressed = true;
+        let grid = geometry(&header, &header_file)?;
+        let findings = findings::of_header(&header, &grid);
+        let start = whole_number(header.offset + header.volume_bytes() * volume);
+        let range = start..start + whole_number(header.volume_bytes());
+        return Ok(Loaded { header, grid, bytes: all, range, findings });
+    }
     let mut source = Source::open(&values_file)?;
     header.compressed = source.is_compressed();
     let size = header.volume_bytes();
@@ -254,9 +272,7 @@ fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     if bytes.len() as u64 != size {
         return Err(short(format!("{} were found", source.position())));
     }
-    let grid = Grid::new(header.space(), header.affine).map_err(|e| {
-        Error::file(&header_file, format!("has no usable geometry: {e}"), "repair the affine in the header")
-    })?;
+    let grid = geometry(&header, &header_file)?;
     let mut findings = findings::of_header(&header, &grid);
     let rest = size * (volumes as u64 - volume - 1);
     match source.trailing()? {
@@ -284,7 +300,32 @@ fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     if header.format == "MGH" {
         findings.retain(|f| f.id != "trailing-bytes");
     }
-    Ok(Loaded { header, grid, bytes, findings })
+    let range = 0..bytes.len();
+    Ok(Loaded { header, grid, bytes, range, findings })
+}
+
+fn geometry(header: &Header, file: &Path) -> Result<Grid> {
+    Grid::new(header.space(), header.affine)
+        .map_err(|e| Error::file(file, format!("has no usable geometry: {e}"), "repair the affine in the header"))
+}
+
+/// A file's bytes when it is gzip of one member that holds header and values and nothing else, as nearly all are: that is
+/// undone in one go. Nothing for any other file, sound or not: that is read bit by bit, to say what it is.
+fn one_member(file: &Path, offset: u64, volume: u64, volumes: usize) -> Result<Option<Vec<u8>>> {
+    let end = volume.checked_mul(volumes as u64).and_then(|n| n.checked_add(offset));
+    match end.and_then(|end| usize::try_from(end).ok()) {
+        Some(end) if end <= AT_ONCE => source::one_member(file, end),
+        _ => Ok(None),
+    }
+}
+
+/// Files are undone in one go up to this size.
+const AT_ONCE: usize = 1 << 29;
+
+/// A length below [`AT_ONCE`].
+#[expect(clippy::cast_possible_truncation, reason = "callers pass lengths of what is in memory")]
+fn whole_number(length: u64) -> usize {
+    length as usize
 }
 
 /// The header's file, the values' file, and the header.
@@ -365,11 +406,25 @@ fn fortran(shape: [usize; 3]) -> [Line; 3] {
     [line(1, shape[0]), line(shape[0], shape[1]), line(shape[0] * shape[1], shape[2])]
 }
 
+/// The grid turned to RAS+, and its axes in a file's array.
+fn turned(grid: &Grid) -> (Grid, [Line; 3]) {
+    let lines = fortran(grid.shape);
+    let steps = grid.orientation().steps_to(Orientation::RAS);
+    (grid.reoriented(Orientation::RAS), steps.map(|(axis, flip)| Line { flip, ..lines[axis] }))
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "values are kept as f32")]
-fn decode(header: &Header, bytes: &[u8]) -> Vec<f32> {
-    let lines = fortran(header.space());
+fn decode(header: &Header, bytes: &[u8], lines: [Line; 3]) -> Vec<f32> {
+    let [slope, inter] = header.scaling.unwrap_or([1.0, 0.0]);
+    if header.stored.size() == 1 {
+        // Of one byte there are 256 values: each is worked out once.
+        let values: Vec<f32> = with_sample!(header.stored, header.big_endian, S => {
+            (0..=u8::MAX).map(|byte| (S::get(&[byte; 8]) * slope + inter) as f32).collect()
+        });
+        return gather(lines, |n| values[usize::from(bytes[n])]);
+    }
     with_sample!(header.stored, header.big_endian, S => match header.scaling {
         None => gather(lines, |n| S::get(&bytes[n * S::SIZE..]) as f32),
-        Some([slope, inter]) => gather(lines, |n| (S::get(&bytes[n * S::SIZE..]) * slope + inter) as f32),
+        Some(_) => gather(lines, |n| (S::get(&bytes[n * S::SIZE..]) * slope + inter) as f32),
     })
 }

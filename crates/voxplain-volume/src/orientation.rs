@@ -76,7 +76,7 @@ impl Orientation {
     }
 
     /// For each axis of `to`: the axis of `self` along the same world axis, and whether they are opposed.
-    fn steps_to(self, to: Self) -> [(usize, bool); 3] {
+    pub(crate) fn steps_to(self, to: Self) -> [(usize, bool); 3] {
         to.axes.map(|(world, negative)| {
             let from = self.axes.iter().position(|a| a.0 == world).unwrap_or(0);
             (from, self.axes[from].1 != negative)
@@ -198,19 +198,22 @@ pub(crate) struct Line {
 /// source in blocks, since whichever axis is contiguous there should be used while it is in the cache.
 pub(crate) fn gather<T: Copy + Send + Sync>(lines: [Line; 3], get: impl Fn(usize) -> T + Sync) -> Vec<T> {
     const BLOCK: usize = 16;
-    let at = |l: &Line, n: usize| l.stride * if l.flip { l.len - 1 - n } else { n };
     let [li, lj, lk] = lines;
-    let first = get(at(&li, 0) + at(&lj, 0) + at(&lk, 0));
-    let mut out = vec![first; li.len * lj.len * lk.len];
+    // Where the first value lies, and how far it is from one to the next along each axis, backwards where flipped.
+    let start: usize = lines.iter().filter(|l| l.flip).map(|l| l.stride * (l.len - 1)).sum();
+    let [si, sj, sk] = lines.map(|l| if l.flip { l.stride.wrapping_neg() } else { l.stride });
+    let at = |i: usize, j: usize| start.wrapping_add(i.wrapping_mul(si)).wrapping_add(j.wrapping_mul(sj));
+    let mut out = vec![get(start); li.len * lj.len * lk.len];
     let plane = lj.len * lk.len;
     out.par_chunks_mut(plane * BLOCK).enumerate().for_each(|(block, out)| {
         for j in 0..lj.len {
             for k0 in (0..lk.len).step_by(BLOCK) {
                 let k1 = (k0 + BLOCK).min(lk.len);
-                for (i, out) in out.chunks_mut(plane).enumerate() {
-                    let start = at(&li, block * BLOCK + i) + at(&lj, j);
-                    for (k, out) in (k0..k1).zip(&mut out[j * lk.len + k0..j * lk.len + k1]) {
-                        *out = get(start + at(&lk, k));
+                for (i, out) in out.chunks_exact_mut(plane).enumerate() {
+                    let mut from = at(block * BLOCK + i, j).wrapping_add(k0.wrapping_mul(sk));
+                    for out in &mut out[j * lk.len + k0..j * lk.len + k1] {
+                        *out = get(from);
+                        from = from.wrapping_add(sk);
                     }
                 }
             }

@@ -36,7 +36,12 @@ impl Volume<f32> {
                 let data = self.data();
                 Self::sample(self.grid(), grid, outside, |x| self.nearest(x).map(|n| data[n]))
             }
-            Interpolation::Linear => Self::sample(self.grid(), grid, outside, |x| self.linear(x)),
+            Interpolation::Linear => {
+                match voxel_to_voxel(self.grid(), grid).and_then(|m| Crossing::all(&m, self, grid)) {
+                    Some(crossings) => self.linear_along_axes(&crossings, grid, outside),
+                    None => Self::sample(self.grid(), grid, outside, |x| self.linear(x)),
+                }
+            }
             Interpolation::Cubic => Self::sample(self.grid(), grid, outside, |x| self.cubic(x)),
         }
     }
@@ -78,10 +83,43 @@ impl Volume<f32> {
         let (di, dj, dk) = (step(0, shape[1] * shape[2]), step(1, shape[2]), step(2, 1));
         let n = self.grid().index(low[0], low[1], low[2]);
         let d = self.data();
-        let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
         let along_k = |n: usize| mix(d[n], d[n + dk], part[2]);
         let along_jk = |n: usize| mix(along_k(n), along_k(n + dj), part[1]);
         Some(mix(along_jk(n), along_jk(n + di), part[0]))
+    }
+
+    /// [`Volume::linear`] for a grid whose axes run along this volume's: where a voxel falls along an axis does not depend
+    /// on the others, so that it is worked out once per axis.
+    fn linear_along_axes(
+        &self,
+        [along_i, along_j, along_k]: &[Vec<Option<Crossing>>; 3],
+        grid: &Grid,
+        outside: f32,
+    ) -> Self {
+        let [_, nj, nk] = self.shape();
+        let (plane, columns) = (grid.shape[1] * grid.shape[2], grid.shape[2]);
+        let mut data = vec![outside; grid.len()];
+        let d = self.data();
+        data.par_chunks_mut(plane).zip(along_i).for_each(|(out, i)| {
+            let Some(i) = i else { return };
+            // A row of this volume, mixed along i and j, from which the row of the grid is taken.
+            let mut row = vec![0.0f32; nk];
+            for (out, j) in out.chunks_exact_mut(columns).zip(along_j) {
+                let Some(j) = j else { continue };
+                let line = |i: usize, j: usize| &d[(i * nj + j) * nk..][..nk];
+                let near = line(i.low, j.low).iter().zip(line(i.low, j.high));
+                let far = line(i.high, j.low).iter().zip(line(i.high, j.high));
+                for (row, ((a, b), (c, d))) in row.iter_mut().zip(near.zip(far)) {
+                    *row = mix(mix(*a, *b, j.part), mix(*c, *d, j.part), i.part);
+                }
+                for (out, k) in out.iter_mut().zip(along_k) {
+                    if let Some(k) = k {
+                        *out = mix(row[k.low], row[k.high], k.part);
+                    }
+                }
+            }
+        });
+        Self::from_parts(*grid, data)
     }
 
     fn cubic(&self, x: [f64; 3]) -> Option<f32> {
@@ -114,6 +152,43 @@ impl Volume<f32> {
             }
         }
         Some(narrow(sum))
+    }
+}
+
+/// Between two values.
+fn mix(a: f32, b: f32, t: f32) -> f32 {
+    a + (b - a) * t
+}
+
+/// Where a voxel falls along one axis: the centres on both sides, and how far it is from the lower one.
+#[derive(Clone, Copy, Debug)]
+struct Crossing {
+    low: usize,
+    high: usize,
+    part: f32,
+}
+
+impl Crossing {
+    /// Of position `x` among `length` centres; nothing where it lies outside.
+    fn at(x: f64, length: usize) -> Option<Self> {
+        let last = length as f64 - 1.0;
+        if !(x >= -EDGE && x <= last + EDGE) {
+            return None;
+        }
+        let clamped = x.clamp(0.0, last);
+        let low = whole(clamped);
+        Some(Self { low, high: (low + 1).min(length - 1), part: narrow(clamped - low as f64) })
+    }
+
+    /// Of all voxels of `to`, axis by axis; nothing where the axes do not run along those of `from`.
+    fn all(matrix: &Affine, from: &Volume<f32>, to: &Grid) -> Option<[Vec<Option<Self>>; 3]> {
+        let rows = matrix.rows();
+        let straight = (0..3).all(|a| (0..3).all(|b| a == b || rows[a][b] == 0.0));
+        straight.then(|| {
+            std::array::from_fn(|a| {
+                (0..to.shape[a]).map(|n| Self::at(rows[a][3] + n as f64 * rows[a][a], from.shape()[a])).collect()
+            })
+        })
     }
 }
 

@@ -39,6 +39,33 @@ pub(crate) enum Trailing {
     NoChecksum,
 }
 
+/// All bytes of a file that is gzip of one member of `len` bytes, with its checksum right; nothing for any other.
+pub(crate) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
+    const HEAD_AND_TAIL: usize = 18;
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let size = file.metadata().map_err(Error::io(path))?.len();
+    let mut start = [0; 2];
+    if size < HEAD_AND_TAIL as u64
+        || file.read_exact(&mut start).is_err()
+        || start != [0x1f, 0x8b]
+        || (len as u64) > size.saturating_mul(MAX_DEFLATE_RATIO)
+        || size > len as u64 + (1 << 20)
+    {
+        return Ok(None);
+    }
+    file.rewind().map_err(Error::io(path))?;
+    let mut packed = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    file.read_to_end(&mut packed).map_err(Error::io(path))?;
+    // The last four bytes of a member say how many it holds.
+    let says = packed.last_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+    if says.and_then(|n| usize::try_from(n).ok()) != Some(len) {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; len];
+    let done = libdeflater::Decompressor::new().gzip_decompress(&packed, &mut bytes);
+    Ok((done == Ok(len)).then_some(bytes))
+}
+
 impl Source {
     /// Opens a file and looks whether it is gzipped.
     pub(crate) fn open(path: &Path) -> Result<Self> {

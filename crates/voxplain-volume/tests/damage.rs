@@ -162,11 +162,11 @@ fn one_volume_or_a_choice() {
         let file = saved("a.nii.gz", &content);
         assert!(open(&file.1).unwrap_err().to_string().contains("2 volumes"));
         for n in 0..2 {
-            let image = read(&file.1, &ReadOptions { volume: Some(n) }).unwrap();
+            let image = read(&file.1, &ReadOptions { volume: Some(n), ..ReadOptions::default() }).unwrap();
             assert_eq!(image.volume.at(1, 2, 3), 123.0 + 1000.0 * n as f32);
             assert!(!has(&image, "trailing-bytes"));
         }
-        assert!(read(&file.1, &ReadOptions { volume: Some(2) }).is_err());
+        assert!(read(&file.1, &ReadOptions { volume: Some(2), ..ReadOptions::default() }).is_err());
     }
 }
 
@@ -311,7 +311,7 @@ proptest! {
         }
         b.truncate(cut.unwrap_or(b.len()));
         let file = saved("a.nii", &b);
-        match read(&file.1, &ReadOptions { volume: Some(0) }) {
+        match read(&file.1, &ReadOptions { volume: Some(0), ..ReadOptions::default() }) {
             Ok(image) => {
                 prop_assert_eq!(image.volume.data().len(), image.volume.grid().len());
                 prop_assert!(image.volume.grid().affine.is_finite());

@@ -98,11 +98,19 @@ fn every_file_equals_nibabel_or_is_refused() {
         }
         for want in want["read"].as_array().unwrap() {
             let volume = want["volume"].as_u64().unwrap() as usize;
-            match read(&path, &ReadOptions { volume: Some(volume) }) {
-                Ok(image) => match difference(&image.volume, want) {
-                    Some(what) => wrong.push(format!("{name}: {what}")),
-                    None => equal += 1,
-                },
+            match read(&path, &ReadOptions { volume: Some(volume), ..ReadOptions::default() }) {
+                Ok(image) => {
+                    match difference(&image.volume, want) {
+                        Some(what) => wrong.push(format!("{name}: {what}")),
+                        None => equal += 1,
+                    }
+                    let ras = read(&path, &ReadOptions { volume: Some(volume), ras: true }).unwrap();
+                    // NaN is not equal to itself: bits are compared.
+                    let bits = |v: &Volume| v.data().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                    let turned = image.volume.to_ras();
+                    assert_eq!((ras.volume.grid(), bits(&ras.volume)), (turned.grid(), bits(&turned)), "{name}");
+                    assert_eq!((ras.native, ras.axis_codes), (*image.volume.grid(), image.axis_codes), "{name}");
+                }
                 Err(e) => wrong.push(format!("{name}: refused: {e}")),
             }
         }

@@ -36,7 +36,7 @@ impl Inspect {
         session.progress().begin("inspect", self.files.len());
         for file in &self.files {
             let read = || -> voxplain::volume::Result<(Image, Summary)> {
-                let image = read(file, &ReadOptions { volume: Some(self.volume) })?;
+                let image = read(file, &ReadOptions { volume: Some(self.volume), ..ReadOptions::default() })?;
                 let summary = image.volume.summary(None)?;
                 Ok((image, summary))
             };

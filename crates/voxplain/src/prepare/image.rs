@@ -49,11 +49,10 @@ pub(super) fn prepare_beside(
     preparation: &Preparation,
     template: Option<&Volume>,
 ) -> Result<Prepared> {
-    let image = voxplain_volume::read(path, &ReadOptions::default())?;
+    let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
     let mut findings: Vec<String> =
         image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
-    let native = *image.volume.grid();
-    let head = image.volume.to_ras();
+    let (native, head) = (image.native, image.volume);
     let (own, is_file) = match mask {
         Some(file) => (read_mask(file)?, true),
         None => (nonzero(&head, &mut findings), false),
@@ -164,8 +163,8 @@ fn whole_head(volume: f64) -> String {
 
 /// Reads a mask: where the image is not 0. RAS+.
 fn read_mask(path: &Path) -> Result<Mask> {
-    let image = voxplain_volume::read(path, &ReadOptions::default())?;
-    Ok(image.volume.to_ras().map(|v| *v != 0.0 && !v.is_nan()))
+    let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
+    Ok(image.volume.map(|v| *v != 0.0 && !v.is_nan()))
 }
 
 /// Where an image is neither 0 nor NaN.
