@@ -8,7 +8,7 @@ use super::buffer::{Shared, parallel};
 use super::elementwise::passes;
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::rearrange::fill;
-use super::shape::{Conv, LANES, Layout};
+use super::shape::{Conv, LANES, Layout, Volume};
 use crate::ReluRule;
 
 /// Slabs of a sample.
@@ -156,26 +156,24 @@ impl Kernel for Planar<'_> {
         let [_, pj, pk] = slab.size;
         let (output, input) = (slab.conv.output, slab.conv.input);
         let voxels = slab.size.iter().product::<usize>();
+        assert_eq!(slab.weights.len(), output.channels * 8 * 64);
         for z in slab.planes[0]..slab.planes[1] {
             for y in 0..pj {
                 for x in 0..pk {
-                    // SAFETY: `pack` made 8 patterns of 64 for each output channel; the caller vouches for the
+                    // SAFETY: `backward` has checked the lengths of what was pooled, and `pack` made 8 patterns of 64 for
+                    // each output channel, of which only those that are there are open; the caller vouches for the
                     // instructions.
                     unsafe {
                         let mut sum = [V::splat(0.0); 4];
                         for block in 0..output.blocks() {
                             let at = (block * voxels + (z * pj + y) * pk + x) * LANES;
-                            let mut open = slab.open::<V>(at);
+                            let mut open = slab.open::<V>(at) & lanes_of(&output, block);
                             while open != 0 {
                                 let lane = open.trailing_zeros() as usize;
                                 open &= open - 1;
-                                let channel = block * LANES + lane;
-                                if channel >= output.channels {
-                                    break;
-                                }
-                                let g = V::splat(slab.pooled.gradient[at + lane]);
-                                let tap = usize::from(slab.pooled.taps[at + lane]);
-                                let pattern = slab.weights[(channel * 8 + tap) * 64..][..64].as_ptr();
+                                let g = V::splat(*slab.pooled.gradient.get_unchecked(at + lane));
+                                let tap = usize::from(*slab.pooled.taps.get_unchecked(at + lane)) % 8;
+                                let pattern = slab.weights.as_ptr().add(((block * LANES + lane) * 8 + tap) * 64);
                                 for i in 0..4 {
                                     sum[i] = V::load(pattern.add(i * LANES)).mul_add(g, sum[i]);
                                 }
@@ -199,6 +197,13 @@ impl Kernel for Planar<'_> {
             }
         }
     }
+}
+
+/// The lanes of a block that hold channels, as bits.
+#[inline(always)]
+fn lanes_of(volume: &Volume, block: usize) -> u32 {
+    let count = LANES.min(volume.channels - block * LANES);
+    (1 << count) - 1
 }
 
 /// Into one block of a blocked input.
@@ -226,16 +231,13 @@ impl Kernel for Blocked<'_> {
                         let mut any = 0;
                         for (x, open) in open[..count].iter_mut().enumerate() {
                             // SAFETY: the caller vouches for the instructions.
-                            *open = unsafe { slab.open::<V>(base + x * LANES) };
+                            *open = unsafe { slab.open::<V>(base + x * LANES) } & lanes_of(&output, block);
                             any |= *open;
                         }
                         while any != 0 {
                             let lane = any.trailing_zeros() as usize;
                             any &= any - 1;
                             let channel = block * LANES + lane;
-                            if channel >= output.channels {
-                                break;
-                            }
                             // SAFETY: `pack` made 27 taps for each output channel; a position of a pooling window
                             // and its taps lie within four planes, rows and voxels of the window's corner, which
                             // `backward` has given room for, and `check` below holds them to it.
