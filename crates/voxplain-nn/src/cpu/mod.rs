@@ -40,9 +40,29 @@
 //! ```
 //!
 //! [`sparse`] walks back through pool, ReLU and convolution at once: only the winner of each window, where the ReLU
-//! lets it through, scatters its 27 taps. Training keeps each convolution's output, measures the batch ([`norm`]),
-//! normalises, cuts off and pools in one pass, and back in one ([`norm_pool`]); weight gradients are summed in
-//! Winograd's domain ([`winograd_gradient`]).
+//! lets it through, scatters its 27 taps.
+//!
+//! Training, with a batch's own statistics. The first block's convolution is never stored: what is needed of it follows
+//! from the [`patches`] of the input. The others keep their output, measure the batch ([`norm`]), normalise, cut off and
+//! pool in one pass, and back in one ([`norm_pool`]); weight gradients are summed in Winograd's domain, a slice of its
+//! points at a time ([`winograd_gradient`]):
+//!
+//! ```text
+//! input --patches--> mean, covariance [27][27] --> statistics of the first block
+//!   | first, normalisation folded in
+//! y1 --winograd--> x2 --norm--> statistics --norm_pool--> y2 --winograd--> x3 ... logits, loss, seed
+//!
+//! dw1 <-patches-- g1 <--winograd-- dx2 <--norm_pool-- g2 <--winograd-- dx3 <--norm_pool-- g3 <-- seed
+//!                  dw2 <--winograd_gradient--'          dw3 <--winograd_gradient--'
+//! ```
+//!
+//! # What is fast, and what is not
+//!
+//! * A closure in a kernel does not take on the kernel's instructions: vectors in it are passed through memory, at a
+//!   tenth of the speed. Kernels have functions that are `inline(always)` and constants as generic parameters.
+//! * Arrays of registers that are filled after they were zeroed cost a pass over memory: transforms are written so that
+//!   what is on the way fits in registers.
+//! * Points of Winograd's domain lie a cache line more than a power of two apart, lest they fall on the same sets.
 //!
 //! # Soundness and sameness
 //!
