@@ -74,6 +74,8 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
         subjects: None,
         in_sample: false,
         force: false,
+        where_possible: false,
+        memory: None,
     }
 }
 

@@ -16,6 +16,7 @@
 mod cam;
 mod compat;
 mod deconvnet;
+mod donors;
 mod explainer;
 mod grad_cam;
 mod guided_backprop;
@@ -23,6 +24,7 @@ mod hires_cam;
 mod input_x_gradient;
 mod meaningful_perturbation;
 mod options;
+mod plans;
 mod record;
 mod saliency;
 mod separable;
@@ -30,6 +32,7 @@ mod target;
 
 pub use cam::Layer;
 pub use deconvnet::Deconvnet;
+pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
 pub use grad_cam::GradCam;
 pub use guided_backprop::GuidedBackprop;
@@ -37,7 +40,7 @@ pub use hires_cam::HiresCam;
 pub use input_x_gradient::InputXGradient;
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
 pub use options::{Compat, choose};
-pub use record::{Attribution, Passes, Record};
+pub use record::{Attribution, Cost, Passes, Record};
 pub use saliency::Saliency;
 pub use separable::{AxisMap, Separable};
 pub use target::{Objective, Score, Target, predicted};
@@ -72,6 +75,11 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
         Target::Predicted
     }
 
+    /// Refuses, in words, a network or context that the method cannot work with.
+    fn suits(&self, _explainer: &Explainer, _score: Score) -> Result<()> {
+        Ok(())
+    }
+
     /// One attribution per case, in their order. The cases have the network's shape and finite values.
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
@@ -86,7 +94,9 @@ pub trait Explain: Debug + Send + Sync {
     fn parameters(&self) -> serde_json::Value;
     /// [`Method::target`].
     fn target(&self) -> Target;
-    /// [`Method::explain`], after the cases' shapes have been checked.
+    /// [`Method::suits`].
+    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()>;
+    /// [`Method::explain`], after [`Method::suits`] and a check of the cases' shapes.
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
 
@@ -107,8 +117,15 @@ impl<M: Method> Explain for M {
         Method::target(self)
     }
 
+    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
+        Method::suits(self, explainer, score)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        cases.iter().try_for_each(|case| explainer.check(case))?;
+        for case in cases {
+            explainer.check(case)?;
+            Method::suits(self, explainer, case.score)?;
+        }
         Method::explain(self, explainer, cases)
     }
 }
