@@ -119,7 +119,7 @@ fn class_activation_maps_are_those_of_captum() {
         compare("hires-cam", &native(&all), &array(&format!("hirescam_native_class{class}")), 0.999, 1e-3);
         for attribution in &all {
             let measured = &attribution.record.measured;
-            let residual = measured["SumResidual"].as_f64().unwrap();
+            let residual = measured["Residual"].as_f64().unwrap();
             let score = measured["ScoreMinusBias"].as_f64().unwrap();
             assert!(residual.abs() < 1e-4 * score.abs().max(1.0), "{measured}");
             // Cells lie 4 voxels apart, the first 8.5 voxels in.

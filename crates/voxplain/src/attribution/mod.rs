@@ -13,37 +13,63 @@
 //!   their own gradient at the logits (see [`Objective`]).
 //! * The same case gives the same bytes in any order, batch or number of threads.
 
+mod ablation_cam;
 mod cam;
 mod compat;
+mod control;
 mod deconvnet;
 mod donors;
 mod explainer;
 mod grad_cam;
+mod grad_cam_plus_plus;
+mod gradient_shap;
 mod guided_backprop;
+mod guided_grad_cam;
 mod hires_cam;
 mod input_x_gradient;
+mod integrated_gradients;
+mod layer_cam;
 mod meaningful_perturbation;
+mod moments;
 mod options;
+mod plain_cam;
 mod plans;
+mod quadrature;
 mod record;
+mod reference;
 mod saliency;
+mod score_cam;
 mod separable;
+mod smoothgrad;
 mod target;
+mod xgrad_cam;
 
+pub use ablation_cam::AblationCam;
 pub use cam::Layer;
+pub use control::{InputMagnitude, Random, Sobel};
 pub use deconvnet::Deconvnet;
 pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
 pub use grad_cam::GradCam;
+pub use grad_cam_plus_plus::{Denominator, GradCamPlusPlus};
+pub use gradient_shap::GradientShap;
 pub use guided_backprop::GuidedBackprop;
+pub use guided_grad_cam::GuidedGradCam;
 pub use hires_cam::HiresCam;
 pub use input_x_gradient::InputXGradient;
+pub use integrated_gradients::IntegratedGradients;
+pub use layer_cam::LayerCam;
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
 pub use options::{Compat, choose};
+pub use plain_cam::Cam;
 pub use record::{Attribution, Cost, Passes, Record};
+pub use reference::Reference;
 pub use saliency::Saliency;
+pub use score_cam::ScoreCam;
 pub use separable::{AxisMap, Separable};
+pub use smoothgrad::{Mode, SmoothGrad};
 pub use target::{Objective, Score, Target, predicted};
+pub use xgrad_cam::XGradCam;
 
 use crate::Result;
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,11 +79,24 @@ use std::fmt::Debug;
 pub const METHODS: &[Entry] = &[
     Entry::of::<Saliency>(),
     Entry::of::<InputXGradient>(),
+    Entry::of::<IntegratedGradients>(),
+    Entry::of::<SmoothGrad>(),
     Entry::of::<GuidedBackprop>(),
     Entry::of::<Deconvnet>(),
+    Entry::of::<GuidedGradCam>(),
+    Entry::of::<GradientShap>(),
     Entry::of::<GradCam>(),
     Entry::of::<HiresCam>(),
+    Entry::of::<GradCamPlusPlus>(),
+    Entry::of::<XGradCam>(),
+    Entry::of::<LayerCam>(),
+    Entry::of::<ScoreCam>(),
+    Entry::of::<AblationCam>(),
+    Entry::of::<Cam>(),
     Entry::of::<MeaningfulPerturbation>(),
+    Entry::of::<Sobel>(),
+    Entry::of::<InputMagnitude>(),
+    Entry::of::<Random>(),
 ];
 
 /// A method of attribution: its options, and what it does with them.
