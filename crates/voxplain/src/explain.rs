@@ -166,6 +166,7 @@ fn explain_group(
     let model = group.model.get()?;
     let mut explainer = group.people_of(Explainer::new(engine, &model)?.with_memory_limit(request.memory), &model);
     let methods = suitable(&explainer, request, progress, done)?;
+    progress.advance((request.methods.len() - methods.len()) * group.people.len(), "left out");
     let target = request.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
     for people in group.people.chunks(AT_A_TIME) {
         let load = |person| {

@@ -155,6 +155,14 @@ pub(super) struct Recipe<'a> {
     pub(super) stretch: bool,
 }
 
+/// Refuses a network that has no such layer.
+pub(super) fn suits(explainer: &Explainer, layer: &str) -> Result<()> {
+    match layer {
+        "all" => Layer::activations(explainer.network()).map(|_| ()),
+        name => Layer::find(explainer.network(), name).map(|_| ()),
+    }
+}
+
 /// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value per
 /// cell, and `finish` completes the record.
 pub(super) fn explain<M: Method>(

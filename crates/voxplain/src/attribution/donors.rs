@@ -23,6 +23,8 @@ pub struct Donors {
     classes: usize,
     /// Sum over the people of each class, in their order, once a mean has been asked for.
     sums: Option<Vec<Vec<f64>>>,
+    /// Least and largest value of each of the people, once asked for.
+    ranges: Option<Vec<(f64, f64)>>,
     /// Volumes that were drawn before.
     drawn: BTreeMap<usize, Arc<Volume>>,
 }
@@ -78,7 +80,7 @@ impl Donors {
     }
 
     fn new(people: Vec<Person>, from: From, classes: usize) -> Self {
-        Self { people, from, classes, sums: None, drawn: BTreeMap::new() }
+        Self { people, from, classes, sums: None, ranges: None, drawn: BTreeMap::new() }
     }
 
     /// How many there are of a class.
@@ -162,6 +164,32 @@ impl Donors {
         chosen.into_iter().map(donor).collect()
     }
 
+    /// The least and the largest value of everyone but the case itself.
+    ///
+    /// # Errors
+    /// Where nobody is left, or a volume cannot be read.
+    pub fn range(&mut self, case: &Case<'_>) -> Result<(f64, f64)> {
+        let own = self.own(case);
+        let ranges = match &mut self.ranges {
+            Some(ranges) => ranges,
+            none => {
+                let of = |person: &Person| {
+                    let volume = self.from.read(person.number)?;
+                    let values = volume.data().iter().map(|&v| f64::from(v));
+                    Ok(values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v))))
+                };
+                none.insert(self.people.iter().map(of).collect::<Result<_>>()?)
+            }
+        };
+        let others = ranges.iter().enumerate().filter(|&(n, _)| Some(n) != own).map(|(_, range)| *range);
+        others.reduce(|(l, h), (low, high)| (l.min(low), h.max(high))).ok_or_else(|| {
+            case.refuse(
+                "the model was trained on nobody else to take the range of",
+                "give the range, or take that of the image",
+            )
+        })
+    }
+
     /// The case, where it is one of the people.
     fn own(&self, case: &Case<'_>) -> Option<usize> {
         let hash = cohort::hash(case.image);
@@ -225,6 +253,8 @@ mod tests {
         let case = Case::new("whatever", &member);
         assert_eq!(donors.mean(&[1], &case).unwrap(), [10.0, 20.0, -1.0]);
         assert_eq!(donors.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
+        assert_eq!(donors.range(&case).unwrap(), (-1.0, 20.0));
+        assert_eq!(donors.range(&Case::new("x", &stranger)).unwrap(), (-1.0, 60.0));
         let mut alone = Donors::of_volumes(vec![("s".into(), 1, volume(30.0))], 2);
         assert!(alone.mean(&[1], &case).unwrap_err().to_string().contains("nobody else"));
         assert!(alone.draw(3, Seed::new(0), &case).is_err());

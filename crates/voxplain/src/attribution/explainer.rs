@@ -3,6 +3,7 @@
 use super::plans::{Part, Plans};
 use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
+use voxplain_nn::relevance::Layerwise;
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
 use voxplain_volume::{Mask, Volume};
 
@@ -46,6 +47,9 @@ pub struct Explainer {
     classes: Vec<String>,
     model: String,
     plans: Plans,
+    layerwise: Option<Layerwise>,
+    /// Whether it was asked for since [`Explainer::measure_memory`].
+    layerwise_used: bool,
     donors: Result<Donors, (String, String)>,
 }
 
@@ -88,6 +92,8 @@ impl Explainer {
             classes: classes.to_vec(),
             model,
             plans: Plans::default(),
+            layerwise: None,
+            layerwise_used: false,
             donors: Err((
                 "nobody was given".into(),
                 "explain the subjects of a run, or of the cohort that the model was trained on".into(),
@@ -173,6 +179,9 @@ impl Explainer {
 
     /// The plan for a purpose that takes at least `batch` samples, compiled when it is first asked for.
     pub fn plan(&mut self, purpose: Purpose, batch: usize, keep: &[NodeId]) -> Result<&mut Plan> {
+        if self.plans.limit.is_some() {
+            self.layerwise = None;
+        }
         self.plans.get(&self.engine, Part::whole(&self.network), &PlanOptions { purpose, batch, keep: keep.to_vec() })
     }
 
@@ -185,14 +194,30 @@ impl Explainer {
         )
     }
 
+    /// The network, to be walked back layer by layer; compiled when it is first asked for. Where memory is limited, other plans make
+    /// room for it, and it for them.
+    pub fn layerwise(&mut self) -> Result<&mut Layerwise> {
+        if self.plans.limit.is_some() {
+            self.plans.clear();
+        }
+        self.layerwise_used = true;
+        let limit = self.plans.limit;
+        match &mut self.layerwise {
+            Some(layerwise) => Ok(layerwise),
+            none => Ok(none.insert(Layerwise::new(&self.engine, &self.network)?.with_memory_limit(limit))),
+        }
+    }
+
     /// Begins to measure the memory of what is made next.
     pub(crate) fn measure_memory(&mut self) {
         self.plans.begin();
+        self.layerwise_used = false;
     }
 
     /// Bytes of the plans used since [`Explainer::measure_memory`], and the limit.
     pub(crate) fn memory(&self) -> (usize, Option<usize>) {
-        (self.plans.used(), self.plans.limit)
+        let layerwise = self.layerwise.as_ref().filter(|_| self.layerwise_used);
+        (self.plans.used() + layerwise.map_or(0, Layerwise::memory_bytes), self.plans.limit)
     }
 
     /// Sends the cases through the network and walks their scores back by `rules`; values and gradients of the nodes
@@ -310,6 +335,9 @@ impl Explainer {
         let part = Part { start: node, network: behind.as_ref().unwrap_or(&self.network) };
         let options = |batch| PlanOptions { purpose: Purpose::Infer, batch, keep: Vec::new() };
         let at_once = self.plans.batch(&self.engine, part, &options(count.min(AT_ONCE)))?;
+        if self.plans.limit.is_some() {
+            self.layerwise = None;
+        }
         let mut scores = Vec::with_capacity(count);
         if count == 0 {
             return Ok(scores);

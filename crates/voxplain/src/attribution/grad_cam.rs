@@ -1,6 +1,6 @@
 //! [`GradCam`]: activations of a layer, weighted by their mean gradient.
 
-use super::{Attribution, Case, Explainer, Method, cam};
+use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,10 @@ impl Default for GradCam {
 impl Method for GradCam {
     const NAME: &'static str = "grad-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };

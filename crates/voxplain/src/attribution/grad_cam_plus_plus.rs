@@ -1,6 +1,6 @@
 //! [`GradCamPlusPlus`]: Grad-CAM with weights that favour cells of high gradient.
 
-use super::{Attribution, Case, Explainer, Method, cam};
+use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,10 @@ impl Default for GradCamPlusPlus {
 impl Method for GradCamPlusPlus {
     const NAME: &'static str = "grad-cam-plus-plus";
     const SUMMARY: &'static str = "activations of a layer weighted by its positive gradients (Chattopadhyay 2018)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };

@@ -1,6 +1,6 @@
 //! [`HiresCam`]: activations of a layer times their own gradient.
 
-use super::{Attribution, Case, Explainer, Method, cam};
+use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ impl Default for HiresCam {
 impl Method for HiresCam {
     const NAME: &'static str = "hires-cam";
     const SUMMARY: &'static str = "activations of a layer times their gradient: sums to the score (Draelos 2020)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };

@@ -38,14 +38,14 @@ impl Method for LayerCam {
     const NAME: &'static str = "layer-cam";
     const SUMMARY: &'static str = "activations of one or more layers times their positive gradient (Jiang 2021)";
 
-    fn suits(&self, _explainer: &Explainer, _score: Score) -> Result<()> {
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         if self.gamma.is_nan() || self.gamma <= 0.0 {
             return Err(Error::request(
                 format!("layer-cam.gamma={}: expected more than 0", self.gamma),
                 "2 is the default",
             ));
         }
-        Ok(())
+        self.layer.split(',').try_for_each(|name| cam::suits(explainer, name.trim()))
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {

@@ -18,6 +18,7 @@ mod cam;
 mod compat;
 mod control;
 mod deconvnet;
+mod deeplift;
 mod donors;
 mod explainer;
 mod grad_cam;
@@ -29,6 +30,7 @@ mod hires_cam;
 mod input_x_gradient;
 mod integrated_gradients;
 mod layer_cam;
+mod lrp;
 mod meaningful_perturbation;
 mod moments;
 mod options;
@@ -48,6 +50,7 @@ pub use ablation_cam::AblationCam;
 pub use cam::Layer;
 pub use control::{InputMagnitude, Random, Sobel};
 pub use deconvnet::Deconvnet;
+pub use deeplift::DeepLift;
 pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
 pub use grad_cam::GradCam;
@@ -59,6 +62,7 @@ pub use hires_cam::HiresCam;
 pub use input_x_gradient::InputXGradient;
 pub use integrated_gradients::IntegratedGradients;
 pub use layer_cam::LayerCam;
+pub use lrp::{Composite, Lrp};
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
 pub use options::{Compat, choose};
 pub use plain_cam::Cam;
@@ -85,6 +89,8 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<Deconvnet>(),
     Entry::of::<GuidedGradCam>(),
     Entry::of::<GradientShap>(),
+    Entry::of::<DeepLift>(),
+    Entry::of::<Lrp>(),
     Entry::of::<GradCam>(),
     Entry::of::<HiresCam>(),
     Entry::of::<GradCamPlusPlus>(),

@@ -91,7 +91,7 @@ impl Plans {
         let one = bytes(1)?;
         if one > limit {
             return Err(Error::request(
-                format!("one volume at a time takes the network {}, the limit is {}", mebibytes(one), mebibytes(limit)),
+                format!("one volume at a time takes the network {}, the limit is {}", readable(one), readable(limit)),
                 "allow more with --memory",
             ));
         }
@@ -105,6 +105,11 @@ impl Plans {
         Ok(fits)
     }
 
+    /// Gives all plans up.
+    pub(super) fn clear(&mut self) {
+        self.plans.clear();
+    }
+
     /// Begins to measure what is used.
     pub(super) fn begin(&mut self) {
         self.plans.iter_mut().for_each(|c| c.used = false);
@@ -116,9 +121,12 @@ impl Plans {
     }
 }
 
-/// `512 MiB`.
-fn mebibytes(bytes: usize) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+/// `512.0 MiB`, or `12.5 KiB`.
+fn readable(bytes: usize) -> String {
+    match bytes as f64 / 1024.0 {
+        kibi if kibi < 1024.0 => format!("{kibi:.1} KiB"),
+        kibi => format!("{:.1} MiB", kibi / 1024.0),
+    }
 }
 
 #[cfg(test)]
@@ -153,6 +161,6 @@ mod tests {
         assert_eq!((plans.plans.len(), plans.used()), (1, bytes(&options(1, Purpose::Infer))));
         plans.limit = Some(bytes(&gradient(1)) - 1);
         let error = plans.batch(&engine, part, &gradient(3)).unwrap_err();
-        assert!(error.to_string().contains("MiB") && error.hint().unwrap().contains("--memory"), "{error}");
+        assert!(error.to_string().contains("iB") && error.hint().unwrap().contains("--memory"), "{error}");
     }
 }

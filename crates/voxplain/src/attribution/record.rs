@@ -44,7 +44,8 @@ pub struct Record {
     pub sign: String,
     /// Every option of the method.
     pub parameters: serde_json::Value,
-    /// ReLUs a rule was applied to, of all: `[3, 3]`; absent for methods without a rule.
+    /// Operations of its kind that the method's rule was applied to, of all: `[3, 3]` (ReLUs for guided backpropagation, convolutions and
+    /// linear layers for LRP); absent for methods without a rule.
     pub rules_applied: Option<[usize; 2]>,
     /// What the method measured about itself. Where they exist they are called `Sum` (of the map), `Expected` (what it should
     /// sum to), `Residual` (the first less the second), `RelativeResidual` (that over the second's size; null where

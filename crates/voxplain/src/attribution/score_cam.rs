@@ -1,6 +1,6 @@
 //! [`ScoreCam`]: activations of a layer weighted by the score of the input seen through each.
 
-use super::{Attribution, Case, Explainer, Layer, Method, Passes, cam};
+use super::{Attribution, Case, Explainer, Layer, Method, Passes, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,10 @@ impl Method for ScoreCam {
     const SUMMARY: &'static str =
         "activations of a layer weighted by the score of the input seen through each (Wang 2020)";
     const BATCH: usize = 1;
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()

@@ -1,6 +1,6 @@
 //! [`XGradCam`]: Grad-CAM with gradients averaged by activation.
 
-use super::{Attribution, Case, Explainer, Method, cam};
+use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ impl Default for XGradCam {
 impl Method for XGradCam {
     const NAME: &'static str = "xgrad-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by gradients where it is active (Fu 2020)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
