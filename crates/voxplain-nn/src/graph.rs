@@ -1,5 +1,7 @@
 //! [`Network`]: named operations in topological order, with their weights.
 
+mod behind;
+
 use crate::random::Seed;
 use crate::shape::count;
 use crate::{Error, Op, Result, Tensor};

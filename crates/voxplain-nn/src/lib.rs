@@ -18,6 +18,7 @@ mod plan;
 pub mod random;
 mod receptive;
 pub mod reference;
+pub mod relevance;
 mod rules;
 mod schedule;
 mod shape;

@@ -18,10 +18,10 @@
 //! # Ok::<(), voxplain_nn::Error>(())
 //! ```
 
-mod activation;
+pub(crate) mod activation;
 mod convolution;
 mod normalisation;
-mod pooling;
+pub(crate) mod pooling;
 
 use crate::random::dropout_mask;
 use crate::{Error, Network, NodeId, Op, Result, Rules, RulesApplied};

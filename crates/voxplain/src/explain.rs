@@ -10,7 +10,7 @@ mod people;
 
 pub use image::MaskFrom;
 
-use crate::attribution::{Attribution, Case, Compat, Explain, Explainer, Record, Score, Target};
+use crate::attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Score, Target};
 use crate::cohort::{Cohort, Normalize};
 use crate::{Error, Progress, Result, model::Model, run::Run};
 use image::Loaded;
@@ -49,6 +49,9 @@ pub struct Images {
 pub struct Request {
     /// The methods.
     pub methods: Vec<Box<dyn Explain>>,
+    /// Leave methods out, with a warning, that cannot work with the network or in this context (as `all` asks for) instead of
+    /// refusing.
+    pub where_possible: bool,
     /// The target as typed ([`Target::parse`]); each method's own choice where nothing is said.
     pub target: Option<String>,
     /// The scale.
@@ -63,6 +66,8 @@ pub struct Request {
     pub in_sample: bool,
     /// Make maps again that are there already.
     pub force: bool,
+    /// Bytes that the compiled plans of the network may take together; no limit where nothing is said.
+    pub memory: Option<usize>,
 }
 
 /// What was made.
@@ -74,8 +79,19 @@ pub struct Explained {
     pub failures: Vec<Failure>,
     /// Subjects that no model can explain out of sample, and that were left out for it.
     pub left_out: Vec<String>,
+    /// Methods that could not work here and were left out.
+    pub skipped: Vec<Skipped>,
     /// Whether the work was stopped before its end.
     pub interrupted: bool,
+}
+
+/// A method that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The method.
+    pub method: String,
+    /// Why it cannot work here.
+    pub why: String,
 }
 
 /// A map that is there.
@@ -148,7 +164,9 @@ fn explain_group(
         return Ok(());
     }
     let model = group.model.get()?;
-    let mut explainer = Explainer::new(engine, &model)?;
+    let mut explainer = group.people_of(Explainer::new(engine, &model)?.with_memory_limit(request.memory), &model);
+    let methods = suitable(&explainer, request, progress, done)?;
+    progress.advance((request.methods.len() - methods.len()) * group.people.len(), "left out");
     let target = request.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
     for people in group.people.chunks(AT_A_TIME) {
         let load = |person| {
@@ -163,15 +181,15 @@ fn explain_group(
                 Ok((loaded, seen)) => ready.push(Ready { person, loaded, seen }),
                 Err(e) => {
                     done.fail(&person.id, None, &e, progress);
-                    progress.advance(request.methods.len(), &person.id);
+                    progress.advance(methods.len(), &person.id);
                 }
             }
         }
-        for method in &request.methods {
+        for &method in &methods {
             let mut wanted = Vec::with_capacity(ready.len());
             for ready in &ready {
                 let case = ready.case(target, request.score);
-                match made_before(request, method.as_ref(), &explainer, ready, &case) {
+                match made_before(request, method, &explainer, ready, &case) {
                     Some(made) => {
                         done.maps.push(made);
                         progress.advance(1, &ready.person.id);
@@ -185,11 +203,14 @@ fn explain_group(
                     return Ok(());
                 }
                 let began = Instant::now();
+                explainer.measure_memory();
                 let cases: Vec<Case<'_>> = part.iter().map(|(_, case)| *case).collect();
-                let results = each(method.as_ref(), &mut explainer, &cases);
+                let results = each(method, &mut explainer, &cases);
                 let seconds = began.elapsed().as_secs_f64() / part.len() as f64;
+                let (memory_bytes, memory_limit) = explainer.memory();
+                let cost = Cost { seconds, memory_bytes, memory_limit };
                 let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
-                    write_one(request, ready, result?, seconds)
+                    write_one(request, ready, result?, cost)
                 };
                 let written: Vec<_> = engine.install(|| part.par_iter().zip(results).map(write).collect());
                 for ((ready, _), result) in part.iter().zip(written) {
@@ -203,6 +224,31 @@ fn explain_group(
         }
     }
     Ok(())
+}
+
+/// The methods that can work with this network in this context. The others are refused, or left out where that was asked for.
+fn suitable<'a>(
+    explainer: &Explainer,
+    request: &'a Request,
+    progress: &dyn Progress,
+    done: &mut Explained,
+) -> Result<Vec<&'a dyn Explain>> {
+    let mut methods = Vec::with_capacity(request.methods.len());
+    for method in request.methods.iter().map(AsRef::as_ref) {
+        match method.suits(explainer, request.score) {
+            Ok(()) => methods.push(method),
+            Err(why) if request.where_possible => {
+                let skipped = Skipped { method: method.name().into(), why: why.to_string() };
+                // Once, although every model of a run says so.
+                if !done.skipped.contains(&skipped) {
+                    progress.warn(&format!("left out: {why}"));
+                    done.skipped.push(skipped);
+                }
+            }
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(methods)
 }
 
 /// A person whose volume is in memory.
@@ -274,27 +320,31 @@ fn made_before(
         && record.in_sample == case.in_sample
         && record.version == env!("CARGO_PKG_VERSION");
     let native_space = ready.loaded.native.map(|_| place.native_space());
-    let there = place.map().is_file() && native_space.as_ref().is_none_or(|p| p.is_file());
+    let there = place.map().is_file()
+        && native_space.as_ref().is_none_or(|p| p.is_file())
+        && record.layers.iter().all(|layer| place.of_layer(layer).is_file());
     (same && there).then(|| Made {
         map: place.map(),
         native_space,
         native_resolution: Some(place.native_resolution()).filter(|p| p.is_file()),
         reused: true,
-        ..Made::new(&record, 0.0)
+        ..Made::new(&record)
     })
 }
 
-fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution, seconds: f64) -> Result<Made> {
+fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution, cost: Cost) -> Result<Made> {
     let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
     attribution.record.warnings.extend(findings);
     attribution.record.compat = request.compat.map(|c| c.to_string());
+    attribution.record.cost = Some(cost);
     let place = ready.person.place(&attribution.record.method);
     let written = output::write(&place, &attribution, &ready.loaded)?;
     Ok(Made {
         map: place.map(),
         native_space: written.native_space,
         native_resolution: written.native_resolution,
-        ..Made::new(&attribution.record, seconds)
+        seconds: cost.seconds,
+        ..Made::new(&attribution.record)
     })
 }
 
@@ -307,7 +357,7 @@ impl Explained {
 }
 
 impl Made {
-    fn new(record: &Record, seconds: f64) -> Self {
+    fn new(record: &Record) -> Self {
         Self {
             subject: record.subject.clone(),
             method: record.method.clone(),
@@ -318,7 +368,7 @@ impl Made {
             native_resolution: None,
             in_sample: record.in_sample,
             reused: false,
-            seconds,
+            seconds: 0.0,
             warnings: record.warnings.clone(),
         }
     }

@@ -110,6 +110,54 @@ fn gradients_are_those_of_captum() {
 }
 
 #[test]
+fn integrated_gradients_are_those_of_captum() {
+    let Some(all) = explain("integrated-gradients", &[], 1, None, 3) else { return };
+    compare("integrated-gradients", &maps(&all), &array("integrated_gradients_64_zero"), 0.999, 2e-2);
+    let deltas = array("integrated_gradients_64_zero_delta");
+    for (n, attribution) in all.iter().enumerate() {
+        let measured = &attribution.record.measured;
+        println!("{measured} captum: {}", deltas[n]);
+        // The same quadrature has the same error, within the noise of sums of 235 480 float32 products.
+        let residual = measured["Residual"].as_f64().unwrap();
+        let size = measured["Expected"].as_f64().unwrap().abs();
+        assert!((residual - f64::from(deltas[n])).abs() < 2e-2 * size.max(1.0), "{residual} {}", deltas[n]);
+    }
+}
+
+#[test]
+fn deeplift_is_that_of_captum_and_complete() {
+    let Some(all) = explain("deeplift", &[], 1, None, 3) else { return };
+    compare("deeplift", &maps(&all), &array("deeplift_zero"), 0.999, 2e-2);
+    let deltas = array("deeplift_zero_delta");
+    for (n, attribution) in all.iter().enumerate() {
+        let measured = &attribution.record.measured;
+        println!("{measured} captum: {}", deltas[n]);
+        assert!(measured["RelativeResidual"].as_f64().unwrap().abs() < 1e-4, "{measured}");
+        // Three ReLUs and three max-pools.
+        assert_eq!(attribution.record.rules_applied, Some([6, 6]));
+    }
+}
+
+#[test]
+fn lrp_is_that_of_zennit() {
+    for (composite, file) in [("epsilon-plus-flat", "lrp_epsilon_plus_flat"), ("epsilon-plus", "lrp_epsilon_plus")] {
+        let setting = format!("lrp.composite={composite}");
+        let Some(all) = explain("lrp", &[setting.as_str()], 1, None, 3) else { return };
+        // Zennit's walk starts from 1 at the class, ours from its logit.
+        let from_one: Vec<Vec<f32>> = all
+            .iter()
+            .map(|a| a.map.data().iter().map(|&v| (f64::from(v) / a.record.score) as f32).collect())
+            .collect();
+        compare(composite, &from_one, &array(file), 0.999, 2e-2);
+        for attribution in &all {
+            println!("{}", attribution.record.measured);
+            assert_eq!(attribution.record.rules_applied, Some([4, 4]));
+            assert_eq!(attribution.record.measured["NormsFolded"], serde_json::json!([3, 3]));
+        }
+    }
+}
+
+#[test]
 fn class_activation_maps_are_those_of_captum() {
     for class in [0, 1] {
         let Some(all) = explain("grad-cam", &[], class, None, 3) else { return };
@@ -119,7 +167,7 @@ fn class_activation_maps_are_those_of_captum() {
         compare("hires-cam", &native(&all), &array(&format!("hirescam_native_class{class}")), 0.999, 1e-3);
         for attribution in &all {
             let measured = &attribution.record.measured;
-            let residual = measured["SumResidual"].as_f64().unwrap();
+            let residual = measured["Residual"].as_f64().unwrap();
             let score = measured["ScoreMinusBias"].as_f64().unwrap();
             assert!(residual.abs() < 1e-4 * score.abs().max(1.0), "{measured}");
             // Cells lie 4 voxels apart, the first 8.5 voxels in.

@@ -11,10 +11,12 @@
 use std::path::{Path, PathBuf};
 use voxplain::Silent;
 use voxplain::attribution::{Record, Score, choose};
-use voxplain::cohort::{Normalize, Placement, Preparation};
+use voxplain::cohort::{Cohort, Normalize, Placement, Preparation, Subject};
 use voxplain::explain::{Explained, Images, Request, Whom, explain};
 use voxplain::model::{Card, Model};
-use voxplain::nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
+use voxplain::nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
+use voxplain::run::{Manifest, Run, cohort_hash};
+use voxplain::table::Table;
 use voxplain::volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
 
 const SHAPE: [usize; 3] = [10, 12, 8];
@@ -74,6 +76,8 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
         subjects: None,
         in_sample: false,
         force: false,
+        where_possible: false,
+        memory: None,
     }
 }
 
@@ -226,4 +230,180 @@ fn the_record_says_all_and_a_failure_is_named() {
     assert_eq!(run(&model, &[good], &allowed).maps[0].in_sample, Some(true));
     let record: Record = serde_json::from_slice(&std::fs::read(&sidecar).unwrap()).unwrap();
     assert_eq!(record.in_sample, Some(true));
+}
+
+#[test]
+fn what_cannot_work_here_is_left_out_of_all_and_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let file = save(folder.path(), "a.nii.gz", &phantom(&grid()));
+    let out = folder.path().join("maps");
+    // A linear network: no ReLU, no layer of volumes; and images come without people that it was trained on.
+    let named = "saliency,guided-backprop,grad-cam,gradient-shap,lrp";
+    let all = run(&model, std::slice::from_ref(&file), &Request { where_possible: true, ..request(&out, named, &[]) });
+    assert!(all.failures.is_empty(), "{:?}", all.failures);
+    let made: Vec<_> = all.maps.iter().map(|m| m.method.as_str()).collect();
+    assert_eq!(made, ["saliency", "lrp"]);
+    let skipped: Vec<_> = all.skipped.iter().map(|s| s.method.as_str()).collect();
+    assert_eq!(skipped, ["guided-backprop", "grad-cam", "gradient-shap"]);
+    assert!(all.skipped[2].why.contains("images were given"), "{}", all.skipped[2].why);
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let images = Images { files: vec![file], ..Images::default() };
+    for method in ["guided-backprop", "grad-cam", "gradient-shap"] {
+        let request = request(&out, method, &[]);
+        let error = explain(&engine, Whom::Images(&model, &images), &request, &Silent).unwrap_err();
+        assert!(error.hint().is_some(), "{method}: {error}");
+    }
+}
+
+#[test]
+fn the_record_holds_the_cost_and_a_limit_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let file = save(folder.path(), "a.nii.gz", &phantom(&grid()));
+    let out = folder.path().join("maps");
+    let cost = |memory: Option<usize>, method: &str| {
+        let made =
+            run(&model, std::slice::from_ref(&file), &Request { memory, force: true, ..request(&out, method, &[]) });
+        assert!(made.failures.is_empty(), "{:?}", made.failures);
+        let sidecar = out.join(format!("a_desc-{}_attribution.json", method.replace('-', "")));
+        let record: Record = serde_json::from_slice(&std::fs::read(sidecar).unwrap()).unwrap();
+        record.cost.unwrap()
+    };
+    let free = cost(None, "integrated-gradients");
+    assert!(free.seconds > 0.0 && free.memory_bytes > 0 && free.memory_limit.is_none());
+    let limit = free.memory_bytes - 1;
+    let limited = cost(Some(limit), "integrated-gradients");
+    assert!(limited.memory_bytes <= limit, "{limited:?} {free:?}");
+    assert_eq!(limited.memory_limit, Some(limit));
+    assert!(cost(None, "deeplift").memory_bytes > 0, "what is walked layer by layer counts");
+}
+
+/// Four people, the first three of them trained on: two left, one right.
+fn people(folder: &Path) -> (Cohort, Vec<Volume>) {
+    let volumes: Vec<Volume> = (0..4).map(|n| phantom(&grid()).map(|&v| v * (1.0 + 0.5 * n as f32))).collect();
+    let table = Table {
+        columns: vec!["participant_id".into(), "side".into()],
+        rows: ["left", "right", "left", "left"]
+            .iter()
+            .enumerate()
+            .map(|(n, side)| vec![Some(format!("sub-{n}")), Some((*side).into())])
+            .collect(),
+    };
+    let people: Vec<_> = volumes
+        .iter()
+        .enumerate()
+        .map(|(n, v)| {
+            let mask = v.map(|&x| x != 0.0);
+            (Subject::new(n.to_string(), v, &mask), v.clone(), mask)
+        })
+        .collect();
+    let model = left_model(Normalize::None);
+    let cohort = Cohort::write(&folder.join("cohort"), &model.card.preparation, &table, &people).unwrap();
+    (cohort, volumes)
+}
+
+/// `x - b` on the left, where `b` is a mean of volumes.
+fn against(volumes: &[Volume], image: usize, mean_of: &[usize]) -> Vec<f32> {
+    (0..grid().len())
+        .map(|v| {
+            let left = grid().affine.apply(grid().voxel(v).map(|c| c as f64))[0] < 0.0;
+            let mean = mean_of.iter().map(|&n| f64::from(volumes[n].data()[v])).sum::<f64>() / mean_of.len() as f64;
+            if left { (f64::from(volumes[image].data()[v]) - mean) as f32 } else { 0.0 }
+        })
+        .collect()
+}
+
+fn close(a: &[f32], b: &[f32]) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+}
+
+#[test]
+fn donors_are_those_trained_on_and_never_the_subject() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cohort, volumes) = people(folder.path());
+    let mut model = left_model(Normalize::None);
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let asked = |out: &str, subject: &str, baseline: &str, in_sample| {
+        let setting = format!("integrated-gradients.baseline={baseline}");
+        let request = request(&folder.path().join(out), "integrated-gradients", &[setting.as_str()]);
+        Request { subjects: Some(vec![subject.into()]), in_sample, ..request }
+    };
+    let map = |made: &Explained| {
+        assert!(made.failures.is_empty(), "{:?}", made.failures);
+        read(&made.maps[0].map, &ReadOptions::default()).unwrap().volume.into_data()
+    };
+
+    // A model alone, with the cohort.
+    let by_model = |model: &Model, request: &Request| explain(&engine, Whom::Cohort(model, &cohort), request, &Silent);
+    let imported = by_model(&model, &asked("a", "3", "mean", false)).unwrap_err();
+    assert!(imported.to_string().contains("does not say whom"), "{imported}");
+    model.card.trained_on.insert("someone else".into());
+    let strangers = by_model(&model, &asked("a", "3", "mean", false)).unwrap_err();
+    assert!(strangers.to_string().contains("none of the 1 subjects"), "{strangers}");
+    model.card.trained_on.extend(cohort.subjects[..3].iter().map(|s| s.hash.clone()));
+    let made = by_model(&model, &asked("a", "3", "mean", false)).unwrap();
+    assert!(close(&map(&made), &against(&volumes, 3, &[0, 1, 2])));
+    // Class left is explained, so the opposite is right: subject 1.
+    let made = by_model(&model, &asked("a", "3", "opposite", false)).unwrap();
+    assert!(close(&map(&made), &against(&volumes, 3, &[1])));
+    // In sample: not themselves.
+    let made = by_model(&model, &asked("a", "2", "mean", true)).unwrap();
+    assert!(close(&map(&made), &against(&volumes, 2, &[0, 1])));
+
+    // A run of one fold.
+    let path = folder.path().join("run");
+    let fold = path.join("folds/fold-0");
+    std::fs::create_dir_all(&fold).unwrap();
+    model.write(&fold.join("model.safetensors")).unwrap();
+    let json = |path: PathBuf, value: serde_json::Value| std::fs::write(path, value.to_string()).unwrap();
+    json(fold.join("split.json"), serde_json::json!({ "train": [0, 1, 2], "test": [3] }));
+    let manifest = Manifest {
+        version: "test".into(),
+        cohort: cohort.path.clone(),
+        cohort_hash: cohort_hash(&cohort),
+        label: "side".into(),
+        classes: model.card.classes.clone(),
+        folds: 1,
+        seed: 0,
+        options: serde_json::Value::Null,
+    };
+    json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
+    let opened = Run::open(&path).unwrap();
+    let made = explain(&engine, Whom::Run(&opened), &asked("b", "3", "expected", false), &Silent).unwrap();
+    assert!(close(&map(&made), &against(&volumes, 3, &[0, 1, 2])));
+    assert_eq!(made.maps[0].in_sample, Some(false));
+}
+
+#[test]
+fn a_sweep_writes_a_map_of_every_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = left_model(Normalize::None);
+    let mut network = Network::new([1, SHAPE[0], SHAPE[1], SHAPE[2]]);
+    for n in 0..2 {
+        network.then(&format!("conv.{n}"), Conv3d::new(if n == 0 { 1 } else { 2 }, 2, [3; 3])).unwrap();
+        network.then(&format!("relu.{n}"), Op::Relu).unwrap();
+    }
+    network.then("average", Op::GlobalAvgPool).unwrap();
+    network.then("linear", Linear::new(2, 2)).unwrap();
+    network.initialize(4);
+    model.network = network;
+    // In another axis order: the maps of layers lie on the image too.
+    let turned = phantom(&grid()).reorient(Orientation::all().nth(9).unwrap());
+    let file = save(folder.path(), "a.nii.gz", &turned);
+    let out = folder.path().join("maps");
+    let sweep = request(&out, "hires-cam", &["hires-cam.layer=all"]);
+    let reused = |made: &Explained| made.maps[0].reused;
+    assert!(!reused(&run(&model, std::slice::from_ref(&file), &sweep)));
+    for layer in ["relu0", "relu1"] {
+        let path = out.join(format!("a_layer-{layer}_desc-hirescam_attribution.nii.gz"));
+        let map = read(&path, &ReadOptions::default()).unwrap().volume;
+        assert!(map.grid().same_space(turned.grid(), 1e-4));
+    }
+    let layer = out.join("a_layer-relu1_desc-hirescam_attribution.nii.gz");
+    let map = |path: &Path| read(path, &ReadOptions::default()).unwrap().volume.into_data();
+    assert_eq!(map(&layer), map(&out.join("a_desc-hirescam_attribution.nii.gz")));
+    assert!(reused(&run(&model, std::slice::from_ref(&file), &sweep)));
+    std::fs::remove_file(layer).unwrap();
+    assert!(!reused(&run(&model, &[file], &sweep)), "a map of a layer that is lost is made again");
 }

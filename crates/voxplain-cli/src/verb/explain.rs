@@ -32,7 +32,7 @@ pub(crate) struct Explain {
     /// Explain these images by the model: as they are where they lie on its grid, else prepared as it says.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
-    /// The methods, by comma; `all` for every one.
+    /// The methods, by comma; `all` for every one that can work here.
     #[arg(long = "method", value_name = "M[,M...]", required = true, value_delimiter = ',')]
     methods: Vec<String>,
     /// What to explain: predicted, true, class:K or diff:A,B; classes by name, or by position from 0 [default: predicted].
@@ -65,6 +65,9 @@ pub(crate) struct Explain {
     /// End with status 0 although some subjects could not be explained.
     #[arg(long)]
     keep_going: bool,
+    /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: no limit].
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<usize>,
     /// Make maps again that are there already.
     #[arg(long)]
     force: bool,
@@ -109,6 +112,26 @@ fn target(text: &str) -> Result<String, String> {
     }
 }
 
+/// A size such as `2GiB`, `512MB` or `1.5 GiB` (B, kB, MB, GB by 1000; KiB, MiB, GiB by 1024), in bytes.
+fn bytes(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("write a number with its unit, such as 2GiB or 800MB".into()),
+    };
+    let size = number.trim().parse::<f64>().ok().map(|n| n * factor).filter(|n| (1.0..1e15).contains(n));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
+    size.map(|n| n as usize).ok_or_else(|| "write a number with its unit, such as 2GiB or 800MB".into())
+}
+
 /// Methods and their options, from the library's own list.
 fn after_help() -> String {
     let mut text = String::from("Methods:\n");
@@ -147,6 +170,8 @@ impl Explain {
             subjects: self.subjects.clone(),
             in_sample: self.in_sample,
             force: self.force,
+            where_possible: self.methods.iter().any(|name| name.trim() == "all"),
+            memory: self.memory,
         };
         let engine = session.engine()?;
         let made = if self.what.is_dir() {
@@ -253,4 +278,19 @@ fn table(made: &Explained) -> String {
 
 fn short(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes(" 1.5 mb"), Ok(1_500_000));
+        assert_eq!(bytes("12KiB"), Ok(12288));
+        for wrong in ["2", "GiB", "-1GB", "0MB", "2TiBs", "nanGB", "infGB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
 }

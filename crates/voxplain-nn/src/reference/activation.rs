@@ -3,7 +3,7 @@
 use crate::{Op, ReluRule, Rules};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
-pub(super) fn forward(op: &Op, x: f64) -> f64 {
+pub(crate) fn forward(op: &Op, x: f64) -> f64 {
     match op {
         // Written so that NaN stays NaN, as in every framework.
         Op::Relu => {
@@ -35,7 +35,7 @@ pub(super) fn forward(op: &Op, x: f64) -> f64 {
 }
 
 /// What reaches `x` when `r` reaches `y`.
-pub(super) fn backward(op: &Op, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
+pub(crate) fn backward(op: &Op, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
     let slope = match op {
         Op::Relu => {
             let passes = match rules.relu {

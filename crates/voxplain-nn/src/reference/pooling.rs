@@ -4,7 +4,7 @@ use crate::Pool3d;
 
 /// Calls `visit` with each window of each channel of each sample: its position in the output, and the positions in
 /// the input that lie inside the volume, in C order.
-fn windows(pool: &Pool3d, shape: &[usize], len: usize, mut visit: impl FnMut(usize, &[usize])) {
+pub(crate) fn windows(pool: &Pool3d, shape: &[usize], len: usize, mut visit: impl FnMut(usize, &[usize])) {
     let size = [shape[1], shape[2], shape[3]];
     let out: [usize; 3] =
         std::array::from_fn(|axis| (size[axis] + 2 * pool.padding[axis] - pool.kernel[axis]) / pool.stride[axis] + 1);

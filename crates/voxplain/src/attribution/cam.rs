@@ -1,5 +1,6 @@
 //! [`Layer`], where a class activation map lives, and what the methods of that family share.
 
+use super::integrated_gradients::float32;
 use super::{Attribution, AxisMap, Case, Explainer, Method, Record, Score, Separable};
 use crate::{Error, Result};
 use serde_json::json;
@@ -26,25 +27,14 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The node of that name, which must hold volumes; `last` is the last activation that does, right before the head.
+    /// The node of that name, which must hold volumes. `last` is the last activation that does, right before the head.
     pub fn find(network: &Network, name: &str) -> Result<Self> {
         let shapes = network.shapes();
         let volume = |n: usize| <[usize; 4]>::try_from(shapes[n].as_slice()).ok();
-        let node = if name == "last" {
-            let activation =
-                |op: &Op| matches!(op, Op::Relu | Op::LeakyRelu { .. } | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh);
-            let nodes = network.nodes();
-            let found = nodes.iter().enumerate().rposition(|(n, node)| activation(&node.op) && volume(n).is_some());
-            let found = found.ok_or_else(|| {
-                Error::request(
-                    "no layer to map: the network has no activation that holds volumes",
-                    format!("name a layer; those that hold volumes are {}", Self::known(network)),
-                )
-            })?;
-            NodeId(found)
-        } else {
-            network.node(name)?
-        };
+        if name == "last" {
+            return Self::activations(network)?.pop().ok_or_else(|| Error::request("no layer to map", "name a layer"));
+        }
+        let node = network.node(name)?;
         let name = network.nodes()[node.0].name.clone();
         let shape = volume(node.0).ok_or_else(|| {
             Error::request(
@@ -54,6 +44,22 @@ impl Layer {
         })?;
         let field = network.receptive_field(node)?;
         Ok(Self { node, name, shape, stride: field.stride, offset: field.offset })
+    }
+
+    /// Every activation that holds volumes, from the input on; refused where there is none.
+    pub fn activations(network: &Network) -> Result<Vec<Self>> {
+        let activation =
+            |op: &Op| matches!(op, Op::Relu | Op::LeakyRelu { .. } | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh);
+        let (nodes, shapes) = (network.nodes(), network.shapes());
+        let found = nodes.iter().zip(&shapes).filter(|(node, shape)| activation(&node.op) && shape.len() == 4);
+        let layers = found.map(|(node, _)| Self::find(network, &node.name)).collect::<Result<Vec<_>>>()?;
+        if layers.is_empty() {
+            return Err(Error::request(
+                "no layer to map: the network has no activation that holds volumes",
+                format!("name a layer; those that hold volumes are {}", Self::known(network)),
+            ));
+        }
+        Ok(layers)
     }
 
     fn known(network: &Network) -> String {
@@ -141,7 +147,7 @@ impl Head {
 /// How a class activation map is made of a layer's cells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recipe<'a> {
-    /// Name of the layer, or `last`.
+    /// Name of the layer, `last`, or `all`.
     pub(super) layer: &'a str,
     /// Cut off what is negative.
     pub(super) rectify: bool,
@@ -149,57 +155,117 @@ pub(super) struct Recipe<'a> {
     pub(super) stretch: bool,
 }
 
+/// Refuses a network that has no such layer.
+pub(super) fn suits(explainer: &Explainer, layer: &str) -> Result<()> {
+    match layer {
+        "all" => Layer::activations(explainer.network()).map(|_| ()),
+        name => Layer::find(explainer.network(), name).map(|_| ()),
+    }
+}
+
 /// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value per
 /// cell, and `finish` completes the record.
 pub(super) fn explain<M: Method>(
     method: &M,
-    &Recipe { layer, rectify, stretch }: &Recipe<'_>,
+    recipe: &Recipe<'_>,
     (explainer, cases): (&mut Explainer, &[Case<'_>]),
     combine: impl Fn(&[f32], &[f32], &mut [f64]),
     finish: impl Fn(&Head, &mut Record),
 ) -> Result<Vec<Attribution>> {
-    let layer = Layer::find(explainer.network(), layer)?;
-    let head = Head::of(explainer.network(), &layer);
-    let walk = explainer.walk(cases, method.target(), &Rules::GRADIENT, &[layer.node])?;
-    let (values, gradients) = &walk.kept[0];
-    let size: usize = layer.shape.iter().product();
-    let cells: usize = layer.cells().iter().product();
-    let shape = cases[0].image.shape();
-    let mut upsampling = if stretch { layer.stretching(shape) } else { layer.upsampling(shape) };
+    let sweep = recipe.layer == "all";
+    let layers = if sweep {
+        Layer::activations(explainer.network())?
+    } else {
+        vec![Layer::find(explainer.network(), recipe.layer)?]
+    };
+    let nodes: Vec<NodeId> = layers.iter().map(|layer| layer.node).collect();
+    let walk = explainer.walk(cases, method.target(), &Rules::GRADIENT, &nodes)?;
+    let map = |n: usize, l: usize| {
+        let (values, gradients) = &walk.kept[l];
+        let size: usize = layers[l].shape.iter().product();
+        let part = n * size..(n + 1) * size;
+        let mut map = vec![0.0; layers[l].cells().iter().product()];
+        combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
+        map
+    };
+    let last = layers.len() - 1;
+    let head = Head::of(explainer.network(), &layers[last]);
     let mut maps = Vec::with_capacity(cases.len());
     for (n, case) in cases.iter().enumerate() {
-        let part = n * size..(n + 1) * size;
-        let mut map = vec![0.0; cells];
-        combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
-        let (objective, logits) = (walk.objectives[n], &walk.logits[n]);
-        let mut record = explainer.record(method, case, &objective, logits);
-        record.units = format!("{} per cell of {}", case.score, layer.name);
-        record.sign = if rectify {
-            "never negative: evidence for the explained score".into()
-        } else {
-            "positive: evidence for the explained score; negative: against it".into()
-        };
-        let sum: f64 = map.iter().sum();
-        record.measured = json!({
-            "Layer": layer.name, "LayerShape": layer.shape, "Stride": layer.stride, "Offset": layer.offset, "Sum": sum,
-        });
+        let mut record = explainer.record(method, case, &walk.objectives[n], &walk.logits[n]);
         if let (Some(bias), Score::Logit) = (&head.bias, case.score) {
+            let objective = &walk.objectives[n];
             let bias = f64::from(bias[objective.class]) - objective.minus.map_or(0.0, |m| f64::from(bias[m]));
             record.measured["ScoreMinusBias"] = json!(record.score - bias);
         }
-        finish(&head, &mut record);
-        if rectify {
-            rectified(&mut map, &mut record);
+        let mut attribution =
+            attribution(case, &layers[last], map(n, last), record, recipe, |record| finish(&head, record))?;
+        if sweep {
+            for (l, layer) in layers.iter().enumerate() {
+                let mut map = map(n, l);
+                if recipe.rectify {
+                    map.iter_mut().for_each(|v| *v = v.max(0.0));
+                }
+                let upsampled = upsample(layer, case, &float32(&map), recipe.stretch);
+                let upsampled = Volume::new(*case.image.grid(), upsampled)?;
+                attribution.of_layers.push((layer.name.clone(), upsampled));
+                attribution.record.layers.push(layer.name.clone());
+            }
         }
-        #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-        let map: Vec<f32> = map.into_iter().map(|v| v as f32).collect();
-        let mut upsampled = vec![0.0; case.image.data().len()];
-        upsampling.apply(&map, &mut upsampled);
-        let mut attribution = Attribution::new(case, upsampled, record)?;
-        attribution.native_resolution = Some(Volume::new(layer.grid(case.image.grid())?, map)?);
         maps.push(attribution);
     }
     Ok(maps)
+}
+
+/// The attribution that a map of a layer's cells makes, with its record completed: first what all class activation maps say, then
+/// what `finish` adds.
+pub(super) fn attribution(
+    case: &Case<'_>,
+    layer: &Layer,
+    mut map: Vec<f64>,
+    mut record: Record,
+    recipe: &Recipe<'_>,
+    finish: impl Fn(&mut Record),
+) -> Result<Attribution> {
+    record.units = format!("{} per cell of {}", case.score, layer.name);
+    record.sign = if recipe.rectify {
+        "never negative: evidence for the explained score".into()
+    } else {
+        "positive: evidence for the explained score; negative: against it".into()
+    };
+    record.measured["Layer"] = json!(layer.name);
+    record.measured["LayerShape"] = json!(layer.shape);
+    record.measured["Stride"] = json!(layer.stride);
+    record.measured["Offset"] = json!(layer.offset);
+    record.measured["Sum"] = json!(map.iter().sum::<f64>());
+    finish(&mut record);
+    if recipe.rectify {
+        rectified(&mut map, &mut record);
+    }
+    let map = float32(&map);
+    let upsampled = upsample(layer, case, &map, recipe.stretch);
+    let mut attribution = Attribution::new(case, upsampled, record)?;
+    attribution.native_resolution = Some(Volume::new(layer.grid(case.image.grid())?, map)?);
+    Ok(attribution)
+}
+
+/// A map of a layer's cells on the grid of the input.
+pub(super) fn upsample(layer: &Layer, case: &Case<'_>, map: &[f32], stretch: bool) -> Vec<f32> {
+    let shape = case.image.shape();
+    let mut upsampled = vec![0.0; case.image.data().len()];
+    if stretch { layer.stretching(shape) } else { layer.upsampling(shape) }.apply(map, &mut upsampled);
+    upsampled
+}
+
+/// Warns of a method that has one weight per channel on a network that has one per position.
+pub(super) fn warn_of_flattening(method: &str, head: &Head, record: &mut Record) {
+    if head.flattened {
+        record.warnings.push(format!(
+            "The network flattens its last volumes into a linear layer, so every position has weights of its own, \
+             which {method} averages away: its map can be unrelated to the evidence, or of the wrong sign. \
+             hires-cam is exact for this network."
+        ));
+    }
 }
 
 /// Cuts off what is negative, and says in words when nothing is left.

@@ -1,6 +1,6 @@
 //! [`Deconvnet`]: what a deconvolutional network makes of the score.
 
-use super::{Attribution, Case, Explainer, Method, guided_backprop};
+use super::{Attribution, Case, Explainer, Method, Score, guided_backprop};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use voxplain_nn::Rules;
@@ -16,6 +16,10 @@ pub struct Deconvnet {}
 impl Method for Deconvnet {
     const NAME: &'static str = "deconvnet";
     const SUMMARY: &'static str = "what positive evidence makes of the input, whatever the ReLUs did (Zeiler 2013)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        guided_backprop::suits(Self::NAME, explainer)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let walk = explainer.walk(cases, self.target(), &Rules::DECONVOLUTION, &[])?;

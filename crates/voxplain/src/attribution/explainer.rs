@@ -1,7 +1,9 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
-use super::{Attribution, Method, Objective, Passes, Record, Score, Target, options};
+use super::plans::{Part, Plans};
+use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
+use voxplain_nn::relevance::Layerwise;
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
 use voxplain_volume::{Mask, Volume};
 
@@ -36,15 +38,23 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation.
+/// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation, and the
+/// people that the network was trained on, where a method may need them.
 #[derive(Debug)]
 pub struct Explainer {
     engine: Engine,
     network: Network,
     classes: Vec<String>,
     model: String,
-    plans: Vec<(PlanOptions, Plan)>,
+    plans: Plans,
+    layerwise: Option<Layerwise>,
+    /// Whether it was asked for since [`Explainer::measure_memory`].
+    layerwise_used: bool,
+    donors: Result<Donors, (String, String)>,
 }
+
+/// Volumes that methods which send many through the network send at once, where memory allows.
+const AT_ONCE: usize = 8;
 
 /// What a walk through the network and back gives; everything `[n, ...]` over the cases.
 #[derive(Clone, Debug)]
@@ -76,7 +86,48 @@ impl Explainer {
                 "networks on one volume (one channel) can be explained",
             ));
         }
-        Ok(Self { engine: engine.clone(), network, classes: classes.to_vec(), model, plans: Vec::new() })
+        Ok(Self {
+            engine: engine.clone(),
+            network,
+            classes: classes.to_vec(),
+            model,
+            plans: Plans::default(),
+            layerwise: None,
+            layerwise_used: false,
+            donors: Err((
+                "nobody was given".into(),
+                "explain the subjects of a run, or of the cohort that the model was trained on".into(),
+            )),
+        })
+    }
+
+    /// Gives it the people that the network was trained on.
+    #[must_use]
+    pub fn with_donors(self, donors: Donors) -> Self {
+        Self { donors: Ok(donors), ..self }
+    }
+
+    /// Says why there is nobody that the network was trained on, and what to do about it.
+    #[must_use]
+    pub fn without_donors(self, why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { donors: Err((why.into(), hint.into())), ..self }
+    }
+
+    /// Bounds the memory of compiled plans, in bytes: methods then send fewer volumes through the network at once.
+    #[must_use]
+    pub fn with_memory_limit(mut self, limit: Option<usize>) -> Self {
+        self.plans.limit = limit;
+        self
+    }
+
+    /// The people that the network was trained on; refused for `method` where there is nobody.
+    pub fn donors(&mut self, method: &str) -> Result<&mut Donors> {
+        self.donors.as_mut().map_err(|missing| no_donors(method, missing))
+    }
+
+    /// Refuses `method` where there is nobody that the network was trained on.
+    pub fn require_donors(&self, method: &str) -> Result<()> {
+        self.donors.as_ref().map(|_| ()).map_err(|missing| no_donors(method, missing))
     }
 
     /// The network, which returns logits.
@@ -128,39 +179,178 @@ impl Explainer {
 
     /// The plan for a purpose that takes at least `batch` samples, compiled when it is first asked for.
     pub fn plan(&mut self, purpose: Purpose, batch: usize, keep: &[NodeId]) -> Result<&mut Plan> {
-        let fits = |o: &PlanOptions| o.purpose == purpose && o.keep == keep;
-        let position = match self.plans.iter().position(|(o, _)| fits(o) && o.batch >= batch) {
-            Some(position) => position,
-            None => {
-                // A smaller plan would never be used again.
-                self.plans.retain(|(o, _)| !fits(o));
-                let options = PlanOptions { purpose, batch, keep: keep.to_vec() };
-                let plan = self.engine.plan(&self.network, &options)?;
-                self.plans.push((options, plan));
-                self.plans.len() - 1
-            }
-        };
-        Ok(&mut self.plans[position].1)
+        if self.plans.limit.is_some() {
+            self.layerwise = None;
+        }
+        self.plans.get(&self.engine, Part::whole(&self.network), &PlanOptions { purpose, batch, keep: keep.to_vec() })
+    }
+
+    /// How many samples, `most` at most, a plan can take within the memory limit; refused where not even one fits.
+    pub fn batch(&mut self, purpose: Purpose, most: usize, keep: &[NodeId]) -> Result<usize> {
+        self.plans.batch(
+            &self.engine,
+            Part::whole(&self.network),
+            &PlanOptions { purpose, batch: most, keep: keep.to_vec() },
+        )
+    }
+
+    /// The network, to be walked back layer by layer; compiled when it is first asked for. Where memory is limited, other plans make
+    /// room for it, and it for them.
+    pub fn layerwise(&mut self) -> Result<&mut Layerwise> {
+        if self.plans.limit.is_some() {
+            self.plans.clear();
+        }
+        self.layerwise_used = true;
+        let limit = self.plans.limit;
+        match &mut self.layerwise {
+            Some(layerwise) => Ok(layerwise),
+            none => Ok(none.insert(Layerwise::new(&self.engine, &self.network)?.with_memory_limit(limit))),
+        }
+    }
+
+    /// Begins to measure the memory of what is made next.
+    pub(crate) fn measure_memory(&mut self) {
+        self.plans.begin();
+        self.layerwise_used = false;
+    }
+
+    /// Bytes of the plans used since [`Explainer::measure_memory`], and the limit.
+    pub(crate) fn memory(&self) -> (usize, Option<usize>) {
+        let layerwise = self.layerwise.as_ref().filter(|_| self.layerwise_used);
+        (self.plans.used() + layerwise.map_or(0, Layerwise::memory_bytes), self.plans.limit)
     }
 
     /// Sends the cases through the network and walks their scores back by `rules`; values and gradients of the nodes
     /// in `keep` come along. A case without a target is explained as `default` says.
     pub fn walk(&mut self, cases: &[Case<'_>], default: Target, rules: &Rules, keep: &[NodeId]) -> Result<Walk> {
-        let inputs: Vec<f32> = cases.iter().flat_map(|case| case.image.data()).copied().collect();
         let classes = self.network.outputs();
-        let mut tape = self.plan(Purpose::InputGradient, cases.len(), keep)?.forward(&inputs)?;
-        let logits: Vec<Vec<f32>> = tape.output().chunks(classes).map(<[f32]>::to_vec).collect();
-        let mut seed = vec![0.0; cases.len() * classes];
-        let mut objectives = Vec::with_capacity(cases.len());
-        for ((case, logits), seed) in cases.iter().zip(&logits).zip(seed.chunks_mut(classes)) {
-            let objective = case.objective(default, logits)?;
-            objective.seed(logits, seed);
-            objectives.push(objective);
+        let at_once = self.batch(Purpose::InputGradient, cases.len(), keep)?;
+        let mut walk = Walk {
+            logits: Vec::new(),
+            objectives: Vec::new(),
+            input: Vec::new(),
+            kept: Vec::new(),
+            applied: RulesApplied::default(),
+        };
+        let mut kept: Vec<(Vec<f32>, Vec<f32>)> = vec![Default::default(); keep.len()];
+        for cases in cases.chunks(at_once.max(1)) {
+            let inputs: Vec<f32> = cases.iter().flat_map(|case| case.image.data()).copied().collect();
+            let mut tape = self.plan(Purpose::InputGradient, at_once, keep)?.forward(&inputs)?;
+            let logits: Vec<Vec<f32>> = tape.output().chunks(classes).map(<[f32]>::to_vec).collect();
+            let mut seed = vec![0.0; cases.len() * classes];
+            for ((case, logits), seed) in cases.iter().zip(&logits).zip(seed.chunks_mut(classes)) {
+                let objective = case.objective(default, logits)?;
+                objective.seed(logits, seed);
+                walk.objectives.push(objective);
+            }
+            let back = tape.backward(&seed, rules)?;
+            walk.input.extend_from_slice(back.input);
+            walk.applied = back.applied;
+            for ((value, gradient), &node) in kept.iter_mut().zip(keep) {
+                value.extend_from_slice(tape.value(node)?.data());
+                gradient.extend_from_slice(tape.gradient(node)?.data());
+            }
+            walk.logits.extend(logits);
         }
-        let back = tape.backward(&seed, rules)?;
-        let (input, applied) = (back.input.to_vec(), back.applied);
-        let kept = keep.iter().map(|&node| Ok((tape.value(node)?, tape.gradient(node)?))).collect::<Result<_>>()?;
-        Ok(Walk { logits, objectives, input, kept, applied })
+        for ((value, gradient), &node) in kept.into_iter().zip(keep) {
+            let shape = [&[cases.len()], self.network.shape(node)?].concat();
+            walk.kept.push((Tensor::new(shape.clone(), value), Tensor::new(shape, gradient)));
+        }
+        Ok(walk)
+    }
+
+    /// Logits of the cases, without a walk back.
+    pub fn logits(&mut self, cases: &[Case<'_>]) -> Result<Vec<Vec<f32>>> {
+        let classes = self.network.outputs();
+        let at_once = self.batch(Purpose::Infer, cases.len(), &[])?;
+        let mut logits = Vec::with_capacity(cases.len());
+        for cases in cases.chunks(at_once.max(1)) {
+            let inputs: Vec<f32> = cases.iter().flat_map(|case| case.image.data()).copied().collect();
+            let tape = self.plan(Purpose::Infer, at_once, &[])?.forward(&inputs)?;
+            logits.extend(tape.output().chunks(classes).map(<[f32]>::to_vec));
+        }
+        Ok(logits)
+    }
+
+    /// Logits of a case, and its value at a layer, `[K, cells]`.
+    pub fn activations(&mut self, case: &Case<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>)> {
+        let tape = self.plan(Purpose::Infer, 1, &[layer.node])?;
+        let tape = tape.forward(case.image.data())?;
+        Ok((tape.output().to_vec(), tape.value(layer.node)?.data().to_vec()))
+    }
+
+    /// Sends `count` volumes through the network, a batch at a time, and walks the objective back from each by `rules`.
+    /// `volume` writes the `n`-th; `take` is given its number, its score and what reached the input.
+    /// Volumes come in order; no more than a batch is in memory.
+    pub fn gradients(
+        &mut self,
+        count: usize,
+        (objective, rules): (&Objective, &Rules),
+        mut volume: impl FnMut(usize, &mut [f32]),
+        mut take: impl FnMut(usize, f64, &[f32]),
+    ) -> Result<()> {
+        let (voxels, classes) = (self.network.input_shape().iter().product::<usize>(), self.network.outputs());
+        let at_once = self.batch(Purpose::InputGradient, count.min(AT_ONCE), &[])?;
+        let plan = self.plan(Purpose::InputGradient, at_once, &[])?;
+        let mut inputs = vec![0.0; at_once * voxels];
+        let mut seeds = vec![0.0; at_once * classes];
+        for first in (0..count).step_by(at_once.max(1)) {
+            let samples = at_once.min(count - first);
+            inputs.chunks_mut(voxels).take(samples).enumerate().for_each(|(n, input)| volume(first + n, input));
+            let mut tape = plan.forward(&inputs[..samples * voxels])?;
+            let mut scores = Vec::with_capacity(samples);
+            for (logits, seed) in tape.output().chunks(classes).zip(seeds.chunks_mut(classes)) {
+                objective.seed(logits, seed);
+                scores.push(objective.value(logits));
+            }
+            let back = tape.backward(&seeds[..samples * classes], rules)?;
+            for (n, (score, gradient)) in scores.into_iter().zip(back.input.chunks(voxels)).enumerate() {
+                take(first + n, score, gradient);
+            }
+        }
+        Ok(())
+    }
+
+    /// The objective's value on `count` volumes, a batch at a time; `volume` writes the `n`-th.
+    pub fn scores(
+        &mut self,
+        count: usize,
+        objective: &Objective,
+        volume: impl FnMut(usize, &mut [f32]),
+    ) -> Result<Vec<f64>> {
+        self.scores_behind(NodeId(0), count, objective, volume)
+    }
+
+    /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Refused where the output does not
+    /// depend on the node alone ([`Network::behind`]).
+    pub fn scores_behind(
+        &mut self,
+        node: NodeId,
+        count: usize,
+        objective: &Objective,
+        mut value: impl FnMut(usize, &mut [f32]),
+    ) -> Result<Vec<f64>> {
+        let (values, classes) = (self.network.shape(node)?.iter().product::<usize>(), self.network.outputs());
+        let behind = if node == NodeId(0) { None } else { Some(self.network.behind(node)?) };
+        let part = Part { start: node, network: behind.as_ref().unwrap_or(&self.network) };
+        let options = |batch| PlanOptions { purpose: Purpose::Infer, batch, keep: Vec::new() };
+        let at_once = self.plans.batch(&self.engine, part, &options(count.min(AT_ONCE)))?;
+        if self.plans.limit.is_some() {
+            self.layerwise = None;
+        }
+        let mut scores = Vec::with_capacity(count);
+        if count == 0 {
+            return Ok(scores);
+        }
+        let plan = self.plans.get(&self.engine, part, &options(at_once))?;
+        let mut inputs = vec![0.0; at_once * values];
+        for first in (0..count).step_by(at_once) {
+            let samples = at_once.min(count - first);
+            inputs.chunks_mut(values).take(samples).enumerate().for_each(|(n, input)| value(first + n, input));
+            let tape = plan.forward(&inputs[..samples * values])?;
+            scores.extend(tape.output().chunks(classes).map(|logits| objective.value(logits)));
+        }
+        Ok(scores)
     }
 
     /// One attribution per case from a walk: `map` turns what reached the input into a map and completes the record.
@@ -202,10 +392,16 @@ impl Explainer {
             model: self.model.clone(),
             input: cohort::hash(case.image),
             in_sample: case.in_sample,
+            cost: None,
+            layers: Vec::new(),
             warnings: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+fn no_donors(method: &str, (why, hint): &(String, String)) -> Error {
+    Error::request(format!("{method} needs people that the model was trained on: {why}"), hint.clone())
 }
 
 impl Case<'_> {

@@ -1,6 +1,6 @@
 //! [`GradCam`]: activations of a layer, weighted by their mean gradient.
 
-use super::{Attribution, Case, Explainer, Method, cam};
+use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradCam {
-    /// Name of the layer; `last` is the last activation that holds volumes.
+    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
     pub layer: String,
     /// Keep what is positive only, as in the paper.
     pub rectify: bool,
@@ -30,17 +30,14 @@ impl Method for GradCam {
     const NAME: &'static str = "grad-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
         cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
-            if head.flattened {
-                record.warnings.push(
-                    "The network flattens its last volumes into a linear layer, so every position has weights of its \
-                     own, which Grad-CAM averages away: its map can be unrelated to the evidence, or of the wrong sign. \
-                     hires-cam is exact for this network."
-                        .into(),
-                );
-            }
+            cam::warn_of_flattening(Self::NAME, head, record);
         })
     }
 }

@@ -1,9 +1,9 @@
 //! [`GuidedBackprop`]: the gradient that only positive evidence reaches.
 
-use super::{Attribution, Case, Explainer, Method};
+use super::{Attribution, Case, Explainer, Method, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::{Rules, RulesApplied};
+use voxplain_nn::{Op, Rules, RulesApplied};
 
 /// Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, section 3.4): on the way back a ReLU lets through
 /// what is positive, where its own output was positive.
@@ -23,6 +23,10 @@ impl Method for GuidedBackprop {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "gradient that only positive evidence passes at each ReLU (Springenberg 2014)";
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        suits(Self::NAME, explainer)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let walk = explainer.walk(cases, self.target(), &Rules::GUIDED, &[])?;
         let rules = applied(Self::NAME, walk.applied)?;
@@ -34,6 +38,12 @@ impl Method for GuidedBackprop {
             Ok(reached.to_vec())
         })
     }
+}
+
+/// Refuses a network without ReLUs: a map by another rule for them would be the plain gradient.
+pub(super) fn suits(method: &str, explainer: &Explainer) -> Result<()> {
+    let relu_total = explainer.network().nodes().iter().filter(|node| node.op == Op::Relu).count();
+    applied(method, RulesApplied { relu: relu_total, relu_total }).map(|_| ())
 }
 
 /// How many ReLUs followed the rule, of all; refused when none did, as the map would then be the plain gradient.

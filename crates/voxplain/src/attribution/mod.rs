@@ -13,34 +13,67 @@
 //!   their own gradient at the logits (see [`Objective`]).
 //! * The same case gives the same bytes in any order, batch or number of threads.
 
+mod ablation_cam;
 mod cam;
 mod compat;
+mod control;
 mod deconvnet;
+mod deeplift;
+mod donors;
 mod explainer;
 mod grad_cam;
+mod grad_cam_plus_plus;
+mod gradient_shap;
 mod guided_backprop;
+mod guided_grad_cam;
 mod hires_cam;
 mod input_x_gradient;
+mod integrated_gradients;
+mod layer_cam;
+mod lrp;
 mod meaningful_perturbation;
+mod moments;
 mod options;
+mod plain_cam;
+mod plans;
+mod quadrature;
 mod record;
+mod reference;
 mod saliency;
+mod score_cam;
 mod separable;
+mod smoothgrad;
 mod target;
+mod xgrad_cam;
 
+pub use ablation_cam::AblationCam;
 pub use cam::Layer;
+pub use control::{InputMagnitude, Random, Sobel};
 pub use deconvnet::Deconvnet;
+pub use deeplift::DeepLift;
+pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
 pub use grad_cam::GradCam;
+pub use grad_cam_plus_plus::{Denominator, GradCamPlusPlus};
+pub use gradient_shap::GradientShap;
 pub use guided_backprop::GuidedBackprop;
+pub use guided_grad_cam::GuidedGradCam;
 pub use hires_cam::HiresCam;
 pub use input_x_gradient::InputXGradient;
+pub use integrated_gradients::IntegratedGradients;
+pub use layer_cam::LayerCam;
+pub use lrp::{Composite, Lrp};
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
 pub use options::{Compat, choose};
-pub use record::{Attribution, Passes, Record};
+pub use plain_cam::Cam;
+pub use record::{Attribution, Cost, Passes, Record};
+pub use reference::Reference;
 pub use saliency::Saliency;
+pub use score_cam::ScoreCam;
 pub use separable::{AxisMap, Separable};
+pub use smoothgrad::{Mode, SmoothGrad};
 pub use target::{Objective, Score, Target, predicted};
+pub use xgrad_cam::XGradCam;
 
 use crate::Result;
 use serde::{Serialize, de::DeserializeOwned};
@@ -50,11 +83,26 @@ use std::fmt::Debug;
 pub const METHODS: &[Entry] = &[
     Entry::of::<Saliency>(),
     Entry::of::<InputXGradient>(),
+    Entry::of::<IntegratedGradients>(),
+    Entry::of::<SmoothGrad>(),
     Entry::of::<GuidedBackprop>(),
     Entry::of::<Deconvnet>(),
+    Entry::of::<GuidedGradCam>(),
+    Entry::of::<GradientShap>(),
+    Entry::of::<DeepLift>(),
+    Entry::of::<Lrp>(),
     Entry::of::<GradCam>(),
     Entry::of::<HiresCam>(),
+    Entry::of::<GradCamPlusPlus>(),
+    Entry::of::<XGradCam>(),
+    Entry::of::<LayerCam>(),
+    Entry::of::<ScoreCam>(),
+    Entry::of::<AblationCam>(),
+    Entry::of::<Cam>(),
     Entry::of::<MeaningfulPerturbation>(),
+    Entry::of::<Sobel>(),
+    Entry::of::<InputMagnitude>(),
+    Entry::of::<Random>(),
 ];
 
 /// A method of attribution: its options, and what it does with them.
@@ -72,6 +120,11 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
         Target::Predicted
     }
 
+    /// Refuses, in words, a network or context that the method cannot work with.
+    fn suits(&self, _explainer: &Explainer, _score: Score) -> Result<()> {
+        Ok(())
+    }
+
     /// One attribution per case, in their order. The cases have the network's shape and finite values.
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
@@ -86,7 +139,9 @@ pub trait Explain: Debug + Send + Sync {
     fn parameters(&self) -> serde_json::Value;
     /// [`Method::target`].
     fn target(&self) -> Target;
-    /// [`Method::explain`], after the cases' shapes have been checked.
+    /// [`Method::suits`].
+    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()>;
+    /// [`Method::explain`], after [`Method::suits`] and a check of the cases' shapes.
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
 }
 
@@ -107,8 +162,15 @@ impl<M: Method> Explain for M {
         Method::target(self)
     }
 
+    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
+        Method::suits(self, explainer, score)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        cases.iter().try_for_each(|case| explainer.check(case))?;
+        for case in cases {
+            explainer.check(case)?;
+            Method::suits(self, explainer, case.score)?;
+        }
         Method::explain(self, explainer, cases)
     }
 }

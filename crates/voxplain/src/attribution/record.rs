@@ -12,6 +12,8 @@ pub struct Attribution {
     pub map: Volume,
     /// For class activation maps: the map at its own resolution, with its own affine.
     pub native_resolution: Option<Volume>,
+    /// For a sweep over layers: the map of each, upsampled to the input grid, by the layer's name.
+    pub of_layers: Vec<(String, Volume)>,
     /// How it was made.
     pub record: Record,
 }
@@ -42,12 +44,21 @@ pub struct Record {
     pub sign: String,
     /// Every option of the method.
     pub parameters: serde_json::Value,
-    /// ReLUs a rule was applied to, of all: `[3, 3]`; absent for methods without a rule.
+    /// Operations of its kind that the method's rule was applied to, of all: `[3, 3]` (ReLUs for guided backpropagation, convolutions and
+    /// linear layers for LRP); absent for methods without a rule.
     pub rules_applied: Option<[usize; 2]>,
-    /// What the method measured about itself: sums, residuals, scores before and after.
+    /// What the method measured about itself. Where they exist they are called `Sum` (of the map), `Expected` (what it should
+    /// sum to), `Residual` (the first less the second), `RelativeResidual` (that over the second's size; null where
+    /// that is 0), `StandardError` (root mean square over voxels, of a sampled map) and
+    /// `RelativeStandardError` (that over the map's root mean square).
     pub measured: serde_json::Value,
     /// Volumes sent through the network to make the map.
     pub passes: Passes,
+    /// What it took to make the map here; not a property of the map.
+    pub cost: Option<Cost>,
+    /// Layers of a sweep, each with a map of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
     /// What was asked for: the target before it was resolved, and the scale.
     pub requested: (Target, Score),
     /// `2020` where the behaviour of the code published with Kan et al. 2020 was asked for.
@@ -74,6 +85,45 @@ pub struct Passes {
     pub backward: usize,
 }
 
+/// What it took to make a map, on one machine on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Cost {
+    /// Seconds, without reading and writing; a share of the batch it was made in.
+    pub seconds: f64,
+    /// Bytes of the compiled plans that were used: values, gradients and scratch, without weights.
+    pub memory_bytes: usize,
+    /// Bytes that they were allowed together.
+    pub memory_limit: Option<usize>,
+}
+
+impl Record {
+    /// Writes down how far a map's sum is from what it should be; warns where that is more than `tolerance` of it.
+    pub fn complete(&mut self, sum: f64, expected: f64, tolerance: f64) {
+        let residual = sum - expected;
+        let relative = (expected != 0.0).then(|| residual / expected.abs());
+        self.measured["Sum"] = sum.into();
+        self.measured["Expected"] = expected.into();
+        self.measured["Residual"] = residual.into();
+        self.measured["RelativeResidual"] = relative.into();
+        if residual.abs() > tolerance * expected.abs() {
+            self.warnings.push(format!(
+                "The map sums to {sum:.4e} where {expected:.4e} was to be shared out: a residual of more than {} %.",
+                tolerance * 100.0
+            ));
+        }
+    }
+
+    /// Writes down the standard error of a sampled map, given the squared standard error of each voxel.
+    pub fn sampled(&mut self, map: &[f64], squared_error: impl Iterator<Item = f64>) {
+        let root_mean = |sum: f64| (sum / map.len() as f64).sqrt();
+        let error = root_mean(squared_error.sum());
+        let size = root_mean(map.iter().map(|v| v * v).sum());
+        self.measured["StandardError"] = error.into();
+        self.measured["RelativeStandardError"] = (size != 0.0).then(|| error / size).into();
+    }
+}
+
 impl Attribution {
     /// A map of the case's shape with its record. Refused where a value is not finite; a map of zeros gets a warning.
     pub fn new(case: &Case<'_>, map: Vec<f32>, mut record: Record) -> Result<Self> {
@@ -96,6 +146,6 @@ impl Attribution {
                 .push("The map is zero everywhere: by this method nothing in the input moves the score.".into());
         }
         let map = Volume::new(*case.image.grid(), map)?;
-        Ok(Self { map, native_resolution: None, record })
+        Ok(Self { map, native_resolution: None, of_layers: Vec::new(), record })
     }
 }

@@ -47,10 +47,21 @@ impl Place {
         self.file("_res-native", "nii.gz")
     }
 
+    /// The map of one layer of a sweep, by the layer's name.
+    pub(super) fn of_layer(&self, layer: &str) -> PathBuf {
+        self.file(&layer_entity(layer), "nii.gz")
+    }
+
     /// The record of a map that is there; nothing where there is none, or one that is not understood.
     pub(super) fn read_record(&self) -> Option<Record> {
         serde_json::from_slice(&std::fs::read(self.file("", "json")).ok()?).ok()
     }
+}
+
+/// `_layer-features10`: letters and digits alone, as BIDS wants.
+fn layer_entity(layer: &str) -> String {
+    let name: String = layer.chars().filter(char::is_ascii_alphanumeric).collect();
+    format!("_layer-{name}")
 }
 
 /// Writes a map in all its spaces, each with its record; the record of the map itself comes last and says that all is there.
@@ -74,6 +85,11 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         Ok(path)
     };
     let mut written = Written::default();
+    for (layer, map) in &attribution.of_layers {
+        let turned = loaded.turn.as_ref().map(|grid| map.reorient_like(grid)).transpose()?;
+        let image = format!("the map of layer {layer} on the grid that the model takes");
+        put(&layer_entity(layer), turned.as_ref().unwrap_or(map), loaded.form_code, image)?;
+    }
     let (map, own) = match &loaded.turn {
         // The image was on the grid but for the order of its axes: the map takes that order.
         Some(grid) => {

@@ -2,6 +2,7 @@
 
 use super::image::{self, Loaded};
 use super::{Images, Request, Whom, stem};
+use crate::attribution::{Donors, Explainer};
 use crate::cohort::{Cohort, Placement};
 use crate::{Error, Progress, Result, model::Model, run::Run};
 use std::borrow::Cow;
@@ -18,7 +19,12 @@ pub(super) struct Group<'a> {
     pub(super) model: ModelOf<'a>,
     from: From<'a>,
     pub(super) people: Vec<Person>,
+    trained_on: TrainedOn,
 }
+
+/// The people that a model was trained on: positions in the cohort, and the class of everyone in it; or why there is nobody and
+/// what to do about it.
+type TrainedOn = Result<(Vec<usize>, Vec<Option<usize>>), (String, &'static str)>;
 
 /// A model that is there, or its file.
 pub(super) enum ModelOf<'a> {
@@ -57,6 +63,17 @@ impl ModelOf<'_> {
 }
 
 impl Group<'_> {
+    /// Gives an explainer the people that its model was trained on.
+    pub(super) fn people_of(&self, explainer: Explainer, model: &Model) -> Explainer {
+        match (&self.from, &self.trained_on) {
+            (From::Cohort(cohort), Ok((numbers, labels))) => {
+                explainer.with_donors(Donors::of_cohort(cohort, numbers, labels, model.card.classes.len()))
+            }
+            (_, Err((why, hint))) => explainer.without_donors(why.as_str(), *hint),
+            (From::Images(_), Ok(_)) => explainer,
+        }
+    }
+
     /// Reads a person's volume as the model takes it.
     pub(super) fn load(&self, person: &Person, model: &Model) -> Result<Loaded> {
         match (&self.from, &person.file) {
@@ -158,12 +175,15 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
             "IN SAMPLE: {seen} subjects are explained by a model that was trained on them; their records say so"
         ));
     }
-    let shared = |(fold, people)| Group {
-        model: ModelOf::File(run.model_path(fold)),
-        from: From::Cohort(Box::new(Cow::Owned(cohort.clone()))),
-        people,
+    let shared = |(fold, people)| {
+        Ok(Group {
+            model: ModelOf::File(run.model_path(fold)),
+            from: From::Cohort(Box::new(Cow::Owned(cohort.clone()))),
+            people,
+            trained_on: Ok((run.split(fold)?.train, labels.clone())),
+        })
     };
-    Ok(Plan { groups: folds.into_iter().enumerate().map(shared).collect(), left_out })
+    Ok(Plan { groups: folds.into_iter().enumerate().map(shared).collect::<Result<_>>()?, left_out })
 }
 
 fn of_cohort<'a>(model: &'a Model, cohort: &'a Cohort, request: &Request, progress: &dyn Progress) -> Result<Plan<'a>> {
@@ -178,8 +198,34 @@ fn of_cohort<'a>(model: &'a Model, cohort: &'a Cohort, request: &Request, progre
             people.len()
         ));
     }
-    let group = Group { model: ModelOf::There(model), from: From::Cohort(Box::new(Cow::Borrowed(cohort))), people };
+    let trained_on = trained_on(model, cohort, labels);
+    let from = From::Cohort(Box::new(Cow::Borrowed(cohort)));
+    let group = Group { model: ModelOf::There(model), from, people, trained_on };
     Ok(Plan { groups: vec![group], left_out: Vec::new() })
+}
+
+/// Those subjects of a cohort that the model was trained on.
+fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> TrainedOn {
+    let all = model.card.trained_on.len();
+    if all == 0 {
+        return Err((
+            "the model does not say whom it was trained on (it was imported)".into(),
+            "choose a baseline that needs nobody (zero or blur), or use a model that voxplain trained",
+        ));
+    }
+    let seen = |&n: &usize| model.has_seen(&cohort.subjects[n].hash) && labels[n].is_some();
+    let numbers: Vec<usize> = (0..cohort.subjects.len()).filter(seen).collect();
+    if numbers.is_empty() {
+        let place = cohort.path.display();
+        let column = &model.card.label;
+        return Err((
+            format!(
+                "{place} holds, with a class in its column {column:?}, none of the {all} subjects it was trained on"
+            ),
+            "give the cohort that the model was trained on with --cohort (and those to explain with --subjects)",
+        ));
+    }
+    Ok((numbers, labels))
 }
 
 /// Refuses a cohort that was prepared in another way than the model's.
@@ -248,6 +294,10 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, request: &Request) -> Res
     if let Some(ids) = &request.subjects {
         people.retain(|p| ids.contains(&p.id));
     }
-    let group = Group { model: ModelOf::There(model), from: From::Images(images), people };
+    let trained_on = Err((
+        "images were given, and no cohort".into(),
+        "put the images into a cohort with those that the model was trained on and give it with --cohort, or choose a baseline that needs nobody (zero or blur)",
+    ));
+    let group = Group { model: ModelOf::There(model), from: From::Images(images), people, trained_on };
     Ok(Plan { groups: vec![group], left_out: Vec::new() })
 }

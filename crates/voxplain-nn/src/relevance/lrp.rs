@@ -1,0 +1,193 @@
+//! Layer-wise relevance propagation: the walk.
+
+use super::winner::{give, winners};
+use super::{Composite, Layerwise, Rule, Share, Taken, add};
+use crate::{Op, Result};
+
+/// Relative error of a sum in single precision, through the transforms of a fast convolution.
+const ROUND_OFF: f64 = 1e-6;
+
+/// What a walk gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Relevance {
+    /// Relevance of the input, `[n, C, i, j, k]`.
+    pub input: Vec<f32>,
+    /// Of each sample, what happened at the operations that a rule was applied to, from the output on.
+    pub steps: Vec<Vec<Step>>,
+}
+
+/// What happened to the relevance at one operation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// The node's name.
+    pub node: String,
+    /// The rule it followed.
+    pub rule: Rule,
+    /// Whether it is a convolution or linear layer, of those that a composite names.
+    pub layer: bool,
+    /// The relevance that reached its output.
+    pub reached: f64,
+    /// What of it was handed to its inputs.
+    pub handed: f64,
+    /// What of it the bias took. The rest was lost to the stabiliser, or where nothing contributed.
+    pub bias: f64,
+}
+
+impl Layerwise {
+    /// Hands relevance back from the output to the input: `start` (`[n, outputs]`) is the relevance of the outputs, that of the
+    /// explained class its logit and that of the others 0.
+    pub fn relevance(&mut self, input: &[f32], start: &[f32], composite: &Composite) -> Result<Relevance> {
+        self.samples(input, start)?;
+        let (of_input, of_output) = self.sizes();
+        let mut all = Relevance::default();
+        for (input, start) in input.chunks_exact(of_input).zip(start.chunks_exact(of_output)) {
+            let (map, steps) = self.relevance_of_one(input, start, composite)?;
+            all.input.extend(map);
+            all.steps.push(steps);
+        }
+        Ok(all)
+    }
+
+    fn relevance_of_one(
+        &mut self,
+        input: &[f32],
+        start: &[f32],
+        composite: &Composite,
+    ) -> Result<(Vec<f32>, Vec<Step>)> {
+        let values = self.forward(input)?;
+        let rules = self.rules(composite);
+        let mut reached: Vec<Option<Vec<f32>>> = vec![None; values.len()];
+        let mut steps = Vec::new();
+        if let Some(last) = reached.last_mut() {
+            *last = Some(start.to_vec());
+        }
+        for node in (1..values.len()).rev() {
+            let Some(r) = reached[node].take() else { continue };
+            let of = self.network.nodes()[node].clone();
+            let first = of.inputs[0].0;
+            match &of.op {
+                Op::Conv3d(_) | Op::Linear(_) | Op::BatchNorm(_) | Op::AvgPool3d(_) | Op::GlobalAvgPool => {
+                    let layer = rules[node];
+                    let rule = layer.unwrap_or(Rule::EPSILON);
+                    let mut step =
+                        Step { node: of.name, rule, layer: layer.is_some(), reached: sum(&r), handed: 0.0, bias: 0.0 };
+                    let part = self.hand(node, &rule, &values[first], &r, &mut step.bias)?;
+                    step.handed = sum(&part);
+                    steps.push(step);
+                    add(&mut reached[first], part);
+                }
+                Op::MaxPool3d(pool) => {
+                    let winners = winners(pool, &self.shapes[first], &values[first]);
+                    add(&mut reached[first], give(&winners, r.into_iter(), values[first].len()));
+                }
+                Op::Add => {
+                    let second = of.inputs[1].0;
+                    let (parts, step) = share_sum(&of.name, &values[first], &values[second], &r);
+                    steps.push(step);
+                    for (input, part) in [first, second].into_iter().zip(parts) {
+                        add(&mut reached[input], part);
+                    }
+                }
+                Op::Concat => {
+                    let mut rest = r.as_slice();
+                    for input in &of.inputs {
+                        let (own, others) = rest.split_at(values[input.0].len());
+                        add(&mut reached[input.0], own.to_vec());
+                        rest = others;
+                    }
+                }
+                // Activations, dropout and flattening pass it on.
+                _ => add(&mut reached[first], r),
+            }
+        }
+        let map = reached[0].take().unwrap_or_else(|| vec![0.0; values[0].len()]);
+        Ok((map, steps))
+    }
+
+    /// The rule of each convolution and linear layer.
+    fn rules(&self, composite: &Composite) -> Vec<Option<Rule>> {
+        let nodes = self.network.nodes();
+        // Whether a layer lies in front, or at the node.
+        let mut behind = vec![false; nodes.len()];
+        let mut rules = vec![None; nodes.len()];
+        for (n, node) in nodes.iter().enumerate() {
+            behind[n] = node.inputs.iter().any(|input| behind[input.0]);
+            let own = match node.op {
+                Op::Conv3d(_) => composite.convolution,
+                Op::Linear(_) => composite.dense,
+                _ => continue,
+            };
+            rules[n] = Some(if behind[n] { own } else { composite.first.unwrap_or(own) });
+            behind[n] = true;
+        }
+        rules
+    }
+
+    /// What a linear operation hands to its input, by a rule; adds what its bias takes.
+    #[expect(clippy::cast_possible_truncation, reason = "relevance is float32")]
+    fn hand(&mut self, node: usize, rule: &Rule, input: &[f32], reached: &[f32], taken: &mut f64) -> Result<Vec<f32>> {
+        let bias = self.bias(node);
+        let mut handed = vec![0.0f64; input.len()];
+        for Share { of, terms, bias: [plus, minus], epsilon } in rule.shares() {
+            // A term whose inputs are all 0 contributes nothing (negative parts behind a ReLU).
+            let terms: Vec<_> = terms
+                .into_iter()
+                .map(|term| (term, input.iter().map(|&a| part(term.taken, a)).collect::<Vec<f32>>()))
+                .filter(|(_, a)| a.iter().any(|&a| a != 0.0))
+                .collect();
+            let of_bias = |j: usize| bias.as_ref().map_or(0.0, |b| plus * b[j].max(0.0) + minus * b[j].min(0.0));
+            let mut z = vec![0.0; reached.len()];
+            for (term, a) in &terms {
+                let sums = self.apply(node, term.weight, a)?;
+                z.iter_mut().zip(sums).for_each(|(z, s)| *z += term.factor * f64::from(s));
+            }
+            z.iter_mut().enumerate().for_each(|(j, z)| *z += of_bias(j));
+            // What is no more than the round-off of the largest sum is a sum of nothing: divided by it, round-off would count.
+            let none = ROUND_OFF * z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
+            let mut ratios = vec![0.0f32; reached.len()];
+            for (j, &z) in z.iter().enumerate().filter(|(_, z)| z.abs() > none) {
+                let ratio = of * f64::from(reached[j]) / (z + if z < 0.0 { -epsilon } else { epsilon });
+                *taken += ratio * of_bias(j);
+                ratios[j] = ratio as f32;
+            }
+            for (term, a) in &terms {
+                let reaching = self.pull(node, term.weight, a, &ratios)?;
+                for ((h, &a), c) in handed.iter_mut().zip(a).zip(reaching) {
+                    *h += term.factor * f64::from(a) * f64::from(c);
+                }
+            }
+        }
+        Ok(handed.into_iter().map(|h| h as f32).collect())
+    }
+}
+
+/// What a term takes of an input.
+#[expect(clippy::cast_possible_truncation, reason = "inputs are float32")]
+fn part(taken: Taken, a: f32) -> f32 {
+    match taken {
+        Taken::Value => a,
+        Taken::Positive => a.max(0.0),
+        Taken::Negative => a.min(0.0),
+        Taken::Constant(c) => c as f32,
+    }
+}
+
+/// Relevance of a sum handed to its two parts by [`Rule::EPSILON`], and what happened.
+#[expect(clippy::cast_possible_truncation, reason = "relevance is float32")]
+fn share_sum(node: &str, a: &[f32], b: &[f32], r: &[f32]) -> ([Vec<f32>; 2], Step) {
+    let Share { epsilon, .. } = Rule::EPSILON.shares().remove(0);
+    let ratio = |((&a, &b), &r): ((&f32, &f32), &f32)| {
+        let z = f64::from(a) + f64::from(b);
+        f64::from(r) / (z + if z < 0.0 { -epsilon } else { epsilon })
+    };
+    let ratios: Vec<f64> = a.iter().zip(b).zip(r).map(ratio).collect();
+    let hand = |x: &[f32]| x.iter().zip(&ratios).map(|(&x, s)| (f64::from(x) * s) as f32).collect::<Vec<f32>>();
+    let parts = [hand(a), hand(b)];
+    let handed = sum(&parts[0]) + sum(&parts[1]);
+    let step = Step { node: node.into(), rule: Rule::EPSILON, layer: false, reached: sum(r), handed, bias: 0.0 };
+    (parts, step)
+}
+
+fn sum(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v)).sum()
+}

@@ -1,0 +1,234 @@
+//! Walking relevance back layer by layer: layer-wise relevance propagation and DeepLIFT, on any network.
+//!
+//! A gradient needs of each operation how its output changes; relevance needs what each input contributed to it, with weights that
+//! differ from the network's own (their positive part, their square, ...). [`Layerwise`] therefore runs every
+//! operation by itself: a network of that operation alone, with the weights a rule asks for, whose forward pass gives the
+//! sums of contributions and whose walk back hands something to the inputs. These are compiled once and kept.
+//!
+//! Batch normalisation is folded into the layer in front of it first. Samples are walked one by one, so that the result does not
+//! depend on the batch.
+
+mod deeplift;
+mod fold;
+mod lrp;
+mod rule;
+mod winner;
+
+pub use deeplift::Multipliers;
+pub use lrp::{Relevance, Step};
+pub use rule::{Composite, Rule, Share, Taken, Term, Weight};
+
+use crate::{BatchNorm, Engine, Error, Network, NodeId, Op, Plan, PlanOptions, Purpose, Result, Rules, Tensor};
+use std::collections::BTreeMap;
+
+/// A network whose operations are run one by one, with the plans that have been compiled for it.
+#[derive(Debug)]
+pub struct Layerwise {
+    engine: Engine,
+    network: Network,
+    shapes: Vec<Vec<usize>>,
+    /// Batch normalisations of the network, and how many of them were folded.
+    norms: (usize, usize),
+    /// Of the whole network, with every node's value kept.
+    values: Plan,
+    /// Of each operation, by its node and by what is taken of its weights.
+    layers: BTreeMap<(usize, Weight), Plan>,
+    /// Bytes that all plans may take together.
+    limit: Option<usize>,
+}
+
+/// What every node holds, for one sample.
+type Values = Vec<Vec<f32>>;
+
+impl Layerwise {
+    /// Prepares a network that gives logits; refused where a log-softmax is left in it.
+    pub fn new(engine: &Engine, network: &Network) -> Result<Self> {
+        if let Some(node) = network.nodes().iter().find(|node| node.op == Op::LogSoftmax) {
+            return Err(Error::Shape {
+                node: node.name.clone(),
+                what: "found a log-softmax, expected logits: relevance is of a score before softmax".into(),
+            });
+        }
+        let norms = |network: &Network| network.nodes().iter().filter(|n| matches!(n.op, Op::BatchNorm(_))).count();
+        let all = norms(network);
+        let network = fold::folded(network)?;
+        let keep = (0..network.nodes().len()).map(NodeId).collect();
+        let values = engine.plan(&network, &PlanOptions { purpose: Purpose::Infer, batch: 1, keep })?;
+        Ok(Self {
+            engine: engine.clone(),
+            shapes: network.shapes(),
+            norms: (all, all - norms(&network)),
+            network,
+            values,
+            layers: BTreeMap::new(),
+            limit: None,
+        })
+    }
+
+    /// Bounds the memory of its plans, in bytes: those of single operations then make room for each other.
+    #[must_use]
+    pub fn with_memory_limit(self, limit: Option<usize>) -> Self {
+        Self { limit, ..self }
+    }
+
+    /// How many convolutions and linear layers there are.
+    pub fn layers(&self) -> usize {
+        self.network.nodes().iter().filter(|node| matches!(node.op, Op::Conv3d(_) | Op::Linear(_))).count()
+    }
+
+    /// How many operations there are that are not linear.
+    pub fn nonlinear(&self) -> usize {
+        self.network.nodes().iter().filter(|node| is_nonlinear(&node.op)).count()
+    }
+
+    /// The network with its batch normalisations folded.
+    pub const fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// How many batch normalisations there were, and how many of them could be folded into the layer in front.
+    pub const fn norms(&self) -> (usize, usize) {
+        self.norms
+    }
+
+    /// Bytes of the plans compiled so far: values, gradients and scratch.
+    pub fn memory_bytes(&self) -> usize {
+        self.values.memory_bytes() + self.layers.values().map(Plan::memory_bytes).sum::<usize>()
+    }
+
+    /// Number of values of one sample of the input, and of the output.
+    fn sizes(&self) -> (usize, usize) {
+        (self.network.input_shape().iter().product(), self.network.outputs())
+    }
+
+    /// Number of samples, where input and output hold as many of them.
+    fn samples(&self, input: &[f32], output: &[f32]) -> Result<usize> {
+        let (of_input, of_output) = self.sizes();
+        let samples = input.len() / of_input;
+        if samples == 0 || input.len() != samples * of_input || output.len() != samples * of_output {
+            return Err(Error::Request(format!(
+                "found {} values of input and {} of output, expected as many samples of {:?} and of {of_output}",
+                input.len(),
+                output.len(),
+                self.network.input_shape()
+            )));
+        }
+        Ok(samples)
+    }
+
+    /// What every node holds for one sample.
+    fn forward(&mut self, input: &[f32]) -> Result<Values> {
+        let tape = self.values.forward(input)?;
+        (0..self.shapes.len()).map(|node| Ok(tape.value(NodeId(node))?.data().to_vec())).collect()
+    }
+
+    /// The plan of one operation by itself, without its bias, and with other weights.
+    fn layer(&mut self, node: usize, weight: Weight) -> Result<&mut Plan> {
+        if !self.layers.contains_key(&(node, weight)) {
+            let of = &self.network.nodes()[node];
+            let network = alone(&of.name, without_bias(&of.op, weight), &self.shapes[of.inputs[0].0])?;
+            let options = PlanOptions { purpose: Purpose::InputGradient, batch: 1, keep: Vec::new() };
+            let plan = self.engine.plan(&network, &options)?;
+            if let Some(limit) = self.limit {
+                let needed = plan.memory_bytes();
+                if self.memory_bytes() + needed > limit {
+                    self.layers.clear();
+                }
+                let needed = self.memory_bytes() + needed;
+                if needed > limit {
+                    return Err(Error::Request(format!(
+                        "walking layer by layer takes {} MiB at node {}, the limit is {} MiB: allow more",
+                        needed.div_ceil(1 << 20),
+                        of.name,
+                        limit >> 20
+                    )));
+                }
+            }
+            self.layers.insert((node, weight), plan);
+        }
+        self.layers.get_mut(&(node, weight)).ok_or_else(|| Error::Request("a layer's plan went missing".into()))
+    }
+
+    /// What an operation makes of an input, without its bias.
+    fn apply(&mut self, node: usize, weight: Weight, input: &[f32]) -> Result<Vec<f32>> {
+        Ok(self.layer(node, weight)?.forward(input)?.output().to_vec())
+    }
+
+    /// What an operation hands to its input of `reaching`, by the gradient at `input` (which a linear operation does not depend on).
+    fn pull(&mut self, node: usize, weight: Weight, input: &[f32], reaching: &[f32]) -> Result<Vec<f32>> {
+        let mut tape = self.layer(node, weight)?.forward(input)?;
+        Ok(tape.backward(reaching, &Rules::GRADIENT)?.input.to_vec())
+    }
+
+    /// The bias of every output value of a linear operation; nothing where it has none.
+    fn bias(&self, node: usize) -> Option<Vec<f64>> {
+        let per_channel: Vec<f64> = match &self.network.nodes()[node].op {
+            Op::Conv3d(conv) => conv.bias.as_ref()?.data().iter().map(|&b| f64::from(b)).collect(),
+            Op::Linear(linear) => linear.bias.data().iter().map(|&b| f64::from(b)).collect(),
+            Op::BatchNorm(norm) => fold::scale_and_shift(norm).into_iter().map(|(_, shift)| shift).collect(),
+            _ => return None,
+        };
+        let cells: usize = self.shapes[node][1..].iter().product();
+        Some(per_channel.into_iter().flat_map(|b| std::iter::repeat_n(b, cells)).collect())
+    }
+}
+
+/// Whether an operation is an activation or max-pooling.
+fn is_nonlinear(op: &Op) -> bool {
+    matches!(op, Op::Relu | Op::LeakyRelu { .. } | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh | Op::MaxPool3d(_))
+}
+
+/// The operation without its bias, and with what is taken of its weights.
+fn without_bias(op: &Op, weight: Weight) -> Op {
+    let taken = |tensor: &Tensor| {
+        let of = |w: f32| match weight {
+            Weight::Value => w,
+            Weight::Positive => w.max(0.0),
+            Weight::Negative => w.min(0.0),
+            Weight::One => 1.0,
+            Weight::Square => w * w,
+        };
+        Tensor::new(tensor.shape(), tensor.data().iter().map(|&w| of(w)).collect())
+    };
+    match op {
+        Op::Conv3d(conv) => {
+            let mut conv = conv.clone().without_bias();
+            conv.weight = taken(&conv.weight);
+            conv.into()
+        }
+        Op::Linear(linear) => {
+            let mut linear = linear.clone();
+            linear.weight = taken(&linear.weight);
+            linear.bias = Tensor::default();
+            linear.into()
+        }
+        Op::BatchNorm(norm) => {
+            let zeros = Tensor::zeros([norm.channels]);
+            BatchNorm { bias: zeros.clone(), running_mean: zeros, ..norm.clone() }.into()
+        }
+        other => other.clone(),
+    }
+}
+
+/// A network of one operation.
+fn alone(name: &str, op: Op, input: &[usize]) -> Result<Network> {
+    let mut network = match *input {
+        [c, i, j, k] => Network::new([c, i, j, k]),
+        _ => {
+            let mut network = Network::new([input.iter().product(), 1, 1, 1]);
+            network.then("features", Op::Flatten)?;
+            network
+        }
+    };
+    // A node of its own name may be called as those that come with the network.
+    network.then(&format!("{name} alone"), op)?;
+    Ok(network)
+}
+
+/// Adds `part` to what has reached a node.
+fn add(reached: &mut Option<Vec<f32>>, part: Vec<f32>) {
+    match reached {
+        None => *reached = Some(part),
+        Some(sum) => sum.iter_mut().zip(part).for_each(|(s, p)| *s += p),
+    }
+}
