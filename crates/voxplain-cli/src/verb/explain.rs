@@ -65,8 +65,9 @@ pub(crate) struct Explain {
     /// End with status 0 although some subjects could not be explained.
     #[arg(long)]
     keep_going: bool,
-    /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: no limit].
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: what
+    /// is free].
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
     memory: Option<usize>,
     /// Make maps again that are there already.
     #[arg(long)]
@@ -112,26 +113,6 @@ fn target(text: &str) -> Result<String, String> {
     }
 }
 
-/// A size such as `2GiB`, `512MB` or `1.5 GiB` (B, kB, MB, GB by 1000; KiB, MiB, GiB by 1024), in bytes.
-fn bytes(text: &str) -> Result<usize, String> {
-    let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => return Err("write a number with its unit, such as 2GiB or 800MB".into()),
-    };
-    let size = number.trim().parse::<f64>().ok().map(|n| n * factor).filter(|n| (1.0..1e15).contains(n));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
-    size.map(|n| n as usize).ok_or_else(|| "write a number with its unit, such as 2GiB or 800MB".into())
-}
-
 /// Methods and their options, from the library's own list.
 fn after_help() -> String {
     let mut text = String::from("Methods:\n");
@@ -171,7 +152,7 @@ impl Explain {
             in_sample: self.in_sample,
             force: self.force,
             where_possible: self.methods.iter().any(|name| name.trim() == "all"),
-            memory: self.memory,
+            memory: self.memory.or_else(super::free_memory),
         };
         let engine = session.engine()?;
         let made = if self.what.is_dir() {
@@ -278,19 +259,4 @@ fn table(made: &Explained) -> String {
 
 fn short(path: &Path) -> String {
     path.display().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes("2GiB"), Ok(2 << 30));
-        assert_eq!(bytes(" 1.5 mb"), Ok(1_500_000));
-        assert_eq!(bytes("12KiB"), Ok(12288));
-        for wrong in ["2", "GiB", "-1GB", "0MB", "2TiBs", "nanGB", "infGB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -72,6 +72,10 @@ pub(crate) struct Train {
     /// Where all chance comes from.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Memory for the network's values, such as 2GiB: a batch that needs more goes through in parts, each normalised by
+    /// itself [default: what is free].
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    memory: Option<usize>,
     /// Leave out subjects without a label, instead of refusing.
     #[arg(long)]
     keep_going: bool,
@@ -130,7 +134,7 @@ impl Train {
             balanced: self.class_weights == ClassWeights::Balanced,
             seed: self.seed,
             keep_going: self.keep_going,
-            memory: None,
+            memory: self.memory.map(|bytes| bytes as u64),
         }
     }
 
