@@ -363,3 +363,21 @@ fn a_sample_does_not_depend_on_its_neighbours() {
         assert_eq!(map.input, &maps[sample * len..][..len]);
     }
 }
+
+#[test]
+fn a_normalisation_that_hides_its_input_has_the_right_gradient() {
+    // Scales of (nearly) zero: what the pool lets out no longer tells what came in.
+    let mut net = small_paper_net();
+    let names: Vec<String> = net.parameters().iter().map(|p| p.name.clone()).collect();
+    let mut random = Seed::new(11).random();
+    for (name, tensor) in names.iter().zip(net.parameters_mut()) {
+        for (channel, value) in tensor.data_mut().iter_mut().enumerate().filter(|(channel, _)| channel % 3 == 0) {
+            match name.as_str() {
+                "norm0.weight" | "norm1.weight" => *value = [0.0, 1e-3, -2e-3][channel / 3 % 3],
+                "norm0.bias" | "norm1.bias" => *value = 0.5 + random.normal().abs() as f32,
+                _ => {}
+            }
+        }
+    }
+    check(&net, 2, 5, &[]);
+}

@@ -404,3 +404,127 @@ pub(crate) fn value(conv: &Conv, x: &[f32], weights: &[f32], bias: f32, [i, j, k
     });
     taps.sum::<f64>() + f64::from(bias)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scratch::Scratch;
+    use super::super::shape::{Volume, Window};
+    use super::*;
+    use crate::InstructionSet;
+    use crate::random::Seed;
+
+    /// A convolution of one channel on a small volume whose rows are longer than a register.
+    fn conv() -> Conv {
+        let window = Window { kernel: [3; 3], stride: [1; 3], padding: [0; 3], dilation: [1; 3] };
+        let input = Volume { layout: Layout::Planar, channels: 1, size: [6, 5, 21] };
+        Conv { input, output: Volume::blocked(20, [4, 3, 19]), window }
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "volumes are f32")]
+    fn volumes(conv: &Conv, batch: usize, mean: f64) -> Vec<f32> {
+        let mut random = Seed::new(4).random();
+        (0..batch * conv.input.len()).map(|_| (mean + random.normal()) as f32).collect()
+    }
+
+    /// Runs `work` on every instruction set of the machine.
+    fn everywhere(conv: &Conv, work: impl Fn(Cpu<'_>)) {
+        let mut scratch = Scratch::new(1);
+        scratch.reserve(scratch_len(conv));
+        for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+            if let Ok(isa) = super::super::lanes::Isa::choose(Some(set)) {
+                work(Cpu { isa, scratch: &scratch });
+            }
+        }
+    }
+
+    /// The patch at one position of one sample.
+    fn patch(conv: &Conv, x: &[f32], sample: usize, [i, j, k]: [usize; 3]) -> [f64; TAPS] {
+        let [_, height, width] = conv.input.size;
+        std::array::from_fn(|tap| {
+            let at = ((i + tap / 9) * height + j + tap / 3 % 3) * width + k + tap % 3;
+            f64::from(x[sample * conv.input.len() + at])
+        })
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "small counts")]
+    #[test]
+    fn mean_and_covariance_are_those_of_all_patches() {
+        let conv = conv();
+        // A mean a thousand times the deviation, as of raw scanner units, must not drown the covariance.
+        for mean in [0.0, 1000.0] {
+            let x = volumes(&conv, 3, mean);
+            let [depth, rows, columns] = conv.output.size;
+            let positions: Vec<_> = (0..3 * depth * rows * columns)
+                .map(|n| {
+                    let at = [n / (rows * columns) % depth, n / columns % rows, n % columns];
+                    patch(&conv, &x, n / (depth * rows * columns), at)
+                })
+                .collect();
+            let count = positions.len() as f64;
+            let means: [f64; TAPS] = std::array::from_fn(|t| positions.iter().map(|p| p[t]).sum::<f64>() / count);
+            let weights: Vec<f32> = (0..TAPS).map(|t| (t as f32 * 0.7).sin()).collect();
+            everywhere(&conv, |cpu| {
+                let mut patches = Patches::default();
+                patches.measure(cpu, &conv, 3, &x);
+                let scale = 1e-5;
+                for a in 0..TAPS {
+                    assert!((patches.mean[a] + f64::from(patches.center) - means[a]).abs() < scale * (1.0 + mean));
+                    for b in 0..TAPS {
+                        let slow = positions.iter().map(|p| (p[a] - means[a]) * (p[b] - means[b])).sum::<f64>() / count;
+                        assert!((patches.covariance[a][b] - slow).abs() < scale, "{a} {b}");
+                    }
+                }
+                // By the outputs themselves.
+                let outputs: Vec<f64> =
+                    positions.iter().map(|p| p.iter().zip(&weights).map(|(p, &w)| p * f64::from(w)).sum()).collect();
+                let of_outputs = outputs.iter().sum::<f64>() / count;
+                let variance = outputs.iter().map(|y| (y - of_outputs).powi(2)).sum::<f64>() / count;
+                assert!((patches.mean_of(&weights) - of_outputs).abs() < scale * (1.0 + mean));
+                assert!((patches.variance_of(&weights) / variance - 1.0).abs() < 1e-4);
+            });
+        }
+    }
+
+    #[test]
+    fn winners_are_correlated_with_their_patches() {
+        let conv = conv();
+        let (batch, blocks, size) = (2, conv.output.blocks(), conv.output.size.map(|s| s / 2));
+        let x = volumes(&conv, batch, 5.0);
+        let len = batch * blocks * size.iter().product::<usize>() * LANES;
+        let mut random = Seed::new(7).random();
+        #[allow(clippy::cast_possible_truncation, reason = "volumes are f32")]
+        let mut draw = || random.normal() as f32;
+        let (gradient, y): (Vec<f32>, Vec<f32>) = (0..len).map(|_| (draw(), draw())).unzip();
+        let taps: Vec<u8> = (0..len).map(|n| u8::try_from(n * 7 % 8).unwrap()).collect();
+        everywhere(&conv, |cpu| {
+            let mut patches = Patches::default();
+            patches.measure(cpu, &conv, batch, &x);
+            let mut sums = vec![f32::NAN; correlation_len(&conv)];
+            let pooled = Pooled { gradient: &gradient, y: &y, taps: &taps };
+            let mut channels = 0;
+            patches.correlate(cpu, &conv, (batch, &x), pooled, &mut sums, |channel, found| {
+                channels += 1;
+                let mut slow = [0.0; TAPS];
+                for n in 0..batch * size.iter().product::<usize>() {
+                    let voxels = size.iter().product::<usize>();
+                    let (sample, voxel) = (n / voxels, n % voxels);
+                    let at = ((sample * blocks + channel / LANES) * voxels + voxel) * LANES + channel % LANES;
+                    if y[at] <= 0.0 {
+                        continue;
+                    }
+                    let tap = usize::from(taps[at]);
+                    let [i, j, k] = [voxel / (size[1] * size[2]), voxel / size[2] % size[1], voxel % size[2]];
+                    let position = [2 * i + tap / 4, 2 * j + tap / 2 % 2, 2 * k + tap % 2];
+                    let patch = patch(&conv, &x, sample, position);
+                    for (sum, value) in slow.iter_mut().zip(patch) {
+                        *sum += f64::from(gradient[at]) * (value - f64::from(patches.center));
+                    }
+                }
+                for (found, slow) in found.iter().zip(slow) {
+                    assert!((found - slow).abs() < 1e-4, "channel {channel}: {found} {slow}");
+                }
+            });
+            assert_eq!(channels, 20);
+        });
+    }
+}
