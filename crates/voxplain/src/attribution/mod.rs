@@ -14,6 +14,7 @@
 //! * The same case gives the same bytes in any order, batch or number of threads.
 
 mod ablation_cam;
+mod brain;
 mod cam;
 mod compat;
 mod control;
