@@ -72,6 +72,7 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
         target: Some("class:left".into()),
         score: Score::Logit,
         compat: None,
+        atlas: None,
         out: Some(out.to_owned()),
         subjects: None,
         in_sample: false,

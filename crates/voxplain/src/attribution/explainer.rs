@@ -1,7 +1,7 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
 use super::plans::{Part, Plans};
-use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Score, Target, options};
+use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
 use voxplain_nn::relevance::Layerwise;
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
@@ -16,6 +16,8 @@ pub struct Case<'a> {
     pub image: &'a Volume,
     /// Where the brain is, on the same grid.
     pub mask: Option<&'a Mask>,
+    /// The regions of an atlas, on the same grid.
+    pub regions: Option<&'a Regions>,
     /// The true class.
     pub label: Option<usize>,
     /// What to explain; the method's own choice where nothing is said.
@@ -29,7 +31,7 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     /// A volume, to be explained by the defaults.
     pub const fn new(id: &'a str, image: &'a Volume) -> Self {
-        Self { id, image, mask: None, label: None, target: None, score: Score::Logit, in_sample: None }
+        Self { id, image, mask: None, regions: None, label: None, target: None, score: Score::Logit, in_sample: None }
     }
 
     /// An error about this case.
@@ -389,6 +391,7 @@ impl Explainer {
             passes: Passes { forward: 1, backward: 1 },
             requested: (case.target.unwrap_or_else(|| method.target()), case.score),
             compat: None,
+            atlas: case.regions.filter(|_| M::BY_REGION).map(|regions| regions.atlas.clone()),
             model: self.model.clone(),
             input: cohort::hash(case.image),
             in_sample: case.in_sample,
