@@ -46,6 +46,7 @@ mod record;
 mod reference;
 mod region_occlusion;
 mod regions;
+mod rise;
 mod saliency;
 mod score_cam;
 mod separable;
@@ -79,6 +80,7 @@ pub use record::{Attribution, Cost, Passes, Record};
 pub use reference::Reference;
 pub use region_occlusion::RegionOcclusion;
 pub use regions::{AtlasName, Regions};
+pub use rise::Rise;
 pub use saliency::Saliency;
 pub use score_cam::ScoreCam;
 pub use separable::{AxisMap, Separable};
@@ -113,6 +115,7 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<Cam>(),
     Entry::of::<Occlusion>(),
     Entry::of::<RegionOcclusion>(),
+    Entry::of::<Rise>(),
     Entry::of::<MeaningfulPerturbation>(),
     Entry::of::<Sobel>(),
     Entry::of::<InputMagnitude>(),
