@@ -32,6 +32,7 @@ mod hires_cam;
 mod infill;
 mod input_x_gradient;
 mod integrated_gradients;
+mod kernel_shap;
 mod layer_cam;
 mod lrp;
 mod meaningful_perturbation;
@@ -50,6 +51,7 @@ mod rise;
 mod saliency;
 mod score_cam;
 mod separable;
+mod shapley_sampling;
 mod smoothgrad;
 mod target;
 mod xgrad_cam;
@@ -70,6 +72,7 @@ pub use hires_cam::HiresCam;
 pub use infill::Infill;
 pub use input_x_gradient::InputXGradient;
 pub use integrated_gradients::IntegratedGradients;
+pub use kernel_shap::KernelShap;
 pub use layer_cam::LayerCam;
 pub use lrp::{Composite, Lrp};
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
@@ -84,6 +87,7 @@ pub use rise::Rise;
 pub use saliency::Saliency;
 pub use score_cam::ScoreCam;
 pub use separable::{AxisMap, Separable};
+pub use shapley_sampling::ShapleySampling;
 pub use smoothgrad::{Mode, SmoothGrad};
 pub use target::{Objective, Score, Target, predicted};
 pub use xgrad_cam::XGradCam;
@@ -120,6 +124,8 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<Sobel>(),
     Entry::of::<InputMagnitude>(),
     Entry::of::<Random>(),
+    Entry::of::<KernelShap>(),
+    Entry::of::<ShapleySampling>(),
 ];
 
 /// A method of attribution: its options, and what it does with them.
