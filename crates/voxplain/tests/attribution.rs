@@ -13,19 +13,34 @@
 mod support;
 
 use support::*;
-use voxplain::attribution::{AxisMap, Case, METHODS, Score, Separable, Target, choose};
+use voxplain::attribution::{AxisMap, Case, METHODS, Regions, Score, Separable, Target, choose};
 use voxplain::nn::{Conv3d, Linear, Network, Op, Pool3d, Tensor};
-use voxplain::volume::{Mask, Volume};
+use voxplain::volume::{Labels, Mask, Volume};
 
 /// Few iterations, and no price of the area: an untrained network is worth none.
-const SHORT: [&str; 6] = [
+const SHORT: [&str; 11] = [
     "meaningful-perturbation.iterations=12",
     "meaningful-perturbation.copies=3",
     "meaningful-perturbation.l1=0",
     "integrated-gradients.steps=11",
     "smoothgrad.samples=9",
     "gradient-shap.samples=13",
+    "rise.masks=20",
+    "occlusion.stride=16",
+    "extremal-perturbation.iterations=6",
+    "extremal-perturbation.areas=5,20",
+    "shapley-sampling.permutations=4",
 ];
+
+/// Eight boxes, and a slab that belongs to none.
+fn octants(shape: [usize; 3]) -> Regions {
+    let labels = Labels::from_fn(grid(shape), |at| {
+        let upper: [u32; 3] = std::array::from_fn(|a| u32::from(2 * at[a] >= shape[a]));
+        if at[1] + 2 >= shape[1] { 0 } else { 1 + 4 * upper[0] + 2 * upper[1] + upper[2] }
+    });
+    let names = (1..=8).map(|id| (id, (format!("box {id}"), None))).collect();
+    Regions::from_parts(labels, names, "octants".into())
+}
 
 #[test]
 fn the_gradient_of_a_linear_network_is_its_weights() {
@@ -161,7 +176,9 @@ fn the_same_bytes_in_any_batch_order_and_number_of_threads() {
     let shape = [24, 25, 23];
     let net = paper(shape);
     let volumes: Vec<_> = (0..3).map(|n| volume(shape, n)).collect();
-    let cases: Vec<_> = ["a", "b", "c"].iter().zip(&volumes).map(|(id, v)| Case::new(id, v)).collect();
+    let regions = octants(shape);
+    let case = |(id, v)| Case { regions: Some(&regions), ..Case::new(id, v) };
+    let cases: Vec<_> = ["a", "b", "c"].into_iter().zip(&volumes).map(case).collect();
     for entry in METHODS {
         // Those that this network's head does not suit have tests of their own.
         if choose(&[entry.name], &SHORT, None).unwrap()[0].suits(&with_donors(&net, 1), Score::Logit).is_err() {

@@ -22,6 +22,7 @@ mod deconvnet;
 mod deeplift;
 mod donors;
 mod explainer;
+mod extremal_perturbation;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;
@@ -63,6 +64,7 @@ pub use deconvnet::Deconvnet;
 pub use deeplift::DeepLift;
 pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
+pub use extremal_perturbation::{Areas, ExtremalPerturbation};
 pub use grad_cam::GradCam;
 pub use grad_cam_plus_plus::{Denominator, GradCamPlusPlus};
 pub use gradient_shap::GradientShap;
@@ -121,11 +123,12 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<RegionOcclusion>(),
     Entry::of::<Rise>(),
     Entry::of::<MeaningfulPerturbation>(),
+    Entry::of::<ExtremalPerturbation>(),
+    Entry::of::<KernelShap>(),
+    Entry::of::<ShapleySampling>(),
     Entry::of::<Sobel>(),
     Entry::of::<InputMagnitude>(),
     Entry::of::<Random>(),
-    Entry::of::<KernelShap>(),
-    Entry::of::<ShapleySampling>(),
 ];
 
 /// A method of attribution: its options, and what it does with them.
