@@ -9,7 +9,7 @@
 )]
 
 use std::collections::BTreeMap;
-use voxplain::attribution::{Attribution, Case, Explainer, METHODS, Regions, Target, choose};
+use voxplain::attribution::{Attribution, Case, Donors, Explainer, METHODS, Regions, Target, choose};
 use voxplain::model::mrinet;
 use voxplain::nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain::volume::{Affine, Grid, Labels, Mask, Volume};
@@ -448,5 +448,52 @@ fn extremal_perturbation_finds_the_corner_and_its_mask_is_the_one_evaluated() {
         for (side, after) in sides.iter().zip(m["ScoresAfter"].as_array().unwrap()) {
             assert!((score_of(*side) - after.as_f64().unwrap()).abs() < 1e-3, "{game}");
         }
+    }
+}
+
+#[test]
+fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
+    let net = convolutional();
+    let shape = [24, 25, 24];
+    let people: Vec<_> = (0..8).map(|n| volume(shape, 10 + n)).collect();
+    let image = volume(shape, 2);
+    let regions = regions(shape, 4);
+    let case = Case { target: CLASS_1, regions: Some(&regions), ..Case::new("a", &image) };
+    let methods = ["occlusion", "region-occlusion", "rise", "kernel-shap", "shapley-sampling"];
+    for name in methods.iter().chain(&["meaningful-perturbation", "extremal-perturbation"]) {
+        let settings = [
+            format!("{name}.baseline=cohort-mean"),
+            "occlusion.stride=16".into(),
+            "rise.masks=20".into(),
+            "meaningful-perturbation.iterations=5".into(),
+            "extremal-perturbation.iterations=5".into(),
+            "shapley-sampling.permutations=4".into(),
+        ];
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let method = choose(&[*name], &settings, None).unwrap().remove(0);
+        let error = method.explain(&mut explainer_of(&net), &[case]).unwrap_err();
+        assert!(error.to_string().contains("people that the model was trained on"), "{name}: {error}");
+        let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, v.clone())).collect();
+        let mut explainer = explainer_of(&net).with_donors(Donors::of_volumes(listed, 2));
+        let map = method.explain(&mut explainer, &[case]).unwrap().remove(0);
+        let distance = &map.record.measured["DistanceFromTraining"];
+        println!("{name}: {distance}");
+        let [own, shown, others] = ["OfImage", "OfShown", "OfPeople"].map(|k| &distance[k]);
+        assert!(own.as_f64().unwrap() > 0.0 && shown["Median"].as_f64().unwrap() > 0.0, "{distance}");
+        assert_eq!(others["Count"].as_u64(), Some(8));
+    }
+    // On a linear network one voxel at a time: its weight times its difference from the mean of the people.
+    let people: Vec<_> = (0..4).map(|n| volume(SHAPE, 10 + n)).collect();
+    let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, v.clone())).collect();
+    let mut explainer = explainer_of(&linear(weight)).with_donors(Donors::of_volumes(listed, 3));
+    let image = volume(SHAPE, 1);
+    let settings = ["occlusion.window=3", "occlusion.stride=3", "occlusion.baseline=cohort-mean"];
+    let method = choose(&["occlusion"], &settings, None).unwrap().remove(0);
+    let map =
+        method.explain(&mut explainer, &[Case { target: CLASS_1, ..Case::new("a", &image) }]).unwrap().remove(0).map;
+    for (n, v) in map.data().iter().enumerate() {
+        let mean = people.iter().map(|p| p.data()[n]).sum::<f32>() / 4.0;
+        let expected = weight(grid(SHAPE).voxel(n)) * (image.data()[n] - mean);
+        assert!((v - expected).abs() < 1e-3, "{n}: {v} {expected}");
     }
 }

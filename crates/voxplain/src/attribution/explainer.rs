@@ -1,5 +1,6 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
+use super::familiar::Familiar;
 use super::plans::{Part, Plans};
 use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
@@ -53,6 +54,8 @@ pub struct Explainer {
     /// Whether it was asked for since [`Explainer::measure_memory`].
     layerwise_used: bool,
     donors: Result<Donors, (String, String)>,
+    /// Features of these people, or why there are none, once they have been asked for.
+    pub(super) familiar: Option<Result<Familiar, String>>,
 }
 
 /// Volumes that methods which send many through the network send at once, where memory allows.
@@ -96,6 +99,7 @@ impl Explainer {
             plans: Plans::default(),
             layerwise: None,
             layerwise_used: false,
+            familiar: None,
             donors: Err((
                 "nobody was given".into(),
                 "explain the subjects of a run, or of the cohort that the model was trained on".into(),
@@ -106,13 +110,13 @@ impl Explainer {
     /// Gives it the people that the network was trained on.
     #[must_use]
     pub fn with_donors(self, donors: Donors) -> Self {
-        Self { donors: Ok(donors), ..self }
+        Self { donors: Ok(donors), familiar: None, ..self }
     }
 
     /// Says why there is nobody that the network was trained on, and what to do about it.
     #[must_use]
     pub fn without_donors(self, why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { donors: Err((why.into(), hint.into())), ..self }
+        Self { donors: Err((why.into(), hint.into())), familiar: None, ..self }
     }
 
     /// Bounds the memory of compiled plans, in bytes: methods then send fewer volumes through the network at once.

@@ -1,7 +1,7 @@
 //! [`Infill`]: what stands where a part of an image was taken out, the baseline of methods that take parts out.
 
-use super::Case;
 use super::harmonic::Harmonic;
+use super::{Case, Explainer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_volume::{Border, Volume};
@@ -17,6 +17,8 @@ pub enum Infill {
     /// The image smoothed by a Gaussian, over the whole grid: blurring within the brain would keep its outline.
     #[default]
     Blur,
+    /// The mean of the people that the network was trained on, voxel by voxel.
+    CohortMean,
     /// What surrounds the hole, continued as smoothly as can be: see [`Harmonic`].
     Harmonic,
 }
@@ -31,31 +33,49 @@ pub(super) enum Filling {
 }
 
 impl Infill {
+    /// Refuses, for a method, what cannot be had here: people, or a blur that does nothing.
+    pub(super) fn suits(self, explainer: &Explainer, method: &str, blur: f64) -> Result<()> {
+        match self {
+            Self::CohortMean => explainer.require_donors(&format!("{method} with baseline cohort-mean")),
+            Self::Blur if !(blur.is_finite() && blur > 0.0) => Err(Error::request(
+                format!("{method}.blur={blur}: expected more than 0"),
+                "leave it out to take the default",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// [`Infill::suits`] for methods whose masks have no edge: harmonic filling needs one.
+    pub(super) fn suits_soft(self, explainer: &Explainer, method: &str, blur: f64) -> Result<()> {
+        if self == Self::Harmonic {
+            return Err(Error::request(
+                format!(
+                    "{method}.baseline=harmonic: harmonic filling needs holes with an edge, and this method's masks are soft"
+                ),
+                "take zero, mean, blur or cohort-mean",
+            ));
+        }
+        self.suits(explainer, method, blur)
+    }
+
     /// Makes it ready for a case; `blur` is the standard deviation of the Gaussian in mm.
-    pub(super) fn prepare(self, case: &Case<'_>, blur: f64) -> Result<Filling> {
+    pub(super) fn prepare(self, explainer: &mut Explainer, case: &Case<'_>, blur: f64) -> Result<Filling> {
         Ok(match self {
             Self::Harmonic => Filling::Harmonic(Harmonic::new(case.image.shape(), case.image.grid().spacing())),
-            _ => Filling::Volume(self.volume(case, blur)?.into_data()),
+            _ => Filling::Volume(self.volume(explainer, case, blur)?.into_data()),
         })
     }
 
-    /// The whole image replaced, for methods whose masks have no edge. Harmonic filling needs one: refused.
-    pub(super) fn volume(self, case: &Case<'_>, blur: f64) -> Result<Volume> {
+    /// The whole image replaced. A harmonic filling of all of it has no edge to start from and is its mean.
+    pub(super) fn volume(self, explainer: &mut Explainer, case: &Case<'_>, blur: f64) -> Result<Volume> {
+        let grid = *case.image.grid();
         Ok(match self {
-            Self::Zero => Volume::filled(*case.image.grid(), 0.0),
-            Self::Mean => Volume::filled(*case.image.grid(), mean(case)),
-            Self::Blur if blur > 0.0 => case.image.smooth(blur, Border::Renormalize),
-            Self::Blur => {
-                return Err(Error::request(
-                    format!("a blur of {blur} mm leaves the image as it is"),
-                    "give a blur of more than 0 mm, or another baseline",
-                ));
-            }
-            Self::Harmonic => {
-                return Err(Error::request(
-                    "harmonic filling needs holes with an edge, and this method's masks are soft",
-                    "take the baseline zero, mean or blur",
-                ));
+            Self::Zero => Volume::filled(grid, 0.0),
+            Self::Mean | Self::Harmonic => Volume::filled(grid, mean(case)),
+            Self::Blur => case.image.smooth(blur, Border::Renormalize),
+            Self::CohortMean => {
+                let classes: Vec<usize> = (0..explainer.network().outputs()).collect();
+                Volume::new(grid, explainer.donors("the baseline cohort-mean")?.mean(&classes, case)?)?
             }
         })
     }

@@ -1,7 +1,7 @@
 //! [`KernelShap`]: Shapley values of the regions of an atlas, by a weighted regression.
 
 use super::probe::Probe;
-use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions};
+use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
 use crate::Result;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
@@ -51,6 +51,10 @@ impl Method for KernelShap {
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        self.baseline.suits(explainer, Self::NAME, self.blur)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()
     }
@@ -59,7 +63,7 @@ impl Method for KernelShap {
 impl KernelShap {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(case, self.blur)?;
+        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let players = parts.parts.len();
         let samples = if self.samples == 0 { 2 * players + 2048 } else { self.samples };
@@ -82,6 +86,7 @@ impl KernelShap {
             )
         })?;
 
+        let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
         record.units = format!("{}: the region's Shapley value, at every voxel of the region", case.score);
         record.sign = "positive: the region raises the explained score, on average over what else is there".into();
@@ -91,7 +96,7 @@ impl KernelShap {
             "ScoreWithoutBrain": empty, "Sum": sum, "SumResidual": sum - (whole - empty),
             "Coalitions": drawn.members.len(), "Exact": drawn.exact,
             "LargestStandardError": errors.iter().copied().fold(0.0, f64::max),
-            "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
+            "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
             "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());

@@ -23,6 +23,7 @@ mod deeplift;
 mod donors;
 mod explainer;
 mod extremal_perturbation;
+mod familiar;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;

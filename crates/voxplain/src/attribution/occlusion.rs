@@ -1,7 +1,7 @@
 //! [`Occlusion`]: what the score loses where a box of the image is covered.
 
 use super::probe::Probe;
-use super::{Attribution, Case, Explainer, Infill, Method, Passes};
+use super::{Attribution, Case, Explainer, Infill, Method, Passes, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -42,6 +42,10 @@ impl Method for Occlusion {
     const SUMMARY: &'static str = "what the score loses where a moving box is covered (Zeiler 2014)";
     const BATCH: usize = 1;
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        self.baseline.suits(explainer, Self::NAME, self.blur)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()
     }
@@ -50,7 +54,7 @@ impl Method for Occlusion {
 impl Occlusion {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let axes = self.axes(case.image.grid())?;
-        let mut filling = self.baseline.prepare(case, self.blur)?;
+        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let (image, (brain, brain_is)) = (case.image.data(), case.brain());
 
@@ -89,6 +93,7 @@ impl Occlusion {
         });
         let map = map.collect();
 
+        let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
         record.units = format!("{}, lost where a box is covered; mean over the boxes that cover a voxel", case.score);
         record.sign = "positive: covering this lowers the explained score".into();
@@ -97,7 +102,7 @@ impl Occlusion {
         record.measured = json!({
             "WindowVoxels": axes.each_ref().map(|a| a.window),
             "StrideVoxels": axes.each_ref().map(|a| a.stride),
-            "Boxes": boxes.len(), "BoxesOutsideTheBrain": outside, "BoxesThatChangeNothing": unchanged, "BrainIs": brain_is,
+            "Boxes": boxes.len(), "BoxesOutsideTheBrain": outside, "BoxesThatChangeNothing": unchanged, "DistanceFromTraining": familiarity, "BrainIs": brain_is,
             "LargestDrop": drops().fold(0.0, f64::max), "LargestRise": -drops().fold(0.0, f64::min),
         });
         Attribution::new(case, map, record)

@@ -2,10 +2,14 @@
 
 use super::{Case, Explainer, Objective, Target};
 use crate::Result;
+use serde_json::Value;
 use voxplain_nn::Purpose;
 
 /// Volumes that go through the network together where memory allows; what is held of all those that are asked about.
 const TOGETHER: usize = 8;
+
+/// Altered copies whose distance from training is measured: so many, evenly taken.
+const MEASURED: usize = 16;
 
 /// Asks the network for the explained score of altered copies of a case's image.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Probe<'a> {
     /// Volumes sent through the network so far, the image included.
     pub(super) passes: usize,
     batch: Vec<f32>,
+    /// Copies kept to be measured.
+    some: Vec<Vec<f32>>,
 }
 
 impl<'a> Probe<'a> {
@@ -26,7 +32,7 @@ impl<'a> Probe<'a> {
     pub(super) fn new(explainer: &mut Explainer, case: &Case<'a>, default: Target) -> Result<Self> {
         let logits = explainer.logits(std::slice::from_ref(case))?.remove(0);
         let objective = case.objective(default, &logits)?;
-        Ok(Self { case: *case, objective, logits, passes: 1, batch: Vec::new() })
+        Ok(Self { case: *case, objective, logits, passes: 1, batch: Vec::new(), some: Vec::new() })
     }
 
     /// The score of the image itself.
@@ -52,6 +58,10 @@ impl<'a> Probe<'a> {
             for (n, copy) in batch.chunks_exact_mut(image.len()).enumerate() {
                 copy.copy_from_slice(image);
                 alter(first + n, copy);
+                let measured = MEASURED.min(count);
+                if (0..measured).any(|m| m * count / measured == first + n) {
+                    self.some.push(copy.to_vec());
+                }
             }
             let tape = explainer.plan(Purpose::Infer, most, &[])?.forward(batch)?;
             for logits in tape.output().chunks_exact(classes) {
@@ -67,5 +77,11 @@ impl<'a> Probe<'a> {
         }
         self.passes += count;
         Ok(scores)
+    }
+
+    /// How far the copies were from what the network was trained on, for a record ([`Familiar`](super::familiar::Familiar)).
+    pub(super) fn familiarity(&self, explainer: &mut Explainer) -> Result<Value> {
+        let shown: Vec<&[f32]> = self.some.iter().map(Vec::as_slice).collect();
+        explainer.familiarity(&self.case, &shown)
     }
 }

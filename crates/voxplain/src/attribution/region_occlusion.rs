@@ -1,7 +1,7 @@
 //! [`RegionOcclusion`]: what the score loses where a region of an atlas is taken out.
 
 use super::probe::Probe;
-use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions};
+use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -36,6 +36,10 @@ impl Method for RegionOcclusion {
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        self.baseline.suits(explainer, Self::NAME, self.blur)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()
     }
@@ -44,7 +48,7 @@ impl Method for RegionOcclusion {
 impl RegionOcclusion {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(case, self.blur)?;
+        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let count = parts.parts.len();
         // First all but one, then only one, last none.
@@ -57,12 +61,13 @@ impl RegionOcclusion {
         let lost: Vec<f64> = scores[..count].iter().map(|s| probe.score() - s).collect();
         let alone: Vec<f64> = scores[count..2 * count].iter().map(|s| s - empty).collect();
 
+        let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
         record.units = format!("{} lost without the region, at every voxel of the region", case.score);
         record.sign = "positive: taking the region out lowers the explained score".into();
         record.passes = Passes { forward: probe.passes, backward: 0 };
         record.measured = json!({
-            "ScoreWithoutBrain": empty, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
+            "ScoreWithoutBrain": empty, "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
             "Regions": parts.table(&[("LostWithout", &lost), ("GainedAlone", &alone)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());

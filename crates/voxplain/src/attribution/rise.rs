@@ -1,7 +1,7 @@
 //! [`Rise`]: the score of the image seen through random masks, and which voxels it goes with.
 
 use super::probe::Probe;
-use super::{Attribution, AxisMap, Case, Explainer, Infill, Method, Passes, Separable};
+use super::{Attribution, AxisMap, Case, Explainer, Infill, Method, Passes, Score, Separable};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -57,8 +57,12 @@ impl Method for Rise {
     const SUMMARY: &'static str = "how the score goes with what random masks show of each voxel (Petsiuk 2018)";
     const BATCH: usize = 1;
 
-    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.check()?;
+        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()
     }
 }
@@ -79,7 +83,7 @@ impl Rise {
     }
 
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let baseline = self.baseline.volume(case, self.blur)?;
+        let baseline = self.baseline.volume(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let masks =
             Masks { options: self, shape: case.image.shape(), seed: self.seed.child(Self::NAME).child(case.id) };
@@ -124,6 +128,7 @@ impl Rise {
         let clear = inside.iter().filter(|&&n| f64::from(map[n].abs()) > 2.0 * errors[n]).count();
         let clear = clear as f64 / inside.len() as f64;
 
+        let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
         record.units = format!("{}: gained where a cell about the voxel is shown rather than covered", case.score);
         record.sign = "positive: showing this raises the explained score".into();
@@ -132,7 +137,7 @@ impl Rise {
         record.measured = json!({
             "MeanScore": center, "StandardDeviationOfScores": spread,
             "MedianStandardError": in_brain[in_brain.len() / 2], "LargestStandardError": in_brain[in_brain.len() - 1],
-            "ShareBeyondTwoStandardErrors": clear, "BrainIs": brain_is,
+            "ShareBeyondTwoStandardErrors": clear, "DistanceFromTraining": familiarity, "BrainIs": brain_is,
         });
         if clear < 0.1 {
             record.warnings.push(format!(

@@ -1,7 +1,7 @@
 //! [`ShapleySampling`]: Shapley values of the regions of an atlas, by random orders.
 
 use super::probe::Probe;
-use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions};
+use super::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,6 +44,10 @@ impl Method for ShapleySampling {
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        self.baseline.suits(explainer, Self::NAME, self.blur)
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| self.one(explainer, case)).collect()
     }
@@ -58,7 +62,7 @@ impl ShapleySampling {
             ));
         }
         let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(case, self.blur)?;
+        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let players = parts.parts.len();
         let random = self.seed.child(Self::NAME).child(case.id);
@@ -103,6 +107,7 @@ impl ShapleySampling {
         let variance = |(square, value): (&f64, &f64)| ((square / n - value * value) * n / (n - 1.0)).max(0.0);
         let errors: Vec<f64> = squares.iter().zip(&values).map(|pair| (variance(pair) / n).sqrt()).collect();
 
+        let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
         record.units = format!("{}: the region's Shapley value, at every voxel of the region", case.score);
         record.sign = "positive: the region raises the explained score, on average over what else is there".into();
@@ -111,7 +116,7 @@ impl ShapleySampling {
         record.measured = json!({
             "ScoreWithoutBrain": empty, "Sum": sum, "SumResidual": sum - (whole - empty),
             "LargestStandardError": errors.iter().copied().fold(0.0, f64::max),
-            "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
+            "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
             "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());

@@ -6,7 +6,7 @@ mod smooth_max;
 
 pub use areas::Areas;
 
-use super::{Aim, Attribution, Case, Explainer, Game, Infill, Method};
+use super::{Aim, Attribution, Case, Explainer, Game, Infill, Method, Score};
 use crate::{Error, Result};
 use search::Search;
 use serde::{Deserialize, Serialize};
@@ -99,8 +99,12 @@ impl Method for ExtremalPerturbation {
     const SUMMARY: &'static str = "the region of a given size that upholds the score best (Fong 2019)";
     const BATCH: usize = 1;
 
-    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.check()?;
+        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         cases.iter().map(|case| Search::new(self, explainer, case)?.run(explainer)).collect()
     }
 }

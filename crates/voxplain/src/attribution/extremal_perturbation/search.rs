@@ -61,7 +61,7 @@ struct Found {
 impl<'a> Search<'a> {
     pub(super) fn new(options: &ExtremalPerturbation, explainer: &mut Explainer, case: &Case<'a>) -> Result<Self> {
         let image = case.image.data();
-        let mut pyramid = vec![options.baseline.volume(case, options.blur)?.into_data()];
+        let mut pyramid = vec![options.baseline.volume(explainer, case, options.blur)?.into_data()];
         if options.baseline == Infill::Blur {
             // Evenly between the strongest blur and none.
             let share = |level: usize| 1.0 - level as f64 / (options.levels - 1) as f64;
@@ -113,6 +113,12 @@ impl<'a> Search<'a> {
             .min_by(|a, b| a.left.total_cmp(&b.left))
             .ok_or_else(|| self.case.refuse("extremal-perturbation: no area was tried", "give areas, as in 1,2,5"))?;
         let reached = best.left == 0.0;
+        let mut shown = vec![vec![0.0; best.mask.len()]; self.views.len()];
+        for (view, shown) in self.views.iter().zip(&mut shown) {
+            show(&self.pyramid, &best.mask, view.keeps, shown);
+        }
+        let shown: Vec<&[f32]> = shown.iter().map(Vec::as_slice).collect();
+        let familiarity = explainer.familiarity(&self.case, &shown)?;
 
         let mut record = explainer.record(&self.options, &self.case, &self.objective, &self.logits[0]);
         (record.units, record.sign) = match self.options.game {
@@ -140,6 +146,7 @@ impl<'a> Search<'a> {
             "Goals": self.views.iter().map(|view| view.goal.at).collect::<Vec<_>>(),
             "AimScale": self.views[0].goal.scale,
             "Area": best.area, "AreaOfMask": best.area_of_mask, "AreaIsShareOf": self.brain_is,
+            "DistanceFromTraining": familiarity,
             "Reached": reached, "Areas": found,
         });
         if !reached {

@@ -13,8 +13,8 @@ const REACH: f64 = 1.5;
 /// A mask `m(u) = sum_i v_i e^(T v_i) / sum_i e^(T v_i)` with `v_i = k(|u - u_i| / sigma) p_i` and `k(z) = exp(-2 max(z - 1/2, 0)^2)`: at each
 /// voxel the smooth maximum of the bumps around it (Fong et al. 2019, equation 9 and section 3.2), `T = 20`.
 ///
-/// The places `u_i` are a lattice of whole voxels that covers the grid and what bumps reach beyond it. Only places within reach of the brain
-/// can have a weight; the others are held at 0.
+/// The places `u_i` are a lattice of whole voxels that covers the grid and what bumps reach beyond it. Only places in the brain, or less than a
+/// step from it, can have a weight: the area of a mask is counted in the brain, and a place beside it would be free.
 #[derive(Clone, Debug)]
 pub(super) struct SmoothMax {
     shape: [usize; 3],
@@ -29,6 +29,8 @@ pub(super) struct SmoothMax {
     margin: [usize; 3],
     /// Places whose weight may change.
     pub(super) free: Vec<bool>,
+    /// Voxels that the bump of a free place reaches; the mask is 0 at the others.
+    touched: Vec<bool>,
 }
 
 impl SmoothMax {
@@ -65,12 +67,25 @@ impl SmoothMax {
                 near
             })
             .collect();
-        let mut bumps = Self { shape: grid.shape, step, places, around, margin, free: Vec::new() };
+        let mut bumps = Self { shape: grid.shape, step, places, around, margin, free: Vec::new(), touched: Vec::new() };
+        // A place has its weight where brain is at it or less than a step away along every axis.
         let mut free = vec![false; places.iter().product()];
         for voxel in (0..grid.len()).filter(|&n| brain.data()[n]) {
-            let (origin, around) = bumps.neighbours(voxel);
-            around.iter().for_each(|&(offset, _)| free[origin.saturating_add_signed(offset)] = true);
+            let (origin, _) = bumps.neighbours(voxel);
+            let at = grid.voxel(voxel);
+            for corner in 0..8 {
+                let further = |a: usize| corner >> a & 1 == 1;
+                if (0..3).all(|a| !further(a) || !at[a].is_multiple_of(step[a])) {
+                    let offset = (0..3).filter(|&a| further(a)).map(|a| strides[a]).sum();
+                    free[origin.saturating_add_signed(offset)] = true;
+                }
+            }
         }
+        let touches = |voxel: usize| {
+            let (origin, around) = bumps.neighbours(voxel);
+            around.iter().any(|&(offset, _)| free[origin.saturating_add_signed(offset)])
+        };
+        bumps.touched = (0..grid.len()).map(touches).collect();
         bumps.free = free;
         bumps
     }
@@ -94,6 +109,10 @@ impl SmoothMax {
     /// [`SmoothMax::adjoint`] needs.
     pub(super) fn apply(&self, engine: &Engine, weights: &[f32], mask: &mut [f32], total: &mut [f32]) {
         let one = |(voxel, (mask, total)): (usize, (&mut f32, &mut f32))| {
+            if !self.touched[voxel] {
+                (*mask, *total) = (0.0, 1.0);
+                return;
+            }
             let (origin, around) = self.neighbours(voxel);
             let (mut sum, mut above) = (0.0f32, 0.0f32);
             for &(offset, bump) in around {
@@ -125,7 +144,7 @@ impl SmoothMax {
         let of_planes = |planes: std::ops::Range<usize>| {
             let mut part = vec![0.0f32; self.len()];
             for voxel in planes.start * plane..planes.end * plane {
-                if at_mask[voxel] == 0.0 {
+                if at_mask[voxel] == 0.0 || !self.touched[voxel] {
                     continue;
                 }
                 let (origin, around) = self.neighbours(voxel);
@@ -201,7 +220,8 @@ mod tests {
             let grid = grid(shape, spacing);
             let brain = Mask::filled(grid, true);
             let bumps = SmoothMax::new(&grid, &brain, 7.0, 9.0);
-            let weights: Vec<f32> = (0..bumps.len()).map(|n| ((n * 37 + seed) % 11) as f32 / 10.0).collect();
+            let weight = |n: usize| if bumps.free[n] { ((n * 37 + seed) % 11) as f32 / 10.0 } else { 0.0 };
+            let weights: Vec<f32> = (0..bumps.len()).map(weight).collect();
             let (mut mask, mut total) = (vec![0.0; grid.len()], vec![0.0; grid.len()]);
             bumps.apply(&engine(), &weights, &mut mask, &mut total);
             for (fast, slow) in mask.iter().zip(slow(&bumps, spacing, 9.0, &weights)) {
@@ -216,8 +236,10 @@ mod tests {
         let brain = Mask::from_fn(grid, |[i, ..]| i < 6);
         let bumps = SmoothMax::new(&grid, &brain, 8.0, 10.0);
         assert!(bumps.free.iter().any(|f| *f) && !bumps.free.iter().all(|f| *f));
+        assert!(bumps.touched.iter().any(|t| *t));
         let engine = engine();
-        let mut weights: Vec<f32> = (0..bumps.len()).map(|n| ((n * 37) % 11) as f32 / 12.0).collect();
+        let weight = |n: usize| if bumps.free[n] { ((n * 37) % 11) as f32 / 12.0 } else { 0.0 };
+        let mut weights: Vec<f32> = (0..bumps.len()).map(weight).collect();
         let pull: Vec<f32> = (0..grid.len()).map(|n| ((n * 53) % 13) as f32 / 6.0 - 1.0).collect();
         let (mut mask, mut total) = (vec![0.0; grid.len()], vec![0.0; grid.len()]);
         let value = |weights: &[f32]| -> f64 {
@@ -240,6 +262,20 @@ mod tests {
                 gradient[n]
             );
         }
+    }
+
+    #[test]
+    fn places_are_free_in_the_brain_and_around_it_and_nowhere_else() {
+        // A lattice of 3 voxels, a brain of one voxel: at a place it frees that alone, between places those around it.
+        let grid = grid([10, 10, 10], [3.0; 3]);
+        let count = |at: [usize; 3]| {
+            let bumps = SmoothMax::new(&grid, &Mask::from_fn(grid, |v| v == at), 9.0, 12.0);
+            bumps.free.iter().filter(|f| **f).count()
+        };
+        assert_eq!([count([3, 3, 6]), count([4, 3, 6]), count([4, 5, 6]), count([4, 5, 7])], [1, 2, 4, 8]);
+        // What no bump reaches stays 0.
+        let bumps = SmoothMax::new(&grid, &Mask::from_fn(grid, |v| v == [0, 0, 0]), 9.0, 12.0);
+        assert!(bumps.touched[0] && bumps.touched[5] && !bumps.touched[999]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(super) mod shift;
 pub use aim::Aim;
 pub use perturbation::{Perturbation, Terms};
 
-use super::{Attribution, Case, Explainer, Method};
+use super::{Attribution, Case, Explainer, Infill, Method, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::random::Seed;
@@ -17,7 +17,7 @@ use voxplain_nn::random::Seed;
 /// Meaningful Perturbation (Fong and Vedaldi 2017, arXiv 1704.03296), in three dimensions.
 ///
 /// A mask `m` on a coarse lattice is upsampled and smoothed to `M m` on the input grid, and the network is shown
-/// `(M m) x + (1 - M m) b`, where `b` is the image blurred. The mask is found by Adam as the minimum of
+/// `(M m) x + (1 - M m) b`, where `b` is the baseline, by default the image blurred. The mask is found by Adam as the minimum of
 ///
 /// ```text
 /// what is left of the way of S  +  l1 * area  +  tv * sum over axes of mean |difference of neighbouring cells|^beta
@@ -75,7 +75,9 @@ pub struct MeaningfulPerturbation {
     pub spacing: f64,
     /// Standard deviation of the Gaussian that smooths the mask, in mm.
     pub smooth: f64,
-    /// Standard deviation of the Gaussian that makes the baseline, in mm.
+    /// What takes the place of what is masked; a harmonic one would need edges.
+    pub baseline: Infill,
+    /// Standard deviation of the Gaussian that makes the baseline `blur`, in mm.
     pub blur: f64,
     /// Iterations without improvement after which the search ends; 0 for never.
     pub patience: usize,
@@ -128,6 +130,7 @@ impl Default for MeaningfulPerturbation {
             beta: 3.0,
             spacing: 12.0,
             smooth: 6.0,
+            baseline: Infill::Blur,
             blur: 10.0,
             patience: 40,
             seed: Seed::new(0),
@@ -184,6 +187,11 @@ impl Method for MeaningfulPerturbation {
     const NAME: &'static str = "meaningful-perturbation";
     const SUMMARY: &'static str = "the region whose blurring changes the score most for its size (Fong 2017)";
     const BATCH: usize = 1;
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        self.check()?;
+        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+    }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let one = |case: &Case<'_>| {

@@ -2,7 +2,7 @@
 
 use super::super::{Attribution, Case, Explainer, Method, Objective, Passes};
 use super::goal::Goal;
-use super::mask::{CoarseMask, gaussian};
+use super::mask::CoarseMask;
 use super::{Game, MeaningfulPerturbation, shift};
 use crate::Result;
 use serde::Serialize;
@@ -68,6 +68,17 @@ enum View {
     Complement,
 }
 
+impl View {
+    /// What the network is shown of a mask, from the baseline and the image's difference from it.
+    fn show(self, mask: &[f32], difference: &[f32], baseline: &[f32], shown: &mut [f32]) {
+        let shown = shown.iter_mut().zip(mask.iter().zip(difference).zip(baseline));
+        match self {
+            Self::Mask => shown.for_each(|(s, ((m, d), b))| *s = m * d + b),
+            Self::Complement => shown.for_each(|(s, ((m, d), b))| *s = (1.0 - m) * d + b),
+        }
+    }
+}
+
 /// The best iterate so far.
 #[derive(Clone, Debug)]
 struct Best {
@@ -86,8 +97,7 @@ impl<'a> Perturbation<'a> {
         let grid = *case.image.grid();
         let image = case.image.data();
         let (brain, brain_is) = case.brain();
-        let mut baseline = vec![0.0; image.len()];
-        gaussian(&grid, options.blur).apply(image, &mut baseline);
+        let baseline = options.baseline.volume(explainer, case, options.blur)?.into_data();
         let classes = explainer.network().outputs();
         let plan = plan(explainer, options)?;
         let logits = [image, baseline.as_slice()].map(|volume| plan.forward(volume).map(|tape| tape.output().to_vec()));
@@ -149,12 +159,7 @@ impl<'a> Perturbation<'a> {
         mask.to_grid.apply(&mask.cells, &mut self.grid_mask);
         draw_shifts(self.random.index(self.iteration as u64), options.jitter, &mut self.shifts);
         for (&(view, _), copies) in self.views.iter().zip(self.batch.chunks_exact_mut(options.copies * voxels)) {
-            let parts = self.grid_mask.iter().zip(&self.difference).zip(&self.baseline);
-            let shown = self.shown.iter_mut().zip(parts);
-            match view {
-                View::Mask => shown.for_each(|(s, ((m, d), b))| *s = m * d + b),
-                View::Complement => shown.for_each(|(s, ((m, d), b))| *s = (1.0 - m) * d + b),
-            }
+            view.show(&self.grid_mask, &self.difference, &self.baseline, &mut self.shown);
             for (copy, &by) in copies.chunks_exact_mut(voxels).zip(&self.shifts) {
                 shift::copy(&self.shown, shape, by, copy);
             }
@@ -223,7 +228,7 @@ impl<'a> Perturbation<'a> {
     }
 
     /// The map of the best iterate, as the network was shown it, with its record.
-    pub fn finish(mut self, explainer: &Explainer) -> Result<Attribution> {
+    pub fn finish(mut self, explainer: &mut Explainer) -> Result<Attribution> {
         let stopped = if self.on_plateau() { "plateau" } else { "iterations" };
         let Some(best) = self.best.take() else {
             return Err(self.case.refuse(
@@ -239,6 +244,12 @@ impl<'a> Perturbation<'a> {
         let map: Vec<f32> =
             self.grid_mask.iter().map(|&m| whole(if game.maps_what_is_kept() { m } else { 1.0 - m })).collect();
 
+        let mut shown = vec![vec![0.0; map.len()]; self.views.len()];
+        for (&(view, _), shown) in self.views.iter().zip(&mut shown) {
+            view.show(&self.grid_mask, &self.difference, &self.baseline, shown);
+        }
+        let shown: Vec<&[f32]> = shown.iter().map(Vec::as_slice).collect();
+        let familiarity = explainer.familiarity(&self.case, &shown)?;
         let mut record = explainer.record(&self.options, &self.case, &self.objective, &self.logits[0]);
         let area = game.area(self.mask.mean());
         let [score_before, score_baseline] = self.logits.each_ref().map(|z| self.objective.value(z));
@@ -248,16 +259,16 @@ impl<'a> Perturbation<'a> {
             |z: &[f32]| Objective { score: super::super::Score::Prob, minus: None, ..self.objective }.value(z);
         (record.units, record.sign) = match game {
             Game::Delete => (
-                "share of each voxel that is blurred away, 0 to 1".into(),
-                "positive: blurring this lowers the explained score; never negative".into(),
+                "share of each voxel that is taken out, 0 to 1".into(),
+                "positive: taking this out lowers the explained score; never negative".into(),
             ),
             Game::Preserve => (
                 "share of each voxel that is kept, 0 to 1".into(),
                 "positive: keeping this upholds the explained score; never negative".into(),
             ),
             Game::Hybrid => (
-                "share of each voxel that is blurred away in one image and kept in the other, 0 to 1".into(),
-                "positive: blurring this lowers the explained score, keeping it upholds it; never negative".into(),
+                "share of each voxel that is taken out in one image and kept in the other, 0 to 1".into(),
+                "positive: taking this out lowers the explained score, keeping it upholds it; never negative".into(),
             ),
         };
         record.passes = self.passes;
@@ -271,6 +282,7 @@ impl<'a> Perturbation<'a> {
             "Area": area, "AreaIsShareOf": self.brain,
             "Terms": best.terms,
             "MaskCells": self.mask.to_grid.input_shape(),
+            "DistanceFromTraining": familiarity,
             "Iterations": self.iteration, "BestIteration": best.iteration, "Stopped": stopped,
         });
         if let [_, (_, goal)] = self.views[..] {
@@ -281,11 +293,12 @@ impl<'a> Perturbation<'a> {
         let deletes = game != Game::Preserve;
         if deletes && aim(&self.logits[1]) >= aim(&self.logits[0]) {
             record.warnings.push(
-                "The blurred image scores no less than the image itself, so there was no baseline's score to fall to: see Goal.".into(),
+                "The baseline scores no less than the image itself, so there was no score of its to fall to: see Goal."
+                    .into(),
             );
         }
         if deletes && moved >= 0.0 {
-            record.warnings.push(format!("No region was found whose blurring lowers the score ({score_before:.4} before, {score_after:.4} after)."));
+            record.warnings.push(format!("No region was found that lowers the score when it is taken out ({score_before:.4} before, {score_after:.4} after)."));
         }
         if area > 0.5 {
             record.warnings.push(format!("The mask covers {:.0} % of the brain: it localises little.", 100.0 * area));
