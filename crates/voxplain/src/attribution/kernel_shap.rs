@@ -20,7 +20,8 @@ use voxplain_nn::random::{Random, Seed};
 /// under `sum phi = v(1) - v(0)`. The two ends, whose weight is infinite, are that constraint, met exactly (other
 /// implementations give them a large weight). Where all coalitions fit into `samples` they are taken, each with its
 /// weight, and the values are exact. Otherwise coalitions are drawn with probabilities in proportion to their weights, each with its
-/// complement (Covert and Lee 2021, arXiv 2012.01536). The map has each region's value at all of its voxels.
+/// complement (Covert and Lee 2021, arXiv 2012.01536). The map shares each region's value out evenly
+/// among its voxels, so that it sums to `S(x) - v(0)`.
 ///
 /// Standard errors are those of the regression with pairs as clusters (the sandwich of White 1980, with its correction for
 /// the `M - 1` free values); 0 where the values are exact.
@@ -88,7 +89,8 @@ impl KernelShap {
 
         let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
-        record.units = format!("{}: the region's Shapley value, at every voxel of the region", case.score);
+        record.units =
+            format!("{} per voxel: the region's Shapley value, shared out evenly among its voxels", case.score);
         record.sign = "positive: the region raises the explained score, on average over what else is there".into();
         record.passes = Passes { forward: probe.passes, backward: 0 };
         let sum: f64 = values.iter().sum();
@@ -100,7 +102,7 @@ impl KernelShap {
             "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.paint(&values, case.image.data().len()), record)
+        Attribution::new(case, parts.share_out(&values, case.image.data().len()), record)
     }
 }
 

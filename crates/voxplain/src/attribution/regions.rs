@@ -151,6 +151,13 @@ impl Parts {
         map
     }
 
+    /// A map that shares each part's value out evenly among its voxels, and has 0 outside the brain: it sums to the sum of the values.
+    pub(super) fn share_out(&self, values: &[f64], voxels: usize) -> Vec<f32> {
+        let sizes = self.parts.iter().map(|part| part.voxels.len() as f64);
+        let each: Vec<f64> = values.iter().zip(sizes).map(|(value, size)| value / size).collect();
+        self.paint(&each, voxels)
+    }
+
     /// The table of the parts for a record: who they are, and columns of numbers.
     pub(super) fn table(&self, columns: &[(&str, &[f64])]) -> Value {
         let row = |(n, part): (usize, &Part)| {

@@ -15,7 +15,8 @@ use voxplain_nn::random::Seed;
 /// so do their means; the record has what rounding leaves.
 ///
 /// Orders come in antithetic pairs, each with its reverse (Mitchell et al. 2022), and a standard error is that of the mean over
-/// pairs. The map has each region's value at all of its voxels.
+/// pairs. The map shares each region's value out evenly among its voxels, so that it sums to
+/// `S(x) - v(nobody)` too.
 ///
 /// Cost: `permutations * (regions - 1)` passes forward. The papers take thousands of orders; the default of 20 is what a CPU does with
 /// an atlas of hundreds of regions in minutes, and its standard errors say what it is worth.
@@ -109,7 +110,8 @@ impl ShapleySampling {
 
         let familiarity = probe.familiarity(explainer)?;
         let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
-        record.units = format!("{}: the region's Shapley value, at every voxel of the region", case.score);
+        record.units =
+            format!("{} per voxel: the region's Shapley value, shared out evenly among its voxels", case.score);
         record.sign = "positive: the region raises the explained score, on average over what else is there".into();
         record.passes = Passes { forward: probe.passes, backward: 0 };
         let sum: f64 = values.iter().sum();
@@ -120,6 +122,6 @@ impl ShapleySampling {
             "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.paint(&values, case.image.data().len()), record)
+        Attribution::new(case, parts.share_out(&values, case.image.data().len()), record)
     }
 }
