@@ -1,17 +1,16 @@
-//! The gallery in `docs/methods.md`: every map of one subject in the same three cuts.
+//! A gallery: every map of one image in the same three cuts.
 //!
 //! ```text
-//! voxplain explain run --method all --subjects 0012 --atlas atlas.nii.gz --labels atlas.txt
-//! cargo run --release --example gallery -p voxplain -- cohort 0012 run/sub-0012 docs/figures/gallery 20 10 15
+//! voxplain explain model.safetensors --input head.nii.gz --method all --atlas atlas.nii.gz --labels atlas.txt --out maps
+//! cargo run --release --example gallery -p voxplain -- head.nii.gz maps gallery.png 20 10 15
 //! ```
 //!
-//! The last three numbers are where it is cut: x, y and z in RAS+ mm.
+//! The image lies on the model's grid. The last three numbers are where it is cut: x, y and z in RAS+ mm.
 
 use base64::Engine as _;
 use std::fmt::Write as _;
 use std::path::Path;
 use voxplain::attribution::METHODS;
-use voxplain::cohort::Cohort;
 use voxplain::figure::{Cut, Figure, Layer, Plane, Scale, thumbnail};
 use voxplain::volume::{ReadOptions, Volume, quantiles, read};
 
@@ -28,13 +27,14 @@ const PERCENTILE: f64 = 0.995;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [cohort, subject, maps, out, x, y, z] = &arguments[..] else {
-        return Err("give COHORT SUBJECT MAPS OUT X Y Z".into());
+    let [image, maps, out, x, y, z] = &arguments[..] else {
+        return Err("give IMAGE MAPS OUT.png X Y Z".into());
     };
-    let cohort = Cohort::open(Path::new(cohort))?;
-    let number = cohort.find(subject).ok_or_else(|| format!("there is no subject {subject} in the cohort"))?;
-    let mask = cohort.mask(number)?;
-    let layer = Layer::new(cohort.volume(number)?, &mask)?;
+    let name = Path::new(image).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.trim_end_matches(".gz").trim_end_matches(".nii");
+    let brain = read(Path::new(image), &ReadOptions::default())?.volume.to_ras();
+    let mask = brain.map(|&v| v != 0.0);
+    let layer = Layer::new(brain, &mask)?;
     let cuts = [(Plane::Axial, z), (Plane::Coronal, y), (Plane::Sagittal, x)];
     let cuts = cuts.map(|(plane, at)| at.parse().map(|at| Cut { plane, at }));
 
@@ -43,7 +43,7 @@ fn main() -> Result<(), Failure> {
     let mut body = String::new();
     let mut shown = Vec::new();
     for method in METHODS {
-        let file = format!("sub-{subject}_desc-{}_attribution.nii.gz", method.name.replace('-', ""));
+        let file = format!("{stem}_desc-{}_attribution.nii.gz", method.name.replace('-', ""));
         let path = Path::new(maps).join(file);
         if !path.exists() {
             continue;
@@ -79,9 +79,9 @@ fn main() -> Result<(), Failure> {
         width * ON_PAGE,
         height * ON_PAGE
     );
-    let alt = format!("Maps of one subject by {}, each in three cuts, in colours of its own scale.", shown.join(", "));
+    let alt = format!("Maps of one image by {}, each in three cuts, in colours of its own scale.", shown.join(", "));
     let png = Figure { svg, alt, width }.png()?;
-    std::fs::write(Path::new(out).with_extension("png"), png)?;
+    std::fs::write(out, png)?;
     Ok(())
 }
 
