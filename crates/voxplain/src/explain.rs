@@ -4,21 +4,25 @@
 //! explained by it only when that is asked for, and each record says so. Work streams: a few volumes are in memory at a time. A map
 //! whose record says that it was made from the same values, model and options is not made again.
 
+mod atlas;
 mod image;
 mod output;
 mod people;
 
+pub use atlas::AtlasFiles;
 pub use image::MaskFrom;
 
-use crate::attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Score, Target};
+use crate::attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Regions, Score, Target};
 use crate::cohort::{Cohort, Normalize};
 use crate::{Error, Progress, Result, model::Model, run::Run};
+use atlas::Placed;
 use image::Loaded;
 use output::Place;
 use people::{Group, Person};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 use voxplain_nn::Engine;
 
@@ -58,6 +62,8 @@ pub struct Request {
     pub score: Score,
     /// An older behaviour that the methods reproduce; for the records.
     pub compat: Option<Compat>,
+    /// The atlas for methods by region.
+    pub atlas: Option<AtlasFiles>,
     /// Where maps go: `OUT/sub-<id>/` for subjects, `OUT` for images; the run itself where nothing is said.
     pub out: Option<PathBuf>,
     /// Ids of the subjects to explain; all where nothing is said.
@@ -143,11 +149,13 @@ const AT_A_TIME: usize = 4;
 /// Where nothing can be explained as asked: an unknown subject or class, a place that is missing, a cohort that does not
 /// fit the model.
 pub fn explain(engine: &Engine, whom: Whom<'_>, request: &Request, progress: &dyn Progress) -> Result<Explained> {
+    let mut regions = Placed::open(request, progress)?;
     let people::Plan { groups, left_out } = people::plan(whom, request, progress)?;
     let count: usize = groups.iter().map(|g| g.people.len()).sum();
     let mut done = Explained { left_out, ..Explained::default() };
     progress.begin("explain", count * request.methods.len());
-    let result = groups.iter().try_for_each(|group| explain_group(engine, group, request, progress, &mut done));
+    let result =
+        groups.iter().try_for_each(|group| explain_group(engine, group, request, &mut regions, progress, &mut done));
     progress.end();
     result.map(|()| done)
 }
@@ -157,6 +165,7 @@ fn explain_group(
     engine: &Engine,
     group: &Group<'_>,
     request: &Request,
+    regions: &mut Option<Placed>,
     progress: &dyn Progress,
     done: &mut Explained,
 ) -> Result<()> {
@@ -165,7 +174,7 @@ fn explain_group(
     }
     let model = group.model.get()?;
     let mut explainer = group.people_of(Explainer::new(engine, &model)?.with_memory_limit(request.memory), &model);
-    let methods = suitable(&explainer, request, progress, done)?;
+    let methods = suitable(&explainer, request, regions.is_some(), progress, done)?;
     progress.advance((request.methods.len() - methods.len()) * group.people.len(), "left out");
     let target = request.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
     for people in group.people.chunks(AT_A_TIME) {
@@ -178,7 +187,7 @@ fn explain_group(
         let mut ready = Vec::with_capacity(people.len());
         for (person, loaded) in people.iter().zip(loaded) {
             match loaded {
-                Ok((loaded, seen)) => ready.push(Ready { person, loaded, seen }),
+                Ok((loaded, seen)) => ready.push(Ready { person, loaded, seen, regions: None }),
                 Err(e) => {
                     done.fail(&person.id, None, &e, progress);
                     progress.advance(methods.len(), &person.id);
@@ -186,8 +195,19 @@ fn explain_group(
             }
         }
         for &method in &methods {
+            if let Some(atlas) = regions.as_mut().filter(|_| method.by_region()) {
+                for ready in &mut ready {
+                    match atlas.on_grid(ready.loaded.image.grid()) {
+                        Ok(regions) => ready.regions = Some(regions),
+                        Err(e) => {
+                            done.fail(&ready.person.id, Some(method.name()), &e, progress);
+                            progress.advance(1, &ready.person.id);
+                        }
+                    }
+                }
+            }
             let mut wanted = Vec::with_capacity(ready.len());
-            for ready in &ready {
+            for ready in ready.iter().filter(|ready| !method.by_region() || ready.regions.is_some()) {
                 let case = ready.case(target, request.score);
                 match made_before(request, method, &explainer, ready, &case) {
                     Some(made) => {
@@ -230,12 +250,14 @@ fn explain_group(
 fn suitable<'a>(
     explainer: &Explainer,
     request: &'a Request,
+    has_regions: bool,
     progress: &dyn Progress,
     done: &mut Explained,
 ) -> Result<Vec<&'a dyn Explain>> {
     let mut methods = Vec::with_capacity(request.methods.len());
     for method in request.methods.iter().map(AsRef::as_ref) {
-        match method.suits(explainer, request.score) {
+        let by_region = if method.by_region() && !has_regions { Err(Regions::missing(method.name())) } else { Ok(()) };
+        match by_region.and_then(|()| method.suits(explainer, request.score)) {
             Ok(()) => methods.push(method),
             Err(why) if request.where_possible => {
                 let skipped = Skipped { method: method.name().into(), why: why.to_string() };
@@ -256,6 +278,7 @@ struct Ready<'a> {
     person: &'a Person,
     loaded: Loaded,
     seen: Option<bool>,
+    regions: Option<Arc<Regions>>,
 }
 
 impl Ready<'_> {
@@ -264,6 +287,7 @@ impl Ready<'_> {
             id: &self.person.id,
             image: &self.loaded.image,
             mask: self.loaded.mask.as_ref(),
+            regions: self.regions.as_deref(),
             label: self.person.label,
             target,
             score,
@@ -314,6 +338,8 @@ fn made_before(
         && record.parameters == method.parameters()
         && record.requested == (case.target.unwrap_or_else(|| method.target()), case.score)
         && record.compat == request.compat.map(|c| c.to_string())
+        && record.atlas.as_ref().map(|atlas| atlas.hash.clone())
+            == case.regions.filter(|_| method.by_region()).map(|regions| regions.atlas.hash.clone())
         && record.model == explainer.model()
         && record.input == ready.loaded.hash
         && record.truth == case.label

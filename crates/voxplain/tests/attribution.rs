@@ -13,19 +13,34 @@
 mod support;
 
 use support::*;
-use voxplain::attribution::{AxisMap, Case, METHODS, Score, Separable, Target, choose};
+use voxplain::attribution::{AxisMap, Case, METHODS, Regions, Score, Separable, Target, choose};
 use voxplain::nn::{Conv3d, Linear, Network, Op, Pool3d, Tensor};
-use voxplain::volume::{Mask, Volume};
+use voxplain::volume::{Labels, Mask, Volume};
 
 /// Few iterations, and no price of the area: an untrained network is worth none.
-const SHORT: [&str; 6] = [
+const SHORT: [&str; 11] = [
     "meaningful-perturbation.iterations=12",
     "meaningful-perturbation.copies=3",
     "meaningful-perturbation.l1=0",
     "integrated-gradients.steps=11",
     "smoothgrad.samples=9",
     "gradient-shap.samples=13",
+    "rise.masks=20",
+    "occlusion.stride=16",
+    "extremal-perturbation.iterations=6",
+    "extremal-perturbation.areas=5,20",
+    "shapley-sampling.permutations=4",
 ];
+
+/// Eight boxes, and a slab that belongs to none.
+fn octants(shape: [usize; 3]) -> Regions {
+    let labels = Labels::from_fn(grid(shape), |at| {
+        let upper: [u32; 3] = std::array::from_fn(|a| u32::from(2 * at[a] >= shape[a]));
+        if at[1] + 2 >= shape[1] { 0 } else { 1 + 4 * upper[0] + 2 * upper[1] + upper[2] }
+    });
+    let names = (1..=8).map(|id| (id, (format!("box {id}"), None))).collect();
+    Regions::from_parts(labels, names, "octants".into())
+}
 
 #[test]
 fn the_gradient_of_a_linear_network_is_its_weights() {
@@ -161,7 +176,9 @@ fn the_same_bytes_in_any_batch_order_and_number_of_threads() {
     let shape = [24, 25, 23];
     let net = paper(shape);
     let volumes: Vec<_> = (0..3).map(|n| volume(shape, n)).collect();
-    let cases: Vec<_> = ["a", "b", "c"].iter().zip(&volumes).map(|(id, v)| Case::new(id, v)).collect();
+    let regions = octants(shape);
+    let case = |(id, v)| Case { regions: Some(&regions), ..Case::new(id, v) };
+    let cases: Vec<_> = ["a", "b", "c"].into_iter().zip(&volumes).map(case).collect();
     for entry in METHODS {
         // Those that this network's head does not suit have tests of their own.
         if choose(&[entry.name], &SHORT, None).unwrap()[0].suits(&with_donors(&net, 1), Score::Logit).is_err() {
@@ -203,7 +220,7 @@ fn meaningful_perturbation_finds_the_corner_and_its_mask_is_the_one_evaluated() 
     let mask = Mask::filled(grid(SHAPE), true);
     let case = Case { target: Some(Target::Class(1)), mask: Some(&mask), ..Case::new("a", &image) };
     let settings = ["spacing=6", "smooth=3", "blur=9", "iterations=80", "l1=1"];
-    for game in ["delete", "preserve"] {
+    for game in ["delete", "preserve", "hybrid"] {
         let mut settings: Vec<_> = settings.iter().map(|s| format!("meaningful-perturbation.{s}")).collect();
         settings.push(format!("meaningful-perturbation.game={game}"));
         let settings: Vec<_> = settings.iter().map(String::as_str).collect();
@@ -219,29 +236,92 @@ fn meaningful_perturbation_finds_the_corner_and_its_mask_is_the_one_evaluated() 
         };
         assert!(mean(true) > 4.0 * mean(false), "{game}: {} inside, {} outside", mean(true), mean(false));
         // Shown to the network again, the exported mask gives the recorded score.
-        let mut baseline = vec![0.0; data.len()];
-        Separable::new(&SHAPE.map(|n| AxisMap::gaussian(n, 3.0))).apply(image.data(), &mut baseline);
-        let shown = Volume::from_fn(grid(SHAPE), |[i, j, k]| {
-            let n = grid(SHAPE).index(i, j, k);
-            let keep = if game == "delete" { 1.0 - data[n] } else { data[n] };
-            keep * image.data()[n] + (1.0 - keep) * baseline[n]
-        });
-        let again = one(&net, "saliency", &[], &Case { image: &shown, ..case }).record.score;
+        let baseline = blurred(&image);
+        let score_of = |keeps: bool| {
+            let shown = Volume::from_fn(grid(SHAPE), |[i, j, k]| {
+                let n = grid(SHAPE).index(i, j, k);
+                let keep = if keeps { data[n] } else { 1.0 - data[n] };
+                keep * image.data()[n] + (1.0 - keep) * baseline[n]
+            });
+            one(&net, "saliency", &[], &Case { image: &shown, ..case }).record.score
+        };
+        let again = score_of(game == "preserve");
         let after = m["ScoreAfter"].as_f64().unwrap();
         assert!((again - after).abs() < 1e-3 * after.abs().max(1.0), "{game}: {again} {after}");
         let before = m["ScoreBefore"].as_f64().unwrap();
         assert!((before - map.record.score).abs() < 1e-9);
-        if game == "delete" {
+        if game != "preserve" {
             assert!(after < before);
         }
+        // Class 0 has the logit 0.25 always, so that the log-odds of class 1 are its logit less that.
+        if game == "hybrid" {
+            let complement = m["AimOfComplementAfter"].as_f64().unwrap() + 0.25;
+            assert!((score_of(true) - complement).abs() < 1e-3 * complement.abs(), "{complement}");
+            assert!(complement > after, "what the mask holds scores more than what is left");
+        }
     }
+}
+
+/// As `blur=9` of Meaningful Perturbation blurs: 3 voxels.
+fn blurred(image: &Volume) -> Vec<f32> {
+    let mut blurred = vec![0.0; image.data().len()];
+    Separable::new(&SHAPE.map(|n| AxisMap::gaussian(n, 3.0))).apply(image.data(), &mut blurred);
+    blurred
+}
+
+/// Blurring any voxel of the first half lowers the score of class 1, blurring one of the other half raises it, by 4/5 as much.
+fn for_and_against(image: &Volume) -> Network {
+    let baseline = blurred(image);
+    linear(|[i, j, k]| {
+        let n = grid(SHAPE).index(i, j, k);
+        (image.data()[n] - baseline[n]).signum() * if i < 4 { 1.0 } else { -0.8 }
+    })
+}
+
+#[test]
+fn a_score_below_that_of_the_baseline_is_worth_no_area() {
+    let image = checkerboard();
+    let net = for_and_against(&image);
+    let mask = Mask::filled(grid(SHAPE), true);
+    let case = Case { target: Some(Target::Class(1)), mask: Some(&mask), ..Case::new("a", &image) };
+    let settings = ["spacing=6", "smooth=3", "blur=9", "iterations=120", "l1=0.1"];
+    let settings: Vec<_> = settings.iter().map(|s| format!("meaningful-perturbation.{s}")).collect();
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let m = one(&net, "meaningful-perturbation", &settings, &case).record.measured;
+    let number = |key: &str| m[key].as_f64().unwrap();
+    assert!((number("Goal") - number("AimOfBaseline")).abs() < 1e-9 && number("Goal") < number("AimBefore"), "{m}");
+    // The half that speaks for the class would take the score far below; the goal needs a part of it.
+    assert!((number("AimAfter") - number("Goal")).abs() < 0.1 * number("AimScale"), "{m}");
+    assert!(number("Area") < 0.35, "{m}");
+}
+
+#[test]
+fn area_within_the_budget_is_free_and_more_is_dear() {
+    let net = corner();
+    let image = checkerboard();
+    let mask = Mask::filled(grid(SHAPE), true);
+    let case = Case { target: Some(Target::Class(1)), mask: Some(&mask), ..Case::new("a", &image) };
+    let area = |budget: &str| {
+        let settings = ["spacing=6", "smooth=3", "blur=9", "iterations=120", "l1=10", "tv=0", budget];
+        let settings: Vec<_> = settings.iter().map(|s| format!("meaningful-perturbation.{s}")).collect();
+        let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+        let record = one(&net, "meaningful-perturbation", &settings, &case).record;
+        let m = &record.measured;
+        (m["Area"].as_f64().unwrap(), m["AimAfter"].as_f64().unwrap())
+    };
+    let areas = ["budget=0.02", "budget=0.05"].map(area);
+    println!("{areas:?}");
+    for ((area, _), budget) in areas.iter().zip([0.02, 0.05]) {
+        assert!(*area < 1.2 * budget && *area > 0.5 * budget, "{areas:?}");
+    }
+    assert!(areas[1].1 < areas[0].1, "a larger budget lowers the score further: {areas:?}");
 }
 
 #[test]
 fn meaningful_perturbation_refuses_nonsense() {
     let net = corner();
     let image = checkerboard();
-    for setting in ["iterations=0", "copies=0", "spacing=0", "beta=0.5", "l1=-1", "smooth=0mm"] {
+    for setting in ["iterations=0", "copies=0", "spacing=0", "beta=0.5", "l1=-1", "smooth=0mm", "budget=1"] {
         let setting = format!("meaningful-perturbation.{setting}");
         let method = choose(&["meaningful-perturbation"], &[setting.as_str()], None).unwrap();
         let error = method[0].explain(&mut explainer_of(&net, 1), &[Case::new("a", &image)]).unwrap_err();

@@ -212,6 +212,20 @@ fn explainer_2020() -> Option<Explainer> {
     Some(Explainer::from_network(&engine, &network, &classes, "test".into()).unwrap())
 }
 
+/// Captum's window of 10 voxels in steps of 6 fits the volume exactly, so that its lattice from voxel 0 is our centred one. It covers
+/// every window, those outside the brain too, where covering 0 by 0 changes nothing.
+#[test]
+fn occlusion_is_captums() {
+    let settings = ["occlusion.window=30mm", "occlusion.stride=18mm", "occlusion.baseline=zero"];
+    let Some(map) = explain("occlusion", &settings, 1, None, 1) else { return };
+    let m = &map[0].record.measured;
+    assert_eq!(m["WindowVoxels"], serde_json::json!([10, 10, 10]));
+    let count = |key: &str| m[key].as_u64().unwrap();
+    assert_eq!(count("Boxes") + count("BoxesOutsideTheBrain") + count("BoxesThatChangeNothing"), 9 * 11 * 9);
+    assert_eq!(map[0].record.passes.forward as u64, 1 + count("Boxes"));
+    compare("occlusion", &maps(&map), &array("occlusion_w10_s6_zero"), 0.9999, 1e-3);
+}
+
 fn meaningful_perturbation_of_2020(settings: &[&str], n: usize) -> Option<Attribution> {
     let mut explainer = explainer_2020()?;
     let settings: Vec<_> = settings.iter().map(|s| format!("meaningful-perturbation.{s}")).collect();

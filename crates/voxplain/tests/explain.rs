@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use voxplain::Silent;
 use voxplain::attribution::{Record, Score, choose};
 use voxplain::cohort::{Cohort, Normalize, Placement, Preparation, Subject};
-use voxplain::explain::{Explained, Images, Request, Whom, explain};
+use voxplain::explain::{AtlasFiles, Explained, Images, Request, Whom, explain};
 use voxplain::model::{Card, Model};
 use voxplain::nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain::run::{Manifest, Run, cohort_hash};
@@ -72,6 +72,7 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
         target: Some("class:left".into()),
         score: Score::Logit,
         compat: None,
+        atlas: None,
         out: Some(out.to_owned()),
         subjects: None,
         in_sample: false,
@@ -406,4 +407,68 @@ fn a_sweep_writes_a_map_of_every_layer() {
     assert!(reused(&run(&model, std::slice::from_ref(&file), &sweep)));
     std::fs::remove_file(layer).unwrap();
     assert!(!reused(&run(&model, &[file], &sweep)), "a map of a layer that is lost is made again");
+}
+
+/// Two regions, the halves of the phantom, on a grid of another spacing in some axis order.
+fn halves(folder: &Path, name: &str, orientation: Orientation) -> AtlasFiles {
+    let fine = Grid::new([20, 24, 16], Affine::from_spacing_origin([3.0; 3], [-28.5, -41.5, -21.5])).unwrap();
+    let labels = phantom(&fine).map(|&v| if v >= 1.5 { 1.0f32 } else { 2.0 * f32::from(u8::from(v > 0.0)) });
+    let table = folder.join("halves.txt");
+    std::fs::write(&table, "1 half_L\n2 half_R\n").unwrap();
+    AtlasFiles { image: save(folder, name, &labels.reorient(orientation)), labels: table, allow_mismatch: false }
+}
+
+#[test]
+fn regions_stay_on_their_side_in_all_axis_orders_of_the_atlas() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let files = [save(folder.path(), "head.nii", &phantom(&grid()))];
+    for (n, orientation) in Orientation::all().step_by(7).enumerate() {
+        let atlas = halves(folder.path(), &format!("atlas{n}.nii"), orientation);
+        let settings = ["kernel-shap.baseline=zero", "region-occlusion.baseline=zero"];
+        let mut request = request(&folder.path().join("maps"), "kernel-shap,region-occlusion", &settings);
+        request.atlas = Some(atlas);
+        let made = run(&model, &files, &request);
+        assert!(made.failures.is_empty(), "{:?}", made.failures);
+        for map in &made.maps {
+            // The same labels from another file: nothing is made again.
+            assert_eq!(map.reused, n > 0, "{}", map.method);
+            let record: Record =
+                serde_json::from_slice(&std::fs::read(map.map.with_extension("").with_extension("json")).unwrap())
+                    .unwrap();
+            let rows = record.measured["Regions"].as_array().unwrap().clone();
+            let of = |name: &str| {
+                let row = rows.iter().find(|r| r["Name"] == name).unwrap();
+                assert_eq!(row["Hemisphere"], if name == "half_L" { "left" } else { "right" });
+                row.get("Value").or_else(|| row.get("LostWithout")).unwrap().as_f64().unwrap()
+            };
+            assert!((of("half_L") - record.score).abs() < 1e-3 && of("half_R").abs() < 1e-6, "{rows:?}");
+            let [left, right] = sides(&read(&map.map, &ReadOptions::default()).unwrap().volume);
+            assert!(left > 1.0 && right < 1e-3, "{left} {right}");
+        }
+    }
+}
+
+#[test]
+fn without_an_atlas_methods_by_region_are_refused_or_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let files = [save(folder.path(), "head.nii", &phantom(&grid()))];
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let images = Images { files: files.to_vec(), ..Images::default() };
+    let mut request = request(&folder.path().join("maps"), "kernel-shap,saliency", &[]);
+    let error = explain(&engine, Whom::Images(&model, &images), &request, &Silent).unwrap_err();
+    assert!(error.to_string().contains("kernel-shap needs the regions"), "{error}");
+    request.where_possible = true;
+    let made = run(&model, &files, &request);
+    assert_eq!(made.maps.len(), 1);
+    assert_eq!(made.skipped[0].method, "kernel-shap");
+    // An atlas somewhere else: the map fails, by name, and the other is there.
+    let far = Grid::new([4; 3], Affine::from_spacing_origin([3.0; 3], [500.0, 0.0, 0.0])).unwrap();
+    let image = save(folder.path(), "far.nii", &Volume::filled(far, 1.0f32));
+    request.atlas = Some(AtlasFiles { image, labels: folder.path().join("far.txt"), allow_mismatch: false });
+    std::fs::write(folder.path().join("far.txt"), "1 middle\n").unwrap();
+    let made = run(&model, &files, &request);
+    assert_eq!((made.maps.len(), made.failures.len()), (1, 1));
+    assert!(made.failures[0].error.contains("does not meet"), "{:?}", made.failures);
 }

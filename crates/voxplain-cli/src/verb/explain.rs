@@ -8,7 +8,7 @@ use voxplain::{
     Error,
     attribution::{self, Compat, METHODS, Score},
     cohort::{Cohort, Normalize},
-    explain::{Explained, Images, MaskFrom, Request, Whom, explain},
+    explain::{AtlasFiles, Explained, Images, MaskFrom, Request, Whom, explain},
     model::Model,
     run::Run,
 };
@@ -47,6 +47,15 @@ pub(crate) struct Explain {
     /// Options of methods; below is a list.
     #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
     settings: Vec<String>,
+    /// Label image for methods by region, in the space of the grid that the model takes.
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    atlas: Option<PathBuf>,
+    /// The table of its labels (csv, tsv or txt).
+    #[arg(long, value_name = "FILE", requires = "atlas")]
+    labels: Option<PathBuf>,
+    /// Go on when label image and table do not match; names may then be wrong.
+    #[arg(long, requires = "atlas")]
+    allow_mismatch: bool,
     /// Reproduce an older behaviour: that of the code published with Kan et al. 2020.
     #[arg(long, value_name = "YEAR", value_enum)]
     compat: Option<Older>,
@@ -129,6 +138,7 @@ fn after_help() -> String {
     text.push_str(
         "\nExamples:
   voxplain explain run --method guided-backprop,grad-cam,meaningful-perturbation
+  voxplain explain run --method kernel-shap --atlas BN_Atlas_246_1mm.nii.gz --labels BN_Atlas_246.txt
   voxplain explain run --method hires-cam --target class:male --subjects 0012,0034
   voxplain explain model.safetensors --input t1.nii.gz --method saliency --out maps",
     );
@@ -138,6 +148,11 @@ fn after_help() -> String {
 impl Explain {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let compat = self.compat.map(|Older::Y2020| Compat::Y2020);
+        let atlas = self.atlas.clone().zip(self.labels.clone()).map(|(image, labels)| AtlasFiles {
+            image,
+            labels,
+            allow_mismatch: self.allow_mismatch,
+        });
         let request = Request {
             methods: attribution::choose(&self.methods, &self.settings, compat)?,
             target: self.target.clone(),
@@ -147,6 +162,7 @@ impl Explain {
                 Scale::Prob => Score::Prob,
             },
             compat,
+            atlas,
             out: self.out.clone(),
             subjects: self.subjects.clone(),
             in_sample: self.in_sample,

@@ -83,6 +83,20 @@ impl Donors {
         Self { people, from, classes, sums: None, ranges: None, drawn: BTreeMap::new() }
     }
 
+    /// How many there are.
+    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    pub const fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// The volume of one of them, by number; read anew each time.
+    ///
+    /// # Errors
+    /// The volume cannot be read.
+    pub fn volume(&self, number: usize) -> Result<Arc<Volume>> {
+        self.from.read(self.people[number].number)
+    }
+
     /// How many there are of a class.
     pub fn count(&self, class: usize) -> usize {
         self.people.iter().filter(|p| p.class == class).count()

@@ -1,7 +1,8 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
+use super::familiar::Familiar;
 use super::plans::{Part, Plans};
-use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Score, Target, options};
+use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
 use voxplain_nn::relevance::Layerwise;
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
@@ -16,6 +17,8 @@ pub struct Case<'a> {
     pub image: &'a Volume,
     /// Where the brain is, on the same grid.
     pub mask: Option<&'a Mask>,
+    /// The regions of an atlas, on the same grid.
+    pub regions: Option<&'a Regions>,
     /// The true class.
     pub label: Option<usize>,
     /// What to explain; the method's own choice where nothing is said.
@@ -29,7 +32,7 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     /// A volume, to be explained by the defaults.
     pub const fn new(id: &'a str, image: &'a Volume) -> Self {
-        Self { id, image, mask: None, label: None, target: None, score: Score::Logit, in_sample: None }
+        Self { id, image, mask: None, regions: None, label: None, target: None, score: Score::Logit, in_sample: None }
     }
 
     /// An error about this case.
@@ -51,6 +54,8 @@ pub struct Explainer {
     /// Whether it was asked for since [`Explainer::measure_memory`].
     layerwise_used: bool,
     donors: Result<Donors, (String, String)>,
+    /// Features of these people, or why there are none, once they have been asked for.
+    pub(super) familiar: Option<Result<Familiar, String>>,
 }
 
 /// Volumes that methods which send many through the network send at once, where memory allows.
@@ -94,6 +99,7 @@ impl Explainer {
             plans: Plans::default(),
             layerwise: None,
             layerwise_used: false,
+            familiar: None,
             donors: Err((
                 "nobody was given".into(),
                 "explain the subjects of a run, or of the cohort that the model was trained on".into(),
@@ -104,13 +110,13 @@ impl Explainer {
     /// Gives it the people that the network was trained on.
     #[must_use]
     pub fn with_donors(self, donors: Donors) -> Self {
-        Self { donors: Ok(donors), ..self }
+        Self { donors: Ok(donors), familiar: None, ..self }
     }
 
     /// Says why there is nobody that the network was trained on, and what to do about it.
     #[must_use]
     pub fn without_donors(self, why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { donors: Err((why.into(), hint.into())), ..self }
+        Self { donors: Err((why.into(), hint.into())), familiar: None, ..self }
     }
 
     /// Bounds the memory of compiled plans, in bytes: methods then send fewer volumes through the network at once.
@@ -389,6 +395,7 @@ impl Explainer {
             passes: Passes { forward: 1, backward: 1 },
             requested: (case.target.unwrap_or_else(|| method.target()), case.score),
             compat: None,
+            atlas: case.regions.filter(|_| M::BY_REGION).map(|regions| regions.atlas.clone()),
             model: self.model.clone(),
             input: cohort::hash(case.image),
             in_sample: case.in_sample,

@@ -14,6 +14,7 @@
 //! * The same case gives the same bytes in any order, batch or number of threads.
 
 mod ablation_cam;
+mod brain;
 mod cam;
 mod compat;
 mod control;
@@ -21,27 +22,38 @@ mod deconvnet;
 mod deeplift;
 mod donors;
 mod explainer;
+mod extremal_perturbation;
+mod familiar;
 mod grad_cam;
 mod grad_cam_plus_plus;
 mod gradient_shap;
 mod guided_backprop;
 mod guided_grad_cam;
+mod harmonic;
 mod hires_cam;
+mod infill;
 mod input_x_gradient;
 mod integrated_gradients;
+mod kernel_shap;
 mod layer_cam;
 mod lrp;
 mod meaningful_perturbation;
 mod moments;
+mod occlusion;
 mod options;
 mod plain_cam;
 mod plans;
+mod probe;
 mod quadrature;
 mod record;
 mod reference;
+mod region_occlusion;
+mod regions;
+mod rise;
 mod saliency;
 mod score_cam;
 mod separable;
+mod shapley_sampling;
 mod smoothgrad;
 mod target;
 mod xgrad_cam;
@@ -53,29 +65,38 @@ pub use deconvnet::Deconvnet;
 pub use deeplift::DeepLift;
 pub use donors::{Donor, Donors};
 pub use explainer::{Case, Explainer, Walk};
+pub use extremal_perturbation::{Areas, ExtremalPerturbation};
 pub use grad_cam::GradCam;
 pub use grad_cam_plus_plus::{Denominator, GradCamPlusPlus};
 pub use gradient_shap::GradientShap;
 pub use guided_backprop::GuidedBackprop;
 pub use guided_grad_cam::GuidedGradCam;
 pub use hires_cam::HiresCam;
+pub use infill::Infill;
 pub use input_x_gradient::InputXGradient;
 pub use integrated_gradients::IntegratedGradients;
+pub use kernel_shap::KernelShap;
 pub use layer_cam::LayerCam;
 pub use lrp::{Composite, Lrp};
 pub use meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
+pub use occlusion::Occlusion;
 pub use options::{Compat, choose};
 pub use plain_cam::Cam;
 pub use record::{Attribution, Cost, Passes, Record};
 pub use reference::Reference;
+pub use region_occlusion::RegionOcclusion;
+pub use regions::{AtlasName, Regions};
+pub use rise::Rise;
 pub use saliency::Saliency;
 pub use score_cam::ScoreCam;
 pub use separable::{AxisMap, Separable};
+pub use shapley_sampling::ShapleySampling;
 pub use smoothgrad::{Mode, SmoothGrad};
 pub use target::{Objective, Score, Target, predicted};
 pub use xgrad_cam::XGradCam;
 
 use crate::Result;
+use infill::Filling;
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
 
@@ -99,7 +120,13 @@ pub const METHODS: &[Entry] = &[
     Entry::of::<ScoreCam>(),
     Entry::of::<AblationCam>(),
     Entry::of::<Cam>(),
+    Entry::of::<Occlusion>(),
+    Entry::of::<RegionOcclusion>(),
+    Entry::of::<Rise>(),
     Entry::of::<MeaningfulPerturbation>(),
+    Entry::of::<ExtremalPerturbation>(),
+    Entry::of::<KernelShap>(),
+    Entry::of::<ShapleySampling>(),
     Entry::of::<Sobel>(),
     Entry::of::<InputMagnitude>(),
     Entry::of::<Random>(),
@@ -114,6 +141,9 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
 
     /// How many cases to give it at once.
     const BATCH: usize = 4;
+
+    /// Whether it needs the regions of an atlas ([`Case::regions`]).
+    const BY_REGION: bool = false;
 
     /// What it explains unless told otherwise.
     fn target(&self) -> Target {
@@ -135,6 +165,8 @@ pub trait Explain: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// [`Method::BATCH`].
     fn batch(&self) -> usize;
+    /// [`Method::BY_REGION`].
+    fn by_region(&self) -> bool;
     /// Every option, as JSON.
     fn parameters(&self) -> serde_json::Value;
     /// [`Method::target`].
@@ -152,6 +184,10 @@ impl<M: Method> Explain for M {
 
     fn batch(&self) -> usize {
         M::BATCH
+    }
+
+    fn by_region(&self) -> bool {
+        M::BY_REGION
     }
 
     fn parameters(&self) -> serde_json::Value {
@@ -182,6 +218,8 @@ pub struct Entry {
     pub name: &'static str,
     /// [`Method::SUMMARY`].
     pub summary: &'static str,
+    /// [`Method::BY_REGION`].
+    pub by_region: bool,
     /// Its options with their default values, as JSON.
     pub defaults: fn() -> serde_json::Value,
     build: fn(serde_json::Value) -> serde_json::Result<Box<dyn Explain>>,
@@ -193,6 +231,7 @@ impl Entry {
         Self {
             name: M::NAME,
             summary: M::SUMMARY,
+            by_region: M::BY_REGION,
             defaults: || options::parameters(&M::default()),
             build: |options| Ok(Box::new(serde_json::from_value::<M>(options)?)),
         }

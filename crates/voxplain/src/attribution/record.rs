@@ -1,6 +1,6 @@
 //! [`Attribution`], a map, and [`Record`], how it was made.
 
-use super::{Case, Score, Target};
+use super::{AtlasName, Case, Score, Target};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_volume::Volume;
@@ -63,6 +63,9 @@ pub struct Record {
     pub requested: (Target, Score),
     /// `2020` where the behaviour of the code published with Kan et al. 2020 was asked for.
     pub compat: Option<String>,
+    /// The atlas whose regions were taken, for methods by region.
+    #[serde(default)]
+    pub atlas: Option<AtlasName>,
     /// BLAKE3 of the model file.
     pub model: String,
     /// BLAKE3 of the values of the explained volume.

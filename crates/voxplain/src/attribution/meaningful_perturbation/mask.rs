@@ -25,12 +25,6 @@ fn in_voxels(grid: &Grid, mm: f64) -> [f64; 3] {
     grid.spacing().map(|s| mm / s)
 }
 
-/// The Gaussian of standard deviation `sigma_mm` on the grid, each axis by its own spacing; constants stay constant.
-pub(super) fn gaussian(grid: &Grid, sigma_mm: f64) -> Separable {
-    let sigma = in_voxels(grid, sigma_mm);
-    Separable::new(&std::array::from_fn(|a| AxisMap::gaussian(grid.shape[a], sigma[a])))
-}
-
 /// The cells along an axis of `length` voxels, `step` voxels apart, and the voxel of the first: centred, covering all.
 fn lattice(length: usize, step: f64) -> (usize, f64) {
     let extent = (length - 1) as f64;

@@ -21,7 +21,7 @@ fn cut(length: usize, shift: isize) -> (usize, usize) {
 }
 
 /// `copy(v) = volume(v - shift)`, the value at the nearest edge where that lies outside.
-pub(super) fn copy(volume: &[f32], shape: [usize; 3], shift: [isize; 3], copy: &mut [f32]) {
+pub(in crate::attribution) fn copy(volume: &[f32], shape: [usize; 3], shift: [isize; 3], copy: &mut [f32]) {
     let length = shape[2];
     let (low, high) = cut(length, shift[2]);
     rows(shape, shift, |to, from| {
@@ -36,7 +36,7 @@ pub(super) fn copy(volume: &[f32], shape: [usize; 3], shift: [isize; 3], copy: &
 }
 
 /// Adds to `volume` what reaches each of its voxels from the gradient at the copy: the adjoint of [`copy`].
-pub(super) fn collect(gradient: &[f32], shape: [usize; 3], shift: [isize; 3], volume: &mut [f32]) {
+pub(in crate::attribution) fn collect(gradient: &[f32], shape: [usize; 3], shift: [isize; 3], volume: &mut [f32]) {
     let length = shape[2];
     let (low, high) = cut(length, shift[2]);
     rows(shape, shift, |from, to| {

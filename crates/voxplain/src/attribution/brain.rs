@@ -1,0 +1,19 @@
+//! Where the brain of a case is.
+
+use super::Case;
+use voxplain_volume::Mask;
+
+impl Case<'_> {
+    /// The voxels that count as brain, and what they are in words: the mask given, else the voxels other than 0, else all.
+    pub fn brain(&self) -> (Mask, &'static str) {
+        if let Some(mask) = self.mask.filter(|mask| mask.data().contains(&true)) {
+            return (mask.clone(), "the brain mask");
+        }
+        let inside = self.image.map(|&v| v != 0.0);
+        if inside.data().contains(&true) {
+            (inside, "voxels other than 0")
+        } else {
+            (self.image.map(|_| true), "all voxels")
+        }
+    }
+}
