@@ -240,16 +240,16 @@ fn a_shifted_input_has_a_shifted_map() {
 fn every_method_explains_a_residual_network_of_three_classes() {
     let net = residual(3);
     let image = volume(SHAPE, 6);
-    let short = ["meaningful-perturbation.iterations=5", "smoothgrad.samples=5", "integrated-gradients.steps=8"];
+    let regions = octants(SHAPE);
     for entry in METHODS {
-        let method = choose(&[entry.name], &short, None).unwrap().remove(0);
+        let method = choose(&[entry.name], &SHORT, None).unwrap().remove(0);
         let mut explainer = with_donors(&net, 2);
         if let Err(why) = method.suits(&explainer, Score::Logit) {
             assert_eq!(entry.name, "cam", "{why}");
             continue;
         }
         for (target, class) in [(Target::Class(2), 2), (Target::Difference(0, 2), 0)] {
-            let case = Case { target: Some(target), ..case(&image) };
+            let case = Case { target: Some(target), regions: Some(&regions), ..case(&image) };
             let map = method.explain(&mut explainer, &[case]).unwrap().remove(0);
             assert_eq!(map.record.class, class, "{}", entry.name);
             assert!(map.map.data().iter().all(|v| v.is_finite()));
