@@ -13,34 +13,9 @@
 mod support;
 
 use support::*;
-use voxplain::attribution::{AxisMap, Case, METHODS, Regions, Score, Separable, Target, choose};
+use voxplain::attribution::{AxisMap, Case, METHODS, Score, Separable, Target, choose};
 use voxplain::nn::{Conv3d, Linear, Network, Op, Pool3d, Tensor};
-use voxplain::volume::{Labels, Mask, Volume};
-
-/// Few iterations, and no price of the area: an untrained network is worth none.
-const SHORT: [&str; 11] = [
-    "meaningful-perturbation.iterations=12",
-    "meaningful-perturbation.copies=3",
-    "meaningful-perturbation.l1=0",
-    "integrated-gradients.steps=11",
-    "smoothgrad.samples=9",
-    "gradient-shap.samples=13",
-    "rise.masks=20",
-    "occlusion.stride=16",
-    "extremal-perturbation.iterations=6",
-    "extremal-perturbation.areas=5,20",
-    "shapley-sampling.permutations=4",
-];
-
-/// Eight boxes, and a slab that belongs to none.
-fn octants(shape: [usize; 3]) -> Regions {
-    let labels = Labels::from_fn(grid(shape), |at| {
-        let upper: [u32; 3] = std::array::from_fn(|a| u32::from(2 * at[a] >= shape[a]));
-        if at[1] + 2 >= shape[1] { 0 } else { 1 + 4 * upper[0] + 2 * upper[1] + upper[2] }
-    });
-    let names = (1..=8).map(|id| (id, (format!("box {id}"), None))).collect();
-    Regions::from_parts(labels, names, "octants".into())
-}
+use voxplain::volume::{Mask, Volume};
 
 #[test]
 fn the_gradient_of_a_linear_network_is_its_weights() {

@@ -1,5 +1,5 @@
-//! Maps beside those of Captum and Zennit on two tiny networks (`fixtures/generate.py`): rules, baselines other than zero, branches,
-//! and layers of the input's own size.
+//! Maps beside those of Captum and Zennit on two tiny networks (`fixtures/generate.py`): rules, baselines other
+//! than zero, branches, and layers of the input's own size.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,

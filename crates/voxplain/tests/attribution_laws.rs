@@ -1,4 +1,5 @@
-//! What holds for a method whatever the network: completeness, invariance, equivariance, and definitions written out slowly.
+//! What holds for a method whatever the network: completeness, invariance, equivariance, and definitions written
+//! out slowly.
 #![allow(
     clippy::unwrap_used,
     clippy::cast_possible_truncation,
@@ -15,7 +16,7 @@ use support::*;
 use voxplain::attribution::{Attribution, Case, METHODS, Objective, Score, Target, choose};
 use voxplain::nn::random::Seed;
 use voxplain::nn::reference::{self, Mode};
-use voxplain::nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d, Rules, Tensor};
+use voxplain::nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, PlanOptions, Pool3d, Purpose, Rules, Tensor};
 use voxplain::volume::{Border, Mask, Volume, quantiles};
 
 const CLASS: Target = Target::Class(1);
@@ -170,7 +171,8 @@ fn integrated_gradients_are_those_of_the_function_not_of_the_graph() {
     plain.initialize(7);
     let tensor = |name: &str| plain.state().into_iter().find(|p| p.name == name).unwrap().tensor.clone();
     let scaled = |t: &Tensor, by: f32| Tensor::new(t.shape(), t.data().iter().map(|v| v * by).collect());
-    // The convolution in two halves that are added, a batch normalisation that doubles, and a linear layer that halves.
+    // The convolution in two halves that are added, a batch normalisation that doubles, and a linear layer that
+    // halves.
     let mut other = Network::new([1, i, j, k]);
     let mut half = Conv3d::new(1, 4, [3; 3]);
     half.weight = scaled(&tensor("conv.weight"), 0.5);
@@ -238,16 +240,16 @@ fn a_shifted_input_has_a_shifted_map() {
 fn every_method_explains_a_residual_network_of_three_classes() {
     let net = residual(3);
     let image = volume(SHAPE, 6);
-    let short = ["meaningful-perturbation.iterations=5", "smoothgrad.samples=5", "integrated-gradients.steps=8"];
+    let regions = octants(SHAPE);
     for entry in METHODS {
-        let method = choose(&[entry.name], &short, None).unwrap().remove(0);
+        let method = choose(&[entry.name], &SHORT, None).unwrap().remove(0);
         let mut explainer = with_donors(&net, 2);
         if let Err(why) = method.suits(&explainer, Score::Logit) {
             assert_eq!(entry.name, "cam", "{why}");
             continue;
         }
         for (target, class) in [(Target::Class(2), 2), (Target::Difference(0, 2), 0)] {
-            let case = Case { target: Some(target), ..case(&image) };
+            let case = Case { target: Some(target), regions: Some(&regions), ..case(&image) };
             let map = method.explain(&mut explainer, &[case]).unwrap().remove(0);
             assert_eq!(map.record.class, class, "{}", entry.name);
             assert!(map.map.data().iter().all(|v| v.is_finite()));
@@ -524,12 +526,19 @@ fn a_limit_of_memory_changes_no_map() {
     let volumes: Vec<Volume> = (0..3).map(|n| volume(shape, n)).collect();
     let cases: Vec<_> = volumes.iter().map(case).collect();
     let short = ["smoothgrad.samples=6", "gradient-shap.samples=9", "integrated-gradients.steps=9"];
+    // Enough for one volume, not for two.
+    let layer = net.node("features.10").unwrap();
+    let bytes = |batch| {
+        let options = PlanOptions { purpose: Purpose::InputGradient, batch, keep: vec![layer] };
+        engine(2).memory(&net, &options).unwrap().total()
+    };
+    let limit = bytes(1);
+    assert!(bytes(2) > limit);
     for name in
         ["saliency", "integrated-gradients", "smoothgrad", "gradient-shap", "score-cam", "ablation-cam", "hires-cam"]
     {
         let free = all_of(&mut with_donors(&net, 2), name, &short, &cases);
-        // Enough for one volume, not for three.
-        let mut limited = with_donors(&net, 2).with_memory_limit(Some(3 << 20));
+        let mut limited = with_donors(&net, 2).with_memory_limit(Some(limit));
         let maps = all_of(&mut limited, name, &short, &cases);
         for (a, b) in free.iter().zip(&maps) {
             assert_eq!(a.map, b.map, "{name}");

@@ -400,6 +400,9 @@ fn a_sweep_writes_a_map_of_every_layer() {
         let path = out.join(format!("a_layer-{layer}_desc-hirescam_attribution.nii.gz"));
         let map = read(&path, &ReadOptions::default()).unwrap().volume;
         assert!(map.grid().same_space(turned.grid(), 1e-4));
+        let sidecar = std::fs::read(path.with_file_name(format!("a_layer-{layer}_desc-hirescam_attribution.json")));
+        let record: Record = serde_json::from_slice(&sidecar.unwrap()).unwrap();
+        assert!(record.units.replace('.', "").ends_with(layer), "{}", record.units);
     }
     let layer = out.join("a_layer-relu1_desc-hirescam_attribution.nii.gz");
     let map = |path: &Path| read(path, &ReadOptions::default()).unwrap().volume.into_data();

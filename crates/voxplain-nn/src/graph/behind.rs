@@ -4,7 +4,8 @@ use super::{Network, NodeId};
 use crate::{Error, Result};
 
 impl Network {
-    /// The part of the network behind a node that holds volumes: a network that takes this node's value and gives the same output.
+    /// The part of the network behind a node that holds volumes: a network that takes this node's value and gives
+    /// the same output.
     ///
     /// Refused where the output depends on the input by other ways than through the node (a layer inside a branch).
     pub fn behind(&self, node: NodeId) -> Result<Self> {

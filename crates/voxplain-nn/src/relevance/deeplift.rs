@@ -8,7 +8,8 @@ use crate::{Op, Result};
 /// What a walk gives, `[n, ...]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Multipliers {
-    /// Multiplier of each value of the input, `[n, C, i, j, k]`: times its difference from the reference it is the contribution.
+    /// Multiplier of each value of the input, `[n, C, i, j, k]`: times its difference from the reference it is the
+    /// contribution.
     pub input: Vec<f32>,
     /// Outputs for the input.
     pub output: Vec<f32>,
@@ -22,16 +23,18 @@ pub struct Multipliers {
 const NONE: f64 = 1e-10;
 
 impl Layerwise {
-    /// Multipliers of the differences from a reference (Shrikumar et al. 2017, arXiv 1704.02685, sections 3.1, 3.2 and 3.5.1): `seed` (`[n, outputs]`) are those of
-    /// the outputs, 1 for the explained class. Summed over the input, multiplier times difference is what `seed` makes of the difference of the outputs.
+    /// Multipliers of the differences from a reference (Shrikumar et al. 2017, arXiv 1704.02685, sections 3.1 to
+    /// 3.5): `seed` (`[n, outputs]`) are those of the outputs, 1 for the explained class. Summed over the
+    /// input, multiplier times difference is what `seed` makes of the difference of the outputs.
     ///
-    /// Linear operations hand on their weights; an activation hands on `(y - y0) / (x - x0)`, its derivative where the inputs differ by less
-    /// than 1e-10. Max-pooling, which the paper leaves open, shares by the rule that Captum defines: with `m = max(y, y0)`, the window's winner for the input gets `m - y0` and the
-    /// winner for the reference `y - m`, divided by the difference of the inputs there. The winner of
-    /// one wins the other too where it is as large as any there: a reference that is the same everywhere, such as a network makes of zeros, has no
-    /// winner of its own. (Captum 0.9.0 leaves the
-    /// rule out where a pool directly follows an activation, and takes the gradient: its contributions then sum up for references that are the
-    /// same everywhere alone, where the two agree.) `reference` holds as many samples as `input`.
+    /// Linear operations hand on their weights; an activation hands on `(y - y0) / (x - x0)`, its derivative where
+    /// the inputs differ by less than 1e-10. Max-pooling, which the paper leaves open, shares by the rule that
+    /// Captum defines: with `m = max(y, y0)`, the window's winner for the input gets `m - y0` and the winner for
+    /// the reference `y - m`, divided by the difference of the inputs there. The winner of one wins the other too
+    /// where it is as large as any there: a reference that is the same everywhere, such as a network makes of
+    /// zeros, has no winner of its own. (Captum 0.9.0 leaves the rule out where a pool directly follows an
+    /// activation, and takes the gradient: its contributions then sum up for references that are the same
+    /// everywhere alone, where the two agree.) `reference` holds as many samples as `input`.
     pub fn multipliers(&mut self, input: &[f32], reference: &[f32], seed: &[f32]) -> Result<Multipliers> {
         self.samples(input, seed)?;
         self.samples(reference, seed)?;

@@ -2,7 +2,8 @@
 
 use crate::{BatchNorm, Network, NodeId, Op, Result, Tensor};
 
-/// What an evaluated batch normalisation multiplies each channel with, and adds: `y = scale x + shift` by its running statistics.
+/// What an evaluated batch normalisation multiplies each channel with, and adds: `y = scale x + shift` by its
+/// running statistics.
 pub(super) fn scale_and_shift(norm: &BatchNorm) -> Vec<(f64, f64)> {
     let of = |channel: usize| {
         let at = |tensor: &Tensor| f64::from(tensor.data()[channel]);
@@ -25,8 +26,8 @@ pub(super) fn folded(network: &Network) -> Result<Network> {
 }
 
 /// The same network with every batch normalisation that alone follows a convolution or linear layer folded into it:
-/// `w' = w s`, `b' = b s + t`, with `y = s x + t` what the normalisation does outside training (Montavon et al. 2019, section 10.3). Other
-/// batch normalisations stay. A layer keeps its name.
+/// `w' = w s`, `b' = b s + t`, with `y = s x + t` what the normalisation does outside training (Montavon et al.
+/// 2019). Other batch normalisations stay. A layer keeps its name.
 #[expect(clippy::cast_possible_truncation, reason = "weights are float32")]
 fn fold_once(network: &Network) -> Result<Network> {
     let nodes = network.nodes();

@@ -34,8 +34,8 @@ pub struct Step {
 }
 
 impl Layerwise {
-    /// Hands relevance back from the output to the input: `start` (`[n, outputs]`) is the relevance of the outputs, that of the
-    /// explained class its logit and that of the others 0.
+    /// Hands relevance back from the output to the input: `start` (`[n, outputs]`) is the relevance of the outputs,
+    /// that of the explained class its logit and that of the others 0.
     pub fn relevance(&mut self, input: &[f32], start: &[f32], composite: &Composite) -> Result<Relevance> {
         self.samples(input, start)?;
         let (of_input, of_output) = self.sizes();
@@ -142,7 +142,8 @@ impl Layerwise {
                 z.iter_mut().zip(sums).for_each(|(z, s)| *z += term.factor * f64::from(s));
             }
             z.iter_mut().enumerate().for_each(|(j, z)| *z += of_bias(j));
-            // What is no more than the round-off of the largest sum is a sum of nothing: divided by it, round-off would count.
+            // What is no more than the round-off of the largest sum is a sum of nothing: divided by it, round-off
+            // would count.
             let none = ROUND_OFF * z.iter().fold(0.0f64, |most, z| most.max(z.abs()));
             let mut ratios = vec![0.0f32; reached.len()];
             for (j, &z) in z.iter().enumerate().filter(|(_, z)| z.abs() > none) {

@@ -1,12 +1,13 @@
 //! Walking relevance back layer by layer: layer-wise relevance propagation and DeepLIFT, on any network.
 //!
-//! A gradient needs of each operation how its output changes; relevance needs what each input contributed to it, with weights that
-//! differ from the network's own (their positive part, their square, ...). [`Layerwise`] therefore runs every
-//! operation by itself: a network of that operation alone, with the weights a rule asks for, whose forward pass gives the
-//! sums of contributions and whose walk back hands something to the inputs. These are compiled once and kept.
+//! A gradient needs of each operation how its output changes; relevance needs what each input contributed to it,
+//! with weights that differ from the network's own (their positive part, their square, ...). [`Layerwise`]
+//! therefore runs every operation by itself: a network of that operation alone, with the weights a rule asks for,
+//! whose forward pass gives the sums of contributions and whose walk back hands something to the inputs. These are
+//! compiled once and kept.
 //!
-//! Batch normalisation is folded into the layer in front of it first. Samples are walked one by one, so that the result does not
-//! depend on the batch.
+//! Batch normalisation is folded into the layer in front of it first. Samples are walked one by one, so that the
+//! result does not depend on the batch.
 
 mod deeplift;
 mod fold;
@@ -91,7 +92,7 @@ impl Layerwise {
         self.norms
     }
 
-    /// Bytes of the plans compiled so far: values, gradients and scratch.
+    /// Bytes of the plans compiled so far.
     pub fn memory_bytes(&self) -> usize {
         self.values.memory_bytes() + self.layers.values().map(Plan::memory_bytes).sum::<usize>()
     }
@@ -128,22 +129,22 @@ impl Layerwise {
             let of = &self.network.nodes()[node];
             let network = alone(&of.name, without_bias(&of.op, weight), &self.shapes[of.inputs[0].0])?;
             let options = PlanOptions { purpose: Purpose::InputGradient, batch: 1, keep: Vec::new() };
-            let plan = self.engine.plan(&network, &options)?;
             if let Some(limit) = self.limit {
-                let needed = plan.memory_bytes();
+                let needed = self.engine.memory(&network, &options)?.total();
                 if self.memory_bytes() + needed > limit {
                     self.layers.clear();
                 }
                 let needed = self.memory_bytes() + needed;
                 if needed > limit {
                     return Err(Error::Request(format!(
-                        "walking layer by layer takes {} MiB at node {}, the limit is {} MiB: allow more",
-                        needed.div_ceil(1 << 20),
+                        "walking layer by layer needs {:.1} MB of memory at node {}, and {:.1} MB are allowed",
+                        needed as f64 / 1e6,
                         of.name,
-                        limit >> 20
+                        limit as f64 / 1e6
                     )));
                 }
             }
+            let plan = self.engine.plan(&network, &options)?;
             self.layers.insert((node, weight), plan);
         }
         self.layers.get_mut(&(node, weight)).ok_or_else(|| Error::Request("a layer's plan went missing".into()))
@@ -154,7 +155,8 @@ impl Layerwise {
         Ok(self.layer(node, weight)?.forward(input)?.output().to_vec())
     }
 
-    /// What an operation hands to its input of `reaching`, by the gradient at `input` (which a linear operation does not depend on).
+    /// What an operation hands to its input of `reaching`, by the gradient at `input` (which a linear operation
+    /// does not depend on).
     fn pull(&mut self, node: usize, weight: Weight, input: &[f32], reaching: &[f32]) -> Result<Vec<f32>> {
         let mut tape = self.layer(node, weight)?.forward(input)?;
         Ok(tape.backward(reaching, &Rules::GRADIENT)?.input.to_vec())

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 /// How a linear layer `z_j = sum_i a_i w_ij + b_j` hands the relevance `R_j` of its outputs to its inputs.
 ///
-/// Every rule is a list of shares of the relevance ([`Rule::shares`]), each handed back in proportion to what inputs contribute to a sum of terms;
-/// what the bias contributes to that sum is not handed back, and leaks. Denominators are kept from zero by adding `epsilon`
-/// with their own sign (that of 0 is plus).
+/// Every rule is a list of shares of the relevance ([`Rule::shares`]), each handed back in proportion to what
+/// inputs contribute to a sum of terms; what the bias contributes to that sum is not handed back, and leaks.
+/// Denominators are kept from zero by adding `epsilon` with their own sign (that of 0 is plus).
 ///
-/// `x+` is `max(x, 0)`, `x-` is `min(x, 0)`. Sources: Bach et al. 2015 (PLoS ONE 10, e0130140), Montavon et al. 2017 (Pattern Recognition 65, 211) and
-/// Montavon et al. 2019 (in Explainable AI, LNCS 11700, chapter 10).
+/// `x+` is `max(x, 0)`, `x-` is `min(x, 0)`. Sources: Bach et al. 2015 (PLoS ONE 10, e0130140), Montavon et al.
+/// 2017 (Pattern Recognition 65, 211) and Montavon et al. 2019 (in Explainable AI, LNCS 11700, chapter 10).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -19,15 +19,17 @@ pub enum Rule {
         /// The stabiliser.
         epsilon: f64,
     },
-    /// Contributions that are positive count `1 + gamma` times, as does a positive bias (Montavon 2019, section 10.2.3: there inputs are
-    /// never negative, and the weights that are positive count more, which is the same).
+    /// Contributions that are positive count `1 + gamma` times, as does a positive bias (Montavon 2019: there
+    /// inputs are never negative, and the weights that are positive count more, which is the same).
     Gamma {
         /// How much more positive contributions count.
         gamma: f64,
     },
-    /// Positive contributions alone, `a+ w+` and `a- w-`, with the positive part of the bias in the denominator: alpha 1, beta 0.
+    /// Positive contributions alone, `a+ w+` and `a- w-`, with the positive part of the bias in the denominator:
+    /// alpha 1, beta 0.
     ZPlus,
-    /// `alpha` times by the positive contributions less `beta` times by the negative ones, `alpha - beta = 1` (Bach 2015, equation 60).
+    /// `alpha` times by the positive contributions less `beta` times by the negative ones, `alpha - beta = 1` (Bach
+    /// 2015, equation 60).
     AlphaBeta {
         /// Of the positive contributions.
         alpha: f64,
@@ -36,9 +38,9 @@ pub enum Rule {
     },
     /// Evenly to all inputs of an output.
     Flat,
-    /// In proportion to the squared weights (Montavon 2017, section 4.1).
+    /// In proportion to the squared weights (Montavon 2017).
     WSquare,
-    /// For inputs between `low` and `high`: by `a_i w_ij - low w_ij+ - high w_ij-` (Montavon 2017, section 4.2).
+    /// For inputs between `low` and `high`: by `a_i w_ij - low w_ij+ - high w_ij-` (Montavon 2017).
     ZBox {
         /// The least value of an input.
         low: f64,
@@ -135,11 +137,11 @@ impl Rule {
     }
 }
 
-/// Which layer follows which rule (Montavon et al. 2019, section 10.3; Kohlbrenner et al. 2020, arXiv 1910.09840).
+/// Which layer follows which rule (Montavon et al. 2019; Kohlbrenner et al. 2020, arXiv 1910.09840).
 ///
-/// Everything else is the same for all: activations, dropout and flattening pass relevance on as it is; max-pooling gives it to the winner;
-/// mean-pooling, sums of two branches, and batch normalisation that could not be folded (a layer of one weight per channel) follow
-/// [`Rule::EPSILON`].
+/// Everything else is the same for all: activations, dropout and flattening pass relevance on as it is; max-pooling
+/// gives it to the winner; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
+/// layer of one weight per channel) follow [`Rule::EPSILON`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Composite {
@@ -160,8 +162,8 @@ impl Composite {
     pub const EPSILON_ALPHA2_BETA1: Self =
         Self { first: None, convolution: Rule::AlphaBeta { alpha: 2.0, beta: 1.0 }, dense: Rule::EPSILON };
 
-    /// Gamma 0.25 for convolutions, epsilon for linear layers, and the box rule for the first layer, whose inputs lie between `low` and
-    /// `high`.
+    /// Gamma 0.25 for convolutions, epsilon for linear layers, and the box rule for the first layer, whose inputs
+    /// lie between `low` and `high`.
     pub const fn epsilon_gamma_box(low: f64, high: f64) -> Self {
         Self { first: Some(Rule::ZBox { low, high }), convolution: Rule::Gamma { gamma: 0.25 }, dense: Rule::EPSILON }
     }

@@ -3,8 +3,8 @@
 use crate::Pool3d;
 use crate::reference::pooling;
 
-/// Values that differ by no more than this share of the largest are the same: a fast convolution of a constant is constant up to its
-/// round-off, and which of its cells is largest would be chance. The engine is tested to less.
+/// Values that differ by no more than this share of the largest are the same: a fast convolution of a constant is
+/// constant up to its round-off, and which of its cells is largest would be chance. The engine is tested to less.
 const SAME: f32 = 1e-5;
 
 /// Where the largest value of each window of one sample is: the first of equals.
@@ -14,8 +14,8 @@ pub(super) fn winners(pool: &Pool3d, shape: &[usize], x: &[f32]) -> Vec<usize> {
     winners
 }
 
-/// The same for a sample and its reference together. The winner of one wins the other too, where it is as large as any there: in a
-/// reference that is the same everywhere, the sample's own winner does.
+/// The same for a sample and its reference together. The winner of one wins the other too, where it is as large as
+/// any there: in a reference that is the same everywhere, the sample's own winner does.
 pub(super) fn winners_of_both(pool: &Pool3d, shape: &[usize], x: &[f32], x0: &[f32]) -> [Vec<usize>; 2] {
     let same = |x: &[f32]| SAME * x.iter().fold(0.0f32, |most, v| most.max(v.abs()));
     let (same, same0) = (same(x), same(x0));

@@ -22,8 +22,9 @@ pub struct Survey {
 /// Measures every map file in every region, and the group of them.
 ///
 /// A directory among `maps` stands for all maps in it: every `*_attribution.nii` or `.nii.gz` below it, sorted by
-/// name, except group maps and those in native space (`_space-native`) or resolution (`_res-native`). Subject and
-/// method are taken from a map's sidecar and, without one, from its name (`sub-<id>_..._desc-<method>_...`).
+/// name, except group maps, those in native space (`_space-native`) or resolution (`_res-native`), and those of single
+/// layers (`_layer-`). Subject and method are taken from a map's sidecar and, without one, from its name
+/// (`sub-<id>_..._desc-<method>_...`).
 ///
 /// # Errors
 /// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all.
@@ -125,7 +126,7 @@ pub(crate) fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
                 files.extend(maps_below(&path)?);
             }
         } else if (name.ends_with("_attribution.nii.gz") || name.ends_with("_attribution.nii"))
-            && !["_space-native", "_res-native", "_stat-"].iter().any(|e| name.contains(e))
+            && !["_space-native", "_res-native", "_layer-", "_stat-"].iter().any(|e| name.contains(e))
         {
             files.push(path);
         }

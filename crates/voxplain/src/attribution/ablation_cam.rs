@@ -4,14 +4,17 @@ use super::{Attribution, Case, Explainer, Layer, Method, Passes, Score, cam};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Ablation-CAM (Desai and Ramaswamy 2020, WACV, equations 3 and 4): `M = sum_k w_k A^k` with `w_k = S(x) - S(x without channel k)`.
+/// Ablation-CAM (Desai and Ramaswamy 2020, WACV): `M = sum_k w_k A^k` with
+/// `w_k = S(x) - S(x without channel k)`.
 ///
-/// The paper divides the difference by `S(x)`, which turns the map's sign with the score's and has no meaning near 0; here the difference is kept as it is, in the
-/// units of the score. A channel is taken away by setting all its cells to 0; the rest of the network behind the layer is then run, and only
-/// that. Signed by default; the paper rectifies. Upsampled at the true centres of the layer's cells.
+/// The paper divides the difference by `S(x)`, which turns the map's sign with the score's and has no meaning near
+/// 0; here the difference is kept as it is, in the units of the score. A channel is taken away by setting all its
+/// cells to 0; the rest of the network behind the layer is then run, and only that. Signed by default; the paper
+/// rectifies. Upsampled at the true centres of the layer's cells.
 ///
 /// Refused where the score depends on the input by other ways than through the layer (a layer inside a branch).
-/// Cost: one pass forward, and the part behind the layer once for each channel. Memory: a batch of the layer's activations.
+/// Cost: one pass forward, and the part behind the layer once for each channel. Memory: a batch of the layer's
+/// activations.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AblationCam {

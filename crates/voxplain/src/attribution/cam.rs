@@ -80,7 +80,8 @@ impl Layer {
         Ok(Grid::new(self.cells(), affine)?)
     }
 
-    /// Trilinear upsampling to the input's `shape` as if the cells filled it, wherever they lie: what `interpolate(size)` does.
+    /// Trilinear upsampling to the input's `shape` as if the cells filled it, wherever they lie: what
+    /// `interpolate(size)` does.
     pub(super) fn stretching(&self, shape: [usize; 3]) -> Separable {
         let cells = self.cells();
         Separable::new(&std::array::from_fn(|a| {
@@ -163,8 +164,8 @@ pub(super) fn suits(explainer: &Explainer, layer: &str) -> Result<()> {
     }
 }
 
-/// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value per
-/// cell, and `finish` completes the record.
+/// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value
+/// per cell, and `finish` completes the record.
 pub(super) fn explain<M: Method>(
     method: &M,
     recipe: &Recipe<'_>,
@@ -217,8 +218,8 @@ pub(super) fn explain<M: Method>(
     Ok(maps)
 }
 
-/// The attribution that a map of a layer's cells makes, with its record completed: first what all class activation maps say, then
-/// what `finish` adds.
+/// The attribution that a map of a layer's cells makes, with its record completed: first what all class activation
+/// maps say, then what `finish` adds.
 pub(super) fn attribution(
     case: &Case<'_>,
     layer: &Layer,

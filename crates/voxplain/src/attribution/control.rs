@@ -1,7 +1,7 @@
 //! Controls: maps that know nothing of the network, for every table of methods.
 //!
 //! A method whose maps agree with one of these, or do no better in an evaluation, has shown nothing about the network
-//! (Adebayo et al. 2018, arXiv 1810.03292, section 5.2, on edge detectors).
+//! (Adebayo et al. 2018, arXiv 1810.03292, on edge detectors).
 
 use super::integrated_gradients::float32;
 use super::{Attribution, Case, Explainer, Method, Passes, Record, Score};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use voxplain_nn::random::Seed;
 use voxplain_volume::{Border, Volume};
 
-/// The edges of the image: the length of the Sobel gradient, with `[-1 0 1]` along one axis and `[1 2 1]` along the two others, in
-/// units of voxels, edges mirrored (as `scipy.ndimage.generic_gradient_magnitude` with `sobel`).
+/// The edges of the image: the length of the Sobel gradient, with `[-1 0 1]` along one axis and `[1 2 1]` along the
+/// two others, in units of voxels, edges mirrored (as `scipy.ndimage.generic_gradient_magnitude` with `sobel`).
 ///
 /// A control: it does not depend on the network. One pass forward, for the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +51,11 @@ impl Method for InputMagnitude {
     }
 }
 
-/// A smooth random map: independent standard normal numbers, smoothed by a Gaussian (renormalised at the edges). Zero outside the brain mask, where
-/// there is one.
+/// A smooth random map: independent standard normal numbers, smoothed by a Gaussian (renormalised at the edges).
+/// Zero outside the brain mask, where there is one.
 ///
-/// A control: it depends on neither network nor image, but on the seed and the subject's id. One pass forward, for the record.
+/// A control: it depends on neither network nor image, but on the seed and the subject's id. One pass forward, for
+/// the record.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Random {

@@ -8,16 +8,18 @@ use crate::Result;
 use serde::{Deserialize, Serialize};
 use voxplain_nn::random::Seed;
 
-/// DeepLIFT by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): the difference of the score from that of a reference is walked back with multipliers, the
-/// ratio of what comes out of an operation to what goes in, both as differences from the reference. The map is `(x - x0) * multiplier`.
+/// DeepLIFT by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): the difference of the score from that of
+/// a reference is walked back with multipliers, the ratio of what comes out of an operation to what goes in, both
+/// as differences from the reference. The map is `(x - x0) * multiplier`.
 ///
-/// The rules are those of [`voxplain_nn::relevance::Layerwise::multipliers`]; max-pooling, which the paper leaves open, is shared by the rule that
-/// Captum defines. Logits only
-/// (the paper's section 3.6 says why). The map sums to the difference of the logits (their equation 1), within 1e-4 of it on the networks tested; the record
-/// holds the residual, and a warning goes with it above 1e-3. With the baseline `expected` the map is the mean over several references.
+/// The rules are those of [`voxplain_nn::relevance::Layerwise::multipliers`]; max-pooling, which the paper leaves
+/// open, is shared by the rule that Captum defines. Logits only (the paper's section 3.6 says why). The map sums to
+/// the difference of the logits (their equation 1), within 1e-4 of it on the networks tested; the record holds the
+/// residual, and a warning goes with it above 1e-3. With the baseline `expected` the map is the mean over several
+/// references.
 ///
-/// Cost: two passes forward and one back, layer by layer, for each reference. Memory: every node's value for the input and
-/// one reference, and a plan for each layer.
+/// Cost: two passes forward and one back, layer by layer, for each reference. Memory: every node's value for the
+/// input and one reference, and a plan for each layer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeepLift {

@@ -41,8 +41,8 @@ impl<'a> Case<'a> {
     }
 }
 
-/// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation, and the
-/// people that the network was trained on, where a method may need them.
+/// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation,
+/// and the people that the network was trained on, where a method may need them.
 #[derive(Debug)]
 pub struct Explainer {
     engine: Engine,
@@ -200,8 +200,8 @@ impl Explainer {
         )
     }
 
-    /// The network, to be walked back layer by layer; compiled when it is first asked for. Where memory is limited, other plans make
-    /// room for it, and it for them.
+    /// The network, to be walked back layer by layer; compiled when it is first asked for. Where memory is limited,
+    /// other plans make room for it, and it for them.
     pub fn layerwise(&mut self) -> Result<&mut Layerwise> {
         if self.plans.limit.is_some() {
             self.plans.clear();
@@ -285,8 +285,8 @@ impl Explainer {
         Ok((tape.output().to_vec(), tape.value(layer.node)?.data().to_vec()))
     }
 
-    /// Sends `count` volumes through the network, a batch at a time, and walks the objective back from each by `rules`.
-    /// `volume` writes the `n`-th; `take` is given its number, its score and what reached the input.
+    /// Sends `count` volumes through the network, a batch at a time, and walks the objective back from each by
+    /// `rules`. `volume` writes the `n`-th; `take` is given its number, its score and what reached the input.
     /// Volumes come in order; no more than a batch is in memory.
     pub fn gradients(
         &mut self,
@@ -327,8 +327,8 @@ impl Explainer {
         self.scores_behind(NodeId(0), count, objective, volume)
     }
 
-    /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Refused where the output does not
-    /// depend on the node alone ([`Network::behind`]).
+    /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Refused
+    /// where the output does not depend on the node alone ([`Network::behind`]).
     pub fn scores_behind(
         &mut self,
         node: NodeId,
@@ -336,6 +336,10 @@ impl Explainer {
         objective: &Objective,
         mut value: impl FnMut(usize, &mut [f32]),
     ) -> Result<Vec<f64>> {
+        let mut scores = Vec::with_capacity(count);
+        if count == 0 {
+            return Ok(scores);
+        }
         let (values, classes) = (self.network.shape(node)?.iter().product::<usize>(), self.network.outputs());
         let behind = if node == NodeId(0) { None } else { Some(self.network.behind(node)?) };
         let part = Part { start: node, network: behind.as_ref().unwrap_or(&self.network) };
@@ -343,10 +347,6 @@ impl Explainer {
         let at_once = self.plans.batch(&self.engine, part, &options(count.min(AT_ONCE)))?;
         if self.plans.limit.is_some() {
             self.layerwise = None;
-        }
-        let mut scores = Vec::with_capacity(count);
-        if count == 0 {
-            return Ok(scores);
         }
         let plan = self.plans.get(&self.engine, part, &options(at_once))?;
         let mut inputs = vec![0.0; at_once * values];

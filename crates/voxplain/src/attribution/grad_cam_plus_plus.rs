@@ -4,16 +4,17 @@ use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// Grad-CAM++ (Chattopadhyay et al. 2018, arXiv 1710.11063, equations 5 and 19): `M = sum_k w_k A^k` with
+/// Grad-CAM++ (Chattopadhyay et al. 2018, arXiv 1710.11063, equation 19): `M = sum_k w_k A^k` with
 /// `w_k = sum_u alpha^k_u relu(g^k_u)` and `alpha^k_u = g^2 / (2 g^2 + D g^3)`, 0 where `g` or the denominator is.
 ///
-/// `D` exists in two versions whose maps differ (correlation 0.85 on random numbers): the paper's `sum_v A^k_v` over the whole
-/// channel, and `A^k_u` inside a sum of products, `sum_v A^k_v (g^k_v)^3`, as in MONAI, medcam and torch-cam. They agree
-/// where the gradient is the same in all cells, as behind global average pooling. [`GradCamPlusPlus::denominator`] chooses.
+/// `D` exists in two versions whose maps differ (correlation 0.85 on random numbers): the paper's `sum_v A^k_v`
+/// over the whole channel, and `A^k_u` inside a sum of products, `sum_v A^k_v (g^k_v)^3`, as in MONAI, medcam and
+/// torch-cam. They agree where the gradient is the same in all cells, as behind global average pooling.
+/// [`GradCamPlusPlus::denominator`] chooses.
 ///
-/// The paper's gradients are of `exp(S)`, which multiplies all `g` by `exp(S)`: it cancels in `alpha` and scales the map, so it is left out.
-/// Signed by default; the paper rectifies. Upsampled at the true centres of the layer's cells.
-/// One pass forward and one back.
+/// The paper's gradients are of `exp(S)`, which multiplies all `g` by `exp(S)`: it cancels in `alpha` and scales
+/// the map, so it is left out. Signed by default; the paper rectifies. Upsampled at the true centres of the layer's
+/// cells. One pass forward and one back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradCamPlusPlus {

@@ -7,13 +7,15 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::{Rules, random::Seed};
 
-/// GradientSHAP, or expected gradients (Lundberg and Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv 1906.10670, equation 3):
-/// the mean over donors `b`, places `t` uniform on `[0, 1]` and noise `e` of `(x - b) * dS/dx (b + t (x + e - b))`.
+/// GradientSHAP, or expected gradients (Lundberg and Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv
+/// 1906.10670): the mean over donors `b`, places `t` uniform on `[0, 1]` and noise `e` of
+/// `(x - b) * dS/dx (b + t (x + e - b))`.
 ///
-/// Donors come from the people that the model was trained on, the classes in turn, and each is used as often as the others
-/// (within one), so that the map sums to `S(x)` less the mean score of the donors, but for chance and noise: the record holds
-/// that residual, and the standard error. Captum takes 5 samples; 100 with 20 donors are the default here.
-/// Random numbers depend on the seed, the subject's id and the sample's number alone; the donors on the seed.
+/// Donors come from the people that the model was trained on, the classes in turn, and each is used as often as the
+/// others (within one), so that the map sums to `S(x)` less the mean score of the donors, but for chance and noise:
+/// the record holds that residual, and the standard error. Captum takes 5 samples; 100 with 20 donors are the
+/// default here. Random numbers depend on the seed, the subject's id and the sample's number alone; the donors on
+/// the seed.
 ///
 /// Cost: `samples` passes forward and back, and one more forward for each donor and the input. Memory: a batch of
 /// samples, the donors, and five values per voxel in float64.

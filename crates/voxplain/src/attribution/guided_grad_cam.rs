@@ -6,10 +6,12 @@ use crate::Result;
 use serde::{Deserialize, Serialize};
 use voxplain_nn::Rules;
 
-/// Guided Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, section 3.2): the map of guided backpropagation times the rectified map of Grad-CAM, upsampled.
+/// Guided Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, section 3.2): the map of guided backpropagation times
+/// the rectified map of Grad-CAM, upsampled.
 ///
-/// Upsampled trilinearly at the true centres of the layer's cells (the paper resizes bilinearly, Captum takes the nearest cell). Signed as guided
-/// backpropagation is; it inherits what is known against both. Two passes forward and back.
+/// Upsampled trilinearly at the true centres of the layer's cells (the paper resizes bilinearly, Captum takes the
+/// nearest cell). Signed as guided backpropagation is; it inherits what is known against both. Two passes forward
+/// and back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GuidedGradCam {

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 /// HiResCAM (Draelos and Carin 2020, arXiv 2011.08891): `M = sum_k dS/dA^k * A^k`, cell by cell.
 ///
-/// For a layer followed by pooling, flattening and one linear layer the map sums to the logit without its bias, exactly; the
-/// record holds the sum, the logit without bias and the residual. Signed by default. Upsampled at the true centres
-/// of the layer's cells (the sum holds at the layer's own resolution). One pass forward and one back.
+/// For a layer followed by pooling, flattening and one linear layer the map sums to the logit without its bias,
+/// exactly; the record holds the sum, the logit without bias and the residual. Signed by default. Upsampled at the
+/// true centres of the layer's cells (the sum holds at the layer's own resolution). One pass forward and one back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HiresCam {

@@ -19,7 +19,7 @@ pub enum Infill {
     Blur,
     /// The mean of the people that the network was trained on, voxel by voxel.
     CohortMean,
-    /// What surrounds the hole, continued as smoothly as can be: see [`Harmonic`].
+    /// What surrounds the hole, continued as smoothly as can be (Laplace's equation).
     Harmonic,
 }
 

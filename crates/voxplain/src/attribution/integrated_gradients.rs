@@ -11,13 +11,14 @@ use voxplain_nn::{Rules, random::Seed};
 /// `(x - b) * integral over t in [0, 1] of dS/dx (b + t (x - b))`, voxel by voxel.
 ///
 /// The map sums to `S(x) - S(b)` (their proposition 1) but for the error of the quadrature, which the record holds
-/// ([`super::Record::measured`]); above 5 % of the difference a warning goes with it. The paper takes a sum of 20 to 300 equal steps;
-/// here it is Gauss-Legendre quadrature, which needs fewer. The baseline decides what the map means: zeros ask
-/// what makes this image differ from nothing, the mean of the opposite class what makes it differ from
-/// that class. With `expected` the map is the mean over several baselines (Erion et al. 2021, arXiv 1906.10670), each with its
-/// own path. Sums are in float64 and in the order of the points.
+/// ([`super::Record::measured`]); above 5 % of the difference a warning goes with it. The paper takes a sum of 20
+/// to 300 equal steps; here it is Gauss-Legendre quadrature, which needs fewer. The baseline decides what the map
+/// means: zeros ask what makes this image differ from nothing, the mean of the opposite class what makes it differ
+/// from that class. With `expected` the map is the mean over several baselines (Erion et al. 2021, arXiv
+/// 1906.10670), each with its own path. Sums are in float64 and in the order of the points.
 ///
-/// Cost: `steps` passes forward and back for each baseline, one more forward for each and the input. Memory: a batch of points.
+/// Cost: `steps` passes forward and back for each baseline, one more forward for each and the input. Memory: a
+/// batch of points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct IntegratedGradients {

@@ -7,20 +7,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_nn::{NodeId, Rules};
 
-/// LayerCAM (Jiang et al. 2021, IEEE Transactions on Image Processing 30, equations 5 and 6): `M = sum_k relu(g^k) A^k`, cell by cell.
+/// LayerCAM (Jiang et al. 2021, IEEE Transactions on Image Processing 30):
+/// `M = sum_k relu(g^k) A^k`, cell by cell.
 ///
-/// Weights are per position, so that early layers, whose cells are small, give maps too. With several layers, named with
-/// commas, their maps are fused: each is rectified and upsampled, divided by its maximum (all but the last named also go
-/// through `tanh(gamma x)`, which raises what is faint in shallow layers; 2 in the paper), and the largest at each voxel
-/// is taken. A fused map is relative: its values are shares of each layer's maximum, not of the score.
+/// Weights are per position, so that early layers, whose cells are small, give maps too. With several layers, named
+/// with commas, their maps are fused: each is rectified and upsampled, divided by its maximum (all but the last
+/// named also go through `tanh(gamma x)`, which raises what is faint in shallow layers; 2 in the paper), and the
+/// largest at each voxel is taken. A fused map is relative: its values are shares of each layer's maximum, not of
+/// the score.
 ///
 /// A single map is signed by default (negative only where activations are); the paper rectifies. Upsampled at the true
 /// centres of the layer's cells. One pass forward and one back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LayerCam {
-    /// Name of the layer, or of several to be fused, by comma, the deepest last; `last` is the last activation that holds volumes, `all`
-    /// makes a map of each that does.
+    /// Name of the layer, or of several to be fused, by comma, the deepest last; `last` is the last activation that
+    /// holds volumes, `all` makes a map of each that does.
     pub layer: String,
     /// Keep what is positive only, as in the paper.
     pub rectify: bool,
@@ -85,7 +87,8 @@ impl LayerCam {
     }
 }
 
-/// Rectified and divided by the maximum, then through `tanh(gamma x)` where there is a `gamma`; zeros where nothing is positive.
+/// Rectified and divided by the maximum, then through `tanh(gamma x)` where there is a `gamma`; zeros where nothing
+/// is positive.
 fn scaled(map: &[f64], gamma: Option<f64>) -> Vec<f64> {
     let most = map.iter().copied().fold(0.0, f64::max);
     let one = |v: f64| {

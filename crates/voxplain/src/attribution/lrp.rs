@@ -5,25 +5,26 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::relevance;
 
-/// Layer-wise relevance propagation (Bach et al. 2015, PLoS ONE 10, e0130140; Montavon et al. 2019, LNCS 11700, chapter 10): the logit is handed back layer by
-/// layer, to each input in proportion to what it contributed, until it lies on the voxels.
+/// Layer-wise relevance propagation (Bach et al. 2015, PLoS ONE 10, e0130140; Montavon et al. 2019, LNCS 11700,
+/// chapter 10): the logit is handed back layer by layer, to each input in proportion to what it contributed, until
+/// it lies on the voxels.
 ///
-/// The rules and composites are those of [`voxplain_nn::relevance`], where each is defined. Batch normalisation is folded into the layer in front
-/// of it. The walk starts from the explained logit (both, with their signs, for a difference of classes); other scores are refused, as the
-/// softmax is no layer that shares anything out.
+/// The rules and composites are those of [`voxplain_nn::relevance`], where each is defined. Batch normalisation is
+/// folded into the layer in front of it. The walk starts from the explained logit (both, with their signs, for a
+/// difference of classes); other scores are refused, as the softmax is no layer that shares anything out.
 ///
-/// The map sums to the logit less what biases took and what was lost to stabilisers or where nothing contributed; the record holds all three, and how
-/// many convolutions and linear layers a rule was applied to.
+/// The map sums to the logit less what biases took and what was lost to stabilisers or where nothing contributed;
+/// the record holds all three, and how many convolutions and linear layers a rule was applied to.
 ///
-/// Cost: one pass forward, and for each layer one to three passes forward and back through that layer alone. Memory: every node's value for one
-/// volume, and a plan for each layer and rule.
+/// Cost: one pass forward, and for each layer one to three passes forward and back through that layer alone.
+/// Memory: every node's value for one volume, and a plan for each layer and rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Lrp {
     /// Which layer follows which rule.
     pub composite: Composite,
-    /// The least and largest value of an input, for the box rule: `cohort` takes those of the people that the model was trained on, `image` those
-    /// of the image, and two numbers (`0,255`) are taken as they are.
+    /// The least and largest value of an input, for the box rule: `cohort` takes those of the people that the model
+    /// was trained on, `image` those of the image, and two numbers (`0,255`) are taken as they are.
     pub bounds: String,
 }
 

@@ -54,8 +54,8 @@ impl Moments {
         self.variance().into_iter().map(move |v| v / n)
     }
 
-    /// The squared standard error of each variance, `(m4 - m2^2 (n - 3) / (n - 1)) / n` with the central moments `m2` (the variance)
-    /// and `m4` (Kendall and Stuart 1977, volume 1, chapter 10).
+    /// The squared standard error of each variance, `(m4 - m2^2 (n - 3) / (n - 1)) / n` with the central moments
+    /// `m2` (the variance) and `m4` (Kendall and Stuart 1977, volume 1, chapter 10).
     pub(super) fn error_of_variance(&self) -> impl Iterator<Item = f64> {
         let n = self.count as f64;
         let variance = self.variance();

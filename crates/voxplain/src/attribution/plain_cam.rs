@@ -5,11 +5,13 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::{Linear, Network, Op};
 
-/// CAM (Zhou et al. 2016, arXiv 1512.04150, equation 2): `M = sum_k w_k A^k` with the weights of the linear layer that follows a global average pool.
+/// CAM (Zhou et al. 2016, arXiv 1512.04150, equation 2): `M = sum_k w_k A^k` with the weights of the linear layer
+/// that follows a global average pool.
 ///
-/// Works only for networks that end in global average pooling and one linear layer; others are refused. There the mean of the map over cells is the
-/// logit without its bias, which the record holds with its residual. Scores on other scales weigh the classes' weights by their own gradient at the logits. Signed; upsampled at
-/// the true centres of the layer's cells. One pass forward.
+/// Works only for networks that end in global average pooling and one linear layer; others are refused. There the
+/// mean of the map over cells is the logit without its bias, which the record holds with its residual. Scores on
+/// other scales weigh the classes' weights by their own gradient at the logits. Signed; upsampled at the true
+/// centres of the layer's cells. One pass forward.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Cam {

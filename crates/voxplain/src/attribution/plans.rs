@@ -43,7 +43,8 @@ fn alike(a: &PlanOptions, b: &PlanOptions) -> bool {
 }
 
 impl Plans {
-    /// The plan that takes at least this batch, compiled when it is first asked for. Where there is a limit, other plans make room.
+    /// The plan that takes at least this batch, compiled when it is first asked for. Where there is a limit, other
+    /// plans make room.
     pub(super) fn get(&mut self, engine: &Engine, part: Part<'_>, options: &PlanOptions) -> Result<&mut Plan> {
         let same = |c: &Compiled| c.start == part.start && alike(&c.options, options);
         let fits = |c: &Compiled| same(c) && c.options.batch >= options.batch;
@@ -52,21 +53,10 @@ impl Plans {
             None => {
                 // A smaller plan would never be used again.
                 self.plans.retain(|c| !same(c));
-                let plan = engine.plan(part.network, options)?;
                 if let Some(limit) = self.limit {
-                    let mut room = limit.saturating_sub(plan.memory_bytes());
-                    // The latest stay.
-                    let mut kept: Vec<_> = std::mem::take(&mut self.plans);
-                    while let Some(other) = kept.pop() {
-                        match room.checked_sub(other.plan.memory_bytes()) {
-                            Some(rest) => {
-                                room = rest;
-                                self.plans.insert(0, other);
-                            }
-                            None => break,
-                        }
-                    }
+                    self.make_room(limit.saturating_sub(engine.memory(part.network, options)?.total()));
                 }
+                let plan = engine.plan(part.network, options)?;
                 self.plans.push(Compiled { start: part.start, options: options.clone(), plan, used: false });
                 self.plans.len() - 1
             }
@@ -85,24 +75,22 @@ impl Plans {
         if let Some((.., batch)) = self.fitted.iter().find(known) {
             return Ok(*batch);
         }
-        let bytes = |batch: usize| -> Result<usize> {
-            Ok(engine.plan(part.network, &PlanOptions { batch, ..options.clone() })?.memory_bytes())
-        };
-        let one = bytes(1)?;
-        if one > limit {
-            return Err(Error::request(
-                format!("one volume at a time takes the network {}, the limit is {}", readable(one), readable(limit)),
-                "allow more with --memory",
-            ));
-        }
-        // Memory grows with the batch: halve what is too much.
-        let (mut fits, mut too_many) = (1, options.batch + 1);
-        while too_many - fits > 1 {
-            let middle = fits + (too_many - fits) / 2;
-            if bytes(middle)? <= limit { fits = middle } else { too_many = middle }
-        }
+        let fits = engine.batch_within(part.network, options, limit).map_err(|e| match e {
+            voxplain_nn::Error::Request(what) => Error::request(what, "allow more with --memory"),
+            other => other.into(),
+        })?;
         self.fitted.push((part.start, options.clone(), fits));
         Ok(fits)
+    }
+
+    /// Keeps the latest plans that fit into so many bytes.
+    fn make_room(&mut self, mut room: usize) {
+        let mut kept = std::mem::take(&mut self.plans);
+        while let Some(latest) = kept.pop() {
+            let Some(rest) = room.checked_sub(latest.plan.memory_bytes()) else { break };
+            room = rest;
+            self.plans.insert(0, latest);
+        }
     }
 
     /// Gives all plans up.
@@ -118,14 +106,6 @@ impl Plans {
     /// Bytes of the plans asked for since [`Plans::begin`] that are still held.
     pub(super) fn used(&self) -> usize {
         self.plans.iter().filter(|c| c.used).map(|c| c.plan.memory_bytes()).sum()
-    }
-}
-
-/// `512.0 MiB`, or `12.5 KiB`.
-fn readable(bytes: usize) -> String {
-    match bytes as f64 / 1024.0 {
-        kibi if kibi < 1024.0 => format!("{kibi:.1} KiB"),
-        kibi => format!("{:.1} MiB", kibi / 1024.0),
     }
 }
 
@@ -145,7 +125,7 @@ mod tests {
         let part = Part::whole(&network);
         let options = |batch, purpose| PlanOptions { purpose, batch, keep: Vec::new() };
         let gradient = |batch| options(batch, Purpose::InputGradient);
-        let bytes = |o: &PlanOptions| engine.plan(&network, o).unwrap().memory_bytes();
+        let bytes = |o: &PlanOptions| engine.memory(&network, o).unwrap().total();
         let mut plans = Plans { limit: None, ..Plans::default() };
         assert_eq!(plans.batch(&engine, part, &gradient(9)).unwrap(), 9);
         // Room for five.
@@ -161,6 +141,6 @@ mod tests {
         assert_eq!((plans.plans.len(), plans.used()), (1, bytes(&options(1, Purpose::Infer))));
         plans.limit = Some(bytes(&gradient(1)) - 1);
         let error = plans.batch(&engine, part, &gradient(3)).unwrap_err();
-        assert!(error.to_string().contains("iB") && error.hint().unwrap().contains("--memory"), "{error}");
+        assert!(error.to_string().contains("MB") && error.hint().unwrap().contains("--memory"), "{error}");
     }
 }

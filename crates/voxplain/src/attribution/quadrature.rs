@@ -5,9 +5,9 @@ use std::f64::consts::PI;
 /// Nodes and weights of the Gauss-Legendre rule with `n` points on `[0, 1]`, nodes ascending: exact for polynomials of
 /// degree up to `2 n - 1`.
 ///
-/// Nodes are the roots of the Legendre polynomial `P_n`, found by Newton's method from `cos(pi (k - 1/4) / (n + 1/2))` with
-/// the recurrence `k P_k = (2 k - 1) x P_(k-1) - (k - 1) P_(k-2)`; weights `2 / ((1 - x^2) P_n'(x)^2)` (Abramowitz
-/// and Stegun 1964, 25.4.29), both then brought from `[-1, 1]` to `[0, 1]`.
+/// Nodes are the roots of the Legendre polynomial `P_n`, found by Newton's method from
+/// `cos(pi (k - 1/4) / (n + 1/2))` with the recurrence `k P_k = (2 k - 1) x P_(k-1) - (k - 1) P_(k-2)`; weights
+/// `2 / ((1 - x^2) P_n'(x)^2)` (Abramowitz and Stegun 1964, 25.4.29), both then brought from `[-1, 1]` to `[0, 1]`.
 pub(super) fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     let mut rule: Vec<(f64, f64)> = (0..n)
         .map(|k| {

@@ -44,12 +44,12 @@ pub struct Record {
     pub sign: String,
     /// Every option of the method.
     pub parameters: serde_json::Value,
-    /// Operations of its kind that the method's rule was applied to, of all: `[3, 3]` (ReLUs for guided backpropagation, convolutions and
-    /// linear layers for LRP); absent for methods without a rule.
+    /// Operations of its kind that the method's rule was applied to, of all: `[3, 3]` (ReLUs for guided
+    /// backpropagation, convolutions and linear layers for LRP); absent for methods without a rule.
     pub rules_applied: Option<[usize; 2]>,
-    /// What the method measured about itself. Where they exist they are called `Sum` (of the map), `Expected` (what it should
-    /// sum to), `Residual` (the first less the second), `RelativeResidual` (that over the second's size; null where
-    /// that is 0), `StandardError` (root mean square over voxels, of a sampled map) and
+    /// What the method measured about itself. Where they exist they are called `Sum` (of the map), `Expected` (what
+    /// it should sum to), `Residual` (the first less the second), `RelativeResidual` (that over the second's size;
+    /// null where that is 0), `StandardError` (root mean square over voxels, of a sampled map) and
     /// `RelativeStandardError` (that over the map's root mean square).
     pub measured: serde_json::Value,
     /// Volumes sent through the network to make the map.
@@ -94,7 +94,7 @@ pub struct Passes {
 pub struct Cost {
     /// Seconds, without reading and writing; a share of the batch it was made in.
     pub seconds: f64,
-    /// Bytes of the compiled plans that were used: values, gradients and scratch, without weights.
+    /// Bytes of the compiled plans that were used: values, gradients, weights and scratch.
     pub memory_bytes: usize,
     /// Bytes that they were allowed together.
     pub memory_limit: Option<usize>,

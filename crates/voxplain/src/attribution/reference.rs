@@ -12,15 +12,16 @@ use voxplain_volume::Border;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reference {
-    /// Zeros: the background, and after robust or z-scored normalisation also the median or mean intensity of the brain.
+    /// Zeros: the background, and after robust or z-scored normalisation also the median or mean intensity of the
+    /// brain.
     #[default]
     Zero,
     /// The image itself, blurred over the whole grid.
     Blur,
     /// The mean of everyone that the model was trained on.
     Mean,
-    /// The mean of those of another class than the explained one (the class whose score is subtracted, for a difference; all
-    /// others, where there are more than two classes).
+    /// The mean of those of another class than the explained one (the class whose score is subtracted, for a
+    /// difference; all others, where there are more than two classes).
     Opposite,
     /// Each of several people that the model was trained on in turn; the map is the mean over them.
     Expected,

@@ -4,13 +4,14 @@ use super::{Attribution, Case, Explainer, Layer, Method, Passes, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// Score-CAM (Wang et al. 2020, arXiv 1910.01279, equations 6 to 8), in three dimensions: `M = sum_k w_k A^k`, where `w` is the softmax over
-/// channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and scaled to `[0, 1]`.
+/// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
+/// where `w` is the softmax over channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and
+/// scaled to `[0, 1]`.
 ///
-/// No gradient is used. The paper subtracts the score of a baseline from each, which the softmax cancels. What `H^k` hides becomes 0, so
-/// the method means something where zero means "nothing there". A channel whose upsampled map is the same everywhere (within 1e-8) shows
-/// nothing and is left out. Signed by default (negative only where activations are); the paper rectifies. Upsampled at the true centres of
-/// the layer's cells.
+/// No gradient is used. The paper subtracts the score of a baseline from each, which the softmax cancels. What
+/// `H^k` hides becomes 0, so the method means something where zero means "nothing there". A channel whose upsampled
+/// map is the same everywhere (within 1e-8) shows nothing and is left out. Signed by default (negative only where
+/// activations are); the paper rectifies. Upsampled at the true centres of the layer's cells.
 ///
 /// Cost: one pass forward and back, and one forward for each channel. Memory: a batch of volumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

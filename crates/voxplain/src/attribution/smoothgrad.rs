@@ -2,23 +2,25 @@
 
 use super::integrated_gradients::float32;
 use super::moments::Moments;
-use super::{Attribution, Case, Explain, Explainer, METHODS, Method, Passes, Score, Target, choose};
+use super::{Attribution, Case, Explain, Explainer, Method, Passes, Score, Target, choose};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::random::Seed;
 use voxplain_volume::{Volume, quantiles};
 
-/// SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825): a map of the mean over copies of the input with Gaussian noise. SmoothGrad-squared
-/// (Hooker et al. 2019, arXiv 1806.10758) is the mean of the squares, VarGrad (Adebayo et al. 2018, arXiv 1810.03307) the variance.
+/// SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825): the mean of maps over copies of the input with Gaussian
+/// noise. SmoothGrad-squared (Hooker et al. 2019, arXiv 1806.10758) is the mean of the squares, VarGrad (Adebayo et
+/// al. 2018, arXiv 1810.03307) the variance.
 ///
-/// It wraps any method of the gradient family, with that method's default options. The noise has a standard deviation of `noise`
-/// times the range of the image, taken from the 1st to the 99th percentile in the brain (the mask given, else voxels other
-/// than 0), where the paper takes largest less smallest value of the image, which in MRI is one vessel. It
-/// falls on every voxel, as in the paper. The variance is the unbiased one (divided by `n - 1`; Captum divides by `n`).
-/// Every copy is explained for the class of the image itself. The record holds the standard error, of the mean or of the variance.
+/// It wraps any method of the gradient family, with that method's default options. The noise has a standard
+/// deviation of `noise` times the range of the image, taken from the 1st to the 99th percentile in the brain (the
+/// mask given, else voxels other than 0), where the paper takes largest less smallest value of the image, which in
+/// MRI is one vessel. It falls on every voxel, as in the paper. The variance is the unbiased one (divided by
+/// `n - 1`; Captum divides by `n`). Every copy is explained for the class of the image itself. The record holds the
+/// standard error, of the mean or of the variance.
 ///
-/// Random numbers depend on the seed, the subject's id and the copy's number alone. Cost: `samples` times that of the method.
-/// Memory: a few copies and five values per voxel in float64.
+/// Random numbers depend on the seed, the subject's id and the copy's number alone. Cost: `samples` times that of
+/// the method. Memory: a few copies and five values per voxel in float64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SmoothGrad {
@@ -59,12 +61,11 @@ impl Default for SmoothGrad {
 
 impl SmoothGrad {
     fn wrapped(&self) -> Result<Box<dyn Explain>> {
-        let known = |name: &&str| METHODS.iter().any(|entry| entry.name == *name);
-        match WRAPPED.iter().filter(|name| known(name)).find(|name| **name == self.of) {
+        match WRAPPED.iter().find(|name| **name == self.of) {
             Some(name) => Ok(choose::<&str>(&[name], &[], None)?.remove(0)),
             None => Err(Error::request(
                 format!("smoothgrad.of={}: there is no such method of the gradient family", self.of),
-                format!("it is one of {}", WRAPPED.into_iter().filter(known).collect::<Vec<_>>().join(", ")),
+                format!("it is one of {}", WRAPPED.join(", ")),
             )),
         }
     }

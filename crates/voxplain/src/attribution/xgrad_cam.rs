@@ -4,11 +4,11 @@ use super::{Attribution, Case, Explainer, Method, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
-/// XGrad-CAM (Fu et al. 2020, arXiv 2008.02312, equation 8): `M = sum_k w_k A^k` with
+/// XGrad-CAM (Fu et al. 2020, arXiv 2008.02312): `M = sum_k w_k A^k` with
 /// `w_k = sum_u g^k_u A^k_u / (sum_v A^k_v + 1e-7)`, the mean gradient weighted by the activation.
 ///
-/// Signed by default; the authors' code rectifies. Upsampled at the true centres of the layer's cells. A channel that is silent
-/// has no weight. One pass forward and one back.
+/// Signed by default; the authors' code rectifies. Upsampled at the true centres of the layer's cells. A channel
+/// that is silent has no weight. One pass forward and one back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct XGradCam {

@@ -77,18 +77,23 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         value["Image"] = json!(image);
         value
     };
-    let put = |entity: &str, volume: &Volume, form_code: i16, image: String| -> Result<PathBuf> {
+    let put_with = |entity: &str, volume: &Volume, form_code: i16, record: serde_json::Value| -> Result<PathBuf> {
         let path = place.file(entity, "nii.gz");
         let description = format!("{} {}", attribution.record.method, attribution.record.target);
         write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
-        whole::write_json(&place.file(entity, "json"), &record(image))?;
+        whole::write_json(&place.file(entity, "json"), &record)?;
         Ok(path)
     };
+    let put =
+        |entity: &str, volume: &Volume, form_code, image: String| put_with(entity, volume, form_code, record(image));
     let mut written = Written::default();
     for (layer, map) in &attribution.of_layers {
         let turned = loaded.turn.as_ref().map(|grid| map.reorient_like(grid)).transpose()?;
-        let image = format!("the map of layer {layer} on the grid that the model takes");
-        put(&layer_entity(layer), turned.as_ref().unwrap_or(map), loaded.form_code, image)?;
+        let mut record = record(format!("the map of layer {layer} on the grid that the model takes"));
+        // What was measured is of the last layer.
+        record["Measured"] = json!({ "Layer": layer });
+        record["Units"] = json!(format!("{} per cell of {layer}", attribution.record.requested.1));
+        put_with(&layer_entity(layer), turned.as_ref().unwrap_or(map), loaded.form_code, record)?;
     }
     let (map, own) = match &loaded.turn {
         // The image was on the grid but for the order of its axes: the map takes that order.

@@ -1,11 +1,36 @@
 //! Networks and volumes small enough to know the answer, and explaining them in a line.
 
-use voxplain::attribution::{Attribution, Case, Donors, Explainer, choose};
+use voxplain::attribution::{Attribution, Case, Donors, Explainer, Regions, choose};
 use voxplain::model::mrinet;
 use voxplain::nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
-use voxplain::volume::{Affine, Grid, Volume};
+use voxplain::volume::{Affine, Grid, Labels, Volume};
 
 pub(crate) const SHAPE: [usize; 3] = [8, 9, 7];
+
+/// Few iterations, and no price of the area: an untrained network is worth none.
+pub(crate) const SHORT: [&str; 11] = [
+    "meaningful-perturbation.iterations=12",
+    "meaningful-perturbation.copies=3",
+    "meaningful-perturbation.l1=0",
+    "integrated-gradients.steps=11",
+    "smoothgrad.samples=9",
+    "gradient-shap.samples=13",
+    "rise.masks=20",
+    "occlusion.stride=16",
+    "extremal-perturbation.iterations=6",
+    "extremal-perturbation.areas=5,20",
+    "shapley-sampling.permutations=4",
+];
+
+/// Eight boxes, and a slab that belongs to none.
+pub(crate) fn octants(shape: [usize; 3]) -> Regions {
+    let labels = Labels::from_fn(grid(shape), |at| {
+        let upper: [u32; 3] = std::array::from_fn(|a| u32::from(2 * at[a] >= shape[a]));
+        if at[1] + 2 >= shape[1] { 0 } else { 1 + 4 * upper[0] + 2 * upper[1] + upper[2] }
+    });
+    let names = (1..=8).map(|id| (id, (format!("box {id}"), None))).collect();
+    Regions::from_parts(labels, names, "octants".into())
+}
 
 pub(crate) fn engine(threads: usize) -> Engine {
     Engine::new(EngineOptions { threads: Some(threads), ..EngineOptions::default() }).unwrap()

@@ -23,7 +23,7 @@ use voxplain_nn::random::Seed;
 /// ```
 ///
 /// is minimised, where `r` is 0 for the voxels of the smallest values and 1 for the share `area` of the largest. The mask is a smooth
-/// maximum of bumps on a lattice ([`SmoothMax`](smooth_max::SmoothMax)): it has no holes and no thin parts. With the baseline `blur` a value of the mask between 0 and 1
+/// maximum of bumps on a lattice (`SmoothMax`): it has no holes and no thin parts. With the baseline `blur` a value of the mask between 0 and 1
 /// picks a level of a pyramid of blurred images, linear between levels, as in the paper; other baselines are blended.
 /// The search ends at the smallest area that reaches the score of the image (`preserve`) or of the baseline (`delete`), the
 /// goal of [`MeaningfulPerturbation`](super::MeaningfulPerturbation); its mask, as the network was shown it, is the map. Where none does, it is the mask
