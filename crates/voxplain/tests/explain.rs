@@ -412,10 +412,11 @@ fn a_sweep_writes_a_map_of_every_layer() {
     assert!(!reused(&run(&model, &[file], &sweep)), "a map of a layer that is lost is made again");
 }
 
-/// Two regions, the halves of the phantom, on a grid of another spacing in some axis order.
+/// Two regions, the halves of the world, on a grid of another spacing in some axis order.
 fn halves(folder: &Path, name: &str, orientation: Orientation) -> AtlasFiles {
     let fine = Grid::new([20, 24, 16], Affine::from_spacing_origin([3.0; 3], [-28.5, -41.5, -21.5])).unwrap();
-    let labels = phantom(&fine).map(|&v| if v >= 1.5 { 1.0f32 } else { 2.0 * f32::from(u8::from(v > 0.0)) });
+    let left = |voxel: [usize; 3]| fine.affine.apply(voxel.map(|v| v as f64))[0] < 0.0;
+    let labels = Volume::from_fn(fine, |voxel| if left(voxel) { 1.0f32 } else { 2.0 });
     let table = folder.join("halves.txt");
     std::fs::write(&table, "1 half_L\n2 half_R\n").unwrap();
     AtlasFiles { image: save(folder, name, &labels.reorient(orientation)), labels: table, allow_mismatch: false }
