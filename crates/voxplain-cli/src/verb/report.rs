@@ -32,6 +32,13 @@ impl Report {
             made.figures.len(),
             self.directory.join("figures").display()
         );
+        if let Some(folder) = made.volumes.first().and_then(|f| f.parent()) {
+            text.push_str(&format!(
+                "\n{} subjects or groups had no room in the page: keep {} beside it",
+                made.volumes.len(),
+                folder.display()
+            ));
+        }
         for part in &made.missing {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }

@@ -15,6 +15,7 @@ mod slice;
 mod svg;
 
 pub use bars::{Bar, bars};
+pub(crate) use colour::ARMS;
 pub use colour::{diverging, sequential};
 pub use curves::{Curve, learning_curves};
 pub use matrix::{Cell, matrix};

@@ -1,6 +1,9 @@
 //! [`Page`]: what the template shows, gathered from a run.
 
-use super::{Missing, Placed, drawing, people, regions};
+use super::{
+    Missing, Placed, drawing, people, regions,
+    viewer::{self, Viewer},
+};
 use crate::{
     Error, Progress, Result,
     cohort::Cohort,
@@ -39,6 +42,9 @@ pub(super) struct Page {
     /// Name and content of files that say how it was made.
     pub(super) records: Vec<[String; 2]>,
     pub(super) version: String,
+    /// What the viewer shows; its part of the page is made last, from what room there is.
+    #[serde(skip)]
+    pub(super) viewer: Viewer,
 }
 
 /// A table of text.
@@ -150,7 +156,8 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
             page.lacks(&format!("Group maps of {}", new.join(", ")), format!("voxplain group {here}"));
         }
     }
-    page.regions = regions::of_run(directory, &mut page.warnings)?;
+    let tables = regions::tables(directory)?;
+    page.regions = regions::of_run(&tables, &mut page.warnings);
     if page.regions.is_empty() && !methods.is_empty() {
         page.lacks(
             "Region tables",
@@ -158,7 +165,13 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
         );
     }
     if let Some(predictions) = &predictions {
-        page.people = Some(people::people(&run, cohort.as_ref(), predictions, &methods, progress)?);
+        let order = people::order(&manifest.classes, predictions);
+        page.people = Some(people::people(&run, cohort.as_ref(), &order, &methods, progress)?);
+        if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
+            let names = viewer::Names::new(&tables, &mut page.warnings);
+            let heard = (progress, &mut page.warnings);
+            page.viewer = viewer::of_run(&run, cohort, groups.as_ref(), (&order, &methods), names, heard)?;
+        }
     }
     page.commands = vec![train, explain, format!("voxplain group {here}"), format!("voxplain report {here}")];
     for name in ["config.toml", "manifest.json", "metrics.json"] {
