@@ -7,6 +7,7 @@ mod explain;
 mod group;
 mod import;
 mod inspect;
+mod plot;
 mod prepare;
 mod regions;
 mod report;
@@ -29,6 +30,7 @@ pub(crate) enum Verb {
     Regions(regions::Regions),
     Evaluate(evaluate::Evaluate),
     Report(report::Report),
+    Plot(plot::Plot),
     Import(import::Import),
     Bench(bench::Bench),
     Demo(demo::Demo),
@@ -47,6 +49,7 @@ impl Verb {
             Self::Regions(verb) => verb.run(session),
             Self::Evaluate(verb) => verb.run(session),
             Self::Report(verb) => verb.run(session),
+            Self::Plot(verb) => verb.run(session),
             Self::Import(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session),

@@ -245,13 +245,7 @@ impl Mosaic<'_> {
         }
         svg.image([x, y], [width, height], &panel(&pixels, [1, usize::from(steps)])?);
         svg.frame([x, y], [width, height], INK, 0.1);
-        // Small and large numbers in units of a power of ten, which is said with the units.
-        let exponent = self.scale.most.log10().floor();
-        let (factor, units) = if (-2.0..4.0).contains(&exponent) {
-            (1.0, self.units.clone())
-        } else {
-            (10f64.powf(-exponent), format!("10{} {}", raised(exponent), self.units))
-        };
+        let (factor, units) = in_tens(self.scale.most, &self.units);
         for at in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let place = y + at * height;
             svg.line([x + width, place], [x + width + 0.7, place], INK, 0.15);
@@ -261,6 +255,16 @@ impl Mosaic<'_> {
         let middle = y + height / 2.0;
         svg.text(x - 1.1, middle, Style::new(SMALL, Anchor::Middle).upright(), &fit(&units, SMALL, height));
         Ok(())
+    }
+}
+
+/// For small and large numbers a factor that makes them readable, and the units with the power of ten that undoes it.
+pub(super) fn in_tens(most: f64, units: &str) -> (f64, String) {
+    let exponent = most.log10().floor();
+    if (-2.0..4.0).contains(&exponent) {
+        (1.0, units.to_owned())
+    } else {
+        (10f64.powf(-exponent), format!("10{} {units}", raised(exponent)).trim_end().to_owned())
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) const PERCENTILE: f64 = 99.5;
 /// Cuts of each axis in a mosaic across the page.
 const CUTS: usize = 7;
 /// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures and volumes of subjects.
-const MOST_BYTES: usize = 3_500_000;
+const MOST_BYTES: usize = 2_600_000;
 /// Width of figures across the page and in a column, mm.
 const PAGE: f64 = 180.0;
 const COLUMN: f64 = 86.0;
