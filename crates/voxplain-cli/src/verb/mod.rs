@@ -1,12 +1,15 @@
 //! The verbs, one file each: flags, one call into the library, the result in words.
 
 mod bench;
+mod completions;
 mod demo;
+mod doctor;
 mod evaluate;
 mod explain;
 mod group;
 mod import;
 mod inspect;
+mod man;
 mod plot;
 mod prepare;
 mod regions;
@@ -35,6 +38,9 @@ pub(crate) enum Verb {
     Bench(bench::Bench),
     Demo(demo::Demo),
     Run(run::Run),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Verb {
@@ -54,6 +60,9 @@ impl Verb {
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session),
             Self::Run(verb) => verb.run(session),
+            Self::Doctor(verb) => verb.run(session),
+            Self::Completions(verb) => verb.run(session),
+            Self::Man(verb) => verb.run(session),
         }
     }
 }

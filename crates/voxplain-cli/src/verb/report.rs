@@ -10,6 +10,10 @@ use voxplain::report::report;
 /// Writes one HTML file that opens from disk and fetches nothing, and its figures as SVG and PNG into figures/. A run that
 /// is not finished is reported as far as it is, with the commands that make the rest.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain report run
+  voxplain report maps --out maps.html")]
 pub(crate) struct Report {
     /// A run, or a folder of maps that `voxplain explain --out` made.
     #[arg(value_name = "RUN|DIR")]
