@@ -1,10 +1,10 @@
 //! `voxplain plot`.
 
 use crate::session::{Outcome, Session};
-use anyhow::bail;
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use voxplain::{
+    Error,
     figure::{Colours, Cuts, Display, Plot as Drawing, Threshold},
     volume::{ReadOptions, Volume, read},
 };
@@ -129,7 +129,10 @@ impl Plot {
         let png = match self.out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).as_deref() {
             Some("png") => true,
             Some("svg") => false,
-            _ => bail!("{}: the figure is written as .png or .svg", self.out.display()),
+            _ => {
+                let what = "a figure is written as PNG or SVG, and the name says neither";
+                return Err(Error::file(&self.out, what, "let it end in .png or .svg").into());
+            }
         };
         let volume = |path: &Path| -> anyhow::Result<Volume> { Ok(read(path, &ReadOptions::default())?.volume) };
         let map = volume(&self.map)?;

@@ -43,6 +43,9 @@ impl Report {
                 folder.display()
             ));
         }
+        if let [methods, references] = &made.methods_text[..] {
+            text.push_str(&format!("\nmethods text in {}, references in {}", methods.display(), references.display()));
+        }
         for part in &made.missing {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }

@@ -6,6 +6,7 @@
 
 mod drawing;
 mod folder;
+mod methods_text;
 mod page;
 mod people;
 mod regions;
@@ -28,6 +29,8 @@ pub struct Reported {
     pub figures: Vec<PathBuf>,
     /// Files with the volumes of subjects that the page had no room for, in a folder beside it.
     pub volumes: Vec<PathBuf>,
+    /// The methods section in Markdown and its references in BibTeX, beside the page of a run.
+    pub methods_text: Vec<PathBuf>,
     /// What is not there yet, and the command that makes it.
     pub missing: Vec<Missing>,
     /// What the reader should know.
@@ -73,14 +76,30 @@ fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &d
     let (html, files) = render(&mut page, &folder, most)?;
     let volumes = write_volumes(&out.with_file_name(folder), &files)?;
     whole::write(&out, html.as_bytes())?;
+    let methods_text = write_methods_text(&page, &out)?;
     Ok(Reported {
         bytes: html.len(),
         page: out,
         figures,
         volumes,
+        methods_text,
         missing: std::mem::take(&mut page.missing),
         warnings: std::mem::take(&mut page.warnings),
     })
+}
+
+/// Writes `<page>_methods.md` and `<page>_references.bib`.
+fn write_methods_text(page: &Page, out: &Path) -> Result<Vec<PathBuf>> {
+    let Some(text) = &page.methods_text else { return Ok(Vec::new()) };
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    [(format!("{stem}_methods.md"), text.markdown()), (format!("{stem}_references.bib"), text.bibtex())]
+        .into_iter()
+        .map(|(name, text)| {
+            let file = out.with_file_name(name);
+            whole::write(&file, text.as_bytes())?;
+            Ok(file)
+        })
+        .collect()
 }
 
 /// The name of the folder beside a page that holds volumes: `report_volumes` for `report.html`.

@@ -460,6 +460,20 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
             assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
         }
     }
+    // The methods text says what the records say, with the works it cites and no others.
+    let [text, references] = ["methods.md", "references.bib"]
+        .map(|f| std::fs::read_to_string(run.path.join(format!("report_{f}"))).unwrap());
+    assert_eq!(made.methods_text.len(), 2);
+    assert!(text.contains("The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>)"), "{text}");
+    assert!(text.contains("12 × 14 × 10 voxels of 8 × 8 × 8 mm") && text.contains("not registered"), "{text}");
+    assert!(text.contains("made by grad-cam [@selvaraju2017]") && text.contains("saliency [@simonyan2014]"), "{text}");
+    assert!(text.contains("regions of: made."), "{text}");
+    // The options of this run are not those of training, so nothing is said of a network.
+    assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
+    let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();
+    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014"]);
+    assert!(keys.iter().all(|k| text.contains(&format!("[@{k}]"))));
+    assert!(html.contains(&run.manifest.cohort_hash), "provenance");
     // Twice the same bytes.
     assert_eq!(page(&run).1, html);
 }

@@ -10,7 +10,7 @@
   // Volumes that came with files beside the page, by report and number.
   window.voxplainVolumes ??= {};
   window.voxplainVolumes[report] ??= {};
-  const state = { scene: -1, method: "", most: 1, step: 1, units: "", atlas: -1, region: -1, voxel: [0, 0, 0] };
+  const state = { scene: -1, method: "", most: 1, step: 1, units: "", share: 0.1, atlas: -1, region: -1, voxel: [0, 0, 0] };
   let nv, map, brain, labels, drawn, turn = 0;
 
   const minus = (text) => text.replaceAll("-", "\u2212");
@@ -169,7 +169,9 @@
     choices(next, entry);
     regionTable();
     outline();
-    paint();
+    // The share of the brain that is shown stays, unless the threshold was moved by hand.
+    if (state.share === null) paint();
+    else top(state.share);
     move(kept ?? next.start);
     el("busy").textContent = "";
     section.dataset.scene = next.key;
@@ -187,7 +189,8 @@
     const range = entry.most > 0
       ? `Colours end at ± ${number(entry.most)}, the 99.5th percentile of |value| in the brain; values are kept to ± ${number(state.step / 2, 2)}.`
       : "The map is 0 in the whole brain.";
-    el("map-about").textContent = `${data.methods[entry.method]?.sign ?? ""} ${range}${outside}`.trim();
+    const sign = data.methods[entry.method]?.sign;
+    el("map-about").textContent = `${sign ? `Sign: ${sign}. ` : ""}${range}${outside}`;
     el("space").textContent = scene.space;
   }
 
@@ -302,6 +305,7 @@
 
   // The least |value| of the largest `share` of the brain.
   function top(share) {
+    state.share = share;
     const sizes = [];
     for (let n = 0; n < map.img.length; n++) if (brain.img[n] > 0) sizes.push(Math.abs(map.img[n]));
     sizes.sort((a, b) => b - a);
@@ -325,7 +329,7 @@
   };
   function change(name, by) {
     el(name).value = String(Number(el(name).value) + by);
-    paint();
+    el(name).dispatchEvent(new Event("input"));
   }
   function cycle(name, by) {
     const select = el(name);
@@ -343,7 +347,11 @@
     el("scene").addEventListener("change", () => showIt(Number(el("scene").value), el("method").value));
     el("method").addEventListener("change", () => showIt(state.scene, el("method").value));
     el("atlas")?.addEventListener("change", () => showIt(state.scene, state.method));
-    for (const name of ["threshold", "opacity"]) el(name).addEventListener("input", paint);
+    el("opacity").addEventListener("input", paint);
+    el("threshold").addEventListener("input", () => {
+      state.share = null;
+      paint();
+    });
     for (const name of ["sign", "colours"]) el(name).addEventListener("change", paint);
     for (const button of section.querySelectorAll("button[data-top]")) {
       button.addEventListener("click", () => top(Number(button.dataset.top)));
@@ -414,7 +422,7 @@
     if (!window.niivue) return fallBack("This browser does not let the page run the viewer.");
     nv = new niivue.Niivue({
       logLevel: "error", loadingText: "", dragAndDropEnabled: false, dragMode: 0, show3Dcrosshair: true,
-      showAllOrientationMarkers: true, isRadiologicalConvention: false, multiplanarShowRender: 1, multiplanarForceRender: true,
+      showAllOrientationMarkers: true, isRadiologicalConvention: false, multiplanarShowRender: 1, multiplanarForceRender: true, multiplanarLayout: 2,
       crosshairColor: [0.1, 0.7, 0.35, 1], crosshairWidth: 0.7, crosshairWidthUnit: "mm", fontMinPx: 15, fontColor: [0.85, 0.85, 0.85, 1], isColorbar: false, sagittalNoseLeft: false,
       tileMargin: 4, isOrientCube: false,
     });
@@ -425,7 +433,6 @@
     fill();
     listen();
     await show(0, data.scenes[0].maps[0].method);
-    top(0.1);
     section.classList.add("ready");
   }
 
