@@ -172,7 +172,11 @@ impl MethodsText {
 
     fn trained(&mut self, run: &Run, metrics: Option<&Metrics>) {
         let mut s = String::new();
-        if let Ok(o) = serde_json::from_value::<TrainOptions>(run.manifest.options.clone()) {
+        // Options that are not recorded would be taken as their defaults.
+        let recorded =
+            ["width", "epochs", "batch", "learning-rate"].iter().all(|o| run.manifest.options.get(o).is_some());
+        let options = serde_json::from_value::<TrainOptions>(run.manifest.options.clone());
+        if let (true, Ok(o)) = (recorded, options) {
             let (net, adam) = (self.cite("kan2020"), self.cite("kingma2015"));
             s.push_str(&format!(
                 "To tell {} apart, the 3D convolutional network of Kan et al. {net} with {} channels in its first layer was \
