@@ -76,6 +76,44 @@ impl Cli {
 mod tests {
     use super::*;
 
+    /// Words of a line as a shell would split it; quotes keep words together.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        let mut quoted = false;
+        for c in line.chars() {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(String::new()),
+                c => words.last_mut().unwrap().push(c),
+            }
+        }
+        words.retain(|w| !w.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_verb_has_examples_and_every_example_is_understood() {
+        use clap::CommandFactory as _;
+        let command = Cli::command();
+        for verb in command.get_subcommands() {
+            let name = verb.get_name();
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let (_, rest) = help.split_once("Examples:\n").unwrap_or_else(|| panic!("{name} has no examples"));
+            let examples: Vec<&str> = rest.lines().take_while(|l| l.starts_with("  voxplain ")).collect();
+            assert!(!examples.is_empty(), "{name}");
+            for example in examples {
+                // What stands after three spaces says what the line does.
+                let line = example.trim().split("   ").next().unwrap();
+                let words = words(line);
+                assert_eq!(words[1], name, "{line}");
+                let words = words.iter().map(|w| w.split(" > ").next().unwrap()).take_while(|w| *w != ">");
+                if let Err(error) = Cli::try_parse_from(words) {
+                    panic!("{line}: {error}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn flags_do_not_collide() {
         use clap::CommandFactory as _;

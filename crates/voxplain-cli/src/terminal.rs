@@ -5,6 +5,7 @@
 use crate::{cli::Global, session::Session};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
+    ffi::OsString,
     fmt::Write as _,
     io::IsTerminal as _,
     sync::{
@@ -124,7 +125,7 @@ impl Progress for Terminal {
     }
 
     fn warn(&self, message: &str) {
-        self.line(&format!("warning: {message}"));
+        self.line(&format!("{} {message}", painted("warning:", YELLOW, colours())));
     }
 
     fn interrupted(&self) -> bool {
@@ -151,7 +152,35 @@ pub(crate) fn report_error(error: &anyhow::Error, session: &Session) {
         let _ = write!(text, "\nhint: {hint}");
     }
     let _ = session;
-    eprintln!("{text}");
+    eprintln!("{}", coloured(&text, colours()));
+}
+
+/// Codes of colours (ECMA-48): bold red, yellow, cyan.
+const RED: &str = "1;31";
+const YELLOW: &str = "33";
+const CYAN: &str = "36";
+
+/// Whether stderr takes colours: a terminal that is not dumb, and `NO_COLOR` (<https://no-color.org>) absent or empty.
+fn colours() -> bool {
+    wants_colours(std::io::stderr().is_terminal(), std::env::var_os("NO_COLOR"), std::env::var_os("TERM"))
+}
+
+fn wants_colours(terminal: bool, no_color: Option<OsString>, term: Option<OsString>) -> bool {
+    terminal && no_color.is_none_or(|v| v.is_empty()) && term.is_none_or(|t| t != "dumb")
+}
+
+fn painted(text: &str, code: &str, colours: bool) -> String {
+    if colours { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// The words `error:` and `hint:` at the beginning of lines in colour.
+fn coloured(text: &str, colours: bool) -> String {
+    let line = |line: &str| match (line.strip_prefix("error:"), line.strip_prefix("hint:")) {
+        (Some(rest), _) => format!("{}{rest}", painted("error:", RED, colours)),
+        (_, Some(rest)) => format!("{}{rest}", painted("hint:", CYAN, colours)),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// `42 s`, `3 min 20 s`, `2 h 05 min`.
@@ -167,6 +196,17 @@ pub(crate) fn duration(d: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_only_where_they_are_wanted() {
+        let set = |v: &str| Some(OsString::from(v));
+        assert!(wants_colours(true, None, set("xterm")) && wants_colours(true, set(""), None));
+        assert!(!wants_colours(false, None, set("xterm")), "a pipe");
+        assert!(!wants_colours(true, set("1"), set("xterm")) && !wants_colours(true, None, set("dumb")));
+        let text = "error: a hint: is no hint\nhint: b";
+        assert_eq!(coloured(text, false), text);
+        assert_eq!(coloured(text, true), "\x1b[1;31merror:\x1b[0m a hint: is no hint\n\x1b[36mhint:\x1b[0m b");
+    }
 
     #[test]
     fn durations_read_well() {

@@ -9,6 +9,7 @@
 
 mod affine;
 mod alignment;
+mod compact;
 mod components;
 mod dtype;
 mod error;
@@ -28,6 +29,7 @@ mod volume;
 
 pub use affine::Affine;
 pub use alignment::{Alignment, Sizes, align};
+pub use compact::{compact, compact_labels};
 pub use components::Connectivity;
 pub use dtype::Dtype;
 pub use error::{Error, Result};

@@ -365,6 +365,9 @@ fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution,
     attribution.record.cost = Some(cost);
     let place = ready.person.place(&attribution.record.method);
     let written = output::write(&place, &attribution, &ready.loaded)?;
+    if ready.person.file.is_some() {
+        output::write_input(&place, &ready.loaded)?;
+    }
     Ok(Made {
         map: place.map(),
         native_space: written.native_space,

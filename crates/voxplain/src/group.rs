@@ -292,7 +292,7 @@ pub(crate) fn sidecar(map: &Path) -> Result<Record> {
 }
 
 /// The lattice that stands for all subjects, and what its world is.
-fn common_grid(cohort: &Cohort) -> (Grid, String) {
+pub(crate) fn common_grid(cohort: &Cohort) -> (Grid, String) {
     let grid = cohort.grid();
     if let Placement::Fixed(_) = cohort.preparation.placement {
         return (

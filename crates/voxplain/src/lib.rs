@@ -5,12 +5,13 @@
 //!
 //! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and
 //! [`simulate`] (which make cohorts), [`model`], [`train`], [`baseline`], [`attribution`], [`evaluation`],
-//! [`atlas`] and [`stats`], [`report`]; [`run`] is the directory that holds what they make.
+//! [`atlas`] and [`stats`], [`report`]; [`doctor`] looks whether all works on a machine; [`run`] is the directory that holds what they make.
 
 pub mod atlas;
 pub mod attribution;
 pub mod baseline;
 pub mod cohort;
+pub mod doctor;
 pub mod error;
 pub mod evaluation;
 pub mod explain;

@@ -150,6 +150,15 @@ fn maps_of_prepared_images_lie_on_the_image_in_its_own_space() {
     assert_eq!(made.native_space.as_deref(), Some(&*out.join("head_space-native_desc-saliency_attribution.nii.gz")));
     let on_model = read(&made.map, &ReadOptions::default()).unwrap().volume;
     assert!(on_model.grid().same_space(&grid(), 1e-4));
+    // Beside it the image as the model took it, scaled, with its brain: the brighter half is on the left there too.
+    let image = read(&out.join("head_desc-input_image.nii.gz"), &ReadOptions::default()).unwrap().volume;
+    let brain = read(&out.join("head_desc-brain_mask.nii.gz"), &ReadOptions::default()).unwrap().volume;
+    assert!(image.grid().same_space(&grid(), 1e-4) && brain.grid().same_space(&grid(), 1e-4));
+    assert_eq!(brain.summary(None).unwrap().max, 1.0);
+    for (n, (v, inside)) in image.data().iter().zip(brain.data()).enumerate() {
+        let x = grid().affine.apply(grid().voxel(n).map(|v| v as f64))[0];
+        assert!(if *inside < 0.5 { *v == 0.0 } else { x.abs() < 5.0 || (*v > 0.0) == (x < 0.0) }, "{x}: {v}");
+    }
     let in_space = read(made.native_space.as_ref().unwrap(), &ReadOptions::default()).unwrap();
     assert!(in_space.volume.grid().same_space(&native, 1e-3));
     assert_eq!(in_space.axis_codes, "LPS");
@@ -197,7 +206,9 @@ fn finished_maps_are_kept_and_others_made_anew() {
     run(&model, &[file], &signed);
     assert_eq!(std::fs::read(out.join("a_desc-saliency_attribution.nii.gz")).unwrap(), bytes);
     let left: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 4, "nothing else stays: {left:?}");
+    assert_eq!(left.len(), 5, "nothing stays but two maps, their records and the image: {left:?}");
+    let image = read(&out.join("a_desc-input_image.nii.gz"), &ReadOptions::default()).unwrap().volume;
+    assert!(image == phantom(&grid()), "the image as the model took it");
 }
 
 #[test]

@@ -9,10 +9,11 @@
     reason = "a test fails by panicking, may print, and works on small numbers"
 )]
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use voxplain::{
     figure::{
-        Bar, Cell, Curve, Cut, Figure, Layer, Mosaic, Plane, Receiver, Scale, bars, learning_curves, matrix, receiver,
-        thumbnail,
+        Bar, Cell, Colours, Curve, Cut, Cuts, Display, Figure, Layer, Mosaic, Plane, Plot, Receiver, Scale, Threshold,
+        bars, learning_curves, matrix, receiver, thumbnail,
     },
     stats::Interval,
     volume::{Affine, Grid, Mask, Volume},
@@ -276,4 +277,152 @@ fn text_means_itself() {
     let figure = matrix(name, &[name.into()], &cells, None, name, 86.0);
     assert!(!figure.svg.contains("<script>") && figure.svg.contains("&lt;scr"));
     figure.png().unwrap();
+}
+
+/// The phantom's map drawn in one way.
+fn plot<'a>(brain: &'a Volume, map: &'a Volume, display: Display) -> Plot<'a> {
+    Plot {
+        map,
+        background: Some(brain),
+        contours: &[],
+        display,
+        cuts: Cuts::Auto,
+        threshold: Threshold::None,
+        vmax: None,
+        colours: Colours::OrangeBlue,
+        annotate: true,
+        draw_cross: true,
+        black_bg: false,
+        title: String::new(),
+        units: "logit".into(),
+        width: 130.0,
+    }
+}
+
+/// The panels of a figure: where each lies on paper (x, y, width, height in mm), its width in pixels, and the pixels.
+fn panels(svg: &str) -> Vec<([f64; 4], usize, Vec<[u8; 3]>)> {
+    let attribute = |element: &str, name: &str| -> f64 {
+        let (_, rest) = element.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    svg.split("<image")
+        .skip(1)
+        .map(|element| {
+            let png = element.split("base64,").nth(1).unwrap().split('"').next().unwrap();
+            let (width, _, pixels) = decode(&STANDARD.decode(png).unwrap());
+            (["x", "y", "width", "height"].map(|a| attribute(element, a)), width, pixels)
+        })
+        .collect()
+}
+
+fn is_warm(p: &[u8; 3]) -> bool {
+    p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80
+}
+
+#[test]
+fn plots_keep_left_left_in_every_way_of_drawing() {
+    for flipped in [false, true] {
+        let (brain, _, map) = phantom(flipped);
+        for display in [Display::Ortho, Display::Y, Display::Z, Display::Mosaic, Display::Glass] {
+            let mut plot = plot(&brain, &map, display);
+            plot.threshold = Threshold::Value(0.002);
+            if display == Display::Ortho {
+                plot.cuts = Cuts::At(vec![-36.0, 10.0, 20.0]);
+            }
+            let (figure, _) = plot.draw().unwrap();
+            let mut seen = 0;
+            let mut panels = panels(&figure.svg);
+            panels.pop(); // the colour bar
+            for (n, (_, width, pixels)) in panels.iter().enumerate() {
+                let sagittal = match display {
+                    Display::Ortho | Display::Glass => n == 1,
+                    Display::Mosaic => n >= 14,
+                    _ => false,
+                };
+                let warm: Vec<usize> = (0..pixels.len()).filter(|n| is_warm(&pixels[*n])).map(|n| n % width).collect();
+                assert!(sagittal || warm.iter().all(|c| *c < width / 2), "{display:?} {n}, flipped {flipped}");
+                seen += warm.len();
+            }
+            assert!(seen > 50, "{display:?}: {seen}");
+            look(&format!("plot-{display:?}"), &figure);
+        }
+    }
+}
+
+#[test]
+fn the_cross_is_where_the_cut_is() {
+    // One voxel of relevance at 24, -20, 12 mm.
+    let grid = Grid::new([31, 41, 31], Affine::from_spacing_origin([4.0; 3], [-60.0, -80.0, -60.0])).unwrap();
+    let brain = Volume::filled(grid, 1.0f32);
+    let at = [21, 15, 18];
+    assert_eq!(grid.affine.apply(at.map(|v| v as f64)), [24.0, -20.0, 12.0]);
+    let map = Volume::from_fn(grid, |v| if v == at { 2.0f32 } else { 0.0 });
+    let (figure, plotted) = plot(&brain, &map, Display::Ortho).draw().unwrap();
+    assert_eq!(plotted.cuts, [("y".to_owned(), -20.0), ("x".to_owned(), 24.0), ("z".to_owned(), 12.0)]);
+    assert_eq!((plotted.vmax, plotted.threshold), (2.0, 0.0));
+    let lines: Vec<[f64; 4]> = figure
+        .svg
+        .split("<line")
+        .skip(1)
+        .filter(|l| l.contains("#3a3a3a"))
+        .map(|l| {
+            ["x1", "y1", "x2", "y2"].map(|a| {
+                let (_, rest) = l.split_once(&format!(" {a}=\"")).unwrap();
+                rest.split('"').next().unwrap().parse().unwrap()
+            })
+        })
+        .collect();
+    assert_eq!(lines.len(), 6);
+    for (place, width, pixels) in panels(&figure.svg).into_iter().take(3) {
+        let warm: Vec<usize> = (0..pixels.len()).filter(|n| is_warm(&pixels[*n])).collect();
+        let height = pixels.len() / width;
+        let mean =
+            |of: &dyn Fn(usize) -> usize| warm.iter().map(|n| of(*n) as f64 + 0.5).sum::<f64>() / warm.len() as f64;
+        let x = place[0] + place[2] * mean(&|n| n % width) / width as f64;
+        let y = place[1] + place[3] * mean(&|n| n / width) / height as f64;
+        let near = |a: f64, b: f64| (a - b).abs() < 0.1;
+        assert!(lines.iter().any(|l| near(l[0], x) && near(l[2], x)), "x = {x}: {lines:?}");
+        assert!(lines.iter().any(|l| near(l[1], y) && near(l[3], y)), "y = {y}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_below_the_threshold_is_not_drawn() {
+    let (brain, mask, map) = phantom(false);
+    let coloured = |plot: &Plot<'_>| -> usize {
+        let (figure, _) = plot.draw().unwrap();
+        let mut panels = panels(&figure.svg);
+        panels.pop();
+        let far = |p: &&[u8; 3]| (i32::from(p[0]) - i32::from(p[2])).abs() > 25;
+        panels.iter().map(|(_, _, pixels)| pixels.iter().filter(far).count()).sum()
+    };
+    let at = |threshold: Threshold| {
+        let mut plot = plot(&brain, &map, Display::Glass);
+        plot.threshold = threshold;
+        coloured(&plot)
+    };
+    let (all, half, none) = (at(Threshold::Value(1e-9)), at(Threshold::Percentile(90.0)), at(Threshold::Value(1e9)));
+    assert!(all > half && half > 0 && none == 0, "{all}, {half}, {none}");
+    // Contours of another map are drawn in its own colour and named; on black the paper is black.
+    let other = [("the other map <b>".to_owned(), map.clone())];
+    let drawn = Plot { contours: &other, black_bg: true, ..plot(&brain, &map, Display::Z) };
+    let (figure, _) = drawn.draw().unwrap();
+    assert!(figure.svg.contains("the other map &lt;b&gt;") && figure.svg.contains("stroke=\"#0072b2\""));
+    let (_, _, pixels) = decode(&look("plot-black", &figure));
+    assert_eq!(pixels[0], [0; 3]);
+    // Without a background the grid of the map is drawn on; a map of zeros is nothing but that.
+    let zero = map.map(|_| 0.0);
+    let alone = Plot { background: None, ..plot(&brain, &zero, Display::Ortho) };
+    assert!(!alone.draw().unwrap().0.svg.contains("NaN"));
+    let error = |plot: Plot<'_>| plot.draw().unwrap_err().to_string();
+    let one = |display| plot(&brain, &map, display);
+    assert!(error(Plot { cuts: Cuts::At(vec![1.0, 2.0]), ..one(Display::Ortho) }).contains("2 coordinates"));
+    assert!(error(Plot { cuts: Cuts::At(vec![1.0]), ..one(Display::Mosaic) }).contains("three axes"));
+    assert!(error(Plot { cuts: Cuts::At(vec![f64::NAN]), ..one(Display::X) }).contains("NaN"));
+    assert!(error(Plot { threshold: Threshold::Percentile(101.0), ..one(Display::X) }).contains("101"));
+    assert!(error(Plot { vmax: Some(-1.0), ..one(Display::X) }).contains("-1"));
+    let nan = map.map(|v| if *v > 0.0 { f32::NAN } else { *v });
+    assert!(error(Plot { map: &nan, ..one(Display::X) }).contains("NaN"));
+    let empty = mask.map(|_| 0.0f32);
+    assert!(Plot { background: Some(&empty), ..one(Display::X) }.draw().is_ok(), "the map's own grid then");
 }

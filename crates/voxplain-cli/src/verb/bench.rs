@@ -23,6 +23,10 @@ type Times = (Vec<Duration>, Option<MemoryUse>);
 ///
 /// Weights and inputs are random, by seed; nothing is read. Two repeats are made before the clock starts.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain bench --workload infer
+  voxplain bench --workload input-gradient --batch 8 --threads 2 --json")]
 pub(crate) struct Bench {
     /// What to do over and over.
     #[arg(long, value_enum)]

@@ -13,6 +13,10 @@ use std::path::PathBuf;
 /// the held-out brains by the three methods of Kan et al. 2020 and by HiRes-CAM, measures how much of each map lies
 /// where the difference is, and writes a page to read. It takes about a minute on two cores and needs no data.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain demo
+  voxplain demo --out /tmp/look --subjects 40 --seed 7")]
 pub(crate) struct Demo {
     /// Directory to make.
     #[arg(long, value_name = "DIR", default_value = "voxplain-demo")]

@@ -17,6 +17,10 @@ use voxplain::{
 /// The metric there is so far, `localisation`, compares each map with the truth that a simulation planted, inside the
 /// subject's brain. Writes RUN/evaluation/localisation.tsv (one row a map) and localisation.json.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain evaluate run
+  voxplain evaluate run --method hires-cam,saliency --relevance positive --json")]
 pub(crate) struct Evaluate {
     /// The run.
     run: PathBuf,

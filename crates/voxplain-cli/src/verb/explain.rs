@@ -124,7 +124,14 @@ fn target(text: &str) -> Result<String, String> {
 
 /// Methods and their options, from the library's own list.
 fn after_help() -> String {
-    let mut text = String::from("Methods:\n");
+    let mut text = String::from(
+        "Examples:
+  voxplain explain run --method guided-backprop,hires-cam,meaningful-perturbation
+  voxplain explain run --method all --target diff:male,female
+  voxplain explain model.safetensors --input scan.nii.gz --mask mask.nii.gz --method saliency --out maps
+
+Methods:\n",
+    );
     for entry in METHODS {
         let _ = writeln!(text, "  {:<24} {}", entry.name, entry.summary);
     }

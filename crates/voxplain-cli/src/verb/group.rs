@@ -15,6 +15,10 @@ use voxplain::{
 /// class and of each outcome; the mean brain and its mask; similarity.tsv (Spearman, Pearson and chance-corrected Dice
 /// of every two methods inside the brain) and summary.json.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain group run
+  voxplain group run --method hires-cam,guided-backprop")]
 pub(crate) struct Group {
     /// The run.
     run: PathBuf,

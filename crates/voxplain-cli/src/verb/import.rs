@@ -14,6 +14,10 @@ use voxplain::{
 /// The file is read without running anything from it: it may hold a state dictionary of tensors and nothing else.
 /// Where the network's input lies in the world is not known; the model takes any image of its shape.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain import best_model_all_grad --arch mrinet-grad --classes female,male --out kan2020.safetensors
+  voxplain import checkpoint.pt --arch mrinet --shape 58x70x58 --out model.safetensors")]
 pub(crate) struct Import {
     /// The checkpoint, a state dictionary as `torch.save` writes it.
     #[arg(value_name = "CHECKPOINT")]

@@ -1,12 +1,16 @@
 //! The verbs, one file each: flags, one call into the library, the result in words.
 
 mod bench;
+mod completions;
 mod demo;
+mod doctor;
 mod evaluate;
 mod explain;
 mod group;
 mod import;
 mod inspect;
+mod man;
+mod plot;
 mod prepare;
 mod regions;
 mod report;
@@ -29,10 +33,14 @@ pub(crate) enum Verb {
     Regions(regions::Regions),
     Evaluate(evaluate::Evaluate),
     Report(report::Report),
+    Plot(plot::Plot),
     Import(import::Import),
     Bench(bench::Bench),
     Demo(demo::Demo),
     Run(run::Run),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Verb {
@@ -47,10 +55,14 @@ impl Verb {
             Self::Regions(verb) => verb.run(session),
             Self::Evaluate(verb) => verb.run(session),
             Self::Report(verb) => verb.run(session),
+            Self::Plot(verb) => verb.run(session),
             Self::Import(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session),
             Self::Run(verb) => verb.run(session),
+            Self::Doctor(verb) => verb.run(session),
+            Self::Completions(verb) => verb.run(session),
+            Self::Man(verb) => verb.run(session),
         }
     }
 }

@@ -14,6 +14,10 @@ use voxplain::{
 /// SOURCE is a BIDS dataset, a folder of images, a table (.csv, .tsv) with a column of paths, or ready tensors (.npy,
 /// .npy.gz, shape [N, i, j, k]). Labels and covariates come from --participants, or from participants.tsv in SOURCE.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain prepare bids --mask _desc-brain_mask.nii.gz --out cohort
+  voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort")]
 pub(crate) struct Prepare {
     /// A BIDS dataset, a folder of images, a table of paths, or tensors.
     source: PathBuf,

@@ -10,6 +10,10 @@ use voxplain::report::report;
 /// Writes one HTML file that opens from disk and fetches nothing, and its figures as SVG and PNG into figures/. A run that
 /// is not finished is reported as far as it is, with the commands that make the rest.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain report run
+  voxplain report maps --out maps.html")]
 pub(crate) struct Report {
     /// A run, or a folder of maps that `voxplain explain --out` made.
     #[arg(value_name = "RUN|DIR")]
@@ -32,6 +36,16 @@ impl Report {
             made.figures.len(),
             self.directory.join("figures").display()
         );
+        if let Some(folder) = made.volumes.first().and_then(|f| f.parent()) {
+            text.push_str(&format!(
+                "\n{} subjects or groups had no room in the page: keep {} beside it",
+                made.volumes.len(),
+                folder.display()
+            ));
+        }
+        if let [methods, references] = &made.methods_text[..] {
+            text.push_str(&format!("\nmethods text in {}, references in {}", methods.display(), references.display()));
+        }
         for part in &made.missing {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }

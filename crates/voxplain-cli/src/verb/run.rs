@@ -14,7 +14,10 @@ use std::path::PathBuf;
 /// goes on where it stopped. Paths are relative to the file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
+  voxplain run project.toml
+
+A file:
   cohort = \"work/cohort\"
   run = \"work/sex\"
 

@@ -10,6 +10,10 @@ use voxplain::simulate::{self, Effect, Options};
 /// Writes the cohort, the label atlas of the mean anatomy (atlas.nii.gz, atlas.tsv) and the ground truth: where the
 /// classes `control` and `case` differ (truth.nii.gz).
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain simulate --out cohort
+  voxplain simulate --out cohort --subjects 200 --effect left-putamen:-20% --seed 7")]
 pub(crate) struct Simulate {
     /// Directory to make.
     #[arg(long, value_name = "COHORT")]

@@ -17,6 +17,10 @@ use voxplain::{
 /// interruption. Brain volume alone and a linear model on the voxels are fitted on the same folds, and the
 /// summary says whether the network beats them.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain train cohort --label sex --out run
+  voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run")]
 pub(crate) struct Train {
     /// The prepared cohort.
     #[arg(value_name = "COHORT")]

@@ -52,7 +52,7 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
     progress.begin("regions", files.len());
     let done = files.iter().try_for_each(|file| {
         let name = name_of(file);
-        let image = fill(&what.atlas, &name, file)?;
+        let image = what.image(&name, file)?;
         let atlas = match &mut atlas {
             Some((path, atlas)) if *path == image => atlas,
             slot => {
@@ -143,6 +143,13 @@ pub(crate) fn name_of(file: &Path) -> MapName {
     let record: Option<Record> = std::fs::read(sidecar).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let method = record.map(|r| r.method).or_else(|| entity("desc-"));
     MapName { subject: entity("sub-"), method, map }
+}
+
+impl Survey {
+    /// The label image for a map's subject.
+    pub(crate) fn image(&self, name: &MapName, file: &Path) -> Result<String> {
+        fill(&self.atlas, name, file)
+    }
 }
 
 fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {

@@ -52,6 +52,12 @@ impl Place {
         self.file(&layer_entity(layer), "nii.gz")
     }
 
+    /// The volume that was explained, and the mask of its brain, for images that are in no cohort.
+    pub(super) fn input(&self) -> [PathBuf; 2] {
+        let Self { folder, stem, .. } = self;
+        [folder.join(format!("{stem}_desc-input_image.nii.gz")), folder.join(format!("{stem}_desc-brain_mask.nii.gz"))]
+    }
+
     /// The record of a map that is there; nothing where there is none, or one that is not understood.
     pub(super) fn read_record(&self) -> Option<Record> {
         serde_json::from_slice(&std::fs::read(self.file("", "json")).ok()?).ok()
@@ -62,6 +68,21 @@ impl Place {
 fn layer_entity(layer: &str) -> String {
     let name: String = layer.chars().filter(char::is_ascii_alphanumeric).collect();
     format!("_layer-{name}")
+}
+
+/// Writes the volume as the model took it (RAS+ axes), and its brain mask where there is one: what maps are looked at over.
+pub(super) fn write_input(place: &Place, loaded: &Loaded) -> Result<()> {
+    let [image, mask] = place.input();
+    let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
+    write_volume(&image, &loaded.image, &options)?;
+    if let Some(inside) = &loaded.mask {
+        let inside = inside.map(|&m| f32::from(u8::from(m)));
+        write_volume(&mask, &inside, &WriteOptions { integer: true, ..options })?;
+    } else if mask.exists() {
+        // That of an earlier image of this name must not be taken for this one's.
+        std::fs::remove_file(&mask).map_err(Error::io(&mask))?;
+    }
+    Ok(())
 }
 
 /// Writes a map in all its spaces, each with its record; the record of the map itself comes last and says that all is there.

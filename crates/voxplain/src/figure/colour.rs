@@ -1,13 +1,15 @@
 //! Colour maps that survive print and colour blindness.
 
 /// An opaque colour, 8 bits each of red, green and blue (sRGB).
-pub(super) type Rgb = [u8; 3];
+pub(crate) type Rgb = [u8; 3];
 
 /// Stops of the negative arm of [`diverging`], from near 0 outwards: light to dark blue.
 const NEGATIVE: [Rgb; 3] = [[166, 203, 232], [47, 127, 208], [8, 48, 107]];
 /// Stops of the positive arm: pale yellow over orange to a red that stays lighter than the blue's end, so that the two
 /// signs differ in hue for every kind of colour blindness, and at the ends in lightness for grey print.
 const POSITIVE: [Rgb; 3] = [[250, 218, 160], [241, 140, 38], [203, 50, 14]];
+/// The arms of [`diverging`], below and above 0, each from near 0 outwards.
+pub(crate) const ARMS: [[Rgb; 3]; 2] = [NEGATIVE, POSITIVE];
 /// Stops of [`sequential`]: white to dark blue-green.
 const SEQUENTIAL: [Rgb; 4] = [[255, 255, 255], [199, 222, 236], [84, 152, 196], [12, 72, 130]];
 
@@ -15,16 +17,16 @@ const SEQUENTIAL: [Rgb; 4] = [[255, 255, 255], [199, 222, 236], [84, 152, 196], 
 pub fn diverging(value: f64) -> ([u8; 3], f64) {
     let t = if value.is_finite() { value.clamp(-1.0, 1.0) } else { 0.0 };
     let stops = if t < 0.0 { &NEGATIVE } else { &POSITIVE };
-    (between(stops, t.abs()), (t.abs() / 0.5).min(1.0).powf(0.8))
+    (along(stops, t.abs()), (t.abs() / 0.5).min(1.0).powf(0.8))
 }
 
 /// The colour of a value between 0 and 1 (clamped).
 pub fn sequential(value: f64) -> [u8; 3] {
-    between(&SEQUENTIAL, if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 })
+    along(&SEQUENTIAL, if value.is_finite() { value.clamp(0.0, 1.0) } else { 0.0 })
 }
 
 /// Linear between evenly spaced stops.
-fn between(stops: &[Rgb], t: f64) -> Rgb {
+pub(super) fn along(stops: &[Rgb], t: f64) -> Rgb {
     let place = t * (stops.len() - 1) as f64;
     let mut first = 0;
     while first + 2 < stops.len() && place > (first + 1) as f64 {

@@ -7,18 +7,23 @@
 mod bars;
 mod chart;
 mod colour;
+mod contour;
 mod curves;
+mod glass;
 mod matrix;
 mod mosaic;
+mod plot;
 mod receiver;
 mod slice;
 mod svg;
 
 pub use bars::{Bar, bars};
+pub(crate) use colour::ARMS;
 pub use colour::{diverging, sequential};
 pub use curves::{Curve, learning_curves};
 pub use matrix::{Cell, matrix};
 pub use mosaic::{Layer, Mosaic, Scale, thumbnail};
+pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use receiver::{Receiver, receiver};
 pub use slice::{Cut, Plane, cuts};
 
@@ -70,8 +75,24 @@ impl Figure {
     /// # Errors
     /// [`Figure::png`]; the files cannot be written.
     pub fn write(&self, stem: &Path) -> Result<()> {
-        whole::write(&stem.with_extension("svg"), self.svg.as_bytes())?;
-        whole::write(&stem.with_extension("png"), &self.png()?)
+        self.write_svg(&stem.with_extension("svg"))?;
+        self.write_png(&stem.with_extension("png"))
+    }
+
+    /// Writes the SVG.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_svg(&self, path: &Path) -> Result<()> {
+        whole::write(path, self.svg.as_bytes())
+    }
+
+    /// Writes the PNG.
+    ///
+    /// # Errors
+    /// [`Figure::png`]; the file cannot be written.
+    pub fn write_png(&self, path: &Path) -> Result<()> {
+        whole::write(path, &self.png()?)
     }
 }
 

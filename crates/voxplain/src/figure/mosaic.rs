@@ -91,6 +91,26 @@ impl Layer {
         if total > 0.0 { (1.0 - inside / total).max(0.0) } else { 0.0 }
     }
 
+    /// The map inside the brain, 0 outside.
+    pub(crate) fn covered(&self, map: &Volume) -> Volume {
+        let inside = self.cover.data();
+        let mut covered = map.clone();
+        covered.data_mut().iter_mut().zip(inside).filter(|(_, c)| **c <= 0.5).for_each(|(v, _)| *v = 0.0);
+        covered
+    }
+
+    /// Whole numbers from 1 to `levels` in the brain, as figures show it from dark to light, and 0 outside.
+    #[expect(clippy::cast_possible_truncation, reason = "whole numbers of a few digits")]
+    pub(crate) fn grey(&self, levels: f32) -> Volume {
+        let [low, high] = self.window;
+        let mut grey = self.brain.clone();
+        for (v, c) in grey.data_mut().iter_mut().zip(self.cover.data()) {
+            let t = ((f64::from(*v) - low) / (high - low)).clamp(0.0, 1.0);
+            *v = if *c > 0.5 { 1.0 + (t * f64::from(levels - 1.0)).round() as f32 } else { 0.0 };
+        }
+        grey
+    }
+
     /// Pixels of a cut: the brain in grey, the map over it; red, green, blue and opacity, row by row from the top.
     fn paint(&self, cut: Cut, map: &Volume, most: f64, step: f64) -> Option<(Vec<u8>, [usize; 2])> {
         let grid = picture(cut, &self.extent, step)?;
@@ -145,8 +165,7 @@ impl Mosaic<'_> {
     /// A panel cannot be encoded.
     pub fn draw(&self) -> Result<Figure> {
         // Fine enough for print, and no finer than half a voxel: it adds bytes and no detail.
-        let step =
-            if self.layer.brain.grid().spacing().into_iter().fold(f64::INFINITY, f64::min) < 2.0 { 1.0 } else { 1.5 };
+        let step = (self.layer.brain.grid().spacing().into_iter().fold(f64::INFINITY, f64::min) / 2.0).clamp(1.0, 2.0);
         let (bar, gap, label) = (15.0, 0.8, 3.4);
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
         // Every row is set at one scale, so the widest panel of all decides.
@@ -226,13 +245,7 @@ impl Mosaic<'_> {
         }
         svg.image([x, y], [width, height], &panel(&pixels, [1, usize::from(steps)])?);
         svg.frame([x, y], [width, height], INK, 0.1);
-        // Small and large numbers in units of a power of ten, which is said with the units.
-        let exponent = self.scale.most.log10().floor();
-        let (factor, units) = if (-2.0..4.0).contains(&exponent) {
-            (1.0, self.units.clone())
-        } else {
-            (10f64.powf(-exponent), format!("10{} {}", raised(exponent), self.units))
-        };
+        let (factor, units) = in_tens(self.scale.most, &self.units);
         for at in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let place = y + at * height;
             svg.line([x + width, place], [x + width + 0.7, place], INK, 0.15);
@@ -242,6 +255,16 @@ impl Mosaic<'_> {
         let middle = y + height / 2.0;
         svg.text(x - 1.1, middle, Style::new(SMALL, Anchor::Middle).upright(), &fit(&units, SMALL, height));
         Ok(())
+    }
+}
+
+/// For small and large numbers a factor that makes them readable, and the units with the power of ten that undoes it.
+pub(super) fn in_tens(most: f64, units: &str) -> (f64, String) {
+    let exponent = most.log10().floor();
+    if (-2.0..4.0).contains(&exponent) {
+        (1.0, units.to_owned())
+    } else {
+        (10f64.powf(-exponent), format!("10{} {units}", raised(exponent)).trim_end().to_owned())
     }
 }
 
@@ -259,7 +282,7 @@ fn raised(number: f64) -> String {
         .collect()
 }
 
-fn panel(pixels: &[u8], [width, height]: [usize; 2]) -> Result<Vec<u8>> {
+pub(super) fn panel(pixels: &[u8], [width, height]: [usize; 2]) -> Result<Vec<u8>> {
     let side = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     encode(side(width), side(height), png::ColorType::Rgba, pixels)
         .map_err(|e| Error::request(format!("a picture cannot be encoded: {e}"), "this is a fault of voxplain"))

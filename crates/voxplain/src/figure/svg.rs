@@ -194,12 +194,31 @@ impl Svg {
         );
     }
 
+    /// Many lines that need not meet.
+    pub(super) fn segments(&mut self, lines: &[[[f64; 2]; 2]], colour: &str, width: f64) {
+        let path: String =
+            lines.iter().map(|[a, b]| format!("M{} {}L{} {}", n(a[0]), n(a[1]), n(b[0]), n(b[1]))).collect();
+        let _ = writeln!(
+            self.body,
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-linecap=\"round\"/>",
+            n(width)
+        );
+    }
+
     /// The document, as high as given.
     pub(super) fn finish(self, height: f64, alt: String) -> Figure {
+        self.finish_on(height, alt, None)
+    }
+
+    /// The document on a colour.
+    pub(super) fn finish_on(self, height: f64, alt: String, paper: Option<&str>) -> Figure {
         let (w, h) = (n(self.width), n(height));
+        let paper = paper.map_or_else(String::new, |colour| {
+            format!("<rect x=\"0\" y=\"0\" width=\"{w}\" height=\"{h}\" fill=\"{colour}\"/>\n")
+        });
         let svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}mm\" height=\"{h}mm\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
-             aria-label=\"{}\" font-family=\"Arimo, 'Liberation Sans', Arial, Helvetica, sans-serif\">\n{}</svg>\n",
+             aria-label=\"{}\" font-family=\"Arimo, 'Liberation Sans', Arial, Helvetica, sans-serif\">\n{paper}{}</svg>\n",
             escape(&alt),
             self.body
         );

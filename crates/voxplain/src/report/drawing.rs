@@ -18,8 +18,8 @@ use voxplain_volume::{Mask, ReadOptions, Volume, read};
 pub(super) const PERCENTILE: f64 = 99.5;
 /// Cuts of each axis in a mosaic across the page.
 const CUTS: usize = 7;
-/// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures of subjects.
-const MOST_BYTES: usize = 5_500_000;
+/// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures and volumes of subjects.
+const MOST_BYTES: usize = 2_600_000;
 /// Width of figures across the page and in a column, mm.
 const PAGE: f64 = 180.0;
 const COLUMN: f64 = 86.0;
@@ -85,7 +85,6 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     let mask: Mask = volume(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
     let layer = Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)?;
     page.space.clone_from(&summary.space);
-    let mut bytes = 0;
     progress.begin("mosaics", summary.methods.len());
     for method in &summary.methods {
         let means: Vec<_> =
@@ -109,12 +108,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
             }
             .draw()?;
             let word = method.method.replace('-', "");
-            let mut placed = Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, "");
-            bytes += placed.svg.len();
-            if bytes > MOST_BYTES {
-                placed.leave_out();
-            }
-            figures.push(placed);
+            figures.push(Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, ""));
         }
         page.methods.push(Method {
             name: method.method.clone(),
@@ -125,6 +119,16 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
         progress.advance(1, &method.method);
     }
     progress.end();
+    // What there is room for: of every method all subjects first, then class by class.
+    let mut bytes = 0;
+    for group in 0..page.methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
+        for placed in page.methods.iter_mut().filter_map(|m| m.figures.get_mut(group)) {
+            bytes += placed.svg.len();
+            if bytes > MOST_BYTES {
+                placed.leave_out();
+            }
+        }
+    }
     agreement(page, summary);
     Ok(())
 }

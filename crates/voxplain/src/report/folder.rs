@@ -5,6 +5,7 @@ use super::{
     drawing::{PERCENTILE, options},
     page::{Method, Page},
     people::file_name,
+    viewer,
 };
 use crate::{
     Error, Progress, Result,
@@ -35,17 +36,21 @@ pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Pag
         page.warnings.push(format!("The first {MOST_MAPS} of {} maps are drawn, to keep the page small.", files.len()));
     }
     progress.begin("maps", files.len().min(MOST_MAPS));
+    let mut seen = Vec::new();
     for file in files.iter().take(MOST_MAPS) {
-        page.methods.push(one(file)?);
+        let (method, map) = one(file)?;
+        page.methods.push(method);
+        seen.push(map);
         progress.advance(1, &file_name(file));
     }
     progress.end();
+    page.viewer = viewer::of_folder(seen)?;
     Ok(page)
 }
 
-fn one(file: &PathBuf) -> Result<Method> {
+fn one(file: &PathBuf) -> Result<(Method, (Record, Volume, Layer))> {
     let record = sidecar(file)?;
-    let map = read(file, &ReadOptions::default())?.volume;
+    let map = read(file, &ReadOptions::default())?.volume.to_ras();
     if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
         return Err(Error::file(
             file,
@@ -53,9 +58,14 @@ fn one(file: &PathBuf) -> Result<Method> {
             "make the map again: a map holds numbers only",
         ));
     }
-    // Nothing says where the brain of the image is: the map is drawn over even grey where its grid is.
-    let mask = Mask::filled(*map.grid(), true);
-    let layer = Layer::new(Volume::filled(*map.grid(), 0.0), &mask)?;
+    let (layer, under) = match input(file, &map)? {
+        Some(layer) => (layer, "The image as the model took it."),
+        // Nothing says what was explained: the map is drawn over even grey where its grid is.
+        None => (
+            Layer::new(Volume::filled(*map.grid(), 0.0), &Mask::filled(*map.grid(), true))?,
+            "Grey is the field of view; the image itself is not there.",
+        ),
+    };
     let figure = Mosaic {
         title: format!("{}: {}", record.method, record.subject),
         units: record.units.clone(),
@@ -64,17 +74,40 @@ fn one(file: &PathBuf) -> Result<Method> {
         scale: Scale::percentile(&layer, &map, PERCENTILE),
         rows: layer.cuts(&map, 7, 6.0),
         width: 180.0,
-        space: "Coordinates: mm in the map's world. Grey is the field of view; the image itself is not shown.".into(),
+        space: format!("Coordinates: mm in the map's world. {under}"),
     }
     .draw()?;
     let name = file_name(file);
     let stem = name.trim_end_matches(".gz").trim_end_matches(".nii").replace("_attribution", "_mosaic");
-    Ok(Method {
+    let method = Method {
         name: format!("{}, {}", record.method, record.subject),
         facts: facts(&record),
         warnings: record.warnings.clone(),
         figures: vec![Placed::new(stem, figure, "")],
-    })
+    };
+    Ok((method, (record, map, layer)))
+}
+
+/// The image that a map explains, where `voxplain explain` left it beside the map, and its brain: the mask that it left
+/// there, or all voxels other than 0.
+fn input(map_file: &Path, map: &Volume) -> Result<Option<Layer>> {
+    let name = file_name(map_file);
+    let Some((stem, _)) = name.rsplit_once("_desc-") else { return Ok(None) };
+    let beside = |ending: &str| map_file.with_file_name(format!("{stem}_desc-{ending}.nii.gz"));
+    let [image, mask] = ["input_image", "brain_mask"].map(beside);
+    if !image.is_file() {
+        return Ok(None);
+    }
+    let volume = read(&image, &ReadOptions::default())?.volume.to_ras();
+    if !volume.grid().same_space(map.grid(), 0.1) {
+        return Ok(None);
+    }
+    let inside = if mask.is_file() {
+        read(&mask, &ReadOptions::default())?.volume.to_ras().map(|v| *v > 0.5)
+    } else {
+        volume.map(|v| *v != 0.0)
+    };
+    Ok(Some(Layer::new(volume, &inside)?))
 }
 
 fn facts(record: &Record) -> Vec<[String; 2]> {

@@ -1,6 +1,11 @@
 //! [`Page`]: what the template shows, gathered from a run.
 
-use super::{Missing, Placed, drawing, people, regions};
+use super::{
+    Missing, Placed, drawing,
+    methods_text::MethodsText,
+    people, regions,
+    viewer::{self, Viewer},
+};
 use crate::{
     Error, Progress, Result,
     cohort::Cohort,
@@ -33,12 +38,18 @@ pub(super) struct Page {
     pub(super) agreement_table: Option<Grid>,
     pub(super) regions: Vec<regions::Regions>,
     pub(super) people: Option<people::People>,
+    pub(super) methods_text: Option<MethodsText>,
+    /// What went in and what came out, by its hash.
+    pub(super) provenance: Option<Grid>,
     pub(super) missing: Vec<Missing>,
     pub(super) warnings: Vec<String>,
     pub(super) commands: Vec<String>,
     /// Name and content of files that say how it was made.
     pub(super) records: Vec<[String; 2]>,
     pub(super) version: String,
+    /// What the viewer shows; its part of the page is made last, from what room there is.
+    #[serde(skip)]
+    pub(super) viewer: Viewer,
 }
 
 /// A table of text.
@@ -150,7 +161,8 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
             page.lacks(&format!("Group maps of {}", new.join(", ")), format!("voxplain group {here}"));
         }
     }
-    page.regions = regions::of_run(directory, &mut page.warnings)?;
+    let tables = regions::tables(directory)?;
+    page.regions = regions::of_run(&tables, &mut page.warnings);
     if page.regions.is_empty() && !methods.is_empty() {
         page.lacks(
             "Region tables",
@@ -158,8 +170,18 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
         );
     }
     if let Some(predictions) = &predictions {
-        page.people = Some(people::people(&run, cohort.as_ref(), predictions, &methods, progress)?);
+        let order = people::order(&manifest.classes, predictions);
+        page.people = Some(people::people(&run, cohort.as_ref(), &order, &methods, progress)?);
+        if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
+            let names = viewer::Names::new(&tables, &mut page.warnings);
+            let heard = (progress, &mut page.warnings);
+            page.viewer = viewer::of_run(&run, cohort, groups.as_ref(), (&order, &methods), names, heard)?;
+        }
     }
+    let atlases: Vec<String> =
+        tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    page.methods_text = Some(MethodsText::of_run(&run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases));
+    page.provenance = Some(provenance(&run, cohort.as_ref())?);
     page.commands = vec![train, explain, format!("voxplain group {here}"), format!("voxplain report {here}")];
     for name in ["config.toml", "manifest.json", "metrics.json"] {
         if let Ok(text) = std::fs::read_to_string(directory.join(name)) {
@@ -167,6 +189,31 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
         }
     }
     Ok(page)
+}
+
+/// The cohort, the template and the models, each with its BLAKE3.
+fn provenance(run: &Run, cohort: Option<&Cohort>) -> Result<Grid> {
+    let manifest = &run.manifest;
+    let mut rows = vec![vec![
+        "Volumes of the cohort".to_owned(),
+        manifest.cohort.display().to_string(),
+        manifest.cohort_hash.clone(),
+    ]];
+    if let Some(template) = cohort.and_then(|c| c.preparation.template.as_ref()) {
+        rows.push(vec!["Template".into(), template.path.display().to_string(), template.hash.clone()]);
+    }
+    for fold in 0..manifest.folds {
+        let path = run.model_path(fold);
+        if path.is_file() {
+            let hash = blake3::hash(&std::fs::read(&path).map_err(Error::io(&path))?).to_hex().to_string();
+            rows.push(vec![format!("Model of fold {fold}"), format!("folds/fold-{fold}/model.safetensors"), hash]);
+        }
+    }
+    Ok(Grid {
+        head: ["What", "Where", "BLAKE3"].map(str::to_owned).to_vec(),
+        rows,
+        note: "The hash of the cohort is over the hashes of its volumes, as kept in manifest.json.".into(),
+    })
 }
 
 fn preparation(cohort: &Cohort) -> String {

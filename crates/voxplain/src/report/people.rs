@@ -50,24 +50,33 @@ const MOST_PICTURES: usize = 330;
 /// Lines of people in the page.
 const MOST_PEOPLE: usize = 1000;
 
+/// The probability that was given to the true class.
+pub(super) fn of_truth(classes: &[String], p: &Prediction) -> f64 {
+    classes.iter().position(|c| *c == p.truth).map_or(0.0, |c| p.probabilities[c])
+}
+
 /// Wrong first, then by how sure the model was of the truth, least first: those to look at come first.
+pub(super) fn order<'a>(classes: &[String], predictions: &'a [Prediction]) -> Vec<&'a Prediction> {
+    let mut order: Vec<&Prediction> = predictions.iter().collect();
+    order.sort_by(|a, b| {
+        let right = |p: &Prediction| p.truth == p.predicted;
+        right(a)
+            .cmp(&right(b))
+            .then(of_truth(classes, a).total_cmp(&of_truth(classes, b)))
+            .then_with(|| a.participant_id.cmp(&b.participant_id))
+    });
+    order
+}
+
+/// Everyone, in the order of [`order`].
 pub(super) fn people(
     run: &Run,
     cohort: Option<&Cohort>,
-    predictions: &[Prediction],
+    order: &[&Prediction],
     methods: &[String],
     progress: &dyn Progress,
 ) -> Result<People> {
     let classes = &run.manifest.classes;
-    let of_truth = |p: &Prediction| classes.iter().position(|c| *c == p.truth).map_or(0.0, |c| p.probabilities[c]);
-    let mut order: Vec<&Prediction> = predictions.iter().collect();
-    order.sort_by(|a, b| {
-        let wrong = |p: &Prediction| p.truth == p.predicted;
-        wrong(a)
-            .cmp(&wrong(b))
-            .then(of_truth(a).total_cmp(&of_truth(b)))
-            .then_with(|| a.participant_id.cmp(&b.participant_id))
-    });
     let pictured = if methods.is_empty() { 0 } else { (MOST_PICTURES / methods.len()).max(1) };
     let listed = order.len().min(MOST_PEOPLE);
     progress.begin("pictures of subjects", pictured.min(listed));
@@ -87,7 +96,7 @@ pub(super) fn people(
                 truth: p.truth.clone(),
                 predicted: p.predicted.clone(),
                 right: p.truth == p.predicted,
-                probability: format!("{:.2}", of_truth(p)),
+                probability: format!("{:.2}", of_truth(classes, p)),
                 fold: p.fold,
                 pictures,
             })

@@ -1,6 +1,6 @@
 //! Region tables of a run: `regions/*.tsv`, as `voxplain regions --out` writes them.
 
-use super::{Placed, page::Grid};
+use super::Placed;
 use crate::{
     Error, Result,
     figure::{Bar, bars},
@@ -8,21 +8,32 @@ use crate::{
     table::Table,
 };
 use serde::Serialize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One table.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Regions {
     name: String,
     pub(super) figures: Vec<Placed>,
-    table: Grid,
+    head: Vec<String>,
+    rows: Vec<Line>,
+    note: String,
     findings: Vec<String>,
+}
+
+/// One line of a table; method and region lead to the viewer.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    method: String,
+    region: String,
+    cells: Vec<String>,
 }
 
 /// Regions shown per method; the rest stands in the file.
 const SHOWN: usize = 16;
 
-pub(super) fn of_run(directory: &Path, warnings: &mut Vec<String>) -> Result<Vec<Regions>> {
+/// The region tables of a run, by name.
+pub(super) fn tables(directory: &Path) -> Result<Vec<PathBuf>> {
     let folder = directory.join("regions");
     if !folder.is_dir() {
         return Ok(Vec::new());
@@ -33,14 +44,18 @@ pub(super) fn of_run(directory: &Path, warnings: &mut Vec<String>) -> Result<Vec
         .collect::<Result<Vec<_>>>()?;
     files.retain(|f| f.extension().is_some_and(|e| e == "tsv"));
     files.sort();
+    Ok(files)
+}
+
+pub(super) fn of_run(tables: &[PathBuf], warnings: &mut Vec<String>) -> Vec<Regions> {
     let mut all = Vec::new();
-    for file in files {
-        match one(&file) {
+    for file in tables {
+        match one(file) {
             Ok(table) => all.push(table),
             Err(error) => warnings.push(format!("A region table is left out: {error}")),
         }
     }
-    Ok(all)
+    all
 }
 
 /// One region of one method.
@@ -105,14 +120,12 @@ fn one(file: &Path) -> Result<Regions> {
     let mut result = Regions {
         name: stem.clone(),
         figures: Vec::new(),
-        table: Grid {
-            head: head.map(str::to_owned).to_vec(),
-            rows: Vec::new(),
-            note: format!(
-                "Regions with most relevance for their size, up to {SHOWN} a method; enrichment: part of |relevance| over \
-                 part of voxels (1: chance). All rows: regions/{stem}.tsv."
-            ),
-        },
+        head: head.map(str::to_owned).to_vec(),
+        rows: Vec::new(),
+        note: format!(
+            "Regions with most relevance for their size, up to {SHOWN} a method; enrichment: part of |relevance| over \
+             part of voxels (1: chance). All rows: regions/{stem}.tsv."
+        ),
         findings: findings(file),
     };
     for method in methods {
@@ -151,9 +164,9 @@ fn one(file: &Path) -> Result<Regions> {
                 (Some(l), Some(h)) => format!("{:.2} [{l:.2}, {h:.2}]", e.mean),
                 _ => format!("{:.2}", e.mean),
             });
-            let mut cells = vec![method.to_owned(), row.name.clone(), row.side.clone(), enrichment];
+            let mut cells = vec![row.name.clone(), row.side.clone(), enrichment];
             cells.extend(row.cells.iter().cloned());
-            result.table.rows.push(cells);
+            result.rows.push(Line { method: method.to_owned(), region: row.region.clone(), cells });
         }
     }
     Ok(result)

@@ -5,6 +5,7 @@
 use super::report;
 use crate::{
     Silent,
+    atlas::{Atlas, MapName, RegionTable, Survey, survey},
     attribution::{Record, Score, Target},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::{Classification, Resampling, Verdict},
@@ -14,12 +15,15 @@ use crate::{
     table::Table,
     whole,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write, write_labels};
 
 /// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
 const EVIL: &str = "<script>alert(1)</script>";
-const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", "e5", "f6"];
+/// An id that must come out as text; unlike a class it is also part of paths.
+const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
+const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
 
 fn lattice(n: usize) -> Grid {
     // Every head lies elsewhere: the grids differ by a shift.
@@ -253,9 +257,149 @@ fn missing_maps_are_named() {
     assert!(error.to_string().contains("NaN"), "{error}");
 }
 
-/// No name from data is markup, nothing is fetched, nothing runs.
+/// An atlas of two halves in the world of all subjects, and the region table made with it.
+fn add_regions(run: &Run) {
+    let folder = run.path.parent().unwrap();
+    let grid = Grid::new([60, 60, 60], Affine::from_spacing_origin([4.0; 3], [-118.0, -118.0, -118.0])).unwrap();
+    let labels = Volume::from_fn(grid, |[i, ..]| if i < 30 { 1u32 } else { 2 });
+    write_labels(&folder.join("halves.nii.gz"), &labels, &WriteOptions::default()).unwrap();
+    std::fs::write(folder.join("halves.tsv"), "index\tname\themisphere\n1\t<i>west</i>\tleft\n2\teast\tright\n")
+        .unwrap();
+    let what = Survey {
+        atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
+        labels: folder.join("halves.tsv"),
+        mask: None,
+        allow_mismatch: false,
+    };
+    let table = survey(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
+    table.write(&run.path.join("regions/halves.tsv"), &what).unwrap();
+}
+
+/// What a page's script element of that id holds.
+fn script<'a>(html: &'a str, name: &str) -> &'a str {
+    let (_, rest) = html.split_once(&format!("-{name}\">")).unwrap_or_else(|| panic!("no {name}"));
+    rest.split_once("</script>").unwrap().0
+}
+
+/// A volume that the page carries, read back as a viewer would.
+fn carried(html: &str, n: &serde_json::Value) -> Volume {
+    let bytes = STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.nii.gz");
+    std::fs::write(&path, bytes).unwrap();
+    read(&path, &ReadOptions::default()).unwrap().volume
+}
+
+#[test]
+fn the_viewer_holds_what_was_made_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let made = report(&run.path, None, &Silent).unwrap();
+    let html = std::fs::read_to_string(&made.page).unwrap();
+    is_safe(&html);
+    assert_eq!(made.volumes, [] as [std::path::PathBuf; 0]);
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    let scenes = index["scenes"].as_array().unwrap();
+    let keys: Vec<&str> = scenes.iter().map(|s| s["key"].as_str().unwrap()).collect();
+    assert_eq!(&keys[..3], ["group-all", "label-F", "label-scriptalert1script"]);
+    // The one told wrong comes first among the subjects.
+    let first = keys.iter().position(|k| k.starts_with("sub-")).unwrap();
+    assert_eq!((keys[first], keys.len() - first), ("sub-f6", 6 + 3));
+    assert!(keys.contains(&format!("sub-{EVIL_ID}").as_str()));
+    assert_eq!(index["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
+    assert_eq!(index["methods"]["grad-cam"]["units"], "logit");
+
+    for (n, id) in IDS.iter().enumerate() {
+        let scene = scenes.iter().find(|s| s["key"] == format!("sub-{id}")).unwrap();
+        for map in scene["maps"].as_array().unwrap() {
+            let method = map["method"].as_str().unwrap();
+            let shown = carried(&html, &map["volume"]);
+            assert_eq!(*shown.grid(), lattice(n));
+            let most = map["most"].as_f64().unwrap();
+            for (at, now) in shown.data().iter().enumerate() {
+                let then = value(n, method, lattice(n).voxel(at));
+                assert!(f64::from((now - then).abs()) <= 0.01001 * most, "{id} {method}: {now}, not {then}");
+            }
+        }
+        // Labels are looked up where voxels are: the halves meet at x = 0 in the world, not in the array.
+        let labels = carried(&html, &scene["labels"][0]);
+        for (at, label) in labels.data().iter().enumerate() {
+            let x = lattice(n).affine.apply(lattice(n).voxel(at).map(|v| v as f64))[0];
+            if x.abs() > 4.0 {
+                assert_eq!(*label, if x < 0.0 { 1.0 } else { 2.0 }, "{id}: x = {x}");
+            }
+        }
+        // The crosshair begins at the largest |value| of the first map: the front of the left hemisphere.
+        let start: Vec<f64> = scene["start"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let middle = lattice(n).center();
+        assert!(start[0] < middle[0] && start[1] > middle[1] + 30.0, "{id}: {start:?}");
+    }
+    // In the group's world, mm from the centre, the halves lie as most subjects have them.
+    let labels = carried(&html, &scenes[0]["labels"][0]);
+    let of = |i: usize| labels.at(i, 7, 5);
+    assert_eq!((of(0), of(11)), (1.0, 2.0));
+
+    // With no room but for the first scene, the rest goes to files; the next report takes them away again.
+    let small = super::report_within(0, &run.path, None, &Silent).unwrap();
+    assert_eq!(small.volumes.len(), scenes.len() - 1);
+    assert!(small.volumes[0].ends_with("report_volumes/1.js") && small.bytes < made.bytes);
+    let folder = run.path.join("report_volumes");
+    std::fs::write(folder.join("mine.js"), "x").unwrap();
+    assert_eq!(report(&run.path, None, &Silent).unwrap().bytes, made.bytes);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "files of others stay");
+}
+
+/// Pages for the tests in a browser (`tests/browser`), in the folder that `VOXPLAIN_PAGES` names.
+#[test]
+fn pages_for_the_browser() {
+    let Some(pages) = std::env::var_os("VOXPLAIN_PAGES") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let atlas = Atlas::open(&folder.path().join("halves.nii.gz"), &folder.path().join("halves.tsv"), false).unwrap();
+    let mut expected = serde_json::Map::new();
+    for (n, id) in IDS.iter().enumerate() {
+        let mask = Mask::from_fn(lattice(n), brain);
+        let of = |method: &str| {
+            let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
+            let mut table = RegionTable::default();
+            table.measure(&MapName::default(), &map, &atlas, Some(&mask)).unwrap();
+            let rows = table.rows.iter().filter_map(|r| Some((r.id?, (r.voxels, r.enrichment, r.mean))));
+            serde_json::json!(rows.collect::<std::collections::BTreeMap<_, _>>())
+        };
+        expected.insert((*id).to_owned(), serde_json::json!({"grad-cam": of("grad-cam"), "saliency": of("saliency")}));
+    }
+    std::fs::create_dir_all(Path::new(&pages).join("made")).unwrap();
+    whole::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
+    for (name, most) in [("made", super::viewer::MOST_PAGE_BYTES), ("made-small", 0)] {
+        let page = Path::new(&pages).join(name).join("report.html");
+        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+        super::report_within(most, &run.path, Some(&page), &Silent).unwrap();
+    }
+}
+
+/// No name from data is markup, nothing is fetched, nothing runs but the page's own scripts.
 fn is_safe(html: &str) {
-    assert!(!html.contains("<script") && !html.contains("<b>here"), "data became markup");
+    // The page's script and, as text, the library and the volumes.
+    let elements: Vec<&str> = html.split("<script").skip(1).map(|s| s.split('>').next().unwrap()).collect();
+    for element in &elements {
+        let (running, text) = (element.contains(" nonce=\""), element.contains(" type=\"text/plain\""));
+        assert!(running || text || element.contains(" type=\"application/json\""), "<script{element}>");
+    }
+    assert!(elements.iter().filter(|e| e.contains("nonce")).count() <= 1);
+    let page = html.split("<script").next().unwrap();
+    assert!(
+        !page.contains("<img src=x") && !page.contains("<b>here") && !page.contains("<i>west"),
+        "data became markup"
+    );
+    let html = page;
     for fetched in [" src=\"http", "href=\"http", "url(", "@import", "<link", "<iframe", "javascript:", " onload"] {
         assert!(!html.contains(fetched), "{fetched}");
     }
@@ -316,6 +460,20 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
             assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
         }
     }
+    // The methods text says what the records say, with the works it cites and no others.
+    let [text, references] = ["methods.md", "references.bib"]
+        .map(|f| std::fs::read_to_string(run.path.join(format!("report_{f}"))).unwrap());
+    assert_eq!(made.methods_text.len(), 2);
+    assert!(text.contains("The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>)"), "{text}");
+    assert!(text.contains("12 × 14 × 10 voxels of 8 × 8 × 8 mm") && text.contains("not registered"), "{text}");
+    assert!(text.contains("made by grad-cam [@selvaraju2017]") && text.contains("saliency [@simonyan2014]"), "{text}");
+    assert!(text.contains("regions of: made."), "{text}");
+    // The options of this run are not those of training, so nothing is said of a network.
+    assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
+    let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();
+    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014"]);
+    assert!(keys.iter().all(|k| text.contains(&format!("[@{k}]"))));
+    assert!(html.contains(&run.manifest.cohort_hash), "provenance");
     // Twice the same bytes.
     assert_eq!(page(&run).1, html);
 }
@@ -331,6 +489,21 @@ fn a_folder_of_maps_has_a_page_too() {
     let html = std::fs::read_to_string(&out).unwrap();
     is_safe(&html);
     assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
+    // Without the image the map lies over its field of view; with it, over the brain.
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    let brain_of = |html: &str, scene: &serde_json::Value| carried(html, &scene["brain"]);
+    assert!(brain_of(&html, &index["scenes"][0]).data().iter().all(|v| *v > 0.0));
+    let image = Volume::from_fn(lattice(0), |v| if brain(v) { 2.0 + v[0] as f32 } else { 0.0 });
+    write(&folder.path().join("scan_desc-input_image.nii.gz"), &image, &WriteOptions::default()).unwrap();
+    report(folder.path(), Some(&out), &Silent).unwrap();
+    let html = std::fs::read_to_string(&out).unwrap();
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    let shown = brain_of(&html, &index["scenes"][0]);
+    for (n, v) in shown.data().iter().enumerate() {
+        assert_eq!(*v > 0.0, brain(lattice(0).voxel(n)));
+    }
+    // Lighter to the right, as the image is.
+    assert!(shown.at(3, 7, 5) < shown.at(8, 7, 5));
     let empty = tempfile::tempdir().unwrap();
     assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
     assert!(report(Path::new("/nowhere/at/all"), None, &Silent).is_err());

@@ -1,0 +1,208 @@
+//! `voxplain plot`.
+
+use crate::session::{Outcome, Session};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use voxplain::{
+    Error,
+    figure::{Colours, Cuts, Display, Plot as Drawing, Threshold},
+    volume::{ReadOptions, Volume, read},
+};
+
+/// Draw one map over one brain, for a paper or a look.
+///
+/// The names and habits are those of nilearn's plot_stat_map and plot_glass_brain. Map and background may lie on different
+/// grids of one world: they are brought together by their affines. PNG is written at 300 dpi, SVG with text as text.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  voxplain plot map.nii.gz --background T1.nii.gz --out map.png                 three cuts where relevance is
+  voxplain plot map.nii.gz --background T1.nii.gz --cuts 24,-20,10 --threshold 95% --out map.svg
+  voxplain plot map.nii.gz --background T1.nii.gz --display-mode z --cuts -20,0,20,40 --black-bg --out z.png
+  voxplain plot map.nii.gz --background T1.nii.gz --display-mode glass --threshold 95% --out glass.png
+  voxplain plot a.nii.gz --background T1.nii.gz --contour b.nii.gz c.nii.gz --threshold 95% --out overlay.png")]
+pub(crate) struct Plot {
+    /// The map.
+    #[arg(value_name = "MAP")]
+    map: PathBuf,
+    /// The image to draw it over.
+    #[arg(long, visible_alias = "bg-img", value_name = "IMG")]
+    background: Option<PathBuf>,
+    /// Maps whose outlines are drawn on top, at the threshold.
+    #[arg(long, value_name = "MAP", num_args = 1..)]
+    contour: Vec<PathBuf>,
+    /// What is drawn.
+    #[arg(long, value_enum, default_value_t = Mode::Ortho)]
+    display_mode: Mode,
+    /// Where: x,y,z in mm for ortho, places in mm or `n=5` for x, y, z, `n=5` for mosaic [default: where relevance is].
+    #[arg(long, visible_alias = "cut-coords", value_name = "MM,...|n=N", value_parser = cuts, allow_hyphen_values = true)]
+    cuts: Option<Cuts>,
+    /// Show |value| from here on: a number, a percentile of values other than 0 (95%), auto (80%) [default: all but 0].
+    #[arg(long, value_name = "V|P%|auto", value_parser = threshold)]
+    threshold: Option<Threshold>,
+    /// The value at the end of the range of colours [default: the largest |value|].
+    #[arg(long, value_name = "V")]
+    vmax: Option<f64>,
+    /// Colours.
+    #[arg(long, value_enum, default_value_t = Map::OrangeBlue)]
+    cmap: Map,
+    /// On black.
+    #[arg(long)]
+    black_bg: bool,
+    /// No coordinates, no L and R.
+    #[arg(long)]
+    no_annotate: bool,
+    /// No cross at the point of ortho.
+    #[arg(long)]
+    no_draw_cross: bool,
+    /// Above the figure.
+    #[arg(long, default_value = "")]
+    title: String,
+    /// What a value is, beside the colour bar.
+    #[arg(long, default_value = "")]
+    units: String,
+    /// Width on paper, mm: 86 is a column of most journals, 180 a page.
+    #[arg(long, value_name = "MM", default_value_t = 130.0, value_parser = width)]
+    width: f64,
+    /// The figure, .png or .svg.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Mode {
+    /// Three cuts through one point.
+    Ortho,
+    /// Sagittal cuts.
+    X,
+    /// Coronal cuts.
+    Y,
+    /// Axial cuts.
+    Z,
+    /// Rows of axial, coronal and sagittal cuts.
+    Mosaic,
+    /// Projections: along every line the value furthest from 0.
+    Glass,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Map {
+    /// Blue below 0, orange above; for the colour-blind and for grey print.
+    OrangeBlue,
+    /// nilearn's cold_hot in kind.
+    #[value(alias = "cold_hot")]
+    ColdHot,
+}
+
+/// For clap: cuts as typed.
+fn cuts(text: &str) -> Result<Cuts, String> {
+    let count = text.strip_prefix("n=").map(|n| n.parse::<usize>().ok().filter(|n| (1..=20).contains(n)));
+    match count {
+        Some(Some(n)) => Ok(Cuts::Count(n)),
+        Some(None) => Err("expected a number of cuts from 1 to 20, as in n=5".into()),
+        None => {
+            let places: Result<Vec<f64>, _> = text.split(',').map(|p| p.trim().parse::<f64>()).collect();
+            places.map(Cuts::At).map_err(|_| "expected mm, as in 24,-20,10, or a number of cuts, as in n=5".into())
+        }
+    }
+}
+
+/// For clap: a threshold as typed.
+fn threshold(text: &str) -> Result<Threshold, String> {
+    let number = |t: &str| t.parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0);
+    match (text, text.strip_suffix('%').map(number)) {
+        ("auto", _) => Ok(Threshold::Percentile(80.0)),
+        (_, Some(Some(p))) if p <= 100.0 => Ok(Threshold::Percentile(p)),
+        (_, Some(_)) => Err("a percentile lies from 0% to 100%".into()),
+        _ => number(text)
+            .map(Threshold::Value)
+            .ok_or_else(|| "expected a number from 0, a percentile (95%), or auto".into()),
+    }
+}
+
+fn width(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|w| (40.0..=400.0).contains(w)).ok_or_else(|| "expected mm from 40 to 400".into())
+}
+
+impl Plot {
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let png = match self.out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).as_deref() {
+            Some("png") => true,
+            Some("svg") => false,
+            _ => {
+                let what = "a figure is written as PNG or SVG, and the name says neither";
+                return Err(Error::file(&self.out, what, "let it end in .png or .svg").into());
+            }
+        };
+        let volume = |path: &Path| -> anyhow::Result<Volume> { Ok(read(path, &ReadOptions::default())?.volume) };
+        let map = volume(&self.map)?;
+        let background = self.background.as_deref().map(volume).transpose()?;
+        let contours = self
+            .contour
+            .iter()
+            .map(|path| Ok((path.file_name().unwrap_or_default().to_string_lossy().into_owned(), volume(path)?)))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let (figure, plotted) = Drawing {
+            map: &map,
+            background: background.as_ref(),
+            contours: &contours,
+            display: match self.display_mode {
+                Mode::Ortho => Display::Ortho,
+                Mode::X => Display::X,
+                Mode::Y => Display::Y,
+                Mode::Z => Display::Z,
+                Mode::Mosaic => Display::Mosaic,
+                Mode::Glass => Display::Glass,
+            },
+            cuts: self.cuts.clone().unwrap_or_default(),
+            threshold: self.threshold.unwrap_or_default(),
+            vmax: self.vmax,
+            colours: match self.cmap {
+                Map::OrangeBlue => Colours::OrangeBlue,
+                Map::ColdHot => Colours::ColdHot,
+            },
+            annotate: !self.no_annotate,
+            draw_cross: !self.no_draw_cross,
+            black_bg: self.black_bg,
+            title: self.title.clone(),
+            units: self.units.clone(),
+            width: self.width,
+        }
+        .draw()?;
+        if png {
+            figure.write_png(&self.out)?;
+        } else {
+            figure.write_svg(&self.out)?;
+        }
+        let cuts: Vec<String> = plotted.cuts.iter().map(|(axis, at)| format!("{axis} = {at}")).collect();
+        let where_ = if cuts.is_empty() { String::new() } else { format!("cuts at {} mm; ", cuts.join(", ")) };
+        let text = format!(
+            "{}\n{where_}|value| from {:.4e} on, colours to {:.4e}",
+            self.out.display(),
+            plotted.threshold,
+            plotted.vmax
+        );
+        session.result(&serde_json::json!({ "figure": self.out, "plotted": plotted }), &text)?;
+        Ok(Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_understood_or_refused() {
+        assert_eq!(cuts("24,-20, 10.5"), Ok(Cuts::At(vec![24.0, -20.0, 10.5])));
+        assert_eq!(cuts("n=5"), Ok(Cuts::Count(5)));
+        for bad in ["", "a", "n=0", "n=21", "1,,2", "n=x"] {
+            assert!(cuts(bad).is_err(), "{bad}");
+        }
+        assert_eq!(threshold("auto"), Ok(Threshold::Percentile(80.0)));
+        assert_eq!(threshold("95%"), Ok(Threshold::Percentile(95.0)));
+        assert_eq!(threshold("0.02"), Ok(Threshold::Value(0.02)));
+        for bad in ["101%", "-1", "NaN", "inf", "%", "much"] {
+            assert!(threshold(bad).is_err(), "{bad}");
+        }
+    }
+}

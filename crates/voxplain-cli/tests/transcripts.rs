@@ -1,0 +1,122 @@
+//! What people see on a terminal, word for word: `transcripts/*.txt`. A file holds commands (`$ ...`), each followed by what
+//! it wrote to stdout and stderr and its exit status if that is not 0. `UPDATE_TRANSCRIPTS=1` writes them anew, to be read
+//! before they are committed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    path::Path,
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+fn voxplain(folder: &Path, words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_voxplain"));
+    command.args(words).current_dir(folder).env("COLUMNS", "100").env_remove("NO_COLOR").env_remove("VOXPLAIN_ISA");
+    command
+}
+
+fn text(output: &Output) -> String {
+    let mut text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.push_str(&String::from_utf8(output.stderr.clone()).unwrap());
+    text
+}
+
+/// Runs the commands of a transcript again and compares.
+fn same(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/transcripts/{name}.txt"));
+    let wanted = std::fs::read_to_string(&path).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("notes.nii.gz"), "no image at all").unwrap();
+    std::fs::create_dir(folder.path().join("empty")).unwrap();
+    std::fs::write(folder.path().join("wrong.toml"), "[trian]\nlabel = 'sex'\n").unwrap();
+    let mut found = String::new();
+    for line in wanted.lines().filter_map(|l| l.strip_prefix("$ voxplain ")) {
+        let output = voxplain(folder.path(), &line.split(' ').collect::<Vec<_>>()).output().unwrap();
+        found.push_str(&format!("$ voxplain {line}\n{}", text(&output)));
+        if !output.status.success() {
+            found.push_str(&format!("(exit status {})\n", output.status.code().unwrap()));
+        }
+        found.push('\n');
+    }
+    assert!(!found.contains('\u{1b}'), "colours in a pipe");
+    if std::env::var_os("UPDATE_TRANSCRIPTS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+        return;
+    }
+    assert!(found == wanted, "{name} has changed; now it is\n{found}");
+}
+
+#[test]
+fn errors_say_what_where_and_what_to_do() {
+    same("errors");
+}
+
+#[test]
+fn help_teaches() {
+    same("help");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = text(&voxplain(folder.path(), &["--help"]).output().unwrap());
+    let (_, verbs) = help.split_once("Commands:\n").unwrap();
+    let verbs: Vec<&str> = verbs
+        .lines()
+        .take_while(|l| !l.is_empty())
+        .filter_map(|l| l.strip_prefix("  ").filter(|l| !l.starts_with(' ')))
+        .map(|l| l.split(' ').next().unwrap())
+        .filter(|v| *v != "help")
+        .collect();
+    assert!(verbs.len() > 14 && verbs.contains(&"plot"), "{verbs:?}");
+    let output = voxplain(folder.path(), &["man", "pages"]).output().unwrap();
+    assert!(output.status.success());
+    for verb in &verbs {
+        let page = std::fs::read_to_string(folder.path().join(format!("pages/voxplain-{verb}.1"))).unwrap();
+        assert!(page.contains(".SH NAME") && page.contains("Examples:") && page.contains("threads"), "{verb}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = voxplain(folder.path(), &["completions", shell]).output().unwrap();
+        let script = text(&output);
+        assert!(verbs.iter().all(|v| script.contains(v)) && script.contains("threads"), "{shell}");
+    }
+    // What was written for bash is bash.
+    let script = folder.path().join("voxplain.bash");
+    std::fs::write(&script, text(&voxplain(folder.path(), &["completions", "bash"]).output().unwrap())).unwrap();
+    if let Ok(status) = Command::new("bash").arg("-n").arg(&script).status() {
+        assert!(status.success());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_command_says_how_to_go_on_and_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let words =
+        ["simulate", "--out", "cohort", "--subjects", "12", "--grid", "40x48x40", "--spacing", "4", "--threads", "1"];
+    let running = voxplain(folder.path(), &words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Once some brains are there.
+    let begun = Instant::now();
+    let partial = folder.path().join("cohort.partial");
+    let there = || std::fs::read_dir(&partial).is_ok_and(|entries| entries.count() > 5);
+    while !there() && begun.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let interrupt = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let stopped = running.wait_with_output().unwrap();
+    assert_eq!(stopped.status.code(), Some(1));
+    let said = text(&stopped);
+    assert!(said.contains("stopping after this step (Ctrl-C again: at once)"), "{said}");
+    assert!(said.contains("error: interrupted") && said.contains("hint: run the same command again"), "{said}");
+    assert!(!folder.path().join("cohort").exists(), "a cohort appears whole or not at all");
+
+    let again = voxplain(folder.path(), &words).output().unwrap();
+    assert!(again.status.success(), "{}", text(&again));
+    let whole = tempfile::tempdir().unwrap();
+    assert!(voxplain(whole.path(), &words).output().unwrap().status.success());
+    for file in ["volumes.npy", "masks.npy", "participants.tsv"] {
+        let bytes = |folder: &Path| std::fs::read(folder.join("cohort").join(file)).unwrap();
+        assert!(bytes(folder.path()) == bytes(whole.path()), "{file} differs from that of an uninterrupted run");
+    }
+}
