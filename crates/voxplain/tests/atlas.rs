@@ -213,6 +213,13 @@ fn regions_by_hand() {
     let positive: f64 = table.rows.iter().filter_map(|r| r.share_positive).sum();
     assert!((positive - 1.0).abs() < 1e-15);
 
+    // Where the map is zero says nothing of the brain; a mask does: it holds two of the six labelled voxels.
+    assert!(table.findings.iter().all(|f| f.id != "poor-overlap"));
+    let mask = Mask::from_fn(grid, |[i, ..]| i == 3);
+    let mut masked = RegionTable::default();
+    masked.measure(&name("a"), &map, &atlas, Some(&mask)).unwrap();
+    assert!(masked.findings.iter().any(|f| f.id == "poor-overlap" && f.what.contains("33 %")), "{:?}", masked.findings);
+
     // A second subject with twice the map: means 1.5 times, half-width t(1) * 0.5 = 12.7062 * 0.5 of the first's sum.
     table.measure(&name("b"), &map.map(|x| 2.0 * x), &atlas, None).unwrap();
     table.summarise();

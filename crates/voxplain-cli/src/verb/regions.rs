@@ -31,7 +31,7 @@ pub(crate) struct Regions {
     /// The table of its labels (csv, tsv or txt).
     #[arg(long, value_name = "FILE")]
     labels: PathBuf,
-    /// Brain mask on the maps' grid [default: labelled or nonzero voxels]; {id} as above.
+    /// Brain mask on the maps' grid [default: that of a run's cohort, else labelled or nonzero voxels]; {id} as above.
     #[arg(long, value_name = "FILE")]
     mask: Option<String>,
     /// Write the table there, and how it was made beside it (.json), instead of printing it.

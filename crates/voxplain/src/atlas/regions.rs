@@ -157,7 +157,8 @@ impl RegionTable {
                 sums.peak = Some((value, n));
             }
         }
-        self.check_overlap(name, atlas, grid.voxel_volume(), labelled, inside);
+        // Without a mask nothing says where the brain is: a sparse map is zero in most of it.
+        self.check_overlap(name, atlas, grid.voxel_volume(), labelled, mask.map(|_| inside));
 
         let total = |f: fn(&Sums) -> f64| sums.values().map(f).sum::<f64>();
         let (positive, negative) = (total(|s| s.positive), total(|s| s.negative));
@@ -197,7 +198,7 @@ impl RegionTable {
         Ok(())
     }
 
-    fn check_overlap(&mut self, name: &MapName, atlas: &Atlas, voxel: f64, labelled: usize, inside: usize) {
+    fn check_overlap(&mut self, name: &MapName, atlas: &Atlas, voxel: f64, labelled: usize, inside: Option<usize>) {
         self.note(Finding {
             id: "same-world",
             level: Level::Note,
@@ -219,12 +220,12 @@ impl RegionTable {
                 remedy: "check that atlas and map lie in one space; regions at the edge are incomplete".into(),
             });
         }
-        let met = inside as f64 / labelled.max(1) as f64;
+        let met = inside.map_or(1.0, |inside| inside as f64 / labelled.max(1) as f64);
         if met < 0.75 {
             self.note(Finding {
                 id: "poor-overlap",
                 level: Level::Warning,
-                what: format!("{}: only {:.0} % of the labelled voxels lie where the map's brain is", name.map, met * 100.0),
+                what: format!("{}: only {:.0} % of the labelled voxels lie in the brain mask", name.map, met * 100.0),
                 remedy: "the atlas is probably not in the map's space, or of another head: overlay both before using the table".into(),
             });
         }

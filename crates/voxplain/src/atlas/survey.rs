@@ -1,7 +1,7 @@
 //! [`survey`]: the region table of many map files.
 
 use super::{Atlas, MapName, RegionTable};
-use crate::{Error, Progress, Result, attribution::Record};
+use crate::{Error, Progress, Result, attribution::Record, cohort::Cohort, run::Run};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_volume::{Finding, Grid, Labels, Mask, ReadOptions, read};
@@ -13,7 +13,7 @@ pub struct Survey {
     pub atlas: String,
     /// The table of its labels.
     pub labels: PathBuf,
-    /// Brain mask on the maps' grid; `{id}` as above.
+    /// Brain mask on the maps' grid; `{id}` as above. Where nothing is said, that of a run's cohort.
     pub mask: Option<String>,
     /// Go on when image and table do not match.
     pub allow_mismatch: bool,
@@ -24,14 +24,17 @@ pub struct Survey {
 /// A directory among `maps` stands for all maps in it: every `*_attribution.nii` or `.nii.gz` below it, sorted by
 /// name, except group maps, those in native space (`_space-native`) or resolution (`_res-native`), and those of single
 /// layers (`_layer-`). Subject and method are taken from a map's sidecar and, without one, from its name
-/// (`sub-<id>_..._desc-<method>_...`).
+/// (`sub-<id>_..._desc-<method>_...`). The brains of a run's subjects are those of its cohort, unless a mask is given.
 ///
 /// # Errors
 /// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all.
 pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Result<RegionTable> {
     let mut files = Vec::new();
+    let mut cohorts = Vec::new();
     for path in maps {
         if path.is_dir() {
+            // A run knows the brains of its people.
+            cohorts.extend(Run::open(path).and_then(|run| run.cohort()).ok().filter(|_| what.mask.is_none()));
             let found = maps_below(path)?;
             if found.is_empty() {
                 return Err(Error::file(
@@ -61,7 +64,10 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
             }
         };
         let map = read(file, &ReadOptions::default())?.volume;
-        let mask = what.mask.as_ref().map(|pattern| read_mask(&fill(pattern, &name, file)?)).transpose()?;
+        let mask = match &what.mask {
+            Some(pattern) => Some(read_mask(&fill(pattern, &name, file)?)?),
+            None => brain_of(&cohorts, &name, map.grid())?,
+        };
         let labels = match &placed {
             Some((grid, labels)) if grid == map.grid() => labels,
             _ => &placed.insert((*map.grid(), atlas.on_grid(map.grid())?)).1,
@@ -75,6 +81,19 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
         table.summarise();
         table
     })
+}
+
+/// The brain of a map's subject, where one of the cohorts holds it on the map's grid.
+fn brain_of(cohorts: &[Cohort], name: &MapName, grid: &Grid) -> Result<Option<Mask>> {
+    for cohort in cohorts {
+        let subject = cohort.subjects.iter().position(|s| Some(&s.id) == name.subject.as_ref());
+        if let Some(mask) = subject.map(|n| cohort.mask(n)).transpose()?
+            && mask.grid().same_space(grid, 1e-3)
+        {
+            return Ok(Some(mask));
+        }
+    }
+    Ok(None)
 }
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
