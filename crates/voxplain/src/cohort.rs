@@ -126,12 +126,13 @@ impl Subject {
 
 /// BLAKE3 of a volume's values as little-endian float32, in hexadecimal.
 pub fn hash(volume: &Volume) -> String {
-    blake3::hash(&bytes_of(volume)).to_hex().to_string()
+    hash_values(volume.data())
 }
 
-/// A volume's values as little-endian float32.
-fn bytes_of(volume: &Volume) -> Vec<u8> {
-    volume.data().iter().flat_map(|v| v.to_le_bytes()).collect()
+/// The same of values in the order that a network takes them.
+pub(crate) fn hash_values(values: &[f32]) -> String {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    blake3::hash(&bytes).to_hex().to_string()
 }
 
 /// People with labels, covariates and prepared volumes, in a directory:

@@ -286,6 +286,7 @@ impl Ready<'_> {
         Case {
             id: &self.person.id,
             image: &self.loaded.image,
+            others: &[],
             mask: self.loaded.mask.as_ref(),
             regions: self.regions.as_deref(),
             label: self.person.label,

@@ -86,7 +86,7 @@ fn methods_are_those_of_captum() {
         let net = network(name, of);
         let classes: Vec<String> = (0..net.outputs()).map(|c| c.to_string()).collect();
         // The baseline is the only person that the network was trained on.
-        let donors = Donors::of_volumes(vec![("baseline".into(), 0, baseline.clone())], classes.len());
+        let donors = Donors::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
         let mut explainer =
             Explainer::from_network(&engine(), &net, &classes, "test".into()).unwrap().with_donors(donors);
         let case = Case { target: Some(Target::Class(target)), ..Case::new("a", &image) };

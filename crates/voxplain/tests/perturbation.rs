@@ -474,7 +474,7 @@ fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
         let method = choose(&[*name], &settings, None).unwrap().remove(0);
         let error = method.explain(&mut explainer_of(&net), &[case]).unwrap_err();
         assert!(error.to_string().contains("people that the model was trained on"), "{name}: {error}");
-        let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, v.clone())).collect();
+        let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, [v.clone()]));
         let mut explainer = explainer_of(&net).with_donors(Donors::of_volumes(listed, 2));
         let map = method.explain(&mut explainer, &[case]).unwrap().remove(0);
         let distance = &map.record.measured["DistanceFromTraining"];
@@ -485,7 +485,7 @@ fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
     }
     // On a linear network one voxel at a time: its weight times its difference from the mean of the people.
     let people: Vec<_> = (0..4).map(|n| volume(SHAPE, 10 + n)).collect();
-    let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, v.clone())).collect();
+    let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, [v.clone()]));
     let mut explainer = explainer_of(&linear(weight)).with_donors(Donors::of_volumes(listed, 3));
     let image = volume(SHAPE, 1);
     let settings = ["occlusion.window=3", "occlusion.stride=3", "occlusion.baseline=cohort-mean"];

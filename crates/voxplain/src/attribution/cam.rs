@@ -253,7 +253,7 @@ pub(super) fn attribution(
 /// A map of a layer's cells on the grid of the input.
 pub(super) fn upsample(layer: &Layer, case: &Case<'_>, map: &[f32], stretch: bool) -> Vec<f32> {
     let shape = case.image.shape();
-    let mut upsampled = vec![0.0; case.image.data().len()];
+    let mut upsampled = vec![0.0; case.voxels()];
     if stretch { layer.stretching(shape) } else { layer.upsampling(shape) }.apply(map, &mut upsampled);
     upsampled
 }

@@ -26,7 +26,7 @@ impl Method for Sobel {
         each(self, explainer, cases, |case, record| {
             record.units = "intensity, by Sobel's kernel".into();
             record.sign = "never negative: how sharp an edge is here".into();
-            sobel(case.image)
+            case.each_channel(sobel)
         })
     }
 }
@@ -46,7 +46,7 @@ impl Method for InputMagnitude {
         each(self, explainer, cases, |case, record| {
             record.units = "input intensity".into();
             record.sign = "never negative: how far the intensity is from 0".into();
-            case.image.data().iter().map(|v| v.abs()).collect()
+            case.values().iter().map(|v| v.abs()).collect()
         })
     }
 }

@@ -62,7 +62,7 @@ impl Method for DeepLift {
 
 impl DeepLift {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let x = case.image.data();
+        let x = &*case.values();
         let logits = explainer.logits(&[*case])?.remove(0);
         let objective = case.objective(Method::target(self), &logits)?;
         let baselines = self.making().of(explainer, case, &objective)?;

@@ -26,7 +26,7 @@ pub struct Donors {
     /// Least and largest value of each of the people, once asked for.
     ranges: Option<Vec<(f64, f64)>>,
     /// Volumes that were drawn before.
-    drawn: BTreeMap<usize, Arc<Volume>>,
+    drawn: BTreeMap<usize, Arc<[f32]>>,
 }
 
 /// One of the people.
@@ -42,7 +42,7 @@ struct Person {
 #[derive(Debug)]
 enum From {
     Cohort(Box<Cohort>),
-    Memory(Vec<Arc<Volume>>),
+    Memory(Vec<Arc<[f32]>>),
 }
 
 /// Someone drawn.
@@ -52,8 +52,8 @@ pub struct Donor {
     pub id: String,
     /// The true class.
     pub class: usize,
-    /// The volume as the network takes it.
-    pub volume: Arc<Volume>,
+    /// The values as the network takes them, `[channels][i][j][k]`.
+    pub values: Arc<[f32]>,
 }
 
 impl Donors {
@@ -69,14 +69,18 @@ impl Donors {
         Self::new(people, From::Cohort(Box::new(cohort.clone())), classes)
     }
 
-    /// People in memory: id, class and volume.
-    pub fn of_volumes(people: Vec<(String, usize, Volume)>, classes: usize) -> Self {
-        let (mut list, mut volumes) = (Vec::new(), Vec::new());
-        for (number, (id, class, volume)) in people.into_iter().enumerate() {
-            list.push(Person { id, hash: cohort::hash(&volume), class, number });
-            volumes.push(Arc::new(volume));
+    /// People in memory: id, class and volume, or one volume for each channel of the network.
+    pub fn of_volumes<V: AsRef<[Volume]>>(
+        people: impl IntoIterator<Item = (String, usize, V)>,
+        classes: usize,
+    ) -> Self {
+        let (mut list, mut all) = (Vec::new(), Vec::new());
+        for (number, (id, class, channels)) in people.into_iter().enumerate() {
+            let values: Arc<[f32]> = channels.as_ref().iter().flat_map(Volume::data).copied().collect();
+            list.push(Person { id, hash: cohort::hash_values(&values), class, number });
+            all.push(values);
         }
-        Self::new(list, From::Memory(volumes), classes)
+        Self::new(list, From::Memory(all), classes)
     }
 
     fn new(people: Vec<Person>, from: From, classes: usize) -> Self {
@@ -89,11 +93,11 @@ impl Donors {
         self.people.len()
     }
 
-    /// The volume of one of them, by number; read anew each time.
+    /// The values of one of them, by number, `[channels][i][j][k]`; read anew each time.
     ///
     /// # Errors
     /// The volume cannot be read.
-    pub fn volume(&self, number: usize) -> Result<Arc<Volume>> {
+    pub fn values(&self, number: usize) -> Result<Arc<[f32]>> {
         self.from.read(self.people[number].number)
     }
 
@@ -107,7 +111,7 @@ impl Donors {
         self.classes
     }
 
-    /// The mean volume of everyone in these classes but the case itself, in C order `[i][j][k]`.
+    /// The mean of everyone in these classes but the case itself, `[channels][i][j][k]`.
     ///
     /// # Errors
     /// Where nobody is left, or a volume cannot be read.
@@ -116,7 +120,8 @@ impl Donors {
         if self.sums.is_none() {
             self.sums = Some(self.sum()?);
         }
-        let mut sum = vec![0.0; case.image.data().len()];
+        let own_values = case.values();
+        let mut sum = vec![0.0; own_values.len()];
         for class in self.sums.iter().flatten().enumerate().filter(|(c, _)| classes.contains(c)).map(|(_, s)| s) {
             sum.iter_mut().zip(class).for_each(|(a, b)| *a += b);
         }
@@ -124,7 +129,7 @@ impl Donors {
         let own = self.own(case);
         if own.is_some_and(|n| classes.contains(&self.people[n].class)) {
             count -= 1;
-            sum.iter_mut().zip(case.image.data()).for_each(|(a, &x)| *a -= f64::from(x));
+            sum.iter_mut().zip(own_values.iter()).for_each(|(a, &x)| *a -= f64::from(x));
         }
         if count == 0 {
             return Err(case.refuse(
@@ -165,15 +170,15 @@ impl Donors {
             ));
         }
         let donor = |n: usize| {
-            let volume = match self.drawn.get(&n) {
-                Some(volume) => Arc::clone(volume),
+            let values = match self.drawn.get(&n) {
+                Some(values) => Arc::clone(values),
                 None => {
-                    let volume = self.from.read(self.people[n].number)?;
-                    self.drawn.insert(n, Arc::clone(&volume));
-                    volume
+                    let values = self.from.read(self.people[n].number)?;
+                    self.drawn.insert(n, Arc::clone(&values));
+                    values
                 }
             };
-            Ok(Donor { id: self.people[n].id.clone(), class: self.people[n].class, volume })
+            Ok(Donor { id: self.people[n].id.clone(), class: self.people[n].class, values })
         };
         chosen.into_iter().map(donor).collect()
     }
@@ -188,8 +193,8 @@ impl Donors {
             Some(ranges) => ranges,
             none => {
                 let of = |person: &Person| {
-                    let volume = self.from.read(person.number)?;
-                    let values = volume.data().iter().map(|&v| f64::from(v));
+                    let values = self.from.read(person.number)?;
+                    let values = values.iter().map(|&v| f64::from(v));
                     Ok(values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v))))
                 };
                 none.insert(self.people.iter().map(of).collect::<Result<_>>()?)
@@ -206,7 +211,7 @@ impl Donors {
 
     /// The case, where it is one of the people.
     fn own(&self, case: &Case<'_>) -> Option<usize> {
-        let hash = cohort::hash(case.image);
+        let hash = case.hash();
         self.people.iter().position(|p| p.hash == hash)
     }
 
@@ -214,27 +219,27 @@ impl Donors {
     fn sum(&self) -> Result<Vec<Vec<f64>>> {
         let mut sums: Vec<Vec<f64>> = vec![Vec::new(); self.classes];
         for person in &self.people {
-            let volume = self.from.read(person.number)?;
+            let values = self.from.read(person.number)?;
             let sum = &mut sums[person.class];
-            sum.resize(volume.data().len(), 0.0);
-            if let Some(n) = volume.data().iter().position(|v| !v.is_finite()) {
+            sum.resize(values.len(), 0.0);
+            if let Some(n) = values.iter().position(|v| !v.is_finite()) {
                 return Err(Error::Subject {
                     subject: person.id.clone(),
-                    what: format!("found the value {} at voxel {:?}", volume.data()[n], volume.grid().voxel(n)),
+                    what: format!("found the value {} at place {n} of its prepared volume", values[n]),
                     hint: "this subject was trained on; prepare the cohort again".into(),
                 });
             }
-            sum.iter_mut().zip(volume.data()).for_each(|(s, &v)| *s += f64::from(v));
+            sum.iter_mut().zip(values.iter()).for_each(|(s, &v)| *s += f64::from(v));
         }
         Ok(sums)
     }
 }
 
 impl From {
-    fn read(&self, number: usize) -> Result<Arc<Volume>> {
+    fn read(&self, number: usize) -> Result<Arc<[f32]>> {
         match self {
-            Self::Cohort(cohort) => Ok(Arc::new(cohort.volume(number)?)),
-            Self::Memory(volumes) => Ok(Arc::clone(&volumes[number])),
+            Self::Cohort(cohort) => Ok(cohort.volume(number)?.into_data().into()),
+            Self::Memory(all) => Ok(Arc::clone(&all[number])),
         }
     }
 }
@@ -252,7 +257,7 @@ mod tests {
     /// Class 0: 1, 2, 6. Class 1: 10, 30.
     fn donors() -> Donors {
         let people = [(0, 1.0), (1, 10.0), (0, 2.0), (1, 30.0), (0, 6.0)];
-        Donors::of_volumes(people.iter().map(|&(class, v)| (format!("s{v}"), class, volume(v))).collect(), 2)
+        Donors::of_volumes(people.iter().map(|&(class, v)| (format!("s{v}"), class, [volume(v)])), 2)
     }
 
     #[test]
@@ -269,7 +274,7 @@ mod tests {
         assert_eq!(donors.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
         assert_eq!(donors.range(&case).unwrap(), (-1.0, 20.0));
         assert_eq!(donors.range(&Case::new("x", &stranger)).unwrap(), (-1.0, 60.0));
-        let mut alone = Donors::of_volumes(vec![("s".into(), 1, volume(30.0))], 2);
+        let mut alone = Donors::of_volumes([("s".into(), 1, [volume(30.0)])], 2);
         assert!(alone.mean(&[1], &case).unwrap_err().to_string().contains("nobody else"));
         assert!(alone.draw(3, Seed::new(0), &case).is_err());
     }

@@ -4,6 +4,7 @@ use super::familiar::Familiar;
 use super::plans::{Part, Plans};
 use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
 use crate::{Error, Result, cohort, model::Model};
+use std::borrow::Cow;
 use voxplain_nn::relevance::Layerwise;
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
 use voxplain_volume::{Mask, Volume};
@@ -13,8 +14,10 @@ use voxplain_volume::{Mask, Volume};
 pub struct Case<'a> {
     /// The subject's id, for messages and random numbers.
     pub id: &'a str,
-    /// The volume as the network takes it.
+    /// The volume as the network takes it; the first channel, for a network of several.
     pub image: &'a Volume,
+    /// The other channels, on the same grid.
+    pub others: &'a [Volume],
     /// Where the brain is, on the same grid.
     pub mask: Option<&'a Mask>,
     /// The regions of an atlas, on the same grid.
@@ -32,7 +35,45 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     /// A volume, to be explained by the defaults.
     pub const fn new(id: &'a str, image: &'a Volume) -> Self {
-        Self { id, image, mask: None, regions: None, label: None, target: None, score: Score::Logit, in_sample: None }
+        Self {
+            id,
+            image,
+            others: &[],
+            mask: None,
+            regions: None,
+            label: None,
+            target: None,
+            score: Score::Logit,
+            in_sample: None,
+        }
+    }
+
+    /// Every channel, in the order that the network takes them.
+    pub fn channels(&self) -> impl Iterator<Item = &'a Volume> {
+        std::iter::once(self.image).chain(self.others)
+    }
+
+    /// The values of all channels, `[channels][i][j][k]`.
+    pub fn values(&self) -> Cow<'a, [f32]> {
+        match self.others {
+            [] => Cow::Borrowed(self.image.data()),
+            _ => Cow::Owned(self.channels().flat_map(Volume::data).copied().collect()),
+        }
+    }
+
+    /// What is made of each channel, one after another, as [`Case::values`] has them.
+    pub(super) fn each_channel(&self, made: impl Fn(&Volume) -> Vec<f32>) -> Vec<f32> {
+        self.channels().flat_map(made).collect()
+    }
+
+    /// Voxels of the grid: values of one channel.
+    pub(super) fn voxels(&self) -> usize {
+        self.image.data().len()
+    }
+
+    /// BLAKE3 of the values.
+    pub(super) fn hash(&self) -> String {
+        cohort::hash_values(&self.values())
     }
 
     /// An error about this case.
@@ -68,7 +109,7 @@ pub struct Walk {
     pub logits: Vec<Vec<f32>>,
     /// What was walked back from.
     pub objectives: Vec<Objective>,
-    /// What reached the input, voxels of one case after another.
+    /// What reached the input, the values of one case after another.
     pub input: Vec<f32>,
     /// Value and gradient of each node that was asked for.
     pub kept: Vec<(Tensor, Tensor)>,
@@ -85,12 +126,6 @@ impl Explainer {
     /// Makes a network ready whose classes have these names; `model` is the hash that records name it by.
     pub fn from_network(engine: &Engine, network: &Network, classes: &[String], model: String) -> Result<Self> {
         let network = network.without_log_softmax();
-        if network.input_shape()[0] != 1 {
-            return Err(Error::request(
-                format!("the network takes {} channels", network.input_shape()[0]),
-                "networks on one volume (one channel) can be explained",
-            ));
-        }
         Ok(Self {
             engine: engine.clone(),
             network,
@@ -158,15 +193,26 @@ impl Explainer {
 
     /// Refuses a case that the network cannot take, or whose values are not all finite.
     pub fn check(&self, case: &Case<'_>) -> Result<()> {
-        let [_, expected @ ..] = self.network.input_shape();
-        if case.image.shape() != expected {
+        let [channels, expected @ ..] = self.network.input_shape();
+        if let Some(channel) = case.channels().find(|channel| channel.shape() != expected) {
             return Err(case.refuse(
                 format!(
                     "found a volume of {:?}, expected {expected:?}, which is what the network takes",
-                    case.image.shape()
+                    channel.shape()
                 ),
                 "prepare the image on the grid that the model was trained on",
             ));
+        }
+        if case.others.len() + 1 != channels {
+            return Err(case.refuse(
+                format!("found {} channel(s), expected {channels}, as the network takes", case.others.len() + 1),
+                "give one volume for each channel that the model was trained on, in that order",
+            ));
+        }
+        if !case.others.iter().all(|channel| channel.grid().same_space(case.image.grid(), 0.01)) {
+            return Err(
+                case.refuse("its channels do not lie on one grid", "bring all of them to the grid of the first")
+            );
         }
         if let Some(mask) = case.mask.filter(|mask| mask.shape() != expected) {
             return Err(case.refuse(
@@ -174,10 +220,11 @@ impl Explainer {
                 "the mask must lie on the grid of the image",
             ));
         }
-        match case.image.data().iter().position(|v| !v.is_finite()) {
+        let values = case.values();
+        match values.iter().position(|v| !v.is_finite()) {
             None => Ok(()),
             Some(n) => Err(case.refuse(
-                format!("found the value {} at voxel {:?}", case.image.data()[n], case.image.grid().voxel(n)),
+                format!("found the value {} at voxel {:?}", values[n], case.image.grid().voxel(n % case.voxels())),
                 "an image with NaN or infinite values cannot be explained; see voxplain inspect",
             )),
         }
@@ -240,7 +287,7 @@ impl Explainer {
         };
         let mut kept: Vec<(Vec<f32>, Vec<f32>)> = vec![Default::default(); keep.len()];
         for cases in cases.chunks(at_once.max(1)) {
-            let inputs: Vec<f32> = cases.iter().flat_map(|case| case.image.data()).copied().collect();
+            let inputs = inputs(cases);
             let mut tape = self.plan(Purpose::InputGradient, at_once, keep)?.forward(&inputs)?;
             let logits: Vec<Vec<f32>> = tape.output().chunks(classes).map(<[f32]>::to_vec).collect();
             let mut seed = vec![0.0; cases.len() * classes];
@@ -271,7 +318,7 @@ impl Explainer {
         let at_once = self.batch(Purpose::Infer, cases.len(), &[])?;
         let mut logits = Vec::with_capacity(cases.len());
         for cases in cases.chunks(at_once.max(1)) {
-            let inputs: Vec<f32> = cases.iter().flat_map(|case| case.image.data()).copied().collect();
+            let inputs = inputs(cases);
             let tape = self.plan(Purpose::Infer, at_once, &[])?.forward(&inputs)?;
             logits.extend(tape.output().chunks(classes).map(<[f32]>::to_vec));
         }
@@ -281,7 +328,7 @@ impl Explainer {
     /// Logits of a case, and its value at a layer, `[K, cells]`.
     pub fn activations(&mut self, case: &Case<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>)> {
         let tape = self.plan(Purpose::Infer, 1, &[layer.node])?;
-        let tape = tape.forward(case.image.data())?;
+        let tape = tape.forward(&case.values())?;
         Ok((tape.output().to_vec(), tape.value(layer.node)?.data().to_vec()))
     }
 
@@ -367,10 +414,10 @@ impl Explainer {
         walk: &Walk,
         map: impl Fn(&Case<'_>, &[f32], &mut Record) -> Result<Vec<f32>>,
     ) -> Result<Vec<Attribution>> {
-        let voxels = walk.input.len() / cases.len();
+        let values = walk.input.len() / cases.len();
         let one = |(n, case): (usize, &Case<'_>)| {
             let mut record = self.record(method, case, &walk.objectives[n], &walk.logits[n]);
-            let map = map(case, &walk.input[n * voxels..(n + 1) * voxels], &mut record)?;
+            let map = map(case, &walk.input[n * values..(n + 1) * values], &mut record)?;
             Attribution::new(case, map, record)
         };
         cases.iter().enumerate().map(one).collect()
@@ -397,7 +444,7 @@ impl Explainer {
             compat: None,
             atlas: case.regions.filter(|_| M::BY_REGION).map(|regions| regions.atlas.clone()),
             model: self.model.clone(),
-            input: cohort::hash(case.image),
+            input: case.hash(),
             in_sample: case.in_sample,
             cost: None,
             layers: Vec::new(),
@@ -405,6 +452,11 @@ impl Explainer {
             version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
+
+/// The values of the cases, one after another.
+fn inputs(cases: &[Case<'_>]) -> Vec<f32> {
+    cases.iter().flat_map(Case::channels).flat_map(Volume::data).copied().collect()
 }
 
 fn no_donors(method: &str, (why, hint): &(String, String)) -> Error {

@@ -88,9 +88,9 @@ impl Familiar {
         let chosen: Vec<usize> = (0..count.min(PEOPLE)).map(|n| n * count / count.min(PEOPLE)).collect();
         let (mut hashes, mut all) = (Vec::new(), Vec::new());
         for number in chosen {
-            let volume = explainer.donors(method)?.volume(number)?;
-            hashes.push(crate::cohort::hash(&volume));
-            all.push(features(explainer, node, volume.data())?);
+            let values = explainer.donors(method)?.values(number)?;
+            hashes.push(crate::cohort::hash_values(&values));
+            all.push(features(explainer, node, &values)?);
         }
         let products = DMatrix::from_fn(all.len(), all.len(), |a, b| dot(&all[a], &all[b]));
         Ok(Ok(Self { node, hashes, features: all, products }))
@@ -99,13 +99,13 @@ impl Familiar {
 
 impl Familiar {
     fn measure(&self, explainer: &mut Explainer, case: &Case<'_>, shown: &[&[f32]]) -> Result<Value> {
-        let own = crate::cohort::hash(case.image);
+        let own = case.hash();
         let members = (0..self.hashes.len()).filter(|&n| self.hashes[n] != own).collect();
         let Some(group) = Group::new(self, members) else {
             let why = "too few people, or their features do not vary";
             return Ok(json!({ "Distance": null, "Why": why }));
         };
-        let of_image = group.distance(&features(explainer, self.node, case.image.data())?);
+        let of_image = group.distance(&features(explainer, self.node, &case.values())?);
         let mut of_shown = Vec::with_capacity(shown.len());
         for image in shown {
             of_shown.push(group.distance(&features(explainer, self.node, image)?));

@@ -66,12 +66,12 @@ impl Method for GradientShap {
 impl GradientShap {
     #[expect(clippy::cast_possible_truncation, reason = "networks take float32")]
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let x = case.image.data();
+        let x = &*case.values();
         let logits = explainer.logits(&[*case])?.remove(0);
         let objective = case.objective(Method::target(self), &logits)?;
         let mut donors = explainer.donors(Self::NAME)?.draw(self.donors, self.seed, case)?;
         donors.truncate(self.samples);
-        let of = |sample: usize| donors[sample % donors.len()].volume.data();
+        let of = |sample: usize| &*donors[sample % donors.len()].values;
         let random = self.seed.child(Self::NAME).child(case.id);
         let mut moments = Moments::new(x.len());
         let point = |n: usize, out: &mut [f32]| {

@@ -51,8 +51,9 @@ impl Method for GuidedGradCam {
             cam::warn_of_flattening("Grad-CAM", &head, &mut record);
             cam::rectified(&mut cells, &mut record);
             let upsampled = cam::upsample(&layer, case, &float32(&cells), false);
-            let reached = &guided.input[n * upsampled.len()..][..upsampled.len()];
-            let map = upsampled.iter().zip(reached).map(|(c, g)| c * g).collect();
+            let values = guided.input.len() / cases.len();
+            let reached = guided.input[n * values..][..values].chunks(upsampled.len());
+            let map = reached.flat_map(|of| upsampled.iter().zip(of).map(|(c, g)| c * g)).collect();
             record.measured["Layer"] = layer.name.clone().into();
             record.units = format!(
                 "{} per unit of input intensity by the guided rule, times {} per cell of {}",

@@ -34,6 +34,11 @@ impl Harmonic {
         Self { shape, weights: inverse.map(|w| w / mean), place: vec![KNOWN; shape.iter().product()] }
     }
 
+    /// Voxels of a volume.
+    pub(super) const fn voxels(&self) -> usize {
+        self.place.len()
+    }
+
     /// Replaces the values at the voxels of `hole`, each named once. A hole that is the whole volume has no boundary: it is filled with
     /// the volume's mean.
     #[expect(clippy::cast_possible_truncation, reason = "volumes have far fewer than 2^32 voxels, in float32")]

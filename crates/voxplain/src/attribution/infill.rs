@@ -4,7 +4,7 @@ use super::harmonic::Harmonic;
 use super::{Case, Explainer};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_volume::{Border, Volume};
+use voxplain_volume::{Border, Mask, Volume};
 
 /// What stands where a part of an image was taken out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub enum Infill {
 /// An [`Infill`] made ready for one image.
 #[derive(Clone, Debug)]
 pub(super) enum Filling {
-    /// The same whatever the hole is.
-    Volume(Vec<f32>),
+    /// The same whatever the hole is: values of all channels, and how many voxels each has.
+    Values(Vec<f32>, usize),
     /// Made for each hole.
     Harmonic(Harmonic),
 }
@@ -62,39 +62,47 @@ impl Infill {
     pub(super) fn prepare(self, explainer: &mut Explainer, case: &Case<'_>, blur: f64) -> Result<Filling> {
         Ok(match self {
             Self::Harmonic => Filling::Harmonic(Harmonic::new(case.image.shape(), case.image.grid().spacing())),
-            _ => Filling::Volume(self.volume(explainer, case, blur)?.into_data()),
+            _ => Filling::Values(self.whole(explainer, case, blur)?, case.voxels()),
         })
     }
 
-    /// The whole image replaced. A harmonic filling of all of it has no edge to start from and is its mean.
-    pub(super) fn volume(self, explainer: &mut Explainer, case: &Case<'_>, blur: f64) -> Result<Volume> {
-        let grid = *case.image.grid();
+    /// The whole image replaced, every channel by itself. A harmonic filling of all of it has no edge to start from and is its
+    /// mean.
+    pub(super) fn whole(self, explainer: &mut Explainer, case: &Case<'_>, blur: f64) -> Result<Vec<f32>> {
         Ok(match self {
-            Self::Zero => Volume::filled(grid, 0.0),
-            Self::Mean | Self::Harmonic => Volume::filled(grid, mean(case)),
-            Self::Blur => case.image.smooth(blur, Border::Renormalize),
+            Self::Zero => vec![0.0; case.values().len()],
+            Self::Mean | Self::Harmonic => {
+                let (brain, _) = case.brain();
+                case.each_channel(|channel| vec![mean(channel, &brain); case.voxels()])
+            }
+            Self::Blur => case.each_channel(|channel| channel.smooth(blur, Border::Renormalize).into_data()),
             Self::CohortMean => {
                 let classes: Vec<usize> = (0..explainer.network().outputs()).collect();
-                Volume::new(grid, explainer.donors("the baseline cohort-mean")?.mean(&classes, case)?)?
+                explainer.donors("the baseline cohort-mean")?.mean(&classes, case)?
             }
         })
     }
 }
 
-/// The mean of the image over its brain.
+/// The mean of a channel over the brain.
 #[expect(clippy::cast_possible_truncation, reason = "intensities are float32")]
-fn mean(case: &Case<'_>) -> f32 {
-    let (brain, _) = case.brain();
-    let inside = || case.image.data().iter().zip(brain.data()).filter(|(_, b)| **b).map(|(&v, _)| f64::from(v));
+fn mean(channel: &Volume, brain: &Mask) -> f32 {
+    let inside = || channel.data().iter().zip(brain.data()).filter(|(_, b)| **b).map(|(&v, _)| f64::from(v));
     (inside().sum::<f64>() / inside().count() as f64) as f32
 }
 
 impl Filling {
-    /// Replaces the voxels of `hole`, each named once, in a copy of the image.
+    /// Replaces the voxels of `hole`, each named once, in every channel of a copy of the image.
     pub(super) fn fill(&mut self, image: &mut [f32], hole: &[usize]) {
         match self {
-            Self::Volume(volume) => hole.iter().for_each(|&n| image[n] = volume[n]),
-            Self::Harmonic(harmonic) => harmonic.fill(image, hole),
+            Self::Values(values, voxels) => {
+                for (image, values) in image.chunks_mut(*voxels).zip(values.chunks(*voxels)) {
+                    hole.iter().for_each(|&n| image[n] = values[n]);
+                }
+            }
+            Self::Harmonic(harmonic) => {
+                image.chunks_mut(harmonic.voxels()).for_each(|channel| harmonic.fill(channel, hole));
+            }
         }
     }
 }

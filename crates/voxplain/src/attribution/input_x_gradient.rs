@@ -22,7 +22,7 @@ impl Method for InputXGradient {
         explainer.each(self, cases, &walk, |case, gradient, record| {
             record.units = case.score.to_string();
             record.sign = "positive: evidence for the explained score, against an intensity of zero".into();
-            let map: Vec<f32> = gradient.iter().zip(case.image.data()).map(|(g, x)| g * x).collect();
+            let map: Vec<f32> = gradient.iter().zip(case.values().iter()).map(|(g, x)| g * x).collect();
             record.measured = serde_json::json!({ "Sum": map.iter().map(|&v| f64::from(v)).sum::<f64>() });
             Ok(map)
         })

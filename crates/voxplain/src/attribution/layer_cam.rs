@@ -66,7 +66,7 @@ impl LayerCam {
         let nodes: Vec<NodeId> = layers.iter().map(|layer| layer.node).collect();
         let walk = explainer.walk(cases, Method::target(self), &Rules::GRADIENT, &nodes)?;
         let fuse = |(n, case): (usize, &Case<'_>)| {
-            let mut fused = vec![0.0f32; case.image.data().len()];
+            let mut fused = vec![0.0f32; case.voxels()];
             for (l, layer) in layers.iter().enumerate() {
                 let (values, gradients) = &walk.kept[l];
                 let size: usize = layer.shape.iter().product();

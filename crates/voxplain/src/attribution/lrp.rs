@@ -4,6 +4,7 @@ use super::{Attribution, Case, Explainer, Method, Passes, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_nn::relevance;
+use voxplain_volume::Volume;
 
 /// Layer-wise relevance propagation (Bach et al. 2015, PLoS ONE 10, e0130140; Montavon et al. 2019, LNCS 11700,
 /// chapter 10): the logit is handed back layer by layer, to each input in proportion to what it contributed, until
@@ -83,7 +84,7 @@ impl Lrp {
             Composite::EpsilonAlpha2Beta1 => relevance::Composite::EPSILON_ALPHA2_BETA1,
             Composite::EpsilonGammaBox => {
                 let of_image = || {
-                    let values = case.image.data().iter().map(|&v| f64::from(v));
+                    let values = case.channels().flat_map(Volume::data).map(|&v| f64::from(v));
                     values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
                 };
                 let (low, high) = match self.bounds()? {
@@ -129,7 +130,7 @@ impl Lrp {
         objective.seed(&logits, &mut start);
         start.iter_mut().zip(&logits).for_each(|(s, z)| *s *= z);
         let layerwise = explainer.layerwise()?;
-        let relevance = layerwise.relevance(case.image.data(), &start, &rules)?;
+        let relevance = layerwise.relevance(&case.values(), &start, &rules)?;
         let (norms, folded) = layerwise.norms();
         let layers = layerwise.layers();
 

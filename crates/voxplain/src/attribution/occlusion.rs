@@ -56,7 +56,7 @@ impl Occlusion {
         let axes = self.axes(case.image.grid())?;
         let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
-        let (image, (brain, brain_is)) = (case.image.data(), case.brain());
+        let (image, (brain, brain_is)) = (case.values(), case.brain());
 
         // Boxes that hold brain and whose covering changes something.
         let mut copy = image.to_vec();
@@ -68,19 +68,23 @@ impl Occlusion {
                 continue;
             }
             filling.fill(&mut copy, &voxels);
-            if voxels.iter().any(|&n| copy[n] != image[n]) {
+            let mut changed = false;
+            for (copy, image) in copy.chunks_mut(case.voxels()).zip(image.chunks(case.voxels())) {
+                changed |= voxels.iter().any(|&n| copy[n] != image[n]);
+                voxels.iter().for_each(|&n| copy[n] = image[n]);
+            }
+            if changed {
                 boxes.push(corner);
             } else {
                 unchanged += 1;
             }
-            voxels.iter().for_each(|&n| copy[n] = image[n]);
         }
 
         let scores = probe.scores(explainer, boxes.len(), |n, copy| {
             filling.fill(copy, &voxels(case.image.grid(), boxes[n]));
         })?;
         let score = probe.score();
-        let mut sums = vec![0.0; image.len()];
+        let mut sums = vec![0.0; case.voxels()];
         for (&corner, occluded) in boxes.iter().zip(&scores) {
             voxels(case.image.grid(), corner).iter().for_each(|&n| sums[n] += score - occluded);
         }

@@ -47,7 +47,7 @@ impl<'a> Probe<'a> {
         count: usize,
         mut alter: impl FnMut(usize, &mut [f32]),
     ) -> Result<Vec<f64>> {
-        let image = self.case.image.data();
+        let image = &*self.case.values();
         let classes = explainer.network().outputs();
         let mut scores = Vec::with_capacity(count);
         let most = explainer.batch(Purpose::Infer, count.clamp(1, TOGETHER), &[])?;

@@ -8,8 +8,10 @@ use voxplain_volume::Volume;
 /// A signed, un-normalised map with the score it explains and the record of how it was made.
 #[derive(Clone, Debug)]
 pub struct Attribution {
-    /// The map on the input grid.
+    /// The map on the input grid; for a method that tells the channels of an input apart, their sum.
     pub map: Volume,
+    /// Such a method's map of each channel, where there are several.
+    pub of_channels: Vec<Volume>,
     /// For class activation maps: the map at its own resolution, with its own affine.
     pub native_resolution: Option<Volume>,
     /// For a sweep over layers: the map of each, upsampled to the input grid, by the layer's name.
@@ -128,8 +130,10 @@ impl Record {
 }
 
 impl Attribution {
-    /// A map of the case's shape with its record. Refused where a value is not finite; a map of zeros gets a warning.
+    /// A map with its record, one value per voxel or one per channel and voxel. Refused where a value is not finite; a map of
+    /// zeros gets a warning.
     pub fn new(case: &Case<'_>, map: Vec<f32>, mut record: Record) -> Result<Self> {
+        let voxels = case.voxels();
         if let Some(n) = map.iter().position(|v| !v.is_finite()) {
             return Err(Error::Subject {
                 subject: case.id.to_owned(),
@@ -137,7 +141,7 @@ impl Attribution {
                     "{}: the map has the value {} at voxel {:?}",
                     record.method,
                     map[n],
-                    case.image.grid().voxel(n)
+                    case.image.grid().voxel(n % voxels)
                 ),
                 hint: "the network overflowed on this input; look at the image's intensities with voxplain inspect"
                     .into(),
@@ -148,7 +152,25 @@ impl Attribution {
                 .warnings
                 .push("The map is zero everywhere: by this method nothing in the input moves the score.".into());
         }
-        let map = Volume::new(*case.image.grid(), map)?;
-        Ok(Self { map, native_resolution: None, of_layers: Vec::new(), record })
+        let grid = *case.image.grid();
+        let channels = map.len() / voxels;
+        let (map, of_channels) = if channels > 1 {
+            record.units = format!("{}; the sum over {channels} channels", record.units);
+            #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+            let sum = |n: usize| map.iter().skip(n).step_by(voxels).map(|&v| f64::from(v)).sum::<f64>() as f32;
+            let of_channels: Result<Vec<Volume>> =
+                map.chunks(voxels).map(|channel| Ok(Volume::new(grid, channel.to_vec())?)).collect();
+            (Volume::new(grid, (0..voxels).map(sum).collect())?, of_channels?)
+        } else {
+            (Volume::new(grid, map)?, Vec::new())
+        };
+        Ok(Self { map, of_channels, native_resolution: None, of_layers: Vec::new(), record })
+    }
+
+    /// The map's values as the method made them: of each channel where it tells them apart.
+    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
+        let of_channels = self.of_channels.iter().flat_map(Volume::data);
+        let whole = if self.of_channels.is_empty() { self.map.data() } else { &[] };
+        whole.iter().chain(of_channels).copied()
     }
 }

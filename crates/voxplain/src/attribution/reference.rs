@@ -64,11 +64,12 @@ impl Making<'_> {
         case: &Case<'_>,
         objective: &Objective,
     ) -> Result<Vec<Arc<[f32]>>> {
-        let image = case.image.data();
         let classes = explainer.network().outputs();
         Ok(match self.baseline {
-            Reference::Zero => vec![vec![0.0; image.len()].into()],
-            Reference::Blur => vec![case.image.smooth(self.blur, Border::Renormalize).into_data().into()],
+            Reference::Zero => vec![vec![0.0; case.values().len()].into()],
+            Reference::Blur => {
+                vec![case.each_channel(|channel| channel.smooth(self.blur, Border::Renormalize).into_data()).into()]
+            }
             Reference::Mean => {
                 vec![explainer.donors(self.method)?.mean(&(0..classes).collect::<Vec<_>>(), case)?.into()]
             }
@@ -81,7 +82,7 @@ impl Making<'_> {
             }
             Reference::Expected => {
                 let drawn = explainer.donors(self.method)?.draw(self.donors, self.seed, case)?;
-                drawn.into_iter().map(|d| d.volume.data().into()).collect()
+                drawn.into_iter().map(|d| d.values).collect()
             }
         })
     }

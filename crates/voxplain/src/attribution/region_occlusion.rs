@@ -71,6 +71,6 @@ impl RegionOcclusion {
             "Regions": parts.table(&[("LostWithout", &lost), ("GainedAlone", &alone)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.paint(&lost, case.image.data().len()), record)
+        Attribution::new(case, parts.paint(&lost, case.voxels()), record)
     }
 }

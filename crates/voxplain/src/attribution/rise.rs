@@ -6,7 +6,6 @@ use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_nn::random::Seed;
-use voxplain_volume::Volume;
 
 /// RISE (Petsiuk et al. 2018, arXiv 1806.07421), in three dimensions.
 ///
@@ -84,11 +83,11 @@ impl Rise {
     }
 
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let baseline = self.baseline.volume(explainer, case, self.blur)?;
+        let baseline = self.baseline.whole(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
         let masks =
             Masks { options: self, shape: case.image.shape(), seed: self.seed.child(Self::NAME).child(case.id) };
-        let voxels = case.image.data().len();
+        let voxels = case.voxels();
         let mut mask = vec![0.0; voxels];
         let scores = probe.scores(explainer, self.masks, |n, copy| {
             masks.write(n, &mut mask);
@@ -150,9 +149,11 @@ impl Rise {
     }
 }
 
-/// `M x + (1 - M) b`, in place of `x`.
-fn blend(mask: &[f32], baseline: &Volume, image: &mut [f32]) {
-    image.iter_mut().zip(baseline.data()).zip(mask).for_each(|((x, b), m)| *x = m * *x + (1.0 - m) * b);
+/// `M x + (1 - M) b`, in place of `x`, in every channel.
+fn blend(mask: &[f32], baseline: &[f32], image: &mut [f32]) {
+    for (image, baseline) in image.chunks_mut(mask.len()).zip(baseline.chunks(mask.len())) {
+        image.iter_mut().zip(baseline).zip(mask).for_each(|((x, b), m)| *x = m * *x + (1.0 - m) * b);
+    }
 }
 
 /// The masks of one case, each a function of its number.

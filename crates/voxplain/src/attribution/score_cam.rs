@@ -49,10 +49,10 @@ impl ScoreCam {
         let layer = Layer::find(explainer.network(), &self.layer)?;
         let (logits, activations) = explainer.activations(case, &layer)?;
         let objective = case.objective(Method::target(self), &logits)?;
-        let x = case.image.data();
+        let (x, voxels) = (&*case.values(), case.voxels());
         let cells: usize = layer.cells().iter().product();
         let mut upsampling = layer.upsampling(case.image.shape());
-        let mut seen = vec![0.0; x.len()];
+        let mut seen = vec![0.0; voxels];
         // Channels that show something, and the range of each.
         let mut shown: Vec<(usize, f32, f32)> = Vec::new();
         for (k, a) in activations.chunks(cells).enumerate() {
@@ -64,8 +64,10 @@ impl ScoreCam {
         }
         let scores = explainer.scores(shown.len(), &objective, |n, out| {
             let (k, least, range) = shown[n];
-            upsampling.apply(&activations[k * cells..][..cells], out);
-            out.iter_mut().zip(x).for_each(|(o, &x)| *o = x * ((*o - least) / range));
+            upsampling.apply(&activations[k * cells..][..cells], &mut seen);
+            for (out, x) in out.chunks_mut(voxels).zip(x.chunks(voxels)) {
+                out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - least) / range));
+            }
         })?;
         let weights = softmax(&scores);
         let mut map = vec![0.0; cells];

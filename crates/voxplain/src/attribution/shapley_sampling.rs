@@ -122,6 +122,6 @@ impl ShapleySampling {
             "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
         });
         record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.share_out(&values, case.image.data().len()), record)
+        Attribution::new(case, parts.share_out(&values, case.voxels()), record)
     }
 }

@@ -118,18 +118,20 @@ impl SmoothGrad {
         let random = self.seed.child(Self::NAME).child(case.id);
         let noisy = |n: usize| {
             let mut random = random.index(n as u64).random();
-            case.image.map(|&x| x + (self.noise * range * random.normal()) as f32)
+            let mut noisy = |channel: &Volume| channel.map(|&x| x + (self.noise * range * random.normal()) as f32);
+            (noisy(case.image), case.others.iter().map(noisy).collect())
         };
-        let mut moments = Moments::new(case.image.data().len());
+        let mut moments = Moments::new(case.values().len());
         let mut passes = Passes { forward: 1, backward: 0 };
         let mut example = None;
         for first in (0..self.samples).step_by(method.batch()) {
-            let copies: Vec<Volume> = (first..self.samples.min(first + method.batch())).map(noisy).collect();
+            let copies: Vec<(Volume, Vec<Volume>)> =
+                (first..self.samples.min(first + method.batch())).map(noisy).collect();
             let cases: Vec<Case<'_>> =
-                copies.iter().map(|image| Case { image, target: Some(target), ..*case }).collect();
+                copies.iter().map(|(image, others)| Case { image, others, target: Some(target), ..*case }).collect();
             for copy in method.explain(explainer, &cases)? {
                 let square = self.mode == Mode::Squared;
-                moments.add(copy.map.data().iter().map(|&v| f64::from(v)).map(|v| if square { v * v } else { v }));
+                moments.add(copy.values().map(f64::from).map(|v| if square { v * v } else { v }));
                 passes.forward += copy.record.passes.forward;
                 passes.backward += copy.record.passes.backward;
                 example.get_or_insert(copy.record);
@@ -167,9 +169,9 @@ impl SmoothGrad {
 
 /// From the 1st to the 99th percentile in the brain.
 fn range(case: &Case<'_>) -> f64 {
-    let inside = |n: usize| case.mask.map_or(case.image.data()[n] != 0.0, |mask| mask.data()[n]);
-    let mut values: Vec<f32> =
-        case.image.data().iter().enumerate().filter(|&(n, _)| inside(n)).map(|(_, &v)| v).collect();
+    let (brain, voxels) = (case.mask, case.voxels());
+    let inside = |(n, v): (usize, f32)| brain.map_or(v != 0.0, |mask| mask.data()[n % voxels]).then_some(v);
+    let mut values: Vec<f32> = case.values().iter().copied().enumerate().filter_map(inside).collect();
     let [low, high] = quantiles(&mut values, [0.01, 0.99]);
     if values.is_empty() { 0.0 } else { high - low }
 }

@@ -53,6 +53,16 @@ impl Method for MeaningfulPerturbation2020 {
     const SUMMARY: &'static str = "as in 2020: hinged probability, five-voxel blur, one-sided jitter";
     const BATCH: usize = 1;
 
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        match explainer.network().input_shape()[0] {
+            1 => Ok(()),
+            channels => Err(Error::request(
+                format!("the code of 2020 took one volume, and this network takes {channels} channels"),
+                "leave --compat out",
+            )),
+        }
+    }
+
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         if self.iterations <= WARM + 1 || self.copies == 0 || self.beta < 1 {
             return Err(Error::request(

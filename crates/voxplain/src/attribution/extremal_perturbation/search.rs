@@ -8,7 +8,7 @@ use crate::Result;
 use serde::Serialize;
 use serde_json::json;
 use voxplain_nn::{AdamOptions, Method as OptimizerMethod, Optimizer, Purpose, Rules};
-use voxplain_volume::{Border, Mask};
+use voxplain_volume::{Border, Mask, Volume};
 
 /// What `lambda` grows by over a search.
 const GROWTH: f64 = 16.0;
@@ -60,18 +60,19 @@ struct Found {
 
 impl<'a> Search<'a> {
     pub(super) fn new(options: &ExtremalPerturbation, explainer: &mut Explainer, case: &Case<'a>) -> Result<Self> {
-        let image = case.image.data();
-        let mut pyramid = vec![options.baseline.volume(explainer, case, options.blur)?.into_data()];
+        let image = case.values();
+        let mut pyramid = vec![options.baseline.whole(explainer, case, options.blur)?];
         if options.baseline == Infill::Blur {
             // Evenly between the strongest blur and none.
             let share = |level: usize| 1.0 - level as f64 / (options.levels - 1) as f64;
-            let level = |n| case.image.smooth(options.blur * share(n), Border::Renormalize).into_data();
+            let smooth = |n, channel: &Volume| channel.smooth(options.blur * share(n), Border::Renormalize).into_data();
+            let level = |n| case.each_channel(|channel| smooth(n, channel));
             pyramid.extend((1..options.levels - 1).map(level));
         }
         pyramid.push(image.to_vec());
         let views = if options.game == Game::Hybrid { 2 } else { 1 };
         let plan = explainer.plan(Purpose::InputGradient, views, &[])?;
-        let of_image = plan.forward(image)?.output().to_vec();
+        let of_image = plan.forward(&image)?.output().to_vec();
         let of_baseline = plan.forward(&pyramid[0])?.output().to_vec();
         let objective = case.objective(options.target(), &of_image)?;
         let [before, base] = [&of_image, &of_baseline].map(|z| options.objective.value(&objective, z));
@@ -113,7 +114,7 @@ impl<'a> Search<'a> {
             .min_by(|a, b| a.left.total_cmp(&b.left))
             .ok_or_else(|| self.case.refuse("extremal-perturbation: no area was tried", "give areas, as in 1,2,5"))?;
         let reached = best.left == 0.0;
-        let mut shown = vec![vec![0.0; best.mask.len()]; self.views.len()];
+        let mut shown = vec![vec![0.0; self.pyramid[0].len()]; self.views.len()];
         for (view, shown) in self.views.iter().zip(&mut shown) {
             show(&self.pyramid, &best.mask, view.keeps, shown);
         }
@@ -169,16 +170,17 @@ impl<'a> Search<'a> {
     fn one(&mut self, explainer: &mut Explainer, area: f64) -> Result<Found> {
         let engine = explainer.engine().clone();
         let (options, shape) = (&self.options, self.case.image.shape());
-        let voxels = self.case.image.data().len();
+        let (voxels, values) = (self.case.voxels(), self.pyramid[0].len());
         let classes = explainer.network().outputs();
         let inside: Vec<usize> = (0..voxels).filter(|&n| self.brain.data()[n]).collect();
         let random = options.seed.child(ExtremalPerturbation::NAME).child(self.case.id);
         let random = random.child(&format!("{area}"));
         let mut weights: Vec<f32> = self.bumps.free.iter().map(|&free| if free { 0.5 } else { 0.0 }).collect();
         let mut adam = Optimizer::new(OptimizerMethod::Adam(AdamOptions::default()));
-        let [mut mask, mut total, mut shown, mut at_mask, mut reached] = std::array::from_fn(|_| vec![0.0; voxels]);
+        let [mut mask, mut total, mut at_mask] = std::array::from_fn(|_| vec![0.0; voxels]);
+        let [mut shown, mut reached] = std::array::from_fn(|_| vec![0.0; values]);
         let mut gradient = vec![0.0; self.bumps.len()];
-        let mut batch = vec![0.0; self.views.len() * voxels];
+        let mut batch = vec![0.0; self.views.len() * values];
         let mut seeds = vec![0.0; self.views.len() * classes];
         let mut order = inside.clone();
         for iteration in 0..=options.iterations {
@@ -187,7 +189,7 @@ impl<'a> Search<'a> {
             let mut random = random.index(iteration as u64).random();
             let jitter = if last { 0 } else { options.jitter };
             let by = std::array::from_fn(|_| random.below(2 * jitter + 1).cast_signed() - jitter.cast_signed());
-            for (view, copy) in self.views.iter().zip(batch.chunks_exact_mut(voxels)) {
+            for (view, copy) in self.views.iter().zip(batch.chunks_exact_mut(values)) {
                 show(&self.pyramid, &mask, view.keeps, &mut shown);
                 shift::copy(&shown, shape, by, copy);
             }
@@ -207,7 +209,7 @@ impl<'a> Search<'a> {
             let back = tape.backward(&seeds, &Rules::GRADIENT)?;
             self.passes.backward += self.views.len();
             at_mask.fill(0.0);
-            for (view, copy) in self.views.iter().zip(back.input.chunks_exact(voxels)) {
+            for (view, copy) in self.views.iter().zip(back.input.chunks_exact(values)) {
                 reached.fill(0.0);
                 shift::collect(copy, shape, by, &mut reached);
                 pull(&self.pyramid, &mask, view.keeps, &reached, &mut at_mask);
@@ -247,9 +249,9 @@ fn level(levels: usize, mask: f32, keeps: bool) -> (usize, f32) {
     (low, at - low as f32)
 }
 
-/// `Phi(x, m)`: linear between the levels of the pyramid.
+/// `Phi(x, m)`: linear between the levels of the pyramid, with one mask for all channels.
 fn show(pyramid: &[Vec<f32>], mask: &[f32], keeps: bool, shown: &mut [f32]) {
-    for (n, (shown, &mask)) in shown.iter_mut().zip(mask).enumerate() {
+    for (n, (shown, &mask)) in shown.iter_mut().zip(mask.iter().cycle()).enumerate() {
         let (low, share) = level(pyramid.len(), mask, keeps);
         *shown = pyramid[low][n] + share * (pyramid[low + 1][n] - pyramid[low][n]);
     }
@@ -258,9 +260,11 @@ fn show(pyramid: &[Vec<f32>], mask: &[f32], keeps: bool, shown: &mut [f32]) {
 /// Adds to `at_mask` what the gradient `reached` at the shown image is at the mask.
 fn pull(pyramid: &[Vec<f32>], mask: &[f32], keeps: bool, reached: &[f32], at_mask: &mut [f32]) {
     let levels = (pyramid.len() - 1) as f32 * if keeps { 1.0 } else { -1.0 };
-    for (n, (at_mask, &mask)) in at_mask.iter_mut().zip(mask).enumerate() {
-        let (low, _) = level(pyramid.len(), mask, keeps);
-        *at_mask += reached[n] * levels * (pyramid[low + 1][n] - pyramid[low][n]);
+    for channel in (0..reached.len()).step_by(mask.len()) {
+        for (n, (at_mask, &mask)) in (channel..).zip(at_mask.iter_mut().zip(mask)) {
+            let (low, _) = level(pyramid.len(), mask, keeps);
+            *at_mask += reached[n] * levels * (pyramid[low + 1][n] - pyramid[low][n]);
+        }
     }
 }
 

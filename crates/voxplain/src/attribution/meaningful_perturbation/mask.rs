@@ -11,10 +11,10 @@ pub(super) struct CoarseMask {
     pub(super) cells: Vec<f32>,
     /// Upsampling and smoothing in one.
     pub(super) to_grid: Separable,
-    /// The share of each cell in the area: their product with the cells is the mean of the mask over the brain.
+    /// What each cell adds to the sum of the mask over the grid, in volumes of the brain.
     pub(super) area: Vec<f32>,
-    /// Cells that reach no brain and stay as they are.
-    fixed: Vec<bool>,
+    /// What each cell adds to the mean of the mask over the brain.
+    inside: Vec<f32>,
     /// Adam's means of the gradient and of its square.
     moments: [Vec<f32>; 2],
     steps: i32,
@@ -44,15 +44,17 @@ impl CoarseMask {
         });
         let mut to_grid = Separable::new(&axes);
         let count = to_grid.input_shape().iter().product();
-        let inside: Vec<f32> = brain.data().iter().map(|&b| f32::from(u8::from(b))).collect();
-        let voxels = inside.iter().sum::<f32>();
-        let mut area = vec![0.0; count];
-        to_grid.adjoint(&inside, &mut area);
-        // A hundredth of the voxels of a cell: what only the tail of the Gaussian reaches is no part of the brain.
-        let least = 0.01 * step.map(|s| s.max(1.0)).iter().product::<f64>();
-        let fixed: Vec<bool> = area.iter().map(|&a| f64::from(a) < least).collect();
-        area.iter_mut().for_each(|a| *a /= voxels);
-        Self { cells: vec![1.0; count], to_grid, area, fixed, moments: [vec![0.0; count], vec![0.0; count]], steps: 0 }
+        let brain: Vec<f32> = brain.data().iter().map(|&b| f32::from(u8::from(b))).collect();
+        let voxels = brain.iter().sum::<f32>();
+        let mut shares = |of: &[f32]| {
+            let mut share = vec![0.0; count];
+            to_grid.adjoint(of, &mut share);
+            share.iter_mut().for_each(|a| *a /= voxels);
+            share
+        };
+        let area = shares(&vec![1.0; grid.len()]);
+        let inside = shares(&brain);
+        Self { cells: vec![1.0; count], to_grid, area, inside, moments: [vec![0.0; count], vec![0.0; count]], steps: 0 }
     }
 
     /// `sum over axes of mean |difference of neighbours|^beta`; adds `weight` times its
@@ -93,9 +95,6 @@ impl CoarseMask {
         let correct2 = 1.0 - beta2.powi(self.steps);
         let [mean, square] = &mut self.moments;
         for (n, (cell, &g)) in self.cells.iter_mut().zip(gradient).enumerate() {
-            if self.fixed[n] {
-                continue;
-            }
             let g = f64::from(g);
             let m = beta1 * f64::from(mean[n]) + (1.0 - beta1) * g;
             let v = beta2 * f64::from(square[n]) + (1.0 - beta2) * g * g;
@@ -105,9 +104,17 @@ impl CoarseMask {
         }
     }
 
+    /// What the mask keeps and what it takes out, over the whole grid, in volumes of the brain.
+    pub(super) fn kept_and_taken(&self) -> [f64; 2] {
+        let sum = |of: fn(f64) -> f64| {
+            self.cells.iter().zip(&self.area).map(|(&c, &a)| of(f64::from(c)) * f64::from(a)).sum()
+        };
+        [sum(|c| c), sum(|c| 1.0 - c)]
+    }
+
     /// The mean of the mask over the brain.
-    pub(super) fn mean(&self) -> f64 {
-        self.cells.iter().zip(&self.area).map(|(&c, &a)| f64::from(c) * f64::from(a)).sum()
+    pub(super) fn mean_inside(&self) -> f64 {
+        self.cells.iter().zip(&self.inside).map(|(&c, &a)| f64::from(c) * f64::from(a)).sum()
     }
 }
 
@@ -133,17 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn ones_are_ones_on_the_grid_and_have_area_one() {
+    fn ones_are_ones_on_the_grid_and_take_nothing_out() {
         let mut mask = mask();
         let mut grid = vec![0.0; 9 * 13 * 6];
         let cells = mask.cells.clone();
         mask.to_grid.apply(&cells, &mut grid);
         assert!(grid.iter().all(|v| (v - 1.0).abs() < 1e-5));
-        assert!((mask.mean() - 1.0).abs() < 1e-5);
+        assert!((mask.mean_inside() - 1.0).abs() < 1e-5);
+        let brain = (3 * 8 * 6) as f64;
+        let [kept, taken] = mask.kept_and_taken();
+        assert!((kept - grid.len() as f64 / brain).abs() < 1e-4 && taken == 0.0, "{kept} {taken}");
     }
 
     #[test]
-    fn area_is_the_mean_over_the_brain() {
+    fn areas_are_sums_over_the_grid_and_the_brain() {
         let mut mask = mask();
         mask.cells.iter_mut().enumerate().for_each(|(n, c)| *c = (n % 7) as f32 / 7.0);
         let mut grid = vec![0.0; 9 * 13 * 6];
@@ -152,7 +162,10 @@ mod tests {
         let inside = |n: usize| n / (13 * 6) < 3 && n / 6 % 13 > 4;
         let values: Vec<f64> = (0..grid.len()).filter(|&n| inside(n)).map(|n| f64::from(grid[n])).collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        assert!((mask.mean() - mean).abs() < 1e-6);
+        assert!((mask.mean_inside() - mean).abs() < 1e-6);
+        let [kept, taken] = mask.kept_and_taken();
+        let of = |value: fn(f64) -> f64| grid.iter().map(|&m| value(f64::from(m))).sum::<f64>() / values.len() as f64;
+        assert!((kept - of(|m| m)).abs() < 1e-5 && (taken - of(|m| 1.0 - m)).abs() < 1e-5, "{kept} {taken}");
     }
 
     #[test]

@@ -38,8 +38,9 @@ use voxplain_nn::random::Seed;
 ///   to fall to, the goal of deletion is one such distance below `S(x)`, and the record warns.
 /// * With a `budget`, area within it is free and what is beyond costs `l1 * (area / budget - 1)`: the best region of at most that
 ///   size, in place of a price per size.
-/// * The area is the mean of the mask over brain voxels (the mask given, else voxels other than 0), in place of a sum over cells; cells
-///   that reach no brain stay as they are. TV is a mean too, over the coarse lattice. Each term is recorded.
+/// * The area is the sum of the mask over all voxels in volumes of the brain ([`Case::brain`]), in place of a sum over cells: it means
+///   the same on any grid, and what lies beside the brain, where the blurred image differs too, costs as much as what lies
+///   in it. TV is a mean, over the coarse lattice. Each term is recorded.
 /// * The smoothing is a true Gaussian in mm that keeps constants constant up to the border; so is the blur of `b`, over the
 ///   whole grid: blurring within the mask would keep the outline of the brain, and the size of the brain could never be deleted.
 /// * Jitter moves image, baseline and mask together, by as much to either side, edges continued; the first copy stays. One batch
@@ -65,7 +66,7 @@ pub struct MeaningfulPerturbation {
     pub learning_rate: f64,
     /// Weight of the area.
     pub l1: f64,
-    /// Area that is free, as a share of the brain; 0 for none.
+    /// Area that is free, in volumes of the brain; 0 for none.
     pub budget: f64,
     /// Weight of the total variation.
     pub tv: f64,
@@ -104,9 +105,9 @@ impl Game {
         matches!(self, Self::Preserve)
     }
 
-    /// The area of a mask whose mean is `kept`.
-    pub(super) const fn area(self, kept: f64) -> f64 {
-        if self.maps_what_is_kept() { kept } else { 1.0 - kept }
+    /// The area of a mask, of what it keeps and what it takes out.
+    pub(super) const fn area(self, [kept, taken]: [f64; 2]) -> f64 {
+        if self.maps_what_is_kept() { kept } else { taken }
     }
 
     /// How many images are made of each mask.

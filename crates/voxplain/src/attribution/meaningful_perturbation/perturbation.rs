@@ -46,7 +46,9 @@ pub struct Perturbation<'a> {
     grid_mask: Vec<f32>,
     shown: Vec<f32>,
     reached: Vec<f32>,
-    /// One volume per view and copy.
+    /// Gradient at the mask on the grid: the channels have one mask.
+    at_mask: Vec<f32>,
+    /// One image per view and copy.
     batch: Vec<f32>,
     shifts: Vec<[isize; 3]>,
     seeds: Vec<f32>,
@@ -71,10 +73,14 @@ enum View {
 impl View {
     /// What the network is shown of a mask, from the baseline and the image's difference from it.
     fn show(self, mask: &[f32], difference: &[f32], baseline: &[f32], shown: &mut [f32]) {
-        let shown = shown.iter_mut().zip(mask.iter().zip(difference).zip(baseline));
-        match self {
-            Self::Mask => shown.for_each(|(s, ((m, d), b))| *s = m * d + b),
-            Self::Complement => shown.for_each(|(s, ((m, d), b))| *s = (1.0 - m) * d + b),
+        let voxels = mask.len();
+        let channels = difference.chunks_exact(voxels).zip(baseline.chunks_exact(voxels));
+        for (shown, (difference, baseline)) in shown.chunks_exact_mut(voxels).zip(channels) {
+            let shown = shown.iter_mut().zip(mask.iter().zip(difference).zip(baseline));
+            match self {
+                Self::Mask => shown.for_each(|(s, ((m, d), b))| *s = m * d + b),
+                Self::Complement => shown.for_each(|(s, ((m, d), b))| *s = (1.0 - m) * d + b),
+            }
         }
     }
 }
@@ -95,9 +101,9 @@ impl<'a> Perturbation<'a> {
         options.check()?;
         explainer.check(case)?;
         let grid = *case.image.grid();
-        let image = case.image.data();
+        let image = &*case.values();
         let (brain, brain_is) = case.brain();
-        let baseline = options.baseline.volume(explainer, case, options.blur)?.into_data();
+        let baseline = options.baseline.whole(explainer, case, options.blur)?;
         let classes = explainer.network().outputs();
         let plan = plan(explainer, options)?;
         let logits = [image, baseline.as_slice()].map(|volume| plan.forward(volume).map(|tape| tape.output().to_vec()));
@@ -123,7 +129,8 @@ impl<'a> Perturbation<'a> {
             brain: brain_is,
             difference: image.iter().zip(&baseline).map(|(x, b)| x - b).collect(),
             baseline,
-            grid_mask: vec![0.0; image.len()],
+            grid_mask: vec![0.0; case.voxels()],
+            at_mask: vec![0.0; case.voxels()],
             shown: vec![0.0; image.len()],
             reached: vec![0.0; image.len()],
             batch: vec![0.0; volumes * image.len()],
@@ -154,13 +161,13 @@ impl<'a> Perturbation<'a> {
     pub fn step(&mut self, explainer: &mut Explainer) -> Result<Terms> {
         let Self { options, case, mask, .. } = self;
         let shape = case.image.shape();
-        let voxels = case.image.data().len();
+        let values = self.baseline.len();
 
         mask.to_grid.apply(&mask.cells, &mut self.grid_mask);
         draw_shifts(self.random.index(self.iteration as u64), options.jitter, &mut self.shifts);
-        for (&(view, _), copies) in self.views.iter().zip(self.batch.chunks_exact_mut(options.copies * voxels)) {
+        for (&(view, _), copies) in self.views.iter().zip(self.batch.chunks_exact_mut(options.copies * values)) {
             view.show(&self.grid_mask, &self.difference, &self.baseline, &mut self.shown);
-            for (copy, &by) in copies.chunks_exact_mut(voxels).zip(&self.shifts) {
+            for (copy, &by) in copies.chunks_exact_mut(values).zip(&self.shifts) {
                 shift::copy(&self.shown, shape, by, copy);
             }
         }
@@ -182,7 +189,7 @@ impl<'a> Perturbation<'a> {
         let improves = |terms: &Terms, best: &Option<Best>| best.as_ref().is_none_or(|b| terms.sum() < b.terms.sum());
 
         // What does not depend on the walk back: the area and the variation of the mask, with their gradients.
-        let (area, slope) = options.price(options.game.area(mask.mean()));
+        let (area, slope) = options.price(options.game.area(mask.kept_and_taken()));
         #[expect(clippy::cast_possible_truncation, reason = "gradients are float32")]
         let slope = (if options.game.maps_what_is_kept() { slope } else { -slope }) as f32;
         let gradient = &mut self.gradient;
@@ -204,20 +211,25 @@ impl<'a> Perturbation<'a> {
 
         let back = tape.backward(&self.seeds, &Rules::GRADIENT)?;
         self.reached.fill(0.0);
-        for (&(view, _), copies) in self.views.iter().zip(back.input.chunks_exact(options.copies * voxels)) {
+        for (&(view, _), copies) in self.views.iter().zip(back.input.chunks_exact(options.copies * values)) {
             if view == View::Complement {
                 // What the mask gains its complement loses: this view is subtracted.
                 self.reached.iter_mut().for_each(|r| *r = -*r);
             }
-            for (copy, &by) in copies.chunks_exact(voxels).zip(&self.shifts) {
+            for (copy, &by) in copies.chunks_exact(values).zip(&self.shifts) {
                 shift::collect(copy, shape, by, &mut self.reached);
             }
             if view == View::Complement {
                 self.reached.iter_mut().for_each(|r| *r = -*r);
             }
         }
-        self.reached.iter_mut().zip(&self.difference).for_each(|(r, d)| *r *= d);
-        mask.to_grid.adjoint(&self.reached, &mut self.from_score);
+        self.at_mask.fill(0.0);
+        let channels =
+            self.reached.chunks_exact(self.at_mask.len()).zip(self.difference.chunks_exact(self.at_mask.len()));
+        for (reached, difference) in channels {
+            self.at_mask.iter_mut().zip(reached.iter().zip(difference)).for_each(|(m, (r, d))| *m += r * d);
+        }
+        mask.to_grid.adjoint(&self.at_mask, &mut self.from_score);
         gradient.iter_mut().zip(&self.from_score).for_each(|(g, s)| *g += *s);
         mask.step(gradient, cosine(options.learning_rate, self.iteration, options.iterations));
 
@@ -244,14 +256,16 @@ impl<'a> Perturbation<'a> {
         let map: Vec<f32> =
             self.grid_mask.iter().map(|&m| whole(if game.maps_what_is_kept() { m } else { 1.0 - m })).collect();
 
-        let mut shown = vec![vec![0.0; map.len()]; self.views.len()];
+        let mut shown = vec![vec![0.0; self.baseline.len()]; self.views.len()];
         for (&(view, _), shown) in self.views.iter().zip(&mut shown) {
             view.show(&self.grid_mask, &self.difference, &self.baseline, shown);
         }
         let shown: Vec<&[f32]> = shown.iter().map(Vec::as_slice).collect();
         let familiarity = explainer.familiarity(&self.case, &shown)?;
         let mut record = explainer.record(&self.options, &self.case, &self.objective, &self.logits[0]);
-        let area = game.area(self.mask.mean());
+        let area = game.area(self.mask.kept_and_taken());
+        let mean = self.mask.mean_inside();
+        let area_in_brain = game.area([mean, 1.0 - mean]);
         let [score_before, score_baseline] = self.logits.each_ref().map(|z| self.objective.value(z));
         let score_after = self.objective.value(&best.logits[0]);
         let aim = |z: &[f32]| self.options.objective.value(&self.objective, z);
@@ -279,7 +293,7 @@ impl<'a> Perturbation<'a> {
             "Aim": self.options.objective.describe(&self.objective, &best.logits[0]),
             "AimBefore": aim(&self.logits[0]), "AimAfter": aim(&best.logits[0]), "AimOfBaseline": aim(&self.logits[1]),
             "Goal": self.views[0].1.at, "AimScale": self.views[0].1.scale,
-            "Area": area, "AreaIsShareOf": self.brain,
+            "Area": area, "AreaInBrain": area_in_brain, "AreaIsShareOf": self.brain,
             "Terms": best.terms,
             "MaskCells": self.mask.to_grid.input_shape(),
             "DistanceFromTraining": familiarity,
@@ -300,8 +314,10 @@ impl<'a> Perturbation<'a> {
         if deletes && moved >= 0.0 {
             record.warnings.push(format!("No region was found that lowers the score when it is taken out ({score_before:.4} before, {score_after:.4} after)."));
         }
-        if area > 0.5 {
-            record.warnings.push(format!("The mask covers {:.0} % of the brain: it localises little.", 100.0 * area));
+        if area_in_brain > 0.5 {
+            record
+                .warnings
+                .push(format!("The mask covers {:.0} % of the brain: it localises little.", 100.0 * area_in_brain));
         }
         Attribution::new(&self.case, map, record)
     }

@@ -20,8 +20,16 @@ fn cut(length: usize, shift: isize) -> (usize, usize) {
     (0usize.saturating_add_signed(shift).min(length - 1), length.saturating_add_signed(shift.min(0)).max(1))
 }
 
-/// `copy(v) = volume(v - shift)`, the value at the nearest edge where that lies outside.
-pub(in crate::attribution) fn copy(volume: &[f32], shape: [usize; 3], shift: [isize; 3], copy: &mut [f32]) {
+/// `copy(v) = volume(v - shift)`, the value at the nearest edge where that lies outside; every channel alike.
+pub(in crate::attribution) fn copy(values: &[f32], shape: [usize; 3], shift: [isize; 3], copies: &mut [f32]) {
+    let voxels = shape.iter().product();
+    copies
+        .chunks_mut(voxels)
+        .zip(values.chunks(voxels))
+        .for_each(|(copy, volume)| copy_one(volume, shape, shift, copy));
+}
+
+fn copy_one(volume: &[f32], shape: [usize; 3], shift: [isize; 3], copy: &mut [f32]) {
     let length = shape[2];
     let (low, high) = cut(length, shift[2]);
     rows(shape, shift, |to, from| {
@@ -35,8 +43,16 @@ pub(in crate::attribution) fn copy(volume: &[f32], shape: [usize; 3], shift: [is
     });
 }
 
-/// Adds to `volume` what reaches each of its voxels from the gradient at the copy: the adjoint of [`copy`].
-pub(in crate::attribution) fn collect(gradient: &[f32], shape: [usize; 3], shift: [isize; 3], volume: &mut [f32]) {
+/// Adds to `values` what reaches each of them from the gradient at the copy: the adjoint of [`copy`].
+pub(in crate::attribution) fn collect(gradients: &[f32], shape: [usize; 3], shift: [isize; 3], values: &mut [f32]) {
+    let voxels = shape.iter().product();
+    values
+        .chunks_mut(voxels)
+        .zip(gradients.chunks(voxels))
+        .for_each(|(volume, gradient)| collect_one(gradient, shape, shift, volume));
+}
+
+fn collect_one(gradient: &[f32], shape: [usize; 3], shift: [isize; 3], volume: &mut [f32]) {
     let length = shape[2];
     let (low, high) = cut(length, shift[2]);
     rows(shape, shift, |from, to| {
