@@ -363,6 +363,9 @@ fn a_layer_that_others_lead_around_cannot_be_ablated() {
     let method = choose(&["ablation-cam"], &["ablation-cam.layer=tanh"], None).unwrap().remove(0);
     let refused = method.suits(&with_donors(&residual(2), 1), Score::Logit).unwrap_err();
     assert!(refused.to_string().contains("another way leads"), "{refused}");
+    // A sweep takes the layers that can be.
+    let sweep = explain(&residual(2), "ablation-cam", &["ablation-cam.layer=all"], &case(&volume(SHAPE, 1)));
+    assert_eq!(sweep.record.layers, ["relu0", "relu1"]);
 }
 
 #[test]
@@ -371,7 +374,9 @@ fn a_sweep_holds_the_map_of_every_layer_and_fusion_the_largest() {
     let net = paper(shape);
     let image = volume(shape, 2);
     let layers = ["features.2", "features.6", "features.10"];
-    for method in ["grad-cam", "hires-cam", "grad-cam-plus-plus", "xgrad-cam", "layer-cam"] {
+    for method in
+        ["grad-cam", "hires-cam", "grad-cam-plus-plus", "xgrad-cam", "layer-cam", "score-cam", "ablation-cam"]
+    {
         let sweep = explain(&net, method, &[&format!("{method}.layer=all")], &case(&image));
         assert_eq!(sweep.record.layers, layers);
         for (name, map) in &sweep.of_layers {

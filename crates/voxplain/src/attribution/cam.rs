@@ -158,10 +158,7 @@ pub(super) struct Recipe<'a> {
 
 /// Refuses a network that has no such layer.
 pub(super) fn suits(explainer: &Explainer, layer: &str) -> Result<()> {
-    match layer {
-        "all" => Layer::activations(explainer.network()).map(|_| ()),
-        name => Layer::find(explainer.network(), name).map(|_| ()),
-    }
+    layers(explainer, layer).map(|_| ())
 }
 
 /// Makes a class activation map of each case: `combine` turns activations and gradients `[K, cells]` into one value
@@ -173,12 +170,7 @@ pub(super) fn explain<M: Method>(
     combine: impl Fn(&[f32], &[f32], &mut [f64]),
     finish: impl Fn(&Head, &mut Record),
 ) -> Result<Vec<Attribution>> {
-    let sweep = recipe.layer == "all";
-    let layers = if sweep {
-        Layer::activations(explainer.network())?
-    } else {
-        vec![Layer::find(explainer.network(), recipe.layer)?]
-    };
+    let layers = layers(explainer, recipe.layer)?;
     let nodes: Vec<NodeId> = layers.iter().map(|layer| layer.node).collect();
     let walk = explainer.walk(cases, method.target(), &Rules::GRADIENT, &nodes)?;
     let map = |n: usize, l: usize| {
@@ -189,8 +181,7 @@ pub(super) fn explain<M: Method>(
         combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
         map
     };
-    let last = layers.len() - 1;
-    let head = Head::of(explainer.network(), &layers[last]);
+    let head = Head::of(explainer.network(), &layers[layers.len() - 1]);
     let mut maps = Vec::with_capacity(cases.len());
     for (n, case) in cases.iter().enumerate() {
         let mut record = explainer.record(method, case, &walk.objectives[n], &walk.logits[n]);
@@ -199,23 +190,54 @@ pub(super) fn explain<M: Method>(
             let bias = f64::from(bias[objective.class]) - objective.minus.map_or(0.0, |m| f64::from(bias[m]));
             record.measured["ScoreMinusBias"] = json!(record.score - bias);
         }
-        let mut attribution =
-            attribution(case, &layers[last], map(n, last), record, recipe, |record| finish(&head, record))?;
-        if sweep {
-            for (l, layer) in layers.iter().enumerate() {
-                let mut map = map(n, l);
-                if recipe.rectify {
-                    map.iter_mut().for_each(|v| *v = v.max(0.0));
-                }
-                let upsampled = upsample(layer, case, &float32(&map), recipe.stretch);
-                let upsampled = Volume::new(*case.image.grid(), upsampled)?;
-                attribution.of_layers.push((layer.name.clone(), upsampled));
-                attribution.record.layers.push(layer.name.clone());
-            }
-        }
-        maps.push(attribution);
+        let of_layers: Vec<Vec<f64>> = (0..layers.len()).map(|l| map(n, l)).collect();
+        let finish = |record: &mut Record| finish(&head, record);
+        maps.push(attribution_of_layers(case, &layers, of_layers, record, recipe, finish)?);
     }
     Ok(maps)
+}
+
+/// The layers of that name, `last` or `all`.
+pub(super) fn layers(explainer: &Explainer, name: &str) -> Result<Vec<Layer>> {
+    match name {
+        "all" => Layer::activations(explainer.network()),
+        name => Ok(vec![Layer::find(explainer.network(), name)?]),
+    }
+}
+
+/// Logits of a case, and its value at each of the layers, `[K, cells]`. One pass forward for each.
+pub(super) fn activations(
+    explainer: &mut Explainer,
+    case: &Case<'_>,
+    layers: &[Layer],
+) -> Result<(Vec<f32>, Vec<Vec<f32>>)> {
+    let seen: Result<Vec<_>> = layers.iter().map(|layer| explainer.activations(case, layer)).collect();
+    let (mut logits, activations): (Vec<Vec<f32>>, Vec<_>) = seen?.into_iter().unzip();
+    Ok((logits.remove(0), activations))
+}
+
+/// The attribution of the last of several layers, given the map of each; where all were asked for, with each layer's map.
+pub(super) fn attribution_of_layers(
+    case: &Case<'_>,
+    layers: &[Layer],
+    mut maps: Vec<Vec<f64>>,
+    record: Record,
+    recipe: &Recipe<'_>,
+    finish: impl Fn(&mut Record),
+) -> Result<Attribution> {
+    let last = layers.len() - 1;
+    let mut attribution = attribution(case, &layers[last], maps[last].clone(), record, recipe, finish)?;
+    if recipe.layer == "all" {
+        for (layer, map) in layers.iter().zip(&mut maps) {
+            if recipe.rectify {
+                map.iter_mut().for_each(|v| *v = v.max(0.0));
+            }
+            let upsampled = upsample(layer, case, &float32(map), recipe.stretch);
+            attribution.of_layers.push((layer.name.clone(), Volume::new(*case.image.grid(), upsampled)?));
+            attribution.record.layers.push(layer.name.clone());
+        }
+    }
+    Ok(attribution)
 }
 
 /// The attribution that a map of a layer's cells makes, with its record completed: first what all class activation

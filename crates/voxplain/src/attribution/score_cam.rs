@@ -1,6 +1,6 @@
 //! [`ScoreCam`]: activations of a layer weighted by the score of the input seen through each.
 
-use super::{Attribution, Case, Explainer, Layer, Method, Passes, Score, cam};
+use super::{Attribution, Case, Explainer, Layer, Method, Objective, Passes, Record, Score, cam};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 /// map is the same everywhere (within 1e-8) shows nothing and is left out. Signed by default (negative only where
 /// activations are); the paper rectifies. Upsampled at the true centres of the layer's cells.
 ///
-/// Cost: one pass forward and back, and one forward for each channel. Memory: a batch of volumes.
+/// Cost: for each layer one pass forward, and one for each of its channels. Memory: a batch of volumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ScoreCam {
-    /// Name of the layer; `last` is the last activation that holds volumes.
+    /// Name of the layer; `last` is the last activation that holds volumes, `all` sweeps over all activations.
     pub layer: String,
     /// Keep what is positive only, as in the paper.
     pub rectify: bool,
@@ -46,45 +46,62 @@ impl Method for ScoreCam {
 
 impl ScoreCam {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let layer = Layer::find(explainer.network(), &self.layer)?;
-        let (logits, activations) = explainer.activations(case, &layer)?;
+        let layers = cam::layers(explainer, &self.layer)?;
+        let head = cam::Head::of(explainer.network(), &layers[layers.len() - 1]);
+        let (logits, activations) = cam::activations(explainer, case, &layers)?;
         let objective = case.objective(Method::target(self), &logits)?;
-        let (x, voxels) = (&*case.values(), case.voxels());
-        let cells: usize = layer.cells().iter().product();
-        let mut upsampling = layer.upsampling(case.image.shape());
-        let mut seen = vec![0.0; voxels];
-        // Channels that show something, and the range of each.
-        let mut shown: Vec<(usize, f32, f32)> = Vec::new();
-        for (k, a) in activations.chunks(cells).enumerate() {
-            upsampling.apply(a, &mut seen);
-            let (least, most) = seen.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
-            if most - least >= 1e-8 {
-                shown.push((k, least, most - least));
-            }
-        }
-        let scores = explainer.scores(shown.len(), &objective, |n, out| {
-            let (k, least, range) = shown[n];
-            upsampling.apply(&activations[k * cells..][..cells], &mut seen);
-            for (out, x) in out.chunks_mut(voxels).zip(x.chunks(voxels)) {
-                out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - least) / range));
-            }
-        })?;
-        let weights = softmax(&scores);
-        let mut map = vec![0.0; cells];
-        for (&(k, ..), w) in shown.iter().zip(&weights) {
-            map.iter_mut().zip(&activations[k * cells..]).for_each(|(m, &a)| *m += w * f64::from(a));
-        }
         let mut record = explainer.record(self, case, &objective, &logits);
-        record.passes = Passes { forward: shown.len() + 1, backward: 0 };
-        record.measured["Channels"] = shown.len().into();
-        record.measured["LargestWeight"] = weights.iter().copied().fold(0.0, f64::max).into();
+        record.passes = Passes { forward: layers.len(), backward: 0 };
+        let mut maps = Vec::with_capacity(layers.len());
+        for (layer, activations) in layers.iter().zip(&activations) {
+            maps.push(weighted(explainer, case, (layer, activations), &objective, &mut record)?);
+        }
         let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        let head = cam::Head::of(explainer.network(), &layer);
-        cam::attribution(case, &layer, map, record, &recipe, |record| {
+        cam::attribution_of_layers(case, &layers, maps, record, &recipe, |record| {
             cam::warn_of_flattening(Self::NAME, &head, record);
-            record.units = format!("activation of {}, averaged over channels by their scores", layer.name);
+            record.units =
+                format!("activation of {}, averaged over channels by their scores", layers[layers.len() - 1].name);
         })
     }
+}
+
+/// The map of one layer's cells; the record is told what it took.
+fn weighted(
+    explainer: &mut Explainer,
+    case: &Case<'_>,
+    (layer, activations): (&Layer, &[f32]),
+    objective: &Objective,
+    record: &mut Record,
+) -> Result<Vec<f64>> {
+    let (x, voxels) = (&*case.values(), case.voxels());
+    let cells: usize = layer.cells().iter().product();
+    let mut upsampling = layer.upsampling(case.image.shape());
+    let mut seen = vec![0.0; voxels];
+    // Channels that show something, and the range of each.
+    let mut shown: Vec<(usize, f32, f32)> = Vec::new();
+    for (k, a) in activations.chunks(cells).enumerate() {
+        upsampling.apply(a, &mut seen);
+        let (least, most) = seen.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
+        if most - least >= 1e-8 {
+            shown.push((k, least, most - least));
+        }
+    }
+    let scores = explainer.scores(shown.len(), objective, |n, out| {
+        let (k, least, range) = shown[n];
+        upsampling.apply(&activations[k * cells..][..cells], &mut seen);
+        for (out, x) in out.chunks_mut(voxels).zip(x.chunks(voxels)) {
+            out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - least) / range));
+        }
+    })?;
+    let weights = softmax(&scores);
+    let mut map = vec![0.0; cells];
+    for (&(k, ..), w) in shown.iter().zip(&weights) {
+        map.iter_mut().zip(&activations[k * cells..]).for_each(|(m, &a)| *m += w * f64::from(a));
+    }
+    record.passes.forward += shown.len();
+    record.measured["Channels"] = shown.len().into();
+    record.measured["LargestWeight"] = weights.iter().copied().fold(0.0, f64::max).into();
+    Ok(map)
 }
 
 /// `exp(s_k) / sum exp(s)`, without overflow.
