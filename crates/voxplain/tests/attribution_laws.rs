@@ -374,8 +374,7 @@ fn a_sweep_holds_the_map_of_every_layer_and_fusion_the_largest() {
     let net = paper(shape);
     let image = volume(shape, 2);
     let layers = ["features.2", "features.6", "features.10"];
-    for method in
-        ["grad-cam", "hires-cam", "grad-cam-plus-plus", "xgrad-cam", "layer-cam", "score-cam", "ablation-cam"]
+    for method in ["grad-cam", "hires-cam", "grad-cam-plus-plus", "xgrad-cam", "layer-cam", "score-cam", "ablation-cam"]
     {
         let sweep = explain(&net, method, &[&format!("{method}.layer=all")], &case(&image));
         assert_eq!(sweep.record.layers, layers);

@@ -69,7 +69,7 @@ impl SmoothMax {
             .collect();
         let mut bumps = Self { shape: grid.shape, step, places, around, margin, free: Vec::new(), touched: Vec::new() };
         // A place has its weight where brain is at it or less than a step away along every axis.
-        let mut free = vec![false; places.iter().product()];
+        let mut free = vec![false; places.iter().product::<usize>() + LANES];
         for voxel in (0..grid.len()).filter(|&n| brain.data()[n]) {
             let (origin, _) = bumps.neighbours(voxel);
             let at = grid.voxel(voxel);
@@ -111,16 +111,7 @@ impl SmoothMax {
         let plane = self.shape[1] * self.shape[2];
         let of_plane = |(i, (mask, total)): (usize, (&mut [f32], &mut [f32]))| {
             self.rows(i, |row| {
-                let (mut sum, mut above) = ([0.0f32; LANES], [0.0f32; LANES]);
-                for &(offset, bump) in row.around {
-                    let weights = &weights[row.origin.saturating_add_signed(offset)..][..row.count];
-                    for ((sum, above), weight) in sum.iter_mut().zip(&mut above).zip(weights) {
-                        let value = bump * weight;
-                        let power = exp(TEMPERATURE * value);
-                        *sum += power;
-                        *above += value * power;
-                    }
-                }
+                let (sum, above) = row.sums(weights);
                 for n in 0..row.count {
                     let voxel = row.voxel + n * self.step[2];
                     (mask[voxel], total[voxel]) = (above[n] / sum[n], sum[n]);
@@ -152,14 +143,7 @@ impl SmoothMax {
                         pull[n] = at_mask[voxel] / total[voxel];
                         least[n] = 1.0 - TEMPERATURE * mask[voxel];
                     }
-                    for &(offset, bump) in row.around {
-                        let place = row.origin.saturating_add_signed(offset);
-                        let at_places = part[place..][..row.count].iter_mut().zip(&weights[place..][..row.count]);
-                        for ((part, weight), (pull, least)) in at_places.zip(pull.iter().zip(&least)) {
-                            let power = TEMPERATURE * bump * weight;
-                            *part += pull * bump * exp(power) * (least + power);
-                        }
-                    }
+                    row.pull_at_places(weights, &pull, &least, &mut part);
                 });
             }
             part
@@ -205,8 +189,61 @@ struct Row<'a> {
     around: &'a [(isize, f32)],
 }
 
-/// Voxels that are worked on together.
-const LANES: usize = 32;
+// Functions of their own: merged into their callers these loops are no longer turned into vector instructions.
+impl Row<'_> {
+    /// The sum of exponentials at each voxel, and that of the bumps times their exponentials.
+    #[inline(never)]
+    fn sums(&self, weights: &[f32]) -> ([f32; LANES], [f32; LANES]) {
+        let (mut sum, mut above) = ([0.0f32; LANES], [0.0f32; LANES]);
+        for &(offset, bump) in self.around {
+            let weights = lanes(weights, self.origin.saturating_add_signed(offset));
+            // Most places are empty: e^0 needs no exponential.
+            if weights == [0.0; LANES] {
+                sum.iter_mut().for_each(|sum| *sum += 1.0);
+                continue;
+            }
+            for n in 0..LANES {
+                let value = bump * weights[n];
+                let power = exp(TEMPERATURE * value);
+                sum[n] += power;
+                above[n] += value * power;
+            }
+        }
+        (sum, above)
+    }
+
+    /// Adds to the gradient at the places around what the voxels pull at them, `pull * e^(T v) * bump * (1 - T m + T v)`, where `least`
+    /// is `1 - T m`. Beyond the row's end nothing pulls.
+    #[inline(never)]
+    fn pull_at_places(&self, weights: &[f32], pull: &[f32; LANES], least: &[f32; LANES], gradient: &mut [f32]) {
+        for &(offset, bump) in self.around {
+            let place = self.origin.saturating_add_signed(offset);
+            let weights = lanes(weights, place);
+            let mut at_places = lanes(gradient, place);
+            if weights == [0.0; LANES] {
+                for n in 0..LANES {
+                    at_places[n] += pull[n] * bump * least[n];
+                }
+            } else {
+                for n in 0..LANES {
+                    let power = TEMPERATURE * (bump * weights[n]);
+                    at_places[n] += pull[n] * bump * exp(power) * (least[n] + power);
+                }
+            }
+            gradient[place..place + LANES].copy_from_slice(&at_places);
+        }
+    }
+}
+
+/// Voxels that are worked on together: whole vectors, so that nothing is left over to be done one by one. The lattice has as many
+/// places more than it needs, for the last row to read.
+const LANES: usize = 8;
+
+fn lanes(values: &[f32], start: usize) -> [f32; LANES] {
+    let mut taken = [0.0; LANES];
+    taken.copy_from_slice(&values[start..start + LANES]);
+    taken
+}
 
 /// `e^x` for `x` from 0 to 80, to 2e-7 of it: `2^n e^r` with `|r| <= ln 2 / 2` and Taylor's series to the sixth power. A row of them is
 /// done by vector instructions, which calls of the library's function are not.
@@ -218,7 +255,8 @@ fn exp(x: f32) -> f32 {
     let n = whole - ROUND;
     // ln 2 in two parts, the first exact in few bits.
     let r = (x - n * 0.693_359_4) + n * 2.121_944_4e-4;
-    let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r / 720.0)))));
+    let series =
+        1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0))))));
     series * f32::from_bits((whole.to_bits() << 23).wrapping_add(127 << 23))
 }
 
