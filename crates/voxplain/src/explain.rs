@@ -366,7 +366,8 @@ fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution,
     attribution.record.cost = Some(cost);
     let place = ready.person.place(&attribution.record.method);
     let written = output::write(&place, &attribution, &ready.loaded)?;
-    if ready.person.file.is_some() {
+    // Within a run the cohort has it.
+    if request.out.is_some() {
         output::write_input(&place, &ready.loaded)?;
     }
     Ok(Made {

@@ -52,7 +52,7 @@ impl Place {
         self.file(&layer_entity(layer), "nii.gz")
     }
 
-    /// The volume that was explained, and the mask of its brain, for images that are in no cohort.
+    /// The volume that was explained, and the mask of its brain, for maps that lie outside a run.
     pub(super) fn input(&self) -> [PathBuf; 2] {
         let Self { folder, stem, .. } = self;
         [folder.join(format!("{stem}_desc-input_image.nii.gz")), folder.join(format!("{stem}_desc-brain_mask.nii.gz"))]
