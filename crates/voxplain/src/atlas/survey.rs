@@ -116,7 +116,8 @@ enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3
 0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels)";
 
 impl RegionTable {
-    /// Writes the table as TSV, and `<path without .tsv>.json` beside it.
+    /// Writes the table as TSV, and `<path without .tsv>.json` beside it, with absolute paths: who reads it need not be in
+    /// the same working directory.
     ///
     /// # Errors
     /// The files cannot be written.
@@ -125,6 +126,7 @@ impl RegionTable {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
         self.to_table().write_tsv(path)?;
+        let survey = &survey.absolute()?;
         let record =
             RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
         crate::whole::write_json(&path.with_extension("json"), &record)
@@ -165,6 +167,39 @@ pub(crate) fn name_of(file: &Path) -> MapName {
 }
 
 impl Survey {
+    /// The same with absolute paths.
+    fn absolute(&self) -> Result<Self> {
+        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
+        let pattern = |path: &String| Ok::<_, Error>(absolute(Path::new(path))?.to_string_lossy().into_owned());
+        Ok(Self {
+            atlas: pattern(&self.atlas)?,
+            labels: absolute(&self.labels)?,
+            mask: self.mask.as_ref().map(pattern).transpose()?,
+            allow_mismatch: self.allow_mismatch,
+        })
+    }
+
+    /// The same with each relative path that is not there from the working directory, but is from `folder`, taken from
+    /// there: records of older versions hold paths as they were typed.
+    pub(crate) fn found_from(self, folder: &Path) -> Self {
+        let there = |path: &Path| {
+            // Of a pattern, the folders above the subject's id.
+            let fixed = path.ancestors().find(|p| !p.to_string_lossy().contains("{id}")).unwrap_or(path);
+            fixed == Path::new("") || fixed.exists()
+        };
+        let find = |path: &Path| {
+            let below = folder.join(path);
+            if there(path) || !there(&below) { path.to_owned() } else { below }
+        };
+        let pattern = |path: String| find(Path::new(&path)).to_string_lossy().into_owned();
+        Self {
+            atlas: pattern(self.atlas),
+            labels: find(&self.labels),
+            mask: self.mask.map(pattern),
+            allow_mismatch: self.allow_mismatch,
+        }
+    }
+
     /// The label image for a map's subject.
     pub(crate) fn image(&self, name: &MapName, file: &Path) -> Result<String> {
         fill(&self.atlas, name, file)
@@ -183,4 +218,42 @@ fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {
 
 fn read_mask(path: &str) -> Result<Mask> {
     Ok(read(Path::new(path), &ReadOptions::default())?.volume.map(|&x| x != 0.0 && x.is_finite()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(atlas: &str, labels: &str) -> Survey {
+        Survey { atlas: atlas.into(), labels: labels.into(), mask: None, allow_mismatch: false }
+    }
+
+    #[test]
+    fn records_hold_paths_that_mean_the_same_everywhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let what = Survey { mask: Some("masks/{id}.nii.gz".into()), ..survey("atlases/a.nii.gz", "atlases/a.tsv") };
+        let table = folder.path().join("regions/a.tsv");
+        RegionTable::default().write(&table, &what).unwrap();
+        let record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(table.with_extension("json")).unwrap()).unwrap();
+        let here = std::env::current_dir().unwrap();
+        for (key, path) in [("atlas", "atlases/a.nii.gz"), ("labels", "atlases/a.tsv"), ("mask", "masks/{id}.nii.gz")] {
+            assert_eq!(record["survey"][key], here.join(path).to_str().unwrap());
+        }
+    }
+
+    #[test]
+    fn paths_as_typed_are_looked_for_below_a_folder_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = |path: &str| folder.path().join(path).to_str().unwrap().to_owned();
+        std::fs::create_dir(below("atlas-of-a-test")).unwrap();
+        std::fs::write(below("atlas-of-a-test/a.tsv"), "").unwrap();
+        let found = survey("atlas-of-a-test/{id}/a.nii.gz", "atlas-of-a-test/a.tsv").found_from(folder.path());
+        assert_eq!(found, survey(&below("atlas-of-a-test/{id}/a.nii.gz"), &below("atlas-of-a-test/a.tsv")));
+        // What is there as it is, what is absolute, and what is nowhere, stay.
+        for path in ["Cargo.toml", "/no/such/folder/a.nii.gz", "no-such-folder/a.nii.gz"] {
+            let what = survey(path, path);
+            assert_eq!(what.clone().found_from(folder.path()), what);
+        }
+    }
 }

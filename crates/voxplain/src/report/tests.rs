@@ -343,6 +343,15 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     let of = |i: usize| labels.at(i, 7, 5);
     assert_eq!((of(0), of(11)), (1.0, 2.0));
 
+    // A record of an older version holds paths as they were typed: here, by someone who stood in the run.
+    let record = run.path.join("regions/halves.json");
+    let mut old: serde_json::Value = crate::run::read_json(&record).unwrap();
+    (old["survey"]["atlas"], old["survey"]["labels"]) = ("../halves.nii.gz".into(), "../halves.tsv".into());
+    whole::write_json(&record, &old).unwrap();
+    report(&run.path, None, &Silent).unwrap();
+    let again = std::fs::read_to_string(&made.page).unwrap();
+    assert_eq!(script(&again, "index"), script(&html, "index"));
+
     // With no room but for the first scene, the rest goes to files; the next report takes them away again.
     let small = super::report_within(0, &run.path, None, &Silent).unwrap();
     assert_eq!(small.volumes.len(), scenes.len() - 1);

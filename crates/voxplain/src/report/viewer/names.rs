@@ -70,6 +70,9 @@ impl Named {
             return Ok(None);
         }
         let Made { survey } = crate::run::read_json(&record)?;
+        // The table lies in the run's folder of regions.
+        let run = table.parent().and_then(Path::parent).unwrap_or(Path::new(""));
+        let survey = survey.found_from(run);
         let mut named = Self { name, survey, shared: None, placed: None, regions: BTreeMap::new() };
         if !named.survey.atlas.contains("{id}") {
             let atlas = named.atlas(Path::new(&named.survey.atlas))?;
