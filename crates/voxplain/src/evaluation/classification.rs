@@ -15,6 +15,7 @@ mod area;
 mod interval;
 
 pub use area::{area_under_curve, macro_area_under_curve};
+pub(super) use interval::wilson;
 pub use interval::{Resamples, Resampling};
 
 use serde::{Deserialize, Serialize};
@@ -128,7 +129,7 @@ impl Classification {
             } else if resamples.grouped() {
                 resamples.estimate(statistic)
             } else {
-                Some(interval::wilson(right, of))
+                Some(wilson(right, of))
             }
         };
         let recall: Vec<_> =

@@ -14,6 +14,7 @@ mod matrix;
 mod mosaic;
 mod plot;
 mod receiver;
+mod reliability;
 mod slice;
 mod svg;
 
@@ -25,6 +26,7 @@ pub use matrix::{Cell, matrix};
 pub use mosaic::{Layer, Mosaic, Scale, thumbnail};
 pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use receiver::{Receiver, receiver};
+pub use reliability::{Reliability, reliability};
 pub use slice::{Cut, Plane, cuts};
 
 use crate::{Error, Result, whole};

@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     Progress, Result,
-    figure::{Cell, Layer, Mosaic, Receiver, Scale, matrix, receiver},
+    evaluation::Calibration,
+    figure::{Cell, Layer, Mosaic, Receiver, Reliability, Scale, matrix, receiver, reliability},
     group::{GroupSummary, Level, MethodSummary, SimilarityRow},
     run::{Metrics, Prediction, Run},
     stats::{Interval, Top},
@@ -26,7 +27,7 @@ const COLUMN: f64 = 86.0;
 
 pub(super) fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Result<()> {
     if let (2, Some(positive)) = (metrics.classes.len(), metrics.classes.iter().position(|c| *c == metrics.positive)) {
-        let mut receivers = Vec::new();
+        let (mut receivers, mut reliabilities) = (Vec::new(), Vec::new());
         for judgement in &metrics.judgements {
             let own = judgement.classifier == metrics.judgements[0].classifier;
             let said = if own {
@@ -42,13 +43,22 @@ pub(super) fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, prediction
                 .auc
                 .as_ref()
                 .map_or(String::new(), |a| format!(", AUC {}", super::page::estimate(a)));
-            receivers.push(Receiver {
-                words: format!("{}{auc}", judgement.classifier),
-                scores: said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect(),
-            });
+            let scores: Vec<(f64, bool)> =
+                said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect();
+            if let Some(calibration) = Calibration::of(&scores, Calibration::usual_bins(scores.len())) {
+                let words = format!("{}, calibration error {:.3}", judgement.classifier, calibration.expected_error);
+                reliabilities.push(Reliability { words, calibration });
+            }
+            receivers.push(Receiver { words: format!("{}{auc}", judgement.classifier), scores });
         }
         let figure = receiver(&receivers, &metrics.positive, run.manifest.seed, COLUMN);
         page.charts.push(Placed::new("roc", figure, "Probabilities of the folds' models are pooled."));
+        if !reliabilities.is_empty() {
+            let figure = reliability(&reliabilities, &metrics.positive, COLUMN);
+            let caption = "Calibration error: mean over subjects of |observed share \u{2212} mean predicted probability| of \
+                           their bin (expected calibration error, Naeini et al. 2015). It is above 0 by chance too.";
+            page.charts.push(Placed::new("calibration", figure, caption));
+        }
     }
     if let Some(first) = metrics.judgements.first() {
         let cells: Vec<Vec<Cell>> = first

@@ -462,9 +462,14 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert_eq!(html.matches("told wrong</span>").count(), 1);
     assert!(html.contains("group-all") || html.contains("all subjects (n = 6)"));
     assert!(html.contains("insula") && html.contains("2.50 [2.40, 2.60]"));
-    for stem in
-        ["group-all_stat-mean_desc-gradcam_mosaic", "similarity-dice", "roc", "confusion", "regions-made_desc-gradcam"]
-    {
+    for stem in [
+        "group-all_stat-mean_desc-gradcam_mosaic",
+        "similarity-dice",
+        "roc",
+        "calibration",
+        "confusion",
+        "regions-made_desc-gradcam",
+    ] {
         for kind in ["svg", "png"] {
             assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
         }

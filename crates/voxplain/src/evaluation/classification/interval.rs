@@ -25,7 +25,7 @@ impl Resampling {
 }
 
 /// Wilson's score interval of a share.
-pub(super) fn wilson(right: usize, of: usize) -> Estimate {
+pub(in crate::evaluation) fn wilson(right: usize, of: usize) -> Estimate {
     let (p, n) = (right as f64 / of as f64, of as f64);
     let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
     let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();

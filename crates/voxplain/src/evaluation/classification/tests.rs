@@ -34,12 +34,12 @@ fn eight_subjects_by_hand() {
 #[test]
 fn wilson_by_hand() {
     // Altman et al. 2000, Statistics with Confidence, p. 47: 81 of 263 is 0.308 (0.255 to 0.366).
-    let e = interval::wilson(81, 263);
+    let e = wilson(81, 263);
     assert!((e.low - 0.2553).abs() < 5e-4 && (e.high - 0.3662).abs() < 5e-4, "{e:?}");
     // None of ten: 0 to z²/(n + z²).
-    let e = interval::wilson(0, 10);
+    let e = wilson(0, 10);
     assert!(e.low == 0.0 && (e.high - 3.8415 / 13.8415).abs() < 1e-4, "{e:?}");
-    assert_eq!(interval::wilson(10, 10).high, 1.0);
+    assert_eq!(wilson(10, 10).high, 1.0);
 }
 
 #[test]
