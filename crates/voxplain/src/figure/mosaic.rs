@@ -51,8 +51,8 @@ pub struct Mosaic<'a> {
 }
 
 /// Grey of the brain: between these, so that colours stand out on it.
-const DARK: f64 = 35.0;
-const LIGHT: f64 = 225.0;
+pub(super) const DARK: f64 = 35.0;
+pub(super) const LIGHT: f64 = 225.0;
 
 impl Layer {
     /// A brain (the intensities of a prepared volume or a mean of many) with its mask, on one grid.
@@ -77,6 +77,16 @@ impl Layer {
     /// The values of a map inside the brain.
     fn inside(&self, map: &Volume) -> Vec<f32> {
         map.data().iter().zip(self.cover.data()).filter(|(_, c)| **c > 0.5).map(|(v, _)| *v).collect()
+    }
+
+    /// How large the brain is seen along a plane, to the right and up, mm.
+    pub(super) fn size(&self, plane: Plane) -> [f64; 2] {
+        plane.across().map(|axis| self.extent[axis][1] - self.extent[axis][0])
+    }
+
+    /// The smallest spacing of its voxels, mm.
+    pub(super) fn finest(&self) -> f64 {
+        self.brain.grid().spacing().into_iter().fold(f64::INFINITY, f64::min)
     }
 
     /// Cuts where the map's relevance is inside the brain: see [`super::cuts`].
@@ -112,7 +122,7 @@ impl Layer {
     }
 
     /// Pixels of a cut: the brain in grey, the map over it; red, green, blue and opacity, row by row from the top.
-    fn paint(&self, cut: Cut, map: &Volume, most: f64, step: f64) -> Option<(Vec<u8>, [usize; 2])> {
+    pub(super) fn paint(&self, cut: Cut, map: &Volume, most: f64, step: f64) -> Option<(Vec<u8>, [usize; 2])> {
         let grid = picture(cut, &self.extent, step)?;
         let (brain, cover) = (sample(&self.brain, &grid, 0.0), sample(&self.cover, &grid, 0.0));
         let values = sample(map, &grid, 0.0);
@@ -165,11 +175,11 @@ impl Mosaic<'_> {
     /// A panel cannot be encoded.
     pub fn draw(&self) -> Result<Figure> {
         // Fine enough for print, and no finer than half a voxel: it adds bytes and no detail.
-        let step = (self.layer.brain.grid().spacing().into_iter().fold(f64::INFINITY, f64::min) / 2.0).clamp(1.0, 2.0);
+        let step = (self.layer.finest() / 2.0).clamp(1.0, 2.0);
         let (bar, gap, label) = (15.0, 0.8, 3.4);
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
         // Every row is set at one scale, so the widest panel of all decides.
-        let size = |plane: Plane| plane.across().map(|a| self.layer.extent[a][1] - self.layer.extent[a][0]);
+        let size = |plane: Plane| self.layer.size(plane);
         let widest =
             [Plane::Axial, Plane::Coronal, Plane::Sagittal].map(|p| size(p)[0]).into_iter().fold(1.0, f64::max);
         let cell = (self.width - bar - gap * (columns - 1) as f64) / columns as f64;

@@ -7,11 +7,11 @@ use super::{
     contour::contour,
     glass::{lattice, onto, projection},
     mosaic::{in_tens, panel},
-    slice::{Cut, Extent, cuts, extent, picture, sample},
+    slice::{Cut, Extent, cuts, extent, focus, picture, sample},
     svg::{Anchor, GREY, INK, SMALL, Style, Svg, TITLE, fit, signed},
 };
 use crate::{Error, Result, stats::significant};
-use voxplain_volume::{Connectivity, Volume, quantiles};
+use voxplain_volume::{Volume, quantiles};
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,30 +269,11 @@ impl Plot<'_> {
                             "give the point (--cuts 24,-20,10), or choose --display-mode x, y, z or mosaic",
                         ));
                     }
-                    Cuts::Auto => self.middle(),
+                    Cuts::Auto => focus(self.map, 0.8),
                 };
                 vec![order.map(|plane| Cut { plane, at: at[plane.axis()] }).to_vec()]
             }
         })
-    }
-
-    /// The middle, weighted by |value|, of the largest connected part of the values from the 80th percentile on, whole mm.
-    fn middle(&self) -> [f64; 3] {
-        let mut sizes: Vec<f32> = self.map.data().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
-        let grid = self.map.grid();
-        if sizes.is_empty() {
-            return grid.center().map(f64::round);
-        }
-        let [level] = quantiles(&mut sizes, [0.8]);
-        let part = self.map.map(|v| f64::from(v.abs()) >= level && *v != 0.0).largest_component(Connectivity::Corners);
-        let (mut sum, mut weight) = ([0.0; 3], 0.0);
-        for (n, (v, _)) in self.map.data().iter().zip(part.data()).enumerate().filter(|(_, (_, inside))| **inside) {
-            let at = grid.affine.apply(grid.voxel(n).map(|x| x as f64));
-            let size = f64::from(v.abs());
-            (0..3).for_each(|a| sum[a] += size * at[a]);
-            weight += size;
-        }
-        sum.map(|s| (s / weight).round() + 0.0)
     }
 
     fn compose(&self, rows: &[Vec<Panel>], places: &[Vec<Cut>], threshold: f64, most: f64) -> Result<Figure> {

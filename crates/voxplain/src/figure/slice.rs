@@ -1,6 +1,6 @@
 //! Planes through a volume, in world millimetres.
 
-use voxplain_volume::{Affine, Grid, Interpolation, Volume};
+use voxplain_volume::{Affine, Connectivity, Grid, Interpolation, Volume, quantiles};
 
 /// Which way a plane cuts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +113,26 @@ pub fn cuts(map: &Volume, within: &Volume, count: usize, apart: f64) -> [Vec<Cut
         spread(&mut places, apart);
         places.into_iter().map(|at| Cut { plane, at }).collect()
     })
+}
+
+/// Where a map says most: the middle, weighted by |value|, of the largest connected part of the values from a quantile of
+/// |value| (over values other than 0) on; whole mm. The middle of the grid for a map of zeros.
+pub(super) fn focus(map: &Volume, quantile: f64) -> [f64; 3] {
+    let mut sizes: Vec<f32> = map.data().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
+    let grid = map.grid();
+    if sizes.is_empty() {
+        return grid.center().map(f64::round);
+    }
+    let [level] = quantiles(&mut sizes, [quantile]);
+    let part = map.map(|v| f64::from(v.abs()) >= level && *v != 0.0).largest_component(Connectivity::Corners);
+    let (mut sum, mut weight) = ([0.0; 3], 0.0);
+    for (n, (v, _)) in map.data().iter().zip(part.data()).enumerate().filter(|(_, (_, inside))| **inside) {
+        let at = grid.affine.apply(grid.voxel(n).map(|x| x as f64));
+        let size = f64::from(v.abs());
+        (0..3).for_each(|a| sum[a] += size * at[a]);
+        weight += size;
+    }
+    sum.map(|s| (s / weight).round() + 0.0)
 }
 
 /// Moves ascending places apart to at least `apart`, about their middle.

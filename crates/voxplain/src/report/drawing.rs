@@ -6,8 +6,12 @@ use super::{
 };
 use crate::{
     Progress, Result,
+    attribution::METHODS,
     evaluation::Calibration,
-    figure::{Cell, Layer, Mosaic, Receiver, Reliability, Scale, matrix, receiver, reliability},
+    figure::{
+        Cell, Colours, Cuts, Display, Exhibit, Gallery, Layer, Mosaic, Plot, Receiver, Reliability, Scale, Threshold,
+        matrix, receiver, reliability,
+    },
     group::{GroupSummary, Level, MethodSummary, SimilarityRow},
     run::{Metrics, Prediction, Run},
     stats::{Interval, Top},
@@ -21,6 +25,9 @@ pub(super) const PERCENTILE: f64 = 99.5;
 const CUTS: usize = 7;
 /// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures and volumes of subjects.
 const MOST_BYTES: usize = 2_600_000;
+/// Per cent of the brain that contours hold, and of how many methods: as many as there are colours of lines.
+const STRONGEST: f64 = 5.0;
+const MOST_CONTOURS: usize = 6;
 /// Width of figures across the page and in a column, mm.
 const PAGE: f64 = 180.0;
 const COLUMN: f64 = 86.0;
@@ -96,6 +103,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     let layer = Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)?;
     page.space.clone_from(&summary.space);
     progress.begin("mosaics", summary.methods.len());
+    let mut means_of_all = Vec::new();
     for method in &summary.methods {
         let means: Vec<_> =
             summary.maps.iter().filter(|m| m.method == method.method && m.statistic == "mean").collect();
@@ -119,6 +127,9 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
             .draw()?;
             let word = method.method.replace('-', "");
             figures.push(Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, ""));
+            if group.name == "group-all" {
+                means_of_all.push((method.method.clone(), method.units.clone(), map));
+            }
         }
         page.methods.push(Method {
             name: method.method.clone(),
@@ -129,8 +140,11 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
         progress.advance(1, &method.method);
     }
     progress.end();
-    // What there is room for: of every method all subjects first, then class by class.
-    let mut bytes = 0;
+    let n = summary.groups.first().map_or(0, |g| g.subjects.len());
+    let of = format!("Mean maps of all subjects (n = {n})");
+    page.side_by_side = side_by_side(&of, &layer, means_of_all, &summary.space)?;
+    // What there is room for: all methods side by side, then of every method all subjects, then class by class.
+    let mut bytes = page.side_by_side.iter().map(|g| g.svg.len()).sum::<usize>();
     for group in 0..page.methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
         for placed in page.methods.iter_mut().filter_map(|m| m.figures.get_mut(group)) {
             bytes += placed.svg.len();
@@ -141,6 +155,77 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     }
     agreement(page, summary);
     Ok(())
+}
+
+/// Methods side by side (name, units and map of each, over one brain) in the order in which voxplain lists them: all maps at
+/// the same cuts, and where each is strongest in one picture. Nothing for fewer than two.
+pub(super) fn side_by_side(
+    of: &str,
+    layer: &Layer,
+    mut maps: Vec<(String, String, Volume)>,
+    space: &str,
+) -> Result<Vec<Placed>> {
+    if maps.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let place = |name: &str| METHODS.iter().position(|m| m.name == name).unwrap_or(METHODS.len());
+    maps.sort_by(|a, b| place(&a.0).cmp(&place(&b.0)).then_with(|| a.0.cmp(&b.0)));
+    let exhibits: Vec<Exhibit<'_>> = maps
+        .iter()
+        .map(|(name, units, map)| Exhibit {
+            name: name.clone(),
+            units: units.clone(),
+            map,
+            scale: Scale::percentile(layer, map, PERCENTILE),
+        })
+        .collect();
+    let at = Gallery::focus(layer, &exhibits);
+    let title = format!("{of} by all methods");
+    let space = format!("Coordinates: {space}.");
+    let gallery = Gallery { title, layer, exhibits: &exhibits, at, width: PAGE, space }.draw()?;
+    let caption = "Cut in the middle of the largest part where the maps together are strongest. The range of colours ends at \
+                   the 99.5th percentile of |value| in the brain.";
+    Ok(vec![Placed::new("method-gallery", gallery, caption), contours(of, layer, &exhibits, at)?])
+}
+
+/// The outlines of where each method is strongest, over one brain.
+fn contours(of: &str, layer: &Layer, exhibits: &[Exhibit<'_>], at: [f64; 3]) -> Result<Placed> {
+    // Values from 1 on: the top part of the brain; for a map that is 0 in most of the brain, its largest value.
+    let over_level = |exhibit: &Exhibit<'_>| {
+        let size = layer.covered(exhibit.map).map(|v| v.abs());
+        let level = Scale::percentile(layer, &size, 100.0 - STRONGEST).most;
+        #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+        let scaled = size.map(|v| if level > 0.0 { (f64::from(*v) / level) as f32 } else { 0.0 });
+        (exhibit.name.clone(), scaled)
+    };
+    // The controls are no methods, and there are colours for so many.
+    let control = |e: &&Exhibit<'_>| METHODS.iter().any(|m| m.name == e.name && m.summary.starts_with("control"));
+    let drawn: Vec<_> = exhibits.iter().filter(|e| !control(e)).take(MOST_CONTOURS).map(over_level).collect();
+    let brain = layer.grey(255.0);
+    let (figure, _) = Plot {
+        map: &brain.map(|_| 0.0),
+        background: Some(&brain),
+        contours: &drawn,
+        display: Display::Ortho,
+        cuts: Cuts::At(at.to_vec()),
+        threshold: Threshold::Value(1.0),
+        vmax: None,
+        colours: Colours::OrangeBlue,
+        annotate: true,
+        draw_cross: false,
+        black_bg: false,
+        title: format!("{of}: where each method is strongest"),
+        units: String::new(),
+        width: 130.0,
+    }
+    .draw()?;
+    let left_out = match exhibits.len() - drawn.len() {
+        0 => String::new(),
+        n => format!(" {n} methods or controls are not drawn, for want of colours."),
+    };
+    let caption =
+        format!("Outlines of the {STRONGEST} % of the brain with the largest |value|, at the cuts above.{left_out}");
+    Ok(Placed::new("method-contours", figure, caption))
 }
 
 fn facts(method: &MethodSummary) -> Vec<[String; 2]> {

@@ -2,7 +2,7 @@
 
 use super::{
     Placed,
-    drawing::{PERCENTILE, options},
+    drawing::{self, PERCENTILE, options},
     page::{Method, Page},
     people::file_name,
     viewer,
@@ -44,11 +44,40 @@ pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Pag
         progress.advance(1, &file_name(file));
     }
     progress.end();
+    page.side_by_side = side_by_side(&files)?;
     page.viewer = viewer::of_folder(seen)?;
     Ok(page)
 }
 
-fn one(file: &PathBuf) -> Result<(Method, (Record, Volume, Layer))> {
+/// All maps of the first image that has more than one, side by side.
+fn side_by_side(files: &[PathBuf]) -> Result<Vec<Placed>> {
+    let image = |file: &Path| {
+        let name = file_name(file);
+        name.split_once("_desc-").map(|(stem, _)| file.with_file_name(stem))
+    };
+    let mut images: Vec<PathBuf> = files.iter().filter_map(|f| image(f)).collect();
+    images.sort();
+    let Some(chosen) = images.windows(2).find(|w| w[0] == w[1]).map(|w| w[0].clone()) else { return Ok(Vec::new()) };
+    let (mut layer, mut maps, mut of) = (None, Vec::new(), String::new());
+    for file in files.iter().filter(|f| image(f).as_ref() == Some(&chosen)) {
+        let (record, map) = map_of(file)?;
+        let layer = match &layer {
+            Some(layer) => layer,
+            None => {
+                of = format!("Maps of {}", record.subject);
+                &*layer.insert((*map.grid(), under(file, &map)?.0))
+            }
+        };
+        // Maps of the same image on another grid are drawn by themselves, above.
+        if layer.0.same_space(map.grid(), 0.1) {
+            maps.push((record.method, record.units, map));
+        }
+    }
+    layer.map_or(Ok(Vec::new()), |(_, layer)| drawing::side_by_side(&of, &layer, maps, "mm in the map's world"))
+}
+
+/// A map and its sidecar.
+fn map_of(file: &Path) -> Result<(Record, Volume)> {
     let record = sidecar(file)?;
     let map = read(file, &ReadOptions::default())?.volume.to_ras();
     if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
@@ -58,14 +87,24 @@ fn one(file: &PathBuf) -> Result<(Method, (Record, Volume, Layer))> {
             "make the map again: a map holds numbers only",
         ));
     }
-    let (layer, under) = match input(file, &map)? {
+    Ok((record, map))
+}
+
+/// What a map is drawn over, and what that is.
+fn under(file: &Path, map: &Volume) -> Result<(Layer, &'static str)> {
+    Ok(match input(file, map)? {
         Some(layer) => (layer, "The image as the model took it."),
         // Nothing says what was explained: the map is drawn over even grey where its grid is.
         None => (
             Layer::new(Volume::filled(*map.grid(), 0.0), &Mask::filled(*map.grid(), true))?,
             "Grey is the field of view; the image itself is not there.",
         ),
-    };
+    })
+}
+
+fn one(file: &Path) -> Result<(Method, (Record, Volume, Layer))> {
+    let (record, map) = map_of(file)?;
+    let (layer, under) = under(file, &map)?;
     let figure = Mosaic {
         title: format!("{}: {}", record.method, record.subject),
         units: record.units.clone(),

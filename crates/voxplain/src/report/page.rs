@@ -32,6 +32,8 @@ pub(super) struct Page {
     pub(super) judging: String,
     /// Figures on training and accuracy.
     pub(super) charts: Vec<Placed>,
+    /// All methods at the same cuts.
+    pub(super) side_by_side: Vec<Placed>,
     pub(super) methods: Vec<Method>,
     pub(super) space: String,
     pub(super) agreement: Vec<Placed>,
@@ -79,6 +81,7 @@ impl Page {
         let all: Vec<&Placed> = self
             .charts
             .iter()
+            .chain(&self.side_by_side)
             .chain(self.methods.iter().flat_map(|m| &m.figures))
             .chain(&self.agreement)
             .chain(self.regions.iter().flat_map(|r| &r.figures))

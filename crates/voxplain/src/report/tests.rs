@@ -464,6 +464,8 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert!(html.contains("insula") && html.contains("2.50 [2.40, 2.60]"));
     for stem in [
         "group-all_stat-mean_desc-gradcam_mosaic",
+        "method-gallery",
+        "method-contours",
         "similarity-dice",
         "roc",
         "calibration",
@@ -518,6 +520,19 @@ fn a_folder_of_maps_has_a_page_too() {
     }
     // Lighter to the right, as the image is.
     assert!(shown.at(3, 7, 5) < shown.at(8, 7, 5));
+    // One map needs no gallery; a second of the same image makes one, a map of another image does not stand in it.
+    assert!(!folder.path().join("figures/method-gallery.svg").exists());
+    for (image, method, word) in [("scan", "saliency", "saliency"), ("other", "random", "random")] {
+        let stem = format!("{image}_desc-{word}_attribution");
+        write(&folder.path().join(format!("{stem}.nii.gz")), &map, &WriteOptions::default()).unwrap();
+        whole::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
+    }
+    report(folder.path(), Some(&out), &Silent).unwrap();
+    let svg = std::fs::read_to_string(folder.path().join("figures/method-gallery.svg")).unwrap();
+    let contours = std::fs::read_to_string(folder.path().join("figures/method-contours.svg")).unwrap();
+    assert!(contours.contains(">saliency<") && contours.contains(">grad-cam<"));
+    assert!(svg.contains(">saliency<") && svg.contains(">grad-cam<") && !svg.contains(">random<"));
+    is_safe(&std::fs::read_to_string(&out).unwrap());
     let empty = tempfile::tempdir().unwrap();
     assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
     assert!(report(Path::new("/nowhere/at/all"), None, &Silent).is_err());
