@@ -4,8 +4,10 @@
 //! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
 //! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
 
+mod quality;
 mod writer;
 
+pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use writer::{Begun, Writer};
 
 use crate::{Error, Result, table::Table};

@@ -46,6 +46,9 @@ impl Report {
         if let [methods, references] = &made.methods_text[..] {
             text.push_str(&format!("\nmethods text in {}, references in {}", methods.display(), references.display()));
         }
+        if let Some(quality) = &made.quality {
+            text.push_str(&format!("\nquality of the prepared volumes in {}", quality.display()));
+        }
         for part in &made.missing {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }

@@ -13,6 +13,7 @@ mod gallery;
 mod glass;
 mod matrix;
 mod mosaic;
+mod outlined;
 mod plot;
 mod receiver;
 mod reliability;
@@ -26,6 +27,7 @@ pub use curves::{Curve, learning_curves};
 pub use gallery::{Exhibit, Gallery};
 pub use matrix::{Cell, matrix};
 pub use mosaic::{Layer, Mosaic, Scale, thumbnail};
+pub use outlined::Outlined;
 pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use receiver::{Receiver, receiver};
 pub use reliability::{Reliability, reliability};
@@ -102,9 +104,22 @@ impl Figure {
 
 /// PNG bytes of 8-bit pixels, with the resolution of [`DPI`].
 fn encode(width: u32, height: u32, colour: png::ColorType, pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    encode_with([width, height], colour, &[], pixels)
+}
+
+/// [`encode`] with a palette, for [`png::ColorType::Indexed`].
+fn encode_with(
+    [width, height]: [u32; 2],
+    colour: png::ColorType,
+    palette: &[u8],
+    pixels: &[u8],
+) -> Result<Vec<u8>, png::EncodingError> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(colour);
+    if !palette.is_empty() {
+        encoder.set_palette(palette);
+    }
     encoder.set_depth(png::BitDepth::Eight);
     encoder.set_compression(png::Compression::High);
     // 300 dpi in pixels per metre.

@@ -9,6 +9,7 @@ mod folder;
 mod methods_text;
 mod page;
 mod people;
+mod quality;
 mod regions;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,8 @@ pub struct Reported {
     pub volumes: Vec<PathBuf>,
     /// The methods section in Markdown and its references in BibTeX, beside the page of a run.
     pub methods_text: Vec<PathBuf>,
+    /// Numbers on every prepared volume, beside the page of a run.
+    pub quality: Option<PathBuf>,
     /// What is not there yet, and the command that makes it.
     pub missing: Vec<Missing>,
     /// What the reader should know.
@@ -59,8 +62,9 @@ pub fn report(directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> 
 
 /// [`report`] with volumes in the page only as far as it stays below that many bytes.
 fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> Result<Reported> {
+    let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
     let mut page = if directory.join("manifest.json").is_file() {
-        page::of_run(directory, progress)?
+        page::of_run(directory, &beside(&out, "quality.tsv"), progress)?
     } else if directory.is_dir() {
         folder::of_folder(directory, progress)?
     } else {
@@ -71,18 +75,22 @@ fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &d
         ));
     };
     let figures = page.write_figures(&directory.join("figures"), progress)?;
-    let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
-    let folder = volumes_folder(&out);
+    let folder = beside(&out, "volumes");
     let (html, files) = render(&mut page, &folder, most)?;
     let volumes = write_volumes(&out.with_file_name(folder), &files)?;
     whole::write(&out, html.as_bytes())?;
     let methods_text = write_methods_text(&page, &out)?;
+    let quality = page.quality.as_ref().map(|checks| {
+        let file = out.with_file_name(beside(&out, "quality.tsv"));
+        checks.table.write_tsv(&file).map(|()| file)
+    });
     Ok(Reported {
         bytes: html.len(),
         page: out,
         figures,
         volumes,
         methods_text,
+        quality: quality.transpose()?,
         missing: std::mem::take(&mut page.missing),
         warnings: std::mem::take(&mut page.warnings),
     })
@@ -91,20 +99,19 @@ fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &d
 /// Writes `<page>_methods.md` and `<page>_references.bib`.
 fn write_methods_text(page: &Page, out: &Path) -> Result<Vec<PathBuf>> {
     let Some(text) = &page.methods_text else { return Ok(Vec::new()) };
-    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
-    [(format!("{stem}_methods.md"), text.markdown()), (format!("{stem}_references.bib"), text.bibtex())]
+    [("methods.md", text.markdown()), ("references.bib", text.bibtex())]
         .into_iter()
         .map(|(name, text)| {
-            let file = out.with_file_name(name);
+            let file = out.with_file_name(beside(out, name));
             whole::write(&file, text.as_bytes())?;
             Ok(file)
         })
         .collect()
 }
 
-/// The name of the folder beside a page that holds volumes: `report_volumes` for `report.html`.
-fn volumes_folder(page: &Path) -> String {
-    format!("{}_volumes", page.file_stem().unwrap_or_default().to_string_lossy())
+/// The name of what stands beside a page: `report_volumes` for `volumes` and `report.html`.
+fn beside(page: &Path, what: &str) -> String {
+    format!("{}_{what}", page.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Writes what did not fit into the page, and takes away such files of an earlier report.

@@ -3,7 +3,7 @@
 use super::{
     Missing, Placed, drawing,
     methods_text::MethodsText,
-    people, regions,
+    people, quality, regions,
     viewer::{self, Viewer},
 };
 use crate::{
@@ -27,6 +27,7 @@ pub(super) struct Page {
     /// Term and description.
     pub(super) facts: Vec<[String; 2]>,
     pub(super) cohort: Option<Grid>,
+    pub(super) quality: Option<quality::Checks>,
     pub(super) accuracy: Option<Grid>,
     pub(super) comparisons: Vec<String>,
     pub(super) judging: String,
@@ -79,8 +80,10 @@ impl Page {
     /// Writes every figure as SVG and PNG; those of an earlier report that are no longer made are left alone.
     pub(super) fn write_figures(&self, folder: &Path, progress: &dyn Progress) -> Result<Vec<PathBuf>> {
         let all: Vec<&Placed> = self
-            .charts
+            .quality
             .iter()
+            .filter_map(|q| q.figure.as_ref())
+            .chain(&self.charts)
             .chain(&self.side_by_side)
             .chain(self.methods.iter().flat_map(|m| &m.figures))
             .chain(&self.agreement)
@@ -107,8 +110,8 @@ impl Page {
     }
 }
 
-/// The page of a run.
-pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> {
+/// The page of a run; `quality_file` is how the table of the volumes' quality is called beside it.
+pub(super) fn of_run(directory: &Path, quality_file: &str, progress: &dyn Progress) -> Result<Page> {
     let run = Run::open(directory)?;
     let manifest = &run.manifest;
     let here = directory.display().to_string();
@@ -137,6 +140,7 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
     if let Some(cohort) = &cohort {
         page.facts.push(["Volumes".into(), preparation(cohort)]);
         page.cohort = Some(people::cohort_table(cohort, &manifest.label, &manifest.classes));
+        page.quality = Some(quality::checks(cohort, quality_file, progress)?);
     }
     let metrics = if directory.join("metrics.json").is_file() { Some(run.metrics()?) } else { None };
     let train = format!("voxplain train {} --label {} --out {here}", manifest.cohort.display(), manifest.label);

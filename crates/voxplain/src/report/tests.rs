@@ -458,11 +458,20 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert!(html.len() < 10_000_000);
     // Everyone is there, the one told wrong first, with a picture per method.
     assert!(html.find("<strong>f6</strong>").unwrap() < html.find("<strong>a1</strong>").unwrap());
-    assert_eq!(html.matches("<img ").count(), 12);
+    // And everyone once more among the brains.
+    assert_eq!(html.matches("<img ").count(), 12 + 6);
+    assert!(
+        html.contains("6 subjects are too few") && html.contains("alt=\"Axial and sagittal cut of the brain of f6")
+    );
+    let table = Table::read(made.quality.as_ref().unwrap()).unwrap();
+    let ids: Vec<_> = table.rows.iter().map(|r| r[0].clone().unwrap()).collect();
+    assert_eq!(ids, IDS.map(|id| format!("sub-{id}")));
+    assert!(made.quality.as_ref().unwrap().ends_with("report_quality.tsv"));
     assert_eq!(html.matches("told wrong</span>").count(), 1);
     assert!(html.contains("group-all") || html.contains("all subjects (n = 6)"));
     assert!(html.contains("insula") && html.contains("2.50 [2.40, 2.60]"));
     for stem in [
+        "mask-overlap",
         "group-all_stat-mean_desc-gradcam_mosaic",
         "method-gallery",
         "method-contours",
@@ -527,11 +536,13 @@ fn a_folder_of_maps_has_a_page_too() {
         write(&folder.path().join(format!("{stem}.nii.gz")), &map, &WriteOptions::default()).unwrap();
         whole::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
     }
-    report(folder.path(), Some(&out), &Silent).unwrap();
+    let made = report(folder.path(), Some(&out), &Silent).unwrap();
     let svg = std::fs::read_to_string(folder.path().join("figures/method-gallery.svg")).unwrap();
     let contours = std::fs::read_to_string(folder.path().join("figures/method-contours.svg")).unwrap();
     assert!(contours.contains(">saliency<") && contours.contains(">grad-cam<"));
-    assert!(svg.contains(">saliency<") && svg.contains(">grad-cam<") && !svg.contains(">random<"));
+    assert!(
+        made.quality.is_none() && svg.contains(">saliency<") && svg.contains(">grad-cam<") && !svg.contains(">random<")
+    );
     is_safe(&std::fs::read_to_string(&out).unwrap());
     let empty = tempfile::tempdir().unwrap();
     assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
