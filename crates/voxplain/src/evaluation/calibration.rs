@@ -52,9 +52,10 @@ impl Calibration {
         Some(Self { bins: full, expected_error })
     }
 
-    /// Ten bins from a hundred subjects on, five for fewer. Our choice: about ten subjects a bin, and a common number.
+    /// Ten bins, as is common, from two hundred subjects on, five for fewer. Our choice: most bins then hold enough subjects
+    /// for an interval that says something.
     pub const fn usual_bins(subjects: usize) -> usize {
-        if subjects >= 100 { 10 } else { 5 }
+        if subjects >= 200 { 10 } else { 5 }
     }
 }
 
@@ -87,7 +88,7 @@ mod tests {
             assert!(Calibration::of(bad, 10).is_none());
         }
         assert!(Calibration::of(&scores, 0).is_none());
-        assert_eq!([99, 100].map(Calibration::usual_bins), [5, 10]);
+        assert_eq!([199, 200].map(Calibration::usual_bins), [5, 10]);
     }
 
     proptest! {
