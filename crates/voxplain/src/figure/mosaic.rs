@@ -176,7 +176,7 @@ impl Mosaic<'_> {
     pub fn draw(&self) -> Result<Figure> {
         // Fine enough for print, and no finer than half a voxel: it adds bytes and no detail.
         let step = (self.layer.finest() / 2.0).clamp(1.0, 2.0);
-        let (bar, gap, label) = (15.0, 0.8, 3.4);
+        let (bar, gap, label) = (16.5, 0.8, 3.4);
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0).max(1);
         // Every row is set at one scale, so the widest panel of all decides.
         let size = |plane: Plane| self.layer.size(plane);

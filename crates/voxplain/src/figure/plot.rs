@@ -279,7 +279,8 @@ impl Plot<'_> {
     fn compose(&self, rows: &[Vec<Panel>], places: &[Vec<Cut>], threshold: f64, most: f64) -> Result<Figure> {
         let ink = if self.black_bg { "#f0f0f0" } else { INK };
         let soft = if self.black_bg { "#b5b5b5" } else { GREY };
-        let (bar, gap) = (if most > 0.0 { 15.0 } else { 0.0 }, 1.0);
+        // The bar, with room for numbers such as −0.0051.
+        let (bar, gap) = (if most > 0.0 { 17.0 } else { 0.0 }, 1.0);
         let widest = rows.iter().map(|r| r.iter().map(|p| p.size[0]).sum::<f64>()).fold(1.0, f64::max);
         let most_panels = rows.iter().map(Vec::len).max().unwrap_or(1);
         // Mm of paper for a mm of brain, the same in all panels.
