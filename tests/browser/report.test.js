@@ -114,6 +114,30 @@ for (const [name, file] of [["demo", demo], ["made", made]]) {
   }
 }
 
+test("every brain is shown with its id as text, and every section can be reached", { timeout: slow }, async () => {
+  const { page, heard, context } = await open(made);
+  const section = page.locator("section[id$=-quality]");
+  assert.equal(await section.locator("h2").textContent(), "Quality of the volumes");
+  const brains = section.locator(".brains li");
+  assert.equal(await brains.count(), 6);
+  const pictures = await brains.locator("img").evaluateAll((all) => all.map((i) => [i.alt, i.complete && i.naturalWidth]));
+  assert.ok(pictures.every(([alt, width]) => alt.includes("brain of") && width > 20), JSON.stringify(pictures));
+  assert.ok(pictures.some(([alt]) => alt.includes(HOSTILE)));
+  assert.equal(await brains.filter({ hasText: HOSTILE }).count(), 1);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  // Figures have words for those who cannot see them; links of the navigation lead somewhere.
+  for (const stem of ["Calibration", "signed maps by", "Mean maps of all subjects (n = 6): where each method is strongest"]) {
+    assert.equal(await page.locator(`svg[role=img][aria-label*="${stem}"]`).count(), 1, stem);
+  }
+  const targets = await page.locator("nav a").evaluateAll((all) => all.map((a) => a.getAttribute("href").slice(1)));
+  assert.ok(targets.some((t) => t.endsWith("-quality")));
+  for (const target of targets) assert.equal(await page.locator(`[id="${target}"]`).count(), 1, target);
+  await section.scrollIntoViewIfNeeded();
+  await shot(page, "quality");
+  assert.deepEqual(heard.errors, []);
+  await context.close();
+});
+
 test("the table moves the crosshair, and the crosshair marks the table", { timeout: slow }, async () => {
   const { page, heard, context } = await open(demo);
   const v = await viewer(page);

@@ -17,7 +17,7 @@ use crate::{
     stats::{Interval, Top},
 };
 use std::path::Path;
-use voxplain_volume::{Mask, ReadOptions, Volume, read};
+use voxplain_volume::{Border, Mask, ReadOptions, Volume, read};
 
 /// Percentile of |value| that ends the range of colours. Our choice: a few voxels then do not darken all others.
 pub(super) const PERCENTILE: f64 = 99.5;
@@ -28,6 +28,11 @@ const MOST_BYTES: usize = 2_600_000;
 /// Per cent of the brain that contours hold, and of how many methods: as many as there are colours of lines.
 const STRONGEST: f64 = 5.0;
 const MOST_CONTOURS: usize = 6;
+/// Which come first where there are more: those of Kan et al. 2020, then one of each further kind.
+const CONTOURED: [&str; 6] =
+    ["meaningful-perturbation", "grad-cam", "guided-backprop", "hires-cam", "integrated-gradients", "occlusion"];
+/// Standard deviation by which |values| are smoothed for contours, mm: gradients change from voxel to voxel.
+const SMOOTHED: f64 = 4.0;
 /// Width of figures across the page and in a column, mm.
 const PAGE: f64 = 180.0;
 const COLUMN: f64 = 86.0;
@@ -143,18 +148,23 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     let n = summary.groups.first().map_or(0, |g| g.subjects.len());
     let of = format!("Mean maps of all subjects (n = {n})");
     page.side_by_side = side_by_side(&of, &layer, means_of_all, &summary.space)?;
-    // What there is room for: all methods side by side, then of every method all subjects, then class by class.
-    let mut bytes = page.side_by_side.iter().map(|g| g.svg.len()).sum::<usize>();
-    for group in 0..page.methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
-        for placed in page.methods.iter_mut().filter_map(|m| m.figures.get_mut(group)) {
+    keep_small(&page.side_by_side, &mut page.methods);
+    agreement(page, summary);
+    Ok(())
+}
+
+/// Leaves out figures of methods that there is no room for: after all methods side by side, the first figure of every method
+/// (for a run that of all subjects) stays first, then the second, and so on.
+pub(super) fn keep_small(first: &[Placed], methods: &mut [Method]) {
+    let mut bytes: usize = first.iter().map(|f| f.svg.len()).sum();
+    for nth in 0..methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
+        for placed in methods.iter_mut().filter_map(|m| m.figures.get_mut(nth)) {
             bytes += placed.svg.len();
             if bytes > MOST_BYTES {
                 placed.leave_out();
             }
         }
     }
-    agreement(page, summary);
-    Ok(())
 }
 
 /// Methods side by side (name, units and map of each, over one brain) in the order in which voxplain lists them: all maps at
@@ -191,8 +201,8 @@ pub(super) fn side_by_side(
 /// The outlines of where each method is strongest, over one brain.
 fn contours(of: &str, layer: &Layer, exhibits: &[Exhibit<'_>], at: [f64; 3]) -> Result<Placed> {
     // Values from 1 on: the top part of the brain; for a map that is 0 in most of the brain, its largest value.
-    let over_level = |exhibit: &Exhibit<'_>| {
-        let size = layer.covered(exhibit.map).map(|v| v.abs());
+    let over_level = |exhibit: &&Exhibit<'_>| {
+        let size = layer.covered(&layer.covered(exhibit.map).map(|v| v.abs()).smooth(SMOOTHED, Border::Zero));
         let level = Scale::percentile(layer, &size, 100.0 - STRONGEST).most;
         #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
         let scaled = size.map(|v| if level > 0.0 { (f64::from(*v) / level) as f32 } else { 0.0 });
@@ -200,7 +210,9 @@ fn contours(of: &str, layer: &Layer, exhibits: &[Exhibit<'_>], at: [f64; 3]) -> 
     };
     // The controls are no methods, and there are colours for so many.
     let control = |e: &&Exhibit<'_>| METHODS.iter().any(|m| m.name == e.name && m.summary.starts_with("control"));
-    let drawn: Vec<_> = exhibits.iter().filter(|e| !control(e)).take(MOST_CONTOURS).map(over_level).collect();
+    let mut methods: Vec<&Exhibit<'_>> = exhibits.iter().filter(|e| !control(e)).collect();
+    methods.sort_by_key(|e| CONTOURED.iter().position(|name| *name == e.name).unwrap_or(CONTOURED.len()));
+    let drawn: Vec<_> = methods.iter().take(MOST_CONTOURS).map(over_level).collect();
     let brain = layer.grey(255.0);
     let (figure, _) = Plot {
         map: &brain.map(|_| 0.0),
@@ -223,8 +235,10 @@ fn contours(of: &str, layer: &Layer, exhibits: &[Exhibit<'_>], at: [f64; 3]) -> 
         0 => String::new(),
         n => format!(" {n} methods or controls are not drawn, for want of colours."),
     };
-    let caption =
-        format!("Outlines of the {STRONGEST} % of the brain with the largest |value|, at the cuts above.{left_out}");
+    let caption = format!(
+        "Outlines of the {STRONGEST} % of the brain with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
+         deviation) so that single voxels have none, at the cuts above.{left_out}"
+    );
     Ok(Placed::new("method-contours", figure, caption))
 }
 

@@ -45,6 +45,7 @@ pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Pag
     }
     progress.end();
     page.side_by_side = side_by_side(&files)?;
+    drawing::keep_small(&page.side_by_side, &mut page.methods);
     page.viewer = viewer::of_folder(seen)?;
     Ok(page)
 }

@@ -64,7 +64,7 @@ pub fn report(directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> 
 fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> Result<Reported> {
     let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
     let mut page = if directory.join("manifest.json").is_file() {
-        page::of_run(directory, &beside(&out, "quality.tsv"), progress)?
+        page::of_run(directory, progress)?
     } else if directory.is_dir() {
         folder::of_folder(directory, progress)?
     } else {
@@ -75,25 +75,32 @@ fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &d
         ));
     };
     let figures = page.write_figures(&directory.join("figures"), progress)?;
+    let quality = write_quality(&mut page, &out)?;
     let folder = beside(&out, "volumes");
     let (html, files) = render(&mut page, &folder, most)?;
     let volumes = write_volumes(&out.with_file_name(folder), &files)?;
     whole::write(&out, html.as_bytes())?;
     let methods_text = write_methods_text(&page, &out)?;
-    let quality = page.quality.as_ref().map(|checks| {
-        let file = out.with_file_name(beside(&out, "quality.tsv"));
-        checks.table.write_tsv(&file).map(|()| file)
-    });
     Ok(Reported {
         bytes: html.len(),
         page: out,
         figures,
         volumes,
         methods_text,
-        quality: quality.transpose()?,
+        quality,
         missing: std::mem::take(&mut page.missing),
         warnings: std::mem::take(&mut page.warnings),
     })
+}
+
+/// Writes `<page>_quality.tsv`, and says so in the page.
+fn write_quality(page: &mut Page, out: &Path) -> Result<Option<PathBuf>> {
+    let Some(checks) = &mut page.quality else { return Ok(None) };
+    let name = beside(out, "quality.tsv");
+    checks.refer_to(&name);
+    let file = out.with_file_name(name);
+    checks.table.write_tsv(&file)?;
+    Ok(Some(file))
 }
 
 /// Writes `<page>_methods.md` and `<page>_references.bib`.

@@ -110,8 +110,8 @@ impl Page {
     }
 }
 
-/// The page of a run; `quality_file` is how the table of the volumes' quality is called beside it.
-pub(super) fn of_run(directory: &Path, quality_file: &str, progress: &dyn Progress) -> Result<Page> {
+/// The page of a run.
+pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> {
     let run = Run::open(directory)?;
     let manifest = &run.manifest;
     let here = directory.display().to_string();
@@ -140,7 +140,7 @@ pub(super) fn of_run(directory: &Path, quality_file: &str, progress: &dyn Progre
     if let Some(cohort) = &cohort {
         page.facts.push(["Volumes".into(), preparation(cohort)]);
         page.cohort = Some(people::cohort_table(cohort, &manifest.label, &manifest.classes));
-        page.quality = Some(quality::checks(cohort, quality_file, progress)?);
+        page.quality = Some(quality::checks(cohort, progress)?);
     }
     let metrics = if directory.join("metrics.json").is_file() { Some(run.metrics()?) } else { None };
     let train = format!("voxplain train {} --label {} --out {here}", manifest.cohort.display(), manifest.label);

@@ -50,8 +50,15 @@ const STEP: f64 = 2.5;
 /// Cuts of each axis where masks differ.
 const CUTS: usize = 5;
 
-/// Looks at everyone; the table of all numbers is called `file` beside the page.
-pub(super) fn checks(cohort: &Cohort, file: &str, progress: &dyn Progress) -> Result<Checks> {
+impl Checks {
+    /// Says where the numbers of all subjects are.
+    pub(super) fn refer_to(&mut self, file: &str) {
+        self.words.push(format!("The numbers of all subjects: {file}."));
+    }
+}
+
+/// Looks at everyone.
+pub(super) fn checks(cohort: &Cohort, progress: &dyn Progress) -> Result<Checks> {
     let quality = Quality::of(cohort, progress)?;
     let odd = |n: usize| {
         let of = quality.outliers.iter().filter(|o| o.subject == n);
@@ -69,8 +76,8 @@ pub(super) fn checks(cohort: &Cohort, file: &str, progress: &dyn Progress) -> Re
         n => format!(" {n} of {} subjects are left out to keep the page small.", cohort.subjects.len()),
     };
     Ok(Checks {
-        words: words(cohort, &quality, file),
-        outliers: outliers(&quality, file),
+        words: words(cohort, &quality),
+        outliers: outliers(&quality),
         figure,
         brains,
         note: format!(
@@ -85,7 +92,7 @@ pub(super) fn checks(cohort: &Cohort, file: &str, progress: &dyn Progress) -> Re
     })
 }
 
-fn words(cohort: &Cohort, quality: &Quality, file: &str) -> Vec<String> {
+fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
     let people = cohort.subjects.len();
     let mut overlap: Vec<f64> = quality.subjects.iter().map(|s| s.values[Quantity::MaskOverlap as usize]).collect();
     overlap.sort_by(f64::total_cmp);
@@ -120,11 +127,10 @@ fn words(cohort: &Cohort, quality: &Quality, file: &str) -> Vec<String> {
                 .into(),
         );
     }
-    words.push(format!("The numbers of all subjects: {file}."));
     words
 }
 
-fn outliers(quality: &Quality, file: &str) -> Option<Grid> {
+fn outliers(quality: &Quality) -> Option<Grid> {
     if quality.outliers.is_empty() {
         return None;
     }
@@ -143,7 +149,7 @@ fn outliers(quality: &Quality, file: &str) -> Option<Grid> {
         head: ["Subject", "What", "Value", "Median of all", "Robust z"].map(str::to_owned).to_vec(),
         rows: rows.collect(),
         note: if left_out > 0 {
-            format!("Furthest first; {left_out} more lines are left out, all numbers are in {file}.")
+            format!("Furthest first; {left_out} more lines are left out to keep the page small.")
         } else {
             "Furthest first.".into()
         },
@@ -283,7 +289,7 @@ mod tests {
     fn the_odd_one_is_named_and_comes_first_and_the_rest_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let cohort = cohort(folder.path(), MOST_BRAINS + 5);
-        let checks = checks(&cohort, "x_quality.tsv", &Silent).unwrap();
+        let checks = checks(&cohort, &Silent).unwrap();
         assert_eq!((checks.brains.len(), checks.brains[0].id.as_str()), (MOST_BRAINS, EVIL));
         assert!(checks.note.contains(&format!("5 of {} subjects are left out", MOST_BRAINS + 5)), "{}", checks.note);
         assert!(
@@ -313,7 +319,7 @@ mod tests {
     #[test]
     fn few_people_are_shown_and_not_judged() {
         let folder = tempfile::tempdir().unwrap();
-        let checks = checks(&cohort(folder.path(), 3), "q.tsv", &Silent).unwrap();
+        let checks = checks(&cohort(folder.path(), 3), &Silent).unwrap();
         assert!(checks.outliers.is_none() && checks.brains.len() == 3);
         assert!(checks.words.iter().any(|w| w.contains("3 subjects are too few")), "{:?}", checks.words);
     }

@@ -2,13 +2,14 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::report;
+use super::{Placed, drawing::keep_small, page::Method, report};
 use crate::{
     Silent,
     atlas::{Atlas, MapName, RegionTable, Survey, survey},
     attribution::{Record, Score, Target},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::{Classification, Resampling, Verdict},
+    figure::Figure,
     group::{GroupOptions, GroupSummary, Level, group},
     run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     stats::Top,
@@ -501,6 +502,28 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert!(html.contains(&run.manifest.cohort_hash), "provenance");
     // Twice the same bytes.
     assert_eq!(page(&run).1, html);
+}
+
+#[test]
+fn figures_without_room_are_left_out_and_named() {
+    let figure = |stem: &str, bytes: usize| {
+        let drawn = Figure { svg: "x".repeat(bytes), alt: String::new(), width: 10.0 };
+        Placed::new(stem, drawn, "its caption")
+    };
+    let method = |name: &str| Method {
+        name: name.into(),
+        facts: vec![],
+        warnings: vec![],
+        figures: vec![figure(&format!("{name}-all"), 1_000_000), figure(&format!("{name}-women"), 10)],
+    };
+    let mut methods = [method("a"), method("b")];
+    // 0.7 and 1 MB fit into 2.6 MB; the next does not, nor does what comes after.
+    keep_small(&[figure("gallery", 700_000)], &mut methods);
+    let shown: Vec<bool> = methods.iter().flat_map(|m| &m.figures).map(|f| !f.svg.is_empty()).collect();
+    assert_eq!(shown, [true, false, false, false]);
+    assert_eq!(methods[0].figures[0].caption, "its caption");
+    assert!(methods[1].figures[0].caption.contains("figures/b-all.svg"), "{}", methods[1].figures[0].caption);
+    assert_eq!(methods[1].figures[0].figure.svg.len(), 1_000_000, "the file is written all the same");
 }
 
 #[test]
