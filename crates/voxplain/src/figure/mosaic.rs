@@ -74,6 +74,11 @@ impl Layer {
         Ok(Self { brain, cover, extent, window: [low, if high > low { high } else { low + 1.0 }] })
     }
 
+    /// With those intensities as darkest and lightest.
+    pub(crate) fn with_window(self, window: [f64; 2]) -> Self {
+        Self { window, ..self }
+    }
+
     /// The values of a map inside the brain.
     fn inside(&self, map: &Volume) -> Vec<f32> {
         map.data().iter().zip(self.cover.data()).filter(|(_, c)| **c > 0.5).map(|(v, _)| *v).collect()

@@ -158,7 +158,7 @@ fn outliers(quality: &Quality) -> Option<Grid> {
 
 /// Where masks differ from the majority's, over how many hold each voxel.
 fn coverage(cohort: &Cohort, quality: &Quality, whole: &Mask) -> Result<Placed> {
-    let layer = Layer::new(quality.coverage.clone(), whole)?;
+    let layer = Layer::new(quality.coverage.clone(), whole)?.with_window([0.0, 1.0]);
     let map = quality.coverage.map(|&share| if share >= 0.5 { share - 1.0 } else { share });
     let (_, space) = common_grid(cohort);
     let figure = Mosaic {
@@ -172,7 +172,7 @@ fn coverage(cohort: &Cohort, quality: &Quality, whole: &Mask) -> Result<Placed> 
         space: format!("Coordinates: {space}."),
     }
     .draw()?;
-    let caption = "Grey: share of the masks that hold a voxel. Orange: outside the majority's mask, share of the masks that \
+    let caption = "Grey: share of the masks that hold a voxel, lightest where all do. Orange: outside the majority's mask, share of the masks that \
                    hold it all the same. Blue: inside it, share of the masks that lack it.";
     Ok(Placed::new("mask-overlap", figure, caption))
 }
