@@ -17,7 +17,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write, write_labels};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
 
 /// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
 const EVIL: &str = "<script>alert(1)</script>";
@@ -281,9 +281,19 @@ fn script<'a>(html: &'a str, name: &str) -> &'a str {
     rest.split_once("</script>").unwrap().0
 }
 
-/// A volume that the page carries, read back as a viewer would.
-fn carried(html: &str, n: &serde_json::Value) -> Volume {
-    let bytes = STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap();
+/// The bytes of a volume that the page carries.
+fn bytes_of(html: &str, n: &serde_json::Value) -> Vec<u8> {
+    STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap()
+}
+
+/// The brain that a scene of the page lies over.
+fn brain_of(html: &str, scene: &serde_json::Value) -> Volume {
+    expand(&bytes_of(html, &scene["brain"]), None).unwrap()
+}
+
+/// Labels that the page carries.
+fn labels_of(html: &str, n: &serde_json::Value) -> Volume {
+    let bytes = bytes_of(html, n);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("v.nii.gz");
     std::fs::write(&path, bytes).unwrap();
@@ -317,7 +327,8 @@ fn the_viewer_holds_what_was_made_where_it_is() {
         let scene = scenes.iter().find(|s| s["key"] == format!("sub-{id}")).unwrap();
         for map in scene["maps"].as_array().unwrap() {
             let method = map["method"].as_str().unwrap();
-            let shown = carried(&html, &map["volume"]);
+            let inside = brain_of(&html, scene).map(|v| *v > 0.0);
+            let shown = expand(&bytes_of(&html, &map["volume"]), Some(&inside)).unwrap();
             assert_eq!(*shown.grid(), lattice(n));
             let most = map["most"].as_f64().unwrap();
             for (at, now) in shown.data().iter().enumerate() {
@@ -326,7 +337,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
             }
         }
         // Labels are looked up where voxels are: the halves meet at x = 0 in the world, not in the array.
-        let labels = carried(&html, &scene["labels"][0]);
+        let labels = labels_of(&html, &scene["labels"][0]);
         for (at, label) in labels.data().iter().enumerate() {
             let x = lattice(n).affine.apply(lattice(n).voxel(at).map(|v| v as f64))[0];
             if x.abs() > 4.0 {
@@ -339,7 +350,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
         assert!(start[0] < middle[0] && start[1] > middle[1] + 30.0, "{id}: {start:?}");
     }
     // In the group's world, mm from the centre, the halves lie as most subjects have them.
-    let labels = carried(&html, &scenes[0]["labels"][0]);
+    let labels = labels_of(&html, &scenes[0]["labels"][0]);
     let of = |i: usize| labels.at(i, 7, 5);
     assert_eq!((of(0), of(11)), (1.0, 2.0));
 
@@ -491,7 +502,6 @@ fn a_folder_of_maps_has_a_page_too() {
     assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
     // Without the image the map lies over its field of view; with it, over the brain.
     let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
-    let brain_of = |html: &str, scene: &serde_json::Value| carried(html, &scene["brain"]);
     assert!(brain_of(&html, &index["scenes"][0]).data().iter().all(|v| *v > 0.0));
     let image = Volume::from_fn(lattice(0), |v| if brain(v) { 2.0 + v[0] as f32 } else { 0.0 });
     write(&folder.path().join("scan_desc-input_image.nii.gz"), &image, &WriteOptions::default()).unwrap();

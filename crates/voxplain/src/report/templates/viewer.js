@@ -33,10 +33,43 @@
     el("failed").hidden = false;
   }
 
-  async function inflate(base64) {
+  function inflate(base64) {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(stream).text();
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  }
+
+  // The NIfTI of a compact volume, as voxplain_volume::expand gives it. A map's mask is where its brain is not 0.
+  async function expand(base64, brain) {
+    const packed = new Uint8Array(await (await inflate(base64)).arrayBuffer());
+    const head = new DataView(packed.buffer, 0, 352);
+    const [ni, nj, nk] = [42, 44, 46].map((at) => head.getInt16(at, true));
+    const [plane, size] = [ni * nj, ni * nj * nk];
+    const [differences, own] = [packed[352] === 1, packed[353] === 1];
+    const mask = own ? packed.subarray(354) : null;
+    const inside = Uint8Array.from({ length: size }, (_, n) => (own ? (mask[n >> 3] >> (n & 7)) & 1 : Number(brain[n] !== 0)));
+    const low = own ? 354 + Math.ceil(size / 8) : 354;
+    const high = low + inside.reduce((a, b) => a + b, 0);
+    const values = new Int16Array(size);
+    const rounded = (a, b) => Math.floor((2 * a + b) / (2 * b));
+    for (let n = 0, at = 0; n < size; n++) {
+      if (!inside[n]) continue;
+      const folded = packed[low + at] | (packed[high + at] << 8);
+      at += 1;
+      let expected = 0;
+      if (differences) {
+        const [x, y, z] = [n % ni > 0, Math.floor(n / ni) % nj > 0, n >= plane];
+        const [a, b, c] = [x && inside[n - 1], y && inside[n - ni], z && inside[n - plane]];
+        const [va, vb, vc] = [a ? values[n - 1] : 0, b ? values[n - ni] : 0, c ? values[n - plane] : 0];
+        if (a && b && c && inside[n - 1 - ni] && inside[n - 1 - plane] && inside[n - ni - plane]) {
+          const corners = values[n - 1 - ni] + values[n - 1 - plane] + values[n - ni - plane];
+          expected = rounded(2 * (va + vb + vc) - corners, 3);
+          expected = Math.min(Math.max(expected, Math.min(va, vb, vc)), Math.max(va, vb, vc));
+        } else if (a || b || c) expected = rounded(va + vb + vc, a + b + c);
+      }
+      values[n] = expected + ((folded >> 1) ^ -(folded & 1));
+    }
+    const stored = head.getInt16(70, true) === 2 ? Uint8Array.from(values) : values;
+    return new Blob([packed.subarray(0, 352), stored]);
   }
 
   function run(script) {
@@ -70,7 +103,9 @@
     return there[n];
   }
 
-  const image = async (n, scene, name) => niivue.NVImage.loadFromBase64({ base64: await volume(n, scene), name });
+  const image = (blob, name) => niivue.NVImage.loadFromFile({ file: new File([blob], name) });
+  const packed = async (n, scene, name, brain) => image(await expand(await volume(n, scene), brain), name);
+  const plain = async (n, scene, name) => image(await (await inflate(await volume(n, scene))).blob(), name);
 
   // Colours: stops of red, green, blue from 0 outwards, for values below and above 0.
   function colourMaps() {
@@ -139,12 +174,13 @@
     const next = data.scenes[scene];
     const entry = next.maps.find((m) => m.method === method) ?? next.maps[0];
     el("busy").textContent = "loading";
-    const [newBrain, newMap] = [await image(next.brain, next, "brain.nii.gz"), await image(entry.volume, next, "map.nii.gz")];
+    const newBrain = await packed(next.brain, next, "brain.nii", null);
+    const newMap = await packed(entry.volume, next, "map.nii", newBrain.img);
     const atlas = Number(el("atlas")?.value ?? -1);
     const number_ = atlas >= 0 ? next.labels[atlas] : null;
     const [newLabels, newDrawn] = number_ === null || number_ === undefined
       ? [null, null]
-      : [await image(number_, next, "labels.nii.gz"), await image(number_, next, "outline.nii.gz")];
+      : [await plain(number_, next, "labels.nii"), await plain(number_, next, "outline.nii")];
     if (mine !== turn) return; // something else was chosen meanwhile
     const kept = at ?? (nv.volumes.length > 0 && state.scene >= 0 && data.scenes[state.scene].space === next.space
       ? Array.from(nv.frac2mm(nv.scene.crosshairPos)).slice(0, 3)
@@ -418,7 +454,7 @@
     if (!probe) return fallBack("This browser draws no WebGL2, which the viewer needs.");
     probe.getExtension("WEBGL_lose_context")?.loseContext();
     if (!window.DecompressionStream) return fallBack("This browser is too old for the viewer.");
-    if (!window.niivue) await run({ text: await inflate(el("library").textContent) });
+    if (!window.niivue) await run({ text: await (await inflate(el("library").textContent)).text() });
     if (!window.niivue) return fallBack("This browser does not let the page run the viewer.");
     nv = new niivue.Niivue({
       logLevel: "error", loadingText: "", dragAndDropEnabled: false, dragMode: 0, show3Dcrosshair: true,

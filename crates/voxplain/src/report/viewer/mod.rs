@@ -1,7 +1,7 @@
 //! [`Viewer`]: the volumes of a page, to be looked at from all sides in the browser.
 //!
 //! The page carries `NiiVue` (`third-party/niivue`), an index of scenes (a brain with the maps of every method and the
-//! labels of every atlas) and the volumes as compact NIfTI in base64. Scenes that would make the page larger than
+//! labels of every atlas) and the volumes in base64, each a few ten kB ([`compact`]). Scenes that would make the page larger than
 //! [`MOST_PAGE_BYTES`] go to files beside it, which the page loads when they are chosen.
 
 mod names;
@@ -37,7 +37,7 @@ pub(super) const NOTICES: &str = include_str!("../../../third-party/niivue/NOTIC
 #[derive(Debug, Default)]
 pub(super) struct Viewer {
     index: Index,
-    /// Compact NIfTI, each content once.
+    /// Compact volumes ([`compact`]) and labels, each content once; maps by the mask of their scene's brain.
     volumes: Vec<Vec<u8>>,
     known: BTreeMap<[u8; 32], usize>,
 }
@@ -136,6 +136,8 @@ pub(super) struct Payload {
 
 impl Encoded {
     fn new(words: Words, layer: &Layer, maps: &[(String, Volume)], labels: &[Option<Labels>]) -> Result<Self> {
+        let grey = layer.grey(GREYS);
+        let inside = grey.map(|&v| v > 0.0);
         let mut start = None;
         let mut encoded = Vec::with_capacity(maps.len());
         for (method, map) in maps {
@@ -143,14 +145,14 @@ impl Encoded {
             let shown = layer.covered(map);
             start.get_or_insert_with(|| peak(&shown));
             let step = if scale.most > 0.0 { scale.most / STEPS } else { 1.0 };
-            encoded.push((method.clone(), compact(&shown, step)?, scale.most, layer.outside(map)));
+            encoded.push((method.clone(), compact(&shown, step, Some(&inside))?, scale.most, layer.outside(map)));
         }
         let labels = labels
             .iter()
             .map(|l| l.as_ref().map(compact_labels).transpose().map_err(Into::into))
             .collect::<Result<_>>()?;
         let start = start.unwrap_or([0.0; 3]);
-        Ok(Self { words, start, brain: compact(&layer.grey(GREYS), 1.0)?, maps: encoded, labels })
+        Ok(Self { words, start, brain: compact(&grey, 1.0, None)?, maps: encoded, labels })
     }
 }
 
