@@ -4,6 +4,8 @@
 
 mod cli;
 mod pipeline;
+#[cfg(feature = "serve")]
+mod server;
 mod session;
 mod terminal;
 mod verb;

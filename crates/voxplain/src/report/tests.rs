@@ -2,7 +2,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::report;
+use super::{Part, Site, report};
 use crate::{
     Silent,
     atlas::{Atlas, MapName, RegionTable, Survey, survey},
@@ -362,6 +362,90 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     std::fs::write(folder.join("mine.js"), "x").unwrap();
     assert_eq!(report(&run.path, None, &Silent).unwrap().bytes, made.bytes);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "files of others stay");
+}
+
+#[test]
+fn a_site_gives_on_request_what_a_page_carries() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    assert!(Site::open(folder.path(), &Silent).unwrap_err().to_string().contains("is no run"));
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let site = Site::open(&run.path, &Silent).unwrap();
+    let Some(Part::Page(page)) = site.part("").unwrap() else { panic!("no page") };
+    is_safe(&page);
+    assert!(page.contains(&format!("'nonce-{}'", site.nonce())) && !page.contains("-volume-0\">"));
+    assert!(!run.path.join("report.html").exists() && !run.path.join("figures").exists(), "nothing is written");
+    let shell: serde_json::Value = serde_json::from_str(script(&page, "index")).unwrap();
+
+    let carried = std::fs::read_to_string(report(&run.path, None, &Silent).unwrap().page).unwrap();
+    let index: serde_json::Value = serde_json::from_str(script(&carried, "index")).unwrap();
+    let scenes = index["scenes"].as_array().unwrap();
+    assert_eq!((site.scenes(), shell["scenes"].as_array().unwrap().len()), (scenes.len(), scenes.len()));
+    for (n, scene) in scenes.iter().enumerate() {
+        assert_eq!(shell["scenes"][n]["key"], scene["key"]);
+        assert!(shell["scenes"][n]["maps"].is_null());
+        let name = shell["scenes"][n]["file"].as_str().unwrap();
+        let Some(Part::Script(script_)) = site.part(name).unwrap() else { panic!("no {name}") };
+        let json = |line: usize| -> serde_json::Value {
+            let line = script_.lines().nth(line).unwrap();
+            let (_, rest) = line.split_once("),").unwrap();
+            serde_json::from_str(rest.strip_suffix(");").unwrap()).unwrap()
+        };
+        let (volumes, given) = (json(0), json(1)[n.to_string()].clone());
+        let same = |here: &serde_json::Value, there: &serde_json::Value| {
+            assert_eq!(volumes[here.to_string()], script(&carried, &format!("volume-{there}")), "{name}");
+        };
+        same(&given["brain"], &scene["brain"]);
+        same(&given["labels"][0], &scene["labels"][0]);
+        for (m, (here, there)) in
+            given["maps"].as_array().unwrap().iter().zip(scene["maps"].as_array().unwrap()).enumerate()
+        {
+            same(&here["volume"], &there["volume"]);
+            assert_eq!((&here["most"], &here["method"]), (&there["most"], &there["method"]));
+            // And the map itself, byte for byte.
+            let (method, key) = (here["method"].as_str().unwrap(), scene["key"].as_str().unwrap());
+            let file = match key.strip_prefix("sub-") {
+                Some(id) => run.map_path(id, "", method),
+                None => {
+                    run.path.join(format!("group/{key}_stat-mean_desc-{}_attribution.nii.gz", method.replace('-', "")))
+                }
+            };
+            assert_eq!(here["file"], format!("maps/{n}-{m}.nii.gz"));
+            let Some(Part::Map(bytes, called)) = site.part(here["file"].as_str().unwrap()).unwrap() else { panic!() };
+            assert_eq!(
+                (bytes, called),
+                (std::fs::read(&file).unwrap(), file.file_name().unwrap().to_str().unwrap().to_owned())
+            );
+        }
+        assert_eq!(given["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
+        assert_eq!(given["methods"]["grad-cam"]["units"], "logit");
+    }
+    for name in [
+        "manifest.json",
+        "../manifest.json",
+        "scenes/../manifest.json",
+        "/etc/passwd",
+        "scenes/99.js",
+        "scenes/+1.js",
+        "scenes/01.js",
+        "scenes/-1.js",
+        "maps/0-9.nii.gz",
+        "maps/99-0.nii.gz",
+        "maps/0.nii.gz",
+        "scenes/1.js/",
+        "scenes/\u{0}",
+    ] {
+        assert_eq!(site.part(name).unwrap(), None, "{name}");
+    }
+    // A damaged map is an error with its name, not a panic, and the others can still be seen.
+    std::fs::write(run.map_path("a1", "", "saliency"), "no image").unwrap();
+    let of = |key: &str| scenes.iter().position(|s| s["key"] == key).unwrap();
+    let error = site.part(&format!("scenes/{}.js", of("sub-a1"))).unwrap_err().to_string();
+    assert!(error.contains("sub-a1_desc-saliency"), "{error}");
+    assert!(site.part(&format!("scenes/{}.js", of("sub-b2"))).unwrap().is_some());
 }
 
 /// Pages for the tests in a browser (`tests/browser`), in the folder that `VOXPLAIN_PAGES` names.

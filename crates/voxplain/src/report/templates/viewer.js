@@ -89,16 +89,31 @@
     });
   }
 
-  // The bytes of a volume: in the page, or in the file of its scene beside the page.
+  const fetched = (scene) => run({ source: scene.file }).catch(() => {
+    throw new Error(data.served
+      ? `The server does not give the volumes of ${scene.title}: look what it says where it runs.`
+      : `The volumes of ${scene.title} are in ${scene.file}, which is not beside this page.`);
+  });
+
+  // From a server a scene comes whole with its volumes, and with what its methods and regions are called.
+  async function complete(n) {
+    const scene = data.scenes[n];
+    if (scene.maps) return scene;
+    await fetched(scene);
+    const came = window.voxplainScenes?.[report]?.[n];
+    if (!came) throw new Error("The run has changed since this page was made: load it again.");
+    const { methods, atlases, ...sight } = came;
+    Object.assign(data.methods, methods);
+    data.atlases = atlases;
+    return Object.assign(scene, sight);
+  }
+
+  // The bytes of a volume: in the page, or in the file of its scene.
   async function volume(n, scene) {
     const inside = el(`volume-${n}`);
     if (inside) return inside.textContent;
     const there = window.voxplainVolumes[report];
-    if (!(n in there)) {
-      await run({ source: scene.file }).catch(() => {
-        throw new Error(`The volumes of ${scene.title} are in ${scene.file}, which is not beside this page.`);
-      });
-    }
+    if (!(n in there)) await fetched(scene);
     if (!(n in there)) throw new Error(`${scene.file} belongs to another report: make the report again.`);
     return there[n];
   }
@@ -171,9 +186,9 @@
   // Another scene or method: volumes in, crosshair where it was in mm, if that is still inside.
   async function show(scene, method, at) {
     const mine = ++turn;
-    const next = data.scenes[scene];
-    const entry = next.maps.find((m) => m.method === method) ?? next.maps[0];
     el("busy").textContent = "loading";
+    const next = await complete(scene);
+    const entry = next.maps.find((m) => m.method === method) ?? next.maps[0];
     const newBrain = await packed(next.brain, next, "brain.nii", null);
     const newMap = await packed(entry.volume, next, "map.nii", newBrain.img);
     const atlas = Number(el("atlas")?.value ?? -1);
@@ -227,6 +242,11 @@
       : "The map is 0 in the whole brain.";
     const sign = data.methods[entry.method]?.sign;
     el("map-about").textContent = `${sign ? `Sign: ${sign}. ` : ""}${range}${outside}`;
+    if (entry.file) {
+      const link = document.createElement("a");
+      [link.href, link.download, link.textContent] = [entry.file, "", "The map as NIfTI"];
+      el("map-about").append(" ", link);
+    }
     el("space").textContent = scene.space;
   }
 
@@ -468,7 +488,7 @@
     colourMaps();
     fill();
     listen();
-    await show(0, data.scenes[0].maps[0].method);
+    await show(0, "");
     section.classList.add("ready");
   }
 
