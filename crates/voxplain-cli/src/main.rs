@@ -3,6 +3,7 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are help texts, read on a terminal")]
 
 mod cli;
+mod live;
 mod pipeline;
 #[cfg(feature = "serve")]
 mod server;
