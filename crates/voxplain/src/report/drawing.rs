@@ -87,6 +87,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     page.space.clone_from(&summary.space);
     progress.begin("mosaics", summary.methods.len());
     for method in &summary.methods {
+        progress.go_on()?;
         let means: Vec<_> =
             summary.maps.iter().filter(|m| m.method == method.method && m.statistic == "mean").collect();
         let mut figures = Vec::new();

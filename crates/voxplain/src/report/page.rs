@@ -93,6 +93,7 @@ impl Page {
         progress.begin("figures", all.len());
         let mut written = Vec::with_capacity(all.len());
         for placed in all {
+            progress.go_on()?;
             let stem = folder.join(&placed.stem);
             placed.figure.write(&stem)?;
             written.push(stem.with_extension("svg"));

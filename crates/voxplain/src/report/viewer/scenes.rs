@@ -90,6 +90,7 @@ impl Scenes {
         let mut used = BTreeMap::new();
         progress.begin("viewer", there.len());
         for part in there.chunks(AT_ONCE) {
+            progress.go_on()?;
             let labels: Vec<_> = part.iter().map(|p| self.labels(p)).collect();
             for of_subject in &labels {
                 count(&mut votes, of_subject);
