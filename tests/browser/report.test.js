@@ -3,11 +3,13 @@
 //   node --test report.test.js
 //
 // VOXPLAIN_PAGES names a folder with a report each in demo/run/ and made/ (see .ci/run); CHROMIUM the browser (by default
-// the chromium on the path). With SCREENSHOTS=<folder> pictures are left there to be looked at.
+// the chromium on the path); VOXPLAIN the command that serves (by default that of a debug build). With SCREENSHOTS=<folder> pictures are left there to be looked at.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
@@ -16,6 +18,7 @@ const pages = path.resolve(process.env.VOXPLAIN_PAGES ?? "../../target/pages");
 const demo = path.join(pages, "demo/run/report.html");
 const made = path.join(pages, "made/report.html");
 const HOSTILE = "<img src=x onerror=hacked=1>";
+const voxplain = process.env.VOXPLAIN ?? "../../target/debug/voxplain";
 const slow = 60_000;
 let browser, bench;
 
@@ -31,7 +34,7 @@ before(async () => {
 }, { timeout: slow });
 after(() => browser?.close());
 
-// Opens a page from disk; whatever it asks for or complains of is kept.
+// Opens a page from disk or a server; whatever it asks for or complains of is kept.
 async function open(file, { size = { width: 1280, height: 1000 }, dark = false, before } = {}) {
   const context = await browser.newContext({ viewport: size, colorScheme: dark ? "dark" : "light" });
   const page = await context.newPage();
@@ -40,7 +43,7 @@ async function open(file, { size = { width: 1280, height: 1000 }, dark = false, 
   page.on("console", (m) => m.type() === "error" && heard.errors.push(m.text()));
   page.on("pageerror", (e) => heard.errors.push(String(e)));
   if (before) await page.addInitScript(before);
-  await page.goto(pathToFileURL(file).href);
+  await page.goto(/^http:/.test(file) ? file : pathToFileURL(file).href);
   return { page, heard, context };
 }
 
@@ -311,6 +314,51 @@ test("volumes that the page has no room for come from files beside it", { timeou
     await context.close();
   } finally {
     await rename(`${folder}-away`, folder);
+  }
+});
+
+test("from a server: the same report, volumes when they are looked at, nothing from elsewhere", { timeout: 2 * slow }, async () => {
+  const server = spawn(voxplain, ["serve", path.dirname(demo)], { stdio: ["ignore", "pipe", "ignore"] });
+  try {
+    const { value: url } = await createInterface({ input: server.stdout })[Symbol.asyncIterator]().next();
+    const { origin } = new URL(url);
+    const { page, heard, context } = await open(url);
+    const v = await viewer(page);
+    await v.quiet();
+    assert.deepEqual(heard.requests, [url, `${url}scenes/0.js`], "the first scene and no other");
+    const scenes = await v.part("index").evaluate((script) => JSON.parse(script.textContent).scenes);
+    const n = scenes.findIndex((s) => s.key.startsWith("sub-"));
+    await v.choose("scene", String(n));
+    await page.waitForFunction((key) => document.querySelector(".viewer").dataset.scene === key, scenes[n].key);
+    const seen = await pixels(v.part("canvas"));
+    assert.ok(seen.colours > 200 && seen.warm + seen.cold > 300, JSON.stringify(seen));
+    await shot(page, "served");
+    const numbers = () => v.part("panel").locator("tr").evaluateAll((rows) => rows.map((r) => r.textContent));
+    const [told, link] = [await numbers(), await v.part("map-about").locator("a").getAttribute("href")];
+    assert.ok(told.length > 5);
+    assert.ok(heard.requests.every((r) => r.startsWith(`${origin}/`)), heard.requests.join(" "));
+    assert.deepEqual(heard.requests.slice(2), [`${url}scenes/${n}.js`]);
+    // Back to what was seen already: nothing is asked for again.
+    await v.choose("scene", "0");
+    await page.waitForFunction((key) => document.querySelector(".viewer").dataset.scene === key, scenes[0].key);
+    assert.equal(heard.requests.length, 3);
+    const map = Buffer.from(await (await fetch(url + link)).arrayBuffer());
+    const method = await v.section.getAttribute("data-method");
+    const id = scenes[n].key.slice("sub-".length);
+    const file = path.join(path.dirname(demo), `sub-${id}`, `sub-${id}_desc-${method.replaceAll("-", "")}_attribution.nii.gz`);
+    assert.ok(map.equals(await readFile(file)), "the map's own file");
+    assert.deepEqual(heard.errors, []);
+    await context.close();
+    // The numbers are those of the page that carries its volumes.
+    const carried = await open(demo);
+    const w = await viewer(carried.page);
+    const keys = await w.part("index").evaluate((script) => JSON.parse(script.textContent).scenes.map((s) => s.key));
+    await w.choose("scene", String(keys.indexOf(scenes[n].key)));
+    await carried.page.waitForFunction((key) => document.querySelector(".viewer").dataset.scene === key, scenes[n].key);
+    assert.deepEqual(await w.part("panel").locator("tr").evaluateAll((rows) => rows.map((r) => r.textContent)), told);
+    await carried.context.close();
+  } finally {
+    server.kill("SIGINT");
   }
 });
 

@@ -65,7 +65,7 @@ impl Cli {
         match self.verb.run(&session) {
             Ok(outcome) => outcome.into(),
             Err(error) => {
-                terminal::report_error(&error, &session);
+                terminal::report_error(&error);
                 ExitCode::FAILURE
             }
         }

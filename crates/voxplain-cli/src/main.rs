@@ -3,7 +3,10 @@
 #![allow(clippy::doc_markdown, reason = "doc comments are help texts, read on a terminal")]
 
 mod cli;
+mod live;
 mod pipeline;
+#[cfg(feature = "serve")]
+mod server;
 mod session;
 mod terminal;
 mod verb;

@@ -157,7 +157,7 @@ fn command_line(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec
 }
 
 /// A word as a shell would take it.
-fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+%@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

@@ -70,6 +70,11 @@ impl Session {
         &self.terminal
     }
 
+    /// The terminal itself.
+    pub(crate) const fn terminal(&self) -> &Terminal {
+        &self.terminal
+    }
+
     /// The engine, with `--threads`.
     pub(crate) fn engine(&self) -> voxplain::Result<nn::Engine> {
         let threads = self.global.threads.map(usize::from);

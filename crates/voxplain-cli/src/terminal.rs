@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "this is where stderr is written")]
 
-use crate::{cli::Global, session::Session};
+use crate::{cli::Global, live, pipeline::quoted};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     ffi::OsString,
@@ -18,6 +18,17 @@ use voxplain::Progress;
 
 /// Set by the first Ctrl-C: long work then stops where it can go on from. The second one ends the program.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Asks long work to stop, and says whether it had been asked before.
+pub(crate) fn interrupt() -> bool {
+    INTERRUPTED.swap(true, Ordering::Relaxed)
+}
+
+/// How to go on with what was stopped.
+pub(crate) fn go_on() -> String {
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    format!("what is finished is kept; go on with: voxplain {}", words.join(" "))
+}
 
 /// Progress and warnings on stderr.
 #[derive(Debug)]
@@ -52,10 +63,13 @@ impl Terminal {
     pub(crate) fn new(global: &Global) -> Self {
         // Where a handler cannot be set, Ctrl-C ends the program at once, as it does by default.
         let _ = ctrlc::set_handler(|| {
-            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            if interrupt() {
+                live::give_back();
                 std::process::exit(130);
             }
-            eprintln!("stopping after this step (Ctrl-C again: at once)");
+            if !live::is_drawing() {
+                eprintln!("stopping after this step (Ctrl-C again: at once)");
+            }
         });
         let mode = if global.no_progress || global.quiet {
             Mode::Silent
@@ -92,7 +106,8 @@ impl Progress for Terminal {
 
     fn advance(&self, parts: usize, detail: &str) {
         let mut steps = self.steps();
-        let path = steps.iter().map(|s| s.what.as_str()).collect::<Vec<_>>().join(" > ");
+        let path: String =
+            steps.iter().rev().skip(1).rev().map(|s| format!("{} {}/{} > ", s.what, s.done, s.total)).collect();
         let Some(step) = steps.last_mut() else { return };
         step.done += parts;
         if let Some(bar) = &step.bar {
@@ -101,10 +116,11 @@ impl Progress for Terminal {
         }
         if self.mode == Mode::Lines && (step.last_line.elapsed() >= LINE_EVERY) {
             step.last_line = Instant::now();
-            let mut line = format!("{path}: {}/{}", step.done, step.total);
+            let mut line = format!("{path}{} {}/{}", step.what, step.done, step.total);
             if step.done > 0 && step.done < step.total {
-                let left = step.began.elapsed().mul_f64((step.total - step.done) as f64 / step.done as f64);
-                let _ = write!(line, ", {} left", duration(left));
+                let elapsed = step.began.elapsed();
+                let left = elapsed.mul_f64((step.total - step.done) as f64 / step.done as f64);
+                let _ = write!(line, ", {}, {} left", rate(step.done, elapsed), duration(left));
             }
             if !detail.is_empty() {
                 let _ = write!(line, ", {detail}");
@@ -134,7 +150,7 @@ impl Progress for Terminal {
 }
 
 /// `error: what, where`, then `hint: what to do`.
-pub(crate) fn report_error(error: &anyhow::Error, session: &Session) {
+pub(crate) fn report_error(error: &anyhow::Error) {
     let mut text = format!("error: {error}");
     for cause in error.chain().skip(1) {
         // A transparent wrapper repeats its cause word for word.
@@ -143,15 +159,17 @@ pub(crate) fn report_error(error: &anyhow::Error, session: &Session) {
         }
     }
     let hint = error.chain().find_map(|e| {
-        e.downcast_ref::<voxplain::Error>()
-            .and_then(voxplain::Error::hint)
+        let ours = e.downcast_ref::<voxplain::Error>();
+        if let Some(voxplain::Error::Interrupted) = ours {
+            return Some(go_on());
+        }
+        ours.and_then(voxplain::Error::hint)
             .or_else(|| e.downcast_ref::<voxplain_volume::Error>().and_then(voxplain_volume::Error::hint))
             .or_else(|| e.downcast_ref::<voxplain_nn::Error>().and_then(voxplain_nn::Error::hint))
     });
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {hint}");
     }
-    let _ = session;
     eprintln!("{}", coloured(&text, colours()));
 }
 
@@ -161,7 +179,7 @@ const YELLOW: &str = "33";
 const CYAN: &str = "36";
 
 /// Whether stderr takes colours: a terminal that is not dumb, and `NO_COLOR` (<https://no-color.org>) absent or empty.
-fn colours() -> bool {
+pub(crate) fn colours() -> bool {
     wants_colours(std::io::stderr().is_terminal(), std::env::var_os("NO_COLOR"), std::env::var_os("TERM"))
 }
 
@@ -181,6 +199,12 @@ fn coloured(text: &str, colours: bool) -> String {
         _ => line.to_owned(),
     };
     text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// `3.2 a second`, `4.0 a minute`.
+fn rate(done: usize, elapsed: Duration) -> String {
+    let a_second = done as f64 / elapsed.as_secs_f64().max(1e-3);
+    if a_second >= 1.0 { format!("{a_second:.1} a second") } else { format!("{:.1} a minute", 60.0 * a_second) }
 }
 
 /// `42 s`, `3 min 20 s`, `2 h 05 min`.
@@ -206,6 +230,12 @@ mod tests {
         let text = "error: a hint: is no hint\nhint: b";
         assert_eq!(coloured(text, false), text);
         assert_eq!(coloured(text, true), "\x1b[1;31merror:\x1b[0m a hint: is no hint\n\x1b[36mhint:\x1b[0m b");
+    }
+
+    #[test]
+    fn rates_read_well() {
+        assert_eq!(rate(32, Duration::from_secs(10)), "3.2 a second");
+        assert_eq!(rate(2, Duration::from_secs(30)), "4.0 a minute");
     }
 
     #[test]

@@ -108,7 +108,8 @@ fn an_interrupted_command_says_how_to_go_on_and_does() {
     assert_eq!(stopped.status.code(), Some(1));
     let said = text(&stopped);
     assert!(said.contains("stopping after this step (Ctrl-C again: at once)"), "{said}");
-    assert!(said.contains("error: interrupted") && said.contains("hint: run the same command again"), "{said}");
+    let again = format!("hint: what is finished is kept; go on with: voxplain {}", words.join(" "));
+    assert!(said.contains("error: interrupted") && said.contains(&again), "{said}");
     assert!(!folder.path().join("cohort").exists(), "a cohort appears whole or not at all");
 
     let again = voxplain(folder.path(), &words).output().unwrap();
@@ -119,4 +120,99 @@ fn an_interrupted_command_says_how_to_go_on_and_does() {
         let bytes = |folder: &Path| std::fs::read(folder.join("cohort").join(file)).unwrap();
         assert!(bytes(folder.path()) == bytes(whole.path()), "{file} differs from that of an uninterrupted run");
     }
+}
+
+/// Interrupts a command somewhere between its start and its end, and gives what it said.
+///
+/// A signal that comes before the command listens ends it at once, and one that comes after its work finds nothing to stop:
+/// then it is tried again with more or less patience.
+#[cfg(unix)]
+fn interrupted(folder: &Path, words: &[&str]) -> String {
+    let mut wait = 40;
+    for _ in 0..60 {
+        let running = voxplain(folder, words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+        let output = running.wait_with_output().unwrap();
+        match output.status.code() {
+            Some(1) => return text(&output),
+            Some(0) => wait = wait * 3 / 4,
+            _ => wait = wait * 7 / 5 + 1,
+        }
+    }
+    panic!("{words:?} cannot be interrupted");
+}
+
+#[test]
+#[cfg(unix)]
+fn every_long_command_can_be_interrupted_says_how_to_go_on_and_names_what_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let whole = |words: &[&str]| {
+        let output = voxplain(here, words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", text(&output));
+        text(&output)
+    };
+    let split = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    whole(&["simulate", "--out", "cohort", "--subjects", "8", "--grid", "30x36x30", "--spacing", "6"]);
+    // Stopped, then whole: each says what there is and the command that comes next.
+    for (line, next) in [
+        (
+            "train cohort --label label --folds 2 --epochs 3 --batch 2 --width 2 --out run",
+            "next: voxplain explain run --method hires-cam",
+        ),
+        ("explain run --method hires-cam,smoothgrad", "next: voxplain group run"),
+        ("group run", "next: voxplain report run"),
+        (
+            "regions run --atlas cohort/atlas.nii.gz --labels cohort/atlas.tsv --out run/regions/phantom.tsv",
+            "next: voxplain report run",
+        ),
+        ("evaluate run", "next: voxplain report run"),
+        ("report run", "next: open the page in a browser"),
+    ] {
+        let words = split(line);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let said = interrupted(here, &words);
+        assert!(said.contains(&format!("what is finished is kept; go on with: voxplain {line}")), "{line}: {said}");
+        assert!(!said.contains("is skipped"), "{line}: {said}");
+        let said = whole(&words);
+        assert!(said.contains(next), "{line}: {said}");
+    }
+    let images = here.join("images");
+    std::fs::create_dir(&images).unwrap();
+    for n in 1..=8 {
+        for (from, to) in [("mean_brain", "T1w"), ("brain_mask", "mask")] {
+            std::fs::copy(here.join(format!("run/group/{from}.nii.gz")), images.join(format!("sub-0{n}_{to}.nii.gz")))
+                .unwrap();
+        }
+    }
+    let words = ["prepare", "images", "--mask", "_mask.nii.gz", "--out", "prepared"];
+    let said = interrupted(here, &words);
+    assert!(
+        said.contains(&format!("go on with: voxplain {}", words.join(" "))) && !said.contains("is skipped"),
+        "{said}"
+    );
+    assert!(whole(&words).contains("next: voxplain train prepared --label COLUMN --out RUN"));
+    let said = interrupted(here, &["demo", "--out", "a demo"]);
+    assert!(said.contains("go on with: voxplain demo --out 'a demo'"), "{said}");
+}
+
+#[test]
+fn a_view_without_a_terminal_is_lines_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = voxplain(
+        folder.path(),
+        &["simulate", "--out", "cohort", "--subjects", "8", "--grid", "30x36x30", "--spacing", "6"],
+    )
+    .output()
+    .unwrap();
+    assert!(output.status.success());
+    let words = [
+        "train", "cohort", "--label", "label", "--folds", "2", "--epochs", "1", "--width", "2", "--out", "run",
+        "--live",
+    ];
+    let output = voxplain(folder.path(), &words).output().unwrap();
+    let said = text(&output);
+    assert!(output.status.success() && said.contains("--live draws on a terminal, and there is none"), "{said}");
+    assert!(!said.contains('\u{1b}'));
 }

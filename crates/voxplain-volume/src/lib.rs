@@ -29,7 +29,7 @@ mod volume;
 
 pub use affine::Affine;
 pub use alignment::{Alignment, Sizes, align};
-pub use compact::{compact, compact_labels};
+pub use compact::{compact, compact_labels, expand};
 pub use components::Connectivity;
 pub use dtype::Dtype;
 pub use error::{Error, Result};

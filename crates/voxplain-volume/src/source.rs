@@ -7,7 +7,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Deflate cannot expand a byte to more than 1032 (RFC 1951: 258 bytes from two bits).
-const MAX_DEFLATE_RATIO: u64 = 1032;
+pub(crate) const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// A file being read from front to back; gzip (by content, several members too) is undone on the way.
 #[derive(Debug)]

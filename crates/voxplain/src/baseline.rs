@@ -11,6 +11,7 @@
 mod gram;
 mod logistic;
 
+pub(crate) use gram::reads;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
 

@@ -40,6 +40,9 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// The user asked to stop ([`crate::Progress::interrupted`]).
+    #[error("interrupted")]
+    Interrupted,
     /// What was asked for cannot be done.
     #[error("{what}")]
     Request {
@@ -57,6 +60,7 @@ impl Error {
             Self::Volume(e) => e.hint(),
             Self::Network(e) => e.hint(),
             Self::Io { .. } => Some("check the path and its permissions".into()),
+            Self::Interrupted => Some("run the same command again to go on; what is finished is kept".into()),
             Self::File { hint, .. } | Self::Subject { hint, .. } | Self::Request { hint, .. } => Some(hint.clone()),
         }
     }

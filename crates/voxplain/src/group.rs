@@ -191,6 +191,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let mut means: BTreeMap<(String, String), Vec<f32>> = BTreeMap::new();
     progress.begin("group maps", methods.len());
     for (n, method) in methods.iter().enumerate() {
+        progress.go_on()?;
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
         let volumes = statistics(&cohort, &files, &groups, &grid)?;
         for (group, statistic, volume) in volumes {
@@ -351,6 +352,7 @@ fn mean_brain(
     progress.begin("mean brain", members.len());
     let (mut sum, mut votes) = (vec![0.0f64; grid.len()], vec![0usize; grid.len()]);
     for member in members {
+        progress.go_on()?;
         let (volume, mask) = (cohort.volume(member.index)?, cohort.mask(member.index)?);
         for (n, (&v, &m)) in volume.data().iter().zip(mask.data()).enumerate() {
             sum[n] += f64::from(v);

@@ -139,7 +139,7 @@ pub fn prepare(source: &Path, out: &Path, options: &Options, progress: &dyn Prog
         .map(|(n, item)| {
             let outcome = match writer.done(n) {
                 Some(subject) => (true, Ok(subject)),
-                None if progress.interrupted() => (false, Err(interrupted())),
+                None if progress.interrupted() => return (false, Err(Error::Interrupted)),
                 None => (false, one(n, item, &plan, &writer)),
             };
             match &outcome.1 {
@@ -154,9 +154,7 @@ pub fn prepare(source: &Path, out: &Path, options: &Options, progress: &dyn Prog
         })
         .collect();
     progress.end();
-    if progress.interrupted() {
-        return Err(interrupted());
-    }
+    progress.go_on()?;
     let mut ready = Vec::new();
     for (item, (resumed, outcome)) in plan.items.iter().zip(outcomes) {
         summary.resumed += usize::from(resumed);
@@ -173,10 +171,6 @@ pub fn prepare(source: &Path, out: &Path, options: &Options, progress: &dyn Prog
         summary.cohort = Some(writer.finish(&plan.preparation, &plan.participants)?);
     }
     Ok(summary)
-}
-
-fn interrupted() -> Error {
-    Error::request("interrupted", "run the same command again to go on where it stopped")
 }
 
 fn findings(subjects: &[Subject]) -> Vec<(String, String)> {

@@ -1,5 +1,7 @@
 //! [`Progress`]: how long work tells how far it is. The library prints nothing itself.
 
+use crate::{Error, Result, evaluation::classification::FoldScore, run::Epoch};
+
 /// Hears how far long work is. Steps may nest: `begin` fold, `begin` epoch, `end` epoch, `end` fold.
 pub trait Progress: Send + Sync {
     /// A step of `total` parts begins.
@@ -14,6 +16,17 @@ pub trait Progress: Send + Sync {
     fn interrupted(&self) -> bool {
         false
     }
+    /// [`Progress::interrupted`] as an error, to leave long work with.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`], where the user has asked to stop.
+    fn go_on(&self) -> Result<()> {
+        if self.interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+    /// The learning curve of a fold has another point.
+    fn epoch(&self, _fold: usize, _epoch: &Epoch) {}
+    /// A fold is trained: how it did on those it never saw.
+    fn fold(&self, _score: &FoldScore) {}
 }
 
 /// Hears nothing.

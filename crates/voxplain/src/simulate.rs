@@ -128,9 +128,7 @@ pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Prog
     let rows = (0..options.subjects)
         .into_par_iter()
         .map(|n| {
-            if progress.interrupted() {
-                return Err(Error::request("interrupted", "run the same command again to go on"));
-            }
+            progress.go_on()?;
             let person = Person::draw(seed.child("subject").index(n as u64), n, options);
             let (id, case) = (format!("{:03}", n + 1), person.is_case);
             let drawn = renderer.render(&person.look);

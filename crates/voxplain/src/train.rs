@@ -16,6 +16,7 @@ use crate::{
     Error, Progress, Result,
     baseline::{self, Said, Task},
     cohort::Cohort,
+    evaluation::classification::fold_scores,
     model::{Card, Model, mrinet},
     run::{Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     whole,
@@ -69,7 +70,11 @@ pub fn train(
     progress.begin("folds", splits.len());
     let mut said = Vec::new();
     let trained: Result<()> = splits.iter().enumerate().try_for_each(|(fold, split)| {
-        said.extend(one_fold(fold, split, &run, &data, options, engine, progress)?);
+        let of_fold = one_fold(fold, split, &run, &data, options, engine, progress)?;
+        fold_scores(&judge::verdicts(&of_fold, &data), data.classes.len(), positive)
+            .iter()
+            .for_each(|s| progress.fold(s));
+        said.extend(of_fold);
         progress.advance(1, "");
         Ok(())
     });
@@ -159,7 +164,16 @@ fn baselines(
         )),
         Err(e) => progress.warn(&format!("no baseline by brain volume: {e}")),
     }
-    let gram = engine.install(|| baseline::inner_products(data.len(), |n| data.volume(n)))?;
+    progress.begin("linear baseline", baseline::reads(data.len()));
+    let gram = engine.install(|| {
+        baseline::inner_products(data.len(), |n| {
+            progress.go_on()?;
+            progress.advance(1, "");
+            data.volume(n)
+        })
+    });
+    progress.end();
+    let gram = gram?;
     all.push((
         baseline::LINEAR_VOXELS.to_owned(),
         format!(

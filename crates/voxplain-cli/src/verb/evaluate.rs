@@ -68,6 +68,7 @@ impl Evaluate {
             session.result(&found, &in_words(&found))?;
         }
         session.say(&format!("tables in {}", self.run.join("evaluation").display()));
+        session.say(&format!("next: voxplain report {}", self.run.display()));
         Ok(Outcome::Done)
     }
 }

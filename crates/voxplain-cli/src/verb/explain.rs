@@ -1,6 +1,9 @@
 //! `voxplain explain`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    session::{Outcome, Session},
+    terminal,
+};
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -241,7 +244,7 @@ impl Explain {
             }
         }
         if made.interrupted {
-            session.say("stopped before the end; the same command goes on from here");
+            session.say(&format!("stopped before the end; {}", terminal::go_on()));
         } else if self.what.is_dir() && self.out.is_none() && !made.maps.is_empty() {
             session.say(&format!("next: voxplain group {}", self.what.display()));
         }

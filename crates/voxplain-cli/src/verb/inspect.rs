@@ -55,7 +55,7 @@ impl Inspect {
                     outcome = Outcome::Incomplete;
                     let path = file.display().to_string();
                     documents.push(json!({"file": path, "error": error.to_string(), "hint": error.hint()}));
-                    terminal::report_error(&error.into(), session);
+                    terminal::report_error(&error.into());
                 }
             }
             session.progress().advance(1, "");

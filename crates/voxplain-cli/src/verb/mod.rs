@@ -15,6 +15,7 @@ mod prepare;
 mod regions;
 mod report;
 mod run;
+mod serve;
 mod simulate;
 mod train;
 
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Regions(regions::Regions),
     Evaluate(evaluate::Evaluate),
     Report(report::Report),
+    Serve(serve::Serve),
     Plot(plot::Plot),
     Import(import::Import),
     Bench(bench::Bench),
@@ -55,6 +57,7 @@ impl Verb {
             Self::Regions(verb) => verb.run(session),
             Self::Evaluate(verb) => verb.run(session),
             Self::Report(verb) => verb.run(session),
+            Self::Serve(verb) => verb.run(session),
             Self::Plot(verb) => verb.run(session),
             Self::Import(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),

@@ -66,6 +66,11 @@ impl Regions {
         if let Some(out) = &self.out {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
             session.say(&format!("{} rows in {}", rows.rows.len(), out.display()));
+            if let [run] = &self.maps[..]
+                && run.join("manifest.json").is_file()
+            {
+                session.say(&format!("next: voxplain report {}", run.display()));
+            }
             if !session.global.json {
                 return Ok(Outcome::Done);
             }

@@ -53,6 +53,7 @@ impl Report {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }
         session.result(&made, &text)?;
+        session.say("next: open the page in a browser");
         Ok(Outcome::Done)
     }
 }

@@ -1,10 +1,14 @@
 //! `voxplain train`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    live,
+    session::{Outcome, Session},
+};
 use clap::Args;
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
+    Progress,
     cohort::Cohort,
     evaluation::Estimate,
     run::Metrics,
@@ -20,6 +24,7 @@ use voxplain::{
 #[command(after_help = "\
 Examples:
   voxplain train cohort --label sex --out run
+  voxplain train cohort --label sex --out run --live
   voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run")]
 pub(crate) struct Train {
     /// The prepared cohort.
@@ -80,6 +85,9 @@ pub(crate) struct Train {
     /// itself [default: what is free].
     #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
     memory: Option<usize>,
+    /// Watch it: curves of loss and accuracy as they grow, drawn on the terminal; q or Ctrl-C stops it.
+    #[arg(long)]
+    live: bool,
     /// Leave out subjects without a label, instead of refusing.
     #[arg(long)]
     keep_going: bool,
@@ -145,11 +153,18 @@ impl Train {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let cohort = Cohort::open(&self.cohort)?;
         let engine = session.engine()?;
-        let training = train(&cohort, &self.options(), &self.out, self.force, &engine, session.progress())?;
+        let work = |progress: &dyn Progress| train(&cohort, &self.options(), &self.out, self.force, &engine, progress);
+        let training = if self.live {
+            let title =
+                format!("voxplain train {}, label {}, into {}", self.cohort.display(), self.label, self.out.display());
+            live::watch(session, &title, work)?
+        } else {
+            work(session.progress())?
+        };
         let document = Document { run: &training.run.path, left_out: &training.left_out, metrics: &training.metrics };
         session.result(&document, &table(&training.metrics))?;
         let run = self.out.display();
-        session.say(&format!("models, predictions and metrics are in {run}; next: voxplain explain {run}"));
+        session.say(&format!("models, predictions and metrics are in {run}; next: voxplain explain {run} --method hires-cam,guided-backprop"));
         Ok(Outcome::Done)
     }
 }

@@ -54,6 +54,7 @@ pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Resul
     let mut placed: Option<(Grid, Labels)> = None;
     progress.begin("regions", files.len());
     let done = files.iter().try_for_each(|file| {
+        progress.go_on()?;
         let name = name_of(file);
         let image = what.image(&name, file)?;
         let atlas = match &mut atlas {

@@ -41,6 +41,11 @@ pub fn inner_products(count: usize, read: impl Fn(usize) -> Result<Vec<f32>>) ->
     Ok(Gram(gram))
 }
 
+/// How many volumes [`inner_products`] of `count` reads: those of every block with each later one.
+pub(crate) fn reads(count: usize) -> usize {
+    (0..count).step_by(BLOCK).map(|first| count - first).sum()
+}
+
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     let mut lanes = [0.0f64; 8];
     let (a8, a_rest) = a.as_chunks::<8>();

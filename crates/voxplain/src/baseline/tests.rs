@@ -54,7 +54,13 @@ fn components_from_inner_products_are_those_of_the_voxels() {
     let mut random = Seed::new(1).random();
     let volumes: Vec<Vec<f32>> =
         (0..150).map(|_| (0..19).map(|v| random.range(-1.0, 1.0 + f64::from(v)) as f32).collect()).collect();
-    let gram = inner_products(150, |n| Ok(volumes[n].clone())).unwrap();
+    let read = std::cell::Cell::new(0);
+    let gram = inner_products(150, |n| {
+        read.set(read.get() + 1);
+        Ok(volumes[n].clone())
+    })
+    .unwrap();
+    assert_eq!((read.get(), reads(150)), (258, 258), "blocks of 64 begin at 0, 64 and 128");
     let (train, test): (Vec<usize>, Vec<usize>) = (0..150).partition(|n| n % 5 != 0);
     let (scores, others) = gram.principal_components(&train, &test, 5);
     // The slow way: centre the voxels by the training mean, eigenvectors of their covariance.

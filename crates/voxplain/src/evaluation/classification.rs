@@ -229,7 +229,7 @@ fn auc(verdicts: &[&Verdict], classes: usize, positive: usize) -> Option<f64> {
     }
 }
 
-fn fold_scores(verdicts: &[Verdict], classes: usize, positive: usize) -> Vec<FoldScore> {
+pub(crate) fn fold_scores(verdicts: &[Verdict], classes: usize, positive: usize) -> Vec<FoldScore> {
     let last = verdicts.iter().map(|v| v.fold).max().unwrap_or(0);
     (0..=last)
         .filter_map(|fold| {

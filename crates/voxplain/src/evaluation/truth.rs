@@ -72,6 +72,7 @@ pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<
     for method in &methods {
         let mut each = Vec::new();
         for person in &people {
+            progress.go_on()?;
             let id = &cohort.subjects[person.subject].id;
             let path = run.map_path(id, "", method);
             let map = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();

@@ -88,6 +88,7 @@ pub(super) fn compare(
     let values = members
         .par_iter()
         .map(|member| {
+            progress.go_on()?;
             let mask = cohort.mask(member.index)?;
             let maps = member
                 .maps

@@ -110,6 +110,7 @@ pub(super) fn groups(page: &mut Page, run: &Run, summary: &GroupSummary, progres
     progress.begin("mosaics", summary.methods.len());
     let mut means_of_all = Vec::new();
     for method in &summary.methods {
+        progress.go_on()?;
         let means: Vec<_> =
             summary.maps.iter().filter(|m| m.method == method.method && m.statistic == "mean").collect();
         let mut figures = Vec::new();

@@ -38,6 +38,7 @@ pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Pag
     progress.begin("maps", files.len().min(MOST_MAPS));
     let mut seen = Vec::new();
     for file in files.iter().take(MOST_MAPS) {
+        progress.go_on()?;
         let (method, map) = one(file)?;
         page.methods.push(method);
         seen.push(map);

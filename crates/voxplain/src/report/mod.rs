@@ -11,12 +11,14 @@ mod page;
 mod people;
 mod quality;
 mod regions;
+mod site;
 #[cfg(test)]
 mod tests;
 mod viewer;
 
 use crate::{Error, Progress, Result, figure::Figure, whole};
-use page::Page;
+use page::{Page, Volumes};
+pub use site::{Part, Site};
 use std::path::{Path, PathBuf};
 
 /// What was written.
@@ -64,7 +66,7 @@ pub fn report(directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> 
 fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> Result<Reported> {
     let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
     let mut page = if directory.join("manifest.json").is_file() {
-        page::of_run(directory, progress)?
+        page::of_run(directory, Volumes::Carried, progress)?
     } else if directory.is_dir() {
         folder::of_folder(directory, progress)?
     } else {
@@ -165,16 +167,24 @@ struct Shown<'a> {
     notices: &'a str,
 }
 
-/// The page, and the files that go to a folder of that name beside it.
-fn render(page: &mut Page, folder: &str, most: usize) -> Result<(String, Vec<(String, String)>)> {
-    let fault = |e: String| Error::request(format!("the page cannot be made: {e}"), "this is a fault of voxplain");
-    // The id and the nonce are functions of the content: the same report has the same bytes, and nothing that the data
-    // say can know them.
+/// A page's id, which begins every id in it, and its nonce.
+///
+/// Both are functions of the content: the same report has the same bytes, and nothing that the data say can know them.
+fn id_and_nonce(page: &Page) -> Result<(String, String)> {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&serde_json::to_vec(page).map_err(|e| fault(e.to_string()))?);
+    hasher.update(&serde_json::to_vec(page).map_err(|e| fault(&e.to_string()))?);
     hasher.update(page.viewer.hash()?.as_bytes());
     let hash = hasher.finalize().to_hex();
-    let (id, nonce) = (format!("v{}", &hash[..10]), hash[32..].to_owned());
+    Ok((format!("v{}", &hash[..10]), hash[32..].to_owned()))
+}
+
+fn fault(why: &str) -> Error {
+    Error::request(format!("the page cannot be made: {why}"), "this is a fault of voxplain")
+}
+
+/// The page, and the files that go to a folder of that name beside it.
+fn render(page: &mut Page, folder: &str, most: usize) -> Result<(String, Vec<(String, String)>)> {
+    let (id, nonce) = id_and_nonce(page)?;
     let shown = Shown {
         page,
         id: &id,
@@ -184,7 +194,7 @@ fn render(page: &mut Page, folder: &str, most: usize) -> Result<(String, Vec<(St
         notices: viewer::NOTICES,
     };
     let mut environment = minijinja::Environment::new();
-    let fault_of = |e: minijinja::Error| fault(format!("{e:#}"));
+    let fault_of = |e: minijinja::Error| fault(&format!("{e:#}"));
     // A name that ends in .html turns on escaping of every value that is not marked safe.
     environment.add_template("report.html", include_str!("templates/report.html")).map_err(fault_of)?;
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
@@ -195,7 +205,7 @@ fn render(page: &mut Page, folder: &str, most: usize) -> Result<(String, Vec<(St
     if page.viewer.is_empty() {
         return Ok((html, Vec::new()));
     }
-    let (head, tail) = html.split_once(SCRIPTS).ok_or_else(|| fault("its template has no place for scripts".into()))?;
+    let (head, tail) = html.split_once(SCRIPTS).ok_or_else(|| fault("its template has no place for scripts"))?;
     let room = most.saturating_sub(html.len());
     let payload = std::mem::take(&mut page.viewer).payload(&id, &nonce, room, folder)?;
     Ok((format!("{head}{}{tail}", payload.html), payload.files))

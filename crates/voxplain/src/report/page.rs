@@ -4,7 +4,7 @@ use super::{
     Missing, Placed, drawing,
     methods_text::MethodsText,
     people, quality, regions,
-    viewer::{self, Viewer},
+    viewer::{self, Scenes, Viewer},
 };
 use crate::{
     Error, Progress, Result,
@@ -53,6 +53,9 @@ pub(super) struct Page {
     /// What the viewer shows; its part of the page is made last, from what room there is.
     #[serde(skip)]
     pub(super) viewer: Viewer,
+    /// Where the viewer's scenes are made, for a page that asks for them.
+    #[serde(skip)]
+    pub(super) scenes: Option<Scenes>,
 }
 
 /// A table of text.
@@ -96,6 +99,7 @@ impl Page {
         progress.begin("figures", all.len());
         let mut written = Vec::with_capacity(all.len());
         for placed in all {
+            progress.go_on()?;
             let stem = folder.join(&placed.stem);
             placed.figure.write(&stem)?;
             written.push(stem.with_extension("svg"));
@@ -110,8 +114,17 @@ impl Page {
     }
 }
 
+/// Where the viewer's volumes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Volumes {
+    /// With the page.
+    Carried,
+    /// On a server, made when they are asked for.
+    OnRequest,
+}
+
 /// The page of a run.
-pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> {
+pub(super) fn of_run(directory: &Path, volumes: Volumes, progress: &dyn Progress) -> Result<Page> {
     let run = Run::open(directory)?;
     let manifest = &run.manifest;
     let here = directory.display().to_string();
@@ -181,8 +194,13 @@ pub(super) fn of_run(directory: &Path, progress: &dyn Progress) -> Result<Page> 
         page.people = Some(people::people(&run, cohort.as_ref(), &order, &methods, progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let names = viewer::Names::new(&tables, &mut page.warnings);
-            let heard = (progress, &mut page.warnings);
-            page.viewer = viewer::of_run(&run, cohort, groups.as_ref(), (&order, &methods), names, heard)?;
+            let scenes = Scenes::new(run.clone(), cohort.clone(), groups.clone(), &order, methods.clone(), names);
+            if volumes == Volumes::Carried {
+                page.viewer = scenes.all(progress, &mut page.warnings)?;
+            } else {
+                page.viewer = Viewer::on_request(&scenes);
+                page.scenes = Some(scenes);
+            }
         }
     }
     let atlases: Vec<String> =

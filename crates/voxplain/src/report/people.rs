@@ -84,6 +84,7 @@ pub(super) fn people(
         .par_iter()
         .enumerate()
         .map(|(n, p)| {
+            progress.go_on()?;
             let pictures = match cohort {
                 Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, methods)?,
                 _ => Vec::new(),

@@ -2,7 +2,7 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::{Placed, drawing::keep_small, page::Method, report};
+use super::{Part, Placed, Site, drawing::keep_small, page::Method, report};
 use crate::{
     Silent,
     atlas::{Atlas, MapName, RegionTable, Survey, survey},
@@ -18,7 +18,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write, write_labels};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
 
 /// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
 const EVIL: &str = "<script>alert(1)</script>";
@@ -282,9 +282,19 @@ fn script<'a>(html: &'a str, name: &str) -> &'a str {
     rest.split_once("</script>").unwrap().0
 }
 
-/// A volume that the page carries, read back as a viewer would.
-fn carried(html: &str, n: &serde_json::Value) -> Volume {
-    let bytes = STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap();
+/// The bytes of a volume that the page carries.
+fn bytes_of(html: &str, n: &serde_json::Value) -> Vec<u8> {
+    STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap()
+}
+
+/// The brain that a scene of the page lies over.
+fn brain_of(html: &str, scene: &serde_json::Value) -> Volume {
+    expand(&bytes_of(html, &scene["brain"]), None).unwrap()
+}
+
+/// Labels that the page carries.
+fn labels_of(html: &str, n: &serde_json::Value) -> Volume {
+    let bytes = bytes_of(html, n);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("v.nii.gz");
     std::fs::write(&path, bytes).unwrap();
@@ -318,7 +328,8 @@ fn the_viewer_holds_what_was_made_where_it_is() {
         let scene = scenes.iter().find(|s| s["key"] == format!("sub-{id}")).unwrap();
         for map in scene["maps"].as_array().unwrap() {
             let method = map["method"].as_str().unwrap();
-            let shown = carried(&html, &map["volume"]);
+            let inside = brain_of(&html, scene).map(|v| *v > 0.0);
+            let shown = expand(&bytes_of(&html, &map["volume"]), Some(&inside)).unwrap();
             assert_eq!(*shown.grid(), lattice(n));
             let most = map["most"].as_f64().unwrap();
             for (at, now) in shown.data().iter().enumerate() {
@@ -327,7 +338,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
             }
         }
         // Labels are looked up where voxels are: the halves meet at x = 0 in the world, not in the array.
-        let labels = carried(&html, &scene["labels"][0]);
+        let labels = labels_of(&html, &scene["labels"][0]);
         for (at, label) in labels.data().iter().enumerate() {
             let x = lattice(n).affine.apply(lattice(n).voxel(at).map(|v| v as f64))[0];
             if x.abs() > 4.0 {
@@ -340,7 +351,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
         assert!(start[0] < middle[0] && start[1] > middle[1] + 30.0, "{id}: {start:?}");
     }
     // In the group's world, mm from the centre, the halves lie as most subjects have them.
-    let labels = carried(&html, &scenes[0]["labels"][0]);
+    let labels = labels_of(&html, &scenes[0]["labels"][0]);
     let of = |i: usize| labels.at(i, 7, 5);
     assert_eq!((of(0), of(11)), (1.0, 2.0));
 
@@ -361,6 +372,90 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     std::fs::write(folder.join("mine.js"), "x").unwrap();
     assert_eq!(report(&run.path, None, &Silent).unwrap().bytes, made.bytes);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "files of others stay");
+}
+
+#[test]
+fn a_site_gives_on_request_what_a_page_carries() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    assert!(Site::open(folder.path(), &Silent).unwrap_err().to_string().contains("is no run"));
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let site = Site::open(&run.path, &Silent).unwrap();
+    let Some(Part::Page(page)) = site.part("").unwrap() else { panic!("no page") };
+    is_safe(&page);
+    assert!(page.contains(&format!("'nonce-{}'", site.nonce())) && !page.contains("-volume-0\">"));
+    assert!(!run.path.join("report.html").exists() && !run.path.join("figures").exists(), "nothing is written");
+    let shell: serde_json::Value = serde_json::from_str(script(&page, "index")).unwrap();
+
+    let carried = std::fs::read_to_string(report(&run.path, None, &Silent).unwrap().page).unwrap();
+    let index: serde_json::Value = serde_json::from_str(script(&carried, "index")).unwrap();
+    let scenes = index["scenes"].as_array().unwrap();
+    assert_eq!((site.scenes(), shell["scenes"].as_array().unwrap().len()), (scenes.len(), scenes.len()));
+    for (n, scene) in scenes.iter().enumerate() {
+        assert_eq!(shell["scenes"][n]["key"], scene["key"]);
+        assert!(shell["scenes"][n]["maps"].is_null());
+        let name = shell["scenes"][n]["file"].as_str().unwrap();
+        let Some(Part::Script(script_)) = site.part(name).unwrap() else { panic!("no {name}") };
+        let json = |line: usize| -> serde_json::Value {
+            let line = script_.lines().nth(line).unwrap();
+            let (_, rest) = line.split_once("),").unwrap();
+            serde_json::from_str(rest.strip_suffix(");").unwrap()).unwrap()
+        };
+        let (volumes, given) = (json(0), json(1)[n.to_string()].clone());
+        let same = |here: &serde_json::Value, there: &serde_json::Value| {
+            assert_eq!(volumes[here.to_string()], script(&carried, &format!("volume-{there}")), "{name}");
+        };
+        same(&given["brain"], &scene["brain"]);
+        same(&given["labels"][0], &scene["labels"][0]);
+        for (m, (here, there)) in
+            given["maps"].as_array().unwrap().iter().zip(scene["maps"].as_array().unwrap()).enumerate()
+        {
+            same(&here["volume"], &there["volume"]);
+            assert_eq!((&here["most"], &here["method"]), (&there["most"], &there["method"]));
+            // And the map itself, byte for byte.
+            let (method, key) = (here["method"].as_str().unwrap(), scene["key"].as_str().unwrap());
+            let file = match key.strip_prefix("sub-") {
+                Some(id) => run.map_path(id, "", method),
+                None => {
+                    run.path.join(format!("group/{key}_stat-mean_desc-{}_attribution.nii.gz", method.replace('-', "")))
+                }
+            };
+            assert_eq!(here["file"], format!("maps/{n}-{m}.nii.gz"));
+            let Some(Part::Map(bytes, called)) = site.part(here["file"].as_str().unwrap()).unwrap() else { panic!() };
+            assert_eq!(
+                (bytes, called),
+                (std::fs::read(&file).unwrap(), file.file_name().unwrap().to_str().unwrap().to_owned())
+            );
+        }
+        assert_eq!(given["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
+        assert_eq!(given["methods"]["grad-cam"]["units"], "logit");
+    }
+    for name in [
+        "manifest.json",
+        "../manifest.json",
+        "scenes/../manifest.json",
+        "/etc/passwd",
+        "scenes/99.js",
+        "scenes/+1.js",
+        "scenes/01.js",
+        "scenes/-1.js",
+        "maps/0-9.nii.gz",
+        "maps/99-0.nii.gz",
+        "maps/0.nii.gz",
+        "scenes/1.js/",
+        "scenes/\u{0}",
+    ] {
+        assert_eq!(site.part(name).unwrap(), None, "{name}");
+    }
+    // A damaged map is an error with its name, not a panic, and the others can still be seen.
+    std::fs::write(run.map_path("a1", "", "saliency"), "no image").unwrap();
+    let of = |key: &str| scenes.iter().position(|s| s["key"] == key).unwrap();
+    let error = site.part(&format!("scenes/{}.js", of("sub-a1"))).unwrap_err().to_string();
+    assert!(error.contains("sub-a1_desc-saliency"), "{error}");
+    assert!(site.part(&format!("scenes/{}.js", of("sub-b2"))).unwrap().is_some());
 }
 
 /// Pages for the tests in a browser (`tests/browser`), in the folder that `VOXPLAIN_PAGES` names.
@@ -539,7 +634,6 @@ fn a_folder_of_maps_has_a_page_too() {
     assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
     // Without the image the map lies over its field of view; with it, over the brain.
     let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
-    let brain_of = |html: &str, scene: &serde_json::Value| carried(html, &scene["brain"]);
     assert!(brain_of(&html, &index["scenes"][0]).data().iter().all(|v| *v > 0.0));
     let image = Volume::from_fn(lattice(0), |v| if brain(v) { 2.0 + v[0] as f32 } else { 0.0 });
     write(&folder.path().join("scan_desc-input_image.nii.gz"), &image, &WriteOptions::default()).unwrap();

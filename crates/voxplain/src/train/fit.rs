@@ -49,10 +49,12 @@ impl Fit<'_> {
         if !state.history.is_empty() {
             progress.advance(state.history.len(), "going on where it stopped");
         }
+        state.history.iter().for_each(|epoch| progress.epoch(self.fold, epoch));
         let mut work = || -> Result<()> {
             while state.history.len() < self.options.epochs && !self.stopped(&state.history, &state) {
                 let epoch = self.epoch(&mut state, &mut plan, &learn, &batches, progress)?;
                 self.after_epoch(&mut state, epoch, &aside)?;
+                state.history.last().into_iter().for_each(|epoch| progress.epoch(self.fold, epoch));
                 progress.advance(1, &state.history.last().map(describe).unwrap_or_default());
             }
             Ok(())
@@ -139,9 +141,7 @@ impl Fit<'_> {
         progress.begin(&format!("epoch {}", number + 1), batches.len());
         let mut all = || -> Result<()> {
             for batch in batches {
-                if progress.interrupted() {
-                    return Err(Error::request("interrupted", "run the same command again to go on"));
-                }
+                progress.go_on()?;
                 let members: Vec<usize> = order[batch.clone()].iter().map(|&n| learn[n]).collect();
                 let labels: Vec<usize> = members.iter().map(|&n| self.data.labels[n]).collect();
                 let step = state.optimizer.steps();

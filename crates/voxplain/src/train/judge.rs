@@ -20,6 +20,18 @@ pub(super) fn describe_network(options: &TrainOptions) -> String {
     format!("{} of width {}, {} epochs at most", options.model, options.width, options.epochs)
 }
 
+/// What was said beside what is.
+pub(super) fn verdicts(said: &[Said], data: &Data<'_>) -> Vec<Verdict> {
+    let verdict = |s: &Said| Verdict {
+        truth: data.labels[s.subject],
+        predicted: largest(&s.probabilities),
+        probabilities: s.probabilities.clone(),
+        fold: s.fold,
+        group: data.groups.as_ref().map(|g| g[s.subject]),
+    };
+    said.iter().map(verdict).collect()
+}
+
 /// Judges classifiers (name, description, what they said, in the order of the subjects) on the same subjects; the
 /// first is compared with each other one.
 pub(super) fn metrics(
@@ -30,20 +42,7 @@ pub(super) fn metrics(
 ) -> Metrics {
     let classes = data.classes.len();
     let resampling = Resampling::seeded(Seed::new(options.seed).child("intervals").value());
-    let verdicts: Vec<Vec<Verdict>> = all
-        .iter()
-        .map(|(_, _, said)| {
-            said.iter()
-                .map(|s| Verdict {
-                    truth: data.labels[s.subject],
-                    predicted: largest(&s.probabilities),
-                    probabilities: s.probabilities.clone(),
-                    fold: s.fold,
-                    group: data.groups.as_ref().map(|g| g[s.subject]),
-                })
-                .collect()
-        })
-        .collect();
+    let verdicts: Vec<Vec<Verdict>> = all.iter().map(|(_, _, said)| verdicts(said, data)).collect();
     let judgements: Vec<Judgement> = all
         .iter()
         .zip(&verdicts)

@@ -4,12 +4,17 @@ use super::*;
 use crate::{
     Silent,
     cohort::{Normalize, Placement, Preparation, Subject},
+    evaluation::classification::FoldScore,
+    run::Epoch,
     table::Table,
 };
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 use voxplain_nn::EngineOptions;
 use voxplain_volume::{Affine, Grid, Volume};
@@ -89,6 +94,26 @@ impl Progress for Interrupting {
     }
 }
 
+/// Keeps what is said of epochs and folds.
+#[derive(Debug, Default)]
+struct Hearing {
+    epochs: Mutex<Vec<(usize, Epoch)>>,
+    folds: Mutex<Vec<FoldScore>>,
+}
+
+impl Progress for Hearing {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, _: &str) {}
+    fn epoch(&self, fold: usize, epoch: &Epoch) {
+        self.epochs.lock().unwrap().push((fold, epoch.clone()));
+    }
+    fn fold(&self, score: &FoldScore) {
+        self.folds.lock().unwrap().push(score.clone());
+    }
+}
+
 #[test]
 fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,7 +140,14 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     }
     assert!(!names.iter().any(|n| n.contains("checkpoint")), "{names:?}");
 
-    train(&cohort, &options, &at("two"), false, &engine(2), &Silent).unwrap();
+    let hearing = Hearing::default();
+    let two = train(&cohort, &options, &at("two"), false, &engine(2), &hearing).unwrap().run;
+    let (epochs, folds) = (hearing.epochs.into_inner().unwrap(), hearing.folds.into_inner().unwrap());
+    let curves = (0..2).flat_map(|fold| two.history(fold).unwrap().into_iter().map(move |epoch| (fold, epoch)));
+    assert_eq!(epochs, curves.collect::<Vec<_>>());
+    // The folds as the metrics have them in the end.
+    assert_eq!(folds, training.metrics.judgements[0].classification.folds);
+    assert_eq!(folds.iter().map(|f| f.subjects).sum::<usize>(), 16);
     assert!(files(&at("two")) == whole, "two threads do not give the same bytes as one");
 
     let mut stops = 0;

@@ -33,10 +33,43 @@
     el("failed").hidden = false;
   }
 
-  async function inflate(base64) {
+  function inflate(base64) {
     const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return new Response(stream).text();
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  }
+
+  // The NIfTI of a compact volume, as voxplain_volume::expand gives it. A map's mask is where its brain is not 0.
+  async function expand(base64, brain) {
+    const packed = new Uint8Array(await (await inflate(base64)).arrayBuffer());
+    const head = new DataView(packed.buffer, 0, 352);
+    const [ni, nj, nk] = [42, 44, 46].map((at) => head.getInt16(at, true));
+    const [plane, size] = [ni * nj, ni * nj * nk];
+    const [differences, own] = [packed[352] === 1, packed[353] === 1];
+    const mask = own ? packed.subarray(354) : null;
+    const inside = Uint8Array.from({ length: size }, (_, n) => (own ? (mask[n >> 3] >> (n & 7)) & 1 : Number(brain[n] !== 0)));
+    const low = own ? 354 + Math.ceil(size / 8) : 354;
+    const high = low + inside.reduce((a, b) => a + b, 0);
+    const values = new Int16Array(size);
+    const rounded = (a, b) => Math.floor((2 * a + b) / (2 * b));
+    for (let n = 0, at = 0; n < size; n++) {
+      if (!inside[n]) continue;
+      const folded = packed[low + at] | (packed[high + at] << 8);
+      at += 1;
+      let expected = 0;
+      if (differences) {
+        const [x, y, z] = [n % ni > 0, Math.floor(n / ni) % nj > 0, n >= plane];
+        const [a, b, c] = [x && inside[n - 1], y && inside[n - ni], z && inside[n - plane]];
+        const [va, vb, vc] = [a ? values[n - 1] : 0, b ? values[n - ni] : 0, c ? values[n - plane] : 0];
+        if (a && b && c && inside[n - 1 - ni] && inside[n - 1 - plane] && inside[n - ni - plane]) {
+          const corners = values[n - 1 - ni] + values[n - 1 - plane] + values[n - ni - plane];
+          expected = rounded(2 * (va + vb + vc) - corners, 3);
+          expected = Math.min(Math.max(expected, Math.min(va, vb, vc)), Math.max(va, vb, vc));
+        } else if (a || b || c) expected = rounded(va + vb + vc, a + b + c);
+      }
+      values[n] = expected + ((folded >> 1) ^ -(folded & 1));
+    }
+    const stored = head.getInt16(70, true) === 2 ? Uint8Array.from(values) : values;
+    return new Blob([packed.subarray(0, 352), stored]);
   }
 
   function run(script) {
@@ -56,21 +89,38 @@
     });
   }
 
-  // The bytes of a volume: in the page, or in the file of its scene beside the page.
+  const fetched = (scene) => run({ source: scene.file }).catch(() => {
+    throw new Error(data.served
+      ? `The server does not give the volumes of ${scene.title}: look what it says where it runs.`
+      : `The volumes of ${scene.title} are in ${scene.file}, which is not beside this page.`);
+  });
+
+  // From a server a scene comes whole with its volumes, and with what its methods and regions are called.
+  async function complete(n) {
+    const scene = data.scenes[n];
+    if (scene.maps) return scene;
+    await fetched(scene);
+    const came = window.voxplainScenes?.[report]?.[n];
+    if (!came) throw new Error("The run has changed since this page was made: load it again.");
+    const { methods, atlases, ...sight } = came;
+    Object.assign(data.methods, methods);
+    data.atlases = atlases;
+    return Object.assign(scene, sight);
+  }
+
+  // The bytes of a volume: in the page, or in the file of its scene.
   async function volume(n, scene) {
     const inside = el(`volume-${n}`);
     if (inside) return inside.textContent;
     const there = window.voxplainVolumes[report];
-    if (!(n in there)) {
-      await run({ source: scene.file }).catch(() => {
-        throw new Error(`The volumes of ${scene.title} are in ${scene.file}, which is not beside this page.`);
-      });
-    }
+    if (!(n in there)) await fetched(scene);
     if (!(n in there)) throw new Error(`${scene.file} belongs to another report: make the report again.`);
     return there[n];
   }
 
-  const image = async (n, scene, name) => niivue.NVImage.loadFromBase64({ base64: await volume(n, scene), name });
+  const image = (blob, name) => niivue.NVImage.loadFromFile({ file: new File([blob], name) });
+  const packed = async (n, scene, name, brain) => image(await expand(await volume(n, scene), brain), name);
+  const plain = async (n, scene, name) => image(await (await inflate(await volume(n, scene))).blob(), name);
 
   // Colours: stops of red, green, blue from 0 outwards, for values below and above 0.
   function colourMaps() {
@@ -136,15 +186,16 @@
   // Another scene or method: volumes in, crosshair where it was in mm, if that is still inside.
   async function show(scene, method, at) {
     const mine = ++turn;
-    const next = data.scenes[scene];
-    const entry = next.maps.find((m) => m.method === method) ?? next.maps[0];
     el("busy").textContent = "loading";
-    const [newBrain, newMap] = [await image(next.brain, next, "brain.nii.gz"), await image(entry.volume, next, "map.nii.gz")];
+    const next = await complete(scene);
+    const entry = next.maps.find((m) => m.method === method) ?? next.maps[0];
+    const newBrain = await packed(next.brain, next, "brain.nii", null);
+    const newMap = await packed(entry.volume, next, "map.nii", newBrain.img);
     const atlas = Number(el("atlas")?.value ?? -1);
     const number_ = atlas >= 0 ? next.labels[atlas] : null;
     const [newLabels, newDrawn] = number_ === null || number_ === undefined
       ? [null, null]
-      : [await image(number_, next, "labels.nii.gz"), await image(number_, next, "outline.nii.gz")];
+      : [await plain(number_, next, "labels.nii"), await plain(number_, next, "outline.nii")];
     if (mine !== turn) return; // something else was chosen meanwhile
     const kept = at ?? (nv.volumes.length > 0 && state.scene >= 0 && data.scenes[state.scene].space === next.space
       ? Array.from(nv.frac2mm(nv.scene.crosshairPos)).slice(0, 3)
@@ -191,6 +242,11 @@
       : "The map is 0 in the whole brain.";
     const sign = data.methods[entry.method]?.sign;
     el("map-about").textContent = `${sign ? `Sign: ${sign}. ` : ""}${range}${outside}`;
+    if (entry.file) {
+      const link = document.createElement("a");
+      [link.href, link.download, link.textContent] = [entry.file, "", "The map as NIfTI"];
+      el("map-about").append(" ", link);
+    }
     el("space").textContent = scene.space;
   }
 
@@ -418,7 +474,7 @@
     if (!probe) return fallBack("This browser draws no WebGL2, which the viewer needs.");
     probe.getExtension("WEBGL_lose_context")?.loseContext();
     if (!window.DecompressionStream) return fallBack("This browser is too old for the viewer.");
-    if (!window.niivue) await run({ text: await inflate(el("library").textContent) });
+    if (!window.niivue) await run({ text: await (await inflate(el("library").textContent)).text() });
     if (!window.niivue) return fallBack("This browser does not let the page run the viewer.");
     nv = new niivue.Niivue({
       logLevel: "error", loadingText: "", dragAndDropEnabled: false, dragMode: 0, show3Dcrosshair: true,
@@ -432,7 +488,7 @@
     colourMaps();
     fill();
     listen();
-    await show(0, data.scenes[0].maps[0].method);
+    await show(0, "");
     section.classList.add("ready");
   }
 

@@ -1,17 +1,18 @@
 //! [`Viewer`]: the volumes of a page, to be looked at from all sides in the browser.
 //!
 //! The page carries `NiiVue` (`third-party/niivue`), an index of scenes (a brain with the maps of every method and the
-//! labels of every atlas) and the volumes as compact NIfTI in base64. Scenes that would make the page larger than
-//! [`MOST_PAGE_BYTES`] go to files beside it, which the page loads when they are chosen.
+//! labels of every atlas) and the volumes in base64, each a few ten kB ([`compact`]). Scenes that would make the page larger than
+//! [`MOST_PAGE_BYTES`] go to files beside it, which the page loads when they are chosen. From a server every scene is such a
+//! file, made when it is asked for.
 
 mod names;
 mod scenes;
 
 pub(super) use names::Names;
-pub(super) use scenes::{of_folder, of_run};
+pub(super) use scenes::{Scenes, of_folder};
 
 use crate::{
-    Result,
+    Error, Result,
     figure::{ARMS, Layer, Scale},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -37,7 +38,7 @@ pub(super) const NOTICES: &str = include_str!("../../../third-party/niivue/NOTIC
 #[derive(Debug, Default)]
 pub(super) struct Viewer {
     index: Index,
-    /// Compact NIfTI, each content once.
+    /// Compact volumes ([`compact`]) and labels, each content once; maps by the mask of their scene's brain.
     volumes: Vec<Vec<u8>>,
     known: BTreeMap<[u8; 32], usize>,
 }
@@ -51,6 +52,8 @@ struct Index {
     colours: serde_json::Value,
     /// Largest value of a brain.
     greys: f32,
+    /// Whether a server gives the scenes.
+    served: bool,
 }
 
 /// One brain to look at.
@@ -63,6 +66,16 @@ struct Scene {
     group: bool,
     /// What the coordinates are.
     space: String,
+    /// What there is to see; from a server it comes with the volumes.
+    #[serde(flatten)]
+    sight: Option<Sight>,
+    /// The file that holds the volumes, where the page does not.
+    file: Option<String>,
+}
+
+/// What a scene shows.
+#[derive(Debug, Serialize)]
+struct Sight {
     /// Where the crosshair begins, mm: the largest |value| of the first map.
     start: [f64; 3],
     /// Position among the volumes.
@@ -70,8 +83,13 @@ struct Scene {
     maps: Vec<Map>,
     /// For every atlas the position of its labels among the volumes, where it has some for this brain.
     labels: Vec<Option<usize>>,
-    /// The file beside the page that holds the volumes, where the page does not.
-    file: Option<String>,
+}
+
+impl Sight {
+    fn volumes(&self) -> impl Iterator<Item = usize> {
+        let maps = self.maps.iter().map(|m| m.volume);
+        std::iter::once(self.brain).chain(maps).chain(self.labels.iter().copied().flatten())
+    }
 }
 
 /// One map of a scene.
@@ -83,6 +101,9 @@ struct Map {
     most: f64,
     /// Part of |relevance| that lies outside the brain, where the viewer shows nothing.
     outside: f64,
+    /// Where a server gives the map itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
 }
 
 /// What the values of a method are.
@@ -93,13 +114,13 @@ pub(super) struct Method {
 }
 
 /// Names of the labels of an atlas.
-#[derive(Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct AtlasNames {
     name: String,
     regions: BTreeMap<u32, Region>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Region {
     words: String,
 }
@@ -134,8 +155,76 @@ pub(super) struct Payload {
     pub(super) files: Vec<(String, String)>,
 }
 
+impl Words {
+    fn scene(self, sight: Option<Sight>, file: Option<String>) -> Scene {
+        let Self { key, title, about, group, space } = self;
+        Scene { key, title, about, group, space, sight, file }
+    }
+}
+
+/// The name of a scene on a server.
+pub(super) fn scene_name(n: usize) -> String {
+    format!("scenes/{n}.js")
+}
+
+/// The name of a map on a server.
+pub(super) fn map_name(scene: usize, n: usize) -> String {
+    format!("maps/{scene}-{n}.nii.gz")
+}
+
+/// More than a scene has volumes, so that those of scenes made apart have numbers of their own.
+const MOST_OF_ONE: usize = 1000;
+
+/// The script that gives a page its n-th scene; nothing where there is none.
+pub(super) fn scene_script(scenes: &Scenes, n: usize, report: &str) -> Result<Option<String>> {
+    /// What the page's script reads.
+    #[derive(Serialize)]
+    struct Given {
+        #[serde(flatten)]
+        sight: Sight,
+        methods: BTreeMap<String, Method>,
+        atlases: Vec<AtlasNames>,
+    }
+    let Some((Encoded { start, brain, maps, labels, .. }, methods)) = scenes.one(n)? else { return Ok(None) };
+    let mut volumes = BTreeMap::new();
+    let mut put = |bytes: Vec<u8>| {
+        let at = n * MOST_OF_ONE + volumes.len();
+        volumes.insert(at, STANDARD.encode(bytes));
+        at
+    };
+    let sight = Sight {
+        start,
+        brain: put(brain),
+        maps: maps
+            .into_iter()
+            .enumerate()
+            .map(|(m, (method, volume, most, outside))| Map {
+                method,
+                volume: put(volume),
+                most,
+                outside,
+                file: Some(map_name(n, m)),
+            })
+            .collect(),
+        labels: labels.into_iter().map(|l| l.map(&mut put)).collect(),
+    };
+    let given = Given { sight, methods, atlases: scenes.atlases() };
+    let scene = BTreeMap::from([(n, given)]);
+    let text = |what: serde_json::Result<String>| {
+        what.map_err(|e| Error::request(format!("a scene cannot be written: {e}"), "this is a fault of voxplain"))
+    };
+    Ok(Some(format!(
+        "Object.assign(((window.voxplainVolumes??={{}})[\"{report}\"]??={{}}),{});\n\
+         Object.assign(((window.voxplainScenes??={{}})[\"{report}\"]??={{}}),{});\n",
+        text(serde_json::to_string(&volumes))?,
+        text(serde_json::to_string(&scene))?
+    )))
+}
+
 impl Encoded {
     fn new(words: Words, layer: &Layer, maps: &[(String, Volume)], labels: &[Option<Labels>]) -> Result<Self> {
+        let grey = layer.grey(GREYS);
+        let inside = grey.map(|&v| v > 0.0);
         let mut start = None;
         let mut encoded = Vec::with_capacity(maps.len());
         for (method, map) in maps {
@@ -143,14 +232,14 @@ impl Encoded {
             let shown = layer.covered(map);
             start.get_or_insert_with(|| peak(&shown));
             let step = if scale.most > 0.0 { scale.most / STEPS } else { 1.0 };
-            encoded.push((method.clone(), compact(&shown, step)?, scale.most, layer.outside(map)));
+            encoded.push((method.clone(), compact(&shown, step, Some(&inside))?, scale.most, layer.outside(map)));
         }
         let labels = labels
             .iter()
             .map(|l| l.as_ref().map(compact_labels).transpose().map_err(Into::into))
             .collect::<Result<_>>()?;
         let start = start.unwrap_or([0.0; 3]);
-        Ok(Self { words, start, brain: compact(&layer.grey(GREYS), 1.0)?, maps: encoded, labels })
+        Ok(Self { words, start, brain: compact(&grey, 1.0, None)?, maps: encoded, labels })
     }
 }
 
@@ -180,11 +269,23 @@ impl Viewer {
         let brain = self.put(brain);
         let maps = maps
             .into_iter()
-            .map(|(method, volume, most, outside)| Map { method, volume: self.put(volume), most, outside })
+            .map(|(method, volume, most, outside)| Map { method, volume: self.put(volume), most, outside, file: None })
             .collect();
         let labels = labels.into_iter().map(|l| l.map(|l| self.put(l))).collect();
-        let Words { key, title, about, group, space } = words;
-        self.index.scenes.push(Scene { key, title, about, group, space, start, brain, maps, labels, file: None });
+        self.index.scenes.push(words.scene(Some(Sight { start, brain, maps, labels }), None));
+    }
+
+    /// A viewer without volumes: every scene says where it is to be had.
+    pub(super) fn on_request(scenes: &Scenes) -> Self {
+        let all = scenes.words().enumerate().map(|(n, words)| words.scene(None, Some(scene_name(n)))).collect();
+        let index = Index {
+            scenes: all,
+            methods: scenes.methods_of_groups(),
+            atlases: scenes.atlases(),
+            served: true,
+            ..Index::default()
+        };
+        Self { index, ..Self::default() }
     }
 
     /// Whether there is nothing to see.
@@ -209,7 +310,7 @@ impl Viewer {
 
     fn json(&self) -> Result<String> {
         let json = serde_json::to_string(&self.index).map_err(|e| {
-            crate::Error::request(format!("the viewer's index cannot be written: {e}"), "this is a fault of voxplain")
+            Error::request(format!("the viewer's index cannot be written: {e}"), "this is a fault of voxplain")
         })?;
         // Inside a script element only `<` could end it or open a comment.
         Ok(json.replace('<', "\\u003c"))
@@ -228,11 +329,8 @@ impl Viewer {
         let mut files = Vec::new();
         let mut full = false;
         for (n, scene) in self.index.scenes.iter_mut().enumerate() {
-            let mut own: Vec<usize> = std::iter::once(scene.brain)
-                .chain(scene.maps.iter().map(|m| m.volume))
-                .chain(scene.labels.iter().copied().flatten())
-                .filter(|v| !inside[*v])
-                .collect();
+            let Some(sight) = &scene.sight else { continue };
+            let mut own: Vec<usize> = sight.volumes().filter(|v| !inside[*v]).collect();
             own.sort_unstable();
             own.dedup();
             let bytes: usize = own.iter().map(|v| texts[*v].len() + 80).sum();
@@ -241,7 +339,7 @@ impl Viewer {
             if full {
                 let volumes: BTreeMap<usize, &str> = own.iter().map(|v| (*v, texts[*v].as_str())).collect();
                 let volumes = serde_json::to_string(&volumes).map_err(|e| {
-                    crate::Error::request(format!("volumes cannot be written: {e}"), "this is a fault of voxplain")
+                    Error::request(format!("volumes cannot be written: {e}"), "this is a fault of voxplain")
                 })?;
                 let name = format!("{n}.js");
                 files.push((

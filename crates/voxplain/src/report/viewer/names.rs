@@ -53,8 +53,9 @@ impl Names {
         self.atlases.len()
     }
 
-    pub(super) fn into_index(self) -> Vec<AtlasNames> {
-        self.atlases.into_iter().map(|a| AtlasNames { name: a.name, regions: a.regions }).collect()
+    /// What the atlases and their regions are called, as far as it is known.
+    pub(super) fn index(&self) -> Vec<AtlasNames> {
+        self.atlases.iter().map(|a| AtlasNames { name: a.name.clone(), regions: a.regions.clone() }).collect()
     }
 }
 

@@ -1,6 +1,6 @@
-//! The scenes of a run and of a folder of maps.
+//! [`Scenes`]: what a viewer can show of a run, one scene at a time; and the scenes of a folder of maps.
 
-use super::{Encoded, Index, Method, Names, Viewer, Words, names::Vote};
+use super::{AtlasNames, Encoded, Index, Method, Names, Viewer, Words, names::Vote};
 use crate::{
     Error, Progress, Result,
     attribution::Record,
@@ -10,108 +10,292 @@ use crate::{
     run::{Prediction, Run},
 };
 use rayon::prelude::*;
-use std::{collections::BTreeMap, path::Path};
-use voxplain_volume::{Labels, Mask, ReadOptions, Volume, read};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use voxplain_volume::{Grid, Labels, Mask, ReadOptions, Volume, read};
 
-/// Subjects in a viewer: the files of more would take more space than most want to give a report.
+/// Subjects in a page, for the files of more would take more space than most want to give a report; and those whose labels
+/// are counted for the groups.
 const MOST_SUBJECTS: usize = 300;
 /// Subjects whose volumes are made at once.
 const AT_ONCE: usize = 16;
 
-/// The groups of a run over their mean brain, then its subjects in the order given.
-pub(in crate::report) fn of_run(
-    run: &Run,
-    cohort: &Cohort,
-    groups: Option<&GroupSummary>,
-    (people, methods): (&[&Prediction], &[String]),
-    mut names: Names,
-    (progress, warnings): (&dyn Progress, &mut Vec<String>),
-) -> Result<Viewer> {
-    let (common, _) = common_grid(cohort);
-    let mut votes: Vec<Vote> = (0..names.len()).map(|_| Vote::new(&common)).collect();
-    let mut subjects = Vec::new();
-    let mut used = BTreeMap::new();
-    let there: Vec<&Prediction> = people
-        .iter()
-        .copied()
-        .filter(|p| methods.iter().any(|m| run.map_path(&p.participant_id, "", m).is_file()))
-        .collect();
-    if there.len() > MOST_SUBJECTS {
-        warnings.push(format!("The viewer holds the first {MOST_SUBJECTS} of {} subjects.", there.len()));
-    }
-    let there = &there[..there.len().min(MOST_SUBJECTS)];
-    progress.begin("viewer", there.len());
-    for part in there.chunks(AT_ONCE) {
-        let labels: Vec<Vec<Option<Labels>>> = part
-            .iter()
-            .map(|p| match cohort.find(&p.participant_id) {
-                Some(index) => names.on(&p.participant_id, &cohort.subjects[index].grid),
-                None => vec![None; names.len()],
-            })
-            .collect();
-        for of_subject in &labels {
-            for (vote, labels) in votes.iter_mut().zip(of_subject) {
-                labels.iter().for_each(|l| vote.count(l));
-            }
-        }
-        let made = part
-            .par_iter()
-            .zip(&labels)
-            .map(|(person, labels)| subject(run, cohort, person, methods, labels))
-            .collect::<Result<Vec<_>>>()?;
-        for (scene, records) in made.into_iter().flatten() {
-            for record in records {
-                used.entry(record.method.clone()).or_insert_with(|| describe(&record));
-            }
-            subjects.push(scene);
-        }
-        progress.advance(part.len(), &part.last().map_or(String::new(), |p| p.participant_id.clone()));
-    }
-    progress.end();
+/// The groups of a run over their mean brain and its subjects in the order given, made when they are asked for.
+#[derive(Debug)]
+pub(in crate::report) struct Scenes {
+    run: Run,
+    cohort: Cohort,
+    groups: Option<GroupSummary>,
+    methods: Vec<String>,
+    people: Vec<Prediction>,
+    names: Mutex<Names>,
+    kinds: Vec<Kind>,
+    /// The mean brain and, for every atlas, the labels that most subjects have.
+    common: OnceLock<(Layer, Vec<Option<Labels>>)>,
+}
 
-    let mut viewer = Viewer { index: Index { methods: used, ..Index::default() }, ..Viewer::default() };
-    if let Some(groups) = groups {
-        let labels: Vec<Option<Labels>> = if subjects.is_empty() {
-            vec![None; votes.len()]
-        } else {
-            votes.iter().map(|v| v.labels(&common).map(Some)).collect::<Result<_>>()?
+/// What a scene is of.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// A position among the groups.
+    Group(usize),
+    /// A position among the people.
+    Subject(usize),
+}
+
+impl Scenes {
+    /// The scenes of the groups and of everyone who has a map.
+    pub(in crate::report) fn new(
+        run: Run,
+        cohort: Cohort,
+        groups: Option<GroupSummary>,
+        people: &[&Prediction],
+        methods: Vec<String>,
+        names: Names,
+    ) -> Self {
+        let mapped = |p: &&&Prediction| {
+            cohort.find(&p.participant_id).is_some()
+                && methods.iter().any(|m| run.map_path(&p.participant_id, "", m).is_file())
         };
-        let folder = run.path.join("group");
-        let mask: Mask = volume(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
-        let layer = Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)?;
+        let people: Vec<Prediction> = people.iter().filter(mapped).map(|p| (*p).clone()).collect();
+        let of_groups = |last: bool| {
+            let all = groups.iter().flat_map(|g| &g.groups).enumerate();
+            all.filter(move |(_, g)| g.name.contains("outcome-") == last)
+                .filter(|(_, group)| groups.iter().any(|s| means(s, group).next().is_some()))
+                .map(|(n, _)| Kind::Group(n))
+                .collect::<Vec<_>>()
+        };
         // Outcomes come after the subjects: they are the first to go to files where there is no room.
-        let (first, last): (Vec<_>, Vec<_>) = groups.groups.iter().partition(|g| !g.name.contains("outcome-"));
-        let scene = |group: &Group| -> Result<Option<Encoded>> {
-            let maps = groups
-                .maps
-                .iter()
-                .filter(|m| m.group == group.name && m.statistic == "mean")
-                .map(|m| Ok((m.method.clone(), volume(&folder.join(&m.file))?)))
-                .collect::<Result<Vec<_>>>()?;
-            if maps.is_empty() {
-                return Ok(None);
+        let kinds = [of_groups(false), (0..people.len()).map(Kind::Subject).collect(), of_groups(true)].concat();
+        Self { run, cohort, groups, methods, people, names: Mutex::new(names), kinds, common: OnceLock::new() }
+    }
+
+    /// Number of scenes.
+    pub(in crate::report) const fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// Everything in one viewer, of the first [`MOST_SUBJECTS`] subjects.
+    pub(in crate::report) fn all(&self, progress: &dyn Progress, warnings: &mut Vec<String>) -> Result<Viewer> {
+        if self.people.len() > MOST_SUBJECTS {
+            warnings.push(format!("The viewer holds the first {MOST_SUBJECTS} of {} subjects.", self.people.len()));
+        }
+        let there = &self.people[..self.people.len().min(MOST_SUBJECTS)];
+        let (grid, _) = common_grid(&self.cohort);
+        let mut votes = self.votes(&grid);
+        let mut subjects = Vec::new();
+        let mut used = BTreeMap::new();
+        progress.begin("viewer", there.len());
+        for part in there.chunks(AT_ONCE) {
+            progress.go_on()?;
+            let labels: Vec<_> = part.iter().map(|p| self.labels(p)).collect();
+            for of_subject in &labels {
+                count(&mut votes, of_subject);
             }
-            let n = group.subjects.len();
-            let words = Words {
-                key: group.name.clone(),
-                title: format!("{} (n = {n})", group.title),
-                about: format!("Mean map of {n} subjects over the mean brain."),
-                group: true,
-                space: groups.space.clone(),
+            let made = part
+                .par_iter()
+                .zip(&labels)
+                .map(|(person, labels)| self.subject(person, labels))
+                .collect::<Result<Vec<_>>>()?;
+            for (scene, records) in made.into_iter().flatten() {
+                for record in records {
+                    used.entry(record.method.clone()).or_insert_with(|| describe(&record));
+                }
+                subjects.push(scene);
+            }
+            progress.advance(part.len(), &part.last().map_or(String::new(), |p| p.participant_id.clone()));
+        }
+        progress.end();
+        let labels = elected(&votes, &grid, subjects.is_empty())?;
+        for (method, said) in self.methods_of_groups() {
+            used.entry(method).or_insert(said);
+        }
+        let mut viewer = Viewer { index: Index { methods: used, ..Index::default() }, ..Viewer::default() };
+        let mut subjects = subjects.into_iter();
+        for kind in &self.kinds {
+            let scene = match kind {
+                Kind::Group(n) => self.group(*n, &self.mean_brain()?, &labels)?,
+                Kind::Subject(_) => subjects.next(),
             };
-            Ok(Some(Encoded::new(words, &layer, &maps, &labels)?))
-        };
-        let before = first.into_iter().map(&scene).collect::<Result<Vec<_>>>()?;
-        let after = last.into_iter().map(&scene).collect::<Result<Vec<_>>>()?;
-        subjects = before.into_iter().flatten().chain(subjects).chain(after.into_iter().flatten()).collect();
-        for method in &groups.methods {
-            let said = Method { units: method.units.clone(), sign: method.sign.clone() };
-            viewer.index.methods.entry(method.method.clone()).or_insert(said);
+            scene.into_iter().for_each(|s| viewer.add(s));
+        }
+        viewer.index.atlases = self.atlases();
+        Ok(viewer)
+    }
+
+    /// One scene, made from the files.
+    ///
+    /// # Errors
+    /// A file is missing or damaged.
+    pub(super) fn one(&self, n: usize) -> Result<Option<(Encoded, BTreeMap<String, Method>)>> {
+        Ok(match self.kinds.get(n) {
+            None => None,
+            Some(Kind::Group(n)) => {
+                let (layer, labels) = self.common()?;
+                self.group(*n, layer, labels)?.map(|scene| (scene, self.methods_of_groups()))
+            }
+            Some(Kind::Subject(n)) => {
+                let person = &self.people[*n];
+                let made = self.subject(person, &self.labels(person))?;
+                made.map(|(scene, records)| (scene, records.iter().map(|r| (r.method.clone(), describe(r))).collect()))
+            }
+        })
+    }
+
+    /// What is said of every scene.
+    pub(super) fn words(&self) -> impl Iterator<Item = Words> {
+        self.kinds.iter().filter_map(|kind| match kind {
+            Kind::Group(n) => self.groups.as_ref().map(|g| words_of_group(g, &g.groups[*n])),
+            Kind::Subject(n) => Some(self.words_of_subject(&self.people[*n])),
+        })
+    }
+
+    /// The files of a scene's maps.
+    pub(in crate::report) fn files(&self, n: usize) -> Vec<PathBuf> {
+        match self.kinds.get(n) {
+            None => Vec::new(),
+            Some(Kind::Group(n)) => {
+                let folder = self.run.path.join("group");
+                self.groups.iter().flat_map(|g| means(g, &g.groups[*n])).map(|(_, file)| folder.join(file)).collect()
+            }
+            Some(Kind::Subject(n)) => self.maps(&self.people[*n]).map(|(_, path)| path).collect(),
         }
     }
-    subjects.into_iter().for_each(|s| viewer.add(s));
-    viewer.index.atlases = names.into_index();
-    Ok(viewer)
+
+    /// What atlases and their regions are called, as far as it is known yet.
+    pub(super) fn atlases(&self) -> Vec<AtlasNames> {
+        self.names().index()
+    }
+
+    pub(super) fn methods_of_groups(&self) -> BTreeMap<String, Method> {
+        let all = self.groups.iter().flat_map(|g| &g.methods);
+        all.map(|m| (m.method.clone(), Method { units: m.units.clone(), sign: m.sign.clone() })).collect()
+    }
+
+    fn names(&self) -> MutexGuard<'_, Names> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn votes(&self, grid: &Grid) -> Vec<Vote> {
+        (0..self.names().len()).map(|_| Vote::new(grid)).collect()
+    }
+
+    /// The labels of every atlas on a subject's grid.
+    fn labels(&self, person: &Prediction) -> Vec<Option<Labels>> {
+        let mut names = self.names();
+        match self.cohort.find(&person.participant_id) {
+            Some(index) => names.on(&person.participant_id, &self.cohort.subjects[index].grid),
+            None => vec![None; names.len()],
+        }
+    }
+
+    fn mean_brain(&self) -> Result<Layer> {
+        let folder = self.run.path.join("group");
+        let mask: Mask = volume(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
+        Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)
+    }
+
+    /// The mean brain and the labels that most of the first subjects have, made once.
+    fn common(&self) -> Result<&(Layer, Vec<Option<Labels>>)> {
+        if let Some(common) = self.common.get() {
+            return Ok(common);
+        }
+        let (grid, _) = common_grid(&self.cohort);
+        let mut votes = self.votes(&grid);
+        self.people.iter().take(MOST_SUBJECTS).for_each(|p| count(&mut votes, &self.labels(p)));
+        let made = (self.mean_brain()?, elected(&votes, &grid, self.people.is_empty())?);
+        Ok(self.common.get_or_init(|| made))
+    }
+
+    fn group(&self, n: usize, layer: &Layer, labels: &[Option<Labels>]) -> Result<Option<Encoded>> {
+        let Some(groups) = &self.groups else { return Ok(None) };
+        let maps = means(groups, &groups.groups[n])
+            .map(|(method, file)| Ok((method.to_owned(), volume(&self.run.path.join("group").join(file))?)))
+            .collect::<Result<Vec<_>>>()?;
+        Encoded::new(words_of_group(groups, &groups.groups[n]), layer, &maps, labels).map(Some)
+    }
+
+    /// The maps of a subject that are there, with their methods.
+    fn maps(&self, person: &Prediction) -> impl Iterator<Item = (&String, PathBuf)> {
+        let path = |m| self.run.map_path(&person.participant_id, "", m);
+        self.methods.iter().map(move |m| (m, path(m))).filter(|(_, path)| path.is_file())
+    }
+
+    /// A subject's scene with the records of its maps; nothing where the subject is not in the cohort.
+    fn subject(&self, person: &Prediction, labels: &[Option<Labels>]) -> Result<Option<(Encoded, Vec<Record>)>> {
+        let id = &person.participant_id;
+        let Some(index) = self.cohort.find(id) else { return Ok(None) };
+        let layer = Layer::new(self.cohort.volume(index)?, &self.cohort.mask(index)?)?;
+        let (mut maps, mut records) = (Vec::new(), Vec::new());
+        for (method, path) in self.maps(person) {
+            let map = volume(&path)?;
+            if !map.grid().same_space(&self.cohort.subjects[index].grid, 0.1) {
+                return Err(Error::file(
+                    &path,
+                    format!("lies on another grid than the volume of subject {id}"),
+                    "make the map again with voxplain explain on this cohort",
+                ));
+            }
+            records.push(crate::group::sidecar(&path)?);
+            maps.push((method.clone(), map));
+        }
+        Ok(Some((Encoded::new(self.words_of_subject(person), &layer, &maps, labels)?, records)))
+    }
+
+    fn words_of_subject(&self, person: &Prediction) -> Words {
+        let id = &person.participant_id;
+        let aligned = self.cohort.find(id).is_some_and(|n| self.cohort.subjects[n].alignment.is_some());
+        let probability = crate::report::people::of_truth(&self.run.manifest.classes, person);
+        Words {
+            key: format!("sub-{id}"),
+            title: format!(
+                "{id}: {}{}",
+                person.truth,
+                if person.truth == person.predicted { "" } else { ", told wrong" }
+            ),
+            about: format!(
+                "{id} is {}, said to be {}; probability of the truth {probability:.2}; fold {}.",
+                person.truth, person.predicted, person.fold
+            ),
+            group: false,
+            space: if aligned || matches!(self.cohort.preparation.placement, crate::cohort::Placement::Fixed(_)) {
+                "mm in the world of the cohort's template or grid".into()
+            } else {
+                format!("mm in the world of {id}'s own image")
+            },
+        }
+    }
+}
+
+/// Methods and files of the mean maps of a group.
+fn means<'a>(groups: &'a GroupSummary, group: &'a Group) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let of = groups.maps.iter().filter(|m| m.group == group.name && m.statistic == "mean");
+    of.map(|m| (m.method.as_str(), m.file.as_str()))
+}
+
+fn words_of_group(groups: &GroupSummary, group: &Group) -> Words {
+    let n = group.subjects.len();
+    Words {
+        key: group.name.clone(),
+        title: format!("{} (n = {n})", group.title),
+        about: format!("Mean map of {n} subjects over the mean brain."),
+        group: true,
+        space: groups.space.clone(),
+    }
+}
+
+fn count(votes: &mut [Vote], labels: &[Option<Labels>]) {
+    for (vote, labels) in votes.iter_mut().zip(labels) {
+        labels.iter().for_each(|l| vote.count(l));
+    }
+}
+
+/// The labels that most have; none where nobody has been counted.
+fn elected(votes: &[Vote], grid: &Grid, nobody: bool) -> Result<Vec<Option<Labels>>> {
+    votes.iter().map(|v| if nobody { Ok(None) } else { v.labels(grid).map(Some) }).collect()
 }
 
 fn describe(record: &Record) -> Method {
@@ -125,54 +309,6 @@ fn volume(path: &Path) -> Result<Volume> {
         return Err(Error::file(path, format!("holds the value {value}"), "make it again: it is to hold numbers only"));
     }
     Ok(volume)
-}
-
-/// A subject's scene with the records of its maps; nothing where the subject is not in the cohort.
-fn subject(
-    run: &Run,
-    cohort: &Cohort,
-    person: &Prediction,
-    methods: &[String],
-    labels: &[Option<Labels>],
-) -> Result<Option<(Encoded, Vec<Record>)>> {
-    let id = &person.participant_id;
-    let Some(index) = cohort.find(id) else { return Ok(None) };
-    let layer = Layer::new(cohort.volume(index)?, &cohort.mask(index)?)?;
-    let (mut maps, mut records) = (Vec::new(), Vec::new());
-    for method in methods {
-        let path = run.map_path(id, "", method);
-        if !path.is_file() {
-            continue;
-        }
-        let map = volume(&path)?;
-        if !map.grid().same_space(&cohort.subjects[index].grid, 0.1) {
-            return Err(Error::file(
-                &path,
-                format!("lies on another grid than the volume of subject {id}"),
-                "make the map again with voxplain explain on this cohort",
-            ));
-        }
-        records.push(crate::group::sidecar(&path)?);
-        maps.push((method.clone(), map));
-    }
-    let probability = crate::report::people::of_truth(&run.manifest.classes, person);
-    let words = Words {
-        key: format!("sub-{id}"),
-        title: format!("{id}: {}{}", person.truth, if person.truth == person.predicted { "" } else { ", told wrong" }),
-        about: format!(
-            "{id} is {}, said to be {}; probability of the truth {probability:.2}; fold {}.",
-            person.truth, person.predicted, person.fold
-        ),
-        group: false,
-        space: if cohort.subjects[index].alignment.is_some()
-            || matches!(cohort.preparation.placement, crate::cohort::Placement::Fixed(_))
-        {
-            "mm in the world of the cohort's template or grid".into()
-        } else {
-            format!("mm in the world of {id}'s own image")
-        },
-    };
-    Ok(Some((Encoded::new(words, &layer, &maps, labels)?, records)))
 }
 
 /// Maps of single images: those with one subject (and one grid) are one scene.

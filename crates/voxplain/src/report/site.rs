@@ -1,0 +1,95 @@
+//! [`Site`]: the report of a run in parts, for a server: a page, and what it asks for later.
+
+use super::{
+    id_and_nonce,
+    page::{self, Volumes},
+    render,
+    viewer::{Scenes, map_name, scene_name, scene_script},
+};
+use crate::{Error, Progress, Result};
+use std::path::Path;
+
+/// The report of a run in parts. The page holds no volumes: it asks for those of a group or subject when they are chosen.
+/// They are made from the run's files then, so that neither the page nor the wait for it grows with the volumes.
+///
+/// Nothing is written. What can be asked for are names that the page knows; no name leads to any other file.
+#[derive(Debug)]
+pub struct Site {
+    html: String,
+    report: String,
+    nonce: String,
+    scenes: Option<Scenes>,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// What a name stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The page.
+    Page(String),
+    /// The script that brings the volumes of a group or subject.
+    Script(String),
+    /// A map: its bytes as they are in the run, and its file name.
+    Map(Vec<u8>, String),
+}
+
+impl Site {
+    /// The report of a run.
+    ///
+    /// # Errors
+    /// No run; a damaged file.
+    pub fn open(run: &Path, progress: &dyn Progress) -> Result<Self> {
+        if !run.join("manifest.json").is_file() {
+            return Err(Error::file(run, "is no run", "give a directory that voxplain train made"));
+        }
+        let mut page = page::of_run(run, Volumes::OnRequest, progress)?;
+        let (report, nonce) = id_and_nonce(&page)?;
+        let (html, _) = render(&mut page, "", usize::MAX)?;
+        Ok(Self { html, report, nonce, scenes: page.scenes, warnings: page.warnings })
+    }
+
+    /// The nonce of the page's own scripts, for a content security policy.
+    #[must_use]
+    pub fn nonce(&self) -> &str {
+        &self.nonce
+    }
+
+    /// Number of groups and subjects that can be looked at.
+    #[must_use]
+    pub fn scenes(&self) -> usize {
+        self.scenes.as_ref().map_or(0, Scenes::len)
+    }
+
+    /// What a name stands for: nothing for the page itself, `scenes/<n>.js`, `maps/<n>-<m>.nii.gz`. Nothing for any other.
+    ///
+    /// # Errors
+    /// A file of the run is missing or damaged.
+    pub fn part(&self, name: &str) -> Result<Option<Part>> {
+        if name.is_empty() {
+            return Ok(Some(Part::Page(self.html.clone())));
+        }
+        let Some(scenes) = &self.scenes else { return Ok(None) };
+        if let Some(n) = scene(name) {
+            return Ok(scene_script(scenes, n, &self.report)?.map(Part::Script));
+        }
+        let Some((n, m)) = map(name) else { return Ok(None) };
+        let Some(file) = scenes.files(n).into_iter().nth(m) else { return Ok(None) };
+        let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
+        Ok(Some(Part::Map(bytes, super::people::file_name(&file))))
+    }
+}
+
+/// The scene of a name.
+fn scene(name: &str) -> Option<usize> {
+    let n = name.strip_prefix("scenes/")?.strip_suffix(".js")?.parse().ok()?;
+    // Not `+1` or `01`.
+    (scene_name(n) == name).then_some(n)
+}
+
+/// The scene and the position in it of a map's name.
+fn map(name: &str) -> Option<(usize, usize)> {
+    let (n, m) = name.strip_prefix("maps/")?.strip_suffix(".nii.gz")?.split_once('-')?;
+    let (n, m) = (n.parse().ok()?, m.parse().ok()?);
+    (map_name(n, m) == name).then_some((n, m))
+}
