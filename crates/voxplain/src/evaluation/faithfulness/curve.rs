@@ -86,7 +86,7 @@ impl<'a> Fading<'a> {
             Filling::Volume(volume) => self.order.iter().for_each(|&n| self.now[n] = volume[n]),
             Filling::Harmonic(harmonic) => {
                 self.now.copy_from_slice(self.image);
-                harmonic.fill(&mut self.now, self.order);
+                harmonic.fill(&mut self.now, &sorted(self.order));
             }
         }
     }
@@ -103,16 +103,23 @@ impl<'a> Fading<'a> {
             // From the image anew, so that it ends where insertion begins, to the bit.
             (Metric::Deletion, Filling::Harmonic(_)) if count == self.order.len() => self.empty(),
             (Metric::Deletion, Filling::Harmonic(harmonic)) => {
-                harmonic.refill(&mut self.now, &self.order[..count], ENOUGH);
+                harmonic.refill(&mut self.now, &sorted(&self.order[..count]), ENOUGH);
             }
             (Metric::Insertion, filling) => {
                 step.iter().for_each(|&n| self.now[n] = self.image[n]);
                 if let Filling::Harmonic(harmonic) = filling {
-                    harmonic.refill(&mut self.now, &self.order[count..], ENOUGH);
+                    harmonic.refill(&mut self.now, &sorted(&self.order[count..]), ENOUGH);
                 }
             }
         }
     }
+}
+
+/// By place: neighbours are then near each other in memory, and a hole is filled to the same bits whatever order made it.
+fn sorted(hole: &[usize]) -> Vec<usize> {
+    let mut hole = hole.to_vec();
+    hole.sort_unstable();
+    hole
 }
 
 /// Plays an order and its control through, for each of the metrics and substrates; all go side by side, so that the network

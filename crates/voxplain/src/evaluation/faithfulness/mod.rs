@@ -148,6 +148,12 @@ pub fn curves(
 ) -> Result<(Blocks, Vec<Trace>)> {
     settings.check()?;
     explainer.check(case)?;
+    if !case.others.is_empty() {
+        return Err(case.refuse(
+            format!("deletion and insertion take one channel, found {}", case.others.len() + 1),
+            "measure a network of one channel",
+        ));
+    }
     let (brain, _) = case.brain();
     let blocks = Blocks::new(&brain, settings.block)?;
     let values = blocks.values(map, &brain, settings.ranking)?;
