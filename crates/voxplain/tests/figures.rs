@@ -294,7 +294,7 @@ fn deletion_and_insertion_are_drawn() {
         Fading {
             method: method.into(),
             curve: (0..=steps).map(fall(speed)).collect(),
-            random: (0..=steps).map(fall(1.0)).collect(),
+            random: (0..=steps).map(fall(0.7)).collect(),
             difference: around(-0.2, 0.1),
         }
     };
