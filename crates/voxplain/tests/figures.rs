@@ -16,8 +16,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use support::{decode, phantom};
 use voxplain::{
     figure::{
-        Bar, Cell, Colours, Curve, Cut, Cuts, Display, Figure, Layer, Mosaic, Plane, Plot, Receiver, Scale, Threshold,
-        bars, learning_curves, matrix, receiver, thumbnail,
+        Bar, Cell, Colours, Curve, Cut, Cuts, Display, Fading, FadingPanel, Figure, Layer, Mosaic, Plane, Plot,
+        Receiver, Scale, Threshold, bars, fading_curves, learning_curves, matrix, receiver, thumbnail,
     },
     stats::Interval,
     volume::{Affine, Grid, Volume},
@@ -229,6 +229,79 @@ fn charts_are_drawn() {
             86.0,
         ),
     );
+}
+
+/// Points of the lines and bands of a colour.
+fn points(svg: &str, element: &str, colour: &str) -> Vec<Vec<[f64; 2]>> {
+    svg.lines()
+        .filter(|l| l.starts_with(&format!("<{element} ")) && l.contains(colour))
+        .map(|l| {
+            let (_, rest) = l.split_once("points=\"").unwrap();
+            let pair = |p: &str| {
+                let (x, y) = p.split_once(',').unwrap();
+                [x.parse().unwrap(), y.parse().unwrap()]
+            };
+            rest.split('"').next().unwrap().split(' ').map(pair).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn deletion_and_insertion_are_drawn() {
+    let around = |mean: f64, half: f64| Interval { mean, low: Some(mean - half), high: Some(mean + half), n: 107 };
+    let fading = |method: &str, steps: usize, speed: f64| {
+        let part = |s: usize| s as f64 / steps as f64;
+        let fall = |speed: f64| move |s: usize| around(0.1 + 0.9 * (1.0 - part(s)).powf(speed), 0.06);
+        Fading {
+            method: method.into(),
+            curve: (0..=steps).map(fall(speed)).collect(),
+            random: (0..=steps).map(fall(0.7)).collect(),
+            difference: around(-0.2, 0.1),
+        }
+    };
+    let names =
+        ["guided-backprop", "grad-cam", "hires-cam", "meaningful-perturbation", "lrp", "saliency", "rise", "cam"];
+    let panel = |title: &str, count: usize| FadingPanel {
+        title: title.into(),
+        axis: "brain replaced, %".into(),
+        methods: names[..count].iter().enumerate().map(|(n, name)| fading(name, 50, 1.0 + n as f64)).collect(),
+    };
+    let note = "Means over 107 subjects.";
+    let four = ["Deletion, blur", "Insertion, blur", "Deletion, harmonic", "Insertion, harmonic"];
+    let panels: Vec<FadingPanel> = four.iter().map(|t| panel(t, 4)).collect();
+    let figure = fading_curves(&panels, "Deletion and insertion", note, 180.0);
+    look("deletion-insertion", &figure);
+    assert!(figure.alt.contains("Insertion, harmonic: area less that of random orders: guided-backprop -0.2"));
+    // Of each panel: four lines, their bands and their random orders; more methods than colours are named, not drawn.
+    let count = |f: &Figure, what: &str| f.svg.matches(what).count();
+    assert_eq!((count(&figure, "<polygon"), count(&figure, "stroke-dasharray=\"0.8 0.8\" stroke-linejoin")), (16, 16));
+    let many = fading_curves(&[panel("Deletion, blur", 8)], "Deletion", note, 86.0);
+    look("deletion-many", &many);
+    assert_eq!(count(&many, "<polygon"), 6);
+    assert!(many.svg.contains("2 more methods are in the table."));
+    assert!(!many.svg.contains(">rise<") && many.svg.contains(">saliency<"));
+    // A curve from 1 to 0.25: between the axis's ends and three quarters of its height apart; the band around it, within the axes.
+    let line = vec![around(1.0, 0.1), around(0.25, 0.1)];
+    let one = Fading { method: "m".into(), curve: line.clone(), random: line, difference: around(0.0, 0.1) };
+    let one = FadingPanel { title: "t".into(), axis: "x".into(), methods: vec![one] };
+    let figure = fading_curves(&[one], "Deletion", note, 86.0);
+    let drawn = points(&figure.svg, "polyline", "#0072b2");
+    let band = points(&figure.svg, "polygon", "#0072b2");
+    let [[left, top], [right, bottom]]: [[f64; 2]; 2] = drawn[0][..].try_into().unwrap();
+    let [a, b, c, d]: [[f64; 2]; 4] = band[0][..].try_into().unwrap();
+    let tenth = (bottom - top) / 7.5;
+    let near = |a: f64, b: f64| (a - b).abs() < 0.02;
+    assert!(near(a[0], left) && near(a[1], top + tenth) && near(b[0], right) && near(b[1], bottom + tenth));
+    assert!(near(c[1], bottom - tenth) && near(d[1], top), "no probability above 1: {d:?}");
+    // One subject has no interval, a run may have no maps: all the same a figure.
+    let alone = Interval { mean: 0.5, low: None, high: None, n: 1 };
+    let lone = Fading { method: "m".into(), curve: vec![alone; 3], random: vec![alone; 3], difference: alone };
+    let none = FadingPanel { title: "t".into(), axis: "x".into(), methods: Vec::new() };
+    for panels in [vec![], vec![none.clone()], vec![FadingPanel { methods: vec![lone], ..none }]] {
+        let figure = fading_curves(&panels, "<b>", note, 86.0);
+        assert!(!figure.svg.contains("NaN") && !figure.svg.contains("<b>"));
+        figure.png().unwrap();
+    }
 }
 
 #[test]

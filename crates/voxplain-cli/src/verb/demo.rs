@@ -11,7 +11,8 @@ use std::path::PathBuf;
 ///
 /// Makes simulated brains of two classes that differ in one known place, trains a network to tell them apart, explains
 /// the held-out brains by the three methods of Kan et al. 2020 and by HiRes-CAM, measures how much of each map lies
-/// where the difference is, and writes a page to read. It takes about a minute on two cores and needs no data.
+/// where the difference is and whether the network changes its mind without what they name, and writes a page to read.
+/// It takes about a minute on two cores and needs no data.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -2,30 +2,42 @@
 
 use crate::session::{Outcome, Session};
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
+    Error,
     evaluation::{
-        Relevance,
+        Relevance, faithfulness,
         truth::{self, Found},
     },
+    nn::random::Seed,
     run::Run,
     stats::Interval,
 };
 
 /// Measure how far the maps of a run can be trusted.
 ///
-/// The metric there is so far, `localisation`, compares each map with the truth that a simulation planted, inside the
-/// subject's brain. Writes RUN/evaluation/localisation.tsv (one row a map) and localisation.json.
+/// `localisation` compares each map with the truth that a simulation planted, inside the subject's brain.
+///
+/// `deletion` replaces the brain's voxels in the order of the map, 1 % at a time, and follows the probability of the explained
+/// class: the faster it falls (the lower the area under the curve), the better the map. `insertion` puts them back, in the same
+/// order, into an image without a brain: the higher the area, the better. Both stand beside a random order that is as
+/// smooth as the map. docs/evaluation.md says more.
+///
+/// Writes RUN/evaluation/METRIC.tsv (one row a map) and METRIC.json, and for deletion and insertion the curves of each map,
+/// which are not made again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain evaluate run
+  voxplain evaluate run --metric deletion,insertion
+  voxplain evaluate run --metric deletion --substrate blur --steps 20 --subjects 0012,0034
   voxplain evaluate run --method hires-cam,saliency --relevance positive --json")]
 pub(crate) struct Evaluate {
     /// The run.
     run: PathBuf,
-    /// What to measure.
-    #[arg(long, value_name = "M,...", value_enum, value_delimiter = ',', default_value = "localisation")]
+    /// What to measure [default: localisation where the truth is known, else deletion,insertion].
+    #[arg(long, value_name = "M,...", value_enum, value_delimiter = ',')]
     metric: Vec<Metric>,
     /// Only these methods [default: all that the run has maps of].
     #[arg(long, value_name = "M", value_delimiter = ',')]
@@ -33,44 +45,205 @@ pub(crate) struct Evaluate {
     /// Mask of the truth [default: truth.nii.gz of the cohort].
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Which part of a map counts as relevance.
-    #[arg(long, value_enum, default_value_t = Part::Absolute)]
-    relevance: Part,
+    /// Which part of a map counts as relevance [default: absolute for localisation, signed for deletion and insertion].
+    #[arg(long, value_enum)]
+    relevance: Option<Part>,
+    /// Steps of deletion and insertion, each of an equal part of the brain.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..))]
+    steps: u16,
+    /// What stands where the brain was taken out by deletion and insertion.
+    #[arg(long, value_name = "S,...", value_enum, value_delimiter = ',', default_values = ["blur", "harmonic"])]
+    substrate: Vec<Substrate>,
+    /// Deletion and insertion of these subjects alone, by comma.
+    #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
+    subjects: Option<Vec<String>>,
+    /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: what
+    /// is free].
+    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    memory: Option<usize>,
+    /// Make curves again that are there already.
+    #[arg(long)]
+    force: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Metric {
     /// How much of a map lies where the truth is.
     Localisation,
+    /// How fast the probability falls when the most relevant is taken out first.
+    Deletion,
+    /// How fast it rises when the most relevant is put back first.
+    Insertion,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Part {
+    /// Signed values: what spoke for the explained class first, what spoke against it last.
+    Signed,
     /// Absolute values: for or against.
     Absolute,
     /// Positive values alone: what spoke for the explained score.
     Positive,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Substrate {
+    /// The image, smoothed by a Gaussian with a standard deviation of 10 mm.
+    Blur,
+    /// What surrounds the hole, continued as smoothly as can be.
+    Harmonic,
+}
+
 impl Evaluate {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let run = Run::open(&self.run)?;
-        for Metric::Localisation in &self.metric {
-            let options = truth::Options {
-                methods: self.method.clone(),
-                truth: self.truth.clone(),
-                relevance: match self.relevance {
-                    Part::Absolute => Relevance::Absolute,
-                    Part::Positive => Relevance::Positive,
-                },
-            };
-            let found = truth::compare(&run, &options, session.progress())?;
-            session.result(&found, &in_words(&found))?;
+        let metrics = self.metrics(&run)?;
+        let (mut documents, mut text) = (serde_json::Map::new(), String::new());
+        let curves: Vec<faithfulness::Metric> = metrics.iter().filter_map(|m| m.of_curves()).collect();
+        if metrics.contains(&Metric::Localisation) {
+            let found = truth::compare(&run, &self.localisation()?, session.progress())?;
+            text.push_str(&in_words(&found));
+            documents.insert("localisation".into(), serde_json::to_value(&found)?);
         }
+        if !curves.is_empty() {
+            let options = self.faithfulness(&run, curves);
+            for summary in faithfulness::compare(&session.engine()?, &run, &options, session.progress())? {
+                if !text.is_empty() {
+                    text.push('\n');
+                }
+                text.push_str(&table(&summary));
+                documents.insert(summary.metric.word().into(), serde_json::to_value(&summary)?);
+            }
+        }
+        // One metric is its own document.
+        let document = match documents.len() {
+            1 => documents.into_iter().next().map_or(Value::Null, |(_, only)| only),
+            _ => json!(documents),
+        };
+        session.result(&document, &text)?;
         session.say(&format!("tables in {}", self.run.join("evaluation").display()));
         session.say(&format!("next: voxplain report {}", self.run.display()));
         Ok(Outcome::Done)
     }
+
+    /// The metrics, each once.
+    fn metrics(&self, run: &Run) -> voxplain::Result<Vec<Metric>> {
+        if self.metric.is_empty() {
+            let known = self.truth.is_some() || run.cohort()?.path.join("truth.nii.gz").is_file();
+            let default = if known { vec![Metric::Localisation] } else { vec![Metric::Deletion, Metric::Insertion] };
+            return Ok(default);
+        }
+        let mut metrics = Vec::new();
+        for &metric in &self.metric {
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+        Ok(metrics)
+    }
+
+    fn localisation(&self) -> voxplain::Result<truth::Options> {
+        let relevance = match self.relevance {
+            None | Some(Part::Absolute) => Relevance::Absolute,
+            Some(Part::Positive) => Relevance::Positive,
+            Some(Part::Signed) => {
+                return Err(Error::request(
+                    "localisation of signed relevance: a share of it inside the truth has no meaning where signs cancel",
+                    "take --relevance absolute or positive for localisation",
+                ));
+            }
+        };
+        Ok(truth::Options { methods: self.method.clone(), truth: self.truth.clone(), relevance })
+    }
+
+    fn faithfulness(&self, run: &Run, metrics: Vec<faithfulness::Metric>) -> faithfulness::Options {
+        let mut substrates = Vec::new();
+        for substrate in &self.substrate {
+            let substrate = match substrate {
+                Substrate::Blur => faithfulness::Substrate::Blur,
+                Substrate::Harmonic => faithfulness::Substrate::Harmonic,
+            };
+            if !substrates.contains(&substrate) {
+                substrates.push(substrate);
+            }
+        }
+        let settings = faithfulness::Settings {
+            steps: self.steps.into(),
+            substrates,
+            ranking: match self.relevance {
+                None | Some(Part::Signed) => faithfulness::Ranking::Signed,
+                Some(Part::Absolute) => faithfulness::Ranking::Absolute,
+                Some(Part::Positive) => faithfulness::Ranking::Positive,
+            },
+            seed: Seed::new(run.manifest.seed),
+            ..faithfulness::Settings::default()
+        };
+        faithfulness::Options {
+            metrics,
+            methods: self.method.clone(),
+            subjects: self.subjects.clone(),
+            settings,
+            memory: self.memory.or_else(super::free_memory),
+            force: self.force,
+        }
+    }
+}
+
+impl Metric {
+    const fn of_curves(self) -> Option<faithfulness::Metric> {
+        match self {
+            Self::Localisation => None,
+            Self::Deletion => Some(faithfulness::Metric::Deletion),
+            Self::Insertion => Some(faithfulness::Metric::Insertion),
+        }
+    }
+}
+
+/// `0.412 [0.380, 0.444]`.
+fn show(interval: &Interval, scale: f64, digits: usize) -> String {
+    let Interval { mean, low, high, .. } = interval;
+    match (low, high) {
+        (Some(low), Some(high)) => {
+            format!("{:.digits$} [{:.digits$}, {:.digits$}]", scale * mean, scale * low, scale * high)
+        }
+        _ => format!("{:.digits$}", scale * mean),
+    }
+}
+
+/// Deletion or insertion.
+fn table(summary: &faithfulness::Summary) -> String {
+    let maps = summary.found.iter().map(|f| f.maps).max().unwrap_or(0);
+    let block = summary.block_voxels.map(|n| n.to_string()).join(" x ");
+    let mut text = format!(
+        "{} ({} is better): area under the probability of the explained class, means over {maps} subjects [95 % interval].\n\
+         Voxels by {}, in blocks of {block}.\n\n\
+         {:<24} {:<10} {:<22} {:<22} {:<24} {:<10} verdict\n",
+        if summary.metric == faithfulness::Metric::Deletion { "Deletion" } else { "Insertion" },
+        summary.better,
+        summary.ranking(),
+        "",
+        "substrate",
+        "AUC",
+        "AUC, random order",
+        "difference",
+        "better in",
+    );
+    let mut before = "";
+    for found in &summary.found {
+        let _ = writeln!(
+            text,
+            "{:<24} {:<10} {:<22} {:<22} {:<24} {:<10} {}",
+            if found.method == before { "" } else { &found.method },
+            found.substrate.word(),
+            show(&found.auc, 1.0, 3),
+            show(&found.random, 1.0, 3),
+            show(&found.difference, 1.0, 3),
+            format!("{:.0} %", 100.0 * found.wins),
+            found.verdict.words(),
+        );
+        before = &found.method;
+    }
+    text
 }
 
 fn in_words(found: &[Found]) -> String {
@@ -89,12 +262,8 @@ fn in_words(found: &[Found]) -> String {
         );
     }
     for row in found {
-        let show = |i: Option<Interval>, scale: f64, digits: usize| match i {
-            None => "n/a".to_owned(),
-            Some(Interval { mean, low: Some(low), high: Some(high), .. }) => {
-                format!("{:.digits$} [{:.digits$}, {:.digits$}]", scale * mean, scale * low, scale * high)
-            }
-            Some(Interval { mean, .. }) => format!("{:.digits$}", scale * mean),
+        let show = |i: Option<Interval>, scale: f64, digits: usize| {
+            i.map_or_else(|| "n/a".to_owned(), |i| show(&i, scale, digits))
         };
         let hits = row.hits.map_or_else(|| "n/a".to_owned(), |h| format!("inside in {:.0} %", 100.0 * h));
         let _ = writeln!(

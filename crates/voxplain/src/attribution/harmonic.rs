@@ -7,7 +7,7 @@
 /// the greatest around the hole. Solved by conjugate gradients with the diagonal as preconditioner (Shewchuk 1994), in float64, to
 /// a residual of 1e-8 of the first one.
 #[derive(Clone, Debug)]
-pub(super) struct Harmonic {
+pub(crate) struct Harmonic {
     shape: [usize; 3],
     /// `1 / h_a^2`, as shares of their mean.
     weights: [f64; 3],
@@ -28,7 +28,7 @@ struct Row {
 
 impl Harmonic {
     /// For volumes of this shape with this distance of voxels, in any unit.
-    pub(super) fn new(shape: [usize; 3], spacing: [f64; 3]) -> Self {
+    pub(crate) fn new(shape: [usize; 3], spacing: [f64; 3]) -> Self {
         let inverse = spacing.map(|h| 1.0 / (h * h));
         let mean = inverse.iter().sum::<f64>() / 3.0;
         Self { shape, weights: inverse.map(|w| w / mean), place: vec![KNOWN; shape.iter().product()] }
@@ -41,13 +41,35 @@ impl Harmonic {
 
     /// Replaces the values at the voxels of `hole`, each named once. A hole that is the whole volume has no boundary: it is filled with
     /// the volume's mean.
-    #[expect(clippy::cast_possible_truncation, reason = "volumes have far fewer than 2^32 voxels, in float32")]
-    pub(super) fn fill(&mut self, values: &mut [f32], hole: &[usize]) {
+    #[expect(clippy::cast_possible_truncation, reason = "volumes are float32")]
+    pub(crate) fn fill(&mut self, values: &mut [f32], hole: &[usize]) {
         if hole.len() == values.len() {
             let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
             values.fill(mean as f32);
             return;
         }
+        let system = self.system(values, hole);
+        let start = vec![f64::midpoint(system.least, system.most); hole.len()];
+        self.put(values, hole, &system, |size| size * 1e-16, start);
+    }
+
+    /// [`Harmonic::fill`] of a hole that holds a guess already, as when it has grown or shrunk a little since it was filled:
+    /// ends when the difference of a voxel from the mean of its neighbours is below `enough` of the range of values
+    /// around the hole, in the root mean square over the hole.
+    pub(crate) fn refill(&mut self, values: &mut [f32], hole: &[usize], enough: f64) {
+        if hole.len() == values.len() {
+            return self.fill(values, hole);
+        }
+        let system = self.system(values, hole);
+        let start = hole.iter().map(|&n| f64::from(values[n]).clamp(system.least, system.most)).collect();
+        let mismatch = enough * (system.most - system.least);
+        let bound = mismatch * mismatch * system.rows.iter().map(|row| row.diagonal).sum::<f64>();
+        self.put(values, hole, &system, |size| bound.max(size * 1e-16), start);
+    }
+
+    /// The equations of a hole.
+    #[expect(clippy::cast_possible_truncation, reason = "volumes have far fewer than 2^32 voxels")]
+    fn system(&mut self, values: &[f32], hole: &[usize]) -> System {
         for (unknown, &voxel) in hole.iter().enumerate() {
             self.place[voxel] = unknown as u32;
         }
@@ -70,10 +92,23 @@ impl Harmonic {
             rows.push(row);
             right.push(known);
         }
-        let solution = solve(&rows, &right, f64::midpoint(least, most));
+        System { rows, right, least, most }
+    }
+
+    /// Solves the equations and writes the solution.
+    #[expect(clippy::cast_possible_truncation, reason = "volumes are float32")]
+    fn put(
+        &mut self,
+        values: &mut [f32],
+        hole: &[usize],
+        system: &System,
+        enough: impl Fn(f64) -> f64,
+        start: Vec<f64>,
+    ) {
+        let solution = solve(&system.rows, &system.right, enough, start);
         for (&voxel, x) in hole.iter().zip(solution) {
             self.place[voxel] = KNOWN;
-            values[voxel] = x.clamp(least, most) as f32;
+            values[voxel] = x.clamp(system.least, system.most) as f32;
         }
     }
 
@@ -91,8 +126,17 @@ impl Harmonic {
     }
 }
 
-/// Solves `diagonal x - sum of others = right` from the constant `start`.
-fn solve(rows: &[Row], right: &[f64], start: f64) -> Vec<f64> {
+/// The equations of a hole, and the range of values around it.
+struct System {
+    rows: Vec<Row>,
+    right: Vec<f64>,
+    least: f64,
+    most: f64,
+}
+
+/// Solves `diagonal x - sum of others = right` from a guess, until the sum of `residual^2 / diagonal` is no more than `enough` says
+/// when it is given what that is at first.
+fn solve(rows: &[Row], right: &[f64], enough: impl Fn(f64) -> f64, mut x: Vec<f64>) -> Vec<f64> {
     let apply = |x: &[f64], out: &mut [f64]| {
         for ((o, row), &own) in out.iter_mut().zip(rows).zip(x) {
             let others: f64 = row.others[..row.count].iter().map(|&(at, w)| w * x[at as usize]).sum();
@@ -101,7 +145,6 @@ fn solve(rows: &[Row], right: &[f64], start: f64) -> Vec<f64> {
     };
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
     let count = rows.len();
-    let mut x = vec![start; count];
     let mut image = vec![0.0; count];
     apply(&x, &mut image);
     let mut residual: Vec<f64> = right.iter().zip(&image).map(|(b, a)| b - a).collect();
@@ -112,7 +155,7 @@ fn solve(rows: &[Row], right: &[f64], start: f64) -> Vec<f64> {
     scaled(&residual, &mut preconditioned);
     let mut direction = preconditioned.clone();
     let mut size = dot(&residual, &preconditioned);
-    let enough = size * 1e-16;
+    let enough = enough(size);
     // In exact arithmetic as many steps as unknowns are enough; far fewer are taken.
     for _ in 0..2 * count {
         if size <= enough || size == 0.0 {
@@ -170,6 +213,29 @@ mod tests {
         for (n, v) in values.iter().enumerate() {
             assert!((v - linear(n)).abs() < 1e-4, "{n}: {v}");
         }
+    }
+
+    #[test]
+    fn a_hole_that_grows_is_filled_as_from_scratch() {
+        let shape = [9, 8, 7];
+        let image: Vec<f32> = (0..504).map(|n| ((n * 37) % 101) as f32 / 10.0 - 3.0).collect();
+        // In a scattered order, until only the first voxel is left.
+        let mut order: Vec<usize> = (1..504).collect();
+        order.sort_by_key(|n| (n * 7919) % 97);
+        let (mut harmonic, mut grown) = (Harmonic::new(shape, [1.0, 2.0, 0.7]), image.clone());
+        for end in [0, 10, 60, 200, 400, 503, 300, 20] {
+            // What is no longer in the hole is restored, as when it shrinks.
+            order[end..].iter().for_each(|&n| grown[n] = image[n]);
+            harmonic.refill(&mut grown, &order[..end], 1e-5);
+            let mut fresh = image.clone();
+            harmonic.fill(&mut fresh, &order[..end]);
+            for (n, (a, b)) in grown.iter().zip(&fresh).enumerate() {
+                assert!((a - b).abs() < 2e-3, "{end}, voxel {n}: {a} {b}");
+            }
+        }
+        let mut whole = image.clone();
+        harmonic.refill(&mut whole, &(0..504).collect::<Vec<_>>(), 1e-5);
+        assert!(whole.iter().all(|v| *v == whole[0]));
     }
 
     proptest! {

@@ -95,6 +95,8 @@ pub use smoothgrad::{Mode, SmoothGrad};
 pub use target::{Objective, Score, Target, predicted};
 pub use xgrad_cam::XGradCam;
 
+pub(crate) use harmonic::Harmonic;
+
 use crate::Result;
 use infill::Filling;
 use serde::{Serialize, de::DeserializeOwned};

@@ -2,6 +2,7 @@
 
 pub mod calibration;
 pub mod classification;
+pub mod faithfulness;
 pub mod localisation;
 pub mod truth;
 

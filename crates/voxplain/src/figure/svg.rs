@@ -139,6 +139,16 @@ impl Svg {
         );
     }
 
+    pub(super) fn dashed_path(&mut self, points: &[[f64; 2]], colour: &str, width: f64) {
+        let _ = writeln!(
+            self.body,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{}\" stroke-dasharray=\"0.8 0.8\" \
+             stroke-linejoin=\"round\"/>",
+            list(points),
+            n(width)
+        );
+    }
+
     pub(super) fn area(&mut self, points: &[[f64; 2]], colour: &str, opacity: f64) {
         let _ = writeln!(
             self.body,

@@ -2,6 +2,7 @@
 
 use crate::{
     cohort::{Cohort, Normalize, Placement},
+    evaluation::faithfulness::{Substrate, Summary},
     group::GroupSummary,
     run::{Metrics, Run},
     stats::significant,
@@ -273,6 +274,40 @@ impl MethodsText {
             s.push_str(&format!("Maps were read off in regions of: {}. ", atlases.join(", ")));
         }
         self.paragraphs.push(s.trim_end().to_owned());
+    }
+
+    /// How faithful maps are, in a paragraph before the last.
+    pub(super) fn faithfulness(&mut self, summaries: &[Summary]) {
+        let Some(first) = summaries.first() else { return };
+        let settings = &first.settings;
+        let petsiuk = self.cite("petsiuk2018");
+        let names: Vec<&str> = summaries.iter().map(|s| s.metric.word()).collect();
+        let substrates: Vec<String> = settings
+            .substrates
+            .iter()
+            .map(|substrate| match substrate {
+                Substrate::Blur => {
+                    format!("the image blurred by a Gaussian (standard deviation {} mm)", significant(settings.blur, 3))
+                }
+                Substrate::Harmonic => "a harmonic filling of the hole (Laplace's equation)".to_owned(),
+            })
+            .collect();
+        let maps = summaries.iter().flat_map(|s| &s.found).map(|f| f.maps).max().unwrap_or(0);
+        let paragraph = format!(
+            "Faithfulness was measured by {} curves {petsiuk} of {maps} subjects: the voxels of the brain were ordered by {}, in \
+             blocks of {} voxels, and replaced (deletion) or put back (insertion) in {} steps of equal volume; in their place \
+             stood {}. The area under the probability of the explained class was compared, subject by subject, \
+             with that of a random order whose autocorrelation was fitted to that of the map; intervals are Student's t over \
+             subjects.",
+            names.join(" and "),
+            first.ranking(),
+            first.block_voxels.map(|n| n.to_string()).join(" × "),
+            settings.steps,
+            substrates.join(", or ")
+        );
+        let last = self.paragraphs.len().saturating_sub(1);
+        self.paragraphs.insert(last, paragraph);
+        self.references = self.cited.iter().map(|r| r.bibtex.to_owned()).collect();
     }
 
     /// The text as Markdown, with Pandoc's citations.

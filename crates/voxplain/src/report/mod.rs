@@ -5,6 +5,7 @@
 //! browser: it runs the page's own scripts and no others. Every text that comes from data is escaped.
 
 mod drawing;
+mod faithfulness;
 mod folder;
 mod methods_text;
 mod page;

@@ -1,7 +1,7 @@
 //! [`Page`]: what the template shows, gathered from a run.
 
 use super::{
-    Missing, Placed, drawing,
+    Missing, Placed, drawing, faithfulness,
     methods_text::MethodsText,
     people, quality, regions,
     viewer::{self, Scenes, Viewer},
@@ -39,6 +39,7 @@ pub(super) struct Page {
     pub(super) space: String,
     pub(super) agreement: Vec<Placed>,
     pub(super) agreement_table: Option<Grid>,
+    pub(super) faithfulness: Option<faithfulness::Faithfulness>,
     pub(super) regions: Vec<regions::Regions>,
     pub(super) people: Option<people::People>,
     pub(super) methods_text: Option<MethodsText>,
@@ -90,6 +91,7 @@ impl Page {
             .chain(&self.side_by_side)
             .chain(self.methods.iter().flat_map(|m| &m.figures))
             .chain(&self.agreement)
+            .chain(self.faithfulness.iter().map(|f| &f.figure))
             .chain(self.regions.iter().flat_map(|r| &r.figures))
             .collect();
         if all.is_empty() {
@@ -181,6 +183,13 @@ pub(super) fn of_run(directory: &Path, volumes: Volumes, progress: &dyn Progress
             page.lacks(&format!("Group maps of {}", new.join(", ")), format!("voxplain group {here}"));
         }
     }
+    page.faithfulness = faithfulness::of_run(directory, &mut page.warnings)?;
+    if page.faithfulness.is_none() && !methods.is_empty() {
+        page.lacks(
+            "Deletion and insertion curves: do maps name what the network uses?",
+            format!("voxplain evaluate {here} --metric deletion,insertion"),
+        );
+    }
     let tables = regions::tables(directory)?;
     page.regions = regions::of_run(&tables, &mut page.warnings);
     if page.regions.is_empty() && !methods.is_empty() {
@@ -205,7 +214,11 @@ pub(super) fn of_run(directory: &Path, volumes: Volumes, progress: &dyn Progress
     }
     let atlases: Vec<String> =
         tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    page.methods_text = Some(MethodsText::of_run(&run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases));
+    let mut text = MethodsText::of_run(&run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases);
+    if let Some(faithfulness) = &page.faithfulness {
+        text.faithfulness(&faithfulness.summaries);
+    }
+    page.methods_text = Some(text);
     page.provenance = Some(provenance(&run, cohort.as_ref())?);
     page.commands = vec![train, explain, format!("voxplain group {here}"), format!("voxplain report {here}")];
     for name in ["config.toml", "manifest.json", "metrics.json"] {

@@ -8,11 +8,14 @@ use crate::{
     atlas::{Atlas, MapName, RegionTable, Survey, survey},
     attribution::{Record, Score, Target},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
-    evaluation::{Classification, Resampling, Verdict},
+    evaluation::{
+        Classification, Resampling, Verdict,
+        faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
+    },
     figure::Figure,
     group::{GroupOptions, GroupSummary, Level, group},
     run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
-    stats::Top,
+    stats::{Interval, Top},
     table::Table,
     whole,
 };
@@ -518,6 +521,31 @@ fn is_safe(html: &str) {
     assert!(!words.contains("NaN"));
 }
 
+/// One method whose areas are below those of its random orders.
+fn faithfulness(metric: Metric) -> Summary {
+    let around = |mean: f64| Interval { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), n: 6 };
+    let settings = Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() };
+    Summary {
+        metric,
+        better: metric.better().into(),
+        settings,
+        block_voxels: [2, 2, 1],
+        found: vec![Found {
+            method: EVIL.into(),
+            substrate: Substrate::Blur,
+            maps: 6,
+            auc: around(0.4),
+            random: around(0.7),
+            difference: around(-0.3),
+            wins: 1.0,
+            verdict: if metric == Metric::Deletion { Judged::Better } else { Judged::Worse },
+            curve: [0.9, 0.3, 0.1].map(around).to_vec(),
+            random_curve: [0.9, 0.8, 0.1].map(around).to_vec(),
+        }],
+        version: "0".into(),
+    }
+}
+
 #[test]
 fn the_page_tells_what_there_is_and_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
@@ -549,8 +577,24 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     let head = "map\tsubject\tmethod\tn\tregion\tname\themisphere\themisphere_from\tvoxels\tvolume_mm3\tmean\tmean_low\tmean_high\tsum\tsum_low\tsum_high\tshare_positive\tshare_positive_low\tshare_positive_high\tshare_negative\tshare_negative_low\tshare_negative_high\tenrichment\tenrichment_low\tenrichment_high\tdensity_per_mm3\tpeak\tpeak_x_mm\tpeak_y_mm\tpeak_z_mm\n";
     std::fs::write(run.path.join("regions/made.tsv"), format!("{head}{}{}", row(EVIL, 2.5), row("insula", 0.5)))
         .unwrap();
+    let (made, _) = page(&run);
+    assert_eq!(
+        made.missing.iter().map(|m| m.command.clone()).collect::<Vec<_>>(),
+        [format!("voxplain evaluate {} --metric deletion,insertion", run.path.display())]
+    );
+    std::fs::create_dir_all(run.path.join("evaluation")).unwrap();
+    for metric in [Metric::Deletion, Metric::Insertion] {
+        let path = run.path.join(format!("evaluation/{}.json", metric.word()));
+        whole::write_json(&path, &faithfulness(metric)).unwrap();
+    }
     let (made, html) = page(&run);
     assert_eq!(made.missing, []);
+    assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><h2>Faithfulness"));
+    // The area, its control and the difference, with a true minus sign, of each metric.
+    assert_eq!(html.matches("<td>\u{2212}0.300 [\u{2212}0.400, \u{2212}0.200]</td>").count(), 2);
+    assert_eq!(html.matches("<td>better than random</td>").count(), 1);
+    assert_eq!(html.matches("<td>worse than random</td>").count(), 1);
+    assert!(html.contains("in blocks of 2 × 2 × 1 voxels, 2 steps"));
     assert!(html.len() < 10_000_000);
     // Everyone is there, the one told wrong first, with a picture per method.
     assert!(html.find("<strong>f6</strong>").unwrap() < html.find("<strong>a1</strong>").unwrap());
@@ -576,6 +620,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
         "calibration",
         "confusion",
         "regions-made_desc-gradcam",
+        "deletion-insertion",
     ] {
         for kind in ["svg", "png"] {
             assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
@@ -592,7 +637,10 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     // The options of this run are not those of training, so nothing is said of a network.
     assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
     let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();
-    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014"]);
+    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014", "petsiuk2018"]);
+    assert!(text.contains("deletion and insertion curves [@petsiuk2018] of 6 subjects"), "{text}");
+    assert!(text.contains("blurred by a Gaussian (standard deviation 10 mm)") && !text.contains("Laplace"), "{text}");
+    assert!(text.trim_end().ends_with("kept with the run."), "the last paragraph stays the last: {text}");
     assert!(keys.iter().all(|k| text.contains(&format!("[@{k}]"))));
     assert!(html.contains(&run.manifest.cohort_hash), "provenance");
     // Twice the same bytes.
