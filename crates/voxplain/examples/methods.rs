@@ -45,7 +45,7 @@ fn main() -> Result<(), Failure> {
             method.summary,
             mean(&|(passes, _)| passes.forward as f64, 0),
             mean(&|(passes, _)| passes.backward as f64, 0),
-            mean(&|(_, cost)| cost.seconds, 1),
+            mean(&|(_, cost)| cost.seconds, 2),
         );
     }
     Ok(())

@@ -399,7 +399,8 @@ fn a_run_is_measured_whole_and_not_twice() {
     std::fs::write(&file, serde_json::to_vec(&changed).unwrap()).unwrap();
     let other = Options { settings: Settings { steps: 4, ..options.settings.clone() }, ..options.clone() };
     assert_eq!(measured(&other).unwrap()[0].found[0].curve.len(), 5);
-    let one = Options { subjects: Some(vec!["p3".into()]), methods: Some(vec!["saliency".into()]), ..options.clone() };
+    let one =
+        Options { subjects: Some(vec!["sub-p3".into()]), methods: Some(vec!["saliency".into()]), ..options.clone() };
     let one = measured(&one).unwrap();
     assert_eq!((one[0].found.len(), one[0].found[0].maps, one[0].found[0].difference.low), (2, 1, None));
 }

@@ -25,8 +25,9 @@ use support::{decode, phantom};
 use voxplain::{
     evaluation::Calibration,
     figure::{
-        Bar, Cell, Colours, Curve, Cut, Cuts, Display, Exhibit, Figure, Gallery, Layer, Mosaic, Outlined, Plane, Plot,
-        Receiver, Reliability, Scale, Threshold, bars, learning_curves, matrix, receiver, reliability, thumbnail,
+        Bar, Cell, Colours, Curve, Cut, Cuts, Display, Exhibit, Fading, FadingPanel, Figure, Gallery, Layer, Mosaic,
+        Outlined, Plane, Plot, Receiver, Reliability, Scale, Threshold, bars, fading_curves, learning_curves, matrix,
+        receiver, reliability, thumbnail,
     },
     stats::Interval,
     volume::{Mask, Volume},
@@ -268,7 +269,29 @@ fn charts() {
             }
         })
         .collect();
+    // Straight falls from 0.9, the method's faster than the random order's.
+    let fall = |slope: f64| -> Vec<Interval> {
+        let at = |step: u32| Interval {
+            mean: 0.9 - slope * f64::from(step) / 20.0,
+            low: Some(0.85 - slope * f64::from(step) / 20.0),
+            high: Some(0.95 - slope * f64::from(step) / 20.0),
+            n: 22,
+        };
+        (0..=20).map(at).collect()
+    };
+    let fading = |method: &str, slope: f64| Fading {
+        method: method.into(),
+        curve: fall(slope),
+        random: fall(0.4),
+        difference: Interval { mean: (0.4 - slope) / 2.0, low: Some(-0.2), high: Some(0.1), n: 22 },
+    };
+    let panels = [FadingPanel {
+        title: "Deletion (lower is better), blur".into(),
+        axis: "brain replaced, %".into(),
+        methods: vec![fading("hires-cam", 0.8), fading("grad-cam", 0.3)],
+    }];
     compare(&[
+        ("deletion-insertion", coarse(&fading_curves(&panels, "Deletion", "Bands: 95 % intervals.", 86.0))),
         ("learning-curves", coarse(&learning_curves(&curves, 100.0))),
         ("receiver", coarse(&receiver(&receivers, "male", 7, 70.0))),
         ("reliability", coarse(&reliability(&reliabilities, "male", 70.0))),

@@ -117,7 +117,7 @@ impl Quality {
         progress.begin("quality of the volumes", people);
         let votes: Result<Vec<u32>> = (0..people)
             .into_par_iter()
-            .map(|n| cohort.mask(n))
+            .map(|n| progress.go_on().and_then(|()| cohort.mask(n)))
             .try_fold(
                 || vec![0u32; grid.len()],
                 |mut votes, mask| {
@@ -139,6 +139,7 @@ impl Quality {
             let measured = (0..people)
                 .into_par_iter()
                 .map(|n| {
+                    progress.go_on()?;
                     let measured = measure(cohort, n, &majority)?;
                     progress.advance(1, &measured.id);
                     Ok(measured)

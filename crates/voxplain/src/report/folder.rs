@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use voxplain_volume::{Mask, ReadOptions, Volume, read};
 
 /// Maps drawn; the rest is named.
-const MOST_MAPS: usize = 24;
+const MOST_MAPS: usize = 32;
 
 /// The page of a folder of maps.
 pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Page> {

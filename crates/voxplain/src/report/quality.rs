@@ -198,6 +198,7 @@ fn brains(
     let brains = order
         .into_par_iter()
         .map(|n| {
+            progress.go_on()?;
             let own = [Quantity::Darkest, Quantity::Brightest].map(|q| quality.subjects[n].values[q as usize]);
             let window = if cohort.preparation.normalize == Normalize::None { own } else { common };
             let png = outlined.draw(&cohort.volume(n)?, &cohort.mask(n)?, window)?;

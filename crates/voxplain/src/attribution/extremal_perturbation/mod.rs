@@ -41,8 +41,8 @@ use voxplain_nn::random::Seed;
 ///   hemispheres of a brain are not exchangeable.
 /// * Lengths are in mm, areas are shares of the brain ([`Case::brain`]).
 ///
-/// Cost: `iterations` passes forward and back for each area up to the one that is found, twice as many for `hybrid`, about as much again
-/// for the mask itself; a dozen volumes in memory.
+/// Cost: `iterations` passes forward and back for each area up to the one that is found, twice as many for `hybrid`, and for the
+/// mask itself as long again with 32 channels, up to three times as long with 8; a dozen volumes in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ExtremalPerturbation {

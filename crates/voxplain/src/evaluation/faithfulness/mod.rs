@@ -249,15 +249,16 @@ fn whom(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut>> {
     let mut people = run.held_out(cohort)?;
     people.sort_by_key(|p| (p.fold, p.subject));
     let Some(ids) = &options.subjects else { return Ok(people) };
-    let known = |id: &String| people.iter().any(|p| cohort.subjects[p.subject].id == *id);
-    if let Some(id) = ids.iter().find(|id| !known(id)) {
+    let wanted: Vec<Option<usize>> = ids.iter().map(|id| cohort.find(id)).collect();
+    let known = |number: &Option<usize>| people.iter().any(|p| Some(p.subject) == *number);
+    if let Some((id, _)) = ids.iter().zip(&wanted).find(|(_, number)| !known(number)) {
         let some: Vec<_> = people.iter().take(5).map(|p| cohort.subjects[p.subject].id.as_str()).collect();
         return Err(Error::request(
             format!("no subject {id:?} was held out in {}", run.path.display()),
             format!("{} subjects were: {}, ...", people.len(), some.join(", ")),
         ));
     }
-    people.retain(|p| ids.contains(&cohort.subjects[p.subject].id));
+    people.retain(|p| wanted.contains(&Some(p.subject)));
     Ok(people)
 }
 
