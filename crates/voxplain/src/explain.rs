@@ -22,7 +22,7 @@ use people::{Group, Person};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use voxplain_nn::Engine;
 
@@ -187,7 +187,9 @@ fn explain_group(
         let mut ready = Vec::with_capacity(people.len());
         for (person, loaded) in people.iter().zip(loaded) {
             match loaded {
-                Ok((loaded, seen)) => ready.push(Ready { person, loaded, seen, regions: None }),
+                Ok((loaded, seen)) => {
+                    ready.push(Ready { person, loaded, seen, regions: None, beside: OnceLock::new() });
+                }
                 Err(e) => {
                     done.fail(&person.id, None, &e, progress);
                     progress.advance(methods.len(), &person.id);
@@ -279,6 +281,8 @@ struct Ready<'a> {
     loaded: Loaded,
     seen: Option<bool>,
     regions: Option<Arc<Regions>>,
+    /// Set once the volume lies beside its maps.
+    beside: OnceLock<()>,
 }
 
 impl Ready<'_> {
@@ -366,8 +370,8 @@ fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution,
     attribution.record.cost = Some(cost);
     let place = ready.person.place(&attribution.record.method);
     let written = output::write(&place, &attribution, &ready.loaded)?;
-    // Within a run the cohort has it.
-    if request.out.is_some() {
+    // Within a run the cohort has it; elsewhere once is enough for all methods.
+    if request.out.is_some() && ready.beside.set(()).is_ok() {
         output::write_input(&place, &ready.loaded)?;
     }
     Ok(Made {

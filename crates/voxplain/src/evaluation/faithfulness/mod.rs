@@ -189,9 +189,7 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
         let Some((_, explainer)) = explainer.as_mut() else { continue };
         let mut loaded = None;
         for method in &methods {
-            if progress.interrupted() {
-                return Err(Error::request("interrupted", "run the same command again to go on where it stopped"));
-            }
+            progress.go_on()?;
             let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &options.settings)?;
             let mut wanted = Vec::new();
             for &metric in &options.metrics {
