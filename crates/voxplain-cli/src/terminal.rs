@@ -163,7 +163,8 @@ pub(crate) fn report_error(error: &anyhow::Error) {
         if let Some(voxplain::Error::Interrupted) = ours {
             return Some(go_on());
         }
-        ours.and_then(voxplain::Error::hint)
+        ours.and_then(voxplain::Error::remedy)
+            .map(|remedy| remedy.to_string())
             .or_else(|| e.downcast_ref::<voxplain_volume::Error>().and_then(voxplain_volume::Error::hint))
             .or_else(|| e.downcast_ref::<voxplain_nn::Error>().and_then(voxplain_nn::Error::hint))
     });

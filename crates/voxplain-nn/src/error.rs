@@ -60,3 +60,15 @@ impl Error {
 
 /// The result of work on networks.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl voxplain_core::PartError for Error {
+    fn remedy(&self) -> Option<voxplain_core::Remedy> {
+        self.hint().map(Into::into)
+    }
+}
+
+impl From<Error> for voxplain_core::Error {
+    fn from(error: Error) -> Self {
+        Self::Part(Box::new(error))
+    }
+}

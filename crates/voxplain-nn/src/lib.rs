@@ -15,7 +15,7 @@ pub mod loss;
 mod op;
 mod optimizer;
 mod plan;
-pub mod random;
+pub use voxplain_core::random;
 mod receptive;
 pub mod reference;
 pub mod relevance;

@@ -18,7 +18,7 @@ fn methods(criterion: &mut Criterion) {
     let mut network = mrinet([58, 70, 58], 32, 2).unwrap();
     network.initialize(0);
     let classes = ["a".to_owned(), "b".to_owned()];
-    let mut explainer = Explainer::from_network(&engine, &network, &classes, "random".into()).unwrap();
+    let mut explainer = Explainer::new(&engine, &network, &classes, "random".into()).unwrap();
     let grid = Grid::new([58, 70, 58], Affine::from_spacing_origin([3.0; 3], [0.0; 3])).unwrap();
     let mut random = Seed::new(1).random();
     #[allow(clippy::cast_possible_truncation, reason = "volumes are f32")]

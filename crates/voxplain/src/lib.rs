@@ -2,33 +2,13 @@
 //!
 //! voxplain trains 3D convolutional classifiers on T1-weighted volumes and shows, voxel by voxel and in
 //! the subject's own space, what they used, with evidence of how far each map can be trusted.
-//!
-//! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and
-//! [`simulate`] (which make cohorts), [`model`], [`train`], [`baseline`], [`attribution`], [`evaluation`],
-//! [`atlas`] and [`stats`], [`report`]; [`doctor`] looks whether all works on a machine; [`run`] is the directory that holds what they make.
 
-pub mod atlas;
-pub mod attribution;
-pub mod baseline;
-pub mod cohort;
-pub mod doctor;
-pub mod error;
-pub mod evaluation;
-pub mod explain;
-pub mod figure;
-pub mod group;
-pub mod memory;
-pub mod model;
-pub mod prepare;
-pub mod progress;
-pub mod report;
-pub mod run;
-pub mod simulate;
-pub mod stats;
-pub mod table;
-pub mod train;
-mod whole;
-
-pub use error::{Error, Result};
-pub use progress::{Progress, Silent};
-pub use {voxplain_nn as nn, voxplain_volume as volume};
+pub use voxplain_attribution as attribution;
+pub use voxplain_core::{Action, Error, Progress, Remedy, Result, Setting, Silent, Table, Vocabulary, memory};
+pub use voxplain_nn as nn;
+pub use voxplain_report::{figure, report};
+pub use voxplain_stats as stats;
+pub use voxplain_study::{
+    atlas, baseline, cohort, doctor, evaluation, explain, group, model, prepare, run, simulate, train,
+};
+pub use voxplain_volume as volume;

@@ -125,7 +125,7 @@ fn tables_of_other_images_are_refused() {
         let Some(result) = atlas(image, table) else { return };
         let error = result.unwrap_err();
         assert!(error.to_string().contains(word), "{image} with {table}: {error}");
-        assert!(error.hint().is_some());
+        assert!(error.remedy().is_some());
         let (image, table) = (witness(&format!("data/{image}")).unwrap(), witness(&format!("data/{table}")).unwrap());
         let allowed = Atlas::open(&image, &table, true).unwrap();
         assert!(allowed.findings.iter().any(|f| f.id == "table-mismatch"), "{:?}", allowed.findings);

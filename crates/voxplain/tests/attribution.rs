@@ -62,7 +62,7 @@ fn what_a_method_cannot_do_is_refused() {
     };
     let case = Case::new("0042", &image);
     assert!(explain("guided-backprop", &[], &case).to_string().contains("0 of 0 ReLUs"));
-    assert!(explain("grad-cam", &[], &case).hint().unwrap().contains("input"));
+    assert!(explain("grad-cam", &[], &case).remedy().unwrap().to_string().contains("input"));
     assert!(explain("grad-cam", &["grad-cam.layer=flat"], &case).to_string().contains("no volume"));
     assert!(explain("grad-cam", &["grad-cam.layer=nowhere"], &case).to_string().contains("nowhere"));
     assert!(explain("saliency", &[], &Case { target: Some(Target::True), ..case }).to_string().contains("0042"));

@@ -88,8 +88,7 @@ fn methods_are_those_of_captum() {
         let classes: Vec<String> = (0..net.outputs()).map(|c| c.to_string()).collect();
         // The baseline is the only person that the network was trained on.
         let donors = Donors::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
-        let mut explainer =
-            Explainer::from_network(&engine(), &net, &classes, "test".into()).unwrap().with_donors(donors);
+        let mut explainer = Explainer::new(&engine(), &net, &classes, "test".into()).unwrap().with_donors(donors);
         let case = Case { target: Some(Target::Class(target)), ..Case::new("a", &image) };
         for (method, settings) in [
             ("integrated-gradients", vec!["steps=16".to_owned(), "baseline=mean".into()]),
@@ -147,7 +146,7 @@ fn deletion_and_insertion_are_those_of_scipy() {
     let image = volume(&fixture["input"]);
     let brain = Mask::new(*image.grid(), (0..image.data().len()).map(|n| (n * 7 + 3) % 5 != 0).collect()).unwrap();
     let classes = ["0".to_owned(), "1".to_owned()];
-    let mut explainer = Explainer::from_network(&engine(), &network("chain", of), &classes, "test".into()).unwrap();
+    let mut explainer = Explainer::new(&engine(), &network("chain", of), &classes, "test".into()).unwrap();
     let case = Case { mask: Some(&brain), ..Case::new("a", &image) };
     let number = |name: &str| curves_there[name].as_f64().unwrap();
     let settings = Settings {

@@ -355,7 +355,10 @@ fn class_activation_maps_by_their_definitions() {
     // Where positions are flattened there is no such map.
     let refused = choose(&["cam"], &[] as &[&str], None).unwrap()[0].suits(&with_donors(&residual(2), 1), Score::Logit);
     let refused = refused.unwrap_err();
-    assert!(refused.to_string().contains("flattened") && refused.hint().unwrap().contains("hires-cam"), "{refused}");
+    assert!(
+        refused.to_string().contains("flattened") && refused.remedy().unwrap().to_string().contains("hires-cam"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -449,7 +452,15 @@ fn smoothgrad_is_the_mean_of_noisy_maps() {
     let map = explain(&linear(|_| 3.0), "smoothgrad", &["smoothgrad.mode=variance"], &case);
     assert!(map.map.data().iter().all(|&v| v == 0.0));
     let wrong = choose(&["smoothgrad"], &["smoothgrad.of=occlusion"], None).unwrap().remove(0);
-    assert!(wrong.suits(&with_donors(&net, 1), Score::Logit).unwrap_err().hint().unwrap().contains("saliency"));
+    assert!(
+        wrong
+            .suits(&with_donors(&net, 1), Score::Logit)
+            .unwrap_err()
+            .remedy()
+            .unwrap()
+            .to_string()
+            .contains("saliency")
+    );
 }
 
 #[test]
@@ -550,7 +561,7 @@ fn a_limit_of_memory_changes_no_map() {
         let error = choose(&[name], &short, None).unwrap()[0]
             .explain(&mut with_donors(&net, 2).with_memory_limit(Some(1 << 10)), &cases)
             .unwrap_err();
-        assert!(error.hint().unwrap().contains("--memory"), "{name}: {error}");
+        assert!(error.remedy().unwrap().to_string().contains("--memory"), "{name}: {error}");
     }
 }
 
@@ -572,7 +583,7 @@ fn what_is_missing_is_said_by_name() {
             error.to_string().starts_with(method) && error.to_string().contains("only images were given"),
             "{error}"
         );
-        assert_eq!(error.hint().as_deref(), Some("give a cohort"));
+        assert_eq!(error.remedy().unwrap().to_string(), "give a cohort");
     }
     for method in ["lrp", "deeplift"] {
         let probability = Case { score: Score::Prob, ..case(&image) };
@@ -601,7 +612,7 @@ fn what_is_missing_is_said_by_name() {
         };
         let method = choose(&[method], &[setting, more], None).unwrap().remove(0);
         let error = method.suits(&with_donors(&net, 1), Score::Logit).unwrap_err();
-        assert!(error.hint().is_some(), "{setting}: {error}");
+        assert!(error.remedy().is_some(), "{setting}: {error}");
     }
 }
 

@@ -29,7 +29,7 @@ fn explainer() -> Option<Explainer> {
     network.load_state(state).unwrap();
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let classes = ["female".to_owned(), "male".to_owned()];
-    Some(Explainer::from_network(&engine, &network, &classes, "test".into()).unwrap())
+    Some(Explainer::new(&engine, &network, &classes, "test".into()).unwrap())
 }
 
 fn array(name: &str) -> Vec<f32> {
@@ -209,7 +209,7 @@ fn explainer_2020() -> Option<Explainer> {
     network.load_state(state.map(|(n, tensor)| (name(&n), tensor)).collect()).unwrap();
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let classes = ["female".to_owned(), "male".to_owned()];
-    Some(Explainer::from_network(&engine, &network, &classes, "test".into()).unwrap())
+    Some(Explainer::new(&engine, &network, &classes, "test".into()).unwrap())
 }
 
 /// Captum's window of 10 voxels in steps of 6 fits the volume exactly, so that its lattice from voxel 0 is our centred one. It covers

@@ -10,13 +10,13 @@
 
 use std::path::{Path, PathBuf};
 use voxplain::Silent;
+use voxplain::Table;
 use voxplain::attribution::{Record, Score, choose};
 use voxplain::cohort::{Cohort, Normalize, Placement, Preparation, Subject};
 use voxplain::explain::{AtlasFiles, Explained, Images, Request, Whom, explain};
 use voxplain::model::{Card, Model};
 use voxplain::nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain::run::{Manifest, Run, cohort_hash};
-use voxplain::table::Table;
 use voxplain::volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
 
 const SHAPE: [usize; 3] = [10, 12, 8];
@@ -264,7 +264,7 @@ fn what_cannot_work_here_is_left_out_of_all_and_refused_by_name() {
     for method in ["guided-backprop", "grad-cam", "gradient-shap"] {
         let request = request(&out, method, &[]);
         let error = explain(&engine, Whom::Images(&model, &images), &request, &Silent).unwrap_err();
-        assert!(error.hint().is_some(), "{method}: {error}");
+        assert!(error.remedy().is_some(), "{method}: {error}");
     }
 }
 

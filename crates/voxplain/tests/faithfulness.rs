@@ -13,7 +13,7 @@ mod support;
 use std::path::Path;
 use support::{SHAPE, engine, explainer_of, grid, linear, volume};
 use voxplain::{
-    Silent,
+    Silent, Table,
     attribution::{Case, Score, choose},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{
@@ -23,7 +23,6 @@ use voxplain::{
     model::{Card, Model},
     nn::{Conv3d, Linear, Network, Op, Pool3d, reference},
     run::{Manifest, Run, cohort_hash},
-    table::Table,
     volume::{Border, Mask, Volume},
 };
 
@@ -412,7 +411,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     let options = Options { metrics: vec![Metric::Deletion], settings: plain(3), ..Options::default() };
     let error = |options: Options| {
         let error = compare(&engine(1), &run, &options, &Silent).unwrap_err();
-        format!("{error} {}", error.hint().unwrap())
+        format!("{error} {}", error.remedy().unwrap().to_string())
     };
     let stranger = error(Options { subjects: Some(vec!["p0".into()]), ..options.clone() });
     assert!(stranger.contains("\"p0\" was held out") && stranger.contains("p2, p3"), "{stranger}");

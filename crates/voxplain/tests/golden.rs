@@ -23,12 +23,12 @@ mod support;
 use std::path::{Path, PathBuf};
 use support::{decode, phantom};
 use voxplain::{
-    evaluation::Calibration,
     figure::{
         Bar, Cell, Colours, Curve, Cut, Cuts, Display, Exhibit, Fading, FadingPanel, Figure, Gallery, Layer, Mosaic,
         Outlined, Plane, Plot, Receiver, Reliability, Scale, Threshold, bars, fading_curves, learning_curves, matrix,
         receiver, reliability, thumbnail,
     },
+    stats::Calibration,
     stats::Interval,
     volume::{Mask, Volume},
 };

@@ -23,7 +23,7 @@ fn grid(shape: [usize; 3]) -> Grid {
 fn explainer_of(network: &Network) -> Explainer {
     let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
     let classes: Vec<_> = (0..network.outputs()).map(|c| format!("c{c}")).collect();
-    Explainer::from_network(&engine, network, &classes, "test".into()).unwrap()
+    Explainer::new(&engine, network, &classes, "test".into()).unwrap()
 }
 
 fn one(network: &Network, method: &str, settings: &[&str], case: &Case<'_>) -> Attribution {
@@ -147,7 +147,7 @@ fn labels(shape: [usize; 3], players: u32) -> Labels {
 fn regions(shape: [usize; 3], players: u32) -> Regions {
     let labels = labels(shape, players);
     let names = (1..=players).map(|id| (id, (format!("region {id}"), None))).collect();
-    Regions::from_parts(labels, names, "boxes".into())
+    Regions::new(labels, names, "boxes".into())
 }
 
 fn column(map: &Attribution, name: &str) -> Vec<f64> {
@@ -286,7 +286,7 @@ fn who_changes_nothing_is_worth_nothing_and_names_do_not_matter() {
     // The first and the fourth change their numbers.
     let labels = labels(shape, 4);
     let names: BTreeMap<_, _> = (1..=4).map(|id| (id, (format!("{id}"), None))).collect();
-    let turned = Regions::from_parts(labels.map(|&l| [0, 4, 2, 3, 1][l as usize]), names, "turned".into());
+    let turned = Regions::new(labels.map(|&l| [0, 4, 2, 3, 1][l as usize]), names, "turned".into());
     for (method, settings) in [
         ("kernel-shap", &["baseline=zero"][..]),
         ("shapley-sampling", &["baseline=zero", "permutations=20"]),
@@ -313,7 +313,10 @@ fn methods_by_region_say_what_they_miss() {
     let case = Case::new("0042", &image);
     for entry in METHODS.iter().filter(|m| m.by_region) {
         let error = run(&[], entry.name, &case);
-        assert!(error.to_string().contains(entry.name) && error.hint().unwrap().contains("--atlas"), "{error}");
+        assert!(
+            error.to_string().contains(entry.name) && error.remedy().unwrap().to_string().contains("--atlas"),
+            "{error}"
+        );
         let other = regions(SMALL, 3);
         let error = run(&[], entry.name, &Case { regions: Some(&other), ..case });
         assert!(error.to_string().contains("0042") && error.to_string().contains("[16, 18, 15]"), "{error}");
@@ -341,7 +344,7 @@ fn methods_by_region_say_what_they_miss() {
         ("shapley-sampling", "shapley-sampling.permutations=5"),
     ] {
         let error = run(&[setting], method, &case);
-        assert!(error.hint().is_some(), "{setting}: {error}");
+        assert!(error.remedy().is_some(), "{setting}: {error}");
     }
     assert!(choose(&["extremal-perturbation"], &["extremal-perturbation.areas=0,5"], None).is_err());
     assert!(choose(&["occlusion"], &["occlusion.baseline=grey"], None).unwrap_err().to_string().contains("harmonic"));

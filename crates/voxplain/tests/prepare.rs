@@ -253,7 +253,7 @@ fn interrupted_and_resumed_equals_uninterrupted_on_any_number_of_threads() {
     assert!(error.to_string().contains("interrupted") && !out.exists());
     let zscore = Options { normalize: Normalize::Zscore, ..options.clone() };
     let refused = run(&source, &out, &zscore).unwrap_err();
-    assert!(refused.hint().unwrap().contains("--force"), "{refused}");
+    assert!(refused.remedy().unwrap().to_string().contains("--force"), "{refused}");
     let summary = pool(3).install(|| run(&source, &out, &options)).unwrap();
     assert!((2..5).contains(&summary.resumed), "{}", summary.resumed);
     assert!(files(&out) == files(&dir.path().join("once")));
@@ -284,7 +284,9 @@ fn tables_of_paths_and_ready_tensors() {
     let people = dir.path().join("people.csv");
     fs::write(&people, "index,participant_id\n1,one\n0,two\n").unwrap();
     let options = Options { participants: Some(people.clone()), spacing: Some([2.0; 3]), ..Options::default() };
-    assert!(run(&array, &dir.path().join("x"), &options).unwrap_err().hint().unwrap().contains("--origin"));
+    assert!(
+        run(&array, &dir.path().join("x"), &options).unwrap_err().remedy().unwrap().to_string().contains("--origin")
+    );
     let options = Options { space: Space::Origin([-55.0, -63.0, -51.0]), normalize: Normalize::None, ..options };
     run(&array, &dir.path().join("x"), &options).unwrap();
     let cohort = Cohort::open(&dir.path().join("x")).unwrap();

@@ -69,7 +69,7 @@ fn the_cohort_says_what_it_is() {
         at.iter().sum::<f64>() / at.len() as f64
     };
     let index = |name: &str| {
-        let table = voxplain::table::Table::read(&path.join("atlas.tsv")).unwrap();
+        let table = voxplain::Table::read(&path.join("atlas.tsv")).unwrap();
         table.rows.iter().find(|r| r[1].as_deref() == Some(name)).unwrap()[0]
             .as_deref()
             .unwrap()

@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 use view::{Ink, View};
-use voxplain::{Progress, evaluation::classification::FoldScore, run::Epoch};
+use voxplain::{Progress, Silent, run::Epoch, stats::classification::FoldScore, train::TrainingObserver};
 
 /// How often it is drawn and keys are looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -87,11 +87,15 @@ pub(crate) fn is_drawing() -> bool {
 }
 
 /// Does `work` with a view of it, where there is a terminal to draw on; otherwise with lines, and says so.
-pub(crate) fn watch<T>(session: &Session, title: &str, work: impl FnOnce(&dyn Progress) -> T) -> T {
+pub(crate) fn watch<T>(
+    session: &Session,
+    title: &str,
+    work: impl FnOnce(&dyn Progress, &dyn TrainingObserver) -> T,
+) -> T {
     let fit = stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
     if !fit || session.global.quiet || session.global.no_progress {
         session.say("--live draws on a terminal, and there is none: progress goes on as without it");
-        return work(session.progress());
+        return work(session.progress(), &Silent);
     }
     let view = View { title: title.to_owned(), ..View::default() };
     let live = Live {
@@ -105,14 +109,14 @@ pub(crate) fn watch<T>(session: &Session, title: &str, work: impl FnOnce(&dyn Pr
         Ok(taken) => taken,
         Err(error) => {
             session.say(&format!("--live cannot draw here ({error}): progress goes on as without it"));
-            return work(session.progress());
+            return work(session.progress(), &Silent);
         }
     };
     let done = std::thread::scope(|scope| {
         scope.spawn(|| live.draw_until_the_end());
         // Also when the work panics: the thread above would wait for ever.
         let _end = End(&live.ended);
-        work(&live)
+        work(&live, &live)
     });
     drop(taken);
     for warning in live.warnings.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -218,7 +222,9 @@ impl Progress for Live<'_> {
     fn interrupted(&self) -> bool {
         self.terminal.interrupted()
     }
+}
 
+impl TrainingObserver for Live<'_> {
     fn epoch(&self, fold: usize, epoch: &Epoch) {
         self.view().curves.entry(fold).or_default().push(epoch.clone());
     }

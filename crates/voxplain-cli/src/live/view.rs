@@ -5,7 +5,7 @@
 
 use crate::terminal::duration;
 use std::{collections::BTreeMap, time::Duration};
-use voxplain::{evaluation::classification::FoldScore, run::Epoch};
+use voxplain::{run::Epoch, stats::classification::FoldScore};
 
 /// What is known of a training run.
 #[derive(Debug, Default)]

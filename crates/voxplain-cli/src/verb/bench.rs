@@ -233,7 +233,7 @@ impl Bench {
         let grid = Grid::new(self.grid, Affine::from_spacing_origin([3.0; 3], [0.0; 3]))?;
         let volume = Volume::new(grid, self.values(1))?;
         let classes = ["a".to_owned(), "b".to_owned()];
-        let mut explainer = Explainer::from_network(engine, network, &classes, "random".into())?;
+        let mut explainer = Explainer::new(engine, network, &classes, "random".into())?;
         let options = MeaningfulPerturbation {
             copies: usize::from(self.batch),
             iterations: usize::MAX,

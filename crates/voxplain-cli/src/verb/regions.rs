@@ -6,8 +6,8 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use voxplain::{
+    Table,
     atlas::{Survey, survey},
-    table::Table,
     volume::Level,
 };
 

@@ -8,11 +8,11 @@ use clap::Args;
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
-    Progress,
+    Progress, Silent,
     cohort::Cohort,
-    evaluation::Estimate,
     run::Metrics,
-    train::{Augment, Holding, Rate, TrainOptions, train},
+    stats::Estimate,
+    train::{Augment, Holding, Rate, TrainOptions, TrainingObserver, train},
 };
 
 /// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
@@ -153,13 +153,15 @@ impl Train {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let cohort = Cohort::open(&self.cohort)?;
         let engine = session.engine()?;
-        let work = |progress: &dyn Progress| train(&cohort, &self.options(), &self.out, self.force, &engine, progress);
+        let work = |progress: &dyn Progress, observer: &dyn TrainingObserver| {
+            train(&cohort, &self.options(), &self.out, self.force, &engine, progress, observer)
+        };
         let training = if self.live {
             let title =
                 format!("voxplain train {}, label {}, into {}", self.cohort.display(), self.label, self.out.display());
             live::watch(session, &title, work)?
         } else {
-            work(session.progress())?
+            work(session.progress(), &Silent)?
         };
         let document = Document { run: &training.run.path, left_out: &training.left_out, metrics: &training.metrics };
         session.result(&document, &table(&training.metrics))?;

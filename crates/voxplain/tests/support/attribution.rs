@@ -29,7 +29,7 @@ pub(crate) fn octants(shape: [usize; 3]) -> Regions {
         if at[1] + 2 >= shape[1] { 0 } else { 1 + 4 * upper[0] + 2 * upper[1] + upper[2] }
     });
     let names = (1..=8).map(|id| (id, (format!("box {id}"), None))).collect();
-    Regions::from_parts(labels, names, "octants".into())
+    Regions::new(labels, names, "octants".into())
 }
 
 pub(crate) fn engine(threads: usize) -> Engine {
@@ -38,7 +38,7 @@ pub(crate) fn engine(threads: usize) -> Engine {
 
 pub(crate) fn explainer_of(network: &Network, threads: usize) -> Explainer {
     let classes = ["female".to_owned(), "male".to_owned()];
-    Explainer::from_network(&engine(threads), network, &classes, "test".into()).unwrap()
+    Explainer::new(&engine(threads), network, &classes, "test".into()).unwrap()
 }
 
 /// The same with six people that it was trained on.

@@ -1,0 +1,176 @@
+//! [`Attribution`], a map, and [`Record`], how it was made.
+
+use super::{AtlasName, Case, Score, Target};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use voxplain_volume::Volume;
+
+/// A signed, un-normalised map with the score it explains and the record of how it was made.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// The map on the input grid; for a method that tells the channels of an input apart, their sum.
+    pub map: Volume,
+    /// Such a method's map of each channel, where there are several.
+    pub of_channels: Vec<Volume>,
+    /// For class activation maps: the map at its own resolution, with its own affine.
+    pub native_resolution: Option<Volume>,
+    /// For a sweep over layers: the map of each, upsampled to the input grid, by the layer's name.
+    pub of_layers: Vec<(String, Volume)>,
+    /// How it was made.
+    pub record: Record,
+}
+
+/// How a map was made: the sidecar.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Record {
+    /// `grad-cam`, ...
+    pub method: String,
+    /// The subject's id, or the stem of the image's file name.
+    pub subject: String,
+    /// What was explained, in words: `class 1 (male), logit`.
+    pub target: String,
+    /// Position of the explained class.
+    pub class: usize,
+    /// Value of the explained score on this input.
+    pub score: f64,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// All logits of this input.
+    pub logits: Vec<f64>,
+    /// The true class, where it is known.
+    pub truth: Option<usize>,
+    /// What a value of the map is, `logit per unit of input intensity`.
+    pub units: String,
+    /// What its sign means.
+    pub sign: String,
+    /// Every option of the method.
+    pub parameters: serde_json::Value,
+    /// Operations of its kind that the method's rule was applied to, of all: `[3, 3]` (ReLUs for guided
+    /// backpropagation, convolutions and linear layers for LRP); absent for methods without a rule.
+    pub rules_applied: Option<[usize; 2]>,
+    /// What the method measured about itself. Where they exist they are called `Sum` (of the map), `Expected` (what
+    /// it should sum to), `Residual` (the first less the second), `RelativeResidual` (that over the second's size;
+    /// null where that is 0), `StandardError` (root mean square over voxels, of a sampled map) and
+    /// `RelativeStandardError` (that over the map's root mean square).
+    pub measured: serde_json::Value,
+    /// Volumes sent through the network to make the map.
+    pub passes: Passes,
+    /// What it took to make the map here; not a property of the map.
+    pub cost: Option<Cost>,
+    /// Layers of a sweep, each with a map of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub layers: Vec<String>,
+    /// What was asked for: the target before it was resolved, and the scale.
+    pub requested: (Target, Score),
+    /// `2020` where the behaviour of the code published with Kan et al. 2020 was asked for.
+    pub compat: Option<String>,
+    /// The atlas whose regions were taken, for methods by region.
+    #[serde(default)]
+    pub atlas: Option<AtlasName>,
+    /// BLAKE3 of the model file.
+    pub model: String,
+    /// BLAKE3 of the values of the explained volume.
+    pub input: String,
+    /// False when the model never saw the subject; `None` when that cannot be known.
+    pub in_sample: Option<bool>,
+    /// Words of warning, for the reader of the map.
+    pub warnings: Vec<String>,
+    /// Version of voxplain.
+    pub version: String,
+}
+
+/// Volumes sent through a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Passes {
+    /// Forwards.
+    pub forward: usize,
+    /// Back to the input.
+    pub backward: usize,
+}
+
+/// What it took to make a map, on one machine on one day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Cost {
+    /// Seconds, without reading and writing; a share of the batch it was made in.
+    pub seconds: f64,
+    /// Bytes of the compiled plans that were used: values, gradients, weights and scratch.
+    pub memory_bytes: usize,
+    /// Bytes that they were allowed together.
+    pub memory_limit: Option<usize>,
+}
+
+impl Record {
+    /// Writes down how far a map's sum is from what it should be; warns where that is more than `tolerance` of it.
+    pub fn complete(&mut self, sum: f64, expected: f64, tolerance: f64) {
+        let residual = sum - expected;
+        let relative = (expected != 0.0).then(|| residual / expected.abs());
+        self.measured["Sum"] = sum.into();
+        self.measured["Expected"] = expected.into();
+        self.measured["Residual"] = residual.into();
+        self.measured["RelativeResidual"] = relative.into();
+        if residual.abs() > tolerance * expected.abs() {
+            self.warnings.push(format!(
+                "The map sums to {sum:.4e} where {expected:.4e} was to be shared out: a residual of more than {} %.",
+                tolerance * 100.0
+            ));
+        }
+    }
+
+    /// Writes down the standard error of a sampled map, given the squared standard error of each voxel.
+    pub fn sampled(&mut self, map: &[f64], squared_error: impl Iterator<Item = f64>) {
+        let root_mean = |sum: f64| (sum / map.len() as f64).sqrt();
+        let error = root_mean(squared_error.sum());
+        let size = root_mean(map.iter().map(|v| v * v).sum());
+        self.measured["StandardError"] = error.into();
+        self.measured["RelativeStandardError"] = (size != 0.0).then(|| error / size).into();
+    }
+}
+
+impl Attribution {
+    /// A map with its record, one value per voxel or one per channel and voxel. Refused where a value is not finite; a map of
+    /// zeros gets a warning.
+    pub fn new(case: &Case<'_>, map: Vec<f32>, mut record: Record) -> Result<Self> {
+        let voxels = case.voxels();
+        if let Some(n) = map.iter().position(|v| !v.is_finite()) {
+            return Err(Error::Subject {
+                subject: case.id.to_owned(),
+                what: format!(
+                    "{}: the map has the value {} at voxel {:?}",
+                    record.method,
+                    map[n],
+                    case.image.grid().voxel(n % voxels)
+                ),
+                remedy: "the network overflowed on this input; look at the image's intensities with voxplain inspect"
+                    .into(),
+            });
+        }
+        if map.iter().all(|&v| v == 0.0) {
+            record
+                .warnings
+                .push("The map is zero everywhere: by this method nothing in the input moves the score.".into());
+        }
+        let grid = *case.image.grid();
+        let channels = map.len() / voxels;
+        let (map, of_channels) = if channels > 1 {
+            record.units = format!("{}; the sum over {channels} channels", record.units);
+            #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+            let sum = |n: usize| map.iter().skip(n).step_by(voxels).map(|&v| f64::from(v)).sum::<f64>() as f32;
+            let of_channels: Result<Vec<Volume>> =
+                map.chunks(voxels).map(|channel| Ok(Volume::new(grid, channel.to_vec())?)).collect();
+            (Volume::new(grid, (0..voxels).map(sum).collect())?, of_channels?)
+        } else {
+            (Volume::new(grid, map)?, Vec::new())
+        };
+        Ok(Self { map, of_channels, native_resolution: None, of_layers: Vec::new(), record })
+    }
+
+    /// The map's values as the method made them: of each channel where it tells them apart.
+    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
+        let of_channels = self.of_channels.iter().flat_map(Volume::data);
+        let whole = if self.of_channels.is_empty() { self.map.data() } else { &[] };
+        whole.iter().chain(of_channels).copied()
+    }
+}

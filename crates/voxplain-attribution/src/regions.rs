@@ -1,0 +1,161 @@
+//! [`Regions`]: the regions of an atlas as methods take them; [`Part`], one of them in one person's brain.
+
+use super::{Case, Filling};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use voxplain_volume::{Hemisphere, Labels};
+
+/// The regions of an atlas on the grid of a case.
+#[derive(Clone, Debug)]
+pub struct Regions {
+    labels: Labels,
+    names: BTreeMap<u32, (String, Option<Hemisphere>)>,
+    /// Which atlas it is.
+    pub atlas: AtlasName,
+}
+
+/// Which atlas a map was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AtlasName {
+    /// The label image.
+    pub image: String,
+    /// BLAKE3 of the labels on the map's grid, with their names.
+    pub hash: String,
+}
+
+/// A region in the brain of one person, or the brain that no region covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// The label; none for the rest of the brain.
+    pub(super) id: Option<u32>,
+    pub(super) name: String,
+    pub(super) hemisphere: Option<Hemisphere>,
+    /// Its voxels, in their order.
+    pub(super) voxels: Vec<usize>,
+}
+
+/// The parts that a brain falls into, and what is worth saying about them.
+#[derive(Clone, Debug)]
+pub(super) struct Parts {
+    pub(super) parts: Vec<Part>,
+    /// What counts as brain.
+    pub(super) brain_is: &'static str,
+    /// Regions without a voxel in this brain.
+    pub(super) absent: Vec<String>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Regions {
+    /// Labels with the names and sides of those that are regions; other labels count as unlabelled.
+    pub fn new(labels: Labels, names: BTreeMap<u32, (String, Option<Hemisphere>)>, image: String) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        labels.data().iter().for_each(|label| {
+            hasher.update(&label.to_le_bytes());
+        });
+        for (id, (name, _)) in &names {
+            hasher.update(&id.to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+        let atlas = AtlasName { image, hash: hasher.finalize().to_hex().to_string() };
+        Self { labels, names, atlas }
+    }
+
+    /// The error of a method by region that is given none.
+    pub fn missing(method: &str) -> Error {
+        Error::request(
+            format!("{method} needs the regions of an atlas, and none is given"),
+            "give a label image and its table: --atlas FILE --labels FILE",
+        )
+    }
+
+    /// The parts that a case's brain falls into: every region that has a voxel in it, in order of the labels, then the rest.
+    pub(super) fn of(case: &Case<'_>, method: &str) -> Result<Parts> {
+        let regions = case.regions.ok_or_else(|| Self::missing(method))?;
+        if regions.labels.shape() != case.image.shape() {
+            return Err(case.refuse(
+                format!("found regions of {:?} for a volume of {:?}", regions.labels.shape(), case.image.shape()),
+                "the regions must lie on the grid of the image",
+            ));
+        }
+        let (brain, brain_is) = case.brain();
+        let (mut voxels, mut rest) = (BTreeMap::<u32, Vec<usize>>::new(), Vec::new());
+        let mut labelled = 0usize;
+        for (n, (label, &inside)) in regions.labels.data().iter().zip(brain.data()).enumerate() {
+            let is_region = regions.names.contains_key(label);
+            labelled += usize::from(is_region);
+            match (inside, is_region) {
+                (true, true) => voxels.entry(*label).or_default().push(n),
+                (true, false) => rest.push(n),
+                (false, _) => {}
+            }
+        }
+        let met = voxels.values().map(Vec::len).sum::<usize>();
+        if met == 0 {
+            return Err(case.refuse(
+                format!("no region of {} has a voxel in the brain", regions.atlas.image),
+                "atlas and image must lie in one space: overlay both",
+            ));
+        }
+        let mut warnings = Vec::new();
+        if (met as f64) < 0.75 * labelled as f64 {
+            warnings.push(format!(
+                "Only {:.0} % of the atlas's voxels lie in this brain: atlas and image are perhaps not in one space.",
+                100.0 * met as f64 / labelled as f64
+            ));
+        }
+        let name = |id: &u32| format!("{id} {:?}", regions.names[id].0);
+        let absent = regions.names.keys().filter(|id| !voxels.contains_key(id)).map(name).collect();
+        let part = |(id, voxels)| {
+            let (name, hemisphere) = regions.names[&id].clone();
+            Part { id: Some(id), name, hemisphere, voxels }
+        };
+        let mut parts: Vec<Part> = voxels.into_iter().map(part).collect();
+        if !rest.is_empty() {
+            parts.push(Part { id: None, name: "rest of the brain".into(), hemisphere: None, voxels: rest });
+        }
+        Ok(Parts { parts, brain_is, absent, warnings })
+    }
+}
+
+impl Parts {
+    /// Takes out of an image every part that is not in `present`.
+    pub(super) fn keep(&self, present: &[bool], filling: &mut Filling, image: &mut [f32]) {
+        let gone = self.parts.iter().zip(present).filter(|(_, present)| !**present);
+        let mut hole: Vec<usize> = gone.flat_map(|(part, _)| &part.voxels).copied().collect();
+        // One order for one hole: what is filled in must not depend on how the parts are numbered.
+        hole.sort_unstable();
+        filling.fill(image, &hole);
+    }
+
+    /// A map that has each part's value at all of its voxels, and 0 outside the brain.
+    #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+    pub(super) fn paint(&self, values: &[f64], voxels: usize) -> Vec<f32> {
+        let mut map = vec![0.0; voxels];
+        for (part, &value) in self.parts.iter().zip(values) {
+            part.voxels.iter().for_each(|&n| map[n] = value as f32);
+        }
+        map
+    }
+
+    /// A map that shares each part's value out evenly among its voxels, and has 0 outside the brain: it sums to the sum of the values.
+    pub(super) fn share_out(&self, values: &[f64], voxels: usize) -> Vec<f32> {
+        let sizes = self.parts.iter().map(|part| part.voxels.len() as f64);
+        let each: Vec<f64> = values.iter().zip(sizes).map(|(value, size)| value / size).collect();
+        self.paint(&each, voxels)
+    }
+
+    /// The table of the parts for a record: who they are, and columns of numbers.
+    pub(super) fn table(&self, columns: &[(&str, &[f64])]) -> Value {
+        let row = |(n, part): (usize, &Part)| {
+            let mut row = json!({
+                "Id": part.id, "Name": part.name, "Hemisphere": part.hemisphere, "Voxels": part.voxels.len(),
+            });
+            columns.iter().for_each(|(name, values)| row[*name] = json!(values[n]));
+            row
+        };
+        self.parts.iter().enumerate().map(row).collect()
+    }
+}

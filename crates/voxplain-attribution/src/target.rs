@@ -1,0 +1,269 @@
+//! [`Target`] and [`Score`]: which output is explained, and on which scale; [`Objective`], both for one input.
+
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Which output is explained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// The class that the network predicts.
+    #[default]
+    Predicted,
+    /// The subject's true class.
+    True,
+    /// That class.
+    Class(usize),
+    /// The first class's score minus the second's.
+    Difference(usize, usize),
+}
+
+/// On which scale.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Score {
+    /// The network's output before softmax.
+    #[default]
+    Logit,
+    /// Logarithm of the softmax.
+    LogProb,
+    /// The softmax.
+    Prob,
+}
+
+impl Target {
+    /// Reads `predicted`, `true`, `class:K` or `diff:A,B`. A class is given by its name or, where no class is
+    /// called so, by its position from 0.
+    pub fn parse(text: &str, classes: &[String]) -> Result<Self> {
+        let class = |name: &str| {
+            let name = name.trim();
+            let position = classes.iter().position(|c| c == name);
+            position.or_else(|| name.parse().ok().filter(|&k| k < classes.len())).ok_or_else(|| {
+                let known: Vec<_> = classes.iter().enumerate().map(|(k, c)| format!("{k} ({c})")).collect();
+                Error::request(
+                    format!("target {text}: there is no class {name:?}"),
+                    format!("the classes of this model are {}", known.join(", ")),
+                )
+            })
+        };
+        match text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest))) {
+            ("predicted", None) => Ok(Self::Predicted),
+            ("true", None) => Ok(Self::True),
+            ("class", Some(name)) => Ok(Self::Class(class(name)?)),
+            ("diff", Some(pair)) if pair.contains(',') => {
+                let (a, b) = pair.split_once(',').unwrap_or((pair, ""));
+                let (a, b) = (class(a)?, class(b)?);
+                if a == b {
+                    return Err(Error::request(
+                        format!("target {text}: the two classes are the same, so their difference is 0 everywhere"),
+                        "name two classes, as in diff:1,0",
+                    ));
+                }
+                Ok(Self::Difference(a, b))
+            }
+            _ => Err(Error::request(
+                format!("target {text:?} is not understood"),
+                "write predicted, true, class:K or diff:A,B, where K, A and B are class names or positions from 0",
+            )),
+        }
+    }
+}
+
+/// As [`Target::parse`] reads it, classes by position.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Predicted => f.write_str("predicted"),
+            Self::True => f.write_str("true"),
+            Self::Class(k) => write!(f, "class:{k}"),
+            Self::Difference(a, b) => write!(f, "diff:{a},{b}"),
+        }
+    }
+}
+
+/// `logit`, `log-probability`, `probability`.
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Logit => "logit",
+            Self::LogProb => "log-probability",
+            Self::Prob => "probability",
+        })
+    }
+}
+
+/// The scalar that is explained for one input: a class's score, or one class's score minus another's.
+///
+/// With logits `z` and softmax `p`, the score `s_c` of a class is `z_c`, `log p_c` or `p_c` by [`Score`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Objective {
+    /// The explained class.
+    pub class: usize,
+    /// The class whose score is subtracted.
+    pub minus: Option<usize>,
+    /// The scale.
+    pub score: Score,
+}
+
+impl Objective {
+    /// What a target means for an input with these logits and, where it is known, that true class.
+    pub fn new(target: Target, score: Score, logits: &[f32], label: Option<usize>) -> Result<Self> {
+        let (class, minus) = match target {
+            Target::Predicted => (predicted(logits), None),
+            Target::True => (
+                label.ok_or_else(|| {
+                    Error::request(
+                        "the true class is not known, so it cannot be explained",
+                        "use --target predicted or --target class:K",
+                    )
+                })?,
+                None,
+            ),
+            Target::Class(class) => (class, None),
+            Target::Difference(a, b) => (a, Some(b)),
+        };
+        match [Some(class), minus].into_iter().flatten().find(|&c| c >= logits.len()) {
+            Some(c) => Err(Error::request(
+                format!("class {c} was asked for, but the network has {} outputs", logits.len()),
+                "classes are counted from 0",
+            )),
+            None => Ok(Self { class, minus, score }),
+        }
+    }
+
+    /// Its value at these logits.
+    pub fn value(&self, logits: &[f32]) -> f64 {
+        let of = |c: usize| match self.score {
+            Score::Logit => f64::from(logits[c]),
+            Score::LogProb => f64::from(logits[c]) - log_sum_exp(logits),
+            Score::Prob => (f64::from(logits[c]) - log_sum_exp(logits)).exp(),
+        };
+        of(self.class) - self.minus.map_or(0.0, of)
+    }
+
+    /// Writes its gradient with respect to the logits: what the walk back starts from.
+    ///
+    /// `e_c` for a logit, `e_c - p` for a log-probability, `p_c (e_c - p)` for a probability; differences subtract.
+    #[expect(clippy::cast_possible_truncation, reason = "the walk back takes float32")]
+    pub fn seed(&self, logits: &[f32], seed: &mut [f32]) {
+        let total = log_sum_exp(logits);
+        let p = |c: usize| (f64::from(logits[c]) - total).exp();
+        for (k, s) in seed.iter_mut().enumerate() {
+            let of = |c: usize| {
+                let hit = f64::from(u8::from(c == k));
+                match self.score {
+                    Score::Logit => hit,
+                    Score::LogProb => hit - p(k),
+                    Score::Prob => p(c) * (hit - p(k)),
+                }
+            };
+            *s = (of(self.class) - self.minus.map_or(0.0, of)) as f32;
+        }
+    }
+
+    /// `class 1 (male), logit`, or `class 1 (male) minus class 0 (female), logit`.
+    pub fn describe(&self, classes: &[String]) -> String {
+        let class = |c: usize| match classes.get(c) {
+            Some(name) => format!("class {c} ({name})"),
+            None => format!("class {c}"),
+        };
+        match self.minus {
+            None => format!("{}, {}", class(self.class), self.score),
+            Some(minus) => format!("{} minus {}, {}", class(self.class), class(minus), self.score),
+        }
+    }
+}
+
+/// Position of the largest logit, the first of equals.
+pub fn predicted(logits: &[f32]) -> usize {
+    (1..logits.len()).fold(0, |best, k| if logits[k] > logits[best] { k } else { best })
+}
+
+/// `log sum exp`, without overflow.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - f64::from(most)).exp()).sum();
+    f64::from(most) + sum.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOGITS: [f32; 3] = [0.5, -1.25, 2.0];
+
+    #[test]
+    fn targets_are_read_by_name_and_position() {
+        let classes = ["female".to_owned(), "male".to_owned(), "0".to_owned()];
+        let parse = |t| Target::parse(t, &classes);
+        assert_eq!(parse("predicted").unwrap(), Target::Predicted);
+        assert_eq!(parse("class:male").unwrap(), Target::Class(1));
+        assert_eq!(parse("class:1").unwrap(), Target::Class(1));
+        assert_eq!(parse("class:0").unwrap(), Target::Class(2), "a name wins over a position");
+        assert_eq!(parse("diff:male,female").unwrap(), Target::Difference(1, 0));
+        for bad in ["class:7", "class", "diff:1", "diff:1,1", "diff:1,9", "first", "predicted:1", ""] {
+            let error = parse(bad).unwrap_err();
+            assert!(error.remedy().is_some(), "{bad}: {error}");
+        }
+        assert_eq!(
+            Target::parse(&Target::Difference(1, 0).to_string(), &classes[..2]).unwrap(),
+            Target::Difference(1, 0)
+        );
+    }
+
+    #[test]
+    fn probability_by_hand() {
+        // p = 1/4, 3/4 for logits 0 and ln 3.
+        let logits = [0.0, 3f32.ln()];
+        let prob = Objective { class: 1, minus: None, score: Score::Prob };
+        assert!((prob.value(&logits) - 0.75).abs() < 1e-7);
+        let mut seed = [0.0; 2];
+        prob.seed(&logits, &mut seed);
+        assert!((seed[0] + 0.1875).abs() < 1e-7 && (seed[1] - 0.1875).abs() < 1e-7, "{seed:?}");
+        let difference = Objective { minus: Some(0), ..prob };
+        assert!((difference.value(&logits) - 0.5).abs() < 1e-7);
+        assert_eq!(difference.describe(&["f".into(), "m".into()]), "class 1 (m) minus class 0 (f), probability");
+    }
+
+    #[test]
+    fn seeds_are_the_gradient() {
+        for score in [Score::Logit, Score::LogProb, Score::Prob] {
+            for minus in [None, Some(0)] {
+                let objective = Objective { class: 2, minus, score };
+                let mut seed = [0.0; 3];
+                objective.seed(&LOGITS, &mut seed);
+                for k in 0..3 {
+                    let step = |h: f32| {
+                        let mut z = LOGITS;
+                        z[k] += h;
+                        objective.value(&z)
+                    };
+                    // 1/64 is exact, so that only the curvature is left of the error.
+                    let h = 1.0 / 64.0;
+                    let numeric = (step(h) - step(-h)) / (2.0 * f64::from(h));
+                    assert!((numeric - f64::from(seed[k])).abs() < 1e-4, "{objective:?} {k}: {numeric} {}", seed[k]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_logits_stay_finite() {
+        let logits = [-3.0e4, 4.0e4];
+        for score in [Score::Logit, Score::LogProb, Score::Prob] {
+            let objective = Objective { class: 0, minus: None, score };
+            let mut seed = [0.0; 2];
+            objective.seed(&logits, &mut seed);
+            assert!(objective.value(&logits).is_finite() && seed.iter().all(|s| s.is_finite()));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_explained_is_refused() {
+        assert!(Objective::new(Target::True, Score::Logit, &LOGITS, None).is_err());
+        assert!(Objective::new(Target::Class(3), Score::Logit, &LOGITS, None).is_err());
+        assert_eq!(Objective::new(Target::True, Score::Logit, &LOGITS, Some(1)).unwrap().class, 1);
+        assert_eq!(Objective::new(Target::Predicted, Score::Logit, &LOGITS, None).unwrap().class, 2);
+    }
+}

@@ -1,0 +1,220 @@
+//! [`Table`]: a CSV or TSV file as text under named columns.
+
+use crate::{Error, Result, atomic_file};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// Rows of text under named columns, in the file's order. `n/a`, `NA`, `nan` and empty cells read as missing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    /// Column names.
+    pub columns: Vec<String>,
+    /// One vector per row, as long as `columns`; missing cells are `None`.
+    pub rows: Vec<Vec<Option<String>>>,
+}
+
+impl Table {
+    /// Reads CSV or TSV (by the header line: tab, else comma, else semicolon, outside quotes), with or without a
+    /// byte-order mark. Cells are trimmed; rows without any value are skipped; a column without a name gets
+    /// `unnamed_<position>`.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let text = match &bytes[..] {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
+                return Err(Error::file(path, "the text is UTF-16", "save the table as CSV in UTF-8"));
+            }
+            [0xef, 0xbb, 0xbf, rest @ ..] => rest,
+            all => all,
+        };
+        if text.contains(&0) {
+            return Err(Error::file(
+                path,
+                "this is not a text file",
+                "give a CSV or TSV table (spreadsheets: save as CSV)",
+            ));
+        }
+        let text = std::str::from_utf8(text).map_err(|e| {
+            let line = text[..e.valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
+            Error::file(path, format!("line {line} is not UTF-8"), "save the table as CSV in UTF-8")
+        })?;
+        Self::parse(text).map_err(|what| {
+            Error::file(
+                path,
+                what,
+                "give a table with one header line and as many cells in every row as it has columns",
+            )
+        })
+    }
+
+    /// Reads CSV or TSV from text, as [`Table::read`] does; the error says what is wrong, without the file.
+    fn parse(text: &str) -> Result<Self, String> {
+        let header = text.lines().find(|l| !l.trim().is_empty()).ok_or("the table is empty")?;
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter(header))
+            .has_headers(false)
+            .trim(csv::Trim::All)
+            .from_reader(text.as_bytes());
+        let mut table = Self::default();
+        for record in reader.records() {
+            let record = record.map_err(|e| match (e.kind(), e.position()) {
+                (csv::ErrorKind::UnequalLengths { expected_len, len, .. }, Some(at)) => {
+                    format!("line {} has {len} cells, the header has {expected_len}", at.line())
+                }
+                _ => e.to_string(),
+            })?;
+            if table.columns.is_empty() {
+                let name = |(n, c): (usize, &str)| if c.is_empty() { format!("unnamed_{n}") } else { c.to_owned() };
+                table.columns = record.iter().enumerate().map(name).collect();
+                let mut seen = BTreeSet::new();
+                if let Some(twice) = table.columns.iter().find(|c| !seen.insert(c.as_str())) {
+                    return Err(format!("two columns are called `{twice}`"));
+                }
+                continue;
+            }
+            let row: Vec<_> = record.iter().map(|cell| (!is_missing(cell)).then(|| cell.to_owned())).collect();
+            if row.iter().any(Option::is_some) {
+                table.rows.push(row);
+            }
+        }
+        Ok(table)
+    }
+
+    /// Writes TSV, whole or not at all, missing as `n/a`.
+    pub fn write_tsv(&self, path: &Path) -> Result<()> {
+        let mut writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
+        let refused = |e: csv::Error| Error::file(path, format!("table cannot be written: {e}"), "report this");
+        writer.write_record(&self.columns).map_err(refused)?;
+        for row in &self.rows {
+            writer.write_record(row.iter().map(|c| c.as_deref().unwrap_or("n/a"))).map_err(refused)?;
+        }
+        let bytes = writer.into_inner().map_err(|e| Error::io(path)(e.into_error()))?;
+        atomic_file::write(path, &bytes)
+    }
+
+    /// Position of a column; the error lists the columns there are.
+    pub fn column(&self, name: &str) -> Result<usize> {
+        self.columns.iter().position(|c| c == name).ok_or_else(|| {
+            let alike = self.columns.iter().find(|c| c.eq_ignore_ascii_case(name));
+            let hint = match alike {
+                Some(c) => format!("did you mean `{c}`?"),
+                None => format!("the table has: {}", self.columns.join(", ")),
+            };
+            Error::request(format!("there is no column `{name}`"), hint)
+        })
+    }
+
+    /// The cells of a column, in the order of the rows.
+    pub fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
+        self.rows.iter().map(move |row| row[column].as_deref())
+    }
+
+    /// Values that stand in more than one row of a column, each with how often. Missing cells do not count.
+    pub fn repeated(&self, column: usize) -> BTreeMap<&str, usize> {
+        let mut count = BTreeMap::new();
+        for cell in self.cells(column).flatten() {
+            *count.entry(cell).or_insert(0) += 1;
+        }
+        count.retain(|_, n| *n > 1);
+        count
+    }
+}
+
+/// What separates the cells of a header line: tab, else comma, else semicolon, not counting what stands in quotes.
+fn delimiter(header: &str) -> u8 {
+    let mut quoted = false;
+    let bare: Vec<u8> = header
+        .bytes()
+        .filter(|&b| {
+            quoted ^= b == b'"';
+            !quoted
+        })
+        .collect();
+    *[b'\t', b',', b';'].iter().find(|d| bare.contains(d)).unwrap_or(&b',')
+}
+
+/// Whether a trimmed cell stands for "no value".
+fn is_missing(cell: &str) -> bool {
+    cell.is_empty() || ["n/a", "na", "nan"].iter().any(|m| cell.eq_ignore_ascii_case(m))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn rows(table: &Table) -> Vec<Vec<&str>> {
+        table.rows.iter().map(|r| r.iter().map(|c| c.as_deref().unwrap_or("-")).collect()).collect()
+    }
+
+    #[test]
+    fn three_delimiters_read_alike() {
+        let comma = Table::parse("id,age,sex\ns1,23,M\ns2,n/a,F\n").unwrap();
+        assert_eq!(comma.columns, ["id", "age", "sex"]);
+        assert_eq!(rows(&comma), [["s1", "23", "M"], ["s2", "-", "F"]]);
+        assert_eq!(Table::parse("id\tage\tsex\r\ns1\t23\tM\r\ns2\t\tF\r\n").unwrap(), comma);
+        assert_eq!(Table::parse("id;age;sex\ns1;23;M\ns2;NaN;F").unwrap(), comma);
+    }
+
+    #[test]
+    fn a_delimiter_in_quotes_does_not_count() {
+        let t = Table::parse("id;\"age, years\"\ns1;\"46,7\"\n").unwrap();
+        assert_eq!(t.columns, ["id", "age, years"]);
+        assert_eq!(rows(&t), [["s1", "46,7"]]);
+    }
+
+    #[test]
+    fn traps() {
+        let t = Table::parse(",id\n0,a\n,\n1,b\n").unwrap();
+        assert_eq!(t.columns, ["unnamed_0", "id"]);
+        assert_eq!(t.rows.len(), 2, "a row of nothing is skipped");
+        assert_eq!(Table::parse("a,b\n1\n").unwrap_err(), "line 2 has 1 cells, the header has 2");
+        assert_eq!(Table::parse("a,a\n1,2\n").unwrap_err(), "two columns are called `a`");
+        assert_eq!(Table::parse(" \n").unwrap_err(), "the table is empty");
+        assert!(Table::parse("id\n").unwrap().rows.is_empty());
+    }
+
+    #[test]
+    fn byte_order_marks_and_other_encodings() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.csv");
+        std::fs::write(&path, b"\xef\xbb\xbfid,sex\na,M\n").unwrap();
+        assert_eq!(Table::read(&path).unwrap().columns, ["id", "sex"]);
+        for (bytes, word) in [
+            (&b"\xff\xfei\0d\0"[..], "UTF-16"),
+            (b"id,name\na,M\xfcller\n", "line 2 is not UTF-8"),
+            (b"PK\x03\x04\0\0", "not a text file"),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = Table::read(&path).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_missing_column_is_named_with_those_there_are() {
+        let t = Table::parse("id,Sex\na,M\n").unwrap();
+        assert_eq!(t.column("Sex").unwrap(), 1);
+        assert_eq!(t.column("sex").unwrap_err().remedy().unwrap().to_string(), "did you mean `Sex`?");
+        assert_eq!(t.column("age").unwrap_err().remedy().unwrap().to_string(), "the table has: id, Sex");
+        let t = Table::parse("id\na\nb\na\n").unwrap();
+        assert_eq!(t.repeated(0), BTreeMap::from([("a", 2)]));
+    }
+
+    proptest! {
+        #[test]
+        fn writing_and_reading_is_the_identity(
+            cells in prop::collection::vec(prop::collection::vec("[ -~éß\t]{0,8}", 3), 1..6)
+        ) {
+            let trimmed = |c: &String| Some(c.trim().to_owned()).filter(|c| !is_missing(c));
+            let mut rows: Vec<Vec<_>> = cells.iter().map(|r| r.iter().map(trimmed).collect()).collect();
+            rows.retain(|r| r.iter().any(Option::is_some));
+            let table = Table { columns: vec!["a".into(), "b c".into(), "d\"e".into()], rows };
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("t.tsv");
+            table.write_tsv(&path).unwrap();
+            prop_assert_eq!(Table::read(&path).unwrap(), table);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Figures of maps on brains ([`figure`]), and one page with everything that a run made ([`report`]).
+
+pub mod figure;
+pub mod report;
+
+use voxplain_attribution as attribution;
+#[cfg(test)]
+use voxplain_core::Silent;
+use voxplain_core::{Error, Progress, Result, Table, atomic_file as whole};
+use voxplain_stats as stats;
+use voxplain_study::{atlas, cohort, evaluation, group, run, train};

@@ -1,0 +1,711 @@
+//! A small made run, from group maps to the page.
+
+#![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
+
+use super::{Part, Placed, Site, drawing::keep_small, page::Method, report};
+use crate::{
+    Silent, Table,
+    atlas::{Atlas, MapName, RegionTable, Survey, survey},
+    attribution::{Record, Score, Target},
+    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
+    evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
+    figure::Figure,
+    group::{GroupOptions, GroupSummary, Level, group},
+    run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
+    stats::{Classification, Interval, Resampling, Top, Verdict},
+    whole,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use std::path::Path;
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
+
+/// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
+const EVIL: &str = "<script>alert(1)</script>";
+/// An id that must come out as text; unlike a class it is also part of paths.
+const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
+const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
+
+fn lattice(n: usize) -> Grid {
+    // Every head lies elsewhere: the grids differ by a shift.
+    let shift = n as f64;
+    Grid::new([12, 14, 10], Affine::from_spacing_origin([8.0; 3], [-44.0 + shift, -60.0 - shift, -30.0 + 2.0 * shift]))
+        .unwrap()
+}
+
+/// Where voxel `(i, j, k)` lies from the middle of the lattice, mm.
+fn from_middle(v: [usize; 3]) -> [f64; 3] {
+    [v[0] as f64 * 8.0 - 44.0, v[1] as f64 * 8.0 - 52.0, v[2] as f64 * 8.0 - 36.0]
+}
+
+fn brain(v: [usize; 3]) -> bool {
+    let [x, y, z] = from_middle(v);
+    (x / 40.0).powi(2) + (y / 50.0).powi(2) + (z / 34.0).powi(2) < 1.0
+}
+
+/// Subject n: `n + 1` times a pattern that is 1 to 2 in the left hemisphere's brain, and -1 right of it for odd n.
+fn value(n: usize, method: &str, v: [usize; 3]) -> f32 {
+    let [x, y, _] = from_middle(v);
+    let front = (y + 52.0) / 104.0;
+    let pattern = match method {
+        "grad-cam" if x < 0.0 => 1.0 + front,
+        "grad-cam" if n % 2 == 1 => -1.0,
+        "grad-cam" => 0.0,
+        _ if x > 0.0 => 1.0 + front,
+        _ => 0.1 * front,
+    };
+    if brain(v) { (pattern * (n + 1) as f64) as f32 } else { 0.0 }
+}
+
+fn made_run(folder: &Path) -> Run {
+    let people: Vec<(Subject, Volume, Mask)> = IDS
+        .iter()
+        .enumerate()
+        .map(|(n, id)| {
+            let mask = Mask::from_fn(lattice(n), brain);
+            let volume = mask.map(|&m| if m { 1.0 + 0.1 * n as f32 } else { 0.0 });
+            (Subject::new(*id, &volume, &mask), volume, mask)
+        })
+        .collect();
+    let preparation = Preparation {
+        shape: [12, 14, 10],
+        spacing: [8.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+        template: None,
+    };
+    let truth = |n: usize| if n.is_multiple_of(2) { "F" } else { EVIL };
+    let participants = Table {
+        columns: vec!["sex".into(), "age".into(), "site".into()],
+        rows: (0..6)
+            .map(|n| vec![Some(truth(n).into()), Some((30 + n).to_string()), Some("<b>here</b>".into())])
+            .collect(),
+    };
+    let cohort = Cohort::write(&folder.join("cohort"), &preparation, &participants, &people).unwrap();
+    let classes = vec!["F".to_owned(), EVIL.to_owned()];
+    let manifest = Manifest {
+        version: "0".into(),
+        cohort: cohort.path.clone(),
+        cohort_hash: cohort_hash(&cohort),
+        label: "sex".into(),
+        classes: classes.clone(),
+        folds: 1,
+        seed: 3,
+        options: serde_json::json!({}),
+    };
+    let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
+    // The last is told wrong.
+    let predictions: Vec<Prediction> = (0..6)
+        .map(|n| {
+            let right = n < 5;
+            let said = if right { truth(n) } else { "F" };
+            let p = if said == "F" { 0.9 - 0.1 * n as f64 } else { 0.1 };
+            Prediction {
+                participant_id: IDS[n].into(),
+                fold: 0,
+                truth: truth(n).into(),
+                predicted: said.into(),
+                probabilities: vec![p, 1.0 - p],
+            }
+        })
+        .collect();
+    write_predictions(&run.path.join("predictions.tsv"), &classes, &predictions).unwrap();
+    let verdicts: Vec<Verdict> = predictions
+        .iter()
+        .map(|p| Verdict {
+            truth: usize::from(p.truth != "F"),
+            predicted: usize::from(p.predicted != "F"),
+            probabilities: p.probabilities.clone(),
+            fold: 0,
+            group: None,
+        })
+        .collect();
+    let metrics = Metrics {
+        classes: classes.clone(),
+        positive: EVIL.into(),
+        method: EVIL.into(),
+        judgements: vec![Judgement {
+            classifier: "cnn".into(),
+            description: EVIL.into(),
+            classification: Classification::of(&verdicts, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),
+        }],
+        comparisons: vec![],
+        summary: vec![format!("Told right: 5 of 6. {EVIL}")],
+    };
+    whole::write_json(&run.path.join("metrics.json"), &metrics).unwrap();
+    run
+}
+
+fn record(id: &str, method: &str) -> Record {
+    serde_json::from_value(serde_json::json!({
+        "Method": method, "Subject": id, "Target": "class 1, logit", "Class": 1, "Score": 0.5,
+        "Classes": ["F", EVIL], "Logits": [0.1, 0.5], "Truth": 1, "Units": "logit", "Sign": EVIL,
+        "Parameters": {"layer": "features.10"}, "RulesApplied": null, "Measured": null,
+        "Passes": {"Forward": 1, "Backward": 1}, "Requested": [Target::Predicted, Score::Logit], "Compat": null,
+        "Model": "m", "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
+    }))
+    .unwrap()
+}
+
+fn add_maps(run: &Run, method: &str) {
+    for (n, id) in IDS.iter().enumerate() {
+        let path = run.map_path(id, "", method);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
+        write(&path, &map, &WriteOptions::default()).unwrap();
+        let sidecar = path.to_str().unwrap().replace(".nii.gz", ".json");
+        whole::write_json(Path::new(&sidecar), &record(id, method)).unwrap();
+    }
+}
+
+fn group_map(run: &Run, name: &str) -> Volume {
+    read(&run.path.join("group").join(name), &ReadOptions::default()).unwrap().volume
+}
+
+#[test]
+fn group_maps_are_the_statistics_of_their_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    assert!(group(&run, &GroupOptions::default(), &Silent).unwrap_err().to_string().contains("no maps yet"));
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    let summary = group(&run, &GroupOptions::default(), &Silent).unwrap();
+    assert_eq!(summary, GroupSummary::read(&run.path).unwrap());
+    let names: Vec<(&str, usize)> = summary.groups.iter().map(|g| (g.name.as_str(), g.subjects.len())).collect();
+    assert_eq!(
+        names,
+        [
+            ("group-all", 6),
+            ("label-F", 3),
+            ("label-scriptalert1script", 3),
+            ("outcome-tp", 2),
+            ("outcome-tn", 3),
+            ("outcome-fn", 1)
+        ]
+    );
+    // Women are 0, 2, 4: 1, 3 and 5 times the pattern. Slowly, voxel by voxel:
+    let (mean, median, sd, sign) = (
+        group_map(&run, "label-F_stat-mean_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "label-F_stat-median_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "label-F_stat-sd_desc-gradcam_attribution.nii.gz"),
+        group_map(&run, "group-all_stat-sign_desc-gradcam_attribution.nii.gz"),
+    );
+    for n in 0..mean.grid().len() {
+        let v = mean.grid().voxel(n);
+        let one = value(0, "grad-cam", v);
+        assert!((mean.data()[n] - 3.0 * one).abs() < 1e-5 && (median.data()[n] - 3.0 * one).abs() < 1e-5);
+        assert!((sd.data()[n] - 2.0 * one.abs()).abs() < 1e-5);
+        let expected = if !brain(v) {
+            0.0
+        } else if from_middle(v)[0] < 0.0 {
+            1.0
+        } else {
+            -0.5
+        };
+        assert_eq!(sign.data()[n], expected, "{v:?}");
+    }
+    // The lattice's middle is the origin: left of the brain is negative x.
+    let centre = mean.grid().center();
+    assert!(centre.iter().all(|c| c.abs() < 1e-4), "{centre:?}");
+    // One subject has no standard deviation.
+    assert!(!run.path.join("group/outcome-fn_stat-sd_desc-gradcam_attribution.nii.gz").exists());
+
+    // Opposite hemispheres: correlation below 0, no overlap of the top 10 %.
+    let find = |measure: &str, percent: Option<f64>| {
+        summary
+            .similarity
+            .iter()
+            .find(|r| {
+                r.level == Level::Subjects
+                    && r.group == "group-all"
+                    && r.measure == measure
+                    && r.percent == percent
+                    && r.top != Some(Top::Positive)
+            })
+            .unwrap()
+    };
+    assert!(find("spearman", None).value.unwrap().mean < 0.0);
+    assert_eq!(find("dice", Some(10.0)).value.unwrap().mean, 0.0);
+    assert!(find("dice", Some(10.0)).corrected.unwrap().mean < 0.0);
+    // Twice the same bytes.
+    let bytes = |name: &str| std::fs::read(run.path.join("group").join(name)).unwrap();
+    let names =
+        ["summary.json", "similarity.tsv", "label-F_stat-mean_desc-gradcam_attribution.nii.gz", "mean_brain.nii.gz"];
+    let before = names.map(bytes);
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    assert!(before == names.map(bytes));
+}
+
+#[test]
+fn missing_maps_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    std::fs::remove_file(run.map_path("c3", "", "grad-cam")).unwrap();
+    let error = group(&run, &GroupOptions::default(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("no map of 1 of 6 subjects: c3"), "{error}");
+    let options = GroupOptions { keep_going: true, ..GroupOptions::default() };
+    let summary = group(&run, &options, &Silent).unwrap();
+    assert_eq!(summary.groups[0].subjects.len(), 5);
+    assert_eq!(summary.methods[0].missing, ["c3"]);
+    assert!(summary.warnings[0].contains("c3"));
+    // A map that is not a number anywhere stops everything.
+    let path = run.map_path("d4", "", "grad-cam");
+    let mut map = read(&path, &ReadOptions::default()).unwrap().volume;
+    map.data_mut()[7] = f32::NAN;
+    write(&path, &map, &WriteOptions::default()).unwrap();
+    let error = group(&run, &options, &Silent).unwrap_err();
+    assert!(error.to_string().contains("NaN"), "{error}");
+}
+
+/// An atlas of two halves in the world of all subjects, and the region table made with it.
+fn add_regions(run: &Run) {
+    let folder = run.path.parent().unwrap();
+    let grid = Grid::new([60, 60, 60], Affine::from_spacing_origin([4.0; 3], [-118.0, -118.0, -118.0])).unwrap();
+    let labels = Volume::from_fn(grid, |[i, ..]| if i < 30 { 1u32 } else { 2 });
+    write_labels(&folder.join("halves.nii.gz"), &labels, &WriteOptions::default()).unwrap();
+    std::fs::write(folder.join("halves.tsv"), "index\tname\themisphere\n1\t<i>west</i>\tleft\n2\teast\tright\n")
+        .unwrap();
+    let what = Survey {
+        atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
+        labels: folder.join("halves.tsv"),
+        mask: None,
+        allow_mismatch: false,
+    };
+    let table = survey(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
+    table.write(&run.path.join("regions/halves.tsv"), &what).unwrap();
+}
+
+/// What a page's script element of that id holds.
+fn script<'a>(html: &'a str, name: &str) -> &'a str {
+    let (_, rest) = html.split_once(&format!("-{name}\">")).unwrap_or_else(|| panic!("no {name}"));
+    rest.split_once("</script>").unwrap().0
+}
+
+/// The bytes of a volume that the page carries.
+fn bytes_of(html: &str, n: &serde_json::Value) -> Vec<u8> {
+    STANDARD.decode(script(html, &format!("volume-{n}"))).unwrap()
+}
+
+/// The brain that a scene of the page lies over.
+fn brain_of(html: &str, scene: &serde_json::Value) -> Volume {
+    expand(&bytes_of(html, &scene["brain"]), None).unwrap()
+}
+
+/// Labels that the page carries.
+fn labels_of(html: &str, n: &serde_json::Value) -> Volume {
+    let bytes = bytes_of(html, n);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("v.nii.gz");
+    std::fs::write(&path, bytes).unwrap();
+    read(&path, &ReadOptions::default()).unwrap().volume
+}
+
+#[test]
+fn the_viewer_holds_what_was_made_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let made = report(&run.path, None, &Silent).unwrap();
+    let html = std::fs::read_to_string(&made.page).unwrap();
+    is_safe(&html);
+    assert_eq!(made.volumes, [] as [std::path::PathBuf; 0]);
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    let scenes = index["scenes"].as_array().unwrap();
+    let keys: Vec<&str> = scenes.iter().map(|s| s["key"].as_str().unwrap()).collect();
+    assert_eq!(&keys[..3], ["group-all", "label-F", "label-scriptalert1script"]);
+    // The one told wrong comes first among the subjects.
+    let first = keys.iter().position(|k| k.starts_with("sub-")).unwrap();
+    assert_eq!((keys[first], keys.len() - first), ("sub-f6", 6 + 3));
+    assert!(keys.contains(&format!("sub-{EVIL_ID}").as_str()));
+    assert_eq!(index["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
+    assert_eq!(index["methods"]["grad-cam"]["units"], "logit");
+
+    for (n, id) in IDS.iter().enumerate() {
+        let scene = scenes.iter().find(|s| s["key"] == format!("sub-{id}")).unwrap();
+        for map in scene["maps"].as_array().unwrap() {
+            let method = map["method"].as_str().unwrap();
+            let inside = brain_of(&html, scene).map(|v| *v > 0.0);
+            let shown = expand(&bytes_of(&html, &map["volume"]), Some(&inside)).unwrap();
+            assert_eq!(*shown.grid(), lattice(n));
+            let most = map["most"].as_f64().unwrap();
+            for (at, now) in shown.data().iter().enumerate() {
+                let then = value(n, method, lattice(n).voxel(at));
+                assert!(f64::from((now - then).abs()) <= 0.01001 * most, "{id} {method}: {now}, not {then}");
+            }
+        }
+        // Labels are looked up where voxels are: the halves meet at x = 0 in the world, not in the array.
+        let labels = labels_of(&html, &scene["labels"][0]);
+        for (at, label) in labels.data().iter().enumerate() {
+            let x = lattice(n).affine.apply(lattice(n).voxel(at).map(|v| v as f64))[0];
+            if x.abs() > 4.0 {
+                assert_eq!(*label, if x < 0.0 { 1.0 } else { 2.0 }, "{id}: x = {x}");
+            }
+        }
+        // The crosshair begins at the largest |value| of the first map: the front of the left hemisphere.
+        let start: Vec<f64> = scene["start"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let middle = lattice(n).center();
+        assert!(start[0] < middle[0] && start[1] > middle[1] + 30.0, "{id}: {start:?}");
+    }
+    // In the group's world, mm from the centre, the halves lie as most subjects have them.
+    let labels = labels_of(&html, &scenes[0]["labels"][0]);
+    let of = |i: usize| labels.at(i, 7, 5);
+    assert_eq!((of(0), of(11)), (1.0, 2.0));
+
+    // A record of an older version holds paths as they were typed: here, by someone who stood in the run.
+    let record = run.path.join("regions/halves.json");
+    let mut old: serde_json::Value = crate::run::read_json(&record).unwrap();
+    (old["survey"]["atlas"], old["survey"]["labels"]) = ("../halves.nii.gz".into(), "../halves.tsv".into());
+    whole::write_json(&record, &old).unwrap();
+    report(&run.path, None, &Silent).unwrap();
+    let again = std::fs::read_to_string(&made.page).unwrap();
+    assert_eq!(script(&again, "index"), script(&html, "index"));
+
+    // With no room but for the first scene, the rest goes to files; the next report takes them away again.
+    let small = super::report_within(0, &run.path, None, &Silent).unwrap();
+    assert_eq!(small.volumes.len(), scenes.len() - 1);
+    assert!(small.volumes[0].ends_with("report_volumes/1.js") && small.bytes < made.bytes);
+    let folder = run.path.join("report_volumes");
+    std::fs::write(folder.join("mine.js"), "x").unwrap();
+    assert_eq!(report(&run.path, None, &Silent).unwrap().bytes, made.bytes);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "files of others stay");
+}
+
+#[test]
+fn a_site_gives_on_request_what_a_page_carries() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    assert!(Site::open(folder.path(), &Silent).unwrap_err().to_string().contains("is no run"));
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let site = Site::open(&run.path, &Silent).unwrap();
+    let Some(Part::Page(page)) = site.part("").unwrap() else { panic!("no page") };
+    is_safe(&page);
+    assert!(page.contains(&format!("'nonce-{}'", site.nonce())) && !page.contains("-volume-0\">"));
+    assert!(!run.path.join("report.html").exists() && !run.path.join("figures").exists(), "nothing is written");
+    let shell: serde_json::Value = serde_json::from_str(script(&page, "index")).unwrap();
+
+    let carried = std::fs::read_to_string(report(&run.path, None, &Silent).unwrap().page).unwrap();
+    let index: serde_json::Value = serde_json::from_str(script(&carried, "index")).unwrap();
+    let scenes = index["scenes"].as_array().unwrap();
+    assert_eq!((site.scenes(), shell["scenes"].as_array().unwrap().len()), (scenes.len(), scenes.len()));
+    for (n, scene) in scenes.iter().enumerate() {
+        assert_eq!(shell["scenes"][n]["key"], scene["key"]);
+        assert!(shell["scenes"][n]["maps"].is_null());
+        let name = shell["scenes"][n]["file"].as_str().unwrap();
+        let Some(Part::Script(script_)) = site.part(name).unwrap() else { panic!("no {name}") };
+        let json = |line: usize| -> serde_json::Value {
+            let line = script_.lines().nth(line).unwrap();
+            let (_, rest) = line.split_once("),").unwrap();
+            serde_json::from_str(rest.strip_suffix(");").unwrap()).unwrap()
+        };
+        let (volumes, given) = (json(0), json(1)[n.to_string()].clone());
+        let same = |here: &serde_json::Value, there: &serde_json::Value| {
+            assert_eq!(volumes[here.to_string()], script(&carried, &format!("volume-{there}")), "{name}");
+        };
+        same(&given["brain"], &scene["brain"]);
+        same(&given["labels"][0], &scene["labels"][0]);
+        for (m, (here, there)) in
+            given["maps"].as_array().unwrap().iter().zip(scene["maps"].as_array().unwrap()).enumerate()
+        {
+            same(&here["volume"], &there["volume"]);
+            assert_eq!((&here["most"], &here["method"]), (&there["most"], &there["method"]));
+            // And the map itself, byte for byte.
+            let (method, key) = (here["method"].as_str().unwrap(), scene["key"].as_str().unwrap());
+            let file = match key.strip_prefix("sub-") {
+                Some(id) => run.map_path(id, "", method),
+                None => {
+                    run.path.join(format!("group/{key}_stat-mean_desc-{}_attribution.nii.gz", method.replace('-', "")))
+                }
+            };
+            assert_eq!(here["file"], format!("maps/{n}-{m}.nii.gz"));
+            let Some(Part::Map(bytes, called)) = site.part(here["file"].as_str().unwrap()).unwrap() else { panic!() };
+            assert_eq!(
+                (bytes, called),
+                (std::fs::read(&file).unwrap(), file.file_name().unwrap().to_str().unwrap().to_owned())
+            );
+        }
+        assert_eq!(given["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
+        assert_eq!(given["methods"]["grad-cam"]["units"], "logit");
+    }
+    for name in [
+        "manifest.json",
+        "../manifest.json",
+        "scenes/../manifest.json",
+        "/etc/passwd",
+        "scenes/99.js",
+        "scenes/+1.js",
+        "scenes/01.js",
+        "scenes/-1.js",
+        "maps/0-9.nii.gz",
+        "maps/99-0.nii.gz",
+        "maps/0.nii.gz",
+        "scenes/1.js/",
+        "scenes/\u{0}",
+    ] {
+        assert_eq!(site.part(name).unwrap(), None, "{name}");
+    }
+    // A damaged map is an error with its name, not a panic, and the others can still be seen.
+    std::fs::write(run.map_path("a1", "", "saliency"), "no image").unwrap();
+    let of = |key: &str| scenes.iter().position(|s| s["key"] == key).unwrap();
+    let error = site.part(&format!("scenes/{}.js", of("sub-a1"))).unwrap_err().to_string();
+    assert!(error.contains("sub-a1_desc-saliency"), "{error}");
+    assert!(site.part(&format!("scenes/{}.js", of("sub-b2"))).unwrap().is_some());
+}
+
+/// Pages for the tests in a browser (`tests/browser`), in the folder that `VOXPLAIN_PAGES` names.
+#[test]
+fn pages_for_the_browser() {
+    let Some(pages) = std::env::var_os("VOXPLAIN_PAGES") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    add_regions(&run);
+    let atlas = Atlas::open(&folder.path().join("halves.nii.gz"), &folder.path().join("halves.tsv"), false).unwrap();
+    let mut expected = serde_json::Map::new();
+    for (n, id) in IDS.iter().enumerate() {
+        let mask = Mask::from_fn(lattice(n), brain);
+        let of = |method: &str| {
+            let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
+            let mut table = RegionTable::default();
+            table.measure(&MapName::default(), &map, &atlas, Some(&mask)).unwrap();
+            let rows = table.rows.iter().filter_map(|r| Some((r.id?, (r.voxels, r.enrichment, r.mean))));
+            serde_json::json!(rows.collect::<std::collections::BTreeMap<_, _>>())
+        };
+        expected.insert((*id).to_owned(), serde_json::json!({"grad-cam": of("grad-cam"), "saliency": of("saliency")}));
+    }
+    std::fs::create_dir_all(Path::new(&pages).join("made")).unwrap();
+    whole::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
+    for (name, most) in [("made", super::viewer::MOST_PAGE_BYTES), ("made-small", 0)] {
+        let page = Path::new(&pages).join(name).join("report.html");
+        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+        super::report_within(most, &run.path, Some(&page), &Silent).unwrap();
+    }
+}
+
+/// No name from data is markup, nothing is fetched, nothing runs but the page's own scripts.
+fn is_safe(html: &str) {
+    // The page's script and, as text, the library and the volumes.
+    let elements: Vec<&str> = html.split("<script").skip(1).map(|s| s.split('>').next().unwrap()).collect();
+    for element in &elements {
+        let (running, text) = (element.contains(" nonce=\""), element.contains(" type=\"text/plain\""));
+        assert!(running || text || element.contains(" type=\"application/json\""), "<script{element}>");
+    }
+    assert!(elements.iter().filter(|e| e.contains("nonce")).count() <= 1);
+    let page = html.split("<script").next().unwrap();
+    assert!(
+        !page.contains("<img src=x") && !page.contains("<b>here") && !page.contains("<i>west"),
+        "data became markup"
+    );
+    let html = page;
+    for fetched in [" src=\"http", "href=\"http", "url(", "@import", "<link", "<iframe", "javascript:", " onload"] {
+        assert!(!html.contains(fetched), "{fetched}");
+    }
+    assert!(html.contains("default-src 'none'"));
+    // Pictures are text too, in which any three letters may stand together.
+    let words: String = html
+        .split("base64,")
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part } else { &part[part.find('"').unwrap()..] })
+        .collect();
+    assert!(!words.contains("NaN"));
+}
+
+/// One method whose areas are below those of its random orders.
+fn faithfulness(metric: Metric) -> Summary {
+    let around = |mean: f64| Interval { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), n: 6 };
+    let settings = Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() };
+    Summary {
+        metric,
+        better: metric.better().into(),
+        settings,
+        block_voxels: [2, 2, 1],
+        found: vec![Found {
+            method: EVIL.into(),
+            substrate: Substrate::Blur,
+            maps: 6,
+            auc: around(0.4),
+            random: around(0.7),
+            difference: around(-0.3),
+            wins: 1.0,
+            verdict: if metric == Metric::Deletion { Judged::Better } else { Judged::Worse },
+            curve: [0.9, 0.3, 0.1].map(around).to_vec(),
+            random_curve: [0.9, 0.8, 0.1].map(around).to_vec(),
+        }],
+        version: "0".into(),
+    }
+}
+
+#[test]
+fn the_page_tells_what_there_is_and_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    let page = |run: &Run| {
+        let made = report(&run.path, None, &Silent).unwrap();
+        let html = std::fs::read_to_string(&made.page).unwrap();
+        is_safe(&html);
+        (made, html)
+    };
+    let (made, html) = page(&run);
+    assert!(made.missing.iter().any(|m| m.command.contains("voxplain explain")), "{:?}", made.missing);
+    assert!(html.contains("Told right: 5 of 6. &lt;script&gt;") && html.contains("Not there yet"));
+
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    let (made, _) = page(&run);
+    assert!(made.missing.iter().any(|m| m.command.contains("voxplain group")), "{:?}", made.missing);
+
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    std::fs::create_dir_all(run.path.join("regions")).unwrap();
+    let row = |name: &str, e: f64| {
+        format!(
+            "mean of maps\tn/a\tgrad-cam\t6\t1\t{name}\tleft\ttable\t10\tn/a\t1\tn/a\tn/a\t1\tn/a\tn/a\t0.5\t0.4\t0.6\t0.1\t0\t0.2\t{e}\t{}\t{}\tn/a\tn/a\tn/a\tn/a\tn/a\n",
+            e - 0.1,
+            e + 0.1
+        )
+    };
+    let head = "map\tsubject\tmethod\tn\tregion\tname\themisphere\themisphere_from\tvoxels\tvolume_mm3\tmean\tmean_low\tmean_high\tsum\tsum_low\tsum_high\tshare_positive\tshare_positive_low\tshare_positive_high\tshare_negative\tshare_negative_low\tshare_negative_high\tenrichment\tenrichment_low\tenrichment_high\tdensity_per_mm3\tpeak\tpeak_x_mm\tpeak_y_mm\tpeak_z_mm\n";
+    std::fs::write(run.path.join("regions/made.tsv"), format!("{head}{}{}", row(EVIL, 2.5), row("insula", 0.5)))
+        .unwrap();
+    let (made, _) = page(&run);
+    assert_eq!(
+        made.missing.iter().map(|m| m.command.clone()).collect::<Vec<_>>(),
+        [format!("voxplain evaluate {} --metric deletion,insertion", run.path.display())]
+    );
+    std::fs::create_dir_all(run.path.join("evaluation")).unwrap();
+    for metric in [Metric::Deletion, Metric::Insertion] {
+        let path = run.path.join(format!("evaluation/{}.json", metric.word()));
+        whole::write_json(&path, &faithfulness(metric)).unwrap();
+    }
+    let (made, html) = page(&run);
+    assert_eq!(made.missing, []);
+    assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><h2>Faithfulness"));
+    // The area, its control and the difference, with a true minus sign, of each metric.
+    assert_eq!(html.matches("<td>\u{2212}0.300 [\u{2212}0.400, \u{2212}0.200]</td>").count(), 2);
+    assert_eq!(html.matches("<td>better than random</td>").count(), 1);
+    assert_eq!(html.matches("<td>worse than random</td>").count(), 1);
+    assert!(html.contains("in blocks of 2 × 2 × 1 voxels, 2 steps"));
+    assert!(html.len() < 10_000_000);
+    // Everyone is there, the one told wrong first, with a picture per method.
+    assert!(html.find("<strong>f6</strong>").unwrap() < html.find("<strong>a1</strong>").unwrap());
+    // And everyone once more among the brains.
+    assert_eq!(html.matches("<img ").count(), 12 + 6);
+    assert!(
+        html.contains("6 subjects are too few") && html.contains("alt=\"Axial and sagittal cut of the brain of f6")
+    );
+    let table = Table::read(made.quality.as_ref().unwrap()).unwrap();
+    let ids: Vec<_> = table.rows.iter().map(|r| r[0].clone().unwrap()).collect();
+    assert_eq!(ids, IDS.map(|id| format!("sub-{id}")));
+    assert!(made.quality.as_ref().unwrap().ends_with("report_quality.tsv"));
+    assert_eq!(html.matches("told wrong</span>").count(), 1);
+    assert!(html.contains("group-all") || html.contains("all subjects (n = 6)"));
+    assert!(html.contains("insula") && html.contains("2.50 [2.40, 2.60]"));
+    for stem in [
+        "mask-overlap",
+        "group-all_stat-mean_desc-gradcam_mosaic",
+        "method-gallery",
+        "method-contours",
+        "similarity-dice",
+        "roc",
+        "calibration",
+        "confusion",
+        "regions-made_desc-gradcam",
+        "deletion-insertion",
+    ] {
+        for kind in ["svg", "png"] {
+            assert!(run.path.join(format!("figures/{stem}.{kind}")).is_file(), "{stem}.{kind}");
+        }
+    }
+    // The methods text says what the records say, with the works it cites and no others.
+    let [text, references] = ["methods.md", "references.bib"]
+        .map(|f| std::fs::read_to_string(run.path.join(format!("report_{f}"))).unwrap());
+    assert_eq!(made.methods_text.len(), 2);
+    assert!(text.contains("The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>)"), "{text}");
+    assert!(text.contains("12 × 14 × 10 voxels of 8 × 8 × 8 mm") && text.contains("not registered"), "{text}");
+    assert!(text.contains("made by grad-cam [@selvaraju2017]") && text.contains("saliency [@simonyan2014]"), "{text}");
+    assert!(text.contains("regions of: made."), "{text}");
+    // The options of this run are not those of training, so nothing is said of a network.
+    assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
+    let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();
+    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014", "petsiuk2018"]);
+    assert!(text.contains("deletion and insertion curves [@petsiuk2018] of 6 subjects"), "{text}");
+    assert!(text.contains("blurred by a Gaussian (standard deviation 10 mm)") && !text.contains("Laplace"), "{text}");
+    assert!(text.trim_end().ends_with("kept with the run."), "the last paragraph stays the last: {text}");
+    assert!(keys.iter().all(|k| text.contains(&format!("[@{k}]"))));
+    assert!(html.contains(&run.manifest.cohort_hash), "provenance");
+    // Twice the same bytes.
+    assert_eq!(page(&run).1, html);
+}
+
+#[test]
+fn figures_without_room_are_left_out_and_named() {
+    let figure = |stem: &str, bytes: usize| {
+        let drawn = Figure { svg: "x".repeat(bytes), alt: String::new(), width: 10.0 };
+        Placed::new(stem, drawn, "its caption")
+    };
+    let method = |name: &str| Method {
+        name: name.into(),
+        facts: vec![],
+        warnings: vec![],
+        figures: vec![figure(&format!("{name}-all"), 1_000_000), figure(&format!("{name}-women"), 10)],
+    };
+    let mut methods = [method("a"), method("b")];
+    // 0.7 and 1 MB fit into 2.6 MB; the next does not, nor does what comes after.
+    keep_small(&[figure("gallery", 700_000)], &mut methods);
+    let shown: Vec<bool> = methods.iter().flat_map(|m| &m.figures).map(|f| !f.svg.is_empty()).collect();
+    assert_eq!(shown, [true, false, false, false]);
+    assert_eq!(methods[0].figures[0].caption, "its caption");
+    assert!(methods[1].figures[0].caption.contains("figures/b-all.svg"), "{}", methods[1].figures[0].caption);
+    assert_eq!(methods[1].figures[0].figure.svg.len(), 1_000_000, "the file is written all the same");
+}
+
+#[test]
+fn a_folder_of_maps_has_a_page_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = Volume::from_fn(lattice(0), |v| value(1, "grad-cam", v));
+    write(&folder.path().join("scan_desc-gradcam_attribution.nii.gz"), &map, &WriteOptions::default()).unwrap();
+    whole::write_json(&folder.path().join("scan_desc-gradcam_attribution.json"), &record(EVIL, "grad-cam")).unwrap();
+    let out = folder.path().join("page.html");
+    let made = report(folder.path(), Some(&out), &Silent).unwrap();
+    let html = std::fs::read_to_string(&out).unwrap();
+    is_safe(&html);
+    assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
+    // Without the image the map lies over its field of view; with it, over the brain.
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    assert!(brain_of(&html, &index["scenes"][0]).data().iter().all(|v| *v > 0.0));
+    let image = Volume::from_fn(lattice(0), |v| if brain(v) { 2.0 + v[0] as f32 } else { 0.0 });
+    write(&folder.path().join("scan_desc-input_image.nii.gz"), &image, &WriteOptions::default()).unwrap();
+    report(folder.path(), Some(&out), &Silent).unwrap();
+    let html = std::fs::read_to_string(&out).unwrap();
+    let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
+    let shown = brain_of(&html, &index["scenes"][0]);
+    for (n, v) in shown.data().iter().enumerate() {
+        assert_eq!(*v > 0.0, brain(lattice(0).voxel(n)));
+    }
+    // Lighter to the right, as the image is.
+    assert!(shown.at(3, 7, 5) < shown.at(8, 7, 5));
+    // One map needs no gallery; a second of the same image makes one, a map of another image does not stand in it.
+    assert!(!folder.path().join("figures/method-gallery.svg").exists());
+    for (image, method, word) in [("scan", "saliency", "saliency"), ("other", "random", "random")] {
+        let stem = format!("{image}_desc-{word}_attribution");
+        write(&folder.path().join(format!("{stem}.nii.gz")), &map, &WriteOptions::default()).unwrap();
+        whole::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
+    }
+    let made = report(folder.path(), Some(&out), &Silent).unwrap();
+    let svg = std::fs::read_to_string(folder.path().join("figures/method-gallery.svg")).unwrap();
+    let contours = std::fs::read_to_string(folder.path().join("figures/method-contours.svg")).unwrap();
+    assert!(contours.contains(">saliency<") && contours.contains(">grad-cam<"));
+    assert!(
+        made.quality.is_none() && svg.contains(">saliency<") && svg.contains(">grad-cam<") && !svg.contains(">random<")
+    );
+    is_safe(&std::fs::read_to_string(&out).unwrap());
+    let empty = tempfile::tempdir().unwrap();
+    assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
+    assert!(report(Path::new("/nowhere/at/all"), None, &Silent).is_err());
+}

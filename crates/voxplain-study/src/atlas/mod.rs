@@ -1,0 +1,315 @@
+//! Atlases: label images with their tables, and what a map does in each region.
+//!
+//! A label image lies in some world, and so does a map. They are brought together by their affines alone: every
+//! label is looked up where the map's voxel *is*, never by index or by stretching one array onto the other. That
+//! both worlds are the same (the subject's scanner space, or one template's) is an assumption that no program can
+//! check; it is stated in the findings, and a poor overlap is warned of.
+
+mod regions;
+mod survey;
+mod table;
+
+pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
+pub use survey::maps_below;
+pub use survey::{RegionRecord, Survey, survey};
+pub use table::{LabelTable, Region};
+pub use voxplain_volume::{Hemisphere, SideSource};
+
+use crate::{Error, Result};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use voxplain_attribution::Regions;
+use voxplain_volume::{Finding, Grid, Labels, Level, read_labels};
+
+/// A label image with its table, checked against each other.
+#[derive(Clone, Debug)]
+pub struct Atlas {
+    /// The image's file.
+    pub path: PathBuf,
+    /// The labels on their own grid.
+    pub labels: Labels,
+    /// What the numbers mean.
+    pub table: LabelTable,
+    /// What is odd about image and table.
+    pub findings: Vec<Finding>,
+    sides: BTreeMap<u32, (Option<Hemisphere>, SideSource)>,
+}
+
+/// Where the voxels of one label lie along x.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lateral {
+    voxels: usize,
+    sum_x: f64,
+}
+
+/// Share of the voxels that must lie on one side for a region to be called left or right by geometry.
+/// Our choice: medial regions of one hemisphere reach over x = 0 by a voxel or two (0.75 to 0.9 in common atlases).
+const ONE_SIDED: f64 = 0.7;
+
+impl Atlas {
+    /// Reads a label image and its table and checks that they belong together.
+    ///
+    /// `allow_mismatch` turns the refusals of [`Atlas::new`] into findings.
+    ///
+    /// # Errors
+    /// Unreadable files; an image that is not of whole numbers; [`Atlas::new`].
+    pub fn open(image: &Path, table: &Path, allow_mismatch: bool) -> Result<Self> {
+        let table = LabelTable::read(table)?;
+        let (labels, findings) = read_labels(image)?;
+        Self::new(image, labels, table, findings, allow_mismatch)
+    }
+
+    /// An atlas from its parts. `path` names the image in messages, `findings` are those of reading it.
+    ///
+    /// # Errors
+    /// Unless `allow_mismatch`: labels without a row; rows without voxels in a table that numbers its rows without a
+    /// gap (such a table lists one image's labels, so it is another image's); regions whose voxels lie on the other
+    /// side than their name says. And always: no label at all.
+    pub fn new(
+        path: &Path,
+        labels: Labels,
+        table: LabelTable,
+        mut findings: Vec<Finding>,
+        allow_mismatch: bool,
+    ) -> Result<Self> {
+        findings.extend(table.findings.iter().cloned());
+        let places = lateral(&labels);
+        if places.is_empty() {
+            return Err(Error::file(path, "holds no label: every voxel is 0", "give the label image of the atlas"));
+        }
+        let mut refusals: Vec<String> = Vec::new();
+
+        let unnamed: Vec<u32> =
+            places.keys().copied().filter(|id| table.get(*id).is_none() && !table.nameless.contains(id)).collect();
+        if !unnamed.is_empty() {
+            refusals.push(format!("{} of its {} labels have no row: {}", unnamed.len(), places.len(), list(&unnamed)));
+        }
+        let nameless: Vec<u32> = table.nameless.iter().copied().filter(|id| places.contains_key(id)).collect();
+        if !nameless.is_empty() {
+            findings.push(Finding {
+                id: "labels-without-name",
+                level: Level::Note,
+                what: format!("the table gives no name to labels {}", list(&nameless)),
+                remedy: "their voxels are counted as unlabelled".into(),
+            });
+        }
+        let empty: Vec<String> = table
+            .regions
+            .iter()
+            .filter(|r| !places.contains_key(&r.id))
+            .map(|r| format!("{} {:?}", r.id, r.name))
+            .collect();
+        if !empty.is_empty() {
+            let what =
+                format!("{} of the table's {} rows have no voxel: {}", empty.len(), table.regions.len(), list(&empty));
+            if table.is_consecutive() {
+                refusals.push(what);
+            } else {
+                findings.push(Finding {
+                    id: "rows-without-voxels",
+                    level: Level::Note,
+                    what,
+                    remedy:
+                        "the table's numbers have gaps, so it is taken as a register of which this image uses a part"
+                            .into(),
+                });
+            }
+        }
+        let absent =
+            table.nameless.iter().filter(|id| **id > 0 && !places.contains_key(id)).copied().collect::<Vec<_>>();
+        if !absent.is_empty() {
+            findings.push(Finding {
+                id: "null-row",
+                level: Level::Note,
+                what: format!("the table lists {} without a name, and no voxel holds it", list(&absent)),
+                remedy: "nothing to do: the label is not used".into(),
+            });
+        }
+        let (sides, wrong, astride) = sides(&places, &table, &labels);
+        if !wrong.is_empty() {
+            let named = table.regions.iter().filter(|r| is_lateral(r.hemisphere) && places.contains_key(&r.id)).count();
+            refusals.push(format!(
+                "{} of {named} regions named left or right lie on the other side: {}",
+                wrong.len(),
+                list(&wrong)
+            ));
+        }
+        if !astride.is_empty() {
+            findings.push(Finding {
+                id: "side-not-seen",
+                level: Level::Warning,
+                what: format!(
+                    "{} regions named left or right lie as much on the other side: {}",
+                    astride.len(),
+                    list(&astride)
+                ),
+                remedy: "the table may be of another version of the atlas; check it".into(),
+            });
+        }
+        if !refusals.is_empty() && !allow_mismatch {
+            return Err(Error::file(
+                path,
+                format!("the label image and its table do not match: {}", refusals.join("; ")),
+                "use the table that belongs to this image; --allow-mismatch goes on with a warning, names may then be wrong",
+            ));
+        }
+        findings.extend(refusals.into_iter().map(|what| Finding {
+            id: "table-mismatch",
+            level: Level::Warning,
+            what,
+            remedy: "names may be wrong: use the table that belongs to this image".into(),
+        }));
+        Ok(Self { path: path.to_owned(), labels, table, findings, sides })
+    }
+
+    /// The side of a region and where it is known from.
+    pub fn side(&self, id: u32) -> (Option<Hemisphere>, SideSource) {
+        self.sides.get(&id).copied().unwrap_or((None, SideSource::Unknown))
+    }
+
+    /// The regions as methods of attribution take them, on the grid of an image ([`Atlas::on_grid`]).
+    ///
+    /// # Errors
+    /// Those of [`Atlas::on_grid`].
+    pub fn regions(&self, grid: &Grid) -> Result<Regions> {
+        let names = self.ids().map(|id| (id, (self.name(id), self.side(id).0))).collect();
+        Ok(Regions::new(self.on_grid(grid)?, names, self.path.display().to_string()))
+    }
+
+    /// The labels at the voxels of a map's grid, looked up by the affines of both, the majority in each voxel
+    /// (`resample_majority`); exactly the labels themselves on the same grid.
+    ///
+    /// # Errors
+    /// The atlas has its corner at the world's origin, which is what files without a place look like, and the map's
+    /// grid is not the same; or its field of view does not meet the map's.
+    pub fn on_grid(&self, grid: &Grid) -> Result<Labels> {
+        let own = self.labels.grid();
+        if own.same_space(grid, 1e-3) {
+            return Ok(self.labels.clone());
+        }
+        if own.affine.origin().iter().all(|x| x.abs() < 1e-6) {
+            return Err(Error::file(
+                &self.path,
+                "its affine puts voxel (0, 0, 0) at 0, 0, 0 mm: the image says where nothing is, so its labels cannot \
+                 be placed on the map",
+                "give the atlas with the affine of its template (the true origin of MNI images is near ±90, -126, -72 mm)",
+            ));
+        }
+        if !overlaps(own, grid) {
+            let (a, b) = (own.center(), grid.center());
+            return Err(Error::file(
+                &self.path,
+                format!(
+                    "its field of view, centred on {:.0}, {:.0}, {:.0} mm, does not meet the map's, centred on {:.0}, {:.0}, \
+                     {:.0} mm",
+                    a[0], a[1], a[2], b[0], b[1], b[2]
+                ),
+                "atlas and map must lie in one space: bring the atlas to the subject's space, or the subjects to the atlas's",
+            ));
+        }
+        Ok(self.labels.resample_majority(grid, 0))
+    }
+}
+
+fn is_lateral(side: Option<Hemisphere>) -> bool {
+    matches!(side, Some(Hemisphere::Left | Hemisphere::Right))
+}
+
+/// At most eight, then how many more.
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    let shown: Vec<String> = items.iter().take(8).map(T::to_string).collect();
+    let more = if items.len() > 8 { format!(" and {} more", items.len() - 8) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn lateral(labels: &Labels) -> BTreeMap<u32, Lateral> {
+    let grid = labels.grid();
+    let mut places: BTreeMap<u32, Lateral> = BTreeMap::new();
+    for (n, &id) in labels.data().iter().enumerate() {
+        if id > 0 {
+            let place = places.entry(id).or_default();
+            place.voxels += 1;
+            place.sum_x += grid.affine.apply(grid.voxel(n).map(|v| v as f64))[0];
+        }
+    }
+    places
+}
+
+type Sides = BTreeMap<u32, (Option<Hemisphere>, SideSource)>;
+
+/// The side of every label, those whose voxels lie on the other side than the table says, and those that lie astride.
+///
+/// The midline is half way between the centroids of all that is named left and all that is named right, so that it is
+/// found in a subject's own space too. Without such names it is x = 0, and only if the labels as a whole are centred
+/// there within 5 mm; otherwise geometry says nothing.
+fn sides(places: &BTreeMap<u32, Lateral>, table: &LabelTable, labels: &Labels) -> (Sides, Vec<String>, Vec<String>) {
+    let mean = |wanted: Option<Hemisphere>| {
+        let (mut voxels, mut sum) = (0usize, 0.0);
+        for (id, place) in places {
+            if wanted.is_none() || table.get(*id).and_then(|r| r.hemisphere) == wanted {
+                voxels += place.voxels;
+                sum += place.sum_x;
+            }
+        }
+        (voxels > 0).then(|| sum / voxels as f64)
+    };
+    let midline = match (mean(Some(Hemisphere::Left)), mean(Some(Hemisphere::Right))) {
+        (Some(l), Some(r)) => Some(f64::midpoint(l, r)),
+        _ => mean(None).filter(|x| x.abs() < 5.0).map(|_| 0.0),
+    };
+    let mut left: BTreeMap<u32, [usize; 2]> = BTreeMap::new();
+    if let Some(midline) = midline {
+        let grid = labels.grid();
+        for (n, &id) in labels.data().iter().enumerate().filter(|(_, id)| **id > 0) {
+            let x = grid.affine.apply(grid.voxel(n).map(|v| v as f64))[0] - midline;
+            let counts = left.entry(id).or_default();
+            counts[0] += usize::from(x < -1e-6);
+            counts[1] += usize::from(x > 1e-6);
+        }
+    }
+    let (mut sides, mut wrong, mut astride) = (Sides::new(), Vec::new(), Vec::new());
+    for id in places.keys() {
+        let region = table.get(*id);
+        let named = region.and_then(|r| r.hemisphere);
+        let seen = left.get(id).filter(|[l, r]| l + r > 0).map(|&[l, r]| {
+            let share = l as f64 / (l + r) as f64;
+            match share {
+                s if s >= ONE_SIDED => Hemisphere::Left,
+                s if s <= 1.0 - ONE_SIDED => Hemisphere::Right,
+                _ => Hemisphere::Both,
+            }
+        });
+        let side = match (named, seen) {
+            (Some(Hemisphere::Left), Some(Hemisphere::Right)) | (Some(Hemisphere::Right), Some(Hemisphere::Left)) => {
+                wrong.push(format!("{id} {:?}", region.map_or("", |r| &r.name)));
+                (seen, SideSource::Geometry)
+            }
+            (Some(Hemisphere::Left | Hemisphere::Right), Some(Hemisphere::Both)) => {
+                astride.push(format!("{id} {:?}", region.map_or("", |r| &r.name)));
+                (named, SideSource::Table)
+            }
+            (Some(_), _) => (named, SideSource::Table),
+            (None, Some(_)) => (seen, SideSource::Geometry),
+            (None, None) => (None, SideSource::Unknown),
+        };
+        sides.insert(*id, side);
+    }
+    (sides, wrong, astride)
+}
+
+/// Whether the boxes of two grids meet in the world (judged by their axis-aligned hulls).
+fn overlaps(a: &Grid, b: &Grid) -> bool {
+    let hull = |g: &Grid| {
+        let mut hull = [[f64::INFINITY, f64::NEG_INFINITY]; 3];
+        for corner in 0..8 {
+            let at = std::array::from_fn(|r| if corner >> r & 1 == 1 { g.shape[r] as f64 - 0.5 } else { -0.5 });
+            for (side, x) in hull.iter_mut().zip(g.affine.apply(at)) {
+                *side = [side[0].min(x), side[1].max(x)];
+            }
+        }
+        hull
+    };
+    hull(a).iter().zip(hull(b)).all(|(p, q)| p[0] < q[1] && q[0] < p[1])
+}

@@ -1,0 +1,371 @@
+//! [`RegionTable`]: what maps do in each region of an atlas.
+
+use super::{Atlas, Hemisphere, SideSource, list};
+use crate::{
+    Error, Result, Table,
+    stats::{Interval, cell},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use voxplain_volume::{Finding, Labels, Level, Mask, Volume};
+
+/// Which map a row is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MapName {
+    /// The file's name, or another name of the map.
+    pub map: String,
+    /// The subject's id, if known.
+    pub subject: Option<String>,
+    /// The method of attribution, if known.
+    pub method: Option<String>,
+}
+
+/// One map in one region.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionRow {
+    /// The map.
+    pub map: MapName,
+    /// The label; `None` for the brain that no label covers.
+    pub id: Option<u32>,
+    /// The region's name.
+    pub name: String,
+    /// Its side.
+    pub hemisphere: Option<Hemisphere>,
+    /// Where the side is known from.
+    pub side_source: SideSource,
+    /// Number of the map's voxels in the region.
+    pub voxels: usize,
+    /// Their volume in mm³.
+    pub volume: f64,
+    /// Sum of the map.
+    pub sum: f64,
+    /// Mean of the map; absent without voxels.
+    pub mean: Option<f64>,
+    /// Part of all positive relevance of the map that lies here; absent if the map has none.
+    pub share_positive: Option<f64>,
+    /// Part of all negative relevance of the map that lies here; absent if the map has none.
+    pub share_negative: Option<f64>,
+    /// Part of all |relevance| here over part of all voxels here: 1 is what chance gives.
+    pub enrichment: Option<f64>,
+    /// Sum per mm³ (Böhle et al. 2019 divide by the number of voxels).
+    pub density: Option<f64>,
+    /// The value furthest from 0, and where its voxel's centre is, in RAS+ mm; absent where the map is 0 throughout.
+    pub peak: Option<(f32, [f64; 3])>,
+}
+
+/// One region over the subjects of one method: means with 95 % intervals over subjects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupRow {
+    /// The method, if known.
+    pub method: Option<String>,
+    /// The label; `None` for the brain that no label covers.
+    pub id: Option<u32>,
+    /// The region's name.
+    pub name: String,
+    /// Its side.
+    pub hemisphere: Option<Hemisphere>,
+    /// Where the side is known from.
+    pub side_source: SideSource,
+    /// Of the subjects' means.
+    pub mean: Option<Interval>,
+    /// Of the subjects' sums.
+    pub sum: Option<Interval>,
+    /// Of the subjects' shares of positive relevance.
+    pub share_positive: Option<Interval>,
+    /// Of the subjects' shares of negative relevance.
+    pub share_negative: Option<Interval>,
+    /// Of the subjects' enrichments.
+    pub enrichment: Option<Interval>,
+    /// Of the subjects' numbers of voxels.
+    pub voxels: Option<Interval>,
+}
+
+/// What maps do in each region of an atlas.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RegionTable {
+    /// Every map in every region, in the order given.
+    pub rows: Vec<RegionRow>,
+    /// Means over subjects; filled by [`RegionTable::summarise`].
+    pub group: Vec<GroupRow>,
+    /// What the reader should know, once each.
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Default)]
+struct Sums {
+    voxels: usize,
+    sum: f64,
+    positive: f64,
+    negative: f64,
+    peak: Option<(f32, usize)>,
+}
+
+impl RegionTable {
+    /// Measures a map in every region of an atlas.
+    ///
+    /// Labels are looked up at the map's voxels by the affines ([`Atlas::on_grid`]). `mask` says which voxels are
+    /// brain; without it these are the labelled ones and those where the map is not 0. The last row is the brain that
+    /// no label covers, so that the shares of one map sum to 1.
+    ///
+    /// # Errors
+    /// A map with values that are no numbers, a mask on another grid, an atlas that cannot be placed.
+    pub fn measure(&mut self, name: &MapName, map: &Volume, atlas: &Atlas, mask: Option<&Mask>) -> Result<()> {
+        self.measure_on(name, map, (atlas, &atlas.on_grid(map.grid())?), mask)
+    }
+
+    /// [`RegionTable::measure`] with the atlas's labels on the map's grid at hand.
+    pub(super) fn measure_on(
+        &mut self,
+        name: &MapName,
+        map: &Volume,
+        (atlas, labels): (&Atlas, &Labels),
+        mask: Option<&Mask>,
+    ) -> Result<()> {
+        let grid = map.grid();
+        let odd = map.data().iter().filter(|x| !x.is_finite()).count();
+        if odd > 0 {
+            return Err(Error::request(
+                format!("{}: {odd} values are not numbers (NaN or infinite)", name.map),
+                "make the map again; a map never holds such values",
+            ));
+        }
+        if let Some(mask) = mask
+            && !mask.grid().same_space(grid, 1e-3)
+        {
+            return Err(Error::request(
+                format!("{}: the mask lies on another grid than the map", name.map),
+                "give a mask with the map's shape and affine",
+            ));
+        }
+        self.note_all(&atlas.findings);
+        let mut sums: BTreeMap<Option<u32>, Sums> = BTreeMap::new();
+        let (mut labelled, mut inside) = (0usize, 0usize);
+        for (n, (&label, &value)) in labels.data().iter().zip(map.data()).enumerate() {
+            let region = (!atlas.table.nameless.contains(&label)).then_some(label);
+            let brain = mask.map_or(value != 0.0, |m| m.data()[n]);
+            labelled += usize::from(region.is_some());
+            inside += usize::from(region.is_some() && brain);
+            if (mask.is_some() || region.is_none()) && !brain {
+                continue;
+            }
+            let sums = sums.entry(region).or_default();
+            sums.voxels += 1;
+            sums.sum += f64::from(value);
+            sums.positive += f64::from(value.max(0.0));
+            sums.negative += f64::from((-value).max(0.0));
+            if value.abs() > sums.peak.map_or(0.0, |(peak, _)| peak.abs()) {
+                sums.peak = Some((value, n));
+            }
+        }
+        // Without a mask nothing says where the brain is: a sparse map is zero in most of it.
+        self.check_overlap(name, atlas, grid.voxel_volume(), labelled, mask.map(|_| inside));
+
+        let total = |f: fn(&Sums) -> f64| sums.values().map(f).sum::<f64>();
+        let (positive, negative) = (total(|s| s.positive), total(|s| s.negative));
+        let voxels: usize = sums.values().map(|s| s.voxels).sum();
+        let share = |part: f64, all: f64| (all > 0.0).then(|| part / all);
+        let none = Sums::default();
+        if let Some(lost) = atlas.lost(labels) {
+            self.note(Finding {
+                id: "region-without-voxel",
+                level: Level::Note,
+                what: format!("regions without a voxel on a map's grid: {lost}"),
+                remedy: "they are smaller than the map's voxels, or outside its field of view".into(),
+            });
+        }
+        for id in atlas.ids().map(Some).chain([None]) {
+            let s = sums.get(&id).unwrap_or(&none);
+            let volume = s.voxels as f64 * grid.voxel_volume();
+            let (hemisphere, side_source) = id.map_or((None, SideSource::Unknown), |id| atlas.side(id));
+            let relevance = share(s.positive + s.negative, positive + negative);
+            self.rows.push(RegionRow {
+                map: name.clone(),
+                id,
+                name: id.map_or_else(|| "unlabelled".to_owned(), |id| atlas.name(id)),
+                hemisphere,
+                side_source,
+                voxels: s.voxels,
+                volume,
+                sum: s.sum,
+                mean: (s.voxels > 0).then(|| s.sum / s.voxels as f64),
+                share_positive: share(s.positive, positive),
+                share_negative: share(s.negative, negative),
+                enrichment: relevance.filter(|_| s.voxels > 0).map(|r| r / (s.voxels as f64 / voxels as f64)),
+                density: (s.voxels > 0).then(|| s.sum / volume),
+                peak: s.peak.map(|(value, n)| (value, grid.affine.apply(grid.voxel(n).map(|v| v as f64)))),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_overlap(&mut self, name: &MapName, atlas: &Atlas, voxel: f64, labelled: usize, inside: Option<usize>) {
+        self.note(Finding {
+            id: "same-world",
+            level: Level::Note,
+            what: "atlas and maps are taken to lie in one world: labels are looked up by the affines, nothing is registered".into(),
+            remedy: "bring the atlas to the subject's space first if it is not there".into(),
+        });
+        let whole =
+            atlas.labels.data().iter().filter(|&&id| id > 0).count() as f64 * atlas.labels.grid().voxel_volume();
+        let seen = labelled as f64 * voxel / whole;
+        if seen < 0.9 {
+            self.note(Finding {
+                id: "atlas-cut",
+                level: Level::Warning,
+                what: format!(
+                    "{}: only {:.0} % of the atlas's labelled volume lies in the map's field of view",
+                    name.map,
+                    seen * 100.0
+                ),
+                remedy: "check that atlas and map lie in one space; regions at the edge are incomplete".into(),
+            });
+        }
+        let met = inside.map_or(1.0, |inside| inside as f64 / labelled.max(1) as f64);
+        // A small brain that was turned to a template, not scaled, fills little more than half of it.
+        if met < 0.5 {
+            self.note(Finding {
+                id: "poor-overlap",
+                level: Level::Warning,
+                what: format!("{}: only {:.0} % of the labelled voxels lie in the brain mask", name.map, met * 100.0),
+                remedy: "the atlas is probably not in the map's space, or of another head: overlay both before using the table".into(),
+            });
+        }
+    }
+
+    fn note(&mut self, finding: Finding) {
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+
+    fn note_all(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            self.note(finding.clone());
+        }
+    }
+
+    /// Fills [`RegionTable::group`]: for every method with maps of at least two subjects, each region's mean over
+    /// maps. Regions without a voxel in some map are averaged over the maps that have them.
+    pub fn summarise(&mut self) {
+        self.group.clear();
+        let mut methods: Vec<Option<String>> = self.rows.iter().map(|r| r.map.method.clone()).collect();
+        methods.sort();
+        methods.dedup();
+        for method in methods {
+            let rows = self.rows.iter().filter(|r| r.map.method == method);
+            let mut regions: BTreeMap<(bool, Option<u32>), Vec<&RegionRow>> = BTreeMap::new();
+            for row in rows {
+                regions.entry((row.id.is_none(), row.id)).or_default().push(row);
+            }
+            if regions.values().all(|r| r.len() < 2) {
+                continue;
+            }
+            for ((_, id), rows) in regions {
+                let of = |f: &dyn Fn(&RegionRow) -> Option<f64>| {
+                    Interval::of(&rows.iter().filter(|r| r.voxels > 0).filter_map(|r| f(r)).collect::<Vec<_>>())
+                };
+                self.group.push(GroupRow {
+                    method: method.clone(),
+                    id,
+                    name: rows[0].name.clone(),
+                    hemisphere: rows[0].hemisphere,
+                    side_source: rows[0].side_source,
+                    mean: of(&|r| r.mean),
+                    sum: of(&|r| Some(r.sum)),
+                    share_positive: of(&|r| r.share_positive),
+                    share_negative: of(&|r| r.share_negative),
+                    enrichment: of(&|r| r.enrichment),
+                    voxels: of(&|r| Some(r.voxels as f64)),
+                });
+            }
+        }
+    }
+
+    /// All rows as one table: first the groups (`map` is `mean of maps`, with intervals), then every map.
+    pub fn to_table(&self) -> Table {
+        let mut columns: Vec<String> = [
+            "map",
+            "subject",
+            "method",
+            "n",
+            "region",
+            "name",
+            "hemisphere",
+            "hemisphere_from",
+            "voxels",
+            "volume_mm3",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        for value in ["mean", "sum", "share_positive", "share_negative", "enrichment"] {
+            columns.extend([value.to_owned(), format!("{value}_low"), format!("{value}_high")]);
+        }
+        columns.extend(["density_per_mm3", "peak", "peak_x_mm", "peak_y_mm", "peak_z_mm"].map(str::to_owned));
+        let mut rows = Vec::with_capacity(self.group.len() + self.rows.len());
+        for g in &self.group {
+            let n = g.mean.map_or(0, |i| i.n);
+            let mut row = vec![
+                Some("mean of maps".to_owned()),
+                None,
+                g.method.clone(),
+                Some(n.to_string()),
+                g.id.map(|id| id.to_string()),
+                Some(g.name.clone()),
+                g.hemisphere.map(|h| h.to_string()),
+                Some(g.side_source.to_string()),
+                g.voxels.map(|i| cell(i.mean)),
+                None,
+            ];
+            for interval in [g.mean, g.sum, g.share_positive, g.share_negative, g.enrichment] {
+                row.extend([
+                    interval.map(|i| cell(i.mean)),
+                    interval.and_then(|i| i.low).map(cell),
+                    interval.and_then(|i| i.high).map(cell),
+                ]);
+            }
+            row.extend(vec![None; 5]);
+            rows.push(row);
+        }
+        for r in &self.rows {
+            let mut row = vec![
+                Some(r.map.map.clone()),
+                r.map.subject.clone(),
+                r.map.method.clone(),
+                Some("1".to_owned()),
+                r.id.map(|id| id.to_string()),
+                Some(r.name.clone()),
+                r.hemisphere.map(|h| h.to_string()),
+                Some(r.side_source.to_string()),
+                Some(r.voxels.to_string()),
+                Some(cell(r.volume)),
+            ];
+            for value in [r.mean, Some(r.sum), r.share_positive, r.share_negative, r.enrichment] {
+                row.extend([value.map(cell), None, None]);
+            }
+            row.push(r.density.map(cell));
+            row.push(r.peak.map(|(value, _)| cell(f64::from(value))));
+            row.extend((0..3).map(|a| r.peak.map(|(_, at)| cell(at[a]))));
+            rows.push(row);
+        }
+        Table { columns, rows }
+    }
+}
+
+impl Atlas {
+    /// The labels that the image holds and that stand for a region, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.sides.keys().copied().filter(|id| !self.table.nameless.contains(id))
+    }
+
+    /// The region's name, or what stands for it where the table has none.
+    pub fn name(&self, id: u32) -> String {
+        self.table.get(id).map_or_else(|| format!("label {id} (not in the table)"), |r| r.name.clone())
+    }
+
+    /// Regions that the image holds and that have no voxel on the grid of `labels`, in words; `None` if there is none.
+    pub fn lost(&self, labels: &Labels) -> Option<String> {
+        let there: BTreeSet<u32> = labels.data().iter().copied().collect();
+        let lost: Vec<String> =
+            self.ids().filter(|id| !there.contains(id)).map(|id| format!("{id} {:?}", self.name(id))).collect();
+        (!lost.is_empty()).then(|| list(&lost))
+    }
+}

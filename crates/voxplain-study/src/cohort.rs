@@ -1,0 +1,320 @@
+//! [`Cohort`]: people with labels, covariates and prepared volumes.
+//!
+//! A cohort is a directory: `cohort.json` (who, on which grid, prepared how), `participants.tsv` (labels and
+//! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
+//! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
+
+mod quality;
+mod writer;
+
+pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
+pub use writer::{Begun, Writer};
+
+use crate::{Error, Result, Table};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use voxplain_attribution::{Donors, Person, VolumeSource};
+use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
+
+/// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Normalize {
+    /// As they are.
+    None,
+    /// `(x - median) / IQR` inside the mask.
+    #[default]
+    Robust,
+    /// `(x - mean) / standard deviation` inside the mask.
+    Zscore,
+}
+
+/// How images became volumes of a cohort; a model carries it so that new images are prepared alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Shape of the grid.
+    pub shape: [usize; 3],
+    /// Spacing of the grid in mm.
+    pub spacing: [f64; 3],
+    /// Intensities.
+    pub normalize: Normalize,
+    /// Where the grid was placed: on each subject's mask centre (grids then differ by a shift), or one fixed grid.
+    pub placement: Placement,
+    /// The template that each brain was turned to before it was put on the grid, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A skull-stripped template that brains are turned to ([`voxplain_volume::align`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// Whether brains keep their size.
+    pub sizes: Sizes,
+}
+
+impl Template {
+    /// A template file.
+    pub fn new(path: &Path, sizes: Sizes) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        Ok(Self { path: std::path::absolute(path).map_err(Error::io(path))?, hash, sizes })
+    }
+
+    /// Reads it (RAS+); refused when it is no longer the same file.
+    pub fn read(&self) -> Result<Volume> {
+        if Self::new(&self.path, self.sizes)?.hash != self.hash {
+            return Err(Error::file(
+                &self.path,
+                "not the template that the brains were turned to",
+                "put the first one back, or prepare the cohort again",
+            ));
+        }
+        Ok(voxplain_volume::read(&self.path, &ReadOptions::default())?.volume.to_ras())
+    }
+}
+
+/// Where the grid of a prepared volume lies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// On the centre of each subject's brain mask.
+    MaskCentre,
+    /// One grid for all, in template space.
+    Fixed(Grid),
+}
+
+/// One person of a cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The id, without `sub-`.
+    pub id: String,
+    /// Where the prepared volume lies: in the subject's own world, or the template's ([`Subject::alignment`]).
+    pub grid: Grid,
+    /// The image it was prepared from, if it was.
+    pub source: Option<PathBuf>,
+    /// The source's own grid, in the file's axis order, to map back to.
+    pub native: Option<Grid>,
+    /// How the brain was turned to the template, when it was; `grid` is then in the template's world.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
+    /// Volume of the brain mask in mm³, measured on the source where there is one.
+    pub brain_volume: f64,
+    /// BLAKE3 of the prepared volume's values: identifies the subject in model files.
+    pub hash: String,
+    /// What was odd about the image or its mask, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+impl Subject {
+    /// A subject whose volume came from no file: the brain volume is that of the mask.
+    pub fn new(id: impl Into<String>, volume: &Volume, mask: &Mask) -> Self {
+        let inside = mask.data().iter().filter(|&&m| m).count();
+        Self {
+            id: id.into(),
+            grid: *volume.grid(),
+            source: None,
+            native: None,
+            alignment: None,
+            brain_volume: inside as f64 * mask.grid().voxel_volume(),
+            hash: hash(volume),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// BLAKE3 of a volume's values as little-endian float32, in hexadecimal.
+pub fn hash(volume: &Volume) -> String {
+    voxplain_core::hash_values(volume.data())
+}
+
+/// People with labels, covariates and prepared volumes, in a directory:
+/// `cohort.json`, `participants.tsv`, `volumes.npy` and `masks.npy` (`[N, i, j, k]`, RAS+ axes).
+#[derive(Clone, Debug)]
+pub struct Cohort {
+    /// The directory.
+    pub path: PathBuf,
+    /// The people, in the order of `volumes.npy`.
+    pub subjects: Vec<Subject>,
+    /// How their volumes were made.
+    pub preparation: Preparation,
+    /// Labels and covariates; row `n` is subject `n`. The id column is `participant_id`.
+    pub participants: Table,
+    /// The command and options that made it, as JSON.
+    pub made_by: serde_json::Value,
+}
+
+impl VolumeSource for Cohort {
+    fn volume(&self, number: usize) -> Result<Arc<[f32]>> {
+        Ok(self.volume(number)?.into_data().into())
+    }
+}
+
+/// What `cohort.json` holds.
+#[derive(Serialize, Deserialize)]
+struct Document {
+    format: String,
+    voxplain: String,
+    preparation: Preparation,
+    made_by: serde_json::Value,
+    subjects: Vec<Subject>,
+}
+
+/// The first line of every `cohort.json`; changes when an older reader would misread it.
+const FORMAT: &str = "voxplain cohort 1";
+
+impl Cohort {
+    /// Opens a cohort directory; checks that its files agree.
+    pub fn open(path: &Path) -> Result<Self> {
+        let json = path.join("cohort.json");
+        if !json.is_file() {
+            let hint = if partial(path).is_dir() {
+                "its preparation was interrupted: run the same command again to finish it"
+            } else {
+                "make one with `voxplain prepare` or `voxplain simulate`"
+            };
+            return Err(Error::file(path, "this is not a cohort (no cohort.json in it)", hint));
+        }
+        let again = "prepare the cohort again with --force";
+        let text = std::fs::read(&json).map_err(Error::io(&json))?;
+        let document: Document =
+            serde_json::from_slice(&text).map_err(|e| Error::file(&json, format!("cannot be read: {e}"), again))?;
+        if document.format != FORMAT {
+            let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
+            return Err(Error::file(&json, what, "use the version of voxplain that made it"));
+        }
+        let Document { preparation, made_by, subjects, .. } = document;
+        if subjects.is_empty() {
+            return Err(Error::file(&json, "the cohort has no subjects", again));
+        }
+        if let Some(s) = subjects.iter().find(|s| s.grid.shape != preparation.shape) {
+            let what = format!("subject {} has shape {:?}, the cohort {:?}", s.id, s.grid.shape, preparation.shape);
+            return Err(Error::file(&json, what, again));
+        }
+        let tsv = path.join("participants.tsv");
+        let participants = Table::read(&tsv)?;
+        let ids: Vec<_> =
+            participants.cells(participants.column("participant_id")?).map(Option::unwrap_or_default).collect();
+        if !ids.iter().map(|id| bare(id)).eq(subjects.iter().map(|s| s.id.as_str())) {
+            let what = format!(
+                "{} rows do not match the {} subjects of cohort.json, in their order",
+                ids.len(),
+                subjects.len()
+            );
+            return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
+        }
+        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by };
+        cohort.array(VOLUMES)?;
+        cohort.array(MASKS)?;
+        Ok(cohort)
+    }
+
+    /// Writes a cohort from volumes in memory. `participants` has a row per subject, in their order; a column
+    /// `participant_id` is put first.
+    pub fn write(
+        path: &Path,
+        preparation: &Preparation,
+        participants: &Table,
+        people: &[(Subject, Volume, Mask)],
+    ) -> Result<Self> {
+        let made_by = serde_json::json!({ "command": "write" });
+        match Writer::begin(path, &made_by, preparation.shape, people.len(), true)? {
+            Begun::Complete(cohort) => Ok(*cohort),
+            Begun::Open(writer) => {
+                for (n, (subject, volume, mask)) in people.iter().enumerate() {
+                    writer.put(n, subject, volume, mask)?;
+                }
+                writer.finish(preparation, participants)
+            }
+        }
+    }
+
+    /// Reads one subject's prepared volume (RAS+).
+    pub fn volume(&self, subject: usize) -> Result<Volume> {
+        let grid = self.subject(subject)?.grid;
+        Ok(Volume::new(grid, self.array(VOLUMES)?.read_item(subject)?)?)
+    }
+
+    /// The subjects of those numbers as people that a model was trained on; `labels` are the true classes of all
+    /// subjects. Subjects without a class are left out.
+    pub fn donors(&self, numbers: &[usize], labels: &[Option<usize>], classes: usize) -> Donors {
+        let person = |&number: &usize| {
+            let subject = &self.subjects[number];
+            let class = labels[number]?;
+            Some(Person { id: subject.id.clone(), hash: subject.hash.clone(), class, number })
+        };
+        Donors::new(numbers.iter().filter_map(person).collect(), Box::new(self.clone()), classes)
+    }
+
+    /// Reads one subject's brain mask on the same grid.
+    pub fn mask(&self, subject: usize) -> Result<Mask> {
+        let grid = self.subject(subject)?.grid;
+        let inside = self.array(MASKS)?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
+        Ok(Volume::new(grid, inside)?)
+    }
+
+    /// The cells of a column, in the order of the subjects; the error lists the columns there are.
+    pub fn column(&self, name: &str) -> Result<Vec<Option<&str>>> {
+        Ok(self.participants.cells(self.participants.column(name)?).collect())
+    }
+
+    /// Where a subject of that id stands.
+    pub fn find(&self, id: &str) -> Option<usize> {
+        self.subjects.iter().position(|s| s.id == bare(id))
+    }
+
+    /// One grid that stands for all, for group maps: the fixed grid, or that of the first subject.
+    pub fn grid(&self) -> Grid {
+        match self.preparation.placement {
+            Placement::Fixed(grid) => grid,
+            Placement::MaskCentre => self.subjects[0].grid,
+        }
+    }
+
+    fn subject(&self, n: usize) -> Result<&Subject> {
+        self.subjects.get(n).ok_or_else(|| {
+            let what = format!("there is no subject {n}: the cohort has {} (from 0)", self.subjects.len());
+            Error::request(what, "ask for one of them")
+        })
+    }
+
+    /// One of the cohort's arrays, checked against `cohort.json`.
+    fn array(&self, (name, dtype): (&str, Dtype)) -> Result<npy::Reader> {
+        let path = self.path.join(name);
+        let reader = npy::Reader::open(&path)?;
+        let shape = array_shape(self.subjects.len(), self.preparation.shape);
+        if reader.shape() != shape || reader.dtype() != dtype {
+            let what =
+                format!("holds {} {:?}, cohort.json speaks of {dtype} {shape:?}", reader.dtype(), reader.shape());
+            return Err(Error::file(&path, what, "prepare the cohort again with --force"));
+        }
+        Ok(reader)
+    }
+}
+
+/// The prepared volumes.
+const VOLUMES: (&str, Dtype) = ("volumes.npy", Dtype::Float32);
+/// The brain masks, 1 inside.
+const MASKS: (&str, Dtype) = ("masks.npy", Dtype::Uint8);
+
+/// Shape of an array of that many volumes.
+fn array_shape(count: usize, [i, j, k]: [usize; 3]) -> [usize; 4] {
+    [count, i, j, k]
+}
+
+/// An id without the `sub-` of BIDS.
+pub fn bare(id: &str) -> &str {
+    id.strip_prefix("sub-").unwrap_or(id)
+}
+
+/// Where a cohort is built before it is whole: beside its place.
+fn partial(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
+}

@@ -1,0 +1,285 @@
+//! Faithfulness: does taking out what a map calls relevant change what the network says?
+//!
+//! Deletion and insertion curves (Petsiuk, Das, Saenko 2018, arXiv 1806.07421). A map orders the brain's voxels. In
+//! [`Metric::Deletion`] they are replaced in this order, a share of the brain at a time, by a [`Substrate`]; a map that names what the
+//! network uses makes the probability of the explained class fall at once. In [`Metric::Insertion`] all are replaced at first and
+//! are put back in this order; the probability should then rise at once. Each curve is summed up by its area ([`auc`]), and
+//! compared with that of a random order that is as smooth as the map, on the same image, by the same network.
+//!
+//! Where this differs from the paper: voxels go in blocks of at least 4 mm instead of single rows of pixels, 1 % of the brain at a
+//! time; there are two substrates for both games instead of black for one and blur for the other, as what stands in for
+//! the brain must not decide who wins; and areas are not read by themselves, but as the difference from a random order, paired
+//! by subject.
+
+mod curve;
+mod order;
+mod results;
+mod surrogate;
+
+pub use curve::{Trace, auc};
+pub use order::{Blocks, Ranking};
+pub use results::{Found, MapCurves, Summary, Verdict};
+
+use crate::{
+    Error, Progress, Result,
+    attribution::{Case, Explainer},
+    cohort::Cohort,
+    group::sidecar,
+    model::Model,
+    run::{HeldOut, Run},
+    whole,
+};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use surrogate::Smoothness;
+use voxplain_nn::{Engine, random::Seed};
+use voxplain_volume::{ReadOptions, Volume};
+
+/// What is done with the voxels, in the order of the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Metric {
+    /// They are replaced: the lower the area, the better the map.
+    Deletion,
+    /// They are put back into an image without a brain: the higher the area, the better the map.
+    Insertion,
+}
+
+impl Metric {
+    /// `deletion`, `insertion`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Deletion => "deletion",
+            Self::Insertion => "insertion",
+        }
+    }
+
+    /// How an area is better.
+    pub const fn better(self) -> &'static str {
+        match self {
+            Self::Deletion => "lower",
+            Self::Insertion => "higher",
+        }
+    }
+}
+
+/// What stands where voxels are missing. Neither is neutral, so that what holds for one alone is not held by the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Substrate {
+    /// The image smoothed by a Gaussian over the whole grid: detail goes, large structures stay.
+    Blur,
+    /// What surrounds the hole, continued as smoothly as can be (Laplace's equation); without any brain, what surrounds the brain.
+    Harmonic,
+}
+
+impl Substrate {
+    /// `blur`, `harmonic`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Blur => "blur",
+            Self::Harmonic => "harmonic",
+        }
+    }
+}
+
+/// How curves are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Settings {
+    /// Steps from all of the brain to none of it.
+    pub steps: usize,
+    /// What stands where voxels are missing.
+    pub substrates: Vec<Substrate>,
+    /// What of the map says which voxels come first.
+    pub ranking: Ranking,
+    /// Least width of a block, in mm.
+    pub block: f64,
+    /// Standard deviation of the Gaussian of [`Substrate::Blur`], in mm.
+    pub blur: f64,
+    /// Where the random orders start; a subject's is the same noise for every method, made as smooth as each method's map.
+    pub seed: Seed,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            steps: 100,
+            substrates: vec![Substrate::Blur, Substrate::Harmonic],
+            ranking: Ranking::Signed,
+            block: 4.0,
+            blur: 10.0,
+            seed: Seed::new(0),
+        }
+    }
+}
+
+/// What to measure in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What is done with the voxels.
+    pub metrics: Vec<Metric>,
+    /// The methods; all that the run has maps of, where nothing is said.
+    pub methods: Option<Vec<String>>,
+    /// Ids of the subjects; all that were held out, where nothing is said.
+    pub subjects: Option<Vec<String>>,
+    /// How curves are made.
+    pub settings: Settings,
+    /// Bytes that the compiled plans of the network may take together; no limit where nothing is said.
+    pub memory: Option<usize>,
+    /// Make curves again that are there already.
+    pub force: bool,
+}
+
+/// The curves of one map, for each metric and substrate; the case's mask is the brain, `class` the class that the map explains.
+///
+/// Costs `2 (steps + 1)` passes forward for each metric and substrate. Blocks that tie in the map, as where it is 0, come in the
+/// order of the control: where a map says nothing it does as the control does, and a constant map is no better or
+/// worse than it, to the bit.
+///
+/// # Errors
+/// Settings that cannot be; a map that is not on the case's grid; a network that overflows.
+pub fn curves(
+    explainer: &mut Explainer,
+    case: &Case<'_>,
+    (map, class): (&Volume, usize),
+    metrics: &[Metric],
+    settings: &Settings,
+) -> Result<(Blocks, Vec<Trace>)> {
+    settings.check()?;
+    explainer.check(case)?;
+    if !case.others.is_empty() {
+        return Err(case.refuse(
+            format!("deletion and insertion take one channel, found {}", case.others.len() + 1),
+            "measure a network of one channel",
+        ));
+    }
+    let (brain, _) = case.brain();
+    let blocks = Blocks::new(&brain, settings.block)?;
+    let values = blocks.values(map, &brain, settings.ranking)?;
+    let control = Smoothness::of(&blocks, &values).field(&blocks, settings.seed.child(case.id));
+    let order = blocks.order(&values, &control);
+    let random = blocks.order(&control, &control);
+    let traces = curve::play(explainer, case, class, [&order, &random], metrics, settings)?;
+    Ok((blocks, traces))
+}
+
+/// The curves of every map of a run, each by the fold model that never saw the subject and that the map explains. Writes
+/// `evaluation/deletion.tsv` and `insertion.tsv` (one row a map and substrate), `deletion.json` and `insertion.json` (what is
+/// returned), and the curves of each map to `evaluation/sub-<id>/sub-<id>_desc-<method>_<metric>.json`; those that are there
+/// already are not made again.
+///
+/// # Errors
+/// Where a map is missing or does not belong to the fold's model; where the work was interrupted.
+pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Summary>> {
+    options.settings.check()?;
+    let cohort = run.cohort()?;
+    let methods = options.methods.clone().map_or_else(|| run.methods(), Ok)?;
+    let people = whom(run, &cohort, options)?;
+    all_there(run, &cohort, &methods, &people)?;
+    let mut all = Vec::with_capacity(people.len() * methods.len());
+    let mut explainer: Option<(usize, Explainer)> = None;
+    progress.begin("deletion and insertion", people.len() * methods.len());
+    for person in &people {
+        let id = &cohort.subjects[person.subject].id;
+        if explainer.as_ref().is_none_or(|(fold, _)| *fold != person.fold) {
+            let model = Model::read(&run.model_path(person.fold))?;
+            explainer = Some((person.fold, model.explainer(engine)?.with_memory_limit(options.memory)));
+        }
+        let Some((_, explainer)) = explainer.as_mut() else { continue };
+        let mut loaded = None;
+        for method in &methods {
+            progress.go_on()?;
+            let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &options.settings)?;
+            let mut wanted = Vec::new();
+            for &metric in &options.metrics {
+                let there = begun.made_before(&curves_path(run, id, method, metric), metric);
+                match there.filter(|_| !options.force) {
+                    Some(there) => all.push(there),
+                    None => wanted.push(metric),
+                }
+            }
+            if !wanted.is_empty() {
+                if loaded.is_none() {
+                    loaded = Some((cohort.volume(person.subject)?, cohort.mask(person.subject)?));
+                }
+                let Some((image, mask)) = &loaded else { continue };
+                let case = Case { mask: Some(mask), ..Case::new(id, image) };
+                for made in begun.make(explainer, &case, &read_map(run, id, method)?, &wanted)? {
+                    let place = curves_path(run, id, method, made.metric);
+                    if let Some(folder) = place.parent() {
+                        std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
+                    }
+                    whole::write_json(&place, &made)?;
+                    all.push(made);
+                }
+            }
+            progress.advance(1, &format!("{id}, {method}"));
+        }
+    }
+    progress.end();
+    let folder = run.path.join("evaluation");
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    options
+        .metrics
+        .iter()
+        .map(|&metric| {
+            let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
+            let summary = Summary::of(metric, &methods, &of, &options.settings);
+            results::table(&of).write_tsv(&folder.join(format!("{}.tsv", metric.word())))?;
+            whole::write_json(&folder.join(format!("{}.json", metric.word())), &summary)?;
+            Ok(summary)
+        })
+        .collect()
+}
+
+fn read_map(run: &Run, id: &str, method: &str) -> Result<Volume> {
+    Ok(voxplain_volume::read(&run.map_path(id, "", method), &ReadOptions::default())?.volume.to_ras())
+}
+
+fn curves_path(run: &Run, id: &str, method: &str, metric: Metric) -> PathBuf {
+    let (method, metric) = (method.replace('-', ""), metric.word());
+    run.path.join(format!("evaluation/sub-{id}/sub-{id}_desc-{method}_{metric}.json"))
+}
+
+/// The held-out subjects that were asked for, fold by fold.
+fn whom(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut>> {
+    let mut people = run.held_out(cohort)?;
+    people.sort_by_key(|p| (p.fold, p.subject));
+    let Some(ids) = &options.subjects else { return Ok(people) };
+    let wanted: Vec<Option<usize>> = ids.iter().map(|id| cohort.find(id)).collect();
+    let known = |number: &Option<usize>| people.iter().any(|p| Some(p.subject) == *number);
+    if let Some((id, _)) = ids.iter().zip(&wanted).find(|(_, number)| !known(number)) {
+        let some: Vec<_> = people.iter().take(5).map(|p| cohort.subjects[p.subject].id.as_str()).collect();
+        return Err(Error::request(
+            format!("no subject {id:?} was held out in {}", run.path.display()),
+            format!("{} subjects were: {}, ...", people.len(), some.join(", ")),
+        ));
+    }
+    people.retain(|p| wanted.contains(&Some(p.subject)));
+    Ok(people)
+}
+
+/// Refuses a run without maps, or with fewer than were asked for: before the work, not at its end.
+fn all_there(run: &Run, cohort: &Cohort, methods: &[String], people: &[HeldOut]) -> Result<()> {
+    let place = run.path.display();
+    if methods.is_empty() {
+        let hint = format!("make them: voxplain explain {place} --method guided-backprop,hires-cam");
+        return Err(Error::file(&run.path, "the run has no maps yet", hint));
+    }
+    for method in methods {
+        let missing: Vec<&str> = people
+            .iter()
+            .map(|p| cohort.subjects[p.subject].id.as_str())
+            .filter(|id| !run.map_path(id, "", method).is_file())
+            .collect();
+        if let Some(first) = missing.first() {
+            return Err(Error::file(
+                run.map_path(first, "", method),
+                format!("{} of {} subjects have no map of {method}", missing.len(), people.len()),
+                format!("make them: voxplain explain {place} --method {method}; or say whom to take with --subjects"),
+            ));
+        }
+    }
+    Ok(())
+}

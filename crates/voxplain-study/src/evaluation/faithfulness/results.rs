@@ -1,0 +1,345 @@
+//! What is kept: [`MapCurves`] of each map, and the [`Summary`] of a metric over subjects.
+
+use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, curves, sidecar};
+use crate::{
+    Error, Result, Table,
+    cohort::Subject,
+    stats::{Interval, cell},
+};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use voxplain_volume::Volume;
+
+/// The curves of one map by one metric, and what they were made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapCurves {
+    /// The subject's id.
+    pub subject: String,
+    /// The method.
+    pub method: String,
+    /// The metric.
+    pub metric: Metric,
+    /// The class whose probability is followed: the one that the map explains.
+    pub class: String,
+    /// Its position.
+    pub position: usize,
+    /// BLAKE3 of the map's file.
+    pub map: String,
+    /// BLAKE3 of the model's file.
+    pub model: String,
+    /// BLAKE3 of the values of the explained volume.
+    pub input: String,
+    /// How they were made.
+    pub settings: Settings,
+    /// Voxels of a block along each axis.
+    pub block_voxels: [usize; 3],
+    /// Voxels of the brain.
+    pub voxels: usize,
+    /// One for each substrate.
+    pub traces: Vec<Trace>,
+    /// Version of voxplain.
+    pub version: String,
+}
+
+impl MapCurves {
+    /// What will be made, without the curves; refused where the map does not belong to the model and the subject.
+    pub(super) fn begin(
+        run: &Run,
+        subject: &Subject,
+        method: &str,
+        explainer: &Explainer,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let path = run.map_path(&subject.id, "", method);
+        let record = sidecar(&path)?;
+        let hash = blake3::hash(&std::fs::read(&path).map_err(Error::io(&path))?).to_hex().to_string();
+        for (what, found, expected) in
+            [("model", &record.model, explainer.model()), ("volume", &record.input, &subject.hash)]
+        {
+            if found != expected {
+                return Err(Error::file(
+                    &path,
+                    format!(
+                        "the map explains another {what} than the one of this run: found {found}, expected {expected}"
+                    ),
+                    format!("make it again: voxplain explain {} --method {method} --force", run.path.display()),
+                ));
+            }
+        }
+        let Some(class) = explainer.classes().get(record.class) else {
+            return Err(Error::file(
+                &path,
+                format!("the map explains class {} of {}", record.class, explainer.classes().len()),
+                "make the map again with voxplain explain",
+            ));
+        };
+        Ok(Self {
+            subject: subject.id.clone(),
+            method: method.to_owned(),
+            metric: Metric::Deletion,
+            class: class.clone(),
+            position: record.class,
+            map: hash,
+            model: explainer.model().to_owned(),
+            input: subject.hash.clone(),
+            settings: settings.clone(),
+            block_voxels: [0; 3],
+            voxels: 0,
+            traces: Vec::new(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        })
+    }
+
+    /// The same curves, if they are there.
+    pub(super) fn made_before(&self, place: &Path, metric: Metric) -> Option<Self> {
+        let there: Self = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
+        let Self { block_voxels, voxels, .. } = there;
+        let traces = there.traces.clone();
+        (there == Self { metric, block_voxels, voxels, traces, ..self.clone() }).then_some(there)
+    }
+
+    /// Makes them, for each of these metrics.
+    pub(super) fn make(
+        &self,
+        explainer: &mut Explainer,
+        case: &Case<'_>,
+        map: &Volume,
+        metrics: &[Metric],
+    ) -> Result<Vec<Self>> {
+        let (blocks, traces) =
+            curves(explainer, case, (map, self.position), metrics, &self.settings).map_err(|e| match e {
+                Error::Request { what, remedy } => case.refuse(format!("{}: {what}", self.method), remedy),
+                other => other,
+            })?;
+        let of = |&metric: &Metric| Self {
+            metric,
+            block_voxels: blocks.size,
+            voxels: blocks.voxels(),
+            traces: traces.iter().filter(|t| t.metric == metric).cloned().collect(),
+            ..self.clone()
+        };
+        Ok(metrics.iter().map(of).collect())
+    }
+}
+
+/// One row a map and substrate.
+pub(super) fn table(all: &[&MapCurves]) -> Table {
+    let columns = [
+        "participant_id",
+        "method",
+        "substrate",
+        "class",
+        "probability_first",
+        "probability_last",
+        "auc",
+        "auc_random",
+        "difference",
+    ];
+    let mut rows = Vec::new();
+    for of in all {
+        for trace in &of.traces {
+            let (auc, random) = (trace.auc(), trace.random_auc());
+            let ends = [trace.curve.first(), trace.curve.last()].map(|p| p.map(|p| cell(*p)));
+            let mut row = vec![
+                Some(of.subject.clone()),
+                Some(of.method.clone()),
+                Some(trace.substrate.word().to_owned()),
+                Some(of.class.clone()),
+            ];
+            row.extend(ends);
+            row.extend([auc, random, auc - random].map(|v| Some(cell(v))));
+            rows.push(row);
+        }
+    }
+    Table { columns: columns.map(str::to_owned).to_vec(), rows }
+}
+
+/// `deletion.json` or `insertion.json`: a metric over subjects.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The metric.
+    pub metric: Metric,
+    /// Whether `lower` or `higher` areas are better.
+    pub better: String,
+    /// How the curves were made.
+    pub settings: Settings,
+    /// Voxels of a block along each axis.
+    pub block_voxels: [usize; 3],
+    /// One entry for each method and substrate.
+    pub found: Vec<Found>,
+    /// Version of voxplain.
+    pub version: String,
+}
+
+/// How one method did with one substrate, over subjects that the models never saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The method.
+    pub method: String,
+    /// The substrate.
+    pub substrate: Substrate,
+    /// Number of maps.
+    pub maps: usize,
+    /// Area under the maps' curves.
+    pub auc: Interval,
+    /// Area under those of the random orders.
+    pub random: Interval,
+    /// The first less the second, subject by subject: the interval is of the mean of the differences.
+    pub difference: Interval,
+    /// Share of maps whose area is better than that of their random order.
+    pub wins: f64,
+    /// What the interval of the difference says.
+    pub verdict: Verdict,
+    /// Probability of the explained class after each step.
+    pub curve: Vec<Interval>,
+    /// The same for the random orders.
+    pub random_curve: Vec<Interval>,
+}
+
+/// What the 95 % interval of a difference says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Better than a random order.
+    Better,
+    /// Not told apart from a random order.
+    Undecided,
+    /// Worse than a random order.
+    Worse,
+}
+
+impl Verdict {
+    fn of(metric: Metric, difference: &Interval) -> Self {
+        let (Some(low), Some(high)) = (difference.low, difference.high) else { return Self::Undecided };
+        match metric {
+            Metric::Deletion if high < 0.0 => Self::Better,
+            Metric::Deletion if low > 0.0 => Self::Worse,
+            Metric::Insertion if low > 0.0 => Self::Better,
+            Metric::Insertion if high < 0.0 => Self::Worse,
+            _ => Self::Undecided,
+        }
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Better => "better than random",
+            Self::Undecided => "not told apart from random",
+            Self::Worse => "worse than random",
+        }
+    }
+}
+
+impl Summary {
+    pub(super) fn of(metric: Metric, methods: &[String], all: &[&MapCurves], settings: &Settings) -> Self {
+        let found = methods.iter().flat_map(|method| {
+            settings.substrates.iter().filter_map(|&substrate| {
+                let traces = all.iter().filter(|c| c.method == *method).flat_map(|c| &c.traces);
+                Found::of(metric, method, substrate, &traces.filter(|t| t.substrate == substrate).collect::<Vec<_>>())
+            })
+        });
+        Self {
+            metric,
+            better: metric.better().to_owned(),
+            settings: settings.clone(),
+            block_voxels: all.first().map_or([0; 3], |c| c.block_voxels),
+            found: found.collect(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    /// Reads the summary of a run; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// A damaged file.
+    pub fn read(run: &Path, metric: Metric) -> Result<Option<Self>> {
+        let path = run.join(format!("evaluation/{}.json", metric.word()));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
+            let hint = format!("make it again: voxplain evaluate {} --metric {}", run.display(), metric.word());
+            Error::file(&path, format!("not as voxplain writes it: {e}"), hint)
+        })
+    }
+
+    /// What orders the voxels, in words.
+    pub const fn ranking(&self) -> &'static str {
+        match self.settings.ranking {
+            Ranking::Signed => "signed relevance, what speaks most for the explained class first",
+            Ranking::Absolute => "absolute relevance, the largest first",
+            Ranking::Positive => "positive relevance, the largest first",
+        }
+    }
+}
+
+impl Found {
+    /// `None` for no map at all.
+    fn of(metric: Metric, method: &str, substrate: Substrate, traces: &[&Trace]) -> Option<Self> {
+        let each = |f: fn(&Trace) -> f64| traces.iter().map(|t| f(t)).collect::<Vec<f64>>();
+        let (auc, random) = (each(Trace::auc), each(Trace::random_auc));
+        let differences: Vec<f64> = auc.iter().zip(&random).map(|(a, r)| a - r).collect();
+        let wins = differences.iter().filter(|d| match metric {
+            Metric::Deletion => **d < 0.0,
+            Metric::Insertion => **d > 0.0,
+        });
+        let wins = wins.count() as f64 / traces.len() as f64;
+        let difference = Interval::of(&differences)?;
+        let points = |pick: fn(&Trace) -> &Vec<f64>| -> Vec<Interval> {
+            let steps = traces.iter().map(|t| pick(t).len()).min().unwrap_or(0);
+            (0..steps).filter_map(|s| Interval::of(&traces.iter().map(|t| pick(t)[s]).collect::<Vec<_>>())).collect()
+        };
+        Some(Self {
+            method: method.to_owned(),
+            substrate,
+            maps: traces.len(),
+            auc: Interval::of(&auc)?,
+            random: Interval::of(&random)?,
+            verdict: Verdict::of(metric, &difference),
+            difference,
+            wins,
+            curve: points(|t| &t.curve),
+            random_curve: points(|t| &t.random),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace(metric: Metric, curve: [f64; 3], random: [f64; 3]) -> Trace {
+        Trace { metric, substrate: Substrate::Blur, curve: curve.to_vec(), random: random.to_vec() }
+    }
+
+    #[test]
+    fn a_summary_by_hand() {
+        let metric = Metric::Deletion;
+        // Areas .5 and .3, random .7 and .7: differences -.2 and -.4.
+        let traces = [trace(metric, [1.0, 0.5, 0.0], [1.0, 0.9, 0.0]), trace(metric, [0.6, 0.2, 0.2], [0.6, 0.8, 0.6])];
+        let found = Found::of(metric, "m", Substrate::Blur, &traces.iter().collect::<Vec<_>>()).unwrap();
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        close(found.auc.mean, 0.4);
+        close(found.random.mean, 0.7);
+        close(found.difference.mean, -0.3);
+        // t(0.975, 1) = 12.706 times s / sqrt(2) = 0.1: paired, not of the two means apart.
+        assert!((found.difference.high.unwrap() - (-0.3 + 1.2706)).abs() < 1e-4);
+        assert_eq!((found.wins, found.maps, found.verdict), (1.0, 2, Verdict::Undecided));
+        assert_eq!(found.curve.iter().map(|i| i.mean).collect::<Vec<_>>(), [0.8, 0.35, 0.1]);
+        assert!(Found::of(metric, "m", Substrate::Blur, &[]).is_none());
+        let alone = Found::of(metric, "m", Substrate::Blur, &[&traces[0]]).unwrap();
+        assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::Undecided));
+    }
+
+    #[test]
+    fn lower_is_better_for_deletion_and_higher_for_insertion() {
+        let below = Interval { mean: -0.2, low: Some(-0.3), high: Some(-0.1), n: 9 };
+        let above = Interval { mean: 0.2, low: Some(0.1), high: Some(0.3), n: 9 };
+        let around = Interval { low: Some(-0.1), ..above };
+        let verdicts = |i: &Interval| [Metric::Deletion, Metric::Insertion].map(|m| Verdict::of(m, i));
+        assert_eq!(verdicts(&below), [Verdict::Better, Verdict::Worse]);
+        assert_eq!(verdicts(&above), [Verdict::Worse, Verdict::Better]);
+        assert_eq!(verdicts(&around), [Verdict::Undecided; 2]);
+    }
+}

@@ -1,0 +1,150 @@
+//! [`compare`]: the maps of a run beside the truth that a simulation planted.
+
+use super::{Localisation, Relevance};
+use crate::{Error, Progress, Result, Table, cohort::Cohort, run::Run, stats::Interval, whole};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use voxplain_volume::{Interpolation, Mask, ReadOptions};
+
+/// What to compare with the truth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Options {
+    /// The methods; all that the run has maps of, where nothing is said.
+    pub methods: Option<Vec<String>>,
+    /// The mask of the truth; `truth.nii.gz` of the cohort where nothing is said.
+    pub truth: Option<PathBuf>,
+    /// What counts as relevance.
+    pub relevance: Relevance,
+}
+
+/// How well one method finds the truth, over subjects that the models never saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The method.
+    pub method: String,
+    /// The subjects' true class; all subjects where it is absent. A method that looks for what speaks for a class cannot
+    /// find a change in subjects who do not have it.
+    pub class: Option<String>,
+    /// Number of maps.
+    pub maps: usize,
+    /// Share of the brain that the truth takes: what a map that knows nothing has in it.
+    pub chance: Interval,
+    /// Share of relevance inside the truth; over maps that are not all zero.
+    pub mass: Option<Interval>,
+    /// The same over chance: 1 for a map that knows nothing.
+    pub enrichment: Option<Interval>,
+    /// Of as many most relevant voxels as the truth has, the share inside it.
+    pub precision: Interval,
+    /// Probability that a voxel of the truth is more relevant than another one of the brain.
+    pub auc: Interval,
+    /// Share of maps whose most relevant voxel lies in the truth; over maps that are not all zero.
+    pub hits: Option<f64>,
+    /// Maps that are zero everywhere.
+    pub empty: usize,
+}
+
+/// Compares each map of a run with the truth, inside the subject's brain mask. Writes `evaluation/localisation.tsv`
+/// (one row a map) and `evaluation/localisation.json` (what is returned).
+///
+/// # Errors
+/// Where there is no truth, it lies elsewhere than the maps, or a map is missing.
+pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Found>> {
+    let cohort = run.cohort()?;
+    let truth = read_truth(&cohort, options.truth.as_deref())?;
+    let methods = match &options.methods {
+        Some(methods) => methods.clone(),
+        None => run.methods()?,
+    };
+    if methods.is_empty() {
+        return Err(Error::file(
+            &run.path,
+            "the run has no maps yet",
+            format!("make them: voxplain explain {} --method guided-backprop,grad-cam", run.path.display()),
+        ));
+    }
+    let folder = run.path.join("evaluation");
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+
+    let people = run.held_out(&cohort)?;
+    let labels = cohort.column(&run.manifest.label)?;
+    progress.begin("compare with the truth", methods.len() * people.len());
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
+    for method in &methods {
+        let mut each = Vec::new();
+        for person in &people {
+            progress.go_on()?;
+            let id = &cohort.subjects[person.subject].id;
+            let path = run.map_path(id, "", method);
+            let map = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
+            let found =
+                Localisation::new(&map, &truth, &cohort.mask(person.subject)?, options.relevance).map_err(|e| {
+                    Error::file(&path, e.to_string(), e.remedy().map(|r| r.to_string()).unwrap_or_default())
+                })?;
+            rows.push(row(id, method, &found));
+            each.push(found);
+            progress.advance(1, method);
+        }
+        all.extend(summary(method, None, &each));
+        for class in &run.manifest.classes {
+            let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
+            let of_class: Vec<_> = (0..each.len()).filter(|&n| truly(n)).map(|n| each[n]).collect();
+            all.extend(summary(method, Some(class.as_str()), &of_class));
+        }
+    }
+    progress.end();
+
+    let columns =
+        ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
+    Table { columns: columns.to_vec(), rows }.write_tsv(&folder.join("localisation.tsv"))?;
+    whole::write_json(&folder.join("localisation.json"), &all)?;
+    Ok(all)
+}
+
+fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
+    let path = file.map_or_else(|| cohort.path.join("truth.nii.gz"), Path::to_owned);
+    if !path.is_file() {
+        return Err(Error::file(
+            &path,
+            "no mask of the truth",
+            "only simulated cohorts know it (voxplain simulate); for another one, give --truth FILE",
+        ));
+    }
+    let truth = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
+    let grid = cohort.grid();
+    let truth =
+        if truth.grid().same_space(&grid, 0.01) { truth } else { truth.resample(&grid, Interpolation::Nearest, 0.0) };
+    Ok(truth.map(|v| *v != 0.0))
+}
+
+fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
+    let number = |v: f64| Some(format!("{v:.6}"));
+    vec![
+        Some(id.to_owned()),
+        Some(method.to_owned()),
+        number(found.chance),
+        found.mass.and_then(number),
+        found.enrichment.and_then(number),
+        number(found.precision),
+        number(found.auc),
+        found.hit.map(|h| u8::from(h).to_string()),
+    ]
+}
+
+/// `None` for no map at all.
+fn summary(method: &str, class: Option<&str>, each: &[Localisation]) -> Option<Found> {
+    let all = |f: fn(&Localisation) -> f64| Interval::of(&each.iter().map(f).collect::<Vec<_>>());
+    let some = |f: fn(&Localisation) -> Option<f64>| Interval::of(&each.iter().filter_map(f).collect::<Vec<_>>());
+    let hits = some(|l| l.hit.map(|h| f64::from(u8::from(h))));
+    Some(Found {
+        method: method.to_owned(),
+        class: class.map(str::to_owned),
+        maps: each.len(),
+        chance: all(|l| l.chance)?,
+        mass: some(|l| l.mass),
+        enrichment: some(|l| l.enrichment),
+        precision: all(|l| l.precision)?,
+        auc: all(|l| l.auc)?,
+        hits: hits.map(|h| h.mean),
+        empty: each.iter().filter(|l| l.hit.is_none()).count(),
+    })
+}

@@ -1,0 +1,425 @@
+//! Explaining many people: which model explains whom, one map after another, written as they come.
+//!
+//! A subject of a run is explained by the fold model that never saw it; a subject that a model was trained on is
+//! explained by it only when that is asked for, and each record says so. Work streams: a few volumes are in memory at a time. A map
+//! whose record says that it was made from the same values, model and options is not made again.
+
+mod atlas;
+mod image;
+mod output;
+mod people;
+
+pub use atlas::AtlasFiles;
+pub use image::MaskFrom;
+
+use crate::attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Regions, Score, Target};
+use crate::cohort::{Cohort, Normalize};
+use crate::{Error, Progress, Result, model::Model, run::Run};
+use atlas::Placed;
+use image::Loaded;
+use output::Place;
+use people::{Group, Person};
+use rayon::prelude::*;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+use voxplain_nn::Engine;
+
+/// Whom to explain, and by which model.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom<'a> {
+    /// The subjects of a run, each by the fold model that never saw it.
+    Run(&'a Run),
+    /// The subjects of a cohort, by one model.
+    Cohort(&'a Model, &'a Cohort),
+    /// Images, by one model.
+    Images(&'a Model, &'a Images),
+}
+
+/// Images to be explained that belong to no cohort.
+#[derive(Clone, Debug, Default)]
+pub struct Images {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// Where the brain is; voxels other than 0 where nothing is said.
+    pub mask: Option<MaskFrom>,
+    /// How intensities are normalised; as the model says where nothing is said.
+    pub normalize: Option<Normalize>,
+}
+
+/// What to explain, and how.
+#[derive(Debug)]
+pub struct Request {
+    /// The methods.
+    pub methods: Vec<Box<dyn Explain>>,
+    /// Leave methods out, with a warning, that cannot work with the network or in this context (as `all` asks for) instead of
+    /// refusing.
+    pub where_possible: bool,
+    /// The target as typed ([`Target::parse`]); each method's own choice where nothing is said.
+    pub target: Option<String>,
+    /// The scale.
+    pub score: Score,
+    /// An older behaviour that the methods reproduce; for the records.
+    pub compat: Option<Compat>,
+    /// The atlas for methods by region.
+    pub atlas: Option<AtlasFiles>,
+    /// Where maps go: `OUT/sub-<id>/` for subjects, `OUT` for images; the run itself where nothing is said.
+    pub out: Option<PathBuf>,
+    /// Ids of the subjects to explain; all where nothing is said.
+    pub subjects: Option<Vec<String>>,
+    /// Explain subjects by models that were trained on them, too.
+    pub in_sample: bool,
+    /// Make maps again that are there already.
+    pub force: bool,
+    /// Bytes that the compiled plans of the network may take together; no limit where nothing is said.
+    pub memory: Option<usize>,
+}
+
+/// What was made.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Explained {
+    /// The maps, subject by subject.
+    pub maps: Vec<Made>,
+    /// What could not be made.
+    pub failures: Vec<Failure>,
+    /// Subjects that no model can explain out of sample, and that were left out for it.
+    pub left_out: Vec<String>,
+    /// Methods that could not work here and were left out.
+    pub skipped: Vec<Skipped>,
+    /// Whether the work was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// A method that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The method.
+    pub method: String,
+    /// Why it cannot work here.
+    pub why: String,
+}
+
+/// A map that is there.
+#[derive(Clone, Debug, Serialize)]
+pub struct Made {
+    /// The subject's id, or the stem of the image's file name.
+    pub subject: String,
+    /// The method.
+    pub method: String,
+    /// What was explained, in words.
+    pub target: String,
+    /// Its value.
+    pub score: f64,
+    /// The map, on the model's grid.
+    pub map: PathBuf,
+    /// The map in the space of the image it was prepared from.
+    pub native_space: Option<PathBuf>,
+    /// The map at its own resolution.
+    pub native_resolution: Option<PathBuf>,
+    /// Whether the model was trained on the subject.
+    pub in_sample: Option<bool>,
+    /// Whether it was there already.
+    pub reused: bool,
+    /// How long it took, without reading and writing; a share of the batch it was made in.
+    pub seconds: f64,
+    /// Words of warning.
+    pub warnings: Vec<String>,
+}
+
+/// A map that could not be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The subject's id, or the file.
+    pub subject: String,
+    /// The method; none where the subject could not be read.
+    pub method: Option<String>,
+    /// What went wrong.
+    pub error: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// Volumes that are in memory, and go through the network, at a time.
+const AT_A_TIME: usize = 4;
+
+/// Explains, and writes maps and records as they come. What fails is named in the result; the rest goes on.
+///
+/// # Errors
+/// Where nothing can be explained as asked: an unknown subject or class, a place that is missing, a cohort that does not
+/// fit the model.
+pub fn explain(engine: &Engine, whom: Whom<'_>, request: &Request, progress: &dyn Progress) -> Result<Explained> {
+    let mut regions = Placed::open(request, progress)?;
+    let people::Plan { groups, left_out } = people::plan(whom, request, progress)?;
+    let count: usize = groups.iter().map(|g| g.people.len()).sum();
+    let mut done = Explained { left_out, ..Explained::default() };
+    progress.begin("explain", count * request.methods.len());
+    let result =
+        groups.iter().try_for_each(|group| explain_group(engine, group, request, &mut regions, progress, &mut done));
+    progress.end();
+    result.map(|()| done)
+}
+
+/// Explains the people of one model.
+fn explain_group(
+    engine: &Engine,
+    group: &Group<'_>,
+    request: &Request,
+    regions: &mut Option<Placed>,
+    progress: &dyn Progress,
+    done: &mut Explained,
+) -> Result<()> {
+    if group.people.is_empty() || done.interrupted {
+        return Ok(());
+    }
+    let model = group.model.get()?;
+    let mut explainer = group.people_of(model.explainer(engine)?.with_memory_limit(request.memory), &model);
+    let methods = suitable(&explainer, request, regions.is_some(), progress, done)?;
+    progress.advance((request.methods.len() - methods.len()) * group.people.len(), "left out");
+    let target = request.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
+    for people in group.people.chunks(AT_A_TIME) {
+        let load = |person| {
+            let loaded = group.load(person, &model)?;
+            let seen = in_sample(person, &loaded, &model, request)?;
+            Ok((loaded, seen))
+        };
+        let loaded: Vec<Result<_>> = engine.install(|| people.par_iter().map(load).collect());
+        let mut ready = Vec::with_capacity(people.len());
+        for (person, loaded) in people.iter().zip(loaded) {
+            match loaded {
+                Ok((loaded, seen)) => {
+                    ready.push(Ready { person, loaded, seen, regions: None, beside: OnceLock::new() });
+                }
+                Err(e) => {
+                    done.fail(&person.id, None, &e, progress);
+                    progress.advance(methods.len(), &person.id);
+                }
+            }
+        }
+        for &method in &methods {
+            if let Some(atlas) = regions.as_mut().filter(|_| method.by_region()) {
+                for ready in &mut ready {
+                    match atlas.on_grid(ready.loaded.image.grid()) {
+                        Ok(regions) => ready.regions = Some(regions),
+                        Err(e) => {
+                            done.fail(&ready.person.id, Some(method.name()), &e, progress);
+                            progress.advance(1, &ready.person.id);
+                        }
+                    }
+                }
+            }
+            let mut wanted = Vec::with_capacity(ready.len());
+            for ready in ready.iter().filter(|ready| !method.by_region() || ready.regions.is_some()) {
+                let case = ready.case(target, request.score);
+                match made_before(request, method, &explainer, ready, &case) {
+                    Some(made) => {
+                        done.maps.push(made);
+                        progress.advance(1, &ready.person.id);
+                    }
+                    None => wanted.push((ready, case)),
+                }
+            }
+            for part in wanted.chunks(method.batch()) {
+                if progress.interrupted() {
+                    done.interrupted = true;
+                    return Ok(());
+                }
+                let began = Instant::now();
+                explainer.measure_memory();
+                let cases: Vec<Case<'_>> = part.iter().map(|(_, case)| *case).collect();
+                let results = each(method, &mut explainer, &cases);
+                let seconds = began.elapsed().as_secs_f64() / part.len() as f64;
+                let (memory_bytes, memory_limit) = explainer.memory();
+                let cost = Cost { seconds, memory_bytes, memory_limit };
+                let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
+                    write_one(request, ready, result?, cost)
+                };
+                let written: Vec<_> = engine.install(|| part.par_iter().zip(results).map(write).collect());
+                for ((ready, _), result) in part.iter().zip(written) {
+                    match result {
+                        Ok(made) => done.maps.push(made),
+                        Err(e) => done.fail(&ready.person.id, Some(method.name()), &e, progress),
+                    }
+                    progress.advance(1, &ready.person.id);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The methods that can work with this network in this context. The others are refused, or left out where that was asked for.
+fn suitable<'a>(
+    explainer: &Explainer,
+    request: &'a Request,
+    has_regions: bool,
+    progress: &dyn Progress,
+    done: &mut Explained,
+) -> Result<Vec<&'a dyn Explain>> {
+    let mut methods = Vec::with_capacity(request.methods.len());
+    for method in request.methods.iter().map(AsRef::as_ref) {
+        let by_region = if method.by_region() && !has_regions { Err(Regions::missing(method.name())) } else { Ok(()) };
+        match by_region.and_then(|()| method.suits(explainer, request.score)) {
+            Ok(()) => methods.push(method),
+            Err(why) if request.where_possible => {
+                let skipped = Skipped { method: method.name().into(), why: why.to_string() };
+                // Once, although every model of a run says so.
+                if !done.skipped.contains(&skipped) {
+                    progress.warn(&format!("left out: {why}"));
+                    done.skipped.push(skipped);
+                }
+            }
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(methods)
+}
+
+/// A person whose volume is in memory.
+struct Ready<'a> {
+    person: &'a Person,
+    loaded: Loaded,
+    seen: Option<bool>,
+    regions: Option<Arc<Regions>>,
+    /// Set once the volume lies beside its maps.
+    beside: OnceLock<()>,
+}
+
+impl Ready<'_> {
+    fn case(&self, target: Option<Target>, score: Score) -> Case<'_> {
+        Case {
+            id: &self.person.id,
+            image: &self.loaded.image,
+            others: &[],
+            mask: self.loaded.mask.as_ref(),
+            regions: self.regions.as_deref(),
+            label: self.person.label,
+            target,
+            score,
+            in_sample: self.seen,
+        }
+    }
+}
+
+/// All cases at once; where one fails, one by one, so that the others get their maps.
+fn each(method: &dyn Explain, explainer: &mut Explainer, cases: &[Case<'_>]) -> Vec<Result<Attribution>> {
+    match method.explain(explainer, cases) {
+        Ok(all) => all.into_iter().map(Ok).collect(),
+        Err(e) if cases.len() == 1 => vec![Err(e)],
+        Err(_) => cases.iter().flat_map(|case| each(method, explainer, std::slice::from_ref(case))).collect(),
+    }
+}
+
+/// Whether the model was trained on this person; refused unless that was asked for.
+fn in_sample(person: &Person, loaded: &Loaded, model: &Model, request: &Request) -> Result<Option<bool>> {
+    let seen = model.has_seen(&loaded.hash);
+    if seen && !request.in_sample {
+        return Err(Error::Subject {
+            subject: person.id.clone(),
+            what: "the model was trained on this subject, so a map would not show what the model does with people it has not seen"
+                .into(),
+            remedy: "use a model of another fold, or --in-sample to explain it all the same (each record then says so)".into(),
+        });
+    }
+    // An image prepared anew may differ in its last bits from the one trained on; and an imported model lists nobody.
+    let known = !model.card.trained_on.is_empty() && person.file.is_none();
+    Ok(if seen { Some(true) } else { known.then_some(false) })
+}
+
+/// The map of this case that is there already, if it was made from the same values, model and options.
+fn made_before(
+    request: &Request,
+    method: &dyn Explain,
+    explainer: &Explainer,
+    ready: &Ready<'_>,
+    case: &Case<'_>,
+) -> Option<Made> {
+    if request.force {
+        return None;
+    }
+    let place = ready.person.place(method.name());
+    let record = place.read_record()?;
+    let same = record.method == method.name()
+        && record.parameters == method.parameters()
+        && record.requested == (case.target.unwrap_or_else(|| method.target()), case.score)
+        && record.compat == request.compat.map(|c| c.to_string())
+        && record.atlas.as_ref().map(|atlas| atlas.hash.clone())
+            == case.regions.filter(|_| method.by_region()).map(|regions| regions.atlas.hash.clone())
+        && record.model == explainer.model()
+        && record.input == ready.loaded.hash
+        && record.truth == case.label
+        && record.in_sample == case.in_sample
+        && record.version == env!("CARGO_PKG_VERSION");
+    let native_space = ready.loaded.native.map(|_| place.native_space());
+    let there = place.map().is_file()
+        && native_space.as_ref().is_none_or(|p| p.is_file())
+        && record.layers.iter().all(|layer| place.of_layer(layer).is_file());
+    (same && there).then(|| Made {
+        map: place.map(),
+        native_space,
+        native_resolution: Some(place.native_resolution()).filter(|p| p.is_file()),
+        reused: true,
+        ..Made::new(&record)
+    })
+}
+
+fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution, cost: Cost) -> Result<Made> {
+    let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
+    attribution.record.warnings.extend(findings);
+    attribution.record.compat = request.compat.map(|c| c.to_string());
+    attribution.record.cost = Some(cost);
+    let place = ready.person.place(&attribution.record.method);
+    let written = output::write(&place, &attribution, &ready.loaded)?;
+    // Within a run the cohort has it; elsewhere once is enough for all methods.
+    if request.out.is_some() && ready.beside.set(()).is_ok() {
+        output::write_input(&place, &ready.loaded)?;
+    }
+    Ok(Made {
+        map: place.map(),
+        native_space: written.native_space,
+        native_resolution: written.native_resolution,
+        seconds: cost.seconds,
+        ..Made::new(&attribution.record)
+    })
+}
+
+impl Explained {
+    fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
+        progress.warn(&error.to_string());
+        let (error, hint) = (error.to_string(), error.remedy().map(|r| r.to_string()));
+        self.failures.push(Failure { subject: subject.to_owned(), method: method.map(str::to_owned), error, hint });
+    }
+}
+
+impl Made {
+    fn new(record: &Record) -> Self {
+        Self {
+            subject: record.subject.clone(),
+            method: record.method.clone(),
+            target: record.target.clone(),
+            score: record.score,
+            map: PathBuf::new(),
+            native_space: None,
+            native_resolution: None,
+            in_sample: record.in_sample,
+            reused: false,
+            seconds: 0.0,
+            warnings: record.warnings.clone(),
+        }
+    }
+}
+
+impl Person {
+    fn place(&self, method: &str) -> Place {
+        Place::new(&self.folder, &self.stem, method)
+    }
+}
+
+/// A file's name without its folder and without `.nii.gz`, `.nii`, `.mgz` and so on.
+pub fn stem(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let lower = name.to_ascii_lowercase();
+    let endings = [".nii.gz", ".nii", ".mgz", ".mgh.gz", ".mgh", ".hdr.gz", ".img.gz", ".hdr", ".img"];
+    let ending = endings.iter().find(|e| lower.ends_with(*e)).map_or(0, |e| e.len());
+    name[..name.len() - ending].to_owned()
+}

@@ -1,0 +1,482 @@
+//! Maps of groups of people, and how alike the methods are.
+//!
+//! Every subject's map was made by a model that never saw the subject. Here they are put together, per true class and
+//! per outcome, so that "evidence for men" is not averaged over women: mean, median, standard deviation and sign
+//! consistency at every voxel; and the methods are compared with each other inside the brain, subject by subject and
+//! on the group means.
+//!
+//! Voxels are matched on the cohort's lattice. With one fixed grid that is a template's space; with a grid on each
+//! subject's brain-mask centre, voxel `(i, j, k)` of one subject answers to that of another only as well as two heads
+//! put on one centre do. Group files then have their own world: mm from the mask centre.
+
+mod likeness;
+mod members;
+
+pub use likeness::{Level, SimilarityRow};
+pub use members::{Group, groups};
+
+use crate::{
+    Error, Progress, Result,
+    attribution::Record,
+    cohort::{Cohort, Placement},
+    run::Run,
+    stats::Statistic,
+    whole,
+};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
+
+/// What to put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupOptions {
+    /// The methods, by name; empty: all that the run has maps of.
+    pub methods: Vec<String>,
+    /// Go on without subjects whose maps are missing.
+    pub keep_going: bool,
+}
+
+/// What `group/summary.json` holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupSummary {
+    /// Version of voxplain.
+    pub version: String,
+    /// In what space the group files are, in words.
+    pub space: String,
+    /// The groups, all subjects first.
+    pub groups: Vec<Group>,
+    /// The methods.
+    pub methods: Vec<MethodSummary>,
+    /// The files.
+    pub maps: Vec<GroupMap>,
+    /// Voxels of the group's brain mask: brain in at least half of the subjects.
+    pub brain_voxels: usize,
+    /// How alike the methods are.
+    pub similarity: Vec<SimilarityRow>,
+    /// What the reader should know.
+    pub warnings: Vec<String>,
+}
+
+/// One method in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MethodSummary {
+    /// `grad-cam`, ...
+    pub method: String,
+    /// Subjects with a map.
+    pub subjects: usize,
+    /// Ids of those without.
+    pub missing: Vec<String>,
+    /// What was explained, as asked for: `predicted, logit`.
+    pub target: String,
+    /// What a value is.
+    pub units: String,
+    /// What the sign means.
+    pub sign: String,
+    /// The method's options.
+    pub parameters: serde_json::Value,
+    /// ReLUs a rule was applied to, of all.
+    pub rules_applied: Option<[usize; 2]>,
+    /// Behaviour of other code that was asked for.
+    pub compat: Option<String>,
+    /// Subjects whose model had seen them.
+    pub in_sample: usize,
+    /// Warnings of the subjects' sidecars, and how many subjects have them.
+    pub warnings: Vec<(String, usize)>,
+}
+
+/// One file of `group/`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupMap {
+    /// The method.
+    pub method: String,
+    /// The group's name.
+    pub group: String,
+    /// `mean`, `median`, `sd`, `sign`.
+    pub statistic: String,
+    /// Number of subjects.
+    pub subjects: usize,
+    /// The file's name in `group/`.
+    pub file: String,
+}
+
+/// A subject with maps.
+#[derive(Clone, Debug)]
+struct Member {
+    id: String,
+    /// Position in the cohort.
+    index: usize,
+    /// One file per method.
+    maps: Vec<PathBuf>,
+}
+
+/// Memory that maps may take at once while they are put together.
+const BUDGET_BYTES: usize = 256 << 20;
+
+/// Makes `group/`: maps of groups, `mean_brain.nii.gz`, `brain_mask.nii.gz`, `similarity.tsv`, `summary.json`.
+///
+/// A map is called `<group>_stat-<statistic>_desc-<method>_attribution.nii.gz`, with `<group>` one of `group-all`,
+/// `label-<class>`, `outcome-<tp, tn, fp, fn>` (two classes) or `label-<class>_outcome-<correct, incorrect>` (more).
+///
+/// # Errors
+/// No maps; maps of some subjects missing, unless [`GroupOptions::keep_going`]; maps on another grid than the
+/// subject's; values that are no numbers.
+pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
+    let cohort = run.cohort()?;
+    let predictions = run.predictions()?;
+    let methods = if options.methods.is_empty() { run.methods()? } else { options.methods.clone() };
+    if methods.is_empty() {
+        return Err(Error::file(
+            &run.path,
+            "has no maps yet",
+            format!("make them: voxplain explain {} --method hires-cam,guided-backprop", run.path.display()),
+        ));
+    }
+    let mut warnings = Vec::new();
+    let (mut members, mut missing) = (Vec::new(), vec![Vec::new(); methods.len()]);
+    for prediction in &predictions {
+        let id = &prediction.participant_id;
+        let index = cohort.find(id).ok_or_else(|| Error::Subject {
+            subject: id.clone(),
+            what: format!("is in predictions.tsv but not in {}", cohort.path.display()),
+            remedy: "train again on this cohort".into(),
+        })?;
+        let maps: Vec<PathBuf> = methods.iter().map(|m| run.map_path(id, "", m)).collect();
+        let there: Vec<bool> = maps.iter().map(|m| m.is_file()).collect();
+        for (missing, _) in missing.iter_mut().zip(&there).filter(|(_, there)| !**there) {
+            missing.push(id.clone());
+        }
+        if there.iter().all(|t| *t) {
+            members.push(Member { id: id.clone(), index, maps });
+        }
+    }
+    for (method, missing) in methods.iter().zip(&missing).filter(|(_, m)| !m.is_empty()) {
+        let named = missing.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if missing.len() > 8 { format!(" and {} more", missing.len() - 8) } else { String::new() };
+        let what = format!("{method}: no map of {} of {} subjects: {named}{more}", missing.len(), predictions.len());
+        if !options.keep_going || missing.len() == predictions.len() {
+            return Err(Error::file(
+                &run.path,
+                what,
+                format!(
+                    "make them: voxplain explain {} --method {method}; or --keep-going to leave these subjects out",
+                    run.path.display()
+                ),
+            ));
+        }
+        progress.warn(&what);
+        warnings.push(format!("{what}; they are left out of every group."));
+    }
+    if members.is_empty() {
+        return Err(Error::file(&run.path, "no subject has maps of all methods", "name fewer methods with --method"));
+    }
+
+    let folder = run.path.join("group");
+    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let (grid, space) = common_grid(&cohort);
+    let records = members
+        .iter()
+        .map(|m| m.maps.iter().map(|p| sidecar(p)).collect::<Result<Vec<Record>>>())
+        .collect::<Result<Vec<_>>>()?;
+    warnings.extend(differences(&members, &methods, &records));
+
+    let brain = mean_brain(&cohort, &members, &grid, &folder, progress)?;
+    let positive = run.metrics().ok().map(|m| m.positive);
+    let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
+    let groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
+    let mut maps = Vec::new();
+    let mut means: BTreeMap<(String, String), Vec<f32>> = BTreeMap::new();
+    progress.begin("group maps", methods.len());
+    for (n, method) in methods.iter().enumerate() {
+        progress.go_on()?;
+        let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
+        let volumes = statistics(&cohort, &files, &groups, &grid)?;
+        for (group, statistic, volume) in volumes {
+            let file =
+                format!("{}_stat-{}_desc-{}_attribution.nii.gz", group.name, statistic.word(), method.replace('-', ""));
+            let record = serde_json::json!({
+                "Method": method,
+                "Group": group.title,
+                "Statistic": statistic.word(),
+                "Subjects": group.subjects,
+                "Space": space,
+                "Target": target(&records[0][n]),
+                "Sign": records[0][n].sign,
+                "Units": if statistic == Statistic::Sign { "(above 0 - below 0) / subjects" } else { &records[0][n].units },
+                "Version": env!("CARGO_PKG_VERSION"),
+            });
+            write_volume(&folder.join(&file), &volume)?;
+            whole::write_json(&folder.join(file.replace(".nii.gz", ".json")), &record)?;
+            maps.push(GroupMap {
+                method: method.clone(),
+                group: group.name.clone(),
+                statistic: statistic.word().into(),
+                subjects: group.subjects.len(),
+                file,
+            });
+            if statistic == Statistic::Mean {
+                means.insert((group.name.clone(), method.clone()), inside(&volume, &brain));
+            }
+        }
+        progress.advance(1, method);
+    }
+    progress.end();
+
+    let similarity = likeness::compare(&cohort, &members, &methods, &groups, &means, progress)?;
+    likeness::write_tsv(&folder.join("similarity.tsv"), &similarity)?;
+    let summary = GroupSummary {
+        version: env!("CARGO_PKG_VERSION").into(),
+        space,
+        groups,
+        methods: methods
+            .iter()
+            .enumerate()
+            .map(|(n, method)| describe(method, &records, n, std::mem::take(&mut missing[n])))
+            .collect(),
+        maps,
+        brain_voxels: brain.data().iter().filter(|b| **b).count(),
+        similarity,
+        warnings,
+    };
+    whole::write_json(&folder.join("summary.json"), &summary)?;
+    Ok(summary)
+}
+
+impl GroupSummary {
+    /// Reads `group/summary.json` of a run.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn read(run: &Path) -> Result<Self> {
+        crate::run::read_json(&run.join("group/summary.json"))
+    }
+}
+
+impl Run {
+    /// The methods that the run has maps of, by name, from the sidecars.
+    ///
+    /// # Errors
+    /// A folder or sidecar cannot be read.
+    pub fn methods(&self) -> Result<Vec<String>> {
+        let mut methods = std::collections::BTreeSet::new();
+        let folders = std::fs::read_dir(&self.path).map_err(Error::io(&self.path))?;
+        for folder in folders {
+            let folder = folder.map_err(Error::io(&self.path))?.path();
+            let is_subject = folder.file_name().is_some_and(|n| n.to_string_lossy().starts_with("sub-"));
+            if !is_subject || !folder.is_dir() {
+                continue;
+            }
+            for file in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
+                let file = file.map_err(Error::io(&folder))?.path();
+                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if name.ends_with("_attribution.nii.gz") && !name.contains("_space-") && !name.contains("_res-") {
+                    methods.insert(sidecar(&file)?.method);
+                }
+            }
+        }
+        Ok(methods.into_iter().collect())
+    }
+}
+
+/// Reads the sidecar of a map.
+pub fn sidecar(map: &Path) -> Result<Record> {
+    let name = map.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let path = map.with_file_name(format!("{}.json", stem.strip_suffix(".nii").unwrap_or(stem)));
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain")
+    })
+}
+
+/// The lattice that stands for all subjects, and what its world is.
+pub fn common_grid(cohort: &Cohort) -> (Grid, String) {
+    let grid = cohort.grid();
+    if let Placement::Fixed(_) = cohort.preparation.placement {
+        return (
+            grid,
+            "mm in the world of the cohort's one grid, to which every subject's volume was resampled".into(),
+        );
+    }
+    let mut rows = *grid.affine.rows();
+    let middle = grid.affine.apply_linear(grid.shape.map(|n| (n as f64 - 1.0) / 2.0));
+    for (row, middle) in rows.iter_mut().zip(middle) {
+        row[3] = -middle;
+    }
+    let space = "mm from the centre of each subject's brain mask; no subject is registered to another, so group maps \
+                 are as sharp as heads put on one centre";
+    (Grid { affine: Affine::from_rows(rows), ..grid }, space.into())
+}
+
+fn write_volume(path: &Path, volume: &Volume) -> Result<()> {
+    Ok(write(path, volume, &WriteOptions { form_code: 2, ..WriteOptions::default() })?)
+}
+
+/// The values inside the brain, in the order of the voxels.
+fn inside(volume: &Volume, brain: &Mask) -> Vec<f32> {
+    volume.data().iter().zip(brain.data()).filter(|(_, b)| **b).map(|(v, _)| *v).collect()
+}
+
+/// Reads a map onto the subject's lattice: RAS+ axes, the subject's grid, finite values.
+fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
+    let map = read(file, &ReadOptions::default())?.volume.to_ras();
+    let grid = &cohort.subjects[member.index].grid;
+    if !map.grid().same_space(grid, 0.1) {
+        return Err(Error::file(
+            file,
+            format!("lies on a grid of {:?}, not on the subject's of {:?}", map.shape(), grid.shape),
+            "make the map again with voxplain explain on this cohort",
+        ));
+    }
+    if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
+        return Err(Error::file(
+            file,
+            format!("holds the value {value}"),
+            "make the map again: a map holds numbers only",
+        ));
+    }
+    Ok(map)
+}
+
+/// Writes `mean_brain.nii.gz` and `brain_mask.nii.gz` and returns the mask.
+fn mean_brain(
+    cohort: &Cohort,
+    members: &[Member],
+    grid: &Grid,
+    folder: &Path,
+    progress: &dyn Progress,
+) -> Result<Mask> {
+    progress.begin("mean brain", members.len());
+    let (mut sum, mut votes) = (vec![0.0f64; grid.len()], vec![0usize; grid.len()]);
+    for member in members {
+        progress.go_on()?;
+        let (volume, mask) = (cohort.volume(member.index)?, cohort.mask(member.index)?);
+        for (n, (&v, &m)) in volume.data().iter().zip(mask.data()).enumerate() {
+            sum[n] += f64::from(v);
+            votes[n] += usize::from(m);
+        }
+        progress.advance(1, &member.id);
+    }
+    progress.end();
+    let n = members.len();
+    #[expect(clippy::cast_possible_truncation, reason = "volumes are float32")]
+    let mean = Volume::new(*grid, sum.into_iter().map(|s| (s / n as f64) as f32).collect())?;
+    let mask = Mask::new(*grid, votes.into_iter().map(|v| 2 * v >= n).collect())?;
+    write_volume(&folder.join("mean_brain.nii.gz"), &mean)?;
+    write_volume(&folder.join("brain_mask.nii.gz"), &mask.map(|&m| f32::from(u8::from(m))))?;
+    Ok(mask)
+}
+
+/// All statistics of all groups for one method, from as many voxels at a time as memory allows.
+fn statistics<'a>(
+    cohort: &Cohort,
+    files: &[(&Member, &Path)],
+    groups: &'a [Group],
+    grid: &Grid,
+) -> Result<Vec<(&'a Group, Statistic, Volume)>> {
+    let at_once = (BUDGET_BYTES / (4 * files.len().max(1))).clamp(1, grid.len());
+    let wanted: Vec<(&Group, Statistic, Vec<usize>)> = groups
+        .iter()
+        .flat_map(|group| {
+            let rows: Vec<usize> =
+                files.iter().enumerate().filter(|(_, (m, _))| group.subjects.contains(&m.id)).map(|(n, _)| n).collect();
+            Statistic::ALL
+                .into_iter()
+                .filter(move |s| *s != Statistic::Deviation || group.subjects.len() > 1)
+                .map(move |s| (group, s, rows.clone()))
+        })
+        .collect();
+    let mut results: Vec<Vec<f32>> = vec![Vec::with_capacity(grid.len()); wanted.len()];
+    for first in (0..grid.len()).step_by(at_once) {
+        let slab = first..(first + at_once).min(grid.len());
+        let values = files
+            .par_iter()
+            .map(|(member, file)| Ok(read_map(cohort, member, file)?.data()[slab.clone()].to_vec()))
+            .collect::<Result<Vec<Vec<f32>>>>()?;
+        for ((_, statistic, rows), result) in wanted.iter().zip(&mut results) {
+            let part: Vec<f32> = (0..slab.len())
+                .into_par_iter()
+                .map_init(Vec::new, |at_voxel, v| {
+                    at_voxel.clear();
+                    at_voxel.extend(rows.iter().map(|&n| values[n][v]));
+                    statistic.of(at_voxel)
+                })
+                .collect();
+            result.extend(part);
+        }
+    }
+    wanted.into_iter().zip(results).map(|((g, s, _), data)| Ok((g, s, Volume::new(*grid, data)?))).collect()
+}
+
+/// What was asked to be explained.
+fn target(record: &Record) -> String {
+    format!("{}, {}", record.requested.0, record.requested.1)
+}
+
+/// What would make the maps of subjects or methods not comparable.
+fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (n, method) in methods.iter().enumerate() {
+        let mut settings: Vec<(String, String)> =
+            records.iter().map(|r| (target(&r[n]), r[n].parameters.to_string())).collect();
+        settings.sort();
+        settings.dedup();
+        if settings.len() > 1 {
+            warnings.push(format!(
+                "{method}: the subjects' maps were not made alike: {} different targets or options, such as {} and {}.",
+                settings.len(),
+                settings[0].0,
+                settings[1].0
+            ));
+        }
+        let seen = records.iter().filter(|r| r[n].in_sample == Some(true)).count();
+        if seen > 0 {
+            warnings
+                .push(format!("{method}: {seen} maps come from a model that was trained on the subject (in sample)."));
+        }
+    }
+    let other_target = records.iter().filter(|r| r.iter().any(|m| target(m) != target(&r[0]))).count();
+    if other_target > 0 {
+        warnings.push(format!(
+            "For {other_target} subjects the methods explain different targets, so that they are not comparable."
+        ));
+    }
+    let other_model: Vec<&str> = members
+        .iter()
+        .zip(records)
+        .filter(|(_, r)| r.iter().any(|m| m.model != r[0].model))
+        .map(|(m, _)| m.id.as_str())
+        .collect();
+    if !other_model.is_empty() {
+        warnings.push(format!(
+            "For {} subjects the methods explain different models ({}, ...).",
+            other_model.len(),
+            other_model[0]
+        ));
+    }
+    warnings
+}
+
+fn describe(method: &str, records: &[Vec<Record>], n: usize, missing: Vec<String>) -> MethodSummary {
+    let first = &records[0][n];
+    let mut warnings: BTreeMap<&str, usize> = BTreeMap::new();
+    for warning in records.iter().flat_map(|r| &r[n].warnings) {
+        *warnings.entry(warning).or_default() += 1;
+    }
+    MethodSummary {
+        method: method.to_owned(),
+        subjects: records.len(),
+        missing,
+        target: target(first),
+        units: first.units.clone(),
+        sign: first.sign.clone(),
+        parameters: first.parameters.clone(),
+        rules_applied: first.rules_applied,
+        compat: first.compat.clone(),
+        in_sample: records.iter().filter(|r| r[n].in_sample == Some(true)).count(),
+        warnings: warnings.into_iter().map(|(w, n)| (w.to_owned(), n)).collect(),
+    }
+}

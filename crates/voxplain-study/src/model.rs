@@ -1,0 +1,140 @@
+//! [`Model`]: a network with what it expects and who it was trained on.
+
+mod import;
+mod mrinet;
+pub(crate) mod tensors;
+
+pub use import::{Architecture, Import, import};
+pub use mrinet::{least_shape, mrinet};
+
+use crate::{Error, Result, cohort::Preparation, whole};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::Path};
+use voxplain_attribution::Explainer;
+use voxplain_nn::{Engine, Network};
+
+/// The key in the file's metadata under which graph and card are. One key only: a map of several has no fixed order.
+const KEY: &str = "voxplain";
+
+/// The layout of graph and card in the metadata.
+const FORMAT: u32 = 1;
+
+/// A network with the input it expects, the names of its classes and who it was trained on.
+/// One `.safetensors` file; everything but the weights is in its metadata.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The network; its output is one logit per class (a final log-softmax is allowed).
+    pub network: Network,
+    /// What is kept beside the weights.
+    pub card: Card,
+}
+
+/// What a model file says besides its weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// `mrinet`, ...
+    pub architecture: String,
+    /// Names of the classes, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// The column they come from, `Sex`.
+    pub label: String,
+    /// How its inputs are prepared. For a model whose grid is unknown, placement and spacing say nothing.
+    pub preparation: Preparation,
+    /// Whether the world position of the grid is unknown (an imported checkpoint): it takes any image of its shape.
+    pub grid_unknown: bool,
+    /// [`crate::cohort::Subject::hash`] of everyone it was trained on (validation for early stopping included).
+    pub trained_on: BTreeSet<String>,
+    /// Seed, fold, epochs and so on, as JSON.
+    pub training: serde_json::Value,
+}
+
+/// What is in the metadata, as JSON.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    graph: Network,
+    card: Card,
+}
+
+impl Model {
+    /// Reads a model file; never runs code from it. Refuses what does not fit together: weights that are missing, of
+    /// another shape or not finite, classes that are not the outputs, an input that is not the grid.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        Self::from_bytes(&bytes).map_err(|what| {
+            Error::file(path, what, "give a model file that `voxplain train` or `voxplain import` wrote")
+        })
+    }
+
+    /// Writes a model file, whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.check().map_err(|what| Error::file(path, what, "report this: such a model should not have been made"))?;
+        whole::write(path, &self.to_bytes())
+    }
+
+    /// BLAKE3 of the file's bytes, to name the model in sidecars.
+    pub fn hash(&self) -> String {
+        blake3::hash(&self.to_bytes()).to_hex().to_string()
+    }
+
+    /// The model ready to be explained on an engine.
+    ///
+    /// # Errors
+    /// Those of [`Explainer::new`].
+    pub fn explainer(&self, engine: &Engine) -> Result<Explainer> {
+        Explainer::new(engine, &self.network, &self.card.classes, self.hash())
+    }
+
+    /// Whether the subject of that hash was trained on.
+    pub fn has_seen(&self, subject_hash: &str) -> bool {
+        self.card.trained_on.contains(subject_hash)
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        let header = Header { format: FORMAT, graph: self.network.clone(), card: self.card.clone() };
+        let header = serde_json::to_value(&header).unwrap_or_default().to_string();
+        let state = self.network.state();
+        tensors::to_bytes(KEY, &header, state.iter().map(|p| (p.name.as_str(), p.tensor)))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let (header, tensors) = tensors::from_bytes(KEY, bytes)?;
+        let value: serde_json::Value =
+            serde_json::from_str(&header).map_err(|e| format!("the metadata is not JSON: {e}"))?;
+        match value["format"].as_u64() {
+            Some(format) if format == u64::from(FORMAT) => {}
+            Some(format) => return Err(format!("the model's format is {format}, this version reads {FORMAT}")),
+            None => return Err("the metadata does not say its format".into()),
+        }
+        let Header { graph: mut network, card, .. } =
+            serde_json::from_value(value).map_err(|e| format!("the metadata does not describe a model: {e}"))?;
+        network.load_state(tensors).map_err(|e| e.to_string())?;
+        let model = Self { network, card };
+        model.check()?;
+        Ok(model)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let (classes, outputs) = (&self.card.classes, self.network.outputs());
+        if classes.len() < 2 || classes.len() != outputs {
+            return Err(format!("found {} classes for {outputs} outputs, expected as many, at least 2", classes.len()));
+        }
+        if classes.iter().collect::<BTreeSet<_>>().len() != classes.len() || classes.iter().any(String::is_empty) {
+            return Err(format!("the classes' names {classes:?} are not all different and not empty"));
+        }
+        let [channels, shape @ ..] = self.network.input_shape();
+        if channels != 1 || shape != self.card.preparation.shape {
+            return Err(format!(
+                "the network takes {channels} channel(s) of {shape:?}, expected one of {:?} as prepared",
+                self.card.preparation.shape
+            ));
+        }
+        match self.network.state().iter().find(|p| p.tensor.data().iter().any(|v| !v.is_finite())) {
+            Some(p) => Err(format!("{} holds values that are not finite", p.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Which image belongs to which row of the table.
+
+use super::source::{name, stem};
+use crate::{Error, Result, Table, cohort::bare};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+/// Images and rows that belong together, and those left over.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Matched {
+    /// Row of the table, id (without `sub-`), image.
+    pub(super) pairs: Vec<(usize, String, PathBuf)>,
+    /// Images that no row speaks of.
+    pub(super) without_row: Vec<PathBuf>,
+    /// Ids of rows that have no image.
+    pub(super) without_image: Vec<String>,
+}
+
+/// The ids of a table, without `sub-`: each there once, and fit for file names.
+pub(super) fn ids(table: &Table, column: usize, path: &Path) -> Result<Vec<String>> {
+    let called = &table.columns[column];
+    let mut ids = Vec::with_capacity(table.rows.len());
+    for (n, cell) in table.cells(column).enumerate() {
+        let Some(id) = cell.map(bare).filter(|id| !id.is_empty()) else {
+            let what = format!("data row {} has no `{called}`", n + 1);
+            return Err(Error::file(path, what, "give every row an id, or name another column with --id-column"));
+        };
+        if id.contains(['/', '\\', ':']) || id.chars().any(char::is_control) || id.starts_with('.') {
+            let what = format!("the id `{id}` in row {} cannot be part of a file name", n + 1);
+            return Err(Error::file(path, what, "use letters, digits, `-`, `_` and `.`"));
+        }
+        ids.push(id.to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
+    if !twice.is_empty() {
+        let what = format!("{} values of `{called}` stand in more than one row: {}", twice.len(), few(&twice));
+        let hint = "make them unique (site and id together, say), or name another column with --id-column";
+        return Err(Error::file(path, what, hint));
+    }
+    Ok(ids)
+}
+
+/// Finds the row of every image. An image belongs to an id when its BIDS entity is `sub-<id>`, else when its name
+/// without ending is the id, else when its name starts with the id followed by something that is neither letter nor
+/// digit; of several such ids the longest. Two images for one id are refused.
+pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
+    let rows: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let mut of: BTreeMap<usize, Vec<&PathBuf>> = BTreeMap::new();
+    let mut matched = Matched::default();
+    for image in images {
+        match row(image, &rows) {
+            Some(row) => of.entry(row).or_default().push(image),
+            None => matched.without_row.push(image.clone()),
+        }
+    }
+    let several: Vec<String> = of
+        .iter()
+        .filter(|(_, images)| images.len() > 1)
+        .map(|(row, images)| {
+            let names: BTreeSet<String> = images.iter().map(|i| i.display().to_string()).collect();
+            format!("{}: {}", ids[*row], few(&names))
+        })
+        .collect();
+    if !several.is_empty() {
+        let what = format!(
+            "{} subjects have more than one image: {}",
+            several.len(),
+            several[..several.len().min(3)].join("; ")
+        );
+        return Err(Error::request(
+            what,
+            "choose with --include, a part of the file name such as `run-1`, or give a table of paths",
+        ));
+    }
+    for (n, id) in ids.iter().enumerate() {
+        match of.get(&n) {
+            Some(images) => matched.pairs.push((n, id.clone(), images[0].clone())),
+            None => matched.without_image.push(id.clone()),
+        }
+    }
+    Ok(matched)
+}
+
+/// The row of an image.
+fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
+    let stem = stem(image).unwrap_or_else(|| name(image));
+    let entity = stem.strip_prefix("sub-").map(|s| s.split('_').next().unwrap_or(s));
+    if let Some(row) = entity.and_then(|id| rows.get(id)) {
+        return Some(*row);
+    }
+    let stem = bare(stem);
+    rows.iter()
+        .filter(|(id, _)| stem.strip_prefix(**id).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)))
+        .max_by_key(|(id, _)| id.len())
+        .map(|(_, row)| *row)
+}
+
+/// An id for an image without a table: its BIDS entity, else its name.
+pub(super) fn id_of(image: &Path) -> String {
+    let stem = stem(image).unwrap_or_else(|| name(image));
+    match stem.strip_prefix("sub-") {
+        Some(rest) => rest.split('_').next().unwrap_or(rest).to_owned(),
+        None => stem.to_owned(),
+    }
+}
+
+/// The first of a list, and how many more there are.
+pub(super) fn few<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> String {
+    let items: Vec<S> = items.into_iter().collect();
+    let shown: Vec<&str> = items.iter().take(8).map(AsRef::as_ref).collect();
+    match items.len().saturating_sub(8) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(cells: &[&str]) -> Table {
+        let cell = |c: &&str| Some((*c).to_owned()).filter(|c| !c.is_empty());
+        Table { columns: vec!["id".into()], rows: cells.iter().map(|c| vec![cell(c)]).collect() }
+    }
+
+    fn matched(images: &[&str], of: &[&str]) -> Result<Matched> {
+        let images: Vec<PathBuf> = images.iter().map(PathBuf::from).collect();
+        by_name(&images, &ids(&table(of), 0, Path::new("t.csv"))?)
+    }
+
+    #[test]
+    fn names_find_their_rows() {
+        let m = matched(
+            &[
+                "x/IXI013-HH-1212_T1.nii.gz",
+                "sub-02_ses-1_T1w.nii",
+                "7.mgz",
+                "sub-1_run-1_T1w.nii",
+                "10_T1.nii",
+                "12b.nii",
+            ],
+            &["IXI013-HH-1212", "sub-02", "7", "1", "12", "IXI013"],
+        )
+        .unwrap();
+        let pairs: Vec<_> = m.pairs.iter().map(|(row, id, p)| (*row, id.as_str(), p.to_str().unwrap())).collect();
+        assert_eq!(
+            pairs,
+            [
+                (0, "IXI013-HH-1212", "x/IXI013-HH-1212_T1.nii.gz"),
+                (1, "02", "sub-02_ses-1_T1w.nii"),
+                (2, "7", "7.mgz"),
+                (3, "1", "sub-1_run-1_T1w.nii"),
+            ]
+        );
+        assert_eq!(m.without_image, ["12", "IXI013"]);
+        assert_eq!(m.without_row, [PathBuf::from("10_T1.nii"), PathBuf::from("12b.nii")]);
+    }
+
+    #[test]
+    fn ambiguity_is_an_error_that_names() {
+        let error = matched(&["sub-1_run-1_T1w.nii", "sub-1_run-2_T1w.nii"], &["1"]).unwrap_err();
+        assert!(error.to_string().contains("sub-1_run-1_T1w.nii, sub-1_run-2_T1w.nii"), "{error}");
+        let error = matched(&[], &["a", "sub-a", "b"]).unwrap_err();
+        assert!(error.to_string().contains("more than one row: a"), "{error}");
+        assert!(matched(&[], &["a", ""]).unwrap_err().to_string().contains("data row 2 has no `id`"));
+        assert!(matched(&[], &["../a"]).is_err());
+    }
+}

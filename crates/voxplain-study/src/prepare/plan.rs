@@ -1,0 +1,412 @@
+//! [`Plan`]: who is prepared from which file, settled before any image is read.
+
+use super::{
+    MaskRule, Options, Space, Tensors, image,
+    mask::Finder,
+    matching::{self, Matched, few},
+    source::Source,
+};
+use crate::{
+    Error, Result, Table,
+    cohort::{Placement, Preparation, Template},
+};
+use std::path::{Path, PathBuf};
+use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, npy};
+
+/// Everything that is known before the first image is read.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) source: PathBuf,
+    pub(super) items: Vec<Item>,
+    /// One row per item.
+    pub(super) participants: Table,
+    pub(super) preparation: Preparation,
+    pub(super) tensors: Option<Tensors>,
+    /// What brains are turned to (RAS+).
+    pub(super) template: Option<Volume>,
+    /// One mask for all tensors.
+    pub(super) mask: Option<Mask>,
+    pub(super) without_row: Vec<PathBuf>,
+    pub(super) without_image: Vec<String>,
+    /// Command, options and a hash of what it was made from.
+    pub(super) made_by: serde_json::Value,
+}
+
+/// One subject to prepare.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) id: String,
+    pub(super) input: Input,
+}
+
+/// What a subject is prepared from.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// An image, and its mask file if there is to be one, or what is wrong with that, and a hint.
+    Image { path: PathBuf, mask: Result<Option<PathBuf>, (String, String)> },
+    /// An item of the tensors.
+    Tensor(usize),
+}
+
+impl Plan {
+    pub(super) fn new(path: &Path, options: &Options) -> Result<Self> {
+        let source = Source::of(path)?;
+        let (shape, spacing) = (options.shape.unwrap_or([58, 70, 58]), options.spacing.unwrap_or([3.0; 3]));
+        if spacing.iter().any(|s| !(0.1..=50.0).contains(s)) || shape.iter().any(|n| *n > 1024) {
+            let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
+            return Err(Error::request(what, "choose --grid up to 1024 voxels a side and --spacing from 0.1 to 50 mm"));
+        }
+        let mut plan = match &source {
+            Source::Tensors(file) => Self::of_tensors(file, spacing, options)?,
+            _ => Self::of_images(&source, shape, spacing, options)?,
+        };
+        if plan.items.is_empty() {
+            let what = format!("no image of {} goes with a row of the table", path.display());
+            return Err(Error::request(what, "check the ids (--id-column), --include and the source"));
+        }
+        plan.made_by = plan.made_by(options);
+        Ok(plan)
+    }
+
+    fn of_images(source: &Source, shape: [usize; 3], spacing: [f64; 3], options: &Options) -> Result<Self> {
+        let finder = match &options.mask {
+            MaskRule::Suffix(suffix) => Some(Finder::new(suffix, source)?),
+            MaskRule::Nonzero | MaskRule::File(_) => None,
+        };
+        let (participants, matched) = match source {
+            Source::Table(file) => by_path(file, options)?,
+            _ => by_name(source, finder.as_ref(), options)?,
+        };
+        refuse_leftovers(&matched, options)?;
+        let items: Vec<Item> = matched
+            .pairs
+            .iter()
+            .map(|(_, id, path)| {
+                let mask = match (&options.mask, &finder) {
+                    (MaskRule::File(file), _) => Ok(Some(file.clone())),
+                    (_, Some(finder)) => finder.find(path, id).map(Some).map_err(|e| {
+                        let what = match &e {
+                            Error::Subject { what, .. } => what.clone(),
+                            other => other.to_string(),
+                        };
+                        (what, e.remedy().map(|r| r.to_string()).unwrap_or_default())
+                    }),
+                    _ => Ok(None),
+                };
+                Item { id: id.clone(), input: Input::Image { path: path.clone(), mask } }
+            })
+            .collect();
+        let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
+        let turn_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
+        let template = turn_to.as_ref().map(Template::read).transpose()?;
+        let placement = match (options.space, matched.pairs.first()) {
+            (Space::Origin(origin), _) => {
+                Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
+            }
+            (_, _) if let Some(template) = &template => {
+                Placement::Fixed(image::centred(shape, spacing, middle(template)?)?)
+            }
+            (Space::Mask, _) | (_, None) => Placement::MaskCentre,
+            (Space::Template, Some((.., first))) => {
+                let image = voxplain_volume::read(first, &ReadOptions::default())?;
+                Placement::Fixed(image::centred(shape, spacing, image.volume.grid().center())?)
+            }
+        };
+        Ok(Self {
+            source: source.root().to_owned(),
+            items,
+            participants: Table { columns: participants.columns, rows },
+            preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: turn_to },
+            template,
+            tensors: None,
+            mask: None,
+            without_row: matched.without_row,
+            without_image: matched.without_image,
+            made_by: serde_json::Value::Null,
+        })
+    }
+
+    fn of_tensors(file: &Path, spacing: [f64; 3], options: &Options) -> Result<Self> {
+        let reader = npy::Reader::open(file)?;
+        let [count, i, j, k] = *reader.shape() else {
+            let what = format!("the array has shape {:?}, expected [N, i, j, k]", reader.shape());
+            return Err(Error::file(file, what, "give one 3D volume per subject, subjects first"));
+        };
+        let shape = [i, j, k];
+        if options.shape.is_some_and(|wanted| wanted != shape) {
+            let what = format!("the volumes have shape {shape:?}, --grid says {:?}", options.shape.unwrap_or_default());
+            return Err(Error::file(file, what, "tensors are taken as they are: leave --grid out"));
+        }
+        let Space::Origin(origin) = options.space else {
+            let what = "where the tensors lie is not known";
+            let hint = "give --spacing and --origin: the world position (mm) of voxel (0, 0, 0); axes must run right, front, up";
+            return Err(Error::file(file, what, hint));
+        };
+        let grid = Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?;
+        let mask = match &options.mask {
+            MaskRule::Nonzero => None,
+            MaskRule::File(mask) => Some(image::template_mask(mask, &grid)?),
+            MaskRule::Suffix(suffix) => {
+                let what = format!("a mask by suffix ({suffix}) cannot belong to tensors");
+                return Err(Error::file(file, what, "give one mask file for all, or leave --mask out"));
+            }
+        };
+        let Some(table_path) = &options.participants else {
+            return Err(Error::file(
+                file,
+                "tensors need a table",
+                "give --participants; its row n is item n, or it has a column `index`",
+            ));
+        };
+        let table = Table::read(table_path)?;
+        let ids = matching::ids(&table, id_column(&table, options, table_path)?, table_path)?;
+        let places = places(&table, count, table_path)?;
+        let mut of = vec![None; count];
+        for (row, &place) in places.iter().enumerate() {
+            if let Some(other) = of[place].replace(row) {
+                let what = format!("rows {} and {} both have index {place}", other + 1, row + 1);
+                return Err(Error::file(table_path, what, "give every row its own item"));
+            }
+        }
+        let left = of.iter().filter(|row| row.is_none()).count();
+        if left > 0 && !options.keep_going {
+            let what = format!("{left} of {count} items of {} have no row", file.display());
+            return Err(Error::file(table_path, what, "add the rows, or go on without those items with --keep-going"));
+        }
+        let items = ids.into_iter().zip(&places).map(|(id, &n)| Item { id, input: Input::Tensor(n) }).collect();
+        Ok(Self {
+            source: file.to_owned(),
+            items,
+            participants: table,
+            preparation: Preparation {
+                shape,
+                spacing,
+                normalize: options.normalize,
+                placement: Placement::Fixed(grid),
+                template: None,
+            },
+            template: None,
+            tensors: Some(reader),
+            mask,
+            without_row: Vec::new(),
+            without_image: Vec::new(),
+            made_by: serde_json::Value::Null,
+        })
+    }
+
+    /// What tells this work from other work: options, and a hash over who, from which files of which length, and all
+    /// labels and covariates.
+    fn made_by(&self, options: &Options) -> serde_json::Value {
+        let mut hash = blake3::Hasher::new();
+        let mut add = |text: &str| {
+            hash.update(&(text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        let length = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len()).to_string();
+        add(&length(&self.source));
+        for item in &self.items {
+            add(&item.id);
+            let files: Vec<&Path> = match &item.input {
+                Input::Image { path, mask: Ok(Some(mask)) } => vec![path, mask],
+                Input::Image { path, .. } => vec![path],
+                Input::Tensor(n) => {
+                    add(&n.to_string());
+                    vec![]
+                }
+            };
+            for file in files {
+                add(&file.display().to_string());
+                add(&length(file));
+            }
+        }
+        for cell in self
+            .participants
+            .columns
+            .iter()
+            .map(Some)
+            .chain(self.participants.rows.iter().flatten().map(Option::as_ref))
+        {
+            add(cell.map_or("n/a", String::as_str));
+        }
+        let source = std::path::absolute(&self.source).unwrap_or_else(|_| self.source.clone());
+        serde_json::json!({
+            "command": "prepare",
+            "source": source,
+            "options": options,
+            "inputs": hash.finalize().to_hex().to_string(),
+        })
+    }
+}
+
+/// Images of a dataset or folder and the rows they belong to.
+fn by_name(source: &Source, finder: Option<&Finder<'_>>, options: &Options) -> Result<(Table, Matched)> {
+    let root = source.root();
+    let mut images = source.images()?;
+    images.retain(|i| !finder.is_some_and(|f| f.is_mask(i)));
+    if let MaskRule::File(mask) = &options.mask {
+        images.retain(|i| i != mask);
+    }
+    let found = images.len();
+    if let Some(pattern) = &options.include {
+        images.retain(|i| matches(pattern, &i.strip_prefix(root).unwrap_or(i).to_string_lossy().replace('\\', "/")));
+    }
+    if images.is_empty() {
+        let what = match &options.include {
+            Some(pattern) => format!("none of its {found} images matches `{pattern}`"),
+            None => "there are no images in it".into(),
+        };
+        return Err(Error::file(root, what, "images end in .nii, .nii.gz, .hdr, .mgh or .mgz"));
+    }
+    let own = root.join("participants.tsv");
+    let path = options.participants.clone().or_else(|| own.is_file().then_some(own));
+    let Some(path) = path else {
+        // Without a table every image is a subject, without labels.
+        let ids: Vec<String> = images.iter().map(|i| matching::id_of(i)).collect();
+        let table = Table {
+            columns: vec!["participant_id".into()],
+            rows: ids.iter().map(|id| vec![Some(format!("sub-{id}"))]).collect(),
+        };
+        let ids = matching::ids(&table, 0, root)?;
+        let pairs = ids.into_iter().zip(images).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
+        return Ok((table, Matched { pairs, ..Matched::default() }));
+    };
+    let table = Table::read(&path)?;
+    let ids = matching::ids(&table, id_column(&table, options, &path)?, &path)?;
+    let matched = matching::by_name(&images, &ids)?;
+    Ok((table, matched))
+}
+
+/// Images by the table's own column of paths.
+fn by_path(file: &Path, options: &Options) -> Result<(Table, Matched)> {
+    let mut table = Table::read(file)?;
+    let wanted = options.path_column.as_deref().unwrap_or("path");
+    let column = in_file(file, table.column(wanted), "name it with --path-column")?;
+    if let Some(path) = &options.participants {
+        let what = "the source is a table already";
+        return Err(Error::file(path, what, "put labels and paths into one table, and leave --participants out"));
+    }
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    if let Some(pattern) = &options.include {
+        table.rows.retain(|row| row[column].as_deref().is_some_and(|path| matches(pattern, path)));
+    }
+    let ids = matching::ids(&table, id_column(&table, options, file)?, file)?;
+    let mut matched = Matched::default();
+    for (n, (id, cell)) in ids.into_iter().zip(table.cells(column)).enumerate() {
+        match cell {
+            Some(path) => matched.pairs.push((n, id, folder.join(path))),
+            None => matched.without_image.push(id),
+        }
+    }
+    Ok((table, matched))
+}
+
+/// Images without a row and rows without an image are left out only on request.
+fn refuse_leftovers(matched: &Matched, options: &Options) -> Result<()> {
+    let mut wrong = Vec::new();
+    if !matched.without_row.is_empty() {
+        let names = few(matched.without_row.iter().map(|p| super::source::name(p).to_owned()));
+        wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
+    }
+    if !matched.without_image.is_empty() && options.include.is_none() {
+        let ids = few(&matched.without_image);
+        wrong.push(format!("{} rows have no image: {ids}", matched.without_image.len()));
+    }
+    if wrong.is_empty() || options.keep_going {
+        return Ok(());
+    }
+    let hint = "complete the table or the images, choose with --include, or leave these out with --keep-going";
+    Err(Error::request(wrong.join("; "), hint))
+}
+
+/// The column of ids.
+fn id_column(table: &Table, options: &Options, path: &Path) -> Result<usize> {
+    let wanted = options.id_column.as_deref().unwrap_or("participant_id");
+    in_file(path, table.column(wanted), "name the column of ids with --id-column")
+}
+
+/// Names the file, and the flag, when a column is not there.
+fn in_file(path: &Path, column: Result<usize>, flag: &str) -> Result<usize> {
+    column.map_err(|e| {
+        Error::file(path, e.to_string(), format!("{flag}; {}", e.remedy().map(|r| r.to_string()).unwrap_or_default()))
+    })
+}
+
+/// Which item each row of a table of tensors speaks of: its `index`, or its place.
+fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
+    let places: Vec<usize> = match table.column("index") {
+        Ok(column) => table
+            .cells(column)
+            .enumerate()
+            .map(|(n, cell)| {
+                cell.and_then(|c| c.parse().ok()).filter(|at| *at < count).ok_or_else(|| {
+                    let what = format!("row {} has index `{}`", n + 1, cell.unwrap_or("n/a"));
+                    Error::file(path, what, format!("give a whole number from 0 to {}", count - 1))
+                })
+            })
+            .collect::<Result<_>>()?,
+        Err(_) if table.rows.len() == count => (0..count).collect(),
+        Err(_) => {
+            let what = format!("{} rows for {count} items", table.rows.len());
+            return Err(Error::file(
+                path,
+                what,
+                "give one row per item, or a column `index` with the item of each row",
+            ));
+        }
+    };
+    Ok(places)
+}
+
+/// Whether a path contains a text, or matches it whole where it has a `*` (any characters).
+fn matches(pattern: &str, path: &str) -> bool {
+    if !pattern.contains('*') {
+        return path.contains(pattern);
+    }
+    let parts: Vec<&str> = pattern.split('*').collect();
+    let (first, last) = (parts[0], parts[parts.len() - 1]);
+    let Some(mut rest) = path.strip_prefix(first).and_then(|r| r.strip_suffix(last)) else { return false };
+    parts[1..parts.len() - 1].iter().all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+/// Middle (mm) of the box around a template's brain.
+fn middle(template: &Volume) -> Result<[f64; 3]> {
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (n, _) in template.data().iter().enumerate().filter(|(_, v)| **v != 0.0 && !v.is_nan()) {
+        let voxel = template.grid().voxel(n);
+        for a in 0..3 {
+            low[a] = low[a].min(voxel[a]);
+            high[a] = high[a].max(voxel[a]);
+        }
+    }
+    if low[0] > high[0] {
+        return Err(Error::request("the template is 0 everywhere", "give a skull-stripped template, MNI152 say"));
+    }
+    Ok(template.grid().affine.apply(std::array::from_fn(|a| (low[a] + high[a]) as f64 / 2.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, path, is) in [
+            ("run-1", "sub-1/anat/sub-1_run-1_T1w.nii", true),
+            ("run-2", "sub-1/anat/sub-1_run-1_T1w.nii", false),
+            ("*run-1*", "sub-1_run-1_T1w.nii", true),
+            ("sub-*_run-1*.nii", "sub-1_run-1_T1w.nii", true),
+            ("sub-*_run-1*.nii", "sub-1_run-1_T1w.nii.gz", false),
+            ("t1/*", "t1/a.nii", true),
+            ("t1/*", "t2/a.nii", false),
+            ("ab*ba", "aba", false),
+        ] {
+            assert_eq!(matches(pattern, path), is, "{pattern} {path}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! [`simulate`]: cohorts of simulated brains whose classes differ where we say.
+//!
+//! Every brain is one mean anatomy, drawn by our own code, bent by a smooth random displacement, scaled, lit by a smooth
+//! bias field and covered with Rician noise. Half of the subjects are cases: chosen regions of theirs are larger,
+//! smaller, brighter or darker. The truth is written beside the cohort, so that maps can be judged against it.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "intensities and positions are narrowed to f32; indices and labels are small"
+)]
+
+mod anatomy;
+mod field;
+mod noise;
+pub mod region;
+mod render;
+
+use crate::{
+    Error, Progress, Result, Table,
+    cohort::{Begun, Cohort, Normalize, Placement, Preparation, Subject, Writer},
+    prepare::intensity,
+};
+use anatomy::Template;
+use field::Growth;
+use rayon::prelude::*;
+use render::Renderer;
+use serde::Serialize;
+use std::{path::Path, str::FromStr};
+use voxplain_nn::random::Seed;
+use voxplain_volume::{Affine, Grid, Volume, WriteOptions};
+
+/// A relative change of one region: `right-putamen:+40%`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Effect {
+    /// A name of [`region::all`].
+    pub region: String,
+    /// 0.4 for +40 %.
+    pub change: f64,
+}
+
+impl FromStr for Effect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (region, change) = text.split_once(':').ok_or("expected REGION:+12%, as in left-hippocampus:-15%")?;
+        if index(region).is_none() {
+            let names: Vec<_> = region::all().into_iter().map(|r| r.name).collect();
+            return Err(format!("there is no region `{region}`; there are: {}", names.join(", ")));
+        }
+        Ok(Self { region: region.to_owned(), change: percent(change)? })
+    }
+}
+
+/// A relative change from text: `+12%` is 0.12.
+pub fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
+    let change = number.parse::<f64>().map_err(|_| format!("`{text}` is no percentage; expected +12% or -8%"))? / 100.0;
+    if !(-0.8..=3.0).contains(&change) { Err(format!("{text} is outside -80% to +300%")) } else { Ok(change) }
+}
+
+/// The atlas index of a region.
+fn index(name: &str) -> Option<u8> {
+    let at = region::all().iter().position(|r| r.name == name)?;
+    u8::try_from(at + 1).ok()
+}
+
+/// What to simulate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Options {
+    /// How many people; half of them are cases.
+    pub subjects: usize,
+    /// Shape of the grid.
+    pub shape: [usize; 3],
+    /// Spacing of the grid in mm.
+    pub spacing: f64,
+    /// Local changes of volume in the cases.
+    pub effects: Vec<Effect>,
+    /// Local changes of intensity in the cases.
+    pub intensity_effects: Vec<Effect>,
+    /// Change of the whole brain's volume in the cases: the confound.
+    pub size_effect: f64,
+    /// Where all chance comes from.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            subjects: 100,
+            shape: [40, 48, 40],
+            spacing: 4.0,
+            effects: vec![Effect { region: "left-lateral-ventricle".into(), change: 0.8 }],
+            intensity_effects: Vec::new(),
+            size_effect: 0.0,
+            seed: 1,
+        }
+    }
+}
+
+/// The mean anatomy on a grid, and where the classes differ.
+#[derive(Clone, Debug)]
+struct Truth {
+    atlas: Volume<u8>,
+    differs: Volume<bool>,
+}
+
+/// Writes a cohort of simulated brains: besides the files of every cohort, `atlas.nii.gz` and `atlas.tsv` (regions of the
+/// mean anatomy on the cohort's grid) and `truth.nii.gz` (1 where the classes differ: the changed regions, as they are
+/// in either class, and every voxel whose noise-free mean differs between the classes by more than 5 % of white matter).
+///
+/// `participants.tsv` has the columns `label` (`control` or `case`), `age` (years; grey-white contrast falls with it),
+/// `brain_volume` and `volume_<region>` (mm³, measured before noise).
+/// Deterministic: the same options give the same bytes, for any number of threads.
+pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Progress) -> Result<Cohort> {
+    check(options)?;
+    let made_by = serde_json::json!({ "command": "simulate", "options": options });
+    let writer = match Writer::begin(path, &made_by, options.shape, options.subjects, force)? {
+        Begun::Complete(cohort) => return Ok(*cohort),
+        Begun::Open(writer) => writer,
+    };
+    let grid = grid(options)?;
+    let renderer = renderer(options, grid);
+    let truth = truth(&renderer, options);
+    write_truth(writer.folder(), &truth)?;
+    progress.begin("simulating", options.subjects);
+    let seed = Seed::new(options.seed);
+    let rows = (0..options.subjects)
+        .into_par_iter()
+        .map(|n| {
+            progress.go_on()?;
+            let person = Person::draw(seed.child("subject").index(n as u64), n, options);
+            let (id, case) = (format!("{:03}", n + 1), person.is_case);
+            let drawn = renderer.render(&person.look);
+            let mut volume = drawn.volume;
+            intensity::normalize(&mut volume, &drawn.mask, Normalize::Robust).map_err(|what| Error::Subject {
+                subject: id.clone(),
+                what,
+                remedy: "choose a grid that holds a brain".into(),
+            })?;
+            if writer.done(n).is_none() {
+                writer.put(n, &Subject::new(id.as_str(), &volume, &drawn.mask), &volume, &drawn.mask)?;
+            }
+            progress.advance(1, "");
+            let label = if case { "case" } else { "control" };
+            let mut row = vec![Some(format!("sub-{id}")), Some(label.to_owned()), Some(format!("{:.1}", person.age))];
+            row.push(Some(format!("{:.0}", drawn.brain_volume)));
+            row.extend(drawn.region_volumes.iter().map(|v| Some(format!("{v:.0}"))));
+            Ok(row)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    progress.end();
+    let mut columns: Vec<String> = ["participant_id", "label", "age", "brain_volume"].map(Into::into).into();
+    columns.extend(region::all().into_iter().map(|r| format!("volume_{}", r.name)));
+    let preparation = Preparation {
+        shape: options.shape,
+        spacing: [options.spacing; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::Fixed(grid),
+        template: None,
+    };
+    writer.finish(&preparation, &Table { columns, rows })
+}
+
+/// Refuses what cannot be simulated.
+fn check(options: &Options) -> Result<()> {
+    if options.subjects < 2 {
+        return Err(Error::request("a cohort of two classes needs at least two subjects", "raise --subjects"));
+    }
+    if !(0.5..=10.0).contains(&options.spacing) {
+        let what = format!("a spacing of {} mm cannot be simulated", options.spacing);
+        return Err(Error::request(what, "choose 0.5 to 10 mm"));
+    }
+    let extent = options.shape.map(|n| n as f64 * options.spacing);
+    if extent.iter().zip([150.0, 185.0, 150.0]).any(|(e, need)| *e < need) || options.shape.iter().any(|n| *n > 400) {
+        let what = format!("a grid of {extent:.0?} mm does not hold the brain");
+        return Err(Error::request(what, "it needs 150 x 185 x 150 mm: --grid 40x48x40 --spacing 4, say"));
+    }
+    Ok(())
+}
+
+/// The grid, on the middle of the anatomy's box.
+fn grid(options: &Options) -> Result<Grid> {
+    let spacing = options.spacing;
+    let origin = std::array::from_fn(|a| {
+        let centre = anatomy::ORIGIN[a] + (anatomy::SHAPE[a] as f64 - 1.0) / 2.0;
+        centre - (options.shape[a] as f64 - 1.0) / 2.0 * spacing
+    });
+    Ok(Grid::new(options.shape, Affine::from_spacing_origin([spacing; 3], origin))?)
+}
+
+/// Draws the mean anatomy and the changes of the cases.
+fn renderer(options: &Options, grid: Grid) -> Renderer {
+    let template = Template::mean();
+    let changes: Vec<(u8, f64)> =
+        options.effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
+    let growth = (!changes.is_empty()).then(|| Growth::new(&template.labels, &changes).0);
+    let tints = options.intensity_effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
+    Renderer::new(template, growth, tints, grid)
+}
+
+/// The atlas on the grid and where the classes differ.
+fn truth(renderer: &Renderer, options: &Options) -> Truth {
+    let mean = |is_case| renderer.render(&render::Look::mean(is_case));
+    let (control, case) = (mean(false), mean(true));
+    let changed: Vec<u8> =
+        options.effects.iter().chain(&options.intensity_effects).filter_map(|e| index(&e.region)).collect();
+    let differs = Volume::from_fn(*control.volume.grid(), |[i, j, k]| {
+        let is_changed = |drawn: &render::Drawn| changed.contains(&drawn.labels.at(i, j, k));
+        is_changed(&control)
+            || is_changed(&case)
+            || (control.volume.at(i, j, k) - case.volume.at(i, j, k)).abs() > 0.05 * render::WHITE as f32
+    });
+    Truth { atlas: control.labels, differs }
+}
+
+fn write_truth(folder: &Path, truth: &Truth) -> Result<()> {
+    let write = |name: &str, volume: &Volume, description: &str| {
+        let options = WriteOptions { form_code: 4, description: description.into(), integer: true };
+        voxplain_volume::write(&folder.join(name), volume, &options)
+    };
+    write("atlas.nii.gz", &truth.atlas.map(|&l| f32::from(l)), "regions of the mean anatomy, see atlas.tsv")?;
+    write("truth.nii.gz", &truth.differs.map(|&d| f32::from(u8::from(d))), "1 where the classes differ")?;
+    let rows = region::all()
+        .into_iter()
+        .enumerate()
+        .map(|(n, r)| vec![Some((n + 1).to_string()), Some(r.name), Some(r.hemisphere.to_owned())])
+        .collect();
+    Table { columns: ["index", "name", "hemisphere"].map(Into::into).into(), rows }.write_tsv(&folder.join("atlas.tsv"))
+}
+
+/// One simulated person.
+#[derive(Clone, Debug)]
+struct Person {
+    is_case: bool,
+    age: f64,
+    look: render::Look,
+}
+
+impl Person {
+    fn draw(seed: Seed, n: usize, options: &Options) -> Self {
+        let is_case = n % 2 == 1;
+        let mut random = seed.child("person").random();
+        let age = random.range(20.0, 80.0);
+        let size = (0.02 * random.normal()).exp() * if is_case { (1.0 + options.size_effect).cbrt() } else { 1.0 };
+        let look = render::Look::draw(seed, is_case, size, age);
+        Self { is_case, age, look }
+    }
+}

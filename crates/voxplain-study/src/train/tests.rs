@@ -1,0 +1,310 @@
+#![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
+
+use super::*;
+use crate::{
+    Silent, Table,
+    cohort::{Normalize, Placement, Preparation, Subject},
+    run::Epoch,
+    stats::classification::FoldScore,
+};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use voxplain_nn::EngineOptions;
+use voxplain_volume::{Affine, Grid, Volume};
+
+/// Brains of noise, with more in the middle for class `b`; families of two.
+fn cohort(folder: &Path, people: usize) -> Cohort {
+    let grid = Grid::new([22; 3], Affine::from_spacing_origin([8.0; 3], [0.0; 3])).unwrap();
+    let mask = Volume::from_fn(grid, |v| v.iter().all(|x| (2..20).contains(x)));
+    let mut rows = Vec::new();
+    let members: Vec<_> = (0..people)
+        .map(|n| {
+            let mut random = Seed::new(99).index(n as u64).random();
+            let class = n % 2;
+            let volume = Volume::from_fn(grid, |v| {
+                let inside = v.iter().all(|x| (2..20).contains(x));
+                let middle = v.iter().all(|x| (8..14).contains(x));
+                let value = random.normal() * 0.3 + if middle && class == 1 { 2.0 } else { 0.5 };
+                if inside { value as f32 } else { 0.0 }
+            });
+            let id = format!("{n:02}");
+            let row = [id.clone(), ["a", "b"][class].to_owned(), format!("family{}", n / 2), n.to_string()];
+            rows.push(row.map(Some).to_vec());
+            (Subject::new(id, &volume, &mask), volume, mask.clone())
+        })
+        .collect();
+    let columns = ["participant_id", "group", "family", "score"].map(String::from).to_vec();
+    let preparation = Preparation {
+        shape: grid.shape,
+        spacing: [8.0; 3],
+        normalize: Normalize::None,
+        placement: Placement::Fixed(grid),
+        template: None,
+    };
+    Cohort::write(folder, &preparation, &Table { columns, rows }, &members).unwrap()
+}
+
+fn options() -> TrainOptions {
+    TrainOptions {
+        label: "group".into(),
+        width: 1,
+        holding: Holding::Folds(2),
+        epochs: 3,
+        batch: 4,
+        learning_rate: 0.01,
+        ..TrainOptions::default()
+    }
+}
+
+fn engine(threads: usize) -> Engine {
+    Engine::new(EngineOptions { threads: Some(threads), ..EngineOptions::default() }).unwrap()
+}
+
+/// Every file of a run, without the path of the cohort.
+fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn walk(at: &Path, all: &mut Vec<PathBuf>) {
+        for entry in at.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { walk(&path, all) } else { all.push(path) }
+        }
+    }
+    let mut all = Vec::new();
+    walk(run, &mut all);
+    all.into_iter().map(|p| (p.strip_prefix(run).unwrap().to_owned(), std::fs::read(&p).unwrap())).collect()
+}
+
+/// Interrupts after so many looks.
+#[derive(Debug)]
+struct Interrupting(AtomicUsize);
+
+impl Progress for Interrupting {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, _: &str) {}
+    fn interrupted(&self) -> bool {
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_err()
+    }
+}
+
+/// Keeps what is said of epochs and folds.
+#[derive(Debug, Default)]
+struct Hearing {
+    epochs: Mutex<Vec<(usize, Epoch)>>,
+    folds: Mutex<Vec<FoldScore>>,
+}
+
+impl TrainingObserver for Hearing {
+    fn epoch(&self, fold: usize, epoch: &Epoch) {
+        self.epochs.lock().unwrap().push((fold, epoch.clone()));
+    }
+    fn fold(&self, score: &FoldScore) {
+        self.folds.lock().unwrap().push(score.clone());
+    }
+}
+
+#[test]
+fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 16);
+    let options = TrainOptions { early_stop: Some(2), ..options() };
+    let at = |name: &str| folder.path().join(name);
+    let training = train(&cohort, &options, &at("one"), false, &engine(1), &Silent, &Silent).unwrap();
+    let whole = files(&at("one"));
+
+    let names: Vec<_> = whole.keys().map(|p| p.to_string_lossy().into_owned()).collect();
+    for name in [
+        "config.toml",
+        "dataset_description.json",
+        "manifest.json",
+        "metrics.json",
+        "predictions.tsv",
+        "predictions-brain-volume.tsv",
+        "predictions-linear-voxels.tsv",
+        "folds/fold-0/model.safetensors",
+        "folds/fold-1/history.jsonl",
+        "folds/fold-1/split.json",
+    ] {
+        assert!(names.iter().any(|n| n == name), "{name} is missing from {names:?}");
+    }
+    assert!(!names.iter().any(|n| n.contains("checkpoint")), "{names:?}");
+
+    let hearing = Hearing::default();
+    let two = train(&cohort, &options, &at("two"), false, &engine(2), &Silent, &hearing).unwrap().run;
+    let (epochs, folds) = (hearing.epochs.into_inner().unwrap(), hearing.folds.into_inner().unwrap());
+    let curves = (0..2).flat_map(|fold| two.history(fold).unwrap().into_iter().map(move |epoch| (fold, epoch)));
+    assert_eq!(epochs, curves.collect::<Vec<_>>());
+    // The folds as the metrics have them in the end.
+    assert_eq!(folds, training.metrics.judgements[0].classification.folds);
+    assert_eq!(folds.iter().map(|f| f.subjects).sum::<usize>(), 16);
+    assert!(files(&at("two")) == whole, "two threads do not give the same bytes as one");
+
+    let mut stops = 0;
+    for looks in 0.. {
+        // Three batches an epoch: stopped in the first epoch, between epochs, in the second fold, not at all.
+        let progress = Interrupting(AtomicUsize::new(1 + 2 * looks));
+        match train(&cohort, &options, &at("three"), false, &engine(1), &progress, &Silent) {
+            Ok(_) => break,
+            Err(e) => assert!(e.remedy().unwrap().to_string().contains("run the same command again"), "{e}"),
+        }
+        stops += 1;
+        assert!(stops < 30);
+    }
+    assert!(stops >= 3, "interrupted {stops} times only");
+    assert!(files(&at("three")) == whole, "an interrupted run does not give the same bytes");
+
+    // What is there is what it says, and no model judged someone it was trained on.
+    let run = Run::open(&at("one")).unwrap();
+    assert_eq!(run.manifest, training.run.manifest);
+    assert_eq!(run.metrics().unwrap(), training.metrics);
+    let predictions = run.predictions().unwrap();
+    assert_eq!(predictions.len(), 16);
+    let held_out = run.held_out(&run.cohort().unwrap()).unwrap();
+    assert_eq!(held_out.len(), 16);
+    for held in &held_out {
+        let subject = &cohort.subjects[held.subject];
+        let model = Model::read(&run.model_path(held.fold)).unwrap();
+        assert!(!model.has_seen(&subject.hash));
+        assert_eq!(model.card.trained_on.len(), 8);
+        let prediction = predictions.iter().find(|p| p.participant_id == subject.id).unwrap();
+        assert_eq!(prediction.fold, held.fold);
+        assert!((prediction.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+    assert!(run.history(0).unwrap().iter().all(|e| e.validation_loss.is_some()));
+}
+
+#[test]
+fn a_clear_difference_is_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 24);
+    let options = TrainOptions { epochs: 12, augment: Augment::NONE, width: 2, ..options() };
+    let out = folder.path().join("run");
+    let training = train(&cohort, &options, &out, false, &engine(2), &Silent, &Silent).unwrap();
+    let metrics = &training.metrics;
+    let auc = |name: &str| metrics.of(name).unwrap().auc.as_ref().unwrap().value;
+    assert!(auc("cnn") > 0.9, "{}", auc("cnn"));
+    assert_eq!(auc("linear-voxels"), 1.0);
+    // All brains are of one size: nothing to tell by.
+    assert_eq!(auc("brain-volume"), 0.5);
+    assert_eq!(metrics.comparisons.len(), 2);
+    assert_eq!(metrics.summary.len(), 3);
+    assert!(metrics.summary[1].starts_with("The CNN beats brain volume alone"), "{:?}", metrics.summary);
+    let losses: Vec<_> = training.run.history(0).unwrap().iter().map(|e| e.loss).collect();
+    assert!(losses[11] < losses[0]);
+    assert_eq!(losses.len(), 12);
+}
+
+#[test]
+fn a_run_is_not_mixed_with_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 8);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let go = |options: &TrainOptions, force: bool| train(&cohort, options, &out, force, &engine(1), &Silent, &Silent);
+    go(&options, false).unwrap();
+    std::fs::create_dir(out.join("sub-00")).unwrap();
+    std::fs::write(out.join("notes.txt"), "mine").unwrap();
+    let other = TrainOptions { seed: 5, ..options.clone() };
+    let error = go(&other, false).unwrap_err();
+    assert!(error.to_string().contains("seed 0, now 5"), "{error}");
+    assert!(error.remedy().unwrap().to_string().contains("--force"));
+    go(&other, true).unwrap();
+    assert_eq!(Run::open(&out).unwrap().manifest.seed, 5);
+    assert!(!out.join("sub-00").exists() && out.join("notes.txt").exists());
+    // A directory that is no run is nobody's to empty.
+    let foreign = folder.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("thesis.tex"), "mine").unwrap();
+    let error = train(&cohort, &options, &foreign, true, &engine(1), &Silent, &Silent).unwrap_err();
+    assert!(error.to_string().contains("not a run"), "{error}");
+}
+
+#[test]
+fn families_stay_together_and_what_cannot_be_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 8);
+    let of = |change: fn(&mut TrainOptions)| {
+        let mut options = TrainOptions { epochs: 1, ..options() };
+        change(&mut options);
+        let out = folder.path().join("run");
+        let trained = train(&cohort, &options, &out, true, &engine(1), &Silent, &Silent);
+        let error = trained.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        (trained.ok(), error)
+    };
+    let run = of(|o| o.group = Some("family".into())).0.unwrap().run;
+    for fold in 0..2 {
+        let split = run.split(fold).unwrap();
+        assert!(split.test.iter().all(|t| split.test.contains(&(t ^ 1))), "{split:?}");
+    }
+    assert_eq!(run.metrics().unwrap().of("cnn").unwrap().accuracy.interval, "group-bootstrap");
+    assert!(of(|o| o.holding = Holding::Folds(5)).1.contains("4 subjects of class a"));
+    assert!(of(|o| o.label = "score".into()).1.contains("fewer than the 2"), "{}", of(|o| o.label = "score".into()).1);
+    assert!(of(|o| o.label = "sex".into()).1.contains("sex"));
+    assert!(of(|o| o.positive = Some("c".into())).1.contains("no class c"));
+    assert!(of(|o| o.batch = 1).1.contains("a batch of 1"));
+    assert!(of(|o| o.learning_rate = f64::NAN).1.contains("learning rate of NaN"));
+    assert!(of(|o| o.epochs = 0).1.contains("0 epochs"));
+    assert_eq!(of(|o| o.holding = Holding::Holdout(0.5)).0.unwrap().run.predictions().unwrap().len(), 4);
+}
+
+/// Counts warnings about batches in parts.
+#[derive(Debug, Default)]
+struct Warned(AtomicUsize);
+
+impl Progress for Warned {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, what: &str) {
+        if what.contains("in parts of at most 2") {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_batch_that_does_not_fit_goes_through_in_parts() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let engine = engine(2);
+    let network = mrinet([22; 3], 1, 2).unwrap();
+    let plan = |batch| voxplain_nn::PlanOptions { purpose: voxplain_nn::Purpose::Train, batch, keep: Vec::new() };
+    let room = |batch| engine.memory(&network, &plan(batch)).unwrap().total() as u64;
+    let run = |memory| {
+        let warned = Warned::default();
+        let out = folder.path().join(format!("run-{memory}"));
+        let done =
+            train(&cohort, &TrainOptions { memory: Some(memory), ..options() }, &out, false, &engine, &warned, &Silent);
+        (done, warned.0.into_inner())
+    };
+    // Everybody is judged, in both folds, and it is said.
+    let (done, warned) = run(room(2));
+    assert_eq!(done.unwrap().run.predictions().unwrap().len(), 12);
+    assert_eq!(warned, 2);
+    assert_eq!(run(room(4)).1, 0);
+    // Not even one: refused with what to do.
+    let refused = run(1000).0.unwrap_err();
+    assert!(
+        refused.to_string().contains("one volume needs")
+            && refused.remedy().unwrap().to_string().contains("more memory")
+    );
+}
+
+#[test]
+fn gradients_are_summed_over_parts() {
+    let mut sums = Vec::new();
+    fit::add(&mut sums, &[vec![1.0, 2.0], vec![3.0]], true);
+    fit::add(&mut sums, &[vec![0.5, -2.0], vec![1.0]], false);
+    assert_eq!(sums, [vec![1.5, 0.0], vec![4.0]]);
+    fit::add(&mut sums, &[vec![7.0, 7.0], vec![7.0]], true);
+    assert_eq!(sums, [vec![7.0, 7.0], vec![7.0]]);
+}
