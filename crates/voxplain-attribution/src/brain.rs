@@ -1,6 +1,6 @@
 //! Where the brain of a case is.
 
-use super::Case;
+use crate::Case;
 use voxplain_volume::Mask;
 
 impl Case<'_> {

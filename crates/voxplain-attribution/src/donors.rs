@@ -1,6 +1,6 @@
 //! [`Donors`]: the people that a model was trained on, as material for explaining others.
 
-use super::Case;
+use crate::Case;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;

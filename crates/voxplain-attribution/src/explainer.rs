@@ -1,8 +1,8 @@
 //! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
 
-use super::familiar::Familiar;
-use super::plans::{Part, Plans};
-use super::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
+use crate::familiar::Familiar;
+use crate::plans::{Part, Plans};
+use crate::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
 use std::borrow::Cow;
 use voxplain_core::{Error, Remedy, Result};
 use voxplain_nn::relevance::Layerwise;
@@ -62,17 +62,17 @@ impl<'a> Case<'a> {
     }
 
     /// What is made of each channel, one after another, as [`Case::values`] has them.
-    pub(super) fn each_channel(&self, made: impl Fn(&Volume) -> Vec<f32>) -> Vec<f32> {
+    pub(crate) fn each_channel(&self, made: impl Fn(&Volume) -> Vec<f32>) -> Vec<f32> {
         self.channels().flat_map(made).collect()
     }
 
     /// Voxels of the grid: values of one channel.
-    pub(super) fn voxels(&self) -> usize {
+    pub(crate) fn voxels(&self) -> usize {
         self.image.data().len()
     }
 
     /// BLAKE3 of the values.
-    pub(super) fn hash(&self) -> String {
+    pub(crate) fn hash(&self) -> String {
         voxplain_core::hash_values(&self.values())
     }
 
@@ -96,7 +96,7 @@ pub struct Explainer {
     layerwise_used: bool,
     donors: Result<Donors, (String, String)>,
     /// Features of these people, or why there are none, once they have been asked for.
-    pub(super) familiar: Option<Result<Familiar, String>>,
+    pub(crate) familiar: Option<Result<Familiar, String>>,
 }
 
 /// Volumes that methods which send many through the network send at once, where memory allows.

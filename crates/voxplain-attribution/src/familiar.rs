@@ -1,7 +1,7 @@
 //! [`Familiar`]: how far images lie from those that a network was trained on, in the features that its head sees.
 
-use super::{Case, Explainer};
 use crate::Result;
+use crate::{Case, Explainer};
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 use serde_json::{Value, json};
 use voxplain_nn::{NodeId, Op, Purpose};
@@ -23,7 +23,7 @@ const SHRINKAGE: f64 = 0.1;
 /// The distance of a person is taken from all the others, so that an image can be compared with people whom the distance does not
 /// know either.
 #[derive(Clone, Debug)]
-pub(super) struct Familiar {
+pub(crate) struct Familiar {
     /// The node whose value is taken.
     node: NodeId,
     /// [`voxplain_core::hash_values`] of each person's volume.
@@ -47,7 +47,7 @@ struct Group<'a> {
 impl Explainer {
     /// How far images of a case lie from people that the network was trained on, beside the case's own image and the people themselves, for a record;
     /// null with the reason where it cannot be known.
-    pub(super) fn familiarity(&mut self, case: &Case<'_>, shown: &[&[f32]]) -> Result<Value> {
+    pub(crate) fn familiarity(&mut self, case: &Case<'_>, shown: &[&[f32]]) -> Result<Value> {
         let familiar = match self.familiar.take() {
             Some(familiar) => familiar,
             None => Familiar::of(self)?,

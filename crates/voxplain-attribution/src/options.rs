@@ -1,6 +1,6 @@
 //! Choosing methods by name and setting their options by `method.key=value`.
 
-use super::{Entry, Explain, METHODS, compat};
+use crate::{Entry, Explain, METHODS, compat};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -63,7 +63,7 @@ pub fn choose<S: AsRef<str>>(names: &[S], settings: &[S], compat: Option<Compat>
 }
 
 /// Every option of a method with its value.
-pub(super) fn parameters(method: &impl Serialize) -> Value {
+pub(crate) fn parameters(method: &impl Serialize) -> Value {
     serde_json::to_value(method).unwrap_or_default()
 }
 

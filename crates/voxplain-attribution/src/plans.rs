@@ -5,9 +5,9 @@ use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions};
 
 /// Compiled plans of one network, kept for the next case; together within a limit, where there is one.
 #[derive(Debug, Default)]
-pub(super) struct Plans {
+pub(crate) struct Plans {
     /// Bytes that the plans may take together.
-    pub(super) limit: Option<usize>,
+    pub(crate) limit: Option<usize>,
     plans: Vec<Compiled>,
     /// Batches that were found to fit: what was asked for, and what fits.
     fitted: Vec<(NodeId, PlanOptions, usize)>,
@@ -15,15 +15,15 @@ pub(super) struct Plans {
 
 /// A network, or the part of it behind a node.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part<'a> {
+pub(crate) struct Part<'a> {
     /// The node whose value it takes.
-    pub(super) start: NodeId,
-    pub(super) network: &'a Network,
+    pub(crate) start: NodeId,
+    pub(crate) network: &'a Network,
 }
 
 impl<'a> Part<'a> {
     /// All of a network.
-    pub(super) const fn whole(network: &'a Network) -> Self {
+    pub(crate) const fn whole(network: &'a Network) -> Self {
         Self { start: NodeId(0), network }
     }
 }
@@ -45,7 +45,7 @@ fn alike(a: &PlanOptions, b: &PlanOptions) -> bool {
 impl Plans {
     /// The plan that takes at least this batch, compiled when it is first asked for. Where there is a limit, other
     /// plans make room.
-    pub(super) fn get(&mut self, engine: &Engine, part: Part<'_>, options: &PlanOptions) -> Result<&mut Plan> {
+    pub(crate) fn get(&mut self, engine: &Engine, part: Part<'_>, options: &PlanOptions) -> Result<&mut Plan> {
         let same = |c: &Compiled| c.start == part.start && alike(&c.options, options);
         let fits = |c: &Compiled| same(c) && c.options.batch >= options.batch;
         let position = match self.plans.iter().position(fits) {
@@ -67,7 +67,7 @@ impl Plans {
     }
 
     /// The largest batch up to `options.batch` whose plan fits in the limit; refused where not even one sample does.
-    pub(super) fn batch(&mut self, engine: &Engine, part: Part<'_>, options: &PlanOptions) -> Result<usize> {
+    pub(crate) fn batch(&mut self, engine: &Engine, part: Part<'_>, options: &PlanOptions) -> Result<usize> {
         let Some(limit) = self.limit else { return Ok(options.batch) };
         let known = |(start, o, _): &&(NodeId, PlanOptions, usize)| {
             *start == part.start && alike(o, options) && o.batch == options.batch
@@ -94,17 +94,17 @@ impl Plans {
     }
 
     /// Gives all plans up.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.plans.clear();
     }
 
     /// Begins to measure what is used.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.plans.iter_mut().for_each(|c| c.used = false);
     }
 
     /// Bytes of the plans asked for since [`Plans::begin`] that are still held.
-    pub(super) fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.plans.iter().filter(|c| c.used).map(|c| c.plan.memory_bytes()).sum()
     }
 }

@@ -1,6 +1,6 @@
 //! [`Attribution`], a map, and [`Record`], how it was made.
 
-use super::{AtlasName, Case, Score, Target};
+use crate::{AtlasName, Case, Score, Target};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use voxplain_volume::Volume;
@@ -168,7 +168,7 @@ impl Attribution {
     }
 
     /// The map's values as the method made them: of each channel where it tells them apart.
-    pub(super) fn values(&self) -> impl Iterator<Item = f32> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = f32> {
         let of_channels = self.of_channels.iter().flat_map(Volume::data);
         let whole = if self.of_channels.is_empty() { self.map.data() } else { &[] };
         whole.iter().chain(of_channels).copied()

@@ -1,6 +1,6 @@
 //! [`Regions`]: the regions of an atlas as methods take them; [`Part`], one of them in one person's brain.
 
-use super::{Case, Filling};
+use crate::{Case, Filling};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -28,24 +28,24 @@ pub struct AtlasName {
 
 /// A region in the brain of one person, or the brain that no region covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// The label; none for the rest of the brain.
-    pub(super) id: Option<u32>,
-    pub(super) name: String,
-    pub(super) hemisphere: Option<Hemisphere>,
+    pub(crate) id: Option<u32>,
+    pub(crate) name: String,
+    pub(crate) hemisphere: Option<Hemisphere>,
     /// Its voxels, in their order.
-    pub(super) voxels: Vec<usize>,
+    pub(crate) voxels: Vec<usize>,
 }
 
 /// The parts that a brain falls into, and what is worth saying about them.
 #[derive(Clone, Debug)]
-pub(super) struct Parts {
-    pub(super) parts: Vec<Part>,
+pub(crate) struct Parts {
+    pub(crate) parts: Vec<Part>,
     /// What counts as brain.
-    pub(super) brain_is: &'static str,
+    pub(crate) brain_is: &'static str,
     /// Regions without a voxel in this brain.
-    pub(super) absent: Vec<String>,
-    pub(super) warnings: Vec<String>,
+    pub(crate) absent: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Regions {
@@ -72,7 +72,7 @@ impl Regions {
     }
 
     /// The parts that a case's brain falls into: every region that has a voxel in it, in order of the labels, then the rest.
-    pub(super) fn of(case: &Case<'_>, method: &str) -> Result<Parts> {
+    pub(crate) fn of(case: &Case<'_>, method: &str) -> Result<Parts> {
         let regions = case.regions.ok_or_else(|| Self::missing(method))?;
         if regions.labels.shape() != case.image.shape() {
             return Err(case.refuse(
@@ -122,7 +122,7 @@ impl Regions {
 
 impl Parts {
     /// Takes out of an image every part that is not in `present`.
-    pub(super) fn keep(&self, present: &[bool], filling: &mut Filling, image: &mut [f32]) {
+    pub(crate) fn keep(&self, present: &[bool], filling: &mut Filling, image: &mut [f32]) {
         let gone = self.parts.iter().zip(present).filter(|(_, present)| !**present);
         let mut hole: Vec<usize> = gone.flat_map(|(part, _)| &part.voxels).copied().collect();
         // One order for one hole: what is filled in must not depend on how the parts are numbered.
@@ -132,7 +132,7 @@ impl Parts {
 
     /// A map that has each part's value at all of its voxels, and 0 outside the brain.
     #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-    pub(super) fn paint(&self, values: &[f64], voxels: usize) -> Vec<f32> {
+    pub(crate) fn paint(&self, values: &[f64], voxels: usize) -> Vec<f32> {
         let mut map = vec![0.0; voxels];
         for (part, &value) in self.parts.iter().zip(values) {
             part.voxels.iter().for_each(|&n| map[n] = value as f32);
@@ -141,14 +141,14 @@ impl Parts {
     }
 
     /// A map that shares each part's value out evenly among its voxels, and has 0 outside the brain: it sums to the sum of the values.
-    pub(super) fn share_out(&self, values: &[f64], voxels: usize) -> Vec<f32> {
+    pub(crate) fn share_out(&self, values: &[f64], voxels: usize) -> Vec<f32> {
         let sizes = self.parts.iter().map(|part| part.voxels.len() as f64);
         let each: Vec<f64> = values.iter().zip(sizes).map(|(value, size)| value / size).collect();
         self.paint(&each, voxels)
     }
 
     /// The table of the parts for a record: who they are, and columns of numbers.
-    pub(super) fn table(&self, columns: &[(&str, &[f64])]) -> Value {
+    pub(crate) fn table(&self, columns: &[(&str, &[f64])]) -> Value {
         let row = |(n, part): (usize, &Part)| {
             let mut row = json!({
                 "Id": part.id, "Name": part.name, "Hemisphere": part.hemisphere, "Voxels": part.voxels.len(),

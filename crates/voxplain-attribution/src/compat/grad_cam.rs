@@ -1,7 +1,7 @@
 //! Grad-CAM as of 2020.
 
-use super::super::{Attribution, Case, Explainer, Method, Target, cam, grad_cam};
 use crate::Result;
+use crate::{Attribution, Case, Explainer, Method, Target, cam, cam::grad_cam};
 use serde::{Deserialize, Serialize};
 
 /// The rectified map, always of class 1, stretched to the input's size without regard to where its cells lie.

@@ -1,7 +1,7 @@
 //! Guided backpropagation as of 2020.
 
-use super::super::{Attribution, Case, Explainer, Method, guided_backprop};
 use crate::Result;
+use crate::{Attribution, Case, Explainer, Method, gradient::guided_backprop};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_nn::Rules;

@@ -1,7 +1,7 @@
 //! Meaningful Perturbation as of 2020.
 
-use super::super::{Attribution, AxisMap, Case, Explainer, Method, Objective, Passes, Score, Separable};
 use super::mersenne_twister::MersenneTwister;
+use crate::{Attribution, AxisMap, Case, Explainer, Method, Objective, Passes, Score, Separable};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -8,10 +8,10 @@ mod guided_backprop;
 mod meaningful_perturbation;
 mod mersenne_twister;
 
-use super::Entry;
+use crate::Entry;
 
 /// The methods of 2020, under the names of those that correct them.
-pub(super) const METHODS_2020: &[Entry] = &[
+pub(crate) const METHODS_2020: &[Entry] = &[
     Entry::of::<grad_cam::GradCam2020>(),
     Entry::of::<guided_backprop::GuidedBackprop2020>(),
     Entry::of::<meaningful_perturbation::MeaningfulPerturbation2020>(),

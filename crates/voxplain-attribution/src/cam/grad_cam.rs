@@ -1,0 +1,52 @@
+//! [`GradCam`]: activations of a layer, weighted by their mean gradient.
+
+use crate::Result;
+use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use serde::{Deserialize, Serialize};
+
+/// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2): `M = sum_k a_k A^k` with `a_k` the mean of
+/// `dS/dA^k` over the cells of a layer.
+///
+/// Signed by default; the paper rectifies ([`GradCam::rectify`]). Upsampled at the true centres of the layer's cells,
+/// where the paper resizes. Taking the mean drops which position a weight belongs to: on networks that flatten into
+/// a linear layer, as the paper's 3D network does, the map then says little, and a warning goes with it. [`crate::HiresCam`] is
+/// exact there. One pass forward and one back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GradCam {
+    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
+    pub layer: String,
+    /// Keep what is positive only, as in the paper.
+    pub rectify: bool,
+}
+
+impl Default for GradCam {
+    fn default() -> Self {
+        Self { layer: "last".into(), rectify: false }
+    }
+}
+
+impl Method for GradCam {
+    const NAME: &'static str = "grad-cam";
+    const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
+        cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
+            cam::warn_of_flattening(Self::NAME, head, record);
+        })
+    }
+}
+
+/// `map_u = sum_k mean_v(g^k_v) A^k_u`.
+pub(crate) fn combine(activations: &[f32], gradients: &[f32], map: &mut [f64]) {
+    let cells = map.len();
+    for (a, g) in activations.chunks(cells).zip(gradients.chunks(cells)) {
+        let weight = g.iter().map(|&g| f64::from(g)).sum::<f64>() / cells as f64;
+        map.iter_mut().zip(a).for_each(|(m, &a)| *m += weight * f64::from(a));
+    }
+}

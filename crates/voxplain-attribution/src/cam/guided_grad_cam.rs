@@ -1,0 +1,72 @@
+//! [`GuidedGradCam`]: guided backpropagation where Grad-CAM is positive.
+
+use crate::Result;
+use crate::gradient::integrated_gradients::float32;
+use crate::{
+    Attribution, Case, Explainer, Layer, Method, Passes, Score, cam, cam::grad_cam, gradient::guided_backprop,
+};
+use serde::{Deserialize, Serialize};
+use voxplain_nn::Rules;
+
+/// Guided Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, section 3.2): the map of guided backpropagation times
+/// the rectified map of Grad-CAM, upsampled.
+///
+/// Upsampled trilinearly at the true centres of the layer's cells (the paper resizes bilinearly, Captum takes the
+/// nearest cell). Signed as guided backpropagation is; it inherits what is known against both. Two passes forward
+/// and back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GuidedGradCam {
+    /// Name of the layer of Grad-CAM; `last` is the last activation that holds volumes.
+    pub layer: String,
+}
+
+impl Default for GuidedGradCam {
+    fn default() -> Self {
+        Self { layer: "last".into() }
+    }
+}
+
+impl Method for GuidedGradCam {
+    const NAME: &'static str = "guided-grad-cam";
+    const SUMMARY: &'static str = "guided backpropagation where Grad-CAM is positive (Selvaraju 2017)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        Layer::find(explainer.network(), &self.layer)?;
+        guided_backprop::suits(Self::NAME, explainer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let layer = Layer::find(explainer.network(), &self.layer)?;
+        let cam = explainer.walk(cases, Method::target(self), &Rules::GRADIENT, &[layer.node])?;
+        let guided = explainer.walk(cases, Method::target(self), &Rules::GUIDED, &[])?;
+        let rules = guided_backprop::applied(Self::NAME, guided.applied)?;
+        let head = cam::Head::of(explainer.network(), &layer);
+        let (values, gradients) = &cam.kept[0];
+        let size: usize = layer.shape.iter().product();
+        let mut maps = Vec::with_capacity(cases.len());
+        for (n, case) in cases.iter().enumerate() {
+            let part = n * size..(n + 1) * size;
+            let mut cells = vec![0.0; layer.cells().iter().product()];
+            grad_cam::combine(&values.data()[part.clone()], &gradients.data()[part], &mut cells);
+            let mut record = explainer.record(self, case, &guided.objectives[n], &guided.logits[n]);
+            cam::warn_of_flattening("Grad-CAM", &head, &mut record);
+            cam::rectified(&mut cells, &mut record);
+            let upsampled = cam::upsample(&layer, case, &float32(&cells), false);
+            let values = guided.input.len() / cases.len();
+            let reached = guided.input[n * values..][..values].chunks(upsampled.len());
+            let map = reached.flat_map(|of| upsampled.iter().zip(of).map(|(c, g)| c * g)).collect();
+            record.measured["Layer"] = layer.name.clone().into();
+            record.units = format!(
+                "{} per unit of input intensity by the guided rule, times {} per cell of {}",
+                case.score, case.score, layer.name
+            );
+            record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
+            record.rules_applied = Some(rules);
+            record.passes = Passes { forward: 2, backward: 2 };
+            record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
+            maps.push(Attribution::new(case, map, record)?);
+        }
+        Ok(maps)
+    }
+}

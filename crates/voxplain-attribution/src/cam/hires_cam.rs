@@ -1,0 +1,55 @@
+//! [`HiresCam`]: activations of a layer times their own gradient.
+
+use crate::Result;
+use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use serde::{Deserialize, Serialize};
+
+/// HiResCAM (Draelos and Carin 2020, arXiv 2011.08891): `M = sum_k dS/dA^k * A^k`, cell by cell.
+///
+/// For a layer followed by pooling, flattening and one linear layer the map sums to the logit without its bias,
+/// exactly; the record holds the sum, the logit without bias and the residual. Signed by default. Upsampled at the
+/// true centres of the layer's cells (the sum holds at the layer's own resolution). One pass forward and one back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HiresCam {
+    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
+    pub layer: String,
+    /// Keep what is positive only.
+    pub rectify: bool,
+}
+
+impl Default for HiresCam {
+    fn default() -> Self {
+        Self { layer: "last".into(), rectify: false }
+    }
+}
+
+impl Method for HiresCam {
+    const NAME: &'static str = "hires-cam";
+    const SUMMARY: &'static str = "activations of a layer times their gradient: sums to the score (Draelos 2020)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
+        cam::explain(self, &recipe, (explainer, cases), combine, |_, record| {
+            if let (Some(sum), Some(score)) =
+                (record.measured["Sum"].as_f64(), record.measured["ScoreMinusBias"].as_f64())
+            {
+                record.complete(sum, score, 0.01);
+            }
+        })
+    }
+}
+
+/// `map_u = sum_k g^k_u A^k_u`.
+fn combine(activations: &[f32], gradients: &[f32], map: &mut [f64]) {
+    let cells = map.len();
+    for (a, g) in activations.chunks(cells).zip(gradients.chunks(cells)) {
+        for ((m, &a), &g) in map.iter_mut().zip(a).zip(g) {
+            *m += f64::from(a) * f64::from(g);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! [`ScoreCam`]: activations of a layer weighted by the score of the input seen through each.
+
+use crate::Result;
+use crate::{Attribution, Case, Explainer, Layer, Method, Objective, Passes, Record, Score, cam};
+use serde::{Deserialize, Serialize};
+
+/// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
+/// where `w` is the softmax over channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and
+/// scaled to `[0, 1]`.
+///
+/// No gradient is used. The paper subtracts the score of a baseline from each, which the softmax cancels. What
+/// `H^k` hides becomes 0, so the method means something where zero means "nothing there". A channel whose upsampled
+/// map is the same everywhere (within 1e-8) shows nothing and is left out. Signed by default (negative only where
+/// activations are); the paper rectifies. Upsampled at the true centres of the layer's cells.
+///
+/// Cost: for each layer one pass forward, and one for each of its channels. Memory: a batch of volumes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ScoreCam {
+    /// Name of the layer; `last` is the last activation that holds volumes, `all` sweeps over all activations.
+    pub layer: String,
+    /// Keep what is positive only, as in the paper.
+    pub rectify: bool,
+}
+
+impl Default for ScoreCam {
+    fn default() -> Self {
+        Self { layer: "last".into(), rectify: false }
+    }
+}
+
+impl Method for ScoreCam {
+    const NAME: &'static str = "score-cam";
+    const SUMMARY: &'static str =
+        "activations of a layer weighted by the score of the input seen through each (Wang 2020)";
+    const BATCH: usize = 1;
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        cam::suits(explainer, &self.layer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        cases.iter().map(|case| self.one(explainer, case)).collect()
+    }
+}
+
+impl ScoreCam {
+    fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
+        let layers = cam::layers(explainer, &self.layer)?;
+        let head = cam::Head::of(explainer.network(), &layers[layers.len() - 1]);
+        let (logits, activations) = cam::activations(explainer, case, &layers)?;
+        let objective = case.objective(Method::target(self), &logits)?;
+        let mut record = explainer.record(self, case, &objective, &logits);
+        record.passes = Passes { forward: layers.len(), backward: 0 };
+        let mut maps = Vec::with_capacity(layers.len());
+        for (layer, activations) in layers.iter().zip(&activations) {
+            maps.push(weighted(explainer, case, (layer, activations), &objective, &mut record)?);
+        }
+        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
+        cam::attribution_of_layers(case, &layers, maps, record, &recipe, |record| {
+            cam::warn_of_flattening(Self::NAME, &head, record);
+            record.units =
+                format!("activation of {}, averaged over channels by their scores", layers[layers.len() - 1].name);
+        })
+    }
+}
+
+/// The map of one layer's cells; the record is told what it took.
+fn weighted(
+    explainer: &mut Explainer,
+    case: &Case<'_>,
+    (layer, activations): (&Layer, &[f32]),
+    objective: &Objective,
+    record: &mut Record,
+) -> Result<Vec<f64>> {
+    let (x, voxels) = (&*case.values(), case.voxels());
+    let cells: usize = layer.cells().iter().product();
+    let mut upsampling = layer.upsampling(case.image.shape());
+    let mut seen = vec![0.0; voxels];
+    // Channels that show something, and the range of each.
+    let mut shown: Vec<(usize, f32, f32)> = Vec::new();
+    for (k, a) in activations.chunks(cells).enumerate() {
+        upsampling.apply(a, &mut seen);
+        let (least, most) = seen.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
+        if most - least >= 1e-8 {
+            shown.push((k, least, most - least));
+        }
+    }
+    let scores = explainer.scores(shown.len(), objective, |n, out| {
+        let (k, least, range) = shown[n];
+        upsampling.apply(&activations[k * cells..][..cells], &mut seen);
+        for (out, x) in out.chunks_mut(voxels).zip(x.chunks(voxels)) {
+            out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - least) / range));
+        }
+    })?;
+    let weights = softmax(&scores);
+    let mut map = vec![0.0; cells];
+    for (&(k, ..), w) in shown.iter().zip(&weights) {
+        map.iter_mut().zip(&activations[k * cells..]).for_each(|(m, &a)| *m += w * f64::from(a));
+    }
+    record.passes.forward += shown.len();
+    record.measured["Channels"] = shown.len().into();
+    record.measured["LargestWeight"] = weights.iter().copied().fold(0.0, f64::max).into();
+    Ok(map)
+}
+
+/// `exp(s_k) / sum exp(s)`, without overflow.
+fn softmax(scores: &[f64]) -> Vec<f64> {
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.iter().map(|p| p / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_by_hand() {
+        let weights = softmax(&[1000.0, 1000.0 + 3f64.ln()]);
+        assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 0.75).abs() < 1e-12);
+        assert!(softmax(&[]).is_empty());
+    }
+}

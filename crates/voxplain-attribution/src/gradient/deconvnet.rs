@@ -1,0 +1,35 @@
+//! [`Deconvnet`]: what a deconvolutional network makes of the score.
+
+use crate::Result;
+use crate::{Attribution, Case, Explainer, Method, Score, gradient::guided_backprop};
+use serde::{Deserialize, Serialize};
+use voxplain_nn::Rules;
+
+/// Deconvolution (Zeiler and Fergus 2013, arXiv 1311.2901, section 2.1): on the way back a ReLU lets through what is
+/// positive, wherever its own output was.
+///
+/// Signed, as it reaches the input. One pass forward and one back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Deconvnet {}
+
+impl Method for Deconvnet {
+    const NAME: &'static str = "deconvnet";
+    const SUMMARY: &'static str = "what positive evidence makes of the input, whatever the ReLUs did (Zeiler 2013)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        guided_backprop::suits(Self::NAME, explainer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let walk = explainer.walk(cases, self.target(), &Rules::DECONVOLUTION, &[])?;
+        let rules = guided_backprop::applied(Self::NAME, walk.applied)?;
+        explainer.each(self, cases, &walk, |case, reached, record| {
+            record.units = format!("{} per unit of input intensity, by the deconvolution rule", case.score);
+            record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
+            record.rules_applied = Some(rules);
+            record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
+            Ok(reached.to_vec())
+        })
+    }
+}

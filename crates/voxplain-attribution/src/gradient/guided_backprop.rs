@@ -1,0 +1,60 @@
+//! [`GuidedBackprop`]: the gradient that only positive evidence reaches.
+
+use crate::{Attribution, Case, Explainer, Method, Score};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use voxplain_nn::{Op, Rules, RulesApplied};
+
+/// Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, section 3.4): on the way back a ReLU lets through
+/// what is positive, where its own output was positive.
+///
+/// Signed, as it reaches the input. The paper's figures and the 2020 code clip it and divide it by its maximum;
+/// nothing of that is done here. One pass forward and one back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct GuidedBackprop {}
+
+/// Why a map by guided rules says less about the network than it seems to.
+pub(crate) const KNOWN_FAILURE: &str = "Maps of this method hardly change when the network's weights are randomised (Adebayo et al. 2018, \
+     arXiv 1810.03292; Sixt et al. 2020, arXiv 1912.09818): they show edges of the input at least as much as what the \
+     network learned. Compare with a map of another method before drawing a conclusion.";
+
+impl Method for GuidedBackprop {
+    const NAME: &'static str = "guided-backprop";
+    const SUMMARY: &'static str = "gradient that only positive evidence passes at each ReLU (Springenberg 2014)";
+
+    fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        suits(Self::NAME, explainer)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let walk = explainer.walk(cases, self.target(), &Rules::GUIDED, &[])?;
+        let rules = applied(Self::NAME, walk.applied)?;
+        explainer.each(self, cases, &walk, |case, reached, record| {
+            record.units = format!("{} per unit of input intensity, by the guided rule", case.score);
+            record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
+            record.rules_applied = Some(rules);
+            record.warnings.push(KNOWN_FAILURE.into());
+            Ok(reached.to_vec())
+        })
+    }
+}
+
+/// Refuses a network without ReLUs: a map by another rule for them would be the plain gradient.
+pub(crate) fn suits(method: &str, explainer: &Explainer) -> Result<()> {
+    let relu_total = explainer.network().nodes().iter().filter(|node| node.op == Op::Relu).count();
+    applied(method, RulesApplied { relu: relu_total, relu_total }).map(|_| ())
+}
+
+/// How many ReLUs followed the rule, of all; refused when none did, as the map would then be the plain gradient.
+pub(crate) fn applied(method: &str, applied: RulesApplied) -> Result<[usize; 2]> {
+    match applied {
+        RulesApplied { relu: 0, relu_total, .. } => Err(Error::request(
+            format!(
+                "{method}: its rule was applied to 0 of {relu_total} ReLUs, so the map would be the plain gradient"
+            ),
+            "use saliency for a network without ReLUs",
+        )),
+        RulesApplied { relu, relu_total, .. } => Ok([relu, relu_total]),
+    }
+}
