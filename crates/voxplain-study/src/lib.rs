@@ -14,6 +14,7 @@ pub mod group;
 pub mod model;
 pub mod prepare;
 pub mod run;
+pub mod setting;
 pub mod simulate;
 pub mod train;
 

@@ -1,0 +1,75 @@
+//! The settings that remedies of this crate name. Each is an option of a step of the work, by the name that every front
+//! end knows it by; the command tests that it has a flag for each in [`ALL`].
+
+use voxplain_core::Setting;
+
+/// A constant for each setting, and [`ALL`] of them.
+macro_rules! settings {
+    ($($(#[$doc:meta])+ $constant:ident = $name:literal;)+) => {
+        $($(#[$doc])+ pub const $constant: Setting = Setting::new($name);)+
+
+        /// Every setting of this file.
+        pub const ALL: &[Setting] = &[$($constant),+];
+    };
+}
+
+settings! {
+    /// Whether names of regions are taken from a table that does not fit the atlas.
+    ALLOW_MISMATCH = "allow-mismatch";
+    /// The network that a checkpoint belongs to.
+    ARCH = "arch";
+    /// Names of the classes, in the order of the outputs.
+    CLASSES = "classes";
+    /// The directory of a cohort.
+    COHORT = "cohort";
+    /// Number of folds of a cross-validation.
+    FOLDS = "folds";
+    /// Whether what is there already is replaced.
+    FORCE = "force";
+    /// Shape of a grid, `58x70x58`.
+    GRID = "grid";
+    /// The column of those who belong together and stay in one fold.
+    GROUP = "group";
+    /// The share of subjects that is held out.
+    HOLDOUT = "holdout";
+    /// The column of ids.
+    ID_COLUMN = "id-column";
+    /// Whether subjects are explained by a model that was trained on them.
+    IN_SAMPLE = "in-sample";
+    /// Which images are taken, by a part of their path.
+    INCLUDE = "include";
+    /// Images to explain.
+    INPUT = "input";
+    /// Whether work goes on without what is missing.
+    KEEP_GOING = "keep-going";
+    /// The column of classes.
+    LABEL = "label";
+    /// The learning rate.
+    LR = "lr";
+    /// Where the brain is: a suffix, a file, or where the image is not 0.
+    MASK = "mask";
+    /// Methods of attribution.
+    METHOD = "method";
+    /// A measure of maps.
+    METRIC = "metric";
+    /// How intensities are brought to one scale.
+    NORMALIZE = "normalize";
+    /// World position (mm) of the first voxel of a grid.
+    ORIGIN = "origin";
+    /// The directory or file to write.
+    OUT = "out";
+    /// The table of labels and covariates.
+    PARTICIPANTS = "participants";
+    /// The column of paths.
+    PATH_COLUMN = "path-column";
+    /// Shape of the input of a network, `58x70x58`.
+    SHAPE = "shape";
+    /// Spacing of a grid in mm.
+    SPACING = "spacing";
+    /// Which subjects are taken; in a simulation, how many there are.
+    SUBJECTS = "subjects";
+    /// What removed voxels are replaced by when maps are evaluated.
+    SUBSTRATE = "substrate";
+    /// The image of where classes truly differ.
+    TRUTH = "truth";
+}
