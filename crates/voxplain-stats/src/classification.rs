@@ -1,8 +1,8 @@
 //! [`Classification`]: how well classes are told apart, over subjects, with intervals.
 //!
-//! Everything here takes one [`Verdict`] per subject, given by a model that never saw the subject, pooled
-//! over the folds. Intervals are over subjects: the spread of a few dependent folds says little (their training
-//! sets overlap), so fold values are listed but make no interval.
+//! Everything here takes one [`FoldPrediction`] per subject, pooled over the folds. Intervals are over subjects: the
+//! spread of a few dependent folds says little (their training sets overlap), so fold values are listed but make no
+//! interval.
 //!
 //! | number | interval |
 //! |---|---|
@@ -20,18 +20,21 @@ pub use interval::{Resamples, Resampling};
 
 use serde::{Deserialize, Serialize};
 
-/// What a model that never saw a subject said of it.
+/// The prediction for one held-out subject, by the model of a fold that was not trained on this subject
+/// (an out-of-fold prediction).
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct FoldPrediction {
+    /// Position of the subject, the same for every classifier that is compared.
+    pub subject: usize,
+    /// The fold whose model predicted.
+    pub fold: usize,
     /// The true class.
     pub truth: usize,
-    /// The class said: the largest logit.
+    /// The predicted class: the one of the largest probability.
     pub predicted: usize,
-    /// Probability of each class.
+    /// Probability of each class, in the order of the classes; they sum to 1.
     pub probabilities: Vec<f64>,
-    /// The fold whose model was asked.
-    pub fold: usize,
-    /// Who belongs together (a family); everyone is alone without it.
+    /// The group that the subject belongs to (a family); `None` for all subjects where there are no groups.
     pub group: Option<usize>,
 }
 
@@ -67,7 +70,7 @@ pub struct FoldScore {
 pub struct Classification {
     /// Held-out subjects.
     pub subjects: usize,
-    /// Rows: true class, columns: class said, both in the order of the classes.
+    /// Rows: true class, columns: predicted class, both in the order of the classes.
     pub confusion: Vec<Vec<usize>>,
     /// Share told right.
     pub accuracy: Estimate,
@@ -111,19 +114,24 @@ pub struct Comparison {
 }
 
 impl Classification {
-    /// The numbers for `classes` classes, the `positive`th being the one to detect. `None` without any verdict.
-    pub fn of(verdicts: &[Verdict], classes: usize, positive: usize, resampling: &Resampling) -> Option<Self> {
-        if verdicts.is_empty() {
+    /// The numbers for `classes` classes, the `positive`th being the one to detect. `None` without any prediction.
+    pub fn of(
+        predictions: &[FoldPrediction],
+        classes: usize,
+        positive: usize,
+        resampling: &Resampling,
+    ) -> Option<Self> {
+        if predictions.is_empty() {
             return None;
         }
-        let resamples = Resamples::draw(verdicts, classes, resampling);
+        let resamples = Resamples::draw(predictions, classes, resampling);
         let mut confusion = vec![vec![0; classes]; classes];
-        for v in verdicts {
+        for v in predictions {
             confusion[v.truth][v.predicted] += 1;
         }
         let row = |c: usize| confusion[c].iter().sum::<usize>();
         let right: usize = (0..classes).map(|c| confusion[c][c]).sum();
-        let share = |right: usize, of: usize, statistic: &(dyn Fn(&[&Verdict]) -> Option<f64> + Sync)| {
+        let share = |right: usize, of: usize, statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync)| {
             if of == 0 {
                 None
             } else if resamples.grouped() {
@@ -133,11 +141,11 @@ impl Classification {
             }
         };
         let recall: Vec<_> =
-            (0..classes).map(|c| share(confusion[c][c], row(c), &move |v: &[&Verdict]| recall(v, c))).collect();
-        let auc_of = move |v: &[&Verdict]| auc(v, classes, positive);
+            (0..classes).map(|c| share(confusion[c][c], row(c), &move |v: &[&FoldPrediction]| recall(v, c))).collect();
+        let auc_of = move |v: &[&FoldPrediction]| auc(v, classes, positive);
         let auc = if classes == 2 && !resamples.grouped() {
             let (m, n) = (row(positive), row(1 - positive));
-            auc_of(&verdicts.iter().collect::<Vec<_>>()).map(|value| interval::newcombe(value, m, n))
+            auc_of(&predictions.iter().collect::<Vec<_>>()).map(|value| interval::newcombe(value, m, n))
         } else {
             resamples.estimate(&auc_of)
         };
@@ -146,40 +154,42 @@ impl Classification {
             _ => (None, None),
         };
         Some(Self {
-            subjects: verdicts.len(),
-            accuracy: share(right, verdicts.len(), &accuracy)?,
-            balanced_accuracy: resamples.estimate(&move |v: &[&Verdict]| balanced_accuracy(v, classes))?,
+            subjects: predictions.len(),
+            accuracy: share(right, predictions.len(), &accuracy)?,
+            balanced_accuracy: resamples.estimate(&move |v: &[&FoldPrediction]| balanced_accuracy(v, classes))?,
             auc,
             sensitivity,
             specificity,
-            brier: resamples.estimate(&move |v: &[&Verdict]| brier(v, positive))?,
+            brier: resamples.estimate(&move |v: &[&FoldPrediction]| brier(v, positive))?,
             recall,
             confusion,
-            folds: fold_scores(verdicts, classes, positive),
+            folds: fold_scores(predictions, classes, positive),
         })
     }
 }
 
 impl Comparison {
-    /// Compares two classifiers subject by subject; `None` when the verdicts are not on the same subjects and folds.
+    /// Compares two classifiers subject by subject; `None` when the predictions are not of the same subjects and folds.
     pub fn of(
-        (name, verdicts): (&str, &[Verdict]),
-        (other_name, others): (&str, &[Verdict]),
+        (name, predictions): (&str, &[FoldPrediction]),
+        (other_name, others): (&str, &[FoldPrediction]),
         (classes, positive): (usize, usize),
         resampling: &Resampling,
     ) -> Option<Self> {
-        let same = |(a, b): (&Verdict, &Verdict)| a.truth == b.truth && a.fold == b.fold && a.group == b.group;
-        if verdicts.len() != others.len() || !verdicts.iter().zip(others).all(same) {
+        let same = |(a, b): (&FoldPrediction, &FoldPrediction)| {
+            (a.subject, a.fold, a.truth, a.group) == (b.subject, b.fold, b.truth, b.group)
+        };
+        if predictions.len() != others.len() || !predictions.iter().zip(others).all(same) {
             return None;
         }
-        let resamples = Resamples::draw(verdicts, classes, resampling);
-        let auc_of = move |v: &[&Verdict]| auc(v, classes, positive);
+        let resamples = Resamples::draw(predictions, classes, resampling);
+        let auc_of = move |v: &[&FoldPrediction]| auc(v, classes, positive);
         Some(Self {
             of: name.into(),
             with: other_name.into(),
             auc_difference: resamples.difference(others, &auc_of),
             accuracy_difference: resamples.difference(others, &accuracy)?,
-            corrected_t: corrected_t(verdicts, others, classes, positive),
+            corrected_t: corrected_t(predictions, others, classes, positive),
         })
     }
 }
@@ -189,23 +199,23 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
     (n > 0).then(|| values.sum::<f64>() / n as f64)
 }
 
-fn accuracy(verdicts: &[&Verdict]) -> Option<f64> {
-    mean(verdicts.iter().map(|v| f64::from(u8::from(v.predicted == v.truth))))
+fn accuracy(predictions: &[&FoldPrediction]) -> Option<f64> {
+    mean(predictions.iter().map(|v| f64::from(u8::from(v.predicted == v.truth))))
 }
 
-fn recall(verdicts: &[&Verdict], class: usize) -> Option<f64> {
-    let of: Vec<_> = verdicts.iter().copied().filter(|v| v.truth == class).collect();
+fn recall(predictions: &[&FoldPrediction], class: usize) -> Option<f64> {
+    let of: Vec<_> = predictions.iter().copied().filter(|v| v.truth == class).collect();
     accuracy(&of)
 }
 
 /// The mean over the classes that occur.
-fn balanced_accuracy(verdicts: &[&Verdict], classes: usize) -> Option<f64> {
-    let recalls: Vec<f64> = (0..classes).filter_map(|c| recall(verdicts, c)).collect();
+fn balanced_accuracy(predictions: &[&FoldPrediction], classes: usize) -> Option<f64> {
+    let recalls: Vec<f64> = (0..classes).filter_map(|c| recall(predictions, c)).collect();
     mean(recalls.into_iter())
 }
 
-fn brier(verdicts: &[&Verdict], positive: usize) -> Option<f64> {
-    mean(verdicts.iter().map(|v| {
+fn brier(predictions: &[&FoldPrediction], positive: usize) -> Option<f64> {
+    mean(predictions.iter().map(|v| {
         let error = |(c, p): (usize, &f64)| (p - f64::from(u8::from(c == v.truth))).powi(2);
         match v.probabilities.len() {
             2 => error((positive, &v.probabilities[positive])),
@@ -214,10 +224,10 @@ fn brier(verdicts: &[&Verdict], positive: usize) -> Option<f64> {
     }))
 }
 
-fn auc(verdicts: &[&Verdict], classes: usize, positive: usize) -> Option<f64> {
+fn auc(predictions: &[&FoldPrediction], classes: usize, positive: usize) -> Option<f64> {
     if classes == 2 {
         let of = |is: bool| {
-            verdicts
+            predictions
                 .iter()
                 .filter(|v| (v.truth == positive) == is)
                 .map(|v| v.probabilities[positive])
@@ -225,16 +235,16 @@ fn auc(verdicts: &[&Verdict], classes: usize, positive: usize) -> Option<f64> {
         };
         area_under_curve(&of(true), &of(false))
     } else {
-        macro_area_under_curve(verdicts, classes)
+        macro_area_under_curve(predictions, classes)
     }
 }
 
 /// The same measures fold by fold: accuracy and, for two classes, AUC of those that each fold held out.
-pub fn fold_scores(verdicts: &[Verdict], classes: usize, positive: usize) -> Vec<FoldScore> {
-    let last = verdicts.iter().map(|v| v.fold).max().unwrap_or(0);
+pub fn fold_scores(predictions: &[FoldPrediction], classes: usize, positive: usize) -> Vec<FoldScore> {
+    let last = predictions.iter().map(|v| v.fold).max().unwrap_or(0);
     (0..=last)
         .filter_map(|fold| {
-            let of: Vec<_> = verdicts.iter().filter(|v| v.fold == fold).collect();
+            let of: Vec<_> = predictions.iter().filter(|v| v.fold == fold).collect();
             let accuracy = accuracy(&of)?;
             Some(FoldScore { fold, subjects: of.len(), accuracy, auc: auc(&of, classes, positive) })
         })
@@ -243,8 +253,13 @@ pub fn fold_scores(verdicts: &[Verdict], classes: usize, positive: usize) -> Vec
 
 /// Nadeau and Bengio 2003, equation 9: `mean / sqrt((1 / k + test / train) * variance)` of the fold differences in
 /// accuracy, test and train sizes being those of an average fold.
-fn corrected_t(verdicts: &[Verdict], others: &[Verdict], classes: usize, positive: usize) -> Option<f64> {
-    let (a, b) = (fold_scores(verdicts, classes, positive), fold_scores(others, classes, positive));
+fn corrected_t(
+    predictions: &[FoldPrediction],
+    others: &[FoldPrediction],
+    classes: usize,
+    positive: usize,
+) -> Option<f64> {
+    let (a, b) = (fold_scores(predictions, classes, positive), fold_scores(others, classes, positive));
     let k = a.len() as f64;
     if a.len() < 3 || a.len() != b.len() {
         return None;

@@ -9,7 +9,7 @@ mod similarity;
 mod voxelwise;
 
 pub use calibration::{Bin, Calibration};
-pub use classification::{Classification, Comparison, Estimate, Resampling, Verdict};
+pub use classification::{Classification, Comparison, Estimate, FoldPrediction, Resampling};
 pub use interval::{Interval, student_t};
 pub use number::{cell, significant};
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};

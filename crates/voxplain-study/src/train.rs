@@ -74,7 +74,7 @@ pub fn train(
     let mut said = Vec::new();
     let trained: Result<()> = splits.iter().enumerate().try_for_each(|(fold, split)| {
         let of_fold = one_fold(fold, split, &run, &data, options, engine, progress, observer)?;
-        fold_scores(&judge::verdicts(&of_fold, &data), data.classes.len(), positive)
+        fold_scores(&judge::fold_predictions(&of_fold, &data), data.classes.len(), positive)
             .iter()
             .for_each(|s| observer.fold(s));
         said.extend(of_fold);

@@ -12,7 +12,7 @@ use crate::{
     figure::Figure,
     group::{GroupOptions, GroupSummary, Level, group},
     run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
-    stats::{Classification, Interval, Resampling, Top, Verdict},
+    stats::{Classification, FoldPrediction, Interval, Resampling, Top},
     whole,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -109,9 +109,11 @@ fn made_run(folder: &Path) -> Run {
         })
         .collect();
     write_predictions(&run.path.join("predictions.tsv"), &classes, &predictions).unwrap();
-    let verdicts: Vec<Verdict> = predictions
+    let by_fold: Vec<FoldPrediction> = predictions
         .iter()
-        .map(|p| Verdict {
+        .enumerate()
+        .map(|(subject, p)| FoldPrediction {
+            subject,
             truth: usize::from(p.truth != "F"),
             predicted: usize::from(p.predicted != "F"),
             probabilities: p.probabilities.clone(),
@@ -126,7 +128,7 @@ fn made_run(folder: &Path) -> Run {
         judgements: vec![Judgement {
             classifier: "cnn".into(),
             description: EVIL.into(),
-            classification: Classification::of(&verdicts, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),
+            classification: Classification::of(&by_fold, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),
         }],
         comparisons: vec![],
         summary: vec![format!("Told right: 5 of 6. {EVIL}")],

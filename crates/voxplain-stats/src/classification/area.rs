@@ -1,6 +1,6 @@
 //! Areas under receiver operating characteristics, by ranks.
 
-use super::Verdict;
+use super::FoldPrediction;
 
 /// Share of pairs of one positive and one negative that are ordered rightly, ties counted half
 /// (the Mann-Whitney statistic over the number of pairs). `None` when either side is empty.
@@ -24,9 +24,9 @@ pub fn area_under_curve(positives: &[f64], negatives: &[f64]) -> Option<f64> {
 
 /// Mean over all pairs of classes of the area that tells the one from the other (the M of Hand and Till 2001,
 /// Machine Learning 45:171, equation 7). `None` when a class is empty.
-pub fn macro_area_under_curve(verdicts: &[&Verdict], classes: usize) -> Option<f64> {
+pub fn macro_area_under_curve(predictions: &[&FoldPrediction], classes: usize) -> Option<f64> {
     let scores = |of: usize, by: usize| {
-        verdicts.iter().filter(|v| v.truth == of).map(|v| v.probabilities[by]).collect::<Vec<_>>()
+        predictions.iter().filter(|v| v.truth == of).map(|v| v.probabilities[by]).collect::<Vec<_>>()
     };
     let (mut sum, mut pairs) = (0.0, 0.0);
     for a in 0..classes {

@@ -1,6 +1,6 @@
 //! 95 % intervals: Wilson, Newcombe, bootstrap.
 
-use super::{Estimate, Verdict};
+use super::{Estimate, FoldPrediction};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use voxplain_core::random::Seed;
@@ -60,31 +60,31 @@ pub(super) fn newcombe(value: f64, positives: usize, negatives: usize) -> Estima
 /// Resampled sets of subjects: the same for every statistic, so that comparisons are paired.
 #[derive(Clone, Debug)]
 pub struct Resamples<'a> {
-    verdicts: &'a [Verdict],
+    predictions: &'a [FoldPrediction],
     draws: Vec<Vec<usize>>,
     grouped: bool,
 }
 
 impl<'a> Resamples<'a> {
     /// Draws subjects with replacement within each class; whole groups where there are any.
-    pub fn draw(verdicts: &'a [Verdict], classes: usize, resampling: &Resampling) -> Self {
-        let grouped = verdicts.iter().any(|v| v.group.is_some());
+    pub fn draw(predictions: &'a [FoldPrediction], classes: usize, resampling: &Resampling) -> Self {
+        let grouped = predictions.iter().any(|v| v.group.is_some());
         // What is drawn together, in strata that keep their sizes.
         let strata: Vec<Vec<Vec<usize>>> = if grouped {
             let mut groups = std::collections::BTreeMap::<_, Vec<usize>>::new();
-            for (n, v) in verdicts.iter().enumerate() {
+            for (n, v) in predictions.iter().enumerate() {
                 groups.entry(v.group.ok_or(n)).or_default().push(n);
             }
             vec![groups.into_values().collect()]
         } else {
             (0..classes)
-                .map(|c| (0..verdicts.len()).filter(|&n| verdicts[n].truth == c).map(|n| vec![n]).collect())
+                .map(|c| (0..predictions.len()).filter(|&n| predictions[n].truth == c).map(|n| vec![n]).collect())
                 .collect()
         };
         let draws = (0..resampling.resamples)
             .map(|r| {
                 let mut random = Seed::new(resampling.seed).child("bootstrap").index(r as u64).random();
-                let mut draw = Vec::with_capacity(verdicts.len());
+                let mut draw = Vec::with_capacity(predictions.len());
                 for stratum in strata.iter().filter(|s| !s.is_empty()) {
                     for _ in 0..stratum.len() {
                         draw.extend(&stratum[random.below(stratum.len())]);
@@ -93,7 +93,7 @@ impl<'a> Resamples<'a> {
                 draw
             })
             .collect();
-        Self { verdicts, draws, grouped }
+        Self { predictions, draws, grouped }
     }
 
     /// Whether groups were drawn.
@@ -103,19 +103,19 @@ impl<'a> Resamples<'a> {
 
     /// A statistic of the subjects with its interval; `None` where it cannot be had, in the sample or in so many
     /// resamples that the interval would mean little (one in ten).
-    pub fn estimate(&self, statistic: &(dyn Fn(&[&Verdict]) -> Option<f64> + Sync)) -> Option<Estimate> {
-        let value = statistic(&self.verdicts.iter().collect::<Vec<_>>())?;
-        self.percentiles(value, |draw| statistic(&draw.iter().map(|&n| &self.verdicts[n]).collect::<Vec<_>>()))
+    pub fn estimate(&self, statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync)) -> Option<Estimate> {
+        let value = statistic(&self.predictions.iter().collect::<Vec<_>>())?;
+        self.percentiles(value, |draw| statistic(&draw.iter().map(|&n| &self.predictions[n]).collect::<Vec<_>>()))
     }
 
     /// A statistic of these subjects minus that of the same subjects as another classifier judged them.
     pub fn difference(
         &self,
-        others: &[Verdict],
-        statistic: &(dyn Fn(&[&Verdict]) -> Option<f64> + Sync),
+        others: &[FoldPrediction],
+        statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync),
     ) -> Option<Estimate> {
         let of = |draw: &[usize]| {
-            let one = statistic(&draw.iter().map(|&n| &self.verdicts[n]).collect::<Vec<_>>())?;
+            let one = statistic(&draw.iter().map(|&n| &self.predictions[n]).collect::<Vec<_>>())?;
             Some(one - statistic(&draw.iter().map(|&n| &others[n]).collect::<Vec<_>>())?)
         };
         self.percentiles(of(&(0..others.len()).collect::<Vec<_>>())?, of)

@@ -2,16 +2,23 @@ use super::*;
 use proptest::prelude::*;
 use voxplain_core::random::Seed;
 
-fn verdict(truth: usize, p: f64, fold: usize) -> Verdict {
-    Verdict { truth, predicted: usize::from(p > 0.5), probabilities: vec![1.0 - p, p], fold, group: None }
+fn prediction(truth: usize, p: f64, fold: usize) -> FoldPrediction {
+    FoldPrediction {
+        subject: 0,
+        fold,
+        truth,
+        predicted: usize::from(p > 0.5),
+        probabilities: vec![1.0 - p, p],
+        group: None,
+    }
 }
 
 /// Four women (class 0), four men (class 1), two folds.
-fn eight() -> Vec<Verdict> {
+fn eight() -> Vec<FoldPrediction> {
     [(0, 0.1), (0, 0.4), (0, 0.6), (0, 0.2), (1, 0.9), (1, 0.6), (1, 0.3), (1, 0.8)]
         .into_iter()
         .enumerate()
-        .map(|(n, (truth, p))| verdict(truth, p, n % 2))
+        .map(|(n, (truth, p))| prediction(truth, p, n % 2))
         .collect()
 }
 
@@ -62,14 +69,15 @@ fn newcombe_solves_its_equation_and_stays_open_at_one() {
 
 #[test]
 fn three_classes_are_judged_by_pairs() {
-    let row = |truth: usize, p: [f64; 3]| Verdict {
+    let row = |truth: usize, p: [f64; 3]| FoldPrediction {
+        subject: 0,
         truth,
         predicted: (0..3).max_by(|&a, &b| p[a].total_cmp(&p[b])).unwrap(),
         probabilities: p.to_vec(),
         fold: 0,
         group: None,
     };
-    let verdicts = [
+    let predictions = [
         row(0, [0.8, 0.1, 0.1]),
         row(0, [0.3, 0.4, 0.3]),
         row(1, [0.2, 0.6, 0.2]),
@@ -77,7 +85,7 @@ fn three_classes_are_judged_by_pairs() {
         row(2, [0.1, 0.1, 0.8]),
         row(2, [0.2, 0.2, 0.6]),
     ];
-    let c = Classification::of(&verdicts, 3, 2, &Resampling::seeded(1)).unwrap();
+    let c = Classification::of(&predictions, 3, 2, &Resampling::seeded(1)).unwrap();
     assert_eq!(c.accuracy.value, 5.0 / 6.0);
     assert!(c.sensitivity.is_none() && c.specificity.is_none());
     // By p0, 0 against 1: (0.8, 0.3) over (0.2, 0.4): 3 of 4; every other ordered pair of classes is perfect.
@@ -96,7 +104,7 @@ fn a_missing_class_leaves_numbers_out_and_nothing_is_not_finite() {
 #[test]
 fn a_comparison_is_paired_and_signed() {
     let better: Vec<_> = eight();
-    let worse: Vec<_> = better.iter().map(|v| verdict(v.truth, 0.5, v.fold)).collect();
+    let worse: Vec<_> = better.iter().map(|v| prediction(v.truth, 0.5, v.fold)).collect();
     let setting = (2, 1);
     let resampling = Resampling::seeded(5);
     let c = Comparison::of(("a", &better), ("b", &worse), setting, &resampling).unwrap();
@@ -113,9 +121,9 @@ fn a_comparison_is_paired_and_signed() {
 #[test]
 fn the_corrected_t_by_hand() {
     // Ten subjects a fold in five folds; differences in accuracy 0.1, 0.2, 0.0, 0.1, 0.1: mean 0.1, variance 0.005.
-    let with = |wrong: [usize; 5]| -> Vec<Verdict> {
+    let with = |wrong: [usize; 5]| -> Vec<FoldPrediction> {
         (0..50)
-            .map(|n| verdict(n % 2, if (n % 10 < wrong[n / 10]) == (n % 2 == 0) { 0.9 } else { 0.1 }, n / 10))
+            .map(|n| prediction(n % 2, if (n % 10 < wrong[n / 10]) == (n % 2 == 0) { 0.9 } else { 0.1 }, n / 10))
             .collect()
     };
     let t = corrected_t(&with([0; 5]), &with([1, 2, 0, 1, 1]), 2, 1).unwrap();
@@ -126,16 +134,16 @@ fn the_corrected_t_by_hand() {
 #[test]
 fn families_widen_the_interval() {
     // Every subject three times over: the numbers stay, the evidence does not grow.
-    let once: Vec<Verdict> =
-        (0..30).map(|n| verdict(n % 2, f64::from(u8::try_from(n * 37 % 100).unwrap()) / 100.0, n % 3)).collect();
-    let thrice = |grouped: bool| -> Vec<Verdict> {
+    let once: Vec<FoldPrediction> =
+        (0..30).map(|n| prediction(n % 2, f64::from(u8::try_from(n * 37 % 100).unwrap()) / 100.0, n % 3)).collect();
+    let thrice = |grouped: bool| -> Vec<FoldPrediction> {
         once.iter()
             .enumerate()
-            .flat_map(|(n, v)| vec![Verdict { group: grouped.then_some(n), ..v.clone() }; 3])
+            .flat_map(|(n, v)| vec![FoldPrediction { group: grouped.then_some(n), ..v.clone() }; 3])
             .collect()
     };
-    let width = |verdicts: &[Verdict]| {
-        let e = Classification::of(verdicts, 2, 1, &Resampling::seeded(2)).unwrap().accuracy;
+    let width = |predictions: &[FoldPrediction]| {
+        let e = Classification::of(predictions, 2, 1, &Resampling::seeded(2)).unwrap().accuracy;
         (e.high - e.low, e.interval)
     };
     let (alone, grouped) = (width(&thrice(false)), width(&thrice(true)));
@@ -150,14 +158,14 @@ fn the_bootstrap_covers() {
     let mut misses = 0;
     for sample in 0..60 {
         let mut random = Seed::new(9).index(sample).random();
-        let verdicts: Vec<_> = (0..40)
+        let predictions: Vec<_> = (0..40)
             .map(|n| {
                 let right = random.chance(0.8);
-                verdict(n % 2, if right == (n % 2 == 1) { 0.9 } else { 0.1 }, 0)
+                prediction(n % 2, if right == (n % 2 == 1) { 0.9 } else { 0.1 }, 0)
             })
             .collect();
         let resampling = Resampling { resamples: 400, seed: sample };
-        let e = Classification::of(&verdicts, 2, 1, &resampling).unwrap().balanced_accuracy;
+        let e = Classification::of(&predictions, 2, 1, &resampling).unwrap().balanced_accuracy;
         misses += usize::from(e.low > 0.8 || e.high < 0.8);
     }
     assert!(misses < 10, "{misses}");
@@ -185,10 +193,10 @@ proptest! {
     fn numbers_are_finite_and_inside_their_intervals(
         people in prop::collection::vec((0usize..2, 0.0f64..=1.0, 0usize..3, prop::option::of(0usize..6)), 1..30),
     ) {
-        let verdicts: Vec<_> =
-            people.into_iter().map(|(t, p, f, group)| Verdict { group, ..verdict(t, p, f) }).collect();
+        let predictions: Vec<_> =
+            people.into_iter().map(|(t, p, f, group)| FoldPrediction { group, ..prediction(t, p, f) }).collect();
         let resampling = Resampling { resamples: 50, seed: 1 };
-        if let Some(c) = Classification::of(&verdicts, 2, 1, &resampling) {
+        if let Some(c) = Classification::of(&predictions, 2, 1, &resampling) {
             for e in [Some(&c.accuracy), Some(&c.brier), c.auc.as_ref(), c.sensitivity.as_ref()].into_iter().flatten() {
                 prop_assert!(e.value.is_finite() && (0.0..=1.0).contains(&e.low) && (0.0..=1.0).contains(&e.high) && e.low <= e.high);
                 prop_assert!(e.interval.ends_with("bootstrap") || (e.low <= e.value && e.value <= e.high));

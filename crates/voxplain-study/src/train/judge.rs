@@ -4,7 +4,7 @@ use super::{Holding, TrainOptions, data::Data};
 use crate::{
     baseline::{BRAIN_VOLUME, LINEAR_VOXELS, Said},
     run::{Judgement, Metrics},
-    stats::{Classification, Comparison, Estimate, Resampling, Verdict},
+    stats::{Classification, Comparison, Estimate, FoldPrediction, Resampling},
 };
 use voxplain_nn::random::Seed;
 
@@ -21,15 +21,16 @@ pub(super) fn describe_network(options: &TrainOptions) -> String {
 }
 
 /// What was said beside what is.
-pub(super) fn verdicts(said: &[Said], data: &Data<'_>) -> Vec<Verdict> {
-    let verdict = |s: &Said| Verdict {
+pub(super) fn fold_predictions(said: &[Said], data: &Data<'_>) -> Vec<FoldPrediction> {
+    let prediction = |s: &Said| FoldPrediction {
+        subject: s.subject,
+        fold: s.fold,
         truth: data.labels[s.subject],
         predicted: largest(&s.probabilities),
         probabilities: s.probabilities.clone(),
-        fold: s.fold,
         group: data.groups.as_ref().map(|g| g[s.subject]),
     };
-    said.iter().map(verdict).collect()
+    said.iter().map(prediction).collect()
 }
 
 /// Judges classifiers (name, description, what they said, in the order of the subjects) on the same subjects; the
@@ -42,21 +43,21 @@ pub(super) fn metrics(
 ) -> Metrics {
     let classes = data.classes.len();
     let resampling = Resampling::seeded(Seed::new(options.seed).child("intervals").value());
-    let verdicts: Vec<Vec<Verdict>> = all.iter().map(|(_, _, said)| verdicts(said, data)).collect();
+    let predictions: Vec<Vec<FoldPrediction>> = all.iter().map(|(_, _, said)| fold_predictions(said, data)).collect();
     let judgements: Vec<Judgement> = all
         .iter()
-        .zip(&verdicts)
-        .filter_map(|((classifier, description, _), verdicts)| {
+        .zip(&predictions)
+        .filter_map(|((classifier, description, _), predictions)| {
             Some(Judgement {
                 classifier: classifier.clone(),
                 description: description.clone(),
-                classification: Classification::of(verdicts, classes, positive, &resampling)?,
+                classification: Classification::of(predictions, classes, positive, &resampling)?,
             })
         })
         .collect();
     let comparisons: Vec<Comparison> = (1..all.len())
         .filter_map(|n| {
-            let (one, other) = ((all[0].0.as_str(), &verdicts[0][..]), (all[n].0.as_str(), &verdicts[n][..]));
+            let (one, other) = ((all[0].0.as_str(), &predictions[0][..]), (all[n].0.as_str(), &predictions[n][..]));
             Comparison::of(one, other, (classes, positive), &resampling)
         })
         .collect();
@@ -144,15 +145,16 @@ mod tests {
     }
 
     fn words(difference: Estimate) -> String {
-        let verdict = |truth: usize, p: f64| Verdict {
+        let prediction = |truth: usize, p: f64| FoldPrediction {
+            subject: 0,
             truth,
             predicted: usize::from(p > 0.5),
             probabilities: vec![1.0 - p, p],
             fold: 0,
             group: None,
         };
-        let verdicts = [verdict(0, 0.2), verdict(1, 0.7), verdict(0, 0.6), verdict(1, 0.9)];
-        let classification = Classification::of(&verdicts, 2, 1, &Resampling::seeded(0)).unwrap();
+        let predictions = [prediction(0, 0.2), prediction(1, 0.7), prediction(0, 0.6), prediction(1, 0.9)];
+        let classification = Classification::of(&predictions, 2, 1, &Resampling::seeded(0)).unwrap();
         let judgement = |name: &str| Judgement {
             classifier: name.into(),
             description: String::new(),
