@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of images, networks or people.
 
+mod argmax;
 pub mod atomic_file;
 mod error;
 mod hash;
@@ -12,6 +13,7 @@ pub mod random;
 mod remedy;
 mod table;
 
+pub use argmax::argmax;
 pub use error::{Error, PartError, Result};
 pub use hash::hash_values;
 pub use progress::{Progress, Silent};

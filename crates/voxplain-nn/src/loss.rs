@@ -20,15 +20,11 @@ impl CrossEntropy {
         Self { weights: None, log_probabilities: matches!(last, Op::LogSoftmax) }
     }
 
-    /// The same with class weights `n / (classes * n_c)`, so that each class weighs as much as any other; a class
-    /// that no one belongs to has weight 0.
+    /// The same loss with the [`class_weights`] of these labels.
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
     pub fn balanced(self, labels: &[usize], classes: usize) -> Self {
-        let weight = |class| {
-            let count = labels.iter().filter(|&&label| label == class).count();
-            if count == 0 { 0.0 } else { (labels.len() as f64 / (classes * count) as f64) as f32 }
-        };
-        Self { weights: Some((0..classes).map(weight).collect()), ..self }
+        let weights = class_weights(labels, classes).into_iter().map(|weight| weight as f32).collect();
+        Self { weights: Some(weights), ..self }
     }
 
     fn weight(&self, label: usize) -> f64 {
@@ -80,14 +76,27 @@ impl CrossEntropy {
     }
 }
 
-/// `log(sum(exp(x)))`, without overflow.
-pub fn log_sum_exp(x: &[f32]) -> f64 {
-    let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+/// The weight of each class that makes all classes count alike: `n / (classes * n_c)` for `n` labels, `n_c` of them of
+/// class `c` (scikit-learn's `balanced`). Their mean over the labels is 1. A class without labels has weight 0.
+///
+/// ```
+/// assert_eq!(voxplain_nn::loss::class_weights(&[0, 0, 0, 1], 2), [2.0 / 3.0, 2.0]);
+/// ```
+pub fn class_weights(labels: &[usize], classes: usize) -> Vec<f64> {
+    let weight = |class| match labels.iter().filter(|&&label| label == class).count() {
+        0 => 0.0,
+        count => labels.len() as f64 / (classes * count) as f64,
+    };
+    (0..classes).map(weight).collect()
+}
+
+/// `log(sum(exp(x)))`, in double precision and without overflow.
+pub fn log_sum_exp<T: Copy + Into<f64>>(x: &[T]) -> f64 {
+    let largest = x.iter().map(|&x| x.into()).fold(f64::NEG_INFINITY, f64::max);
     if !largest.is_finite() {
-        return f64::from(largest);
+        return largest;
     }
-    let largest = f64::from(largest);
-    largest + x.iter().map(|&x| (f64::from(x) - largest).exp()).sum::<f64>().ln()
+    largest + x.iter().map(|&x| (x.into() - largest).exp()).sum::<f64>().ln()
 }
 
 /// Probabilities of one sample's logits.

@@ -17,6 +17,7 @@ pub use logistic::Logistic;
 
 use crate::{Error, Result, train::Split};
 use nalgebra::DMatrix;
+use voxplain_nn::loss::class_weights;
 
 /// Name of the classifier by brain volume.
 pub const BRAIN_VOLUME: &str = "brain-volume";
@@ -53,10 +54,13 @@ pub struct Said {
 }
 
 impl Task<'_> {
-    /// Weight of each training subject's error: all 1, or such that classes weigh alike and the mean is 1.
-    pub fn weights(&self, train: &[usize]) -> Vec<f64> {
-        let of_class = class_weights(self.labels, train, self.classes, self.balanced);
-        train.iter().map(|&n| of_class[self.labels[n]]).collect()
+    /// Weight of each training subject in the loss, given their classes.
+    fn sample_weights(&self, labels: &[usize]) -> Vec<f64> {
+        if !self.balanced {
+            return vec![1.0; labels.len()];
+        }
+        let of_class = class_weights(labels, self.classes);
+        labels.iter().map(|&label| of_class[label]).collect()
     }
 
     /// Fits on the features of the training part and judges the held-out, fold by fold. `features` gives the rows of
@@ -66,7 +70,7 @@ impl Task<'_> {
         for (fold, split) in self.splits.iter().enumerate() {
             let (train, test) = features(split);
             let labels: Vec<_> = split.train.iter().map(|&n| self.labels[n]).collect();
-            let fit = Logistic::fit(&train, &labels, &self.weights(&split.train), self.classes, 1.0);
+            let fit = Logistic::fit(&train, &labels, &self.sample_weights(&labels), self.classes, 1.0);
             all.extend(split.test.iter().zip(test.row_iter()).map(|(&subject, row)| {
                 let row: Vec<f64> = row.iter().copied().collect();
                 Said { subject, fold, probabilities: fit.probabilities(&row) }
@@ -74,12 +78,6 @@ impl Task<'_> {
         }
         all
     }
-}
-
-/// `n / (classes * size of the class)` among the training subjects, or 1.
-pub fn class_weights(labels: &[usize], train: &[usize], classes: usize, balanced: bool) -> Vec<f64> {
-    let size = |c| train.iter().filter(|&&n| labels[n] == c).count().max(1) as f64;
-    (0..classes).map(|c| if balanced { train.len() as f64 / (classes as f64 * size(c)) } else { 1.0 }).collect()
 }
 
 /// Logistic regression on the logarithm of the brain's volume (mm³, one per subject of the task), standardised.

@@ -25,6 +25,7 @@ use crate::{
 };
 use data::Data;
 use std::path::Path;
+use voxplain_core::argmax;
 use voxplain_nn::{Engine, random::Seed};
 
 /// What training leaves.
@@ -195,7 +196,7 @@ fn predictions(said: &[Said], data: &Data<'_>) -> Vec<Prediction> {
             participant_id: data.cohort.subjects[data.subjects[s.subject]].id.clone(),
             fold: s.fold,
             truth: data.classes[data.labels[s.subject]].clone(),
-            predicted: data.classes[judge::largest(&s.probabilities)].clone(),
+            predicted: data.classes[argmax(&s.probabilities)].clone(),
             probabilities: s.probabilities.clone(),
         })
         .collect()

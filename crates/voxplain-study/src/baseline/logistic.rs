@@ -1,6 +1,7 @@
 //! [`Logistic`]: regression with an L2 penalty.
 
 use nalgebra::{DMatrix, DVector};
+use voxplain_nn::loss::log_sum_exp;
 
 /// Multinomial logistic regression: the first class is the reference, so that two classes give the usual model.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,9 +91,4 @@ impl Logistic {
     fn unpack(w: &DVector<f64>, others: usize, width: usize) -> Self {
         Self { weights: (0..others).map(|a| w.as_slice()[a * width..(a + 1) * width].to_vec()).collect() }
     }
-}
-
-fn log_sum_exp(logits: &[f64]) -> f64 {
-    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    most + logits.iter().map(|l| (l - most).exp()).sum::<f64>().ln()
 }

@@ -1,8 +1,9 @@
 //! [`Fit`]: the training of one fold's network.
 
 use super::{Holding, Rate, TrainOptions, TrainingObserver, checkpoint::Checkpoint, data::Data, folds};
-use crate::{Error, Progress, Result, baseline::class_weights, memory, model::mrinet, run::Epoch, whole};
+use crate::{Error, Progress, Result, memory, model::mrinet, run::Epoch, whole};
 use std::path::Path;
+use voxplain_core::argmax;
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Method, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule,
     random::Seed,
@@ -126,10 +127,8 @@ impl Fit<'_> {
         let classes = self.data.classes.len();
         let mut loss = CrossEntropy::of(&state.network);
         if self.options.balanced {
-            #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-            let weights =
-                class_weights(&self.data.labels, learn, classes, true).into_iter().map(|w| w as f32).collect();
-            loss.weights = Some(weights);
+            let labels: Vec<usize> = learn.iter().map(|&n| self.data.labels[n]).collect();
+            loss = loss.balanced(&labels, classes);
         }
         let schedule = match self.options.schedule {
             Rate::Constant => Schedule::Constant,
@@ -166,7 +165,7 @@ impl Fit<'_> {
                         gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
                     }
                     let rows = tape.output().chunks_exact(classes);
-                    right += rows.zip(labels_of).filter(|(o, l)| largest(o) == **l).count();
+                    right += rows.zip(labels_of).filter(|(o, l)| argmax(o) == **l).count();
                     tape.backward(&gradient, &Rules::GRADIENT)?;
                     let gradients = tape.weight_gradients()?;
                     if parts.len() == 1 {
@@ -219,7 +218,7 @@ impl Fit<'_> {
             // A probability that rounds to 0 would make the loss infinite.
             let losses = said.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
             let loss = losses.sum::<f64>() / aside.len() as f64;
-            let right = said.iter().zip(labels).filter(|(p, l)| super::judge::largest(p) == *l).count();
+            let right = said.iter().zip(labels).filter(|(p, l)| argmax(p) == *l).count();
             epoch.validation_loss = Some(loss);
             epoch.validation_accuracy = Some(right as f64 / aside.len() as f64);
             let least = state.history.iter().filter_map(|e| e.validation_loss).fold(f64::INFINITY, f64::min);
@@ -289,11 +288,6 @@ pub(super) fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], anew: bool) 
     for (sum, gradient) in sums.iter_mut().zip(gradients) {
         sum.iter_mut().zip(gradient).for_each(|(s, g)| *s += g);
     }
-}
-
-/// Position of the largest output, the first of equals.
-fn largest(outputs: &[f32]) -> usize {
-    (1..outputs.len()).fold(0, |best, n| if outputs[n] > outputs[best] { n } else { best })
 }
 
 fn describe(epoch: &Epoch) -> String {

@@ -6,15 +6,11 @@ use crate::{
     run::{Judgement, Metrics},
     stats::{Classification, Comparison, Estimate, FoldPrediction, Resampling},
 };
+use voxplain_core::argmax;
 use voxplain_nn::random::Seed;
 
 /// Name of the network among the classifiers.
 pub(super) const CNN: &str = "cnn";
-
-/// Position of the largest probability, the first of equals.
-pub(super) fn largest(probabilities: &[f64]) -> usize {
-    (1..probabilities.len()).fold(0, |best, n| if probabilities[n] > probabilities[best] { n } else { best })
-}
 
 pub(super) fn describe_network(options: &TrainOptions) -> String {
     format!("{} of width {}, {} epochs at most", options.model, options.width, options.epochs)
@@ -26,7 +22,7 @@ pub(super) fn fold_predictions(said: &[Said], data: &Data<'_>) -> Vec<FoldPredic
         subject: s.subject,
         fold: s.fold,
         truth: data.labels[s.subject],
-        predicted: largest(&s.probabilities),
+        predicted: argmax(&s.probabilities),
         probabilities: s.probabilities.clone(),
         group: data.groups.as_ref().map(|g| g[s.subject]),
     };
