@@ -6,6 +6,6 @@ pub mod report;
 use voxplain_attribution as attribution;
 #[cfg(test)]
 use voxplain_core::Silent;
-use voxplain_core::{Error, Progress, Result, Table, atomic_file as whole};
+use voxplain_core::{Error, Progress, Result, Table, atomic_file};
 use voxplain_stats as stats;
 use voxplain_study::{atlas, cohort, evaluation, group, run, train};

@@ -9,19 +9,18 @@
 //! subject's brain-mask centre, voxel `(i, j, k)` of one subject answers to that of another only as well as two heads
 //! put on one centre do. Group files then have their own world: mm from the mask centre.
 
-mod likeness;
 mod members;
+mod similarity;
 
-pub use likeness::{Level, SimilarityRow};
 pub use members::{Group, groups};
+pub use similarity::{Level, SimilarityRow};
 
 use crate::{
-    Error, Progress, Result,
+    Error, Progress, Result, atomic_file,
     attribution::Record,
     cohort::{Cohort, Placement},
     run::Run,
     stats::Statistic,
-    whole,
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -209,7 +208,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 "Version": env!("CARGO_PKG_VERSION"),
             });
             write_volume(&folder.join(&file), &volume)?;
-            whole::write_json(&folder.join(file.replace(".nii.gz", ".json")), &record)?;
+            atomic_file::write_json(&folder.join(file.replace(".nii.gz", ".json")), &record)?;
             maps.push(GroupMap {
                 method: method.clone(),
                 group: group.name.clone(),
@@ -225,8 +224,8 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     }
     progress.end();
 
-    let similarity = likeness::compare(&cohort, &members, &methods, &groups, &means, progress)?;
-    likeness::write_tsv(&folder.join("similarity.tsv"), &similarity)?;
+    let similarity = similarity::compare(&cohort, &members, &methods, &groups, &means, progress)?;
+    similarity::write_tsv(&folder.join("similarity.tsv"), &similarity)?;
     let summary = GroupSummary {
         version: env!("CARGO_PKG_VERSION").into(),
         space,
@@ -241,7 +240,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         similarity,
         warnings,
     };
-    whole::write_json(&folder.join("summary.json"), &summary)?;
+    atomic_file::write_json(&folder.join("summary.json"), &summary)?;
     Ok(summary)
 }
 

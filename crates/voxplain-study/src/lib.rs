@@ -21,5 +21,5 @@ pub mod train;
 use voxplain_attribution as attribution;
 #[cfg(test)]
 use voxplain_core::Silent;
-use voxplain_core::{Error, Progress, Result, Table, atomic_file as whole, memory};
+use voxplain_core::{Error, Progress, Result, Table, atomic_file, memory};
 use voxplain_stats as stats;

@@ -7,7 +7,7 @@ pub(crate) mod tensors;
 pub use import::{Architecture, Import, import};
 pub use mrinet::{least_shape, mrinet};
 
-use crate::{Error, Result, cohort::Preparation, whole};
+use crate::{Error, Result, atomic_file, cohort::Preparation};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::Explainer;
@@ -69,7 +69,7 @@ impl Model {
     /// Writes a model file, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.check().map_err(|what| Error::file(path, what, "report this: such a model should not have been made"))?;
-        whole::write(path, &self.to_bytes())
+        atomic_file::write(path, &self.to_bytes())
     }
 
     /// BLAKE3 of the file's bytes, to name the model in sidecars.

@@ -7,7 +7,7 @@ pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
 pub use results::{Epoch, Judgement, Metrics};
 
-use crate::{Error, Result, cohort::Cohort, train::Split, whole};
+use crate::{Error, Result, atomic_file, cohort::Cohort, train::Split};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 
@@ -172,11 +172,11 @@ impl Run {
             "DatasetType": "derivative",
             "GeneratedBy": [{ "Name": "voxplain", "Version": manifest.version }],
         });
-        whole::write_json(&path.join("dataset_description.json"), &description)?;
+        atomic_file::write_json(&path.join("dataset_description.json"), &description)?;
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
-        whole::write(&path.join("config.toml"), config.as_bytes())?;
-        whole::write_json(&path.join("manifest.json"), &manifest)?;
+        atomic_file::write(&path.join("config.toml"), config.as_bytes())?;
+        atomic_file::write_json(&path.join("manifest.json"), &manifest)?;
         Ok(Self { path: path.to_owned(), manifest })
     }
 }

@@ -15,13 +15,12 @@ pub use observer::TrainingObserver;
 pub use options::{Rate, TrainOptions};
 
 use crate::{
-    Error, Progress, Result,
+    Error, Progress, Result, atomic_file,
     baseline::{self, Said, Task},
     cohort::Cohort,
     model::{Card, Model, mrinet},
     run::{Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     stats::classification::fold_scores,
-    whole,
 };
 use data::Data;
 use std::path::Path;
@@ -94,7 +93,7 @@ pub fn train(
         write_predictions(&run.path.join(file), &data.classes, &predictions(said, &data))?;
     }
     let metrics = engine.install(|| judge::metrics(&all, &data, positive, options));
-    whole::write_json(&run.path.join("metrics.json"), &metrics)?;
+    atomic_file::write_json(&run.path.join("metrics.json"), &metrics)?;
     Ok(Training { run, metrics, left_out: data.left_out.clone() })
 }
 
@@ -113,7 +112,7 @@ fn one_fold(
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
     let in_cohort = |of: &[usize]| of.iter().map(|&n| data.subjects[n]).collect();
     let positions = Split { train: in_cohort(&split.train), test: in_cohort(&split.test) };
-    whole::write_json(&folder.join("split.json"), &positions)?;
+    atomic_file::write_json(&folder.join("split.json"), &positions)?;
     let path = run.model_path(fold);
     if !path.is_file() {
         let seed = Seed::new(options.seed).child(&format!("fold-{fold}"));

@@ -35,7 +35,7 @@ pub use receiver::{Receiver, receiver};
 pub use reliability::{Reliability, reliability};
 pub use slice::{Cut, Plane, cuts};
 
-use crate::{Error, Result, whole};
+use crate::{Error, Result, atomic_file};
 use resvg::{tiny_skia, usvg};
 use std::{path::Path, sync::Arc};
 
@@ -92,7 +92,7 @@ impl Figure {
     /// # Errors
     /// The file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<()> {
-        whole::write(path, self.svg.as_bytes())
+        atomic_file::write(path, self.svg.as_bytes())
     }
 
     /// Writes the PNG.
@@ -100,7 +100,7 @@ impl Figure {
     /// # Errors
     /// [`Figure::png`]; the file cannot be written.
     pub fn write_png(&self, path: &Path) -> Result<()> {
-        whole::write(path, &self.png()?)
+        atomic_file::write(path, &self.png()?)
     }
 }
 

@@ -17,7 +17,7 @@ mod site;
 mod tests;
 mod viewer;
 
-use crate::{Error, Progress, Result, figure::Figure, whole};
+use crate::{Error, Progress, Result, atomic_file, figure::Figure};
 use page::{Page, Volumes};
 pub use site::{Part, Site};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &d
     let folder = beside(&out, "volumes");
     let (html, files) = render(&mut page, &folder, most)?;
     let volumes = write_volumes(&out.with_file_name(folder), &files)?;
-    whole::write(&out, html.as_bytes())?;
+    atomic_file::write(&out, html.as_bytes())?;
     let methods_text = write_methods_text(&page, &out)?;
     Ok(Reported {
         bytes: html.len(),
@@ -113,7 +113,7 @@ fn write_methods_text(page: &Page, out: &Path) -> Result<Vec<PathBuf>> {
         .into_iter()
         .map(|(name, text)| {
             let file = out.with_file_name(beside(out, name));
-            whole::write(&file, text.as_bytes())?;
+            atomic_file::write(&file, text.as_bytes())?;
             Ok(file)
         })
         .collect()
@@ -146,7 +146,7 @@ fn write_volumes(folder: &Path, files: &[(String, String)]) -> Result<Vec<PathBu
         .iter()
         .map(|(name, text)| {
             let file = folder.join(name);
-            whole::write(&file, text.as_bytes())?;
+            atomic_file::write(&file, text.as_bytes())?;
             Ok(file)
         })
         .collect()

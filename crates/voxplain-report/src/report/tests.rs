@@ -6,6 +6,7 @@ use super::{Part, Placed, Site, drawing::keep_small, page::Method, report};
 use crate::{
     Silent, Table,
     atlas::{Atlas, MapName, RegionTable, Survey, survey},
+    atomic_file,
     attribution::{Record, Score, Target},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
@@ -13,7 +14,6 @@ use crate::{
     group::{GroupOptions, GroupSummary, Level, group},
     run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     stats::{Classification, FoldPrediction, Interval, Resampling, Top},
-    whole,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
@@ -133,7 +133,7 @@ fn made_run(folder: &Path) -> Run {
         comparisons: vec![],
         summary: vec![format!("Told right: 5 of 6. {EVIL}")],
     };
-    whole::write_json(&run.path.join("metrics.json"), &metrics).unwrap();
+    atomic_file::write_json(&run.path.join("metrics.json"), &metrics).unwrap();
     run
 }
 
@@ -155,7 +155,7 @@ fn add_maps(run: &Run, method: &str) {
         let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
         write(&path, &map, &WriteOptions::default()).unwrap();
         let sidecar = path.to_str().unwrap().replace(".nii.gz", ".json");
-        whole::write_json(Path::new(&sidecar), &record(id, method)).unwrap();
+        atomic_file::write_json(Path::new(&sidecar), &record(id, method)).unwrap();
     }
 }
 
@@ -360,7 +360,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     let record = run.path.join("regions/halves.json");
     let mut old: serde_json::Value = crate::run::read_json(&record).unwrap();
     (old["survey"]["atlas"], old["survey"]["labels"]) = ("../halves.nii.gz".into(), "../halves.tsv".into());
-    whole::write_json(&record, &old).unwrap();
+    atomic_file::write_json(&record, &old).unwrap();
     report(&run.path, None, &Silent).unwrap();
     let again = std::fs::read_to_string(&made.page).unwrap();
     assert_eq!(script(&again, "index"), script(&html, "index"));
@@ -483,7 +483,7 @@ fn pages_for_the_browser() {
         expected.insert((*id).to_owned(), serde_json::json!({"grad-cam": of("grad-cam"), "saliency": of("saliency")}));
     }
     std::fs::create_dir_all(Path::new(&pages).join("made")).unwrap();
-    whole::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
+    atomic_file::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
     for (name, most) in [("made", super::viewer::MOST_PAGE_BYTES), ("made-small", 0)] {
         let page = Path::new(&pages).join(name).join("report.html");
         std::fs::create_dir_all(page.parent().unwrap()).unwrap();
@@ -583,7 +583,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     std::fs::create_dir_all(run.path.join("evaluation")).unwrap();
     for metric in [Metric::Deletion, Metric::Insertion] {
         let path = run.path.join(format!("evaluation/{}.json", metric.word()));
-        whole::write_json(&path, &faithfulness(metric)).unwrap();
+        atomic_file::write_json(&path, &faithfulness(metric)).unwrap();
     }
     let (made, html) = page(&run);
     assert_eq!(made.missing, []);
@@ -672,7 +672,8 @@ fn a_folder_of_maps_has_a_page_too() {
     let folder = tempfile::tempdir().unwrap();
     let map = Volume::from_fn(lattice(0), |v| value(1, "grad-cam", v));
     write(&folder.path().join("scan_desc-gradcam_attribution.nii.gz"), &map, &WriteOptions::default()).unwrap();
-    whole::write_json(&folder.path().join("scan_desc-gradcam_attribution.json"), &record(EVIL, "grad-cam")).unwrap();
+    atomic_file::write_json(&folder.path().join("scan_desc-gradcam_attribution.json"), &record(EVIL, "grad-cam"))
+        .unwrap();
     let out = folder.path().join("page.html");
     let made = report(folder.path(), Some(&out), &Silent).unwrap();
     let html = std::fs::read_to_string(&out).unwrap();
@@ -697,7 +698,7 @@ fn a_folder_of_maps_has_a_page_too() {
     for (image, method, word) in [("scan", "saliency", "saliency"), ("other", "random", "random")] {
         let stem = format!("{image}_desc-{word}_attribution");
         write(&folder.path().join(format!("{stem}.nii.gz")), &map, &WriteOptions::default()).unwrap();
-        whole::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
+        atomic_file::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
     }
     let made = report(folder.path(), Some(&out), &Silent).unwrap();
     let svg = std::fs::read_to_string(folder.path().join("figures/method-gallery.svg")).unwrap();

@@ -130,7 +130,7 @@ impl RegionTable {
         let survey = &survey.absolute()?;
         let record =
             RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
-        crate::whole::write_json(&path.with_extension("json"), &record)
+        crate::atomic_file::write_json(&path.with_extension("json"), &record)
     }
 }
 

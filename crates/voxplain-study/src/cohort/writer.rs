@@ -1,7 +1,7 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
 use super::{Cohort, Document, FORMAT, MASKS, Preparation, Subject, VOLUMES, array_shape, bare, partial};
-use crate::{Error, Result, Table, whole};
+use crate::{Error, Result, Table, atomic_file};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -79,7 +79,7 @@ impl Writer {
             ));
         } else {
             fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
-            whole::write_json(&plan, made_by)?;
+            atomic_file::write_json(&plan, made_by)?;
         }
         let lock = fs::File::open(&plan).map_err(Error::io(&plan))?;
         if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
@@ -138,7 +138,7 @@ impl Writer {
         }
         self.volumes.write_item(n, volume.data())?;
         self.masks.write_item(n, &mask.data().iter().map(|&m| f32::from(u8::from(m))).collect::<Vec<_>>())?;
-        whole::write_json(&self.mark(n), subject)
+        atomic_file::write_json(&self.mark(n), subject)
     }
 
     /// Makes the cohort appear, with the subjects that were put. `participants` has one row per place, in order; the
@@ -187,7 +187,7 @@ impl Writer {
             made_by: self.made_by,
             subjects,
         };
-        whole::write_json(&self.partial.join("cohort.json"), &document)?;
+        atomic_file::write_json(&self.partial.join("cohort.json"), &document)?;
         self.volumes.sync()?;
         self.masks.sync()?;
         drop((self.volumes, self.masks));

@@ -1,7 +1,7 @@
 //! [`compare`]: the maps of a run beside the truth that a simulation planted.
 
 use super::{Localisation, Relevance};
-use crate::{Error, Progress, Result, Table, cohort::Cohort, run::Run, stats::Interval, whole};
+use crate::{Error, Progress, Result, Table, atomic_file, cohort::Cohort, run::Run, stats::Interval};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_volume::{Interpolation, Mask, ReadOptions};
@@ -96,7 +96,7 @@ pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
     Table { columns: columns.to_vec(), rows }.write_tsv(&folder.join("localisation.tsv"))?;
-    whole::write_json(&folder.join("localisation.json"), &all)?;
+    atomic_file::write_json(&folder.join("localisation.json"), &all)?;
     Ok(all)
 }
 

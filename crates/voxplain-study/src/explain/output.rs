@@ -2,7 +2,7 @@
 
 use super::image::Loaded;
 use crate::attribution::{Attribution, Record};
-use crate::{Error, Result, whole};
+use crate::{Error, Result, atomic_file};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
@@ -102,7 +102,7 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         let path = place.file(entity, "nii.gz");
         let description = format!("{} {}", attribution.record.method, attribution.record.target);
         write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
-        whole::write_json(&place.file(entity, "json"), &record)?;
+        atomic_file::write_json(&place.file(entity, "json"), &record)?;
         Ok(path)
     };
     let put =

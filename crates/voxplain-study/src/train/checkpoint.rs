@@ -1,6 +1,6 @@
 //! [`Checkpoint`]: where a fold stands after a whole epoch.
 
-use crate::{Error, Result, model::tensors, run::Epoch, whole};
+use crate::{Error, Result, atomic_file, model::tensors, run::Epoch};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use voxplain_nn::{Method, Network, Optimizer, OptimizerState, Tensor};
@@ -42,7 +42,7 @@ impl Checkpoint {
             all.extend(best.state().into_iter().map(|p| (format!("best.{}", p.name), p.tensor)));
         }
         let bytes = tensors::to_bytes(KEY, &header, all.iter().map(|(name, t)| (name.as_str(), *t)));
-        whole::write(&path(folder), &bytes)
+        atomic_file::write(&path(folder), &bytes)
     }
 
     /// Reads where the fold stood; `None` where there is no checkpoint. `network` gives the graph.

@@ -1,7 +1,7 @@
 //! [`Fit`]: the training of one fold's network.
 
 use super::{Holding, Rate, TrainOptions, TrainingObserver, checkpoint::Checkpoint, data::Data, folds};
-use crate::{Error, Progress, Result, memory, model::mrinet, run::Epoch, whole};
+use crate::{Error, Progress, Result, atomic_file, memory, model::mrinet, run::Epoch};
 use std::path::Path;
 use voxplain_core::argmax;
 use voxplain_nn::{
@@ -232,7 +232,7 @@ impl Fit<'_> {
             lines.push_str(&serde_json::to_value(epoch).unwrap_or_default().to_string());
             lines.push('\n');
         }
-        whole::write(&self.folder.join("history.jsonl"), lines.as_bytes())?;
+        atomic_file::write(&self.folder.join("history.jsonl"), lines.as_bytes())?;
         state.write(self.folder)
     }
 }

@@ -21,13 +21,12 @@ pub use order::{Blocks, Ranking};
 pub use results::{Found, MapCurves, Summary, Verdict};
 
 use crate::{
-    Error, Progress, Result,
+    Error, Progress, Result, atomic_file,
     attribution::{Case, Explainer},
     cohort::Cohort,
     group::sidecar,
     model::Model,
     run::{HeldOut, Run},
-    whole,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -210,7 +209,7 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
                     if let Some(folder) = place.parent() {
                         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
                     }
-                    whole::write_json(&place, &made)?;
+                    atomic_file::write_json(&place, &made)?;
                     all.push(made);
                 }
             }
@@ -227,7 +226,7 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
             let summary = Summary::of(metric, &methods, &of, &options.settings);
             results::table(&of).write_tsv(&folder.join(format!("{}.tsv", metric.word())))?;
-            whole::write_json(&folder.join(format!("{}.json", metric.word())), &summary)?;
+            atomic_file::write_json(&folder.join(format!("{}.json", metric.word())), &summary)?;
             Ok(summary)
         })
         .collect()
