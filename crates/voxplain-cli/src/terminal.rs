@@ -164,9 +164,9 @@ pub(crate) fn report_error(error: &anyhow::Error) {
             return Some(go_on());
         }
         ours.and_then(voxplain::Error::remedy)
+            .or_else(|| e.downcast_ref().and_then(voxplain_volume::Error::remedy))
+            .or_else(|| e.downcast_ref().and_then(voxplain_nn::Error::remedy))
             .map(|remedy| remedy.to_string())
-            .or_else(|| e.downcast_ref::<voxplain_volume::Error>().and_then(voxplain_volume::Error::hint))
-            .or_else(|| e.downcast_ref::<voxplain_nn::Error>().and_then(voxplain_nn::Error::hint))
     });
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {hint}");

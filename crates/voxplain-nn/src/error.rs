@@ -1,6 +1,7 @@
 //! What can go wrong with a network.
 
 use std::path::PathBuf;
+use voxplain_core::{PartError, Remedy};
 
 /// Why a network could not be built, read or run.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum Error {
         /// What was found and what was expected.
         what: String,
         /// What to do about it.
-        hint: String,
+        remedy: Remedy,
     },
     /// A shape does not fit the operation.
     #[error("node {node}: {what}")]
@@ -48,11 +49,11 @@ pub enum Error {
 }
 
 impl Error {
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// What to do about it, where that is known.
+    pub fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::Io { .. } => Some("check the path and its permissions".into()),
-            Self::File { hint, .. } => Some(hint.clone()),
+            Self::File { remedy, .. } => Some(remedy.clone()),
             _ => None,
         }
     }
@@ -61,9 +62,9 @@ impl Error {
 /// The result of work on networks.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl voxplain_core::PartError for Error {
-    fn remedy(&self) -> Option<voxplain_core::Remedy> {
-        self.hint().map(Into::into)
+impl PartError for Error {
+    fn remedy(&self) -> Option<Remedy> {
+        Self::remedy(self)
     }
 }
 

@@ -76,8 +76,8 @@ fn half(bits: u16) -> f32 {
 }
 
 /// An error about a file.
-fn refused(path: &Path, what: impl Into<String>, hint: &str) -> Error {
-    Error::File { path: path.to_owned(), what: what.into(), hint: hint.to_owned() }
+fn refused(path: &Path, what: impl Into<String>, remedy: &str) -> Error {
+    Error::File { path: path.to_owned(), what: what.into(), remedy: remedy.into() }
 }
 
 /// What the system said about a file.

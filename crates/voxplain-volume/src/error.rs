@@ -1,6 +1,7 @@
 //! What can go wrong with an image, said so that it can be mended.
 
 use std::path::{Path, PathBuf};
+use voxplain_core::{PartError, Remedy};
 
 /// Why an image could not be read, written or worked with.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub enum Error {
         /// What was found and what was expected.
         what: String,
         /// What to do about it.
-        hint: String,
+        remedy: Remedy,
     },
     /// A shape, affine or number of values that makes no grid.
     #[error("{0}")]
@@ -31,8 +32,8 @@ pub enum Error {
 
 impl Error {
     /// A file that is not what it should be.
-    pub(crate) fn file(path: &Path, what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::File { path: path.to_owned(), what: what.into(), hint: hint.into() }
+    pub(crate) fn file(path: &Path, what: impl Into<String>, remedy: impl Into<Remedy>) -> Self {
+        Self::File { path: path.to_owned(), what: what.into(), remedy: remedy.into() }
     }
 
     /// What the system said about a file.
@@ -40,11 +41,11 @@ impl Error {
         move |source| Self::Io { path: path.to_owned(), source }
     }
 
-    /// What to do about it.
-    pub fn hint(&self) -> Option<String> {
+    /// What to do about it, where that is known.
+    pub fn remedy(&self) -> Option<Remedy> {
         match self {
             Self::Io { .. } => Some("check the path and its permissions".into()),
-            Self::File { hint, .. } => Some(hint.clone()),
+            Self::File { remedy, .. } => Some(remedy.clone()),
             Self::Grid(_) => None,
         }
     }
@@ -53,9 +54,9 @@ impl Error {
 /// The result of work on images.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-impl voxplain_core::PartError for Error {
-    fn remedy(&self) -> Option<voxplain_core::Remedy> {
-        self.hint().map(Into::into)
+impl PartError for Error {
+    fn remedy(&self) -> Option<Remedy> {
+        Self::remedy(self)
     }
 }
 

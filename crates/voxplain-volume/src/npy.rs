@@ -501,7 +501,7 @@ mod tests {
             let (_dir, path) = saved("a.npy", &bytes);
             let error = read(&path).unwrap_err();
             assert!(error.to_string().contains(part), "{error}");
-            assert!(error.hint().is_some());
+            assert!(error.remedy().is_some());
             assert!(Reader::open(&path).is_err());
         }
     }

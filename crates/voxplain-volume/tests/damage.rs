@@ -318,7 +318,7 @@ proptest! {
                 let back = image.volume.to_ras().reorient_like(image.volume.grid()).unwrap();
                 prop_assert_eq!(back.shape(), image.volume.shape());
             }
-            Err(e) => prop_assert!(e.hint().is_some_and(|h| !h.is_empty()), "{}", e),
+            Err(e) => prop_assert!(e.remedy().is_some_and(|r| !r.to_string().is_empty()), "{}", e),
         }
         if labels {
             let _ = read_labels(&file.1);

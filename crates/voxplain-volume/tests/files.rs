@@ -86,7 +86,7 @@ fn every_file_equals_nibabel_or_is_refused() {
                 Ok(_) => wrong.push(format!("{name}: read, but nibabel refuses it")),
                 Err(e) => {
                     assert!(e.to_string().contains(path.to_str().unwrap()), "{e}");
-                    assert!(e.hint().is_some_and(|h| !h.is_empty()), "{e}");
+                    assert!(e.remedy().is_some_and(|r| !r.to_string().is_empty()), "{e}");
                     refused += 1;
                 }
             }
@@ -240,6 +240,6 @@ fn damaged_files_of_fuzzers_are_refused() {
         let path: &Path = &entry.unwrap().path();
         let error = read(path, &ReadOptions::default()).unwrap_err();
         println!("{error}");
-        assert!(error.hint().is_some());
+        assert!(error.remedy().is_some());
     }
 }

@@ -54,7 +54,8 @@ impl Inspect {
                 Err(error) => {
                     outcome = Outcome::Incomplete;
                     let path = file.display().to_string();
-                    documents.push(json!({"file": path, "error": error.to_string(), "hint": error.hint()}));
+                    let hint = error.remedy().map(|r| r.to_string());
+                    documents.push(json!({"file": path, "error": error.to_string(), "hint": hint}));
                     terminal::report_error(&error.into());
                 }
             }
