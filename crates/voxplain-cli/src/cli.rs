@@ -115,6 +115,17 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_that_a_remedy_may_name_is_a_flag() {
+        use clap::CommandFactory as _;
+        let command = Cli::command();
+        let flags: Vec<&str> =
+            command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long).collect();
+        for setting in voxplain::settings() {
+            assert!(flags.contains(&setting.name()), "no verb has --{}", setting.name());
+        }
+    }
+
+    #[test]
     fn flags_do_not_collide() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();

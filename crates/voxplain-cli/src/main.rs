@@ -8,6 +8,7 @@ mod pipeline;
 #[cfg(feature = "serve")]
 mod server;
 mod session;
+mod shell;
 mod terminal;
 mod verb;
 

@@ -5,6 +5,7 @@
 use crate::{
     cli::Cli,
     session::{Outcome, Session},
+    shell::command_line,
 };
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
@@ -74,7 +75,7 @@ impl Pipeline {
                     _ => (operand, &run),
                 };
                 section.entry(default.0).or_insert_with(|| Value::String(default.1.clone()));
-                steps.push(command_line(verb, operand, section)?);
+                steps.push(words(verb, operand, section)?);
             }
         }
         if steps.is_empty() {
@@ -110,7 +111,7 @@ impl Pipeline {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut outcome = Outcome::Done;
         for (verb, step) in verbs.iter().zip(&self.steps) {
-            session.say(&format!("\n$ voxplain {}", step.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ")));
+            session.say(&format!("\n$ {}", command_line(step)));
             if verb.run(session).with_context(|| format!("[{}]", step[0]))? == Outcome::Incomplete {
                 outcome = Outcome::Incomplete;
             }
@@ -119,8 +120,8 @@ impl Pipeline {
     }
 }
 
-/// One section as the words of a command line.
-fn command_line(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec<String>> {
+/// A section as the words of a command line.
+fn words(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec<String>> {
     let mut line = vec![verb.to_owned()];
     let mut operands = Vec::new();
     for (key, value) in section {
@@ -154,16 +155,6 @@ fn command_line(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec
         line.extend(operands);
     }
     Ok(line)
-}
-
-/// A word as a shell would take it.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+%@".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -216,11 +207,5 @@ mod tests {
         assert!(error("").contains("no section says what to do"));
         assert!(error("[train]\nlabel = { a = 1 }").contains("[train] label"));
         assert!(error("run = ").contains("TOML"));
-    }
-
-    #[test]
-    fn words_are_quoted_as_a_shell_needs() {
-        assert_eq!(quoted("--set=a.b=c"), "--set=a.b=c");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -1,6 +1,6 @@
 //! [`Session`]: the global flags at work: where results, progress and warnings go.
 
-use crate::{cli::Global, terminal::Terminal};
+use crate::{cli::Global, shell::command_line, terminal::Terminal};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -98,6 +98,11 @@ impl Session {
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other?),
         }
+    }
+
+    /// The command that comes next, for the user.
+    pub(crate) fn next<'a>(&self, words: impl IntoIterator<Item = &'a str>) {
+        self.say(&format!("next: {}", command_line(words)));
     }
 
     /// A line on stderr for the user (not under `--quiet` or `--json`): what was done, what to do next.

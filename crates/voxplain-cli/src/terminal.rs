@@ -2,7 +2,11 @@
 
 #![expect(clippy::print_stderr, reason = "this is where stderr is written")]
 
-use crate::{cli::Global, live, pipeline::quoted};
+use crate::{
+    cli::Global,
+    live,
+    shell::{Shell, command_line},
+};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     ffi::OsString,
@@ -26,8 +30,7 @@ pub(crate) fn interrupt() -> bool {
 
 /// How to go on with what was stopped.
 pub(crate) fn go_on() -> String {
-    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
-    format!("what is finished is kept; go on with: voxplain {}", words.join(" "))
+    format!("what is finished is kept; go on with: {}", command_line(std::env::args().skip(1)))
 }
 
 /// Progress and warnings on stderr.
@@ -166,7 +169,7 @@ pub(crate) fn report_error(error: &anyhow::Error) {
         ours.and_then(voxplain::Error::remedy)
             .or_else(|| e.downcast_ref().and_then(voxplain_volume::Error::remedy))
             .or_else(|| e.downcast_ref().and_then(voxplain_nn::Error::remedy))
-            .map(|remedy| remedy.to_string())
+            .map(|remedy| remedy.render(&Shell))
     });
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {hint}");

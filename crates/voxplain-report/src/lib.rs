@@ -2,6 +2,7 @@
 
 pub mod figure;
 pub mod report;
+pub mod setting;
 
 use voxplain_attribution as attribution;
 #[cfg(test)]

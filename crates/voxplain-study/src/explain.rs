@@ -24,6 +24,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+use voxplain_core::Remedy;
 use voxplain_nn::Engine;
 
 /// Whom to explain, and by which model.
@@ -136,8 +137,9 @@ pub struct Failure {
     pub method: Option<String>,
     /// What went wrong.
     pub error: String,
-    /// What to do about it.
-    pub hint: Option<String>,
+    /// What to do about it. Whoever shows it chooses the words.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
 }
 
 /// Volumes that are in memory, and go through the network, at a time.
@@ -386,8 +388,12 @@ fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution,
 impl Explained {
     fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
         progress.warn(&error.to_string());
-        let (error, hint) = (error.to_string(), error.remedy().map(|r| r.to_string()));
-        self.failures.push(Failure { subject: subject.to_owned(), method: method.map(str::to_owned), error, hint });
+        self.failures.push(Failure {
+            subject: subject.to_owned(),
+            method: method.map(str::to_owned),
+            error: error.to_string(),
+            remedy: error.remedy(),
+        });
     }
 }
 

@@ -21,6 +21,7 @@ use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use voxplain_core::Remedy;
 use voxplain_volume::{Grid, Sizes, npy};
 
 /// What to prepare, and how.
@@ -96,8 +97,9 @@ pub struct Failure {
     pub subject: String,
     /// What went wrong.
     pub what: String,
-    /// What to do about it.
-    pub hint: Option<String>,
+    /// What to do about it. Whoever shows it chooses the words.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
 }
 
 /// Prepares every image of a source for the cohort directory `out`.
@@ -161,11 +163,7 @@ pub fn prepare(source: &Path, out: &Path, options: &Options, progress: &dyn Prog
         match outcome {
             Ok(subject) => ready.push(subject),
             Err(e) => {
-                summary.failed.push(Failure {
-                    subject: item.id.clone(),
-                    what: e.to_string(),
-                    hint: e.remedy().map(|r| r.to_string()),
-                });
+                summary.failed.push(Failure { subject: item.id.clone(), what: e.to_string(), remedy: e.remedy() });
             }
         }
     }

@@ -12,3 +12,8 @@ pub use voxplain_study::{
     atlas, baseline, cohort, doctor, evaluation, explain, group, model, prepare, run, simulate, train,
 };
 pub use voxplain_volume as volume;
+
+/// Every [`Setting`] that a [`Remedy`] may name: a front end has a word for each.
+pub fn settings() -> impl Iterator<Item = Setting> {
+    voxplain_report::setting::ALL.iter().copied()
+}

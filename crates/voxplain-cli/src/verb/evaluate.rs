@@ -122,7 +122,7 @@ impl Evaluate {
         };
         session.result(&document, &text)?;
         session.say(&format!("tables in {}", self.run.join("evaluation").display()));
-        session.say(&format!("next: voxplain report {}", self.run.display()));
+        session.next(["report", &self.run.display().to_string()]);
         Ok(Outcome::Done)
     }
 

@@ -2,9 +2,11 @@
 
 use crate::{
     session::{Outcome, Session},
+    shell::Shell,
     terminal,
 };
 use clap::{Args, ValueEnum};
+use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::{
@@ -209,7 +211,7 @@ impl Explain {
                 None => explain(&engine, Whom::Images(&model, &self.images()), &request, session.progress())?,
             }
         };
-        session.result(&made, &table(&made))?;
+        session.result(&document(&made), &table(&made))?;
         self.close(&made, session);
         let complete = made.failures.is_empty() && !made.interrupted;
         Ok(if complete || (self.keep_going && !made.interrupted) { Outcome::Done } else { Outcome::Incomplete })
@@ -239,16 +241,25 @@ impl Explain {
             let mut subjects: Vec<_> = made.failures.iter().map(|f| f.subject.as_str()).collect();
             subjects.dedup();
             session.say(&format!("{} maps could not be made: {}", made.failures.len(), subjects.join(", ")));
-            if let Some(hint) = made.failures.iter().find_map(|f| f.hint.as_deref()) {
-                session.say(&format!("hint: {hint}"));
+            if let Some(remedy) = made.failures.iter().find_map(|f| f.remedy.as_ref()) {
+                session.say(&format!("hint: {}", remedy.render(&Shell)));
             }
         }
         if made.interrupted {
             session.say(&format!("stopped before the end; {}", terminal::go_on()));
         } else if self.what.is_dir() && self.out.is_none() && !made.maps.is_empty() {
-            session.say(&format!("next: voxplain group {}", self.what.display()));
+            session.next(["group", &self.what.display().to_string()]);
         }
     }
+}
+
+/// The result for `--json`.
+fn document(made: &Explained) -> serde_json::Value {
+    let mut document = json!(made);
+    for (n, failure) in made.failures.iter().enumerate() {
+        document["failures"][n]["hint"] = json!(failure.remedy.as_ref().map(|r| r.render(&Shell)));
+    }
+    document
 }
 
 /// One line per map; warnings once below.

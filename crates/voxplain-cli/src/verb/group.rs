@@ -40,7 +40,7 @@ impl Group {
         }
         session.result(&summary, &in_words(&summary))?;
         session.say(&format!("maps and tables in {}", self.run.join("group").display()));
-        session.say(&format!("next: voxplain report {}", self.run.display()));
+        session.next(["report", &self.run.display().to_string()]);
         Ok(Outcome::Done)
     }
 }

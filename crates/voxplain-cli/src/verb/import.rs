@@ -99,8 +99,8 @@ impl Import {
             model.card.classes.join(", ")
         );
         session.result(&Document { model: &self.out, hash: model.hash(), card: &model.card }, &text)?;
-        session
-            .say(&format!("next: voxplain explain {} --input IMAGE --method hires-cam --out maps", self.out.display()));
+        let model = self.out.display().to_string();
+        session.next(["explain", &model, "--input", "IMAGE", "--method", "hires-cam", "--out", "maps"]);
         Ok(Outcome::Done)
     }
 }

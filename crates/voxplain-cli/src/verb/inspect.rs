@@ -2,6 +2,7 @@
 
 use crate::{
     session::{Outcome, Session},
+    shell::Shell,
     terminal,
 };
 use clap::Args;
@@ -54,7 +55,7 @@ impl Inspect {
                 Err(error) => {
                     outcome = Outcome::Incomplete;
                     let path = file.display().to_string();
-                    let hint = error.remedy().map(|r| r.to_string());
+                    let hint = error.remedy().map(|r| r.render(&Shell));
                     documents.push(json!({"file": path, "error": error.to_string(), "hint": hint}));
                     terminal::report_error(&error.into());
                 }

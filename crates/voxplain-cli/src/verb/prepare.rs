@@ -1,6 +1,9 @@
 //! `voxplain prepare`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    session::{Outcome, Session},
+    shell::Shell,
+};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::{
@@ -125,7 +128,7 @@ impl Prepare {
         session.result(&document(&summary), &text(&summary))?;
         match &summary.cohort {
             Some(cohort) => {
-                session.say(&format!("next: voxplain train {} --label COLUMN --out RUN", cohort.path.display()));
+                session.next(["train", &cohort.path.display().to_string(), "--label", "COLUMN", "--out", "RUN"]);
                 Ok(Outcome::Done)
             }
             None => {
@@ -140,6 +143,9 @@ impl Prepare {
 fn document(summary: &Summary) -> serde_json::Value {
     let mut document = serde_json::json!(summary);
     document["cohort"] = serde_json::json!(summary.cohort.as_ref().map(|c| &c.path));
+    for (n, failure) in summary.failed.iter().enumerate() {
+        document["failed"][n]["hint"] = serde_json::json!(failure.remedy.as_ref().map(|r| r.render(&Shell)));
+    }
     document
 }
 
@@ -177,8 +183,8 @@ fn text(summary: &Summary) -> String {
     if !summary.failed.is_empty() {
         lines.push(format!("{} could not be prepared:", summary.failed.len()));
         lines.extend(summary.failed.iter().map(|f| {
-            let hint = f.hint.as_deref().map(|h| format!(" ({h})")).unwrap_or_default();
-            format!("  {}: {}{hint}", f.subject, f.what)
+            let remedy = f.remedy.as_ref().map(|r| format!(" ({})", r.render(&Shell))).unwrap_or_default();
+            format!("  {}: {}{remedy}", f.subject, f.what)
         }));
     }
     if !summary.findings.is_empty() {

@@ -69,7 +69,7 @@ impl Regions {
             if let [run] = &self.maps[..]
                 && run.join("manifest.json").is_file()
             {
-                session.say(&format!("next: voxplain report {}", run.display()));
+                session.next(["report", &run.display().to_string()]);
             }
             if !session.global.json {
                 return Ok(Outcome::Done);

@@ -75,7 +75,7 @@ impl Simulate {
             cohort.path.display()
         );
         session.result(&document, &text)?;
-        session.say(&format!("next: voxplain train {} --label label --out RUN", cohort.path.display()));
+        session.next(["train", &cohort.path.display().to_string(), "--label", "label", "--out", "RUN"]);
         Ok(Outcome::Done)
     }
 }

@@ -3,6 +3,7 @@
 use crate::{
     live,
     session::{Outcome, Session},
+    shell::command_line,
 };
 use clap::Args;
 use serde::Serialize;
@@ -166,7 +167,8 @@ impl Train {
         let document = Document { run: &training.run.path, left_out: &training.left_out, metrics: &training.metrics };
         session.result(&document, &table(&training.metrics))?;
         let run = self.out.display();
-        session.say(&format!("models, predictions and metrics are in {run}; next: voxplain explain {run} --method hires-cam,guided-backprop"));
+        let next = command_line(["explain", &run.to_string(), "--method", "hires-cam,guided-backprop"]);
+        session.say(&format!("models, predictions and metrics are in {run}; next: {next}"));
         Ok(Outcome::Done)
     }
 }

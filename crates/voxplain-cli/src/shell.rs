@@ -1,0 +1,77 @@
+//! [`Shell`]: what the library calls settings and steps, as words of a command line.
+
+use voxplain::{Action, Setting, Vocabulary};
+
+/// The words of the command: a setting is a flag, a step is a command line that can be copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shell;
+
+impl Vocabulary for Shell {
+    fn setting(&self, setting: Setting, value: Option<&str>) -> String {
+        match value {
+            Some(value) => format!("{} {}", flag(setting), quoted(value)),
+            None => flag(setting),
+        }
+    }
+
+    fn action(&self, action: &Action) -> String {
+        let mut words = vec![action.verb.to_owned()];
+        // A name that begins like a flag is a file all the same.
+        words.extend(action.subjects.iter().map(|s| if s.starts_with('-') { format!("./{s}") } else { s.clone() }));
+        for (setting, value) in &action.settings {
+            words.push(flag(*setting));
+            words.extend(value.clone());
+        }
+        command_line(words)
+    }
+}
+
+fn flag(setting: Setting) -> String {
+    format!("--{}", setting.name())
+}
+
+/// `voxplain` with these words, quoted where a shell needs it.
+pub(crate) fn command_line(words: impl IntoIterator<Item = impl AsRef<str>>) -> String {
+    let mut line = String::from("voxplain");
+    for word in words {
+        line.push(' ');
+        line.push_str(&quoted(word.as_ref()));
+    }
+    line
+}
+
+/// A word as a shell takes it for one.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+%@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxplain::Remedy;
+
+    const MASK: Setting = Setting::new("mask");
+    const FORCE: Setting = Setting::new("force");
+
+    #[test]
+    fn words_are_quoted_as_a_shell_needs() {
+        assert_eq!(quoted("--set=a.b=c"), "--set=a.b=c");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn settings_are_flags_and_steps_are_command_lines() {
+        let action = Action::new("explain").on("my run").on("-x.nii").with(MASK, "a b.nii").switch(FORCE);
+        let remedy = Remedy::new(["give its ".into(), MASK.into(), ", or ".into(), action.into()]);
+        let line = "voxplain explain 'my run' ./-x.nii --mask 'a b.nii' --force";
+        assert_eq!(remedy.render(&Shell), format!("give its --mask, or {line}"));
+        assert_eq!(Remedy::from(MASK.to("none")).render(&Shell), "--mask none");
+        assert_eq!(Shell.action(&Action::new("inspect").on("brain.nii.gz")), "voxplain inspect brain.nii.gz");
+    }
+}
