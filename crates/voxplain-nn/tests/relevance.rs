@@ -8,6 +8,8 @@
 
 #[path = "support/random_net.rs"]
 mod random_net;
+#[path = "support/rounding.rs"]
+mod rounding;
 
 use proptest::prelude::*;
 use random_net::random_net;
@@ -20,10 +22,9 @@ fn engine(threads: usize) -> Engine {
     Engine::new(EngineOptions { threads: Some(threads), ..EngineOptions::default() }).unwrap()
 }
 
-/// A linear operation as a matrix `[outputs][inputs]`, its taps (1 where an input reaches an output), and its biases.
+/// A linear operation as a matrix `[outputs][inputs]` (0 where an input does not reach an output), and its biases.
 struct Dense {
     weights: Vec<Vec<f64>>,
-    taps: Vec<Vec<f64>>,
     bias: Vec<f64>,
 }
 
@@ -43,59 +44,48 @@ impl Dense {
         };
         let inputs: usize = shape.iter().product();
         let bias = run(op, &vec![0.0; inputs]);
-        let mut ones = op.clone();
-        match &mut ones {
-            Op::Conv3d(conv) => conv.weight = Tensor::full(conv.weight.shape(), 1.0),
-            Op::Linear(linear) => linear.weight = Tensor::full(linear.weight.shape(), 1.0),
-            _ => {}
-        }
-        let columns = |op: &Op| -> Vec<Vec<f64>> {
-            let one = |i: usize| {
-                let mut unit = vec![0.0; inputs];
-                unit[i] = 1.0;
-                run(op, &unit).iter().zip(&bias).map(|(y, b)| y - b).collect()
-            };
-            (0..inputs).map(one).collect()
+        let column = |i: usize| -> Vec<f64> {
+            let mut unit = vec![0.0; inputs];
+            unit[i] = 1.0;
+            run(op, &unit).iter().zip(&bias).map(|(y, b)| y - b).collect()
         };
-        let transposed = |c: Vec<Vec<f64>>| (0..bias.len()).map(|j| c.iter().map(|c| c[j]).collect()).collect();
-        Self { weights: transposed(columns(op)), taps: transposed(columns(&ones)), bias }
+        let columns: Vec<Vec<f64>> = (0..inputs).map(column).collect();
+        let weights = (0..bias.len()).map(|j| columns.iter().map(|c| c[j]).collect()).collect();
+        Self { weights, bias }
     }
 
-    /// The rule's definition. `least` keeps the smallest denominator that relevance went through.
-    fn hand(&self, rule: Rule, a: &[f64], r: &[f64], least: &mut f64) -> Vec<f64> {
+    /// The rule's definition: shares of the relevance, each handed on in proportion to the terms of a sum. A sum of no
+    /// more than 1e-6 of the largest is nothing but round-off, and hands nothing on.
+    fn hand(&self, rule: Rule, a: &[f64], r: &[f64]) -> Vec<f64> {
         let mut handed = vec![0.0; a.len()];
-        let mut share = |j: usize, of: f64, numerators: &[f64], bias: f64, epsilon: f64| {
-            let z = numerators.iter().sum::<f64>() + bias;
-            if r[j] != 0.0 && numerators.iter().any(|&n| n != 0.0) {
-                *least = least.min(z.abs());
-            }
-            let stable = z + if z < 0.0 { -epsilon } else { epsilon };
-            for (h, n) in handed.iter_mut().zip(numerators) {
-                *h += of * n / stable * r[j];
+        let mut share = |of: f64, epsilon: f64, term: &dyn Fn(f64, f64) -> f64, of_bias: &dyn Fn(f64) -> f64| {
+            let terms: Vec<Vec<f64>> =
+                self.weights.iter().map(|w| a.iter().zip(w).map(|(&a, &w)| term(a, w)).collect()).collect();
+            let z: Vec<f64> =
+                terms.iter().zip(&self.bias).map(|(terms, &b)| terms.iter().sum::<f64>() + of_bias(b)).collect();
+            let none = 1e-6 * largest(&z);
+            for (j, &z) in z.iter().enumerate().filter(|(_, z)| z.abs() > none) {
+                let stable = z + if z < 0.0 { -epsilon } else { epsilon };
+                handed.iter_mut().zip(&terms[j]).for_each(|(h, term)| *h += of * term / stable * r[j]);
             }
         };
-        for j in 0..r.len() {
-            let (w, t, b) = (&self.weights[j], &self.taps[j], self.bias[j]);
-            let each = |f: &dyn Fn(f64, f64) -> f64| a.iter().zip(w).map(|(&a, &w)| f(a, w)).collect::<Vec<_>>();
-            match rule {
-                Rule::Epsilon { epsilon } => share(j, 1.0, &each(&|a, w| a * w), b, epsilon),
-                Rule::Gamma { gamma } => {
-                    let numerators = each(&|a, w| a * w + gamma * (a * w).max(0.0));
-                    share(j, 1.0, &numerators, b + gamma * b.max(0.0), 1e-6);
-                }
-                Rule::ZPlus => share(j, 1.0, &each(&|a, w| (a * w).max(0.0)), b.max(0.0), 1e-6),
-                Rule::AlphaBeta { alpha, beta } => {
-                    share(j, alpha, &each(&|a, w| (a * w).max(0.0)), b.max(0.0), 1e-6);
-                    share(j, -beta, &each(&|a, w| (a * w).min(0.0)), b.min(0.0), 1e-6);
-                }
-                Rule::Flat => share(j, 1.0, t, 0.0, 1e-6),
-                Rule::WSquare => share(j, 1.0, &each(&|_, w| w * w), 0.0, 1e-6),
-                Rule::ZBox { low, high } => {
-                    let numerators = each(&|a, w| a * w - low * w.max(0.0) - high * w.min(0.0));
-                    share(j, 1.0, &numerators, 0.0, 1e-6);
-                }
-                _ => unreachable!(),
+        match rule {
+            Rule::Epsilon { epsilon } => share(1.0, epsilon, &|a, w| a * w, &|b| b),
+            Rule::Gamma { gamma } => {
+                share(1.0, 1e-6, &|a, w| a * w + gamma * (a * w).max(0.0), &|b| b + gamma * b.max(0.0));
             }
+            Rule::ZPlus => share(1.0, 1e-6, &|a, w| (a * w).max(0.0), &|b| b.max(0.0)),
+            Rule::AlphaBeta { alpha, beta } => {
+                share(alpha, 1e-6, &|a, w| (a * w).max(0.0), &|b| b.max(0.0));
+                share(-beta, 1e-6, &|a, w| (a * w).min(0.0), &|b| b.min(0.0));
+            }
+            // No weight is 0 but where an input does not reach.
+            Rule::Flat => share(1.0, 1e-6, &|_, w| f64::from(u8::from(w != 0.0)), &|_| 0.0),
+            Rule::WSquare => share(1.0, 1e-6, &|_, w| w * w, &|_| 0.0),
+            Rule::ZBox { low, high } => {
+                share(1.0, 1e-6, &|a, w| a * w - low * w.max(0.0) - high * w.min(0.0), &|_| 0.0);
+            }
+            _ => unreachable!(),
         }
         handed
     }
@@ -142,14 +132,21 @@ fn windows(pool: &Pool3d, shape: &[usize]) -> Vec<Vec<usize>> {
     windows
 }
 
-/// What relevance reaches the input of one sample, by the definitions, and the smallest denominator on the way.
-/// `net` holds no batch normalisation that could be folded.
-fn slow_relevance(net: &Network, x: &[f32], start: &[f64], composite: &Composite) -> (Vec<f64>, f64) {
+/// Relevance of one sample.
+struct Slow {
+    input: Vec<f64>,
+    /// The name of each operation that a rule was applied to, from the output on; what reached its output and what it
+    /// handed on, each the values that are summed.
+    steps: Vec<(String, [Vec<f64>; 2])>,
+}
+
+/// Relevance of one sample by the definitions. `net` holds no batch normalisation that could be folded.
+fn slow_relevance(net: &Network, x: &[f64], start: &[f64], composite: &Composite) -> Slow {
     let tape = forward(net, x, Mode::Evaluate).unwrap();
     let value = |n: usize| tape.value(NodeId(n)).unwrap();
     let mut reached: Vec<Vec<f64>> = net.shapes().iter().map(|s| vec![0.0; s.iter().product()]).collect();
     *reached.last_mut().unwrap() = start.to_vec();
-    let mut least = f64::INFINITY;
+    let mut steps = Vec::new();
     for n in (1..net.nodes().len()).rev() {
         let node = &net.nodes()[n];
         let r = reached[n].clone();
@@ -171,7 +168,7 @@ fn slow_relevance(net: &Network, x: &[f32], start: &[f64], composite: &Composite
                     _ => Rule::EPSILON,
                 };
                 let rule = composite.first.filter(|_| first && is_layer(&node.op)).unwrap_or(own);
-                vec![Dense::of(&node.op, &shape).hand(rule, value(from), &r, &mut least)]
+                vec![Dense::of(&node.op, &shape).hand(rule, value(from), &r)]
             }
             Op::MaxPool3d(pool) => {
                 let mut part = vec![0.0; value(from).len()];
@@ -184,11 +181,6 @@ fn slow_relevance(net: &Network, x: &[f32], start: &[f64], composite: &Composite
                     let z = a[n] + b[n];
                     z + if z < 0.0 { -1e-6 } else { 1e-6 }
                 };
-                for n in 0..r.len() {
-                    if r[n] != 0.0 && a[n] != 0.0 {
-                        least = least.min((a[n] + b[n]).abs());
-                    }
-                }
                 [a, b].iter().map(|x| (0..r.len()).map(|n| x[n] / stable(n) * r[n]).collect()).collect()
             }
             Op::Concat => {
@@ -201,18 +193,26 @@ fn slow_relevance(net: &Network, x: &[f32], start: &[f64], composite: &Composite
                 }
                 parts
             }
-            _ => vec![r],
+            _ => vec![r.clone()],
         };
+        if is_layer(&node.op) || matches!(node.op, Op::BatchNorm(_) | Op::AvgPool3d(_) | Op::GlobalAvgPool | Op::Add) {
+            steps.push((node.name.clone(), [r, parts.concat()]));
+        }
         for (input, part) in node.inputs.iter().zip(parts) {
             reached[input.0].iter_mut().zip(part).for_each(|(s, p)| *s += p);
         }
     }
-    (reached.remove(0), least)
+    Slow { input: reached.remove(0), steps }
 }
 
-/// DeepLIFT's multipliers of one sample, by the definitions.
-fn slow_multipliers(net: &Network, x: &[f32], x0: &[f32], seed: &[f64]) -> Vec<f64> {
-    let (tape, tape0) = (forward(net, x, Mode::Evaluate).unwrap(), forward(net, x0, Mode::Evaluate).unwrap());
+fn largest(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |most, v| most.max(v.abs()))
+}
+
+/// DeepLIFT's multipliers of one sample, by the definitions. The reference `x0` runs through a network of its own, which
+/// is the same but for its rounding.
+fn slow_multipliers([net, net0]: [&Network; 2], [x, x0]: [&[f64]; 2], seed: &[f64]) -> Vec<f64> {
+    let (tape, tape0) = (forward(net, x, Mode::Evaluate).unwrap(), forward(net0, x0, Mode::Evaluate).unwrap());
     let (value, value0) = (|n: usize| tape.value(NodeId(n)).unwrap(), |n: usize| tape0.value(NodeId(n)).unwrap());
     let mut reached: Vec<Vec<f64>> = net.shapes().iter().map(|s| vec![0.0; s.iter().product()]).collect();
     *reached.last_mut().unwrap() = seed.to_vec();
@@ -229,10 +229,12 @@ fn slow_multipliers(net: &Network, x: &[f32], x0: &[f32], seed: &[f64]) -> Vec<f
             Op::MaxPool3d(pool) => {
                 let mut contribution = vec![0.0; a.len()];
                 let (of, of0) = (winners(pool, &shape, a), winners(pool, &shape, a0));
+                // As large as any, but for what is called round-off: 1e-5 of the largest value.
+                let (same, same0) = (1e-5 * largest(a), 1e-5 * largest(a0));
                 for w in 0..y.len() {
                     let (winner, winner0) = match () {
-                        () if a0[of[w]] == y0[w] => (of[w], of[w]),
-                        () if a[of0[w]] == y[w] => (of0[w], of0[w]),
+                        () if a0[of[w]] >= y0[w] - same0 => (of[w], of[w]),
+                        () if a[of0[w]] >= y[w] - same => (of0[w], of0[w]),
                         () => (of[w], of0[w]),
                     };
                     contribution[winner] += m[w] * (y[w].max(y0[w]) - y0[w]);
@@ -268,14 +270,6 @@ fn draw(random: &mut Random, n: usize) -> Vec<f32> {
     (0..n).map(|_| random.range(-1.0, 1.0) as f32).collect()
 }
 
-/// Relative L2 distance.
-fn distance(fast: &[f32], slow: &[f64]) -> f64 {
-    assert_eq!(fast.len(), slow.len());
-    let size: f64 = slow.iter().map(|v| v * v).sum();
-    let off: f64 = fast.iter().zip(slow).map(|(&f, s)| (f64::from(f) - s).powi(2)).sum();
-    (off / size.max(1e-30)).sqrt()
-}
-
 /// Every rule as the rule of all layers, and the composites.
 fn composites() -> Vec<Composite> {
     let all = |rule| Composite { first: None, convolution: rule, dense: rule };
@@ -295,66 +289,17 @@ fn composites() -> Vec<Composite> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 3 / 8))]
 
     /// On any network: branches, several channels, strides, padding, dilation, pools that overlap.
     #[test]
     fn relevance_is_the_definition(seed: u64, which in 0usize..11) {
-        let mut random = Random::new(seed);
-        let mut layerwise = Layerwise::new(&engine(2), &random_net(&mut random).without_log_softmax()).unwrap();
-        let net = layerwise.network().clone();
-        let size: usize = net.input_shape().iter().product();
-        let x = draw(&mut random, 2 * size);
-        let start = [1.5, -0.5, 0.25, 1.0];
-        let composite = composites()[which];
-        let fast = layerwise.relevance(&x, &start, &composite).unwrap();
-        for n in 0..2 {
-            let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
-            let start: Vec<f64> = start[2 * n..2 * n + 2].iter().map(|&s| f64::from(s)).collect();
-            let (slow, least) = slow_relevance(&net, &part(&x), &start, &composite);
-            // Near a denominator of 0 single precision cannot say what the definition does.
-            prop_assume!(least > 2e-4);
-            let off = distance(&part(&fast.input), &slow);
-            prop_assert!(off < 5e-3, "{composite:?}: {off:.2e}, least denominator {least:.2e}");
-            let steps = &fast.steps[n];
-            prop_assert_eq!(steps.iter().filter(|s| s.layer).count(), layerwise.layers());
-            // Nothing is lost on the way from one operation to the next: what is missing at the input was taken by
-            // biases or lost at a step.
-            let missing: f64 = steps.iter().map(|s| s.reached - s.handed).sum();
-            let sum: f64 = slow.iter().sum();
-            let scale = steps.iter().map(|s| s.reached.abs() + s.handed.abs()).sum::<f64>() + 1.0;
-            prop_assert!((start.iter().sum::<f64>() - missing - sum).abs() < 5e-3 * scale);
-        }
+        check_relevance(seed, which);
     }
 
     #[test]
     fn multipliers_are_the_definition_and_complete(seed: u64) {
-        let mut random = Random::new(seed);
-        let net = random_net(&mut random).without_log_softmax();
-        let mut layerwise = Layerwise::new(&engine(2), &net).unwrap();
-        let folded = layerwise.network().clone();
-        let size: usize = net.input_shape().iter().product();
-        let (x, x0) = (draw(&mut random, 2 * size), draw(&mut random, 2 * size));
-        let seeds = [0.0, 1.0, 1.0, -1.0];
-        let fast = layerwise.multipliers(&x, &x0, &seeds).unwrap();
-        prop_assert_eq!(fast.applied, layerwise.nonlinear());
-        for n in 0..2 {
-            let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
-            let (x, x0) = (part(&x), part(&x0));
-            let seed: Vec<f64> = seeds[2 * n..2 * n + 2].iter().map(|&s| f64::from(s)).collect();
-            let slow = slow_multipliers(&folded, &x, &x0, &seed);
-            prop_assert!(distance(&part(&fast.input), &slow) < 1e-3);
-            // In the network itself, as the slow reference runs it.
-            let of = |x: &[f32]| {
-                let tape = forward(&net, x, Mode::Evaluate).unwrap();
-                tape.output().iter().zip(&seed).map(|(y, s)| y * s).sum::<f64>()
-            };
-            let each: Vec<f64> = part(&fast.input).iter().zip(x.iter().zip(&x0))
-                .map(|(&m, (&x, &x0))| f64::from(m) * (f64::from(x) - f64::from(x0))).collect();
-            let (sum, expected) = (each.iter().sum::<f64>(), of(&x) - of(&x0));
-            let scale = each.iter().map(|v| v.abs()).sum::<f64>() + 1.0;
-            prop_assert!((sum - expected).abs() < 1e-4 * scale, "{sum} {expected}");
-        }
+        check_multipliers(seed);
     }
 
     /// Folding changes no output, and leaves no batch normalisation behind a layer that nothing else reads.
@@ -375,6 +320,90 @@ proptest! {
             prop_assert!(readers > 1 || !matches!(nodes[from.0].op, Op::Conv3d(_) | Op::Linear(_)));
         }
     }
+}
+
+fn double(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&v| f64::from(v)).collect()
+}
+
+fn check_relevance(seed: u64, which: usize) {
+    let mut random = Random::new(seed);
+    let mut layerwise = Layerwise::new(&engine(2), &random_net(&mut random).without_log_softmax()).unwrap();
+    let net = layerwise.network().clone();
+    let size: usize = net.input_shape().iter().product();
+    let x = draw(&mut random, 2 * size);
+    let start = [1.5, -0.5, 0.25, 1.0];
+    let composite = composites()[which];
+    let fast = layerwise.relevance(&x, &start, &composite).unwrap();
+    for n in 0..2 {
+        let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
+        let (x, start) = (part(&x), double(&start[2 * n..2 * n + 2]));
+        let slow = |net: &Network, x: &[f64]| slow_relevance(net, x, &start, &composite);
+        let expected = slow(&net, &double(&x));
+        let tolerance = 1e-4 * largest(&expected.input);
+        let found = part(&fast.input);
+        let off = rounding::beyond((&found, &expected.input, tolerance), (&net, &x, 1), |net, x| slow(net, x).input);
+        assert_eq!(off, None, "{composite:?}");
+        // At each operation what reached it and what it handed on, sums that are as exact as their terms.
+        let steps = &fast.steps[n];
+        assert_eq!(steps.iter().filter(|s| s.layer).count(), layerwise.layers());
+        assert_eq!(steps.len(), expected.steps.len());
+        for (at, (step, (name, sums))) in steps.iter().zip(&expected.steps).enumerate() {
+            assert_eq!(step.node, *name);
+            for (side, found) in [step.reached, step.handed].into_iter().enumerate() {
+                let sum = |values: &[f64]| values.iter().sum::<f64>();
+                let tolerance = 1e-4 * sums[side].iter().map(|v| v.abs()).sum::<f64>();
+                let again = |net: &Network, x: &[f64]| vec![sum(&slow(net, x).steps[at].1[side])];
+                let found = (&[found as f32][..], &[sum(&sums[side])][..], tolerance);
+                assert_eq!(rounding::beyond(found, (&net, &x, 1), again), None, "{composite:?}: {name}");
+            }
+        }
+    }
+}
+
+fn check_multipliers(seed: u64) {
+    let mut random = Random::new(seed);
+    let net = random_net(&mut random).without_log_softmax();
+    let mut layerwise = Layerwise::new(&engine(2), &net).unwrap();
+    let folded = layerwise.network().clone();
+    let size: usize = net.input_shape().iter().product();
+    let (x, x0) = (draw(&mut random, 2 * size), draw(&mut random, 2 * size));
+    let seeds = [0.0, 1.0, 1.0, -1.0];
+    let fast = layerwise.multipliers(&x, &x0, &seeds).unwrap();
+    assert_eq!(fast.applied, layerwise.nonlinear());
+    for n in 0..2 {
+        let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
+        let seed = double(&seeds[2 * n..2 * n + 2]);
+        let (found, x, x0) = (part(&fast.input), part(&x), double(&part(&x0)));
+        let exact = double(&x);
+        // Input and reference are rounded independently: only the one is disturbed.
+        let slow = |net: &Network, x: &[f64]| slow_multipliers([net, &folded], [x, &x0], &seed);
+        let expected = slow(&folded, &exact);
+        let tolerance = 1e-5 * largest(&expected);
+        assert_eq!(rounding::beyond((&found, &expected, tolerance), (&folded, &x, 1), slow), None);
+        // In the network itself, as the slow reference runs it.
+        let of = |net: &Network, x: &[f64]| -> f64 {
+            forward(net, x, Mode::Evaluate).unwrap().output().iter().zip(&seed).map(|(y, s)| y * s).sum()
+        };
+        let difference = |disturbed: &Network, x: &[f64]| vec![of(disturbed, x) - of(&net, &x0)];
+        let each: Vec<f64> =
+            found.iter().zip(exact.iter().zip(&x0)).map(|(&m, (x, x0))| f64::from(m) * (x - x0)).collect();
+        let tolerance = 1e-5 * each.iter().map(|v| v.abs()).sum::<f64>();
+        let sum = [each.iter().sum::<f64>() as f32];
+        let off = rounding::beyond((&sum, &difference(&net, &exact), tolerance), (&net, &x, 1), difference);
+        assert_eq!(off, None, "what contributions sum up to");
+    }
+}
+
+#[test]
+fn networks_that_once_fell() {
+    // In a window of the reference the winner for the input is less than the largest by 9.3e-6 of all: the same, by the
+    // rule, where the definition here asked for equality.
+    check_multipliers(15_492_457_424_549_153_493);
+    // Input and reference differ by less than a thousandth of themselves behind normalisations, and each is rounded.
+    check_multipliers(17_813_119_167_339_209_592);
+    // A sum of less than 1e-6 of the largest: nothing, where the definition here handed it on.
+    check_relevance(9_913_432_832_758_534_269, 3);
 }
 
 /// Two inputs, two outputs: `z_0 = a - 2 b + 1`, `z_1 = 3 a + b`.

@@ -31,8 +31,8 @@ impl Layerwise {
     /// the inputs differ by less than 1e-10. Max-pooling, which the paper leaves open, shares by the rule that
     /// Captum defines: with `m = max(y, y0)`, the window's winner for the input gets `m - y0` and the winner for
     /// the reference `y - m`, divided by the difference of the inputs there. The winner of one wins the other too
-    /// where it is as large as any there: a reference that is the same everywhere, such as a network makes of
-    /// zeros, has no winner of its own. (Captum 0.9.0 leaves the rule out where a pool directly follows an
+    /// where it is as large as any there, up to 1e-5 of the largest value of all, which may be round-off: a reference
+    /// that is the same everywhere, such as a network makes of zeros, has no winner of its own. (Captum 0.9.0 leaves the rule out where a pool directly follows an
     /// activation, and takes the gradient: its contributions then sum up for references that are the same
     /// everywhere alone, where the two agree.) `reference` holds as many samples as `input`.
     pub fn multipliers(&mut self, input: &[f32], reference: &[f32], seed: &[f32]) -> Result<Multipliers> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// Every rule is a list of shares of the relevance ([`Rule::shares`]), each handed back in proportion to what
 /// inputs contribute to a sum of terms; what the bias contributes to that sum is not handed back, and leaks.
-/// Denominators are kept from zero by adding `epsilon` with their own sign (that of 0 is plus).
+/// Denominators are kept from zero by adding `epsilon` with their own sign (that of 0 is plus); one of no more than 1e-6
+/// of the operation's largest is round-off, and hands nothing back.
 ///
 /// `x+` is `max(x, 0)`, `x-` is `min(x, 0)`. Sources: Bach et al. 2015 (PLoS ONE 10, e0130140), Montavon et al.
 /// 2017 (Pattern Recognition 65, 211) and Montavon et al. 2019 (in Explainable AI, LNCS 11700, chapter 10).
