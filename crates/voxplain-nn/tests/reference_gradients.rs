@@ -22,7 +22,7 @@ fn scalar(net: &Network, input: &[f64], mode: Mode, seed: &[f64]) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 4 / 5))]
 
     #[test]
     fn gradients_are_slopes(number: u64, training: bool) {

@@ -303,7 +303,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 16))]
         #[test]
         fn fast_equals_slow(
             shape in prop::array::uniform3(1usize..9), spacing in prop::array::uniform3(2.0f64..4.0), seed in 0usize..1000
