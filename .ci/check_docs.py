@@ -4,8 +4,9 @@
     check_docs.py --book target/book --command target/debug/voxplain README.md docs/*.md
 
 Every link inside the built book and inside the given Markdown files must lead to a file that is there, and its #anchor
-to a heading. Links to other sites are counted, not followed. With --command, every line of a code block that starts with
-`voxplain` must be one that the command understands: it is run with --help added, so that it does nothing.
+to a heading. Links to other sites are counted, not followed. With --command, every `voxplain ...` in a code block or in the
+text must be one that the command understands: it is run with --help added, so that it does nothing. Methods and options of
+methods (`METHOD.OPTION=VALUE`) must be in the list that `voxplain explain --help` prints.
 Needs Python 3.9 or later and nothing else.
 """
 
@@ -20,6 +21,7 @@ import urllib.parse
 
 FENCE = re.compile(r"^ *(`{3,}|~{3,})(.*)$")
 LINK = re.compile(r"\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
+SPAN = re.compile(r"(`+)(.+?)\1")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 
 
@@ -41,26 +43,29 @@ class Page(html.parser.HTMLParser):
 
 
 class Markdown:
-    """The anchors (as GitHub makes them), links and code blocks of one Markdown file."""
+    """The anchors (as GitHub makes them), links, code blocks and code spans of one Markdown file."""
 
     def __init__(self, text):
-        self.anchors, self.links, self.blocks = set(), [], []
-        fence = None
+        self.anchors, self.links, self.blocks, self.spans = set(), [], [], []
+        fence, block = None, []
         for line in text.splitlines():
             mark = FENCE.match(line)
             if fence is None and mark:
-                fence = mark[1]
-                self.blocks.append([])
+                # Only a block of no language holds commands; ```text is what they print.
+                fence, block = mark[1], []
+                if not mark[2].strip():
+                    self.blocks.append(block)
             elif fence is not None and mark and mark[1].startswith(fence) and not mark[2].strip():
                 fence = None
             elif fence is not None:
-                self.blocks[-1].append(line)
+                block.append(line)
             else:
                 heading = HEADING.match(line)
                 if heading:
                     self.anchors.add(self.slug(heading[1]))
                 # Code spans may hold brackets; a link's text may be a code span.
-                self.links += LINK.findall(re.sub(r"(`+)(.+?)\1", "code", line))
+                self.links += LINK.findall(SPAN.sub("code", line))
+                self.spans += [span[1].strip() for span in SPAN.findall(line)]
 
     def slug(self, heading):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
@@ -97,27 +102,42 @@ def broken_links(root, pages, rendered):
     return found
 
 
-def commands(block):
-    """The lines of a code block that call voxplain, as lists of words; a backslash at the end joins two lines."""
-    for line in "\n".join(block).replace("\\\n", " ").splitlines():
-        line = line.strip().removeprefix("$ ")
-        for part in re.split(r"\s(?:&&|\|)\s", line):
+def commands(text):
+    """The calls of voxplain in a block or span, as lists of words; a backslash at the end joins two lines."""
+    for line in text.replace("\\\n", " ").splitlines():
+        for part in re.split(r"\s(?:&&|\|)\s", line.strip().removeprefix("$ ")):
             words = shlex.split(part, comments=True) if part.startswith("voxplain ") else []
-            if words:
-                yield [word for word in words if not word.startswith((">", "2>"))]
+            if words and "VERB" not in words and "..." not in words:
+                yield words
 
 
 def unknown_commands(command, pages):
-    found, seen = [], 0
+    """One line for each call, method or option in `pages` (path -> Markdown) that `command` does not understand."""
+    listed = subprocess.run([command, "explain", "--help"], capture_output=True, text=True, check=True).stdout
+    methods = set(re.findall(r"^  ([a-z][a-z0-9-]+) {2,}\S", listed.partition("Methods:\n")[2], re.M))
+    options = set(re.findall(r"--set ([a-z0-9-]+\.[a-z0-9-]+)=", listed))
+    found, calls, settings = [], 0, 0
     for path, page in sorted(pages.items()):
-        for words in (words for block in page.blocks for words in commands(block)):
-            seen += 1
+        said = []
+        for words in (words for text in ["\n".join(b) for b in page.blocks] + page.spans for words in commands(text)):
+            calls += 1
             ran = subprocess.run([command, *words[1:], "--help"], capture_output=True, text=True, check=False)
             if ran.returncode != 0:
                 found.append(f"{path.name}: {' '.join(words)}: {ran.stderr.strip().splitlines()[0]}")
-    print(f"{seen} commands shown")
-    if not seen:
-        found.append("no command is shown: is this script still looking where they are?")
+            for option, value in zip(words, words[1:]):
+                if option == "--method":
+                    unknown = set(value.split(",")) - methods - {"all"}
+                    found += [f"{path.name}: {' '.join(words)}: no method {name}" for name in sorted(unknown)]
+            said += words
+        for word in said + page.spans:
+            setting = re.fullmatch(r"([a-z0-9-]+)\.([a-z0-9-]+)=?.*", word)
+            if setting and setting[1] in methods and "=" in word:
+                settings += 1
+                if f"{setting[1]}.{setting[2]}" not in options:
+                    found.append(f"{path.name}: {word}: no such option")
+    print(f"{calls} calls of voxplain and {settings} options of methods shown")
+    if not (methods and options and calls):
+        found.append("no method, option or call found: is this script still looking where they are?")
     return found
 
 
