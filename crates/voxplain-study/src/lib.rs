@@ -1,15 +1,16 @@
 //! A study from images to explanations.
 //!
 //! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and [`simulate`]
-//! (which make cohorts), [`model`], [`train`], [`baseline`], [`explain`], [`evaluation`], [`group`], [`atlas`];
+//! (which make cohorts), [`model`], [`folds`], [`train`], [`comparators`], [`explain`], [`evaluation`], [`group`], [`atlas`];
 //! [`run`] is the directory that holds what they make; [`doctor`] looks whether all works on a machine.
 
 pub mod atlas;
-pub mod baseline;
 pub mod cohort;
+pub mod comparators;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;
+pub mod folds;
 pub mod group;
 pub mod model;
 pub mod prepare;
@@ -21,5 +22,5 @@ pub mod train;
 use voxplain_attribution as attribution;
 #[cfg(test)]
 use voxplain_core::Silent;
-use voxplain_core::{Error, Progress, Result, Table, atomic_file, memory};
+use voxplain_core::{Error, Progress, Result, Table, atomic_file};
 use voxplain_stats as stats;

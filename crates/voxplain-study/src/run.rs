@@ -5,15 +5,15 @@ mod results;
 
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
-pub use results::{Epoch, Judgement, Metrics};
+pub use results::{ClassifierMetrics, Epoch, Metrics};
 
-use crate::{Error, Result, atomic_file, cohort::Cohort, train::Split};
+use crate::{Error, Result, atomic_file, cohort::Cohort, folds::Split};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 
 /// A directory that holds everything made from one configuration, in the manner of BIDS derivatives:
 /// `dataset_description.json`, `config.toml`, `manifest.json`, `folds/fold-0/{model.safetensors, history.jsonl,
-/// split.json}`, `predictions.tsv` (and `predictions-<baseline>.tsv`), `metrics.json`, `sub-<id>/...`, `group/`,
+/// split.json}`, `predictions.tsv` (and `predictions-<comparator>.tsv`), `metrics.json`, `sub-<id>/...`, `group/`,
 /// `figures/`, `report.html`.
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -132,8 +132,8 @@ impl Run {
         predictions::read(&self.path.join("predictions.tsv"), &self.manifest.classes)
     }
 
-    /// Reads `predictions-<name>.tsv`: what a baseline said of the same subjects.
-    pub fn baseline_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
+    /// Reads `predictions-<name>.tsv`: the predictions of a comparator for the same subjects.
+    pub fn comparator_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
         predictions::read(&self.path.join(format!("predictions-{name}.tsv")), &self.manifest.classes)
     }
 

@@ -11,9 +11,10 @@ use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     Progress, Silent,
     cohort::Cohort,
+    folds::SplitScheme,
     run::Metrics,
     stats::Estimate,
-    train::{Augment, Holding, Rate, TrainOptions, TrainingObserver, train},
+    train::{Augmentation, ScheduleKind, TrainOptions, TrainingObserver, train},
 };
 
 /// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
@@ -72,7 +73,7 @@ pub(crate) struct Train {
     weight_decay: f64,
     /// What is varied from epoch to epoch: none, or a list of shift[=VOXELS], intensity[=SHARE], flip-left-right.
     #[arg(long, value_name = "LIST", default_value = "shift,intensity")]
-    augment: Augment,
+    augment: Augmentation,
     /// Stop after N epochs without a lower loss on a part of the training fold that is set aside.
     #[arg(long, value_name = "N")]
     early_stop: Option<usize>,
@@ -128,18 +129,18 @@ impl Train {
             positive: self.positive.clone(),
             model: self.model.clone(),
             width: self.width,
-            holding: match (self.holdout, self.folds) {
-                (Some(share), _) => Holding::Holdout(share),
-                (None, Some(folds)) => Holding::Folds(folds),
-                (None, None) => TrainOptions::default().holding,
+            split: match (self.holdout, self.folds) {
+                (Some(share), _) => SplitScheme::Holdout(share),
+                (None, Some(folds)) => SplitScheme::Folds(folds),
+                (None, None) => TrainOptions::default().split,
             },
             group: self.group.clone(),
             epochs: self.epochs,
             batch: self.batch,
             learning_rate: self.lr,
             schedule: match self.schedule {
-                Schedule::Cosine => Rate::Cosine,
-                Schedule::Constant => Rate::Constant,
+                Schedule::Cosine => ScheduleKind::Cosine,
+                Schedule::Constant => ScheduleKind::Constant,
             },
             weight_decay: self.weight_decay,
             augment: self.augment,
@@ -182,12 +183,12 @@ fn table(metrics: &Metrics) -> String {
     let cell = |e: Option<&Estimate>| {
         e.map_or_else(|| "-".to_owned(), |e| format!("{:.3} ({:.2}-{:.2})", e.value, e.low, e.high))
     };
-    for judgement in &metrics.judgements {
-        let c = &judgement.classification;
+    for classifier in &metrics.classifiers {
+        let c = &classifier.classification;
         let _ = writeln!(
             text,
             "{:<14} {:>20} {:>20} {:>20} {:>20} {:>20}",
-            judgement.classifier,
+            classifier.classifier,
             cell(Some(&c.accuracy)),
             cell(Some(&c.balanced_accuracy)),
             cell(c.auc.as_ref()),

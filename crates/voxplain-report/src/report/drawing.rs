@@ -39,17 +39,17 @@ const COLUMN: f64 = 86.0;
 pub(super) fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Result<()> {
     if let (2, Some(positive)) = (metrics.classes.len(), metrics.classes.iter().position(|c| *c == metrics.positive)) {
         let (mut receivers, mut reliabilities) = (Vec::new(), Vec::new());
-        for judgement in &metrics.judgements {
-            let own = judgement.classifier == metrics.judgements[0].classifier;
+        for classifier in &metrics.classifiers {
+            let own = classifier.classifier == metrics.classifiers[0].classifier;
             let said = if own {
                 predictions.to_vec()
             } else {
-                match run.baseline_predictions(&judgement.classifier) {
+                match run.comparator_predictions(&classifier.classifier) {
                     Ok(said) => said,
                     Err(_) => continue,
                 }
             };
-            let auc = judgement
+            let auc = classifier
                 .classification
                 .auc
                 .as_ref()
@@ -57,10 +57,10 @@ pub(super) fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, prediction
             let scores: Vec<(f64, bool)> =
                 said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect();
             if let Some(calibration) = Calibration::of(&scores, Calibration::usual_bins(scores.len())) {
-                let words = format!("{}, calibration error {:.3}", judgement.classifier, calibration.expected_error);
+                let words = format!("{}, calibration error {:.3}", classifier.classifier, calibration.expected_error);
                 reliabilities.push(Reliability { words, calibration });
             }
-            receivers.push(Receiver { words: format!("{}{auc}", judgement.classifier), scores });
+            receivers.push(Receiver { words: format!("{}{auc}", classifier.classifier), scores });
         }
         let figure = receiver(&receivers, &metrics.positive, run.manifest.seed, COLUMN);
         page.charts.push(Placed::new("roc", figure, "Probabilities of the folds' models are pooled."));
@@ -71,7 +71,7 @@ pub(super) fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, prediction
             page.charts.push(Placed::new("calibration", figure, caption));
         }
     }
-    if let Some(first) = metrics.judgements.first() {
+    if let Some(first) = metrics.classifiers.first() {
         let cells: Vec<Vec<Cell>> = first
             .classification
             .confusion

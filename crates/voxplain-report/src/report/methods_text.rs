@@ -6,7 +6,7 @@ use crate::{
     group::GroupSummary,
     run::{Metrics, Run},
     stats::significant,
-    train::{Rate, TrainOptions},
+    train::{ScheduleKind, TrainOptions},
 };
 use serde::Serialize;
 use voxplain_volume::Sizes;
@@ -203,8 +203,8 @@ impl MethodsText {
                 o.early_stop.map_or_else(String::new, |n| format!(", stopped early after {n} without progress,")),
                 o.learning_rate,
                 match o.schedule {
-                    Rate::Cosine => " falling along half a cosine",
-                    Rate::Constant => "",
+                    ScheduleKind::Cosine => " falling along half a cosine",
+                    ScheduleKind::Constant => "",
                 },
                 o.weight_decay,
                 o.batch,
@@ -232,7 +232,7 @@ impl MethodsText {
             s.push_str(&format!("Held out: {} ", metrics.method));
             let wilson = self.cite("wilson1927");
             s.push_str(&format!("Intervals of shares are Wilson's {wilson}. "));
-            let others: Vec<&str> = metrics.judgements.iter().skip(1).map(|j| j.description.as_str()).collect();
+            let others: Vec<&str> = metrics.classifiers.iter().skip(1).map(|j| j.description.as_str()).collect();
             if !others.is_empty() {
                 s.push_str(&format!("The same subjects were judged by: {}. ", others.join("; ")));
             }

@@ -308,7 +308,7 @@ fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, predictions: &[Predic
         head.extend([format!("Sensitivity ({})", metrics.positive), "Specificity".into()]);
     }
     head.push("Brier score".into());
-    let rows = metrics.judgements.iter().map(|j| {
+    let rows = metrics.classifiers.iter().map(|j| {
         let c = &j.classification;
         let mut row = vec![
             format!("{}: {}", j.classifier, j.description),

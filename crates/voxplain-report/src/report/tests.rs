@@ -12,7 +12,7 @@ use crate::{
     evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
     figure::Figure,
     group::{GroupOptions, GroupSummary, Level, group},
-    run::{Judgement, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
+    run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     stats::{Classification, FoldPrediction, Interval, Resampling, Top},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -125,7 +125,7 @@ fn made_run(folder: &Path) -> Run {
         classes: classes.clone(),
         positive: EVIL.into(),
         method: EVIL.into(),
-        judgements: vec![Judgement {
+        classifiers: vec![ClassifierMetrics {
             classifier: "cnn".into(),
             description: EVIL.into(),
             classification: Classification::of(&by_fold, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),

@@ -3,7 +3,7 @@
 use crate::stats::{Classification, Comparison};
 use serde::{Deserialize, Serialize};
 
-/// `metrics.json`: the network and the baselines on the same held-out subjects.
+/// `metrics.json`: the network and the comparators on the same held-out subjects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
     /// Names of the classes, in the order of every list here.
@@ -12,22 +12,23 @@ pub struct Metrics {
     pub positive: String,
     /// What the numbers are and how the intervals were found.
     pub method: String,
-    /// The network first, then the baselines.
-    pub judgements: Vec<Judgement>,
-    /// The network against each baseline.
+    /// Metrics of each classifier: the network first, then the comparators.
+    #[serde(rename = "judgements")]
+    pub classifiers: Vec<ClassifierMetrics>,
+    /// The network against each comparator.
     pub comparisons: Vec<Comparison>,
     /// The result in words, a sentence each.
     pub summary: Vec<String>,
 }
 
-/// How one classifier did.
+/// Metrics of one classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
+pub struct ClassifierMetrics {
     /// `cnn`, `brain-volume`, `linear-voxels`.
     pub classifier: String,
     /// What it is, in words.
     pub description: String,
-    /// How it did.
+    /// The metrics.
     #[serde(flatten)]
     pub classification: Classification,
 }
@@ -52,8 +53,8 @@ pub struct Epoch {
 }
 
 impl Metrics {
-    /// How the classifier of that name did.
+    /// Metrics of the classifier of that name.
     pub fn of(&self, classifier: &str) -> Option<&Classification> {
-        self.judgements.iter().find(|j| j.classifier == classifier).map(|j| &j.classification)
+        self.classifiers.iter().find(|j| j.classifier == classifier).map(|j| &j.classification)
     }
 }

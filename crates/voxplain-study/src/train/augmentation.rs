@@ -1,28 +1,28 @@
-//! [`Augment`]: what is varied from epoch to epoch, so that a small cohort is not learnt by heart.
+//! [`Augmentation`]: random changes of the training volumes, so that a small cohort is not learnt by heart.
 
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
-use voxplain_nn::random::Random;
+use voxplain_core::{Error, Result, random::Random};
 
-/// What is varied. Left and right are never exchanged unless asked for: hemispheres differ.
+/// Random changes of each training volume, drawn anew in every epoch. Left and right are exchanged on request only:
+/// the hemispheres differ.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Augment {
-    /// Voxels by which a volume is moved at most, along each axis and in both directions; what enters is 0.
+pub struct Augmentation {
+    /// Largest shift in voxels, along each axis and in both directions. Voxels that come from outside are 0.
     pub shift: usize,
-    /// Share by which intensities are raised or lowered at most.
+    /// Largest relative change of the intensities: 0.1 multiplies them by a factor from 0.9 to 1.1.
     pub intensity: f64,
-    /// Whether every second volume is mirrored left to right (the first axis, RAS+).
+    /// Whether a volume is mirrored left to right (the first axis, RAS+) with probability 0.5.
     pub flip_left_right: bool,
 }
 
-impl Augment {
-    /// Nothing is varied.
+impl Augmentation {
+    /// No augmentation.
     pub const NONE: Self = Self { shift: 0, intensity: 0.0, flip_left_right: false };
-    /// By up to 2 voxels: about what is uncertain in the placement of a brain on a 3 mm grid. Our choice.
+    /// The usual shift, 2 voxels: about what is uncertain in the placement of a brain on a 3 mm grid. Our choice.
     pub const SHIFT: usize = 2;
-    /// By up to a tenth. Our choice.
+    /// The usual change of intensity, a tenth. Our choice.
     pub const INTENSITY: f64 = 0.1;
 
     pub(super) fn check(&self) -> Result<()> {
@@ -35,9 +35,9 @@ impl Augment {
         Ok(())
     }
 
-    /// Copies a volume of `shape` (C order) into `to`, varied as chance has it.
+    /// Copies a volume of `shape` (C order) into `to`, changed at random.
     pub(super) fn apply(&self, from: &[f32], shape: [usize; 3], to: &mut [f32], random: &mut Random) {
-        // Drawn whether used or not, so that one kind of variation does not change the draws of another.
+        // Drawn whether used or not, so that one kind of change does not alter the draws of another.
         let moves: [isize; 3] = std::array::from_fn(|_| {
             let drawn = random.below(2 * self.shift + 1);
             drawn.cast_signed() - self.shift.cast_signed()
@@ -66,14 +66,14 @@ impl Augment {
     }
 }
 
-impl Default for Augment {
-    /// Shifts and intensities, no mirroring.
+impl Default for Augmentation {
+    /// The usual shift and change of intensity, no mirroring.
     fn default() -> Self {
         Self { shift: Self::SHIFT, intensity: Self::INTENSITY, flip_left_right: false }
     }
 }
 
-impl FromStr for Augment {
+impl FromStr for Augmentation {
     type Err = String;
 
     /// `none`, or a list of `shift`, `intensity`, `flip-left-right`; `shift=3` and `intensity=0.2` say how much.
@@ -101,11 +101,14 @@ mod tests {
 
     #[test]
     fn lists_are_understood() {
-        assert_eq!("none".parse(), Ok(Augment::NONE));
-        assert_eq!("shift,intensity".parse(), Ok(Augment::default()));
-        assert_eq!("shift=1, intensity=0.2".parse(), Ok(Augment { shift: 1, intensity: 0.2, ..Augment::NONE }));
-        assert!("flip".parse::<Augment>().unwrap_err().contains("flip-left-right"));
-        assert!("shift=x".parse::<Augment>().is_err());
+        assert_eq!("none".parse(), Ok(Augmentation::NONE));
+        assert_eq!("shift,intensity".parse(), Ok(Augmentation::default()));
+        assert_eq!(
+            "shift=1, intensity=0.2".parse(),
+            Ok(Augmentation { shift: 1, intensity: 0.2, ..Augmentation::NONE })
+        );
+        assert!("flip".parse::<Augmentation>().unwrap_err().contains("flip-left-right"));
+        assert!("shift=x".parse::<Augmentation>().is_err());
     }
 
     #[test]
@@ -113,7 +116,7 @@ mod tests {
         // One bright voxel in the middle of 5 x 5 x 5 goes everywhere within one voxel, evenly in both directions.
         let mut from = vec![0.0; 125];
         from[62] = 1.0;
-        let augment = Augment { shift: 1, ..Augment::NONE };
+        let augment = Augmentation { shift: 1, ..Augmentation::NONE };
         let mut random = Random::new(3);
         let mut seen = [0usize; 125];
         let mut to = vec![9.0; 125];
@@ -133,10 +136,10 @@ mod tests {
         let from: Vec<f32> = (0u8..24).map(f32::from).collect();
         let mut to = vec![0.0; 24];
         for seed in 0..20 {
-            Augment::NONE.apply(&from, [2, 3, 4], &mut to, &mut Random::new(seed));
+            Augmentation::NONE.apply(&from, [2, 3, 4], &mut to, &mut Random::new(seed));
             assert_eq!(to, from);
         }
-        let flip = Augment { flip_left_right: true, ..Augment::NONE };
+        let flip = Augmentation { flip_left_right: true, ..Augmentation::NONE };
         let mirrored: Vec<f32> = [&from[12..], &from[..12]].concat();
         let mut flips = 0;
         for seed in 0..100 {

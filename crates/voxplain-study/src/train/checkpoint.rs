@@ -1,19 +1,20 @@
-//! [`Checkpoint`]: where a fold stands after a whole epoch.
+//! [`Checkpoint`]: the state of a fold after a complete epoch.
 
-use crate::{Error, Result, atomic_file, model::tensors, run::Epoch};
+use crate::{model::tensors, run::Epoch};
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result, atomic_file};
 use voxplain_nn::{Method, Network, Optimizer, OptimizerState, Tensor};
 
 const KEY: &str = "voxplain-checkpoint";
 
-/// Weights, what the optimiser remembers, and the learning curve so far.
+/// Weights, state of the optimiser, and the learning curve so far.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpoint {
     pub(super) network: Network,
     pub(super) optimizer: Optimizer,
     pub(super) history: Vec<Epoch>,
-    /// The best weights by validation loss, and their epoch (from 1).
+    /// The network of the lowest validation loss, and its epoch (from 1).
     pub(super) best: Option<(usize, Network)>,
 }
 
@@ -24,12 +25,12 @@ struct Header {
     best: Option<usize>,
 }
 
-fn path(folder: &Path) -> std::path::PathBuf {
+fn path(folder: &Path) -> PathBuf {
     folder.join("checkpoint.safetensors")
 }
 
 impl Checkpoint {
-    /// Writes where the fold stands, whole or not at all.
+    /// Writes the checkpoint into the folder of the fold, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let OptimizerState { step, tensors: moments } = self.optimizer.state();
         let header = Header { step, history: self.history.clone(), best: self.best.as_ref().map(|b| b.0) };
@@ -45,7 +46,7 @@ impl Checkpoint {
         atomic_file::write(&path(folder), &bytes)
     }
 
-    /// Reads where the fold stood; `None` where there is no checkpoint. `network` gives the graph.
+    /// Reads the checkpoint of a fold; `None` where there is none. `network` gives the graph.
     pub(super) fn read(folder: &Path, network: &Network, method: &Method) -> Result<Option<Self>> {
         let path = path(folder);
         let bytes = match std::fs::read(&path) {

@@ -1,23 +1,33 @@
-//! [`Fit`]: the training of one fold's network.
+//! [`Fit`]: the training of the network of one fold.
 
-use super::{Holding, Rate, TrainOptions, TrainingObserver, checkpoint::Checkpoint, data::Data, folds};
-use crate::{Error, Progress, Result, atomic_file, memory, model::mrinet, run::Epoch};
-use std::path::Path;
-use voxplain_core::argmax;
+use super::{
+    checkpoint::Checkpoint,
+    dataset::Dataset,
+    observer::TrainingObserver,
+    options::{ScheduleKind, TrainOptions},
+    predictions::predict,
+};
+use crate::{
+    folds::{self, SplitScheme},
+    model::mrinet,
+    run::Epoch,
+    setting::{LR, NORMALIZE},
+};
+use std::{ops::Range, path::Path};
+use voxplain_core::{Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Method, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule,
-    random::Seed,
 };
 
-/// Share of the training part that early stopping sets aside. Our choice.
-const ASIDE: f64 = 0.15;
+/// Share of the training subjects that early stopping sets aside for validation. Our choice.
+const VALIDATION: f64 = 0.15;
 
 /// What the training of one fold needs.
 pub(super) struct Fit<'a> {
     pub(super) fold: usize,
-    /// Positions of those trained on.
+    /// Positions of the training subjects in the dataset.
     pub(super) train: &'a [usize],
-    pub(super) data: &'a Data<'a>,
+    pub(super) dataset: &'a Dataset<'a>,
     pub(super) options: &'a TrainOptions,
     pub(super) engine: &'a Engine,
     pub(super) seed: Seed,
@@ -25,11 +35,38 @@ pub(super) struct Fit<'a> {
     pub(super) folder: &'a Path,
 }
 
+/// What stays the same in every batch of an epoch.
+struct Pass {
+    /// Number of the epoch, from 0.
+    epoch: usize,
+    loss: CrossEntropy,
+    schedule: Schedule,
+    /// Where the augmentation of each subject starts in this epoch.
+    augmentation: Seed,
+}
+
+/// Sums over the subjects of an epoch.
+#[derive(Default)]
+struct Sums {
+    loss: f64,
+    correct: usize,
+    /// Learning rate of the last step.
+    learning_rate: f64,
+}
+
+/// Memory that is used again for every batch.
+#[derive(Default)]
+struct Buffers {
+    input: Vec<f32>,
+    gradients: Vec<Vec<f32>>,
+}
+
 impl Fit<'_> {
-    /// Trains from where the fold stands to its end. Gives the network and the number of epochs it was trained for.
+    /// Trains from the last checkpoint, if there is one, to the end. Gives the network and the number of epochs that it
+    /// was trained for.
     pub(super) fn run(&self, progress: &dyn Progress, observer: &dyn TrainingObserver) -> Result<(Network, usize)> {
-        let (learn, aside) = self.set_aside()?;
-        let mut network = mrinet(self.data.shape(), self.options.width, self.data.classes.len())?;
+        let (train, validation) = self.set_aside()?;
+        let mut network = mrinet(self.dataset.shape(), self.options.width, self.dataset.classes.len())?;
         network.initialize(self.seed.child("weights").value());
         let method = Method::Adam(AdamOptions {
             #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
@@ -42,9 +79,9 @@ impl Fit<'_> {
             history: Vec::new(),
             best: None,
         });
-        let batches = batches(learn.len(), self.options.batch);
-        let most = batches.iter().map(std::ops::Range::len).max().unwrap_or(0);
-        let mut plan = self.plan(&state.network, most, progress)?;
+        let batches = batches(train.len(), self.options.batch);
+        let largest = batches.iter().map(Range::len).max().unwrap_or(0);
+        let mut plan = self.plan(&state.network, largest, progress)?;
 
         progress.begin(&format!("fold {}", self.fold), self.options.epochs);
         if !state.history.is_empty() {
@@ -52,11 +89,11 @@ impl Fit<'_> {
         }
         state.history.iter().for_each(|epoch| observer.epoch(self.fold, epoch));
         let mut work = || -> Result<()> {
-            while state.history.len() < self.options.epochs && !self.stopped(&state.history, &state) {
-                let epoch = self.epoch(&mut state, &mut plan, &learn, &batches, progress)?;
-                self.after_epoch(&mut state, epoch, &aside)?;
-                state.history.last().into_iter().for_each(|epoch| observer.epoch(self.fold, epoch));
-                progress.advance(1, &state.history.last().map(describe).unwrap_or_default());
+            while state.history.len() < self.options.epochs && !self.is_stopped(&state) {
+                let epoch = self.epoch(&mut state, &mut plan, &train, &batches, progress)?;
+                let epoch = self.validate(&mut state, epoch, &validation)?;
+                observer.epoch(self.fold, &epoch);
+                progress.advance(1, &describe(&epoch));
             }
             Ok(())
         };
@@ -89,119 +126,146 @@ impl Fit<'_> {
         Ok(self.engine.plan(network, &options(fits))?)
     }
 
-    /// Those learnt from and, for early stopping, those set aside: dealt like the folds.
+    /// The subjects to train on and, for early stopping, those set aside for validation: split like the folds.
     fn set_aside(&self) -> Result<(Vec<usize>, Vec<usize>)> {
         if self.options.early_stop.is_none() {
             return Ok((self.train.to_vec(), Vec::new()));
         }
-        let labels: Vec<_> = self.train.iter().map(|&n| self.data.labels[n]).collect();
-        let groups: Option<Vec<_>> = self.data.groups.as_ref().map(|g| self.train.iter().map(|&n| g[n]).collect());
-        let holding = Holding::Holdout(ASIDE);
-        let splits = folds::splits(&labels, groups.as_deref(), holding, self.seed.child("set-aside"))?;
-        folds::check(&splits, &labels, groups.as_deref(), &self.data.classes, holding)?;
+        let labels: Vec<_> = self.train.iter().map(|&n| self.dataset.labels[n]).collect();
+        let groups: Option<Vec<_>> = self.dataset.groups.as_ref().map(|g| self.train.iter().map(|&n| g[n]).collect());
+        let scheme = SplitScheme::Holdout(VALIDATION);
+        let splits = folds::splits(&labels, groups.as_deref(), scheme, self.seed.child("set-aside"))?;
+        folds::check(&splits, &labels, groups.as_deref(), &self.dataset.classes, scheme)?;
         let of = |part: &[usize]| part.iter().map(|&n| self.train[n]).collect();
         Ok((of(&splits[0].train), of(&splits[0].test)))
     }
 
-    fn stopped(&self, history: &[Epoch], state: &Checkpoint) -> bool {
+    /// Whether early stopping ends the training.
+    fn is_stopped(&self, state: &Checkpoint) -> bool {
         match (self.options.early_stop, &state.best) {
-            (Some(patience), Some((best, _))) => history.len() >= best + patience,
+            (Some(patience), Some((best, _))) => state.history.len() >= best + patience,
             _ => false,
         }
     }
 
-    /// One pass over those learnt from.
+    /// One pass over the subjects to train on.
     fn epoch(
         &self,
         state: &mut Checkpoint,
         plan: &mut Plan,
-        learn: &[usize],
-        batches: &[std::ops::Range<usize>],
+        train: &[usize],
+        batches: &[Range<usize>],
         progress: &dyn Progress,
     ) -> Result<Epoch> {
         let number = state.history.len();
-        let order = self.seed.child("order").index(number as u64).random().permutation(learn.len());
-        let variations = self.seed.child("augmentation").index(number as u64);
-        let shape = self.data.shape();
-        let voxels: usize = shape.iter().product();
-        let classes = self.data.classes.len();
-        let mut loss = CrossEntropy::of(&state.network);
-        if self.options.balanced {
-            let labels: Vec<usize> = learn.iter().map(|&n| self.data.labels[n]).collect();
-            loss = loss.balanced(&labels, classes);
-        }
-        let schedule = match self.options.schedule {
-            Rate::Constant => Schedule::Constant,
-            Rate::Cosine => Schedule::Cosine { epochs: (self.options.epochs * batches.len()) as u64, last: 0.0 },
+        let order = self.seed.child("order").index(number as u64).random().permutation(train.len());
+        let pass = Pass {
+            epoch: number,
+            loss: self.loss(&state.network, train),
+            schedule: match self.options.schedule {
+                ScheduleKind::Constant => Schedule::Constant,
+                ScheduleKind::Cosine => {
+                    Schedule::Cosine { epochs: (self.options.epochs * batches.len()) as u64, last: 0.0 }
+                }
+            },
+            augmentation: self.seed.child("augmentation").index(number as u64),
         };
-        let (mut total, mut right, mut rate) = (0.0, 0, self.options.learning_rate);
-        let mut input = Vec::new();
-        let mut sums: Vec<Vec<f32>> = Vec::new();
+        let mut sums = Sums { learning_rate: self.options.learning_rate, ..Sums::default() };
+        let mut buffers = Buffers::default();
         progress.begin(&format!("epoch {}", number + 1), batches.len());
         let mut all = || -> Result<()> {
             for batch in batches {
                 progress.go_on()?;
-                let members: Vec<usize> = order[batch.clone()].iter().map(|&n| learn[n]).collect();
-                let labels: Vec<usize> = members.iter().map(|&n| self.data.labels[n]).collect();
-                let step = state.optimizer.steps();
-                rate = schedule.rate(self.options.learning_rate, step);
-                let parts = self::batches(members.len(), plan.batch());
-                let mut value = 0.0;
-                for (number, part) in parts.iter().enumerate() {
-                    input.resize(part.len() * voxels, 0.0);
-                    for (&n, to) in members[part.clone()].iter().zip(input.chunks_exact_mut(voxels)) {
-                        let mut random = variations.index(n as u64).random();
-                        self.data.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
-                    }
-                    plan.set_dropout(self.dropout(number).value(), step);
-                    let labels_of = &labels[part.clone()];
-                    let share = loss.total(labels_of) / loss.total(&labels);
-                    let mut gradient = vec![0.0; part.len() * classes];
-                    let mut tape = plan.forward(&input)?;
-                    // A part of people whose classes weigh nothing adds nothing.
-                    if share > 0.0 {
-                        value += share * loss.evaluate(tape.output(), labels_of, &mut gradient)?;
-                        #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-                        gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
-                    }
-                    let rows = tape.output().chunks_exact(classes);
-                    right += rows.zip(labels_of).filter(|(o, l)| argmax(o) == **l).count();
-                    tape.backward(&gradient, &Rules::GRADIENT)?;
-                    let gradients = tape.weight_gradients()?;
-                    if parts.len() == 1 {
-                        state.optimizer.step(&mut state.network, gradients, rate)?;
-                    } else {
-                        add(&mut sums, gradients, number == 0);
-                        if number + 1 == parts.len() {
-                            state.optimizer.step(&mut state.network, &sums, rate)?;
-                        }
-                    }
-                    plan.update_running_statistics(&mut state.network)?;
-                }
-                if !value.is_finite() {
-                    return Err(Error::request(
-                        format!("the loss is {value} in fold {}, epoch {}", self.fold, number + 1),
-                        "use a lower --lr, or a cohort prepared with --normalize robust",
-                    ));
-                }
-                total += value * members.len() as f64;
-                plan.update_weights(&state.network)?;
-                progress.advance(1, &format!("loss {value:.3}"));
+                let members: Vec<usize> = order[batch.clone()].iter().map(|&n| train[n]).collect();
+                let loss = self.step(&pass, state, plan, &members, &mut sums, &mut buffers)?;
+                progress.advance(1, &format!("loss {loss:.3}"));
             }
             Ok(())
         };
         let done = all();
         progress.end();
         done?;
-        let n = learn.len() as f64;
+        let n = train.len() as f64;
         Ok(Epoch {
             epoch: number + 1,
-            learning_rate: rate,
-            loss: total / n,
-            accuracy: right as f64 / n,
+            learning_rate: sums.learning_rate,
+            loss: sums.loss / n,
+            accuracy: sums.correct as f64 / n,
             validation_loss: None,
             validation_accuracy: None,
         })
+    }
+
+    /// The loss, with class weights where classes are balanced.
+    fn loss(&self, network: &Network, train: &[usize]) -> CrossEntropy {
+        let loss = CrossEntropy::of(network);
+        if !self.options.balanced {
+            return loss;
+        }
+        let labels: Vec<usize> = train.iter().map(|&n| self.dataset.labels[n]).collect();
+        loss.balanced(&labels, self.dataset.classes.len())
+    }
+
+    /// One step of the optimiser on the subjects of a batch. Gives the loss of the batch. A batch that is larger than
+    /// the plan goes through in parts, whose gradients are summed.
+    fn step(
+        &self,
+        pass: &Pass,
+        state: &mut Checkpoint,
+        plan: &mut Plan,
+        members: &[usize],
+        sums: &mut Sums,
+        buffers: &mut Buffers,
+    ) -> Result<f64> {
+        let shape = self.dataset.shape();
+        let voxels: usize = shape.iter().product();
+        let classes = self.dataset.classes.len();
+        let labels: Vec<usize> = members.iter().map(|&n| self.dataset.labels[n]).collect();
+        let step = state.optimizer.steps();
+        let rate = pass.schedule.rate(self.options.learning_rate, step);
+        let parts = batches(members.len(), plan.batch());
+        let mut value = 0.0;
+        for (number, part) in parts.iter().enumerate() {
+            buffers.input.resize(part.len() * voxels, 0.0);
+            for (&n, to) in members[part.clone()].iter().zip(buffers.input.chunks_exact_mut(voxels)) {
+                let mut random = pass.augmentation.index(n as u64).random();
+                self.dataset.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
+            }
+            plan.set_dropout(self.dropout(number).value(), step);
+            let labels_of = &labels[part.clone()];
+            let share = pass.loss.total(labels_of) / pass.loss.total(&labels);
+            let mut gradient = vec![0.0; part.len() * classes];
+            let mut tape = plan.forward(&buffers.input)?;
+            // A part whose classes have weight 0 adds nothing.
+            if share > 0.0 {
+                value += share * pass.loss.evaluate(tape.output(), labels_of, &mut gradient)?;
+                #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+                gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
+            }
+            let rows = tape.output().chunks_exact(classes);
+            sums.correct += rows.zip(labels_of).filter(|(o, l)| argmax(o) == **l).count();
+            tape.backward(&gradient, &Rules::GRADIENT)?;
+            let gradients = tape.weight_gradients()?;
+            if parts.len() == 1 {
+                state.optimizer.step(&mut state.network, gradients, rate)?;
+            } else {
+                add(&mut buffers.gradients, gradients, number == 0);
+                if number + 1 == parts.len() {
+                    state.optimizer.step(&mut state.network, &buffers.gradients, rate)?;
+                }
+            }
+            plan.update_running_statistics(&mut state.network)?;
+        }
+        if !value.is_finite() {
+            return Err(Error::request(
+                format!("the loss is {value} in fold {}, epoch {}", self.fold, pass.epoch + 1),
+                remedy!["use a lower ", LR, ", or a cohort prepared with ", NORMALIZE.to("robust")],
+            ));
+        }
+        sums.loss += value * members.len() as f64;
+        sums.learning_rate = rate;
+        plan.update_weights(&state.network)?;
+        Ok(value)
     }
 
     /// Where the dropout masks of a part of a batch start.
@@ -210,77 +274,48 @@ impl Fit<'_> {
         if part == 0 { seed } else { seed.index(part as u64) }
     }
 
-    /// Judges those set aside, keeps the best, writes learning curve and checkpoint.
-    fn after_epoch(&self, state: &mut Checkpoint, mut epoch: Epoch, aside: &[usize]) -> Result<()> {
-        if !aside.is_empty() {
-            let said = infer(&state.network, aside, self.data, self.options.batch, self.engine)?;
-            let labels = aside.iter().map(|&n| self.data.labels[n]);
+    /// Ends an epoch: validates the network where subjects are set aside, keeps the best one, writes learning curve and
+    /// checkpoint. Gives the epoch with its validation loss.
+    fn validate(&self, state: &mut Checkpoint, mut epoch: Epoch, validation: &[usize]) -> Result<Epoch> {
+        if !validation.is_empty() {
+            let probabilities = predict(&state.network, validation, self.dataset, self.options.batch, self.engine)?;
+            let labels = validation.iter().map(|&n| self.dataset.labels[n]);
             // A probability that rounds to 0 would make the loss infinite.
-            let losses = said.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
-            let loss = losses.sum::<f64>() / aside.len() as f64;
-            let right = said.iter().zip(labels).filter(|(p, l)| argmax(p) == *l).count();
+            let losses = probabilities.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
+            let loss = losses.sum::<f64>() / validation.len() as f64;
+            let correct = probabilities.iter().zip(labels).filter(|(p, l)| argmax(p) == *l).count();
             epoch.validation_loss = Some(loss);
-            epoch.validation_accuracy = Some(right as f64 / aside.len() as f64);
+            epoch.validation_accuracy = Some(correct as f64 / validation.len() as f64);
             let least = state.history.iter().filter_map(|e| e.validation_loss).fold(f64::INFINITY, f64::min);
             if loss < least {
                 state.best = Some((epoch.epoch, state.network.clone()));
             }
         }
-        state.history.push(epoch);
+        state.history.push(epoch.clone());
+        let path = self.folder.join("history.jsonl");
         let mut lines = String::new();
         for epoch in &state.history {
-            lines.push_str(&serde_json::to_value(epoch).unwrap_or_default().to_string());
+            let line = serde_json::to_string(epoch)
+                .map_err(|e| Error::file(&path, format!("epoch {}: no JSON: {e}", epoch.epoch), "report this"))?;
+            lines.push_str(&line);
             lines.push('\n');
         }
-        atomic_file::write(&self.folder.join("history.jsonl"), lines.as_bytes())?;
-        state.write(self.folder)
+        atomic_file::write(&path, lines.as_bytes())?;
+        state.write(self.folder)?;
+        Ok(epoch)
     }
-}
-
-/// Probabilities that a network gives each of some people, in double precision from its outputs.
-pub(super) fn infer(
-    network: &Network,
-    people: &[usize],
-    data: &Data<'_>,
-    batch: usize,
-    engine: &Engine,
-) -> Result<Vec<Vec<f64>>> {
-    let voxels: usize = data.shape().iter().product();
-    let options = PlanOptions { purpose: Purpose::Infer, batch: batch.min(people.len()), keep: Vec::new() };
-    let mut plan = engine.plan(network, &options)?;
-    let mut all = Vec::with_capacity(people.len());
-    let mut input = Vec::new();
-    for members in people.chunks(options.batch) {
-        input.resize(members.len() * voxels, 0.0);
-        for (&n, to) in members.iter().zip(input.chunks_exact_mut(voxels)) {
-            data.with(n, |from| to.copy_from_slice(from))?;
-        }
-        let tape = plan.forward(&input)?;
-        for (row, &n) in tape.output().chunks_exact(data.classes.len()).zip(members) {
-            if row.iter().any(|v| !v.is_finite()) {
-                return Err(Error::Subject {
-                    subject: data.cohort.subjects[data.subjects[n]].id.clone(),
-                    what: format!("the network's outputs are {row:?}"),
-                    remedy: "train again with a lower --lr".into(),
-                });
-            }
-            let normalizer = voxplain_nn::loss::log_sum_exp(row);
-            all.push(row.iter().map(|&v| (f64::from(v) - normalizer).exp()).collect());
-        }
-    }
-    Ok(all)
 }
 
 /// Consecutive ranges over `n`, as few as hold at most `batch` each, whose lengths differ by at most one: a last
 /// batch of one (possible for `batch` 2 alone) would leave batch normalisation to the voxels of one subject.
-fn batches(n: usize, batch: usize) -> Vec<std::ops::Range<usize>> {
+fn batches(n: usize, batch: usize) -> Vec<Range<usize>> {
     let count = n.div_ceil(batch).max(1);
     (0..count).map(|b| b * n / count..(b + 1) * n / count).collect()
 }
 
-/// Adds gradients to their sums, or begins anew with them.
-pub(super) fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], anew: bool) {
-    if anew {
+/// Adds gradients to their sums, or replaces the sums by them where they are the `first`.
+fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], first: bool) {
+    if first {
         sums.resize(gradients.len(), Vec::new());
         sums.iter_mut().zip(gradients).for_each(|(sum, gradient)| sum.clone_from(gradient));
         return;
@@ -290,6 +325,7 @@ pub(super) fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], anew: bool) 
     }
 }
 
+/// An epoch in a few words, for progress.
 fn describe(epoch: &Epoch) -> String {
     let mut text = format!("loss {:.3}, accuracy {:.2}", epoch.loss, epoch.accuracy);
     if let Some(validation) = epoch.validation_loss {
@@ -314,5 +350,15 @@ mod tests {
                 assert!(all.iter().all(|b| b.len() <= batch && (b.len() >= 2 || batch == 2)), "{n} {batch}");
             }
         }
+    }
+
+    #[test]
+    fn gradients_are_summed_over_parts() {
+        let mut sums = Vec::new();
+        add(&mut sums, &[vec![1.0, 2.0], vec![3.0]], true);
+        add(&mut sums, &[vec![0.5, -2.0], vec![1.0]], false);
+        assert_eq!(sums, [vec![1.5, 0.0], vec![4.0]]);
+        add(&mut sums, &[vec![7.0, 7.0], vec![7.0]], true);
+        assert_eq!(sums, [vec![7.0, 7.0], vec![7.0]]);
     }
 }

@@ -1,14 +1,17 @@
-//! [`TrainingObserver`]: what training finds out, beside how far it is.
+//! [`TrainingObserver`]: receives the results of training as they come.
 
 use crate::run::Epoch;
 use voxplain_core::Silent;
 use voxplain_stats::classification::FoldScore;
 
-/// Hears the learning curves and the scores of folds while a network is trained.
+/// Receives learning curves and scores while networks are trained. How far the work is, is told to a
+/// [`Progress`](voxplain_core::Progress) instead.
+///
+/// Each method does nothing by default. [`Silent`] is an observer that ignores everything.
 pub trait TrainingObserver: Send + Sync {
-    /// The learning curve of a fold has another point.
+    /// An epoch of a fold has ended: another point of its learning curve.
     fn epoch(&self, _fold: usize, _epoch: &Epoch) {}
-    /// A fold is trained: how it did on those it never saw.
+    /// The network of a fold is trained: its score on the subjects held out.
     fn fold(&self, _score: &FoldScore) {}
 }
 

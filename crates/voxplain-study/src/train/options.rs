@@ -1,63 +1,66 @@
-//! [`TrainOptions`].
+//! [`TrainOptions`]: how a network is trained.
 
-use super::{Augment, Holding};
-use crate::{Error, Result};
+use super::augmentation::Augmentation;
+use crate::folds::SplitScheme;
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 
-/// How the learning rate goes from the first step to the last.
+/// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rate {
-    /// Down to zero along half a cosine, step by step.
+pub enum ScheduleKind {
+    /// It falls to zero along half a cosine, step by step.
     #[default]
     Cosine,
-    /// As it is.
+    /// It stays as it is.
     Constant,
 }
 
-/// How to train. A run with the same options, volumes and labels is the same run.
+/// How a network is trained. The same options, volumes and labels give the same run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TrainOptions {
-    /// The column to learn.
+    /// The column of the participants' table that holds the classes.
     pub label: String,
-    /// The class to detect; the last one when `None`.
+    /// The positive class, the one to detect; the last class when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// The network, `mrinet`.
+    /// The architecture of the network: `mrinet`.
     pub model: String,
-    /// Channels of its first convolution.
+    /// Number of channels of its first convolution.
     pub width: usize,
-    /// Who is held out.
-    pub holding: Holding,
-    /// A column of which no value may be on both sides of a fold (a family, a site, a person seen twice).
+    /// How subjects are held out.
+    #[serde(rename = "holding")]
+    pub split: SplitScheme,
+    /// A column of groups: subjects of the same value (a family, a site, one person seen twice) are never divided
+    /// between training and held-out subjects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Passes over the training part.
+    /// Number of epochs: passes over the training subjects.
     pub epochs: usize,
-    /// Subjects in a step.
+    /// Batch size: number of subjects in a step of the optimiser.
     pub batch: usize,
-    /// Learning rate of the first step, for Adam.
+    /// Learning rate of the first step of the optimiser (Adam).
     pub learning_rate: f64,
-    /// How it goes on.
-    pub schedule: Rate,
-    /// Weight decay, as L2 in the gradient.
+    /// How the learning rate changes.
+    pub schedule: ScheduleKind,
+    /// Weight decay, as an L2 penalty in the gradient.
     pub weight_decay: f64,
-    /// What is varied from epoch to epoch.
-    pub augment: Augment,
-    /// Stop after so many epochs in which the loss on a part of the training fold that is set aside (15 %) did not
-    /// get less, and take the best.
+    /// Random changes of the training volumes.
+    pub augment: Augmentation,
+    /// Early stopping: stop after this many epochs without a lower loss on a validation set (15 % of the training
+    /// subjects, set aside), and take the network of the lowest loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stop: Option<usize>,
-    /// Whether each class weighs as much as any other.
+    /// Whether every class has the same weight in the loss, whatever its size.
     pub balanced: bool,
-    /// Where all chance comes from.
+    /// The seed of everything random.
     pub seed: u64,
-    /// Whether subjects without a label are left out, instead of refused.
+    /// Whether subjects without a label are left out; otherwise they are an error.
     pub keep_going: bool,
-    /// Bytes that the network's values may take. A batch that does not fit goes through in parts, whose gradients are
-    /// summed; batch normalisation then measures each part by itself. Where nothing is said, the memory that the
-    /// system has free.
+    /// Memory in bytes that the values of the network may take; the free memory of the system when `None`. A batch that
+    /// does not fit goes through in parts whose gradients are summed; batch normalisation then measures each part by
+    /// itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
 }
@@ -69,14 +72,14 @@ impl Default for TrainOptions {
             positive: None,
             model: "mrinet".into(),
             width: 8,
-            holding: Holding::Folds(10),
+            split: SplitScheme::Folds(10),
             group: None,
             epochs: 20,
             batch: 4,
             learning_rate: 1e-3,
-            schedule: Rate::Cosine,
+            schedule: ScheduleKind::Cosine,
             weight_decay: 1e-4,
-            augment: Augment::default(),
+            augment: Augmentation::default(),
             early_stop: None,
             balanced: false,
             seed: 0,
@@ -87,9 +90,9 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
-    /// Refuses what makes no sense.
+    /// Refuses values that make no sense.
     pub(super) fn check(&self) -> Result<()> {
-        let wrong = |what: String, hint: &str| Err(Error::request(what, hint));
+        let wrong = |what: String, remedy: &str| Err(Error::request(what, remedy));
         if self.model != "mrinet" {
             return wrong(format!("there is no network {}", self.model), "the network there is: mrinet");
         }
@@ -97,8 +100,8 @@ impl TrainOptions {
             return wrong(format!("{} epochs", self.epochs), "give from 1 to 100000 epochs");
         }
         if self.batch < 2 || self.batch > 4096 {
-            let hint = "give from 2 to 4096 subjects: batch normalisation needs more than one";
-            return wrong(format!("a batch of {}", self.batch), hint);
+            let remedy = "give from 2 to 4096 subjects: batch normalisation needs more than one";
+            return wrong(format!("a batch of {}", self.batch), remedy);
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 10.0) {
             return wrong(format!("a learning rate of {}", self.learning_rate), "give one above 0, such as 0.001");

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::{
-    Silent, Table,
     cohort::{Normalize, Placement, Preparation, Subject},
+    folds::SplitScheme,
+    model::Model,
     run::Epoch,
-    stats::classification::FoldScore,
 };
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,9 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+use voxplain_core::{Silent, Table};
 use voxplain_nn::EngineOptions;
+use voxplain_stats::classification::FoldScore;
 use voxplain_volume::{Affine, Grid, Volume};
 
 /// Brains of noise, with more in the middle for class `b`; families of two.
@@ -54,7 +56,7 @@ fn options() -> TrainOptions {
     TrainOptions {
         label: "group".into(),
         width: 1,
-        holding: Holding::Folds(2),
+        split: SplitScheme::Folds(2),
         epochs: 3,
         batch: 4,
         learning_rate: 0.01,
@@ -141,7 +143,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     let curves = (0..2).flat_map(|fold| two.history(fold).unwrap().into_iter().map(move |epoch| (fold, epoch)));
     assert_eq!(epochs, curves.collect::<Vec<_>>());
     // The folds as the metrics have them in the end.
-    assert_eq!(folds, training.metrics.judgements[0].classification.folds);
+    assert_eq!(folds, training.metrics.classifiers[0].classification.folds);
     assert_eq!(folds.iter().map(|f| f.subjects).sum::<usize>(), 16);
     assert!(files(&at("two")) == whole, "two threads do not give the same bytes as one");
 
@@ -183,7 +185,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
 fn a_clear_difference_is_learnt() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(&folder.path().join("cohort"), 24);
-    let options = TrainOptions { epochs: 12, augment: Augment::NONE, width: 2, ..options() };
+    let options = TrainOptions { epochs: 12, augment: Augmentation::NONE, width: 2, ..options() };
     let out = folder.path().join("run");
     let training = train(&cohort, &options, &out, false, &engine(2), &Silent, &Silent).unwrap();
     let metrics = &training.metrics;
@@ -213,7 +215,7 @@ fn a_run_is_not_mixed_with_another() {
     let other = TrainOptions { seed: 5, ..options.clone() };
     let error = go(&other, false).unwrap_err();
     assert!(error.to_string().contains("seed 0, now 5"), "{error}");
-    assert!(error.remedy().unwrap().to_string().contains("--force"));
+    assert!(error.remedy().unwrap().to_string().contains("`force`"));
     go(&other, true).unwrap();
     assert_eq!(Run::open(&out).unwrap().manifest.seed, 5);
     assert!(!out.join("sub-00").exists() && out.join("notes.txt").exists());
@@ -243,14 +245,14 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
         assert!(split.test.iter().all(|t| split.test.contains(&(t ^ 1))), "{split:?}");
     }
     assert_eq!(run.metrics().unwrap().of("cnn").unwrap().accuracy.interval, "group-bootstrap");
-    assert!(of(|o| o.holding = Holding::Folds(5)).1.contains("4 subjects of class a"));
+    assert!(of(|o| o.split = SplitScheme::Folds(5)).1.contains("4 subjects of class a"));
     assert!(of(|o| o.label = "score".into()).1.contains("fewer than the 2"), "{}", of(|o| o.label = "score".into()).1);
     assert!(of(|o| o.label = "sex".into()).1.contains("sex"));
     assert!(of(|o| o.positive = Some("c".into())).1.contains("no class c"));
     assert!(of(|o| o.batch = 1).1.contains("a batch of 1"));
     assert!(of(|o| o.learning_rate = f64::NAN).1.contains("learning rate of NaN"));
     assert!(of(|o| o.epochs = 0).1.contains("0 epochs"));
-    assert_eq!(of(|o| o.holding = Holding::Holdout(0.5)).0.unwrap().run.predictions().unwrap().len(), 4);
+    assert_eq!(of(|o| o.split = SplitScheme::Holdout(0.5)).0.unwrap().run.predictions().unwrap().len(), 4);
 }
 
 /// Counts warnings about batches in parts.
@@ -297,14 +299,4 @@ fn a_batch_that_does_not_fit_goes_through_in_parts() {
         refused.to_string().contains("one volume needs")
             && refused.remedy().unwrap().to_string().contains("more memory")
     );
-}
-
-#[test]
-fn gradients_are_summed_over_parts() {
-    let mut sums = Vec::new();
-    fit::add(&mut sums, &[vec![1.0, 2.0], vec![3.0]], true);
-    fit::add(&mut sums, &[vec![0.5, -2.0], vec![1.0]], false);
-    assert_eq!(sums, [vec![1.5, 0.0], vec![4.0]]);
-    fit::add(&mut sums, &[vec![7.0, 7.0], vec![7.0]], true);
-    assert_eq!(sums, [vec![7.0, 7.0], vec![7.0]]);
 }

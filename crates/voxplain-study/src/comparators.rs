@@ -1,12 +1,13 @@
-//! What simple classifiers reach on the same folds: a network is worth its maps only where it beats them.
+//! Simple classifiers that the network is compared with, on the same folds. A network that does no better than these has
+//! learnt nothing that its maps could show.
 //!
-//! * [`brain_volume`]: logistic regression on the logarithm of the brain's volume. For sex, size alone tells more
-//!   than three in four apart; a network that does no better may have learnt nothing else.
+//! * [`brain_volume`]: logistic regression on the logarithm of the brain volume. For sex, brain size alone classifies
+//!   more than three subjects in four correctly.
 //! * [`linear_voxels`]: the first 40 principal components of the prepared volumes, standardised, and logistic
 //!   regression on them.
 //!
-//! Everything is fitted inside the training part of each fold. Nothing is tuned: both penalties are 1 (the default
-//! of most software), the number of components is fixed.
+//! Everything is fitted on the training subjects of each fold. No hyperparameter is tuned: the penalty of both
+//! regressions is 1 (scikit-learn's default), the number of components is fixed.
 
 mod gram;
 mod logistic;
@@ -15,9 +16,11 @@ pub(crate) use gram::reads;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
 
-use crate::{Error, Result, train::Split};
+use crate::folds::Split;
 use nalgebra::DMatrix;
+use voxplain_core::{Error, Result};
 use voxplain_nn::loss::class_weights;
+use voxplain_stats::FoldPrediction;
 
 /// Name of the classifier by brain volume.
 pub const BRAIN_VOLUME: &str = "brain-volume";
@@ -25,35 +28,32 @@ pub const BRAIN_VOLUME: &str = "brain-volume";
 /// Name of the linear classifier.
 pub const LINEAR_VOXELS: &str = "linear-voxels";
 
-/// Principal components that [`linear_voxels`] keeps, where there are as many subjects. Our choice, after the
+/// Number of principal components of [`linear_voxels`], where there are as many subjects. Our choice, after the
 /// published linear results on such volumes.
 pub const COMPONENTS: usize = 40;
 
-/// The true classes, who is held out when, and what an error costs: the same for every classifier.
+/// A classification task: the classes of the subjects and the folds, the same for every classifier.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     /// The class of each subject.
     pub labels: &'a [usize],
+    /// The group of each subject, where there are groups.
+    pub groups: Option<&'a [usize]>,
     /// Number of classes.
     pub classes: usize,
     /// The folds.
     pub splits: &'a [Split],
-    /// Whether each class weighs as much as any other.
+    /// Whether every class has the same weight in the loss, whatever its size.
     pub balanced: bool,
 }
 
-/// What a classifier said of one held-out subject.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Said {
-    /// The subject's position in the task.
-    pub subject: usize,
-    /// The fold.
-    pub fold: usize,
-    /// Probability of each class.
-    pub probabilities: Vec<f64>,
-}
-
 impl Task<'_> {
+    /// The prediction for a held-out subject.
+    pub(crate) fn prediction(&self, subject: usize, fold: usize, probabilities: Vec<f64>) -> FoldPrediction {
+        let group = self.groups.map(|groups| groups[subject]);
+        FoldPrediction::new(subject, fold, self.labels[subject], group, probabilities)
+    }
+
     /// Weight of each training subject in the loss, given their classes.
     fn sample_weights(&self, labels: &[usize]) -> Vec<f64> {
         if !self.balanced {
@@ -63,9 +63,9 @@ impl Task<'_> {
         labels.iter().map(|&label| of_class[label]).collect()
     }
 
-    /// Fits on the features of the training part and judges the held-out, fold by fold. `features` gives the rows of
-    /// both parts of a split, one column per feature.
-    fn judge(&self, features: impl Fn(&Split) -> (DMatrix<f64>, DMatrix<f64>)) -> Vec<Said> {
+    /// Fits logistic regression on the training subjects of each fold and predicts the held-out ones. `features` gives
+    /// the features of the training and of the held-out subjects of a split: a row for each subject.
+    fn cross_predict(&self, features: impl Fn(&Split) -> (DMatrix<f64>, DMatrix<f64>)) -> Vec<FoldPrediction> {
         let mut all = Vec::new();
         for (fold, split) in self.splits.iter().enumerate() {
             let (train, test) = features(split);
@@ -73,15 +73,19 @@ impl Task<'_> {
             let fit = Logistic::fit(&train, &labels, &self.sample_weights(&labels), self.classes, 1.0);
             all.extend(split.test.iter().zip(test.row_iter()).map(|(&subject, row)| {
                 let row: Vec<f64> = row.iter().copied().collect();
-                Said { subject, fold, probabilities: fit.probabilities(&row) }
+                self.prediction(subject, fold, fit.probabilities(&row))
             }));
         }
         all
     }
 }
 
-/// Logistic regression on the logarithm of the brain's volume (mm³, one per subject of the task), standardised.
-pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<Said>> {
+/// Logistic regression on the logarithm of the brain volume, standardised. `volumes` is the brain volume (mm³) of each
+/// subject of the task.
+///
+/// # Errors
+/// A brain volume is not positive.
+pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPrediction>> {
     if let Some(n) = volumes.iter().position(|v| !v.is_finite() || *v <= 0.0) {
         return Err(Error::request(
             format!("subject number {} has a brain volume of {} mm³", n + 1, volumes[n]),
@@ -89,7 +93,7 @@ pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<Said>> {
         ));
     }
     let logs: Vec<f64> = volumes.iter().map(|v| v.ln()).collect();
-    Ok(task.judge(|split| {
+    Ok(task.cross_predict(|split| {
         let n = split.train.len() as f64;
         let mean = split.train.iter().map(|&s| logs[s]).sum::<f64>() / n;
         let deviation = (split.train.iter().map(|&s| (logs[s] - mean).powi(2)).sum::<f64>() / n).sqrt();
@@ -99,9 +103,9 @@ pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<Said>> {
     }))
 }
 
-/// Logistic regression on standardised principal components, from the inner products between all volumes.
-pub fn linear_voxels(gram: &Gram, task: &Task<'_>) -> Vec<Said> {
-    task.judge(|split| gram.principal_components(&split.train, &split.test, COMPONENTS))
+/// Logistic regression on standardised principal components, from the inner products of all volumes of the task.
+pub fn linear_voxels(gram: &Gram, task: &Task<'_>) -> Vec<FoldPrediction> {
+    task.cross_predict(|split| gram.principal_components(&split.train, &split.test, COMPONENTS))
 }
 
 #[cfg(test)]

@@ -1,35 +1,41 @@
-//! [`Data`]: the labelled part of a cohort, as training wants it.
+//! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
-use super::TrainOptions;
-use crate::{Error, Result, cohort::Cohort};
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use super::options::TrainOptions;
+use crate::{
+    cohort::Cohort,
+    comparators::Task,
+    folds::Split,
+    setting::{KEEP_GOING, LABEL},
+};
+use std::{cmp::Ordering, collections::BTreeMap, sync::OnceLock};
+use voxplain_core::{Action, Error, Result, remedy};
 
-/// Volumes are kept in memory up to this size (2 GiB), and read again for every batch beyond.
+/// Volumes are kept in memory up to this size in bytes (2 GiB); beyond it they are read again for every batch.
 const CACHE: usize = 2 << 30;
 
-/// More classes than this are taken for a measurement.
-const MOST_CLASSES: usize = 20;
+/// A column of more values than this is taken for a measurement, not for classes.
+const MAX_CLASSES: usize = 20;
 
-/// People with a label, by position `0..len()`.
+/// The subjects with a label, by their position in it: `0..len()`.
 #[derive(Debug)]
-pub(super) struct Data<'a> {
+pub(super) struct Dataset<'a> {
     pub(super) cohort: &'a Cohort,
-    /// Position in the cohort.
+    /// Position of each subject in the cohort.
     pub(super) subjects: Vec<usize>,
-    /// The class of each.
+    /// The class of each subject.
     pub(super) labels: Vec<usize>,
     /// Names of the classes, sorted (as numbers where they all are).
     pub(super) classes: Vec<String>,
-    /// Who belongs together.
+    /// The group of each subject, where there are groups.
     pub(super) groups: Option<Vec<usize>>,
-    /// Ids of those without a label.
+    /// Ids of the subjects without a label.
     pub(super) left_out: Vec<String>,
     cache: Vec<OnceLock<Vec<f32>>>,
 }
 
-impl<'a> Data<'a> {
-    pub(super) fn of(cohort: &'a Cohort, options: &TrainOptions) -> Result<Self> {
+impl<'a> Dataset<'a> {
+    /// The subjects of a cohort that have a value in the label column.
+    pub(super) fn new(cohort: &'a Cohort, options: &TrainOptions) -> Result<Self> {
         let cells = cohort.column(&options.label)?;
         let (subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
         let names = |of: &[usize]| of.iter().map(|&n| cohort.subjects[n].id.clone()).collect::<Vec<_>>();
@@ -43,21 +49,21 @@ impl<'a> Data<'a> {
                     options.label,
                     list(&left_out)
                 ),
-                "fill it in, or leave them out with --keep-going",
+                remedy!["fill it in, or leave them out with ", KEEP_GOING],
             ));
         }
         let mut classes: Vec<String> = subjects.iter().filter_map(|&n| cells[n]).map(str::to_owned).collect();
         classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
             (Ok(x), Ok(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
-            (Ok(_), Err(_)) => std::cmp::Ordering::Less,
-            (Err(_), Ok(_)) => std::cmp::Ordering::Greater,
+            (Ok(_), Err(_)) => Ordering::Less,
+            (Err(_), Ok(_)) => Ordering::Greater,
             _ => a.cmp(b),
         });
         classes.dedup();
-        if classes.len() < 2 || classes.len() > MOST_CLASSES {
+        if classes.len() < 2 || classes.len() > MAX_CLASSES {
             return Err(Error::request(
                 format!("column {} has {} different values: {}", options.label, classes.len(), list(&classes)),
-                format!("--label takes a column of 2 to {MOST_CLASSES} classes"),
+                remedy![LABEL, format!(" takes a column of 2 to {MAX_CLASSES} classes")],
             ));
         }
         let labels =
@@ -68,17 +74,27 @@ impl<'a> Data<'a> {
         Ok(Self { cohort, subjects, labels, classes, groups, left_out, cache })
     }
 
-    /// Number of people.
+    /// Number of subjects.
     pub(super) fn len(&self) -> usize {
         self.subjects.len()
     }
 
-    /// Shape of the volumes.
+    /// Shape of the volumes, `[i, j, k]`.
     pub(super) fn shape(&self) -> [usize; 3] {
         self.cohort.preparation.shape
     }
 
-    /// The class to detect.
+    /// Id of a subject.
+    pub(super) fn id(&self, position: usize) -> &str {
+        &self.cohort.subjects[self.subjects[position]].id
+    }
+
+    /// Hash of the volume of a subject.
+    pub(super) fn hash(&self, position: usize) -> &str {
+        &self.cohort.subjects[self.subjects[position]].hash
+    }
+
+    /// The positive class: the one to detect.
     pub(super) fn positive(&self, options: &TrainOptions) -> Result<usize> {
         match &options.positive {
             None => Ok(self.classes.len() - 1),
@@ -91,12 +107,23 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// What every classifier is trained and evaluated on.
+    pub(super) fn task<'b>(&'b self, splits: &'b [Split], options: &TrainOptions) -> Task<'b> {
+        Task {
+            labels: &self.labels,
+            groups: self.groups.as_deref(),
+            classes: self.classes.len(),
+            splits,
+            balanced: options.balanced,
+        }
+    }
+
     /// The values of one volume, in C order.
     pub(super) fn volume(&self, position: usize) -> Result<Vec<f32>> {
         self.with(position, <[f32]>::to_vec)
     }
 
-    /// Works on the values of one volume.
+    /// Calls `work` with the values of one volume, in C order.
     pub(super) fn with<R>(&self, position: usize, work: impl FnOnce(&[f32]) -> R) -> Result<R> {
         let Some(slot) = self.cache.get(position) else { return Ok(work(&self.read(position)?)) };
         if let Some(values) = slot.get() {
@@ -107,20 +134,19 @@ impl<'a> Data<'a> {
     }
 
     fn read(&self, position: usize) -> Result<Vec<f32>> {
-        let subject = self.subjects[position];
-        let values = self.cohort.volume(subject)?.into_data();
+        let values = self.cohort.volume(self.subjects[position])?.into_data();
         if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-            return Err(Error::Subject {
-                subject: self.cohort.subjects[subject].id.clone(),
-                what: format!("its prepared volume holds {bad}"),
-                remedy: "look at the source with `voxplain inspect`, then prepare it again".into(),
-            });
+            return Err(Error::subject(
+                self.id(position),
+                format!("its prepared volume holds {bad}"),
+                remedy!["look at the source with `", Action::new("inspect"), "`, then prepare it again"],
+            ));
         }
         Ok(values)
     }
 }
 
-/// The group of each subject, numbered in the order of their names.
+/// The group of each subject, numbered in the order of the groups' names.
 fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<Vec<usize>> {
     let cells = cohort.column(column)?;
     let without: Vec<_> =

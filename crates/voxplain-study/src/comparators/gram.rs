@@ -1,19 +1,23 @@
-//! Inner products between volumes, and the principal components they hold.
+//! [`Gram`]: the inner products of volumes, and principal components from them.
 
-use crate::Result;
 use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
+use voxplain_core::Result;
 
-/// Inner products between all volumes: enough for any linear model with a quadratic penalty, however many voxels
-/// there are. Subtracting the training mean is a change of these numbers alone.
+/// The Gram matrix of volumes: the inner product of each pair. A linear model with a quadratic penalty needs no more,
+/// however many voxels there are (the kernel trick). Centring the volumes on the mean of the training subjects changes
+/// these numbers alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gram(DMatrix<f64>);
 
-/// Volumes held in memory at once, twice over.
+/// Number of volumes in a block; two blocks are in memory at once.
 const BLOCK: usize = 64;
 
-/// Inner products between `count` volumes that `read` gives; at most 128 are in memory at once. Sums are in double
-/// precision and in a fixed order, so that they do not depend on the number of threads.
+/// The Gram matrix of `count` volumes. `read` gives the values of a volume by its position; at most 128 volumes are in
+/// memory at once. Sums are in double precision and in a fixed order: they do not depend on the number of threads.
+///
+/// # Errors
+/// Those of `read`.
 pub fn inner_products(count: usize, read: impl Fn(usize) -> Result<Vec<f32>>) -> Result<Gram> {
     let mut gram = DMatrix::zeros(count, count);
     let block = |start: usize| (start..count.min(start + BLOCK)).map(&read).collect::<Result<Vec<_>>>();
@@ -41,7 +45,7 @@ pub fn inner_products(count: usize, read: impl Fn(usize) -> Result<Vec<f32>>) ->
     Ok(Gram(gram))
 }
 
-/// How many volumes [`inner_products`] of `count` reads: those of every block with each later one.
+/// How often [`inner_products`] of `count` volumes reads a volume: each block is read with every later one.
 pub(crate) fn reads(count: usize) -> usize {
     (0..count).step_by(BLOCK).map(|first| count - first).sum()
 }
@@ -60,9 +64,10 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 impl Gram {
-    /// Scores of the first `most` principal components of the volumes in `train`, for these and for those in `test`;
-    /// centred and scaled to variance 1 over `train`. Components without variance are left out.
-    pub fn principal_components(&self, train: &[usize], test: &[usize], most: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    /// Scores on the first `max` principal components of the volumes in `train`, for the volumes in `train` and in
+    /// `test`: a row for each volume, a column for each component. Scores have mean 0 and variance 1 over `train`.
+    /// Components without variance are left out.
+    pub fn principal_components(&self, train: &[usize], test: &[usize], max: usize) -> (DMatrix<f64>, DMatrix<f64>) {
         let (n, gram) = (train.len(), &self.0);
         // Row sums of the training part give the products with the training mean.
         let with_mean = |s: usize| train.iter().map(|&t| gram[(s, t)]).sum::<f64>() / n as f64;
@@ -77,7 +82,7 @@ impl Gram {
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
         let largest = eigen.eigenvalues[order[0]].max(0.0);
         order.retain(|&c| eigen.eigenvalues[c] > largest * 1e-10);
-        order.truncate(most);
+        order.truncate(max);
         // K = V L V': scores are V sqrt(L), of variance L / n; those of others are k V / sqrt(L).
         let root = (n as f64).sqrt();
         let of_train = DMatrix::from_fn(n, order.len(), |s, c| eigen.eigenvectors[(s, order[c])] * root);

@@ -1,8 +1,8 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
 use super::*;
-use crate::train::{Holding, folds::splits};
-use voxplain_nn::random::Seed;
+use crate::folds::{SplitScheme, splits};
+use voxplain_core::random::Seed;
 
 #[test]
 fn logistic_by_hand() {
@@ -87,17 +87,17 @@ fn components_from_inner_products_are_those_of_the_voxels() {
 #[test]
 fn a_signal_is_found_and_noise_is_not() {
     let labels: Vec<usize> = (0..60).map(|n| n % 2).collect();
-    let splits = splits(&labels, None, Holding::Folds(5), Seed::new(0)).unwrap();
-    let task = Task { labels: &labels, classes: 2, splits: &splits, balanced: false };
-    let right = |said: &[Said]| said.iter().filter(|s| (s.probabilities[1] > 0.5) == (labels[s.subject] == 1)).count();
+    let splits = splits(&labels, None, SplitScheme::Folds(5), Seed::new(0)).unwrap();
+    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let right = |all: &[FoldPrediction]| all.iter().filter(|p| p.predicted == labels[p.subject]).count();
     let mut random = Seed::new(2).random();
     let mut volumes = |effect: f32| -> Vec<Vec<f32>> {
         labels.iter().map(|&l| (0..300).map(|_| random.normal() as f32 + effect * l as f32).collect()).collect()
     };
-    let judge =
+    let correct =
         |volumes: &[Vec<f32>]| right(&linear_voxels(&inner_products(60, |n| Ok(volumes[n].clone())).unwrap(), &task));
-    assert_eq!(judge(&volumes(2.0)), 60);
-    let chance = judge(&volumes(0.0));
+    assert_eq!(correct(&volumes(2.0)), 60);
+    let chance = correct(&volumes(0.0));
     assert!((15..45).contains(&chance), "{chance} of 60");
     let sizes: Vec<f64> = labels.iter().map(|&l| if l == 1 { 1.5e6 } else { 1.2e6 }).collect();
     assert_eq!(right(&brain_volume(&sizes, &task).unwrap()), 60);
@@ -105,18 +105,18 @@ fn a_signal_is_found_and_noise_is_not() {
     assert!(brain_volume(&vec![0.0; 60], &task).unwrap_err().to_string().contains("0 mm³"));
 }
 
-/// A subject's own label must not reach what is said of it.
+/// A subject's own label must not reach its prediction.
 #[test]
-fn what_is_said_of_a_subject_does_not_know_its_label() {
+fn the_prediction_for_a_subject_does_not_know_its_label() {
     let mut labels: Vec<usize> = (0..30).map(|n| n % 2).collect();
-    let splits = splits(&labels, None, Holding::Folds(3), Seed::new(0)).unwrap();
+    let splits = splits(&labels, None, SplitScheme::Folds(3), Seed::new(0)).unwrap();
     let mut random = Seed::new(8).random();
     let volumes: Vec<Vec<f32>> = (0..30).map(|_| (0..50).map(|_| random.normal() as f32).collect()).collect();
     let gram = inner_products(30, |n| Ok(volumes[n].clone())).unwrap();
     let of = |labels: &[usize], subject: usize| {
-        let task = Task { labels, classes: 2, splits: &splits, balanced: true };
+        let task = Task { labels, groups: None, classes: 2, splits: &splits, balanced: true };
         // Balanced weights are those of the training part alone.
-        linear_voxels(&gram, &task).into_iter().find(|s| s.subject == subject).unwrap()
+        linear_voxels(&gram, &task).into_iter().find(|p| p.subject == subject).unwrap().probabilities
     };
     let before = of(&labels, 7);
     labels[7] = 1 - labels[7];

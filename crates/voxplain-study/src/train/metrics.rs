@@ -1,76 +1,82 @@
-//! How the network and the simple classifiers did, in numbers and in words.
+//! Metrics of the network and of the comparators, in numbers and in words.
 
-use super::{Holding, TrainOptions, data::Data};
+use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    baseline::{BRAIN_VOLUME, LINEAR_VOXELS, Said},
-    run::{Judgement, Metrics},
-    stats::{Classification, Comparison, Estimate, FoldPrediction, Resampling},
+    comparators::{BRAIN_VOLUME, LINEAR_VOXELS},
+    folds::SplitScheme,
+    run::{ClassifierMetrics, Metrics},
 };
-use voxplain_core::argmax;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Resampling};
 
 /// Name of the network among the classifiers.
 pub(super) const CNN: &str = "cnn";
 
+/// A classifier and what it predicts.
+#[derive(Debug)]
+pub(super) struct Classifier {
+    /// `cnn`, `brain-volume`, `linear-voxels`.
+    pub(super) name: &'static str,
+    /// What it is, in words.
+    pub(super) description: String,
+    /// One for each held-out subject, in the order of the subjects.
+    pub(super) predictions: Vec<FoldPrediction>,
+}
+
+impl Classifier {
+    /// A classifier of that name; sorts the predictions by subject.
+    pub(super) fn new(name: &'static str, description: String, mut predictions: Vec<FoldPrediction>) -> Self {
+        predictions.sort_by_key(|p| p.subject);
+        Self { name, description, predictions }
+    }
+}
+
+/// The network in words.
 pub(super) fn describe_network(options: &TrainOptions) -> String {
     format!("{} of width {}, {} epochs at most", options.model, options.width, options.epochs)
 }
 
-/// What was said beside what is.
-pub(super) fn fold_predictions(said: &[Said], data: &Data<'_>) -> Vec<FoldPrediction> {
-    let prediction = |s: &Said| FoldPrediction {
-        subject: s.subject,
-        fold: s.fold,
-        truth: data.labels[s.subject],
-        predicted: argmax(&s.probabilities),
-        probabilities: s.probabilities.clone(),
-        group: data.groups.as_ref().map(|g| g[s.subject]),
-    };
-    said.iter().map(prediction).collect()
-}
-
-/// Judges classifiers (name, description, what they said, in the order of the subjects) on the same subjects; the
-/// first is compared with each other one.
+/// Metrics of classifiers on the same subjects. The first, the network, is compared with each of the others.
 pub(super) fn metrics(
-    all: &[(String, String, Vec<Said>)],
-    data: &Data<'_>,
+    classifiers: &[Classifier],
+    dataset: &Dataset<'_>,
     positive: usize,
     options: &TrainOptions,
 ) -> Metrics {
-    let classes = data.classes.len();
+    let classes = dataset.classes.len();
     let resampling = Resampling::seeded(Seed::new(options.seed).child("intervals").value());
-    let predictions: Vec<Vec<FoldPrediction>> = all.iter().map(|(_, _, said)| fold_predictions(said, data)).collect();
-    let judgements: Vec<Judgement> = all
+    let of_classifiers: Vec<ClassifierMetrics> = classifiers
         .iter()
-        .zip(&predictions)
-        .filter_map(|((classifier, description, _), predictions)| {
-            Some(Judgement {
-                classifier: classifier.clone(),
-                description: description.clone(),
-                classification: Classification::of(predictions, classes, positive, &resampling)?,
+        .filter_map(|c| {
+            Some(ClassifierMetrics {
+                classifier: c.name.to_owned(),
+                description: c.description.clone(),
+                classification: Classification::of(&c.predictions, classes, positive, &resampling)?,
             })
         })
         .collect();
-    let comparisons: Vec<Comparison> = (1..all.len())
-        .filter_map(|n| {
-            let (one, other) = ((all[0].0.as_str(), &predictions[0][..]), (all[n].0.as_str(), &predictions[n][..]));
+    let comparisons: Vec<Comparison> = classifiers[1..]
+        .iter()
+        .filter_map(|other| {
+            let one = (classifiers[0].name, classifiers[0].predictions.as_slice());
+            let other = (other.name, other.predictions.as_slice());
             Comparison::of(one, other, (classes, positive), &resampling)
         })
         .collect();
     let mut metrics = Metrics {
-        classes: data.classes.clone(),
-        positive: data.classes[positive].clone(),
+        classes: dataset.classes.clone(),
+        positive: dataset.classes[positive].clone(),
         method: format!(
             "{}. Numbers pool what each subject was said by a model that never saw it; 95 % intervals are over {}, \
              each number says how. Differences: paired bootstrap of {} resamples.",
-            match options.holding {
-                Holding::Folds(k) => format!("{k}-fold cross-validation, stratified by class"),
-                Holding::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
+            match options.split {
+                SplitScheme::Folds(k) => format!("{k}-fold cross-validation, stratified by class"),
+                SplitScheme::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
             },
             options.group.as_ref().map_or_else(|| "subjects".to_owned(), |g| format!("groups ({g})")),
             resampling.resamples,
         ),
-        judgements,
+        classifiers: of_classifiers,
         comparisons,
         summary: Vec::new(),
     };
@@ -86,10 +92,10 @@ fn summary(metrics: &Metrics) -> Vec<String> {
         metrics.classes.join(" and "),
         (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum::<usize>(),
         cnn.subjects,
-        say(&cnn.accuracy),
+        text(&cnn.accuracy),
     );
     if let Some(auc) = &cnn.auc {
-        first.push_str(&format!(", AUC {}", say(auc)));
+        first.push_str(&format!(", AUC {}", text(auc)));
     }
     let mut lines = vec![first + "."];
     for comparison in &metrics.comparisons {
@@ -104,27 +110,24 @@ fn summary(metrics: &Metrics) -> Vec<String> {
             (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
             _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
         };
-        let verdict = if difference.value <= 0.0 {
+        let result = if difference.value <= 0.0 {
             format!("The CNN does not beat {name}")
         } else if difference.low <= 0.0 {
             format!("The CNN is ahead of {name}, but by no more than chance could do")
         } else {
             format!("The CNN beats {name}")
         };
-        lines.push(format!(
-            "{verdict}: {what} {of_cnn:.2} against {of_other:.2}, difference {}.",
-            say_signed(difference)
-        ));
+        lines.push(format!("{result}: {what} {of_cnn:.2} against {of_other:.2}, difference {}.", signed(difference)));
     }
     lines
 }
 
 /// `0.85 (0.77 to 0.91)`.
-fn say(e: &Estimate) -> String {
+fn text(e: &Estimate) -> String {
     format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high)
 }
 
-fn say_signed(e: &Estimate) -> String {
+fn signed(e: &Estimate) -> String {
     format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high)
 }
 
@@ -141,17 +144,10 @@ mod tests {
     }
 
     fn words(difference: Estimate) -> String {
-        let prediction = |truth: usize, p: f64| FoldPrediction {
-            subject: 0,
-            truth,
-            predicted: usize::from(p > 0.5),
-            probabilities: vec![1.0 - p, p],
-            fold: 0,
-            group: None,
-        };
+        let prediction = |truth: usize, p: f64| FoldPrediction::new(0, 0, truth, None, vec![1.0 - p, p]);
         let predictions = [prediction(0, 0.2), prediction(1, 0.7), prediction(0, 0.6), prediction(1, 0.9)];
         let classification = Classification::of(&predictions, 2, 1, &Resampling::seeded(0)).unwrap();
-        let judgement = |name: &str| Judgement {
+        let of = |name: &str| ClassifierMetrics {
             classifier: name.into(),
             description: String::new(),
             classification: classification.clone(),
@@ -160,7 +156,7 @@ mod tests {
             classes: vec!["F".into(), "M".into()],
             positive: "M".into(),
             method: String::new(),
-            judgements: vec![judgement(CNN), judgement(BRAIN_VOLUME)],
+            classifiers: vec![of(CNN), of(BRAIN_VOLUME)],
             comparisons: vec![Comparison {
                 of: CNN.into(),
                 with: BRAIN_VOLUME.into(),

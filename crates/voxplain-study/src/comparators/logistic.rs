@@ -1,18 +1,20 @@
-//! [`Logistic`]: regression with an L2 penalty.
+//! [`Logistic`]: logistic regression with an L2 penalty.
 
 use nalgebra::{DMatrix, DVector};
 use voxplain_nn::loss::log_sum_exp;
 
-/// Multinomial logistic regression: the first class is the reference, so that two classes give the usual model.
+/// Multinomial logistic regression. The first class is the reference class, so that two classes give binary logistic
+/// regression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logistic {
-    /// `[classes - 1][1 + features]`, intercepts first.
+    /// Intercept and coefficients of each class but the first: `[classes - 1][1 + features]`.
     pub(super) weights: Vec<Vec<f64>>,
 }
 
 impl Logistic {
-    /// Minimises `sum of weight * cross-entropy + |coefficients|² / (2 c)`, the intercepts free (as scikit-learn's
-    /// `C`), by Newton's method. `rows` has a row per subject; `labels` are below `classes`.
+    /// Minimises `sum of weight * cross-entropy + |coefficients|² / (2 c)` by Newton's method. Intercepts are not
+    /// penalised; `c` is scikit-learn's `C`. `rows` has a row of features for each subject; `labels` are below
+    /// `classes`.
     pub fn fit(rows: &DMatrix<f64>, labels: &[usize], sample_weights: &[f64], classes: usize, c: f64) -> Self {
         let (n, width) = (rows.nrows(), rows.ncols() + 1);
         let others = classes - 1;
@@ -72,7 +74,7 @@ impl Logistic {
         Self::unpack(&w, others, width)
     }
 
-    /// Probability of each class for one row of features.
+    /// Probability of each class for one row of features, in the order of the classes.
     pub fn probabilities(&self, row: &[f64]) -> Vec<f64> {
         self.probabilities_of(row.iter().copied())
     }

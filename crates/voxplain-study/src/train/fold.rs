@@ -1,0 +1,102 @@
+//! [`Trainer`]: the network of each fold, and its predictions for the subjects held out.
+
+use super::{
+    checkpoint, dataset::Dataset, fit::Fit, observer::TrainingObserver, options::TrainOptions, predictions::predict,
+};
+use crate::{
+    comparators::Task,
+    folds::Split,
+    model::{Card, Model},
+    run::Run,
+    setting::GROUP,
+};
+use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_nn::Engine;
+use voxplain_stats::{FoldPrediction, classification::fold_scores};
+
+/// What the training of every fold shares.
+pub(super) struct Trainer<'a> {
+    pub(super) dataset: &'a Dataset<'a>,
+    pub(super) task: &'a Task<'a>,
+    pub(super) options: &'a TrainOptions,
+    pub(super) run: &'a Run,
+    pub(super) engine: &'a Engine,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) observer: &'a dyn TrainingObserver,
+}
+
+impl Trainer<'_> {
+    /// Out-of-fold predictions of the network for every held-out subject, fold by fold.
+    pub(super) fn cross_validate(&self, positive: usize) -> Result<Vec<FoldPrediction>> {
+        let folds = self.task.splits.len();
+        self.progress.begin("folds", folds);
+        let mut all = Vec::new();
+        let trained: Result<()> = (0..folds).try_for_each(|fold| {
+            let of_fold = self.fold(fold)?;
+            fold_scores(&of_fold, self.task.classes, positive).iter().for_each(|score| self.observer.fold(score));
+            all.extend(of_fold);
+            self.progress.advance(1, "");
+            Ok(())
+        });
+        self.progress.end();
+        trained.map(|()| all)
+    }
+
+    /// Predictions of the model of a fold for the subjects held out in it. The model is trained where there is none.
+    fn fold(&self, fold: usize) -> Result<Vec<FoldPrediction>> {
+        let split = &self.task.splits[fold];
+        let folder = self.run.fold_path(fold);
+        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        let in_cohort = |of: &[usize]| of.iter().map(|&n| self.dataset.subjects[n]).collect();
+        let positions = Split { train: in_cohort(&split.train), test: in_cohort(&split.test) };
+        atomic_file::write_json(&folder.join("split.json"), &positions)?;
+        let path = self.run.model_path(fold);
+        if !path.is_file() {
+            self.train(fold)?.write(&path)?;
+            checkpoint::remove(&folder);
+        }
+        // What is evaluated is the file, not what happens to be in memory.
+        let model = Model::read(&path)?;
+        if let Some(&n) = split.test.iter().find(|&&n| model.has_seen(self.dataset.hash(n))) {
+            return Err(Error::subject(
+                self.dataset.id(n),
+                format!("is held out in fold {fold}, but a subject with the same volume was trained on"),
+                remedy!["remove the duplicate from the cohort, or put both in one group (", GROUP, ")"],
+            ));
+        }
+        let probabilities = predict(&model.network, &split.test, self.dataset, self.options.batch, self.engine)?;
+        Ok(split.test.iter().zip(probabilities).map(|(&n, p)| self.task.prediction(n, fold, p)).collect())
+    }
+
+    /// Trains the model of a fold.
+    fn train(&self, fold: usize) -> Result<Model> {
+        let (dataset, options) = (self.dataset, self.options);
+        let train = &self.task.splits[fold].train;
+        let fit = Fit {
+            fold,
+            train,
+            dataset,
+            options,
+            engine: self.engine,
+            seed: Seed::new(options.seed).child(&format!("fold-{fold}")),
+            folder: &self.run.fold_path(fold),
+        };
+        let (network, epochs) = fit.run(self.progress, self.observer)?;
+        let card = Card {
+            architecture: options.model.clone(),
+            classes: dataset.classes.clone(),
+            label: options.label.clone(),
+            preparation: dataset.cohort.preparation.clone(),
+            grid_unknown: false,
+            trained_on: train.iter().map(|&n| dataset.hash(n).to_owned()).collect(),
+            training: serde_json::json!({
+                "seed": options.seed,
+                "fold": fold,
+                "epochs": epochs,
+                "version": env!("CARGO_PKG_VERSION"),
+                "options": options,
+            }),
+        };
+        Ok(Model { network, card })
+    }
+}

@@ -1,0 +1,64 @@
+//! Predictions of a network, and predictions as rows of `predictions.tsv`.
+
+use super::dataset::Dataset;
+use crate::{
+    run::{Prediction, Run, write_predictions},
+    setting::LR,
+};
+use voxplain_core::{Error, Result, remedy};
+use voxplain_nn::{Engine, Network, PlanOptions, Purpose, loss::log_sum_exp};
+use voxplain_stats::FoldPrediction;
+
+/// The probability of each class that a network gives these subjects, in double precision from its outputs.
+pub(super) fn predict(
+    network: &Network,
+    subjects: &[usize],
+    dataset: &Dataset<'_>,
+    batch: usize,
+    engine: &Engine,
+) -> Result<Vec<Vec<f64>>> {
+    let voxels: usize = dataset.shape().iter().product();
+    let options = PlanOptions { purpose: Purpose::Infer, batch: batch.min(subjects.len()), keep: Vec::new() };
+    let mut plan = engine.plan(network, &options)?;
+    let mut all = Vec::with_capacity(subjects.len());
+    let mut input = Vec::new();
+    for members in subjects.chunks(options.batch) {
+        input.resize(members.len() * voxels, 0.0);
+        for (&n, to) in members.iter().zip(input.chunks_exact_mut(voxels)) {
+            dataset.with(n, |from| to.copy_from_slice(from))?;
+        }
+        let tape = plan.forward(&input)?;
+        for (row, &n) in tape.output().chunks_exact(dataset.classes.len()).zip(members) {
+            if row.iter().any(|v| !v.is_finite()) {
+                return Err(Error::subject(
+                    dataset.id(n),
+                    format!("the network's outputs are {row:?}"),
+                    remedy!["train again with a lower ", LR],
+                ));
+            }
+            let normalizer = log_sum_exp(row);
+            all.push(row.iter().map(|&v| (f64::from(v) - normalizer).exp()).collect());
+        }
+    }
+    Ok(all)
+}
+
+/// Writes the predictions of a classifier into the run: `predictions.tsv`, or `predictions-<name>.tsv` where `name` is
+/// given.
+pub(super) fn write(
+    run: &Run,
+    name: Option<&str>,
+    predictions: &[FoldPrediction],
+    dataset: &Dataset<'_>,
+) -> Result<()> {
+    let file = name.map_or_else(|| "predictions.tsv".to_owned(), |name| format!("predictions-{name}.tsv"));
+    let row = |p: &FoldPrediction| Prediction {
+        participant_id: dataset.id(p.subject).to_owned(),
+        fold: p.fold,
+        truth: dataset.classes[p.truth].clone(),
+        predicted: dataset.classes[p.predicted].clone(),
+        probabilities: p.probabilities.clone(),
+    };
+    let rows: Vec<Prediction> = predictions.iter().map(row).collect();
+    write_predictions(&run.path.join(file), &dataset.classes, &rows)
+}
