@@ -1,9 +1,16 @@
-//! [`Error`]: what can go wrong, said with a place and a remedy.
+//! [`Error`]: what went wrong, where, and what to do about it.
 
 use crate::Remedy;
 use std::path::{Path, PathBuf};
 
-/// Why something could not be done: what, where, and what to do about it.
+/// Why something could not be done. Its text says what and where; [`Error::remedy`] says what to do about it.
+///
+/// ```
+/// use voxplain_core::Error;
+/// let error = Error::file("brain.nii", "is empty", "copy or download it again");
+/// assert_eq!(error.to_string(), "brain.nii: is empty");
+/// assert_eq!(error.remedy().unwrap().to_string(), "copy or download it again");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -46,12 +53,14 @@ pub enum Error {
         /// What to do about it.
         remedy: Remedy,
     },
-    /// An image could not be worked with, or a network could not be built or run: an error of the crates for these.
+    /// An error of a lower crate that has a type of its own: an image could not be read, a network not be run.
     #[error("{0}")]
     Part(Box<dyn PartError>),
 }
 
-/// An error of a crate that has a type of its own for it, inside an [`Error`].
+/// An error type of another crate, as [`Error::Part`] holds it.
+///
+/// A crate implements it for its own error together with `From`, so that `?` turns the one into the other.
 pub trait PartError: std::error::Error + Send + Sync + 'static {
     /// What to do about it, where that is known.
     fn remedy(&self) -> Option<Remedy>;

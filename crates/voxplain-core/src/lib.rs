@@ -1,7 +1,40 @@
-//! What every crate of voxplain stands on: [`Error`] with a [`Remedy`], [`Progress`], files that appear whole
-//! ([`atomic_file`]), [`Table`]s of text, and [`random`] numbers that are a function of a seed.
+//! What every crate of voxplain stands on. It knows nothing of images, networks or people.
 //!
-//! Knows nothing of images, networks or people.
+//! * [`Error`]: what went wrong, where, and what to do about it. What to do is a [`Remedy`], a sentence that the command
+//!   renders with its flags and another front end in its own words.
+//! * [`Progress`]: how long work says how far it is, and asks whether it should stop.
+//! * [`Table`]: a CSV or TSV file as text under named columns.
+//! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
+//! * [`atomic_file`]: files that are there with all their bytes or not at all. [`hash_file`] and its like: what files
+//!   and values are known by.
+//!
+//! ```
+//! use voxplain_core::{Error, Result, Setting, Table, atomic_file, random::Seed, remedy};
+//!
+//! const LABEL: Setting = Setting::new("label");
+//!
+//! /// How many people of a table have a label.
+//! fn labelled(path: &std::path::Path, label: &str) -> Result<usize> {
+//!     let table = Table::read(path)?;
+//!     let column = table.column(label)?;
+//!     match table.cells(column).flatten().count() {
+//!         0 => Err(Error::file(path, "nobody has a label", remedy!["name another column with ", LABEL])),
+//!         people => Ok(people),
+//!     }
+//! }
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("participants.tsv");
+//! atomic_file::write(&path, b"participant_id\tsex\tgroup\nsub-1\tF\tn/a\nsub-2\tM\tn/a\n")?;
+//! assert_eq!(labelled(&path, "sex")?, 2);
+//! let error = labelled(&path, "group").unwrap_err();
+//! assert_eq!(error.remedy().unwrap().to_string(), "name another column with `label`");
+//!
+//! // The same seed gives the same order, on every machine.
+//! let order = Seed::new(7).child("folds").random().permutation(5);
+//! assert_eq!(order, Seed::new(7).child("folds").random().permutation(5));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod argmax;
 pub mod atomic_file;
@@ -15,7 +48,7 @@ mod table;
 
 pub use argmax::argmax;
 pub use error::{Error, PartError, Result};
-pub use hash::hash_values;
+pub use hash::{hash_bytes, hash_file, hash_values};
 pub use progress::{Progress, Silent};
-pub use remedy::{Action, Library, Part, Remedy, Setting, Vocabulary};
+pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
 pub use table::Table;

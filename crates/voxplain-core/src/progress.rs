@@ -1,8 +1,10 @@
-//! [`Progress`]: how long work tells how far it is. The library prints nothing itself.
+//! [`Progress`]: how long work says how far it is. The library prints nothing itself.
 
 use crate::{Error, Result};
 
-/// Hears how far long work is. Steps may nest: `begin` fold, `begin` epoch, `end` epoch, `end` fold.
+/// Is told how far long work is. Steps may nest: each `begin` has its `end`, and `advance` speaks of the innermost.
+///
+/// Called from any thread. What is told is for the eye alone: no result depends on it.
 pub trait Progress: Send + Sync {
     /// A step of `total` parts begins.
     fn begin(&self, what: &str, total: usize);
@@ -12,11 +14,11 @@ pub trait Progress: Send + Sync {
     fn end(&self);
     /// Something that the user should know, once.
     fn warn(&self, message: &str);
-    /// Whether the user has asked to stop; long work then leaves what it has in a state to continue from.
+    /// Whether the user has asked to stop. Long work then leaves what it has in a state to go on from.
     fn interrupted(&self) -> bool {
         false
     }
-    /// [`Progress::interrupted`] as an error, to leave long work with.
+    /// [`Progress::interrupted`] as an error, so that long work can be left with `?`.
     ///
     /// # Errors
     /// [`Error::Interrupted`], where the user has asked to stop.
@@ -25,7 +27,12 @@ pub trait Progress: Send + Sync {
     }
 }
 
-/// Hears nothing.
+/// Shows nothing and never interrupts: for tests, and for callers that do not care.
+///
+/// ```
+/// use voxplain_core::{Progress, Silent};
+/// assert!(Silent.go_on().is_ok());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -34,4 +41,25 @@ impl Progress for Silent {
     fn advance(&self, _: usize, _: &str) {}
     fn end(&self) {}
     fn warn(&self, _: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_to_stop_is_heard() {
+        struct Stopped;
+        impl Progress for Stopped {
+            fn begin(&self, _: &str, _: usize) {}
+            fn advance(&self, _: usize, _: &str) {}
+            fn end(&self) {}
+            fn warn(&self, _: &str) {}
+            fn interrupted(&self) -> bool {
+                true
+            }
+        }
+        let error = Stopped.go_on().unwrap_err();
+        assert!(matches!(error, Error::Interrupted) && error.remedy().is_some());
+    }
 }

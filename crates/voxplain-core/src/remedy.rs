@@ -15,6 +15,8 @@ use std::fmt;
 use std::path::Path;
 
 /// Something that a call can be given: an option of the library, a flag of the command.
+///
+/// Each crate keeps its settings as constants in one file, so that a front end can check that it has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Setting(&'static str);
 
@@ -29,9 +31,9 @@ impl Setting {
         self.0
     }
 
-    /// The setting with a value to give it.
-    pub fn to(self, value: impl fmt::Display) -> Part {
-        Part::Setting(self, Some(value.to_string()))
+    /// The setting with a value to give it: `--out run` in the command.
+    pub fn to(self, value: impl fmt::Display) -> Phrase {
+        Phrase::Setting(self, Some(value.to_string()))
     }
 }
 
@@ -74,9 +76,9 @@ impl Action {
     }
 }
 
-/// A part of a [`Remedy`].
+/// A part of a [`Remedy`]: words, or something that each front end names in its own way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum Phrase {
     /// Words.
     Text(String),
     /// A setting, perhaps with a value to give it.
@@ -85,57 +87,57 @@ pub enum Part {
     Action(Action),
 }
 
-impl From<&str> for Part {
+impl From<&str> for Phrase {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Part {
+impl From<String> for Phrase {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<Setting> for Part {
+impl From<Setting> for Phrase {
     fn from(setting: Setting) -> Self {
         Self::Setting(setting, None)
     }
 }
 
-impl From<Action> for Part {
+impl From<Action> for Phrase {
     fn from(action: Action) -> Self {
         Self::Action(action)
     }
 }
 
-/// What to do about an error. Made by [`remedy!`](crate::remedy!), or from plain words.
+/// What to do about an error, in one sentence. Made by [`remedy!`](crate::remedy!), or from plain words by `into()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remedy(Vec<Part>);
+pub struct Remedy(Vec<Phrase>);
 
 impl Remedy {
     /// A remedy of these parts, one after another.
-    pub fn new(parts: impl IntoIterator<Item = Part>) -> Self {
+    pub fn new(parts: impl IntoIterator<Item = Phrase>) -> Self {
         Self(parts.into_iter().collect())
     }
 
     /// Its parts.
-    pub fn parts(&self) -> &[Part] {
+    pub fn parts(&self) -> &[Phrase] {
         &self.0
     }
 
     /// The sentence in the words of whoever shows it.
     pub fn render(&self, vocabulary: &dyn Vocabulary) -> String {
-        let word = |part: &Part| match part {
-            Part::Text(text) => text.clone(),
-            Part::Setting(setting, value) => vocabulary.setting(*setting, value.as_deref()),
-            Part::Action(action) => vocabulary.action(action),
+        let word = |part: &Phrase| match part {
+            Phrase::Text(text) => text.clone(),
+            Phrase::Setting(setting, value) => vocabulary.setting(*setting, value.as_deref()),
+            Phrase::Action(action) => vocabulary.action(action),
         };
         self.0.iter().map(word).collect()
     }
 }
 
-impl<T: Into<Part>> From<T> for Remedy {
+impl<T: Into<Phrase>> From<T> for Remedy {
     fn from(part: T) -> Self {
         Self(vec![part.into()])
     }
@@ -151,7 +153,7 @@ impl fmt::Display for Remedy {
 /// A [`Remedy`] of parts: text, [`Setting`]s, [`Action`]s.
 #[macro_export]
 macro_rules! remedy {
-    ($($part:expr),+ $(,)?) => { $crate::Remedy::new([$($crate::Part::from($part)),+]) };
+    ($($part:expr),+ $(,)?) => { $crate::Remedy::new([$($crate::Phrase::from($part)),+]) };
 }
 
 /// How a front end calls settings and steps.

@@ -6,7 +6,9 @@ use std::{
     path::Path,
 };
 
-/// Rows of text under named columns, in the file's order. `n/a`, `NA`, `nan` and empty cells read as missing.
+/// Rows of text under named columns, in the file's order. Cells are text: whoever needs numbers parses them.
+///
+/// Empty cells and `n/a`, `NA`, `nan` (in any case) read as missing, which is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     /// Column names.
@@ -16,9 +18,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads CSV or TSV (by the header line: tab, else comma, else semicolon, outside quotes), with or without a
-    /// byte-order mark. Cells are trimmed; rows without any value are skipped; a column without a name gets
-    /// `unnamed_<position>`.
+    /// Reads CSV or TSV in UTF-8, with or without a byte-order mark. Cells are separated by what the header line has
+    /// outside quotes: tab, else comma, else semicolon. Cells are trimmed; rows without any value are skipped; a column
+    /// without a name gets `unnamed_<position>`, counted from 0.
+    ///
+    /// # Errors
+    /// A file that is no such table: the line where it stops being one.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let text = match &bytes[..] {
@@ -81,7 +86,10 @@ impl Table {
         Ok(table)
     }
 
-    /// Writes TSV, whole or not at all, missing as `n/a`.
+    /// Writes TSV as an [atomic file](crate::atomic_file), missing cells as `n/a` (as BIDS does).
+    ///
+    /// # Errors
+    /// [`Error::Io`]; a row with more or fewer cells than there are columns.
     pub fn write_tsv(&self, path: &Path) -> Result<()> {
         let mut writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
         let refused = |e: csv::Error| Error::file(path, format!("table cannot be written: {e}"), "report this");
@@ -93,24 +101,28 @@ impl Table {
         atomic_file::write(path, &bytes)
     }
 
-    /// Position of a column; the error lists the columns there are.
+    /// Position of a column.
+    ///
+    /// # Errors
+    /// There is none of that name: the remedy names one that differs by case alone, else all.
     pub fn column(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|c| c == name).ok_or_else(|| {
             let alike = self.columns.iter().find(|c| c.eq_ignore_ascii_case(name));
-            let hint = match alike {
+            let remedy = match alike {
                 Some(c) => format!("did you mean `{c}`?"),
                 None => format!("the table has: {}", self.columns.join(", ")),
             };
-            Error::request(format!("there is no column `{name}`"), hint)
+            Error::request(format!("there is no column `{name}`"), remedy)
         })
     }
 
-    /// The cells of a column, in the order of the rows.
+    /// The cells of a column by its position, in the order of the rows.
     pub fn cells(&self, column: usize) -> impl Iterator<Item = Option<&str>> {
         self.rows.iter().map(move |row| row[column].as_deref())
     }
 
-    /// Values that stand in more than one row of a column, each with how often. Missing cells do not count.
+    /// Values that stand in more than one row of a column, each with the number of those rows. Missing cells do not
+    /// count.
     pub fn repeated(&self, column: usize) -> BTreeMap<&str, usize> {
         let mut count = BTreeMap::new();
         for cell in self.cells(column).flatten() {

@@ -242,7 +242,7 @@ fn provenance(run: &Run, cohort: Option<&Cohort>) -> Result<Grid> {
     for fold in 0..manifest.folds {
         let path = run.model_path(fold);
         if path.is_file() {
-            let hash = blake3::hash(&std::fs::read(&path).map_err(Error::io(&path))?).to_hex().to_string();
+            let hash = voxplain_core::hash_file(&path)?;
             rows.push(vec![format!("Model of fold {fold}"), format!("folds/fold-{fold}/model.safetensors"), hash]);
         }
     }

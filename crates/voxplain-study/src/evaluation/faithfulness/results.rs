@@ -52,7 +52,7 @@ impl MapCurves {
     ) -> Result<Self> {
         let path = run.map_path(&subject.id, "", method);
         let record = sidecar(&path)?;
-        let hash = blake3::hash(&std::fs::read(&path).map_err(Error::io(&path))?).to_hex().to_string();
+        let hash = voxplain_core::hash_file(&path)?;
         for (what, found, expected) in
             [("model", &record.model, explainer.model()), ("volume", &record.input, &subject.hash)]
         {
