@@ -64,15 +64,25 @@ impl Grid {
 
     /// Same shape, and corners that coincide within `tolerance_mm`.
     pub fn same_space(&self, other: &Self, tolerance_mm: f64) -> bool {
-        let corner = |g: &Self, c: usize| {
-            g.affine.apply(std::array::from_fn(|a| if c >> a & 1 == 1 { g.shape[a] as f64 - 1.0 } else { 0.0 }))
-        };
         self.shape == other.shape
-            && (0..8).all(|c| {
-                let (a, b) = (corner(self, c), corner(other, c));
-                (0..3).map(|r| (a[r] - b[r]).powi(2)).sum::<f64>().sqrt() <= tolerance_mm
-            })
+            && corner_distances(self.shape, &self.affine, &other.affine).iter().all(|d| *d <= tolerance_mm)
     }
+
+    /// World positions (mm) of the centres of the eight outermost voxels.
+    pub(crate) fn corners(&self) -> [[f64; 3]; 8] {
+        corners(self.shape, &self.affine)
+    }
+}
+
+fn corners(shape: [usize; 3], affine: &Affine) -> [[f64; 3]; 8] {
+    let at = |n: usize, a: usize| if n >> a & 1 == 1 { shape[a] as f64 - 1.0 } else { 0.0 };
+    std::array::from_fn(|n| affine.apply(std::array::from_fn(|a| at(n, a))))
+}
+
+/// How far apart (mm) two affines place each of the eight corners of one array.
+pub(crate) fn corner_distances(shape: [usize; 3], a: &Affine, b: &Affine) -> [f64; 8] {
+    let (a, b) = (corners(shape, a), corners(shape, b));
+    std::array::from_fn(|n| (0..3).map(|r| (a[n][r] - b[n][r]).powi(2)).sum::<f64>().sqrt())
 }
 
 #[cfg(test)]

@@ -8,38 +8,25 @@
 //! * An [`Image`] is what a file holds, in the file's own axis order; [`Volume::to_ras`] turns it.
 
 mod affine;
-mod alignment;
-mod compact;
-mod components;
-mod dtype;
 mod error;
-mod filter;
-mod findings;
+mod finding;
+mod format;
 mod grid;
-mod header;
 mod hemisphere;
-mod image;
-mod mgh;
-mod nifti;
-pub mod npy;
 mod orientation;
-mod resample;
-mod source;
-mod statistics;
+mod spatial;
 mod volume;
 
 pub use affine::Affine;
-pub use alignment::{Alignment, Sizes, align};
-pub use compact::{compact, compact_labels, expand};
-pub use components::Connectivity;
-pub use dtype::Dtype;
 pub use error::{Error, Result};
-pub use filter::Border;
+pub use finding::{Finding, Level};
+pub use format::npy;
+pub use format::{
+    Dtype, Header, IMAGE_ENDINGS, Image, ReadOptions, WriteOptions, compact, compact_labels, expand, image_stem, read,
+    read_labels, write, write_labels,
+};
 pub use grid::Grid;
-pub use header::Header;
 pub use hemisphere::{Hemisphere, SideSource};
-pub use image::{Finding, Image, Level, ReadOptions, WriteOptions, read, read_labels, write, write_labels};
 pub use orientation::Orientation;
-pub use resample::Interpolation;
-pub use statistics::{Summary, quantiles};
+pub use spatial::{Alignment, Border, Connectivity, Interpolation, Sizes, Summary, align, quantiles};
 pub use volume::{Labels, Mask, Volume};

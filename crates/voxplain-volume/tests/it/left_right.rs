@@ -1,5 +1,4 @@
 //! Left stays left: a head with one marked hemisphere through writing, reading, turning, resampling and smoothing.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "a test fails by panicking, on small numbers")]
 
 use proptest::prelude::*;
 use voxplain_volume::{

@@ -1,10 +1,4 @@
 //! What a compact volume saves, on a head of the size that pages carry.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "whole numbers of two digits, and values drawn in f64"
-)]
 
 use voxplain_volume::{Affine, Grid, Labels, Volume, compact, compact_labels, expand};
 

@@ -4,13 +4,16 @@
 //! name), format versions 1 to 3 (NumPy Enhancement Proposal 1). Pickled objects, complex and structured
 //! types are refused. Sizes are checked against the file before anything is allocated.
 
-use crate::dtype::{Dtype, Sample, f32_to_half, with_sample};
-use crate::source::Source;
+use super::compression::{self, Source};
+use super::dtype::{Dtype, Sample, f32_to_half, with_sample};
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+
+/// What every file begins with.
+pub(super) const MARK: &[u8] = b"\x93NUMPY";
 
 /// A whole array in C order (the last axis runs fastest), whatever the file's type and order.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +47,8 @@ pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
     Ok(NpyArray { shape: header.shape, data })
 }
 
-/// Writes a whole float32 array in C order, gzipped if the name ends in `.gz`; whole or not at all.
+/// Writes a whole float32 array in C order, gzipped if the name ends in `.gz`, as an
+/// [atomic file](voxplain_core::atomic_file).
 pub fn write(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()> {
     let path = path.as_ref();
     let len = product(shape).filter(|&n| n == data.len());
@@ -53,7 +57,7 @@ pub fn write(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()
     }
     let mut bytes = header_bytes(shape, Dtype::Float32);
     encode(Dtype::Float32, data, &mut bytes);
-    crate::source::write_whole(path, &bytes)
+    compression::write(path, &bytes)
 }
 
 /// An open `[N, ...]` array of which items (slices of the first axis) are read one at a time.
@@ -236,7 +240,7 @@ fn open(path: &Path) -> Result<(Header, Source)> {
     let mut source = Source::open(path)?;
     let mut head = Vec::new();
     source.read_up_to(10, &mut head)?;
-    if head.len() < 10 || !head.starts_with(b"\x93NUMPY") {
+    if head.len() < 10 || !head.starts_with(MARK) {
         return Err(Error::file(path, "is not a NumPy array file", "expected a file written by numpy.save"));
     }
     let length = match head[6] {
@@ -356,7 +360,7 @@ fn header_bytes(shape: &[usize], dtype: Dtype) -> Vec<u8> {
     }
     text.push('\n');
     let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
-    let mut out = b"\x93NUMPY\x01\x00".to_vec();
+    let mut out = [MARK, &[1, 0]].concat();
     out.extend(length.to_le_bytes());
     out.extend(text.bytes());
     out

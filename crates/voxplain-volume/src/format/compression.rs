@@ -1,17 +1,21 @@
-//! [`Source`]: the bytes of a file, gzipped or not; and files that are written whole or not at all.
+//! [`Source`]: the bytes of a file with gzip undone; and writing with gzip done.
 
 use crate::{Error, Result};
 use flate2::bufread::GzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use voxplain_core::atomic_file;
+
+/// What every gzip member begins with.
+pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Deflate cannot expand a byte to more than 1032 (RFC 1951: 258 bytes from two bits).
-pub(crate) const MAX_DEFLATE_RATIO: u64 = 1032;
+pub(super) const MAX_DEFLATE_RATIO: u64 = 1032;
 
 /// A file being read from front to back; gzip (by content, several members too) is undone on the way.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(super) struct Source {
     path: PathBuf,
     reader: Reader,
     file_len: u64,
@@ -28,7 +32,7 @@ enum Reader {
 
 /// What was found behind the bytes that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trailing {
+pub(super) enum Trailing {
     /// The file ends there.
     Nothing,
     /// This many bytes more (counted up to a limit).
@@ -40,14 +44,14 @@ pub(crate) enum Trailing {
 }
 
 /// All bytes of a file that is gzip of one member of `len` bytes, with its checksum right; nothing for any other.
-pub(crate) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
+pub(super) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
     const HEAD_AND_TAIL: usize = 18;
     let mut file = File::open(path).map_err(Error::io(path))?;
     let size = file.metadata().map_err(Error::io(path))?.len();
     let mut start = [0; 2];
     if size < HEAD_AND_TAIL as u64
         || file.read_exact(&mut start).is_err()
-        || start != [0x1f, 0x8b]
+        || start != GZIP
         || (len as u64) > size.saturating_mul(MAX_DEFLATE_RATIO)
         || size > len as u64 + (1 << 20)
     {
@@ -68,39 +72,39 @@ pub(crate) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
 
 impl Source {
     /// Opens a file and looks whether it is gzipped.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(Error::io(path))?;
         let meta = file.metadata().map_err(Error::io(path))?;
         if meta.is_dir() {
             return Err(Error::file(path, "is a folder", "name the image file inside it"));
         }
         let mut reader = BufReader::with_capacity(1 << 18, file);
-        let gzip = reader.fill_buf().map_err(Error::io(path))?.starts_with(&[0x1f, 0x8b]);
+        let gzip = reader.fill_buf().map_err(Error::io(path))?.starts_with(&GZIP);
         let reader = if gzip { Reader::Gzip(Box::new(GzDecoder::new(reader))) } else { Reader::Plain(reader) };
         Ok(Self { path: path.to_owned(), reader, file_len: meta.len(), position: 0 })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(crate) const fn is_compressed(&self) -> bool {
+    pub(super) const fn is_compressed(&self) -> bool {
         !matches!(self.reader, Reader::Plain(_))
     }
 
     /// Number of (uncompressed) bytes taken so far.
-    pub(crate) const fn position(&self) -> u64 {
+    pub(super) const fn position(&self) -> u64 {
         self.position
     }
 
     /// Size of the file on disk.
-    pub(crate) const fn file_len(&self) -> u64 {
+    pub(super) const fn file_len(&self) -> u64 {
         self.file_len
     }
 
     /// Whether the file can hold this many (uncompressed) bytes at all: exact for a plain file, an upper bound for a
     /// compressed one.
-    pub(crate) const fn may_hold(&self, bytes: u64) -> bool {
+    pub(super) const fn may_hold(&self, bytes: u64) -> bool {
         if self.is_compressed() {
             bytes <= self.file_len.saturating_mul(MAX_DEFLATE_RATIO)
         } else {
@@ -109,7 +113,7 @@ impl Source {
     }
 
     /// Appends the next `n` bytes to `out`, fewer where the file ends. Memory grows with what is really there.
-    pub(crate) fn read_up_to(&mut self, n: u64, out: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn read_up_to(&mut self, n: u64, out: &mut Vec<u8>) -> Result<()> {
         let likely = if self.is_compressed() { self.file_len.saturating_mul(8) } else { self.file_len };
         out.reserve(usize::try_from(n.min(likely)).unwrap_or(0));
         let mut left = n;
@@ -130,7 +134,7 @@ impl Source {
     }
 
     /// Passes over the next `n` bytes; false where the file ends before.
-    pub(crate) fn skip(&mut self, n: u64) -> Result<bool> {
+    pub(super) fn skip(&mut self, n: u64) -> Result<bool> {
         if let Reader::Plain(r) = &mut self.reader {
             let end = self.position.saturating_add(n);
             if end > self.file_len {
@@ -155,7 +159,7 @@ impl Source {
 
     /// What lies behind the position; reads on to the end, so that a gzip checksum is verified. A wrong
     /// checksum is an error: some byte of the values is not what was written.
-    pub(crate) fn trailing(&mut self) -> Result<Trailing> {
+    pub(super) fn trailing(&mut self) -> Result<Trailing> {
         const LIMIT: u64 = 1 << 28;
         if let Reader::Plain(_) = self.reader {
             let more = self.file_len.saturating_sub(self.position);
@@ -190,7 +194,7 @@ impl Source {
             if bytes.is_empty() {
                 return Next::End;
             }
-            if bytes.starts_with(&[0x1f, 0x8b]) || bytes == [0x1f] {
+            if bytes.starts_with(&GZIP) || bytes == &GZIP[..1] {
                 self.reader = Reader::Gzip(Box::new(GzDecoder::new(rest)));
                 return Next::Member;
             }
@@ -228,33 +232,19 @@ enum Next {
     Garbage,
 }
 
-/// Writes a file beside its final place and renames it, gzipped if the name ends in `.gz`. The gzip header
-/// carries neither time nor name, so that equal content gives equal files.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = match path.parent() {
-        Some(p) if !p.as_os_str().is_empty() => p,
-        _ => Path::new("."),
-    };
-    let write = || {
-        let mut file = tempfile::Builder::new().prefix(".voxplain-").suffix(".part").tempfile_in(folder)?;
-        if path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz")) {
-            // Level 4: within a few percent of level 6 on float maps at a third of its time.
-            let level = flate2::Compression::new(4);
-            let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(&mut file, level);
-            gz.write_all(bytes)?;
-            gz.finish()?;
-        } else {
-            file.write_all(bytes)?;
+/// Writes an [atomic file](voxplain_core::atomic_file), gzipped if the name ends in `.gz`. The gzip header carries
+/// neither time nor name, so that equal content gives equal files.
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let compress = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
+    let content = |file: &mut dyn Write| {
+        if !compress {
+            return file.write_all(bytes);
         }
-        #[cfg(unix)]
-        {
-            // A temporary file is private; the result has the permissions of any new file but for the umask,
-            // which cannot be asked for without changing it: readable by all, as nearly everywhere.
-            use std::os::unix::fs::PermissionsExt;
-            file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        file.persist(path).map_err(|e| e.error)?;
-        Ok(())
+        // Level 4: within a few percent of level 6 on float maps at a third of its time.
+        let level = flate2::Compression::new(4);
+        let mut gz = flate2::GzBuilder::new().mtime(0).operating_system(255).write(file, level);
+        gz.write_all(bytes)?;
+        gz.finish().map(|_| ())
     };
-    write().map_err(Error::io(path))
+    atomic_file::write_with(path, content).map_err(Error::io(path))
 }

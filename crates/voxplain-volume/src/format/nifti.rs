@@ -4,42 +4,25 @@
 //! reading is that of nibabel 5.4. Analyze is read as SPM wrote it: the scale in `funused1`, the
 //! origin in `originator`, and x pointing to the left unless told otherwise.
 
-use crate::header::{Fields, Header, checked_shape, finding};
-use crate::{Affine, Dtype, Error, Grid, Level, Result};
+use super::dtype::Dtype;
+use super::header::{Fields, Header, checked_shape};
+use crate::grid::corner_distances;
+use crate::{Affine, Error, Finding, Grid, Level, Result};
 use std::path::Path;
 
 /// Which of the three.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub(super) enum Kind {
     Nifti1 { single: bool },
     Nifti2 { single: bool },
     Analyze,
-}
-
-impl Kind {
-    /// Recognised by magic, or for Analyze by the header's length alone.
-    pub(crate) fn of(head: &[u8]) -> Option<Self> {
-        let size = head.get(..4)?;
-        let is = |n: i32| size == n.to_le_bytes() || size == n.to_be_bytes();
-        match head.get(344..348) {
-            Some(b"n+1\0") => return Some(Self::Nifti1 { single: true }),
-            Some(b"ni1\0") => return Some(Self::Nifti1 { single: false }),
-            _ => {}
-        }
-        match head.get(4..8) {
-            Some(b"n+2\0") if is(540) => return Some(Self::Nifti2 { single: true }),
-            Some(b"ni2\0") if is(540) => return Some(Self::Nifti2 { single: false }),
-            _ => {}
-        }
-        (is(348) && head.len() >= 348).then_some(Self::Analyze)
-    }
 }
 
 const SPACES: &str =
     "set the spatial codes with the tool that made the file, or compare it with an image whose sides are known";
 
 /// Parses a header of a known kind.
-pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
+pub(super) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     let damaged = "the header is damaged: copy or download the file again";
     let fail = |what: String, hint: &str| Err(Error::file(path, what, hint));
     let two = matches!(kind, Kind::Nifti2 { .. });
@@ -57,7 +40,7 @@ pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     } else if length(true) {
         true
     } else {
-        findings.push(finding(
+        findings.push(Finding::new(
             "damaged-header-size",
             Level::Warning,
             format!("the header gives its own length as {}, not {need}", Fields { bytes: head, big: false }.i32(0)),
@@ -130,7 +113,7 @@ pub(crate) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     // Voxel sizes.
     let mut sizes: [f64; 3] = std::array::from_fn(|a| real(80 + 4 * a, 112 + 8 * a));
     if sizes.iter().any(|&s| s < 0.0) {
-        findings.push(finding(
+        findings.push(Finding::new(
             "negative-voxel-size",
             Level::Note,
             format!("voxel sizes {sizes:?} have a sign, which was dropped"),
@@ -231,7 +214,7 @@ fn analyze_affine(f: &Fields, h: &mut Header) {
     if sensible {
         h.affine_from = "origin field";
     }
-    h.findings.push(finding(
+    h.findings.push(Finding::new(
         "no-spatial-code",
         Level::Warning,
         "Analyze files do not say which side is left: x is taken to point to the left, as SPM and nibabel do",
@@ -249,7 +232,7 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
     let codes = if two { [f.i32(344), f.i32(348)] } else { [f.i16(252), f.i16(254)].map(i32::from) };
     h.form_codes = codes.map(|c| i16::try_from(c).ok().filter(|c| (0..=5).contains(c)).unwrap_or(0));
     if codes != h.form_codes.map(i32::from) {
-        h.findings.push(finding(
+        h.findings.push(Finding::new(
             "unknown-form-code",
             Level::Warning,
             format!("the codes of qform and sform are {codes:?}; what is not 0 to 5 counts as not set"),
@@ -295,7 +278,7 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
                 ));
             }
             h.affine = left_handed(h.voxel_sizes, h.space().map(|n| (n as f64 - 1.0) / 2.0));
-            h.findings.push(finding(
+            h.findings.push(Finding::new(
                 "no-spatial-code",
                 Level::Warning,
                 "neither qform nor sform is set, so the file does not say which side is left: x is taken to point to the \
@@ -312,7 +295,7 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
         }
     }
     if let Some(what) = bad_qform {
-        h.findings.push(finding(
+        h.findings.push(Finding::new(
             "bad-qform",
             Level::Note,
             format!("the qform {what}; the sform is used"),
@@ -320,20 +303,10 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
         ));
     }
     if let (Some(s), Some(q)) = (h.sform, h.qform) {
-        let corners = |a: &Affine| -> [[f64; 3]; 8] {
-            let space = h.space();
-            std::array::from_fn(|c| {
-                a.apply(std::array::from_fn(|x| if c >> x & 1 == 1 { space[x] as f64 - 1.0 } else { 0.0 }))
-            })
-        };
-        let apart = corners(&s)
-            .iter()
-            .zip(corners(&q))
-            .map(|(a, b)| (0..3).map(|r| (a[r] - b[r]).powi(2)).sum::<f64>().sqrt())
-            .fold(0.0, f64::max);
+        let apart = corner_distances(h.space(), &s, &q).into_iter().fold(0.0, f64::max);
         if apart > 0.1 {
             let voxel = h.voxel_sizes.into_iter().fold(f64::INFINITY, f64::min);
-            h.findings.push(finding(
+            h.findings.push(Finding::new(
                 "forms-disagree",
                 if apart > voxel { Level::Warning } else { Level::Note },
                 format!(
@@ -377,7 +350,7 @@ fn qform(f: &Fields, two: bool, sizes: [f64; 3]) -> std::result::Result<Affine, 
 }
 
 /// Quaternion `(b, c, d)` and `qfac` of an affine; `None` if its axes are not at right angles.
-pub(crate) fn quaternion(affine: &Affine) -> Option<([f64; 3], f64)> {
+pub(super) fn quaternion(affine: &Affine) -> Option<([f64; 3], f64)> {
     let spacing = affine.spacing();
     let flip = if affine.determinant() < 0.0 { -1.0 } else { 1.0 };
     let mut m = [[0.0; 3]; 3];
@@ -414,17 +387,17 @@ pub(crate) fn quaternion(affine: &Affine) -> Option<([f64; 3], f64)> {
 }
 
 /// What [`encode`] stores beside the grid.
-pub(crate) struct Stored<'a> {
-    pub(crate) code: i16,
-    pub(crate) bytes_per_value: i16,
-    pub(crate) form_code: i16,
-    pub(crate) intent: i16,
-    pub(crate) description: &'a str,
+pub(super) struct Stored<'a> {
+    pub(super) code: i16,
+    pub(super) bytes_per_value: i16,
+    pub(super) form_code: i16,
+    pub(super) intent: i16,
+    pub(super) description: &'a str,
 }
 
 /// The 352 bytes before the values of a little-endian, single-file NIfTI-1 image. `None` if an axis is too long for it.
 #[expect(clippy::cast_possible_truncation, reason = "NIfTI-1 keeps affines as f32")]
-pub(crate) fn encode(grid: &Grid, stored: &Stored) -> Option<[u8; 352]> {
+pub(super) fn encode(grid: &Grid, stored: &Stored) -> Option<[u8; 352]> {
     let mut out = [0u8; 352];
     let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
     put(0, &348i32.to_le_bytes());

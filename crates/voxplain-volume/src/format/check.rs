@@ -1,13 +1,13 @@
 //! What is odd about an image, and what to do about it.
 
-use crate::header::{Header, finding};
+use super::header::Header;
 use crate::{Finding, Grid, Level, Volume};
 use rayon::prelude::*;
 
 /// Oddities of the geometry and of the header's other claims.
-pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
+pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
     let mut out = header.findings.clone();
-    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     let (shape, spacing) = (grid.shape, grid.spacing());
     let extent: [f64; 3] = std::array::from_fn(|a| shape[a] as f64 * spacing[a]);
     let mm = |v: [f64; 3]| format!("{:.1} x {:.1} x {:.1} mm", v[0], v[1], v[2]);
@@ -56,7 +56,7 @@ pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
         );
     }
     geometry(header, grid, &mut out);
-    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     if header.volumes() > 1 {
         add(
             "several-volumes",
@@ -78,7 +78,7 @@ pub(crate) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
 }
 
 fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
-    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     let (shape, spacing) = (grid.shape, grid.spacing());
     let rows = grid.affine.rows();
     if let Some(inverse) = grid.affine.inverse().filter(|_| !header.findings.iter().any(|f| f.id == "no-spatial-code"))
@@ -144,9 +144,9 @@ fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
 }
 
 /// Oddities of the values.
-pub(crate) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
+pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
     let mut out = Vec::new();
-    let mut add = |id, level, what: String, remedy: &str| out.push(finding(id, level, what, remedy));
+    let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     let row = volume.shape()[2];
     let seen = volume.data().par_chunks(row * 64).map(|part| Seen::of(part, row)).collect::<Vec<_>>();
     let seen = seen.into_iter().fold(Seen::default(), Seen::and);

@@ -72,11 +72,8 @@ pub fn align(brain: &Volume, template: &Volume, sizes: Sizes) -> Result<Alignmen
 /// A volume at 4 mm, smoothed accordingly: what is compared.
 fn held(volume: &Volume) -> Result<Volume> {
     let grid = volume.grid();
-    let corner = |c: usize| {
-        grid.affine.apply(std::array::from_fn(|a| if c >> a & 1 == 1 { grid.shape[a] as f64 - 1.0 } else { 0.0 }))
-    };
     let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
-    for c in (0..8).map(corner) {
+    for c in grid.corners() {
         for a in 0..3 {
             low[a] = low[a].min(c[a]);
             high[a] = high[a].max(c[a]);

@@ -1,10 +1,12 @@
-//! [`Image`]: what a file holds; reading and writing.
+//! [`Image`]: what a file holds, and reading it.
 
-use crate::dtype::{Sample, with_sample};
-use crate::header::{HEAD, Header, finding, parse};
-use crate::orientation::{Line, gather};
-use crate::source::{self, Source, Trailing, write_whole};
-use crate::{Error, Grid, Labels, Orientation, Result, Volume, findings, nifti};
+use super::compression::{self, Source, Trailing};
+use super::dtype::{Sample, with_sample};
+use super::ending::Stem;
+use super::header::Header;
+use super::{check, recognise};
+use crate::spatial::{Line, gather};
+use crate::{Error, Finding, Grid, Labels, Level, Orientation, Result, Volume};
 use std::path::{Path, PathBuf};
 
 /// What a file holds: values in the file's own axis order, and how they were found.
@@ -29,31 +31,6 @@ pub struct Image {
     pub header: Header,
 }
 
-/// How bad a [`Finding`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Good to know.
-    Note,
-    /// Results may be wrong.
-    Warning,
-    /// Not to be used as it is.
-    Error,
-}
-
-/// Something odd about a file, with a remedy.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Finding {
-    /// A stable identifier, `zero-origin`, `forms-disagree`, ...
-    pub id: &'static str,
-    /// How bad it is.
-    pub level: Level,
-    /// What was found.
-    pub what: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
 /// What to take from a file.
 #[derive(Clone, Debug, Default)]
 pub struct ReadOptions {
@@ -61,17 +38,6 @@ pub struct ReadOptions {
     pub volume: Option<usize>,
     /// Turn it to RAS+ on the way, as [`Volume::to_ras`] would: values are moved once instead of twice.
     pub ras: bool,
-}
-
-/// How to store a volume. Values are stored as float32 unless said otherwise.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// The NIfTI code of qform and sform: 1 scanner, 2 aligned, 4 MNI. 0 is taken as 2.
-    pub form_code: i16,
-    /// A description; its first 79 bytes are kept.
-    pub description: String,
-    /// Store as `uint8`/`int16`/`int32` labels instead: refused where a value is not such a number.
-    pub integer: bool,
 }
 
 /// Reads a NIfTI-1, NIfTI-2, Analyze or MGH file, recognised by content, gzipped or not.
@@ -87,7 +53,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Image> {
     let (turned, lines) = if options.ras { turned(&grid) } else { (grid, fortran(grid.shape)) };
     let volume = Volume::from_parts(turned, decode(&header, &bytes[range], lines));
     drop(bytes);
-    findings.extend(findings::of_values(&header, &volume));
+    findings.extend(check::of_values(&header, &volume));
     Ok(Image {
         native: grid,
         axis_codes: grid.orientation().codes(),
@@ -132,84 +98,6 @@ pub fn read_labels(path: &Path) -> Result<(Labels, Vec<Finding>)> {
     Ok((Volume::from_parts(grid, data), findings))
 }
 
-/// Writes single-file NIfTI-1, gzipped if the name ends in `.gz`, whole or not at all (written beside, then renamed).
-///
-/// In the axis order of the volume's grid, with its affine as sform (rounded to `f32`) and, where its axes are at right
-/// angles, as qform too; a sheared affine leaves the qform's code at 0. Equal content gives equal
-/// files on one kind of processor (compressed bytes may differ between kinds).
-pub fn write(path: &Path, volume: &Volume, options: &WriteOptions) -> Result<()> {
-    if options.integer {
-        let mut values = Vec::with_capacity(volume.data().len());
-        for &v in volume.data() {
-            // Beyond 2^24 an f32 no longer tells neighbouring whole numbers apart, but is one itself.
-            if v != v.trunc() || !v.is_finite() || v.abs() > 2_147_483_520.0 {
-                return Err(Error::file(
-                    path,
-                    format!("is to hold whole numbers, but one value is {v}"),
-                    "write it as float32, or round the values first",
-                ));
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be a whole i32")]
-            values.push(v as i32);
-        }
-        return write_integers(path, volume.grid(), &values, options);
-    }
-    let data = volume.data();
-    write_values(path, volume.grid(), (16, 4), 0, options, |n, out| out.extend(data[n].to_le_bytes()))
-}
-
-/// [`write()`] for labels, in the smallest of `uint8`, `int16` and `int32` that holds them.
-pub fn write_labels(path: &Path, labels: &Labels, options: &WriteOptions) -> Result<()> {
-    let values: std::result::Result<Vec<i32>, u32> =
-        labels.data().iter().map(|&l| i32::try_from(l).map_err(|_| l)).collect();
-    let values = values.map_err(|l| {
-        Error::file(path, format!("cannot hold the label {l}, which is beyond int32"), "number the labels anew")
-    })?;
-    write_integers(path, labels.grid(), &values, options)
-}
-
-fn write_integers(path: &Path, grid: &Grid, values: &[i32], options: &WriteOptions) -> Result<()> {
-    const LABEL: i16 = 1002;
-    let (min, max) = values.iter().fold((0, 0), |(a, b), &v| (v.min(a), v.max(b)));
-    if min >= 0 && max <= 255 {
-        write_values(path, grid, (2, 1), LABEL, options, |n, out| out.push(values[n].to_le_bytes()[0]))
-    } else if min >= i32::from(i16::MIN) && max <= i32::from(i16::MAX) {
-        write_values(path, grid, (4, 2), LABEL, options, |n, out| out.extend(&values[n].to_le_bytes()[..2]))
-    } else {
-        write_values(path, grid, (8, 4), LABEL, options, |n, out| out.extend(values[n].to_le_bytes()))
-    }
-}
-
-fn write_values(
-    path: &Path,
-    grid: &Grid,
-    (code, size): (i16, i16),
-    intent: i16,
-    options: &WriteOptions,
-    put: impl Fn(usize, &mut Vec<u8>),
-) -> Result<()> {
-    let form_code = if options.form_code == 0 { 2 } else { options.form_code };
-    let stored = nifti::Stored { code, bytes_per_value: size, form_code, intent, description: &options.description };
-    let header = nifti::encode(grid, &stored).ok_or_else(|| {
-        Error::file(
-            path,
-            format!("cannot hold the shape {:?}: NIfTI-1 allows 32767 voxels along an axis", grid.shape),
-            "crop or resample the volume",
-        )
-    })?;
-    let mut bytes = Vec::with_capacity(header.len() + grid.len() * usize::from(size.unsigned_abs()));
-    bytes.extend(header);
-    let [ni, nj, nk] = grid.shape;
-    for k in 0..nk {
-        for j in 0..nj {
-            for i in 0..ni {
-                put((i * nj + j) * nk + k, &mut bytes);
-            }
-        }
-    }
-    write_whole(path, &bytes)
-}
-
 /// One volume of a file, as stored.
 struct Loaded {
     header: Header,
@@ -244,7 +132,7 @@ fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
     if let Some(all) = one_member(&values_file, header.offset, header.volume_bytes(), volumes)? {
         header.compressed = true;
         let grid = geometry(&header, &header_file)?;
-        let findings = findings::of_header(&header, &grid);
+        let findings = check::of_header(&header, &grid);
         let start = whole_number(header.offset + header.volume_bytes() * volume);
         let range = start..start + whole_number(header.volume_bytes());
         return Ok(Loaded { header, grid, bytes: all, range, findings });
@@ -273,22 +161,22 @@ fn load(path: &Path, options: &ReadOptions) -> Result<Loaded> {
         return Err(short(format!("{} were found", source.position())));
     }
     let grid = geometry(&header, &header_file)?;
-    let mut findings = findings::of_header(&header, &grid);
+    let mut findings = check::of_header(&header, &grid);
     let rest = size * (volumes as u64 - volume - 1);
     match source.trailing()? {
-        Trailing::Bytes(n) if n > rest => findings.push(finding(
+        Trailing::Bytes(n) if n > rest => findings.push(Finding::new(
             "trailing-bytes",
             Level::Note,
             format!("the values are followed by {} more bytes, which were left out", n - rest),
             "harmless if the image looks right; otherwise shape or type in the header are wrong",
         )),
-        Trailing::Garbage => findings.push(finding(
+        Trailing::Garbage => findings.push(Finding::new(
             "trailing-bytes",
             Level::Note,
             "the gzip stream is followed by other bytes, which were left out",
             "harmless if the image looks right; compress it anew to be rid of them",
         )),
-        Trailing::NoChecksum => findings.push(finding(
+        Trailing::NoChecksum => findings.push(Finding::new(
             "no-checksum",
             Level::Warning,
             "the values are complete, but the end of the gzip stream with its checksum is missing",
@@ -314,7 +202,7 @@ fn geometry(header: &Header, file: &Path) -> Result<Grid> {
 fn one_member(file: &Path, offset: u64, volume: u64, volumes: usize) -> Result<Option<Vec<u8>>> {
     let end = volume.checked_mul(volumes as u64).and_then(|n| n.checked_add(offset));
     match end.and_then(|end| usize::try_from(end).ok()) {
-        Some(end) if end <= AT_ONCE => source::one_member(file, end),
+        Some(end) if end <= AT_ONCE => compression::one_member(file, end),
         _ => Ok(None),
     }
 }
@@ -333,15 +221,15 @@ fn locate(path: &Path) -> Result<(PathBuf, PathBuf, Header)> {
     let head = read_head(path)?;
     let stem = Stem::of(path);
     // Of a pair the values' file may be named; its content could look like anything.
-    if stem.extension == "img" && nifti::Kind::of(&head).is_none() {
-        let header_file = stem.beside("hdr").ok_or_else(|| {
+    if stem.is(".img") && !recognise::has_nifti_header(&head) {
+        let header_file = stem.beside(".hdr").ok_or_else(|| {
             Error::file(
                 path,
                 format!("holds values only, and its header {}.hdr (or .hdr.gz) is missing", stem.path.display()),
                 "put the .hdr file beside it",
             )
         })?;
-        let header = parse(&header_file, &read_head(&header_file)?)?;
+        let header = recognise::header(&header_file, &read_head(&header_file)?)?;
         if !header.pair {
             return Err(Error::file(
                 &header_file,
@@ -351,11 +239,11 @@ fn locate(path: &Path) -> Result<(PathBuf, PathBuf, Header)> {
         }
         return Ok((header_file, path.to_owned(), header));
     }
-    let header = parse(path, &head)?;
+    let header = recognise::header(path, &head)?;
     if !header.pair {
         return Ok((path.to_owned(), path.to_owned(), header));
     }
-    let values = stem.beside("img").ok_or_else(|| {
+    let values = stem.beside(".img").ok_or_else(|| {
         Error::file(
             path,
             format!("is a header only, and its values {}.img (or .img.gz) are missing", stem.path.display()),
@@ -367,37 +255,8 @@ fn locate(path: &Path) -> Result<(PathBuf, PathBuf, Header)> {
 
 fn read_head(path: &Path) -> Result<Vec<u8>> {
     let mut head = Vec::new();
-    Source::open(path)?.read_up_to(HEAD, &mut head)?;
+    Source::open(path)?.read_up_to(recognise::HEAD, &mut head)?;
     Ok(head)
-}
-
-/// A path without `.gz` and without its last extension (names may hold more dots).
-struct Stem {
-    path: PathBuf,
-    extension: String,
-}
-
-impl Stem {
-    fn of(path: &Path) -> Self {
-        let gz = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
-        let path = if gz { path.with_extension("") } else { path.to_owned() };
-        let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        Self { path: path.with_extension(""), extension }
-    }
-
-    /// The other file of a pair, gzipped or not.
-    fn beside(&self, extension: &str) -> Option<PathBuf> {
-        let upper = extension.to_ascii_uppercase();
-        [extension.to_owned(), format!("{extension}.gz"), upper.clone(), format!("{upper}.gz")]
-            .into_iter()
-            .map(|e| {
-                let mut name = self.path.clone().into_os_string();
-                name.push(".");
-                name.push(e);
-                PathBuf::from(name)
-            })
-            .find(|p| p.is_file())
-    }
 }
 
 /// The axes of a file's array, whose first index runs fastest.

@@ -74,7 +74,7 @@ impl std::fmt::Display for Dtype {
 }
 
 /// A number type in one byte order. Every type but the 64-bit integers is held by `f64` exactly.
-pub(crate) trait Sample {
+pub(super) trait Sample {
     /// Bytes of one value.
     const SIZE: usize;
 
@@ -82,14 +82,14 @@ pub(crate) trait Sample {
     fn get(bytes: &[u8]) -> f64;
 }
 
-pub(crate) struct Little<T>(std::marker::PhantomData<T>);
-pub(crate) struct Big<T>(std::marker::PhantomData<T>);
+pub(super) struct Little<T>(std::marker::PhantomData<T>);
+pub(super) struct Big<T>(std::marker::PhantomData<T>);
 
 /// A byte that is zero or not.
-pub(crate) struct BoolByte;
+pub(super) struct BoolByte;
 
 /// IEEE 754 binary16.
-pub(crate) struct Half;
+pub(super) struct Half;
 
 impl Sample for BoolByte {
     const SIZE: usize = 1;
@@ -144,7 +144,7 @@ impl Sample for Big<Half> {
 /// Runs `$body` with `$S` bound to the [`Sample`] of a [`Dtype`] in a byte order.
 macro_rules! with_sample {
     ($dtype:expr, $big:expr, $S:ident => $body:expr) => {{
-        use $crate::dtype::{Big, BoolByte, Dtype, Half, Little};
+        use $crate::format::dtype::{Big, BoolByte, Dtype, Half, Little};
         macro_rules! arm {
             ($t:ty) => {
                 if $big {
@@ -175,7 +175,7 @@ macro_rules! with_sample {
         }
     }};
 }
-pub(crate) use with_sample;
+pub(super) use with_sample;
 
 /// The value of a binary16 pattern, exactly.
 fn half_to_f64(bits: u16) -> f64 {
@@ -191,7 +191,7 @@ fn half_to_f64(bits: u16) -> f64 {
 
 /// The nearest binary16 pattern, ties to even; what is too large becomes infinite.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the fields of a 16-bit pattern")]
-pub(crate) fn f32_to_half(value: f32) -> u16 {
+pub(super) fn f32_to_half(value: f32) -> u16 {
     let bits = value.to_bits();
     let sign = (bits >> 16 & 0x8000) as u16;
     if value.is_nan() {

@@ -1,18 +1,8 @@
 //! One raw head (axes PSR, scaled values) against nibabel, nilearn and `scipy`, as `reference/generate.py` ran them.
-#![allow(
-    clippy::unwrap_used,
-    unreachable_pub,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, on small numbers"
-)]
 
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::witness;
 use std::path::PathBuf;
 use voxplain_volume::{Affine, Border, Grid, Interpolation, ReadOptions, Volume, npy, read};
-use witness::witness;
 
 fn head() -> Option<Volume> {
     let source = witness("reference/arrays/image_source.json")?;

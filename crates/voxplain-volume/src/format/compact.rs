@@ -12,9 +12,9 @@
 //! | n | for each of the mask's n voxels, `i` fastest, the low byte of its number: `2 d` for `d` from 0, else `-2 d - 1` |
 //! | n | the high bytes |
 
-use crate::header::Header;
-use crate::nifti::{self, Kind, Stored};
-use crate::source::MAX_DEFLATE_RATIO;
+use super::compression::MAX_DEFLATE_RATIO;
+use super::header::Header;
+use super::nifti::{self, Kind, Stored};
 use crate::{Error, Grid, Labels, Mask, Result, Volume};
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use std::path::Path;

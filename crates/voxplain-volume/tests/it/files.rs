@@ -1,22 +1,11 @@
 //! Every image of the test data: read as nibabel reads it, or refused with a clear error.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    unreachable_pub,
-    reason = "a test fails by panicking, on small numbers"
-)]
 
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::witness;
 use serde_json::Value;
 use std::path::Path;
 use voxplain_volume::{Affine, Error, ReadOptions, Volume, read, read_labels};
-use witness::witness;
 
-const NIBABEL: &str = include_str!("../fixtures/nibabel.json");
+const NIBABEL: &str = include_str!("fixtures/nibabel.json");
 
 /// Files that nibabel refuses and this crate reads, with the reason.
 const READ_NEVERTHELESS: &[&str] = &[

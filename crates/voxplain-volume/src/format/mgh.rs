@@ -1,20 +1,15 @@
 //! The header of FreeSurfer's MGH and MGZ volumes (surfer.nmr.mgh.harvard.edu/fswiki/FsTutorial/MghFormat).
 
-use crate::header::{Fields, Header, checked_shape, finding};
-use crate::{Affine, Dtype, Error, Level, Result};
+use super::dtype::Dtype;
+use super::header::{Fields, Header, checked_shape};
+use crate::{Affine, Error, Finding, Level, Result};
 use std::path::Path;
 
 /// Bytes before the values.
 const OFFSET: u64 = 284;
 
-/// Version 1, axes that are positive, and a type that exists: the format has no other mark.
-pub(crate) fn is_mgh(head: &[u8]) -> bool {
-    let f = Fields { bytes: head, big: true };
-    head.len() >= 90 && f.i32(0) == 1 && (0..4).all(|a| f.i32(4 + 4 * a) > 0) && (0..=10).contains(&f.i32(20))
-}
-
 /// Parses the header; always big-endian.
-pub(crate) fn parse(path: &Path, head: &[u8]) -> Result<Header> {
+pub(super) fn parse(path: &Path, head: &[u8]) -> Result<Header> {
     let f = Fields { bytes: head, big: true };
     let fail = |what: String, hint: &str| Err(Error::file(path, what, hint));
     let stored = match f.i32(20) {
@@ -47,7 +42,7 @@ pub(crate) fn parse(path: &Path, head: &[u8]) -> Result<Header> {
             std::array::from_fn(|w| f.f32(78 + 4 * w)),
         )
     } else {
-        findings.push(finding(
+        findings.push(Finding::new(
             "no-spatial-code",
             Level::Warning,
             "the file has no geometry (goodRASFlag 0): FreeSurfer's default is taken, 1 mm, axes to left, inferior, anterior",
