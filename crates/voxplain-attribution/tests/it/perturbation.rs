@@ -1,29 +1,14 @@
 //! Laws of the methods that take parts out, on networks small enough to know the answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
 
+use crate::support::{SHAPE, engine, grid, mrinet, volume};
 use std::collections::BTreeMap;
-use voxplain::attribution::{Attribution, Case, Donors, Explainer, METHODS, Regions, Target, choose};
-use voxplain::model::mrinet;
-use voxplain::nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
-use voxplain::volume::{Affine, Grid, Labels, Mask, Volume};
-
-const SHAPE: [usize; 3] = [8, 9, 7];
-
-fn grid(shape: [usize; 3]) -> Grid {
-    Grid::new(shape, Affine::from_spacing_origin([3.0; 3], [-10.0, -12.0, -9.0])).unwrap()
-}
+use voxplain_attribution::{Attribution, Case, Donors, Explainer, METHODS, Regions, Target, choose};
+use voxplain_nn::{Linear, Network, Op, Tensor};
+use voxplain_volume::{Labels, Mask, Volume};
 
 fn explainer_of(network: &Network) -> Explainer {
-    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
     let classes: Vec<_> = (0..network.outputs()).map(|c| format!("c{c}")).collect();
-    Explainer::new(&engine, network, &classes, "test".into()).unwrap()
+    Explainer::new(&engine(2), network, &classes, "test".into()).unwrap()
 }
 
 fn one(network: &Network, method: &str, settings: &[&str], case: &Case<'_>) -> Attribution {
@@ -52,13 +37,6 @@ fn linear(weight: impl Fn([usize; 3]) -> f32) -> Network {
 /// Rises and falls, positive and negative, in steps that float32 holds exactly.
 fn weight([i, j, k]: [usize; 3]) -> f32 {
     ((i * 5 + j * 3 + k * 7) % 9) as f32 / 8.0 - 0.5
-}
-
-fn volume(shape: [usize; 3], seed: usize) -> Volume {
-    Volume::from_fn(grid(shape), |[i, j, k]| {
-        let wave = (i * (3 + seed)) as f32 * 0.31 + j as f32 * 0.7 - k as f32 * 0.43;
-        1.5 + wave.sin() + 0.2 * ((i * 7 + j * 5 + k * 3 + seed) % 11) as f32
-    })
 }
 
 const CLASS_1: Option<Target> = Some(Target::Class(1));
@@ -200,7 +178,7 @@ fn regions_of_a_linear_network_are_worth_their_sums_by_every_method() {
 const SMALL: [usize; 3] = [16, 18, 15];
 
 fn convolutional() -> Network {
-    let mut net = mrinet([24, 25, 24], 4, 2).unwrap();
+    let mut net = mrinet([24, 25, 24], 4, 2);
     net.initialize(3);
     net
 }

@@ -1,17 +1,12 @@
 //! Maps beside those of Captum and Zennit on two tiny networks (`fixtures/generate.py`): rules, baselines other
 //! than zero, branches, and layers of the input's own size.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test fails by panicking, and works on small numbers"
-)]
 
+use crate::support::engine;
 use serde_json::Value;
-use voxplain::attribution::{Case, Donors, Explainer, Target, choose};
-use voxplain::evaluation::faithfulness::{Metric, Settings, Substrate, curves};
-use voxplain::nn::relevance::{Composite, Layerwise, Rule};
-use voxplain::nn::{BatchNorm, Conv3d, Engine, EngineOptions, Linear, Network, Op, Pool3d, Tensor};
-use voxplain::volume::{Affine, Grid, Mask, Volume};
+use voxplain_attribution::{Case, Donors, Explainer, Target, choose};
+use voxplain_nn::relevance::{Composite, Layerwise, Rule};
+use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d, Tensor};
+use voxplain_volume::{Affine, Grid, Volume};
 
 const SHAPE: [usize; 3] = [4, 5, 4];
 
@@ -25,10 +20,6 @@ fn numbers(value: &Value) -> Vec<f32> {
 
 fn volume(values: &Value) -> Volume {
     Volume::new(Grid::new(SHAPE, Affine::IDENTITY).unwrap(), numbers(values)).unwrap()
-}
-
-fn engine() -> Engine {
-    Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap()
 }
 
 /// The networks of the generator, by the names they have there.
@@ -88,7 +79,7 @@ fn methods_are_those_of_captum() {
         let classes: Vec<String> = (0..net.outputs()).map(|c| c.to_string()).collect();
         // The baseline is the only person that the network was trained on.
         let donors = Donors::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
-        let mut explainer = Explainer::new(&engine(), &net, &classes, "test".into()).unwrap().with_donors(donors);
+        let mut explainer = Explainer::new(&engine(2), &net, &classes, "test".into()).unwrap().with_donors(donors);
         let case = Case { target: Some(Target::Class(target)), ..Case::new("a", &image) };
         for (method, settings) in [
             ("integrated-gradients", vec!["steps=16".to_owned(), "baseline=mean".into()]),
@@ -115,7 +106,7 @@ fn rules_of_relevance_are_those_of_zennit() {
     let fixture = fixture();
     let of = &fixture["networks"]["chain"];
     let [low, high] = ["low", "high"].map(|bound| fixture[bound].as_f64().unwrap());
-    let mut layerwise = Layerwise::new(&engine(), &network("chain", of)).unwrap();
+    let mut layerwise = Layerwise::new(&engine(2), &network("chain", of)).unwrap();
     let input = numbers(&fixture["input"]);
     let target = of["target"].as_u64().unwrap() as usize;
     let mut start = numbers(&of["logits"]);
@@ -133,42 +124,5 @@ fn rules_of_relevance_are_those_of_zennit() {
     ] {
         let relevance = layerwise.relevance(&input, &start, &composite).unwrap();
         same(name, &relevance.input, &numbers(&of["maps"][format!("lrp {name}")]));
-    }
-}
-
-/// Made by `fixtures/faithfulness.py` from the definition, with scipy's blur and a direct solution of Laplace's equation.
-#[test]
-fn deletion_and_insertion_are_those_of_scipy() {
-    let fixture = fixture();
-    let curves_there: Value = serde_json::from_str(include_str!("fixtures/faithfulness.json")).unwrap();
-    let of = &fixture["networks"]["chain"];
-    let target = of["target"].as_u64().unwrap() as usize;
-    let image = volume(&fixture["input"]);
-    let brain = Mask::new(*image.grid(), (0..image.data().len()).map(|n| (n * 7 + 3) % 5 != 0).collect()).unwrap();
-    let classes = ["0".to_owned(), "1".to_owned()];
-    let mut explainer = Explainer::new(&engine(), &network("chain", of), &classes, "test".into()).unwrap();
-    let case = Case { mask: Some(&brain), ..Case::new("a", &image) };
-    let number = |name: &str| curves_there[name].as_f64().unwrap();
-    let settings = Settings {
-        steps: number("steps") as usize,
-        block: number("block"),
-        blur: number("blur"),
-        ..Settings::default()
-    };
-    for (method, expected) in curves_there["maps"].as_object().unwrap() {
-        let map = volume(&of["maps"][method]);
-        let metrics = [Metric::Deletion, Metric::Insertion];
-        let (blocks, traces) = curves(&mut explainer, &case, (&map, target), &metrics, &settings).unwrap();
-        assert_eq!((blocks.size, traces.len()), ([2; 3], 4));
-        for trace in traces {
-            let expected = &expected[trace.substrate.word()][trace.metric.word()];
-            // A harmonic filling is within a thousandth of the range of values, which is 2 here; weights are below 1/2.
-            let tolerance = if trace.substrate == Substrate::Blur { 2e-6 } else { 5e-4 };
-            for (step, (a, b)) in trace.curve.iter().zip(expected["curve"].as_array().unwrap()).enumerate() {
-                let b = b.as_f64().unwrap();
-                assert!((a - b).abs() < tolerance, "{method} {:?} {:?} {step}: {a} {b}", trace.metric, trace.substrate);
-            }
-            assert!((trace.auc() - expected["auc"].as_f64().unwrap()).abs() < tolerance);
-        }
     }
 }

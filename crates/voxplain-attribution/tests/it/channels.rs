@@ -1,15 +1,10 @@
 //! Networks that take several volumes of a person at once.
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test fails by panicking")]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/attribution.rs"]
-mod support;
-
-use support::*;
-use voxplain::attribution::{Attribution, Case, Donors, Explainer, METHODS, Score, Target, choose};
-use voxplain::nn::reference::{self, Mode};
-use voxplain::nn::{Conv3d, Linear, Network, Op, Pool3d, Rules, Tensor};
-use voxplain::volume::Volume;
+use crate::support::*;
+use voxplain_attribution::{Attribution, Case, Donors, Explainer, METHODS, Score, Target, choose};
+use voxplain_nn::reference::{self, Mode};
+use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, Rules, Tensor};
+use voxplain_volume::Volume;
 
 /// A convolution of as many channels as it has weights, a residual block, and a head that flattens or averages. All but the
 /// stem's weights is the same whatever they are.
@@ -51,12 +46,6 @@ fn stem(shares: &[f32]) -> Tensor {
 fn explainer(net: &Network, channels: usize) -> Explainer {
     let donor = |n: usize| (format!("donor{n}"), n % 2, vec![volume(SHAPE, 10 + n); channels]);
     explainer_of(net, 2).with_donors(Donors::of_volumes((0..6).map(donor), 2))
-}
-
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    let square = |v: f32| f64::from(v).powi(2);
-    let off: f64 = a.iter().zip(b).map(|(&a, &b)| square(a - b)).sum();
-    (off / b.iter().map(|&b| square(b)).sum::<f64>().max(1e-30)).sqrt()
 }
 
 #[test]
@@ -196,7 +185,7 @@ fn channels_that_do_not_fit_are_refused() {
     let said = refuse(&[broken]);
     assert!(said.contains("NaN") && said.contains("[0, 1, 3]"), "{said}");
     // The code of 2020 had one channel.
-    let compat = choose(&["meaningful-perturbation"], &[] as &[&str], Some(voxplain::attribution::Compat::Y2020));
+    let compat = choose(&["meaningful-perturbation"], &[] as &[&str], Some(voxplain_attribution::Compat::Y2020));
     let why = compat.unwrap()[0].suits(&explainer_of(&net, 1), Score::Logit).unwrap_err();
     assert!(why.to_string().contains("2 channels"), "{why}");
 }

@@ -1,21 +1,9 @@
 //! Laws of the methods of attribution, on networks small enough to know the answer.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/attribution.rs"]
-mod support;
-
-use support::*;
-use voxplain::attribution::{AxisMap, Case, METHODS, Score, Separable, Target, choose};
-use voxplain::nn::{Conv3d, Linear, Network, Op, Pool3d, Tensor};
-use voxplain::volume::{Mask, Volume};
+use crate::support::*;
+use voxplain_attribution::{AxisMap, Case, METHODS, Score, Separable, Target, choose};
+use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, Tensor};
+use voxplain_volume::{Mask, Volume};
 
 #[test]
 fn the_gradient_of_a_linear_network_is_its_weights() {

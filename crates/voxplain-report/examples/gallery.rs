@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! voxplain explain model.safetensors --input head.nii.gz --method all --atlas atlas.nii.gz --labels atlas.txt --out maps
-//! cargo run --release --example gallery -p voxplain -- head.nii.gz maps gallery.png 20 10 15
+//! cargo run --release --example gallery -p voxplain-report -- head.nii.gz maps gallery.png 20 10 15
 //! ```
 //!
 //! The image lies on the model's grid. The last three numbers are where it is cut: x, y and z in RAS+ mm. The figure is the one
 //! that `voxplain report maps` writes to `figures/method-gallery`, which finds a place to cut by itself.
 
 use std::path::Path;
-use voxplain::attribution::{METHODS, Record};
-use voxplain::figure::{Exhibit, Gallery, Layer, Scale};
-use voxplain::volume::{ReadOptions, Volume, read};
+use voxplain_attribution::{METHODS, Record};
+use voxplain_report::figure::{Exhibit, Gallery, Layer, Scale};
+use voxplain_volume::{ReadOptions, Volume, read};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! voxplain explain model.safetensors --input a.nii.gz b.nii.gz --method all --atlas atlas.nii.gz --labels atlas.txt --out maps
-//! cargo run --release --example methods -p voxplain -- maps
+//! cargo run --release --example methods -p voxplain-attribution -- maps
 //! ```
 
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use voxplain::attribution::{Cost, METHODS, Passes, Record};
+use voxplain_attribution::{Cost, METHODS, Passes, Record};
 
 type Failure = Box<dyn std::error::Error>;
 

@@ -1,21 +1,24 @@
 //! How long each method of attribution takes for one volume, on the paper's network with random weights.
 //!
-//! `cargo bench -p voxplain`; methods that need people, an atlas or another head than the network's are left out.
+//! `cargo bench -p voxplain-attribution`; methods that need people, an atlas or another head than the network's are left out.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
+#[path = "../tests/it/support/mrinet.rs"]
+mod network;
+
 use criterion::{Criterion, criterion_group, criterion_main};
-use voxplain::attribution::{Case, Explainer, METHODS, choose};
-use voxplain::model::mrinet;
-use voxplain::nn::{Engine, EngineOptions, random::Seed};
-use voxplain::volume::{Affine, Grid, Volume};
+use network::mrinet;
+use voxplain_attribution::{Case, Explainer, METHODS, choose};
+use voxplain_nn::{Engine, EngineOptions, random::Seed};
+use voxplain_volume::{Affine, Grid, Volume};
 
 /// Methods that take minutes get fewer passes: what is compared is a pass.
 const SETTINGS: &[&str] = &["meaningful-perturbation.iterations=3"];
 
 fn methods(criterion: &mut Criterion) {
     let engine = Engine::new(EngineOptions::default()).unwrap();
-    let mut network = mrinet([58, 70, 58], 32, 2).unwrap();
+    let mut network = mrinet([58, 70, 58], 32, 2);
     network.initialize(0);
     let classes = ["a".to_owned(), "b".to_owned()];
     let mut explainer = Explainer::new(&engine, &network, &classes, "random".into()).unwrap();

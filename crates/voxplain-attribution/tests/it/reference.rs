@@ -1,29 +1,17 @@
 //! Maps beside those of Captum and of the code published in 2020, on real volumes and the published checkpoints.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
 
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::{mrinet, witness};
 use std::sync::LazyLock;
-use voxplain::attribution::{Attribution, Case, Compat, Explainer, Target, choose};
-use voxplain::model::mrinet;
-use voxplain::nn::{Engine, EngineOptions, weights::pytorch};
-use voxplain::volume::{Affine, Grid, Volume, npy};
-use witness::witness;
+use voxplain_attribution::{Attribution, Case, Compat, Explainer, Target, choose};
+use voxplain_nn::{Engine, EngineOptions, weights::pytorch};
+use voxplain_volume::{Affine, Grid, Volume, npy};
 
 const SHAPE: [usize; 3] = [58, 70, 58];
 
 /// The published network with logits, ready to explain; nothing where the test data is missing.
 fn explainer() -> Option<Explainer> {
     let checkpoint = witness("reference/best_model_all_grad")?;
-    let mut network = mrinet(SHAPE, 32, 2).unwrap();
+    let mut network = mrinet(SHAPE, 32, 2);
     let state = pytorch::read(&checkpoint).unwrap();
     let state = state.into_iter().filter(|(name, _)| !name.ends_with("num_batches_tracked")).collect();
     network.load_state(state).unwrap();
@@ -205,7 +193,7 @@ fn explainer_2020() -> Option<Explainer> {
         format!("features.{position}.{rest}")
     };
     let state = pytorch::read(&checkpoint).unwrap().into_iter().filter(|(n, _)| !n.ends_with("num_batches_tracked"));
-    let mut network = mrinet(SHAPE, 32, 2).unwrap();
+    let mut network = mrinet(SHAPE, 32, 2);
     network.load_state(state.map(|(n, tensor)| (name(&n), tensor)).collect()).unwrap();
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let classes = ["female".to_owned(), "male".to_owned()];

@@ -1,23 +1,13 @@
 //! What holds for a method whatever the network: completeness, invariance, equivariance, and definitions written
 //! out slowly.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, and works on small numbers"
-)]
 
-#[allow(dead_code, reason = "each test file uses some of it")]
-#[path = "support/attribution.rs"]
-mod support;
-
+use crate::support::*;
 use serde_json::Value;
-use support::*;
-use voxplain::attribution::{Attribution, Case, METHODS, Objective, Score, Target, choose};
-use voxplain::nn::random::Seed;
-use voxplain::nn::reference::{self, Mode};
-use voxplain::nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, PlanOptions, Pool3d, Purpose, Rules, Tensor};
-use voxplain::volume::{Border, Mask, Volume, quantiles};
+use voxplain_attribution::{Attribution, Case, METHODS, Objective, Score, Target, choose};
+use voxplain_nn::random::Seed;
+use voxplain_nn::reference::{self, Mode};
+use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, PlanOptions, Pool3d, Purpose, Rules, Tensor};
+use voxplain_volume::{Border, Mask, Volume, quantiles};
 
 const CLASS: Target = Target::Class(1);
 
@@ -27,14 +17,6 @@ fn number(attribution: &Attribution, key: &str) -> f64 {
 
 fn sum(volume: &Volume) -> f64 {
     volume.data().iter().map(|&v| f64::from(v)).sum()
-}
-
-/// Relative L2 distance.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    let square = |v: f32| f64::from(v).powi(2);
-    let off: f64 = a.iter().zip(b).map(|(&a, &b)| square(a - b)).sum();
-    (off / b.iter().map(|&b| square(b)).sum::<f64>().max(1e-30)).sqrt()
 }
 
 /// With three classes, a residual block and smooth activations beside ReLUs.

@@ -1,0 +1,11 @@
+//! What a study does, from outside: cohorts, runs, explanations, evaluation, atlases.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test fails by panicking, may print, and works on small numbers"
+)]
+
+mod curves;
