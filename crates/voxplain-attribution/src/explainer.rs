@@ -383,7 +383,7 @@ impl Explainer {
             return Ok(scores);
         }
         let (values, classes) = (self.network.shape(node)?.iter().product::<usize>(), self.network.outputs());
-        let behind = if node == NodeId(0) { None } else { Some(self.network.behind(node)?) };
+        let behind = if node == NodeId(0) { None } else { Some(self.network.subgraph_from(node)?) };
         let part = Part { start: node, network: behind.as_ref().unwrap_or(&self.network) };
         let options = |batch| PlanOptions { purpose: Purpose::Infer, batch, keep: Vec::new() };
         let at_once = self.plans.batch(&self.engine, part, &options(count.min(AT_ONCE)))?;

@@ -9,29 +9,27 @@
 //!   a forward pass leaves a [`Tape`], on which gradients and relevances are walked back by [`Rules`].
 
 mod cpu;
+mod engine;
 mod error;
 mod graph;
+pub mod import;
 pub mod loss;
-mod op;
+mod ops;
 mod optimizer;
-mod plan;
 pub use voxplain_core::random;
-mod receptive;
 pub mod reference;
 pub mod relevance;
-mod rules;
 mod schedule;
-mod shape;
 mod tensor;
-pub mod weights;
 
+pub use engine::{
+    Backward, Engine, EngineOptions, InstructionSet, MemoryUse, Plan, PlanOptions, Purpose, ReluRule, Rules,
+    RulesApplied, Tape,
+};
 pub use error::{Error, Result};
-pub use graph::{Network, Node, NodeId, Parameter};
+pub use graph::{Network, Node, NodeId, Parameter, ReceptiveField};
 pub use loss::CrossEntropy;
-pub use op::{BatchNorm, Conv3d, Linear, Op, Pool3d};
+pub use ops::{Activation, BatchNorm, Conv3d, Linear, Op, OpClass, Pool3d};
 pub use optimizer::{AdamOptions, Method, Optimizer, OptimizerState};
-pub use plan::{Engine, EngineOptions, InstructionSet, MemoryUse, Plan, PlanOptions, Purpose, Tape};
-pub use receptive::ReceptiveField;
-pub use rules::{Backward, ReluRule, Rules, RulesApplied};
 pub use schedule::Schedule;
 pub use tensor::Tensor;

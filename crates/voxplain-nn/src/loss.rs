@@ -1,6 +1,6 @@
 //! [`CrossEntropy`]: how far predictions are from the labels.
 
-use crate::{Error, Network, Op, Result};
+use crate::{Error, Network, OpClass, Result};
 use serde::{Deserialize, Serialize};
 
 /// Cross-entropy of the softmax, averaged over the batch with class weights:
@@ -9,15 +9,25 @@ use serde::{Deserialize, Serialize};
 pub struct CrossEntropy {
     /// Weight of each class; all 1 when `None`.
     pub weights: Option<Vec<f32>>,
-    /// Whether outputs are log-probabilities already (a network that ends in [`Op::LogSoftmax`]) and not logits.
+    /// Whether outputs are log-probabilities already (a network that ends in [`crate::Op::LogSoftmax`]) and not logits.
     pub log_probabilities: bool,
 }
 
 impl CrossEntropy {
     /// The loss that fits a network's last operation, all classes weighing the same.
     pub fn of(network: &Network) -> Self {
-        let last = &network.nodes()[network.output().0].op;
-        Self { weights: None, log_probabilities: matches!(last, Op::LogSoftmax) }
+        let log_probabilities = match network.nodes()[network.output().0].op.class() {
+            OpClass::LogSoftmax => true,
+            OpClass::Input
+            | OpClass::Layer
+            | OpClass::Affine
+            | OpClass::Activation(_)
+            | OpClass::MaxPool(_)
+            | OpClass::Identity
+            | OpClass::Sum
+            | OpClass::Concat => false,
+        };
+        Self { weights: None, log_probabilities }
     }
 
     /// The same loss with the [`class_weights`] of these labels.

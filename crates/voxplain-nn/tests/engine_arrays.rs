@@ -13,7 +13,7 @@ mod npy;
 #[path = "../../../tests/witness.rs"]
 mod witness;
 
-use voxplain_nn::weights::pytorch;
+use voxplain_nn::import::pytorch;
 use voxplain_nn::{
     AdamOptions, BatchNorm, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Method, Network, NodeId, Op,
     Optimizer, PlanOptions, Pool3d, Purpose, Rules,

@@ -12,8 +12,8 @@ mod npy;
 #[path = "../../../tests/witness.rs"]
 mod witness;
 
+use voxplain_nn::import::pytorch;
 use voxplain_nn::reference::{Mode, Tape, forward};
-use voxplain_nn::weights::pytorch;
 use voxplain_nn::{BatchNorm, Conv3d, CrossEntropy, Linear, Network, Op, Pool3d, Rules};
 use witness::witness;
 

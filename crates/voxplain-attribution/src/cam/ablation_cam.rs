@@ -49,7 +49,7 @@ impl AblationCam {
     /// The layers that were asked for; of all, those that every way leads through.
     fn layers(&self, explainer: &Explainer) -> Result<Vec<Layer>> {
         let through = |layer: &Layer| {
-            explainer.network().behind(layer.node).map(|_| ()).map_err(|e| {
+            explainer.network().subgraph_from(layer.node).map(|_| ()).map_err(|e| {
                 Error::request(
                     format!("ablation-cam cannot take channels of layer {} away: {e}", layer.name),
                     "name a layer that every way leads through with ablation-cam.layer",

@@ -3,7 +3,7 @@
 use crate::support::{mrinet, witness};
 use std::sync::LazyLock;
 use voxplain_attribution::{Attribution, Case, Compat, Explainer, Target, choose};
-use voxplain_nn::{Engine, EngineOptions, weights::pytorch};
+use voxplain_nn::{Engine, EngineOptions, import::pytorch};
 use voxplain_volume::{Affine, Grid, Volume, npy};
 
 const SHAPE: [usize; 3] = [58, 70, 58];

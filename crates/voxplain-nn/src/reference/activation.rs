@@ -1,43 +1,42 @@
 //! Operations on single values, and the softmax.
 
-use crate::{Op, ReluRule, Rules};
+use crate::{Activation, ReluRule, Rules};
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, PI};
 
-pub(crate) fn forward(op: &Op, x: f64) -> f64 {
-    match op {
+pub(crate) fn forward(of: Activation, x: f64) -> f64 {
+    match of {
         // Written so that NaN stays NaN, as in every framework.
-        Op::Relu => {
+        Activation::Relu => {
             if x <= 0.0 {
                 0.0
             } else {
                 x
             }
         }
-        Op::LeakyRelu { slope } => {
+        Activation::LeakyRelu { slope } => {
             if x > 0.0 {
                 x
             } else {
-                x * f64::from(*slope)
+                x * f64::from(slope)
             }
         }
-        Op::Elu => {
+        Activation::Elu => {
             if x > 0.0 {
                 x
             } else {
                 x.exp_m1()
             }
         }
-        Op::Gelu => x * normal_distribution(x),
-        Op::Sigmoid => 1.0 / (1.0 + (-x).exp()),
-        Op::Tanh => x.tanh(),
-        _ => unreachable!("{op:?} is no operation on single values"),
+        Activation::Gelu => x * normal_distribution(x),
+        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::Tanh => x.tanh(),
     }
 }
 
 /// What reaches `x` when `r` reaches `y`.
-pub(crate) fn backward(op: &Op, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
-    let slope = match op {
-        Op::Relu => {
+pub(crate) fn backward(of: Activation, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
+    let slope = match of {
+        Activation::Relu => {
             let passes = match rules.relu {
                 ReluRule::Gradient => y > 0.0,
                 ReluRule::Guided => y > 0.0 && r > 0.0,
@@ -45,24 +44,23 @@ pub(crate) fn backward(op: &Op, rules: &Rules, x: f64, y: f64, r: f64) -> f64 {
             };
             f64::from(u8::from(passes))
         }
-        Op::LeakyRelu { slope } => {
+        Activation::LeakyRelu { slope } => {
             if x > 0.0 {
                 1.0
             } else {
-                f64::from(*slope)
+                f64::from(slope)
             }
         }
-        Op::Elu => {
+        Activation::Elu => {
             if x > 0.0 {
                 1.0
             } else {
                 y + 1.0
             }
         }
-        Op::Gelu => normal_distribution(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt(),
-        Op::Sigmoid => y * (1.0 - y),
-        Op::Tanh => 1.0 - y * y,
-        _ => unreachable!("{op:?} is no operation on single values"),
+        Activation::Gelu => normal_distribution(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt(),
+        Activation::Sigmoid => y * (1.0 - y),
+        Activation::Tanh => 1.0 - y * y,
     };
     slope * r
 }

@@ -3,7 +3,7 @@
 use super::winner::{give, winners_of_both};
 use super::{Layerwise, Weight, add};
 use crate::reference::activation;
-use crate::{Op, Result};
+use crate::{Activation, OpClass, Result};
 
 /// What a walk gives, `[n, ...]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,18 +65,18 @@ impl Layerwise {
             let of = self.network.nodes()[node].clone();
             let first = of.inputs[0].0;
             let (from, from0) = (&x[first], &x0[first]);
-            match &of.op {
-                Op::Conv3d(_) | Op::Linear(_) | Op::BatchNorm(_) | Op::AvgPool3d(_) | Op::GlobalAvgPool => {
+            match of.op.class() {
+                OpClass::Layer | OpClass::Affine => {
                     let part = self.pull(node, Weight::Value, from, &m)?;
                     add(&mut reached[first], part);
                 }
-                Op::MaxPool3d(pool) => {
+                OpClass::MaxPool(pool) => {
                     all.applied += 1;
                     let wins = winners_of_both(pool, &self.shapes[first], from, from0);
                     add(&mut reached[first], cross_maximum(&wins, (from, from0), (&x[node], &x0[node]), &m));
                 }
-                Op::Add => of.inputs.iter().for_each(|input| add(&mut reached[input.0], m.clone())),
-                Op::Concat => {
+                OpClass::Sum => of.inputs.iter().for_each(|input| add(&mut reached[input.0], m.clone())),
+                OpClass::Concat => {
                     let mut rest = m.as_slice();
                     for input in &of.inputs {
                         let (own, others) = rest.split_at(x[input.0].len());
@@ -84,12 +84,15 @@ impl Layerwise {
                         rest = others;
                     }
                 }
-                Op::Flatten | Op::Dropout { .. } => add(&mut reached[first], m),
-                op => {
+                OpClass::Identity => add(&mut reached[first], m),
+                OpClass::Activation(activation) => {
                     all.applied += 1;
-                    let part = from.iter().zip(from0).zip(m).map(|((&x, &x0), m)| m * rescale(op, x, x0)).collect();
+                    let one = |((&x, &x0), m)| m * rescale(activation, x, x0);
+                    let part = from.iter().zip(from0).zip(m).map(one).collect();
                     add(&mut reached[first], part);
                 }
+                // The input comes before all others; networks with a log-softmax are refused.
+                OpClass::Input | OpClass::LogSoftmax => unreachable!("{} has no rule", of.name),
             }
         }
         all.input.extend(reached[0].take().unwrap_or_else(|| vec![0.0; input.len()]));
@@ -119,12 +122,12 @@ fn cross_maximum(
 
 /// The multiplier of an activation.
 #[expect(clippy::cast_possible_truncation, reason = "multipliers are float32")]
-fn rescale(op: &Op, x: f32, x0: f32) -> f32 {
+fn rescale(of: Activation, x: f32, x0: f32) -> f32 {
     let (x, x0) = (f64::from(x), f64::from(x0));
-    let y = activation::forward(op, x);
+    let y = activation::forward(of, x);
     if (x - x0).abs() < NONE {
-        activation::backward(op, &crate::Rules::GRADIENT, x, y, 1.0) as f32
+        activation::backward(of, &crate::Rules::GRADIENT, x, y, 1.0) as f32
     } else {
-        ((y - activation::forward(op, x0)) / (x - x0)) as f32
+        ((y - activation::forward(of, x0)) / (x - x0)) as f32
     }
 }

@@ -2,7 +2,8 @@
 
 use super::winner::{give, winners};
 use super::{Composite, Layerwise, Rule, Share, Taken, add};
-use crate::{Op, Result};
+use crate::ops::weightless;
+use crate::{Op, OpClass, Result};
 
 /// Relative error of a sum in single precision, through the transforms of a fast convolution.
 const ROUND_OFF: f64 = 1e-6;
@@ -65,8 +66,8 @@ impl Layerwise {
             let Some(r) = reached[node].take() else { continue };
             let of = self.network.nodes()[node].clone();
             let first = of.inputs[0].0;
-            match &of.op {
-                Op::Conv3d(_) | Op::Linear(_) | Op::BatchNorm(_) | Op::AvgPool3d(_) | Op::GlobalAvgPool => {
+            match of.op.class() {
+                OpClass::Layer | OpClass::Affine => {
                     let layer = rules[node];
                     let rule = layer.unwrap_or(Rule::EPSILON);
                     let mut step =
@@ -76,11 +77,11 @@ impl Layerwise {
                     steps.push(step);
                     add(&mut reached[first], part);
                 }
-                Op::MaxPool3d(pool) => {
+                OpClass::MaxPool(pool) => {
                     let winners = winners(pool, &self.shapes[first], &values[first]);
                     add(&mut reached[first], give(&winners, r.into_iter(), values[first].len()));
                 }
-                Op::Add => {
+                OpClass::Sum => {
                     let second = of.inputs[1].0;
                     let (parts, step) = share_sum(&of.name, &values[first], &values[second], &r);
                     steps.push(step);
@@ -88,7 +89,7 @@ impl Layerwise {
                         add(&mut reached[input], part);
                     }
                 }
-                Op::Concat => {
+                OpClass::Concat => {
                     let mut rest = r.as_slice();
                     for input in &of.inputs {
                         let (own, others) = rest.split_at(values[input.0].len());
@@ -96,8 +97,9 @@ impl Layerwise {
                         rest = others;
                     }
                 }
-                // Activations, dropout and flattening pass it on.
-                _ => add(&mut reached[first], r),
+                OpClass::Activation(_) | OpClass::Identity => add(&mut reached[first], r),
+                // The input comes before all others; networks with a log-softmax are refused.
+                OpClass::Input | OpClass::LogSoftmax => unreachable!("{} has no rule", of.name),
             }
         }
         let map = reached[0].take().unwrap_or_else(|| vec![0.0; values[0].len()]);
@@ -108,17 +110,17 @@ impl Layerwise {
     fn rules(&self, composite: &Composite) -> Vec<Option<Rule>> {
         let nodes = self.network.nodes();
         // Whether a layer lies in front, or at the node.
-        let mut behind = vec![false; nodes.len()];
+        let mut after_layer = vec![false; nodes.len()];
         let mut rules = vec![None; nodes.len()];
         for (n, node) in nodes.iter().enumerate() {
-            behind[n] = node.inputs.iter().any(|input| behind[input.0]);
+            after_layer[n] = node.inputs.iter().any(|input| after_layer[input.0]);
             let own = match node.op {
                 Op::Conv3d(_) => composite.convolution,
                 Op::Linear(_) => composite.dense,
-                _ => continue,
+                Op::BatchNorm(_) | weightless!() => continue,
             };
-            rules[n] = Some(if behind[n] { own } else { composite.first.unwrap_or(own) });
-            behind[n] = true;
+            rules[n] = Some(if after_layer[n] { own } else { composite.first.unwrap_or(own) });
+            after_layer[n] = true;
         }
         rules
     }

@@ -10,7 +10,6 @@
 //! result does not depend on the batch.
 
 mod deeplift;
-mod fold;
 mod lrp;
 mod rule;
 mod winner;
@@ -19,7 +18,10 @@ pub use deeplift::Multipliers;
 pub use lrp::{Relevance, Step};
 pub use rule::{Composite, Rule, Share, Taken, Term, Weight};
 
-use crate::{BatchNorm, Engine, Error, Network, NodeId, Op, Plan, PlanOptions, Purpose, Result, Rules, Tensor};
+use crate::ops::weightless;
+use crate::{
+    BatchNorm, Engine, Error, Network, NodeId, Op, OpClass, Plan, PlanOptions, Purpose, Result, Rules, Tensor,
+};
 use std::collections::BTreeMap;
 
 /// A network whose operations are run one by one, with the plans that have been compiled for it.
@@ -52,7 +54,7 @@ impl Layerwise {
         }
         let norms = |network: &Network| network.nodes().iter().filter(|n| matches!(n.op, Op::BatchNorm(_))).count();
         let all = norms(network);
-        let network = fold::folded(network)?;
+        let network = network.with_folded_norms()?;
         let keep = (0..network.nodes().len()).map(NodeId).collect();
         let values = engine.plan(&network, &PlanOptions { purpose: Purpose::Infer, batch: 1, keep })?;
         Ok(Self {
@@ -74,7 +76,7 @@ impl Layerwise {
 
     /// How many convolutions and linear layers there are.
     pub fn layers(&self) -> usize {
-        self.network.nodes().iter().filter(|node| matches!(node.op, Op::Conv3d(_) | Op::Linear(_))).count()
+        self.network.nodes().iter().filter(|node| node.op.class() == OpClass::Layer).count()
     }
 
     /// How many operations there are that are not linear.
@@ -167,17 +169,20 @@ impl Layerwise {
         let per_channel: Vec<f64> = match &self.network.nodes()[node].op {
             Op::Conv3d(conv) => conv.bias.as_ref()?.data().iter().map(|&b| f64::from(b)).collect(),
             Op::Linear(linear) => linear.bias.data().iter().map(|&b| f64::from(b)).collect(),
-            Op::BatchNorm(norm) => fold::scale_and_shift(norm).into_iter().map(|(_, shift)| shift).collect(),
-            _ => return None,
+            Op::BatchNorm(norm) => norm.scale_and_shift().map(|(_, shift)| shift).collect(),
+            weightless!() => return None,
         };
         let cells: usize = self.shapes[node][1..].iter().product();
         Some(per_channel.into_iter().flat_map(|b| std::iter::repeat_n(b, cells)).collect())
     }
 }
 
-/// Whether an operation is an activation or max-pooling.
+/// Whether an operation is not linear: an activation or max-pooling. (A log-softmax is refused from the start.)
 fn is_nonlinear(op: &Op) -> bool {
-    matches!(op, Op::Relu | Op::LeakyRelu { .. } | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh | Op::MaxPool3d(_))
+    match op.class() {
+        OpClass::Activation(_) | OpClass::MaxPool(_) | OpClass::LogSoftmax => true,
+        OpClass::Input | OpClass::Layer | OpClass::Affine | OpClass::Identity | OpClass::Sum | OpClass::Concat => false,
+    }
 }
 
 /// The operation without its bias, and with what is taken of its weights.
@@ -208,7 +213,7 @@ fn without_bias(op: &Op, weight: Weight) -> Op {
             let zeros = Tensor::zeros([norm.channels]);
             BatchNorm { bias: zeros.clone(), running_mean: zeros, ..norm.clone() }.into()
         }
-        other => other.clone(),
+        weightless!() => op.clone(),
     }
 }
 

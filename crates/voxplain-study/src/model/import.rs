@@ -80,7 +80,7 @@ impl Architecture {
 /// Reads a PyTorch state dictionary (never running code from it) into a model. Its place in the world is unknown:
 /// it takes any image of its shape.
 pub fn import(checkpoint: &Path, options: &Import) -> Result<Model> {
-    let state: Vec<(String, Tensor)> = voxplain_nn::weights::pytorch::read(checkpoint)?
+    let state: Vec<(String, Tensor)> = voxplain_nn::import::pytorch::read(checkpoint)?
         .into_iter()
         .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
         .collect();

@@ -1,6 +1,6 @@
 //! Named tensors with one text, as the bytes of a safetensors file.
 
-use voxplain_nn::{Tensor, weights::Tensors, weights::safetensors};
+use voxplain_nn::{Tensor, import::Tensors, import::safetensors};
 
 /// The bytes of a file that holds `text` under `key`, and tensors in the order given; names must differ.
 pub(crate) fn to_bytes<'a>(key: &str, text: &str, tensors: impl Iterator<Item = (&'a str, &'a Tensor)>) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! What a plan does, one step per operation or fused group of operations.
 
 use super::memory::RegionId;
-use crate::cpu::{Buffer, Conv, Window, elementwise::Activation, linear::Sizes, norm, patches};
+use crate::Activation;
+use crate::cpu::kernels::{Buffer, Conv, Window, linear::Sizes, norm, patches};
 
 /// Index of a value: that of the node whose output it is, or beyond the nodes.
 pub(crate) type ValueId = usize;
@@ -102,7 +103,15 @@ impl Work {
             Self::FirstBlock(block) => (bytes(&block.norm.pool), block.weights.len() + block.kernel.len()),
             Self::MaxPool { taps, .. } => (taps.len() * size_of::<u16>(), 0),
             Self::Linear(linear) => (0, linear.weights.len()),
-            _ => (0, 0),
+            Self::Affine { .. }
+            | Self::Activation(_)
+            | Self::AvgPool(_)
+            | Self::GlobalAvgPool
+            | Self::Convert
+            | Self::Dropout { .. }
+            | Self::Add
+            | Self::Concat
+            | Self::LogSoftmax => (0, 0),
         }
     }
 }
@@ -201,7 +210,7 @@ pub(crate) struct NormWork {
     pub(crate) gradient: usize,
 }
 
-/// The first block in training: [`crate::cpu::patches`] gives all that is not its pooled output.
+/// The first block in training: [`crate::cpu::kernels::patches`] gives all that is not its pooled output.
 #[derive(Debug)]
 pub(crate) struct FirstBlock {
     /// The convolution's node.

@@ -2,14 +2,13 @@
 
 use super::memory::{Memory, RegionId};
 use super::step::{ConvWork, FirstBlock, NormWork, Path, Step, WayBack, Work};
-use super::{Plan, Purpose};
-use crate::cpu::elementwise::{self, Activation};
-use crate::cpu::{
-    Cpu, Isa, Layout, Scratch, Volume, direct, first, linear, norm, norm_pool, patches, pool, rearrange, sparse,
-    winograd, winograd_gradient,
+use super::{CpuPlan, DropoutSeed};
+use crate::cpu::kernels::{
+    Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool, rearrange,
+    sparse, winograd, winograd_gradient,
 };
 use crate::random::dropout_mask;
-use crate::{ReluRule, Rules};
+use crate::{Activation, Purpose, Rules};
 
 /// Samples that are worked on together.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +19,7 @@ pub(crate) struct Group {
     pub(crate) count: usize,
 }
 
-impl Plan {
+impl CpuPlan {
     fn region(&self, value: usize) -> RegionId {
         self.values[value].region.expect("a step reads and writes only values that have memory")
     }
@@ -51,7 +50,7 @@ impl Plan {
             });
         });
         self.each_step(false, |plan, step| plan.step_forward(group, step));
-        let last = self.names.len() - 1;
+        let last = self.last;
         let volume = self.values[last].volume;
         let mut output = std::mem::take(&mut self.output);
         let y = self.value(last, group);
@@ -62,7 +61,7 @@ impl Plan {
     }
 
     fn step_forward(&mut self, group: Group, step: &mut Step) {
-        let isa = self.engine.isa();
+        let isa = self.isa;
         let Group { first, count } = group;
         let (input, output) = (step.inputs.first().copied().unwrap_or(0), step.output);
         let (from, to) = (self.values[input].volume, self.values[output].volume);
@@ -126,8 +125,8 @@ impl Plan {
 
     /// Walks a seed (as the network's users give it) back through all steps for a group of samples.
     pub(crate) fn run_backward(&mut self, group: Group, seed: &[f32], rules: &Rules) {
-        let Some(region) = self.seed else { return };
-        let last = self.names.len() - 1;
+        let Some(region) = self.output_gradient else { return };
+        let last = self.last;
         let (volume, outputs) = (self.values[last].volume, self.outputs);
         self.memory.write(region, group.first, group.count, |_, g| {
             rearrange::samples(&volume, group.count, g, |sample, g| {
@@ -156,7 +155,7 @@ impl Plan {
     }
 
     fn step_backward(&mut self, group: Group, step: &mut Step, rules: &Rules) {
-        let isa = self.engine.isa();
+        let isa = self.isa;
         let Group { first, count } = group;
         let to = self.values[step.output].volume;
         let reaching = self.values[step.output].gradient.expect("a step that is reached has a gradient");
@@ -211,7 +210,17 @@ impl Plan {
                 let (weight, bias) = self.gradients.split_at_mut(work.gradient + 1);
                 linear::weight_gradient(&work.sizes, x, g, count, &mut weight[work.gradient], &mut bias[0]);
             }
-            _ => {}
+            Work::Linear(_)
+            | Work::Affine { .. }
+            | Work::Activation(_)
+            | Work::MaxPool { .. }
+            | Work::AvgPool(_)
+            | Work::GlobalAvgPool
+            | Work::Convert
+            | Work::Dropout { .. }
+            | Work::Add
+            | Work::Concat
+            | Work::LogSoftmax => {}
         }
         let mut channel = 0;
         for (index, &input) in step.inputs.iter().enumerate() {
@@ -310,7 +319,7 @@ impl Plan {
             x = padded;
         }
         let Some(scratch) = train.scratch else { return };
-        let isa = self.engine.isa();
+        let isa = self.isa;
         let cpu = Cpu { isa, scratch: &self.scratch };
         let weights = &mut self.gradients[train.gradient];
         memory.write(scratch, 0, self.batch, |memory, scratch| {
@@ -485,7 +494,7 @@ fn draw_mask(
     scratch: &Scratch,
     volume: &Volume,
     batch: usize,
-    ((seed, step), node, p): ((u64, u64), usize, f32),
+    (DropoutSeed { seed, step }, node, p): (DropoutSeed, usize, f32),
     mask: &mut [f32],
 ) {
     for (sample, mask) in mask.chunks_exact_mut(volume.len()).take(batch).enumerate() {
@@ -500,19 +509,4 @@ fn draw_mask(
             rest.fill(0.0);
         }
     }
-}
-
-/// ReLUs that a walk back by these rules treats otherwise than by the gradient.
-pub(crate) fn relus_ruled(steps: &[Step], rules: &Rules) -> usize {
-    if rules.relu == ReluRule::Gradient {
-        return 0;
-    }
-    let has_relu = |work: &Work| match work {
-        Work::Conv(conv) => conv.relu,
-        Work::Activation(activation) => *activation == Activation::Relu,
-        Work::BatchNorm(norm) => norm.pool.is_some(),
-        Work::FirstBlock(_) => true,
-        _ => false,
-    };
-    steps.iter().filter(|step| step.reached && has_relu(&step.work)).count()
 }

@@ -1,42 +1,22 @@
 //! Taking a network's weights into a plan.
 
+use super::CpuPlan;
 use super::step::Work;
 use super::step::{Path, WayBack};
-use super::{Plan, Purpose};
-use crate::cpu::{direct, linear, sparse, winograd};
+use crate::cpu::kernels::{direct, linear, sparse, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
 /// Scale and shift that running statistics amount to, per channel.
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
-pub(super) fn affine_of(norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
-    let parts = norm
-        .weight
-        .data()
-        .iter()
-        .zip(norm.bias.data())
-        .zip(norm.running_mean.data().iter().zip(norm.running_var.data()));
-    parts
-        .map(|((weight, bias), (mean, variance))| {
-            let scale = f64::from(*weight) / (f64::from(*variance) + f64::from(norm.epsilon)).sqrt();
-            (scale as f32, (f64::from(*bias) - f64::from(*mean) * scale) as f32)
-        })
-        .unzip()
+fn scale_and_shift(norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
+    norm.scale_and_shift().map(|(scale, shift)| (scale as f32, shift as f32)).unzip()
 }
 
-impl Plan {
-    /// Takes the network's present weights; call it after each optimiser step. Refuses a network other than the one
-    /// that was compiled.
-    pub fn update_weights(&mut self, network: &Network) -> Result<()> {
-        let pool = std::sync::Arc::clone(&self.engine.pool);
-        pool.install(|| self.take_weights(network))
-    }
-
-    fn take_weights(&mut self, network: &Network) -> Result<()> {
-        let isa = self.engine.isa();
+impl CpuPlan {
+    /// Takes a network's weights, arranged for the kernels.
+    pub(super) fn take_weights(&mut self, network: &Network) -> Result<()> {
+        let isa = self.isa;
         let nodes = network.nodes();
-        if nodes.len() != self.names.len() || network.shape_list() != self.shapes {
-            return Err(Error::Request("the network is not the one this plan was made for".into()));
-        }
         let other = |index: usize| {
             Error::Request(format!("node {} is not what it was when the plan was made", nodes[index].name))
         };
@@ -46,7 +26,7 @@ impl Plan {
                     let Op::Conv3d(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
                     let folded = match work.norm.map(|index| (index, &nodes[index].op)) {
                         None => None,
-                        Some((_, Op::BatchNorm(norm))) => Some(affine_of(norm)),
+                        Some((_, Op::BatchNorm(norm))) => Some(scale_and_shift(norm)),
                         Some((index, _)) => return Err(other(index)),
                     };
                     let conv = work.conv.on_padded();
@@ -74,7 +54,7 @@ impl Plan {
                 }
                 Work::Affine { node, scale, shift } => {
                     let Op::BatchNorm(norm) = &nodes[*node].op else { return Err(other(*node)) };
-                    let (a, b) = affine_of(norm);
+                    let (a, b) = scale_and_shift(norm);
                     scale[..a.len()].copy_from_slice(&a);
                     shift[..b.len()].copy_from_slice(&b);
                 }
@@ -104,7 +84,15 @@ impl Plan {
                     linear::pack(&work.sizes, spec.weight.data(), &mut work.weights);
                     work.bias.copy_from_slice(spec.bias.data());
                 }
-                _ => {}
+                Work::Activation(_)
+                | Work::MaxPool { .. }
+                | Work::AvgPool(_)
+                | Work::GlobalAvgPool
+                | Work::Convert
+                | Work::Dropout { .. }
+                | Work::Add
+                | Work::Concat
+                | Work::LogSoftmax => {}
             }
         }
         Ok(())
@@ -113,19 +101,25 @@ impl Plan {
     /// After a forward pass in training: moves the network's running statistics towards the batch's (by momentum,
     /// unbiased variance, as PyTorch).
     #[allow(clippy::cast_precision_loss, reason = "counts are small beside 2^24")]
-    pub fn update_running_statistics(&self, network: &mut Network) -> Result<()> {
-        if self.purpose != Purpose::Train {
-            return Err(Error::Request("running statistics are measured by plans for training only".into()));
-        }
+    pub(super) fn move_running_statistics(&self, network: &mut Network) {
         for step in &self.steps {
             let (work, voxels) = match &step.work {
                 Work::BatchNorm(work) => (&**work, self.values[step.inputs[0]].volume.voxels()),
                 Work::FirstBlock(work) => (&work.norm, work.conv.output.voxels()),
-                _ => continue,
+                Work::Conv(_)
+                | Work::Affine { .. }
+                | Work::Activation(_)
+                | Work::MaxPool { .. }
+                | Work::AvgPool(_)
+                | Work::GlobalAvgPool
+                | Work::Convert
+                | Work::Linear(_)
+                | Work::Dropout { .. }
+                | Work::Add
+                | Work::Concat
+                | Work::LogSoftmax => continue,
             };
-            let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else {
-                return Err(Error::Request("the network is not the one this plan was made for".into()));
-            };
+            let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else { continue };
             let count = (self.samples * voxels) as f32;
             let unbiased = count / (count - 1.0).max(1.0);
             let momentum = norm.momentum;
@@ -136,6 +130,5 @@ impl Plan {
                 *running += momentum * (batch * unbiased - *running);
             }
         }
-        Ok(())
     }
 }

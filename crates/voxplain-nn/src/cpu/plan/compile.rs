@@ -2,12 +2,13 @@
 
 use super::memory::{Memory, RegionId};
 use super::step::{ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
-use super::{MemoryUse, Plan, PlanOptions, Purpose};
-use crate::cpu::{
-    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, elementwise::Activation, first, linear::Sizes, norm,
-    patches, sparse, winograd, winograd_gradient,
+use super::{CpuPlan, DropoutSeed};
+use crate::cpu::CpuBackend;
+use crate::cpu::kernels::{
+    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, linear::Sizes, norm, patches, sparse,
+    winograd, winograd_gradient,
 };
-use crate::{BatchNorm, Engine, Error, Network, Node, Op, Pool3d, Result};
+use crate::{Activation, BatchNorm, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
 const PLANAR_CHANNELS: usize = 4;
@@ -56,21 +57,8 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn new(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
+    fn new(backend: &CpuBackend, network: &Network, options: &PlanOptions) -> Result<Self> {
         let nodes = network.nodes();
-        if options.batch == 0 {
-            return Err(Error::Request("a plan for a batch of 0; it must be at least 1".into()));
-        }
-        if nodes.len() < 2 {
-            return Err(Error::Request("a network without operations cannot be run".into()));
-        }
-        if let Some(node) = options.keep.iter().find(|node| node.0 >= nodes.len()) {
-            return Err(Error::Request(format!(
-                "node {} to keep does not exist; the network has {}",
-                node.0,
-                nodes.len()
-            )));
-        }
         let mut consumers = vec![Vec::new(); nodes.len()];
         let mut parameters = Vec::with_capacity(nodes.len());
         let mut count = 0;
@@ -79,11 +67,7 @@ impl Draft {
                 consumers[input.0].push(index);
             }
             parameters.push(count);
-            count += match &node.op {
-                Op::Conv3d(conv) => 1 + usize::from(conv.has_bias),
-                Op::BatchNorm(_) | Op::Linear(_) => 2,
-                _ => 0,
-            };
+            node.op.slots(&mut |slot| count += usize::from(slot.trained));
         }
         let shapes = network.shapes();
         let values = shapes.iter().enumerate().map(|(index, shape)| Value {
@@ -95,7 +79,7 @@ impl Draft {
         let group = match options.purpose {
             Purpose::Train => options.batch,
             // Enough samples at once to keep all threads busy; results do not depend on it.
-            _ => options.batch.min(engine.threads().div_ceil(4)),
+            Purpose::Infer | Purpose::InputGradient => options.batch.min(backend.threads.div_ceil(4)),
         };
         let mut compiler = Compiler {
             network,
@@ -112,7 +96,7 @@ impl Draft {
         let moments = compiler.lay_out(group)?;
         let Compiler { values, steps, mut memory, scratch: scratch_len, .. } = compiler;
         let slots = memory.assign(group, options.batch);
-        Ok(Self { values, steps, memory, scratch: Scratch::new(engine.threads()), scratch_len, slots, moments, group })
+        Ok(Self { values, steps, memory, scratch: Scratch::new(backend.threads), scratch_len, slots, moments, group })
     }
 
     /// What it will take.
@@ -138,33 +122,34 @@ impl Draft {
     }
 }
 
-impl Plan {
+impl CpuPlan {
     /// What a plan would take, without making it.
-    pub(super) fn estimate(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<MemoryUse> {
-        Ok(Draft::new(engine, network, options)?.memory_use(network, options))
+    pub(in crate::cpu) fn estimate(
+        backend: &CpuBackend,
+        network: &Network,
+        options: &PlanOptions,
+    ) -> Result<MemoryUse> {
+        Ok(Draft::new(backend, network, options)?.memory_use(network, options))
     }
 
     /// Compiles a network.
-    pub(super) fn compile(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
-        let draft = Draft::new(engine, network, options)?;
+    pub(in crate::cpu) fn compile(backend: &CpuBackend, network: &Network, options: &PlanOptions) -> Result<Self> {
+        let draft = Draft::new(backend, network, options)?;
         let memory_use = draft.memory_use(network, options);
         let Draft { values, steps, mut memory, mut scratch, scratch_len, slots, moments, group } = draft;
         memory.allocate(&slots);
         scratch.reserve(scratch_len);
-        let nodes = network.nodes();
         let sizes: Vec<usize> = network.parameters().iter().map(|p| p.tensor.len()).collect();
         let train = options.purpose == Purpose::Train;
         let input = network.shapes()[0].iter().product::<usize>();
         let mut plan = Self {
-            engine: engine.clone(),
+            isa: backend.isa,
             purpose: options.purpose,
             batch: options.batch,
             group,
             input,
             outputs: network.outputs(),
-            names: nodes.iter().map(|n| n.name.clone()).collect(),
-            shapes: network.shapes(),
-            relus: nodes.iter().filter(|n| n.op == Op::Relu).count(),
+            last: network.output().0,
             output: vec![0.0; options.batch * network.outputs()],
             input_gradient: if options.purpose == Purpose::InputGradient {
                 vec![0.0; options.batch * input]
@@ -172,7 +157,7 @@ impl Plan {
                 Vec::new()
             },
             gradients: if train { sizes.iter().map(|len| vec![0.0; *len]).collect() } else { Vec::new() },
-            seed: moments.seed,
+            output_gradient: moments.seed,
             unreached: moments.unreached,
             samples: 0,
             values,
@@ -180,10 +165,9 @@ impl Plan {
             memory,
             memory_use,
             scratch,
-            dropout: (0, 0),
-            walked: false,
+            dropout: DropoutSeed::default(),
         };
-        plan.update_weights(network)?;
+        plan.take_weights(network)?;
         Ok(plan)
     }
 }
@@ -389,12 +373,12 @@ impl Compiler<'_> {
                 Op::Add => Work::Add,
                 Op::Concat => Work::Concat,
                 Op::LogSoftmax => Work::LogSoftmax,
-                other => match Activation::of(other) {
-                    Some(activation) => Work::Activation(activation),
-                    None => {
-                        return Err(Error::Request(format!("node {}: the engine does not know {other:?}", node.name)));
-                    }
-                },
+                Op::Relu => Work::Activation(Activation::Relu),
+                &Op::LeakyRelu { slope } => Work::Activation(Activation::LeakyRelu { slope }),
+                Op::Elu => Work::Activation(Activation::Elu),
+                Op::Gelu => Work::Activation(Activation::Gelu),
+                Op::Sigmoid => Work::Activation(Activation::Sigmoid),
+                Op::Tanh => Work::Activation(Activation::Tanh),
             };
             self.push(inputs, output, work);
         }
@@ -498,7 +482,14 @@ impl Compiler<'_> {
                 Work::Linear(_) => recorded[step.inputs[0]] |= train,
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
-                _ => {}
+                Work::Affine { .. }
+                | Work::MaxPool { .. }
+                | Work::AvgPool(_)
+                | Work::GlobalAvgPool
+                | Work::Convert
+                | Work::Dropout { .. }
+                | Work::Add
+                | Work::Concat => {}
             }
         }
         let last_node = self.network.nodes().len() - 1;
@@ -518,7 +509,19 @@ impl Compiler<'_> {
                     conv.padded = Some(self.memory.request(len, false, life));
                 }
                 Work::Dropout { mask, .. } => self.memory.extend(*mask, end),
-                _ => {}
+                Work::Conv(_)
+                | Work::Affine { .. }
+                | Work::BatchNorm(_)
+                | Work::FirstBlock(_)
+                | Work::Activation(_)
+                | Work::MaxPool { .. }
+                | Work::AvgPool(_)
+                | Work::GlobalAvgPool
+                | Work::Convert
+                | Work::Linear(_)
+                | Work::Add
+                | Work::Concat
+                | Work::LogSoftmax => {}
             }
         }
         let mut moments = Moments { seed: None, unreached: Vec::new() };

@@ -4,7 +4,7 @@
 //! Reading is the `safetensors` crate's; writing is not, because it keeps the metadata in the order of a hash, and
 //! the same input must give the same bytes.
 
-use super::{MOST_VALUES, Number, Tensors};
+use super::{MAX_VALUES, Number, Tensors};
 use crate::{Error, Result, Tensor};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
@@ -63,8 +63,8 @@ pub fn decode(bytes: &[u8]) -> Result<(Tensors, Metadata)> {
             return Err(refuse(format!("found {} values for a shape of {:?}", data.len(), view.shape())));
         }
         total = total.saturating_add(data.len());
-        if total > MOST_VALUES {
-            return Err(refuse(format!("brings the file to over {MOST_VALUES} values")));
+        if total > MAX_VALUES {
+            return Err(refuse(format!("brings the file to over {MAX_VALUES} values")));
         }
         tensors.push((name, Tensor::new(view.shape(), data)));
     }

@@ -1,6 +1,7 @@
 //! [`ReceptiveField`]: where the cells of a feature map sit in the input.
 
-use crate::{Error, Network, NodeId, Op, Result};
+use super::{Network, Node, NodeId};
+use crate::{Error, Op, Result};
 
 /// Where the cells of a feature map sit in the input: along each axis the centre of cell `c` is at voxel
 /// `offset + stride * c`, and the cell sees `size` voxels around it.
@@ -46,37 +47,49 @@ impl Network {
         self.shape(node)?;
         let mut fields: Vec<Result<ReceptiveField, String>> = Vec::new();
         for node in &self.nodes()[..=node.0] {
-            let first = node.inputs.first().map(|input| fields[input.0].clone());
-            let field = match (&node.op, first) {
-                (Op::Input { .. }, _) | (_, None) => Ok(ReceptiveField::INPUT),
-                (_, Some(Err(what))) => Err(what),
-                (Op::Conv3d(conv), Some(Ok(field))) => {
-                    Ok(field.slide(conv.kernel, conv.stride, conv.padding, conv.dilation))
-                }
-                (Op::MaxPool3d(pool) | Op::AvgPool3d(pool), Some(Ok(field))) => {
-                    Ok(field.slide(pool.kernel, pool.stride, pool.padding, [1; 3]))
-                }
-                (Op::GlobalAvgPool | Op::Flatten | Op::Linear(_) | Op::LogSoftmax, Some(_)) => {
-                    Err(format!("the value of {} is no volume; ask for a node before it", node.name))
-                }
-                (Op::Add | Op::Concat, Some(Ok(field))) => node.inputs[1..].iter().try_fold(field, |field, input| {
-                    let other = fields[input.0].clone()?;
-                    if (other.stride, other.offset) != (field.stride, field.offset) {
-                        return Err(format!(
-                            "the branches that meet in {} have cells at {:?} + {:?} c and {:?} + {:?} c, expected \
-                                 them in the same place",
-                            node.name, field.offset, field.stride, other.offset, other.stride
-                        ));
-                    }
-                    let size = std::array::from_fn(|axis| field.size[axis].max(other.size[axis]));
-                    Ok(ReceptiveField { size, ..field })
-                }),
-                (_, Some(Ok(field))) => Ok(field),
-            };
+            let field = receptive_field_of(node, &fields);
             fields.push(field);
         }
         fields.swap_remove(node.0).map_err(|what| Error::Shape { node: self.nodes()[node.0].name.clone(), what })
     }
+}
+
+/// That of a node, from those of the nodes before it.
+fn receptive_field_of(node: &Node, fields: &[Result<ReceptiveField, String>]) -> Result<ReceptiveField, String> {
+    let first = || fields[node.inputs[0].0].clone();
+    match &node.op {
+        Op::Input { .. } => Ok(ReceptiveField::INPUT),
+        Op::Conv3d(conv) => Ok(first()?.slide(conv.kernel, conv.stride, conv.padding, conv.dilation)),
+        Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => Ok(first()?.slide(pool.kernel, pool.stride, pool.padding, [1; 3])),
+        Op::BatchNorm(_)
+        | Op::Relu
+        | Op::LeakyRelu { .. }
+        | Op::Elu
+        | Op::Gelu
+        | Op::Sigmoid
+        | Op::Tanh
+        | Op::Dropout { .. } => first(),
+        Op::Add | Op::Concat => {
+            node.inputs[1..].iter().try_fold(first()?, |field, input| join(&node.name, field, fields[input.0].clone()?))
+        }
+        Op::GlobalAvgPool | Op::Flatten | Op::Linear(_) | Op::LogSoftmax => {
+            first()?;
+            Err(format!("the value of {} is no volume; ask for a node before it", node.name))
+        }
+    }
+}
+
+/// That of cells which depend on the cells of two branches.
+fn join(node: &str, field: ReceptiveField, other: ReceptiveField) -> Result<ReceptiveField, String> {
+    if (other.stride, other.offset) != (field.stride, field.offset) {
+        return Err(format!(
+            "the branches that meet in {node} have cells at {:?} + {:?} c and {:?} + {:?} c, expected them in the same \
+             place",
+            field.offset, field.stride, other.offset, other.stride
+        ));
+    }
+    let size = std::array::from_fn(|axis| field.size[axis].max(other.size[axis]));
+    Ok(ReceptiveField { size, ..field })
 }
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! [`Network`]: named operations in topological order, with their weights.
 
-mod behind;
-
+use crate::ops::{Slot, Start, count};
 use crate::random::Seed;
-use crate::shape::count;
 use crate::{Error, Op, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// More weights than any network for volumes has (1 GiB): a graph from a file cannot ask for all memory.
-const MOST_WEIGHTS: usize = 1 << 28;
+const MAX_WEIGHTS: usize = 1 << 28;
 
 /// Position of a node in its [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,10 +43,10 @@ pub struct Parameter<'a> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Graph")]
 pub struct Network {
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
     /// Shape of one sample at every node.
     #[serde(skip)]
-    shapes: Vec<Vec<usize>>,
+    pub(super) shapes: Vec<Vec<usize>>,
     /// Number of weights so far.
     #[serde(skip)]
     weights: usize,
@@ -215,30 +213,22 @@ impl Network {
     /// Calls `visit` with the same tensors in the same order; allocates nothing.
     pub(crate) fn visit_parameters<'a>(&'a self, mut visit: impl FnMut(&'a Tensor)) {
         for node in &self.nodes {
-            match &node.op {
-                Op::Conv3d(conv) => {
-                    visit(&conv.weight);
-                    conv.bias.iter().for_each(&mut visit);
+            node.op.slots(&mut |slot| {
+                if slot.trained {
+                    visit(slot.tensor);
                 }
-                Op::BatchNorm(norm) => [&norm.weight, &norm.bias].into_iter().for_each(&mut visit),
-                Op::Linear(linear) => [&linear.weight, &linear.bias].into_iter().for_each(&mut visit),
-                _ => {}
-            }
+            });
         }
     }
 
     /// Calls `visit` with the same tensors in the same order, to change in place; allocates nothing.
     pub(crate) fn visit_parameters_mut<'a>(&'a mut self, mut visit: impl FnMut(&'a mut Tensor)) {
         for node in &mut self.nodes {
-            match &mut node.op {
-                Op::Conv3d(conv) => {
-                    visit(&mut conv.weight);
-                    conv.bias.iter_mut().for_each(&mut visit);
+            node.op.slots_mut(&mut |slot| {
+                if slot.trained {
+                    visit(slot.tensor);
                 }
-                Op::BatchNorm(norm) => [&mut norm.weight, &mut norm.bias].into_iter().for_each(&mut visit),
-                Op::Linear(linear) => [&mut linear.weight, &mut linear.bias].into_iter().for_each(&mut visit),
-                _ => {}
-            }
+            });
         }
     }
 
@@ -250,11 +240,11 @@ impl Network {
     fn named(&self, only_trained: bool) -> Vec<Parameter<'_>> {
         let mut parameters = Vec::new();
         for node in &self.nodes {
-            for slot in node.op.slots() {
+            node.op.slots(&mut |slot| {
                 if slot.trained || !only_trained {
                     parameters.push(Parameter { name: format!("{}.{}", node.name, slot.name), tensor: slot.tensor });
                 }
-            }
+            });
         }
         parameters
     }
@@ -296,11 +286,11 @@ impl Network {
             });
         }
         for node in &mut self.nodes {
-            for slot in node.op.slots_mut() {
+            node.op.slots_mut(&mut |slot| {
                 if let Some(tensor) = given.remove(&format!("{}.{}", node.name, slot.name)) {
                     *slot.tensor = tensor;
                 }
-            }
+            });
         }
         Ok(())
     }
@@ -311,50 +301,63 @@ impl Network {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "weights are f32")]
     pub fn initialize(&mut self, seed: u64) {
         for node in &mut self.nodes {
-            let fan_in = match &node.op {
-                Op::Conv3d(conv) => Some(conv.input * conv.kernel.iter().product::<usize>()),
-                Op::Linear(linear) => Some(linear.input),
-                _ => None,
-            };
-            for slot in node.op.slots_mut() {
-                match fan_in {
-                    Some(fan_in) => {
-                        let bound = 1.0 / (fan_in as f64).sqrt();
-                        let mut random = Seed::new(seed).child(&format!("{}.{}", node.name, slot.name)).random();
-                        slot.tensor.data_mut().fill_with(|| random.range(-bound, bound) as f32);
-                    }
-                    None => slot.tensor.data_mut().fill(slot.start),
+            node.op.slots_mut(&mut |slot| match slot.start {
+                Start::Uniform { fan_in } => {
+                    let bound = 1.0 / (fan_in as f64).sqrt();
+                    let mut random = Seed::new(seed).child(&format!("{}.{}", node.name, slot.name)).random();
+                    slot.tensor.data_mut().fill_with(|| random.range(-bound, bound) as f32);
                 }
+                Start::Constant(value) => slot.tensor.data_mut().fill(value),
+            });
+        }
+    }
+
+    /// Which nodes the value of `node` depends on, itself among them.
+    pub(crate) fn ancestors(&self, node: NodeId) -> Vec<bool> {
+        self.ancestors_as_far_as(node, None)
+    }
+
+    /// The same, without looking further than the value of `end`.
+    pub(super) fn ancestors_as_far_as(&self, node: NodeId, end: Option<NodeId>) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        needed[node.0] = true;
+        for n in (0..=node.0).rev().filter(|&n| end != Some(NodeId(n))) {
+            if needed[n] {
+                self.nodes[n].inputs.iter().for_each(|input| needed[input.0] = true);
             }
         }
+        needed
     }
 }
 
 /// Gives an operation the weights it comes without, and checks those it has. Returns the number of weights so far.
 fn prepare_weights(op: &mut Op, mut total: usize) -> Result<usize, String> {
-    if let Op::Conv3d(conv) = op {
-        match (&conv.bias, conv.has_bias) {
-            (Some(_), false) => return Err("found a bias, expected none (has_bias is false)".into()),
-            (None, true) => conv.bias = Some(Tensor::default()),
-            _ => {}
+    op.complete()?;
+    let mut checked = Ok(());
+    op.slots(&mut |slot| {
+        if checked.is_ok() {
+            checked = check_slot(&slot, &mut total);
         }
-    }
-    for slot in op.slots() {
-        let values = count(&slot.shape).map_err(|what| format!("{}: {what}", slot.name))?;
-        total += values;
-        if total > MOST_WEIGHTS {
-            return Err(format!("{} brings the network to over {MOST_WEIGHTS} weights", slot.name));
-        }
-        if !slot.tensor.is_empty() && slot.tensor.shape() != slot.shape {
-            return Err(format!("found {} of {:?}, expected {:?}", slot.name, slot.tensor.shape(), slot.shape));
-        }
-    }
-    for slot in op.slots_mut() {
+    });
+    checked?;
+    op.slots_mut(&mut |slot| {
         if slot.tensor.is_empty() {
-            *slot.tensor = Tensor::full(slot.shape, slot.start);
+            let start = Tensor::full(slot.shape(), slot.start.value());
+            *slot.tensor = start;
         }
-    }
+    });
     Ok(total)
+}
+
+fn check_slot(slot: &Slot<&Tensor>, total: &mut usize) -> Result<(), String> {
+    *total += count(slot.shape()).map_err(|what| format!("{}: {what}", slot.name))?;
+    if *total > MAX_WEIGHTS {
+        return Err(format!("{} brings the network to over {MAX_WEIGHTS} weights", slot.name));
+    }
+    if !slot.tensor.is_empty() && slot.tensor.shape() != slot.shape() {
+        return Err(format!("found {} of {:?}, expected {:?}", slot.name, slot.tensor.shape(), slot.shape()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

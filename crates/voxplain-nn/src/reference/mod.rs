@@ -23,9 +23,11 @@ mod convolution;
 mod normalisation;
 pub(crate) mod pooling;
 
+use crate::ops::weightless;
 use crate::random::dropout_mask;
-use crate::{Error, Network, NodeId, Op, Result, Rules, RulesApplied};
+use crate::{Activation, Error, Network, NodeId, Op, ReluRule, Result, Rules, RulesApplied};
 use normalisation::Statistics;
+use std::borrow::Cow;
 
 /// How batch-norm and dropout behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub enum Mode {
 /// One forward pass, with the value of every node.
 #[derive(Debug)]
 pub struct Tape<'n> {
-    network: &'n Network,
+    network: Cow<'n, Network>,
     mode: Mode,
     batch: usize,
     values: Vec<Vec<f64>>,
@@ -80,7 +82,15 @@ fn missing(node: NodeId, nodes: usize) -> Error {
 }
 
 /// Runs a network on `[n, C, i, j, k]`, in C order.
+///
+/// # Errors
+/// The input is no whole number of samples; or a batch normalisation in training gets one value per channel.
 pub fn forward<'n, T: Copy + Into<f64>>(network: &'n Network, input: &[T], mode: Mode) -> Result<Tape<'n>> {
+    run(Cow::Borrowed(network), input, mode)
+}
+
+/// The same for a network that the tape may keep.
+pub(crate) fn run<'n, T: Copy + Into<f64>>(network: Cow<'n, Network>, input: &[T], mode: Mode) -> Result<Tape<'n>> {
     let sample: usize = network.input_shape().iter().product();
     if input.is_empty() || sample == 0 || !input.len().is_multiple_of(sample) {
         return Err(Error::Request(format!(
@@ -89,8 +99,10 @@ pub fn forward<'n, T: Copy + Into<f64>>(network: &'n Network, input: &[T], mode:
             network.input_shape()
         )));
     }
+    let nodes = network.nodes().len();
     let mut tape = Tape { network, mode, batch: input.len() / sample, values: Vec::new(), statistics: Vec::new() };
-    for (index, node) in network.nodes().iter().enumerate() {
+    for index in 0..nodes {
+        let node = &tape.network.nodes()[index];
         let inputs: Vec<&[f64]> = node.inputs.iter().map(|input| tape.values[input.0].as_slice()).collect();
         let statistics = match &node.op {
             Op::BatchNorm(norm) => Some(match mode {
@@ -98,11 +110,12 @@ pub fn forward<'n, T: Copy + Into<f64>>(network: &'n Network, input: &[T], mode:
                 Mode::Train { .. } => Statistics::of(norm, inputs[0], tape.batch)
                     .map_err(|what| Error::Shape { node: node.name.clone(), what })?,
             }),
-            _ => None,
+            Op::Conv3d(_) | Op::Linear(_) | weightless!() => None,
         };
-        let value = match &node.op {
-            Op::Input { .. } => input.iter().map(|&x| x.into()).collect(),
-            op => tape.apply(index, op, &inputs, statistics.as_ref()),
+        let value = if index == 0 {
+            input.iter().map(|&x| x.into()).collect()
+        } else {
+            tape.apply(index, &node.op, &inputs, statistics.as_ref())
         };
         tape.values.push(value);
         tape.statistics.push(statistics);
@@ -133,8 +146,10 @@ impl Tape<'_> {
     }
 
     fn apply(&self, index: usize, op: &Op, inputs: &[&[f64]], statistics: Option<&Statistics>) -> Vec<f64> {
-        let x = inputs[0];
+        let Some(&x) = inputs.first() else { return Vec::new() };
+        let each = |of: Activation| x.iter().map(|&x| activation::forward(of, x)).collect();
         match op {
+            Op::Input { .. } => Vec::new(),
             Op::Conv3d(conv) => convolution::forward(conv, self.shape_into(index, 0), x),
             Op::BatchNorm(norm) => {
                 normalisation::forward(norm, statistics.expect("computed for each batch-norm"), x, self.batch)
@@ -154,7 +169,12 @@ impl Tape<'_> {
                 .collect(),
             Op::LogSoftmax => x.chunks_exact(x.len() / self.batch).flat_map(activation::log_softmax).collect(),
             Op::Flatten => x.to_vec(),
-            _ => x.iter().map(|&x| activation::forward(op, x)).collect(),
+            Op::Relu => each(Activation::Relu),
+            &Op::LeakyRelu { slope } => each(Activation::LeakyRelu { slope }),
+            Op::Elu => each(Activation::Elu),
+            Op::Gelu => each(Activation::Gelu),
+            Op::Sigmoid => each(Activation::Sigmoid),
+            Op::Tanh => each(Activation::Tanh),
         }
     }
 
@@ -187,11 +207,12 @@ impl Tape<'_> {
         let with_parameters = *rules == Rules::GRADIENT;
         let mut parameters = Vec::new();
         let mut applied = RulesApplied::default();
+        let reached = self.network.ancestors(self.network.output());
         for (index, node) in self.network.nodes().iter().enumerate().rev() {
             let r = std::mem::take(&mut nodes[index]);
-            if matches!(node.op, Op::Relu) {
+            if node.op == Op::Relu {
                 applied.relu_total += 1;
-                applied.relu += usize::from(rules.relu != crate::ReluRule::Gradient);
+                applied.relu += usize::from(reached[index] && rules.relu != ReluRule::Gradient);
             }
             for (position, gradient) in self.pull(index, &r, rules).into_iter().enumerate() {
                 for (sum, part) in nodes[node.inputs[position].0].iter_mut().zip(gradient) {
@@ -215,7 +236,9 @@ impl Tape<'_> {
             return Vec::new();
         };
         let (x, y) = (&self.values[first.0], &self.values[index]);
+        let each = |of| (0..r.len()).map(|at| activation::backward(of, rules, x[at], y[at], r[at])).collect();
         let to_input = match &node.op {
+            Op::Input { .. } => return Vec::new(),
             Op::Conv3d(conv) => convolution::backward(conv, self.shape_into(index, 0), r),
             Op::BatchNorm(norm) => {
                 let statistics = self.statistics[index].as_ref().expect("computed for each batch-norm");
@@ -237,7 +260,12 @@ impl Tape<'_> {
                 rows.flat_map(|(y, r)| activation::log_softmax_backward(y, r)).collect()
             }
             Op::Flatten => r.to_vec(),
-            op => (0..r.len()).map(|at| activation::backward(op, rules, x[at], y[at], r[at])).collect(),
+            Op::Relu => each(Activation::Relu),
+            &Op::LeakyRelu { slope } => each(Activation::LeakyRelu { slope }),
+            Op::Elu => each(Activation::Elu),
+            Op::Gelu => each(Activation::Gelu),
+            Op::Sigmoid => each(Activation::Sigmoid),
+            Op::Tanh => each(Activation::Tanh),
         };
         vec![to_input]
     }
@@ -269,14 +297,14 @@ impl Tape<'_> {
                 normalisation::weight_gradients(statistics, x(), r, self.batch)
             }
             Op::Linear(linear) => convolution::linear_weight_gradients(linear, x(), r),
-            _ => Vec::new(),
+            weightless!() => Vec::new(),
         }
     }
 
     /// After a pass in [`Mode::Train`]: the network with its running statistics moved towards the batch's, by
     /// momentum, the variance unbiased, as PyTorch does.
     pub fn with_running_statistics(&self) -> Network {
-        let mut network = self.network.clone();
+        let mut network = self.network.as_ref().clone();
         for (index, statistics) in self.statistics.iter().enumerate() {
             if let (Op::BatchNorm(norm), Some(statistics)) = (network.op_mut(NodeId(index)), statistics) {
                 statistics.update(norm);

@@ -2,47 +2,17 @@
 
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::shape::LANES;
-use crate::{Op, ReluRule};
+use crate::{Activation, ReluRule};
 use rayon::prelude::*;
 
 /// Floats in a piece of work.
 const PART: usize = 1 << 14;
 
-/// The activations there are.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Activation {
-    /// `max(x, 0)`.
-    Relu,
-    /// `x` where positive, else `slope * x`.
-    LeakyRelu(f32),
-    /// `x` where positive, else `exp(x) - 1`.
-    Elu,
-    /// `x * Phi(x)`.
-    Gelu,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// Hyperbolic tangent.
-    Tanh,
-}
-
 impl Activation {
-    /// The activation that an operation is, if it is one.
-    pub(crate) fn of(op: &Op) -> Option<Self> {
-        Some(match op {
-            Op::Relu => Self::Relu,
-            Op::LeakyRelu { slope } => Self::LeakyRelu(*slope),
-            Op::Elu => Self::Elu,
-            Op::Gelu => Self::Gelu,
-            Op::Sigmoid => Self::Sigmoid,
-            Op::Tanh => Self::Tanh,
-            _ => return None,
-        })
-    }
-
     fn value(self, x: f32) -> f32 {
         match self {
             Self::Relu => x.max(0.0),
-            Self::LeakyRelu(slope) => {
+            Self::LeakyRelu { slope } => {
                 if x > 0.0 {
                     x
                 } else {
@@ -72,7 +42,7 @@ impl Activation {
                     0.0
                 }
             }
-            Self::LeakyRelu(slope) => {
+            Self::LeakyRelu { slope } => {
                 if x > 0.0 {
                     1.0
                 } else {

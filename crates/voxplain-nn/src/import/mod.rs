@@ -10,7 +10,7 @@ use crate::{Error, Tensor};
 use std::path::Path;
 
 /// More values than the tensors of a file may hold together (1 GiB as f32).
-const MOST_VALUES: usize = 1 << 28;
+const MAX_VALUES: usize = 1 << 28;
 
 /// A type of number in a file; little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

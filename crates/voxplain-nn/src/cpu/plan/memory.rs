@@ -1,6 +1,6 @@
 //! Where values lie: regions with a life, several of which share a slot.
 
-use crate::cpu::Buffer;
+use crate::cpu::kernels::Buffer;
 
 /// Memory of one value, gradient or scratch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 //! order. Whole modules (`torch.save(model, path)`) are pickled classes and are refused by name.
 
 use super::pickle::{self, Built, Object, Storage, View};
-use super::{MOST_VALUES, Tensors, io, refused};
+use super::{MAX_VALUES, Tensors, io, refused};
 use crate::{Result, Tensor};
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -34,8 +34,8 @@ fn decode(bytes: &[u8]) -> Result<Tensors, String> {
     for (name, view) in find_tensors(&built)? {
         let tensor = materialize(&built, view, &storages).map_err(|what| format!("{name}: {what}"))?;
         total += tensor.len();
-        if total > MOST_VALUES {
-            return Err(format!("{name} brings the tensors to over {MOST_VALUES} values"));
+        if total > MAX_VALUES {
+            return Err(format!("{name} brings the tensors to over {MAX_VALUES} values"));
         }
         tensors.push((name, tensor));
     }

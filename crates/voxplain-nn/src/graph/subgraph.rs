@@ -1,24 +1,20 @@
-//! The part of a network behind one of its nodes.
+//! The subgraph of a network from one of its nodes to the output.
 
 use super::{Network, NodeId};
 use crate::{Error, Result};
 
 impl Network {
-    /// The part of the network behind a node that holds volumes: a network that takes this node's value and gives
-    /// the same output.
+    /// The subgraph from a node that holds volumes `[C, i, j, k]` to the output: a network that takes this node's
+    /// value and gives the same output.
     ///
-    /// Refused where the output depends on the input by other ways than through the node (a layer inside a branch).
-    pub fn behind(&self, node: NodeId) -> Result<Self> {
+    /// # Errors
+    /// The node holds no volumes, or the output depends on the input by other ways than through the node (a layer
+    /// inside a branch).
+    pub fn subgraph_from(&self, node: NodeId) -> Result<Self> {
         let refuse = |what: String| Error::Shape { node: self.nodes[node.0].name.clone(), what };
         let shape = <[usize; 4]>::try_from(self.shape(node)?)
             .map_err(|_| refuse(format!("found shape {:?}, expected volumes [C, i, j, k]", self.shapes[node.0])))?;
-        let mut needed = vec![false; self.nodes.len()];
-        needed[self.output().0] = true;
-        for n in (0..self.nodes.len()).rev().filter(|&n| n != node.0) {
-            if needed[n] {
-                self.nodes[n].inputs.iter().for_each(|input| needed[input.0] = true);
-            }
-        }
+        let needed = self.ancestors_as_far_as(self.output(), Some(node));
         if let Some(other) = (0..node.0).find(|&n| needed[n]) {
             return Err(refuse(format!(
                 "the output does not depend on it alone: another way leads from {} around it",
@@ -57,13 +53,13 @@ mod tests {
     }
 
     #[test]
-    fn the_part_behind_a_node_gives_the_output() {
+    fn the_subgraph_from_a_node_gives_the_output() {
         let net = residual();
         let input: Vec<f32> = (0..144).map(|n| (n * 37 % 17) as f32 / 9.0 - 1.0).collect();
         let tape = forward(&net, &input, Mode::Evaluate).unwrap();
         for name in ["input", "stem", "sum"] {
             let node = net.node(name).unwrap();
-            let part = net.behind(node).unwrap();
+            let part = net.subgraph_from(node).unwrap();
             let again = forward(&part, tape.value(node).unwrap(), Mode::Evaluate).unwrap();
             assert_eq!(again.output(), tape.output(), "{name}");
             assert_eq!(part.input_shape().as_slice(), net.shape(node).unwrap());
@@ -73,8 +69,8 @@ mod tests {
     #[test]
     fn what_other_ways_lead_around_is_refused() {
         let net = residual();
-        let error = net.behind(net.node("relu").unwrap()).unwrap_err().to_string();
+        let error = net.subgraph_from(net.node("relu").unwrap()).unwrap_err().to_string();
         assert_eq!(error, "node relu: the output does not depend on it alone: another way leads from input around it");
-        assert!(net.behind(net.node("pool").unwrap()).unwrap_err().to_string().contains("expected volumes"));
+        assert!(net.subgraph_from(net.node("pool").unwrap()).unwrap_err().to_string().contains("expected volumes"));
     }
 }

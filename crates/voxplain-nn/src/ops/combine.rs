@@ -1,0 +1,21 @@
+//! What joins branches: the sum, and channels side by side.
+
+/// Of the sum of two inputs: theirs, which are the same.
+pub(super) fn sum_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    if inputs[0] != inputs[1] {
+        return Err(format!("found shapes {:?} and {:?}, expected them equal", inputs[0], inputs[1]));
+    }
+    Ok(inputs[0].to_vec())
+}
+
+/// Of inputs side by side along the channel axis: their channels together, all else the same.
+pub(super) fn concat_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    let mut shape = inputs[0].to_vec();
+    for other in &inputs[1..] {
+        if other.len() != shape.len() || other[1..] != shape[1..] {
+            return Err(format!("found shapes {inputs:?}, expected them equal in all axes but the first (channels)"));
+        }
+        shape[0] = shape[0].checked_add(other[0]).ok_or("too many channels")?;
+    }
+    Ok(shape)
+}

@@ -1,0 +1,241 @@
+//! [`Op`]: what a node computes. A family of operations is a file: its parameters, its shape rule, its numbers.
+//!
+//! What an operation means elsewhere is matched without a wildcard, so that the compiler asks for it when one is added:
+//! [`crate::ReceptiveField`], [`crate::reference`], [`crate::relevance`], the engine's compiler.
+
+mod activation;
+mod class;
+mod combine;
+mod convolution;
+mod identity;
+mod linear;
+mod normalisation;
+mod pooling;
+mod shape;
+mod slot;
+
+pub use activation::Activation;
+pub use class::OpClass;
+pub use convolution::Conv3d;
+pub use linear::Linear;
+pub use normalisation::BatchNorm;
+pub use pooling::Pool3d;
+pub(crate) use shape::count;
+pub(crate) use slot::{Slot, Start};
+
+use crate::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// What a node computes from its inputs.
+///
+/// Shapes are those of one sample: `[C, i, j, k]` for volumes, `[F]` after [`Op::Flatten`].
+/// Weights have PyTorch's layouts and names, so that state dictionaries fit as they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Op {
+    /// The volume that the network is given, `[C, i, j, k]`. The first node, and only the first.
+    Input {
+        /// Shape of one sample.
+        shape: [usize; 4],
+    },
+    /// Cross-correlation, as every framework's convolution.
+    Conv3d(Conv3d),
+    /// Batch normalisation over the channel axis.
+    BatchNorm(BatchNorm),
+    /// `max(x, 0)`.
+    Relu,
+    /// `x` where positive, else `slope * x`.
+    LeakyRelu {
+        /// Slope below zero.
+        slope: f32,
+    },
+    /// Exponential linear unit, alpha 1.
+    Elu,
+    /// Gaussian error linear unit, by the error function.
+    Gelu,
+    /// Logistic function.
+    Sigmoid,
+    /// Hyperbolic tangent.
+    Tanh,
+    /// Largest value of each window; the first of equals in C order. Padding never counts.
+    MaxPool3d(Pool3d),
+    /// Mean of each window; padding counts as zeros, as PyTorch's default.
+    AvgPool3d(Pool3d),
+    /// Mean over all voxels: `[C, i, j, k]` to `[C]`.
+    GlobalAvgPool,
+    /// `[C, i, j, k]` to `[C * i * j * k]`, in C order.
+    Flatten,
+    /// `W x + b` on `[F]`.
+    Linear(Linear),
+    /// Zeroes a share of the values in training and scales the rest by `1 / (1 - p)`; nothing otherwise.
+    Dropout {
+        /// Probability of a zero.
+        p: f32,
+    },
+    /// Sum of two inputs of the same shape.
+    Add,
+    /// Concatenation along the channel axis.
+    Concat,
+    /// Logarithm of the softmax on `[F]`.
+    LogSoftmax,
+}
+
+impl From<Conv3d> for Op {
+    fn from(conv: Conv3d) -> Self {
+        Self::Conv3d(conv)
+    }
+}
+
+impl From<BatchNorm> for Op {
+    fn from(norm: BatchNorm) -> Self {
+        Self::BatchNorm(norm)
+    }
+}
+
+impl From<Linear> for Op {
+    fn from(linear: Linear) -> Self {
+        Self::Linear(linear)
+    }
+}
+
+impl From<Activation> for Op {
+    fn from(activation: Activation) -> Self {
+        match activation {
+            Activation::Relu => Self::Relu,
+            Activation::LeakyRelu { slope } => Self::LeakyRelu { slope },
+            Activation::Elu => Self::Elu,
+            Activation::Gelu => Self::Gelu,
+            Activation::Sigmoid => Self::Sigmoid,
+            Activation::Tanh => Self::Tanh,
+        }
+    }
+}
+
+/// Every operation that holds no tensors, as a pattern.
+macro_rules! weightless {
+    () => {
+        $crate::Op::Input { .. }
+            | $crate::Op::Relu
+            | $crate::Op::LeakyRelu { .. }
+            | $crate::Op::Elu
+            | $crate::Op::Gelu
+            | $crate::Op::Sigmoid
+            | $crate::Op::Tanh
+            | $crate::Op::MaxPool3d(_)
+            | $crate::Op::AvgPool3d(_)
+            | $crate::Op::GlobalAvgPool
+            | $crate::Op::Flatten
+            | $crate::Op::Dropout { .. }
+            | $crate::Op::Add
+            | $crate::Op::Concat
+            | $crate::Op::LogSoftmax
+    };
+}
+pub(crate) use weightless;
+
+impl Op {
+    /// What it is to those that look through a network.
+    pub const fn class(&self) -> OpClass<'_> {
+        match self {
+            Self::Input { .. } => OpClass::Input,
+            Self::Conv3d(_) | Self::Linear(_) => OpClass::Layer,
+            Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::GlobalAvgPool => OpClass::Affine,
+            Self::Relu => OpClass::Activation(Activation::Relu),
+            Self::LeakyRelu { slope } => OpClass::Activation(Activation::LeakyRelu { slope: *slope }),
+            Self::Elu => OpClass::Activation(Activation::Elu),
+            Self::Gelu => OpClass::Activation(Activation::Gelu),
+            Self::Sigmoid => OpClass::Activation(Activation::Sigmoid),
+            Self::Tanh => OpClass::Activation(Activation::Tanh),
+            Self::MaxPool3d(pool) => OpClass::MaxPool(pool),
+            Self::Flatten | Self::Dropout { .. } => OpClass::Identity,
+            Self::Add => OpClass::Sum,
+            Self::Concat => OpClass::Concat,
+            Self::LogSoftmax => OpClass::LogSoftmax,
+        }
+    }
+
+    /// Shape of one sample of the output for those of the inputs; the error says what was found and expected.
+    pub(crate) fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+        let (arity, expected) = match self.class() {
+            OpClass::Input => (0..=0, "none"),
+            OpClass::Sum => (2..=2, "2"),
+            OpClass::Concat => (2..=usize::MAX, "2 or more"),
+            OpClass::Layer
+            | OpClass::Affine
+            | OpClass::Activation(_)
+            | OpClass::MaxPool(_)
+            | OpClass::Identity
+            | OpClass::LogSoftmax => (1..=1, "1"),
+        };
+        if !arity.contains(&inputs.len()) {
+            return Err(format!("found {} inputs, expected {expected}", inputs.len()));
+        }
+        let shape = match self {
+            Self::Input { shape } => shape.to_vec(),
+            Self::Conv3d(conv) => conv.output_shape(inputs[0])?,
+            Self::BatchNorm(norm) => norm.output_shape(inputs[0])?,
+            Self::Relu => Activation::Relu.output_shape(inputs[0])?,
+            Self::LeakyRelu { slope } => Activation::LeakyRelu { slope: *slope }.output_shape(inputs[0])?,
+            Self::Elu => Activation::Elu.output_shape(inputs[0])?,
+            Self::Gelu => Activation::Gelu.output_shape(inputs[0])?,
+            Self::Sigmoid => Activation::Sigmoid.output_shape(inputs[0])?,
+            Self::Tanh => Activation::Tanh.output_shape(inputs[0])?,
+            Self::MaxPool3d(pool) | Self::AvgPool3d(pool) => pool.output_shape(inputs[0])?,
+            Self::GlobalAvgPool => pooling::global_output_shape(inputs[0])?,
+            Self::Flatten => identity::flatten_output_shape(inputs[0])?,
+            Self::Linear(linear) => linear.output_shape(inputs[0])?,
+            Self::Dropout { p } => identity::dropout_output_shape(*p, inputs[0])?,
+            Self::Add => combine::sum_output_shape(inputs)?,
+            Self::Concat => combine::concat_output_shape(inputs)?,
+            Self::LogSoftmax => linear::log_softmax_output_shape(inputs[0])?,
+        };
+        count(&shape)?;
+        Ok(shape)
+    }
+
+    /// Calls `visit` with each tensor that it holds, in PyTorch's order. Allocates nothing.
+    pub(crate) fn slots<'a>(&'a self, visit: &mut dyn FnMut(Slot<&'a Tensor>)) {
+        match self {
+            Self::Conv3d(conv) => conv.slots(visit),
+            Self::BatchNorm(norm) => norm.slots(visit),
+            Self::Linear(linear) => linear.slots(visit),
+            weightless!() => {}
+        }
+    }
+
+    /// The same, to change them in place.
+    pub(crate) fn slots_mut<'a>(&'a mut self, visit: &mut dyn FnMut(Slot<&'a mut Tensor>)) {
+        match self {
+            Self::Conv3d(conv) => conv.slots_mut(visit),
+            Self::BatchNorm(norm) => norm.slots_mut(visit),
+            Self::Linear(linear) => linear.slots_mut(visit),
+            weightless!() => {}
+        }
+    }
+
+    /// Makes room for the weights that it comes without; refuses what contradicts itself.
+    pub(crate) fn complete(&mut self) -> Result<(), String> {
+        match self {
+            Self::Conv3d(conv) => conv.complete(),
+            Self::BatchNorm(_) | Self::Linear(_) | weightless!() => Ok(()),
+        }
+    }
+
+    /// The same without its tensors, which are left empty.
+    pub(crate) fn without_weights(&self) -> Self {
+        let mut op = self.clone();
+        op.slots_mut(&mut |slot| *slot.tensor = Tensor::default());
+        op
+    }
+
+    /// Whether both are the same operation with the same numbers, whatever their weights.
+    pub(crate) fn same_geometry(&self, other: &Self) -> bool {
+        match self {
+            Self::Conv3d(this) => matches!(other, Self::Conv3d(other) if this.same_geometry(other)),
+            Self::BatchNorm(this) => matches!(other, Self::BatchNorm(other) if this.same_geometry(other)),
+            Self::Linear(this) => matches!(other, Self::Linear(other) if this.same_geometry(other)),
+            weightless!() => self == other,
+        }
+    }
+}
