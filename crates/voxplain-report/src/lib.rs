@@ -9,4 +9,4 @@ use voxplain_attribution as attribution;
 use voxplain_core::Silent;
 use voxplain_core::{Error, Progress, Result, Table, atomic_file};
 use voxplain_stats as stats;
-use voxplain_study::{atlas, cohort, evaluation, group, run, train};
+use voxplain_study::{atlas, cohort, evaluation, group, map, regions, run, train};

@@ -4,17 +4,18 @@
 //! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
 //! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
 
+mod lattice;
 mod quality;
 mod writer;
 
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use writer::{Begun, Writer};
 
-use crate::{Error, Result, Table};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{Donors, Person, VolumeSource};
+use voxplain_core::{Error, Result, Table};
 use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
 
 /// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.

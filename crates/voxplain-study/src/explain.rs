@@ -6,30 +6,33 @@
 
 mod atlas;
 mod image;
+mod inputs;
 mod output;
-mod people;
 
 pub use atlas::AtlasFiles;
 pub use image::MaskFrom;
 
-use crate::attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Regions, Score, Target};
 use crate::cohort::{Cohort, Normalize};
-use crate::{Error, Progress, Result, model::Model, run::Run};
+use crate::{
+    map::{MapFiles, Variant, read_record},
+    model::Model,
+    run::Run,
+};
 use atlas::Placed;
 use image::Loaded;
-use output::Place;
-use people::{Group, Person};
+use inputs::{Group, Person};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use voxplain_core::Remedy;
+use voxplain_attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Regions, Score, Target};
+use voxplain_core::{Error, Progress, Remedy, Result};
 use voxplain_nn::Engine;
 
-/// Whom to explain, and by which model.
+/// What is explained, and by which model.
 #[derive(Clone, Copy, Debug)]
-pub enum Whom<'a> {
+pub enum Inputs<'a> {
     /// The subjects of a run, each by the fold model that never saw it.
     Run(&'a Run),
     /// The subjects of a cohort, by one model.
@@ -51,7 +54,7 @@ pub struct Images {
 
 /// What to explain, and how.
 #[derive(Debug)]
-pub struct Request {
+pub struct ExplainOptions {
     /// The methods.
     pub methods: Vec<Box<dyn Explain>>,
     /// Leave methods out, with a warning, that cannot work with the network or in this context (as `all` asks for) instead of
@@ -79,9 +82,9 @@ pub struct Request {
 
 /// What was made.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Explained {
+pub struct ExplainSummary {
     /// The maps, subject by subject.
-    pub maps: Vec<Made>,
+    pub maps: Vec<MapSummary>,
     /// What could not be made.
     pub failures: Vec<Failure>,
     /// Subjects that no model can explain out of sample, and that were left out for it.
@@ -103,7 +106,7 @@ pub struct Skipped {
 
 /// A map that is there.
 #[derive(Clone, Debug, Serialize)]
-pub struct Made {
+pub struct MapSummary {
     /// The subject's id, or the stem of the image's file name.
     pub subject: String,
     /// The method.
@@ -150,14 +153,19 @@ const AT_A_TIME: usize = 4;
 /// # Errors
 /// Where nothing can be explained as asked: an unknown subject or class, a place that is missing, a cohort that does not
 /// fit the model.
-pub fn explain(engine: &Engine, whom: Whom<'_>, request: &Request, progress: &dyn Progress) -> Result<Explained> {
-    let mut regions = Placed::open(request, progress)?;
-    let people::Plan { groups, left_out } = people::plan(whom, request, progress)?;
+pub fn explain(
+    engine: &Engine,
+    inputs: Inputs<'_>,
+    options: &ExplainOptions,
+    progress: &dyn Progress,
+) -> Result<ExplainSummary> {
+    let mut regions = Placed::open(options, progress)?;
+    let inputs::Plan { groups, left_out } = inputs::plan(inputs, options, progress)?;
     let count: usize = groups.iter().map(|g| g.people.len()).sum();
-    let mut done = Explained { left_out, ..Explained::default() };
-    progress.begin("explain", count * request.methods.len());
+    let mut done = ExplainSummary { left_out, ..ExplainSummary::default() };
+    progress.begin("explain", count * options.methods.len());
     let result =
-        groups.iter().try_for_each(|group| explain_group(engine, group, request, &mut regions, progress, &mut done));
+        groups.iter().try_for_each(|group| explain_group(engine, group, options, &mut regions, progress, &mut done));
     progress.end();
     result.map(|()| done)
 }
@@ -166,23 +174,23 @@ pub fn explain(engine: &Engine, whom: Whom<'_>, request: &Request, progress: &dy
 fn explain_group(
     engine: &Engine,
     group: &Group<'_>,
-    request: &Request,
+    options: &ExplainOptions,
     regions: &mut Option<Placed>,
     progress: &dyn Progress,
-    done: &mut Explained,
+    done: &mut ExplainSummary,
 ) -> Result<()> {
     if group.people.is_empty() || done.interrupted {
         return Ok(());
     }
     let model = group.model.get()?;
-    let mut explainer = group.people_of(model.explainer(engine)?.with_memory_limit(request.memory), &model);
-    let methods = suitable(&explainer, request, regions.is_some(), progress, done)?;
-    progress.advance((request.methods.len() - methods.len()) * group.people.len(), "left out");
-    let target = request.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
+    let mut explainer = group.people_of(model.explainer(engine)?.with_memory_limit(options.memory), &model);
+    let methods = suitable(&explainer, options, regions.is_some(), progress, done)?;
+    progress.advance((options.methods.len() - methods.len()) * group.people.len(), "left out");
+    let target = options.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
     for people in group.people.chunks(AT_A_TIME) {
         let load = |person| {
             let loaded = group.load(person, &model)?;
-            let seen = in_sample(person, &loaded, &model, request)?;
+            let seen = in_sample(person, &loaded, &model, options)?;
             Ok((loaded, seen))
         };
         let loaded: Vec<Result<_>> = engine.install(|| people.par_iter().map(load).collect());
@@ -212,8 +220,8 @@ fn explain_group(
             }
             let mut wanted = Vec::with_capacity(ready.len());
             for ready in ready.iter().filter(|ready| !method.by_region() || ready.regions.is_some()) {
-                let case = ready.case(target, request.score);
-                match made_before(request, method, &explainer, ready, &case) {
+                let case = ready.case(target, options.score);
+                match made_before(options, method, &explainer, ready, &case) {
                     Some(made) => {
                         done.maps.push(made);
                         progress.advance(1, &ready.person.id);
@@ -234,7 +242,7 @@ fn explain_group(
                 let (memory_bytes, memory_limit) = explainer.memory();
                 let cost = Cost { seconds, memory_bytes, memory_limit };
                 let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
-                    write_one(request, ready, result?, cost)
+                    write_one(options, ready, result?, cost)
                 };
                 let written: Vec<_> = engine.install(|| part.par_iter().zip(results).map(write).collect());
                 for ((ready, _), result) in part.iter().zip(written) {
@@ -253,17 +261,17 @@ fn explain_group(
 /// The methods that can work with this network in this context. The others are refused, or left out where that was asked for.
 fn suitable<'a>(
     explainer: &Explainer,
-    request: &'a Request,
+    options: &'a ExplainOptions,
     has_regions: bool,
     progress: &dyn Progress,
-    done: &mut Explained,
+    done: &mut ExplainSummary,
 ) -> Result<Vec<&'a dyn Explain>> {
-    let mut methods = Vec::with_capacity(request.methods.len());
-    for method in request.methods.iter().map(AsRef::as_ref) {
+    let mut methods = Vec::with_capacity(options.methods.len());
+    for method in options.methods.iter().map(AsRef::as_ref) {
         let by_region = if method.by_region() && !has_regions { Err(Regions::missing(method.name())) } else { Ok(()) };
-        match by_region.and_then(|()| method.suits(explainer, request.score)) {
+        match by_region.and_then(|()| method.suits(explainer, options.score)) {
             Ok(()) => methods.push(method),
-            Err(why) if request.where_possible => {
+            Err(why) if options.where_possible => {
                 let skipped = Skipped { method: method.name().into(), why: why.to_string() };
                 // Once, although every model of a run says so.
                 if !done.skipped.contains(&skipped) {
@@ -313,9 +321,9 @@ fn each(method: &dyn Explain, explainer: &mut Explainer, cases: &[Case<'_>]) -> 
 }
 
 /// Whether the model was trained on this person; refused unless that was asked for.
-fn in_sample(person: &Person, loaded: &Loaded, model: &Model, request: &Request) -> Result<Option<bool>> {
+fn in_sample(person: &Person, loaded: &Loaded, model: &Model, options: &ExplainOptions) -> Result<Option<bool>> {
     let seen = model.has_seen(&loaded.hash);
-    if seen && !request.in_sample {
+    if seen && !options.in_sample {
         return Err(Error::Subject {
             subject: person.id.clone(),
             what: "the model was trained on this subject, so a map would not show what the model does with people it has not seen"
@@ -330,21 +338,21 @@ fn in_sample(person: &Person, loaded: &Loaded, model: &Model, request: &Request)
 
 /// The map of this case that is there already, if it was made from the same values, model and options.
 fn made_before(
-    request: &Request,
+    options: &ExplainOptions,
     method: &dyn Explain,
     explainer: &Explainer,
     ready: &Ready<'_>,
     case: &Case<'_>,
-) -> Option<Made> {
-    if request.force {
+) -> Option<MapSummary> {
+    if options.force {
         return None;
     }
-    let place = ready.person.place(method.name());
-    let record = place.read_record()?;
+    let files = ready.person.files(method.name());
+    let record = read_record(&files.map()).ok()?;
     let same = record.method == method.name()
         && record.parameters == method.parameters()
         && record.requested == (case.target.unwrap_or_else(|| method.target()), case.score)
-        && record.compat == request.compat.map(|c| c.to_string())
+        && record.compat == options.compat.map(|c| c.to_string())
         && record.atlas.as_ref().map(|atlas| atlas.hash.clone())
             == case.regions.filter(|_| method.by_region()).map(|regions| regions.atlas.hash.clone())
         && record.model == explainer.model()
@@ -352,40 +360,45 @@ fn made_before(
         && record.truth == case.label
         && record.in_sample == case.in_sample
         && record.version == env!("CARGO_PKG_VERSION");
-    let native_space = ready.loaded.native.map(|_| place.native_space());
-    let there = place.map().is_file()
+    let native_space = ready.loaded.native.map(|_| files.image(Variant::NativeSpace));
+    let there = files.map().is_file()
         && native_space.as_ref().is_none_or(|p| p.is_file())
-        && record.layers.iter().all(|layer| place.of_layer(layer).is_file());
-    (same && there).then(|| Made {
-        map: place.map(),
+        && record.layers.iter().all(|layer| files.image(Variant::Layer(layer)).is_file());
+    (same && there).then(|| MapSummary {
+        map: files.map(),
         native_space,
-        native_resolution: Some(place.native_resolution()).filter(|p| p.is_file()),
+        native_resolution: Some(files.image(Variant::NativeResolution)).filter(|p| p.is_file()),
         reused: true,
-        ..Made::new(&record)
+        ..MapSummary::new(&record)
     })
 }
 
-fn write_one(request: &Request, ready: &Ready<'_>, mut attribution: Attribution, cost: Cost) -> Result<Made> {
+fn write_one(
+    options: &ExplainOptions,
+    ready: &Ready<'_>,
+    mut attribution: Attribution,
+    cost: Cost,
+) -> Result<MapSummary> {
     let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
     attribution.record.warnings.extend(findings);
-    attribution.record.compat = request.compat.map(|c| c.to_string());
+    attribution.record.compat = options.compat.map(|c| c.to_string());
     attribution.record.cost = Some(cost);
-    let place = ready.person.place(&attribution.record.method);
-    let written = output::write(&place, &attribution, &ready.loaded)?;
+    let files = ready.person.files(&attribution.record.method);
+    let written = output::write(&files, &attribution, &ready.loaded)?;
     // Within a run the cohort has it; elsewhere once is enough for all methods.
-    if request.out.is_some() && ready.beside.set(()).is_ok() {
-        output::write_input(&place, &ready.loaded)?;
+    if options.out.is_some() && ready.beside.set(()).is_ok() {
+        output::write_input(&files, &ready.loaded)?;
     }
-    Ok(Made {
-        map: place.map(),
+    Ok(MapSummary {
+        map: files.map(),
         native_space: written.native_space,
         native_resolution: written.native_resolution,
         seconds: cost.seconds,
-        ..Made::new(&attribution.record)
+        ..MapSummary::new(&attribution.record)
     })
 }
 
-impl Explained {
+impl ExplainSummary {
     fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
         progress.warn(&error.to_string());
         self.failures.push(Failure {
@@ -397,7 +410,7 @@ impl Explained {
     }
 }
 
-impl Made {
+impl MapSummary {
     fn new(record: &Record) -> Self {
         Self {
             subject: record.subject.clone(),
@@ -416,8 +429,8 @@ impl Made {
 }
 
 impl Person {
-    fn place(&self, method: &str) -> Place {
-        Place::new(&self.folder, &self.stem, method)
+    fn files(&self, method: &str) -> MapFiles {
+        MapFiles::new(&self.folder, &self.stem, method)
     }
 }
 

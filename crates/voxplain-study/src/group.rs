@@ -15,20 +15,17 @@ mod similarity;
 pub use members::{Group, groups};
 pub use similarity::{Level, SimilarityRow};
 
-use crate::{
-    Error, Progress, Result, atomic_file,
-    attribution::Record,
-    cohort::{Cohort, Placement},
-    run::Run,
-    stats::Statistic,
-};
+use crate::{cohort::Cohort, map::read_record, run::Run};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
+use voxplain_attribution::Record;
+use voxplain_core::{Error, Progress, Result, atomic_file};
+use voxplain_stats::Statistic;
+use voxplain_volume::{Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
 
 /// What to put together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -175,10 +172,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
 
     let folder = run.path.join("group");
     std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-    let (grid, space) = common_grid(&cohort);
+    let (grid, space) = cohort.common_grid();
     let records = members
         .iter()
-        .map(|m| m.maps.iter().map(|p| sidecar(p)).collect::<Result<Vec<Record>>>())
+        .map(|m| m.maps.iter().map(|p| read_record(p)).collect::<Result<Vec<Record>>>())
         .collect::<Result<Vec<_>>>()?;
     warnings.extend(differences(&members, &methods, &records));
 
@@ -252,62 +249,6 @@ impl GroupSummary {
     pub fn read(run: &Path) -> Result<Self> {
         crate::run::read_json(&run.join("group/summary.json"))
     }
-}
-
-impl Run {
-    /// The methods that the run has maps of, by name, from the sidecars.
-    ///
-    /// # Errors
-    /// A folder or sidecar cannot be read.
-    pub fn methods(&self) -> Result<Vec<String>> {
-        let mut methods = std::collections::BTreeSet::new();
-        let folders = std::fs::read_dir(&self.path).map_err(Error::io(&self.path))?;
-        for folder in folders {
-            let folder = folder.map_err(Error::io(&self.path))?.path();
-            let is_subject = folder.file_name().is_some_and(|n| n.to_string_lossy().starts_with("sub-"));
-            if !is_subject || !folder.is_dir() {
-                continue;
-            }
-            for file in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-                let file = file.map_err(Error::io(&folder))?.path();
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if name.ends_with("_attribution.nii.gz") && !name.contains("_space-") && !name.contains("_res-") {
-                    methods.insert(sidecar(&file)?.method);
-                }
-            }
-        }
-        Ok(methods.into_iter().collect())
-    }
-}
-
-/// Reads the sidecar of a map.
-pub fn sidecar(map: &Path) -> Result<Record> {
-    let name = map.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let path = map.with_file_name(format!("{}.json", stem.strip_suffix(".nii").unwrap_or(stem)));
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain")
-    })
-}
-
-/// The lattice that stands for all subjects, and what its world is.
-pub fn common_grid(cohort: &Cohort) -> (Grid, String) {
-    let grid = cohort.grid();
-    if let Placement::Fixed(_) = cohort.preparation.placement {
-        return (
-            grid,
-            "mm in the world of the cohort's one grid, to which every subject's volume was resampled".into(),
-        );
-    }
-    let mut rows = *grid.affine.rows();
-    let middle = grid.affine.apply_linear(grid.shape.map(|n| (n as f64 - 1.0) / 2.0));
-    for (row, middle) in rows.iter_mut().zip(middle) {
-        row[3] = -middle;
-    }
-    let space = "mm from the centre of each subject's brain mask; no subject is registered to another, so group maps \
-                 are as sharp as heads put on one centre";
-    (Grid { affine: Affine::from_rows(rows), ..grid }, space.into())
 }
 
 fn write_volume(path: &Path, volume: &Volume) -> Result<()> {

@@ -1,8 +1,9 @@
 //! A study from images to explanations.
 //!
 //! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and [`simulate`]
-//! (which make cohorts), [`model`], [`folds`], [`train`], [`comparators`], [`explain`], [`evaluation`], [`group`], [`atlas`];
-//! [`run`] is the directory that holds what they make; [`doctor`] looks whether all works on a machine.
+//! (which make cohorts), [`model`], [`folds`], [`train`], [`comparators`], [`explain`], [`evaluation`], [`group`], [`regions`]
+//! in an [`atlas`]; [`run`] is the directory that holds what they make, [`map`] names the files of maps; [`doctor`] looks
+//! whether all works on a machine.
 
 pub mod atlas;
 pub mod cohort;
@@ -12,15 +13,15 @@ pub mod evaluation;
 pub mod explain;
 pub mod folds;
 pub mod group;
+pub mod map;
 pub mod model;
 pub mod prepare;
+pub mod regions;
 pub mod run;
 pub mod setting;
 pub mod simulate;
 pub mod train;
 
-use voxplain_attribution as attribution;
 #[cfg(test)]
 use voxplain_core::Silent;
 use voxplain_core::{Error, Progress, Result, Table, atomic_file};
-use voxplain_stats as stats;

@@ -1,5 +1,6 @@
 //! [`Run`]: a directory that holds everything made from one configuration.
 
+mod maps;
 mod predictions;
 mod results;
 
@@ -7,9 +8,10 @@ pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
 pub use results::{ClassifierMetrics, Epoch, Metrics};
 
-use crate::{Error, Result, atomic_file, cohort::Cohort, folds::Split};
+use crate::{cohort::Cohort, folds::Split};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result, atomic_file};
 
 /// A directory that holds everything made from one configuration, in the manner of BIDS derivatives:
 /// `dataset_description.json`, `config.toml`, `manifest.json`, `folds/fold-0/{model.safetensors, history.jsonl,

@@ -13,7 +13,7 @@ use voxplain::{
     Error,
     attribution::{self, Compat, METHODS, Score},
     cohort::{Cohort, Normalize},
-    explain::{AtlasFiles, Explained, Images, MaskFrom, Request, Whom, explain},
+    explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, MaskFrom, explain},
     model::Model,
     run::Run,
 };
@@ -165,7 +165,7 @@ impl Explain {
             labels,
             allow_mismatch: self.allow_mismatch,
         });
-        let request = Request {
+        let options = ExplainOptions {
             methods: attribution::choose(&self.methods, &self.settings, compat)?,
             target: self.target.clone(),
             score: match self.score {
@@ -195,20 +195,20 @@ impl Explain {
                 return Err(error.into());
             }
             let run = Run::open(&self.what)?;
-            explain(&engine, Whom::Run(&run), &request, session.progress())?
+            explain(&engine, Inputs::Run(&run), &options, session.progress())?
         } else {
             let model = Model::read(&self.what)?;
             match &self.cohort {
                 Some(path) => {
                     let cohort = Cohort::open(path)?;
-                    explain(&engine, Whom::Cohort(&model, &cohort), &request, session.progress())?
+                    explain(&engine, Inputs::Cohort(&model, &cohort), &options, session.progress())?
                 }
                 None if self.input.is_empty() => {
                     let error =
                         Error::request("nothing to explain", "give images with --input or a cohort with --cohort");
                     return Err(error.into());
                 }
-                None => explain(&engine, Whom::Images(&model, &self.images()), &request, session.progress())?,
+                None => explain(&engine, Inputs::Images(&model, &self.images()), &options, session.progress())?,
             }
         };
         session.result(&document(&made), &table(&made))?;
@@ -230,7 +230,7 @@ impl Explain {
     }
 
     /// What is missing, and what to do next.
-    fn close(&self, made: &Explained, session: &Session) {
+    fn close(&self, made: &ExplainSummary, session: &Session) {
         if !made.left_out.is_empty() {
             session.say(&format!(
                 "{} subjects were left out, as every model of the run was trained on them (--in-sample explains them too)",
@@ -254,7 +254,7 @@ impl Explain {
 }
 
 /// The result for `--json`.
-fn document(made: &Explained) -> serde_json::Value {
+fn document(made: &ExplainSummary) -> serde_json::Value {
     let mut document = json!(made);
     for (n, failure) in made.failures.iter().enumerate() {
         document["failures"][n]["hint"] = json!(failure.remedy.as_ref().map(|r| r.render(&Shell)));
@@ -263,7 +263,7 @@ fn document(made: &Explained) -> serde_json::Value {
 }
 
 /// One line per map; warnings once below.
-fn table(made: &Explained) -> String {
+fn table(made: &ExplainSummary) -> String {
     let mut text =
         format!("{:<24} {:<24} {:<34} {:>10} {:>8}  map\n", "subject", "method", "target", "score", "seconds");
     for map in &made.maps {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use voxplain::{
     Table,
-    atlas::{Survey, survey},
+    regions::{RegionOptions, measure_regions},
     volume::Level,
 };
 
@@ -44,13 +44,13 @@ pub(crate) struct Regions {
 
 impl Regions {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let what = Survey {
+        let what = RegionOptions {
             atlas: self.atlas.clone(),
             labels: self.labels.clone(),
             mask: self.mask.clone(),
             allow_mismatch: self.allow_mismatch,
         };
-        let table = survey(&self.maps, &what, session.progress())?;
+        let table = measure_regions(&self.maps, &what, session.progress())?;
         let mut said: Vec<&str> = Vec::new();
         for finding in &table.findings {
             let alike = table.findings.iter().filter(|f| f.id == finding.id).count();

@@ -11,7 +11,7 @@ use crate::{
     Error, Progress, Result,
     attribution::Record,
     figure::{Layer, Mosaic, Scale},
-    group::sidecar,
+    map::{maps_below, read_record},
 };
 use std::path::{Path, PathBuf};
 use voxplain_volume::{Mask, ReadOptions, Volume, read};
@@ -21,7 +21,7 @@ const MOST_MAPS: usize = 32;
 
 /// The page of a folder of maps.
 pub(super) fn of_folder(directory: &Path, progress: &dyn Progress) -> Result<Page> {
-    let files = crate::atlas::maps_below(directory)?;
+    let files = maps_below(directory)?;
     if files.is_empty() {
         return Err(Error::file(
             directory,
@@ -80,7 +80,7 @@ fn side_by_side(files: &[PathBuf]) -> Result<Vec<Placed>> {
 
 /// A map and its sidecar.
 fn map_of(file: &Path) -> Result<(Record, Volume)> {
-    let record = sidecar(file)?;
+    let record = read_record(file)?;
     let map = read(file, &ReadOptions::default())?.volume.to_ras();
     if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
         return Err(Error::file(

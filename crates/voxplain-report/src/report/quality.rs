@@ -5,7 +5,6 @@ use crate::{
     Progress, Result, Table,
     cohort::{Cohort, LIMIT, Normalize, Quality, Quantity},
     figure::{Cut, Layer, Mosaic, Outlined, Plane, Scale},
-    group::common_grid,
     stats::{cell, significant},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -159,7 +158,7 @@ fn outliers(quality: &Quality) -> Option<Grid> {
 fn coverage(cohort: &Cohort, quality: &Quality, whole: &Mask) -> Result<Placed> {
     let layer = Layer::new(quality.coverage.clone(), whole)?.with_window([0.0, 1.0]);
     let map = quality.coverage.map(|&share| if share >= 0.5 { share - 1.0 } else { share });
-    let (_, space) = common_grid(cohort);
+    let (_, space) = cohort.common_grid();
     let figure = Mosaic {
         title: format!("Brain masks of {} subjects", cohort.subjects.len()),
         units: "share of subjects".into(),

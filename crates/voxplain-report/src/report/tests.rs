@@ -5,13 +5,14 @@
 use super::{Part, Placed, Site, drawing::keep_small, page::Method, report};
 use crate::{
     Silent, Table,
-    atlas::{Atlas, MapName, RegionTable, Survey, survey},
+    atlas::{Atlas, MapName, RegionTable},
     atomic_file,
     attribution::{Record, Score, Target},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
     figure::Figure,
     group::{GroupOptions, GroupSummary, Level, group},
+    regions::{RegionOptions, measure_regions},
     run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
     stats::{Classification, FoldPrediction, Interval, Resampling, Top},
 };
@@ -267,13 +268,13 @@ fn add_regions(run: &Run) {
     write_labels(&folder.join("halves.nii.gz"), &labels, &WriteOptions::default()).unwrap();
     std::fs::write(folder.join("halves.tsv"), "index\tname\themisphere\n1\t<i>west</i>\tleft\n2\teast\tright\n")
         .unwrap();
-    let what = Survey {
+    let what = RegionOptions {
         atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
         labels: folder.join("halves.tsv"),
         mask: None,
         allow_mismatch: false,
     };
-    let table = survey(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
+    let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
     table.write(&run.path.join("regions/halves.tsv"), &what).unwrap();
 }
 

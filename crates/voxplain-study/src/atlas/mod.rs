@@ -6,21 +6,18 @@
 //! check; it is stated in the findings, and a poor overlap is warned of.
 
 mod regions;
-mod survey;
 mod table;
 
 pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
-pub use survey::maps_below;
-pub use survey::{RegionRecord, Survey, survey};
 pub use table::{LabelTable, Region};
 pub use voxplain_volume::{Hemisphere, SideSource};
 
-use crate::{Error, Result};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Regions;
+use voxplain_core::{Error, Result};
 use voxplain_volume::{Finding, Grid, Labels, Level, read_labels};
 
 /// A label image with its table, checked against each other.

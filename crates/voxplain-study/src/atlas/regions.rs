@@ -1,11 +1,9 @@
 //! [`RegionTable`]: what maps do in each region of an atlas.
 
 use super::{Atlas, Hemisphere, SideSource, list};
-use crate::{
-    Error, Result, Table,
-    stats::{Interval, cell},
-};
 use std::collections::{BTreeMap, BTreeSet};
+use voxplain_core::{Error, Result, Table};
+use voxplain_stats::{Interval, cell};
 use voxplain_volume::{Finding, Labels, Level, Mask, Volume};
 
 /// Which map a row is about.
@@ -113,7 +111,7 @@ impl RegionTable {
     }
 
     /// [`RegionTable::measure`] with the atlas's labels on the map's grid at hand.
-    pub(super) fn measure_on(
+    pub(crate) fn measure_on(
         &mut self,
         name: &MapName,
         map: &Volume,

@@ -1,8 +1,8 @@
 //! [`LabelTable`]: which region a label number stands for, read from the tables that atlases come with.
 
 use super::Hemisphere;
-use crate::{Error, Result};
 use std::{collections::BTreeMap, path::Path};
+use voxplain_core::{Error, Result};
 use voxplain_volume::{Finding, Level};
 
 /// One named region of an atlas.

@@ -1,9 +1,9 @@
 //! [`Quality`]: numbers that tell which subjects of a cohort to look at.
 
 use super::{Cohort, Normalize};
-use crate::{Progress, Result, group::common_grid};
 use rayon::prelude::*;
 use serde::Serialize;
+use voxplain_core::{Progress, Result};
 use voxplain_volume::{Mask, Volume, quantiles};
 
 /// From which robust z on a subject is named: the value that Iglewicz and Hoaglin (1993, How to detect and handle
@@ -102,7 +102,7 @@ pub struct Quality {
     pub outliers: Vec<Outlier>,
     /// The quantities that outliers were looked for in; none for fewer than ten subjects.
     pub judged: Vec<Quantity>,
-    /// Share of the subjects whose mask holds a voxel, on the cohort's lattice ([`crate::group`] says what its world is).
+    /// Share of the subjects whose mask holds a voxel, on the cohort's lattice ([`Cohort::common_grid`] says what its world is).
     pub coverage: Volume,
 }
 
@@ -113,7 +113,7 @@ impl Quality {
     /// Volumes or masks of the cohort that cannot be read.
     pub fn of(cohort: &Cohort, progress: &dyn Progress) -> Result<Self> {
         let people = cohort.subjects.len();
-        let (grid, _) = common_grid(cohort);
+        let (grid, _) = cohort.common_grid();
         progress.begin("quality of the volumes", people);
         let votes: Result<Vec<u32>> = (0..people)
             .into_par_iter()
@@ -230,11 +230,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        Silent, Table,
-        cohort::{Placement, Preparation, Subject},
-    };
+    use crate::cohort::{Placement, Preparation, Subject};
     use proptest::prelude::*;
+    use voxplain_core::{Silent, Table};
     use voxplain_volume::{Affine, Grid};
 
     #[test]

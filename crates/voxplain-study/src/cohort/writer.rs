@@ -1,11 +1,11 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
 use super::{Cohort, Document, FORMAT, MASKS, Preparation, Subject, VOLUMES, array_shape, bare, partial};
-use crate::{Error, Result, Table, atomic_file};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+use voxplain_core::{Error, Result, Table, atomic_file};
 use voxplain_volume::{Dtype, Mask, Volume, npy};
 
 /// Builds a cohort in `<path>.partial`, which becomes `<path>` when it is whole. Subjects may be put in any order

@@ -2,8 +2,8 @@
 //!
 //! Only simulated cohorts know the truth. All measures look inside the brain mask alone.
 
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 use voxplain_volume::{Mask, Volume};
 
 /// Which part of a signed map counts as relevance.

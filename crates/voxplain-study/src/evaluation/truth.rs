@@ -1,9 +1,11 @@
 //! [`compare`]: the maps of a run beside the truth that a simulation planted.
 
 use super::{Localisation, Relevance};
-use crate::{Error, Progress, Result, Table, atomic_file, cohort::Cohort, run::Run, stats::Interval};
+use crate::{cohort::Cohort, run::Run};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Progress, Result, Table, atomic_file};
+use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, ReadOptions};
 
 /// What to compare with the truth.

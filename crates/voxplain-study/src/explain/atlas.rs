@@ -1,11 +1,11 @@
 //! The atlas for methods by region, on the grids of those who are explained.
 
-use super::Request;
+use super::ExplainOptions;
 use crate::atlas::Atlas;
-use crate::attribution::Regions;
-use crate::{Progress, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use voxplain_attribution::Regions;
+use voxplain_core::{Progress, Result};
 use voxplain_volume::{Grid, Level};
 
 /// The files of an atlas. Its labels are looked up where a volume's voxels are, by the affines of both: the atlas lies in the
@@ -29,9 +29,9 @@ pub(super) struct Placed {
 
 impl Placed {
     /// Reads the atlas if there is one and a method takes its regions.
-    pub(super) fn open(request: &Request, progress: &dyn Progress) -> Result<Option<Self>> {
-        let wanted = request.methods.iter().any(|m| m.by_region());
-        let Some(files) = request.atlas.as_ref().filter(|_| wanted) else { return Ok(None) };
+    pub(super) fn open(options: &ExplainOptions, progress: &dyn Progress) -> Result<Option<Self>> {
+        let wanted = options.methods.iter().any(|m| m.by_region());
+        let Some(files) = options.atlas.as_ref().filter(|_| wanted) else { return Ok(None) };
         let atlas = Atlas::open(&files.image, &files.labels, files.allow_mismatch)?;
         for finding in atlas.findings.iter().filter(|f| f.level >= Level::Warning) {
             progress.warn(&format!("{}: {}; {}", files.image.display(), finding.what, finding.remedy));

@@ -4,8 +4,8 @@ use super::{Images, stem};
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{Prepared, intensity, prepare_image};
-use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result};
 use voxplain_volume::{Affine, Grid, Level, Mask, ReadOptions, Volume, read};
 
 /// Where the brain of an image is said to be.

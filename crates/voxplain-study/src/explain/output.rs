@@ -1,19 +1,12 @@
-//! Where a map and its record lie, and writing them whole.
+//! Writing a map and its record, whole or not at all.
 
 use super::image::Loaded;
-use crate::attribution::{Attribution, Record};
-use crate::{Error, Result, atomic_file};
+use crate::map::{MapFiles, Variant};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use voxplain_attribution::Attribution;
+use voxplain_core::{Error, Result, atomic_file};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
-
-/// Where the files of one map lie: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz` and `.json`.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    folder: PathBuf,
-    stem: String,
-    method: String,
-}
 
 /// The files beside the map.
 #[derive(Clone, Debug, Default)]
@@ -22,57 +15,9 @@ pub(super) struct Written {
     pub(super) native_resolution: Option<PathBuf>,
 }
 
-impl Place {
-    pub(super) fn new(folder: &Path, stem: &str, method: &str) -> Self {
-        Self { folder: folder.to_owned(), stem: stem.to_owned(), method: method.replace('-', "") }
-    }
-
-    fn file(&self, entity: &str, ending: &str) -> PathBuf {
-        let Self { folder, stem, method } = self;
-        folder.join(format!("{stem}{entity}_desc-{method}_attribution.{ending}"))
-    }
-
-    /// The map on the model's grid.
-    pub(super) fn map(&self) -> PathBuf {
-        self.file("", "nii.gz")
-    }
-
-    /// The map in the space of the image.
-    pub(super) fn native_space(&self) -> PathBuf {
-        self.file("_space-native", "nii.gz")
-    }
-
-    /// The map at its own resolution.
-    pub(super) fn native_resolution(&self) -> PathBuf {
-        self.file("_res-native", "nii.gz")
-    }
-
-    /// The map of one layer of a sweep, by the layer's name.
-    pub(super) fn of_layer(&self, layer: &str) -> PathBuf {
-        self.file(&layer_entity(layer), "nii.gz")
-    }
-
-    /// The volume that was explained, and the mask of its brain, for maps that lie outside a run.
-    pub(super) fn input(&self) -> [PathBuf; 2] {
-        let Self { folder, stem, .. } = self;
-        [folder.join(format!("{stem}_desc-input_image.nii.gz")), folder.join(format!("{stem}_desc-brain_mask.nii.gz"))]
-    }
-
-    /// The record of a map that is there; nothing where there is none, or one that is not understood.
-    pub(super) fn read_record(&self) -> Option<Record> {
-        serde_json::from_slice(&std::fs::read(self.file("", "json")).ok()?).ok()
-    }
-}
-
-/// `_layer-features10`: letters and digits alone, as BIDS wants.
-fn layer_entity(layer: &str) -> String {
-    let name: String = layer.chars().filter(char::is_ascii_alphanumeric).collect();
-    format!("_layer-{name}")
-}
-
 /// Writes the volume as the model took it (RAS+ axes), and its brain mask where there is one: what maps are looked at over.
-pub(super) fn write_input(place: &Place, loaded: &Loaded) -> Result<()> {
-    let [image, mask] = place.input();
+pub(super) fn write_input(files: &MapFiles, loaded: &Loaded) -> Result<()> {
+    let (image, mask) = (files.input_image(), files.input_mask());
     let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
     write_volume(&image, &loaded.image, &options)?;
     if let Some(inside) = &loaded.mask {
@@ -86,27 +31,29 @@ pub(super) fn write_input(place: &Place, loaded: &Loaded) -> Result<()> {
 }
 
 /// Writes a map in all its spaces, each with its record; the record of the map itself comes last and says that all is there.
-pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -> Result<Written> {
-    std::fs::create_dir_all(&place.folder).map_err(Error::io(&place.folder))?;
+pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded) -> Result<Written> {
+    std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
     // A map that is made anew must not look finished meanwhile.
-    let done = place.file("", "json");
+    let done = files.record();
     if done.exists() {
         std::fs::remove_file(&done).map_err(Error::io(&done))?;
     }
+    let plain = serde_json::to_value(&attribution.record)
+        .map_err(|e| Error::file(files.record(), format!("no JSON: {e}"), "report this"))?;
     let record = |image: String| {
-        let mut value = serde_json::to_value(&attribution.record).unwrap_or_default();
+        let mut value = plain.clone();
         value["Image"] = json!(image);
         value
     };
-    let put_with = |entity: &str, volume: &Volume, form_code: i16, record: serde_json::Value| -> Result<PathBuf> {
-        let path = place.file(entity, "nii.gz");
-        let description = format!("{} {}", attribution.record.method, attribution.record.target);
-        write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
-        atomic_file::write_json(&place.file(entity, "json"), &record)?;
-        Ok(path)
-    };
-    let put =
-        |entity: &str, volume: &Volume, form_code, image: String| put_with(entity, volume, form_code, record(image));
+    let put_with =
+        |variant: Variant<'_>, volume: &Volume, form_code: i16, record: serde_json::Value| -> Result<PathBuf> {
+            let path = files.image(variant);
+            let description = format!("{} {}", attribution.record.method, attribution.record.target);
+            write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
+            atomic_file::write_json(&files.record_of(variant), &record)?;
+            Ok(path)
+        };
+    let put = |variant, volume: &Volume, form_code, image: String| put_with(variant, volume, form_code, record(image));
     let mut written = Written::default();
     for (layer, map) in &attribution.of_layers {
         let turned = loaded.turn.as_ref().map(|grid| map.reorient_like(grid)).transpose()?;
@@ -114,7 +61,7 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         // What was measured is of the last layer.
         record["Measured"] = json!({ "Layer": layer });
         record["Units"] = json!(format!("{} per cell of {layer}", attribution.record.requested.1));
-        put_with(&layer_entity(layer), turned.as_ref().unwrap_or(map), loaded.form_code, record)?;
+        put_with(Variant::Layer(layer), turned.as_ref().unwrap_or(map), loaded.form_code, record)?;
     }
     let (map, own) = match &loaded.turn {
         // The image was on the grid but for the order of its axes: the map takes that order.
@@ -126,7 +73,7 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
     };
     if let Some(own) = own {
         let image = "the map at its layer's own resolution, on the cells' true centres".into();
-        written.native_resolution = Some(put("_res-native", &own, loaded.form_code, image)?);
+        written.native_resolution = Some(put(Variant::NativeResolution, &own, loaded.form_code, image)?);
     }
     if let Some(native) = &loaded.native {
         let volume = match loaded.to_template {
@@ -139,8 +86,8 @@ pub(super) fn write(place: &Place, attribution: &Attribution, loaded: &Loaded) -
         };
         let image = "the map in the space of the image, trilinear between voxels of the model's grid, 0 outside it; \
                      values per voxel of the model's grid";
-        written.native_space = Some(put("_space-native", &volume, loaded.form_code, image.into())?);
+        written.native_space = Some(put(Variant::NativeSpace, &volume, loaded.form_code, image.into())?);
     }
-    put("", map, loaded.form_code, "the map on the grid that the model takes".into())?;
+    put(Variant::Model, map, loaded.form_code, "the map on the grid that the model takes".into())?;
     Ok(written)
 }

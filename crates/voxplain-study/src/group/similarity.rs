@@ -1,14 +1,12 @@
 //! How alike the methods' maps are: subject by subject, and on the group means.
 
 use super::{Group, Member, read_map};
-use crate::{
-    Progress, Result, Table,
-    cohort::Cohort,
-    stats::{Interval, Overlap, PERCENTS, Top, cell, overlap, pearson, spearman},
-};
+use crate::cohort::Cohort;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
+use voxplain_core::{Progress, Result, Table};
+use voxplain_stats::{Interval, Overlap, PERCENTS, Top, cell, overlap, pearson, spearman};
 
 /// What was compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

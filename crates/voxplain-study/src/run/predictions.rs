@@ -1,8 +1,8 @@
 //! [`Prediction`]: a row of `predictions.tsv`.
 
-use crate::{Error, Result, Table};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use voxplain_core::{Error, Result, Table};
 
 /// One row of `predictions.tsv`: what a model that never saw the subject said of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,7 @@
 //! What training leaves beside the models: [`Metrics`] and the learning curve's [`Epoch`].
 
-use crate::stats::{Classification, Comparison};
 use serde::{Deserialize, Serialize};
+use voxplain_stats::{Classification, Comparison};
 
 /// `metrics.json`: the network and the comparators on the same held-out subjects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,4 +8,8 @@
     reason = "a test fails by panicking, may print, and works on small numbers"
 )]
 
+mod atlas;
 mod curves;
+mod explain;
+mod faithfulness;
+mod support;

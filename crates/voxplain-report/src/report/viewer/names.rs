@@ -3,7 +3,8 @@
 use super::{AtlasNames, Region};
 use crate::{
     Result,
-    atlas::{Atlas, Hemisphere, MapName, Survey},
+    atlas::{Atlas, Hemisphere, MapName},
+    regions::RegionOptions,
 };
 use std::{
     collections::BTreeMap,
@@ -20,7 +21,7 @@ pub(in crate::report) struct Names {
 #[derive(Debug)]
 struct Named {
     name: String,
-    survey: Survey,
+    survey: RegionOptions,
     /// The atlas of all subjects, where there is one.
     shared: Option<Atlas>,
     /// Its labels on the last grid asked for.
@@ -64,7 +65,7 @@ impl Named {
     fn open(name: String, table: &Path) -> Result<Option<Self>> {
         #[derive(serde::Deserialize)]
         struct Made {
-            survey: Survey,
+            survey: RegionOptions,
         }
         let record = table.with_extension("json");
         if !record.is_file() {

@@ -6,7 +6,7 @@ use crate::{
     attribution::Record,
     cohort::Cohort,
     figure::Layer,
-    group::{Group, GroupSummary, common_grid},
+    group::{Group, GroupSummary},
     run::{Prediction, Run},
 };
 use rayon::prelude::*;
@@ -84,7 +84,7 @@ impl Scenes {
             warnings.push(format!("The viewer holds the first {MOST_SUBJECTS} of {} subjects.", self.people.len()));
         }
         let there = &self.people[..self.people.len().min(MOST_SUBJECTS)];
-        let (grid, _) = common_grid(&self.cohort);
+        let (grid, _) = self.cohort.common_grid();
         let mut votes = self.votes(&grid);
         let mut subjects = Vec::new();
         let mut used = BTreeMap::new();
@@ -203,7 +203,7 @@ impl Scenes {
         if let Some(common) = self.common.get() {
             return Ok(common);
         }
-        let (grid, _) = common_grid(&self.cohort);
+        let (grid, _) = self.cohort.common_grid();
         let mut votes = self.votes(&grid);
         self.people.iter().take(MOST_SUBJECTS).for_each(|p| count(&mut votes, &self.labels(p)));
         let made = (self.mean_brain()?, elected(&votes, &grid, self.people.is_empty())?);
@@ -239,7 +239,7 @@ impl Scenes {
                     "make the map again with voxplain explain on this cohort",
                 ));
             }
-            records.push(crate::group::sidecar(&path)?);
+            records.push(crate::map::read_record(&path)?);
             maps.push((method.clone(), map));
         }
         Ok(Some((Encoded::new(self.words_of_subject(person), &layer, &maps, labels)?, records)))

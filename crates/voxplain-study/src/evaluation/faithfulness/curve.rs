@@ -1,13 +1,11 @@
 //! [`Trace`]: one order of voxels played through, taken out of the image or put back into it.
 
 use super::{Metric, Settings, Substrate};
-use crate::{
-    Error, Result,
-    attribution::{Case, Explainer, Harmonic, Objective, Score},
-};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use voxplain_attribution::{Case, Explainer, Harmonic, Objective, Score};
+use voxplain_core::{Error, Result};
 use voxplain_volume::Border;
 
 /// How near a harmonic filling comes to Laplace's equation from one step to the next, as a share of the range of values

@@ -21,16 +21,15 @@ pub use order::{Blocks, Ranking};
 pub use results::{Found, MapCurves, Summary, Verdict};
 
 use crate::{
-    Error, Progress, Result, atomic_file,
-    attribution::{Case, Explainer},
     cohort::Cohort,
-    group::sidecar,
     model::Model,
     run::{HeldOut, Run},
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use surrogate::Smoothness;
+use voxplain_attribution::{Case, Explainer};
+use voxplain_core::{Error, Progress, Result, atomic_file};
 use voxplain_nn::{Engine, random::Seed};
 use voxplain_volume::{ReadOptions, Volume};
 

@@ -1,7 +1,7 @@
 //! [`Blocks`]: the brain in blocks of voxels, and the order in which a map takes them.
 
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 use voxplain_volume::{Mask, Volume};
 
 /// What of a signed map says which voxels come first.

@@ -1,13 +1,11 @@
 //! What is kept: [`MapCurves`] of each map, and the [`Summary`] of a metric over subjects.
 
-use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, curves, sidecar};
-use crate::{
-    Error, Result, Table,
-    cohort::Subject,
-    stats::{Interval, cell},
-};
+use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, curves};
+use crate::{cohort::Subject, map::read_record};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use voxplain_core::{Error, Result, Table};
+use voxplain_stats::{Interval, cell};
 use voxplain_volume::Volume;
 
 /// The curves of one map by one metric, and what they were made from.
@@ -51,7 +49,7 @@ impl MapCurves {
         settings: &Settings,
     ) -> Result<Self> {
         let path = run.map_path(&subject.id, "", method);
-        let record = sidecar(&path)?;
+        let record = read_record(&path)?;
         let hash = voxplain_core::hash_file(&path)?;
         for (what, found, expected) in
             [("model", &record.model, explainer.model()), ("volume", &record.input, &subject.hash)]

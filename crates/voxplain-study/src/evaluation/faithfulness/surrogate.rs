@@ -1,8 +1,8 @@
 //! [`Smoothness`]: how a map's neighbours resemble each other, and random fields that do so alike.
 
 use super::Blocks;
-use crate::stats::ranks;
 use voxplain_nn::random::Seed;
+use voxplain_stats::ranks;
 use voxplain_volume::{Affine, Border, Grid, Volume};
 
 /// Standard deviations of the fields that are added up, in widths of a block (the geometric mean of its three axes).

@@ -1,23 +1,10 @@
 //! The atlases people use, with the traps they hold: a finding or a refusal, never a wrong name.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
 
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::witness;
 use std::path::Path;
-use voxplain::{
-    Error,
-    atlas::{Atlas, Hemisphere, LabelTable, MapName, RegionTable, SideSource},
-    volume::{Affine, Grid, Labels, Mask, Volume},
-};
-use witness::witness;
+use voxplain_core::Error;
+use voxplain_study::atlas::{Atlas, Hemisphere, LabelTable, MapName, RegionTable, SideSource};
+use voxplain_volume::{Affine, Grid, Labels, Mask, Volume};
 
 fn atlas(image: &str, table: &str) -> Option<Result<Atlas, Error>> {
     let (image, table) = (witness(&format!("data/{image}"))?, witness(&format!("data/{table}"))?);
@@ -156,9 +143,9 @@ fn an_atlas_without_a_place_is_not_laid_over_a_map() {
     };
     let rows: String = (1..=130).map(|n| format!("{n},region {n}\n")).collect();
     let table = LabelTable::parse(rows.as_bytes(), Path::new("made.csv")).unwrap();
-    let (labels, findings) = voxplain::volume::read_labels(&image).unwrap();
+    let (labels, findings) = voxplain_volume::read_labels(&image).unwrap();
     let atlas = Atlas::new(&image, labels, table, findings, false).unwrap();
-    let map = voxplain::volume::read(&map, &voxplain::volume::ReadOptions::default()).unwrap().volume;
+    let map = voxplain_volume::read(&map, &voxplain_volume::ReadOptions::default()).unwrap().volume;
     let error = atlas.on_grid(map.grid()).unwrap_err();
     assert!(error.to_string().contains("0, 0, 0 mm"), "{error}");
 }

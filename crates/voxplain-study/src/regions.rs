@@ -1,14 +1,20 @@
-//! [`survey`]: the region table of many map files.
+//! [`measure_regions`]: the region table of many map files.
 
-use super::{Atlas, MapName, RegionTable};
-use crate::{Error, Progress, Result, attribution::Record, cohort::Cohort, run::Run};
+use crate::{
+    atlas::{Atlas, MapName, RegionTable},
+    cohort::Cohort,
+    map::{self, maps_below},
+    run::Run,
+};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use voxplain_attribution::Record;
+use voxplain_core::{Error, Progress, Result, atomic_file};
 use voxplain_volume::{Finding, Grid, Labels, Mask, ReadOptions, read};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Survey {
+pub struct RegionOptions {
     /// The label image. `{id}` in its path stands for the subject's id: every subject then has labels of its own.
     pub atlas: String,
     /// The table of its labels.
@@ -28,7 +34,7 @@ pub struct Survey {
 ///
 /// # Errors
 /// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all.
-pub fn survey(maps: &[PathBuf], what: &Survey, progress: &dyn Progress) -> Result<RegionTable> {
+pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Progress) -> Result<RegionTable> {
     let mut files = Vec::new();
     let mut cohorts = Vec::new();
     for path in maps {
@@ -101,7 +107,7 @@ fn brain_of(cohorts: &[Cohort], name: &MapName, grid: &Grid) -> Result<Option<Ma
 #[derive(Clone, Debug, Serialize)]
 pub struct RegionRecord<'a> {
     /// The atlas and how it was taken.
-    pub survey: &'a Survey,
+    pub survey: &'a RegionOptions,
     /// What the reader should know.
     pub findings: &'a [Finding],
     /// What the columns hold.
@@ -122,7 +128,7 @@ impl RegionTable {
     ///
     /// # Errors
     /// The files cannot be written.
-    pub fn write(&self, path: &Path, survey: &Survey) -> Result<()> {
+    pub fn write(&self, path: &Path, survey: &RegionOptions) -> Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
@@ -130,44 +136,21 @@ impl RegionTable {
         let survey = &survey.absolute()?;
         let record =
             RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
-        crate::atomic_file::write_json(&path.with_extension("json"), &record)
+        atomic_file::write_json(&path.with_extension("json"), &record)
     }
-}
-
-/// All subjects' maps below a folder, sorted by path: see [`survey`].
-pub fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut paths =
-        entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<PathBuf>>>()?;
-    paths.sort();
-    let mut files = Vec::new();
-    for path in paths {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_dir() {
-            if name != "group" && !name.starts_with('.') {
-                files.extend(maps_below(&path)?);
-            }
-        } else if (name.ends_with("_attribution.nii.gz") || name.ends_with("_attribution.nii"))
-            && !["_space-native", "_res-native", "_layer-", "_stat-"].iter().any(|e| name.contains(e))
-        {
-            files.push(path);
-        }
-    }
-    Ok(files)
 }
 
 /// The map's name, subject and method, from its sidecar and its file name.
-pub(crate) fn name_of(file: &Path) -> MapName {
-    let map = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let entity = |key: &str| map.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
-    let stem = map.trim_end_matches(".gz").trim_end_matches(".nii");
-    let sidecar = file.with_file_name(format!("{stem}.json"));
+fn name_of(file: &Path) -> MapName {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entity = |key: &str| name.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
+    let sidecar = map::record_path(file);
     let record: Option<Record> = std::fs::read(sidecar).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let method = record.map(|r| r.method).or_else(|| entity("desc-"));
-    MapName { subject: entity("sub-"), method, map }
+    MapName { subject: entity("sub-"), method, map: name }
 }
 
-impl Survey {
+impl RegionOptions {
     /// The same with absolute paths.
     fn absolute(&self) -> Result<Self> {
         let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
@@ -225,14 +208,15 @@ fn read_mask(path: &str) -> Result<Mask> {
 mod tests {
     use super::*;
 
-    fn survey(atlas: &str, labels: &str) -> Survey {
-        Survey { atlas: atlas.into(), labels: labels.into(), mask: None, allow_mismatch: false }
+    fn survey(atlas: &str, labels: &str) -> RegionOptions {
+        RegionOptions { atlas: atlas.into(), labels: labels.into(), mask: None, allow_mismatch: false }
     }
 
     #[test]
     fn records_hold_paths_that_mean_the_same_everywhere() {
         let folder = tempfile::tempdir().unwrap();
-        let what = Survey { mask: Some("masks/{id}.nii.gz".into()), ..survey("atlases/a.nii.gz", "atlases/a.tsv") };
+        let what =
+            RegionOptions { mask: Some("masks/{id}.nii.gz".into()), ..survey("atlases/a.nii.gz", "atlases/a.tsv") };
         let table = folder.path().join("regions/a.tsv");
         RegionTable::default().write(&table, &what).unwrap();
         let record: serde_json::Value =

@@ -1,23 +1,16 @@
 //! Explaining images: left stays left in every axis order and space, what is there is not made again, and what fails is named.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
 
 use std::path::{Path, PathBuf};
-use voxplain::Silent;
-use voxplain::Table;
-use voxplain::attribution::{Record, Score, choose};
-use voxplain::cohort::{Cohort, Normalize, Placement, Preparation, Subject};
-use voxplain::explain::{AtlasFiles, Explained, Images, Request, Whom, explain};
-use voxplain::model::{Card, Model};
-use voxplain::nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
-use voxplain::run::{Manifest, Run, cohort_hash};
-use voxplain::volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
+use voxplain_attribution::{Record, Score, choose};
+use voxplain_core::{Silent, Table};
+use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
+use voxplain_study::{
+    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
+    explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
+    model::{Card, Model},
+    run::{Manifest, Run, cohort_hash},
+};
+use voxplain_volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
 
 const SHAPE: [usize; 3] = [10, 12, 8];
 
@@ -66,8 +59,8 @@ fn phantom(grid: &Grid) -> Volume {
     })
 }
 
-fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
-    Request {
+fn request(out: &Path, method: &str, settings: &[&str]) -> ExplainOptions {
+    ExplainOptions {
         methods: choose(&method.split(',').collect::<Vec<_>>(), settings, None).unwrap(),
         target: Some("class:left".into()),
         score: Score::Logit,
@@ -82,10 +75,10 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> Request {
     }
 }
 
-fn run(model: &Model, files: &[PathBuf], request: &Request) -> Explained {
+fn run(model: &Model, files: &[PathBuf], request: &ExplainOptions) -> ExplainSummary {
     let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
     let images = Images { files: files.to_vec(), ..Images::default() };
-    explain(&engine, Whom::Images(model, &images), request, &Silent).unwrap()
+    explain(&engine, Inputs::Images(model, &images), request, &Silent).unwrap()
 }
 
 fn save(folder: &Path, name: &str, volume: &Volume) -> PathBuf {
@@ -185,7 +178,7 @@ fn finished_maps_are_kept_and_others_made_anew() {
     let file = save(folder.path(), "a.nii.gz", &phantom(&grid()));
     let out = folder.path().join("maps");
     let signed = request(&out, "saliency,input-x-gradient", &[]);
-    let reused = |made: &Explained| made.maps.iter().map(|m| m.reused).collect::<Vec<_>>();
+    let reused = |made: &ExplainSummary| made.maps.iter().map(|m| m.reused).collect::<Vec<_>>();
     assert_eq!(reused(&run(&model, std::slice::from_ref(&file), &signed)), [false, false]);
     let bytes = std::fs::read(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
     assert_eq!(reused(&run(&model, std::slice::from_ref(&file), &signed)), [true, true]);
@@ -199,7 +192,7 @@ fn finished_maps_are_kept_and_others_made_anew() {
     assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &signed)), [false, false]);
     std::fs::remove_file(out.join("a_desc-saliency_attribution.nii.gz")).unwrap();
     assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &signed)), [false, true]);
-    let force = Request { force: true, ..request(&out, "saliency,input-x-gradient", &[]) };
+    let force = ExplainOptions { force: true, ..request(&out, "saliency,input-x-gradient", &[]) };
     assert_eq!(reused(&run(&other, std::slice::from_ref(&file), &force)), [false, false]);
     // Same input, same bytes.
     save(folder.path(), "a.nii.gz", &phantom(&grid()));
@@ -238,7 +231,7 @@ fn the_record_says_all_and_a_failure_is_named() {
     model.card.trained_on.insert(record.input);
     let refused = run(&model, std::slice::from_ref(&good), &request(&out, "saliency", &[]));
     assert!(refused.maps.is_empty() && refused.failures[0].error.contains("trained on"));
-    let allowed = Request { in_sample: true, ..request(&out, "saliency", &[]) };
+    let allowed = ExplainOptions { in_sample: true, ..request(&out, "saliency", &[]) };
     assert_eq!(run(&model, &[good], &allowed).maps[0].in_sample, Some(true));
     let record: Record = serde_json::from_slice(&std::fs::read(&sidecar).unwrap()).unwrap();
     assert_eq!(record.in_sample, Some(true));
@@ -252,7 +245,8 @@ fn what_cannot_work_here_is_left_out_of_all_and_refused_by_name() {
     let out = folder.path().join("maps");
     // A linear network: no ReLU, no layer of volumes; and images come without people that it was trained on.
     let named = "saliency,guided-backprop,grad-cam,gradient-shap,lrp";
-    let all = run(&model, std::slice::from_ref(&file), &Request { where_possible: true, ..request(&out, named, &[]) });
+    let all =
+        run(&model, std::slice::from_ref(&file), &ExplainOptions { where_possible: true, ..request(&out, named, &[]) });
     assert!(all.failures.is_empty(), "{:?}", all.failures);
     let made: Vec<_> = all.maps.iter().map(|m| m.method.as_str()).collect();
     assert_eq!(made, ["saliency", "lrp"]);
@@ -263,7 +257,7 @@ fn what_cannot_work_here_is_left_out_of_all_and_refused_by_name() {
     let images = Images { files: vec![file], ..Images::default() };
     for method in ["guided-backprop", "grad-cam", "gradient-shap"] {
         let request = request(&out, method, &[]);
-        let error = explain(&engine, Whom::Images(&model, &images), &request, &Silent).unwrap_err();
+        let error = explain(&engine, Inputs::Images(&model, &images), &request, &Silent).unwrap_err();
         assert!(error.remedy().is_some(), "{method}: {error}");
     }
 }
@@ -275,8 +269,11 @@ fn the_record_holds_the_cost_and_a_limit_is_kept() {
     let file = save(folder.path(), "a.nii.gz", &phantom(&grid()));
     let out = folder.path().join("maps");
     let cost = |memory: Option<usize>, method: &str| {
-        let made =
-            run(&model, std::slice::from_ref(&file), &Request { memory, force: true, ..request(&out, method, &[]) });
+        let made = run(
+            &model,
+            std::slice::from_ref(&file),
+            &ExplainOptions { memory, force: true, ..request(&out, method, &[]) },
+        );
         assert!(made.failures.is_empty(), "{:?}", made.failures);
         let sidecar = out.join(format!("a_desc-{}_attribution.json", method.replace('-', "")));
         let record: Record = serde_json::from_slice(&std::fs::read(sidecar).unwrap()).unwrap();
@@ -339,15 +336,16 @@ fn donors_are_those_trained_on_and_never_the_subject() {
     let asked = |out: &str, subject: &str, baseline: &str, in_sample| {
         let setting = format!("integrated-gradients.baseline={baseline}");
         let request = request(&folder.path().join(out), "integrated-gradients", &[setting.as_str()]);
-        Request { subjects: Some(vec![subject.into()]), in_sample, ..request }
+        ExplainOptions { subjects: Some(vec![subject.into()]), in_sample, ..request }
     };
-    let map = |made: &Explained| {
+    let map = |made: &ExplainSummary| {
         assert!(made.failures.is_empty(), "{:?}", made.failures);
         read(&made.maps[0].map, &ReadOptions::default()).unwrap().volume.into_data()
     };
 
     // A model alone, with the cohort.
-    let by_model = |model: &Model, request: &Request| explain(&engine, Whom::Cohort(model, &cohort), request, &Silent);
+    let by_model =
+        |model: &Model, request: &ExplainOptions| explain(&engine, Inputs::Cohort(model, &cohort), request, &Silent);
     let imported = by_model(&model, &asked("a", "3", "mean", false)).unwrap_err();
     assert!(imported.to_string().contains("does not say whom"), "{imported}");
     model.card.trained_on.insert("someone else".into());
@@ -382,7 +380,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
     };
     json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
     let opened = Run::open(&path).unwrap();
-    let made = explain(&engine, Whom::Run(&opened), &asked("b", "3", "expected", false), &Silent).unwrap();
+    let made = explain(&engine, Inputs::Run(&opened), &asked("b", "3", "expected", false), &Silent).unwrap();
     assert!(close(&map(&made), &against(&volumes, 3, &[0, 1, 2])));
     assert_eq!(made.maps[0].in_sample, Some(false));
 }
@@ -405,7 +403,7 @@ fn a_sweep_writes_a_map_of_every_layer() {
     let file = save(folder.path(), "a.nii.gz", &turned);
     let out = folder.path().join("maps");
     let sweep = request(&out, "hires-cam", &["hires-cam.layer=all"]);
-    let reused = |made: &Explained| made.maps[0].reused;
+    let reused = |made: &ExplainSummary| made.maps[0].reused;
     assert!(!reused(&run(&model, std::slice::from_ref(&file), &sweep)));
     for layer in ["relu0", "relu1"] {
         let path = out.join(format!("a_layer-{layer}_desc-hirescam_attribution.nii.gz"));
@@ -472,7 +470,7 @@ fn without_an_atlas_methods_by_region_are_refused_or_left_out() {
     let engine = Engine::new(EngineOptions::default()).unwrap();
     let images = Images { files: files.to_vec(), ..Images::default() };
     let mut request = request(&folder.path().join("maps"), "kernel-shap,saliency", &[]);
-    let error = explain(&engine, Whom::Images(&model, &images), &request, &Silent).unwrap_err();
+    let error = explain(&engine, Inputs::Images(&model, &images), &request, &Silent).unwrap_err();
     assert!(error.to_string().contains("kernel-shap needs the regions"), "{error}");
     request.where_possible = true;
     let made = run(&model, &files, &request);

@@ -1,30 +1,20 @@
 //! Deletion and insertion: by hand, by their definition with the reference executor, by their laws, and over a whole run.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, and works on small numbers"
-)]
 
-#[expect(dead_code, reason = "other tests use the rest")]
-#[path = "support/attribution.rs"]
-mod support;
-
+use crate::support::{SHAPE, engine, explainer_of, grid, linear, volume};
 use std::path::Path;
-use support::{SHAPE, engine, explainer_of, grid, linear, volume};
-use voxplain::{
-    Silent, Table,
-    attribution::{Case, Score, choose},
+use voxplain_attribution::{Case, Score, choose};
+use voxplain_core::{Silent, Table};
+use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, reference};
+use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{
         MapCurves, Metric, Options, Ranking, Settings, Substrate, Summary, Trace, compare, curves,
     },
-    explain::{Request, Whom, explain},
+    explain::{ExplainOptions, Inputs, explain},
     model::{Card, Model},
-    nn::{Conv3d, Linear, Network, Op, Pool3d, reference},
     run::{Manifest, Run, cohort_hash},
-    volume::{Border, Mask, Volume},
 };
+use voxplain_volume::{Border, Mask, Volume};
 
 const BOTH: [Metric; 2] = [Metric::Deletion, Metric::Insertion];
 
@@ -272,7 +262,7 @@ fn the_same_bits_for_any_batch_and_number_of_threads() {
     assert_eq!(of(3, None, &BOTH), all);
     assert_eq!(of(2, None, &[Metric::Insertion]), all[2..]);
     let one = {
-        let plan = voxplain::nn::PlanOptions { purpose: voxplain::nn::Purpose::Infer, batch: 1, keep: Vec::new() };
+        let plan = voxplain_nn::PlanOptions { purpose: voxplain_nn::Purpose::Infer, batch: 1, keep: Vec::new() };
         engine(2).memory(&network, &plan).unwrap().total()
     };
     assert_eq!(of(2, Some(one + one / 2), &BOTH), all, "one volume at a time");
@@ -325,7 +315,7 @@ fn run(folder: &Path) -> Run {
     };
     json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
     let run = Run::open(&path).unwrap();
-    let request = Request {
+    let request = ExplainOptions {
         methods: choose(&["saliency", "input-x-gradient"], &[] as &[&str], None).unwrap(),
         target: None,
         score: Score::Logit,
@@ -338,7 +328,7 @@ fn run(folder: &Path) -> Run {
         where_possible: false,
         memory: None,
     };
-    let made = explain(&engine(1), Whom::Run(&run), &request, &Silent).unwrap();
+    let made = explain(&engine(1), Inputs::Run(&run), &request, &Silent).unwrap();
     assert!(made.failures.is_empty() && made.maps.len() == 4);
     run
 }

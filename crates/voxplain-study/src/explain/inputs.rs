@@ -1,12 +1,13 @@
 //! Who is explained by which model.
 
 use super::image::{self, Loaded};
-use super::{Images, Request, Whom, stem};
-use crate::attribution::Explainer;
+use super::{ExplainOptions, Images, Inputs, stem};
 use crate::cohort::{Cohort, Placement};
-use crate::{Error, Progress, Result, model::Model, run::Run};
+use crate::{model::Model, run::Run};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use voxplain_attribution::Explainer;
+use voxplain_core::{Error, Progress, Result};
 
 /// Everyone to be explained.
 pub(super) struct Plan<'a> {
@@ -17,7 +18,7 @@ pub(super) struct Plan<'a> {
 /// The people that one model explains.
 pub(super) struct Group<'a> {
     pub(super) model: ModelOf<'a>,
-    from: From<'a>,
+    from: Source<'a>,
     pub(super) people: Vec<Person>,
     trained_on: TrainedOn,
 }
@@ -32,7 +33,7 @@ pub(super) enum ModelOf<'a> {
     File(PathBuf),
 }
 
-enum From<'a> {
+enum Source<'a> {
     Cohort(Box<Cow<'a, Cohort>>),
     Images(&'a Images),
 }
@@ -66,36 +67,36 @@ impl Group<'_> {
     /// Gives an explainer the people that its model was trained on.
     pub(super) fn people_of(&self, explainer: Explainer, model: &Model) -> Explainer {
         match (&self.from, &self.trained_on) {
-            (From::Cohort(cohort), Ok((numbers, labels))) => {
+            (Source::Cohort(cohort), Ok((numbers, labels))) => {
                 explainer.with_donors(cohort.donors(numbers, labels, model.card.classes.len()))
             }
             (_, Err((why, hint))) => explainer.without_donors(why.as_str(), *hint),
-            (From::Images(_), Ok(_)) => explainer,
+            (Source::Images(_), Ok(_)) => explainer,
         }
     }
 
     /// Reads a person's volume as the model takes it.
     pub(super) fn load(&self, person: &Person, model: &Model) -> Result<Loaded> {
         match (&self.from, &person.file) {
-            (From::Images(images), Some(file)) => image::load(file, images, &model.card),
-            (From::Cohort(cohort), _) => image::of_subject(cohort, person.number),
-            (From::Images(_), None) => Err(Error::request("an image without a file", "report this")),
+            (Source::Images(images), Some(file)) => image::load(file, images, &model.card),
+            (Source::Cohort(cohort), _) => image::of_subject(cohort, person.number),
+            (Source::Images(_), None) => Err(Error::request("an image without a file", "report this")),
         }
     }
 }
 
 /// Decides who is explained by which model; refused where what was asked for cannot be.
-pub(super) fn plan<'a>(whom: Whom<'a>, request: &Request, progress: &dyn Progress) -> Result<Plan<'a>> {
-    match whom {
-        Whom::Run(run) => of_run(run, request, progress),
-        Whom::Cohort(model, cohort) => of_cohort(model, cohort, request, progress),
-        Whom::Images(model, images) => of_images(model, images, request),
+pub(super) fn plan<'a>(inputs: Inputs<'a>, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
+    match inputs {
+        Inputs::Run(run) => of_run(run, options, progress),
+        Inputs::Cohort(model, cohort) => of_cohort(model, cohort, options, progress),
+        Inputs::Images(model, images) => of_images(model, images, options),
     }
 }
 
 /// Positions of the subjects that were asked for.
-fn asked(cohort: &Cohort, request: &Request) -> Result<Vec<usize>> {
-    let Some(ids) = &request.subjects else { return Ok((0..cohort.subjects.len()).collect()) };
+fn asked(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
+    let Some(ids) = &options.subjects else { return Ok((0..cohort.subjects.len()).collect()) };
     let find = |id: &String| {
         cohort.find(id).ok_or_else(|| {
             let some: Vec<_> = cohort.subjects.iter().take(5).map(|s| s.id.as_str()).collect();
@@ -125,11 +126,11 @@ fn labels(cohort: &Cohort, column: &str, classes: &[String]) -> Vec<Option<usize
     }
 }
 
-fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Result<Plan<'a>> {
+fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
     let cohort = run.cohort()?;
     let held_out = run.held_out(&cohort)?;
-    let out = request.out.clone().unwrap_or_else(|| run.path.clone());
-    if request.compat.is_some() && request.out.is_none() {
+    let out = options.out.clone().unwrap_or_else(|| run.path.clone());
+    if options.compat.is_some() && options.out.is_none() {
         return Err(Error::request(
             "maps of the 2020 behaviour would take the place of this run's own",
             "say where they go with --out",
@@ -140,7 +141,7 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
     let mut seen = 0;
-    for number in asked(&cohort, request)? {
+    for number in asked(&cohort, options)? {
         let person = person(&cohort, number, &out, &labels);
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
@@ -156,11 +157,11 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
         };
         match fold {
             Some(fold) => folds[fold].push(person),
-            None if request.in_sample => {
+            None if options.in_sample => {
                 seen += 1;
                 folds[0].push(person);
             }
-            None if request.subjects.is_some() => {
+            None if options.subjects.is_some() => {
                 return Err(Error::Subject {
                     subject: person.id,
                     what: "every model of this run was trained on this subject".into(),
@@ -178,7 +179,7 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
     let shared = |(fold, people)| {
         Ok(Group {
             model: ModelOf::File(run.model_path(fold)),
-            from: From::Cohort(Box::new(Cow::Owned(cohort.clone()))),
+            from: Source::Cohort(Box::new(Cow::Owned(cohort.clone()))),
             people,
             trained_on: Ok((run.split(fold)?.train, labels.clone())),
         })
@@ -186,20 +187,25 @@ fn of_run<'a>(run: &'a Run, request: &Request, progress: &dyn Progress) -> Resul
     Ok(Plan { groups: folds.into_iter().enumerate().map(shared).collect::<Result<_>>()?, left_out })
 }
 
-fn of_cohort<'a>(model: &'a Model, cohort: &'a Cohort, request: &Request, progress: &dyn Progress) -> Result<Plan<'a>> {
+fn of_cohort<'a>(
+    model: &'a Model,
+    cohort: &'a Cohort,
+    options: &ExplainOptions,
+    progress: &dyn Progress,
+) -> Result<Plan<'a>> {
     fits(model, cohort, progress)?;
-    let out = place(request)?;
+    let out = place(options)?;
     let labels = labels(cohort, &model.card.label, &model.card.classes);
-    let people: Vec<_> = asked(cohort, request)?.into_iter().map(|n| person(cohort, n, &out, &labels)).collect();
+    let people: Vec<_> = asked(cohort, options)?.into_iter().map(|n| person(cohort, n, &out, &labels)).collect();
     let seen = people.iter().filter(|p| model.has_seen(&cohort.subjects[p.number].hash)).count();
-    if request.in_sample && seen > 0 {
+    if options.in_sample && seen > 0 {
         progress.warn(&format!(
             "IN SAMPLE: the model was trained on {seen} of these {} subjects; their records say so",
             people.len()
         ));
     }
     let trained_on = trained_on(model, cohort, labels);
-    let from = From::Cohort(Box::new(Cow::Borrowed(cohort)));
+    let from = Source::Cohort(Box::new(Cow::Borrowed(cohort)));
     let group = Group { model: ModelOf::There(model), from, people, trained_on };
     Ok(Plan { groups: vec![group], left_out: Vec::new() })
 }
@@ -263,12 +269,12 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
     Ok(())
 }
 
-fn place(request: &Request) -> Result<PathBuf> {
-    request.out.clone().ok_or_else(|| Error::request("nothing says where the maps go", "give a folder with --out"))
+fn place(options: &ExplainOptions) -> Result<PathBuf> {
+    options.out.clone().ok_or_else(|| Error::request("nothing says where the maps go", "give a folder with --out"))
 }
 
-fn of_images<'a>(model: &'a Model, images: &'a Images, request: &Request) -> Result<Plan<'a>> {
-    let out = place(request)?;
+fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions) -> Result<Plan<'a>> {
+    let out = place(options)?;
     let mut people: Vec<Person> = Vec::with_capacity(images.files.len());
     for file in &images.files {
         let stem = stem(file);
@@ -291,13 +297,13 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, request: &Request) -> Res
             file: Some(file.clone()),
         });
     }
-    if let Some(ids) = &request.subjects {
+    if let Some(ids) = &options.subjects {
         people.retain(|p| ids.contains(&p.id));
     }
     let trained_on = Err((
         "images were given, and no cohort".into(),
         "put the images into a cohort with those that the model was trained on and give it with --cohort, or choose a baseline that needs nobody (zero or blur)",
     ));
-    let group = Group { model: ModelOf::There(model), from: From::Images(images), people, trained_on };
+    let group = Group { model: ModelOf::There(model), from: Source::Images(images), people, trained_on };
     Ok(Plan { groups: vec![group], left_out: Vec::new() })
 }

@@ -1,0 +1,169 @@
+//! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]), and those below a folder ([`maps_below`]).
+
+use std::path::{Path, PathBuf};
+use voxplain_attribution::Record;
+use voxplain_core::{Error, Result};
+
+/// The files of one map: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz`, in the manner of BIDS
+/// derivatives. Each image has a record of how it was made beside it, of the same name with `.json`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MapFiles {
+    folder: PathBuf,
+    stem: String,
+    method: String,
+}
+
+/// One of the images of a map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variant<'a> {
+    /// The map on the grid that the model takes: no entity. The map itself; the others are made from it or with it.
+    Model,
+    /// In the space of the image that the volume was prepared from: `space-native`.
+    NativeSpace,
+    /// A class activation map at its layer's own resolution: `res-native`.
+    NativeResolution,
+    /// Of one layer of a sweep, by the layer's name: `layer-<letters and digits>`.
+    Layer(&'a str),
+}
+
+/// The entity that says what made a map: `desc-gradcam` for `grad-cam` (BIDS allows letters and digits alone).
+pub fn desc(method: &str) -> String {
+    format!("desc-{}", method.replace('-', ""))
+}
+
+/// How the names of images of maps end.
+const IMAGE: &str = "_attribution.nii.gz";
+
+impl MapFiles {
+    /// The files of a method's map in a folder; names begin with `stem` (`sub-01`, or the stem of an image's name).
+    pub fn new(folder: impl Into<PathBuf>, stem: impl Into<String>, method: &str) -> Self {
+        Self { folder: folder.into(), stem: stem.into(), method: desc(method) }
+    }
+
+    /// The folder that they lie in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The map on the grid that the model takes.
+    pub fn map(&self) -> PathBuf {
+        self.image(Variant::Model)
+    }
+
+    /// The record of the map. It is written last: a map without one is not finished.
+    pub fn record(&self) -> PathBuf {
+        self.record_of(Variant::Model)
+    }
+
+    /// One of the images.
+    pub fn image(&self, variant: Variant<'_>) -> PathBuf {
+        self.file(variant, "nii.gz")
+    }
+
+    /// The record of one of the images.
+    pub fn record_of(&self, variant: Variant<'_>) -> PathBuf {
+        self.file(variant, "json")
+    }
+
+    /// The volume that was explained, where it lies beside its maps.
+    pub fn input_image(&self) -> PathBuf {
+        self.folder.join(format!("{}_desc-input_image.nii.gz", self.stem))
+    }
+
+    /// The brain mask of that volume, where there is one.
+    pub fn input_mask(&self) -> PathBuf {
+        self.folder.join(format!("{}_desc-brain_mask.nii.gz", self.stem))
+    }
+
+    fn file(&self, variant: Variant<'_>, ending: &str) -> PathBuf {
+        let Self { folder, stem, method } = self;
+        let entity = match variant {
+            Variant::Model => String::new(),
+            Variant::NativeSpace => "_space-native".into(),
+            Variant::NativeResolution => "_res-native".into(),
+            Variant::Layer(name) => {
+                format!("_layer-{}", name.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
+            }
+        };
+        folder.join(format!("{stem}{entity}_{method}_attribution.{ending}"))
+    }
+}
+
+/// The files of the map that an image file holds, by its name; `None` for a name that is no map's.
+pub fn files_of(map: &Path) -> Option<MapFiles> {
+    let name = map.file_name()?.to_string_lossy().into_owned();
+    let stem = name.strip_suffix(IMAGE).or_else(|| name.strip_suffix("_attribution.nii"))?;
+    let (stem, method) = stem.rsplit_once("_desc-")?;
+    Some(MapFiles::new(map.parent().unwrap_or(Path::new("")), stem, method))
+}
+
+/// Where the record of a map file lies: beside it, `.json` in place of `.nii.gz` or `.nii`.
+pub fn record_path(map: &Path) -> PathBuf {
+    let name = map.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    map.with_file_name(format!("{}.json", stem.strip_suffix(".nii").unwrap_or(stem)))
+}
+
+/// Reads the record of a map file.
+///
+/// # Errors
+/// There is none, or it is damaged.
+pub fn read_record(map: &Path) -> Result<Record> {
+    let path = record_path(map);
+    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+    serde_json::from_slice(&bytes).map_err(|e| {
+        Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain")
+    })
+}
+
+/// All subjects' maps below a folder, sorted by path: every `*_attribution.nii.gz` or `.nii` except group maps, those in native
+/// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`).
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    let mut paths =
+        entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<PathBuf>>>()?;
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if name != "group" && !name.starts_with('.') {
+                files.extend(maps_below(&path)?);
+            }
+        } else if (name.ends_with(IMAGE) || name.ends_with("_attribution.nii"))
+            && !["_space-native", "_res-native", "_layer-", "_stat-"].iter().any(|e| name.contains(e))
+        {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_bids_and_can_be_read_back() {
+        let files = MapFiles::new("run/sub-01", "sub-01", "grad-cam");
+        let name = |path: PathBuf| path.to_string_lossy().into_owned();
+        assert_eq!(name(files.map()), "run/sub-01/sub-01_desc-gradcam_attribution.nii.gz");
+        assert_eq!(name(files.record()), "run/sub-01/sub-01_desc-gradcam_attribution.json");
+        assert_eq!(
+            name(files.image(Variant::NativeSpace)),
+            "run/sub-01/sub-01_space-native_desc-gradcam_attribution.nii.gz"
+        );
+        assert_eq!(
+            name(files.record_of(Variant::Layer("features.10"))),
+            "run/sub-01/sub-01_layer-features10_desc-gradcam_attribution.json"
+        );
+        assert_eq!(name(files.input_image()), "run/sub-01/sub-01_desc-input_image.nii.gz");
+        assert_eq!(files_of(&files.map()), Some(files.clone()));
+        assert_eq!(record_path(&files.map()), files.record());
+        assert_eq!(record_path(Path::new("a/b.nii")), Path::new("a/b.json"));
+        assert_eq!(files_of(Path::new("a/scan.nii.gz")), None);
+    }
+}
