@@ -5,6 +5,7 @@
 //! * [`Progress`]: how long work says how far it is, and asks whether it should stop.
 //! * [`Table`]: a CSV or TSV file as text under named columns.
 //! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
+//! * [`ThreadPool`]: threads that share out work.
 //! * [`atomic_file`]: files that are there with all their bytes or not at all. [`hash_file`] and its like: what files
 //!   and values are known by.
 //!
@@ -45,6 +46,7 @@ mod progress;
 pub mod random;
 mod remedy;
 mod table;
+mod threads;
 
 pub use argmax::argmax;
 pub use error::{Error, PartError, Result};
@@ -52,3 +54,4 @@ pub use hash::{hash_bytes, hash_file, hash_values};
 pub use progress::{Progress, Silent};
 pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
 pub use table::Table;
+pub use threads::ThreadPool;

@@ -34,7 +34,7 @@ const fn options(purpose: Purpose, batch: usize) -> PlanOptions {
 /// Allocations of `steps` calls of `step` after two to warm up, from within the engine's threads: entering them from
 /// outside queues a job, which now and then needs memory of its own.
 fn allocations(engine: &Engine, steps: usize, mut step: impl FnMut() + Send) -> usize {
-    engine.install(|| {
+    engine.thread_pool().install(|| {
         step();
         step();
         let region = Region::new(ALLOCATOR);

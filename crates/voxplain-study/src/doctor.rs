@@ -47,7 +47,7 @@ pub fn examine(engine: &Engine, progress: &dyn Progress) -> Result<Examination> 
     let mut found = Examination { checks: Vec::new() };
     progress.begin("doctor", 4);
     found.note("instructions", format!("{:?}", engine.instruction_set()), true);
-    found.note("threads", engine.threads().to_string(), true);
+    found.note("threads", engine.thread_pool().threads().to_string(), true);
     match memory() {
         // A run of the paper's network takes some hundred megabytes.
         Some(bytes) => found.note("memory", format!("{:.1} GB available", bytes / 1e9), bytes > 5e8),
@@ -75,7 +75,11 @@ pub fn examine(engine: &Engine, progress: &dyn Progress) -> Result<Examination> 
 
     let alone = Engine::new(EngineOptions { threads: Some(1), instruction_set: Some(engine.instruction_set()) })?;
     let same = pass(&alone, &network, &input)? == (logits, map);
-    let text = format!("1 thread and {} give {}", engine.threads(), if same { "the same bits" } else { "other bits" });
+    let text = format!(
+        "1 thread and {} give {}",
+        engine.thread_pool().threads(),
+        if same { "the same bits" } else { "other bits" }
+    );
     found.note("threads, results", text, same);
     progress.advance(1, "threads");
 

@@ -193,7 +193,7 @@ fn explain_group(
             let seen = in_sample(person, &loaded, &model, options)?;
             Ok((loaded, seen))
         };
-        let loaded: Vec<Result<_>> = engine.install(|| people.par_iter().map(load).collect());
+        let loaded: Vec<Result<_>> = engine.thread_pool().install(|| people.par_iter().map(load).collect());
         let mut ready = Vec::with_capacity(people.len());
         for (person, loaded) in people.iter().zip(loaded) {
             match loaded {
@@ -244,7 +244,8 @@ fn explain_group(
                 let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
                     write_one(options, ready, result?, cost)
                 };
-                let written: Vec<_> = engine.install(|| part.par_iter().zip(results).map(write).collect());
+                let written: Vec<_> =
+                    engine.thread_pool().install(|| part.par_iter().zip(results).map(write).collect());
                 for ((ready, _), result) in part.iter().zip(written) {
                     match result {
                         Ok(made) => done.maps.push(made),

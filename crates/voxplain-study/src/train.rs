@@ -95,7 +95,7 @@ pub fn train(
         let name = Some(classifier.name).filter(|name| *name != CNN);
         predictions::write(&run, name, &classifier.predictions, &dataset)?;
     }
-    let metrics = engine.install(|| metrics::metrics(&classifiers, &dataset, positive, options));
+    let metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, &dataset, positive, options));
     atomic_file::write_json(&run.path.join("metrics.json"), &metrics)?;
     Ok(Training { run, metrics, left_out: dataset.left_out.clone() })
 }
@@ -117,7 +117,7 @@ fn comparators(
         Err(e) => progress.warn(&format!("no baseline by brain volume: {e}")),
     }
     progress.begin("linear baseline", comparators::reads(dataset.len()));
-    let gram = engine.install(|| {
+    let gram = engine.thread_pool().install(|| {
         comparators::inner_products(dataset.len(), |n| {
             progress.go_on()?;
             progress.advance(1, "");

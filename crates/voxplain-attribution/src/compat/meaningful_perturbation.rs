@@ -145,7 +145,7 @@ impl MeaningfulPerturbation2020 {
                 copy.shift = drawn;
                 copy.image.clear();
             }
-            explainer.engine().install(|| {
+            explainer.engine().thread_pool().install(|| {
                 copies.par_iter_mut().zip(batch.par_chunks_exact_mut(voxels)).for_each(|(copy, shown)| {
                     copy.make(case.image.data(), shape);
                     let both = copy.image.iter().zip(&copy.blurred);

@@ -133,7 +133,7 @@ impl Bench {
             workload: self.workload,
             model: self.model,
             batch: usize::from(self.batch),
-            threads: engine.threads(),
+            threads: engine.thread_pool().threads(),
             repeats: times.len(),
             median_ms: median,
             min_ms: ms(times[0]),

@@ -36,6 +36,7 @@ pub use tape::Tape;
 use crate::cpu::CpuBackend;
 use crate::{Error, Network, Result};
 use std::sync::Arc;
+use voxplain_core::ThreadPool;
 
 /// Which instructions the CPU engine uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -62,23 +63,27 @@ pub struct EngineOptions {
 /// Runs networks. Cheap to clone; clones share threads.
 #[derive(Clone, Debug)]
 pub struct Engine {
-    pool: Arc<rayon::ThreadPool>,
+    threads: ThreadPool,
     backend: Arc<dyn Backend>,
 }
 
 impl Engine {
     /// An engine on the CPU with its own threads.
+    ///
+    /// # Errors
+    /// The threads cannot be started, or the machine lacks the instructions.
     pub fn new(options: EngineOptions) -> Result<Self> {
-        if options.threads == Some(0) {
-            return Err(Error::Request("0 threads; at least 1 is needed".into()));
-        }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(options.threads.unwrap_or(0))
-            .thread_name(|index| format!("voxplain-{index}"))
-            .build()
-            .map_err(|error| Error::Request(format!("threads could not be started: {error}")))?;
-        let backend = Arc::new(CpuBackend::new(options.instruction_set, pool.current_num_threads())?);
-        Ok(Self { pool: Arc::new(pool), backend })
+        let threads = ThreadPool::new(options.threads).map_err(|error| Error::Request(error.to_string()))?;
+        Self::on(&threads, options.instruction_set)
+    }
+
+    /// An engine on the CPU that shares threads with other work; instructions as in [`EngineOptions`].
+    ///
+    /// # Errors
+    /// The machine lacks the instructions.
+    pub fn on(threads: &ThreadPool, instruction_set: Option<InstructionSet>) -> Result<Self> {
+        let backend = Arc::new(CpuBackend::new(instruction_set, threads.threads())?);
+        Ok(Self { threads: threads.clone(), backend })
     }
 
     /// Compiles a network; its weights are copied in.
@@ -95,7 +100,7 @@ impl Engine {
     /// As [`Engine::plan`].
     pub fn memory(&self, network: &Network, options: &PlanOptions) -> Result<MemoryUse> {
         options.check(network)?;
-        self.install(|| self.backend.memory(network, options))
+        self.threads.install(|| self.backend.memory(network, options))
     }
 
     /// The largest batch up to that of `options` whose plan holds at most `bytes`.
@@ -127,20 +132,15 @@ impl Engine {
         Ok(fits)
     }
 
-    /// Runs work on this engine's threads (so that rayon inside uses them).
-    pub fn install<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(work)
-    }
-
-    /// Number of threads.
-    pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+    /// The threads that it runs on.
+    pub const fn thread_pool(&self) -> &ThreadPool {
+        &self.threads
     }
 
     /// All threads multiply and add in registers, `rounds` times some dozens of lanes: gives how many floating-point
     /// operations that were. By the time it takes, that is the most this machine can do with these instructions.
     pub fn multiply_add(&self, rounds: usize) -> f64 {
-        self.pool.broadcast(|_| self.backend.multiply_add(rounds)).into_iter().sum()
+        self.threads.on_each(|| self.backend.multiply_add(rounds)).into_iter().sum()
     }
 
     /// Instructions it uses.

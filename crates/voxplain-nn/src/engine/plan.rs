@@ -66,7 +66,7 @@ pub struct Plan {
 impl Plan {
     pub(super) fn new(engine: &Engine, network: &Network, options: &PlanOptions) -> Result<Self> {
         options.check(network)?;
-        let executable = engine.install(|| engine.backend.compile(network, options))?;
+        let executable = engine.threads.install(|| engine.backend.compile(network, options))?;
         let bare =
             |node: &Node| Node { name: node.name.clone(), op: node.op.without_weights(), inputs: node.inputs.clone() };
         let reached = network.ancestors(network.output());
@@ -121,7 +121,7 @@ impl Plan {
     /// Runs on the engine's threads.
     pub(super) fn on_threads<R: Send>(&mut self, work: impl FnOnce(&mut dyn Executable) -> R + Send) -> R {
         let Self { engine, executable, .. } = self;
-        engine.install(|| work(executable.as_mut()))
+        engine.threads.install(|| work(executable.as_mut()))
     }
 
     /// Takes the network's present weights; call it after each optimiser step.

@@ -120,7 +120,9 @@ impl SmoothMax {
         };
         // Where no bump reaches.
         mask.fill(0.0);
-        engine.install(|| mask.par_chunks_mut(plane).zip(total.par_chunks_mut(plane)).enumerate().for_each(of_plane));
+        engine
+            .thread_pool()
+            .install(|| mask.par_chunks_mut(plane).zip(total.par_chunks_mut(plane)).enumerate().for_each(of_plane));
     }
 
     /// The gradient at the weights of what has the gradient `at_mask` at the mask: `mask` and `total` are those of the weights.
@@ -150,6 +152,7 @@ impl SmoothMax {
         };
         let starts: Vec<usize> = (0..self.shape[0]).step_by(8).collect();
         let parts: Vec<Vec<f32>> = engine
+            .thread_pool()
             .install(|| starts.par_iter().map(|&start| of_planes(start..(start + 8).min(self.shape[0]))).collect());
         gradient.fill(0.0);
         for part in parts {

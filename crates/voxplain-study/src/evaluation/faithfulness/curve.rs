@@ -142,7 +142,11 @@ pub(super) fn play(
         for &substrate in &settings.substrates {
             let filling = match substrate {
                 Substrate::Blur => Filling::Volume(Arc::clone(blurred.get_or_insert_with(|| {
-                    engine.install(|| case.image.smooth(settings.blur, Border::Renormalize)).into_data().into()
+                    engine
+                        .thread_pool()
+                        .install(|| case.image.smooth(settings.blur, Border::Renormalize))
+                        .into_data()
+                        .into()
                 }))),
                 Substrate::Harmonic => {
                     Filling::Harmonic(Box::new(Harmonic::new(case.image.shape(), case.image.grid().spacing())))
@@ -156,7 +160,7 @@ pub(super) fn play(
     let objective = Objective { class, minus: None, score: Score::Prob };
     for step in 0..=settings.steps {
         let count = through(step, settings.steps, order.len());
-        engine.install(|| fadings.par_iter_mut().for_each(|fading| fading.to(count)));
+        engine.thread_pool().install(|| fadings.par_iter_mut().for_each(|fading| fading.to(count)));
         let scores =
             explainer.scores(fadings.len(), &objective, |n, volume| volume.copy_from_slice(&fadings[n].now))?;
         if let Some(score) = scores.iter().find(|s| !s.is_finite()) {
