@@ -10,7 +10,8 @@ mod network;
 use criterion::{Criterion, criterion_group, criterion_main};
 use network::mrinet;
 use voxplain_attribution::{Case, Explainer, METHODS, choose};
-use voxplain_nn::{Engine, EngineOptions, random::Seed};
+use voxplain_core::random::Seed;
+use voxplain_nn::{Engine, EngineOptions};
 use voxplain_volume::{Affine, Grid, Volume};
 
 /// Methods that take minutes get fewer passes: what is compared is a pass.

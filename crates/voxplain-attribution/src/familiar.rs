@@ -174,7 +174,7 @@ impl<'a> Group<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voxplain_nn::random::Seed;
+    use voxplain_core::random::Seed;
 
     /// Features of normal numbers with variances 9, 1, 1, ...; the mean is 5.
     fn people(count: usize, features: usize) -> Familiar {

@@ -6,7 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark that cannot go on fails")]
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_nn::{
     BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, Op, Plan, PlanOptions, Pool3d, Purpose,
     Rules,

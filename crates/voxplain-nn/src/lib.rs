@@ -16,7 +16,6 @@ pub mod import;
 pub mod loss;
 mod ops;
 mod optimizer;
-pub use voxplain_core::random;
 pub mod reference;
 pub mod relevance;
 mod schedule;

@@ -15,7 +15,7 @@
 mod rounding;
 
 use proptest::prelude::*;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{
     BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, NodeId, Op, PlanOptions, Pool3d,

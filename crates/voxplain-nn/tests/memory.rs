@@ -8,7 +8,7 @@ mod support {
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::paper_net::paper_net;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, EngineOptions, Method, Network, Optimizer, PlanOptions, Purpose, Rules,
 };

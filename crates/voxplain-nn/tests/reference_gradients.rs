@@ -12,7 +12,7 @@ mod random_net;
 
 use proptest::prelude::*;
 use random_net::random_net;
-use voxplain_nn::random::Random;
+use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
 use voxplain_nn::{Network, Rules};
 

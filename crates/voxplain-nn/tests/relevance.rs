@@ -13,7 +13,7 @@ mod rounding;
 
 use proptest::prelude::*;
 use random_net::random_net;
-use voxplain_nn::random::Random;
+use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
 use voxplain_nn::relevance::{Composite, Layerwise, Rule};
 use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, NodeId, Op, Pool3d, Tensor};

@@ -2,9 +2,9 @@
 
 use crate::{Error, Progress, Result, model::mrinet};
 use serde::Serialize;
+use voxplain_core::random::Seed;
 use voxplain_nn::{
     Engine, EngineOptions, Network, Plan, PlanOptions, Purpose, Rules,
-    random::Seed,
     reference::{self, Mode},
 };
 use voxplain_volume::{Affine, Grid, Orientation, ReadOptions, Volume, WriteOptions, read, write};

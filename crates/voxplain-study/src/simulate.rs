@@ -26,7 +26,7 @@ use rayon::prelude::*;
 use render::Renderer;
 use serde::Serialize;
 use std::{path::Path, str::FromStr};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_volume::{Affine, Grid, Volume, WriteOptions};
 
 /// A relative change of one region: `right-putamen:+40%`.

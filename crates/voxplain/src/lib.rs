@@ -4,7 +4,9 @@
 //! the subject's own space, what they used, with evidence of how far each map can be trusted.
 
 pub use voxplain_attribution as attribution;
-pub use voxplain_core::{Action, Error, Progress, Remedy, Result, Setting, Silent, Table, Vocabulary, memory};
+pub use voxplain_core::{
+    Action, Error, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary, memory, random,
+};
 pub use voxplain_nn as nn;
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;

@@ -5,7 +5,7 @@ use crate::{Case, Explainer, Objective};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_volume::Border;
 
 /// The input that the explained one is compared with.

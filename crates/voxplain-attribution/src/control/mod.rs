@@ -7,7 +7,7 @@ use crate::gradient::integrated_gradients::float32;
 use crate::{Attribution, Case, Explainer, Method, Passes, Record, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_volume::{Border, Volume};
 
 /// The edges of the image: the length of the Sobel gradient, with `[-1 0 1]` along one axis and `[1 2 1]` along the

@@ -5,7 +5,8 @@ use crate::gradient::moments::Moments;
 use crate::{Attribution, Case, Explainer, Method, Passes, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::{Rules, random::Seed};
+use voxplain_core::random::Seed;
+use voxplain_nn::Rules;
 
 /// GradientSHAP, or expected gradients (Lundberg and Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv
 /// 1906.10670): the mean over donors `b`, places `t` uniform on `[0, 1]` and noise `e` of

@@ -5,7 +5,8 @@ use crate::gradient::quadrature::gauss_legendre;
 use crate::{Attribution, Case, Explainer, Method, Passes, Reference, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::{Rules, random::Seed};
+use voxplain_core::random::Seed;
+use voxplain_nn::Rules;
 
 /// Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365, equation 1):
 /// `(x - b) * integral over t in [0, 1] of dS/dx (b + t (x - b))`, voxel by voxel.

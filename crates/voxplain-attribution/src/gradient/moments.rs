@@ -71,7 +71,7 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voxplain_nn::random::Seed;
+    use voxplain_core::random::Seed;
 
     #[test]
     fn moments_by_hand() {

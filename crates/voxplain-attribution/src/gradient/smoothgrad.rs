@@ -5,7 +5,7 @@ use crate::gradient::moments::Moments;
 use crate::{Attribution, Case, Explain, Explainer, Method, Passes, Score, Target, choose};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_volume::{Volume, quantiles};
 
 /// SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825): the mean of maps over copies of the input with Gaussian

@@ -5,7 +5,7 @@ use crate::{Attribution, AxisMap, Case, Explainer, Infill, Method, Passes, Score
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// RISE (Petsiuk et al. 2018, arXiv 1806.07421), in three dimensions.
 ///

@@ -6,7 +6,7 @@ use crate::gradient::integrated_gradients::float32;
 use crate::relevance::lrp::logits_only;
 use crate::{Attribution, Case, Explainer, Method, Passes, Reference, Score};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// DeepLIFT by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): the difference of the score from that of
 /// a reference is walked back with multipliers, the ratio of what comes out of an operation to what goes in, both

@@ -6,7 +6,7 @@ use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use voxplain_nn::random::{Random, Seed};
+use voxplain_core::random::{Random, Seed};
 
 /// `KernelSHAP` (Lundberg and Lee 2017, arXiv 1705.07874, section 4.1), over the regions of an atlas.
 ///

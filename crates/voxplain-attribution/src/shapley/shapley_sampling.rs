@@ -5,7 +5,7 @@ use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Shapley values by sampling of permutations (Castro et al. 2009; Strumbelj and Kononenko 2014).
 ///

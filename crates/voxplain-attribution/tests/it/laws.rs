@@ -4,7 +4,7 @@
 use crate::support::*;
 use serde_json::Value;
 use voxplain_attribution::{Attribution, Case, METHODS, Objective, Score, Target, choose};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, PlanOptions, Pool3d, Purpose, Rules, Tensor};
 use voxplain_volume::{Border, Mask, Volume, quantiles};

@@ -6,11 +6,11 @@ use serde::Serialize;
 use std::time::{Duration, Instant};
 use voxplain::attribution::{Case, Explainer, MeaningfulPerturbation, Perturbation};
 use voxplain::model::mrinet;
-use voxplain::nn::random::Seed;
 use voxplain::nn::{
     AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Method, Network, Op, Optimizer, PlanOptions, Purpose,
     Rules,
 };
+use voxplain::random::Seed;
 use voxplain::volume::{Affine, Grid, Volume};
 
 /// Rounds of a repeat of [`Workload::Peak`]: some milliseconds.

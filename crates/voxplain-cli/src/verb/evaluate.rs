@@ -10,7 +10,7 @@ use voxplain::{
         Relevance, faithfulness,
         truth::{self, Found},
     },
-    nn::random::Seed,
+    random::Seed,
     run::Run,
     stats::Interval,
 };

@@ -24,7 +24,7 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn compile(&self, network: &Network, options: &PlanOptions) -> Result<Box<dyn Executable>>;
 }
 
-/// Which dropout masks a pass in training draws: [`crate::random::dropout_mask`] by both.
+/// Which dropout masks a pass in training draws: [`voxplain_core::random::dropout_mask`] by both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DropoutSeed {
     /// Seed of the training.

@@ -1,10 +1,10 @@
 //! [`Network`]: named operations in topological order, with their weights.
 
 use crate::ops::{Slot, Start, count};
-use crate::random::Seed;
 use crate::{Error, Op, Result, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use voxplain_core::random::Seed;
 
 /// More weights than any network for volumes has (1 GiB): a graph from a file cannot ask for all memory.
 const MAX_WEIGHTS: usize = 1 << 28;

@@ -220,7 +220,7 @@ mod tests {
         ) {
             let mut conv = Conv3d::new(2, 2, kernel).with_stride(stride).with_padding(padding).with_dilation(dilation);
             prop_assume!((0..3).all(|a| size[a] + 2 * padding[a] > dilation[a] * (kernel[a] - 1)));
-            let mut random = crate::random::Random::new(seed);
+            let mut random = voxplain_core::random::Random::new(seed);
             let mut draw = |n: usize| (0..n).map(|_| random.uniform() as f32 - 0.5).collect::<Vec<_>>();
             let taps: usize = kernel.iter().product();
             conv.weight = Tensor::new([2, 2, kernel[0], kernel[1], kernel[2]], draw(4 * taps));

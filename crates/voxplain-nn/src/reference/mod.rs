@@ -24,10 +24,10 @@ mod normalisation;
 pub(crate) mod pooling;
 
 use crate::ops::weightless;
-use crate::random::dropout_mask;
 use crate::{Activation, Error, Network, NodeId, Op, ReluRule, Result, Rules, RulesApplied};
 use normalisation::Statistics;
 use std::borrow::Cow;
+use voxplain_core::random::dropout_mask;
 
 /// How batch-norm and dropout behave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Small random networks: every operation, in any order that fits.
 
-use voxplain_nn::random::Random;
+use voxplain_core::random::Random;
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d};
 
 /// A random network for small volumes, with weights that are odd multiples of 2^-9 (so that small steps from

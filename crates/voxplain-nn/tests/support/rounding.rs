@@ -12,7 +12,7 @@
 //! further than any fixed share of the result. So it is measured, with networks that are disturbed that much.
 #![allow(dead_code, reason = "each test uses its part")]
 
-use voxplain_nn::random::{Random, Seed};
+use voxplain_core::random::{Random, Seed};
 use voxplain_nn::{Network, Op, Tensor};
 
 /// Disturbed networks that are tried. A ReLU that the engine's rounding turns over is as near to 0 as that, and is

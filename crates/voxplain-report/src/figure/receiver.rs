@@ -6,7 +6,7 @@ use super::{
     colour::LINES,
     svg::{Anchor, GREY, INK, SMALL, Style, Svg, TITLE, fit},
 };
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// One classifier: each subject's probability of the positive class and whether the subject is positive.
 #[derive(Clone, Debug, PartialEq)]

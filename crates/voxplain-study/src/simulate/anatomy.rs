@@ -6,7 +6,7 @@
 use super::{noise::Noise, region};
 use rayon::prelude::*;
 use std::sync::OnceLock;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Shape of the template's lattice.
 pub(super) const SHAPE: [usize; 3] = [168, 200, 168];

@@ -3,7 +3,7 @@
 use super::anatomy;
 use rayon::prelude::*;
 use std::f64::consts::PI;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Lattice on which growth is computed: the template's box in cells of 2 mm.
 const CELL: usize = 2;

@@ -1,6 +1,6 @@
 //! Smooth noise in space, from a seed: the same value at the same place, whoever asks and in whatever order.
 
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Gradient noise (Perlin 1985, with the quintic fade of Perlin 2002): smooth, about -0.7 to 0.7, 0 at lattice points.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@ use super::{
     field::{Growth, Waves},
     region,
 };
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_volume::{Grid, Mask, Volume};
 
 /// Intensity of white matter before the person's own scale.
@@ -158,7 +158,7 @@ impl Renderer {
             }
             if let Some((sd, seed)) = noise {
                 // Magnitude of a complex signal with noise in both parts; a stream per voxel, so order is free.
-                let mut random = voxplain_nn::random::Random::at(seed, n as u64, 0);
+                let mut random = voxplain_core::random::Random::at(seed, n as u64, 0);
                 let sd = sd * look.gain;
                 value = (value + sd * random.normal()).hypot(sd * random.normal());
             }

@@ -10,7 +10,7 @@ use crate::{Aim, Attribution, Case, Explainer, Game, Infill, Method, Score};
 use crate::{Error, Result};
 use search::Search;
 use serde::{Deserialize, Serialize};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Extremal perturbation (Fong, Patrick and Vedaldi 2019, arXiv 1910.08485), in three dimensions.
 ///

@@ -12,7 +12,7 @@ pub use perturbation::{Perturbation, Terms};
 use crate::{Attribution, Case, Explainer, Infill, Method, Score};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 
 /// Meaningful Perturbation (Fong and Vedaldi 2017, arXiv 1704.03296), in three dimensions.
 ///

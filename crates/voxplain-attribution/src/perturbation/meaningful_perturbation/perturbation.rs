@@ -7,7 +7,8 @@ use crate::Result;
 use crate::{Attribution, Case, Explainer, Method, Objective, Passes};
 use serde::Serialize;
 use serde_json::json;
-use voxplain_nn::{Plan, Purpose, Rules, random::Seed};
+use voxplain_core::random::Seed;
+use voxplain_nn::{Plan, Purpose, Rules};
 
 /// The terms of the objective at one iterate, on the copy that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]

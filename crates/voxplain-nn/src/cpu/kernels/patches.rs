@@ -411,7 +411,7 @@ mod tests {
     use super::super::shape::{Volume, Window};
     use super::*;
     use crate::InstructionSet;
-    use crate::random::Seed;
+    use voxplain_core::random::Seed;
 
     /// A convolution of one channel on a small volume whose rows are longer than a register.
     fn conv() -> Conv {

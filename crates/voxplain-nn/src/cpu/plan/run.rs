@@ -7,8 +7,8 @@ use crate::cpu::kernels::{
     Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool, rearrange,
     sparse, winograd, winograd_gradient,
 };
-use crate::random::dropout_mask;
 use crate::{Activation, Purpose, Rules};
+use voxplain_core::random::dropout_mask;
 
 /// Samples that are worked on together.
 #[derive(Clone, Copy, Debug)]

@@ -29,8 +29,8 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use surrogate::Smoothness;
 use voxplain_attribution::{Case, Explainer};
-use voxplain_core::{Error, Progress, Result, atomic_file};
-use voxplain_nn::{Engine, random::Seed};
+use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed};
+use voxplain_nn::Engine;
 use voxplain_volume::{ReadOptions, Volume};
 
 /// What is done with the voxels, in the order of the map.

@@ -1,7 +1,7 @@
 //! [`Smoothness`]: how a map's neighbours resemble each other, and random fields that do so alike.
 
 use super::Blocks;
-use voxplain_nn::random::Seed;
+use voxplain_core::random::Seed;
 use voxplain_stats::ranks;
 use voxplain_volume::{Affine, Border, Grid, Volume};
 
