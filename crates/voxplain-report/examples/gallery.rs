@@ -10,7 +10,7 @@
 
 use std::path::Path;
 use voxplain_attribution::{METHODS, Record};
-use voxplain_report::figure::{Exhibit, Gallery, Layer, Scale};
+use voxplain_report::figure::{ColourRange, Gallery, GalleryPanel, Underlay};
 use voxplain_volume::{ReadOptions, Volume, read};
 
 type Failure = Box<dyn std::error::Error>;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Failure> {
     let stem = name.trim_end_matches(".gz").trim_end_matches(".nii");
     let brain = read(Path::new(image), &ReadOptions::default())?.volume.to_ras();
     let mask = brain.map(|&v| v != 0.0);
-    let layer = Layer::new(brain, &mask)?;
+    let underlay = Underlay::new(brain, &mask)?;
 
     let mut shown: Vec<(Record, Volume)> = Vec::new();
     for method in METHODS {
@@ -41,17 +41,17 @@ fn main() -> Result<(), Failure> {
             shown.push((serde_json::from_slice(&sidecar)?, map));
         }
     }
-    let exhibits: Vec<Exhibit<'_>> = shown
+    let panels: Vec<GalleryPanel<'_>> = shown
         .iter()
-        .map(|(record, map)| Exhibit {
+        .map(|(record, map)| GalleryPanel {
             name: record.method.clone(),
             units: record.units.clone(),
             map,
-            scale: Scale::percentile(&layer, map, PERCENTILE),
+            range: ColourRange::percentile(&underlay, map, PERCENTILE),
         })
         .collect();
     let title = format!("Maps of {stem} by all methods");
-    let gallery = Gallery { title, layer: &layer, exhibits: &exhibits, at, width: 180.0, space: String::new() };
+    let gallery = Gallery { title, underlay: &underlay, panels: &panels, at, width: 180.0, space: String::new() };
     gallery.draw()?.write_png(Path::new(out))?;
     Ok(())
 }

@@ -5,6 +5,7 @@ pub mod calibration;
 pub mod classification;
 mod interval;
 mod number;
+pub mod roc;
 mod similarity;
 mod voxelwise;
 

@@ -1,9 +1,16 @@
 //! `voxplain report`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    session::{Outcome, Session},
+    shell::Shell,
+};
 use clap::Args;
-use std::path::PathBuf;
-use voxplain::report::report;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use voxplain::{
+    Vocabulary as _,
+    report::{Reported, report},
+};
 
 /// One page with everything that was made.
 ///
@@ -23,9 +30,45 @@ pub(crate) struct Report {
     out: Option<PathBuf>,
 }
 
+/// The result as JSON.
+#[derive(Serialize)]
+struct Document<'a> {
+    page: &'a Path,
+    bytes: usize,
+    figures: &'a [PathBuf],
+    volumes: &'a [PathBuf],
+    methods_text: &'a [PathBuf],
+    quality: Option<&'a Path>,
+    missing: Vec<Missing<'a>>,
+    warnings: &'a [String],
+}
+
+/// A part that is not there yet, and the command that makes it.
+#[derive(Serialize)]
+struct Missing<'a> {
+    what: &'a str,
+    command: String,
+}
+
+impl<'a> Document<'a> {
+    fn new(made: &'a Reported) -> Self {
+        let missing = made.missing.iter().map(|m| Missing { what: &m.what, command: Shell.action(&m.step) });
+        Self {
+            page: &made.page,
+            bytes: made.bytes,
+            figures: &made.figures,
+            volumes: &made.volumes,
+            methods_text: &made.methods_text,
+            quality: made.quality.as_deref(),
+            missing: missing.collect(),
+            warnings: &made.warnings,
+        }
+    }
+}
+
 impl Report {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let made = report(&self.directory, self.out.as_deref(), session.progress())?;
+        let made = report(&self.directory, self.out.as_deref(), &Shell, session.progress())?;
         for warning in &made.warnings {
             session.progress().warn(warning);
         }
@@ -49,10 +92,11 @@ impl Report {
         if let Some(quality) = &made.quality {
             text.push_str(&format!("\nquality of the prepared volumes in {}", quality.display()));
         }
-        for part in &made.missing {
+        let document = Document::new(&made);
+        for part in &document.missing {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }
-        session.result(&made, &text)?;
+        session.result(&document, &text)?;
         session.say("next: open the page in a browser");
         Ok(Outcome::Done)
     }

@@ -1,8 +1,13 @@
 //! `voxplain serve`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    server::Server,
+    session::{Outcome, Session},
+    shell::Shell,
+};
 use clap::Args;
 use std::path::PathBuf;
+use voxplain::report::Site;
 
 /// Show a run's report from a server on this machine.
 ///
@@ -26,7 +31,6 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    #[cfg(feature = "serve")]
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         /// The result as JSON.
         #[derive(serde::Serialize)]
@@ -34,26 +38,17 @@ impl Serve {
             url: String,
             scenes: usize,
         }
-        let site = voxplain::report::Site::open(&self.run, session.progress())?;
+        let site = Site::open(&self.run, &Shell, session.progress())?;
         for warning in &site.warnings {
             session.progress().warn(warning);
         }
         let scenes = site.scenes();
-        let server = crate::server::Server::new(site, self.port)?;
+        let server = Server::new(site, self.port)?;
         let url = server.url();
         session.result(&Document { url: url.clone(), scenes }, &url)?;
         session.say(&format!("{scenes} groups and subjects can be looked at; Ctrl-C ends it"));
         server.run(session.progress());
         session.say("stopped; nothing was written");
         Ok(Outcome::Done)
-    }
-
-    #[cfg(not(feature = "serve"))]
-    #[expect(clippy::unused_self, reason = "the other one, with the feature, looks at its flags")]
-    pub(crate) fn run(&self, _: &Session) -> anyhow::Result<Outcome> {
-        anyhow::bail!(
-            "this voxplain was built without its server\nhint: build it with the feature: cargo install --path \
-             crates/voxplain-cli --features serve; voxplain report RUN writes the same page as a file"
-        )
     }
 }

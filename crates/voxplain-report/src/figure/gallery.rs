@@ -1,18 +1,20 @@
 //! [`Gallery`]: maps of several methods at the same cuts of one brain.
 
 use super::{
-    Figure, Plane, colour,
-    colour::{byte, over},
-    mosaic::{DARK, LIGHT, Layer, Scale, in_tens, panel, wrap},
-    slice::Cut,
-    svg::{Anchor, GREY, INK, SMALL, Style, Svg, TEXT, TITLE, fit, signed},
+    brain::{ColourRange, Cut, DARK, LIGHT, Plane, Underlay, focus},
+    paper::{
+        Anchor, Figure, GREY, INK, SMALL, Style, Svg, TEXT, TITLE,
+        colour::{byte, diverging, over},
+        fit, in_tens, pixels, signed, wrap,
+    },
 };
-use crate::{Result, stats::significant};
+use voxplain_core::Result;
+use voxplain_stats::significant;
 use voxplain_volume::Volume;
 
 /// One map of a gallery.
 #[derive(Clone, Debug)]
-pub struct Exhibit<'a> {
+pub struct GalleryPanel<'a> {
     /// Above it: the method.
     pub name: String,
     /// What a value is.
@@ -20,7 +22,7 @@ pub struct Exhibit<'a> {
     /// The map, in the world of the gallery's brain.
     pub map: &'a Volume,
     /// Its own range of colours.
-    pub scale: Scale,
+    pub range: ColourRange,
 }
 
 /// Maps side by side, each in the same three cuts and in a range of colours of its own, which is written above it.
@@ -29,9 +31,9 @@ pub struct Gallery<'a> {
     /// Above the figure.
     pub title: String,
     /// The brain under all maps.
-    pub layer: &'a Layer,
+    pub underlay: &'a Underlay,
     /// The maps, row by row.
-    pub exhibits: &'a [Exhibit<'a>],
+    pub panels: &'a [GalleryPanel<'a>],
     /// Where the three cuts meet, mm.
     pub at: [f64; 3],
     /// Width in mm.
@@ -40,9 +42,9 @@ pub struct Gallery<'a> {
     pub space: String,
 }
 
-/// The planes of an exhibit, from left to right.
+/// The planes of a panel, from left to right.
 const PLANES: [Plane; 3] = [Plane::Axial, Plane::Coronal, Plane::Sagittal];
-/// Between exhibits and between the cuts of one, mm.
+/// Between panels and between the cuts of one, mm.
 const GAP: f64 = 3.0;
 const BETWEEN: f64 = 0.6;
 /// Room for the name and the range.
@@ -51,19 +53,19 @@ const WORDS: f64 = 6.4;
 impl Gallery<'_> {
     /// Where the maps together say most, mm: the middle of the largest part in which the sum of their |values|, each over
     /// its own range, is highest (its upper 5 %).
-    pub fn focus(layer: &Layer, exhibits: &[Exhibit<'_>]) -> [f64; 3] {
-        let Some(first) = exhibits.first() else { return [0.0; 3] };
+    pub fn focus(underlay: &Underlay, panels: &[GalleryPanel<'_>]) -> [f64; 3] {
+        let Some(first) = panels.first() else { return [0.0; 3] };
         let shape = first.map.shape();
         let mut sum = first.map.map(|_| 0.0f32);
-        for exhibit in exhibits.iter().filter(|e| e.scale.most > 0.0 && e.map.shape() == shape) {
-            let covered = layer.covered(exhibit.map);
+        for panel in panels.iter().filter(|e| e.range.max > 0.0 && e.map.shape() == shape) {
+            let covered = underlay.covered(panel.map);
             for (sum, v) in sum.data_mut().iter_mut().zip(covered.data()) {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 1")]
-                let part = (f64::from(v.abs()) / exhibit.scale.most).min(1.0) as f32;
+                let part = (f64::from(v.abs()) / panel.range.max).min(1.0) as f32;
                 *sum += part;
             }
         }
-        super::slice::focus(&sum, 0.95)
+        focus(&sum, 0.95)
     }
 
     /// Draws it.
@@ -71,34 +73,34 @@ impl Gallery<'_> {
     /// # Errors
     /// A panel cannot be encoded.
     pub fn draw(&self) -> Result<Figure> {
-        let count = self.exhibits.len();
+        let count = self.panels.len();
         let columns = (1..=4).find(|c| c * c >= count).unwrap_or(4);
         let cell = (self.width - GAP * (columns - 1) as f64) / columns as f64;
-        let sizes = PLANES.map(|plane| self.layer.size(plane));
+        let sizes = PLANES.map(|plane| self.underlay.size(plane));
         let scale = (cell - 2.0 * BETWEEN) / sizes.iter().map(|s| s[0]).sum::<f64>();
         let tall = sizes.iter().map(|s| s[1]).fold(0.0, f64::max) * scale;
         // No finer than printers show at that size (300 dpi) or than half a voxel.
-        let step = (25.4 / 300.0 / scale).max(self.layer.finest() / 2.0).clamp(1.0, 4.0);
+        let step = (25.4 / 300.0 / scale).max(self.underlay.finest() / 2.0).clamp(1.0, 4.0);
 
         let mut svg = Svg::new(self.width);
         svg.text(0.0, 3.0, Style::new(TITLE, Anchor::Start).bold(), &fit(&self.title, TITLE, self.width - 2.0));
         let top = 6.0;
-        for (n, exhibit) in self.exhibits.iter().enumerate() {
+        for (n, panel) in self.panels.iter().enumerate() {
             let left = (n % columns) as f64 * (cell + GAP);
             let up = top + (n / columns) as f64 * (tall + WORDS + GAP);
-            svg.text(left, up + 2.2, Style::new(TEXT, Anchor::Start).bold(), &fit(&exhibit.name, TEXT, cell));
-            let range = fit(&exhibit.range(), SMALL, cell);
+            svg.text(left, up + 2.2, Style::new(TEXT, Anchor::Start).bold(), &fit(&panel.name, TEXT, cell));
+            let range = fit(&panel.range_in_words(), SMALL, cell);
             svg.text(left, up + 5.0, Style::new(SMALL, Anchor::Start).colour(GREY), &range);
             let mut x = left;
             for (plane, size) in PLANES.into_iter().zip(sizes) {
                 let [w, h] = size.map(|mm| mm * scale);
                 let y = up + WORDS + (tall - h) / 2.0;
                 let cut = Cut { plane, at: self.at[plane.axis()] };
-                if let Some((pixels, [pw, ph])) = self.layer.paint(cut, exhibit.map, exhibit.scale.most, step) {
+                if let Some((pixels, [pw, ph])) = self.underlay.paint(cut, panel.map, panel.range.max, step) {
                     // Pixels are centred on the lattice of the picture, so it reaches half a pixel over the extent.
                     let half = step * scale / 2.0;
                     let drawn = [pw as f64 * step * scale, ph as f64 * step * scale];
-                    svg.image([x - half, y - half], drawn, &panel(&pixels, [pw, ph])?);
+                    svg.image([x - half, y - half], drawn, &pixels::rgba(&pixels, [pw, ph])?);
                 }
                 if plane != Plane::Sagittal {
                     let side = Style::new(SMALL, Anchor::Middle).bold();
@@ -124,7 +126,7 @@ impl Gallery<'_> {
             svg.text(0.0, y, Style::new(SMALL, Anchor::Start).colour(GREY), &line);
             y += 2.8;
         }
-        let names: Vec<&str> = self.exhibits.iter().map(|e| e.name.as_str()).collect();
+        let names: Vec<&str> = self.panels.iter().map(|e| e.name.as_str()).collect();
         let alt = format!(
             "{}: signed maps by {} over the same grey brain in an axial, a coronal and a sagittal cut; orange is positive, \
              blue is negative; left is left",
@@ -140,12 +142,12 @@ impl Gallery<'_> {
         let middle = [byte(f64::midpoint(DARK, LIGHT)); 3];
         let mut pixels = Vec::with_capacity(4 * usize::from(steps));
         for n in 0..steps {
-            let (colour, opacity) = colour::diverging(2.0 * (f64::from(n) + 0.5) / f64::from(steps) - 1.0);
+            let (colour, opacity) = diverging(2.0 * (f64::from(n) + 0.5) / f64::from(steps) - 1.0);
             pixels.extend(over(colour, 0.92 * opacity, middle));
             pixels.push(255);
         }
         let length = 40.0f64.min(0.4 * self.width);
-        svg.image([x + 14.0, y], [length, 2.4], &panel(&pixels, [usize::from(steps), 1])?);
+        svg.image([x + 14.0, y], [length, 2.4], &pixels::rgba(&pixels, [usize::from(steps), 1])?);
         svg.frame([x + 14.0, y], [length, 2.4], INK, 0.1);
         let style = |anchor| Style::new(SMALL, anchor);
         svg.text(x + 13.0, y + 2.0, style(Anchor::End), "\u{2212} range");
@@ -154,15 +156,15 @@ impl Gallery<'_> {
     }
 }
 
-impl Exhibit<'_> {
+impl GalleryPanel<'_> {
     /// `± 3.1 × 10⁻⁴ logit`.
-    fn range(&self) -> String {
-        if self.scale.most <= 0.0 {
+    fn range_in_words(&self) -> String {
+        if self.range.max <= 0.0 {
             return "0 in the whole brain".into();
         }
-        let (factor, units) = in_tens(self.scale.most, &self.units);
+        let (factor, units) = in_tens(self.range.max, &self.units);
         let times = if factor == 1.0 { "" } else { "\u{d7} " };
-        format!("\u{b1} {} {times}{units}", significant(self.scale.most * factor, 2)).trim_end().to_owned()
+        format!("\u{b1} {} {times}{units}", significant(self.range.max * factor, 2)).trim_end().to_owned()
     }
 }
 
@@ -174,9 +176,9 @@ mod tests {
     #[test]
     fn ranges_are_written() {
         let map = Volume::filled(Grid::new([1, 1, 1], Affine::IDENTITY).unwrap(), 0.0f32);
-        let of = |most: f64, units: &str| {
-            let scale = Scale { most, percentile: None };
-            Exhibit { name: "m".into(), units: units.into(), map: &map, scale }.range()
+        let of = |max: f64, units: &str| {
+            let range = ColourRange { max, percentile: None };
+            GalleryPanel { name: "m".into(), units: units.into(), map: &map, range }.range_in_words()
         };
         assert_eq!(of(0.5, "logit"), "± 0.5 logit");
         assert_eq!(of(0.000_312, "logit"), "± 3.1 × 10⁻⁴ logit");
@@ -188,24 +190,24 @@ mod tests {
         // Ten voxels of 2 mm a side; one map has a large value at (2, 2, 2), two small ones agree on (7, 6, 5).
         let grid = Grid::new([10, 10, 10], Affine::from_spacing_origin([2.0; 3], [0.0; 3])).unwrap();
         let all = Mask::filled(grid, true);
-        let layer = Layer::new(Volume::filled(grid, 1.0), &all).unwrap();
+        let underlay = Underlay::new(Volume::filled(grid, 1.0), &all).unwrap();
         let spot = |at: [usize; 3], value: f32| Volume::from_fn(grid, |v| if v == at { value } else { 0.0 });
         let maps = [spot([2, 2, 2], 1000.0), spot([7, 6, 5], -0.1), spot([7, 6, 5], 0.2)];
-        let exhibits: Vec<Exhibit<'_>> = maps
+        let panels: Vec<GalleryPanel<'_>> = maps
             .iter()
-            .map(|map| Exhibit {
+            .map(|map| GalleryPanel {
                 name: "m".into(),
                 units: String::new(),
                 map,
-                scale: Scale::percentile(&layer, map, 100.0),
+                range: ColourRange::percentile(&underlay, map, 100.0),
             })
             .collect();
-        assert_eq!(Gallery::focus(&layer, &exhibits), [14.0, 12.0, 10.0]);
-        assert_eq!(Gallery::focus(&layer, &[]), [0.0; 3]);
+        assert_eq!(Gallery::focus(&underlay, &panels), [14.0, 12.0, 10.0]);
+        assert_eq!(Gallery::focus(&underlay, &[]), [0.0; 3]);
         let gallery = Gallery {
             title: "<all>".into(),
-            layer: &layer,
-            exhibits: &exhibits,
+            underlay: &underlay,
+            panels: &panels,
             at: [14.0, 12.0, 10.0],
             width: 120.0,
             space: String::new(),
@@ -214,6 +216,6 @@ mod tests {
         // Three maps in three cuts and the colour bar.
         assert_eq!(figure.svg.matches("<image").count(), 3 * 3 + 1);
         assert!(figure.svg.contains("z = 10, y = 12, x = 14") && figure.svg.contains("&lt;all&gt;"));
-        assert!(Gallery { exhibits: &[], ..gallery }.draw().is_ok());
+        assert!(Gallery { panels: &[], ..gallery }.draw().is_ok());
     }
 }

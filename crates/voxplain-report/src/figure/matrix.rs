@@ -1,10 +1,9 @@
 //! Matrices: agreement of methods, confusion of classes.
 
-use super::{
-    Figure,
+use super::paper::{
+    Anchor, Figure, GREY, INK, SMALL, Style, Svg, TEXT, TITLE,
     colour::{hex, sequential},
-    mosaic::wrap,
-    svg::{Anchor, GREY, INK, SMALL, Style, Svg, TEXT, TITLE, fit, width_of},
+    fit, width_of, wrap,
 };
 
 /// One cell: how dark (0 to 1; `None` is left white), and the words in it.

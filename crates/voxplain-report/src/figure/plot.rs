@@ -2,15 +2,16 @@
 //! `plot_glass_brain`.
 
 use super::{
-    Figure, Plane,
-    colour::{ARMS, LINES, Rgb, along, byte, over},
-    contour::contour,
-    glass::{lattice, onto, projection},
-    mosaic::{in_tens, panel},
-    slice::{Cut, Extent, cuts, extent, focus, picture, sample},
-    svg::{Anchor, GREY, INK, SMALL, Style, Svg, TITLE, fit, signed},
+    brain::{Cut, Extent, Plane, contour, cuts, extent, focus, lattice, onto, picture, projection, sample},
+    paper::{
+        Anchor, Figure, GREY, INK, SMALL, Style, Svg, TITLE,
+        colour::{ARMS, LINES, Rgb, along, byte, over},
+        fit, in_tens, pixels, signed,
+    },
 };
-use crate::{Error, Result, stats::significant};
+use crate::setting::{CUTS, DISPLAY_MODE};
+use voxplain_core::{Error, Result, remedy};
+use voxplain_stats::significant;
 use voxplain_volume::{Volume, quantiles};
 
 /// What is drawn.
@@ -163,9 +164,9 @@ impl Plot<'_> {
             }
         }
         let largest = self.map.data().iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
-        let most = self.vmax.unwrap_or(largest);
-        if !(most >= 0.0 && most.is_finite()) {
-            return Err(Error::request(format!("colours cannot end at {most}"), "give a value above 0"));
+        let max = self.vmax.unwrap_or(largest);
+        if !(max >= 0.0 && max.is_finite()) {
+            return Err(Error::request(format!("colours cannot end at {max}"), "give a value above 0"));
         }
         let threshold = self.level(self.map)?;
         let there = |v: &f32| *v != 0.0;
@@ -176,7 +177,7 @@ impl Plot<'_> {
         let places = self.places(threshold)?;
         let finest = self.background.unwrap_or(self.map).grid().spacing().into_iter().fold(f64::INFINITY, f64::min);
         let step = (finest / 2.0).clamp(0.5, 1.5);
-        let ink = Ink { map: self, threshold, most, window: self.window() };
+        let ink = Ink { map: self, threshold, max, window: self.window() };
         let rows = places
             .iter()
             .map(|row| row.iter().map(|cut| ink.panel(*cut, &extent, step)).collect::<Result<Vec<_>>>())
@@ -188,9 +189,9 @@ impl Plot<'_> {
                 places.iter().flatten().map(|c| (axis(c.plane).to_owned(), c.at)).collect()
             },
             threshold,
-            vmax: most,
+            vmax: max,
         };
-        Ok((self.compose(&rows, &places, threshold, most)?, plotted))
+        Ok((self.compose(&rows, &places, threshold, max)?, plotted))
     }
 
     /// The |value| from which on a map is shown.
@@ -248,7 +249,7 @@ impl Plot<'_> {
                 Cuts::At(_) => {
                     return Err(Error::request(
                         "a mosaic's cuts are along three axes, so that one list of places does not say where",
-                        "give how many (--cuts 5), or choose --display-mode x, y or z",
+                        remedy!["give how many (", CUTS.to(5), "), or choose ", DISPLAY_MODE.to("x"), ", y or z"],
                     ));
                 }
                 Cuts::Count(n) => rows((*n).clamp(1, 20)).to_vec(),
@@ -260,13 +261,19 @@ impl Plot<'_> {
                     Cuts::At(at) => <[f64; 3]>::try_from(at.clone()).map_err(|at| {
                         Error::request(
                             format!("{} coordinates for three cuts", at.len()),
-                            "give x,y,z in mm: --cuts 24,-20,10",
+                            remedy!["give x,y,z in mm: ", CUTS.to("24,-20,10")],
                         )
                     })?,
                     Cuts::Count(_) => {
                         return Err(Error::request(
                             "three cuts through one point are always three",
-                            "give the point (--cuts 24,-20,10), or choose --display-mode x, y, z or mosaic",
+                            remedy![
+                                "give the point (",
+                                CUTS.to("24,-20,10"),
+                                "), or choose ",
+                                DISPLAY_MODE.to("x"),
+                                ", y, z or mosaic"
+                            ],
                         ));
                     }
                     Cuts::Auto => focus(self.map, 0.8),
@@ -276,11 +283,11 @@ impl Plot<'_> {
         })
     }
 
-    fn compose(&self, rows: &[Vec<Panel>], places: &[Vec<Cut>], threshold: f64, most: f64) -> Result<Figure> {
+    fn compose(&self, rows: &[Vec<Panel>], places: &[Vec<Cut>], threshold: f64, max: f64) -> Result<Figure> {
         let ink = if self.black_bg { "#f0f0f0" } else { INK };
         let soft = if self.black_bg { "#b5b5b5" } else { GREY };
         // The bar, with room for numbers such as −0.0051.
-        let (bar, gap) = (if most > 0.0 { 17.0 } else { 0.0 }, 1.0);
+        let (bar, gap) = (if max > 0.0 { 17.0 } else { 0.0 }, 1.0);
         let widest = rows.iter().map(|r| r.iter().map(|p| p.size[0]).sum::<f64>()).fold(1.0, f64::max);
         let most_panels = rows.iter().map(Vec::len).max().unwrap_or(1);
         // Mm of paper for a mm of brain, the same in all panels.
@@ -296,31 +303,31 @@ impl Plot<'_> {
         for row in rows {
             let tall = row.iter().map(|p| p.size[1]).fold(0.0, f64::max) * scale;
             let mut x = 1.0;
-            for panel_ in row {
-                let [w, h] = panel_.size.map(|s| s * scale);
+            for panel in row {
+                let [w, h] = panel.size.map(|s| s * scale);
                 let (left, up) = (x, y + (tall - h) / 2.0);
-                let pixel = [w / panel_.shape[0] as f64, h / panel_.shape[1] as f64];
-                svg.image([left, up], [w, h], &panel(&panel_.pixels, panel_.shape)?);
-                for Outline { colour, width, segments } in &panel_.outlines {
+                let pixel = [w / panel.shape[0] as f64, h / panel.shape[1] as f64];
+                svg.image([left, up], [w, h], &pixels::rgba(&panel.pixels, panel.shape)?);
+                for Outline { colour, width, segments } in &panel.outlines {
                     let place = |p: &[f64; 2]| [left + (p[0] + 0.5) * pixel[0], up + (p[1] + 0.5) * pixel[1]];
                     let lines: Vec<_> = segments.iter().map(|s| [place(&s[0]), place(&s[1])]).collect();
                     svg.segments(&lines, colour, *width);
                 }
                 if self.draw_cross && self.display == Display::Ortho {
-                    self.cross(&mut svg, panel_, &places[0], ([left, up], scale));
+                    self.cross(&mut svg, panel, &places[0], ([left, up], scale));
                 }
                 if self.annotate {
-                    self.words(&mut svg, panel_, [left, up, w, h], ink);
+                    self.words(&mut svg, panel, [left, up, w, h], ink);
                 }
                 x += w + gap;
             }
             y += tall + if self.annotate { 3.6 } else { 1.0 };
         }
-        if most > 0.0 {
+        if max > 0.0 {
             self.bar(
                 &mut svg,
                 [self.width - bar + 4.0, top + 1.0, (y - top - 5.0).clamp(8.0, 45.0)],
-                (threshold, most),
+                (threshold, max),
                 ink,
             )?;
         }
@@ -391,22 +398,22 @@ impl Plot<'_> {
         &self,
         svg: &mut Svg,
         [x, y, height]: [f64; 3],
-        (threshold, most): (f64, f64),
+        (threshold, max): (f64, f64),
         ink: &'static str,
     ) -> Result<()> {
         let steps = 160u16;
-        let low = if self.map.data().iter().any(|v| *v < 0.0) { -most } else { 0.0 };
+        let low = if self.map.data().iter().any(|v| *v < 0.0) { -max } else { 0.0 };
         let mut pixels = Vec::with_capacity(4 * usize::from(steps));
         for n in 0..steps {
-            let value = most - (most - low) * (f64::from(n) + 0.5) / f64::from(steps);
-            let colour = if value.abs() >= threshold { self.colours.at(value / most) } else { [128; 3] };
+            let value = max - (max - low) * (f64::from(n) + 0.5) / f64::from(steps);
+            let colour = if value.abs() >= threshold { self.colours.at(value / max) } else { [128; 3] };
             pixels.extend(colour);
             pixels.push(255);
         }
-        svg.image([x, y], [2.6, height], &panel(&pixels, [1, usize::from(steps)])?);
+        svg.image([x, y], [2.6, height], &pixels::rgba(&pixels, [1, usize::from(steps)])?);
         svg.frame([x, y], [2.6, height], ink, 0.1);
-        let mut ticks = vec![most, low];
-        if threshold > 0.0 && threshold < 0.92 * most {
+        let mut ticks = vec![max, low];
+        if threshold > 0.0 && threshold < 0.92 * max {
             ticks.push(threshold);
             if low < 0.0 {
                 ticks.push(-threshold);
@@ -414,9 +421,9 @@ impl Plot<'_> {
         } else if low < 0.0 {
             ticks.push(0.0);
         }
-        let (factor, units) = in_tens(most, &self.units);
+        let (factor, units) = in_tens(max, &self.units);
         for tick in ticks {
-            let at = y + (most - tick) / (most - low) * height;
+            let at = y + (max - tick) / (max - low) * height;
             svg.line([x + 2.6, at], [x + 3.3, at], ink, 0.15);
             svg.text(
                 x + 3.7,
@@ -439,7 +446,7 @@ fn axis(plane: Plane) -> &'static str {
 struct Ink<'a> {
     map: &'a Plot<'a>,
     threshold: f64,
-    most: f64,
+    max: f64,
     window: [f64; 2],
 }
 
@@ -481,8 +488,8 @@ impl Ink<'_> {
         let mut pixels = Vec::with_capacity(4 * values.len());
         for (value, grey) in values.iter().zip(under) {
             let value = f64::from(*value);
-            let seen = self.most > 0.0 && value != 0.0 && value.abs() >= self.threshold;
-            let t = if self.most > 0.0 { value / self.most } else { 0.0 };
+            let seen = self.max > 0.0 && value != 0.0 && value.abs() >= self.threshold;
+            let t = if self.max > 0.0 { value / self.max } else { 0.0 };
             // Without a threshold colours fade towards 0, so that the background is seen.
             let opacity = if self.threshold > 0.0 { 0.95 } else { (t.abs() / 0.5).min(1.0).powf(0.8) };
             pixels.extend(if seen { over(plot.colours.at(t), opacity, grey) } else { grey });

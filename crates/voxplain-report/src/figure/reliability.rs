@@ -1,13 +1,7 @@
 //! Calibration curves of classifiers on the same subjects: predicted probability beside what was there.
 
-use super::{
-    Figure,
-    chart::Axes,
-    colour::LINES,
-    mosaic::wrap,
-    svg::{Anchor, GREY, INK, SMALL, Style, Svg, TITLE, fit},
-};
-use crate::stats::{Calibration, significant};
+use super::paper::{Anchor, Axes, Figure, GREY, INK, SMALL, Style, Svg, TITLE, colour::LINES, fit, wrap};
+use voxplain_stats::{Calibration, significant};
 
 /// One classifier.
 #[derive(Clone, Debug, PartialEq)]

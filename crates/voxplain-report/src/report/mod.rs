@@ -3,27 +3,32 @@
 //! The page is one HTML file that opens from disk: styles, figures, pictures, the viewer and its volumes are inside, and
 //! nothing is fetched but, for the subjects that did not fit, files beside it. A content security policy says so to the
 //! browser: it runs the page's own scripts and no others. Every text that comes from data is escaped.
+//!
+//! From the top down: [`report`] and [`Site`] give a page away; `run` and `folder` gather it; `page` holds it and fills the
+//! template; a file of `section` makes one section and `viewer` what the viewer shows; `element` is what they are made of.
 
-mod drawing;
-mod faithfulness;
+mod element;
 mod folder;
-mod methods_text;
+mod order;
 mod page;
-mod people;
-mod quality;
-mod regions;
+mod run;
+mod section;
 mod site;
 #[cfg(test)]
 mod tests;
 mod viewer;
 
-use crate::{Error, Progress, Result, atomic_file, figure::Figure};
-use page::{Page, Volumes};
+pub use page::Missing;
 pub use site::{Part, Site};
+
+use crate::setting::OUT;
+use page::Page;
+use run::Volumes;
 use std::path::{Path, PathBuf};
+use voxplain_core::{Action, Error, Progress, Result, Vocabulary, atomic_file, remedy};
 
 /// What was written.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reported {
     /// The page.
     pub page: PathBuf,
@@ -37,62 +42,65 @@ pub struct Reported {
     pub methods_text: Vec<PathBuf>,
     /// Numbers on every prepared volume, beside the page of a run.
     pub quality: Option<PathBuf>,
-    /// What is not there yet, and the command that makes it.
+    /// What is not there yet, and the step that makes it.
     pub missing: Vec<Missing>,
     /// What the reader should know.
     pub warnings: Vec<String>,
 }
 
-/// A part that is not there yet.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Missing {
-    /// The part.
-    pub what: String,
-    /// The command that makes it.
-    pub command: String,
-}
-
-/// Writes the report of a run, or of a folder of maps that `voxplain explain` made, to `out` (without it,
-/// `report.html` in the directory), and its figures to `figures/` in the directory.
+/// Writes the report of a run, or of a folder of maps of single images, to `out` (without it, `report.html` in the
+/// directory), and its figures to `figures/` in the directory.
 ///
-/// A run need not be finished: what is missing is named with the command that makes it.
+/// A run need not be finished: what is missing is named with the step that makes it, in the words of `vocabulary`.
 ///
 /// # Errors
 /// Neither a run nor a folder of maps; a damaged file; a file that cannot be written.
-pub fn report(directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> Result<Reported> {
-    report_within(viewer::MOST_PAGE_BYTES, directory, out, progress)
+pub fn report(
+    directory: &Path,
+    out: Option<&Path>,
+    vocabulary: &dyn Vocabulary,
+    progress: &dyn Progress,
+) -> Result<Reported> {
+    report_within(viewer::MAX_PAGE_BYTES, directory, out, vocabulary, progress)
 }
 
 /// [`report`] with volumes in the page only as far as it stays below that many bytes.
-fn report_within(most: usize, directory: &Path, out: Option<&Path>, progress: &dyn Progress) -> Result<Reported> {
+fn report_within(
+    max: usize,
+    directory: &Path,
+    out: Option<&Path>,
+    vocabulary: &dyn Vocabulary,
+    progress: &dyn Progress,
+) -> Result<Reported> {
     let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
     let mut page = if directory.join("manifest.json").is_file() {
-        page::of_run(directory, Volumes::Carried, progress)?
+        run::page(directory, Volumes::Carried, progress)?
     } else if directory.is_dir() {
-        folder::of_folder(directory, progress)?
+        folder::page(directory, progress)?
     } else {
+        let (train, explain) = (Action::new("train"), Action::new("explain").switch(OUT));
         return Err(Error::file(
             directory,
             "is no directory",
-            "give a run (from voxplain train) or a folder of maps (from voxplain explain --out)",
+            remedy!["give a run (from ", train, ") or a folder of maps (from ", explain, ")"],
         ));
     };
     let figures = page.write_figures(&directory.join("figures"), progress)?;
     let quality = write_quality(&mut page, &out)?;
     let folder = beside(&out, "volumes");
-    let (html, files) = render(&mut page, &folder, most)?;
-    let volumes = write_volumes(&out.with_file_name(folder), &files)?;
-    atomic_file::write(&out, html.as_bytes())?;
+    let document = page.render(vocabulary, &folder, max)?;
+    let volumes = write_volumes(&out.with_file_name(folder), &document.files)?;
+    atomic_file::write(&out, document.html.as_bytes())?;
     let methods_text = write_methods_text(&page, &out)?;
     Ok(Reported {
-        bytes: html.len(),
+        bytes: document.html.len(),
         page: out,
         figures,
         volumes,
         methods_text,
         quality,
-        missing: std::mem::take(&mut page.missing),
-        warnings: std::mem::take(&mut page.warnings),
+        missing: page.missing,
+        warnings: page.warnings,
     })
 }
 
@@ -150,91 +158,4 @@ fn write_volumes(folder: &Path, files: &[(String, String)]) -> Result<Vec<PathBu
             Ok(file)
         })
         .collect()
-}
-
-/// Where the viewer's scripts go; no text from data can hold it, as `<` is escaped there.
-const SCRIPTS: &str = "<!-- scripts -->";
-
-/// What the template is given beside the page.
-#[derive(serde::Serialize)]
-struct Shown<'a> {
-    #[serde(flatten)]
-    page: &'a Page,
-    /// Begins every id, so that reports can stand in one document.
-    id: &'a str,
-    nonce: &'a str,
-    viewer: bool,
-    atlases: bool,
-    notices: &'a str,
-}
-
-/// A page's id, which begins every id in it, and its nonce.
-///
-/// Both are functions of the content: the same report has the same bytes, and nothing that the data say can know them.
-fn id_and_nonce(page: &Page) -> Result<(String, String)> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&serde_json::to_vec(page).map_err(|e| fault(&e.to_string()))?);
-    hasher.update(page.viewer.hash()?.as_bytes());
-    let hash = hasher.finalize().to_hex();
-    Ok((format!("v{}", &hash[..10]), hash[32..].to_owned()))
-}
-
-fn fault(why: &str) -> Error {
-    Error::request(format!("the page cannot be made: {why}"), "this is a fault of voxplain")
-}
-
-/// The page, and the files that go to a folder of that name beside it.
-fn render(page: &mut Page, folder: &str, most: usize) -> Result<(String, Vec<(String, String)>)> {
-    let (id, nonce) = id_and_nonce(page)?;
-    let shown = Shown {
-        page,
-        id: &id,
-        nonce: &nonce,
-        viewer: !page.viewer.is_empty(),
-        atlases: page.viewer.has_atlases(),
-        notices: viewer::NOTICES,
-    };
-    let mut environment = minijinja::Environment::new();
-    let fault_of = |e: minijinja::Error| fault(&format!("{e:#}"));
-    // A name that ends in .html turns on escaping of every value that is not marked safe.
-    environment.add_template("report.html", include_str!("templates/report.html")).map_err(fault_of)?;
-    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    let html = environment
-        .get_template("report.html")
-        .and_then(|t| t.render(minijinja::value::Serde(&shown)))
-        .map_err(fault_of)?;
-    if page.viewer.is_empty() {
-        return Ok((html, Vec::new()));
-    }
-    let (head, tail) = html.split_once(SCRIPTS).ok_or_else(|| fault("its template has no place for scripts"))?;
-    let room = most.saturating_sub(html.len());
-    let payload = std::mem::take(&mut page.viewer).payload(&id, &nonce, room, folder)?;
-    Ok((format!("{head}{}{tail}", payload.html), payload.files))
-}
-
-/// A figure with its place in the page and its file name.
-#[derive(Clone, Debug, serde::Serialize)]
-struct Placed {
-    /// Of the files in `figures/`.
-    stem: String,
-    /// The SVG, to stand in the page; escaped by whoever drew it.
-    svg: String,
-    /// Below it.
-    caption: String,
-    /// Width on screen, mm: larger than on paper, where 7 pt is read at arm's length.
-    width: f64,
-    #[serde(skip)]
-    figure: Figure,
-}
-
-impl Placed {
-    fn new(stem: impl Into<String>, figure: Figure, caption: impl Into<String>) -> Self {
-        Self { stem: stem.into(), svg: figure.svg.clone(), caption: caption.into(), width: 1.35 * figure.width, figure }
-    }
-
-    /// Only the file: the page says where it is.
-    fn leave_out(&mut self) {
-        self.svg.clear();
-        self.caption = format!("Left out to keep the page small: figures/{}.svg and .png", self.stem);
-    }
 }

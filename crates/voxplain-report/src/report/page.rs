@@ -1,21 +1,16 @@
-//! [`Page`]: what the template shows, gathered from a run.
+//! [`Page`]: what the template shows, and the document it becomes.
 
 use super::{
-    Missing, Placed, drawing, faithfulness,
-    methods_text::MethodsText,
-    people, quality, regions,
-    viewer::{self, Scenes, Viewer},
-};
-use crate::{
-    Error, Progress, Result,
-    cohort::Cohort,
-    figure::{Curve, learning_curves},
-    group::GroupSummary,
-    run::{Metrics, Prediction, Run},
-    stats::{Estimate, significant},
+    element::{Placed, TextTable},
+    section::{
+        faithfulness::Faithfulness, maps::MethodMaps, methods_text::MethodsText, quality::Checks, regions::Regions,
+        subjects::Subjects,
+    },
+    viewer::{NOTICES, Scenes, Viewer},
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use voxplain_core::{Action, Error, Progress, Result, Vocabulary};
 
 /// Everything that the template shows.
 #[derive(Debug, Default, Serialize)]
@@ -25,28 +20,32 @@ pub(super) struct Page {
     pub(super) summary: Vec<String>,
     /// Term and description.
     pub(super) facts: Vec<[String; 2]>,
-    pub(super) cohort: Option<Grid>,
-    pub(super) quality: Option<quality::Checks>,
-    pub(super) accuracy: Option<Grid>,
+    pub(super) cohort: Option<TextTable>,
+    pub(super) quality: Option<Checks>,
+    pub(super) accuracy: Option<TextTable>,
     pub(super) comparisons: Vec<String>,
     pub(super) judging: String,
     /// Figures on training and accuracy.
     pub(super) charts: Vec<Placed>,
     /// All methods at the same cuts.
     pub(super) side_by_side: Vec<Placed>,
-    pub(super) methods: Vec<Method>,
+    pub(super) methods: Vec<MethodMaps>,
+    /// What the coordinates are.
     pub(super) space: String,
     pub(super) agreement: Vec<Placed>,
-    pub(super) agreement_table: Option<Grid>,
-    pub(super) faithfulness: Option<faithfulness::Faithfulness>,
-    pub(super) regions: Vec<regions::Regions>,
-    pub(super) people: Option<people::People>,
+    pub(super) agreement_table: Option<TextTable>,
+    pub(super) faithfulness: Option<Faithfulness>,
+    pub(super) regions: Vec<Regions>,
+    pub(super) subjects: Option<Subjects>,
     pub(super) methods_text: Option<MethodsText>,
     /// What went in and what came out, by its hash.
-    pub(super) provenance: Option<Grid>,
+    pub(super) provenance: Option<TextTable>,
+    #[serde(skip)]
     pub(super) missing: Vec<Missing>,
     pub(super) warnings: Vec<String>,
-    pub(super) commands: Vec<String>,
+    /// The steps that make it again.
+    #[serde(skip)]
+    pub(super) steps: Vec<Action>,
     /// Name and content of files that say how it was made.
     pub(super) records: Vec<[String; 2]>,
     pub(super) version: String,
@@ -58,26 +57,37 @@ pub(super) struct Page {
     pub(super) scenes: Option<Scenes>,
 }
 
-/// A table of text.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Grid {
-    pub(super) head: Vec<String>,
-    pub(super) rows: Vec<Vec<String>>,
-    pub(super) note: String,
+/// A part that is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The part.
+    pub what: String,
+    /// The step that makes it.
+    pub step: Action,
 }
 
-/// A method with its figures.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Method {
-    pub(super) name: String,
-    pub(super) facts: Vec<[String; 2]>,
-    pub(super) warnings: Vec<String>,
-    pub(super) figures: Vec<Placed>,
+/// A page as a document.
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) html: String,
+    /// Name and content of what stands in a folder beside it.
+    pub(super) files: Vec<(String, String)>,
+    /// Begins every id in it, so that reports can stand in one document.
+    pub(super) id: String,
+    /// Of its own scripts, for a content security policy.
+    pub(super) nonce: String,
 }
+
+/// Where the viewer's scripts go; no text from data can hold it, as `<` is escaped there.
+const SCRIPTS: &str = "<!-- scripts -->";
 
 impl Page {
     pub(super) fn new(title: String) -> Self {
         Self { title, version: env!("CARGO_PKG_VERSION").into(), ..Self::default() }
+    }
+
+    pub(super) fn lacks(&mut self, what: impl Into<String>, step: Action) {
+        self.missing.push(Missing { what: what.into(), step });
     }
 
     /// Writes every figure as SVG and PNG; those of an earlier report that are no longer made are left alone.
@@ -110,231 +120,75 @@ impl Page {
         Ok(written)
     }
 
-    fn lacks(&mut self, what: &str, command: String) {
-        self.missing.push(Missing { what: what.into(), command });
+    /// The document, of at most about `max` bytes, with steps in the words of `vocabulary`. What has no room goes to files
+    /// that are to stand in a folder of that name beside it. The viewer is empty afterwards.
+    pub(super) fn render(&mut self, vocabulary: &dyn Vocabulary, folder: &str, max: usize) -> Result<Document> {
+        /// A part that is missing, in words.
+        #[derive(Serialize)]
+        struct Lacking<'a> {
+            what: &'a str,
+            command: String,
+        }
+        /// What the template is given of the page.
+        #[derive(Serialize)]
+        struct Content<'a> {
+            #[serde(flatten)]
+            page: &'a Page,
+            missing: Vec<Lacking<'a>>,
+            commands: Vec<String>,
+        }
+        /// What it is given besides.
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(flatten)]
+            content: &'a Content<'a>,
+            id: &'a str,
+            nonce: &'a str,
+            viewer: bool,
+            atlases: bool,
+            notices: &'a str,
+        }
+        let missing = self.missing.iter().map(|m| Lacking { what: &m.what, command: vocabulary.action(&m.step) });
+        let content = Content {
+            page: self,
+            missing: missing.collect(),
+            commands: self.steps.iter().map(|step| vocabulary.action(step)).collect(),
+        };
+        // Both are functions of the content: the same report has the same bytes, and nothing that the data say can know
+        // them.
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&serde_json::to_vec(&content).map_err(|e| fault(&e.to_string()))?);
+        hasher.update(self.viewer.hash()?.as_bytes());
+        let hash = hasher.finalize().to_hex();
+        let (id, nonce) = (format!("v{}", &hash[..10]), hash[32..].to_owned());
+        let html = fill(&Shown {
+            content: &content,
+            id: &id,
+            nonce: &nonce,
+            viewer: !self.viewer.is_empty(),
+            atlases: self.viewer.has_atlases(),
+            notices: NOTICES,
+        })?;
+        if self.viewer.is_empty() {
+            return Ok(Document { html, files: Vec::new(), id, nonce });
+        }
+        let (head, tail) = html.split_once(SCRIPTS).ok_or_else(|| fault("its template has no place for scripts"))?;
+        let room = max.saturating_sub(html.len());
+        let payload = std::mem::take(&mut self.viewer).payload(&id, &nonce, room, folder)?;
+        Ok(Document { html: format!("{head}{}{tail}", payload.html), files: payload.files, id, nonce })
     }
 }
 
-/// Where the viewer's volumes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Volumes {
-    /// With the page.
-    Carried,
-    /// On a server, made when they are asked for.
-    OnRequest,
+/// The template with its values.
+fn fill(shown: &impl Serialize) -> Result<String> {
+    let mut environment = minijinja::Environment::new();
+    let fault_of = |e: minijinja::Error| fault(&format!("{e:#}"));
+    // A name that ends in .html turns on escaping of every value that is not marked safe.
+    environment.add_template("report.html", include_str!("templates/report.html")).map_err(fault_of)?;
+    environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    environment.get_template("report.html").and_then(|t| t.render(minijinja::value::Serde(shown))).map_err(fault_of)
 }
 
-/// The page of a run.
-pub(super) fn of_run(directory: &Path, volumes: Volumes, progress: &dyn Progress) -> Result<Page> {
-    let run = Run::open(directory)?;
-    let manifest = &run.manifest;
-    let here = directory.display().to_string();
-    let mut page = Page::new(format!("{} from brain MRI", manifest.label));
-    page.facts = vec![
-        ["Label".into(), format!("{} ({})", manifest.label, manifest.classes.join(", "))],
-        [
-            "Held out".into(),
-            if manifest.folds > 1 {
-                format!("{} folds; every subject is judged and explained by a model that never saw it", manifest.folds)
-            } else {
-                "one part, judged and explained by a model that never saw it".into()
-            },
-        ],
-        ["Seed".into(), manifest.seed.to_string()],
-        ["Cohort".into(), manifest.cohort.display().to_string()],
-    ];
-    let cohort = match run.cohort() {
-        Ok(cohort) => Some(cohort),
-        Err(error) => {
-            page.warnings.push(format!("The cohort cannot be read, so that brains are not shown: {error}"));
-            None
-        }
-    };
-    let predictions = if directory.join("predictions.tsv").is_file() { Some(run.predictions()?) } else { None };
-    if let Some(cohort) = &cohort {
-        page.facts.push(["Volumes".into(), preparation(cohort)]);
-        page.cohort = Some(people::cohort_table(cohort, &manifest.label, &manifest.classes));
-        page.quality = Some(quality::checks(cohort, progress)?);
-    }
-    let metrics = if directory.join("metrics.json").is_file() { Some(run.metrics()?) } else { None };
-    let train = format!("voxplain train {} --label {} --out {here}", manifest.cohort.display(), manifest.label);
-    learning(&mut page, &run)?;
-    match (&metrics, &predictions) {
-        (Some(metrics), Some(predictions)) => accuracy(&mut page, &run, metrics, predictions)?,
-        _ => page.lacks("Accuracy on held-out subjects: training has not finished", train.clone()),
-    }
-
-    let groups =
-        if directory.join("group/summary.json").is_file() { Some(GroupSummary::read(directory)?) } else { None };
-    let methods = run.methods()?;
-    let explain = format!("voxplain explain {here} --method hires-cam,guided-backprop,meaningful-perturbation");
-    if methods.is_empty() {
-        page.lacks("Maps", explain.clone());
-    } else if groups.is_none() {
-        page.lacks("Group maps and the agreement of methods", format!("voxplain group {here}"));
-    }
-    if let Some(groups) = &groups {
-        drawing::groups(&mut page, &run, groups, progress)?;
-        page.warnings.extend(groups.warnings.iter().cloned());
-        let new: Vec<&str> =
-            methods.iter().filter(|m| !groups.methods.iter().any(|g| g.method == **m)).map(String::as_str).collect();
-        if !new.is_empty() {
-            page.lacks(&format!("Group maps of {}", new.join(", ")), format!("voxplain group {here}"));
-        }
-    }
-    page.faithfulness = faithfulness::of_run(directory, &mut page.warnings)?;
-    if page.faithfulness.is_none() && !methods.is_empty() {
-        page.lacks(
-            "Deletion and insertion curves: do maps name what the network uses?",
-            format!("voxplain evaluate {here} --metric deletion,insertion"),
-        );
-    }
-    let tables = regions::tables(directory)?;
-    page.regions = regions::of_run(&tables, &mut page.warnings);
-    if page.regions.is_empty() && !methods.is_empty() {
-        page.lacks(
-            "Region tables",
-            format!("voxplain regions {here} --atlas ATLAS.nii.gz --labels LABELS.csv --out {here}/regions/ATLAS.tsv"),
-        );
-    }
-    if let Some(predictions) = &predictions {
-        let order = people::order(&manifest.classes, predictions);
-        page.people = Some(people::people(&run, cohort.as_ref(), &order, &methods, progress)?);
-        if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
-            let names = viewer::Names::new(&tables, &mut page.warnings);
-            let scenes = Scenes::new(run.clone(), cohort.clone(), groups.clone(), &order, methods.clone(), names);
-            if volumes == Volumes::Carried {
-                page.viewer = scenes.all(progress, &mut page.warnings)?;
-            } else {
-                page.viewer = Viewer::on_request(&scenes);
-                page.scenes = Some(scenes);
-            }
-        }
-    }
-    let atlases: Vec<String> =
-        tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let mut text = MethodsText::of_run(&run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases);
-    if let Some(faithfulness) = &page.faithfulness {
-        text.faithfulness(&faithfulness.summaries);
-    }
-    page.methods_text = Some(text);
-    page.provenance = Some(provenance(&run, cohort.as_ref())?);
-    page.commands = vec![train, explain, format!("voxplain group {here}"), format!("voxplain report {here}")];
-    for name in ["config.toml", "manifest.json", "metrics.json"] {
-        if let Ok(text) = std::fs::read_to_string(directory.join(name)) {
-            page.records.push([name.into(), text]);
-        }
-    }
-    Ok(page)
-}
-
-/// The cohort, the template and the models, each with its BLAKE3.
-fn provenance(run: &Run, cohort: Option<&Cohort>) -> Result<Grid> {
-    let manifest = &run.manifest;
-    let mut rows = vec![vec![
-        "Volumes of the cohort".to_owned(),
-        manifest.cohort.display().to_string(),
-        manifest.cohort_hash.clone(),
-    ]];
-    if let Some(template) = cohort.and_then(|c| c.preparation.template.as_ref()) {
-        rows.push(vec!["Template".into(), template.path.display().to_string(), template.hash.clone()]);
-    }
-    for fold in 0..manifest.folds {
-        let path = run.model_path(fold);
-        if path.is_file() {
-            let hash = voxplain_core::hash_file(&path)?;
-            rows.push(vec![format!("Model of fold {fold}"), format!("folds/fold-{fold}/model.safetensors"), hash]);
-        }
-    }
-    Ok(Grid {
-        head: ["What", "Where", "BLAKE3"].map(str::to_owned).to_vec(),
-        rows,
-        note: "The hash of the cohort is over the hashes of its volumes, as kept in manifest.json.".into(),
-    })
-}
-
-fn preparation(cohort: &Cohort) -> String {
-    let p = &cohort.preparation;
-    let join = |v: &[String]| v.join(" × ");
-    format!(
-        "{} voxels of {} mm, intensities {}, {}",
-        join(&p.shape.map(|n| n.to_string())),
-        join(&p.spacing.map(|n| significant(n, 3))),
-        match p.normalize {
-            crate::cohort::Normalize::None => "as they are",
-            crate::cohort::Normalize::Robust => "by median and interquartile range in the brain",
-            crate::cohort::Normalize::Zscore => "by mean and standard deviation in the brain",
-        },
-        match p.placement {
-            crate::cohort::Placement::MaskCentre => "placed on the centre of each brain mask, not registered",
-            crate::cohort::Placement::Fixed(_) => "on one grid for all",
-        }
-    )
-}
-
-fn learning(page: &mut Page, run: &Run) -> Result<()> {
-    let mut curves = Vec::new();
-    for fold in 0..run.manifest.folds {
-        if !run.fold_path(fold).join("history.jsonl").is_file() {
-            continue;
-        }
-        let history = run.history(fold)?;
-        curves.push(Curve {
-            loss: history.iter().map(|e| e.loss).collect(),
-            accuracy: history.iter().map(|e| e.accuracy).collect(),
-            validation_loss: history.iter().filter_map(|e| e.validation_loss).collect(),
-            validation_accuracy: history.iter().filter_map(|e| e.validation_accuracy).collect(),
-        });
-    }
-    if !curves.is_empty() {
-        let caption = format!("{} of {} folds.", curves.len(), run.manifest.folds);
-        page.charts.push(Placed::new("learning-curves", learning_curves(&curves, 130.0), caption));
-    }
-    Ok(())
-}
-
-/// `0.87 [0.79, 0.92]`.
-pub(super) fn estimate(e: &Estimate) -> String {
-    format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high)
-}
-
-fn accuracy(page: &mut Page, run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Result<()> {
-    page.summary.clone_from(&metrics.summary);
-    page.judging.clone_from(&metrics.method);
-    let or = |e: &Option<Estimate>| e.as_ref().map_or_else(|| "n/a".into(), estimate);
-    let two = metrics.classes.len() == 2;
-    let mut head: Vec<String> = ["Classifier", "AUC", "Accuracy", "Balanced accuracy"].map(str::to_owned).to_vec();
-    if two {
-        head.extend([format!("Sensitivity ({})", metrics.positive), "Specificity".into()]);
-    }
-    head.push("Brier score".into());
-    let rows = metrics.classifiers.iter().map(|j| {
-        let c = &j.classification;
-        let mut row = vec![
-            format!("{}: {}", j.classifier, j.description),
-            or(&c.auc),
-            estimate(&c.accuracy),
-            estimate(&c.balanced_accuracy),
-        ];
-        if two {
-            row.extend([or(&c.sensitivity), or(&c.specificity)]);
-        }
-        row.push(estimate(&c.brier));
-        row
-    });
-    page.accuracy = Some(Grid { head, rows: rows.collect(), note: "With 95 % intervals over subjects.".into() });
-    for c in &metrics.comparisons {
-        let auc = c.auc_difference.as_ref().map_or(String::new(), |d| format!("AUC {}, ", difference(d)));
-        page.comparisons.push(format!(
-            "{} less {}: {auc}accuracy {}",
-            c.of,
-            c.with,
-            difference(&c.accuracy_difference)
-        ));
-    }
-    drawing::accuracy(page, run, metrics, predictions)
-}
-
-fn difference(e: &Estimate) -> String {
-    format!("{:+.2} [{:+.2}, {:+.2}]", e.value, e.low, e.high).replace('-', "\u{2212}")
+fn fault(why: &str) -> Error {
+    Error::request(format!("the page cannot be made: {why}"), "this is a fault of voxplain")
 }

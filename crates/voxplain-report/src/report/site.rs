@@ -1,13 +1,13 @@
 //! [`Site`]: the report of a run in parts, for a server: a page, and what it asks for later.
 
 use super::{
-    id_and_nonce,
-    page::{self, Volumes},
-    render,
+    element::file_name,
+    page::Document,
+    run::{self, Volumes},
     viewer::{Scenes, map_name, scene_name, scene_script},
 };
-use crate::{Error, Progress, Result};
 use std::path::Path;
+use voxplain_core::{Action, Error, Progress, Result, Vocabulary, remedy};
 
 /// The report of a run in parts. The page holds no volumes: it asks for those of a group or subject when they are chosen.
 /// They are made from the run's files then, so that neither the page nor the wait for it grows with the volumes.
@@ -16,7 +16,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Site {
     html: String,
-    report: String,
+    id: String,
     nonce: String,
     scenes: Option<Scenes>,
     /// What the reader should know.
@@ -35,18 +35,18 @@ pub enum Part {
 }
 
 impl Site {
-    /// The report of a run.
+    /// The report of a run; what is missing is named with the step that makes it, in the words of `vocabulary`.
     ///
     /// # Errors
     /// No run; a damaged file.
-    pub fn open(run: &Path, progress: &dyn Progress) -> Result<Self> {
-        if !run.join("manifest.json").is_file() {
-            return Err(Error::file(run, "is no run", "give a directory that voxplain train made"));
+    pub fn open(directory: &Path, vocabulary: &dyn Vocabulary, progress: &dyn Progress) -> Result<Self> {
+        if !directory.join("manifest.json").is_file() {
+            let remedy = remedy!["give a directory that ", Action::new("train"), " made"];
+            return Err(Error::file(directory, "is no run", remedy));
         }
-        let mut page = page::of_run(run, Volumes::OnRequest, progress)?;
-        let (report, nonce) = id_and_nonce(&page)?;
-        let (html, _) = render(&mut page, "", usize::MAX)?;
-        Ok(Self { html, report, nonce, scenes: page.scenes, warnings: page.warnings })
+        let mut page = run::page(directory, Volumes::OnRequest, progress)?;
+        let Document { html, id, nonce, .. } = page.render(vocabulary, "", usize::MAX)?;
+        Ok(Self { html, id, nonce, scenes: page.scenes, warnings: page.warnings })
     }
 
     /// The nonce of the page's own scripts, for a content security policy.
@@ -71,12 +71,12 @@ impl Site {
         }
         let Some(scenes) = &self.scenes else { return Ok(None) };
         if let Some(n) = scene(name) {
-            return Ok(scene_script(scenes, n, &self.report)?.map(Part::Script));
+            return Ok(scene_script(scenes, n, &self.id)?.map(Part::Script));
         }
         let Some((n, m)) = map(name) else { return Ok(None) };
         let Some(file) = scenes.files(n).into_iter().nth(m) else { return Ok(None) };
         let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
-        Ok(Some(Part::Map(bytes, super::people::file_name(&file))))
+        Ok(Some(Part::Map(bytes, file_name(&file))))
     }
 }
 

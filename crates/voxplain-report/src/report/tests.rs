@@ -2,22 +2,25 @@
 
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::{Part, Placed, Site, drawing::keep_small, page::Method, report};
-use crate::{
-    Silent, Table,
-    atlas::{Atlas, MapName, RegionTable},
-    atomic_file,
-    attribution::{Record, Score, Target},
-    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
-    evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
-    figure::Figure,
-    group::{GroupOptions, GroupSummary, Level, group},
-    regions::{RegionOptions, measure_regions},
-    run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, write_predictions},
-    stats::{Classification, FoldPrediction, Interval, Resampling, Top},
+use super::{
+    Part, Reported, Site,
+    element::Placed,
+    section::maps::{MethodMaps, keep_small},
 };
+use crate::{figure::Figure, setting::METRIC};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
+use voxplain_attribution::{Record, Score, Target};
+use voxplain_core::{Action, Library, Result, Silent, Table, atomic_file};
+use voxplain_stats::{Classification, FoldPrediction, Interval, Resampling, Top};
+use voxplain_study::{
+    atlas::{Atlas, MapName, RegionTable},
+    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
+    evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
+    group::{GroupOptions, GroupSummary, Level, group},
+    regions::{RegionOptions, measure_regions},
+    run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, read_json, write_predictions},
+};
 use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
 
 /// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
@@ -25,6 +28,10 @@ const EVIL: &str = "<script>alert(1)</script>";
 /// An id that must come out as text; unlike a class it is also part of paths.
 const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
 const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
+
+fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
+    super::report(directory, out, &Library, &Silent)
+}
 
 fn lattice(n: usize) -> Grid {
     // Every head lies elsewhere: the grids differ by a shift.
@@ -311,7 +318,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     add_maps(&run, "saliency");
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     add_regions(&run);
-    let made = report(&run.path, None, &Silent).unwrap();
+    let made = report(&run.path, None).unwrap();
     let html = std::fs::read_to_string(&made.page).unwrap();
     is_safe(&html);
     assert_eq!(made.volumes, [] as [std::path::PathBuf; 0]);
@@ -359,20 +366,20 @@ fn the_viewer_holds_what_was_made_where_it_is() {
 
     // A record of an older version holds paths as they were typed: here, by someone who stood in the run.
     let record = run.path.join("regions/halves.json");
-    let mut old: serde_json::Value = crate::run::read_json(&record).unwrap();
+    let mut old: serde_json::Value = read_json(&record).unwrap();
     (old["survey"]["atlas"], old["survey"]["labels"]) = ("../halves.nii.gz".into(), "../halves.tsv".into());
     atomic_file::write_json(&record, &old).unwrap();
-    report(&run.path, None, &Silent).unwrap();
+    report(&run.path, None).unwrap();
     let again = std::fs::read_to_string(&made.page).unwrap();
     assert_eq!(script(&again, "index"), script(&html, "index"));
 
     // With no room but for the first scene, the rest goes to files; the next report takes them away again.
-    let small = super::report_within(0, &run.path, None, &Silent).unwrap();
+    let small = super::report_within(0, &run.path, None, &Library, &Silent).unwrap();
     assert_eq!(small.volumes.len(), scenes.len() - 1);
     assert!(small.volumes[0].ends_with("report_volumes/1.js") && small.bytes < made.bytes);
     let folder = run.path.join("report_volumes");
     std::fs::write(folder.join("mine.js"), "x").unwrap();
-    assert_eq!(report(&run.path, None, &Silent).unwrap().bytes, made.bytes);
+    assert_eq!(report(&run.path, None).unwrap().bytes, made.bytes);
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "files of others stay");
 }
 
@@ -380,19 +387,19 @@ fn the_viewer_holds_what_was_made_where_it_is() {
 fn a_site_gives_on_request_what_a_page_carries() {
     let folder = tempfile::tempdir().unwrap();
     let run = made_run(folder.path());
-    assert!(Site::open(folder.path(), &Silent).unwrap_err().to_string().contains("is no run"));
+    assert!(Site::open(folder.path(), &Library, &Silent).unwrap_err().to_string().contains("is no run"));
     add_maps(&run, "grad-cam");
     add_maps(&run, "saliency");
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     add_regions(&run);
-    let site = Site::open(&run.path, &Silent).unwrap();
+    let site = Site::open(&run.path, &Library, &Silent).unwrap();
     let Some(Part::Page(page)) = site.part("").unwrap() else { panic!("no page") };
     is_safe(&page);
     assert!(page.contains(&format!("'nonce-{}'", site.nonce())) && !page.contains("-volume-0\">"));
     assert!(!run.path.join("report.html").exists() && !run.path.join("figures").exists(), "nothing is written");
     let shell: serde_json::Value = serde_json::from_str(script(&page, "index")).unwrap();
 
-    let carried = std::fs::read_to_string(report(&run.path, None, &Silent).unwrap().page).unwrap();
+    let carried = std::fs::read_to_string(report(&run.path, None).unwrap().page).unwrap();
     let index: serde_json::Value = serde_json::from_str(script(&carried, "index")).unwrap();
     let scenes = index["scenes"].as_array().unwrap();
     assert_eq!((site.scenes(), shell["scenes"].as_array().unwrap().len()), (scenes.len(), scenes.len()));
@@ -485,10 +492,10 @@ fn pages_for_the_browser() {
     }
     std::fs::create_dir_all(Path::new(&pages).join("made")).unwrap();
     atomic_file::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
-    for (name, most) in [("made", super::viewer::MOST_PAGE_BYTES), ("made-small", 0)] {
+    for (name, max) in [("made", super::viewer::MAX_PAGE_BYTES), ("made-small", 0)] {
         let page = Path::new(&pages).join(name).join("report.html");
         std::fs::create_dir_all(page.parent().unwrap()).unwrap();
-        super::report_within(most, &run.path, Some(&page), &Silent).unwrap();
+        super::report_within(max, &run.path, Some(&page), &Library, &Silent).unwrap();
     }
 }
 
@@ -550,19 +557,19 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     let run = made_run(folder.path());
     let page = |run: &Run| {
-        let made = report(&run.path, None, &Silent).unwrap();
+        let made = report(&run.path, None).unwrap();
         let html = std::fs::read_to_string(&made.page).unwrap();
         is_safe(&html);
         (made, html)
     };
     let (made, html) = page(&run);
-    assert!(made.missing.iter().any(|m| m.command.contains("voxplain explain")), "{:?}", made.missing);
+    assert!(made.missing.iter().any(|m| m.step.verb == "explain"), "{:?}", made.missing);
     assert!(html.contains("Told right: 5 of 6. &lt;script&gt;") && html.contains("Not there yet"));
 
     add_maps(&run, "grad-cam");
     add_maps(&run, "saliency");
     let (made, _) = page(&run);
-    assert!(made.missing.iter().any(|m| m.command.contains("voxplain group")), "{:?}", made.missing);
+    assert!(made.missing.iter().any(|m| m.step.verb == "group"), "{:?}", made.missing);
 
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     std::fs::create_dir_all(run.path.join("regions")).unwrap();
@@ -578,8 +585,8 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
         .unwrap();
     let (made, _) = page(&run);
     assert_eq!(
-        made.missing.iter().map(|m| m.command.clone()).collect::<Vec<_>>(),
-        [format!("voxplain evaluate {} --metric deletion,insertion", run.path.display())]
+        made.missing.iter().map(|m| m.step.clone()).collect::<Vec<_>>(),
+        [Action::new("evaluate").on(&run.path).with(METRIC, "deletion,insertion")]
     );
     std::fs::create_dir_all(run.path.join("evaluation")).unwrap();
     for metric in [Metric::Deletion, Metric::Insertion] {
@@ -652,7 +659,7 @@ fn figures_without_room_are_left_out_and_named() {
         let drawn = Figure { svg: "x".repeat(bytes), alt: String::new(), width: 10.0 };
         Placed::new(stem, drawn, "its caption")
     };
-    let method = |name: &str| Method {
+    let method = |name: &str| MethodMaps {
         name: name.into(),
         facts: vec![],
         warnings: vec![],
@@ -676,7 +683,7 @@ fn a_folder_of_maps_has_a_page_too() {
     atomic_file::write_json(&folder.path().join("scan_desc-gradcam_attribution.json"), &record(EVIL, "grad-cam"))
         .unwrap();
     let out = folder.path().join("page.html");
-    let made = report(folder.path(), Some(&out), &Silent).unwrap();
+    let made = report(folder.path(), Some(&out)).unwrap();
     let html = std::fs::read_to_string(&out).unwrap();
     is_safe(&html);
     assert!(html.contains("&lt;script&gt;alert(1)") && made.figures.len() == 1);
@@ -685,7 +692,7 @@ fn a_folder_of_maps_has_a_page_too() {
     assert!(brain_of(&html, &index["scenes"][0]).data().iter().all(|v| *v > 0.0));
     let image = Volume::from_fn(lattice(0), |v| if brain(v) { 2.0 + v[0] as f32 } else { 0.0 });
     write(&folder.path().join("scan_desc-input_image.nii.gz"), &image, &WriteOptions::default()).unwrap();
-    report(folder.path(), Some(&out), &Silent).unwrap();
+    report(folder.path(), Some(&out)).unwrap();
     let html = std::fs::read_to_string(&out).unwrap();
     let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
     let shown = brain_of(&html, &index["scenes"][0]);
@@ -701,7 +708,7 @@ fn a_folder_of_maps_has_a_page_too() {
         write(&folder.path().join(format!("{stem}.nii.gz")), &map, &WriteOptions::default()).unwrap();
         atomic_file::write_json(&folder.path().join(format!("{stem}.json")), &record(EVIL, method)).unwrap();
     }
-    let made = report(folder.path(), Some(&out), &Silent).unwrap();
+    let made = report(folder.path(), Some(&out)).unwrap();
     let svg = std::fs::read_to_string(folder.path().join("figures/method-gallery.svg")).unwrap();
     let contours = std::fs::read_to_string(folder.path().join("figures/method-contours.svg")).unwrap();
     assert!(contours.contains(">saliency<") && contours.contains(">grad-cam<"));
@@ -710,6 +717,6 @@ fn a_folder_of_maps_has_a_page_too() {
     );
     is_safe(&std::fs::read_to_string(&out).unwrap());
     let empty = tempfile::tempdir().unwrap();
-    assert!(report(empty.path(), None, &Silent).unwrap_err().to_string().contains("neither a run"));
-    assert!(report(Path::new("/nowhere/at/all"), None, &Silent).is_err());
+    assert!(report(empty.path(), None).unwrap_err().to_string().contains("neither a run"));
+    assert!(report(Path::new("/nowhere/at/all"), None).is_err());
 }

@@ -1,25 +1,33 @@
 //! [`Scenes`]: what a viewer can show of a run, one scene at a time; and the scenes of a folder of maps.
 
-use super::{AtlasNames, Encoded, Index, Method, Names, Viewer, Words, names::Vote};
+use super::{
+    carried::Viewer,
+    index::{AtlasRegions, Caption, Encoded, Index, MapValues},
+    labels::{Atlases, Vote},
+};
 use crate::{
-    Error, Progress, Result,
-    attribution::Record,
-    cohort::Cohort,
-    figure::Layer,
-    group::{Group, GroupSummary},
-    run::{Prediction, Run},
+    figure::Underlay,
+    report::{element::read_map, order::of_truth},
 };
 use rayon::prelude::*;
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
-use voxplain_volume::{Grid, Labels, Mask, ReadOptions, Volume, read};
+use voxplain_attribution::Record;
+use voxplain_core::{Action, Error, Progress, Result, remedy};
+use voxplain_study::{
+    cohort::{Cohort, Placement},
+    group::{Group, GroupSummary},
+    map::read_record,
+    run::{Prediction, Run},
+};
+use voxplain_volume::{Grid, Labels, Mask};
 
 /// Subjects in a page, for the files of more would take more space than most want to give a report; and those whose labels
 /// are counted for the groups.
-const MOST_SUBJECTS: usize = 300;
+const MAX_SUBJECTS: usize = 300;
 /// Subjects whose volumes are made at once.
 const AT_ONCE: usize = 16;
 
@@ -31,10 +39,10 @@ pub(in crate::report) struct Scenes {
     groups: Option<GroupSummary>,
     methods: Vec<String>,
     people: Vec<Prediction>,
-    names: Mutex<Names>,
+    atlases: Mutex<Atlases>,
     kinds: Vec<Kind>,
     /// The mean brain and, for every atlas, the labels that most subjects have.
-    common: OnceLock<(Layer, Vec<Option<Labels>>)>,
+    common: OnceLock<(Underlay, Vec<Option<Labels>>)>,
 }
 
 /// What a scene is of.
@@ -54,7 +62,7 @@ impl Scenes {
         groups: Option<GroupSummary>,
         people: &[&Prediction],
         methods: Vec<String>,
-        names: Names,
+        atlases: Atlases,
     ) -> Self {
         let mapped = |p: &&&Prediction| {
             cohort.find(&p.participant_id).is_some()
@@ -70,7 +78,7 @@ impl Scenes {
         };
         // Outcomes come after the subjects: they are the first to go to files where there is no room.
         let kinds = [of_groups(false), (0..people.len()).map(Kind::Subject).collect(), of_groups(true)].concat();
-        Self { run, cohort, groups, methods, people, names: Mutex::new(names), kinds, common: OnceLock::new() }
+        Self { run, cohort, groups, methods, people, atlases: Mutex::new(atlases), kinds, common: OnceLock::new() }
     }
 
     /// Number of scenes.
@@ -78,12 +86,12 @@ impl Scenes {
         self.kinds.len()
     }
 
-    /// Everything in one viewer, of the first [`MOST_SUBJECTS`] subjects.
+    /// Everything in one viewer, of the first [`MAX_SUBJECTS`] subjects.
     pub(in crate::report) fn all(&self, progress: &dyn Progress, warnings: &mut Vec<String>) -> Result<Viewer> {
-        if self.people.len() > MOST_SUBJECTS {
-            warnings.push(format!("The viewer holds the first {MOST_SUBJECTS} of {} subjects.", self.people.len()));
+        if self.people.len() > MAX_SUBJECTS {
+            warnings.push(format!("The viewer holds the first {MAX_SUBJECTS} of {} subjects.", self.people.len()));
         }
-        let there = &self.people[..self.people.len().min(MOST_SUBJECTS)];
+        let there = &self.people[..self.people.len().min(MAX_SUBJECTS)];
         let (grid, _) = self.cohort.common_grid();
         let mut votes = self.votes(&grid);
         let mut subjects = Vec::new();
@@ -102,7 +110,7 @@ impl Scenes {
                 .collect::<Result<Vec<_>>>()?;
             for (scene, records) in made.into_iter().flatten() {
                 for record in records {
-                    used.entry(record.method.clone()).or_insert_with(|| describe(&record));
+                    used.entry(record.method.clone()).or_insert_with(|| MapValues::of(&record));
                 }
                 subjects.push(scene);
             }
@@ -113,7 +121,7 @@ impl Scenes {
         for (method, said) in self.methods_of_groups() {
             used.entry(method).or_insert(said);
         }
-        let mut viewer = Viewer { index: Index { methods: used, ..Index::default() }, ..Viewer::default() };
+        let mut viewer = Viewer::new(Index { methods: used, ..Index::default() });
         let mut subjects = subjects.into_iter();
         for kind in &self.kinds {
             let scene = match kind {
@@ -130,26 +138,28 @@ impl Scenes {
     ///
     /// # Errors
     /// A file is missing or damaged.
-    pub(super) fn one(&self, n: usize) -> Result<Option<(Encoded, BTreeMap<String, Method>)>> {
+    pub(super) fn one(&self, n: usize) -> Result<Option<(Encoded, BTreeMap<String, MapValues>)>> {
         Ok(match self.kinds.get(n) {
             None => None,
             Some(Kind::Group(n)) => {
-                let (layer, labels) = self.common()?;
-                self.group(*n, layer, labels)?.map(|scene| (scene, self.methods_of_groups()))
+                let (underlay, labels) = self.common()?;
+                self.group(*n, underlay, labels)?.map(|scene| (scene, self.methods_of_groups()))
             }
             Some(Kind::Subject(n)) => {
                 let person = &self.people[*n];
                 let made = self.subject(person, &self.labels(person))?;
-                made.map(|(scene, records)| (scene, records.iter().map(|r| (r.method.clone(), describe(r))).collect()))
+                made.map(|(scene, records)| {
+                    (scene, records.iter().map(|r| (r.method.clone(), MapValues::of(r))).collect())
+                })
             }
         })
     }
 
     /// What is said of every scene.
-    pub(super) fn words(&self) -> impl Iterator<Item = Words> {
+    pub(super) fn captions(&self) -> impl Iterator<Item = Caption> {
         self.kinds.iter().filter_map(|kind| match kind {
-            Kind::Group(n) => self.groups.as_ref().map(|g| words_of_group(g, &g.groups[*n])),
-            Kind::Subject(n) => Some(self.words_of_subject(&self.people[*n])),
+            Kind::Group(n) => self.groups.as_ref().map(|g| caption_of_group(g, &g.groups[*n])),
+            Kind::Subject(n) => Some(self.caption_of_subject(&self.people[*n])),
         })
     }
 
@@ -166,56 +176,56 @@ impl Scenes {
     }
 
     /// What atlases and their regions are called, as far as it is known yet.
-    pub(super) fn atlases(&self) -> Vec<AtlasNames> {
-        self.names().index()
+    pub(super) fn atlases(&self) -> Vec<AtlasRegions> {
+        self.open_atlases().index()
     }
 
-    pub(super) fn methods_of_groups(&self) -> BTreeMap<String, Method> {
+    pub(super) fn methods_of_groups(&self) -> BTreeMap<String, MapValues> {
         let all = self.groups.iter().flat_map(|g| &g.methods);
-        all.map(|m| (m.method.clone(), Method { units: m.units.clone(), sign: m.sign.clone() })).collect()
+        all.map(|m| (m.method.clone(), MapValues { units: m.units.clone(), sign: m.sign.clone() })).collect()
     }
 
-    fn names(&self) -> MutexGuard<'_, Names> {
-        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open_atlases(&self) -> MutexGuard<'_, Atlases> {
+        self.atlases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn votes(&self, grid: &Grid) -> Vec<Vote> {
-        (0..self.names().len()).map(|_| Vote::new(grid)).collect()
+        (0..self.open_atlases().len()).map(|_| Vote::new(grid)).collect()
     }
 
     /// The labels of every atlas on a subject's grid.
     fn labels(&self, person: &Prediction) -> Vec<Option<Labels>> {
-        let mut names = self.names();
+        let mut atlases = self.open_atlases();
         match self.cohort.find(&person.participant_id) {
-            Some(index) => names.on(&person.participant_id, &self.cohort.subjects[index].grid),
-            None => vec![None; names.len()],
+            Some(index) => atlases.on(&person.participant_id, &self.cohort.subjects[index].grid),
+            None => vec![None; atlases.len()],
         }
     }
 
-    fn mean_brain(&self) -> Result<Layer> {
+    fn mean_brain(&self) -> Result<Underlay> {
         let folder = self.run.path.join("group");
-        let mask: Mask = volume(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
-        Layer::new(volume(&folder.join("mean_brain.nii.gz"))?, &mask)
+        let mask: Mask = read_map(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
+        Underlay::new(read_map(&folder.join("mean_brain.nii.gz"))?, &mask)
     }
 
     /// The mean brain and the labels that most of the first subjects have, made once.
-    fn common(&self) -> Result<&(Layer, Vec<Option<Labels>>)> {
+    fn common(&self) -> Result<&(Underlay, Vec<Option<Labels>>)> {
         if let Some(common) = self.common.get() {
             return Ok(common);
         }
         let (grid, _) = self.cohort.common_grid();
         let mut votes = self.votes(&grid);
-        self.people.iter().take(MOST_SUBJECTS).for_each(|p| count(&mut votes, &self.labels(p)));
+        self.people.iter().take(MAX_SUBJECTS).for_each(|p| count(&mut votes, &self.labels(p)));
         let made = (self.mean_brain()?, elected(&votes, &grid, self.people.is_empty())?);
         Ok(self.common.get_or_init(|| made))
     }
 
-    fn group(&self, n: usize, layer: &Layer, labels: &[Option<Labels>]) -> Result<Option<Encoded>> {
+    fn group(&self, n: usize, underlay: &Underlay, labels: &[Option<Labels>]) -> Result<Option<Encoded>> {
         let Some(groups) = &self.groups else { return Ok(None) };
         let maps = means(groups, &groups.groups[n])
-            .map(|(method, file)| Ok((method.to_owned(), volume(&self.run.path.join("group").join(file))?)))
+            .map(|(method, file)| Ok((method.to_owned(), read_map(&self.run.path.join("group").join(file))?)))
             .collect::<Result<Vec<_>>>()?;
-        Encoded::new(words_of_group(groups, &groups.groups[n]), layer, &maps, labels).map(Some)
+        Encoded::new(caption_of_group(groups, &groups.groups[n]), underlay, &maps, labels).map(Some)
     }
 
     /// The maps of a subject that are there, with their methods.
@@ -228,28 +238,28 @@ impl Scenes {
     fn subject(&self, person: &Prediction, labels: &[Option<Labels>]) -> Result<Option<(Encoded, Vec<Record>)>> {
         let id = &person.participant_id;
         let Some(index) = self.cohort.find(id) else { return Ok(None) };
-        let layer = Layer::new(self.cohort.volume(index)?, &self.cohort.mask(index)?)?;
+        let underlay = Underlay::new(self.cohort.volume(index)?, &self.cohort.mask(index)?)?;
         let (mut maps, mut records) = (Vec::new(), Vec::new());
         for (method, path) in self.maps(person) {
-            let map = volume(&path)?;
+            let map = read_map(&path)?;
             if !map.grid().same_space(&self.cohort.subjects[index].grid, 0.1) {
                 return Err(Error::file(
                     &path,
                     format!("lies on another grid than the volume of subject {id}"),
-                    "make the map again with voxplain explain on this cohort",
+                    remedy!["make the map again with ", Action::new("explain"), " on this cohort"],
                 ));
             }
-            records.push(crate::map::read_record(&path)?);
+            records.push(read_record(&path)?);
             maps.push((method.clone(), map));
         }
-        Ok(Some((Encoded::new(self.words_of_subject(person), &layer, &maps, labels)?, records)))
+        Ok(Some((Encoded::new(self.caption_of_subject(person), &underlay, &maps, labels)?, records)))
     }
 
-    fn words_of_subject(&self, person: &Prediction) -> Words {
+    fn caption_of_subject(&self, person: &Prediction) -> Caption {
         let id = &person.participant_id;
         let aligned = self.cohort.find(id).is_some_and(|n| self.cohort.subjects[n].alignment.is_some());
-        let probability = crate::report::people::of_truth(&self.run.manifest.classes, person);
-        Words {
+        let probability = of_truth(&self.run.manifest.classes, person);
+        Caption {
             key: format!("sub-{id}"),
             title: format!(
                 "{id}: {}{}",
@@ -261,7 +271,7 @@ impl Scenes {
                 person.truth, person.predicted, person.fold
             ),
             group: false,
-            space: if aligned || matches!(self.cohort.preparation.placement, crate::cohort::Placement::Fixed(_)) {
+            space: if aligned || matches!(self.cohort.preparation.placement, Placement::Fixed(_)) {
                 "mm in the world of the cohort's template or grid".into()
             } else {
                 format!("mm in the world of {id}'s own image")
@@ -276,9 +286,9 @@ fn means<'a>(groups: &'a GroupSummary, group: &'a Group) -> impl Iterator<Item =
     of.map(|m| (m.method.as_str(), m.file.as_str()))
 }
 
-fn words_of_group(groups: &GroupSummary, group: &Group) -> Words {
+fn caption_of_group(groups: &GroupSummary, group: &Group) -> Caption {
     let n = group.subjects.len();
-    Words {
+    Caption {
         key: group.name.clone(),
         title: format!("{} (n = {n})", group.title),
         about: format!("Mean map of {n} subjects over the mean brain."),
@@ -296,55 +306,4 @@ fn count(votes: &mut [Vote], labels: &[Option<Labels>]) {
 /// The labels that most have; none where nobody has been counted.
 fn elected(votes: &[Vote], grid: &Grid, nobody: bool) -> Result<Vec<Option<Labels>>> {
     votes.iter().map(|v| if nobody { Ok(None) } else { v.labels(grid).map(Some) }).collect()
-}
-
-fn describe(record: &Record) -> Method {
-    Method { units: record.units.clone(), sign: record.sign.clone() }
-}
-
-/// A map as it is on disk, with RAS+ axes.
-fn volume(path: &Path) -> Result<Volume> {
-    let volume = read(path, &ReadOptions::default())?.volume.to_ras();
-    if let Some(value) = volume.data().iter().find(|v| !v.is_finite()) {
-        return Err(Error::file(path, format!("holds the value {value}"), "make it again: it is to hold numbers only"));
-    }
-    Ok(volume)
-}
-
-/// Maps of single images: those with one subject (and one grid) are one scene.
-pub(in crate::report) fn of_folder(maps: Vec<(Record, Volume, Layer)>) -> Result<Viewer> {
-    let mut viewer = Viewer::default();
-    struct One {
-        subject: String,
-        layer: Layer,
-        maps: Vec<(String, Volume)>,
-        about: String,
-    }
-    let mut scenes: Vec<One> = Vec::new();
-    for (record, map, layer) in maps {
-        viewer.index.methods.entry(record.method.clone()).or_insert_with(|| describe(&record));
-        let known = scenes.iter_mut().find(|scene| {
-            scene.subject == record.subject
-                && scene.maps[0].1.grid() == map.grid()
-                && !scene.maps.iter().any(|(method, _)| *method == record.method)
-        });
-        match known {
-            Some(scene) => scene.maps.push((record.method, map)),
-            None => {
-                let about = format!("Explained: {} = {:.4}.", record.target, record.score).replace('-', "\u{2212}");
-                scenes.push(One { subject: record.subject, layer, maps: vec![(record.method, map)], about });
-            }
-        }
-    }
-    for (n, One { subject, layer, maps, about }) in scenes.into_iter().enumerate() {
-        let words = Words {
-            key: format!("image-{n}"),
-            title: subject,
-            about,
-            group: false,
-            space: "mm in the world of the map's grid".into(),
-        };
-        viewer.add(Encoded::new(words, &layer, &maps, &[])?);
-    }
-    Ok(viewer)
 }

@@ -1,0 +1,68 @@
+//! [`Figure`]: a finished SVG document, and the same as pixels.
+
+use super::pixels;
+use resvg::{tiny_skia, usvg};
+use std::{path::Path, sync::Arc};
+use voxplain_core::{Error, Result, atomic_file};
+
+/// A finished figure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// A whole SVG document, without an XML declaration so that it can also stand in a page.
+    pub svg: String,
+    /// What it shows, for those who cannot see it.
+    pub alt: String,
+    /// Width on paper in mm.
+    pub width: f64,
+}
+
+impl Figure {
+    /// The figure as PNG at 300 dpi on white.
+    ///
+    /// # Errors
+    /// The SVG is not one, or too large to be drawn.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        let fault =
+            |what: String| Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain");
+        let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
+        let fonts = Arc::make_mut(&mut options.fontdb);
+        fonts.load_font_data(include_bytes!("../font/Arimo-Regular.ttf").to_vec());
+        fonts.load_font_data(include_bytes!("../font/Arimo-Bold.ttf").to_vec());
+        fonts.set_sans_serif_family("Arimo");
+        let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
+        let scale = pixels::DPI / options.dpi;
+        let size =
+            tree.size().to_int_size().scale_by(scale).ok_or_else(|| fault(format!("its size is {:?}", tree.size())))?;
+        let mut drawn = tiny_skia::Pixmap::new(size.width(), size.height())
+            .ok_or_else(|| fault(format!("its size is {size:?}")))?;
+        drawn.fill(tiny_skia::Color::WHITE);
+        resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut drawn.as_mut());
+        let rgb: Vec<u8> = drawn.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
+        pixels::png([size.width(), size.height()], png::ColorType::Rgb, &[], &rgb).map_err(|e| fault(e.to_string()))
+    }
+
+    /// Writes `<stem>.svg` and `<stem>.png`.
+    ///
+    /// # Errors
+    /// [`Figure::png`]; the files cannot be written.
+    pub fn write(&self, stem: &Path) -> Result<()> {
+        self.write_svg(&stem.with_extension("svg"))?;
+        self.write_png(&stem.with_extension("png"))
+    }
+
+    /// Writes the SVG.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_svg(&self, path: &Path) -> Result<()> {
+        atomic_file::write(path, self.svg.as_bytes())
+    }
+
+    /// Writes the PNG.
+    ///
+    /// # Errors
+    /// [`Figure::png`]; the file cannot be written.
+    pub fn write_png(&self, path: &Path) -> Result<()> {
+        atomic_file::write(path, &self.png()?)
+    }
+}

@@ -1,0 +1,11 @@
+//! What sections of a page are made of.
+
+mod map_file;
+mod placed;
+mod style;
+mod text_table;
+
+pub(super) use map_file::{file_name, read_map};
+pub(super) use placed::Placed;
+pub(super) use style::{COLUMN, PAGE, PERCENTILE};
+pub(super) use text_table::TextTable;

@@ -1,0 +1,115 @@
+//! How well the classes are told apart on people that no model saw.
+
+use crate::{
+    figure::{Cell, Reliability, RocCurve, matrix, reliability, roc_curves},
+    report::element::{COLUMN, Placed, TextTable},
+};
+use voxplain_stats::{Calibration, Estimate};
+use voxplain_study::run::{Metrics, Prediction, Run};
+
+/// The section of the page.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Accuracy {
+    pub(in crate::report) table: TextTable,
+    /// Classifier against classifier, a sentence each.
+    pub(in crate::report) comparisons: Vec<String>,
+    pub(in crate::report) charts: Vec<Placed>,
+}
+
+/// `0.87 [0.79, 0.92]`.
+fn estimate(e: &Estimate) -> String {
+    format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high)
+}
+
+/// From the metrics of a run and the predictions of its networks.
+pub(in crate::report) fn of_run(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Accuracy {
+    let or = |e: &Option<Estimate>| e.as_ref().map_or_else(|| "n/a".into(), estimate);
+    let two = metrics.classes.len() == 2;
+    let mut head: Vec<String> = ["Classifier", "AUC", "Accuracy", "Balanced accuracy"].map(str::to_owned).to_vec();
+    if two {
+        head.extend([format!("Sensitivity ({})", metrics.positive), "Specificity".into()]);
+    }
+    head.push("Brier score".into());
+    let rows = metrics.classifiers.iter().map(|j| {
+        let c = &j.classification;
+        let mut row = vec![
+            format!("{}: {}", j.classifier, j.description),
+            or(&c.auc),
+            estimate(&c.accuracy),
+            estimate(&c.balanced_accuracy),
+        ];
+        if two {
+            row.extend([or(&c.sensitivity), or(&c.specificity)]);
+        }
+        row.push(estimate(&c.brier));
+        row
+    });
+    let table = TextTable { head, rows: rows.collect(), note: "With 95 % intervals over subjects.".into() };
+    let compared = metrics.comparisons.iter().map(|c| {
+        let auc = c.auc_difference.as_ref().map_or(String::new(), |d| format!("AUC {}, ", difference(d)));
+        format!("{} less {}: {auc}accuracy {}", c.of, c.with, difference(&c.accuracy_difference))
+    });
+    Accuracy { table, comparisons: compared.collect(), charts: charts(run, metrics, predictions) }
+}
+
+fn difference(e: &Estimate) -> String {
+    format!("{:+.2} [{:+.2}, {:+.2}]", e.value, e.low, e.high).replace('-', "\u{2212}")
+}
+
+/// Of two classes the ROC and calibration curves of every classifier; the confusion of the network.
+fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Placed> {
+    let mut charts = Vec::new();
+    if let (2, Some(positive)) = (metrics.classes.len(), metrics.classes.iter().position(|c| *c == metrics.positive)) {
+        let (mut curves, mut reliabilities) = (Vec::new(), Vec::new());
+        for classifier in &metrics.classifiers {
+            let own = classifier.classifier == metrics.classifiers[0].classifier;
+            let said = if own {
+                predictions.to_vec()
+            } else {
+                match run.comparator_predictions(&classifier.classifier) {
+                    Ok(said) => said,
+                    Err(_) => continue,
+                }
+            };
+            let auc = classifier.classification.auc.as_ref().map_or(String::new(), |a| format!(", AUC {}", estimate(a)));
+            let scores: Vec<(f64, bool)> =
+                said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect();
+            if let Some(calibration) = Calibration::of(&scores, Calibration::usual_bins(scores.len())) {
+                let words = format!("{}, calibration error {:.3}", classifier.classifier, calibration.expected_error);
+                reliabilities.push(Reliability { words, calibration });
+            }
+            curves.push(RocCurve { words: format!("{}{auc}", classifier.classifier), scores });
+        }
+        let figure = roc_curves(&curves, &metrics.positive, run.manifest.seed, COLUMN);
+        charts.push(Placed::new("roc", figure, "Probabilities of the folds' models are pooled."));
+        if !reliabilities.is_empty() {
+            let figure = reliability(&reliabilities, &metrics.positive, COLUMN);
+            let caption = "Calibration error: mean over subjects of |observed share \u{2212} mean predicted probability| of \
+                           their bin (expected calibration error, Naeini et al. 2015). It is above 0 by chance too.";
+            charts.push(Placed::new("calibration", figure, caption));
+        }
+    }
+    if let Some(first) = metrics.classifiers.first() {
+        let cells: Vec<Vec<Cell>> = first
+            .classification
+            .confusion
+            .iter()
+            .map(|row| {
+                let total = row.iter().sum::<usize>();
+                let share = |n: usize| if total > 0 { n as f64 / total as f64 } else { 0.0 };
+                row.iter()
+                    .map(|&n| Cell {
+                        shade: Some(share(n)),
+                        words: n.to_string(),
+                        below: format!("{:.0} %", 100.0 * share(n)),
+                    })
+                    .collect()
+            })
+            .collect();
+        let note = "Held-out subjects; per cent of each true class.";
+        let title = format!("Confusion, {}", first.classifier);
+        let figure = matrix(&title, &metrics.classes, &cells, Some(["truth", "said"]), note, 70.0);
+        charts.push(Placed::new("confusion", figure, ""));
+    }
+    charts
+}

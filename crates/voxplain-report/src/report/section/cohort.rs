@@ -1,0 +1,99 @@
+//! Who the people are, and how their volumes were prepared.
+
+use crate::report::element::TextTable;
+use voxplain_stats::significant;
+use voxplain_study::cohort::{Cohort, Normalize, Placement};
+
+/// The preparation in a line.
+pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
+    let p = &cohort.preparation;
+    let join = |v: &[String]| v.join(" × ");
+    format!(
+        "{} voxels of {} mm, intensities {}, {}",
+        join(&p.shape.map(|n| n.to_string())),
+        join(&p.spacing.map(|n| significant(n, 3))),
+        match p.normalize {
+            Normalize::None => "as they are",
+            Normalize::Robust => "by median and interquartile range in the brain",
+            Normalize::Zscore => "by mean and standard deviation in the brain",
+        },
+        match p.placement {
+            Placement::MaskCentre => "placed on the centre of each brain mask, not registered",
+            Placement::Fixed(_) => "on one grid for all",
+        }
+    )
+}
+
+/// Numbers of people and their covariates by class.
+pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String]) -> TextTable {
+    let table = &cohort.participants;
+    let label_column = table.columns.iter().position(|c| c == label);
+    let class_of = |row: &[Option<String>]| label_column.and_then(|c| row[c].clone());
+    let of = |class: &str| -> Vec<&Vec<Option<String>>> {
+        table.rows.iter().filter(|r| class_of(r).as_deref() == Some(class)).collect()
+    };
+    let mut shown = TextTable {
+        head: std::iter::once(String::new()).chain(classes.iter().cloned()).collect(),
+        rows: vec![
+            std::iter::once("Subjects".to_owned()).chain(classes.iter().map(|c| of(c).len().to_string())).collect(),
+        ],
+        note: String::new(),
+    };
+    let others = table.rows.len() - classes.iter().map(|c| of(c).len()).sum::<usize>();
+    if others > 0 {
+        shown.note = format!("{others} more subjects of the cohort have none of these classes. ");
+    }
+    shown.note.push_str("Numbers: mean (standard deviation), least to most.");
+    let volume: Vec<(Option<String>, f64)> = table
+        .rows
+        .iter()
+        .zip(&cohort.subjects)
+        .map(|(row, subject)| (class_of(row), subject.brain_volume / 1000.0))
+        .collect();
+    let by_class = |name: String, values: &dyn Fn(&str) -> Vec<f64>| -> Vec<String> {
+        std::iter::once(name).chain(classes.iter().map(|c| spread(&values(c)))).collect()
+    };
+    shown.rows.push(by_class("Brain volume, cm³".into(), &|class| {
+        volume.iter().filter(|(c, _)| c.as_deref() == Some(class)).map(|(_, v)| *v).collect()
+    }));
+    for (n, name) in table.columns.iter().enumerate() {
+        if shown.rows.len() >= 10 || name == label || name == "participant_id" {
+            continue;
+        }
+        let cells: Vec<&str> = table.rows.iter().filter_map(|r| r[n].as_deref()).collect();
+        let distinct: std::collections::BTreeSet<&str> = cells.iter().copied().collect();
+        if cells.is_empty() {
+            continue;
+        }
+        if cells.iter().all(|c| c.parse::<f64>().is_ok_and(f64::is_finite)) && distinct.len() > 2 {
+            shown.rows.push(by_class(name.clone(), &|class| {
+                of(class).iter().filter_map(|r| r[n].as_deref()?.parse().ok()).collect()
+            }));
+        } else if distinct.len() <= 6 {
+            let counts = classes.iter().map(|class| {
+                distinct
+                    .iter()
+                    .map(|d| format!("{} {d}", of(class).iter().filter(|r| r[n].as_deref() == Some(d)).count()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            });
+            shown.rows.push(std::iter::once(name.clone()).chain(counts).collect());
+        }
+    }
+    shown
+}
+
+fn spread(values: &[f64]) -> String {
+    let n = values.len() as f64;
+    if values.is_empty() {
+        return "n/a".into();
+    }
+    let mean = values.iter().sum::<f64>() / n;
+    let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+    let show = |x: f64| significant(x, 4).replace('-', "\u{2212}");
+    if values.len() < 2 {
+        return show(mean);
+    }
+    let sd = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
+    format!("{} ({}), {} to {}", show(mean), significant(sd, 3), show(low), show(high))
+}

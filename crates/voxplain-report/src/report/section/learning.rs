@@ -1,0 +1,30 @@
+//! How training went, fold by fold.
+
+use crate::{
+    figure::{LearningCurve, learning_curves},
+    report::element::Placed,
+};
+use voxplain_core::Result;
+use voxplain_study::run::Run;
+
+/// The learning curves of the folds that have some.
+pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Placed>> {
+    let mut curves = Vec::new();
+    for fold in 0..run.manifest.folds {
+        if !run.fold_path(fold).join("history.jsonl").is_file() {
+            continue;
+        }
+        let history = run.history(fold)?;
+        curves.push(LearningCurve {
+            loss: history.iter().map(|e| e.loss).collect(),
+            accuracy: history.iter().map(|e| e.accuracy).collect(),
+            validation_loss: history.iter().filter_map(|e| e.validation_loss).collect(),
+            validation_accuracy: history.iter().filter_map(|e| e.validation_accuracy).collect(),
+        });
+    }
+    if curves.is_empty() {
+        return Ok(None);
+    }
+    let caption = format!("{} of {} folds.", curves.len(), run.manifest.folds);
+    Ok(Some(Placed::new("learning-curves", learning_curves(&curves, 130.0), caption)))
+}

@@ -1,0 +1,227 @@
+//! Maps of methods over a brain: each by itself, and all side by side.
+
+use crate::{
+    figure::{ColourRange, Colours, Cuts, Display, Gallery, GalleryPanel, Mosaic, Plot, Threshold, Underlay},
+    report::element::{PAGE, PERCENTILE, Placed, read_map},
+};
+use serde::Serialize;
+use voxplain_attribution::METHODS;
+use voxplain_core::{Progress, Result};
+use voxplain_study::{
+    group::{GroupSummary, MethodSummary},
+    run::Run,
+};
+use voxplain_volume::{Border, Mask, Volume};
+
+/// Maps of all methods.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct Maps {
+    /// All methods at the same cuts.
+    pub(in crate::report) side_by_side: Vec<Placed>,
+    pub(in crate::report) methods: Vec<MethodMaps>,
+}
+
+/// A method with its figures.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::report) struct MethodMaps {
+    pub(in crate::report) name: String,
+    /// Term and description.
+    pub(in crate::report) facts: Vec<[String; 2]>,
+    pub(in crate::report) warnings: Vec<String>,
+    pub(in crate::report) figures: Vec<Placed>,
+}
+
+/// Cuts of each axis in a mosaic across the page.
+const CUTS: usize = 7;
+/// Bytes of mosaics in the page, so that it stays below 10 MB with the pictures and volumes of subjects.
+const MAX_BYTES: usize = 2_600_000;
+/// Per cent of the brain that contours hold, and of how many methods: as many as there are colours of lines.
+const STRONGEST: f64 = 5.0;
+const MAX_CONTOURS: usize = 6;
+/// Which come first where there are more: those of Kan et al. 2020, then one of each further kind.
+const CONTOURED: [&str; 6] =
+    ["meaningful-perturbation", "grad-cam", "guided-backprop", "hires-cam", "integrated-gradients", "occlusion"];
+/// Standard deviation by which |values| are smoothed for contours, mm: gradients change from voxel to voxel.
+const SMOOTHED: f64 = 4.0;
+
+/// Group maps of every method over the mean brain.
+pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: &dyn Progress) -> Result<Maps> {
+    let folder = run.path.join("group");
+    let mask: Mask = read_map(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
+    let underlay = Underlay::new(read_map(&folder.join("mean_brain.nii.gz"))?, &mask)?;
+    progress.begin("mosaics", summary.methods.len());
+    let (mut methods, mut means_of_all) = (Vec::new(), Vec::new());
+    for method in &summary.methods {
+        progress.go_on()?;
+        let means: Vec<_> =
+            summary.maps.iter().filter(|m| m.method == method.method && m.statistic == "mean").collect();
+        let mut figures = Vec::new();
+        let mut rows = None;
+        for group in summary.groups.iter().filter(|g| !g.name.contains("outcome-")) {
+            let Some(file) = means.iter().find(|m| m.group == group.name) else { continue };
+            let map = read_map(&folder.join(&file.file))?;
+            // The cuts of all subjects' map serve all groups, so that they can be compared.
+            let rows = rows.get_or_insert_with(|| underlay.cuts(&map, CUTS, 6.0)).clone();
+            let figure = Mosaic {
+                title: format!("{}: mean map, {} (n = {})", method.method, group.title, file.subjects),
+                units: method.units.clone(),
+                underlay: &underlay,
+                map: &map,
+                range: ColourRange::percentile(&underlay, &map, PERCENTILE),
+                rows,
+                width: PAGE,
+                space: format!("Coordinates: {}.", summary.space),
+            }
+            .draw()?;
+            let word = method.method.replace('-', "");
+            figures.push(Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, ""));
+            if group.name == "group-all" {
+                means_of_all.push((method.method.clone(), method.units.clone(), map));
+            }
+        }
+        methods.push(MethodMaps {
+            name: method.method.clone(),
+            facts: facts(method),
+            warnings: warnings(method),
+            figures,
+        });
+        progress.advance(1, &method.method);
+    }
+    progress.end();
+    let n = summary.groups.first().map_or(0, |g| g.subjects.len());
+    let of = format!("Mean maps of all subjects (n = {n})");
+    let side_by_side = side_by_side(&of, &underlay, means_of_all, &summary.space)?;
+    keep_small(&side_by_side, &mut methods);
+    Ok(Maps { side_by_side, methods })
+}
+
+/// Leaves out figures of methods that there is no room for: after all methods side by side, the first figure of every method
+/// (for a run that of all subjects) stays first, then the second, and so on.
+pub(in crate::report) fn keep_small(first: &[Placed], methods: &mut [MethodMaps]) {
+    let mut bytes: usize = first.iter().map(|f| f.svg.len()).sum();
+    for nth in 0..methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
+        for placed in methods.iter_mut().filter_map(|m| m.figures.get_mut(nth)) {
+            bytes += placed.svg.len();
+            if bytes > MAX_BYTES {
+                placed.leave_out();
+            }
+        }
+    }
+}
+
+/// Methods side by side (name, units and map of each, over one brain) in the order in which voxplain lists them: all maps at
+/// the same cuts, and where each is strongest in one picture. Nothing for fewer than two.
+pub(in crate::report) fn side_by_side(
+    of: &str,
+    underlay: &Underlay,
+    mut maps: Vec<(String, String, Volume)>,
+    space: &str,
+) -> Result<Vec<Placed>> {
+    if maps.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let place = |name: &str| METHODS.iter().position(|m| m.name == name).unwrap_or(METHODS.len());
+    maps.sort_by(|a, b| place(&a.0).cmp(&place(&b.0)).then_with(|| a.0.cmp(&b.0)));
+    let panels: Vec<GalleryPanel<'_>> = maps
+        .iter()
+        .map(|(name, units, map)| GalleryPanel {
+            name: name.clone(),
+            units: units.clone(),
+            map,
+            range: ColourRange::percentile(underlay, map, PERCENTILE),
+        })
+        .collect();
+    let at = Gallery::focus(underlay, &panels);
+    let title = format!("{of} by all methods");
+    let space = format!("Coordinates: {space}.");
+    let gallery = Gallery { title, underlay, panels: &panels, at, width: PAGE, space }.draw()?;
+    let caption = "Cut in the middle of the largest part where the maps together are strongest. The range of colours ends at \
+                   the 99.5th percentile of |value| in the brain.";
+    Ok(vec![Placed::new("method-gallery", gallery, caption), contours(of, underlay, &panels, at)?])
+}
+
+/// The outlines of where each method is strongest, over one brain.
+fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64; 3]) -> Result<Placed> {
+    // Values from 1 on: the top part of the brain; for a map that is 0 in most of the brain, its largest value.
+    let over_level = |panel: &&GalleryPanel<'_>| {
+        let size = underlay.covered(&underlay.covered(panel.map).map(|v| v.abs()).smooth(SMOOTHED, Border::Zero));
+        let level = ColourRange::percentile(underlay, &size, 100.0 - STRONGEST).max;
+        #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+        let scaled = size.map(|v| if level > 0.0 { (f64::from(*v) / level) as f32 } else { 0.0 });
+        (panel.name.clone(), scaled)
+    };
+    // The controls are no methods, and there are colours for so many.
+    let control = |e: &&GalleryPanel<'_>| METHODS.iter().any(|m| m.name == e.name && m.summary.starts_with("control"));
+    let mut methods: Vec<&GalleryPanel<'_>> = panels.iter().filter(|e| !control(e)).collect();
+    methods.sort_by_key(|e| CONTOURED.iter().position(|name| *name == e.name).unwrap_or(CONTOURED.len()));
+    let drawn: Vec<_> = methods.iter().take(MAX_CONTOURS).map(over_level).collect();
+    let brain = underlay.grey(255.0);
+    let (figure, _) = Plot {
+        map: &brain.map(|_| 0.0),
+        background: Some(&brain),
+        contours: &drawn,
+        display: Display::Ortho,
+        cuts: Cuts::At(at.to_vec()),
+        threshold: Threshold::Value(1.0),
+        vmax: None,
+        colours: Colours::OrangeBlue,
+        annotate: true,
+        draw_cross: false,
+        black_bg: false,
+        title: format!("{of}: where each method is strongest"),
+        units: String::new(),
+        width: 130.0,
+    }
+    .draw()?;
+    let left_out = match panels.len() - drawn.len() {
+        0 => String::new(),
+        n => format!(" {n} methods or controls are not drawn, for want of colours."),
+    };
+    let caption = format!(
+        "Outlines of the {STRONGEST} % of the brain with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
+         deviation) so that single voxels have none, at the cuts above.{left_out}"
+    );
+    Ok(Placed::new("method-contours", figure, caption))
+}
+
+fn facts(method: &MethodSummary) -> Vec<[String; 2]> {
+    let mut facts = vec![
+        ["Explained".into(), method.target.clone()],
+        ["Maps".into(), format!("{} subjects", method.subjects)],
+        ["A value is".into(), method.units.clone()],
+        ["Its sign".into(), method.sign.clone()],
+        ["Options".into(), options(&method.parameters)],
+    ];
+    if let Some([applied, all]) = method.rules_applied {
+        facts.push(["Rule applied".into(), format!("to {applied} of {all} ReLUs")]);
+    }
+    if let Some(compat) = &method.compat {
+        facts.push(["Reproduces".into(), format!("the code of {compat}")]);
+    }
+    facts
+}
+
+/// `layer = features.10, rectify = false`.
+pub(in crate::report) fn options(parameters: &serde_json::Value) -> String {
+    match parameters {
+        serde_json::Value::Object(map) if map.is_empty() => "none".into(),
+        serde_json::Value::Object(map) => {
+            let one = |(key, value): (&String, &serde_json::Value)| match value {
+                serde_json::Value::String(text) => format!("{key} = {text}"),
+                other => format!("{key} = {other}"),
+            };
+            map.iter().map(one).collect::<Vec<_>>().join(", ")
+        }
+        serde_json::Value::Null => "none".into(),
+        other => other.to_string(),
+    }
+}
+
+fn warnings(method: &MethodSummary) -> Vec<String> {
+    let mut all: Vec<String> =
+        method.warnings.iter().map(|(w, n)| format!("{w} ({n} of {} maps)", method.subjects)).collect();
+    if method.in_sample > 0 {
+        all.push(format!("{} maps come from a model that was trained on the subject.", method.in_sample));
+    }
+    all
+}

@@ -1,0 +1,149 @@
+//! What was said of every subject.
+
+use crate::{
+    figure::{ColourRange, Cut, Plane, Underlay, thumbnail},
+    report::{
+        element::{PERCENTILE, read_map},
+        order::of_truth,
+    },
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rayon::prelude::*;
+use serde::Serialize;
+use voxplain_core::{Progress, Result};
+use voxplain_stats::significant;
+use voxplain_study::{
+    cohort::Cohort,
+    run::{Prediction, Run},
+};
+use voxplain_volume::Volume;
+
+/// Everyone that was held out: the section of the page.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(in crate::report) struct Subjects {
+    cards: Vec<Card>,
+    note: String,
+}
+
+/// One subject, as it is shown.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Card {
+    id: String,
+    truth: String,
+    predicted: String,
+    right: bool,
+    probability: String,
+    fold: usize,
+    pictures: Vec<Picture>,
+}
+
+/// One cut of a map.
+#[derive(Clone, Debug, Default, Serialize)]
+struct Picture {
+    method: String,
+    /// A data URI.
+    source: String,
+    alt: String,
+    /// Below it: `z = 12 mm`.
+    place: String,
+}
+
+/// Pictures in the page, so that it stays below 10 MB: about 10 kB each.
+const MAX_PICTURES: usize = 330;
+/// Subjects in the page.
+const MAX_CARDS: usize = 1000;
+
+/// Everyone, in the order given.
+pub(in crate::report) fn of_run(
+    run: &Run,
+    cohort: Option<&Cohort>,
+    order: &[&Prediction],
+    methods: &[String],
+    progress: &dyn Progress,
+) -> Result<Subjects> {
+    let classes = &run.manifest.classes;
+    let pictured = if methods.is_empty() { 0 } else { (MAX_PICTURES / methods.len()).max(1) };
+    let listed = order.len().min(MAX_CARDS);
+    progress.begin("pictures of subjects", pictured.min(listed));
+    let cards = order[..listed]
+        .par_iter()
+        .enumerate()
+        .map(|(n, p)| {
+            progress.go_on()?;
+            let pictures = match cohort {
+                Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, methods)?,
+                _ => Vec::new(),
+            };
+            if n < pictured {
+                progress.advance(1, &p.participant_id);
+            }
+            Ok(Card {
+                id: p.participant_id.clone(),
+                truth: p.truth.clone(),
+                predicted: p.predicted.clone(),
+                right: p.truth == p.predicted,
+                probability: format!("{:.2}", of_truth(classes, p)),
+                fold: p.fold,
+                pictures,
+            })
+        })
+        .collect::<Result<Vec<_>>>();
+    progress.end();
+    let cards = cards?;
+    let mut note =
+        String::from("Those told wrong come first, then those whose true class was given the least probability. ");
+    if cards.iter().any(|p| !p.pictures.is_empty()) {
+        note.push_str(
+            "Each picture is the axial cut through the middle of the map's |relevance| over the subject's own brain, left is left, \
+             with a range of colours of its own: compare places, not strengths. ",
+        );
+    }
+    if order.len() > pictured && pictured > 0 {
+        note.push_str(&format!(
+            "Pictures of the first {pictured} of {} subjects, to keep the page small. ",
+            order.len()
+        ));
+    }
+    if order.len() > listed {
+        note.push_str(&format!("The first {listed} of {} subjects; all are in predictions.tsv.", order.len()));
+    }
+    Ok(Subjects { cards, note })
+}
+
+fn pictures(run: &Run, cohort: &Cohort, id: &str, methods: &[String]) -> Result<Vec<Picture>> {
+    let Some(index) = cohort.find(id) else { return Ok(Vec::new()) };
+    let mut underlay = None;
+    let mut pictures = Vec::new();
+    for method in methods {
+        let path = run.map_path(id, "", method);
+        if !path.is_file() {
+            continue;
+        }
+        let map = read_map(&path)?;
+        let underlay = match &underlay {
+            Some(underlay) => underlay,
+            None => &*underlay.insert(Underlay::new(cohort.volume(index)?, &cohort.mask(index)?)?),
+        };
+        pictures.push(picture(underlay, &map, method, id)?);
+    }
+    Ok(pictures)
+}
+
+/// The axial cut through the middle of a map's |relevance|.
+fn picture(underlay: &Underlay, map: &Volume, method: &str, of: &str) -> Result<Picture> {
+    let [axial, ..] = underlay.cuts(map, 1, 1.0);
+    let cut = axial.first().copied().unwrap_or(Cut { plane: Plane::Axial, at: 0.0 });
+    let range = ColourRange::percentile(underlay, map, PERCENTILE);
+    let png = thumbnail(underlay, map, cut, range, 2.5)?;
+    let place = if range.max > 0.0 {
+        format!("z = {}, ± {}", significant(cut.at, 4).replace('-', "\u{2212}"), significant(range.max, 2))
+    } else {
+        "0 in the whole brain".into()
+    };
+    Ok(Picture {
+        method: method.to_owned(),
+        source: format!("data:image/png;base64,{}", STANDARD.encode(png)),
+        alt: format!("{method} map of {of}, axial cut at {place}"),
+        place,
+    })
+}

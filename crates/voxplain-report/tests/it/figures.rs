@@ -1,0 +1,450 @@
+//! Figures: left stays left, the same bytes each time, text means itself. With `VOXPLAIN_GALLERY=<folder>` the
+//! figures drawn here are written there to be looked at.
+
+use crate::support::{decode, phantom};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use voxplain_report::figure::{
+    Cell, ColourRange, Colours, Cut, Cuts, DeletionCurve, DeletionPanel, Display, Figure, ForestRow, LearningCurve,
+    Mosaic, Plane, Plot, RocCurve, Threshold, Underlay, deletion_curves, forest_plot, learning_curves, matrix,
+    roc_curves, thumbnail,
+};
+use voxplain_stats::Interval;
+use voxplain_volume::{Affine, Grid, Volume};
+
+fn mosaic(x_to_the_left: bool, width: f64, count: usize) -> Figure {
+    let (brain, mask, map) = phantom(x_to_the_left);
+    let underlay = Underlay::new(brain.clone(), &mask).unwrap();
+    let range = ColourRange::percentile(&underlay, &map, 99.5);
+    let rows = underlay.cuts(&map, count, 6.0);
+    let space = "Coordinates: mm from the centre of the brain mask.".to_owned();
+    Mosaic {
+        title: "HiRes-CAM, mean of true class male (n = 51)".into(),
+        units: "logit per voxel".into(),
+        underlay: &underlay,
+        map: &map,
+        range,
+        rows,
+        width,
+        space,
+    }
+    .draw()
+    .unwrap()
+}
+
+fn look(name: &str, figure: &Figure) -> Vec<u8> {
+    let png = figure.png().unwrap();
+    if let Some(folder) = std::env::var_os("VOXPLAIN_GALLERY") {
+        figure.write(&std::path::Path::new(&folder).join(name)).unwrap();
+    }
+    assert_eq!(figure.png().unwrap(), png, "{name}: other bytes the second time");
+    png
+}
+
+#[test]
+fn left_is_left_however_the_array_runs() {
+    let (warm, cold) = (
+        |p: &[u8; 3]| p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80,
+        |p: &[u8; 3]| i32::from(p[2]) - i32::from(p[0]) > 50,
+    );
+    for flipped in [false, true] {
+        let (brain, mask, map) = phantom(flipped);
+        let underlay = Underlay::new(brain, &mask).unwrap();
+        let range = ColourRange { max: 0.012, percentile: None };
+        for cut in [Cut { plane: Plane::Axial, at: 20.0 }, Cut { plane: Plane::Coronal, at: 10.0 }] {
+            let (width, _, pixels) = decode(&thumbnail(&underlay, &map, cut, range, 2.0).unwrap());
+            let columns: Vec<usize> = (0..pixels.len()).filter(|n| warm(&pixels[*n])).map(|n| n % width).collect();
+            assert!(columns.len() > 20, "{cut:?}: {} warm pixels", columns.len());
+            assert!(
+                columns.iter().all(|c| *c < width / 2),
+                "{cut:?}, flipped {flipped}: the left ball is drawn on the right"
+            );
+        }
+        // The cold ball is right and behind: to the right of an axial cut and in its lower half.
+        let (width, height, pixels) =
+            decode(&thumbnail(&underlay, &map, Cut { plane: Plane::Axial, at: 0.0 }, range, 2.0).unwrap());
+        let cells: Vec<usize> = (0..pixels.len()).filter(|n| cold(&pixels[*n])).collect();
+        assert!(cells.len() > 20 && cells.iter().all(|n| n % width > width / 2 && n / width > height / 2));
+        // From the side the nose is to the right: the warm ball is right of the middle (y = 10 of -100..68), upper half.
+        let (width, height, pixels) =
+            decode(&thumbnail(&underlay, &map, Cut { plane: Plane::Sagittal, at: -36.0 }, range, 2.0).unwrap());
+        let cells: Vec<usize> = (0..pixels.len()).filter(|n| warm(&pixels[*n])).collect();
+        let mean = cells.iter().map(|n| n % width).sum::<usize>() / cells.len();
+        assert!(mean > width / 2 && cells.iter().all(|n| n / width < height * 6 / 10), "{mean} of {width}");
+    }
+    // The same picture from both arrays.
+    assert_eq!(mosaic(false, 86.0, 4).svg.len(), mosaic(true, 86.0, 4).svg.len());
+}
+
+#[test]
+fn a_mosaic_says_its_sides_and_its_numbers() {
+    let figure = mosaic(false, 180.0, 7);
+    assert_eq!(figure.svg.matches(">L</text>").count(), 14);
+    assert_eq!(figure.svg.matches(">R</text>").count(), 14);
+    assert!(figure.svg.contains("Left is left (neurological convention)") && figure.svg.contains("99.5th percentile"));
+    assert_eq!(figure.svg.matches("<image").count(), 22);
+    // The panels are drawn: the first row's leftmost panel has brain, and the warm ball only in its left half.
+    let (width, height, pixels) = decode(&look("mosaic-180", &figure));
+    let warm = |p: &[u8; 3]| p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80;
+    let panel = width * 165 / 180 / 7;
+    for column in 0..7 {
+        let at = |half: usize| {
+            let from = column * panel + half * panel / 2;
+            (0..height * 3 / 10)
+                .flat_map(|y| (from..from + panel / 2).map(move |x| y * width + x))
+                .filter(|n| warm(&pixels[*n]))
+                .count()
+        };
+        assert!(at(1) * 20 <= at(0), "column {column}: {} warm pixels left, {} right", at(0), at(1));
+        assert!(column < 2 || at(0) > 200, "column {column}: {}", at(0));
+    }
+    look("mosaic-86", &mosaic(false, 86.0, 4));
+}
+
+#[test]
+fn a_map_of_zeros_is_drawn_and_said() {
+    let (brain, mask, map) = phantom(false);
+    let underlay = Underlay::new(brain.clone(), &mask).unwrap();
+    let zero = map.map(|_| 0.0);
+    let range = ColourRange::percentile(&underlay, &zero, 99.5);
+    let figure = Mosaic {
+        title: "zero".into(),
+        units: String::new(),
+        underlay: &underlay,
+        map: &zero,
+        range,
+        rows: underlay.cuts(&zero, 3, 6.0),
+        width: 86.0,
+        space: String::new(),
+    }
+    .draw()
+    .unwrap();
+    assert!(figure.svg.contains("map is 0 in the whole brain") && !figure.svg.contains("NaN"));
+    look("mosaic-zero", &figure);
+    assert!(Underlay::new(map.clone(), &mask.map(|_| false)).is_err());
+    assert_eq!(underlay.outside(&zero), 0.0);
+}
+
+#[test]
+fn charts_are_drawn() {
+    let curve = |n: usize| LearningCurve {
+        loss: (0..40)
+            .map(|e| 0.7 * (-(e as f64) / (8.0 + n as f64)).exp() + 0.02 * ((e * 7 + n * 13) % 11) as f64)
+            .collect(),
+        accuracy: (0..40).map(|e| 1.0 - 0.5 * (-(e as f64) / (9.0 + n as f64)).exp()).collect(),
+        validation_loss: (0..40)
+            .map(|e| 0.55 + 0.15 * (-(e as f64) / 5.0).exp() + 0.02 * ((e * 5 + n) % 7) as f64)
+            .collect(),
+        validation_accuracy: (0..40).map(|e| 0.8 - 0.25 * (-(e as f64) / 6.0).exp()).collect(),
+    };
+    for width in [86.0, 130.0] {
+        look(&format!("curves-{width}"), &learning_curves(&(0..10).map(curve).collect::<Vec<_>>(), width));
+    }
+    look("curves-none", &learning_curves(&[], 86.0));
+
+    let scores = |spread: f64| -> Vec<(f64, bool)> {
+        (0..107).map(|n| ((f64::from(n) * 0.618).fract() + if n % 2 == 0 { spread } else { 0.0 }, n % 2 == 0)).collect()
+    };
+    let roc = [
+        ("CNN, AUC 0.91 [0.84, 0.95]", 0.6),
+        ("linear voxels, AUC 0.86 [0.78, 0.92]", 0.45),
+        ("brain volume, AUC 0.85 [0.76, 0.91]", 0.4),
+    ]
+    .map(|(words, spread)| RocCurve { words: words.into(), scores: scores(spread) });
+    look("roc", &roc_curves(&roc, "male", 7, 86.0));
+
+    let names = ["grad-cam", "guided-backprop", "meaningful-perturbation"].map(str::to_owned).to_vec();
+    let cells: Vec<Vec<Cell>> = (0..3)
+        .map(|r: usize| {
+            (0..3)
+                .map(|c: usize| {
+                    let value = if r == c { 1.0 } else { 0.9 - 0.35 * (r + c) as f64 };
+                    let below = if r == c { String::new() } else { "[0.12, 0.34]".into() };
+                    Cell { shade: Some(value), words: format!("{value:.2}").replace('-', "\u{2212}"), below }
+                })
+                .collect()
+        })
+        .collect();
+    look(
+        "similarity",
+        &matrix(
+            "Agreement of methods",
+            &names,
+            &cells,
+            None,
+            "Spearman's correlation inside the brain; mean over 107 subjects with 95 % interval.",
+            86.0,
+        ),
+    );
+    let confusion = [[45, 11], [6, 45]];
+    let cells = confusion.map(|row: [usize; 2]| {
+        row.map(|n| Cell {
+            shade: Some(n as f64 / row.iter().sum::<usize>() as f64),
+            words: n.to_string(),
+            below: format!("{} %", 100 * n / row.iter().sum::<usize>()),
+        })
+        .to_vec()
+    });
+    look(
+        "confusion",
+        &matrix(
+            "Confusion",
+            &["female".into(), "male".into()],
+            &cells,
+            Some(["truth", "said"]),
+            "Counts of held-out subjects; per cent of each row.",
+            60.0,
+        ),
+    );
+
+    let items: Vec<ForestRow> = (0..16)
+        .map(|n| {
+            let mean = 3.2 - 0.17 * f64::from(n);
+            ForestRow {
+                name: format!("Superior frontal gyrus, part {n}"),
+                side: ["L", "R"][n as usize % 2].into(),
+                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107 },
+            }
+        })
+        .collect();
+    look(
+        "regions",
+        &forest_plot(
+            "Regions with most relevance, guided-backprop",
+            &items,
+            "enrichment (1: chance)",
+            1.0,
+            "Mean over 107 subjects with 95 % interval; Brainnetome atlas.",
+            86.0,
+        ),
+    );
+}
+
+/// Points of the lines and bands of a colour.
+fn points(svg: &str, element: &str, colour: &str) -> Vec<Vec<[f64; 2]>> {
+    svg.lines()
+        .filter(|l| l.starts_with(&format!("<{element} ")) && l.contains(colour))
+        .map(|l| {
+            let (_, rest) = l.split_once("points=\"").unwrap();
+            let pair = |p: &str| {
+                let (x, y) = p.split_once(',').unwrap();
+                [x.parse().unwrap(), y.parse().unwrap()]
+            };
+            rest.split('"').next().unwrap().split(' ').map(pair).collect()
+        })
+        .collect()
+}
+
+#[test]
+fn deletion_and_insertion_are_drawn() {
+    let around = |mean: f64, half: f64| Interval { mean, low: Some(mean - half), high: Some(mean + half), n: 107 };
+    let curve_of = |method: &str, steps: usize, speed: f64| {
+        let part = |s: usize| s as f64 / steps as f64;
+        let fall = |speed: f64| move |s: usize| around(0.1 + 0.9 * (1.0 - part(s)).powf(speed), 0.06);
+        DeletionCurve {
+            method: method.into(),
+            curve: (0..=steps).map(fall(speed)).collect(),
+            random: (0..=steps).map(fall(0.7)).collect(),
+            difference: around(-0.2, 0.1),
+        }
+    };
+    let names =
+        ["guided-backprop", "grad-cam", "hires-cam", "meaningful-perturbation", "lrp", "saliency", "rise", "cam"];
+    let panel = |title: &str, count: usize| DeletionPanel {
+        title: title.into(),
+        axis: "brain replaced, %".into(),
+        methods: names[..count].iter().enumerate().map(|(n, name)| curve_of(name, 50, 1.0 + n as f64)).collect(),
+    };
+    let note = "Means over 107 subjects.";
+    let four = ["Deletion, blur", "Insertion, blur", "Deletion, harmonic", "Insertion, harmonic"];
+    let panels: Vec<DeletionPanel> = four.iter().map(|t| panel(t, 4)).collect();
+    let figure = deletion_curves(&panels, "Deletion and insertion", note, 180.0);
+    look("deletion-insertion", &figure);
+    assert!(figure.alt.contains("Insertion, harmonic: area less that of random orders: guided-backprop -0.2"));
+    // Of each panel: four lines, their bands and their random orders; more methods than colours are named, not drawn.
+    let count = |f: &Figure, what: &str| f.svg.matches(what).count();
+    assert_eq!((count(&figure, "<polygon"), count(&figure, "stroke-dasharray=\"0.8 0.8\" stroke-linejoin")), (16, 16));
+    let many = deletion_curves(&[panel("Deletion, blur", 8)], "Deletion", note, 86.0);
+    look("deletion-many", &many);
+    assert_eq!(count(&many, "<polygon"), 6);
+    assert!(many.svg.contains("2 more methods are in the table."));
+    assert!(!many.svg.contains(">rise<") && many.svg.contains(">saliency<"));
+    // A curve from 1 to 0.25: between the axis's ends and three quarters of its height apart; the band around it, within the axes.
+    let line = vec![around(1.0, 0.1), around(0.25, 0.1)];
+    let one = DeletionCurve { method: "m".into(), curve: line.clone(), random: line, difference: around(0.0, 0.1) };
+    let one = DeletionPanel { title: "t".into(), axis: "x".into(), methods: vec![one] };
+    let figure = deletion_curves(&[one], "Deletion", note, 86.0);
+    let drawn = points(&figure.svg, "polyline", "#0072b2");
+    let band = points(&figure.svg, "polygon", "#0072b2");
+    let [[left, top], [right, bottom]]: [[f64; 2]; 2] = drawn[0][..].try_into().unwrap();
+    let [a, b, c, d]: [[f64; 2]; 4] = band[0][..].try_into().unwrap();
+    let tenth = (bottom - top) / 7.5;
+    let near = |a: f64, b: f64| (a - b).abs() < 0.02;
+    assert!(near(a[0], left) && near(a[1], top + tenth) && near(b[0], right) && near(b[1], bottom + tenth));
+    assert!(near(c[1], bottom - tenth) && near(d[1], top), "no probability above 1: {d:?}");
+    // One subject has no interval, a run may have no maps: all the same a figure.
+    let alone = Interval { mean: 0.5, low: None, high: None, n: 1 };
+    let lone = DeletionCurve { method: "m".into(), curve: vec![alone; 3], random: vec![alone; 3], difference: alone };
+    let none = DeletionPanel { title: "t".into(), axis: "x".into(), methods: Vec::new() };
+    for panels in [vec![], vec![none.clone()], vec![DeletionPanel { methods: vec![lone], ..none }]] {
+        let figure = deletion_curves(&panels, "<b>", note, 86.0);
+        assert!(!figure.svg.contains("NaN") && !figure.svg.contains("<b>"));
+        figure.png().unwrap();
+    }
+}
+
+#[test]
+fn text_means_itself() {
+    let name = "<script>alert('x')</script> & \"quotes\" \u{1}";
+    let cells = vec![vec![Cell { shade: Some(f64::NAN), words: name.into(), below: name.into() }]];
+    let figure = matrix(name, &[name.into()], &cells, None, name, 86.0);
+    assert!(!figure.svg.contains("<script>") && figure.svg.contains("&lt;scr"));
+    figure.png().unwrap();
+}
+
+/// The phantom's map drawn in one way.
+fn plot<'a>(brain: &'a Volume, map: &'a Volume, display: Display) -> Plot<'a> {
+    Plot {
+        map,
+        background: Some(brain),
+        contours: &[],
+        display,
+        cuts: Cuts::Auto,
+        threshold: Threshold::None,
+        vmax: None,
+        colours: Colours::OrangeBlue,
+        annotate: true,
+        draw_cross: true,
+        black_bg: false,
+        title: String::new(),
+        units: "logit".into(),
+        width: 130.0,
+    }
+}
+
+/// The panels of a figure: where each lies on paper (x, y, width, height in mm), its width in pixels, and the pixels.
+fn panels(svg: &str) -> Vec<([f64; 4], usize, Vec<[u8; 3]>)> {
+    let attribute = |element: &str, name: &str| -> f64 {
+        let (_, rest) = element.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    svg.split("<image")
+        .skip(1)
+        .map(|element| {
+            let png = element.split("base64,").nth(1).unwrap().split('"').next().unwrap();
+            let (width, _, pixels) = decode(&STANDARD.decode(png).unwrap());
+            (["x", "y", "width", "height"].map(|a| attribute(element, a)), width, pixels)
+        })
+        .collect()
+}
+
+fn is_warm(p: &[u8; 3]) -> bool {
+    p[0] > 180 && i32::from(p[0]) - i32::from(p[2]) > 80
+}
+
+#[test]
+fn plots_keep_left_left_in_every_way_of_drawing() {
+    for flipped in [false, true] {
+        let (brain, _, map) = phantom(flipped);
+        for display in [Display::Ortho, Display::Y, Display::Z, Display::Mosaic, Display::Glass] {
+            let mut plot = plot(&brain, &map, display);
+            plot.threshold = Threshold::Value(0.002);
+            if display == Display::Ortho {
+                plot.cuts = Cuts::At(vec![-36.0, 10.0, 20.0]);
+            }
+            let (figure, _) = plot.draw().unwrap();
+            let mut seen = 0;
+            let mut panels = panels(&figure.svg);
+            panels.pop(); // the colour bar
+            for (n, (_, width, pixels)) in panels.iter().enumerate() {
+                let sagittal = match display {
+                    Display::Ortho | Display::Glass => n == 1,
+                    Display::Mosaic => n >= 14,
+                    _ => false,
+                };
+                let warm: Vec<usize> = (0..pixels.len()).filter(|n| is_warm(&pixels[*n])).map(|n| n % width).collect();
+                assert!(sagittal || warm.iter().all(|c| *c < width / 2), "{display:?} {n}, flipped {flipped}");
+                seen += warm.len();
+            }
+            assert!(seen > 50, "{display:?}: {seen}");
+            look(&format!("plot-{display:?}"), &figure);
+        }
+    }
+}
+
+#[test]
+fn the_cross_is_where_the_cut_is() {
+    // One voxel of relevance at 24, -20, 12 mm.
+    let grid = Grid::new([31, 41, 31], Affine::from_spacing_origin([4.0; 3], [-60.0, -80.0, -60.0])).unwrap();
+    let brain = Volume::filled(grid, 1.0f32);
+    let at = [21, 15, 18];
+    assert_eq!(grid.affine.apply(at.map(|v| v as f64)), [24.0, -20.0, 12.0]);
+    let map = Volume::from_fn(grid, |v| if v == at { 2.0f32 } else { 0.0 });
+    let (figure, plotted) = plot(&brain, &map, Display::Ortho).draw().unwrap();
+    assert_eq!(plotted.cuts, [("y".to_owned(), -20.0), ("x".to_owned(), 24.0), ("z".to_owned(), 12.0)]);
+    assert_eq!((plotted.vmax, plotted.threshold), (2.0, 0.0));
+    let lines: Vec<[f64; 4]> = figure
+        .svg
+        .split("<line")
+        .skip(1)
+        .filter(|l| l.contains("#3a3a3a"))
+        .map(|l| {
+            ["x1", "y1", "x2", "y2"].map(|a| {
+                let (_, rest) = l.split_once(&format!(" {a}=\"")).unwrap();
+                rest.split('"').next().unwrap().parse().unwrap()
+            })
+        })
+        .collect();
+    assert_eq!(lines.len(), 6);
+    for (place, width, pixels) in panels(&figure.svg).into_iter().take(3) {
+        let warm: Vec<usize> = (0..pixels.len()).filter(|n| is_warm(&pixels[*n])).collect();
+        let height = pixels.len() / width;
+        let mean =
+            |of: &dyn Fn(usize) -> usize| warm.iter().map(|n| of(*n) as f64 + 0.5).sum::<f64>() / warm.len() as f64;
+        let x = place[0] + place[2] * mean(&|n| n % width) / width as f64;
+        let y = place[1] + place[3] * mean(&|n| n / width) / height as f64;
+        let near = |a: f64, b: f64| (a - b).abs() < 0.1;
+        assert!(lines.iter().any(|l| near(l[0], x) && near(l[2], x)), "x = {x}: {lines:?}");
+        assert!(lines.iter().any(|l| near(l[1], y) && near(l[3], y)), "y = {y}: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_below_the_threshold_is_not_drawn() {
+    let (brain, mask, map) = phantom(false);
+    let coloured = |plot: &Plot<'_>| -> usize {
+        let (figure, _) = plot.draw().unwrap();
+        let mut panels = panels(&figure.svg);
+        panels.pop();
+        let far = |p: &&[u8; 3]| (i32::from(p[0]) - i32::from(p[2])).abs() > 25;
+        panels.iter().map(|(_, _, pixels)| pixels.iter().filter(far).count()).sum()
+    };
+    let at = |threshold: Threshold| {
+        let mut plot = plot(&brain, &map, Display::Glass);
+        plot.threshold = threshold;
+        coloured(&plot)
+    };
+    let (all, half, none) = (at(Threshold::Value(1e-9)), at(Threshold::Percentile(90.0)), at(Threshold::Value(1e9)));
+    assert!(all > half && half > 0 && none == 0, "{all}, {half}, {none}");
+    // Contours of another map are drawn in its own colour and named; on black the paper is black.
+    let other = [("the other map <b>".to_owned(), map.clone())];
+    let drawn = Plot { contours: &other, black_bg: true, ..plot(&brain, &map, Display::Z) };
+    let (figure, _) = drawn.draw().unwrap();
+    assert!(figure.svg.contains("the other map &lt;b&gt;") && figure.svg.contains("stroke=\"#0072b2\""));
+    let (_, _, pixels) = decode(&look("plot-black", &figure));
+    assert_eq!(pixels[0], [0; 3]);
+    // Without a background the grid of the map is drawn on; a map of zeros is nothing but that.
+    let zero = map.map(|_| 0.0);
+    let alone = Plot { background: None, ..plot(&brain, &zero, Display::Ortho) };
+    assert!(!alone.draw().unwrap().0.svg.contains("NaN"));
+    let error = |plot: Plot<'_>| plot.draw().unwrap_err().to_string();
+    let one = |display| plot(&brain, &map, display);
+    assert!(error(Plot { cuts: Cuts::At(vec![1.0, 2.0]), ..one(Display::Ortho) }).contains("2 coordinates"));
+    assert!(error(Plot { cuts: Cuts::At(vec![1.0]), ..one(Display::Mosaic) }).contains("three axes"));
+    assert!(error(Plot { cuts: Cuts::At(vec![f64::NAN]), ..one(Display::X) }).contains("NaN"));
+    assert!(error(Plot { threshold: Threshold::Percentile(101.0), ..one(Display::X) }).contains("101"));
+    assert!(error(Plot { vmax: Some(-1.0), ..one(Display::X) }).contains("-1"));
+    let nan = map.map(|v| if *v > 0.0 { f32::NAN } else { *v });
+    assert!(error(Plot { map: &nan, ..one(Display::X) }).contains("NaN"));
+    let empty = mask.map(|_| 0.0f32);
+    assert!(Plot { background: Some(&empty), ..one(Display::X) }.draw().is_ok(), "the map's own grid then");
+}

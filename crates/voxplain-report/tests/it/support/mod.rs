@@ -1,0 +1,5 @@
+//! What several tests use.
+
+mod phantom;
+
+pub(crate) use phantom::{decode, phantom};
