@@ -1,7 +1,25 @@
-//! The command line: what was typed.
+//! The command line: what was typed, and which verb it goes to.
 
-use crate::{session::Session, terminal, verb::Verb};
-use clap::{Args, Parser};
+#[cfg(not(all(feature = "report", feature = "serve")))]
+use crate::verb::lacking::Lacking;
+#[cfg(not(feature = "report"))]
+use crate::verb::lacking::REPORT;
+#[cfg(not(feature = "serve"))]
+use crate::verb::lacking::SERVE;
+#[cfg(feature = "serve")]
+use crate::verb::serve;
+#[cfg(feature = "report")]
+use crate::verb::{plot, report};
+use crate::{
+    pipeline::Work,
+    session::{Global, Outcome, Session},
+    terminal,
+    verb::{
+        bench, completions, demo, doctor, evaluate, explain, group, import, inspect, man, prepare, regions, run,
+        simulate, train,
+    },
+};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What did the 3D network see in the brain?
@@ -14,14 +32,7 @@ use std::process::ExitCode;
     version,
     propagate_version = true,
     max_term_width = 110,
-    after_help = "\
-Start here:
-  voxplain demo                                   see all of it on simulated brains, no data needed
-  voxplain inspect scan.nii.gz                    what is in this file, and is it fit for use
-  voxplain prepare BIDS_DIR --out cohort          bring every image to one grid
-  voxplain train cohort --label sex --out run     cross-validated 3D CNN beside two plain baselines
-  voxplain explain run --method guided-backprop,hires-cam
-  voxplain group run && voxplain report run       group maps, then one page to read"
+    after_help = after_help()
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -32,33 +43,111 @@ pub(crate) struct Cli {
     global: Global,
 }
 
-/// Flags that every verb understands.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Everywhere")]
-pub(crate) struct Global {
-    /// Number of threads [default: all cores]. Results do not depend on it.
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) threads: Option<u16>,
-    /// Print the result as one JSON document on stdout.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Say more of what is done.
-    #[arg(short, long, global = true)]
-    pub(crate) verbose: bool,
-    /// Say nothing but results, warnings and errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-    /// No progress bars or lines.
-    #[arg(long, global = true)]
-    pub(crate) no_progress: bool,
+/// What can be done. A verb is a file in `verb`, a variant here, and a line in [`Verb::run`].
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Inspect(inspect::Inspect),
+    Prepare(prepare::Prepare),
+    Simulate(simulate::Simulate),
+    Train(train::Train),
+    Explain(explain::Explain),
+    Group(group::Group),
+    Regions(regions::Regions),
+    Evaluate(evaluate::Evaluate),
+    #[cfg(feature = "report")]
+    Report(report::Report),
+    /// Not in this build: one page with everything that was made.
+    #[cfg(not(feature = "report"))]
+    Report(Lacking),
+    #[cfg(feature = "serve")]
+    Serve(serve::Serve),
+    /// Not in this build: show a run's report from a server on this machine.
+    #[cfg(not(feature = "serve"))]
+    Serve(Lacking),
+    #[cfg(feature = "report")]
+    Plot(plot::Plot),
+    /// Not in this build: draw one map over one brain, for a paper or a look.
+    #[cfg(not(feature = "report"))]
+    Plot(Lacking),
+    Import(import::Import),
+    Bench(bench::Bench),
+    Demo(demo::Demo),
+    Run(run::Run),
+    Doctor(doctor::Doctor),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Verb {
+    fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        match self {
+            Self::Inspect(verb) => verb.run(session),
+            Self::Prepare(verb) => verb.run(session),
+            Self::Simulate(verb) => verb.run(session),
+            Self::Train(verb) => verb.run(session),
+            Self::Explain(verb) => verb.run(session),
+            Self::Group(verb) => verb.run(session),
+            Self::Regions(verb) => verb.run(session),
+            Self::Evaluate(verb) => verb.run(session),
+            #[cfg(feature = "report")]
+            Self::Report(verb) => verb.run(session),
+            #[cfg(feature = "serve")]
+            Self::Serve(verb) => verb.run(session),
+            #[cfg(feature = "report")]
+            Self::Plot(verb) => verb.run(session),
+            #[cfg(not(feature = "report"))]
+            Self::Report(_) | Self::Plot(_) => Err(Lacking::error(REPORT)),
+            #[cfg(not(feature = "serve"))]
+            Self::Serve(_) => Err(Lacking::error(SERVE)),
+            Self::Import(verb) => verb.run(session),
+            Self::Bench(verb) => verb.run(session),
+            Self::Demo(verb) => verb.run(session, work),
+            Self::Run(verb) => verb.run(session, work),
+            Self::Doctor(verb) => verb.run(session),
+            Self::Completions(verb) => verb.run(Cli::command()),
+            Self::Man(verb) => verb.run(Cli::command(), session),
+        }
+    }
+}
+
+/// Examples to begin with, and what this build lacks.
+fn after_help() -> String {
+    let start = "\
+Start here:
+  voxplain demo                                   see all of it on simulated brains, no data needed
+  voxplain inspect scan.nii.gz                    what is in this file, and is it fit for use
+  voxplain prepare BIDS_DIR --out cohort          bring every image to one grid
+  voxplain train cohort --label sex --out run     cross-validated 3D CNN beside two plain baselines
+  voxplain explain run --method guided-backprop,hires-cam
+  voxplain group run && voxplain report run       group maps, then one page to read";
+    let lacks: &[&str] = &[
+        #[cfg(not(feature = "report"))]
+        REPORT,
+        #[cfg(not(feature = "serve"))]
+        SERVE,
+    ];
+    lacks.iter().fold(start.to_owned(), |text, lack| format!("{text}\n\nThis voxplain was built without {lack}"))
+}
+
+/// The work that the words of a command line ask for; global flags among them are left out.
+fn work(words: &[String]) -> anyhow::Result<Work> {
+    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
+    let verb = Cli::try_parse_from(line).map(|cli| cli.verb).map_err(|e| {
+        let said = e.to_string();
+        anyhow::anyhow!("{}", said.lines().next().unwrap_or_default().trim_start_matches("error: "))
+    })?;
+    // A step that this build lacks should not show after hours either.
+    match &verb {
+        #[cfg(not(feature = "report"))]
+        Verb::Report(_) | Verb::Plot(_) => return Err(Lacking::error(REPORT)),
+        #[cfg(not(feature = "serve"))]
+        Verb::Serve(_) => return Err(Lacking::error(SERVE)),
+        _ => {}
+    }
+    Ok(Box::new(move |session| verb.run(session)))
 }
 
 impl Cli {
-    /// The verb alone; global flags typed with it are left out.
-    pub(crate) fn into_verb(self) -> Verb {
-        self.verb
-    }
-
     /// Does what was asked; the exit status is 0 done, 1 failed (2, a wrong command line, is clap's).
     pub(crate) fn run(self) -> ExitCode {
         let session = Session::new(self.global);
@@ -93,7 +182,6 @@ mod tests {
 
     #[test]
     fn every_verb_has_examples_and_every_example_is_understood() {
-        use clap::CommandFactory as _;
         let command = Cli::command();
         for verb in command.get_subcommands() {
             let name = verb.get_name();
@@ -116,7 +204,6 @@ mod tests {
 
     #[test]
     fn every_setting_that_a_remedy_may_name_is_a_flag() {
-        use clap::CommandFactory as _;
         let command = Cli::command();
         let flags: Vec<&str> =
             command.get_subcommands().flat_map(clap::Command::get_arguments).filter_map(clap::Arg::get_long).collect();
@@ -127,7 +214,6 @@ mod tests {
 
     #[test]
     fn flags_do_not_collide() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 }

@@ -3,12 +3,10 @@
 //! A section of the file is a verb, a key is a flag of it without the dashes: what `voxplain VERB --help` says holds here too.
 
 use crate::{
-    cli::Cli,
     session::{Outcome, Session},
     shell::command_line,
 };
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
 use std::{collections::BTreeSet, path::Path};
 use toml::{Table, Value};
 
@@ -24,6 +22,9 @@ const ORDER: [(&str, &str); 9] = [
     ("report", "run"),
     ("inspect", "files"),
 ];
+
+/// What a command line asks for, ready to be done.
+pub(crate) type Work = Box<dyn FnOnce(&Session) -> anyhow::Result<Outcome>>;
 
 /// Several verbs in a row: their command lines.
 #[derive(Debug, PartialEq)]
@@ -94,25 +95,23 @@ impl Pipeline {
         Ok(pipeline)
     }
 
-    /// Runs the verbs; the first that fails ends it. What is there already is not made again.
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// Runs the verbs, with `work` to make work of the words of each; the first that fails ends it. What is there already is
+    /// not made again.
+    pub(crate) fn run(
+        &self,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
         // All are parsed before the first runs: a misspelt key should not show after hours of training.
-        let verbs = self
+        let all = self
             .steps
             .iter()
-            .map(|step| {
-                let line = std::iter::once("voxplain").chain(step.iter().map(String::as_str));
-                Cli::try_parse_from(line).map(Cli::into_verb).map_err(|e| {
-                    let said = e.to_string();
-                    let first = said.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                    anyhow::anyhow!("[{}]: {first}", step[0])
-                })
-            })
+            .map(|step| work(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0])))
             .collect::<anyhow::Result<Vec<_>>>()?;
         let mut outcome = Outcome::Done;
-        for (verb, step) in verbs.iter().zip(&self.steps) {
+        for (work, step) in all.into_iter().zip(&self.steps) {
             session.say(&format!("\n$ {}", command_line(step)));
-            if verb.run(session).with_context(|| format!("[{}]", step[0]))? == Outcome::Incomplete {
+            if work(session).with_context(|| format!("[{}]", step[0]))? == Outcome::Incomplete {
                 outcome = Outcome::Incomplete;
             }
         }

@@ -1,6 +1,7 @@
 //! [`Session`]: the global flags at work: where results, progress and warnings go.
 
-use crate::{cli::Global, shell::command_line, terminal::Terminal};
+use crate::{shell::command_line, terminal::Terminal};
+use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use std::{
@@ -9,6 +10,27 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use voxplain::{Progress, nn};
+
+/// Flags that every verb understands.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// Number of threads [default: all cores]. Results do not depend on it.
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) threads: Option<u16>,
+    /// Print the result as one JSON document on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say more of what is done.
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// Say nothing but results, warnings and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// No progress bars or lines.
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +62,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(global: Global) -> Self {
-        let terminal = Terminal::new(&global);
+        let terminal = Terminal::new(global.no_progress || global.quiet);
         if let Some(threads) = global.threads {
             // Fails only where the pool exists already, which it cannot here.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();

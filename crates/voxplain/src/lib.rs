@@ -8,6 +8,7 @@ pub use voxplain_core::{
     Action, Error, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary, memory, random,
 };
 pub use voxplain_nn as nn;
+#[cfg(feature = "report")]
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
@@ -18,5 +19,9 @@ pub use voxplain_volume as volume;
 
 /// Every [`Setting`] that a [`Remedy`] may name: a front end has a word for each.
 pub fn settings() -> impl Iterator<Item = Setting> {
-    voxplain_report::setting::ALL.iter().copied()
+    let parts: &[&[Setting]] = &[
+        #[cfg(feature = "report")]
+        voxplain_report::setting::ALL,
+    ];
+    parts.iter().flat_map(|settings| settings.iter().copied())
 }

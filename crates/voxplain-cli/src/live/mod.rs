@@ -4,19 +4,22 @@ mod view;
 
 use crate::{
     session::Session,
-    terminal::{self, Terminal},
+    terminal::{
+        Terminal, colours, interrupt,
+        screen::{self, Screen},
+    },
 };
 use crossterm::{
     cursor,
     event::{Event, KeyCode, KeyEventKind, KeyModifiers, poll, read},
-    execute, queue,
+    queue,
     style::{Attribute, Color, Print, SetAttribute, SetForegroundColor},
-    terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size},
+    terminal::{Clear, ClearType, size},
 };
 use std::{
     io::{IsTerminal as _, Write as _, stderr},
     sync::{
-        Mutex, MutexGuard, Once, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -30,9 +33,6 @@ const EVERY: Duration = Duration::from_millis(200);
 /// How deep the step of batches lies: folds, a fold, an epoch.
 const BATCHES: usize = 3;
 
-/// Whether the terminal is in our hands and must be given back.
-static TAKEN: AtomicBool = AtomicBool::new(false);
-
 /// A training run on the terminal.
 #[derive(Debug)]
 pub(crate) struct Live<'a> {
@@ -41,49 +41,6 @@ pub(crate) struct Live<'a> {
     began: Instant,
     ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
-}
-
-/// Gives the terminal back, however it is left.
-struct Taken;
-
-impl Taken {
-    fn new() -> std::io::Result<Self> {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            // A panic is read on the screen that remains, not on the one that goes.
-            let before = std::panic::take_hook();
-            std::panic::set_hook(Box::new(move |panic| {
-                give_back();
-                before(panic);
-            }));
-        });
-        enable_raw_mode()?;
-        TAKEN.store(true, Ordering::SeqCst);
-        let taken = Self;
-        execute!(stderr(), EnterAlternateScreen, cursor::Hide)?;
-        Ok(taken)
-    }
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        give_back();
-    }
-}
-
-/// Leaves the screen that is drawn on, if there is one: says whether there was.
-pub(crate) fn give_back() -> bool {
-    let taken = TAKEN.swap(false, Ordering::SeqCst);
-    if taken {
-        let _ = execute!(stderr(), LeaveAlternateScreen, cursor::Show);
-        let _ = disable_raw_mode();
-    }
-    taken
-}
-
-/// Whether something is drawn, so that lines would tear it.
-pub(crate) fn is_drawing() -> bool {
-    TAKEN.load(Ordering::SeqCst)
 }
 
 /// Does `work` with a view of it, where there is a terminal to draw on; otherwise with lines, and says so.
@@ -105,8 +62,8 @@ pub(crate) fn watch<T>(
         ended: AtomicBool::new(false),
         warnings: Mutex::new(Vec::new()),
     };
-    let taken = match Taken::new() {
-        Ok(taken) => taken,
+    let screen = match Screen::take() {
+        Ok(screen) => screen,
         Err(error) => {
             session.say(&format!("--live cannot draw here ({error}): progress goes on as without it"));
             return work(session.progress(), &Silent);
@@ -118,7 +75,7 @@ pub(crate) fn watch<T>(
         let _end = End(&live.ended);
         work(&live, &live)
     });
-    drop(taken);
+    drop(screen);
     for warning in live.warnings.into_inner().unwrap_or_else(PoisonError::into_inner) {
         session.progress().warn(&warning);
     }
@@ -140,7 +97,7 @@ impl Live<'_> {
 
     fn draw_until_the_end(&self) {
         // A panic gives the terminal back before the work has ended.
-        while !self.ended.load(Ordering::SeqCst) && is_drawing() {
+        while !self.ended.load(Ordering::SeqCst) && screen::is_drawing() {
             // A terminal that has gone away is no reason to end the training.
             let _ = self.draw();
             self.hear();
@@ -160,8 +117,8 @@ impl Live<'_> {
         };
         let stop = matches!(key.code, KeyCode::Char('q' | 'Q'))
             || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL));
-        if key.kind == KeyEventKind::Press && stop && terminal::interrupt() {
-            give_back();
+        if key.kind == KeyEventKind::Press && stop && interrupt() {
+            screen::give_back();
             std::process::exit(130);
         }
     }
@@ -170,7 +127,7 @@ impl Live<'_> {
         let (width, height) = size()?;
         self.view().stopping = self.interrupted();
         let lines = self.view().lines(width.into(), height.into(), self.began.elapsed());
-        let colours = terminal::colours();
+        let colours = colours();
         let mut out = stderr().lock();
         for row in 0..height {
             queue!(out, cursor::MoveTo(0, row))?;

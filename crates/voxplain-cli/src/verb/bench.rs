@@ -1,6 +1,9 @@
 //! `voxplain bench`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -41,7 +44,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     repeats: u32,
     /// Size of the volumes.
-    #[arg(long, value_name = "IxJxK", default_value = "58x70x58", value_parser = super::shape)]
+    #[arg(long, value_name = "IxJxK", default_value = "58x70x58", value_parser = argument::shape)]
     grid: [usize; 3],
     /// Where the random numbers start.
     #[arg(long, value_name = "S", default_value_t = 0)]

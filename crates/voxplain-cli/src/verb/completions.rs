@@ -1,10 +1,7 @@
 //! `voxplain completions`.
 
-use crate::{
-    cli::Cli,
-    session::{Outcome, Session},
-};
-use clap::{Args, CommandFactory as _};
+use crate::session::Outcome;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::io::Write as _;
 
@@ -24,9 +21,10 @@ pub(crate) struct Completions {
 }
 
 impl Completions {
-    pub(crate) fn run(&self, _: &Session) -> anyhow::Result<Outcome> {
+    /// Of this command.
+    pub(crate) fn run(&self, mut command: Command) -> anyhow::Result<Outcome> {
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "voxplain", &mut text);
+        clap_complete::generate(self.shell, &mut command, "voxplain", &mut text);
         match std::io::stdout().write_all(&text) {
             // The reader has seen enough.
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(Outcome::Done),

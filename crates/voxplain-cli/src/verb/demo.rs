@@ -1,7 +1,7 @@
 //! `voxplain demo`.
 
 use crate::{
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Work},
     session::{Outcome, Session},
 };
 use clap::Args;
@@ -34,7 +34,12 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// `work` makes work of the words of a command line.
+    pub(crate) fn run(
+        &self,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
         let (cohort, run) = (self.out.join("cohort"), self.out.join("run"));
         let config = include_str!("demo.toml").parse::<toml::Table>().map(|mut config| {
             let path = |p: &PathBuf| toml::Value::String(p.display().to_string());
@@ -55,15 +60,19 @@ impl Demo {
                     section.insert(key.into(), value);
                 }
             }
+            if !cfg!(feature = "report") {
+                config.remove("report");
+            }
             config.to_string()
         })?;
-        let outcome = session.in_one_document(|| Pipeline::parse(&config)?.run(session))?;
-        session.say(&format!(
-            "\nLook at\n  {}  the page\n  {}  the maps of the held-out brains\n  {}  the truth",
-            run.join("report.html").display(),
-            run.join("sub-*/").display(),
-            cohort.join("truth.nii.gz").display(),
-        ));
+        let outcome = session.in_one_document(|| Pipeline::parse(&config)?.run(session, work))?;
+        let mut made =
+            vec![(run.join("sub-*/"), "the maps of the held-out brains"), (cohort.join("truth.nii.gz"), "the truth")];
+        if cfg!(feature = "report") {
+            made.insert(0, (run.join("report.html"), "the page"));
+        }
+        let lines = made.iter().map(|(path, what)| format!("\n  {}  {what}", path.display()));
+        session.say(&format!("\nLook at{}", lines.collect::<String>()));
         Ok(outcome)
     }
 }

@@ -1,6 +1,9 @@
 //! `voxplain evaluate`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf};
@@ -59,7 +62,7 @@ pub(crate) struct Evaluate {
     subjects: Option<Vec<String>>,
     /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: what
     /// is free].
-    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = argument::bytes)]
     memory: Option<usize>,
     /// Make curves again that are there already.
     #[arg(long)]
@@ -183,7 +186,7 @@ impl Evaluate {
             methods: self.method.clone(),
             subjects: self.subjects.clone(),
             settings,
-            memory: self.memory.or_else(super::free_memory),
+            memory: self.memory.or_else(argument::free_memory),
             force: self.force,
         }
     }

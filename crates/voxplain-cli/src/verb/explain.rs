@@ -1,6 +1,7 @@
 //! `voxplain explain`.
 
 use crate::{
+    argument,
     session::{Outcome, Session},
     shell::Shell,
     terminal,
@@ -81,7 +82,7 @@ pub(crate) struct Explain {
     keep_going: bool,
     /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: what
     /// is free].
-    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = argument::bytes)]
     memory: Option<usize>,
     /// Make maps again that are there already.
     #[arg(long)]
@@ -180,7 +181,7 @@ impl Explain {
             in_sample: self.in_sample,
             force: self.force,
             where_possible: self.methods.iter().any(|name| name.trim() == "all"),
-            memory: self.memory.or_else(super::free_memory),
+            memory: self.memory.or_else(argument::free_memory),
         };
         let engine = session.engine()?;
         let made = if self.what.is_dir() {

@@ -1,11 +1,8 @@
 //! `voxplain man`.
 
-use crate::{
-    cli::Cli,
-    session::{Outcome, Session},
-};
+use crate::session::{Outcome, Session};
 use anyhow::Context as _;
-use clap::{Args, CommandFactory as _};
+use clap::{Args, Command};
 use clap_mangen::Man as Page;
 use std::path::PathBuf;
 
@@ -22,14 +19,14 @@ pub(crate) struct Man {
 }
 
 impl Man {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// Of this command.
+    pub(crate) fn run(&self, mut command: Command, session: &Session) -> anyhow::Result<Outcome> {
         let place = || self.directory.display().to_string();
         std::fs::create_dir_all(&self.directory).with_context(place)?;
-        let mut command = Cli::command();
         // Fills in what verbs inherit, so that their pages have the flags that every verb understands.
         command.build();
         let mut written = Vec::new();
-        let verbs: Vec<clap::Command> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+        let verbs: Vec<Command> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
         for command in std::iter::once(command).chain(verbs) {
             let page = Page::new(command);
             let mut text = Vec::new();

@@ -1,118 +1,25 @@
-//! The verbs, one file each: flags, one call into the library, the result in words.
+//! The verbs, one file each: flags, one call into the library, the result in words. None knows another.
 
-mod bench;
-mod completions;
-mod demo;
-mod doctor;
-mod evaluate;
-mod explain;
-mod group;
-mod import;
-mod inspect;
-mod man;
-mod plot;
-mod prepare;
-mod regions;
-mod report;
-mod run;
-mod serve;
-mod simulate;
-mod train;
-
-use crate::session::{Outcome, Session};
-use clap::Subcommand;
-
-/// What can be done. A verb is a module here, a variant, and a line in [`Verb::run`].
-#[derive(Debug, Subcommand)]
-pub(crate) enum Verb {
-    Inspect(inspect::Inspect),
-    Prepare(prepare::Prepare),
-    Simulate(simulate::Simulate),
-    Train(train::Train),
-    Explain(explain::Explain),
-    Group(group::Group),
-    Regions(regions::Regions),
-    Evaluate(evaluate::Evaluate),
-    Report(report::Report),
-    Serve(serve::Serve),
-    Plot(plot::Plot),
-    Import(import::Import),
-    Bench(bench::Bench),
-    Demo(demo::Demo),
-    Run(run::Run),
-    Doctor(doctor::Doctor),
-    Completions(completions::Completions),
-    Man(man::Man),
-}
-
-impl Verb {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        match self {
-            Self::Inspect(verb) => verb.run(session),
-            Self::Prepare(verb) => verb.run(session),
-            Self::Simulate(verb) => verb.run(session),
-            Self::Train(verb) => verb.run(session),
-            Self::Explain(verb) => verb.run(session),
-            Self::Group(verb) => verb.run(session),
-            Self::Regions(verb) => verb.run(session),
-            Self::Evaluate(verb) => verb.run(session),
-            Self::Report(verb) => verb.run(session),
-            Self::Serve(verb) => verb.run(session),
-            Self::Plot(verb) => verb.run(session),
-            Self::Import(verb) => verb.run(session),
-            Self::Bench(verb) => verb.run(session),
-            Self::Demo(verb) => verb.run(session),
-            Self::Run(verb) => verb.run(session),
-            Self::Doctor(verb) => verb.run(session),
-            Self::Completions(verb) => verb.run(session),
-            Self::Man(verb) => verb.run(session),
-        }
-    }
-}
-
-/// For clap: a grid's shape from `58x70x58`.
-fn shape(text: &str) -> Result<[usize; 3], String> {
-    let parts: Option<Vec<usize>> =
-        text.split(['x', 'X', ',']).map(|n| n.trim().parse().ok().filter(|n| *n > 0)).collect();
-    parts.and_then(|p| p.try_into().ok()).ok_or_else(|| "expected three positive numbers, as in 58x70x58".into())
-}
-
-/// For clap: a size such as `2GiB`, `512MB` or `1.5 GiB` (B, kB, MB, GB by 1000; KiB, MiB, GiB by 1024), in bytes.
-fn bytes(text: &str) -> Result<usize, String> {
-    let text = text.trim();
-    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let factor = match unit.to_ascii_lowercase().as_str() {
-        "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        _ => return Err("write a number with its unit, such as 2GiB or 800MB".into()),
-    };
-    let size = number.trim().parse::<f64>().ok().map(|n| n * factor).filter(|n| (1.0..1e15).contains(n));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
-    size.map(|n| n as usize).ok_or_else(|| "write a number with its unit, such as 2GiB or 800MB".into())
-}
-
-/// Bytes of memory that are free, where the system says.
-fn free_memory() -> Option<usize> {
-    voxplain::memory::available().and_then(|bytes| usize::try_from(bytes).ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes("2GiB"), Ok(2 << 30));
-        assert_eq!(bytes(" 1.5 mb"), Ok(1_500_000));
-        assert_eq!(bytes("12KiB"), Ok(12288));
-        for wrong in ["2", "GiB", "-1GB", "0MB", "2TiBs", "nanGB", "infGB"] {
-            assert!(bytes(wrong).is_err(), "{wrong}");
-        }
-    }
-}
+pub(crate) mod bench;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod evaluate;
+pub(crate) mod explain;
+pub(crate) mod group;
+pub(crate) mod import;
+pub(crate) mod inspect;
+#[cfg(not(all(feature = "report", feature = "serve")))]
+pub(crate) mod lacking;
+pub(crate) mod man;
+#[cfg(feature = "report")]
+pub(crate) mod plot;
+pub(crate) mod prepare;
+pub(crate) mod regions;
+#[cfg(feature = "report")]
+pub(crate) mod report;
+pub(crate) mod run;
+#[cfg(feature = "serve")]
+pub(crate) mod serve;
+pub(crate) mod simulate;
+pub(crate) mod train;

@@ -1,6 +1,7 @@
 //! `voxplain prepare`.
 
 use crate::{
+    argument,
     session::{Outcome, Session},
     shell::Shell,
 };
@@ -44,7 +45,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
     mask: MaskRule,
     /// Shape of the grid [default: 58x70x58; tensors keep their own].
-    #[arg(long, value_name = "IxJxK", value_parser = super::shape)]
+    #[arg(long, value_name = "IxJxK", value_parser = argument::shape)]
     grid: Option<[usize; 3]>,
     /// Spacing of the grid in mm, one number or three (2x2x3) [default: 3].
     #[arg(long, value_name = "MM", value_parser = spacing)]

@@ -1,7 +1,7 @@
 //! `voxplain run`.
 
 use crate::{
-    pipeline::Pipeline,
+    pipeline::{Pipeline, Work},
     session::{Outcome, Session},
 };
 use clap::Args;
@@ -47,7 +47,12 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        session.in_one_document(|| Pipeline::read(&self.config)?.run(session))
+    /// `work` makes work of the words of a command line.
+    pub(crate) fn run(
+        &self,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
+        session.in_one_document(|| Pipeline::read(&self.config)?.run(session, work))
     }
 }

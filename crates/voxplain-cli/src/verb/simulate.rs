@@ -1,6 +1,9 @@
 //! `voxplain simulate`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::Args;
 use std::path::PathBuf;
 use voxplain::simulate::{self, Effect, Options};
@@ -35,7 +38,7 @@ pub(crate) struct Simulate {
     #[arg(long, conflicts_with_all = ["effect", "intensity_effect"])]
     no_effect: bool,
     /// Shape of the grid.
-    #[arg(long, value_name = "IxJxK", value_parser = super::shape, default_value = "40x48x40")]
+    #[arg(long, value_name = "IxJxK", value_parser = argument::shape, default_value = "40x48x40")]
     grid: [usize; 3],
     /// Spacing of the grid in mm.
     #[arg(long, value_name = "MM", default_value_t = Options::default().spacing)]

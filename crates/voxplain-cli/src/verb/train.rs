@@ -1,7 +1,7 @@
 //! `voxplain train`.
 
 use crate::{
-    live,
+    argument, live,
     session::{Outcome, Session},
     shell::command_line,
 };
@@ -85,7 +85,7 @@ pub(crate) struct Train {
     seed: u64,
     /// Memory for the network's values, such as 2GiB: a batch that needs more goes through in parts, each normalised by
     /// itself [default: what is free].
-    #[arg(long, value_name = "SIZE", value_parser = super::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = argument::bytes)]
     memory: Option<usize>,
     /// Watch it: curves of loss and accuracy as they grow, drawn on the terminal; q or Ctrl-C stops it.
     #[arg(long)]

@@ -1,7 +1,6 @@
 //! `voxplain serve`, asked over TCP as any client could ask.
-#![cfg(feature = "serve")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use crate::support;
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
@@ -10,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-fn voxplain(folder: &Path, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_voxplain"));
-    command.args(words.split(' ')).current_dir(folder).stdout(Stdio::piped()).stderr(Stdio::piped());
+fn voxplain(folder: &Path, line: &str) -> Command {
+    let words: Vec<&str> = line.split(' ').collect();
+    let mut command = support::voxplain(folder, &words);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 

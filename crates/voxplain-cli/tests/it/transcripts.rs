@@ -1,25 +1,13 @@
 //! What people see on a terminal, word for word: `transcripts/*.txt`. A file holds commands (`$ ...`), each followed by what
 //! it wrote to stdout and stderr and its exit status if that is not 0. `UPDATE_TRANSCRIPTS=1` writes them anew, to be read
 //! before they are committed.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use crate::support::{text, voxplain};
 use std::{
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
-
-fn voxplain(folder: &Path, words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_voxplain"));
-    command.args(words).current_dir(folder).env("COLUMNS", "100").env_remove("NO_COLOR").env_remove("VOXPLAIN_ISA");
-    command
-}
-
-fn text(output: &Output) -> String {
-    let mut text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.push_str(&String::from_utf8(output.stderr.clone()).unwrap());
-    text
-}
 
 /// Runs the commands of a transcript again and compares.
 fn same(name: &str) {

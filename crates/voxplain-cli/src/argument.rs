@@ -1,0 +1,48 @@
+//! Values of flags that several verbs take, as they are typed.
+
+/// For clap: a grid's shape from `58x70x58`.
+pub(crate) fn shape(text: &str) -> Result<[usize; 3], String> {
+    let parts: Option<Vec<usize>> =
+        text.split(['x', 'X', ',']).map(|n| n.trim().parse().ok().filter(|n| *n > 0)).collect();
+    parts.and_then(|p| p.try_into().ok()).ok_or_else(|| "expected three positive numbers, as in 58x70x58".into())
+}
+
+/// For clap: a size such as `2GiB`, `512MB` or `1.5 GiB` (B, kB, MB, GB by 1000; KiB, MiB, GiB by 1024), in bytes.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let text = text.trim();
+    let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match unit.to_ascii_lowercase().as_str() {
+        "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("write a number with its unit, such as 2GiB or 800MB".into()),
+    };
+    let size = number.trim().parse::<f64>().ok().map(|n| n * factor).filter(|n| (1.0..1e15).contains(n));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
+    size.map(|n| n as usize).ok_or_else(|| "write a number with its unit, such as 2GiB or 800MB".into())
+}
+
+/// Bytes of memory that are free, where the system says.
+pub(crate) fn free_memory() -> Option<usize> {
+    voxplain::memory::available().and_then(|bytes| usize::try_from(bytes).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(bytes("2GiB"), Ok(2 << 30));
+        assert_eq!(bytes(" 1.5 mb"), Ok(1_500_000));
+        assert_eq!(bytes("12KiB"), Ok(12288));
+        for wrong in ["2", "GiB", "-1GB", "0MB", "2TiBs", "nanGB", "infGB"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! An error as the user reads it.
+
+use super::{
+    colour::{CYAN, RED, colours, painted},
+    interrupt::go_on,
+};
+use crate::shell::Shell;
+use std::fmt::Write as _;
+
+/// `error: what, where`, then `hint: what to do`.
+pub(crate) fn report_error(error: &anyhow::Error) {
+    let mut text = format!("error: {error}");
+    for cause in error.chain().skip(1) {
+        // A transparent wrapper repeats its cause word for word.
+        if !text.ends_with(&cause.to_string()) {
+            let _ = write!(text, ": {cause}");
+        }
+    }
+    let hint = error.chain().find_map(|e| {
+        let ours = e.downcast_ref::<voxplain::Error>();
+        if let Some(voxplain::Error::Interrupted) = ours {
+            return Some(go_on());
+        }
+        ours.and_then(voxplain::Error::remedy)
+            .or_else(|| e.downcast_ref().and_then(voxplain_volume::Error::remedy))
+            .or_else(|| e.downcast_ref().and_then(voxplain_nn::Error::remedy))
+            .map(|remedy| remedy.render(&Shell))
+    });
+    if let Some(hint) = hint {
+        let _ = write!(text, "\nhint: {hint}");
+    }
+    eprintln!("{}", coloured(&text, colours()));
+}
+
+/// The words `error:` and `hint:` at the beginning of lines in colour.
+fn coloured(text: &str, colours: bool) -> String {
+    let line = |line: &str| match (line.strip_prefix("error:"), line.strip_prefix("hint:")) {
+        (Some(rest), _) => format!("{}{rest}", painted("error:", RED, colours)),
+        (_, Some(rest)) => format!("{}{rest}", painted("hint:", CYAN, colours)),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_that_begin_lines_are_coloured() {
+        let text = "error: a hint: is no hint\nhint: b";
+        assert_eq!(coloured(text, false), text);
+        assert_eq!(coloured(text, true), "\x1b[1;31merror:\x1b[0m a hint: is no hint\n\x1b[36mhint:\x1b[0m b");
+    }
+}

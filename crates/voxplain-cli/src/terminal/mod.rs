@@ -1,0 +1,145 @@
+//! What people see: progress bars on a terminal, plain lines otherwise; warnings and errors. All on stderr.
+
+#![expect(clippy::print_stderr, reason = "this is where stderr is written")]
+
+mod colour;
+mod duration;
+mod error;
+mod interrupt;
+pub(crate) mod screen;
+
+pub(crate) use colour::colours;
+pub(crate) use duration::duration;
+pub(crate) use error::report_error;
+pub(crate) use interrupt::{go_on, interrupt};
+
+use colour::{YELLOW, painted};
+use duration::rate;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::{
+    fmt::Write as _,
+    io::IsTerminal as _,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+use voxplain::Progress;
+
+/// Progress and warnings on stderr.
+#[derive(Debug)]
+pub(crate) struct Terminal {
+    bars: MultiProgress,
+    steps: Mutex<Vec<Step>>,
+    mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Bars,
+    Lines,
+    Silent,
+}
+
+/// One step under way; steps nest.
+#[derive(Debug)]
+struct Step {
+    what: String,
+    total: usize,
+    done: usize,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    last_line: Instant,
+}
+
+/// Without a terminal, a step says how far it is at most this often.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+impl Terminal {
+    /// Takes over Ctrl-C. A silent one shows no progress.
+    pub(crate) fn new(silent: bool) -> Self {
+        // Where a handler cannot be set, Ctrl-C ends the program at once, as it does by default.
+        let _ = ctrlc::set_handler(|| {
+            if interrupt() {
+                screen::give_back();
+                std::process::exit(130);
+            }
+            if !screen::is_drawing() {
+                eprintln!("stopping after this step (Ctrl-C again: at once)");
+            }
+        });
+        let mode = if silent {
+            Mode::Silent
+        } else if std::io::stderr().is_terminal() {
+            Mode::Bars
+        } else {
+            Mode::Lines
+        };
+        let target = if mode == Mode::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), steps: Mutex::new(Vec::new()), mode }
+    }
+
+    /// Writes a line without tearing the bars.
+    pub(crate) fn line(&self, line: &str) {
+        self.bars.suspend(|| eprintln!("{line}"));
+    }
+
+    fn steps(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {
+        self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Progress for Terminal {
+    fn begin(&self, what: &str, total: usize) {
+        let now = Instant::now();
+        let bar = (self.mode == Mode::Bars).then(|| {
+            let style = ProgressStyle::with_template("{prefix:<22} {bar:28} {pos}/{len} {per_sec} left {eta} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.to_owned());
+            self.bars.add(bar)
+        });
+        self.steps().push(Step { what: what.to_owned(), total, done: 0, bar, began: now, last_line: now });
+    }
+
+    fn advance(&self, parts: usize, detail: &str) {
+        let mut steps = self.steps();
+        let path: String =
+            steps.iter().rev().skip(1).rev().map(|s| format!("{} {}/{} > ", s.what, s.done, s.total)).collect();
+        let Some(step) = steps.last_mut() else { return };
+        step.done += parts;
+        if let Some(bar) = &step.bar {
+            bar.inc(parts as u64);
+            bar.set_message(detail.to_owned());
+        }
+        if self.mode == Mode::Lines && (step.last_line.elapsed() >= LINE_EVERY) {
+            step.last_line = Instant::now();
+            let mut line = format!("{path}{} {}/{}", step.what, step.done, step.total);
+            if step.done > 0 && step.done < step.total {
+                let elapsed = step.began.elapsed();
+                let left = elapsed.mul_f64((step.total - step.done) as f64 / step.done as f64);
+                let _ = write!(line, ", {}, {} left", rate(step.done, elapsed), duration(left));
+            }
+            if !detail.is_empty() {
+                let _ = write!(line, ", {detail}");
+            }
+            eprintln!("{line}");
+        }
+    }
+
+    fn end(&self) {
+        if let Some(step) = self.steps().pop() {
+            if let Some(bar) = step.bar {
+                bar.finish_and_clear();
+            }
+            if self.mode == Mode::Lines && step.began.elapsed() >= LINE_EVERY {
+                eprintln!("{}: {}/{} done in {}", step.what, step.done, step.total, duration(step.began.elapsed()));
+            }
+        }
+    }
+
+    fn warn(&self, message: &str) {
+        self.line(&format!("{} {message}", painted("warning:", YELLOW, colours())));
+    }
+
+    fn interrupted(&self) -> bool {
+        interrupt::interrupted()
+    }
+}

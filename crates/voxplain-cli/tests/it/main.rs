@@ -1,0 +1,10 @@
+//! The command as it is typed.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[cfg(not(feature = "serve"))]
+mod lacking;
+#[cfg(feature = "serve")]
+mod serve;
+mod support;
+#[cfg(feature = "serve")]
+mod transcripts;
