@@ -6,14 +6,14 @@ use super::{
     section::maps::{self, MethodMaps, options},
     viewer,
 };
-use crate::{
-    figure::{ColourRange, Mosaic, Underlay},
-    setting::{INPUT, METHOD, OUT},
-};
+use crate::figure::{ColourRange, Mosaic, Underlay};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Progress, Result, remedy};
-use voxplain_study::map::{maps_below, read_record};
+use voxplain_study::{
+    map::{maps_below, read_record},
+    setting::{INPUT, METHOD, OUT},
+};
 use voxplain_volume::{Mask, ReadOptions, Volume, read};
 
 /// Maps drawn; the rest is named.

@@ -21,11 +21,11 @@ mod viewer;
 pub use page::Missing;
 pub use site::{Part, Site};
 
-use crate::setting::OUT;
 use page::Page;
 use run::Volumes;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Result, Vocabulary, atomic_file, remedy};
+use voxplain_study::setting::OUT;
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]

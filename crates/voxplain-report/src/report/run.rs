@@ -13,10 +13,14 @@ use super::{
     },
     viewer::{self, Atlases, Scenes},
 };
-use crate::setting::{ATLAS, LABEL, LABELS, METHOD, METRIC, OUT};
+use crate::setting::{ATLAS, LABELS};
 use std::path::Path;
 use voxplain_core::{Action, Progress, Result};
-use voxplain_study::{group::GroupSummary, run::Run};
+use voxplain_study::{
+    group::GroupSummary,
+    run::Run,
+    setting::{LABEL, METHOD, METRIC, OUT},
+};
 
 /// Where the viewer's volumes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{
     element::Placed,
     section::maps::{MethodMaps, keep_small},
 };
-use crate::{figure::Figure, setting::METRIC};
+use crate::figure::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
 use voxplain_attribution::{Record, Score, Target};
@@ -20,6 +20,7 @@ use voxplain_study::{
     group::{GroupOptions, GroupSummary, Level, group},
     regions::{RegionOptions, measure_regions},
     run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, read_json, write_predictions},
+    setting::METRIC,
 };
 use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
 
