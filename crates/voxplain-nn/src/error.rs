@@ -54,7 +54,7 @@ impl Error {
         match self {
             Self::Io { .. } => Some("check the path and its permissions".into()),
             Self::File { remedy, .. } => Some(remedy.clone()),
-            _ => None,
+            Self::Shape { .. } | Self::Unknown { .. } | Self::Request(_) => None,
         }
     }
 }

@@ -8,6 +8,8 @@
 //! * An [`Engine`] compiles a network for one purpose and at most one batch size into a [`Plan`];
 //!   a forward pass leaves a [`Tape`], on which gradients and relevances are walked back by [`Rules`].
 
+#![warn(clippy::wildcard_enum_match_arm)] // a new operation must be answered for wherever operations are told apart
+
 mod cpu;
 mod engine;
 mod error;

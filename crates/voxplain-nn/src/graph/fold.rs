@@ -34,9 +34,9 @@ fn fold_once(network: &Network) -> Result<Network> {
         }
         let mut op = nodes[n].op.clone();
         let inputs: Vec<NodeId> = nodes[n].inputs.iter().map(|input| place[input.0]).collect();
-        let norm = nodes.iter().enumerate().find_map(|(m, node)| match &node.op {
-            Op::BatchNorm(norm) if node.inputs == [NodeId(n)] && consumers[n] == 1 => Some((m, norm)),
-            _ => None,
+        let norm = nodes.iter().enumerate().find_map(|(m, node)| {
+            let Op::BatchNorm(norm) = &node.op else { return None };
+            (node.inputs == [NodeId(n)] && consumers[n] == 1).then_some((m, norm))
         });
         let folded = norm.filter(|(_, norm)| fold(norm, &mut op));
         place[n] = new.add(&nodes[n].name, op, &inputs)?;

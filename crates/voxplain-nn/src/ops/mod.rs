@@ -13,6 +13,8 @@ mod normalisation;
 mod pooling;
 mod shape;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub use activation::Activation;
 pub use class::OpClass;

@@ -100,15 +100,17 @@ pub(crate) fn convert(from: &Volume, to: &Volume, batch: usize, x: &[f32], out: 
     let (x, out) = (&x[..batch * from.len()], &mut out[..batch * to.len()]);
     match (from.layout, to.layout) {
         (Layout::Blocked, Layout::Blocked) => out.copy_from_slice(x),
-        (_, Layout::Blocked) => out
+        (Layout::Planar | Layout::Flat, Layout::Blocked) => out
             .par_chunks_exact_mut(to.len())
             .zip(x.par_chunks_exact(from.len()))
             .for_each(|(out, x)| from_plain(to, &x[..from.values()], out)),
-        _ => out.par_chunks_exact_mut(to.len()).zip(x.par_chunks_exact(from.len())).for_each(|(out, x)| {
-            let (values, rest) = out.split_at_mut(from.values());
-            to_plain(from, x, values);
-            rest.fill(0.0);
-        }),
+        (_, Layout::Planar | Layout::Flat) => {
+            out.par_chunks_exact_mut(to.len()).zip(x.par_chunks_exact(from.len())).for_each(|(out, x)| {
+                let (values, rest) = out.split_at_mut(from.values());
+                to_plain(from, x, values);
+                rest.fill(0.0);
+            });
+        }
     }
 }
 

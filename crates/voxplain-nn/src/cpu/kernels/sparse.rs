@@ -24,7 +24,7 @@ pub(crate) fn fits(conv: &Conv) -> bool {
 pub(crate) fn packed_len(conv: &Conv) -> usize {
     match conv.input.layout {
         Layout::Planar => conv.input.channels * conv.output.channels * 8 * 64,
-        _ => conv.input.blocks() * conv.output.channels * 27 * LANES,
+        Layout::Blocked | Layout::Flat => conv.input.blocks() * conv.output.channels * 27 * LANES,
     }
 }
 

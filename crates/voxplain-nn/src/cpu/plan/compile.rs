@@ -544,9 +544,7 @@ impl Compiler<'_> {
         // Which values need one: all on the way to the input, or to a weight.
         let mut needs: Vec<bool> = self.values.iter().map(|value| !train || value.kept).collect();
         for step in &self.steps {
-            let weights =
-                matches!(step.work, Work::Conv(_) | Work::BatchNorm(_) | Work::FirstBlock(_) | Work::Linear(_));
-            needs[step.output] |= weights || step.inputs.iter().any(|&input| needs[input]);
+            needs[step.output] |= step.work.has_weights() || step.inputs.iter().any(|&input| needs[input]);
         }
         let last_node = self.network.nodes().len() - 1;
         let request = |memory: &mut Memory, value: &mut Value, from: usize, until: usize| {

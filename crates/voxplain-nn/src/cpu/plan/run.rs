@@ -383,7 +383,8 @@ fn walk_conv(
             let finish = winograd::Finish::Store { relu: false };
             winograd::forward(cpu, &winograd::backward(&work.conv), count, g, (weights, &work.zeros), finish, out);
         }),
-        _ => walk_conv_directly(cpu.isa, work, group, gradient, target, memory),
+        (WayBack::Direct, _) => walk_conv_directly(cpu.isa, work, group, gradient, target, memory),
+        (WayBack::Sparse, None) => unreachable!("only a convolution fused with its pool walks back from few positions"),
     }
 }
 

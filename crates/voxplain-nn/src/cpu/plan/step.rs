@@ -91,6 +91,23 @@ pub(crate) enum Work {
 }
 
 impl Work {
+    /// Whether it has weights that training changes.
+    pub(crate) fn has_weights(&self) -> bool {
+        match self {
+            Self::Conv(_) | Self::BatchNorm(_) | Self::FirstBlock(_) | Self::Linear(_) => true,
+            Self::Affine { .. }
+            | Self::Activation(_)
+            | Self::MaxPool { .. }
+            | Self::AvgPool(_)
+            | Self::GlobalAvgPool
+            | Self::Convert
+            | Self::Dropout { .. }
+            | Self::Add
+            | Self::Concat
+            | Self::LogSoftmax => false,
+        }
+    }
+
     /// Bytes that say which value won in pools, and floats of packed weights.
     pub(crate) fn memory(&self) -> (usize, usize) {
         let bytes = |winners: &Option<Vec<u8>>| winners.as_ref().map_or(0, Vec::len);
