@@ -11,7 +11,7 @@
 use std::path::Path;
 use voxplain_attribution::{METHODS, Record};
 use voxplain_report::figure::{ColourRange, Gallery, GalleryPanel, Underlay};
-use voxplain_volume::{ReadOptions, Volume, read};
+use voxplain_volume::{ReadOptions, Volume, image_stem, read};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Failure> {
     let place = place.iter().map(|mm| mm.parse()).collect::<Result<Vec<f64>, _>>()?;
     let at = <[f64; 3]>::try_from(place).map_err(|_| "give IMAGE MAPS OUT.png X Y Z")?;
     let name = Path::new(image).file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.trim_end_matches(".gz").trim_end_matches(".nii");
+    let stem = image_stem(&name).unwrap_or(&name);
     let brain = read(Path::new(image), &ReadOptions::default())?.volume.to_ras();
     let mask = brain.map(|&v| v != 0.0);
     let underlay = Underlay::new(brain, &mask)?;

@@ -438,8 +438,5 @@ impl Person {
 /// A file's name without its folder and without `.nii.gz`, `.nii`, `.mgz` and so on.
 pub fn stem(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let lower = name.to_ascii_lowercase();
-    let endings = [".nii.gz", ".nii", ".mgz", ".mgh.gz", ".mgh", ".hdr.gz", ".img.gz", ".hdr", ".img"];
-    let ending = endings.iter().find(|e| lower.ends_with(*e)).map_or(0, |e| e.len());
-    name[..name.len() - ending].to_owned()
+    voxplain_volume::image_stem(&name).unwrap_or(&name).to_owned()
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Record;
 use voxplain_core::{Error, Result};
+use voxplain_volume::image_stem;
 
 /// The files of one map: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz`, in the manner of BIDS
 /// derivatives. Each image has a record of how it was made beside it, of the same name with `.json`.
@@ -100,8 +101,7 @@ pub fn files_of(map: &Path) -> Option<MapFiles> {
 /// Where the record of a map file lies: beside it, `.json` in place of `.nii.gz` or `.nii`.
 pub fn record_path(map: &Path) -> PathBuf {
     let name = map.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    map.with_file_name(format!("{}.json", stem.strip_suffix(".nii").unwrap_or(stem)))
+    map.with_file_name(format!("{}.json", image_stem(&name).unwrap_or(&name)))
 }
 
 /// Reads the record of a map file.

@@ -14,7 +14,7 @@ use voxplain_study::{
     map::{maps_below, read_record},
     setting::{INPUT, METHOD, OUT},
 };
-use voxplain_volume::{Mask, ReadOptions, Volume, read};
+use voxplain_volume::{Mask, ReadOptions, Volume, image_stem, read};
 
 /// Maps drawn; the rest is named.
 const MAX_MAPS: usize = 32;
@@ -112,7 +112,7 @@ fn one(file: &Path) -> Result<(MethodMaps, (Record, Volume, Underlay))> {
     }
     .draw()?;
     let name = file_name(file);
-    let stem = name.trim_end_matches(".gz").trim_end_matches(".nii").replace("_attribution", "_mosaic");
+    let stem = image_stem(&name).unwrap_or(&name).replace("_attribution", "_mosaic");
     let method = MethodMaps {
         name: format!("{}, {}", record.method, record.subject),
         facts: facts(&record),

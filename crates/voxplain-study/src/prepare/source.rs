@@ -5,9 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-
-/// Endings of image files, the longest first where one ends in another.
-const ENDINGS: [&str; 8] = [".nii.gz", ".nii", ".hdr.gz", ".hdr", ".mgz", ".mgh", ".img.gz", ".img"];
+use voxplain_volume::image_stem;
 
 /// What was found at the place that the user named.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,15 +85,7 @@ impl Source {
 /// The name of an image file without its ending; `None` when it is not named like an image.
 pub(super) fn stem(path: &Path) -> Option<&str> {
     let name = name(path);
-    if name.starts_with('.') {
-        return None;
-    }
-    let ending = ENDINGS.iter().find(|e| {
-        name.len() > e.len()
-            && name.is_char_boundary(name.len() - e.len())
-            && name[name.len() - e.len()..].eq_ignore_ascii_case(e)
-    })?;
-    Some(&name[..name.len() - ending.len()])
+    if name.starts_with('.') { None } else { image_stem(name) }
 }
 
 /// All files below a folder, folders that are linked in included.

@@ -80,7 +80,7 @@ mod tests {
         std::fs::write(at("a.1.IMG.gz"), b"").unwrap();
         let stem = Stem::of(&at("a.1.hdr"));
         assert!(stem.is(".hdr") && !stem.is(".img"));
-        assert_eq!((stem.beside(".img"), stem.beside(".hdr")), (None, None));
+        assert_eq!((stem.beside(".img"), stem.beside(".hdr")), (Some(at("a.1.IMG.gz")), None));
         std::fs::write(at("a.1.IMG"), b"").unwrap();
         assert_eq!(stem.beside(".img"), Some(at("a.1.IMG")));
         assert!(Stem::of(&at("a.1.IMG.gz")).is(".img"));
