@@ -71,7 +71,8 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
                     Err(_) => continue,
                 }
             };
-            let auc = classifier.classification.auc.as_ref().map_or(String::new(), |a| format!(", AUC {}", estimate(a)));
+            let auc =
+                classifier.classification.auc.as_ref().map_or(String::new(), |a| format!(", AUC {}", estimate(a)));
             let scores: Vec<(f64, bool)> =
                 said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect();
             if let Some(calibration) = Calibration::of(&scores, Calibration::usual_bins(scores.len())) {
