@@ -1,6 +1,6 @@
 //! [`Calibration`]: whether a probability means what it says.
 
-use super::{Estimate, classification::wilson};
+use super::Estimate;
 use serde::Serialize;
 
 /// One bin of predicted probability.
@@ -43,7 +43,7 @@ impl Calibration {
                     range: [n as f64 / bins as f64, (n + 1) as f64 / bins as f64],
                     subjects: of.len(),
                     predicted: of.iter().map(|(p, _)| p).sum::<f64>() / of.len() as f64,
-                    observed: wilson(positive, of.len()),
+                    observed: Estimate::share(positive, of.len()),
                 })
             })
             .collect();
@@ -80,8 +80,8 @@ mod tests {
         // One of two by Wilson's formula: (1 + z²/2 ± z sqrt(1/2 + z²/4)) / (2 + z²), z² = 3.8415.
         let (z2, n) = (3.841_459f64, 2.0);
         let half = z2.sqrt() * (n * 0.25 + z2 / 4.0).sqrt() / (n + z2);
-        assert!((c.bins[0].observed.low - (0.5 - half)).abs() < 1e-6);
-        assert!((c.bins[0].observed.high - (0.5 + half)).abs() < 1e-6);
+        assert!((c.bins[0].observed.low.unwrap() - (0.5 - half)).abs() < 1e-6);
+        assert!((c.bins[0].observed.high.unwrap() - (0.5 + half)).abs() < 1e-6);
         // Empty bins are left out; what cannot be is refused.
         assert_eq!(Calibration::of(&[(0.95, true)], 10).unwrap().bins[0].range, [0.9, 1.0]);
         for bad in [&[][..], &[(1.1, true)], &[(f64::NAN, false)]] {
@@ -100,7 +100,8 @@ mod tests {
             prop_assert_eq!(c.bins.iter().map(|b| b.subjects).sum::<usize>(), scores.len());
             for b in &c.bins {
                 prop_assert!(b.range[0] - 1e-12 <= b.predicted && b.predicted <= b.range[1] + 1e-12);
-                prop_assert!(b.observed.low <= b.observed.value && b.observed.value <= b.observed.high);
+                let (low, high) = b.observed.ends().unwrap();
+                prop_assert!(low <= b.observed.value && b.observed.value <= high);
             }
             prop_assert!((0.0..=1.0).contains(&c.expected_error));
             let sure: Vec<_> = scores.iter().map(|(_, is)| (f64::from(u8::from(*is)), *is)).collect();

@@ -1,23 +1,33 @@
 //! [`Classification`]: how well classes are told apart, over subjects, with intervals.
 //!
-//! Everything here takes one [`FoldPrediction`] per subject, pooled over the folds. Intervals are over subjects: the
-//! spread of a few dependent folds says little (their training sets overlap), so fold values are listed but make no
-//! interval.
+//! Everything here takes one [`FoldPrediction`] per subject, made by a model that never saw the subject, pooled
+//! over the folds. Intervals are over subjects, or over groups where subjects come in groups: the spread of a few
+//! dependent folds says little (their training sets overlap), so fold values are listed but make no interval.
 //!
-//! | number | interval |
-//! |---|---|
-//! | accuracy, sensitivity, specificity, recalls | Wilson's score interval (Wilson 1927) |
-//! | AUC of two classes | Newcombe's method 5 for the Mann-Whitney statistic (Newcombe 2006, Stat Med 25:559): stays open at 1 |
-//! | balanced accuracy, Brier score, AUC of more classes, all differences | percentiles of a bootstrap over subjects, within classes |
-//! | everything, where subjects come in groups | percentiles of a bootstrap over groups |
+//! | number | over subjects | over groups |
+//! |---|---|---|
+//! | accuracy, sensitivity, specificity, recalls | Wilson's score interval (Wilson 1927) | the same with the effective number of subjects |
+//! | balanced accuracy | recalls' intervals put together (Zou and Donner 2008) | Wilson's with the effective number |
+//! | AUC of two classes | Newcombe's method 5 (Newcombe 2006): stays open at 1 | the same with class sizes over the inflation of the variance (Obuchowski 1997) |
+//! | AUC of more classes | Wilson's with the effective number by DeLong's components | the same, over groups |
+//! | Brier score | Student's t | Student's t of the groups |
+//! | difference of AUCs | both intervals put together with their correlation (Zou 2007; DeLong et al. 1988) | the same, over groups |
+//! | difference of accuracies | Bonett and Price 2012 | not narrower than Student's t of the groups |
+//!
+//! Over groups quantiles are Student's with one degree of freedom less than there are groups, and fewer than
+//! [`FEWEST_GROUPS`] groups give no interval at all. How often these intervals hold the true value was measured:
+//! `cargo run --release -p voxplain-stats --example coverage`.
 
 mod area;
+mod influence;
 mod interval;
 
 pub use area::{area_under_curve, macro_area_under_curve};
-pub(super) use interval::wilson;
-pub use interval::{Resamples, Resampling};
+pub use interval::FEWEST_GROUPS;
 
+use crate::two_sided_p;
+use influence::Influence;
+use interval::Intervals;
 use serde::{Deserialize, Serialize};
 use voxplain_core::argmax;
 
@@ -52,12 +62,28 @@ impl FoldPrediction {
 pub struct Estimate {
     /// The number.
     pub value: f64,
-    /// Lower end of the 95 % interval.
-    pub low: f64,
+    /// Lower end of the 95 % interval; absent where none can be given.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub low: Option<f64>,
     /// Upper end.
-    pub high: f64,
-    /// How the interval was found: `wilson`, `newcombe`, `bootstrap`, `group-bootstrap`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub high: Option<f64>,
+    /// How the interval was found (`wilson`, `newcombe`, `clustered-wilson`, ...), or why there is none (`none: ...`).
     pub interval: String,
+}
+
+impl Estimate {
+    /// Both ends of the interval, where there is one.
+    pub fn ends(&self) -> Option<(f64, f64)> {
+        self.low.zip(self.high)
+    }
+
+    /// A share among so many independent subjects, with Wilson's score interval.
+    pub fn share(right: usize, of: usize) -> Self {
+        let p = right as f64 / of as f64;
+        let (low, high) = interval::wilson(p, of as f64, interval::Z);
+        Self { value: p, low: Some(low), high: Some(high), interval: "wilson".into() }
+    }
 }
 
 /// How one fold did.
@@ -111,7 +137,7 @@ pub struct Comparison {
     pub of: String,
     /// The other.
     pub with: String,
-    /// AUC of the one minus that of the other, with a paired bootstrap over subjects.
+    /// AUC of the one minus that of the other, paired by subject.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auc_difference: Option<Estimate>,
     /// Accuracy of the one minus that of the other.
@@ -120,56 +146,40 @@ pub struct Comparison {
     /// or when the folds do not differ.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub corrected_t: Option<f64>,
+    /// Its two-sided p, with one degree of freedom less than there are folds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub corrected_p: Option<f64>,
 }
 
 impl Classification {
     /// The numbers for `classes` classes, the `positive`th being the one to detect. `None` without any prediction.
-    pub fn of(
-        predictions: &[FoldPrediction],
-        classes: usize,
-        positive: usize,
-        resampling: &Resampling,
-    ) -> Option<Self> {
+    pub fn of(predictions: &[FoldPrediction], classes: usize, positive: usize) -> Option<Self> {
         if predictions.is_empty() {
             return None;
         }
-        let resamples = Resamples::draw(predictions, classes, resampling);
+        let intervals = Intervals::over(predictions);
         let mut confusion = vec![vec![0; classes]; classes];
-        for v in predictions {
-            confusion[v.truth][v.predicted] += 1;
+        for p in predictions {
+            confusion[p.truth][p.predicted] += 1;
         }
-        let row = |c: usize| confusion[c].iter().sum::<usize>();
-        let right: usize = (0..classes).map(|c| confusion[c][c]).sum();
-        let share = |right: usize, of: usize, statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync)| {
-            if of == 0 {
-                None
-            } else if resamples.grouped() {
-                resamples.estimate(statistic)
-            } else {
-                Some(wilson(right, of))
-            }
-        };
+        let recalls: Vec<_> = (0..classes).map(|c| Influence::recall(predictions, c)).collect();
         let recall: Vec<_> =
-            (0..classes).map(|c| share(confusion[c][c], row(c), &move |v: &[&FoldPrediction]| recall(v, c))).collect();
-        let auc_of = move |v: &[&FoldPrediction]| auc(v, classes, positive);
-        let auc = if classes == 2 && !resamples.grouped() {
-            let (m, n) = (row(positive), row(1 - positive));
-            auc_of(&predictions.iter().collect::<Vec<_>>()).map(|value| interval::newcombe(value, m, n))
-        } else {
-            resamples.estimate(&auc_of)
-        };
+            recalls.iter().enumerate().map(|(c, r)| r.as_ref().map(|r| intervals.share(r, |p| p.truth == c))).collect();
         let (sensitivity, specificity) = match classes {
             2 => (recall[positive].clone(), recall[1 - positive].clone()),
             _ => (None, None),
         };
+        let two = (classes == 2).then_some(positive);
         Some(Self {
             subjects: predictions.len(),
-            accuracy: share(right, predictions.len(), &accuracy)?,
-            balanced_accuracy: resamples.estimate(&move |v: &[&FoldPrediction]| balanced_accuracy(v, classes))?,
-            auc,
+            accuracy: intervals.share(&Influence::accuracy(predictions)?, |_| true),
+            balanced_accuracy: intervals
+                .balanced_accuracy(&Influence::balanced_accuracy(predictions, classes)?, &recalls),
+            auc: Influence::auc(predictions, classes, positive).map(|area| intervals.area(&area, two)),
             sensitivity,
             specificity,
-            brier: resamples.estimate(&move |v: &[&FoldPrediction]| brier(v, positive))?,
+            brier: intervals
+                .mean(&Influence::brier(predictions, positive)?, (0.0, if classes == 2 { 1.0 } else { 2.0 })),
             recall,
             confusion,
             folds: fold_scores(predictions, classes, positive),
@@ -183,22 +193,27 @@ impl Comparison {
         (name, predictions): (&str, &[FoldPrediction]),
         (other_name, others): (&str, &[FoldPrediction]),
         (classes, positive): (usize, usize),
-        resampling: &Resampling,
     ) -> Option<Self> {
-        let same = |(a, b): (&FoldPrediction, &FoldPrediction)| {
-            (a.subject, a.fold, a.truth, a.group) == (b.subject, b.fold, b.truth, b.group)
-        };
+        let same =
+            |(a, b): (&FoldPrediction, &FoldPrediction)| a.truth == b.truth && a.fold == b.fold && a.group == b.group;
         if predictions.len() != others.len() || !predictions.iter().zip(others).all(same) {
             return None;
         }
-        let resamples = Resamples::draw(predictions, classes, resampling);
-        let auc_of = move |v: &[&FoldPrediction]| auc(v, classes, positive);
+        let intervals = Intervals::over(predictions);
+        let areas = (Influence::auc(predictions, classes, positive), Influence::auc(others, classes, positive));
+        let two = (classes == 2).then_some(positive);
+        let t = corrected_t(predictions, others, classes, positive);
         Some(Self {
             of: name.into(),
             with: other_name.into(),
-            auc_difference: resamples.difference(others, &auc_of),
-            accuracy_difference: resamples.difference(others, &accuracy)?,
-            corrected_t: corrected_t(predictions, others, classes, positive),
+            auc_difference: areas.0.zip(areas.1).map(|(one, other)| intervals.area_difference(&one, &other, two)),
+            accuracy_difference: intervals.accuracy_difference(
+                &Influence::accuracy(predictions)?,
+                others,
+                &Influence::accuracy(others)?,
+            ),
+            corrected_t: t.map(|(t, _)| t),
+            corrected_p: t.map(|(t, freedom)| two_sided_p(t, freedom)),
         })
     }
 }
@@ -210,27 +225,6 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> Option<f64> {
 
 fn accuracy(predictions: &[&FoldPrediction]) -> Option<f64> {
     mean(predictions.iter().map(|v| f64::from(u8::from(v.predicted == v.truth))))
-}
-
-fn recall(predictions: &[&FoldPrediction], class: usize) -> Option<f64> {
-    let of: Vec<_> = predictions.iter().copied().filter(|v| v.truth == class).collect();
-    accuracy(&of)
-}
-
-/// The mean over the classes that occur.
-fn balanced_accuracy(predictions: &[&FoldPrediction], classes: usize) -> Option<f64> {
-    let recalls: Vec<f64> = (0..classes).filter_map(|c| recall(predictions, c)).collect();
-    mean(recalls.into_iter())
-}
-
-fn brier(predictions: &[&FoldPrediction], positive: usize) -> Option<f64> {
-    mean(predictions.iter().map(|v| {
-        let error = |(c, p): (usize, &f64)| (p - f64::from(u8::from(c == v.truth))).powi(2);
-        match v.probabilities.len() {
-            2 => error((positive, &v.probabilities[positive])),
-            _ => v.probabilities.iter().enumerate().map(error).sum(),
-        }
-    }))
 }
 
 fn auc(predictions: &[&FoldPrediction], classes: usize, positive: usize) -> Option<f64> {
@@ -261,13 +255,13 @@ pub fn fold_scores(predictions: &[FoldPrediction], classes: usize, positive: usi
 }
 
 /// Nadeau and Bengio 2003, equation 9: `mean / sqrt((1 / k + test / train) * variance)` of the fold differences in
-/// accuracy, test and train sizes being those of an average fold.
+/// accuracy, test and train sizes being those of an average fold; with its degrees of freedom.
 fn corrected_t(
     predictions: &[FoldPrediction],
     others: &[FoldPrediction],
     classes: usize,
     positive: usize,
-) -> Option<f64> {
+) -> Option<(f64, f64)> {
     let (a, b) = (fold_scores(predictions, classes, positive), fold_scores(others, classes, positive));
     let k = a.len() as f64;
     if a.len() < 3 || a.len() != b.len() {
@@ -277,7 +271,7 @@ fn corrected_t(
     let mean = differences.iter().sum::<f64>() / k;
     let variance = differences.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / (k - 1.0);
     let t = mean / ((1.0 / k + 1.0 / (k - 1.0)) * variance).sqrt();
-    t.is_finite().then_some(t)
+    t.is_finite().then_some((t, k - 1.0))
 }
 
 #[cfg(test)]

@@ -53,6 +53,11 @@ pub fn student_t(p: f64, freedom: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
+/// Probability that Student's t with so many degrees of freedom is at least as far from 0 as `t`, on either side.
+pub fn two_sided_p(t: f64, freedom: f64) -> f64 {
+    beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
+}
+
 /// The regularised incomplete beta function `I_x(a, b)` by its continued fraction (Lentz's method).
 fn beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
@@ -110,6 +115,18 @@ mod tests {
         // With two, it is (2p - 1) sqrt(2 / (1 - (2p - 1)^2)).
         let two = 0.95 * (2.0 / (1.0 - 0.95f64.powi(2))).sqrt();
         assert!((student_t(0.975, 2.0) / two - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn p_is_the_inverse_of_the_quantile() {
+        for freedom in [1.0, 2.0, 4.0, 9.0, 30.0, 120.0] {
+            for p in [0.6, 0.9, 0.975, 0.999] {
+                let t = student_t(p, freedom);
+                assert!((two_sided_p(t, freedom) - 2.0 * (1.0 - p)).abs() < 1e-9, "{freedom} {p}");
+                assert_eq!(two_sided_p(-t, freedom), two_sided_p(t, freedom));
+            }
+        }
+        assert_eq!(two_sided_p(0.0, 5.0), 1.0);
     }
 
     #[test]

@@ -10,8 +10,8 @@ mod similarity;
 mod voxelwise;
 
 pub use calibration::{Bin, Calibration};
-pub use classification::{Classification, Comparison, Estimate, FoldPrediction, Resampling};
-pub use interval::{Interval, student_t};
+pub use classification::{Classification, Comparison, Estimate, FEWEST_GROUPS, FoldPrediction};
+pub use interval::{Interval, student_t, two_sided_p};
 pub use number::{cell, significant};
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};
 pub use voxelwise::Statistic;

@@ -1,8 +1,11 @@
 //! Simple classifiers that the network is compared with, on the same folds. A network that does no better than these has
 //! learnt nothing that its maps could show.
 //!
+//! * [`majority_class`]: whatever the image, the class that most training subjects have. What guessing comes to.
 //! * [`brain_volume`]: logistic regression on the logarithm of the brain volume. For sex, brain size alone classifies
 //!   more than three subjects in four correctly.
+//! * [`volume_rank`]: the brain volume as it is, with nothing fitted but on which side each of two classes is. Folds then
+//!   cost it nothing, as they cost a fit whose predictions are pooled over folds.
 //! * [`linear_voxels`]: the first 40 principal components of the prepared volumes, standardised, and logistic
 //!   regression on them.
 //!
@@ -21,6 +24,12 @@ use nalgebra::DMatrix;
 use voxplain_core::{Error, Result};
 use voxplain_nn::loss::class_weights;
 use voxplain_stats::FoldPrediction;
+
+/// Name of the classifier that guesses.
+pub const MAJORITY_CLASS: &str = "majority-class";
+
+/// Name of the classifier by the brain volume without a fit.
+pub const VOLUME_RANK: &str = "brain-volume-rank";
 
 /// Name of the classifier by brain volume.
 pub const BRAIN_VOLUME: &str = "brain-volume";
@@ -80,18 +89,61 @@ impl Task<'_> {
     }
 }
 
+/// The share of each class among the training subjects as its probability, for every held-out subject.
+pub fn majority_class(task: &Task<'_>) -> Vec<FoldPrediction> {
+    let mut all = Vec::new();
+    for (fold, split) in task.splits.iter().enumerate() {
+        let share = |class: usize| {
+            let of_class = split.train.iter().filter(|&&n| task.labels[n] == class).count();
+            of_class as f64 / split.train.len() as f64
+        };
+        let shares: Vec<f64> = (0..task.classes).map(share).collect();
+        all.extend(split.test.iter().map(|&subject| task.prediction(subject, fold, shares.clone())));
+    }
+    all
+}
+
+/// The rank of each subject's brain volume among all subjects of the task (0 to 1, ties in the middle) as the probability of
+/// the class that has the larger brains on average among the training subjects. The logarithm has the same ranks.
+/// `None` for more than two classes.
+///
+/// # Errors
+/// A brain volume is not positive.
+pub fn volume_rank(volumes: &[f64], task: &Task<'_>) -> Result<Option<Vec<FoldPrediction>>> {
+    check(volumes)?;
+    if task.classes != 2 {
+        return Ok(None);
+    }
+    let mut sorted = volumes.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = |&v: &f64| {
+        let (less, not_more) = (sorted.partition_point(|&w| w < v), sorted.partition_point(|&w| w <= v));
+        (less + not_more) as f64 / (2.0 * volumes.len() as f64)
+    };
+    let ranks: Vec<f64> = volumes.iter().map(rank).collect();
+    let mut all = Vec::new();
+    for (fold, split) in task.splits.iter().enumerate() {
+        let mean = |class: usize| {
+            let of: Vec<f64> = split.train.iter().filter(|&&n| task.labels[n] == class).map(|&n| ranks[n]).collect();
+            of.iter().sum::<f64>() / of.len().max(1) as f64
+        };
+        let larger = usize::from(mean(1) >= mean(0));
+        all.extend(split.test.iter().map(|&subject| {
+            let p = ranks[subject];
+            let probabilities = if larger == 1 { vec![1.0 - p, p] } else { vec![p, 1.0 - p] };
+            task.prediction(subject, fold, probabilities)
+        }));
+    }
+    Ok(Some(all))
+}
+
 /// Logistic regression on the logarithm of the brain volume, standardised. `volumes` is the brain volume (mm³) of each
 /// subject of the task.
 ///
 /// # Errors
 /// A brain volume is not positive.
 pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPrediction>> {
-    if let Some(n) = volumes.iter().position(|v| !v.is_finite() || *v <= 0.0) {
-        return Err(Error::request(
-            format!("subject number {} has a brain volume of {} mm³", n + 1, volumes[n]),
-            "check the brain masks of the cohort",
-        ));
-    }
+    check(volumes)?;
     let logs: Vec<f64> = volumes.iter().map(|v| v.ln()).collect();
     Ok(task.cross_predict(|split| {
         let n = split.train.len() as f64;
@@ -101,6 +153,17 @@ pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPredicti
         let column = |of: &[usize]| DMatrix::from_iterator(of.len(), 1, of.iter().map(|&s| (logs[s] - mean) / scale));
         (column(&split.train), column(&split.test))
     }))
+}
+
+/// Refuses brain volumes that are none.
+fn check(volumes: &[f64]) -> Result<()> {
+    match volumes.iter().position(|v| !v.is_finite() || *v <= 0.0) {
+        Some(n) => Err(Error::request(
+            format!("subject number {} has a brain volume of {} mm³", n + 1, volumes[n]),
+            "check the brain masks of the cohort",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Logistic regression on standardised principal components, from the inner products of all volumes of the task.

@@ -6,7 +6,7 @@ mod results;
 
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
-pub use results::{ClassifierMetrics, Epoch, Metrics};
+pub use results::{Chance, ChanceVerdict, ClassifierMetrics, Epoch, GroupMetrics, Metrics};
 
 use crate::{cohort::Cohort, folds::Split};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

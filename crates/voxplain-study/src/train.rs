@@ -108,7 +108,13 @@ fn comparators(
     progress: &dyn Progress,
 ) -> Result<Vec<Classifier>> {
     let mut all = Vec::new();
-    let volumes: Vec<f64> = dataset.subjects.iter().map(|&n| dataset.cohort.subjects[n].brain_volume).collect();
+    let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.brain_volume(n)).collect();
+    let guess = "the class that most training subjects have, whatever the image".to_owned();
+    all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
+    if let Ok(Some(predictions)) = comparators::volume_rank(&volumes, task) {
+        let description = "the brain's volume as it is; nothing fitted but which class is the larger".to_owned();
+        all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
+    }
     match comparators::brain_volume(&volumes, task) {
         Ok(predictions) => {
             let description = "logistic regression on the logarithm of the brain's volume".to_owned();

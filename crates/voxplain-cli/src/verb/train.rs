@@ -177,17 +177,23 @@ impl Train {
 /// A row for each classifier, then the result in words.
 fn table(metrics: &Metrics) -> String {
     let mut text = format!(
-        "{:<14} {:>20} {:>20} {:>20} {:>20} {:>20}\n",
+        "{:<17} {:>20} {:>20} {:>20} {:>20} {:>20}\n",
         "held out", "accuracy", "balanced", "AUC", "sensitivity", "specificity"
     );
     let cell = |e: Option<&Estimate>| {
-        e.map_or_else(|| "-".to_owned(), |e| format!("{:.3} ({:.2}-{:.2})", e.value, e.low, e.high))
+        e.map_or_else(
+            || "-".to_owned(),
+            |e| match e.ends() {
+                Some((low, high)) => format!("{:.3} ({low:.2}-{high:.2})", e.value),
+                None => format!("{:.3}", e.value),
+            },
+        )
     };
     for classifier in &metrics.classifiers {
         let c = &classifier.classification;
         let _ = writeln!(
             text,
-            "{:<14} {:>20} {:>20} {:>20} {:>20} {:>20}",
+            "{:<17} {:>20} {:>20} {:>20} {:>20} {:>20}",
             classifier.classifier,
             cell(Some(&c.accuracy)),
             cell(Some(&c.balanced_accuracy)),
@@ -196,9 +202,45 @@ fn table(metrics: &Metrics) -> String {
             cell(c.specificity.as_ref()),
         );
     }
-    let _ = writeln!(text, "positive: {}; 95 % intervals over subjects\n", metrics.positive);
+    let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
+    let over = match interval.strip_prefix("none: ") {
+        Some(why) => format!("no intervals: {why}"),
+        None if interval.starts_with("clustered") => "95 % intervals over groups".to_owned(),
+        None => "95 % intervals over subjects".to_owned(),
+    };
+    let _ = writeln!(text, "positive: {}; {over}\n", metrics.positive);
+    if let Some(cnn) = metrics.classifiers.first().filter(|_| metrics.classes.len() > 2) {
+        confusion(&mut text, &metrics.classes, &cnn.classification.confusion);
+    }
+    for group in &metrics.groups {
+        let auc = group.auc.map_or_else(|| "-".to_owned(), |a| format!("{a:.3}"));
+        let _ = writeln!(
+            text,
+            "{:<17} {} subjects, accuracy {:.3}, AUC {auc}",
+            group.group, group.subjects, group.accuracy
+        );
+    }
+    if !metrics.groups.is_empty() {
+        text.push('\n');
+    }
     for line in &metrics.summary {
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// True classes in rows, what the network said in columns.
+fn confusion(text: &mut String, classes: &[String], confusion: &[Vec<usize>]) {
+    let width = classes.iter().map(String::len).max().unwrap_or(0).max(5);
+    let _ = write!(text, "{:<width$}", "truth");
+    classes.iter().for_each(|class| {
+        let _ = write!(text, "  {class:>width$}");
+    });
+    for (class, row) in classes.iter().zip(confusion) {
+        let _ = write!(text, "\n{class:<width$}");
+        row.iter().for_each(|n| {
+            let _ = write!(text, "  {n:>width$}");
+        });
+    }
+    text.push_str("\n\n");
 }

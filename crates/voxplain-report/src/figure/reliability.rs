@@ -32,7 +32,8 @@ pub fn reliability(classifiers: &[Reliability], positive: &str, width: f64) -> F
         let bins = &classifier.calibration.bins;
         if n == 0 {
             for b in bins {
-                let [low, high] = [b.observed.low, b.observed.high].map(|y| axes.place(b.predicted, y));
+                let Some((low, high)) = b.observed.ends() else { continue };
+                let [low, high] = [low, high].map(|y| axes.place(b.predicted, y));
                 svg.line(low, high, colour, 0.3);
                 for [x, y] in [low, high] {
                     svg.line([x - 0.7, y], [x + 0.7, y], colour, 0.3);

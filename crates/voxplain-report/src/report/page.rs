@@ -23,6 +23,8 @@ pub(super) struct Page {
     pub(super) cohort: Option<TextTable>,
     pub(super) quality: Option<Checks>,
     pub(super) accuracy: Option<TextTable>,
+    /// The network group by group, where there are few groups.
+    pub(super) accuracy_by_group: Option<TextTable>,
     pub(super) comparisons: Vec<String>,
     pub(super) judging: String,
     /// Figures on training and accuracy.

@@ -69,8 +69,8 @@ pub(super) fn page(directory: &Path, volumes: Volumes, progress: &dyn Progress) 
         (Some(metrics), Some(predictions)) => {
             page.summary.clone_from(&metrics.summary);
             page.judging.clone_from(&metrics.method);
-            let Accuracy { table, comparisons, charts } = accuracy::of_run(&run, metrics, predictions);
-            (page.accuracy, page.comparisons) = (Some(table), comparisons);
+            let Accuracy { table, groups, comparisons, charts } = accuracy::of_run(&run, metrics, predictions);
+            (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
             page.charts.extend(charts);
         }
         _ => page.lacks("Accuracy on held-out subjects: training has not finished", steps.train()),

@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::path::Path;
 use voxplain_attribution::{Record, Score, Target};
 use voxplain_core::{Action, Library, Result, Silent, Table, atomic_file};
-use voxplain_stats::{Classification, FoldPrediction, Interval, Resampling, Top};
+use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
@@ -137,9 +137,12 @@ fn made_run(folder: &Path) -> Run {
         classifiers: vec![ClassifierMetrics {
             classifier: "cnn".into(),
             description: EVIL.into(),
-            classification: Classification::of(&by_fold, 2, 1, &Resampling { resamples: 50, seed: 1 }).unwrap(),
+            classification: Classification::of(&by_fold, 2, 1).unwrap(),
         }],
         comparisons: vec![],
+        chance: None,
+        volume_correlation: None,
+        groups: vec![],
         summary: vec![format!("Told right: 5 of 6. {EVIL}")],
     };
     atomic_file::write_json(&run.path.join("metrics.json"), &metrics).unwrap();

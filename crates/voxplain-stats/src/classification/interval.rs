@@ -1,47 +1,124 @@
-//! 95 % intervals: Wilson, Newcombe, bootstrap.
+//! 95 % intervals of numbers about a classifier, over subjects or over groups of subjects.
+//!
+//! Where subjects come in groups (families, sites), what is independent are the groups: variances are those of sums over
+//! groups, quantiles those of Student's t with one degree of freedom less than there are groups, and score intervals take
+//! as many subjects as would give the same variance if all were independent (their effective number). Fewer than
+//! [`FEWEST_GROUPS`] groups give no interval: with so few, none is known that holds what it says.
 
+use super::influence::Influence;
 use super::{Estimate, FoldPrediction};
-use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
-use voxplain_core::random::Seed;
+use crate::student_t;
+use std::collections::BTreeMap;
 
 /// The normal quantile of 0.975.
-const Z: f64 = 1.959_963_984_540_054;
+pub(super) const Z: f64 = 1.959_963_984_540_054;
 
-/// How the bootstrap is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resampling {
-    /// Number of resamples; 2000 give the ends of a 95 % interval to about a tenth of its width.
-    pub resamples: usize,
-    /// What they are drawn from.
-    pub seed: u64,
+/// Groups below which no interval over groups is given.
+pub const FEWEST_GROUPS: usize = 10;
+
+/// What is independent among subjects: each by itself, or groups.
+#[derive(Clone, Debug)]
+pub(super) struct Clusters {
+    /// The cluster of each subject.
+    of: Vec<usize>,
+    count: usize,
+    grouped: bool,
 }
 
-impl Resampling {
-    /// 2000 resamples.
-    pub fn seeded(seed: u64) -> Self {
-        Self { resamples: 2000, seed }
+impl Clusters {
+    pub(super) fn of(predictions: &[FoldPrediction]) -> Self {
+        let grouped = predictions.iter().any(|p| p.group.is_some());
+        if !grouped {
+            return Self { of: (0..predictions.len()).collect(), count: predictions.len(), grouped };
+        }
+        let mut numbers = BTreeMap::new();
+        let of = predictions
+            .iter()
+            .enumerate()
+            .map(|(n, p)| {
+                let next = numbers.len();
+                // Whoever has no group is alone.
+                *numbers.entry(p.group.map_or((1, n), |g| (0, g))).or_insert(next)
+            })
+            .collect();
+        Self { of, count: numbers.len(), grouped }
+    }
+
+    /// Why no interval can be given, where none can.
+    pub(super) fn too_few(&self) -> Option<String> {
+        (self.grouped && self.count < FEWEST_GROUPS)
+            .then(|| format!("none: {} groups are too few, at least {FEWEST_GROUPS} are needed", self.count))
+    }
+
+    /// The quantile that half an interval is a multiple of.
+    fn quantile(&self) -> f64 {
+        if self.grouped { student_t(0.975, (self.count - 1) as f64) } else { Z }
+    }
+
+    /// Sums of values over the subjects of each cluster that `which` takes, and how many clusters have such a subject.
+    fn sums(&self, values: &[f64], which: impl Fn(usize) -> bool) -> (Vec<f64>, f64) {
+        let (mut sums, mut met) = (vec![0.0; self.count], vec![false; self.count]);
+        for (n, (&cluster, value)) in self.of.iter().zip(values).enumerate() {
+            if which(n) {
+                sums[cluster] += value;
+                met[cluster] = true;
+            }
+        }
+        (sums, met.iter().filter(|&&m| m).count() as f64)
+    }
+
+    /// How many clusters have a subject that `which` takes.
+    fn meeting(&self, which: impl Fn(usize) -> bool) -> f64 {
+        self.sums(&vec![0.0; self.of.len()], which).1
+    }
+
+    /// Covariance of two numbers of the same subjects: of the sums over clusters, each with the correction for their
+    /// number.
+    fn covariance(&self, a: &Influence, b: &Influence) -> f64 {
+        let ((a, _), (b, _)) = (self.sums(&a.of, |_| true), self.sums(&b.of, |_| true));
+        dot(&a, &b) * corrected(self.count as f64)
+    }
+
+    /// The same for areas under a curve of two classes, as DeLong et al. 1988 have it for independent subjects and
+    /// Obuchowski 1997 (Biometrics 53:567) for groups: positives and negatives are corrected each by the number of groups that have
+    /// some.
+    fn area_covariance(&self, a: &Influence, b: &Influence, positive: &[bool]) -> f64 {
+        let split = |i: &Influence| (self.sums(&i.of, |n| positive[n]), self.sums(&i.of, |n| !positive[n]));
+        let (((a_up, ups), (a_down, downs)), ((b_up, _), (b_down, _))) = (split(a), split(b));
+        dot(&a_up, &b_up) * corrected(ups)
+            + dot(&a_down, &b_down) * corrected(downs)
+            + (dot(&a_up, &b_down) + dot(&a_down, &b_up)) * corrected(self.count as f64)
     }
 }
 
-/// Wilson's score interval of a share.
-pub(crate) fn wilson(right: usize, of: usize) -> Estimate {
-    let (p, n) = (right as f64 / of as f64, of as f64);
-    let centre = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);
-    let half = Z / (1.0 + Z * Z / n) * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // Round-off must not push an end past the value where the share is 0 or 1.
-    let (low, high) = ((centre - half).clamp(0.0, p), (centre + half).clamp(p, 1.0));
-    Estimate { value: p, low, high, interval: "wilson".into() }
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Newcombe's method 5: the areas `t` with `|value - t| <= z sqrt(V(t))`, where `V` is the variance of Hanley and `McNeil`
-/// with both class sizes in the correction replaced by their mean.
-pub(super) fn newcombe(value: f64, positives: usize, negatives: usize) -> Estimate {
-    let (m, n) = (positives as f64, negatives as f64);
+/// `n / (n - 1)`; 0 for fewer than two, whose spread is not known.
+fn corrected(n: f64) -> f64 {
+    if n > 1.0 { n / (n - 1.0) } else { 0.0 }
+}
+
+fn estimate(value: f64, (low, high): (f64, f64), interval: &str) -> Estimate {
+    Estimate { value, low: Some(low), high: Some(high), interval: interval.into() }
+}
+
+/// Wilson's score interval (Wilson 1927) of a share among `n` subjects, which need not be a whole number.
+pub(super) fn wilson(p: f64, n: f64, z: f64) -> (f64, f64) {
+    let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    // Round-off must not push an end past the value where the share is 0 or 1.
+    ((centre - half).clamp(0.0, p), (centre + half).clamp(p, 1.0))
+}
+
+/// Newcombe's method 5 (Newcombe 2006, Stat Med 25:559): the areas `t` with `|value - t| <= z sqrt(V(t))`, where `V` is the variance of
+/// Hanley and `McNeil` with both class sizes in the correction replaced by their mean. It stays open at 1.
+pub(super) fn newcombe(value: f64, m: f64, n: f64, z: f64) -> (f64, f64) {
     let correction = (m + n) / 2.0 - 1.0;
     let variance =
         |t: f64| t * (1.0 - t) / (m * n) * (1.0 + correction * (1.0 - t) / (2.0 - t) + correction * t / (1.0 + t));
-    let inside = |t: f64| (value - t).abs() <= Z * variance(t).sqrt();
+    let inside = |t: f64| (value - t).abs() <= z * variance(t).max(0.0).sqrt();
     // `value` itself is inside (or is 0 or 1, where one end is); the ends 0 and 1 are outside: bisect between.
     let end = |limit: f64| {
         let (mut within, mut beyond) = (value, limit);
@@ -54,95 +131,178 @@ pub(super) fn newcombe(value: f64, positives: usize, negatives: usize) -> Estima
         }
         within
     };
-    Estimate { value, low: end(0.0), high: end(1.0), interval: "newcombe".into() }
+    (end(0.0), end(1.0))
 }
 
-/// Resampled sets of subjects: the same for every statistic, so that comparisons are paired.
+/// Intervals of numbers on the same subjects.
 #[derive(Clone, Debug)]
-pub struct Resamples<'a> {
+pub(super) struct Intervals<'a> {
     predictions: &'a [FoldPrediction],
-    draws: Vec<Vec<usize>>,
-    grouped: bool,
+    clusters: Clusters,
 }
 
-impl<'a> Resamples<'a> {
-    /// Draws subjects with replacement within each class; whole groups where there are any.
-    pub fn draw(predictions: &'a [FoldPrediction], classes: usize, resampling: &Resampling) -> Self {
-        let grouped = predictions.iter().any(|v| v.group.is_some());
-        // What is drawn together, in strata that keep their sizes.
-        let strata: Vec<Vec<Vec<usize>>> = if grouped {
-            let mut groups = std::collections::BTreeMap::<_, Vec<usize>>::new();
-            for (n, v) in predictions.iter().enumerate() {
-                groups.entry(v.group.ok_or(n)).or_default().push(n);
-            }
-            vec![groups.into_values().collect()]
-        } else {
-            (0..classes)
-                .map(|c| (0..predictions.len()).filter(|&n| predictions[n].truth == c).map(|n| vec![n]).collect())
-                .collect()
-        };
-        let draws = (0..resampling.resamples)
-            .map(|r| {
-                let mut random = Seed::new(resampling.seed).child("bootstrap").index(r as u64).random();
-                let mut draw = Vec::with_capacity(predictions.len());
-                for stratum in strata.iter().filter(|s| !s.is_empty()) {
-                    for _ in 0..stratum.len() {
-                        draw.extend(&stratum[random.below(stratum.len())]);
-                    }
-                }
-                draw
-            })
-            .collect();
-        Self { predictions, draws, grouped }
+impl<'a> Intervals<'a> {
+    pub(super) fn over(predictions: &'a [FoldPrediction]) -> Self {
+        Self { predictions, clusters: Clusters::of(predictions) }
     }
 
-    /// Whether groups were drawn.
-    pub fn grouped(&self) -> bool {
-        self.grouped
+    fn size(&self, class: usize) -> usize {
+        self.predictions.iter().filter(|p| p.truth == class).count()
     }
 
-    /// A statistic of the subjects with its interval; `None` where it cannot be had, in the sample or in so many
-    /// resamples that the interval would mean little (one in ten).
-    pub fn estimate(&self, statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync)) -> Option<Estimate> {
-        let value = statistic(&self.predictions.iter().collect::<Vec<_>>())?;
-        self.percentiles(value, |draw| statistic(&draw.iter().map(|&n| &self.predictions[n]).collect::<Vec<_>>()))
-    }
-
-    /// A statistic of these subjects minus that of the same subjects as another classifier judged them.
-    pub fn difference(
-        &self,
-        others: &[FoldPrediction],
-        statistic: &(dyn Fn(&[&FoldPrediction]) -> Option<f64> + Sync),
-    ) -> Option<Estimate> {
-        let of = |draw: &[usize]| {
-            let one = statistic(&draw.iter().map(|&n| &self.predictions[n]).collect::<Vec<_>>())?;
-            Some(one - statistic(&draw.iter().map(|&n| &others[n]).collect::<Vec<_>>())?)
-        };
-        self.percentiles(of(&(0..others.len()).collect::<Vec<_>>())?, of)
-    }
-
-    fn percentiles(&self, value: f64, of: impl Fn(&[usize]) -> Option<f64> + Sync) -> Option<Estimate> {
-        let mut values: Vec<f64> =
-            self.draws.par_iter().filter_map(|draw| of(draw)).filter(|v| v.is_finite()).collect();
-        if values.is_empty() || values.len() * 10 < self.draws.len() * 9 || !value.is_finite() {
-            return None;
+    fn or_none(&self, value: f64, interval: impl FnOnce() -> Estimate) -> Estimate {
+        match self.clusters.too_few() {
+            Some(why) => Estimate { value, low: None, high: None, interval: why },
+            None => interval(),
         }
-        values.sort_by(f64::total_cmp);
-        let interval = if self.grouped { "group-bootstrap" } else { "bootstrap" };
-        Some(Estimate {
-            value,
-            low: quantile(&values, 0.025),
-            high: quantile(&values, 0.975),
-            interval: interval.into(),
+    }
+
+    /// The share of right answers among the subjects that `which` takes.
+    pub(super) fn share(&self, share: &Influence, which: impl Fn(&FoldPrediction) -> bool) -> Estimate {
+        let among = self.predictions.iter().filter(|p| which(p)).count() as f64;
+        self.or_none(share.value, || {
+            let z = self.clusters.quantile();
+            if !self.clusters.grouped {
+                return estimate(share.value, wilson(share.value, among, z), "wilson");
+            }
+            let met = self.clusters.meeting(|n| which(&self.predictions[n]));
+            let n = self.effective(share, among, met);
+            estimate(share.value, wilson(share.value, n, z), "clustered-wilson")
         })
     }
-}
 
-/// Linear between order statistics, as NumPy's default. `sorted` is not empty.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q * (sorted.len() - 1) as f64;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
-    let below = at.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+    /// How many independent subjects would give the variance that the clusters give, at most as many as there are. Where all
+    /// are right or all wrong the variance tells nothing: then each cluster counts as one.
+    fn effective(&self, number: &Influence, subjects: f64, clusters: f64) -> f64 {
+        let (p, variance) = (number.value, self.clusters.covariance(number, number));
+        let n = if variance > 0.0 && p > 0.0 && p < 1.0 { p * (1.0 - p) / variance } else { clusters };
+        n.clamp(1.0, subjects)
+    }
+
+    /// The mean of the classes' recalls. Over subjects the intervals of the recalls are put together by the method of variance
+    /// estimates recovery (Zou and Donner 2008, Stat Med 27:1693).
+    pub(super) fn balanced_accuracy(&self, number: &Influence, recalls: &[Option<Influence>]) -> Estimate {
+        self.or_none(number.value, || {
+            let z = self.clusters.quantile();
+            let there: Vec<_> = recalls.iter().enumerate().filter_map(|(c, r)| Some((c, r.as_ref()?))).collect();
+            if self.clusters.grouped {
+                let n = self.effective(number, self.predictions.len() as f64, self.clusters.count as f64);
+                return estimate(number.value, wilson(number.value, n, z), "clustered-wilson");
+            }
+            let (mut below, mut above) = (0.0, 0.0);
+            for (class, recall) in &there {
+                let (low, high) = wilson(recall.value, self.size(*class) as f64, z);
+                below += (recall.value - low).powi(2);
+                above += (high - recall.value).powi(2);
+            }
+            let count = there.len() as f64;
+            let ends = (number.value - below.sqrt() / count, number.value + above.sqrt() / count);
+            estimate(number.value, (ends.0.max(0.0), ends.1.min(1.0)), "mover")
+        })
+    }
+
+    /// An area under the curve; of two classes where `positive` is given.
+    pub(super) fn area(&self, area: &Influence, positive: Option<usize>) -> Estimate {
+        self.or_none(area.value, || {
+            let (ends, name) = self.area_ends(area, positive);
+            estimate(area.value, ends, name)
+        })
+    }
+
+    fn area_ends(&self, area: &Influence, positive: Option<usize>) -> ((f64, f64), &'static str) {
+        let z = self.clusters.quantile();
+        let Some(class) = positive else {
+            // No closed variance is known for the mean over pairs: a score interval with the effective number.
+            let n = self.effective(area, self.predictions.len() as f64, self.clusters.count as f64);
+            let name = if self.clusters.grouped { "clustered-wilson" } else { "delong-wilson" };
+            return (wilson(area.value, n, z), name);
+        };
+        let ups = self.positives(class);
+        let (m, n) = (self.size(class) as f64, (self.predictions.len() - self.size(class)) as f64);
+        if !self.clusters.grouped {
+            return (newcombe(area.value, m, n, z), "newcombe");
+        }
+        let alone = Clusters { of: (0..ups.len()).collect(), count: ups.len(), grouped: false };
+        let (of_groups, of_subjects) =
+            (self.clusters.area_covariance(area, area, &ups), alone.area_covariance(area, area, &ups));
+        let (m, n) = if of_subjects > 0.0 && of_groups > 0.0 {
+            let inflation = (of_groups / of_subjects).max(1.0);
+            (m / inflation, n / inflation)
+        } else {
+            (self.clusters.meeting(|n| ups[n]), self.clusters.meeting(|n| !ups[n]))
+        };
+        (newcombe(area.value, m.max(1.0), n.max(1.0), z), "clustered-newcombe")
+    }
+
+    fn positives(&self, class: usize) -> Vec<bool> {
+        self.predictions.iter().map(|p| p.truth == class).collect()
+    }
+
+    /// A mean of bounded values, by Student's t.
+    pub(super) fn mean(&self, number: &Influence, (least, most): (f64, f64)) -> Estimate {
+        self.or_none(number.value, || {
+            let t = if self.clusters.count > 1 { student_t(0.975, (self.clusters.count - 1) as f64) } else { f64::MAX };
+            let half = t * self.clusters.covariance(number, number).max(0.0).sqrt();
+            let name = if self.clusters.grouped { "clustered-t" } else { "t" };
+            let half = if self.clusters.count > 1 { half } else { most - least };
+            estimate(number.value, ((number.value - half).max(least), (number.value + half).min(most)), name)
+        })
+    }
+
+    /// One area under the curve minus another on the same subjects: the intervals of both put together with their correlation
+    /// (Zou 2007, Psychol Methods 12:399), which is that of DeLong's components.
+    pub(super) fn area_difference(&self, one: &Influence, other: &Influence, positive: Option<usize>) -> Estimate {
+        let value = one.value - other.value;
+        self.or_none(value, || {
+            let covariance = |a: &Influence, b: &Influence| match positive {
+                Some(class) => self.clusters.area_covariance(a, b, &self.positives(class)),
+                None => self.clusters.covariance(a, b),
+            };
+            let name = if self.clusters.grouped { "clustered-mover" } else { "mover" };
+            if one.value == other.value && one.of == other.of {
+                return estimate(value, (0.0, 0.0), name);
+            }
+            let spread = (covariance(one, one) * covariance(other, other)).sqrt();
+            let r = if spread > 0.0 { (covariance(one, other) / spread).clamp(-1.0, 1.0) } else { 0.0 };
+            let ((one_low, one_high), _) = self.area_ends(one, positive);
+            let ((other_low, other_high), _) = self.area_ends(other, positive);
+            let half = |a: f64, b: f64| (a * a + b * b - 2.0 * r * a * b).max(0.0).sqrt();
+            let low = value - half(one.value - one_low, other_high - other.value);
+            let high = value + half(one_high - one.value, other.value - other_low);
+            estimate(value, (low.max(-1.0), high.min(1.0)), name)
+        })
+    }
+
+    /// One accuracy minus another on the same subjects: the adjusted Wald interval of Bonett and Price 2012 (J Educ Behav Stat 37:479),
+    /// over groups not narrower than Student's t of the groups.
+    pub(super) fn accuracy_difference(
+        &self,
+        one: &Influence,
+        others: &[FoldPrediction],
+        other: &Influence,
+    ) -> Estimate {
+        let value = one.value - other.value;
+        self.or_none(value, || {
+            let right = |p: &FoldPrediction| p.predicted == p.truth;
+            let both = self.predictions.iter().zip(others);
+            let (won, lost) = both.fold((0.0, 0.0), |(won, lost), (a, b)| match (right(a), right(b)) {
+                (true, false) => (won + 1.0, lost),
+                (false, true) => (won, lost + 1.0),
+                _ => (won, lost),
+            });
+            let n = self.predictions.len() as f64 + 2.0;
+            let (won, lost) = ((won + 1.0) / n, (lost + 1.0) / n);
+            let (centre, half) = (won - lost, Z * ((won + lost - (won - lost).powi(2)) / n).sqrt());
+            let (mut low, mut high) = ((centre - half).min(value), (centre + half).max(value));
+            let mut name = "bonett-price";
+            if self.clusters.grouped {
+                let of = one.of.iter().zip(&other.of).map(|(a, b)| a - b).collect();
+                let difference = Influence { value, of };
+                let half = self.clusters.quantile() * self.clusters.covariance(&difference, &difference).sqrt();
+                (low, high) = (low.min(value - half), high.max(value + half));
+                name = "clustered-t";
+            }
+            estimate(value, (low.max(-1.0), high.min(1.0)), name)
+        })
+    }
 }

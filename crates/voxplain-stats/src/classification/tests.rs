@@ -1,6 +1,5 @@
 use super::*;
 use proptest::prelude::*;
-use voxplain_core::random::Seed;
 
 fn prediction(truth: usize, p: f64, fold: usize) -> FoldPrediction {
     FoldPrediction {
@@ -24,7 +23,7 @@ fn eight() -> Vec<FoldPrediction> {
 
 #[test]
 fn eight_subjects_by_hand() {
-    let c = Classification::of(&eight(), 2, 1, &Resampling::seeded(0)).unwrap();
+    let c = Classification::of(&eight(), 2, 1).unwrap();
     assert_eq!(c.confusion, [[3, 1], [1, 3]]);
     assert_eq!(c.accuracy.value, 0.75);
     assert_eq!(c.balanced_accuracy.value, 0.75);
@@ -41,30 +40,49 @@ fn eight_subjects_by_hand() {
 #[test]
 fn wilson_by_hand() {
     // Altman et al. 2000, Statistics with Confidence, p. 47: 81 of 263 is 0.308 (0.255 to 0.366).
-    let e = wilson(81, 263);
-    assert!((e.low - 0.2553).abs() < 5e-4 && (e.high - 0.3662).abs() < 5e-4, "{e:?}");
+    let (low, high) = Estimate::share(81, 263).ends().unwrap();
+    assert!((low - 0.2553).abs() < 5e-4 && (high - 0.3662).abs() < 5e-4, "{low} {high}");
     // None of ten: 0 to z²/(n + z²).
-    let e = wilson(0, 10);
-    assert!(e.low == 0.0 && (e.high - 3.8415 / 13.8415).abs() < 1e-4, "{e:?}");
-    assert_eq!(wilson(10, 10).high, 1.0);
+    let (low, high) = Estimate::share(0, 10).ends().unwrap();
+    assert!(low == 0.0 && (high - 3.8415 / 13.8415).abs() < 1e-4, "{low} {high}");
+    assert_eq!(Estimate::share(10, 10).high, Some(1.0));
 }
 
 #[test]
 fn newcombe_solves_its_equation_and_stays_open_at_one() {
-    for (value, m, n) in [(0.85, 51, 56), (0.5, 10, 12), (1.0, 8, 8), (0.0, 5, 9)] {
-        let e = interval::newcombe(value, m, n);
-        let (m, n) = (m as f64, n as f64);
-        for end in [e.low, e.high] {
+    for (value, m, n) in [(0.85, 51.0, 56.0), (0.5, 10.0, 12.0), (1.0, 8.0, 8.0), (0.0, 5.0, 9.0)] {
+        let (low, high) = interval::newcombe(value, m, n, interval::Z);
+        for end in [low, high] {
             // Hanley and McNeil 1982 with both sizes replaced by their mean in the corrections.
             let (q1, q2, half) = (end / (2.0 - end), 2.0 * end * end / (1.0 + end), (m + n) / 2.0 - 1.0);
             let variance = (end * (1.0 - end) + half * (q1 - end * end) + half * (q2 - end * end)) / (m * n);
             let z = (value - end).abs() / variance.sqrt();
-            assert!(end == value || (z - 1.95996).abs() < 1e-3, "{e:?}: z = {z}");
+            assert!(end == value || (z - 1.95996).abs() < 1e-3, "{low} {high}: z = {z}");
         }
-        assert!(e.low <= value && value <= e.high);
+        assert!(low <= value && value <= high);
     }
-    let perfect = interval::newcombe(1.0, 8, 8);
-    assert!(perfect.high == 1.0 && perfect.low < 0.9, "{perfect:?}");
+    let (low, high) = interval::newcombe(1.0, 8.0, 8.0, interval::Z);
+    assert!(high == 1.0 && low < 0.9, "{low}");
+}
+
+#[test]
+fn delong_by_the_definition() {
+    // Variance of the area from the structural components, written out over pairs.
+    let predictions = eight();
+    let (up, down): (Vec<f64>, Vec<f64>) = (vec![0.9, 0.6, 0.3, 0.8], vec![0.1, 0.4, 0.6, 0.2]);
+    let wins = |u: f64, d: f64| if u > d { 1.0 } else { f64::from(u8::from(u == d)) / 2.0 };
+    let v10: Vec<f64> = up.iter().map(|&u| down.iter().map(|&d| wins(u, d)).sum::<f64>() / 4.0).collect();
+    let v01: Vec<f64> = down.iter().map(|&d| up.iter().map(|&u| wins(u, d)).sum::<f64>() / 4.0).collect();
+    let area = v10.iter().sum::<f64>() / 4.0;
+    let s = |v: &[f64]| v.iter().map(|x| (x - area).powi(2)).sum::<f64>() / 3.0;
+    let influence = Influence::auc(&predictions, 2, 1).unwrap();
+    assert!((influence.value - area).abs() < 1e-12);
+    let of = |truth: usize| -> f64 {
+        let both = predictions.iter().zip(&influence.of).filter(|(p, _)| p.truth == truth);
+        both.map(|(_, i)| i * i).sum::<f64>() * 4.0 / 3.0
+    };
+    assert!((of(1) + of(0) - (s(&v10) / 4.0 + s(&v01) / 4.0)).abs() < 1e-12);
+    assert!(influence.of.iter().sum::<f64>().abs() < 1e-12, "influences are deviations");
 }
 
 #[test]
@@ -85,7 +103,7 @@ fn three_classes_are_judged_by_pairs() {
         row(2, [0.1, 0.1, 0.8]),
         row(2, [0.2, 0.2, 0.6]),
     ];
-    let c = Classification::of(&predictions, 3, 2, &Resampling::seeded(1)).unwrap();
+    let c = Classification::of(&predictions, 3, 2).unwrap();
     assert_eq!(c.accuracy.value, 5.0 / 6.0);
     assert!(c.sensitivity.is_none() && c.specificity.is_none());
     // By p0, 0 against 1: (0.8, 0.3) over (0.2, 0.4): 3 of 4; every other ordered pair of classes is perfect.
@@ -95,10 +113,10 @@ fn three_classes_are_judged_by_pairs() {
 #[test]
 fn a_missing_class_leaves_numbers_out_and_nothing_is_not_finite() {
     let only: Vec<_> = eight().into_iter().filter(|v| v.truth == 1).collect();
-    let c = Classification::of(&only, 2, 1, &Resampling::seeded(0)).unwrap();
+    let c = Classification::of(&only, 2, 1).unwrap();
     assert!(c.auc.is_none() && c.specificity.is_none() && c.recall[0].is_none());
     assert!(!serde_json::to_string(&c).unwrap().contains("null,\"low\""));
-    assert_eq!(Classification::of(&[], 2, 1, &Resampling::seeded(0)), None);
+    assert_eq!(Classification::of(&[], 2, 1), None);
 }
 
 #[test]
@@ -106,16 +124,15 @@ fn a_comparison_is_paired_and_signed() {
     let better: Vec<_> = eight();
     let worse: Vec<_> = better.iter().map(|v| prediction(v.truth, 0.5, v.fold)).collect();
     let setting = (2, 1);
-    let resampling = Resampling::seeded(5);
-    let c = Comparison::of(("a", &better), ("b", &worse), setting, &resampling).unwrap();
+    let c = Comparison::of(("a", &better), ("b", &worse), setting).unwrap();
     assert_eq!(c.auc_difference.as_ref().unwrap().value, 13.5 / 16.0 - 0.5);
     assert_eq!(c.accuracy_difference.value, 0.25);
-    let back = Comparison::of(("b", &worse), ("a", &better), setting, &resampling).unwrap();
+    let back = Comparison::of(("b", &worse), ("a", &better), setting).unwrap();
     assert_eq!(back.accuracy_difference.value, -0.25);
-    let same = Comparison::of(("a", &better), ("a", &better), setting, &resampling).unwrap();
+    let same = Comparison::of(("a", &better), ("a", &better), setting).unwrap();
     let zero = same.auc_difference.unwrap();
-    assert_eq!((zero.low, zero.value, zero.high), (0.0, 0.0, 0.0));
-    assert!(Comparison::of(("a", &better), ("b", &worse[1..]), setting, &resampling).is_none());
+    assert_eq!((zero.low, zero.value, zero.high), (Some(0.0), 0.0, Some(0.0)));
+    assert!(Comparison::of(("a", &better), ("b", &worse[1..]), setting).is_none());
 }
 
 #[test]
@@ -126,49 +143,79 @@ fn the_corrected_t_by_hand() {
             .map(|n| prediction(n % 2, if (n % 10 < wrong[n / 10]) == (n % 2 == 0) { 0.9 } else { 0.1 }, n / 10))
             .collect()
     };
-    let t = corrected_t(&with([0; 5]), &with([1, 2, 0, 1, 1]), 2, 1).unwrap();
+    let (t, freedom) = corrected_t(&with([0; 5]), &with([1, 2, 0, 1, 1]), 2, 1).unwrap();
+    assert_eq!(freedom, 4.0);
     assert!((t - 0.1 / ((0.2 + 0.25) * 0.005f64).sqrt()).abs() < 1e-9, "{t}");
     assert_eq!(corrected_t(&with([0; 5]), &with([0; 5]), 2, 1), None);
 }
 
-#[test]
-fn families_widen_the_interval() {
-    // Every subject three times over: the numbers stay, the evidence does not grow.
-    let once: Vec<FoldPrediction> =
-        (0..30).map(|n| prediction(n % 2, f64::from(u8::try_from(n * 37 % 100).unwrap()) / 100.0, n % 3)).collect();
-    let thrice = |grouped: bool| -> Vec<FoldPrediction> {
-        once.iter()
-            .enumerate()
-            .flat_map(|(n, v)| vec![FoldPrediction { group: grouped.then_some(n), ..v.clone() }; 3])
-            .collect()
-    };
-    let width = |predictions: &[FoldPrediction]| {
-        let e = Classification::of(predictions, 2, 1, &Resampling::seeded(2)).unwrap().accuracy;
-        (e.high - e.low, e.interval)
-    };
-    let (alone, grouped) = (width(&thrice(false)), width(&thrice(true)));
-    assert_eq!((alone.1.as_str(), grouped.1.as_str()), ("wilson", "group-bootstrap"));
-    assert!(grouped.0 > 1.5 * alone.0, "{alone:?} {grouped:?}");
+/// Every subject `times` over: the numbers stay, the evidence does not grow.
+fn repeated(times: usize, grouped: bool) -> Vec<FoldPrediction> {
+    (0..30usize)
+        .flat_map(|n| {
+            let one = prediction(n % 2, ((n * 37) % 100) as f64 / 100.0, n % 3);
+            vec![FoldPrediction { group: grouped.then_some(n), ..one }; times]
+        })
+        .collect()
 }
 
 #[test]
-fn the_bootstrap_covers() {
-    // 60 samples of 40 subjects told right with probability 0.8: a 95 % interval of balanced accuracy should miss
-    // about 3 times; 10 would be a sign of something wrong.
-    let mut misses = 0;
-    for sample in 0..60 {
-        let mut random = Seed::new(9).index(sample).random();
-        let predictions: Vec<_> = (0..40)
-            .map(|n| {
-                let right = random.chance(0.8);
-                prediction(n % 2, if right == (n % 2 == 1) { 0.9 } else { 0.1 }, 0)
-            })
-            .collect();
-        let resampling = Resampling { resamples: 400, seed: sample };
-        let e = Classification::of(&predictions, 2, 1, &resampling).unwrap().balanced_accuracy;
-        misses += usize::from(e.low > 0.8 || e.high < 0.8);
+fn copies_of_subjects_add_nothing_where_they_are_groups() {
+    let of = |predictions: &[FoldPrediction]| Classification::of(predictions, 2, 1).unwrap();
+    let (once, alone, grouped) = (of(&repeated(1, true)), of(&repeated(3, false)), of(&repeated(3, true)));
+    let numbers = |c: &Classification| {
+        [&c.accuracy, &c.balanced_accuracy, c.auc.as_ref().unwrap(), c.sensitivity.as_ref().unwrap(), &c.brier]
+            .map(Clone::clone)
+    };
+    let all = numbers(&once).into_iter().zip(numbers(&grouped)).zip(numbers(&alone));
+    for ((once, grouped), alone) in all {
+        assert_eq!(once.interval, grouped.interval);
+        assert!(grouped.interval.starts_with("clustered-"), "{grouped:?}");
+        let width = |e: &Estimate| e.high.unwrap() - e.low.unwrap();
+        assert!((width(&grouped) / width(&once) - 1.0).abs() < 0.03, "{once:?} {grouped:?}");
+        assert!(width(&grouped) > 1.5 * width(&alone), "{alone:?} {grouped:?}");
     }
-    assert!(misses < 10, "{misses}");
+}
+
+#[test]
+fn few_groups_give_no_interval_and_say_so() {
+    let mut predictions = repeated(1, false);
+    predictions.iter_mut().enumerate().for_each(|(n, p)| p.group = Some(n % 9));
+    let c = Classification::of(&predictions, 2, 1).unwrap();
+    for e in [Some(&c.accuracy), Some(&c.balanced_accuracy), c.auc.as_ref(), c.sensitivity.as_ref(), Some(&c.brier)] {
+        let e = e.unwrap();
+        assert!(e.ends().is_none() && e.interval == "none: 9 groups are too few, at least 10 are needed", "{e:?}");
+    }
+    let comparison = Comparison::of(("a", &predictions), ("b", &predictions), (2, 1)).unwrap();
+    assert!(comparison.accuracy_difference.ends().is_none() && comparison.auc_difference.unwrap().ends().is_none());
+    predictions.iter_mut().enumerate().for_each(|(n, p)| p.group = Some(n % 10));
+    assert!(Classification::of(&predictions, 2, 1).unwrap().auc.unwrap().ends().is_some());
+}
+
+#[test]
+fn perfect_separation_and_few_subjects_leave_room() {
+    let perfect = |n: usize, groups: Option<usize>| -> Vec<FoldPrediction> {
+        (0..n)
+            .map(|i| FoldPrediction {
+                group: groups.map(|g| i % g),
+                ..prediction(i % 2, (i % 2) as f64 * 0.8 + 0.1, 0)
+            })
+            .collect()
+    };
+    let four = Classification::of(&perfect(4, None), 2, 1).unwrap();
+    for e in [&four.accuracy, &four.balanced_accuracy, four.auc.as_ref().unwrap()] {
+        assert!(e.value == 1.0 && e.high == Some(1.0) && e.low.unwrap() < 0.6, "{e:?}");
+    }
+    let twelve = Classification::of(&perfect(120, Some(12)), 2, 1).unwrap();
+    for e in [&twelve.accuracy, &twelve.balanced_accuracy, twelve.auc.as_ref().unwrap()] {
+        assert!(e.value == 1.0 && e.low.unwrap() < 0.8, "twelve groups are not 120 people: {e:?}");
+    }
+    // Half of four: not 0.50 (0.50 to 0.50). Wilson's interval of one of two reaches 0.4055 to either side, and two such halves
+    // put together reach 0.4055 sqrt(2) / 2.
+    let half =
+        Classification::of(&[(0, 0.1), (0, 0.9), (1, 0.9), (1, 0.1)].map(|(t, p)| prediction(t, p, 0)), 2, 1).unwrap();
+    let (low, high) = half.balanced_accuracy.ends().unwrap();
+    assert!((low - 0.2133).abs() < 1e-4 && (high - 0.7867).abs() < 1e-4, "{low} {high}");
 }
 
 proptest! {
@@ -191,15 +238,25 @@ proptest! {
 
     #[test]
     fn numbers_are_finite_and_inside_their_intervals(
-        people in prop::collection::vec((0usize..2, 0.0f64..=1.0, 0usize..3, prop::option::of(0usize..6)), 1..30),
+        people in prop::collection::vec((0usize..2, 0.0f64..=1.0, 0usize..3, prop::option::of(0usize..15)), 1..40),
     ) {
         let predictions: Vec<_> =
             people.into_iter().map(|(t, p, f, group)| FoldPrediction { group, ..prediction(t, p, f) }).collect();
-        let resampling = Resampling { resamples: 50, seed: 1 };
-        if let Some(c) = Classification::of(&predictions, 2, 1, &resampling) {
-            for e in [Some(&c.accuracy), Some(&c.brier), c.auc.as_ref(), c.sensitivity.as_ref()].into_iter().flatten() {
-                prop_assert!(e.value.is_finite() && (0.0..=1.0).contains(&e.low) && (0.0..=1.0).contains(&e.high) && e.low <= e.high);
-                prop_assert!(e.interval.ends_with("bootstrap") || (e.low <= e.value && e.value <= e.high));
+        if let Some(c) = Classification::of(&predictions, 2, 1) {
+            for e in [Some(&c.accuracy), Some(&c.balanced_accuracy), Some(&c.brier), c.auc.as_ref(), c.sensitivity.as_ref()].into_iter().flatten() {
+                prop_assert!(e.value.is_finite());
+                if let Some((low, high)) = e.ends() {
+                    prop_assert!((0.0..=1.0).contains(&low) && (0.0..=1.0).contains(&high), "{e:?}");
+                    prop_assert!(low <= e.value && e.value <= high, "{e:?}");
+                }
+            }
+        }
+        let others: Vec<_> = predictions.iter().map(|p| FoldPrediction { probabilities: vec![0.5; 2], predicted: 0, ..p.clone() }).collect();
+        if let Some(c) = Comparison::of(("a", &predictions), ("b", &others), (2, 1)) {
+            for e in [Some(&c.accuracy_difference), c.auc_difference.as_ref()].into_iter().flatten() {
+                if let Some((low, high)) = e.ends() {
+                    prop_assert!(-1.0 <= low && low <= e.value && e.value <= high && high <= 1.0, "{e:?}");
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
 use super::*;
-use crate::folds::{SplitScheme, splits};
+use crate::folds::{Split, SplitScheme, splits};
 use voxplain_core::random::Seed;
 
 #[test]
@@ -103,6 +103,27 @@ fn a_signal_is_found_and_noise_is_not() {
     assert_eq!(right(&brain_volume(&sizes, &task).unwrap()), 60);
     assert!(brain_volume(&vec![1e6; 60], &task).unwrap().iter().all(|s| s.probabilities[0].is_finite()));
     assert!(brain_volume(&vec![0.0; 60], &task).unwrap_err().to_string().contains("0 mm³"));
+}
+
+#[test]
+fn guessing_and_ranks_by_hand() {
+    let labels = [0, 0, 0, 1, 1, 0];
+    let split = |train: &[usize], test: &[usize]| Split { train: train.to_vec(), test: test.to_vec() };
+    let splits = [split(&[0, 1, 3, 4], &[2, 5]), split(&[2, 5, 0], &[1, 3, 4])];
+    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let guess = majority_class(&task);
+    assert_eq!(guess.iter().map(|p| p.predicted).collect::<Vec<_>>(), [0; 5]);
+    assert_eq!(
+        (guess[0].probabilities.as_slice(), guess[2].probabilities.as_slice()),
+        (&[0.5, 0.5][..], &[1.0, 0.0][..])
+    );
+    // Ranks 1, 2.5, 2.5, 5, 6, 4 of six less a half. Class 1 is the larger in the first fold; in the second no one is of it.
+    let volumes = [1.0e6, 1.1e6, 1.1e6, 1.4e6, 1.5e6, 1.2e6];
+    let ranked = volume_rank(&volumes, &task).unwrap().unwrap();
+    let p: Vec<f64> = ranked.iter().map(|p| p.probabilities[1]).collect();
+    assert!((p[0] - 2.0 / 6.0).abs() < 1e-12 && (p[1] - 3.5 / 6.0).abs() < 1e-12, "{p:?}");
+    assert!(volume_rank(&[0.0; 6], &task).is_err());
+    assert!(volume_rank(&volumes, &Task { classes: 3, ..task }).unwrap().is_none());
 }
 
 /// A subject's own label must not reach its prediction.

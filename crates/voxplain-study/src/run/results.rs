@@ -17,8 +17,63 @@ pub struct Metrics {
     pub classifiers: Vec<ClassifierMetrics>,
     /// The network against each comparator.
     pub comparisons: Vec<Comparison>,
+    /// Whether the network does better than guessing; absent in runs of older versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chance: Option<Chance>,
+    /// Spearman's rank correlation, over subjects, of the network's probability of the positive class with the brain volume.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub volume_correlation: Option<f64>,
+    /// The network group by group (site by site), where there are at most [`GroupMetrics::MAX`] groups.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub groups: Vec<GroupMetrics>,
     /// The result in words, a sentence each.
     pub summary: Vec<String>,
+}
+
+/// The network beside guessing: always saying the largest class, and an area under the curve of 0.5.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chance {
+    /// The largest class.
+    pub majority: String,
+    /// Share of right answers of always saying so.
+    pub accuracy: f64,
+    /// What the intervals allow to say.
+    pub verdict: ChanceVerdict,
+}
+
+/// What intervals allow to say about a classifier beside guessing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChanceVerdict {
+    /// It orders subjects better than chance, and is right more often than always saying the largest class.
+    Better,
+    /// It orders subjects better than chance, but is not shown to be right more often than always saying the largest class.
+    OrderAlone,
+    /// It is not shown to do better.
+    NotShown,
+    /// It does worse.
+    Worse,
+    /// There is no interval to tell by.
+    Unknown,
+}
+
+/// The network on the subjects of one group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupMetrics {
+    /// The value in the column of groups.
+    pub group: String,
+    /// Held-out subjects.
+    pub subjects: usize,
+    /// Share of them that were told right.
+    pub accuracy: f64,
+    /// Area under the curve; absent where the group lacks a class.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub auc: Option<f64>,
+}
+
+impl GroupMetrics {
+    /// With more groups than this (families), rows of groups say nothing.
+    pub const MAX: usize = 20;
 }
 
 /// Metrics of one classifier.

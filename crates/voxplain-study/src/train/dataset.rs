@@ -28,6 +28,8 @@ pub(super) struct Dataset<'a> {
     pub(super) classes: Vec<String>,
     /// The group of each subject, where there are groups.
     pub(super) groups: Option<Vec<usize>>,
+    /// Names of the groups, by number.
+    pub(super) group_names: Vec<String>,
     /// Ids of the subjects without a label.
     pub(super) left_out: Vec<String>,
     cache: Vec<OnceLock<Vec<f32>>>,
@@ -69,9 +71,10 @@ impl<'a> Dataset<'a> {
         let labels =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
         let groups = options.group.as_ref().map(|column| groups(cohort, column, &subjects)).transpose()?;
+        let (groups, group_names) = groups.map_or((None, Vec::new()), |(of, names)| (Some(of), names));
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        Ok(Self { cohort, subjects, labels, classes, groups, left_out, cache })
+        Ok(Self { cohort, subjects, labels, classes, groups, group_names, left_out, cache })
     }
 
     /// Number of subjects.
@@ -87,6 +90,11 @@ impl<'a> Dataset<'a> {
     /// Id of a subject.
     pub(super) fn id(&self, position: usize) -> &str {
         &self.cohort.subjects[self.subjects[position]].id
+    }
+
+    /// Brain volume of a subject in mm³.
+    pub(super) fn brain_volume(&self, position: usize) -> f64 {
+        self.cohort.subjects[self.subjects[position]].brain_volume
     }
 
     /// Hash of the volume of a subject.
@@ -146,8 +154,8 @@ impl<'a> Dataset<'a> {
     }
 }
 
-/// The group of each subject, numbered in the order of the groups' names.
-fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<Vec<usize>> {
+/// The group of each subject, numbered in the order of the groups' names, and these names.
+fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<(Vec<usize>, Vec<String>)> {
     let cells = cohort.column(column)?;
     let without: Vec<_> =
         subjects.iter().filter(|&&n| cells[n].is_none()).map(|&n| cohort.subjects[n].id.clone()).collect();
@@ -164,7 +172,8 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<Vec<usize
     for (n, number) in numbers.values_mut().enumerate() {
         *number = n;
     }
-    Ok(subjects.iter().map(|&n| numbers[&cells[n]]).collect())
+    let names = numbers.keys().map(|name| name.unwrap_or_default().to_owned()).collect();
+    Ok((subjects.iter().map(|&n| numbers[&cells[n]]).collect(), names))
 }
 
 /// At most 12 names.

@@ -2,12 +2,12 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    comparators::{BRAIN_VOLUME, LINEAR_VOXELS},
+    comparators::{BRAIN_VOLUME, LINEAR_VOXELS, MAJORITY_CLASS, VOLUME_RANK},
     folds::SplitScheme,
-    run::{ClassifierMetrics, Metrics},
+    run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
-use voxplain_core::random::Seed;
-use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Resampling};
+use std::collections::BTreeMap;
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, classification::fold_scores, spearman};
 
 /// Name of the network among the classifiers.
 pub(super) const CNN: &str = "cnn";
@@ -44,14 +44,13 @@ pub(super) fn metrics(
     options: &TrainOptions,
 ) -> Metrics {
     let classes = dataset.classes.len();
-    let resampling = Resampling::seeded(Seed::new(options.seed).child("intervals").value());
     let of_classifiers: Vec<ClassifierMetrics> = classifiers
         .iter()
         .filter_map(|c| {
             Some(ClassifierMetrics {
                 classifier: c.name.to_owned(),
                 description: c.description.clone(),
-                classification: Classification::of(&c.predictions, classes, positive, &resampling)?,
+                classification: Classification::of(&c.predictions, classes, positive)?,
             })
         })
         .collect();
@@ -60,22 +59,25 @@ pub(super) fn metrics(
         .filter_map(|other| {
             let one = (classifiers[0].name, classifiers[0].predictions.as_slice());
             let other = (other.name, other.predictions.as_slice());
-            Comparison::of(one, other, (classes, positive), &resampling)
+            Comparison::of(one, other, (classes, positive))
         })
         .collect();
+    let network = &classifiers[0].predictions;
     let mut metrics = Metrics {
         classes: dataset.classes.clone(),
         positive: dataset.classes[positive].clone(),
         method: format!(
             "{}. Numbers pool what each subject was said by a model that never saw it; 95 % intervals are over {}, \
-             each number says how. Differences: paired bootstrap of {} resamples.",
+             each number says how. Differences are paired by subject.",
             match options.split {
                 SplitScheme::Folds(k) => format!("{k}-fold cross-validation, stratified by class"),
                 SplitScheme::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
             },
             options.group.as_ref().map_or_else(|| "subjects".to_owned(), |g| format!("groups ({g})")),
-            resampling.resamples,
         ),
+        chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
+        volume_correlation: volume_correlation(network, dataset, positive),
+        groups: groups(network, dataset, positive),
         classifiers: of_classifiers,
         comparisons,
         summary: Vec::new(),
@@ -84,51 +86,155 @@ pub(super) fn metrics(
     metrics
 }
 
-/// The result in words.
+/// The network beside always saying the largest class.
+fn chance(cnn: &Classification, classes: &[String]) -> Chance {
+    let sizes: Vec<usize> = cnn.confusion.iter().map(|row| row.iter().sum()).collect();
+    // The first of equals.
+    let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
+    let accuracy = sizes[largest] as f64 / cnn.subjects as f64;
+    let orders = cnn.auc.as_ref().map(Estimate::ends);
+    let verdict = match (orders, cnn.accuracy.ends()) {
+        (Some(Some((low, _))), Some((least, _))) if low > 0.5 && least > accuracy => ChanceVerdict::Better,
+        (Some(Some((low, _))), _) if low > 0.5 => ChanceVerdict::OrderAlone,
+        (Some(Some((_, high))), _) if high < 0.5 => ChanceVerdict::Worse,
+        (Some(Some(_)), _) => ChanceVerdict::NotShown,
+        // A class is missing among the held-out: there is no order to judge.
+        (None, Some((least, _))) if least > accuracy => ChanceVerdict::Better,
+        (None, Some(_)) => ChanceVerdict::NotShown,
+        (Some(None), _) | (None, None) => ChanceVerdict::Unknown,
+    };
+    Chance { majority: classes[largest].clone(), accuracy, verdict }
+}
+
+/// Spearman's correlation of the probability of the positive class with the brain volume.
+fn volume_correlation(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) -> Option<f64> {
+    #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
+    let (probabilities, volumes): (Vec<f32>, Vec<f32>) =
+        network.iter().map(|p| (p.probabilities[positive] as f32, dataset.brain_volume(p.subject) as f32)).unzip();
+    spearman(&probabilities, &volumes).ok().flatten().filter(|r| r.is_finite())
+}
+
+/// The network group by group.
+fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) -> Vec<GroupMetrics> {
+    let mut of = BTreeMap::<usize, Vec<FoldPrediction>>::new();
+    for prediction in network {
+        if let Some(group) = prediction.group {
+            // One fold, so that the numbers are those of all.
+            of.entry(group).or_default().push(FoldPrediction { fold: 0, ..prediction.clone() });
+        }
+    }
+    if of.len() > GroupMetrics::MAX {
+        return Vec::new();
+    }
+    let row = |(group, predictions): (usize, Vec<FoldPrediction>)| {
+        let score = fold_scores(&predictions, dataset.classes.len(), positive).pop()?;
+        let group = dataset.group_names[group].clone();
+        Some(GroupMetrics { group, subjects: score.subjects, accuracy: score.accuracy, auc: score.auc })
+    };
+    of.into_iter().filter_map(row).collect()
+}
+
+/// The result in words: first whether it is better than guessing.
 fn summary(metrics: &Metrics) -> Vec<String> {
     let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
-    let mut first = format!(
-        "The CNN tells {} apart in {} of {} held-out subjects: accuracy {}",
-        metrics.classes.join(" and "),
-        (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum::<usize>(),
-        cnn.subjects,
-        text(&cnn.accuracy),
-    );
-    if let Some(auc) = &cnn.auc {
-        first.push_str(&format!(", AUC {}", text(auc)));
+    let mut lines = Vec::new();
+    if let Some(chance) = &metrics.chance {
+        lines.push(beside_guessing(metrics, cnn, chance));
     }
-    let mut lines = vec![first + "."];
     for comparison in &metrics.comparisons {
         let Some(other) = metrics.of(&comparison.with) else { continue };
         let name = match comparison.with.as_str() {
+            // The first sentence is about it.
+            MAJORITY_CLASS => continue,
             BRAIN_VOLUME => "brain volume alone",
+            VOLUME_RANK => "brain volume without a fit",
             LINEAR_VOXELS => "a linear model on the voxels",
             other => other,
         };
-        // By AUC where there is one: it does not depend on a threshold.
-        let (what, of_cnn, of_other, difference) = match (&cnn.auc, &other.auc, &comparison.auc_difference) {
-            (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
-            _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
-        };
-        let result = if difference.value <= 0.0 {
-            format!("The CNN does not beat {name}")
-        } else if difference.low <= 0.0 {
-            format!("The CNN is ahead of {name}, but by no more than chance could do")
-        } else {
-            format!("The CNN beats {name}")
-        };
-        lines.push(format!("{result}: {what} {of_cnn:.2} against {of_other:.2}, difference {}.", signed(difference)));
+        lines.push(beside(cnn, other, comparison, name));
+    }
+    if let Some(r) = metrics.volume_correlation {
+        lines.push(format!(
+            "Rank correlation of the CNN's probability of {} with brain volume, over subjects: {r:.2}.",
+            metrics.positive
+        ));
     }
     lines
 }
 
-/// `0.85 (0.77 to 0.91)`.
+/// The first sentence.
+fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
+    let classes = metrics.classes.join(" and ");
+    let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
+    let says = match chance.verdict {
+        ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
+        ChanceVerdict::OrderAlone => format!(
+            "The CNN orders subjects of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
+            chance.majority
+        ),
+        ChanceVerdict::NotShown => format!("The CNN is not shown to tell {classes} apart better than guessing"),
+        ChanceVerdict::Worse => format!("The CNN tells {classes} apart worse than guessing"),
+        ChanceVerdict::Unknown => {
+            format!(
+                "Whether the CNN tells {classes} apart better than guessing cannot be said, for lack of an interval"
+            )
+        }
+    };
+    let auc = match &cnn.auc {
+        Some(auc) => format!("AUC {}, where guessing has 0.5; ", text(auc)),
+        None => String::new(),
+    };
+    format!(
+        "{says}: {auc}{right} of {} held-out subjects right, accuracy {}, where always saying {} has {:.2}.",
+        cnn.subjects,
+        text(&cnn.accuracy),
+        chance.majority,
+        chance.accuracy,
+    )
+}
+
+/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference over subjects and the corrected
+/// resampled t-test over folds.
+fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison, name: &str) -> String {
+    // By AUC where there is one: it does not depend on a threshold.
+    let (what, of_cnn, of_other, difference) = match (&cnn.auc, &other.auc, &comparison.auc_difference) {
+        (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
+        _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
+    };
+    let t_test =
+        comparison.corrected_p.map(|p| format!("corrected resampled t-test of the folds' accuracies p = {p:.2}"));
+    let ahead = comparison.corrected_t.is_some_and(|t| t > 0.0);
+    let result = match (difference.ends(), comparison.corrected_p) {
+        _ if difference.value <= 0.0 => format!("The CNN does not beat {name}"),
+        (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        (Some((low, _)), _) if low <= 0.0 => {
+            format!("The CNN is ahead of {name}, but by no more than chance could do")
+        }
+        (Some(_), None) => {
+            format!("The CNN is ahead of {name} by the interval over subjects alone: the folds allow no second test")
+        }
+        (Some(_), Some(p)) if p < 0.05 && ahead => format!("The CNN beats {name}"),
+        (Some(_), Some(_)) => format!(
+            "The CNN is ahead of {name} by the interval over subjects, but not by the folds, so that it is not shown to beat it"
+        ),
+    };
+    let t_test = t_test.map_or_else(String::new, |t| format!("; {t}"));
+    format!("{result}: {what} {of_cnn:.2} against {of_other:.2}, difference {}{t_test}.", signed(difference))
+}
+
+/// `0.85 (0.77 to 0.91)`, or `0.85 (no interval: 2 groups are too few, at least 10 are needed)`.
 fn text(e: &Estimate) -> String {
-    format!("{:.2} ({:.2} to {:.2})", e.value, e.low, e.high)
+    match e.ends() {
+        Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", e.value),
+        None => format!("{:.2} ({})", e.value, e.interval.replacen("none", "no interval", 1)),
+    }
 }
 
 fn signed(e: &Estimate) -> String {
-    format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high)
+    match e.ends() {
+        Some((low, high)) => format!("{:+.2} ({low:+.2} to {high:+.2})", e.value),
+        None => format!("{:+.2} ({})", e.value, e.interval.replacen("none", "no interval", 1)),
+    }
 }
 
 fn percent(share: f64) -> f64 {
@@ -140,46 +246,107 @@ mod tests {
     use super::*;
 
     fn estimate(value: f64, low: f64, high: f64) -> Estimate {
-        Estimate { value, low, high, interval: "bootstrap".into() }
+        Estimate { value, low: Some(low), high: Some(high), interval: "mover".into() }
     }
 
-    fn words(difference: Estimate) -> String {
+    fn none(value: f64) -> Estimate {
+        Estimate { value, low: None, high: None, interval: "none: 2 groups are too few, at least 10 are needed".into() }
+    }
+
+    /// Four subjects, three of them right.
+    fn four() -> Classification {
         let prediction = |truth: usize, p: f64| FoldPrediction::new(0, 0, truth, None, vec![1.0 - p, p]);
         let predictions = [prediction(0, 0.2), prediction(1, 0.7), prediction(0, 0.6), prediction(1, 0.9)];
-        let classification = Classification::of(&predictions, 2, 1, &Resampling::seeded(0)).unwrap();
-        let of = |name: &str| ClassifierMetrics {
-            classifier: name.into(),
-            description: String::new(),
-            classification: classification.clone(),
+        Classification::of(&predictions, 2, 1).unwrap()
+    }
+
+    fn words(difference: Estimate, t: Option<(f64, f64)>) -> String {
+        let comparison = Comparison {
+            of: CNN.into(),
+            with: BRAIN_VOLUME.into(),
+            auc_difference: Some(difference),
+            accuracy_difference: estimate(0.0, 0.0, 0.0),
+            corrected_t: t.map(|t| t.0),
+            corrected_p: t.map(|t| t.1),
         };
-        let metrics = Metrics {
-            classes: vec!["F".into(), "M".into()],
-            positive: "M".into(),
-            method: String::new(),
-            classifiers: vec![of(CNN), of(BRAIN_VOLUME)],
-            comparisons: vec![Comparison {
-                of: CNN.into(),
-                with: BRAIN_VOLUME.into(),
-                auc_difference: Some(difference),
-                accuracy_difference: estimate(0.0, 0.0, 0.0),
-                corrected_t: None,
-            }],
-            summary: Vec::new(),
-        };
-        let lines = summary(&metrics);
-        assert!(
-            lines[0].starts_with("The CNN tells F and M apart in 3 of 4 held-out subjects: accuracy 0.75 ("),
-            "{lines:?}"
-        );
-        lines[1].clone()
+        beside(&four(), &four(), &comparison, "brain volume alone")
     }
 
     #[test]
-    fn the_words_follow_the_interval() {
-        assert!(words(estimate(-0.02, -0.1, 0.05)).starts_with("The CNN does not beat brain volume alone: AUC "));
-        assert!(words(estimate(0.0, 0.0, 0.0)).starts_with("The CNN does not beat brain volume alone"));
-        assert!(words(estimate(0.03, -0.02, 0.1)).starts_with("The CNN is ahead of brain volume alone, but"));
-        let beats = words(estimate(0.1, 0.02, 0.2));
-        assert!(beats.starts_with("The CNN beats brain volume alone") && beats.ends_with("+0.10 (+0.02 to +0.20)."));
+    fn to_beat_takes_two_witnesses() {
+        let sure = Some((3.0, 0.01));
+        let cases = [
+            (estimate(-0.02, -0.1, 0.05), sure, "The CNN does not beat brain volume alone: AUC "),
+            (estimate(0.0, 0.0, 0.0), sure, "The CNN does not beat brain volume alone"),
+            (estimate(0.03, -0.02, 0.1), sure, "The CNN is ahead of brain volume alone, but by no more"),
+            (
+                estimate(0.04, 0.004, 0.08),
+                Some((1.6, 0.15)),
+                "The CNN is ahead of brain volume alone by the interval over subjects, but not by the folds",
+            ),
+            (
+                estimate(0.04, 0.004, 0.08),
+                Some((-3.0, 0.01)),
+                "The CNN is ahead of brain volume alone by the interval over subjects, but not",
+            ),
+            (
+                estimate(0.04, 0.004, 0.08),
+                None,
+                "The CNN is ahead of brain volume alone by the interval over subjects alone",
+            ),
+            (none(0.13), sure, "The CNN is ahead of brain volume alone, but without an interval"),
+            (estimate(0.1, 0.02, 0.2), sure, "The CNN beats brain volume alone"),
+        ];
+        for (difference, t, start) in cases {
+            let text = words(difference, t);
+            assert!(text.starts_with(start), "{text}");
+        }
+        let beats = words(estimate(0.1, 0.02, 0.2), sure);
+        assert!(
+            beats.ends_with(
+                "difference +0.10 (+0.02 to +0.20); corrected resampled t-test of the folds' accuracies p = 0.01."
+            ),
+            "{beats}"
+        );
+        assert!(words(none(0.13), None).contains("+0.13 (no interval: 2 groups are too few, at least 10 are needed)"));
+    }
+
+    #[test]
+    fn the_first_sentence_is_about_guessing() {
+        let classes = ["F".to_owned(), "M".to_owned()];
+        let first = |auc: Estimate, accuracy: Estimate, sizes: [usize; 2]| {
+            let mut c = four();
+            c.confusion = vec![vec![sizes[0], 0], vec![0, sizes[1]]];
+            c.subjects = sizes[0] + sizes[1];
+            (c.auc, c.accuracy) = (Some(auc), accuracy);
+            let chance = chance(&c, &classes);
+            let metrics = Metrics {
+                classes: classes.to_vec(),
+                positive: "M".into(),
+                method: String::new(),
+                classifiers: Vec::new(),
+                comparisons: Vec::new(),
+                chance: Some(chance.clone()),
+                volume_correlation: None,
+                groups: Vec::new(),
+                summary: Vec::new(),
+            };
+            (beside_guessing(&metrics, &c, &chance), chance)
+        };
+        // Depression in ds002748: 17 of 26 right where always saying one class has 19.
+        let (text, chance) = first(estimate(0.39, 0.19, 0.62), estimate(0.65, 0.46, 0.81), [7, 19]);
+        assert!(
+            text.starts_with(
+                "The CNN is not shown to tell F and M apart better than guessing: AUC 0.39 (0.19 to 0.62)"
+            ),
+            "{text}"
+        );
+        assert!(text.ends_with("accuracy 0.65 (0.46 to 0.81), where always saying M has 0.73."), "{text}");
+        assert_eq!((chance.majority.as_str(), chance.verdict), ("M", ChanceVerdict::NotShown));
+        let verdict = |auc, accuracy, sizes| first(auc, accuracy, sizes).1.verdict;
+        assert_eq!(verdict(estimate(0.9, 0.8, 0.95), estimate(0.8, 0.7, 0.9), [50, 50]), ChanceVerdict::Better);
+        assert_eq!(verdict(estimate(0.9, 0.8, 0.95), estimate(0.85, 0.8, 0.9), [10, 90]), ChanceVerdict::OrderAlone);
+        assert_eq!(verdict(estimate(0.2, 0.1, 0.3), estimate(0.3, 0.2, 0.4), [50, 50]), ChanceVerdict::Worse);
+        assert_eq!(verdict(none(0.9), none(0.9), [50, 50]), ChanceVerdict::Unknown);
     }
 }

@@ -1,6 +1,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
 use super::*;
+use crate::run::ChanceVerdict;
 use crate::{
     cohort::{Normalize, Placement, Preparation, Subject},
     folds::SplitScheme,
@@ -194,9 +195,21 @@ fn a_clear_difference_is_learnt() {
     assert_eq!(auc("linear-voxels"), 1.0);
     // All brains are of one size: nothing to tell by.
     assert_eq!(auc("brain-volume"), 0.5);
-    assert_eq!(metrics.comparisons.len(), 2);
-    assert_eq!(metrics.summary.len(), 3);
-    assert!(metrics.summary[1].starts_with("The CNN beats brain volume alone"), "{:?}", metrics.summary);
+    assert_eq!(auc("brain-volume-rank"), 0.5);
+    assert_eq!(metrics.of("majority-class").unwrap().accuracy.value, 0.5);
+    assert_eq!(metrics.comparisons.len(), 4);
+    assert_eq!(metrics.chance.as_ref().unwrap().verdict, ChanceVerdict::Better);
+    // Guessing, brain volume without and with a fit, the linear model; brains of one size correlate with nothing.
+    assert_eq!(metrics.summary.len(), 4, "{:?}", metrics.summary);
+    assert!(
+        metrics.summary[0].starts_with("The CNN tells a and b apart better than guessing: AUC "),
+        "{:?}",
+        metrics.summary
+    );
+    assert_eq!(metrics.volume_correlation, None);
+    // Two folds are too few for the second witness.
+    let two = "The CNN is ahead of brain volume alone by the interval over subjects alone";
+    assert!(metrics.summary[2].starts_with(two), "{:?}", metrics.summary);
     let losses: Vec<_> = training.run.history(0).unwrap().iter().map(|e| e.loss).collect();
     assert!(losses[11] < losses[0]);
     assert_eq!(losses.len(), 12);
@@ -244,7 +257,14 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
         let split = run.split(fold).unwrap();
         assert!(split.test.iter().all(|t| split.test.contains(&(t ^ 1))), "{split:?}");
     }
-    assert_eq!(run.metrics().unwrap().of("cnn").unwrap().accuracy.interval, "group-bootstrap");
+    let metrics = run.metrics().unwrap();
+    let accuracy = &metrics.of("cnn").unwrap().accuracy;
+    assert_eq!(
+        (accuracy.low, accuracy.interval.as_str()),
+        (None, "none: 4 groups are too few, at least 10 are needed")
+    );
+    assert_eq!(metrics.groups.iter().map(|g| g.subjects).collect::<Vec<_>>(), [2; 4]);
+    assert!(metrics.summary[0].starts_with("Whether the CNN tells a and b apart better than guessing cannot be said"));
     assert!(of(|o| o.split = SplitScheme::Folds(5)).1.contains("4 subjects of class a"));
     assert!(of(|o| o.label = "score".into()).1.contains("fewer than the 2"), "{}", of(|o| o.label = "score".into()).1);
     assert!(of(|o| o.label = "sex".into()).1.contains("sex"));

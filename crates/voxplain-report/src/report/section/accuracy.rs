@@ -5,20 +5,26 @@ use crate::{
     report::element::{COLUMN, Placed, TextTable},
 };
 use voxplain_stats::{Calibration, Estimate};
+use voxplain_study::comparators::{MAJORITY_CLASS, VOLUME_RANK};
 use voxplain_study::run::{Metrics, Prediction, Run};
 
 /// The section of the page.
 #[derive(Clone, Debug)]
 pub(in crate::report) struct Accuracy {
     pub(in crate::report) table: TextTable,
+    /// The network group by group, where there are few groups.
+    pub(in crate::report) groups: Option<TextTable>,
     /// Classifier against classifier, a sentence each.
     pub(in crate::report) comparisons: Vec<String>,
     pub(in crate::report) charts: Vec<Placed>,
 }
 
-/// `0.87 [0.79, 0.92]`.
+/// `0.87 [0.79, 0.92]`, or the number alone where it has no interval.
 fn estimate(e: &Estimate) -> String {
-    format!("{:.2} [{:.2}, {:.2}]", e.value, e.low, e.high)
+    match e.ends() {
+        Some((low, high)) => format!("{:.2} [{low:.2}, {high:.2}]", e.value),
+        None => format!("{:.2}", e.value),
+    }
 }
 
 /// From the metrics of a run and the predictions of its networks.
@@ -44,16 +50,51 @@ pub(in crate::report) fn of_run(run: &Run, metrics: &Metrics, predictions: &[Pre
         row.push(estimate(&c.brier));
         row
     });
-    let table = TextTable { head, rows: rows.collect(), note: "With 95 % intervals over subjects.".into() };
+    let table = TextTable { head, rows: rows.collect(), note: note(metrics, run.manifest.options["group"].as_str()) };
     let compared = metrics.comparisons.iter().map(|c| {
         let auc = c.auc_difference.as_ref().map_or(String::new(), |d| format!("AUC {}, ", difference(d)));
         format!("{} less {}: {auc}accuracy {}", c.of, c.with, difference(&c.accuracy_difference))
     });
-    Accuracy { table, comparisons: compared.collect(), charts: charts(run, metrics, predictions) }
+    Accuracy {
+        table,
+        groups: groups(metrics),
+        comparisons: compared.collect(),
+        charts: charts(run, metrics, predictions),
+    }
 }
 
 fn difference(e: &Estimate) -> String {
-    format!("{:+.2} [{:+.2}, {:+.2}]", e.value, e.low, e.high).replace('-', "\u{2212}")
+    let text = match e.ends() {
+        Some((low, high)) => format!("{:+.2} [{low:+.2}, {high:+.2}]", e.value),
+        None => format!("{:+.2}", e.value),
+    };
+    text.replace('-', "\u{2212}")
+}
+
+/// What the intervals of a table are over.
+fn note(metrics: &Metrics, group: Option<&str>) -> String {
+    let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
+    match (interval.strip_prefix("none: "), group) {
+        (Some(why), _) => format!("Without intervals: {why}."),
+        (None, Some(group)) => format!("With 95 % intervals over groups ({group})."),
+        (None, None) => "With 95 % intervals over subjects.".into(),
+    }
+}
+
+/// The network group by group.
+fn groups(metrics: &Metrics) -> Option<TextTable> {
+    (!metrics.groups.is_empty()).then(|| TextTable {
+        head: ["Group", "Subjects", "Accuracy", "AUC"].map(str::to_owned).to_vec(),
+        rows: metrics
+            .groups
+            .iter()
+            .map(|g| {
+                let auc = g.auc.map_or_else(|| "n/a".to_owned(), |a| format!("{a:.2}"));
+                vec![g.group.clone(), g.subjects.to_string(), format!("{:.2}", g.accuracy), auc]
+            })
+            .collect(),
+        note: "The network, group by group.".into(),
+    })
 }
 
 /// Of two classes the ROC and calibration curves of every classifier; the confusion of the network.
@@ -61,7 +102,8 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
     let mut charts = Vec::new();
     if let (2, Some(positive)) = (metrics.classes.len(), metrics.classes.iter().position(|c| *c == metrics.positive)) {
         let (mut curves, mut reliabilities) = (Vec::new(), Vec::new());
-        for classifier in &metrics.classifiers {
+        // A guess has no curve.
+        for classifier in metrics.classifiers.iter().filter(|c| c.classifier != MAJORITY_CLASS) {
             let own = classifier.classifier == metrics.classifiers[0].classifier;
             let said = if own {
                 predictions.to_vec()
@@ -75,7 +117,9 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
                 classifier.classification.auc.as_ref().map_or(String::new(), |a| format!(", AUC {}", estimate(a)));
             let scores: Vec<(f64, bool)> =
                 said.iter().map(|p| (p.probabilities[positive], p.truth == metrics.positive)).collect();
-            if let Some(calibration) = Calibration::of(&scores, Calibration::usual_bins(scores.len())) {
+            // A rank orders subjects, and is no probability.
+            let calibration = Calibration::of(&scores, Calibration::usual_bins(scores.len()));
+            if let Some(calibration) = calibration.filter(|_| classifier.classifier != VOLUME_RANK) {
                 let words = format!("{}, calibration error {:.3}", classifier.classifier, calibration.expected_error);
                 reliabilities.push(Reliability { words, calibration });
             }

@@ -55,6 +55,9 @@ const REFERENCES: &[Reference] = &[
     arxiv!("kan2020", "Kan, Maxim and Aliev, Ruslan and Rudenko, Anna and Drobyshev, Nikita and Petrashen, Nikita and Kondrateva, Ekaterina and Sharaev, Maxim and Bernstein, Alexander and Burnaev, Evgeny", "Interpretation of 3D CNNs for Brain MRI Data Classification", "2020", "2006.15969"),
     arxiv!("kingma2015", "Kingma, Diederik P. and Ba, Jimmy", "Adam: A Method for Stochastic Optimization", "2015", "1412.6980"),
     Reference { key: "wilson1927", bibtex: "@article{wilson1927,\n  author = {Wilson, Edwin B.},\n  title = {{Probable Inference, the Law of Succession, and Statistical Inference}},\n  journal = {Journal of the American Statistical Association},\n  volume = {22},\n  number = {158},\n  pages = {209--212},\n  year = {1927}\n}" },
+    Reference { key: "newcombe2006", bibtex: "@article{newcombe2006,\n  author = {Newcombe, Robert G.},\n  title = {{Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2: asymptotic methods and evaluation}},\n  journal = {Statistics in Medicine},\n  volume = {25},\n  number = {4},\n  pages = {559--573},\n  year = {2006}\n}" },
+    Reference { key: "obuchowski1997", bibtex: "@article{obuchowski1997,\n  author = {Obuchowski, Nancy A.},\n  title = {{Nonparametric Analysis of Clustered ROC Curve Data}},\n  journal = {Biometrics},\n  volume = {53},\n  number = {2},\n  pages = {567--578},\n  year = {1997}\n}" },
+    Reference { key: "nadeau2003", bibtex: "@article{nadeau2003,\n  author = {Nadeau, Claude and Bengio, Yoshua},\n  title = {{Inference for the Generalization Error}},\n  journal = {Machine Learning},\n  volume = {52},\n  number = {3},\n  pages = {239--281},\n  year = {2003}\n}" },
     arxiv!("simonyan2014", "Simonyan, Karen and Vedaldi, Andrea and Zisserman, Andrew", "Deep Inside Convolutional Networks: Visualising Image Classification Models and Saliency Maps", "2014", "1312.6034"),
     arxiv!("springenberg2015", "Springenberg, Jost Tobias and Dosovitskiy, Alexey and Brox, Thomas and Riedmiller, Martin", "Striving for Simplicity: The All Convolutional Net", "2015", "1412.6806"),
     arxiv!("zeiler2014", "Zeiler, Matthew D. and Fergus, Rob", "Visualizing and Understanding Convolutional Networks", "2014", "1311.2901"),
@@ -231,8 +234,7 @@ impl MethodsText {
         }
         if let Some(metrics) = metrics {
             s.push_str(&format!("Held out: {} ", metrics.method));
-            let wilson = self.cite("wilson1927");
-            s.push_str(&format!("Intervals of shares are Wilson's {wilson}. "));
+            s.push_str(&self.intervals(metrics));
             let others: Vec<&str> = metrics.classifiers.iter().skip(1).map(|j| j.description.as_str()).collect();
             if !others.is_empty() {
                 s.push_str(&format!("The same subjects were judged by: {}. ", others.join("; ")));
@@ -241,6 +243,43 @@ impl MethodsText {
         if !s.is_empty() {
             self.paragraphs.push(s.trim_end().to_owned());
         }
+    }
+
+    /// Which intervals were used, by what the metrics say of themselves.
+    fn intervals(&mut self, metrics: &Metrics) -> String {
+        let Some(network) = metrics.classifiers.first().map(|c| &c.classification) else { return String::new() };
+        let mut s = match network.accuracy.interval.as_str() {
+            "wilson" => format!("Intervals of shares are Wilson's {}. ", self.cite("wilson1927")),
+            "clustered-wilson" => format!(
+                "Intervals of shares are Wilson's {} with the number of independent subjects that would give the \
+                 variance over groups, and quantiles of Student's t with one degree of freedom less than there are groups. ",
+                self.cite("wilson1927")
+            ),
+            "group-bootstrap" => "Intervals are percentiles of a bootstrap over groups. ".to_owned(),
+            none => match none.strip_prefix("none: ") {
+                Some(why) => return format!("No intervals are given: {why}. "),
+                None => String::new(),
+            },
+        };
+        match network.auc.as_ref().map(|auc| auc.interval.as_str()) {
+            Some("newcombe") => {
+                s.push_str(&format!("The interval of an AUC is Newcombe's method 5 {}. ", self.cite("newcombe2006")));
+            }
+            Some("clustered-newcombe") => s.push_str(&format!(
+                "The interval of an AUC is Newcombe's method 5 {} with class sizes divided by the inflation of the \
+                 variance over groups {}. ",
+                self.cite("newcombe2006"),
+                self.cite("obuchowski1997")
+            )),
+            _ => {}
+        }
+        if metrics.comparisons.iter().any(|c| c.corrected_t.is_some()) {
+            s.push_str(&format!(
+                "Accuracies of folds were compared by the corrected resampled t-test {}. ",
+                self.cite("nadeau2003")
+            ));
+        }
+        s
     }
 
     fn explained(&mut self, groups: &GroupSummary, atlases: &[String]) {

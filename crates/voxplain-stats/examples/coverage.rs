@@ -1,0 +1,124 @@
+//! How often a 95 % interval holds the true value, by simulation: `cargo run --release -p voxplain-stats --example coverage [SAMPLES]`.
+//!
+//! Scores are normal, with the means of the two classes apart by what gives the true AUC; a subject is called positive when its
+//! score is above the midpoint. In groups, subjects share a part of their score's variance (intraclass correlation 0.3), and have their class
+//! by chance. Pairs of classifiers have scores that correlate by 0.7 within a class.
+
+#![expect(clippy::print_stdout, reason = "an example that prints a table")]
+
+use voxplain_core::random::{Random, Seed};
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction};
+
+/// What is simulated.
+struct Setting {
+    subjects: usize,
+    /// Groups, where subjects come in groups.
+    groups: Option<usize>,
+    /// The true area under the curve of the one classifier and of the other.
+    areas: [f64; 2],
+}
+
+/// The standard normal distribution function, by the midpoint rule.
+fn normal(x: f64) -> f64 {
+    let (steps, low) = (20_000, -9.0);
+    let width = (x - low) / f64::from(steps);
+    let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    (0..steps).map(|n| density(low + (f64::from(n) + 0.5) * width) * width).sum()
+}
+
+/// The distance of two unit normals whose area under the curve is `area`.
+fn distance(area: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 10.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if normal(middle / std::f64::consts::SQRT_2) < area { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// Predictions of two classifiers on the same subjects.
+fn sample(setting: &Setting, distances: [f64; 2], random: &mut Random) -> [Vec<FoldPrediction>; 2] {
+    const SHARED: f64 = 0.3;
+    const CORRELATION: f64 = 0.7;
+    let effects: Vec<f64> = (0..setting.groups.unwrap_or(0)).map(|_| random.normal()).collect();
+    let mut both = [Vec::new(), Vec::new()];
+    for n in 0..setting.subjects {
+        let group = setting.groups.map(|g| n % g);
+        let truth = if group.is_some() { usize::from(random.chance(0.5)) } else { n % 2 };
+        let common = random.normal();
+        for (predictions, distance) in both.iter_mut().zip(distances) {
+            let own = CORRELATION.sqrt() * common + (1.0 - CORRELATION).sqrt() * random.normal();
+            let noise = group.map_or(own, |g| SHARED.sqrt() * effects[g] + (1.0 - SHARED).sqrt() * own);
+            let score = noise + if truth == 1 { distance / 2.0 } else { -distance / 2.0 };
+            let p = 1.0 / (1.0 + (-score).exp());
+            predictions.push(FoldPrediction {
+                subject: n,
+                fold: 0,
+                truth,
+                predicted: usize::from(p > 0.5),
+                probabilities: vec![1.0 - p, p],
+                group,
+            });
+        }
+    }
+    both
+}
+
+/// Hits among samples that gave an interval.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    held: usize,
+    of: usize,
+}
+
+impl Count {
+    fn add(&mut self, estimate: Option<&Estimate>, truth: f64) {
+        if let Some((low, high)) = estimate.and_then(Estimate::ends) {
+            self.of += 1;
+            self.held += usize::from(low <= truth && truth <= high);
+        }
+    }
+
+    fn show(self) -> String {
+        if self.of == 0 { "none".into() } else { format!("{:.3}", self.held as f64 / self.of as f64) }
+    }
+}
+
+fn main() {
+    let samples: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(2000);
+    println!("coverage of 95 % intervals over {samples} samples\n");
+    println!(
+        "| subjects | groups | AUC | accuracy | balanced | AUC interval | other AUC | difference of AUC | of accuracy |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let alone = [20, 40, 60, 100, 200].into_iter().map(|n| (n, None));
+    let grouped = [(100, 10), (100, 20), (120, 40), (200, 12), (400, 12)].into_iter().map(|(n, g)| (n, Some(g)));
+    for (subjects, groups) in alone.chain(grouped) {
+        for areas in [[0.5, 0.5], [0.7, 0.6], [0.85, 0.85], [0.95, 0.9]] {
+            let setting = Setting { subjects, groups, areas };
+            let distances = setting.areas.map(distance);
+            let right = distances.map(|d| normal(d / 2.0));
+            let mut counts = [Count::default(); 5];
+            for n in 0..samples {
+                let mut random = Seed::new(20).index(n).random();
+                let [one, other] = sample(&setting, distances, &mut random);
+                let (Some(c), Some(d)) =
+                    (Classification::of(&one, 2, 1), Comparison::of(("one", &one), ("other", &other), (2, 1)))
+                else {
+                    continue;
+                };
+                counts[0].add(Some(&c.accuracy), right[0]);
+                counts[1].add(Some(&c.balanced_accuracy), right[0]);
+                counts[2].add(c.auc.as_ref(), areas[0]);
+                counts[3].add(d.auc_difference.as_ref(), areas[0] - areas[1]);
+                counts[4].add(Some(&d.accuracy_difference), right[0] - right[1]);
+            }
+            let groups = groups.map_or_else(|| "-".into(), |g| g.to_string());
+            let [accuracy, balanced, auc, difference, of_accuracy] = counts.map(Count::show);
+            println!(
+                "| {subjects} | {groups} | {:.2} | {accuracy} | {balanced} | {auc} | {:.2} | {difference} | {of_accuracy} |",
+                areas[0], areas[1]
+            );
+        }
+    }
+}
