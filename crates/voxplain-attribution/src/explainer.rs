@@ -1,89 +1,21 @@
-//! [`Explainer`], a network ready to be explained, and [`Case`], one input and what is asked about it.
+//! [`Explainer`], a network ready to be explained, and [`BackwardPass`], what a pass forward and back gives.
 
-use crate::familiar::Familiar;
+use crate::case::Case;
+use crate::ood_distance::TrainingFeatures;
 use crate::plans::{Part, Plans};
-use crate::{Attribution, Donors, Layer, Method, Objective, Passes, Record, Regions, Score, Target, options};
-use std::borrow::Cow;
-use voxplain_core::{Error, Remedy, Result};
+use crate::target::{Objective, Target};
+use crate::training_subjects::TrainingSubjects;
+use serde_json::{Value, json};
+use voxplain_core::{Action, Error, Remedy, Result, remedy};
 use voxplain_nn::relevance::Layerwise;
-use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
-use voxplain_volume::{Mask, Volume};
-
-/// One input and what is asked about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    /// The subject's id, for messages and random numbers.
-    pub id: &'a str,
-    /// The volume as the network takes it; the first channel, for a network of several.
-    pub image: &'a Volume,
-    /// The other channels, on the same grid.
-    pub others: &'a [Volume],
-    /// Where the brain is, on the same grid.
-    pub mask: Option<&'a Mask>,
-    /// The regions of an atlas, on the same grid.
-    pub regions: Option<&'a Regions>,
-    /// The true class.
-    pub label: Option<usize>,
-    /// What to explain; the method's own choice where nothing is said.
-    pub target: Option<Target>,
-    /// On which scale.
-    pub score: Score,
-    /// Whether the model was trained on this subject, where that is known.
-    pub in_sample: Option<bool>,
-}
-
-impl<'a> Case<'a> {
-    /// A volume, to be explained by the defaults.
-    pub const fn new(id: &'a str, image: &'a Volume) -> Self {
-        Self {
-            id,
-            image,
-            others: &[],
-            mask: None,
-            regions: None,
-            label: None,
-            target: None,
-            score: Score::Logit,
-            in_sample: None,
-        }
-    }
-
-    /// Every channel, in the order that the network takes them.
-    pub fn channels(&self) -> impl Iterator<Item = &'a Volume> {
-        std::iter::once(self.image).chain(self.others)
-    }
-
-    /// The values of all channels, `[channels][i][j][k]`.
-    pub fn values(&self) -> Cow<'a, [f32]> {
-        match self.others {
-            [] => Cow::Borrowed(self.image.data()),
-            _ => Cow::Owned(self.channels().flat_map(Volume::data).copied().collect()),
-        }
-    }
-
-    /// What is made of each channel, one after another, as [`Case::values`] has them.
-    pub(crate) fn each_channel(&self, made: impl Fn(&Volume) -> Vec<f32>) -> Vec<f32> {
-        self.channels().flat_map(made).collect()
-    }
-
-    /// Voxels of the grid: values of one channel.
-    pub(crate) fn voxels(&self) -> usize {
-        self.image.data().len()
-    }
-
-    /// BLAKE3 of the values.
-    pub(crate) fn hash(&self) -> String {
-        voxplain_core::hash_values(&self.values())
-    }
-
-    /// An error about this case.
-    pub fn refuse(&self, what: impl Into<String>, remedy: impl Into<Remedy>) -> Error {
-        Error::subject(self.id, what, remedy)
-    }
-}
+use voxplain_nn::{Engine, Network, NodeId, Op, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
+use voxplain_volume::Volume;
 
 /// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation,
-/// and the people that the network was trained on, where a method may need them.
+/// and the training subjects of the network, where a method may need them.
+///
+/// [`Explainer::explain`] runs a method. The other functions are what methods are made of: passes through the network
+/// forward ([`Explainer::logits`], [`Explainer::scores`]) and back ([`Explainer::backward`], [`Explainer::gradients`]).
 #[derive(Debug)]
 pub struct Explainer {
     engine: Engine,
@@ -94,31 +26,39 @@ pub struct Explainer {
     layerwise: Option<Layerwise>,
     /// Whether it was asked for since [`Explainer::measure_memory`].
     layerwise_used: bool,
-    donors: Result<Donors, (String, String)>,
-    /// Features of these people, or why there are none, once they have been asked for.
-    pub(crate) familiar: Option<Result<Familiar, String>>,
+    /// Why there are none and what to do about it, otherwise.
+    training_subjects: Result<TrainingSubjects, (String, Remedy)>,
+    /// Features of these subjects, or why there are none, once they have been asked for.
+    training_features: Option<Result<TrainingFeatures, String>>,
 }
 
 /// Volumes that methods which send many through the network send at once, where memory allows.
 const AT_ONCE: usize = 8;
 
-/// What a walk through the network and back gives; everything `[n, ...]` over the cases.
+/// Training subjects whose features stand for those of all, evenly taken from their list.
+const MAX_FEATURE_SUBJECTS: usize = 100;
+
+/// What a pass through the network, forward and back, gives for some cases.
 #[derive(Clone, Debug)]
-pub struct Walk {
-    /// Outputs of the network.
+pub struct BackwardPass {
+    /// Outputs of the network: for each case one value per class.
     pub logits: Vec<Vec<f32>>,
-    /// What was walked back from.
+    /// For each case the score whose gradient was propagated back.
     pub objectives: Vec<Objective>,
-    /// What reached the input, the values of one case after another.
+    /// What reached the input, `[cases][channels][i][j][k]`: the gradient of the score, or what the rules made of it.
     pub input: Vec<f32>,
-    /// Value and gradient of each node that was asked for.
+    /// For each node that was asked for its value and the gradient there, both `[cases, ...]`.
     pub kept: Vec<(Tensor, Tensor)>,
-    /// What was applied where.
+    /// How many operations followed the rules.
     pub applied: RulesApplied,
 }
 
 impl Explainer {
-    /// Makes a network ready whose classes have these names; `model` is the hash that records name it by.
+    /// Makes a network ready whose classes have these names, in the order of its outputs; `model` is the hash that
+    /// records name it by. A log-softmax at the end is left off, so that outputs are logits.
+    ///
+    /// # Errors
+    /// None yet.
     pub fn new(engine: &Engine, network: &Network, classes: &[String], model: String) -> Result<Self> {
         let network = network.without_log_softmax();
         Ok(Self {
@@ -129,24 +69,24 @@ impl Explainer {
             plans: Plans::default(),
             layerwise: None,
             layerwise_used: false,
-            familiar: None,
-            donors: Err((
+            training_features: None,
+            training_subjects: Err((
                 "nobody was given".into(),
                 "explain the subjects of a run, or of the cohort that the model was trained on".into(),
             )),
         })
     }
 
-    /// Gives it the people that the network was trained on.
+    /// Gives it the subjects that the network was trained on.
     #[must_use]
-    pub fn with_donors(self, donors: Donors) -> Self {
-        Self { donors: Ok(donors), familiar: None, ..self }
+    pub fn with_training_subjects(self, subjects: TrainingSubjects) -> Self {
+        Self { training_subjects: Ok(subjects), training_features: None, ..self }
     }
 
-    /// Says why there is nobody that the network was trained on, and what to do about it.
+    /// Says why there are no training subjects, and what to do about it.
     #[must_use]
-    pub fn without_donors(self, why: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { donors: Err((why.into(), hint.into())), familiar: None, ..self }
+    pub fn without_training_subjects(self, why: impl Into<String>, remedy: impl Into<Remedy>) -> Self {
+        Self { training_subjects: Err((why.into(), remedy.into())), training_features: None, ..self }
     }
 
     /// Bounds the memory of compiled plans, in bytes: methods then send fewer volumes through the network at once.
@@ -156,14 +96,20 @@ impl Explainer {
         self
     }
 
-    /// The people that the network was trained on; refused for `method` where there is nobody.
-    pub fn donors(&mut self, method: &str) -> Result<&mut Donors> {
-        self.donors.as_mut().map_err(|missing| no_donors(method, missing))
+    /// The subjects that the network was trained on.
+    ///
+    /// # Errors
+    /// There are none; the error is in the name of `method`.
+    pub fn training_subjects(&mut self, method: &str) -> Result<&mut TrainingSubjects> {
+        self.training_subjects.as_mut().map_err(|missing| no_training_subjects(method, missing))
     }
 
-    /// Refuses `method` where there is nobody that the network was trained on.
-    pub fn require_donors(&self, method: &str) -> Result<()> {
-        self.donors.as_ref().map(|_| ()).map_err(|missing| no_donors(method, missing))
+    /// Refuses `method` where there are no training subjects.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn require_training_subjects(&self, method: &str) -> Result<()> {
+        self.training_subjects.as_ref().map(|_| ()).map_err(|missing| no_training_subjects(method, missing))
     }
 
     /// The network, which returns logits.
@@ -187,6 +133,9 @@ impl Explainer {
     }
 
     /// Refuses a case that the network cannot take, or whose values are not all finite.
+    ///
+    /// # Errors
+    /// Another shape or number of channels than the network's, channels or a mask on other grids, NaN or infinite values.
     pub fn check(&self, case: &Case<'_>) -> Result<()> {
         let [channels, expected @ ..] = self.network.input_shape();
         if let Some(channel) = case.channels().find(|channel| channel.shape() != expected) {
@@ -220,12 +169,16 @@ impl Explainer {
             None => Ok(()),
             Some(n) => Err(case.refuse(
                 format!("found the value {} at voxel {:?}", values[n], case.image.grid().voxel(n % case.voxels())),
-                "an image with NaN or infinite values cannot be explained; see voxplain inspect",
+                remedy!["an image with NaN or infinite values cannot be explained; see ", Action::new("inspect")],
             )),
         }
     }
 
-    /// The plan for a purpose that takes at least `batch` samples, compiled when it is first asked for.
+    /// The plan for a purpose that takes at least `batch` samples, compiled when it is first asked for. Values of the nodes
+    /// in `keep` can be read off its tape.
+    ///
+    /// # Errors
+    /// The engine cannot run the network.
     pub fn plan(&mut self, purpose: Purpose, batch: usize, keep: &[NodeId]) -> Result<&mut Plan> {
         if self.plans.limit.is_some() {
             self.layerwise = None;
@@ -233,17 +186,23 @@ impl Explainer {
         self.plans.get(&self.engine, Part::whole(&self.network), &PlanOptions { purpose, batch, keep: keep.to_vec() })
     }
 
-    /// How many samples, `most` at most, a plan can take within the memory limit; refused where not even one fits.
-    pub fn batch(&mut self, purpose: Purpose, most: usize, keep: &[NodeId]) -> Result<usize> {
+    /// How many samples, `max` at most, a plan can take within the memory limit.
+    ///
+    /// # Errors
+    /// Not even one fits.
+    pub fn batch(&mut self, purpose: Purpose, max: usize, keep: &[NodeId]) -> Result<usize> {
         self.plans.batch(
             &self.engine,
             Part::whole(&self.network),
-            &PlanOptions { purpose, batch: most, keep: keep.to_vec() },
+            &PlanOptions { purpose, batch: max, keep: keep.to_vec() },
         )
     }
 
-    /// The network, to be walked back layer by layer; compiled when it is first asked for. Where memory is limited,
-    /// other plans make room for it, and it for them.
+    /// The network for backward passes layer by layer (LRP, DeepLIFT); compiled when it is first asked for. Where memory is
+    /// limited, other plans make room for it, and it for them.
+    ///
+    /// # Errors
+    /// The engine cannot run the network.
     pub fn layerwise(&mut self) -> Result<&mut Layerwise> {
         if self.plans.limit.is_some() {
             self.plans.clear();
@@ -268,12 +227,21 @@ impl Explainer {
         (self.plans.used() + layerwise.map_or(0, Layerwise::memory_bytes), self.plans.limit)
     }
 
-    /// Sends the cases through the network and walks their scores back by `rules`; values and gradients of the nodes
-    /// in `keep` come along. A case without a target is explained as `default` says.
-    pub fn walk(&mut self, cases: &[Case<'_>], default: Target, rules: &Rules, keep: &[NodeId]) -> Result<Walk> {
+    /// Sends the cases through the network and propagates the gradient of their scores back by `rules`; values and
+    /// gradients of the nodes in `keep` come along. A case without a target is explained as `default` says.
+    ///
+    /// # Errors
+    /// A target cannot be explained, or the network cannot be run.
+    pub fn backward(
+        &mut self,
+        cases: &[Case<'_>],
+        default: Target,
+        rules: &Rules,
+        keep: &[NodeId],
+    ) -> Result<BackwardPass> {
         let classes = self.network.outputs();
         let at_once = self.batch(Purpose::InputGradient, cases.len(), keep)?;
-        let mut walk = Walk {
+        let mut pass = BackwardPass {
             logits: Vec::new(),
             objectives: Vec::new(),
             input: Vec::new(),
@@ -285,29 +253,32 @@ impl Explainer {
             let inputs = inputs(cases);
             let mut tape = self.plan(Purpose::InputGradient, at_once, keep)?.forward(&inputs)?;
             let logits: Vec<Vec<f32>> = tape.output().chunks(classes).map(<[f32]>::to_vec).collect();
-            let mut seed = vec![0.0; cases.len() * classes];
-            for ((case, logits), seed) in cases.iter().zip(&logits).zip(seed.chunks_mut(classes)) {
+            let mut output_gradient = vec![0.0; cases.len() * classes];
+            for ((case, logits), gradient) in cases.iter().zip(&logits).zip(output_gradient.chunks_mut(classes)) {
                 let objective = case.objective(default, logits)?;
-                objective.seed(logits, seed);
-                walk.objectives.push(objective);
+                objective.output_gradient(logits, gradient);
+                pass.objectives.push(objective);
             }
-            let back = tape.backward(&seed, rules)?;
-            walk.input.extend_from_slice(back.input);
-            walk.applied = back.applied;
+            let back = tape.backward(&output_gradient, rules)?;
+            pass.input.extend_from_slice(back.input);
+            pass.applied = back.applied;
             for ((value, gradient), &node) in kept.iter_mut().zip(keep) {
                 value.extend_from_slice(tape.value(node)?.data());
                 gradient.extend_from_slice(tape.gradient(node)?.data());
             }
-            walk.logits.extend(logits);
+            pass.logits.extend(logits);
         }
         for ((value, gradient), &node) in kept.into_iter().zip(keep) {
             let shape = [&[cases.len()], self.network.shape(node)?].concat();
-            walk.kept.push((Tensor::new(shape.clone(), value), Tensor::new(shape, gradient)));
+            pass.kept.push((Tensor::new(shape.clone(), value), Tensor::new(shape, gradient)));
         }
-        Ok(walk)
+        Ok(pass)
     }
 
-    /// Logits of the cases, without a walk back.
+    /// Outputs of the network for the cases: for each one value per class.
+    ///
+    /// # Errors
+    /// The network cannot be run.
     pub fn logits(&mut self, cases: &[Case<'_>]) -> Result<Vec<Vec<f32>>> {
         let classes = self.network.outputs();
         let at_once = self.batch(Purpose::Infer, cases.len(), &[])?;
@@ -320,16 +291,21 @@ impl Explainer {
         Ok(logits)
     }
 
-    /// Logits of a case, and its value at a layer, `[K, cells]`.
-    pub fn activations(&mut self, case: &Case<'_>, layer: &Layer) -> Result<(Vec<f32>, Vec<f32>)> {
-        let tape = self.plan(Purpose::Infer, 1, &[layer.node])?;
-        let tape = tape.forward(&case.values())?;
-        Ok((tape.output().to_vec(), tape.value(layer.node)?.data().to_vec()))
+    /// Outputs of the network for a case, and the value of a node, `[channels][cells]` where it holds volumes.
+    ///
+    /// # Errors
+    /// The network cannot be run.
+    pub fn activations(&mut self, case: &Case<'_>, node: NodeId) -> Result<(Vec<f32>, Vec<f32>)> {
+        let tape = self.plan(Purpose::Infer, 1, &[node])?.forward(&case.values())?;
+        Ok((tape.output().to_vec(), tape.value(node)?.data().to_vec()))
     }
 
-    /// Sends `count` volumes through the network, a batch at a time, and walks the objective back from each by
-    /// `rules`. `volume` writes the `n`-th; `take` is given its number, its score and what reached the input.
-    /// Volumes come in order; no more than a batch is in memory.
+    /// Sends `count` volumes through the network, a batch at a time, and propagates the objective's gradient back from
+    /// each by `rules`. `volume` writes the `n`-th, `[channels][i][j][k]`; `take` is given its number, its score and what
+    /// reached the input. Volumes come in order; no more than a batch is in memory.
+    ///
+    /// # Errors
+    /// The network cannot be run.
     pub fn gradients(
         &mut self,
         count: usize,
@@ -341,17 +317,17 @@ impl Explainer {
         let at_once = self.batch(Purpose::InputGradient, count.min(AT_ONCE), &[])?;
         let plan = self.plan(Purpose::InputGradient, at_once, &[])?;
         let mut inputs = vec![0.0; at_once * voxels];
-        let mut seeds = vec![0.0; at_once * classes];
+        let mut output_gradients = vec![0.0; at_once * classes];
         for first in (0..count).step_by(at_once.max(1)) {
             let samples = at_once.min(count - first);
             inputs.chunks_mut(voxels).take(samples).enumerate().for_each(|(n, input)| volume(first + n, input));
             let mut tape = plan.forward(&inputs[..samples * voxels])?;
             let mut scores = Vec::with_capacity(samples);
-            for (logits, seed) in tape.output().chunks(classes).zip(seeds.chunks_mut(classes)) {
-                objective.seed(logits, seed);
+            for (logits, gradient) in tape.output().chunks(classes).zip(output_gradients.chunks_mut(classes)) {
+                objective.output_gradient(logits, gradient);
                 scores.push(objective.value(logits));
             }
-            let back = tape.backward(&seeds[..samples * classes], rules)?;
+            let back = tape.backward(&output_gradients[..samples * classes], rules)?;
             for (n, (score, gradient)) in scores.into_iter().zip(back.input.chunks(voxels)).enumerate() {
                 take(first + n, score, gradient);
             }
@@ -359,19 +335,25 @@ impl Explainer {
         Ok(())
     }
 
-    /// The objective's value on `count` volumes, a batch at a time; `volume` writes the `n`-th.
+    /// The objective's value on `count` volumes, a batch at a time; `volume` writes the `n`-th, `[channels][i][j][k]`.
+    ///
+    /// # Errors
+    /// The network cannot be run.
     pub fn scores(
         &mut self,
         count: usize,
         objective: &Objective,
         volume: impl FnMut(usize, &mut [f32]),
     ) -> Result<Vec<f64>> {
-        self.scores_behind(NodeId(0), count, objective, volume)
+        self.scores_from(NodeId(0), count, objective, volume)
     }
 
-    /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Refused
-    /// where the output does not depend on the node alone ([`Network::behind`]).
-    pub fn scores_behind(
+    /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Only the part of
+    /// the network after the node is run ([`Network::behind`]).
+    ///
+    /// # Errors
+    /// The output does not depend on the node alone, or the network cannot be run.
+    pub fn scores_from(
         &mut self,
         node: NodeId,
         count: usize,
@@ -401,51 +383,64 @@ impl Explainer {
         Ok(scores)
     }
 
-    /// One attribution per case from a walk: `map` turns what reached the input into a map and completes the record.
-    pub fn each<M: Method>(
-        &self,
-        method: &M,
-        cases: &[Case<'_>],
-        walk: &Walk,
-        map: impl Fn(&Case<'_>, &[f32], &mut Record) -> Result<Vec<f32>>,
-    ) -> Result<Vec<Attribution>> {
-        let values = walk.input.len() / cases.len();
-        let one = |(n, case): (usize, &Case<'_>)| {
-            let mut record = self.record(method, case, &walk.objectives[n], &walk.logits[n]);
-            let map = map(case, &walk.input[n * values..(n + 1) * values], &mut record)?;
-            Attribution::new(case, map, record)
+    /// How far the images `shown` (`[channels][i][j][k]` each) lie from the training subjects, beside the case's own image and
+    /// the subjects themselves, for a record; null with the reason where it cannot be known.
+    pub(crate) fn ood_distance(&mut self, case: &Case<'_>, shown: &[&[f32]]) -> Result<Value> {
+        let features = match self.training_features.take() {
+            Some(features) => features,
+            None => self.find_training_features()?,
         };
-        cases.iter().enumerate().map(one).collect()
+        let value = match &features {
+            Ok(features) => self.measure_ood_distance(features, case, shown),
+            Err(why) => Ok(json!({ "Distance": null, "Why": why })),
+        };
+        self.training_features = Some(features);
+        value
     }
 
-    /// The record of a case so far: all but units, sign and what the method measured.
-    pub fn record<M: Method>(&self, method: &M, case: &Case<'_>, objective: &Objective, logits: &[f32]) -> Record {
-        Record {
-            method: M::NAME.into(),
-            subject: case.id.into(),
-            target: objective.describe(&self.classes),
-            class: objective.class,
-            score: objective.value(logits),
-            classes: self.classes.clone(),
-            logits: logits.iter().map(|&z| f64::from(z)).collect(),
-            truth: case.label,
-            units: String::new(),
-            sign: String::new(),
-            parameters: options::parameters(method),
-            rules_applied: None,
-            measured: serde_json::json!({}),
-            passes: Passes { forward: 1, backward: 1 },
-            requested: (case.target.unwrap_or_else(|| method.target()), case.score),
-            compat: None,
-            atlas: case.regions.filter(|_| M::BY_REGION).map(|regions| regions.atlas.clone()),
-            model: self.model.clone(),
-            input: case.hash(),
-            in_sample: case.in_sample,
-            cost: None,
-            layers: Vec::new(),
-            warnings: Vec::new(),
-            version: env!("CARGO_PKG_VERSION").into(),
+    fn measure_ood_distance(
+        &mut self,
+        training: &TrainingFeatures,
+        case: &Case<'_>,
+        shown: &[&[f32]],
+    ) -> Result<Value> {
+        let Some(group) = training.without(&case.hash()) else {
+            let why = "too few people, or their features do not vary";
+            return Ok(json!({ "Distance": null, "Why": why }));
+        };
+        let of_image = group.distance(&self.features(training.node, &case.values())?);
+        let mut of_shown = Vec::with_capacity(shown.len());
+        for image in shown {
+            of_shown.push(group.distance(&self.features(training.node, image)?));
         }
+        Ok(group.record(of_image, of_shown))
+    }
+
+    /// The features of the training subjects: what the last linear layer takes. Why there are none, otherwise.
+    fn find_training_features(&mut self) -> Result<Result<TrainingFeatures, String>> {
+        let last = &self.network.nodes()[self.network.output().0];
+        let node = match (&last.op, last.inputs.first()) {
+            (Op::Linear(_), Some(node)) => *node,
+            _ => return Ok(Err("the network does not end in a linear layer".into())),
+        };
+        let method = "the distance from training";
+        if let Err(why) = self.require_training_subjects(method) {
+            return Ok(Err(why.to_string()));
+        }
+        let count = self.training_subjects(method)?.len();
+        let taken = count.min(MAX_FEATURE_SUBJECTS);
+        let (mut hashes, mut features) = (Vec::new(), Vec::new());
+        for number in (0..taken).map(|n| n * count / taken) {
+            let values = self.training_subjects(method)?.values(number)?;
+            hashes.push(voxplain_core::hash_values(&values));
+            features.push(self.features(node, &values)?);
+        }
+        Ok(Ok(TrainingFeatures::new(node, hashes, features)))
+    }
+
+    /// The value of a node for an image.
+    fn features(&mut self, node: NodeId, image: &[f32]) -> Result<Vec<f32>> {
+        Ok(self.plan(Purpose::Infer, 1, &[node])?.forward(image)?.value(node)?.data().to_vec())
     }
 }
 
@@ -454,22 +449,6 @@ fn inputs(cases: &[Case<'_>]) -> Vec<f32> {
     cases.iter().flat_map(Case::channels).flat_map(Volume::data).copied().collect()
 }
 
-fn no_donors(method: &str, (why, hint): &(String, String)) -> Error {
-    Error::request(format!("{method} needs people that the model was trained on: {why}"), hint.clone())
-}
-
-impl Case<'_> {
-    /// What is explained, given the logits; refused by name.
-    pub fn objective(&self, default: Target, logits: &[f32]) -> Result<Objective> {
-        if let Some(z) = logits.iter().find(|z| !z.is_finite()) {
-            return Err(self.refuse(
-                format!("the network's output is {z}"),
-                "the network overflowed on this input; look at the image's intensities with voxplain inspect",
-            ));
-        }
-        Objective::new(self.target.unwrap_or(default), self.score, logits, self.label).map_err(|e| match e {
-            Error::Request { what, remedy } => self.refuse(what, remedy),
-            other => other,
-        })
-    }
+fn no_training_subjects(method: &str, (why, remedy): &(String, Remedy)) -> Error {
+    Error::request(format!("{method} needs people that the model was trained on: {why}"), remedy.clone())
 }

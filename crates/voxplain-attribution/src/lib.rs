@@ -1,215 +1,96 @@
-//! What drove the decision, voxel by voxel: [`Attribution`], and the methods that make one.
+//! What drove the decision of a 3D network, voxel by voxel.
 //!
-//! A method takes [`Case`]s (one person's volume each, and what is asked about it) and an [`Explainer`] (the network,
-//! its engine and compiled plans) and gives one signed, un-normalised map per case, with the score it explains
-//! and the [`Record`] of how it was made. One method is one file here, a struct of its options that implements
-//! [`Method`], and one line in [`METHODS`].
+//! * An [`Explainer`] is a network ready to be explained: its engine and compiled plans and, where methods need them, the
+//!   [`TrainingSubjects`].
+//! * A [`Case`] is one input and what is asked about it: which output ([`Target`]), on which scale ([`Score`]).
+//! * A [`Method`] is a struct of its options, such as [`GuidedBackprop`]. [`METHODS`] lists all; [`choose`] makes them by name.
+//! * An [`Attribution`] is what comes out: a signed, un-normalised map on the grid of the input, with the [`Record`] of how it
+//!   was made.
+//!
+//! ```
+//! use voxplain_attribution::{Case, Explainer, GuidedBackprop};
+//! use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op};
+//! use voxplain_volume::{Affine, Grid, Volume};
+//!
+//! // A small network with random weights, for volumes of 8 x 9 x 7 voxels and two classes.
+//! let mut network = Network::new([1, 8, 9, 7]);
+//! network.then("conv", Conv3d::new(1, 4, [3; 3]))?;
+//! network.then("relu", Op::Relu)?;
+//! network.then("pool", Op::GlobalAvgPool)?;
+//! network.then("linear", Linear::new(4, 2))?;
+//! network.initialize(0);
+//!
+//! let grid = Grid::new([8, 9, 7], Affine::from_spacing_origin([3.0; 3], [0.0; 3]))?;
+//! let head = Volume::from_fn(grid, |[i, j, k]| (i + 2 * j + 3 * k) as f32);
+//!
+//! let engine = Engine::new(EngineOptions::default())?;
+//! let classes = ["female".to_owned(), "male".to_owned()];
+//! let mut explainer = Explainer::new(&engine, &network, &classes, "hash of the model file".into())?;
+//! let attribution = explainer.explain(&GuidedBackprop::default(), &[Case::new("sub-01", &head)])?.remove(0);
+//!
+//! let sum: f32 = attribution.map.data().iter().sum();
+//! assert!(sum.is_finite());
+//! assert_eq!(attribution.map.grid(), head.grid());
+//! println!("{}: {sum} {}", attribution.record.target, attribution.record.units);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Conventions
 //!
 //! * Maps are float32 on the grid of the volume they explain, in C order `[i][j][k]`; never rescaled, never clipped,
 //!   never NaN. Positive means evidence for the explained score; each record says it in words, with the units.
-//! * Networks are taken as logits: a final log-softmax is left off, and scores on other scales start the walk back from
-//!   their own gradient at the logits (see [`Objective`]).
+//! * Networks are taken as logits: a final log-softmax is left off, and for scores on other scales a backward pass starts
+//!   from their own gradient at the logits (see [`Objective`]).
 //! * The same case gives the same bytes in any order, batch or number of threads.
+//!
+//! # Inside
+//!
+//! Methods lie in folders by family: `gradient`, `cam` (class activation maps), `relevance`, `perturbation`, `shapley`,
+//! `control`, and `compat` for older behaviour. They import the files beside this one (`explainer`, `record`, `baseline`,
+//! `probe`, ...) and, where one method is made of another, each other; nothing of what they import imports them. `registry`
+//! and `options` stand above them. To add a method, write its file, name it in its family's `mod.rs`, and add a line to
+//! [`METHODS`].
 
 mod baseline;
-mod brain;
 mod cam;
+mod case;
+mod coalition;
 mod compat;
 mod control;
-mod donors;
 mod explainer;
-mod familiar;
 mod gradient;
+mod layer;
+mod method;
+mod ood_distance;
 mod options;
 mod perturbation;
 mod plans;
+mod probe;
 mod record;
 mod regions;
+mod registry;
 mod relevance;
 mod separable;
+pub mod setting;
 mod shapley;
 mod target;
+mod training_subjects;
 
-pub use baseline::infill::Infill;
-pub use baseline::reference::Reference;
-pub use cam::Layer;
-pub use cam::ablation_cam::AblationCam;
-pub use cam::grad_cam::GradCam;
-pub use cam::grad_cam_plus_plus::{Denominator, GradCamPlusPlus};
-pub use cam::guided_grad_cam::GuidedGradCam;
-pub use cam::hires_cam::HiresCam;
-pub use cam::layer_cam::LayerCam;
-pub use cam::plain_cam::Cam;
-pub use cam::score_cam::ScoreCam;
-pub use cam::xgrad_cam::XGradCam;
-pub use control::{InputMagnitude, Random, Sobel};
-pub use donors::{Donor, Donors, Person, VolumeSource};
-pub use explainer::{Case, Explainer, Walk};
-pub use gradient::deconvnet::Deconvnet;
-pub use gradient::gradient_shap::GradientShap;
-pub use gradient::guided_backprop::GuidedBackprop;
-pub use gradient::input_x_gradient::InputXGradient;
-pub use gradient::integrated_gradients::IntegratedGradients;
-pub use gradient::saliency::Saliency;
-pub use gradient::smoothgrad::{Mode, SmoothGrad};
-pub use options::{Compat, choose};
-pub use perturbation::extremal_perturbation::{Areas, ExtremalPerturbation};
-pub use perturbation::meaningful_perturbation::{Aim, Game, MeaningfulPerturbation, Perturbation, Terms};
-pub use perturbation::occlusion::Occlusion;
-pub use perturbation::region_occlusion::RegionOcclusion;
-pub use perturbation::rise::Rise;
+pub use baseline::{Baseline, BaselineOptions, Filling, Harmonic};
+pub use cam::*;
+pub use case::Case;
+pub use control::*;
+pub use explainer::{BackwardPass, Explainer};
+pub use gradient::*;
+pub use layer::Layer;
+pub use method::{AnyMethod, Method};
+pub use options::choose;
+pub use perturbation::*;
 pub use record::{Attribution, Cost, Passes, Record};
 pub use regions::{AtlasName, Regions};
-pub use relevance::deeplift::DeepLift;
-pub use relevance::lrp::{Composite, Lrp};
+pub use registry::{Compat, Entry, METHODS};
+pub use relevance::*;
 pub use separable::{AxisMap, Separable};
-pub use shapley::kernel_shap::KernelShap;
-pub use shapley::shapley_sampling::ShapleySampling;
-pub use target::{Objective, Score, Target, predicted};
-
-pub use baseline::harmonic::Harmonic;
-
-use baseline::infill::Filling;
-use serde::{Serialize, de::DeserializeOwned};
-use std::fmt::Debug;
-use voxplain_core::{Error, Result};
-
-/// Every method there is.
-pub const METHODS: &[Entry] = &[
-    Entry::of::<Saliency>(),
-    Entry::of::<InputXGradient>(),
-    Entry::of::<IntegratedGradients>(),
-    Entry::of::<SmoothGrad>(),
-    Entry::of::<GuidedBackprop>(),
-    Entry::of::<Deconvnet>(),
-    Entry::of::<GuidedGradCam>(),
-    Entry::of::<GradientShap>(),
-    Entry::of::<DeepLift>(),
-    Entry::of::<Lrp>(),
-    Entry::of::<GradCam>(),
-    Entry::of::<HiresCam>(),
-    Entry::of::<GradCamPlusPlus>(),
-    Entry::of::<XGradCam>(),
-    Entry::of::<LayerCam>(),
-    Entry::of::<ScoreCam>(),
-    Entry::of::<AblationCam>(),
-    Entry::of::<Cam>(),
-    Entry::of::<Occlusion>(),
-    Entry::of::<RegionOcclusion>(),
-    Entry::of::<Rise>(),
-    Entry::of::<MeaningfulPerturbation>(),
-    Entry::of::<ExtremalPerturbation>(),
-    Entry::of::<KernelShap>(),
-    Entry::of::<ShapleySampling>(),
-    Entry::of::<Sobel>(),
-    Entry::of::<InputMagnitude>(),
-    Entry::of::<Random>(),
-];
-
-/// A method of attribution: its options, and what it does with them.
-pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + DeserializeOwned + 'static {
-    /// Its name, `grad-cam`.
-    const NAME: &'static str;
-    /// What it shows, in a line.
-    const SUMMARY: &'static str;
-
-    /// How many cases to give it at once.
-    const BATCH: usize = 4;
-
-    /// Whether it needs the regions of an atlas ([`Case::regions`]).
-    const BY_REGION: bool = false;
-
-    /// What it explains unless told otherwise.
-    fn target(&self) -> Target {
-        Target::Predicted
-    }
-
-    /// Refuses, in words, a network or context that the method cannot work with.
-    fn suits(&self, _explainer: &Explainer, _score: Score) -> Result<()> {
-        Ok(())
-    }
-
-    /// One attribution per case, in their order. The cases have the network's shape and finite values.
-    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
-}
-
-/// A method with its options chosen: [`Method`] without its type.
-pub trait Explain: Debug + Send + Sync {
-    /// [`Method::NAME`].
-    fn name(&self) -> &'static str;
-    /// [`Method::BATCH`].
-    fn batch(&self) -> usize;
-    /// [`Method::BY_REGION`].
-    fn by_region(&self) -> bool;
-    /// Every option, as JSON.
-    fn parameters(&self) -> serde_json::Value;
-    /// [`Method::target`].
-    fn target(&self) -> Target;
-    /// [`Method::suits`].
-    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()>;
-    /// [`Method::explain`], after [`Method::suits`] and a check of the cases' shapes.
-    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>>;
-}
-
-impl<M: Method> Explain for M {
-    fn name(&self) -> &'static str {
-        M::NAME
-    }
-
-    fn batch(&self) -> usize {
-        M::BATCH
-    }
-
-    fn by_region(&self) -> bool {
-        M::BY_REGION
-    }
-
-    fn parameters(&self) -> serde_json::Value {
-        options::parameters(self)
-    }
-
-    fn target(&self) -> Target {
-        Method::target(self)
-    }
-
-    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
-        Method::suits(self, explainer, score)
-    }
-
-    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        for case in cases {
-            explainer.check(case)?;
-            Method::suits(self, explainer, case.score)?;
-        }
-        Method::explain(self, explainer, cases)
-    }
-}
-
-/// A line of [`METHODS`].
-#[derive(Clone, Copy, Debug)]
-pub struct Entry {
-    /// [`Method::NAME`].
-    pub name: &'static str,
-    /// [`Method::SUMMARY`].
-    pub summary: &'static str,
-    /// [`Method::BY_REGION`].
-    pub by_region: bool,
-    /// Its options with their default values, as JSON.
-    pub defaults: fn() -> serde_json::Value,
-    build: fn(serde_json::Value) -> serde_json::Result<Box<dyn Explain>>,
-}
-
-impl Entry {
-    /// The line of a method.
-    pub const fn of<M: Method>() -> Self {
-        Self {
-            name: M::NAME,
-            summary: M::SUMMARY,
-            by_region: M::BY_REGION,
-            defaults: || options::parameters(&M::default()),
-            build: |options| Ok(Box::new(serde_json::from_value::<M>(options)?)),
-        }
-    }
-}
+pub use shapley::*;
+pub use target::{Objective, Score, Target};
+pub use training_subjects::{DrawnSubject, TrainingSubject, TrainingSubjects, VolumeSource};

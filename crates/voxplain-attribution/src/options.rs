@@ -1,70 +1,116 @@
 //! Choosing methods by name and setting their options by `method.key=value`.
 
-use crate::{Entry, Explain, METHODS, compat};
-use crate::{Error, Result};
-use serde::Serialize;
+use crate::baseline::{self, Baseline};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::AnyMethod;
+use crate::record::Attribution;
+use crate::registry::{Compat, Entry, METHODS};
+use crate::setting;
+use crate::target::{Score, Target};
 use serde_json::{Map, Value};
-
-/// An older behaviour to reproduce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Compat {
-    /// That of the code published with Kan et al. 2020.
-    #[serde(rename = "2020")]
-    Y2020,
-}
-
-/// `2020`.
-impl std::fmt::Display for Compat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Y2020 => f.write_str("2020"),
-        }
-    }
-}
-
-impl Compat {
-    /// The methods whose older behaviour is known.
-    pub const fn methods(self) -> &'static [Entry] {
-        match self {
-            Self::Y2020 => compat::METHODS_2020,
-        }
-    }
-}
+use voxplain_core::{Error, Remedy, Result, remedy};
 
 /// The methods of these names (`all` for every one), with their options set by `settings`, each `method.key=value`.
 ///
-/// Unknown methods and keys are refused with a list of those there are; a setting of a method that is not
-/// among `names` is checked and has no effect.
-pub fn choose<S: AsRef<str>>(names: &[S], settings: &[S], compat: Option<Compat>) -> Result<Vec<Box<dyn Explain>>> {
+/// A setting of a method that is not among `names` is checked and has no effect. Where a setting has an old name, the maps
+/// are made with a warning in their records.
+///
+/// # Errors
+/// Unknown methods, keys and values; the error lists those there are.
+///
+/// ```
+/// use voxplain_attribution::choose;
+///
+/// let methods = choose(&["grad-cam", "occlusion"], &["occlusion.baseline=zero"], None)?;
+/// assert_eq!(methods[1].parameters()["baseline"], "zero");
+/// # Ok::<(), voxplain_core::Error>(())
+/// ```
+pub fn choose<S: AsRef<str>>(names: &[S], settings: &[S], compat: Option<Compat>) -> Result<Vec<Box<dyn AnyMethod>>> {
     let entries = compat.map_or(METHODS, Compat::methods);
-    let mut options: Vec<(Entry, Map<String, Value>)> = entries.iter().map(|&e| (e, object((e.defaults)()))).collect();
+    let mut all: Vec<Options> = entries.iter().map(Options::defaults).collect();
     for setting in settings {
-        set(&mut options, setting.as_ref())?;
+        set(&mut all, setting.as_ref())?;
     }
     let mut chosen = Vec::new();
     for name in names {
         let name = name.as_ref().trim();
-        let all = name == "all";
-        if !all && !entries.iter().any(|e| e.name == name) {
+        let every = name == "all";
+        if !every && !entries.iter().any(|e| e.name == name) {
             return Err(unknown_method(name, entries, compat));
         }
-        for (entry, _) in options.iter().filter(|(e, _)| all || e.name == name) {
-            if !chosen.contains(&entry.name) {
-                chosen.push(entry.name);
+        for options in all.iter().filter(|options| every || options.entry.name == name) {
+            if !chosen.contains(&options.entry.name) {
+                chosen.push(options.entry.name);
             }
         }
     }
     let build = |name: &&str| {
-        let (entry, values) = options.iter().find(|(e, _)| e.name == *name).expect("names were looked up above");
-        (entry.build)(Value::Object(values.clone()))
-            .map_err(|e| Error::request(format!("an option of {name} is not right: {e}"), known_keys(&options)))
+        let options = all.iter().find(|options| options.entry.name == *name).expect("names were looked up above");
+        options.build().map_err(|e| Error::request(format!("an option of {name} is not right: {e}"), known_keys(&all)))
     };
     chosen.iter().map(build).collect()
 }
 
-/// Every option of a method with its value.
-pub(crate) fn parameters(method: &impl Serialize) -> Value {
-    serde_json::to_value(method).unwrap_or_default()
+/// The options of a method, as they are set.
+struct Options {
+    entry: Entry,
+    values: Map<String, Value>,
+    /// What is to be said about them.
+    warnings: Vec<String>,
+}
+
+impl Options {
+    fn defaults(entry: &Entry) -> Self {
+        Self { entry: *entry, values: object((entry.defaults)()), warnings: Vec::new() }
+    }
+
+    fn build(&self) -> serde_json::Result<Box<dyn AnyMethod>> {
+        let method = (self.entry.build)(Value::Object(self.values.clone()))?;
+        Ok(match &self.warnings[..] {
+            [] => method,
+            warnings => Box::new(WithWarnings { method, warnings: warnings.to_vec() }),
+        })
+    }
+}
+
+/// A method whose maps are made with a warning about its options.
+#[derive(Debug)]
+struct WithWarnings {
+    method: Box<dyn AnyMethod>,
+    warnings: Vec<String>,
+}
+
+impl AnyMethod for WithWarnings {
+    fn name(&self) -> &'static str {
+        self.method.name()
+    }
+
+    fn batch(&self) -> usize {
+        self.method.batch()
+    }
+
+    fn by_region(&self) -> bool {
+        self.method.by_region()
+    }
+
+    fn parameters(&self) -> Value {
+        self.method.parameters()
+    }
+
+    fn target(&self) -> Target {
+        self.method.target()
+    }
+
+    fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
+        self.method.suits(explainer, score)
+    }
+
+    fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
+        let mut maps = self.method.explain(explainer, cases)?;
+        maps.iter_mut().for_each(|map| map.record.warnings.extend(self.warnings.iter().cloned()));
+        Ok(maps)
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -84,10 +130,10 @@ fn unknown_method(name: &str, entries: &[Entry], compat: Option<Compat>) -> Erro
     Error::request(format!("there is no method {name:?}"), hint)
 }
 
-fn known_keys(options: &[(Entry, Map<String, Value>)]) -> String {
-    let keys = options
+fn known_keys(all: &[Options]) -> String {
+    let keys = all
         .iter()
-        .flat_map(|(entry, values)| values.iter().map(|(k, v)| format!("{}.{k}={}", entry.name, text(v))));
+        .flat_map(|options| options.values.iter().map(|(k, v)| format!("{}.{k}={}", options.entry.name, text(v))));
     format!("the keys and their defaults are {}", keys.collect::<Vec<_>>().join(", "))
 }
 
@@ -96,18 +142,21 @@ fn text(value: &Value) -> String {
 }
 
 /// Sets one option, by the type of its default.
-fn set(options: &mut [(Entry, Map<String, Value>)], setting: &str) -> Result<()> {
-    let (key, value) = setting.split_once('=').ok_or_else(|| {
-        Error::request(format!("setting {setting:?} is not understood"), "write --set method.key=value")
-    })?;
+fn set(all: &mut [Options], setting: &str) -> Result<()> {
+    let (key, value) = setting
+        .split_once('=')
+        .ok_or_else(|| Error::request(format!("setting {setting:?} is not understood"), how_to_set()))?;
     let (key, value) = (key.trim(), value.trim());
-    let known = known_keys(options);
-    let slot = key.split_once('.').and_then(|(method, key)| {
-        let (_, values) = options.iter_mut().find(|(e, _)| e.name == method)?;
-        values.get_mut(key)
-    });
-    let slot = slot.ok_or_else(|| Error::request(format!("there is no option {key:?}"), known))?;
+    let unknown = || format!("there is no option {key:?}");
+    let known = known_keys(all);
+    let (method, key) = key.split_once('.').ok_or_else(|| Error::request(unknown(), known.clone()))?;
+    let options = all.iter_mut().find(|options| options.entry.name == method);
+    let found = options.and_then(|options| Some((options.values.get_mut(key)?, options.entry, &mut options.warnings)));
+    let (slot, entry, warnings) = found.ok_or_else(|| Error::request(unknown(), known))?;
     *slot = match slot {
+        Value::String(_) if key == "baseline" && !entry.baselines.is_empty() => {
+            Value::String(baseline_named(&entry, value, warnings)?)
+        }
         Value::String(_) => Value::String(value.into()),
         Value::Bool(_) => value.parse().map(Value::Bool).map_err(|_| wrong(setting, "true or false"))?,
         // Lengths are the options that are no whole numbers; they may carry their unit.
@@ -121,15 +170,32 @@ fn set(options: &mut [(Entry, Map<String, Value>)], setting: &str) -> Result<()>
     Ok(())
 }
 
+/// The name of a baseline that a method takes; where it is an old one, the new one with a warning.
+fn baseline_named(entry: &Entry, name: &str, warnings: &mut Vec<String>) -> Result<String> {
+    warnings.clear();
+    if let Some((baseline, warning)) = baseline::renamed(entry.name, name) {
+        warnings.push(warning);
+        return Ok(baseline.to_string());
+    }
+    match entry.baselines.iter().find(|baseline| baseline.name() == name) {
+        Some(baseline) => Ok(baseline.to_string()),
+        None => Err(Baseline::refused(entry.name, name, entry.baselines)),
+    }
+}
+
 fn wrong(setting: &str, expected: &str) -> Error {
-    Error::request(format!("setting {setting}: expected {expected}"), "write --set method.key=value")
+    Error::request(format!("setting {setting}: expected {expected}"), how_to_set())
+}
+
+fn how_to_set() -> Remedy {
+    remedy!["write ", setting::SET.to("method.key=value")]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen(names: &[&str], settings: &[&str]) -> Result<Vec<Box<dyn Explain>>> {
+    fn chosen(names: &[&str], settings: &[&str]) -> Result<Vec<Box<dyn AnyMethod>>> {
         choose(names, settings, None)
     }
 

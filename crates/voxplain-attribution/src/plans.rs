@@ -1,6 +1,7 @@
 //! [`Plans`]: the compiled plans of a network, within a limit of memory.
 
-use crate::{Error, Result};
+use crate::setting::MEMORY;
+use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{Engine, Network, NodeId, Plan, PlanOptions};
 
 /// Compiled plans of one network, kept for the next case; together within a limit, where there is one.
@@ -13,7 +14,7 @@ pub(crate) struct Plans {
     fitted: Vec<(NodeId, PlanOptions, usize)>,
 }
 
-/// A network, or the part of it behind a node.
+/// A network, or the subgraph of it that follows a node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Part<'a> {
     /// The node whose value it takes.
@@ -76,7 +77,7 @@ impl Plans {
             return Ok(*batch);
         }
         let fits = engine.batch_within(part.network, options, limit).map_err(|e| match e {
-            voxplain_nn::Error::Request(what) => Error::request(what, "allow more with --memory"),
+            voxplain_nn::Error::Request(what) => Error::request(what, remedy!["allow more with ", MEMORY]),
             other => other.into(),
         })?;
         self.fitted.push((part.start, options.clone(), fits));
@@ -141,9 +142,6 @@ mod tests {
         assert_eq!((plans.plans.len(), plans.used()), (1, bytes(&options(1, Purpose::Infer))));
         plans.limit = Some(bytes(&gradient(1)) - 1);
         let error = plans.batch(&engine, part, &gradient(3)).unwrap_err();
-        assert!(
-            error.to_string().contains("MB") && error.remedy().unwrap().to_string().contains("--memory"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("MB") && error.remedy().unwrap().to_string().contains("memory"), "{error}");
     }
 }

@@ -1,8 +1,11 @@
 //! [`Attribution`], a map, and [`Record`], how it was made.
 
-use crate::{AtlasName, Case, Score, Target};
-use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
+use crate::baseline;
+use crate::case::{Case, overflow};
+use crate::regions::AtlasName;
+use crate::target::{Score, Target};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use voxplain_core::{Error, Result};
 use voxplain_volume::Volume;
 
 /// A signed, un-normalised map with the score it explains and the record of how it was made.
@@ -20,9 +23,11 @@ pub struct Attribution {
     pub record: Record,
 }
 
-/// How a map was made: the sidecar.
+/// How a map was made: what its sidecar holds.
+///
+/// A record that was written with an old name of an option is read with the new one, and a warning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", remote = "Self")]
 pub struct Record {
     /// `grad-cam`, ...
     pub method: String,
@@ -80,6 +85,22 @@ pub struct Record {
     pub version: String,
 }
 
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Self::deserialize(deserializer)?;
+        if let Some(warning) = baseline::rename_in(&record.method, &mut record.parameters) {
+            record.warnings.push(warning);
+        }
+        Ok(record)
+    }
+}
+
 /// Volumes sent through a network.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -103,7 +124,7 @@ pub struct Cost {
 }
 
 impl Record {
-    /// Writes down how far a map's sum is from what it should be; warns where that is more than `tolerance` of it.
+    /// Writes down how far a map's sum is from what it should be; warns where that is more than the share `tolerance` of it.
     pub fn complete(&mut self, sum: f64, expected: f64, tolerance: f64) {
         let residual = sum - expected;
         let relative = (expected != 0.0).then(|| residual / expected.abs());
@@ -130,8 +151,11 @@ impl Record {
 }
 
 impl Attribution {
-    /// A map with its record, one value per voxel or one per channel and voxel. Refused where a value is not finite; a map of
-    /// zeros gets a warning.
+    /// A map with its record: one value per voxel, `[i][j][k]`, or one per channel and voxel, `[channels][i][j][k]`. A map
+    /// of zeros gets a warning.
+    ///
+    /// # Errors
+    /// A value is not finite.
     pub fn new(case: &Case<'_>, map: Vec<f32>, mut record: Record) -> Result<Self> {
         let voxels = case.voxels();
         if let Some(n) = map.iter().position(|v| !v.is_finite()) {
@@ -143,8 +167,7 @@ impl Attribution {
                     map[n],
                     case.image.grid().voxel(n % voxels)
                 ),
-                remedy: "the network overflowed on this input; look at the image's intensities with voxplain inspect"
-                    .into(),
+                remedy: overflow(),
             });
         }
         if map.iter().all(|&v| v == 0.0) {
@@ -173,4 +196,10 @@ impl Attribution {
         let whole = if self.of_channels.is_empty() { self.map.data() } else { &[] };
         whole.iter().chain(of_channels).copied()
     }
+}
+
+/// Values as maps hold them.
+#[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+pub(crate) fn float32(map: &[f64]) -> Vec<f32> {
+    map.iter().map(|&v| v as f32).collect()
 }

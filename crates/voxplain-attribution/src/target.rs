@@ -1,8 +1,10 @@
 //! [`Target`] and [`Score`]: which output is explained, and on which scale; [`Objective`], both for one input.
 
-use crate::{Error, Result};
+use crate::setting::TARGET;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use voxplain_core::{Error, Result, argmax, remedy};
+use voxplain_nn::loss::log_sum_exp;
 
 /// Which output is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub enum Score {
 impl Target {
     /// Reads `predicted`, `true`, `class:K` or `diff:A,B`. A class is given by its name or, where no class is
     /// called so, by its position from 0.
+    ///
+    /// # Errors
+    /// Anything else, or a class that is not among `classes`.
     pub fn parse(text: &str, classes: &[String]) -> Result<Self> {
         let class = |name: &str| {
             let name = name.trim();
@@ -108,14 +113,17 @@ pub struct Objective {
 
 impl Objective {
     /// What a target means for an input with these logits and, where it is known, that true class.
+    ///
+    /// # Errors
+    /// The true class is asked for and not known, or the network has no such output.
     pub fn new(target: Target, score: Score, logits: &[f32], label: Option<usize>) -> Result<Self> {
         let (class, minus) = match target {
-            Target::Predicted => (predicted(logits), None),
+            Target::Predicted => (argmax(logits), None),
             Target::True => (
                 label.ok_or_else(|| {
                     Error::request(
                         "the true class is not known, so it cannot be explained",
-                        "use --target predicted or --target class:K",
+                        remedy!["use ", TARGET.to("predicted"), " or ", TARGET.to("class:K")],
                     )
                 })?,
                 None,
@@ -142,14 +150,14 @@ impl Objective {
         of(self.class) - self.minus.map_or(0.0, of)
     }
 
-    /// Writes its gradient with respect to the logits: what the walk back starts from.
+    /// Writes its gradient with respect to the logits, one value per class: what a backward pass starts from.
     ///
     /// `e_c` for a logit, `e_c - p` for a log-probability, `p_c (e_c - p)` for a probability; differences subtract.
-    #[expect(clippy::cast_possible_truncation, reason = "the walk back takes float32")]
-    pub fn seed(&self, logits: &[f32], seed: &mut [f32]) {
+    #[expect(clippy::cast_possible_truncation, reason = "a backward pass takes float32")]
+    pub fn output_gradient(&self, logits: &[f32], gradient: &mut [f32]) {
         let total = log_sum_exp(logits);
         let p = |c: usize| (f64::from(logits[c]) - total).exp();
-        for (k, s) in seed.iter_mut().enumerate() {
+        for (k, g) in gradient.iter_mut().enumerate() {
             let of = |c: usize| {
                 let hit = f64::from(u8::from(c == k));
                 match self.score {
@@ -158,7 +166,7 @@ impl Objective {
                     Score::Prob => p(c) * (hit - p(k)),
                 }
             };
-            *s = (of(self.class) - self.minus.map_or(0.0, of)) as f32;
+            *g = (of(self.class) - self.minus.map_or(0.0, of)) as f32;
         }
     }
 
@@ -173,18 +181,6 @@ impl Objective {
             Some(minus) => format!("{} minus {}, {}", class(self.class), class(minus), self.score),
         }
     }
-}
-
-/// Position of the largest logit, the first of equals.
-pub fn predicted(logits: &[f32]) -> usize {
-    (1..logits.len()).fold(0, |best, k| if logits[k] > logits[best] { k } else { best })
-}
-
-/// `log sum exp`, without overflow.
-fn log_sum_exp(logits: &[f32]) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|&z| (f64::from(z) - f64::from(most)).exp()).sum();
-    f64::from(most) + sum.ln()
 }
 
 #[cfg(test)]
@@ -218,21 +214,21 @@ mod tests {
         let logits = [0.0, 3f32.ln()];
         let prob = Objective { class: 1, minus: None, score: Score::Prob };
         assert!((prob.value(&logits) - 0.75).abs() < 1e-7);
-        let mut seed = [0.0; 2];
-        prob.seed(&logits, &mut seed);
-        assert!((seed[0] + 0.1875).abs() < 1e-7 && (seed[1] - 0.1875).abs() < 1e-7, "{seed:?}");
+        let mut gradient = [0.0; 2];
+        prob.output_gradient(&logits, &mut gradient);
+        assert!((gradient[0] + 0.1875).abs() < 1e-7 && (gradient[1] - 0.1875).abs() < 1e-7, "{gradient:?}");
         let difference = Objective { minus: Some(0), ..prob };
         assert!((difference.value(&logits) - 0.5).abs() < 1e-7);
         assert_eq!(difference.describe(&["f".into(), "m".into()]), "class 1 (m) minus class 0 (f), probability");
     }
 
     #[test]
-    fn seeds_are_the_gradient() {
+    fn output_gradients_are_the_derivative() {
         for score in [Score::Logit, Score::LogProb, Score::Prob] {
             for minus in [None, Some(0)] {
                 let objective = Objective { class: 2, minus, score };
-                let mut seed = [0.0; 3];
-                objective.seed(&LOGITS, &mut seed);
+                let mut gradient = [0.0; 3];
+                objective.output_gradient(&LOGITS, &mut gradient);
                 for k in 0..3 {
                     let step = |h: f32| {
                         let mut z = LOGITS;
@@ -242,7 +238,11 @@ mod tests {
                     // 1/64 is exact, so that only the curvature is left of the error.
                     let h = 1.0 / 64.0;
                     let numeric = (step(h) - step(-h)) / (2.0 * f64::from(h));
-                    assert!((numeric - f64::from(seed[k])).abs() < 1e-4, "{objective:?} {k}: {numeric} {}", seed[k]);
+                    assert!(
+                        (numeric - f64::from(gradient[k])).abs() < 1e-4,
+                        "{objective:?} {k}: {numeric} {}",
+                        gradient[k]
+                    );
                 }
             }
         }
@@ -253,9 +253,9 @@ mod tests {
         let logits = [-3.0e4, 4.0e4];
         for score in [Score::Logit, Score::LogProb, Score::Prob] {
             let objective = Objective { class: 0, minus: None, score };
-            let mut seed = [0.0; 2];
-            objective.seed(&logits, &mut seed);
-            assert!(objective.value(&logits).is_finite() && seed.iter().all(|s| s.is_finite()));
+            let mut gradient = [0.0; 2];
+            objective.output_gradient(&logits, &mut gradient);
+            assert!(objective.value(&logits).is_finite() && gradient.iter().all(|g| g.is_finite()));
         }
     }
 

@@ -14,7 +14,7 @@ pub use writer::{Begun, Writer};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use voxplain_attribution::{Donors, Person, VolumeSource};
+use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
 use voxplain_core::{Error, Result, Table};
 use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
 
@@ -241,15 +241,15 @@ impl Cohort {
         Ok(Volume::new(grid, self.array(VOLUMES)?.read_item(subject)?)?)
     }
 
-    /// The subjects of those numbers as people that a model was trained on; `labels` are the true classes of all
+    /// The subjects of those numbers as training subjects of a model; `labels` are the true classes of all
     /// subjects. Subjects without a class are left out.
-    pub fn donors(&self, numbers: &[usize], labels: &[Option<usize>], classes: usize) -> Donors {
-        let person = |&number: &usize| {
+    pub fn training_subjects(&self, numbers: &[usize], labels: &[Option<usize>], classes: usize) -> TrainingSubjects {
+        let trained_on = |&number: &usize| {
             let subject = &self.subjects[number];
             let class = labels[number]?;
-            Some(Person { id: subject.id.clone(), hash: subject.hash.clone(), class, number })
+            Some(TrainingSubject { id: subject.id.clone(), hash: subject.hash.clone(), class, number })
         };
-        Donors::new(numbers.iter().filter_map(person).collect(), Box::new(self.clone()), classes)
+        TrainingSubjects::new(numbers.iter().filter_map(trained_on).collect(), Box::new(self.clone()), classes)
     }
 
     /// Reads one subject's brain mask on the same grid.

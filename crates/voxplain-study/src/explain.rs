@@ -26,7 +26,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use voxplain_attribution::{Attribution, Case, Compat, Cost, Explain, Explainer, Record, Regions, Score, Target};
+use voxplain_attribution::{AnyMethod, Attribution, Case, Compat, Cost, Explainer, Record, Regions, Score, Target};
 use voxplain_core::{Error, Progress, Remedy, Result};
 use voxplain_nn::Engine;
 
@@ -56,7 +56,7 @@ pub struct Images {
 #[derive(Debug)]
 pub struct ExplainOptions {
     /// The methods.
-    pub methods: Vec<Box<dyn Explain>>,
+    pub methods: Vec<Box<dyn AnyMethod>>,
     /// Leave methods out, with a warning, that cannot work with the network or in this context (as `all` asks for) instead of
     /// refusing.
     pub where_possible: bool,
@@ -266,7 +266,7 @@ fn suitable<'a>(
     has_regions: bool,
     progress: &dyn Progress,
     done: &mut ExplainSummary,
-) -> Result<Vec<&'a dyn Explain>> {
+) -> Result<Vec<&'a dyn AnyMethod>> {
     let mut methods = Vec::with_capacity(options.methods.len());
     for method in options.methods.iter().map(AsRef::as_ref) {
         let by_region = if method.by_region() && !has_regions { Err(Regions::missing(method.name())) } else { Ok(()) };
@@ -313,7 +313,7 @@ impl Ready<'_> {
 }
 
 /// All cases at once; where one fails, one by one, so that the others get their maps.
-fn each(method: &dyn Explain, explainer: &mut Explainer, cases: &[Case<'_>]) -> Vec<Result<Attribution>> {
+fn each(method: &dyn AnyMethod, explainer: &mut Explainer, cases: &[Case<'_>]) -> Vec<Result<Attribution>> {
     match method.explain(explainer, cases) {
         Ok(all) => all.into_iter().map(Ok).collect(),
         Err(e) if cases.len() == 1 => vec![Err(e)],
@@ -340,7 +340,7 @@ fn in_sample(person: &Person, loaded: &Loaded, model: &Model, options: &ExplainO
 /// The map of this case that is there already, if it was made from the same values, model and options.
 fn made_before(
     options: &ExplainOptions,
-    method: &dyn Explain,
+    method: &dyn AnyMethod,
     explainer: &Explainer,
     ready: &Ready<'_>,
     case: &Case<'_>,

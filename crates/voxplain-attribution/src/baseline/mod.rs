@@ -1,5 +1,15 @@
-//! What stands where a part of the image was taken out, and what an image is compared with.
+//! [`Baseline`], what stands for "nothing there": in place of a part of the image that is taken out, or of the whole image
+//! that the explained one is compared with. [`BaselineOptions`] makes it for a case.
 
-pub(crate) mod harmonic;
-pub(crate) mod infill;
-pub(crate) mod reference;
+mod filling;
+mod harmonic;
+mod kind;
+mod options;
+mod renamed;
+
+pub use filling::Filling;
+pub use harmonic::Harmonic;
+pub use kind::Baseline;
+pub use options::BaselineOptions;
+pub(crate) use options::blurred;
+pub(crate) use renamed::{rename_in, renamed};

@@ -1,34 +1,36 @@
 //! [`AblationCam`]: activations of a layer weighted by what the score loses without each.
 
-use crate::{Attribution, Case, Explainer, Layer, Method, Objective, Passes, Score, cam};
-use crate::{Error, Result};
+use super::activation_map::{self, Placement};
+use super::head::Head;
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::layer::Layer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes};
+use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 
 /// Ablation-CAM (Desai and Ramaswamy 2020, WACV): `M = sum_k w_k A^k` with
 /// `w_k = S(x) - S(x without channel k)`.
 ///
 /// The paper divides the difference by `S(x)`, which turns the map's sign with the score's and has no meaning near
 /// 0; here the difference is kept as it is, in the units of the score. A channel is taken away by setting all its
-/// cells to 0; the rest of the network behind the layer is then run, and only that. Signed by default; the paper
+/// cells to 0; only the part of the network after the layer is then run. Signed by default; the paper
 /// rectifies. Upsampled at the true centres of the layer's cells.
 ///
+/// With the layer `all` maps are made of those activations that every path through the network passes.
+///
 /// Refused where the score depends on the input by other ways than through the layer (a layer inside a branch).
-/// Cost: for each layer one pass forward, and the part behind it once for each of its channels. Memory: a batch of the layer's
+/// Cost: for each layer one pass forward, and the part after it once for each of its channels. Memory: a batch of the layer's
 /// activations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct AblationCam {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` sweeps over all activations that every way
-    /// leads through.
-    pub layer: String,
-    /// Keep what is positive only, as in the paper.
-    pub rectify: bool,
-}
-
-impl Default for AblationCam {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false }
-    }
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
 }
 
 impl Method for AblationCam {
@@ -56,20 +58,20 @@ impl AblationCam {
                 )
             })
         };
-        let layers = cam::layers(explainer, &self.layer)?;
+        let layers = self.cam.layers(explainer)?;
         let (able, unable): (Vec<Layer>, Vec<Layer>) = layers.into_iter().partition(|layer| through(layer).is_ok());
         match unable.first() {
-            Some(layer) if self.layer != "all" || able.is_empty() => through(layer).map(|()| able),
+            Some(layer) if !self.cam.sweeps() || able.is_empty() => through(layer).map(|()| able),
             _ => Ok(able),
         }
     }
 
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let layers = self.layers(explainer)?;
-        let head = cam::Head::of(explainer.network(), &layers[layers.len() - 1]);
-        let (logits, activations) = cam::activations(explainer, case, &layers)?;
+        let head = Head::of(explainer.network(), &layers[layers.len() - 1]);
+        let (logits, activations) = activation_map::activations(explainer, case, &layers)?;
         let objective = case.objective(Method::target(self), &logits)?;
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.passes = Passes { forward: layers.len(), backward: 0 };
         let (mut maps, mut behind) = (Vec::with_capacity(layers.len()), 0);
         for (layer, activations) in layers.iter().zip(&activations) {
@@ -77,9 +79,8 @@ impl AblationCam {
             maps.push(weighted(explainer, (layer, activations), &objective)?);
         }
         record.measured["PassesBehindLayer"] = behind.into();
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        cam::attribution_of_layers(case, &layers, maps, record, &recipe, |record| {
-            cam::warn_of_flattening(Self::NAME, &head, record);
+        activation_map::attribution_of_layers(case, &layers, maps, record, (&self.cam, Placement::Centres), |record| {
+            activation_map::warn_of_flattening(Self::NAME, &head, record);
         })
     }
 }
@@ -91,9 +92,9 @@ fn weighted(
     objective: &Objective,
 ) -> Result<Vec<f64>> {
     let cells: usize = layer.cells().iter().product();
-    // The last is whole: the score behind the layer by the same arithmetic.
+    // The last is whole: the score after the layer by the same arithmetic.
     let channels = layer.shape[0];
-    let scores = explainer.scores_behind(layer.node, channels + 1, objective, |n, out| {
+    let scores = explainer.scores_from(layer.node, channels + 1, objective, |n, out| {
         out.copy_from_slice(activations);
         out.chunks_mut(cells).skip(n).take(1).for_each(|channel| channel.fill(0.0));
     })?;

@@ -1,29 +1,28 @@
 //! [`GradCam`]: activations of a layer, weighted by their mean gradient.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use super::activation_map::{self, Placement};
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2): `M = sum_k a_k A^k` with `a_k` the mean of
 /// `dS/dA^k` over the cells of a layer.
 ///
-/// Signed by default; the paper rectifies ([`GradCam::rectify`]). Upsampled at the true centres of the layer's cells,
+/// Signed by default; the paper rectifies ([`CamOptions::rectify`]). Upsampled at the true centres of the layer's cells,
 /// where the paper resizes. Taking the mean drops which position a weight belongs to: on networks that flatten into
 /// a linear layer, as the paper's 3D network does, the map then says little, and a warning goes with it. [`crate::HiresCam`] is
 /// exact there. One pass forward and one back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradCam {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
-    pub layer: String,
-    /// Keep what is positive only, as in the paper.
-    pub rectify: bool,
-}
-
-impl Default for GradCam {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false }
-    }
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
 }
 
 impl Method for GradCam {
@@ -31,13 +30,12 @@ impl Method for GradCam {
     const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        cam::suits(explainer, &self.layer)
+        self.cam.suits(explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
-            cam::warn_of_flattening(Self::NAME, head, record);
+        activation_map::explain(self, (&self.cam, Placement::Centres), (explainer, cases), combine, |head, record| {
+            activation_map::warn_of_flattening(Self::NAME, head, record);
         })
     }
 }

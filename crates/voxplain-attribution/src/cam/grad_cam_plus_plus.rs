@@ -1,8 +1,14 @@
 //! [`GradCamPlusPlus`]: Grad-CAM with weights that favour cells of high gradient.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use super::activation_map::{self, Placement};
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// Grad-CAM++ (Chattopadhyay et al. 2018, arXiv 1710.11063, equation 19): `M = sum_k w_k A^k` with
 /// `w_k = sum_u alpha^k_u relu(g^k_u)` and `alpha^k_u = g^2 / (2 g^2 + D g^3)`, 0 where `g` or the denominator is.
@@ -15,13 +21,12 @@ use serde::{Deserialize, Serialize};
 /// The paper's gradients are of `exp(S)`, which multiplies all `g` by `exp(S)`: it cancels in `alpha` and scales
 /// the map, so it is left out. Signed by default; the paper rectifies. Upsampled at the true centres of the layer's
 /// cells. One pass forward and one back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradCamPlusPlus {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
-    pub layer: String,
-    /// Keep what is positive only, as in the paper.
-    pub rectify: bool,
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
     /// Which version of the denominator.
     pub denominator: Denominator,
 }
@@ -37,25 +42,18 @@ pub enum Denominator {
     Monai,
 }
 
-impl Default for GradCamPlusPlus {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false, denominator: Denominator::Paper }
-    }
-}
-
 impl Method for GradCamPlusPlus {
     const NAME: &'static str = "grad-cam-plus-plus";
     const SUMMARY: &'static str = "activations of a layer weighted by its positive gradients (Chattopadhyay 2018)";
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        cam::suits(explainer, &self.layer)
+        self.cam.suits(explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
         let combine = |a: &[f32], g: &[f32], map: &mut [f64]| combine(self.denominator, a, g, map);
-        cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
-            cam::warn_of_flattening(Self::NAME, head, record);
+        activation_map::explain(self, (&self.cam, Placement::Centres), (explainer, cases), combine, |head, record| {
+            activation_map::warn_of_flattening(Self::NAME, head, record);
         })
     }
 }

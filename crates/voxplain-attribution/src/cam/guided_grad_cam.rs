@@ -1,11 +1,17 @@
 //! [`GuidedGradCam`]: guided backpropagation where Grad-CAM is positive.
 
-use crate::Result;
-use crate::gradient::integrated_gradients::float32;
-use crate::{
-    Attribution, Case, Explainer, Layer, Method, Passes, Score, cam, cam::grad_cam, gradient::guided_backprop,
-};
+use super::activation_map::{self, Placement};
+use super::grad_cam;
+use super::head::Head;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::gradient::guided_backprop;
+use crate::layer::Layer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes, float32};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 use voxplain_nn::Rules;
 
 /// Guided Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, section 3.2): the map of guided backpropagation times
@@ -38,21 +44,21 @@ impl Method for GuidedGradCam {
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let layer = Layer::find(explainer.network(), &self.layer)?;
-        let cam = explainer.walk(cases, Method::target(self), &Rules::GRADIENT, &[layer.node])?;
-        let guided = explainer.walk(cases, Method::target(self), &Rules::GUIDED, &[])?;
+        let grad_cam_pass = explainer.backward(cases, Method::target(self), &Rules::GRADIENT, &[layer.node])?;
+        let guided = explainer.backward(cases, Method::target(self), &Rules::GUIDED, &[])?;
         let rules = guided_backprop::applied(Self::NAME, guided.applied)?;
-        let head = cam::Head::of(explainer.network(), &layer);
-        let (values, gradients) = &cam.kept[0];
+        let head = Head::of(explainer.network(), &layer);
+        let (values, gradients) = &grad_cam_pass.kept[0];
         let size: usize = layer.shape.iter().product();
         let mut maps = Vec::with_capacity(cases.len());
         for (n, case) in cases.iter().enumerate() {
             let part = n * size..(n + 1) * size;
             let mut cells = vec![0.0; layer.cells().iter().product()];
             grad_cam::combine(&values.data()[part.clone()], &gradients.data()[part], &mut cells);
-            let mut record = explainer.record(self, case, &guided.objectives[n], &guided.logits[n]);
-            cam::warn_of_flattening("Grad-CAM", &head, &mut record);
-            cam::rectified(&mut cells, &mut record);
-            let upsampled = cam::upsample(&layer, case, &float32(&cells), false);
+            let mut record = self.record(explainer, case, &guided.objectives[n], &guided.logits[n]);
+            activation_map::warn_of_flattening("Grad-CAM", &head, &mut record);
+            activation_map::rectified(&mut cells, &mut record);
+            let upsampled = activation_map::upsample(&layer, case, &float32(&cells), Placement::Centres);
             let values = guided.input.len() / cases.len();
             let reached = guided.input[n * values..][..values].chunks(upsampled.len());
             let map = reached.flat_map(|of| upsampled.iter().zip(of).map(|(c, g)| c * g)).collect();

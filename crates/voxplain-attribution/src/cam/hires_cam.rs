@@ -1,27 +1,26 @@
 //! [`HiresCam`]: activations of a layer times their own gradient.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use super::activation_map::{self, Placement};
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// HiResCAM (Draelos and Carin 2020, arXiv 2011.08891): `M = sum_k dS/dA^k * A^k`, cell by cell.
 ///
 /// For a layer followed by pooling, flattening and one linear layer the map sums to the logit without its bias,
 /// exactly; the record holds the sum, the logit without bias and the residual. Signed by default. Upsampled at the
 /// true centres of the layer's cells (the sum holds at the layer's own resolution). One pass forward and one back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct HiresCam {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
-    pub layer: String,
-    /// Keep what is positive only.
-    pub rectify: bool,
-}
-
-impl Default for HiresCam {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false }
-    }
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
 }
 
 impl Method for HiresCam {
@@ -29,12 +28,11 @@ impl Method for HiresCam {
     const SUMMARY: &'static str = "activations of a layer times their gradient: sums to the score (Draelos 2020)";
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        cam::suits(explainer, &self.layer)
+        self.cam.suits(explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        cam::explain(self, &recipe, (explainer, cases), combine, |_, record| {
+        activation_map::explain(self, (&self.cam, Placement::Centres), (explainer, cases), combine, |_, record| {
             if let (Some(sum), Some(score)) =
                 (record.measured["Sum"].as_f64(), record.measured["ScoreMinusBias"].as_f64())
             {

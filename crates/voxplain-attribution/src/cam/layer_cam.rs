@@ -1,10 +1,16 @@
 //! [`LayerCam`]: activations of a layer times their own positive gradient, for one layer or several together.
 
-use crate::gradient::integrated_gradients::float32;
-use crate::{Attribution, Case, Explainer, Layer, Method, Score, cam};
-use crate::{Error, Result};
+use super::activation_map::{self, Placement};
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::layer::Layer;
+use crate::method::Method;
+use crate::record::{Attribution, float32};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::{Error, Result};
 use voxplain_nn::{NodeId, Rules};
 
 /// LayerCAM (Jiang et al. 2021, IEEE Transactions on Image Processing 30):
@@ -21,18 +27,16 @@ use voxplain_nn::{NodeId, Rules};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LayerCam {
-    /// Name of the layer, or of several to be fused, by comma, the deepest last; `last` is the last activation that
-    /// holds volumes, `all` makes a map of each that does.
-    pub layer: String,
-    /// Keep what is positive only, as in the paper.
-    pub rectify: bool,
+    /// The layer, or several by comma that are fused, the deepest last; and what is kept of the map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
     /// How much faint cells of the shallower layers are raised when layers are fused.
     pub gamma: f64,
 }
 
 impl Default for LayerCam {
     fn default() -> Self {
-        Self { layer: "last".into(), rectify: false, gamma: 2.0 }
+        Self { cam: CamOptions::default(), gamma: 2.0 }
     }
 }
 
@@ -47,16 +51,16 @@ impl Method for LayerCam {
                 "2 is the default",
             ));
         }
-        self.layer.split(',').try_for_each(|name| cam::suits(explainer, name.trim()))
+        self.cam.layer.split(',').try_for_each(|name| CamOptions::of_layer(name.trim()).suits(explainer))
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let names: Vec<&str> = self.layer.split(',').map(str::trim).collect();
+        let names: Vec<&str> = self.cam.layer.split(',').map(str::trim).collect();
         if names.len() > 1 {
             return self.fused(explainer, cases, &names);
         }
-        let recipe = cam::Recipe { layer: names[0], rectify: self.rectify, stretch: false };
-        cam::explain(self, &recipe, (explainer, cases), combine, |_, _| {})
+        let options = CamOptions { layer: names[0].into(), rectify: self.cam.rectify };
+        activation_map::explain(self, (&options, Placement::Centres), (explainer, cases), combine, |_, _| {})
     }
 }
 
@@ -64,20 +68,21 @@ impl LayerCam {
     fn fused(&self, explainer: &mut Explainer, cases: &[Case<'_>], names: &[&str]) -> Result<Vec<Attribution>> {
         let layers = names.iter().map(|name| Layer::find(explainer.network(), name)).collect::<Result<Vec<_>>>()?;
         let nodes: Vec<NodeId> = layers.iter().map(|layer| layer.node).collect();
-        let walk = explainer.walk(cases, Method::target(self), &Rules::GRADIENT, &nodes)?;
+        let pass = explainer.backward(cases, Method::target(self), &Rules::GRADIENT, &nodes)?;
         let fuse = |(n, case): (usize, &Case<'_>)| {
             let mut fused = vec![0.0f32; case.voxels()];
             for (l, layer) in layers.iter().enumerate() {
-                let (values, gradients) = &walk.kept[l];
+                let (values, gradients) = &pass.kept[l];
                 let size: usize = layer.shape.iter().product();
                 let part = n * size..(n + 1) * size;
                 let mut map = vec![0.0; layer.cells().iter().product()];
                 combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
                 let gamma = (l + 1 < layers.len()).then_some(self.gamma);
-                let upsampled = cam::upsample(layer, case, &float32(&scaled(&map, gamma)), false);
+                let upsampled =
+                    activation_map::upsample(layer, case, &float32(&scaled(&map, gamma)), Placement::Centres);
                 fused.iter_mut().zip(upsampled).for_each(|(f, v)| *f = f.max(v));
             }
-            let mut record = explainer.record(self, case, &walk.objectives[n], &walk.logits[n]);
+            let mut record = self.record(explainer, case, &pass.objectives[n], &pass.logits[n]);
             record.units = "share of each layer's maximum".into();
             record.sign = "never negative: evidence for the explained score in any of the layers".into();
             record.measured = json!({ "Fused": layers.iter().map(|l| l.name.as_str()).collect::<Vec<_>>() });

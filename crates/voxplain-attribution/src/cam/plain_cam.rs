@@ -1,8 +1,14 @@
 //! [`Cam`]: the class activation map of a network that averages and then weighs.
 
-use crate::{Attribution, Case, Explainer, Layer, Method, Objective, Passes, Score, cam};
-use crate::{Error, Result};
+use super::activation_map::{self, Placement};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::layer::Layer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes};
+use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 use voxplain_nn::{Linear, Network, Op};
 
 /// CAM (Zhou et al. 2016, arXiv 1512.04150, equation 2): `M = sum_k w_k A^k` with the weights of the linear layer
@@ -19,7 +25,7 @@ pub struct Cam {
     pub rectify: bool,
 }
 
-/// The layer in front of the average, and the weights behind it.
+/// The layer in front of the average, and the weights after it.
 fn head(network: &Network) -> Result<(Layer, &Linear)> {
     let nodes = network.nodes();
     let refuse = |found: &str| {
@@ -61,10 +67,10 @@ impl Cam {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let (layer, linear) = head(explainer.network())?;
         let linear = linear.clone();
-        let (logits, activations) = explainer.activations(case, &layer)?;
+        let (logits, activations) = explainer.activations(case, layer.node)?;
         let objective = case.objective(Method::target(self), &logits)?;
         let mut of_class = vec![0.0; logits.len()];
-        objective.seed(&logits, &mut of_class);
+        objective.output_gradient(&logits, &mut of_class);
         let cells: usize = layer.cells().iter().product();
         let mut map = vec![0.0; cells];
         for (k, a) in activations.chunks(cells).enumerate() {
@@ -73,11 +79,10 @@ impl Cam {
             map.iter_mut().zip(a).for_each(|(m, &a)| *m += weight * f64::from(a));
         }
         let mean = map.iter().sum::<f64>() / cells as f64;
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.passes = Passes { forward: 1, backward: 0 };
         let Objective { class, minus, score } = objective;
-        let recipe = cam::Recipe { layer: &layer.name, rectify: self.rectify, stretch: false };
-        cam::attribution(case, &layer, map, record, &recipe, |record| {
+        activation_map::attribution(case, &layer, map, record, (self.rectify, Placement::Centres), |record| {
             record.units = format!("{} times the {cells} cells of {}", case.score, layer.name);
             if score == Score::Logit {
                 let bias = |c: usize| f64::from(linear.bias.data()[c]);

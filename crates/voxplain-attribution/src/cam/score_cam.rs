@@ -1,8 +1,16 @@
 //! [`ScoreCam`]: activations of a layer weighted by the score of the input seen through each.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Layer, Method, Objective, Passes, Record, Score, cam};
+use super::activation_map::{self, Placement};
+use super::head::Head;
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::layer::Layer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes, Record};
+use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
 /// where `w` is the softmax over channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and
@@ -14,19 +22,12 @@ use serde::{Deserialize, Serialize};
 /// activations are); the paper rectifies. Upsampled at the true centres of the layer's cells.
 ///
 /// Cost: for each layer one pass forward, and one for each of its channels. Memory: a batch of volumes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ScoreCam {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` sweeps over all activations.
-    pub layer: String,
-    /// Keep what is positive only, as in the paper.
-    pub rectify: bool,
-}
-
-impl Default for ScoreCam {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false }
-    }
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
 }
 
 impl Method for ScoreCam {
@@ -36,7 +37,7 @@ impl Method for ScoreCam {
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        cam::suits(explainer, &self.layer)
+        self.cam.suits(explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -46,19 +47,18 @@ impl Method for ScoreCam {
 
 impl ScoreCam {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let layers = cam::layers(explainer, &self.layer)?;
-        let head = cam::Head::of(explainer.network(), &layers[layers.len() - 1]);
-        let (logits, activations) = cam::activations(explainer, case, &layers)?;
+        let layers = self.cam.layers(explainer)?;
+        let head = Head::of(explainer.network(), &layers[layers.len() - 1]);
+        let (logits, activations) = activation_map::activations(explainer, case, &layers)?;
         let objective = case.objective(Method::target(self), &logits)?;
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.passes = Passes { forward: layers.len(), backward: 0 };
         let mut maps = Vec::with_capacity(layers.len());
         for (layer, activations) in layers.iter().zip(&activations) {
             maps.push(weighted(explainer, case, (layer, activations), &objective, &mut record)?);
         }
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        cam::attribution_of_layers(case, &layers, maps, record, &recipe, |record| {
-            cam::warn_of_flattening(Self::NAME, &head, record);
+        activation_map::attribution_of_layers(case, &layers, maps, record, (&self.cam, Placement::Centres), |record| {
+            activation_map::warn_of_flattening(Self::NAME, &head, record);
             record.units =
                 format!("activation of {}, averaged over channels by their scores", layers[layers.len() - 1].name);
         })

@@ -1,27 +1,26 @@
 //! [`XGradCam`]: Grad-CAM with gradients averaged by activation.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Score, cam};
+use super::activation_map::{self, Placement};
+use super::options::CamOptions;
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// XGrad-CAM (Fu et al. 2020, arXiv 2008.02312): `M = sum_k w_k A^k` with
 /// `w_k = sum_u g^k_u A^k_u / (sum_v A^k_v + 1e-7)`, the mean gradient weighted by the activation.
 ///
 /// Signed by default; the authors' code rectifies. Upsampled at the true centres of the layer's cells. A channel
 /// that is silent has no weight. One pass forward and one back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct XGradCam {
-    /// Name of the layer; `last` is the last activation that holds volumes, `all` makes a map of each that does.
-    pub layer: String,
-    /// Keep what is positive only.
-    pub rectify: bool,
-}
-
-impl Default for XGradCam {
-    fn default() -> Self {
-        Self { layer: "last".into(), rectify: false }
-    }
+    /// The layer, and what is kept of its map.
+    #[serde(flatten)]
+    pub cam: CamOptions,
 }
 
 impl Method for XGradCam {
@@ -29,13 +28,12 @@ impl Method for XGradCam {
     const SUMMARY: &'static str = "activations of a layer weighted by gradients where it is active (Fu 2020)";
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        cam::suits(explainer, &self.layer)
+        self.cam.suits(explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let recipe = cam::Recipe { layer: &self.layer, rectify: self.rectify, stretch: false };
-        cam::explain(self, &recipe, (explainer, cases), combine, |head, record| {
-            cam::warn_of_flattening(Self::NAME, head, record);
+        activation_map::explain(self, (&self.cam, Placement::Centres), (explainer, cases), combine, |head, record| {
+            activation_map::warn_of_flattening(Self::NAME, head, record);
         })
     }
 }

@@ -1,8 +1,14 @@
 //! Grad-CAM as of 2020.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Target, cam, cam::grad_cam};
+use crate::cam::activation_map::{self, Placement};
+use crate::cam::{CamOptions, grad_cam};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Target;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// The rectified map, always of class 1, stretched to the input's size without regard to where its cells lie.
 ///
@@ -10,7 +16,7 @@ use serde::{Deserialize, Serialize};
 /// compared in size; the value is in the record (`Maximum`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct GradCam2020 {
+pub(crate) struct GradCam2020 {
     /// Name of the layer; `last` is the last activation that holds volumes.
     layer: String,
 }
@@ -30,8 +36,9 @@ impl Method for GradCam2020 {
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let recipe = cam::Recipe { layer: &self.layer, rectify: true, stretch: true };
-        cam::explain(self, &recipe, (explainer, cases), grad_cam::combine, |_, record| {
+        let options = CamOptions { layer: self.layer.clone(), rectify: true };
+        let how = (&options, Placement::Stretched);
+        activation_map::explain(self, how, (explainer, cases), grad_cam::combine, |_, record| {
             record.warnings.push(
                 "As in 2020: negative evidence is cut off, and the map is stretched to the input's size, which moves it \
                  by up to several voxels from where its cells lie."

@@ -1,24 +1,28 @@
 //! Guided backpropagation as of 2020.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, gradient::guided_backprop};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::gradient::guided_backprop;
+use crate::method::Method;
+use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Result;
 use voxplain_nn::Rules;
 
 /// Divided by its largest value, and what is negative cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct GuidedBackprop2020 {}
+pub(crate) struct GuidedBackprop2020 {}
 
 impl Method for GuidedBackprop2020 {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "as in 2020: divided by the largest value, negative values cut off";
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let walk = explainer.walk(cases, self.target(), &Rules::GUIDED, &[])?;
-        let rules = guided_backprop::applied(Self::NAME, walk.applied)?;
-        explainer.each(self, cases, &walk, |_, reached, record| {
+        let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;
+        let rules = guided_backprop::applied(Self::NAME, pass.applied)?;
+        self.attributions(explainer, cases, &pass, |_, reached, record| {
             let most = reached.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             record.units = "share of the largest value, 0 to 1".into();
             record.sign = "never negative: negative values were cut off".into();

@@ -1,11 +1,17 @@
 //! Meaningful Perturbation as of 2020.
 
 use super::mersenne_twister::MersenneTwister;
-use crate::{Attribution, AxisMap, Case, Explainer, Method, Objective, Passes, Score, Separable};
-use crate::{Error, Result};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes};
+use crate::separable::{AxisMap, Separable};
+use crate::setting::COMPAT;
+use crate::target::{Objective, Score};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{Purpose, Rules};
 
 /// The search of the 2020 code: probability with a hinge at 0.05, a mask of every fourth voxel, a "Gaussian" of five voxels with
@@ -14,7 +20,7 @@ use voxplain_nn::{Purpose, Rules};
 /// is upsampled without the smoothing it was evaluated with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct MeaningfulPerturbation2020 {
+pub(crate) struct MeaningfulPerturbation2020 {
     /// Iterations (`max_iter`).
     iterations: usize,
     /// Jittered copies (`rep`).
@@ -58,7 +64,7 @@ impl Method for MeaningfulPerturbation2020 {
             1 => Ok(()),
             channels => Err(Error::request(
                 format!("the code of 2020 took one volume, and this network takes {channels} channels"),
-                "leave --compat out",
+                remedy!["leave ", COMPAT, " out"],
             )),
         }
     }
@@ -128,7 +134,7 @@ impl MeaningfulPerturbation2020 {
         let mut mask = vec![1.0f32; cells.iter().product()];
         let mut up = vec![0.0f32; voxels];
         let mut batch = vec![0.0f32; voxels * self.copies];
-        let mut seeds = vec![0.0f32; classes * self.copies];
+        let mut output_gradients = vec![0.0f32; classes * self.copies];
         let mut reached = vec![0.0f32; voxels];
         let mut gradient = vec![0.0f32; mask.len()];
         let mut best: Option<Best> = None;
@@ -157,14 +163,16 @@ impl MeaningfulPerturbation2020 {
             let plan = explainer.plan(Purpose::InputGradient, self.copies, &[])?;
             let mut tape = plan.forward(&batch)?;
             let mut prediction = 0.0;
-            for (seed, logits) in seeds.chunks_exact_mut(classes).zip(tape.output().chunks_exact(classes)) {
+            for (gradient, logits) in
+                output_gradients.chunks_exact_mut(classes).zip(tape.output().chunks_exact(classes))
+            {
                 let p = probability.value(logits);
                 prediction += (p - HINGE).max(0.0) / self.copies as f64;
-                probability.seed(logits, seed);
+                probability.output_gradient(logits, gradient);
                 let slope = if p > HINGE { 1.0 / self.copies as f32 } else { 0.0 };
-                seed.iter_mut().for_each(|s| *s *= slope);
+                gradient.iter_mut().for_each(|g| *g *= slope);
             }
-            let back = tape.backward(&seeds, &Rules::GRADIENT)?;
+            let back = tape.backward(&output_gradients, &Rules::GRADIENT)?;
             reached.fill(0.0);
             for (copy, g) in copies.iter().zip(back.input.chunks_exact(voxels)) {
                 for ((r, g), (x, b)) in reached.iter_mut().zip(g).zip(copy.image.iter().zip(&copy.blurred)) {
@@ -195,7 +203,7 @@ impl MeaningfulPerturbation2020 {
         let removed: Vec<f32> = best.cells.iter().map(|m| 1.0 - m).collect();
         let mut map = vec![0.0; voxels];
         Separable::new(&std::array::from_fn(stretch)).apply(&removed, &mut map);
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.units = "share that is blurred away, 0 to 1, without the smoothing it was evaluated with".into();
         record.sign = "positive: blurring this lowers the probability; never negative".into();
         let passes = self.iterations * self.copies;

@@ -1,8 +1,13 @@
 //! [`Deconvnet`]: what a deconvolutional network makes of the score.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Score, gradient::guided_backprop};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::gradient::guided_backprop;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 use voxplain_nn::Rules;
 
 /// Deconvolution (Zeiler and Fergus 2013, arXiv 1311.2901, section 2.1): on the way back a ReLU lets through what is
@@ -22,9 +27,9 @@ impl Method for Deconvnet {
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let walk = explainer.walk(cases, self.target(), &Rules::DECONVOLUTION, &[])?;
-        let rules = guided_backprop::applied(Self::NAME, walk.applied)?;
-        explainer.each(self, cases, &walk, |case, reached, record| {
+        let pass = explainer.backward(cases, self.target(), &Rules::DECONVOLUTION, &[])?;
+        let rules = guided_backprop::applied(Self::NAME, pass.applied)?;
+        self.attributions(explainer, cases, &pass, |case, reached, record| {
             record.units = format!("{} per unit of input intensity, by the deconvolution rule", case.score);
             record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
             record.rules_applied = Some(rules);

@@ -1,31 +1,34 @@
 //! [`GradientShap`]: gradients at random places between the input and people that the model was trained on.
 
-use crate::gradient::integrated_gradients::float32;
+use crate::case::Case;
+use crate::explainer::Explainer;
 use crate::gradient::moments::Moments;
-use crate::{Attribution, Case, Explainer, Method, Passes, Score};
-use crate::{Error, Result};
+use crate::method::Method;
+use crate::record::{Attribution, Passes, float32};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result};
 use voxplain_nn::Rules;
 
 /// GradientSHAP, or expected gradients (Lundberg and Lee 2017, arXiv 1705.07874; Erion et al. 2021, arXiv
-/// 1906.10670): the mean over donors `b`, places `t` uniform on `[0, 1]` and noise `e` of
+/// 1906.10670): the mean over training subjects `b`, places `t` uniform on `[0, 1]` and noise `e` of
 /// `(x - b) * dS/dx (b + t (x + e - b))`.
 ///
-/// Donors come from the people that the model was trained on, the classes in turn, and each is used as often as the
-/// others (within one), so that the map sums to `S(x)` less the mean score of the donors, but for chance and noise:
-/// the record holds that residual, and the standard error. Captum takes 5 samples; 100 with 20 donors are the
-/// default here. Random numbers depend on the seed, the subject's id and the sample's number alone; the donors on
+/// Subjects are drawn from those that the model was trained on, the classes in turn, and each is used as often as the
+/// others (within one), so that the map sums to `S(x)` less the mean score of these subjects, but for chance and noise:
+/// the record holds that residual, and the standard error. Captum takes 5 samples; 100 with 20 subjects are the
+/// default here. Random numbers depend on the seed, the subject's id and the sample's number alone; the draw of subjects on
 /// the seed.
 ///
-/// Cost: `samples` passes forward and back, and one more forward for each donor and the input. Memory: a batch of
-/// samples, the donors, and five values per voxel in float64.
+/// Cost: `samples` passes forward and back, and one more forward for each drawn subject and the input. Memory: a batch of
+/// samples, the drawn subjects, and five values per voxel in float64.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct GradientShap {
     /// Samples in all.
     pub samples: usize,
-    /// People to compare with.
+    /// Training subjects to compare with.
     pub donors: usize,
     /// Standard deviation of the noise, in units of the input's intensity.
     pub noise: f64,
@@ -56,7 +59,7 @@ impl Method for GradientShap {
         if self.noise.is_nan() || self.noise < 0.0 {
             return wrong(format!("gradient-shap.noise={}: expected 0 or more", self.noise));
         }
-        explainer.require_donors(Self::NAME)
+        explainer.require_training_subjects(Self::NAME)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -70,9 +73,9 @@ impl GradientShap {
         let x = &*case.values();
         let logits = explainer.logits(&[*case])?.remove(0);
         let objective = case.objective(Method::target(self), &logits)?;
-        let mut donors = explainer.donors(Self::NAME)?.draw(self.donors, self.seed, case)?;
-        donors.truncate(self.samples);
-        let of = |sample: usize| &*donors[sample % donors.len()].values;
+        let mut subjects = explainer.training_subjects(Self::NAME)?.draw(self.donors, self.seed, case)?;
+        subjects.truncate(self.samples);
+        let of = |sample: usize| &*subjects[sample % subjects.len()].values;
         let random = self.seed.child(Self::NAME).child(case.id);
         let mut moments = Moments::new(x.len());
         let point = |n: usize, out: &mut [f32]| {
@@ -88,22 +91,22 @@ impl GradientShap {
             moments.add(gradient.iter().zip(x).zip(of(n)).map(of_voxel));
         })?;
         let map = moments.mean();
-        let scores = explainer.scores(donors.len(), &objective, |n, out| out.copy_from_slice(of(n)))?;
-        // Each donor counts as often as it was used.
-        let uses = |donor: usize| (self.samples - donor).div_ceil(donors.len()) as f64;
-        let of_donors = scores.iter().enumerate().map(|(n, s)| s * uses(n)).sum::<f64>() / self.samples as f64;
+        let scores = explainer.scores(subjects.len(), &objective, |n, out| out.copy_from_slice(of(n)))?;
+        // Each subject counts as often as it was used.
+        let uses = |subject: usize| (self.samples - subject).div_ceil(subjects.len()) as f64;
+        let of_subjects = scores.iter().enumerate().map(|(n, s)| s * uses(n)).sum::<f64>() / self.samples as f64;
 
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.units = case.score.to_string();
         record.sign = format!(
             "positive: evidence for the explained score, against {} people that the model was trained on",
-            donors.len()
+            subjects.len()
         );
-        record.measured["ScoreOfDonors"] = of_donors.into();
-        record.measured["Donors"] = donors.len().into();
-        record.complete(map.iter().sum(), record.score - of_donors, 0.05);
+        record.measured["ScoreOfDonors"] = of_subjects.into();
+        record.measured["Donors"] = subjects.len().into();
+        record.complete(map.iter().sum(), record.score - of_subjects, 0.05);
         record.sampled(&map, moments.error_of_mean());
-        record.passes = Passes { forward: self.samples + donors.len() + 1, backward: self.samples };
+        record.passes = Passes { forward: self.samples + subjects.len() + 1, backward: self.samples };
         Attribution::new(case, float32(&map), record)
     }
 }

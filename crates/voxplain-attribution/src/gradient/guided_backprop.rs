@@ -1,8 +1,12 @@
 //! [`GuidedBackprop`]: the gradient that only positive evidence reaches.
 
-use crate::{Attribution, Case, Explainer, Method, Score};
-use crate::{Error, Result};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result};
 use voxplain_nn::{Op, Rules, RulesApplied};
 
 /// Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, section 3.4): on the way back a ReLU lets through
@@ -28,9 +32,9 @@ impl Method for GuidedBackprop {
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let walk = explainer.walk(cases, self.target(), &Rules::GUIDED, &[])?;
-        let rules = applied(Self::NAME, walk.applied)?;
-        explainer.each(self, cases, &walk, |case, reached, record| {
+        let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;
+        let rules = applied(Self::NAME, pass.applied)?;
+        self.attributions(explainer, cases, &pass, |case, reached, record| {
             record.units = format!("{} per unit of input intensity, by the guided rule", case.score);
             record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
             record.rules_applied = Some(rules);

@@ -1,8 +1,11 @@
 //! [`InputXGradient`]: the input times the gradient of the score.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 use voxplain_nn::Rules;
 
 /// `x * dS/dx`, voxel by voxel (Shrikumar et al. 2016, arXiv 1605.01713).
@@ -18,8 +21,8 @@ impl Method for InputXGradient {
     const SUMMARY: &'static str = "input times gradient, the share of each voxel to first order (Shrikumar 2016)";
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let walk = explainer.walk(cases, self.target(), &Rules::GRADIENT, &[])?;
-        explainer.each(self, cases, &walk, |case, gradient, record| {
+        let pass = explainer.backward(cases, self.target(), &Rules::GRADIENT, &[])?;
+        self.attributions(explainer, cases, &pass, |case, gradient, record| {
             record.units = case.score.to_string();
             record.sign = "positive: evidence for the explained score, against an intensity of zero".into();
             let map: Vec<f32> = gradient.iter().zip(case.values().iter()).map(|(g, x)| g * x).collect();

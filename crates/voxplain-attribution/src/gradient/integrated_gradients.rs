@@ -1,11 +1,15 @@
 //! [`IntegratedGradients`]: the gradient along the way from a baseline to the input.
 
-use crate::baseline::reference::Making;
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
 use crate::gradient::quadrature::gauss_legendre;
-use crate::{Attribution, Case, Explainer, Method, Passes, Reference, Score};
-use crate::{Error, Result};
+use crate::method::Method;
+use crate::record::{Attribution, Passes, float32};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result};
 use voxplain_nn::Rules;
 
 /// Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365, equation 1):
@@ -26,25 +30,25 @@ pub struct IntegratedGradients {
     /// Points of the quadrature.
     pub steps: usize,
     /// What the input is compared with.
-    pub baseline: Reference,
-    /// Standard deviation of the blurred baseline, in mm.
+    pub baseline: Baseline,
+    /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
-    /// People of the `expected` baseline.
+    /// Training subjects of the baseline `expected`.
     pub donors: usize,
-    /// Where the draw of people starts.
+    /// Where the draw of these starts.
     pub seed: Seed,
 }
 
 impl Default for IntegratedGradients {
     fn default() -> Self {
-        Self { steps: 64, baseline: Reference::Zero, blur: 10.0, donors: 8, seed: Seed::new(0) }
+        Self { steps: 64, baseline: Baseline::Zero, blur: 10.0, donors: 8, seed: Seed::new(0) }
     }
 }
 
 impl IntegratedGradients {
-    const fn making(&self) -> Making<'static> {
+    const fn baseline(&self) -> BaselineOptions<'static> {
         let Self { baseline, blur, donors, seed, .. } = *self;
-        Making { method: Self::NAME, baseline, blur, donors, seed }
+        BaselineOptions { method: Self::NAME, baseline, blur, subjects: donors, seed }
     }
 }
 
@@ -53,12 +57,13 @@ impl Method for IntegratedGradients {
     const SUMMARY: &'static str =
         "gradient along the way from a baseline: sums to the change of score (Sundararajan 2017)";
     const BATCH: usize = 1;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_DIFFERENCES;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         if self.steps == 0 {
             return Err(Error::request("integrated-gradients.steps=0: expected at least 1", "64 is the default"));
         }
-        self.making().suits(explainer)
+        self.baseline().check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -71,7 +76,7 @@ impl IntegratedGradients {
         let x = &*case.values();
         let logits = explainer.logits(&[*case])?.remove(0);
         let objective = case.objective(Method::target(self), &logits)?;
-        let baselines = self.making().of(explainer, case, &objective)?;
+        let baselines = self.baseline().images(explainer, case, &objective)?;
         let rule = gauss_legendre(self.steps);
         let mut map = vec![0.0; x.len()];
         for b in &baselines {
@@ -91,10 +96,10 @@ impl IntegratedGradients {
         let scores = explainer.scores(baselines.len(), &objective, |n, out| out.copy_from_slice(&baselines[n]))?;
         let of_baseline = scores.iter().sum::<f64>() / scores.len() as f64;
 
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.units = case.score.to_string();
         record.sign =
-            format!("positive: evidence for the explained score, against {}", self.making().describe(scores.len()));
+            format!("positive: evidence for the explained score, against {}", self.baseline().describe(scores.len()));
         record.measured["ScoreOfBaseline"] = of_baseline.into();
         record.measured["Baselines"] = baselines.len().into();
         record.complete(map.iter().sum(), record.score - of_baseline, 0.05);
@@ -102,10 +107,4 @@ impl IntegratedGradients {
             Passes { forward: (self.steps + 1) * baselines.len() + 1, backward: self.steps * baselines.len() };
         Attribution::new(case, float32(&map), record)
     }
-}
-
-/// Values as maps hold them.
-#[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-pub(crate) fn float32(map: &[f64]) -> Vec<f32> {
-    map.iter().map(|&v| v as f32).collect()
 }

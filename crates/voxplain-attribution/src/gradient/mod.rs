@@ -1,11 +1,19 @@
-//! Methods that walk one gradient back to the input, or average some.
+//! Methods that propagate one gradient back to the input, or average some.
 
-pub(crate) mod deconvnet;
-pub(crate) mod gradient_shap;
+mod deconvnet;
+mod gradient_shap;
 pub(crate) mod guided_backprop;
-pub(crate) mod input_x_gradient;
-pub(crate) mod integrated_gradients;
-pub(crate) mod moments;
-pub(crate) mod quadrature;
-pub(crate) mod saliency;
-pub(crate) mod smoothgrad;
+mod input_x_gradient;
+mod integrated_gradients;
+mod moments;
+mod quadrature;
+mod saliency;
+mod smoothgrad;
+
+pub use deconvnet::Deconvnet;
+pub use gradient_shap::GradientShap;
+pub use guided_backprop::GuidedBackprop;
+pub use input_x_gradient::InputXGradient;
+pub use integrated_gradients::IntegratedGradients;
+pub use saliency::Saliency;
+pub use smoothgrad::{Mode, SmoothGrad};

@@ -1,8 +1,11 @@
 //! [`Saliency`]: the gradient of the score.
 
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 use voxplain_nn::Rules;
 
 /// `dS/dx`, signed (Simonyan et al. 2014, arXiv 1312.6034, section 3).
@@ -21,8 +24,8 @@ impl Method for Saliency {
     const SUMMARY: &'static str = "gradient of the score with respect to the input (Simonyan 2014)";
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
-        let walk = explainer.walk(cases, self.target(), &Rules::GRADIENT, &[])?;
-        explainer.each(self, cases, &walk, |case, gradient, record| {
+        let pass = explainer.backward(cases, self.target(), &Rules::GRADIENT, &[])?;
+        self.attributions(explainer, cases, &pass, |case, gradient, record| {
             record.units = format!("{} per unit of input intensity", case.score);
             record.sign = if self.absolute {
                 "never negative: how fast the explained score changes, in either direction".into()

@@ -1,11 +1,16 @@
 //! [`SmoothGrad`]: another method's map, over noisy copies of the input.
 
-use crate::gradient::integrated_gradients::float32;
+use super::guided_backprop::{GuidedBackprop, KNOWN_FAILURE};
+use super::{Deconvnet, InputXGradient, IntegratedGradients, Saliency};
+use crate::case::Case;
+use crate::explainer::Explainer;
 use crate::gradient::moments::Moments;
-use crate::{Attribution, Case, Explain, Explainer, Method, Passes, Score, Target, choose};
-use crate::{Error, Result};
+use crate::method::{AnyMethod, Method};
+use crate::record::{Attribution, Passes, float32};
+use crate::relevance::{DeepLift, Lrp};
+use crate::target::{Score, Target};
 use serde::{Deserialize, Serialize};
-use voxplain_core::random::Seed;
+use voxplain_core::{Action, Error, Result, random::Seed, remedy};
 use voxplain_volume::{Volume, quantiles};
 
 /// SmoothGrad (Smilkov et al. 2017, arXiv 1706.03825): the mean of maps over copies of the input with Gaussian
@@ -49,9 +54,21 @@ pub enum Mode {
     Variance,
 }
 
-/// The methods it wraps: those that make a map of gradients, or of multipliers or relevances walked back like them.
-const WRAPPED: [&str; 7] =
-    ["saliency", "input-x-gradient", "guided-backprop", "deconvnet", "integrated-gradients", "deeplift", "lrp"];
+/// The methods it wraps: those that make a map of gradients, or of multipliers or relevances propagated back like them.
+const WRAPPED: [(&str, fn() -> Box<dyn AnyMethod>); 7] = [
+    wrapped::<Saliency>(),
+    wrapped::<InputXGradient>(),
+    wrapped::<GuidedBackprop>(),
+    wrapped::<Deconvnet>(),
+    wrapped::<IntegratedGradients>(),
+    wrapped::<DeepLift>(),
+    wrapped::<Lrp>(),
+];
+
+/// A method with its default options, by name.
+const fn wrapped<M: Method>() -> (&'static str, fn() -> Box<dyn AnyMethod>) {
+    (M::NAME, || Box::new(M::default()))
+}
 
 impl Default for SmoothGrad {
     fn default() -> Self {
@@ -60,12 +77,12 @@ impl Default for SmoothGrad {
 }
 
 impl SmoothGrad {
-    fn wrapped(&self) -> Result<Box<dyn Explain>> {
-        match WRAPPED.iter().find(|name| **name == self.of) {
-            Some(name) => Ok(choose::<&str>(&[name], &[], None)?.remove(0)),
+    fn wrapped(&self) -> Result<Box<dyn AnyMethod>> {
+        match WRAPPED.iter().find(|(name, _)| *name == self.of) {
+            Some((_, method)) => Ok(method()),
             None => Err(Error::request(
                 format!("smoothgrad.of={}: there is no such method of the gradient family", self.of),
-                format!("it is one of {}", WRAPPED.join(", ")),
+                format!("it is one of {}", WRAPPED.map(|(name, _)| name).join(", ")),
             )),
         }
     }
@@ -112,7 +129,7 @@ impl SmoothGrad {
         if range <= 0.0 {
             return Err(case.refuse(
                 "smoothgrad: the image is the same almost everywhere in the brain, so its noise has no scale",
-                "look at the image's intensities with voxplain inspect",
+                remedy!["look at the image's intensities with ", Action::new("inspect")],
             ));
         }
         let random = self.seed.child(Self::NAME).child(case.id);
@@ -137,7 +154,7 @@ impl SmoothGrad {
                 example.get_or_insert(copy.record);
             }
         }
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         if let Some(example) = example {
             record.units = match self.mode {
                 Mode::Mean => example.units,
@@ -149,8 +166,7 @@ impl SmoothGrad {
                 Mode::Variance => "never negative: how much the map changes between noisy copies of the image".into(),
             };
             record.rules_applied = example.rules_applied;
-            let known_failure =
-                example.warnings.into_iter().filter(|w| w == crate::gradient::guided_backprop::KNOWN_FAILURE);
+            let known_failure = example.warnings.into_iter().filter(|w| w == KNOWN_FAILURE);
             record.warnings.extend(known_failure);
         }
         record.passes = passes;

@@ -1,10 +1,15 @@
 //! [`Occlusion`]: what the score loses where a box of the image is covered.
 
-use crate::perturbation::probe::Probe;
-use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Score};
-use crate::{Error, Result};
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::probe::Probe;
+use crate::record::{Attribution, Passes};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::{Error, Result};
 use voxplain_volume::Grid;
 
 /// Occlusion (Zeiler and Fergus 2014, arXiv 1311.2901, section 4.2), in three dimensions.
@@ -26,14 +31,14 @@ pub struct Occlusion {
     /// From one box to the next along each axis, in mm; no more than `window`.
     pub stride: f64,
     /// What covers.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
 }
 
 impl Default for Occlusion {
     fn default() -> Self {
-        Self { window: 16.0, stride: 8.0, baseline: Infill::Blur, blur: 10.0 }
+        Self { window: 16.0, stride: 8.0, baseline: Baseline::Blur, blur: 10.0 }
     }
 }
 
@@ -41,9 +46,10 @@ impl Method for Occlusion {
     const NAME: &'static str = "occlusion";
     const SUMMARY: &'static str = "what the score loses where a moving box is covered (Zeiler 2014)";
     const BATCH: usize = 1;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        self.baseline.suits(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -54,8 +60,9 @@ impl Method for Occlusion {
 impl Occlusion {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let axes = self.axes(case.image.grid())?;
-        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
+        let baseline = BaselineOptions::new(Self::NAME, self.baseline, self.blur);
+        let mut filling = baseline.filling(explainer, case, &probe.objective)?;
         let (image, (brain, brain_is)) = (case.values(), case.brain());
 
         // Boxes that hold brain and whose covering changes something.
@@ -97,8 +104,8 @@ impl Occlusion {
         });
         let map = map.collect();
 
-        let familiarity = probe.familiarity(explainer)?;
-        let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
+        let ood_distance = probe.ood_distance(explainer)?;
+        let mut record = self.record(explainer, case, &probe.objective, &probe.logits);
         record.units = format!("{}, lost where a box is covered; mean over the boxes that cover a voxel", case.score);
         record.sign = "positive: covering this lowers the explained score".into();
         record.passes = Passes { forward: probe.passes, backward: 0 };
@@ -106,7 +113,7 @@ impl Occlusion {
         record.measured = json!({
             "WindowVoxels": axes.each_ref().map(|a| a.window),
             "StrideVoxels": axes.each_ref().map(|a| a.stride),
-            "Boxes": boxes.len(), "BoxesOutsideTheBrain": outside, "BoxesThatChangeNothing": unchanged, "DistanceFromTraining": familiarity, "BrainIs": brain_is,
+            "Boxes": boxes.len(), "BoxesOutsideTheBrain": outside, "BoxesThatChangeNothing": unchanged, "DistanceFromTraining": ood_distance, "BrainIs": brain_is,
             "LargestDrop": drops().fold(0.0, f64::max), "LargestRise": -drops().fold(0.0, f64::min),
         });
         Attribution::new(case, map, record)

@@ -1,10 +1,15 @@
 //! [`RegionOcclusion`]: what the score loses where a region of an atlas is taken out.
 
-use crate::Result;
-use crate::perturbation::probe::Probe;
-use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::coalition::CoalitionGame;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Result;
 
 /// Occlusion by regions of an atlas (Rieke et al. 2018, arXiv 1808.02874, "brain area occlusion").
 ///
@@ -19,14 +24,14 @@ use serde_json::json;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RegionOcclusion {
     /// What takes the place of a region.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
 }
 
 impl Default for RegionOcclusion {
     fn default() -> Self {
-        Self { baseline: Infill::Blur, blur: 10.0 }
+        Self { baseline: Baseline::Blur, blur: 10.0 }
     }
 }
 
@@ -35,9 +40,10 @@ impl Method for RegionOcclusion {
     const SUMMARY: &'static str = "what the score loses without each region of an atlas (Rieke 2018)";
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        self.baseline.suits(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -47,30 +53,25 @@ impl Method for RegionOcclusion {
 
 impl RegionOcclusion {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
-        let mut probe = Probe::new(explainer, case, self.target())?;
-        let count = parts.parts.len();
+        let baseline = BaselineOptions::new(Self::NAME, self.baseline, self.blur);
+        let mut game = CoalitionGame::new(explainer, case, &baseline, self.target())?;
+        let count = game.players();
         // First all but one, then only one, last none.
-        let scores = probe.scores(explainer, 2 * count + 1, |n, copy| {
-            let present: Vec<bool> =
-                (0..count).map(|part| if n < count { part != n } else { part + count == n }).collect();
-            parts.keep(&present, &mut filling, copy);
+        let scores = game.values(explainer, 2 * count + 1, |n, present| {
+            if n < count {
+                present.fill(true);
+                present[n] = false;
+            } else if n < 2 * count {
+                present[n - count] = true;
+            }
         })?;
         let empty = scores[2 * count];
-        let lost: Vec<f64> = scores[..count].iter().map(|s| probe.score() - s).collect();
+        let lost: Vec<f64> = scores[..count].iter().map(|s| game.grand() - s).collect();
         let alone: Vec<f64> = scores[count..2 * count].iter().map(|s| s - empty).collect();
-
-        let familiarity = probe.familiarity(explainer)?;
-        let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
+        let columns = [("LostWithout", &lost[..]), ("GainedAlone", &alone)];
+        let mut record = game.record(self, explainer, empty, json!({}), &columns)?;
         record.units = format!("{} lost without the region, at every voxel of the region", case.score);
         record.sign = "positive: taking the region out lowers the explained score".into();
-        record.passes = Passes { forward: probe.passes, backward: 0 };
-        record.measured = json!({
-            "ScoreWithoutBrain": empty, "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
-            "Regions": parts.table(&[("LostWithout", &lost), ("GainedAlone", &alone)]),
-        });
-        record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.paint(&lost, case.voxels()), record)
+        Attribution::new(case, game.paint(&lost), record)
     }
 }

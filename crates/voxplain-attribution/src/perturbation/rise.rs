@@ -1,11 +1,17 @@
 //! [`Rise`]: the score of the image seen through random masks, and which voxels it goes with.
 
-use crate::perturbation::probe::Probe;
-use crate::{Attribution, AxisMap, Case, Explainer, Infill, Method, Passes, Score, Separable};
-use crate::{Error, Result};
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::probe::Probe;
+use crate::record::{Attribution, Passes};
+use crate::separable::{AxisMap, Separable};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result};
 
 /// RISE (Petsiuk et al. 2018, arXiv 1806.07421), in three dimensions.
 ///
@@ -39,7 +45,7 @@ pub struct Rise {
     /// Probability that a cell is shown.
     pub probability: f64,
     /// What covers; a harmonic one would need edges.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
     /// Where the random numbers start.
@@ -48,7 +54,7 @@ pub struct Rise {
 
 impl Default for Rise {
     fn default() -> Self {
-        Self { masks: 2000, cells: 8, probability: 0.5, baseline: Infill::Mean, blur: 10.0, seed: Seed::new(0) }
+        Self { masks: 2000, cells: 8, probability: 0.5, baseline: Baseline::ImageMean, blur: 10.0, seed: Seed::new(0) }
     }
 }
 
@@ -56,10 +62,11 @@ impl Method for Rise {
     const NAME: &'static str = "rise";
     const SUMMARY: &'static str = "how the score goes with what random masks show of each voxel (Petsiuk 2018)";
     const BATCH: usize = 1;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.check()?;
-        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -83,8 +90,9 @@ impl Rise {
     }
 
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let baseline = self.baseline.whole(explainer, case, self.blur)?;
         let mut probe = Probe::new(explainer, case, self.target())?;
+        let baseline = BaselineOptions::new(Self::NAME, self.baseline, self.blur);
+        let baseline = baseline.image(explainer, case, &probe.objective)?;
         let masks =
             Masks { options: self, shape: case.image.shape(), seed: self.seed.child(Self::NAME).child(case.id) };
         let voxels = case.voxels();
@@ -128,8 +136,8 @@ impl Rise {
         let clear = inside.iter().filter(|&&n| f64::from(map[n].abs()) > 2.0 * errors[n]).count();
         let clear = clear as f64 / inside.len() as f64;
 
-        let familiarity = probe.familiarity(explainer)?;
-        let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
+        let ood_distance = probe.ood_distance(explainer)?;
+        let mut record = self.record(explainer, case, &probe.objective, &probe.logits);
         record.units = format!("{}: gained where a cell about the voxel is shown rather than covered", case.score);
         record.sign = "positive: showing this raises the explained score".into();
         record.passes = Passes { forward: probe.passes, backward: 0 };
@@ -137,7 +145,7 @@ impl Rise {
         record.measured = json!({
             "MeanScore": center, "StandardDeviationOfScores": spread,
             "MedianStandardError": in_brain[in_brain.len() / 2], "LargestStandardError": in_brain[in_brain.len() - 1],
-            "ShareBeyondTwoStandardErrors": clear, "DistanceFromTraining": familiarity, "BrainIs": brain_is,
+            "ShareBeyondTwoStandardErrors": clear, "DistanceFromTraining": ood_distance, "BrainIs": brain_is,
         });
         if clear < 0.1 {
             record.warnings.push(format!(

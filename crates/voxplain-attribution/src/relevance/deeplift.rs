@@ -1,15 +1,18 @@
 //! [`DeepLift`]: differences from a reference, shared out layer by layer.
 
-use crate::Result;
-use crate::baseline::reference::Making;
-use crate::gradient::integrated_gradients::float32;
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes, float32};
 use crate::relevance::lrp::logits_only;
-use crate::{Attribution, Case, Explainer, Method, Passes, Reference, Score};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 use voxplain_core::random::Seed;
 
 /// DeepLIFT by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): the difference of the score from that of
-/// a reference is walked back with multipliers, the ratio of what comes out of an operation to what goes in, both
+/// a reference is propagated back with multipliers, the ratio of what comes out of an operation to what goes in, both
 /// as differences from the reference. The map is `(x - x0) * multiplier`.
 ///
 /// The rules are those of [`voxplain_nn::relevance::Layerwise::multipliers`]; max-pooling, which the paper leaves
@@ -24,35 +27,36 @@ use voxplain_core::random::Seed;
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct DeepLift {
     /// What the input is compared with.
-    pub baseline: Reference,
-    /// Standard deviation of the blurred baseline, in mm.
+    pub baseline: Baseline,
+    /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
-    /// People of the `expected` baseline.
+    /// Training subjects of the baseline `expected`.
     pub donors: usize,
-    /// Where the draw of people starts.
+    /// Where the draw of these starts.
     pub seed: Seed,
 }
 
 impl Default for DeepLift {
     fn default() -> Self {
-        Self { baseline: Reference::Zero, blur: 10.0, donors: 8, seed: Seed::new(0) }
+        Self { baseline: Baseline::Zero, blur: 10.0, donors: 8, seed: Seed::new(0) }
     }
 }
 
 impl DeepLift {
-    const fn making(&self) -> Making<'static> {
+    const fn baseline(&self) -> BaselineOptions<'static> {
         let Self { baseline, blur, donors, seed } = *self;
-        Making { method: Self::NAME, baseline, blur, donors, seed }
+        BaselineOptions { method: Self::NAME, baseline, blur, subjects: donors, seed }
     }
 }
 
 impl Method for DeepLift {
     const NAME: &'static str = "deeplift";
     const SUMMARY: &'static str = "difference from a reference, shared out layer by layer: sums to it (Shrikumar 2017)";
+    const BASELINES: &'static [Baseline] = Baseline::FOR_DIFFERENCES;
 
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
         logits_only(Self::NAME, score)?;
-        self.making().suits(explainer)
+        self.baseline().check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -65,23 +69,25 @@ impl DeepLift {
         let x = &*case.values();
         let logits = explainer.logits(&[*case])?.remove(0);
         let objective = case.objective(Method::target(self), &logits)?;
-        let baselines = self.making().of(explainer, case, &objective)?;
-        let mut seed = vec![0.0; logits.len()];
-        objective.seed(&logits, &mut seed);
+        let baselines = self.baseline().images(explainer, case, &objective)?;
+        let mut output_gradient = vec![0.0; logits.len()];
+        objective.output_gradient(&logits, &mut output_gradient);
         let (mut map, mut of_baseline, mut applied) = (vec![0.0; x.len()], 0.0, 0);
         let share = 1.0 / baselines.len() as f64;
         for b in &baselines {
-            let walked = explainer.layerwise()?.multipliers(x, b, &seed)?;
-            for (((m, &multiplier), &x), &b) in map.iter_mut().zip(&walked.input).zip(x).zip(b.iter()) {
+            let pass = explainer.layerwise()?.multipliers(x, b, &output_gradient)?;
+            for (((m, &multiplier), &x), &b) in map.iter_mut().zip(&pass.input).zip(x).zip(b.iter()) {
                 *m += share * (f64::from(x) - f64::from(b)) * f64::from(multiplier);
             }
-            of_baseline += share * objective.value(&walked.reference);
-            applied = walked.applied;
+            of_baseline += share * objective.value(&pass.reference);
+            applied = pass.applied;
         }
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.units = case.score.to_string();
-        record.sign =
-            format!("positive: evidence for the explained score, against {}", self.making().describe(baselines.len()));
+        record.sign = format!(
+            "positive: evidence for the explained score, against {}",
+            self.baseline().describe(baselines.len())
+        );
         record.rules_applied = Some([applied, explainer.layerwise()?.nonlinear()]);
         record.measured["ScoreOfBaseline"] = of_baseline.into();
         record.measured["Baselines"] = baselines.len().into();

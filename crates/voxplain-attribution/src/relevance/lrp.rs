@@ -1,8 +1,13 @@
 //! [`Lrp`]: layer-wise relevance propagation.
 
-use crate::{Attribution, Case, Explainer, Method, Passes, Score};
-use crate::{Error, Result};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::{Attribution, Passes};
+use crate::setting::{SCORE, TARGET};
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::relevance;
 use voxplain_volume::Volume;
 
@@ -11,7 +16,7 @@ use voxplain_volume::Volume;
 /// it lies on the voxels.
 ///
 /// The rules and composites are those of [`voxplain_nn::relevance`], where each is defined. Batch normalisation is
-/// folded into the layer in front of it. The walk starts from the explained logit (both, with their signs, for a
+/// folded into the layer in front of it. The backward pass starts from the explained logit (both, with their signs, for a
 /// difference of classes); other scores are refused, as the softmax is no layer that shares anything out.
 ///
 /// The map sums to the logit less what biases took and what was lost to stabilisers or where nothing contributed;
@@ -24,7 +29,7 @@ use voxplain_volume::Volume;
 pub struct Lrp {
     /// Which layer follows which rule.
     pub composite: Composite,
-    /// The least and largest value of an input, for the box rule: `cohort` takes those of the people that the model
+    /// The least and largest value of an input, for the box rule: `cohort` takes those of the subjects that the model
     /// was trained on, `image` those of the image, and two numbers (`0,255`) are taken as they are.
     pub bounds: String,
 }
@@ -91,7 +96,7 @@ impl Lrp {
                     Bounds::Given(low, high) => (low, high),
                     Bounds::Image => of_image(),
                     Bounds::Cohort => {
-                        let (low, high) = explainer.donors(Self::NAME)?.range(case)?;
+                        let (low, high) = explainer.training_subjects(Self::NAME)?.range(case)?;
                         // The case may reach further than those trained on.
                         let own = of_image();
                         (low.min(own.0), high.max(own.1))
@@ -110,8 +115,9 @@ impl Method for Lrp {
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
         logits_only(Self::NAME, score)?;
         match (self.composite, self.bounds()?) {
-            (Composite::EpsilonGammaBox, Bounds::Cohort) => explainer
-                .require_donors("lrp with bounds of the cohort (lrp.bounds=image and lrp.bounds=LOW,HIGH need nobody)"),
+            (Composite::EpsilonGammaBox, Bounds::Cohort) => explainer.require_training_subjects(
+                "lrp with bounds of the cohort (lrp.bounds=image and lrp.bounds=LOW,HIGH need nobody)",
+            ),
             _ => Ok(()),
         }
     }
@@ -127,7 +133,7 @@ impl Lrp {
         let objective = case.objective(Method::target(self), &logits)?;
         let rules = self.rules(explainer, case)?;
         let mut start = vec![0.0; logits.len()];
-        objective.seed(&logits, &mut start);
+        objective.output_gradient(&logits, &mut start);
         start.iter_mut().zip(&logits).for_each(|(s, z)| *s *= z);
         let layerwise = explainer.layerwise()?;
         let relevance = layerwise.relevance(&case.values(), &start, &rules)?;
@@ -137,7 +143,7 @@ impl Lrp {
         let steps = &relevance.steps[0];
         let sum: f64 = relevance.input.iter().map(|&v| f64::from(v)).sum();
         let bias: f64 = steps.iter().map(|step| step.bias).sum();
-        let mut record = explainer.record(self, case, &objective, &logits);
+        let mut record = self.record(explainer, case, &objective, &logits);
         record.units = case.score.to_string();
         record.sign = "positive: spoke for the explained score; negative: against it".into();
         record.rules_applied = Some([steps.iter().filter(|step| step.layer).count(), layers]);
@@ -169,7 +175,7 @@ pub(crate) fn logits_only(method: &str, score: Score) -> Result<()> {
         Score::Logit => Ok(()),
         other => Err(Error::request(
             format!("{method} shares out logits, and cannot share out a {other}"),
-            "leave --score out; --target diff:A,B explains one class against another",
+            remedy!["leave ", SCORE, " out; ", TARGET.to("diff:A,B"), " explains one class against another"],
         )),
     }
 }

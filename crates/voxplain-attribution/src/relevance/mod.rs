@@ -1,4 +1,7 @@
 //! Methods that share out a score layer by layer.
 
-pub(crate) mod deeplift;
-pub(crate) mod lrp;
+mod deeplift;
+mod lrp;
+
+pub use deeplift::DeepLift;
+pub use lrp::{Composite, Lrp};

@@ -1,11 +1,17 @@
 //! [`KernelShap`]: Shapley values of the regions of an atlas, by a weighted regression.
 
-use crate::Result;
-use crate::perturbation::probe::Probe;
-use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
+use super::attribution;
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::coalition::CoalitionGame;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Result;
 use voxplain_core::random::{Random, Seed};
 
 /// `KernelSHAP` (Lundberg and Lee 2017, arXiv 1705.07874, section 4.1), over the regions of an atlas.
@@ -33,7 +39,7 @@ pub struct KernelShap {
     /// Coalitions, without the two ends; 0 for `2 M + 2048` with `M` regions.
     pub samples: usize,
     /// What takes the place of players who are out.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
     /// Where the random numbers start.
@@ -42,7 +48,7 @@ pub struct KernelShap {
 
 impl Default for KernelShap {
     fn default() -> Self {
-        Self { samples: 0, baseline: Infill::Blur, blur: 10.0, seed: Seed::new(0) }
+        Self { samples: 0, baseline: Baseline::Blur, blur: 10.0, seed: Seed::new(0) }
     }
 }
 
@@ -51,9 +57,10 @@ impl Method for KernelShap {
     const SUMMARY: &'static str = "Shapley values of an atlas's regions, by weighted regression (Lundberg 2017)";
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        self.baseline.suits(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -63,10 +70,9 @@ impl Method for KernelShap {
 
 impl KernelShap {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
-        let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
-        let mut probe = Probe::new(explainer, case, self.target())?;
-        let players = parts.parts.len();
+        let baseline = BaselineOptions::new(Self::NAME, self.baseline, self.blur);
+        let mut game = CoalitionGame::new(explainer, case, &baseline, self.target())?;
+        let players = game.players();
         let samples = if self.samples == 0 { 2 * players + 2048 } else { self.samples };
         let drawn = Coalitions::new(players, samples, self.seed.child(Self::NAME).child(case.id)).ok_or_else(|| {
             case.refuse(
@@ -74,35 +80,22 @@ impl KernelShap {
                 format!("give at least {}, or 0 for the default", 4 * players),
             )
         })?;
-        let none = vec![false; players];
-        let scores = probe.scores(explainer, drawn.members.len() + 1, |n, copy| {
-            parts.keep(n.checked_sub(1).map_or(&none, |n| &drawn.members[n]), &mut filling, copy);
+        // Nobody first.
+        let scores = game.values(explainer, drawn.members.len() + 1, |n, present| {
+            if let Some(n) = n.checked_sub(1) {
+                present.copy_from_slice(&drawn.members[n]);
+            }
         })?;
-        let (whole, empty) = (probe.score(), scores[0]);
+        let empty = scores[0];
         let gains: Vec<f64> = scores[1..].iter().map(|s| s - empty).collect();
-        let (values, errors) = drawn.fit(&gains, whole - empty).ok_or_else(|| {
+        let (values, errors) = drawn.fit(&gains, game.grand() - empty).ok_or_else(|| {
             case.refuse(
                 format!("kernel-shap: {} coalitions do not determine {players} values", drawn.members.len()),
                 "give more samples",
             )
         })?;
-
-        let familiarity = probe.familiarity(explainer)?;
-        let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
-        record.units =
-            format!("{} per voxel: the region's Shapley value, shared out evenly among its voxels", case.score);
-        record.sign = "positive: the region raises the explained score, on average over what else is there".into();
-        record.passes = Passes { forward: probe.passes, backward: 0 };
-        let sum: f64 = values.iter().sum();
-        record.measured = json!({
-            "ScoreWithoutBrain": empty, "Sum": sum, "SumResidual": sum - (whole - empty),
-            "Coalitions": drawn.members.len(), "Exact": drawn.exact,
-            "LargestStandardError": errors.iter().copied().fold(0.0, f64::max),
-            "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
-            "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
-        });
-        record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.share_out(&values, case.voxels()), record)
+        let own = json!({ "Coalitions": drawn.members.len(), "Exact": drawn.exact });
+        attribution(self, explainer, &game, (&values, &errors), empty, own)
     }
 }
 

@@ -1,11 +1,16 @@
 //! [`ShapleySampling`]: Shapley values of the regions of an atlas, by random orders.
 
-use crate::perturbation::probe::Probe;
-use crate::{Attribution, Case, Explainer, Infill, Method, Passes, Regions, Score};
-use crate::{Error, Result};
+use super::attribution;
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::coalition::CoalitionGame;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result, random::Seed};
 
 /// Shapley values by sampling of permutations (Castro et al. 2009; Strumbelj and Kononenko 2014).
 ///
@@ -26,7 +31,7 @@ pub struct ShapleySampling {
     /// Orders; an even number of at least 4.
     pub permutations: usize,
     /// What takes the place of players who are out.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
     /// Where the random numbers start.
@@ -35,7 +40,7 @@ pub struct ShapleySampling {
 
 impl Default for ShapleySampling {
     fn default() -> Self {
-        Self { permutations: 20, baseline: Infill::Blur, blur: 10.0, seed: Seed::new(0) }
+        Self { permutations: 20, baseline: Baseline::Blur, blur: 10.0, seed: Seed::new(0) }
     }
 }
 
@@ -44,9 +49,10 @@ impl Method for ShapleySampling {
     const SUMMARY: &'static str = "Shapley values of an atlas's regions, by random orders (Castro 2009)";
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
-        self.baseline.suits(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
@@ -62,10 +68,9 @@ impl ShapleySampling {
                 "orders come in pairs, and a standard error needs two of them",
             ));
         }
-        let parts = Regions::of(case, Self::NAME)?;
-        let mut filling = self.baseline.prepare(explainer, case, self.blur)?;
-        let mut probe = Probe::new(explainer, case, self.target())?;
-        let players = parts.parts.len();
+        let baseline = BaselineOptions::new(Self::NAME, self.baseline, self.blur);
+        let mut game = CoalitionGame::new(explainer, case, &baseline, self.target())?;
+        let players = game.players();
         let random = self.seed.child(Self::NAME).child(case.id);
         let pairs = self.permutations / 2;
         let orders: Vec<Vec<usize>> = (0..pairs)
@@ -78,22 +83,19 @@ impl ShapleySampling {
 
         // Nobody, then every order's coalitions as its players come in, but for the last, which is the image.
         let steps = players - 1;
-        let scores = probe.scores(explainer, 1 + orders.len() * steps, |n, copy| {
-            let mut present = vec![false; players];
-            if n > 0 {
-                let (order, step) = (&orders[(n - 1) / steps], (n - 1) % steps);
-                order[..=step].iter().for_each(|&player| present[player] = true);
+        let scores = game.values(explainer, 1 + orders.len() * steps, |n, present| {
+            if let Some(n) = n.checked_sub(1) {
+                orders[n / steps][..=n % steps].iter().for_each(|&player| present[player] = true);
             }
-            parts.keep(&present, &mut filling, copy);
         })?;
-        let (whole, empty) = (probe.score(), scores[0]);
+        let (grand, empty) = (game.grand(), scores[0]);
         let (mut sums, mut squares) = (vec![0.0; players], vec![0.0; players]);
         for pair in 0..pairs {
             let mut gains = vec![0.0; players];
             for number in [2 * pair, 2 * pair + 1] {
                 let mut before = empty;
                 for (step, &player) in orders[number].iter().enumerate() {
-                    let after = if step == steps { whole } else { scores[1 + number * steps + step] };
+                    let after = if step == steps { grand } else { scores[1 + number * steps + step] };
                     gains[player] += (after - before) / 2.0;
                     before = after;
                 }
@@ -107,21 +109,6 @@ impl ShapleySampling {
         let values: Vec<f64> = sums.iter().map(|s| s / n).collect();
         let variance = |(square, value): (&f64, &f64)| ((square / n - value * value) * n / (n - 1.0)).max(0.0);
         let errors: Vec<f64> = squares.iter().zip(&values).map(|pair| (variance(pair) / n).sqrt()).collect();
-
-        let familiarity = probe.familiarity(explainer)?;
-        let mut record = explainer.record(self, case, &probe.objective, &probe.logits);
-        record.units =
-            format!("{} per voxel: the region's Shapley value, shared out evenly among its voxels", case.score);
-        record.sign = "positive: the region raises the explained score, on average over what else is there".into();
-        record.passes = Passes { forward: probe.passes, backward: 0 };
-        let sum: f64 = values.iter().sum();
-        record.measured = json!({
-            "ScoreWithoutBrain": empty, "Sum": sum, "SumResidual": sum - (whole - empty),
-            "LargestStandardError": errors.iter().copied().fold(0.0, f64::max),
-            "DistanceFromTraining": familiarity, "BrainIs": parts.brain_is, "RegionsWithoutVoxel": parts.absent,
-            "Regions": parts.table(&[("Value", &values), ("StandardError", &errors)]),
-        });
-        record.warnings.extend(parts.warnings.iter().cloned());
-        Attribution::new(case, parts.share_out(&values, case.voxels()), record)
+        attribution(self, explainer, &game, (&values, &errors), empty, json!({}))
     }
 }

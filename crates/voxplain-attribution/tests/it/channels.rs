@@ -1,7 +1,7 @@
 //! Networks that take several volumes of a person at once.
 
 use crate::support::*;
-use voxplain_attribution::{Attribution, Case, Donors, Explainer, METHODS, Score, Target, choose};
+use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Score, Target, TrainingSubjects, choose};
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, Rules, Tensor};
 use voxplain_volume::Volume;
@@ -45,7 +45,7 @@ fn stem(shares: &[f32]) -> Tensor {
 
 fn explainer(net: &Network, channels: usize) -> Explainer {
     let donor = |n: usize| (format!("donor{n}"), n % 2, vec![volume(SHAPE, 10 + n); channels]);
-    explainer_of(net, 2).with_donors(Donors::of_volumes((0..6).map(donor), 2))
+    explainer_of(net, 2).with_training_subjects(TrainingSubjects::of_volumes((0..6).map(donor), 2))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use crate::support::engine;
 use serde_json::Value;
-use voxplain_attribution::{Case, Donors, Explainer, Target, choose};
+use voxplain_attribution::{Case, Explainer, Target, TrainingSubjects, choose};
 use voxplain_nn::relevance::{Composite, Layerwise, Rule};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d, Tensor};
 use voxplain_volume::{Affine, Grid, Volume};
@@ -78,8 +78,9 @@ fn methods_are_those_of_captum() {
         let net = network(name, of);
         let classes: Vec<String> = (0..net.outputs()).map(|c| c.to_string()).collect();
         // The baseline is the only person that the network was trained on.
-        let donors = Donors::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
-        let mut explainer = Explainer::new(&engine(2), &net, &classes, "test".into()).unwrap().with_donors(donors);
+        let donors = TrainingSubjects::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
+        let mut explainer =
+            Explainer::new(&engine(2), &net, &classes, "test".into()).unwrap().with_training_subjects(donors);
         let case = Case { target: Some(Target::Class(target)), ..Case::new("a", &image) };
         for (method, settings) in [
             ("integrated-gradients", vec!["steps=16".to_owned(), "baseline=mean".into()]),

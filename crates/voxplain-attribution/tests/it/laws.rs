@@ -454,7 +454,7 @@ fn gradient_shap_of_a_linear_network_is_exact() {
     let mean = explain(&net, "integrated-gradients", &["integrated-gradients.baseline=mean"], &case(&image));
     assert!(distance(map.map.data(), mean.map.data()) < 1e-5);
     assert!(number(&map, "RelativeResidual").abs() < 1e-4, "{}", map.record.measured);
-    assert_eq!(number(&map, "Donors"), 6.0);
+    assert_eq!(number(&map, "TrainingSubjects"), 6.0);
     // 7 samples: one donor counts twice, and the residual knows.
     let map = explain(&net, "gradient-shap", &["gradient-shap.samples=7"], &case(&image));
     assert!(number(&map, "RelativeResidual").abs() < 1e-4, "{}", map.record.measured);
@@ -559,7 +559,7 @@ fn what_is_missing_is_said_by_name() {
         ("lrp", &["lrp.composite=epsilon-gamma-box"]),
     ] {
         let method_of = choose(&[method], settings, None).unwrap().remove(0);
-        let mut explainer = explainer_of(&net, 1).without_donors("only images were given", "give a cohort");
+        let mut explainer = explainer_of(&net, 1).without_training_subjects("only images were given", "give a cohort");
         let error = method_of.explain(&mut explainer, &[case(&image)]).unwrap_err();
         assert!(
             error.to_string().starts_with(method) && error.to_string().contains("only images were given"),

@@ -2,7 +2,7 @@
 
 use crate::support::{SHAPE, engine, grid, mrinet, volume};
 use std::collections::BTreeMap;
-use voxplain_attribution::{Attribution, Case, Donors, Explainer, METHODS, Regions, Target, choose};
+use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Regions, Target, TrainingSubjects, choose};
 use voxplain_nn::{Linear, Network, Op, Tensor};
 use voxplain_volume::{Labels, Mask, Volume};
 
@@ -456,7 +456,7 @@ fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
         let error = method.explain(&mut explainer_of(&net), &[case]).unwrap_err();
         assert!(error.to_string().contains("people that the model was trained on"), "{name}: {error}");
         let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, [v.clone()]));
-        let mut explainer = explainer_of(&net).with_donors(Donors::of_volumes(listed, 2));
+        let mut explainer = explainer_of(&net).with_training_subjects(TrainingSubjects::of_volumes(listed, 2));
         let map = method.explain(&mut explainer, &[case]).unwrap().remove(0);
         let distance = &map.record.measured["DistanceFromTraining"];
         println!("{name}: {distance}");
@@ -467,7 +467,7 @@ fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
     // On a linear network one voxel at a time: its weight times its difference from the mean of the people.
     let people: Vec<_> = (0..4).map(|n| volume(SHAPE, 10 + n)).collect();
     let listed = people.iter().enumerate().map(|(n, v)| (format!("p{n}"), n % 2, [v.clone()]));
-    let mut explainer = explainer_of(&linear(weight)).with_donors(Donors::of_volumes(listed, 3));
+    let mut explainer = explainer_of(&linear(weight)).with_training_subjects(TrainingSubjects::of_volumes(listed, 3));
     let image = volume(SHAPE, 1);
     let settings = ["occlusion.window=3", "occlusion.stride=3", "occlusion.baseline=cohort-mean"];
     let method = choose(&["occlusion"], &settings, None).unwrap().remove(0);

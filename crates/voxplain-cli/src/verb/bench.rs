@@ -7,7 +7,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::time::{Duration, Instant};
-use voxplain::attribution::{Case, Explainer, MeaningfulPerturbation, Perturbation};
+use voxplain::attribution::{Case, Explainer, MaskSearch, MeaningfulPerturbation};
 use voxplain::model::mrinet;
 use voxplain::nn::{
     AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Method, Network, Op, Optimizer, PlanOptions, Purpose,
@@ -243,7 +243,7 @@ impl Bench {
             patience: 0,
             ..MeaningfulPerturbation::default()
         };
-        let mut search = Perturbation::new(&options, &mut explainer, &Case::new("random", &volume))?;
+        let mut search = MaskSearch::new(&options, &mut explainer, &Case::new("random", &volume))?;
         let memory = explainer.plan(Purpose::InputGradient, options.copies, &[])?.memory();
         let times = self.timed(|| {
             search.step(&mut explainer)?;

@@ -68,9 +68,9 @@ impl Group<'_> {
     pub(super) fn people_of(&self, explainer: Explainer, model: &Model) -> Explainer {
         match (&self.from, &self.trained_on) {
             (Source::Cohort(cohort), Ok((numbers, labels))) => {
-                explainer.with_donors(cohort.donors(numbers, labels, model.card.classes.len()))
+                explainer.with_training_subjects(cohort.training_subjects(numbers, labels, model.card.classes.len()))
             }
-            (_, Err((why, hint))) => explainer.without_donors(why.as_str(), *hint),
+            (_, Err((why, hint))) => explainer.without_training_subjects(why.as_str(), *hint),
             (Source::Images(_), Ok(_)) => explainer,
         }
     }

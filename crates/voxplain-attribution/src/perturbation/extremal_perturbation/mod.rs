@@ -6,11 +6,17 @@ mod smooth_max;
 
 pub use areas::Areas;
 
-use crate::{Aim, Attribution, Case, Explainer, Game, Infill, Method, Score};
-use crate::{Error, Result};
+use super::{OptimizedScore, RegionCriterion};
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use search::Search;
 use serde::{Deserialize, Serialize};
 use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result};
 
 /// Extremal perturbation (Fong, Patrick and Vedaldi 2019, arXiv 1910.08485), in three dimensions.
 ///
@@ -48,10 +54,10 @@ use voxplain_core::random::Seed;
 pub struct ExtremalPerturbation {
     /// Sizes of the mask, in percent of the brain.
     pub areas: Areas,
-    /// What is looked for.
-    pub game: Game,
-    /// What its score is.
-    pub objective: Aim,
+    /// What is looked for: the region that preserves, that deletes, or that does both.
+    pub game: RegionCriterion,
+    /// The score that is to change.
+    pub objective: OptimizedScore,
     /// Steps for each area.
     pub iterations: usize,
     /// Adam's learning rate.
@@ -65,7 +71,7 @@ pub struct ExtremalPerturbation {
     /// Largest shift of the masked image along each axis, in voxels, to either side.
     pub jitter: usize,
     /// What stands where the mask is 0.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the strongest Gaussian of the baseline `blur`, in mm.
     pub blur: f64,
     /// Images in the pyramid of the baseline `blur`, the image itself included.
@@ -78,15 +84,15 @@ impl Default for ExtremalPerturbation {
     fn default() -> Self {
         Self {
             areas: Areas::new(vec![1.0, 2.0, 5.0, 10.0, 20.0]).unwrap_or_else(|_| unreachable!("all are percents")),
-            game: Game::Preserve,
-            objective: Aim::LogOdds,
+            game: RegionCriterion::Preserve,
+            objective: OptimizedScore::LogOdds,
             iterations: 200,
             learning_rate: 0.05,
             area_weight: 15.0,
             step: 8.0,
             sigma: 16.0,
             jitter: 2,
-            baseline: Infill::Blur,
+            baseline: Baseline::Blur,
             blur: 10.0,
             levels: 8,
             seed: Seed::new(0),
@@ -98,10 +104,11 @@ impl Method for ExtremalPerturbation {
     const NAME: &'static str = "extremal-perturbation";
     const SUMMARY: &'static str = "the region of a given size that upholds the score best (Fong 2019)";
     const BATCH: usize = 1;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.check()?;
-        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {

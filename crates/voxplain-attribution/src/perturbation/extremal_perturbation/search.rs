@@ -2,13 +2,20 @@
 
 use super::ExtremalPerturbation;
 use super::smooth_max::SmoothMax;
-use crate::Result;
-use crate::perturbation::meaningful_perturbation::{goal::Goal, shift};
-use crate::{Attribution, Case, Explainer, Game, Infill, Method, Objective, Passes};
+use crate::baseline::{Baseline, BaselineOptions, blurred};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::perturbation::hinge_loss::HingeLoss;
+use crate::perturbation::{RegionCriterion, shift};
+use crate::probe::altered_overflow;
+use crate::record::{Attribution, Passes};
+use crate::target::Objective;
 use serde::Serialize;
 use serde_json::json;
+use voxplain_core::Result;
 use voxplain_nn::{AdamOptions, Method as OptimizerMethod, Optimizer, Purpose, Rules};
-use voxplain_volume::{Border, Mask, Volume};
+use voxplain_volume::Mask;
 
 /// What `lambda` grows by over a search.
 const GROWTH: f64 = 16.0;
@@ -18,7 +25,7 @@ const GROWTH: f64 = 16.0;
 struct View {
     /// Whether the image is kept where the mask is 1, not where it is 0.
     keeps: bool,
-    goal: Goal,
+    loss: HingeLoss,
     /// 1 where the score is to fall, -1 where it is to rise.
     sign: f64,
 }
@@ -61,27 +68,26 @@ struct Found {
 impl<'a> Search<'a> {
     pub(super) fn new(options: &ExtremalPerturbation, explainer: &mut Explainer, case: &Case<'a>) -> Result<Self> {
         let image = case.values();
-        let mut pyramid = vec![options.baseline.whole(explainer, case, options.blur)?];
-        if options.baseline == Infill::Blur {
+        let views = if options.game == RegionCriterion::Hybrid { 2 } else { 1 };
+        let of_image = explainer.plan(Purpose::InputGradient, views, &[])?.forward(&image)?.output().to_vec();
+        let objective = case.objective(options.target(), &of_image)?;
+        let baseline = BaselineOptions::new(ExtremalPerturbation::NAME, options.baseline, options.blur);
+        let mut pyramid = vec![baseline.image(explainer, case, &objective)?.to_vec()];
+        if options.baseline == Baseline::Blur {
             // Evenly between the strongest blur and none.
             let share = |level: usize| 1.0 - level as f64 / (options.levels - 1) as f64;
-            let smooth = |n, channel: &Volume| channel.smooth(options.blur * share(n), Border::Renormalize).into_data();
-            let level = |n| case.each_channel(|channel| smooth(n, channel));
+            let level = |n| case.each_channel(|channel| blurred(channel, options.blur * share(n)));
             pyramid.extend((1..options.levels - 1).map(level));
         }
         pyramid.push(image.to_vec());
-        let views = if options.game == Game::Hybrid { 2 } else { 1 };
-        let plan = explainer.plan(Purpose::InputGradient, views, &[])?;
-        let of_image = plan.forward(&image)?.output().to_vec();
-        let of_baseline = plan.forward(&pyramid[0])?.output().to_vec();
-        let objective = case.objective(options.target(), &of_image)?;
+        let of_baseline = explainer.plan(Purpose::InputGradient, views, &[])?.forward(&pyramid[0])?.output().to_vec();
         let [before, base] = [&of_image, &of_baseline].map(|z| options.objective.value(&objective, z));
-        let uphold = View { keeps: true, goal: Goal::uphold(before, base), sign: -1.0 };
-        let fall = View { keeps: false, goal: Goal::fall(before, base), sign: 1.0 };
+        let uphold = View { keeps: true, loss: HingeLoss::uphold(before, base), sign: -1.0 };
+        let fall = View { keeps: false, loss: HingeLoss::fall(before, base), sign: 1.0 };
         let views = match options.game {
-            Game::Preserve => vec![uphold],
-            Game::Delete => vec![fall],
-            Game::Hybrid => vec![uphold, fall],
+            RegionCriterion::Preserve => vec![uphold],
+            RegionCriterion::Delete => vec![fall],
+            RegionCriterion::Hybrid => vec![uphold, fall],
         };
         let (brain, brain_is) = case.brain();
         Ok(Self {
@@ -119,35 +125,35 @@ impl<'a> Search<'a> {
             show(&self.pyramid, &best.mask, view.keeps, shown);
         }
         let shown: Vec<&[f32]> = shown.iter().map(Vec::as_slice).collect();
-        let familiarity = explainer.familiarity(&self.case, &shown)?;
+        let ood_distance = explainer.ood_distance(&self.case, &shown)?;
 
-        let mut record = explainer.record(&self.options, &self.case, &self.objective, &self.logits[0]);
+        let mut record = self.options.record(explainer, &self.case, &self.objective, &self.logits[0]);
         (record.units, record.sign) = match self.options.game {
-            Game::Preserve => (
+            RegionCriterion::Preserve => (
                 "share of each voxel that is kept, 0 to 1".into(),
                 "positive: keeping this upholds the explained score; never negative".into(),
             ),
-            Game::Delete => (
+            RegionCriterion::Delete => (
                 "share of each voxel that is taken out, 0 to 1".into(),
                 "positive: taking this out lowers the explained score; never negative".into(),
             ),
-            Game::Hybrid => (
+            RegionCriterion::Hybrid => (
                 "share of each voxel that is kept in one image and taken out in the other, 0 to 1".into(),
                 "positive: keeping this upholds the explained score, taking it out lowers it; never negative".into(),
             ),
         };
         record.passes = self.passes;
-        let aim = |z: &[f32]| self.options.objective.value(&self.objective, z);
+        let optimized = |z: &[f32]| self.options.objective.value(&self.objective, z);
         record.measured = json!({
             "ScoreBefore": self.objective.value(&self.logits[0]),
             "ScoreOfBaseline": self.objective.value(&self.logits[1]),
             "ScoresAfter": best.logits.iter().map(|z| self.objective.value(z)).collect::<Vec<_>>(),
             "Aim": self.options.objective.describe(&self.objective, &self.logits[0]),
-            "AimBefore": aim(&self.logits[0]), "AimOfBaseline": aim(&self.logits[1]),
-            "Goals": self.views.iter().map(|view| view.goal.at).collect::<Vec<_>>(),
-            "AimScale": self.views[0].goal.scale,
+            "AimBefore": optimized(&self.logits[0]), "AimOfBaseline": optimized(&self.logits[1]),
+            "Goals": self.views.iter().map(|view| view.loss.threshold).collect::<Vec<_>>(),
+            "AimScale": self.views[0].loss.scale,
             "Area": best.area, "AreaOfMask": best.area_of_mask, "AreaIsShareOf": self.brain_is,
-            "DistanceFromTraining": familiarity,
+            "DistanceFromTraining": ood_distance,
             "Reached": reached, "Areas": found,
         });
         if !reached {
@@ -157,7 +163,7 @@ impl<'a> Search<'a> {
                 100.0 * best.left
             ));
         }
-        if aim(&self.logits[1]) >= aim(&self.logits[0]) {
+        if optimized(&self.logits[1]) >= optimized(&self.logits[0]) {
             record.warnings.push(
                 "The baseline scores no less than the image itself: any mask upholds the score, and nothing need be taken out.".into(),
             );
@@ -181,7 +187,7 @@ impl<'a> Search<'a> {
         let [mut shown, mut reached] = std::array::from_fn(|_| vec![0.0; values]);
         let mut gradient = vec![0.0; self.bumps.len()];
         let mut batch = vec![0.0; self.views.len() * values];
-        let mut seeds = vec![0.0; self.views.len() * classes];
+        let mut output_gradients = vec![0.0; self.views.len() * classes];
         let mut order = inside.clone();
         for iteration in 0..=options.iterations {
             self.bumps.apply(&engine, &weights, &mut mask, &mut total);
@@ -200,13 +206,16 @@ impl<'a> Search<'a> {
                 let logits: Vec<Vec<f32>> = tape.output().chunks_exact(classes).map(<[f32]>::to_vec).collect();
                 return self.found(area, &inside, mask, logits);
             }
-            for ((view, seed), logits) in
-                self.views.iter().zip(seeds.chunks_exact_mut(classes)).zip(tape.output().chunks_exact(classes))
+            for ((view, output_gradient), logits) in self
+                .views
+                .iter()
+                .zip(output_gradients.chunks_exact_mut(classes))
+                .zip(tape.output().chunks_exact(classes))
             {
-                let weight = view.sign / (view.goal.scale * self.views.len() as f64);
-                options.objective.seed(&self.objective, logits, weight, seed);
+                let weight = view.sign / (view.loss.scale * self.views.len() as f64);
+                options.objective.output_gradient(&self.objective, logits, weight, output_gradient);
             }
-            let back = tape.backward(&seeds, &Rules::GRADIENT)?;
+            let back = tape.backward(&output_gradients, &Rules::GRADIENT)?;
             self.passes.backward += self.views.len();
             at_mask.fill(0.0);
             for (view, copy) in self.views.iter().zip(back.input.chunks_exact(values)) {
@@ -229,12 +238,11 @@ impl<'a> Search<'a> {
     fn found(&self, area: f64, inside: &[usize], mask: Vec<f32>, logits: Vec<Vec<f32>>) -> Result<Found> {
         let aim: Vec<f64> = logits.iter().map(|z| self.options.objective.value(&self.objective, z)).collect();
         if let Some(bad) = aim.iter().find(|a| !a.is_finite()) {
-            return Err(self.case.refuse(
-                format!("extremal-perturbation: the masked image has the score {bad}"),
-                "the network overflowed on it; take another baseline, or look at the image with voxplain inspect",
-            ));
+            return Err(self
+                .case
+                .refuse(format!("extremal-perturbation: the masked image has the score {bad}"), altered_overflow()));
         }
-        let left = self.views.iter().zip(&aim).map(|(v, &a)| v.goal.left(a)).sum::<f64>() / aim.len() as f64;
+        let left = self.views.iter().zip(&aim).map(|(v, &a)| v.loss.value(a)).sum::<f64>() / aim.len() as f64;
         let area_of_mask = inside.iter().map(|&n| f64::from(mask[n])).sum::<f64>() / inside.len() as f64;
         Ok(Found { area, area_of_mask, aim, left, mask, logits })
     }

@@ -1,7 +1,7 @@
 //! The coarse mask: its lattice over the input grid, its area, its total variation and Adam's steps.
 
 use super::MeaningfulPerturbation;
-use crate::{AxisMap, Separable};
+use crate::separable::{AxisMap, Separable};
 use voxplain_volume::{Grid, Mask};
 
 /// A mask on a coarse lattice, one weight in `[0, 1]` per cell, and how it reaches the input grid.

@@ -1,18 +1,20 @@
 //! [`MeaningfulPerturbation`]: the region whose blurring changes the score most for its size.
 
-mod aim;
-pub(crate) mod goal;
 mod mask;
-mod perturbation;
-pub(crate) mod shift;
+mod mask_search;
 
-pub use aim::Aim;
-pub use perturbation::{Perturbation, Terms};
+pub use mask_search::{LossTerms, MaskSearch};
 
-use crate::{Attribution, Case, Explainer, Infill, Method, Score};
-use crate::{Error, Result};
+use super::{OptimizedScore, RegionCriterion};
+use crate::baseline::{Baseline, BaselineOptions};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::record::Attribution;
+use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use voxplain_core::random::Seed;
+use voxplain_core::{Error, Result};
 
 /// Meaningful Perturbation (Fong and Vedaldi 2017, arXiv 1704.03296), in three dimensions.
 ///
@@ -23,7 +25,7 @@ use voxplain_core::random::Seed;
 /// what is left of the way of S  +  l1 * area  +  tv * sum over axes of mean |difference of neighbouring cells|^beta
 /// ```
 ///
-/// Three games are played. `delete` looks for the smallest region whose blurring brings the score down to that of `b`;
+/// Three criteria can be chosen (the option `game`). `delete` looks for the smallest region whose blurring brings the score down to that of `b`;
 /// `preserve` for the smallest that upholds the score of `x` when all else is blurred; `hybrid` for one that does both, by the mean
 /// of the two. The area is that of what is blurred, or kept. The map is `1 - M m`, or `M m` for
 /// `preserve`: positive where it matters, exactly the mask that the network was shown, of the best iterate.
@@ -31,7 +33,7 @@ use voxplain_core::random::Seed;
 /// Where this differs from the paper and its code, and why:
 ///
 /// * `S` is by default the log-odds of the explained class, `z_c - log sum_others exp z`: a probability has no gradient where the
-///   network is sure. [`Aim::Score`] takes the score that was asked for.
+///   network is sure. [`OptimizedScore::Score`] takes the score that was asked for.
 /// * The way of the score is measured in shares of the distance from image to baseline, `max(|S(x) - S(b)|, 1)`: weights of the
 ///   other terms then mean the same for every network. At its goal (`S(b)` to delete, `S(x)` to preserve) the term is 0 and has no
 ///   slope: a score below that of the fully blurred image is worth no area. Where `S(b) >= S(x)`, there is nothing
@@ -58,10 +60,10 @@ pub struct MeaningfulPerturbation {
     pub copies: usize,
     /// Largest shift of a copy along each axis, in voxels, to either side.
     pub jitter: usize,
-    /// What is looked for.
-    pub game: Game,
-    /// What its score is.
-    pub objective: Aim,
+    /// What is looked for: the region that deletes, that preserves, or that does both.
+    pub game: RegionCriterion,
+    /// The score that is to change.
+    pub objective: OptimizedScore,
     /// Adam's learning rate at the start.
     pub learning_rate: f64,
     /// Weight of the area.
@@ -77,7 +79,7 @@ pub struct MeaningfulPerturbation {
     /// Standard deviation of the Gaussian that smooths the mask, in mm.
     pub smooth: f64,
     /// What takes the place of what is masked; a harmonic one would need edges.
-    pub baseline: Infill,
+    pub baseline: Baseline,
     /// Standard deviation of the Gaussian that makes the baseline `blur`, in mm.
     pub blur: f64,
     /// Iterations without improvement after which the search ends; 0 for never.
@@ -86,44 +88,14 @@ pub struct MeaningfulPerturbation {
     pub seed: Seed,
 }
 
-/// What is looked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Game {
-    /// The smallest region whose blurring lowers the score to that of the baseline.
-    #[default]
-    Delete,
-    /// The smallest region that upholds the score when all else is blurred.
-    Preserve,
-    /// The smallest region that does both.
-    Hybrid,
-}
-
-impl Game {
-    /// Whether the map is what the mask keeps, not what it blurs.
-    pub(crate) const fn maps_what_is_kept(self) -> bool {
-        matches!(self, Self::Preserve)
-    }
-
-    /// The area of a mask, of what it keeps and what it takes out.
-    pub(crate) const fn area(self, [kept, taken]: [f64; 2]) -> f64 {
-        if self.maps_what_is_kept() { kept } else { taken }
-    }
-
-    /// How many images are made of each mask.
-    pub(crate) const fn views(self) -> usize {
-        if matches!(self, Self::Hybrid) { 2 } else { 1 }
-    }
-}
-
 impl Default for MeaningfulPerturbation {
     fn default() -> Self {
         Self {
             iterations: 200,
             copies: 4,
             jitter: 2,
-            game: Game::Delete,
-            objective: Aim::LogOdds,
+            game: RegionCriterion::Delete,
+            objective: OptimizedScore::LogOdds,
             learning_rate: 0.1,
             l1: 1.0,
             budget: 0.0,
@@ -131,7 +103,7 @@ impl Default for MeaningfulPerturbation {
             beta: 3.0,
             spacing: 12.0,
             smooth: 6.0,
-            baseline: Infill::Blur,
+            baseline: Baseline::Blur,
             blur: 10.0,
             patience: 40,
             seed: Seed::new(0),
@@ -188,15 +160,16 @@ impl Method for MeaningfulPerturbation {
     const NAME: &'static str = "meaningful-perturbation";
     const SUMMARY: &'static str = "the region whose blurring changes the score most for its size (Fong 2017)";
     const BATCH: usize = 1;
+    const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.check()?;
-        self.baseline.suits_soft(explainer, Self::NAME, self.blur)
+        BaselineOptions::new(Self::NAME, self.baseline, self.blur).check(Self::BASELINES, explainer)
     }
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let one = |case: &Case<'_>| {
-            let mut search = Perturbation::new(self, explainer, case)?;
+            let mut search = MaskSearch::new(self, explainer, case)?;
             while !search.done() {
                 search.step(explainer)?;
             }

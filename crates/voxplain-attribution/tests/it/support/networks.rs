@@ -1,7 +1,7 @@
 //! Networks and volumes small enough to know the answer, and explaining them in a line.
 
 use super::mrinet;
-use voxplain_attribution::{Attribution, Case, Donors, Explainer, Regions, choose};
+use voxplain_attribution::{Attribution, Case, Explainer, Regions, TrainingSubjects, choose};
 use voxplain_nn::{Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain_volume::{Affine, Grid, Labels, Volume};
 
@@ -45,7 +45,7 @@ pub(crate) fn explainer_of(network: &Network, threads: usize) -> Explainer {
 pub(crate) fn with_donors(network: &Network, threads: usize) -> Explainer {
     let [_, shape @ ..] = network.input_shape();
     let people = (0..6).map(|n| (format!("donor{n}"), n % 2, [volume(shape, 10 + n)]));
-    explainer_of(network, threads).with_donors(Donors::of_volumes(people, 2))
+    explainer_of(network, threads).with_training_subjects(TrainingSubjects::of_volumes(people, 2))
 }
 
 /// Class 0 always 0.25; class 1 the sum of weight times voxel, plus 0.5.

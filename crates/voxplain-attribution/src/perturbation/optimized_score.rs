@@ -1,12 +1,13 @@
-//! [`Aim`]: the score that a mask is to change.
+//! [`OptimizedScore`]: the score that the search for a mask is to change.
 
-use crate::Objective;
+use crate::target::Objective;
 use serde::{Deserialize, Serialize};
+use voxplain_nn::loss::log_sum_exp;
 
-/// Which score the mask is to change.
+/// Which score the search for a mask is to change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Aim {
+pub enum OptimizedScore {
     /// The log-odds of the explained class (for a difference of classes, the score as asked for).
     #[default]
     LogOdds,
@@ -14,7 +15,7 @@ pub enum Aim {
     Score,
 }
 
-impl Aim {
+impl OptimizedScore {
     fn is_log_odds(self, objective: &Objective, logits: &[f32]) -> bool {
         self == Self::LogOdds && objective.minus.is_none() && logits.len() > 1
     }
@@ -34,41 +35,40 @@ impl Aim {
     }
 
     /// Writes `weight` times its gradient at the logits.
-    #[expect(clippy::cast_possible_truncation, reason = "the walk back takes float32")]
-    pub(crate) fn seed(self, objective: &Objective, logits: &[f32], weight: f64, seed: &mut [f32]) {
+    #[expect(clippy::cast_possible_truncation, reason = "a backward pass takes float32")]
+    pub(crate) fn output_gradient(self, objective: &Objective, logits: &[f32], weight: f64, gradient: &mut [f32]) {
         if self.is_log_odds(objective, logits) {
             let total = others(objective.class, logits);
-            for (k, s) in seed.iter_mut().enumerate() {
+            for (k, g) in gradient.iter_mut().enumerate() {
                 let slope = if k == objective.class { 1.0 } else { -(f64::from(logits[k]) - total).exp() };
-                *s = (weight * slope) as f32;
+                *g = (weight * slope) as f32;
             }
         } else {
-            objective.seed(logits, seed);
-            seed.iter_mut().for_each(|s| *s = (weight * f64::from(*s)) as f32);
+            objective.output_gradient(logits, gradient);
+            gradient.iter_mut().for_each(|g| *g = (weight * f64::from(*g)) as f32);
         }
     }
 }
 
 /// `log sum of exp z` over the other classes.
 fn others(class: usize, logits: &[f32]) -> f64 {
-    let rest = || logits.iter().enumerate().filter(move |(k, _)| *k != class).map(|(_, &z)| f64::from(z));
-    let most = rest().fold(f64::NEG_INFINITY, f64::max);
-    most + rest().map(|z| (z - most).exp()).sum::<f64>().ln()
+    let rest: Vec<f32> = logits.iter().enumerate().filter(|(k, _)| *k != class).map(|(_, &z)| z).collect();
+    log_sum_exp(&rest)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Score;
+    use crate::target::Score;
 
     #[test]
     fn log_odds_by_hand_and_by_difference() {
         // Against two others of logit 0: p = e^z / (e^z + 2).
         let logits = [3.0f32, 0.0, 0.0];
         let objective = Objective { class: 0, minus: None, score: Score::Logit };
-        assert!((Aim::LogOdds.value(&objective, &logits) - (3.0 - 2f64.ln())).abs() < 1e-12);
-        let mut seed = [0.0; 3];
-        Aim::LogOdds.seed(&objective, &logits, 2.0, &mut seed);
-        assert_eq!(seed, [2.0, -1.0, -1.0]);
+        assert!((OptimizedScore::LogOdds.value(&objective, &logits) - (3.0 - 2f64.ln())).abs() < 1e-12);
+        let mut gradient = [0.0; 3];
+        OptimizedScore::LogOdds.output_gradient(&objective, &logits, 2.0, &mut gradient);
+        assert_eq!(gradient, [2.0, -1.0, -1.0]);
     }
 }

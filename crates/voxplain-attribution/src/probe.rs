@@ -1,8 +1,10 @@
 //! [`Probe`]: the scores of many altered copies of one image.
 
-use crate::Result;
-use crate::{Case, Explainer, Objective, Target};
+use crate::case::Case;
+use crate::explainer::Explainer;
+use crate::target::{Objective, Target};
 use serde_json::Value;
+use voxplain_core::{Action, Remedy, Result, remedy};
 use voxplain_nn::Purpose;
 
 /// Volumes that go through the network together where memory allows; what is held of all those that are asked about.
@@ -50,12 +52,12 @@ impl<'a> Probe<'a> {
         let image = &*self.case.values();
         let classes = explainer.network().outputs();
         let mut scores = Vec::with_capacity(count);
-        let most = explainer.batch(Purpose::Infer, count.clamp(1, TOGETHER), &[])?;
-        self.batch.resize(most * image.len(), 0.0);
-        for first in (0..count).step_by(most) {
-            let together = most.min(count - first);
-            let batch = &mut self.batch[..together * image.len()];
-            for (n, copy) in batch.chunks_exact_mut(image.len()).enumerate() {
+        let batch = explainer.batch(Purpose::Infer, count.clamp(1, TOGETHER), &[])?;
+        self.batch.resize(batch * image.len(), 0.0);
+        for first in (0..count).step_by(batch) {
+            let together = batch.min(count - first);
+            let copies = &mut self.batch[..together * image.len()];
+            for (n, copy) in copies.chunks_exact_mut(image.len()).enumerate() {
                 copy.copy_from_slice(image);
                 alter(first + n, copy);
                 let measured = MEASURED.min(count);
@@ -63,14 +65,13 @@ impl<'a> Probe<'a> {
                     self.some.push(copy.to_vec());
                 }
             }
-            let tape = explainer.plan(Purpose::Infer, most, &[])?.forward(batch)?;
+            let tape = explainer.plan(Purpose::Infer, batch, &[])?.forward(copies)?;
             for logits in tape.output().chunks_exact(classes) {
                 let score = self.objective.value(logits);
                 if !score.is_finite() {
-                    return Err(self.case.refuse(
-                        format!("an altered copy of the image has the score {score}"),
-                        "the network overflowed on it; take another baseline, or look at the image with voxplain inspect",
-                    ));
+                    return Err(self
+                        .case
+                        .refuse(format!("an altered copy of the image has the score {score}"), altered_overflow()));
                 }
                 scores.push(score);
             }
@@ -79,9 +80,15 @@ impl<'a> Probe<'a> {
         Ok(scores)
     }
 
-    /// How far the copies were from what the network was trained on, for a record ([`Familiar`](crate::familiar::Familiar)).
-    pub(crate) fn familiarity(&self, explainer: &mut Explainer) -> Result<Value> {
+    /// How far the copies were from what the network was trained on, for a record
+    /// ([`TrainingFeatures`](crate::ood_distance::TrainingFeatures)).
+    pub(crate) fn ood_distance(&self, explainer: &mut Explainer) -> Result<Value> {
         let shown: Vec<&[f32]> = self.some.iter().map(Vec::as_slice).collect();
-        explainer.familiarity(&self.case, &shown)
+        explainer.ood_distance(&self.case, &shown)
     }
+}
+
+/// What to do where the network's output for an altered image is not finite.
+pub(crate) fn altered_overflow() -> Remedy {
+    remedy!["the network overflowed on it; take another baseline, or look at the image with ", Action::new("inspect")]
 }

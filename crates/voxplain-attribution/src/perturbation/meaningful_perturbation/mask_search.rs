@@ -1,19 +1,26 @@
-//! [`Perturbation`]: the search for a mask, one iteration at a time.
+//! [`MaskSearch`]: the search for a mask, one iteration at a time.
 
-use super::goal::Goal;
+use super::MeaningfulPerturbation;
 use super::mask::CoarseMask;
-use super::{Game, MeaningfulPerturbation, shift};
-use crate::Result;
-use crate::{Attribution, Case, Explainer, Method, Objective, Passes};
+use crate::baseline::BaselineOptions;
+use crate::case::{Case, overflow};
+use crate::explainer::Explainer;
+use crate::method::Method;
+use crate::perturbation::hinge_loss::HingeLoss;
+use crate::perturbation::{RegionCriterion, shift};
+use crate::record::{Attribution, Passes};
+use crate::target::{Objective, Score};
 use serde::Serialize;
 use serde_json::json;
+use std::sync::Arc;
+use voxplain_core::Result;
 use voxplain_core::random::Seed;
 use voxplain_nn::{Plan, Purpose, Rules};
 
 /// The terms of the objective at one iterate, on the copy that stays.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Terms {
+pub struct LossTerms {
     /// What is left of the way of the score: 1 at the start, 0 at the goal; the mean of the two for `hybrid`.
     pub score: f64,
     /// `l1 * area`, or `l1 * (area / budget - 1)` where that is more than 0.
@@ -22,25 +29,25 @@ pub struct Terms {
     pub variation: f64,
 }
 
-impl Terms {
+impl LossTerms {
     /// What is minimised.
     pub fn sum(&self) -> f64 {
         self.score + self.area + self.variation
     }
 }
 
-/// A search for the mask of one case. [`Perturbation::step`] is one iteration; nothing is allocated in it.
+/// A search for the mask of one case. [`MaskSearch::step`] is one iteration; nothing is allocated in it.
 #[derive(Debug)]
-pub struct Perturbation<'a> {
+pub struct MaskSearch<'a> {
     options: MeaningfulPerturbation,
     case: Case<'a>,
     objective: Objective,
     logits: [Vec<f32>; 2],
     /// For each view of the mask that the network is shown: what it is to do.
-    views: Vec<(View, Goal)>,
+    views: Vec<(View, HingeLoss)>,
     brain: &'static str,
     mask: CoarseMask,
-    baseline: Vec<f32>,
+    baseline: Arc<[f32]>,
     /// Image minus baseline.
     difference: Vec<f32>,
     /// The mask on the grid, what the network is shown of it, and what reaches it on the way back.
@@ -52,7 +59,7 @@ pub struct Perturbation<'a> {
     /// One image per view and copy.
     batch: Vec<f32>,
     shifts: Vec<[isize; 3]>,
-    seeds: Vec<f32>,
+    output_gradients: Vec<f32>,
     /// Gradient at the cells: all of it, and the score's part.
     gradient: Vec<f32>,
     from_score: Vec<f32>,
@@ -91,12 +98,12 @@ impl View {
 struct Best {
     iteration: usize,
     cells: Vec<f32>,
-    terms: Terms,
+    terms: LossTerms,
     /// Of the copy that stays, for each view.
     logits: Vec<Vec<f32>>,
 }
 
-impl<'a> Perturbation<'a> {
+impl<'a> MaskSearch<'a> {
     /// Starts a search with a mask of ones: nothing blurred.
     pub fn new(options: &MeaningfulPerturbation, explainer: &mut Explainer, case: &Case<'a>) -> Result<Self> {
         options.check()?;
@@ -104,21 +111,21 @@ impl<'a> Perturbation<'a> {
         let grid = *case.image.grid();
         let image = &*case.values();
         let (brain, brain_is) = case.brain();
-        let baseline = options.baseline.whole(explainer, case, options.blur)?;
         let classes = explainer.network().outputs();
-        let plan = plan(explainer, options)?;
-        let logits = [image, baseline.as_slice()].map(|volume| plan.forward(volume).map(|tape| tape.output().to_vec()));
-        let [of_image, of_baseline] = logits;
-        let logits = [of_image?, of_baseline?];
-        let objective = case.objective(options.target(), &logits[0])?;
-        let aim = |logits: &[f32]| options.objective.value(&objective, logits);
-        let [of_image, of_baseline] = [aim(&logits[0]), aim(&logits[1])];
-        let fall = Goal::fall(of_image, of_baseline);
-        let uphold = Goal::uphold(of_image, of_baseline);
+        let of_image = plan(explainer, options)?.forward(image)?.output().to_vec();
+        let objective = case.objective(options.target(), &of_image)?;
+        let baseline = BaselineOptions::new(MeaningfulPerturbation::NAME, options.baseline, options.blur);
+        let baseline = baseline.image(explainer, case, &objective)?;
+        let of_baseline = plan(explainer, options)?.forward(&baseline)?.output().to_vec();
+        let logits = [of_image, of_baseline];
+        let optimized = |logits: &[f32]| options.objective.value(&objective, logits);
+        let [of_image, of_baseline] = [optimized(&logits[0]), optimized(&logits[1])];
+        let fall = HingeLoss::fall(of_image, of_baseline);
+        let uphold = HingeLoss::uphold(of_image, of_baseline);
         let views = match options.game {
-            Game::Delete => vec![(View::Mask, fall)],
-            Game::Preserve => vec![(View::Mask, uphold)],
-            Game::Hybrid => vec![(View::Mask, fall), (View::Complement, uphold)],
+            RegionCriterion::Delete => vec![(View::Mask, fall)],
+            RegionCriterion::Preserve => vec![(View::Mask, uphold)],
+            RegionCriterion::Hybrid => vec![(View::Mask, fall), (View::Complement, uphold)],
         };
         let volumes = views.len() * options.copies;
         let mask = CoarseMask::new(options, &grid, &brain);
@@ -128,7 +135,7 @@ impl<'a> Perturbation<'a> {
             logits,
             views,
             brain: brain_is,
-            difference: image.iter().zip(&baseline).map(|(x, b)| x - b).collect(),
+            difference: image.iter().zip(&*baseline).map(|(x, b)| x - b).collect(),
             baseline,
             grid_mask: vec![0.0; case.voxels()],
             at_mask: vec![0.0; case.voxels()],
@@ -136,7 +143,7 @@ impl<'a> Perturbation<'a> {
             reached: vec![0.0; image.len()],
             batch: vec![0.0; volumes * image.len()],
             shifts: vec![[0; 3]; options.copies],
-            seeds: vec![0.0; volumes * classes],
+            output_gradients: vec![0.0; volumes * classes],
             gradient: vec![0.0; mask.cells.len()],
             from_score: vec![0.0; mask.cells.len()],
             mask,
@@ -159,7 +166,7 @@ impl<'a> Perturbation<'a> {
     }
 
     /// One iteration: evaluates the mask on all copies and moves it. Returns the terms of the mask that was evaluated.
-    pub fn step(&mut self, explainer: &mut Explainer) -> Result<Terms> {
+    pub fn step(&mut self, explainer: &mut Explainer) -> Result<LossTerms> {
         let Self { options, case, mask, .. } = self;
         let shape = case.image.shape();
         let values = self.baseline.len();
@@ -174,29 +181,30 @@ impl<'a> Perturbation<'a> {
         }
 
         let mut tape = plan(explainer, options)?.forward(&self.batch)?;
-        let classes = self.seeds.len() / (self.views.len() * options.copies);
+        let classes = self.output_gradients.len() / (self.views.len() * options.copies);
         let mut score = 0.0;
         let of_view = tape.output().chunks_exact(options.copies * classes);
-        for ((&(_, goal), seeds), outputs) in
-            self.views.iter().zip(self.seeds.chunks_exact_mut(options.copies * classes)).zip(of_view)
+        for ((&(_, loss), gradients), outputs) in
+            self.views.iter().zip(self.output_gradients.chunks_exact_mut(options.copies * classes)).zip(of_view)
         {
-            let aim_of = |logits: &[f32]| options.objective.value(&self.objective, logits);
-            score += goal.left(aim_of(&outputs[..classes])) / self.views.len() as f64;
-            for (seed, logits) in seeds.chunks_exact_mut(classes).zip(outputs.chunks_exact(classes)) {
-                let weight = goal.slope(aim_of(logits)) / (self.views.len() * options.copies) as f64;
-                options.objective.seed(&self.objective, logits, weight, seed);
+            let score_of = |logits: &[f32]| options.objective.value(&self.objective, logits);
+            score += loss.value(score_of(&outputs[..classes])) / self.views.len() as f64;
+            for (gradient, logits) in gradients.chunks_exact_mut(classes).zip(outputs.chunks_exact(classes)) {
+                let weight = loss.slope(score_of(logits)) / (self.views.len() * options.copies) as f64;
+                options.objective.output_gradient(&self.objective, logits, weight, gradient);
             }
         }
-        let improves = |terms: &Terms, best: &Option<Best>| best.as_ref().is_none_or(|b| terms.sum() < b.terms.sum());
+        let improves =
+            |terms: &LossTerms, best: &Option<Best>| best.as_ref().is_none_or(|b| terms.sum() < b.terms.sum());
 
-        // What does not depend on the walk back: the area and the variation of the mask, with their gradients.
+        // What does not depend on the backward pass: the area and the variation of the mask, with their gradients.
         let (area, slope) = options.price(options.game.area(mask.kept_and_taken()));
         #[expect(clippy::cast_possible_truncation, reason = "gradients are float32")]
         let slope = (if options.game.maps_what_is_kept() { slope } else { -slope }) as f32;
         let gradient = &mut self.gradient;
         gradient.iter_mut().zip(&mask.area).for_each(|(g, a)| *g = slope * a);
         let variation = options.tv * mask.total_variation(options.beta, options.tv, gradient);
-        let terms = Terms { score, area, variation };
+        let terms = LossTerms { score, area, variation };
         if terms.sum().is_finite() && improves(&terms, &self.best) {
             let stays = || tape.output().chunks_exact(classes).step_by(options.copies);
             let best = self.best.get_or_insert_with(|| Best {
@@ -210,7 +218,7 @@ impl<'a> Perturbation<'a> {
             best.logits.iter_mut().zip(stays()).for_each(|(best, now)| best.copy_from_slice(now));
         }
 
-        let back = tape.backward(&self.seeds, &Rules::GRADIENT)?;
+        let back = tape.backward(&self.output_gradients, &Rules::GRADIENT)?;
         self.reached.fill(0.0);
         for (&(view, _), copies) in self.views.iter().zip(back.input.chunks_exact(options.copies * values)) {
             if view == View::Complement {
@@ -244,43 +252,42 @@ impl<'a> Perturbation<'a> {
     pub fn finish(mut self, explainer: &mut Explainer) -> Result<Attribution> {
         let stopped = if self.on_plateau() { "plateau" } else { "iterations" };
         let Some(best) = self.best.take() else {
-            return Err(self.case.refuse(
-                "meaningful-perturbation: the objective was never a finite number",
-                "the network overflowed on this input; look at the image's intensities with voxplain inspect",
-            ));
+            return Err(self
+                .case
+                .refuse("meaningful-perturbation: the objective was never a finite number", overflow()));
         };
         self.mask.cells.copy_from_slice(&best.cells);
         self.mask.to_grid.apply(&best.cells, &mut self.grid_mask);
-        let game = self.options.game;
+        let criterion = self.options.game;
         // Upsampling ones and zeros rounds to some 1e-7 beside them: that is no extent.
         let whole = |e: f32| if e < 1e-6 { 0.0 } else { e.min(1.0) };
         let map: Vec<f32> =
-            self.grid_mask.iter().map(|&m| whole(if game.maps_what_is_kept() { m } else { 1.0 - m })).collect();
+            self.grid_mask.iter().map(|&m| whole(if criterion.maps_what_is_kept() { m } else { 1.0 - m })).collect();
 
         let mut shown = vec![vec![0.0; self.baseline.len()]; self.views.len()];
         for (&(view, _), shown) in self.views.iter().zip(&mut shown) {
             view.show(&self.grid_mask, &self.difference, &self.baseline, shown);
         }
         let shown: Vec<&[f32]> = shown.iter().map(Vec::as_slice).collect();
-        let familiarity = explainer.familiarity(&self.case, &shown)?;
-        let mut record = explainer.record(&self.options, &self.case, &self.objective, &self.logits[0]);
-        let area = game.area(self.mask.kept_and_taken());
+        let ood_distance = explainer.ood_distance(&self.case, &shown)?;
+        let mut record = self.options.record(explainer, &self.case, &self.objective, &self.logits[0]);
+        let area = criterion.area(self.mask.kept_and_taken());
         let mean = self.mask.mean_inside();
-        let area_in_brain = game.area([mean, 1.0 - mean]);
+        let area_in_brain = criterion.area([mean, 1.0 - mean]);
         let [score_before, score_baseline] = self.logits.each_ref().map(|z| self.objective.value(z));
         let score_after = self.objective.value(&best.logits[0]);
-        let aim = |z: &[f32]| self.options.objective.value(&self.objective, z);
-        let probability = |z: &[f32]| Objective { score: crate::Score::Prob, minus: None, ..self.objective }.value(z);
-        (record.units, record.sign) = match game {
-            Game::Delete => (
+        let optimized = |z: &[f32]| self.options.objective.value(&self.objective, z);
+        let probability = |z: &[f32]| Objective { score: Score::Prob, minus: None, ..self.objective }.value(z);
+        (record.units, record.sign) = match criterion {
+            RegionCriterion::Delete => (
                 "share of each voxel that is taken out, 0 to 1".into(),
                 "positive: taking this out lowers the explained score; never negative".into(),
             ),
-            Game::Preserve => (
+            RegionCriterion::Preserve => (
                 "share of each voxel that is kept, 0 to 1".into(),
                 "positive: keeping this upholds the explained score; never negative".into(),
             ),
-            Game::Hybrid => (
+            RegionCriterion::Hybrid => (
                 "share of each voxel that is taken out in one image and kept in the other, 0 to 1".into(),
                 "positive: taking this out lowers the explained score, keeping it upholds it; never negative".into(),
             ),
@@ -291,21 +298,21 @@ impl<'a> Perturbation<'a> {
             "ProbabilityBefore": probability(&self.logits[0]), "ProbabilityAfter": probability(&best.logits[0]),
             "ProbabilityOfBaseline": probability(&self.logits[1]),
             "Aim": self.options.objective.describe(&self.objective, &best.logits[0]),
-            "AimBefore": aim(&self.logits[0]), "AimAfter": aim(&best.logits[0]), "AimOfBaseline": aim(&self.logits[1]),
-            "Goal": self.views[0].1.at, "AimScale": self.views[0].1.scale,
+            "AimBefore": optimized(&self.logits[0]), "AimAfter": optimized(&best.logits[0]), "AimOfBaseline": optimized(&self.logits[1]),
+            "Goal": self.views[0].1.threshold, "AimScale": self.views[0].1.scale,
             "Area": area, "AreaInBrain": area_in_brain, "AreaIsShareOf": self.brain,
             "Terms": best.terms,
             "MaskCells": self.mask.to_grid.input_shape(),
-            "DistanceFromTraining": familiarity,
+            "DistanceFromTraining": ood_distance,
             "Iterations": self.iteration, "BestIteration": best.iteration, "Stopped": stopped,
         });
-        if let [_, (_, goal)] = self.views[..] {
-            record.measured["AimOfComplementAfter"] = json!(aim(&best.logits[1]));
-            record.measured["GoalOfComplement"] = json!(goal.at);
+        if let [_, (_, loss)] = self.views[..] {
+            record.measured["AimOfComplementAfter"] = json!(optimized(&best.logits[1]));
+            record.measured["GoalOfComplement"] = json!(loss.threshold);
         }
         let moved = score_after - score_before;
-        let deletes = game != Game::Preserve;
-        if deletes && aim(&self.logits[1]) >= aim(&self.logits[0]) {
+        let deletes = criterion != RegionCriterion::Preserve;
+        if deletes && optimized(&self.logits[1]) >= optimized(&self.logits[0]) {
             record.warnings.push(
                 "The baseline scores no less than the image itself, so there was no score of its to fall to: see Goal."
                     .into(),

@@ -1,23 +1,22 @@
-//! [`Donors`]: the people that a model was trained on, as material for explaining others.
+//! [`TrainingSubjects`]: the people that a model was trained on, as material for explaining others.
 
-use crate::Case;
-use crate::{Error, Result};
+use crate::case::Case;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use voxplain_core::{hash_values, random::Seed};
+use voxplain_core::{Error, Result, hash_values, random::Seed};
 use voxplain_volume::Volume;
 
 /// The people that a model was trained on, by class: their means, and draws among them.
 ///
 /// Methods that compare an input with other inputs take them from here, so that nothing of the people who are
-/// explained leaks into an explanation. The case itself is never among its donors: it is known by its values
+/// explained leaks into an explanation. The case itself is never among them: it is known by its values
 /// ([`voxplain_core::hash_values`]) and left out of means and draws, for a case explained in sample. Volumes are
 /// read when they are needed; means are streamed, and what was drawn is kept.
 ///
-/// Values are voxel by voxel on the lattice that the network takes, whatever each person's own grid.
+/// Values are voxel by voxel on the lattice that the network takes, whatever each subject's own grid.
 #[derive(Debug)]
-pub struct Donors {
-    people: Vec<Person>,
+pub struct TrainingSubjects {
+    subjects: Vec<TrainingSubject>,
     source: Box<dyn VolumeSource>,
     classes: usize,
     /// Sum over the people of each class, in their order, once a mean has been asked for.
@@ -28,9 +27,9 @@ pub struct Donors {
     drawn: BTreeMap<usize, Arc<[f32]>>,
 }
 
-/// One of the people.
+/// One of the training subjects: who it is, and where its volume is found.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct TrainingSubject {
     /// The subject's id.
     pub id: String,
     /// [`voxplain_core::hash_values`] of the volume.
@@ -60,9 +59,9 @@ impl VolumeSource for Memory {
     }
 }
 
-/// Someone drawn.
+/// A training subject that was drawn, with its volume.
 #[derive(Clone, Debug)]
-pub struct Donor {
+pub struct DrawnSubject {
     /// The subject's id.
     pub id: String,
     /// The true class.
@@ -71,7 +70,7 @@ pub struct Donor {
     pub values: Arc<[f32]>,
 }
 
-impl Donors {
+impl TrainingSubjects {
     /// People in memory: id, class and volume, or one volume for each channel of the network.
     pub fn of_volumes<V: AsRef<[Volume]>>(
         people: impl IntoIterator<Item = (String, usize, V)>,
@@ -80,21 +79,21 @@ impl Donors {
         let (mut list, mut all) = (Vec::new(), Vec::new());
         for (number, (id, class, channels)) in people.into_iter().enumerate() {
             let values: Arc<[f32]> = channels.as_ref().iter().flat_map(Volume::data).copied().collect();
-            list.push(Person { id, hash: hash_values(&values), class, number });
+            list.push(TrainingSubject { id, hash: hash_values(&values), class, number });
             all.push(values);
         }
         Self::new(list, Box::new(Memory(all)), classes)
     }
 
     /// People whose volumes are read from `source` when they are needed.
-    pub fn new(people: Vec<Person>, source: Box<dyn VolumeSource>, classes: usize) -> Self {
-        Self { people, source, classes, sums: None, ranges: None, drawn: BTreeMap::new() }
+    pub fn new(subjects: Vec<TrainingSubject>, source: Box<dyn VolumeSource>, classes: usize) -> Self {
+        Self { subjects, source, classes, sums: None, ranges: None, drawn: BTreeMap::new() }
     }
 
     /// How many there are.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub const fn len(&self) -> usize {
-        self.people.len()
+        self.subjects.len()
     }
 
     /// The values of one of them, by number, `[channels][i][j][k]`; read anew each time.
@@ -102,12 +101,12 @@ impl Donors {
     /// # Errors
     /// The volume cannot be read.
     pub fn values(&self, number: usize) -> Result<Arc<[f32]>> {
-        self.source.volume(self.people[number].number)
+        self.source.volume(self.subjects[number].number)
     }
 
     /// How many there are of a class.
     pub fn count(&self, class: usize) -> usize {
-        self.people.iter().filter(|p| p.class == class).count()
+        self.subjects.iter().filter(|p| p.class == class).count()
     }
 
     /// Number of classes of the model.
@@ -129,9 +128,9 @@ impl Donors {
         for class in self.sums.iter().flatten().enumerate().filter(|(c, _)| classes.contains(c)).map(|(_, s)| s) {
             sum.iter_mut().zip(class).for_each(|(a, b)| *a += b);
         }
-        let mut count = self.people.iter().filter(|p| classes.contains(&p.class)).count();
+        let mut count = self.subjects.iter().filter(|p| classes.contains(&p.class)).count();
         let own = self.own(case);
-        if own.is_some_and(|n| classes.contains(&self.people[n].class)) {
+        if own.is_some_and(|n| classes.contains(&self.subjects[n].class)) {
             count -= 1;
             sum.iter_mut().zip(own_values.iter()).for_each(|(a, &x)| *a -= f64::from(x));
         }
@@ -151,11 +150,12 @@ impl Donors {
     ///
     /// # Errors
     /// Where nobody is left, or a volume cannot be read.
-    pub fn draw(&mut self, count: usize, seed: Seed, case: &Case<'_>) -> Result<Vec<Donor>> {
+    pub fn draw(&mut self, count: usize, seed: Seed, case: &Case<'_>) -> Result<Vec<DrawnSubject>> {
         let own = self.own(case);
         let mut by_class: Vec<Vec<usize>> = (0..self.classes)
             .map(|class| {
-                let mut of: Vec<usize> = (0..self.people.len()).filter(|&n| self.people[n].class == class).collect();
+                let mut of: Vec<usize> =
+                    (0..self.subjects.len()).filter(|&n| self.subjects[n].class == class).collect();
                 seed.child("donors").child(&class.to_string()).random().shuffle(&mut of);
                 // Taken from the end.
                 of.retain(|&n| Some(n) != own);
@@ -173,18 +173,18 @@ impl Donors {
                 "choose a method or baseline that needs nobody",
             ));
         }
-        let donor = |n: usize| {
+        let drawn = |n: usize| {
             let values = match self.drawn.get(&n) {
                 Some(values) => Arc::clone(values),
                 None => {
-                    let values = self.source.volume(self.people[n].number)?;
+                    let values = self.source.volume(self.subjects[n].number)?;
                     self.drawn.insert(n, Arc::clone(&values));
                     values
                 }
             };
-            Ok(Donor { id: self.people[n].id.clone(), class: self.people[n].class, values })
+            Ok(DrawnSubject { id: self.subjects[n].id.clone(), class: self.subjects[n].class, values })
         };
-        chosen.into_iter().map(donor).collect()
+        chosen.into_iter().map(drawn).collect()
     }
 
     /// The least and the largest value of everyone but the case itself.
@@ -196,12 +196,12 @@ impl Donors {
         let ranges = match &mut self.ranges {
             Some(ranges) => ranges,
             none => {
-                let of = |person: &Person| {
-                    let values = self.source.volume(person.number)?;
+                let of = |subject: &TrainingSubject| {
+                    let values = self.source.volume(subject.number)?;
                     let values = values.iter().map(|&v| f64::from(v));
                     Ok(values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v))))
                 };
-                none.insert(self.people.iter().map(of).collect::<Result<_>>()?)
+                none.insert(self.subjects.iter().map(of).collect::<Result<_>>()?)
             }
         };
         let others = ranges.iter().enumerate().filter(|&(n, _)| Some(n) != own).map(|(_, range)| *range);
@@ -216,19 +216,19 @@ impl Donors {
     /// The case, where it is one of the people.
     fn own(&self, case: &Case<'_>) -> Option<usize> {
         let hash = case.hash();
-        self.people.iter().position(|p| p.hash == hash)
+        self.subjects.iter().position(|p| p.hash == hash)
     }
 
     /// The sum of each class, one volume in memory at a time.
     fn sum(&self) -> Result<Vec<Vec<f64>>> {
         let mut sums: Vec<Vec<f64>> = vec![Vec::new(); self.classes];
-        for person in &self.people {
-            let values = self.source.volume(person.number)?;
-            let sum = &mut sums[person.class];
+        for subject in &self.subjects {
+            let values = self.source.volume(subject.number)?;
+            let sum = &mut sums[subject.class];
             sum.resize(values.len(), 0.0);
             if let Some(n) = values.iter().position(|v| !v.is_finite()) {
                 return Err(Error::Subject {
-                    subject: person.id.clone(),
+                    subject: subject.id.clone(),
                     what: format!("found the value {} at place {n} of its prepared volume", values[n]),
                     remedy: "this subject was trained on; prepare the cohort again".into(),
                 });
@@ -250,49 +250,53 @@ mod tests {
     }
 
     /// Class 0: 1, 2, 6. Class 1: 10, 30.
-    fn donors() -> Donors {
+    fn subjects() -> TrainingSubjects {
         let people = [(0, 1.0), (1, 10.0), (0, 2.0), (1, 30.0), (0, 6.0)];
-        Donors::of_volumes(people.iter().map(|&(class, v)| (format!("s{v}"), class, [volume(v)])), 2)
+        TrainingSubjects::of_volumes(people.iter().map(|&(class, v)| (format!("s{v}"), class, [volume(v)])), 2)
     }
 
     #[test]
     fn means_by_hand_and_without_the_case() {
-        let mut donors = donors();
+        let mut subjects = subjects();
         let stranger = volume(5.0);
         let case = Case::new("x", &stranger);
-        assert_eq!(donors.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
-        assert_eq!(donors.mean(&[1], &case).unwrap(), [20.0, 40.0, -1.0]);
-        assert_eq!(donors.mean(&[0, 1], &case).unwrap(), [9.8, 19.6, -1.0]);
+        assert_eq!(subjects.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
+        assert_eq!(subjects.mean(&[1], &case).unwrap(), [20.0, 40.0, -1.0]);
+        assert_eq!(subjects.mean(&[0, 1], &case).unwrap(), [9.8, 19.6, -1.0]);
         let member = volume(30.0);
         let case = Case::new("whatever", &member);
-        assert_eq!(donors.mean(&[1], &case).unwrap(), [10.0, 20.0, -1.0]);
-        assert_eq!(donors.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
-        assert_eq!(donors.range(&case).unwrap(), (-1.0, 20.0));
-        assert_eq!(donors.range(&Case::new("x", &stranger)).unwrap(), (-1.0, 60.0));
-        let mut alone = Donors::of_volumes([("s".into(), 1, [volume(30.0)])], 2);
+        assert_eq!(subjects.mean(&[1], &case).unwrap(), [10.0, 20.0, -1.0]);
+        assert_eq!(subjects.mean(&[0], &case).unwrap(), [3.0, 6.0, -1.0]);
+        assert_eq!(subjects.range(&case).unwrap(), (-1.0, 20.0));
+        assert_eq!(subjects.range(&Case::new("x", &stranger)).unwrap(), (-1.0, 60.0));
+        let mut alone = TrainingSubjects::of_volumes([("s".into(), 1, [volume(30.0)])], 2);
         assert!(alone.mean(&[1], &case).unwrap_err().to_string().contains("nobody else"));
         assert!(alone.draw(3, Seed::new(0), &case).is_err());
     }
 
     #[test]
     fn draws_take_the_classes_in_turn_and_never_the_case() {
-        let mut donors = donors();
+        let mut subjects = subjects();
         let stranger = volume(5.0);
         let case = Case::new("x", &stranger);
-        let ids = |d: Vec<Donor>| d.into_iter().map(|d| d.id).collect::<Vec<_>>();
-        let four = donors.draw(4, Seed::new(1), &case).unwrap();
+        let ids = |d: Vec<DrawnSubject>| d.into_iter().map(|d| d.id).collect::<Vec<_>>();
+        let four = subjects.draw(4, Seed::new(1), &case).unwrap();
         assert_eq!(four.iter().map(|d| d.class).collect::<Vec<_>>(), [0, 1, 0, 1]);
         let four = ids(four);
-        assert_eq!(ids(donors.draw(4, Seed::new(1), &case).unwrap()), four);
-        assert_eq!(ids(donors.draw(2, Seed::new(1), &case).unwrap()), four[..2], "a smaller draw is part of a larger");
-        let all = donors.draw(99, Seed::new(1), &case).unwrap();
+        assert_eq!(ids(subjects.draw(4, Seed::new(1), &case).unwrap()), four);
+        assert_eq!(
+            ids(subjects.draw(2, Seed::new(1), &case).unwrap()),
+            four[..2],
+            "a smaller draw is part of a larger"
+        );
+        let all = subjects.draw(99, Seed::new(1), &case).unwrap();
         assert_eq!(all.len(), 5);
         let orders: std::collections::BTreeSet<_> =
-            (0..20).map(|s| ids(donors.draw(5, Seed::new(s), &case).unwrap())).collect();
+            (0..20).map(|s| ids(subjects.draw(5, Seed::new(s), &case).unwrap())).collect();
         assert!(orders.len() > 3, "other seeds draw others");
         let member = volume(10.0);
         for seed in 0..20 {
-            let drawn = ids(donors.draw(5, Seed::new(seed), &Case::new("x", &member)).unwrap());
+            let drawn = ids(subjects.draw(5, Seed::new(seed), &Case::new("x", &member)).unwrap());
             assert!(drawn.len() == 4 && !drawn.contains(&"s10".to_owned()), "{drawn:?}");
         }
     }
