@@ -3,8 +3,7 @@
 use crate::setting::TARGET;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use voxplain_core::{Error, Result, argmax, remedy};
-use voxplain_nn::loss::log_sum_exp;
+use voxplain_core::{Error, Result, argmax, log_sum_exp, remedy};
 
 /// Which output is explained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

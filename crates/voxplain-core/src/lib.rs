@@ -45,6 +45,7 @@ pub mod memory;
 mod progress;
 pub mod random;
 mod remedy;
+mod softmax;
 mod table;
 mod threads;
 
@@ -53,5 +54,6 @@ pub use error::{Error, PartError, Result};
 pub use hash::{hash_bytes, hash_file, hash_values};
 pub use progress::{Progress, Silent};
 pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
+pub use softmax::{log_sum_exp, softmax};
 pub use table::Table;
 pub use threads::ThreadPool;

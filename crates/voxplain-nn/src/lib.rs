@@ -10,6 +10,7 @@
 
 #![warn(clippy::wildcard_enum_match_arm)] // a new operation must be answered for wherever operations are told apart
 
+pub mod adam;
 mod cpu;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ pub mod relevance;
 mod schedule;
 mod tensor;
 
+pub use adam::AdamOptions;
 pub use engine::{
     Backward, Engine, EngineOptions, InstructionSet, MemoryUse, Plan, PlanOptions, Purpose, ReluRule, Rules,
     RulesApplied, Tape,
@@ -31,6 +33,6 @@ pub use error::{Error, Result};
 pub use graph::{Network, Node, NodeId, Parameter, ReceptiveField};
 pub use loss::CrossEntropy;
 pub use ops::{Activation, BatchNorm, Conv3d, Linear, Op, OpClass, Pool3d};
-pub use optimizer::{AdamOptions, Method, Optimizer, OptimizerState};
+pub use optimizer::{Method, Optimizer, OptimizerState};
 pub use schedule::Schedule;
 pub use tensor::Tensor;

@@ -2,6 +2,7 @@
 
 use crate::{Error, Network, OpClass, Result};
 use serde::{Deserialize, Serialize};
+use voxplain_core::log_sum_exp;
 
 /// Cross-entropy of the softmax, averaged over the batch with class weights:
 /// `L = sum_n w[y_n] (-log p_n[y_n]) / sum_n w[y_n]`, as PyTorch's `cross_entropy` and `nll_loss` with `weight`.
@@ -98,22 +99,6 @@ pub fn class_weights(labels: &[usize], classes: usize) -> Vec<f64> {
         count => labels.len() as f64 / (classes * count) as f64,
     };
     (0..classes).map(weight).collect()
-}
-
-/// `log(sum(exp(x)))`, in double precision and without overflow.
-pub fn log_sum_exp<T: Copy + Into<f64>>(x: &[T]) -> f64 {
-    let largest = x.iter().map(|&x| x.into()).fold(f64::NEG_INFINITY, f64::max);
-    if !largest.is_finite() {
-        return largest;
-    }
-    largest + x.iter().map(|&x| (x.into() - largest).exp()).sum::<f64>().ln()
-}
-
-/// Probabilities of one sample's logits.
-#[expect(clippy::cast_possible_truncation, reason = "probabilities are f32")]
-pub fn softmax(logits: &[f32]) -> Vec<f32> {
-    let normalizer = log_sum_exp(logits);
-    logits.iter().map(|&logit| (f64::from(logit) - normalizer).exp() as f32).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! [`Optimizer`]: what a gradient does to the weights.
 
+use crate::adam::{AdamOptions, AdamStep};
 use crate::{Error, Network, Result, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -21,27 +22,6 @@ pub enum Method {
     Adam(AdamOptions),
     /// Adam with weight decay beside the gradient (Loshchilov and Hutter 2019).
     AdamW(AdamOptions),
-}
-
-/// Options of Adam and AdamW.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamOptions {
-    /// Decay of the mean and of the mean square of gradients.
-    pub betas: [f64; 2],
-    /// Added to the root of the mean square.
-    pub epsilon: f32,
-    /// Weight decay.
-    pub weight_decay: f32,
-    /// Whether to divide by the largest mean square so far (Reddi et al. 2018).
-    pub amsgrad: bool,
-}
-
-impl Default for AdamOptions {
-    /// Betas 0.9 and 0.999, epsilon 1e-8, no weight decay, amsgrad off.
-    fn default() -> Self {
-        Self { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, amsgrad: false }
-    }
 }
 
 /// Running means of the gradients of one tensor; those that the method does not need are empty.
@@ -214,60 +194,41 @@ impl Method {
                     *value -= rate * if nesterov { gradient + momentum * *kept } else { *kept };
                 }
             }
-            Self::Adam(adam) => {
-                adam.update(step, moments, values, gradient, rate, |value, gradient| {
-                    (value, gradient + adam.weight_decay * value)
+            Self::Adam(options) => {
+                let step = AdamStep::new(options, step, rate);
+                adam(options, step, moments, values, gradient, |value, gradient| {
+                    (value, gradient + options.weight_decay * value)
                 });
             }
-            Self::AdamW(adam) => {
-                let shrink = (1.0 - rate * f64::from(adam.weight_decay)) as f32;
-                adam.update(step, moments, values, gradient, rate, |value, gradient| (value * shrink, gradient));
+            Self::AdamW(options) => {
+                let step = AdamStep::new(options, step, rate);
+                let shrink = (1.0 - rate * f64::from(options.weight_decay)) as f32;
+                adam(options, step, moments, values, gradient, |value, gradient| (value * shrink, gradient));
             }
         }
     }
 }
 
-impl AdamOptions {
-    /// `decay` gives the value and gradient to go on with.
-    #[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so is PyTorch's arithmetic")]
-    fn update(
-        &self,
-        step: u64,
-        moments: &mut Moments,
-        values: &mut [f32],
-        gradient: &[f32],
-        rate: f64,
-        decay: impl Fn(f32, f32) -> (f32, f32),
-    ) {
-        let power = |beta: f64| beta.powf(step as f64);
-        let step_size = (rate / (1.0 - power(self.betas[0]))) as f32;
-        let root = ((1.0 - power(self.betas[1])).sqrt()) as f32;
-        let keep_second = self.betas[1] as f32;
-        let [take_first, take_second] = self.betas.map(|beta| (1.0 - beta) as f32);
-        // The mean square that is divided by: the present one, or the largest so far.
-        let advance = |value: &mut f32, gradient: f32, first: &mut f32, second: &mut f32, largest: Option<&mut f32>| {
+/// One pass of Adam over a tensor. `decay` gives the value and gradient to go on with.
+fn adam(
+    options: &AdamOptions,
+    step: AdamStep<f32>,
+    moments: &mut Moments,
+    values: &mut [f32],
+    gradient: &[f32],
+    decay: impl Fn(f32, f32) -> (f32, f32),
+) {
+    let means = moments.first.iter_mut().zip(&mut moments.second);
+    let all = values.iter_mut().zip(gradient).zip(means);
+    if options.amsgrad {
+        for (((value, &gradient), (first, second)), largest) in all.zip(&mut moments.largest) {
             let (decayed, gradient) = decay(*value, gradient);
-            *first += take_first * (gradient - *first);
-            *second = keep_second * *second + take_second * gradient * gradient;
-            let square = match largest {
-                Some(largest) => {
-                    *largest = largest.max(*second);
-                    *largest
-                }
-                None => *second,
-            };
-            *value = decayed - step_size * *first / (square.sqrt() / root + self.epsilon);
-        };
-        let means = moments.first.iter_mut().zip(&mut moments.second);
-        let all = values.iter_mut().zip(gradient).zip(means);
-        if self.amsgrad {
-            for (((value, gradient), (first, second)), largest) in all.zip(&mut moments.largest) {
-                advance(value, *gradient, first, second, Some(largest));
-            }
-        } else {
-            for ((value, gradient), (first, second)) in all {
-                advance(value, *gradient, first, second, None);
-            }
+            *value = step.advance(decayed, gradient, first, second, Some(largest));
+        }
+    } else {
+        for ((value, &gradient), (first, second)) in all {
+            let (decayed, gradient) = decay(*value, gradient);
+            *value = step.advance(decayed, gradient, first, second, None);
         }
     }
 }

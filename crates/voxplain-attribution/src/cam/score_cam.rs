@@ -10,7 +10,7 @@ use crate::method::Method;
 use crate::record::{Attribution, Passes, Record};
 use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
-use voxplain_core::Result;
+use voxplain_core::{Result, softmax};
 
 /// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
 /// where `w` is the softmax over channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and
@@ -102,24 +102,4 @@ fn weighted(
     record.measured["Channels"] = shown.len().into();
     record.measured["LargestWeight"] = weights.iter().copied().fold(0.0, f64::max).into();
     Ok(map)
-}
-
-/// `exp(s_k) / sum exp(s)`, without overflow.
-fn softmax(scores: &[f64]) -> Vec<f64> {
-    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = scores.iter().map(|s| (s - most).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.iter().map(|p| p / sum).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn softmax_by_hand() {
-        let weights = softmax(&[1000.0, 1000.0 + 3f64.ln()]);
-        assert!((weights[0] - 0.25).abs() < 1e-12 && (weights[1] - 0.75).abs() < 1e-12);
-        assert!(softmax(&[]).is_empty());
-    }
 }

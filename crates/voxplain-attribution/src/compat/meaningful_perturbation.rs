@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_core::{Error, Result, remedy};
-use voxplain_nn::{Purpose, Rules};
+use voxplain_nn::{AdamOptions, Method as OptimizerMethod, Optimizer, Purpose, Rules};
 
 /// The search of the 2020 code: probability with a hinge at 0.05, a mask of every fourth voxel, a "Gaussian" of five voxels with
 /// zeros beyond the border, jitter to one side under a mask that stays, weights of the regularisation that rise over the first
@@ -130,7 +130,8 @@ impl MeaningfulPerturbation2020 {
             blur: image_blur.clone(),
         };
         let mut copies: Vec<Copy> = std::iter::repeat_with(new).take(self.copies).collect();
-        let mut adam = AmsGrad::new(cells.iter().product());
+        let options = AdamOptions { betas: [0.9, 0.99], amsgrad: true, ..AdamOptions::default() };
+        let mut adam = Optimizer::new(OptimizerMethod::Adam(options));
         let mut mask = vec![1.0f32; cells.iter().product()];
         let mut up = vec![0.0f32; voxels];
         let mut batch = vec![0.0f32; voxels * self.copies];
@@ -191,7 +192,8 @@ impl MeaningfulPerturbation2020 {
             let slope = (weight * self.l1 / mask.len() as f64) as f32;
             gradient.iter_mut().zip(&mask).filter(|(_, m)| **m < 1.0).for_each(|(g, _)| *g -= slope);
             let steps = i32::try_from(iteration / 30).unwrap_or(i32::MAX);
-            adam.step(&mut mask, &gradient, self.learning_rate * 0.1f64.powi(steps));
+            adam.step_values(&mut mask, &gradient, self.learning_rate * 0.1f64.powi(steps))?;
+            mask.iter_mut().for_each(|cell| *cell = cell.clamp(0.0, 1.0));
         }
         let best = best.ok_or_else(|| {
             case.refuse(
@@ -294,33 +296,6 @@ fn variation(up: &[f32], shape: [usize; 3], beta: i32, weight: f64, gradient: &m
         sum += total / pairs as f64;
     }
     sum
-}
-
-/// Adam with AMSGrad as in PyTorch, betas 0.9 and 0.99, and the mask kept in `[0, 1]`.
-struct AmsGrad {
-    mean: Vec<f32>,
-    square: Vec<f32>,
-    most: Vec<f32>,
-    steps: i32,
-}
-
-impl AmsGrad {
-    fn new(count: usize) -> Self {
-        Self { mean: vec![0.0; count], square: vec![0.0; count], most: vec![0.0; count], steps: 0 }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "everything is float32, as in PyTorch")]
-    fn step(&mut self, mask: &mut [f32], gradient: &[f32], rate: f64) {
-        self.steps += 1;
-        let step = (rate / (1.0 - 0.9f64.powi(self.steps))) as f32;
-        let correct = (1.0 - 0.99f64.powi(self.steps)).sqrt() as f32;
-        for (n, (m, &g)) in mask.iter_mut().zip(gradient).enumerate() {
-            self.mean[n] += 0.1 * (g - self.mean[n]);
-            self.square[n] = 0.99 * self.square[n] + 0.01 * g * g;
-            self.most[n] = self.most[n].max(self.square[n]);
-            *m = (*m - step * self.mean[n] / (self.most[n].sqrt() / correct + 1e-8)).clamp(0.0, 1.0);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::target::Objective;
 use serde::{Deserialize, Serialize};
-use voxplain_nn::loss::log_sum_exp;
+use voxplain_core::log_sum_exp;
 
 /// Which score the search for a mask is to change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use crate::Pool3d;
 use crate::reference::pooling;
+use voxplain_core::argmax;
 
 /// Values that differ by no more than this share of the largest are the same: a fast convolution of a constant is
 /// constant up to its round-off, and which of its cells is largest would be chance. The engine is tested to less.
@@ -35,7 +36,7 @@ pub(super) fn winners_of_both(pool: &Pool3d, shape: &[usize], x: &[f32], x0: &[f
 
 /// Where the largest value of a window is: the first of equals.
 fn largest(window: &[usize], x: &[f32]) -> usize {
-    window.iter().copied().reduce(|best, at| if x[at] > x[best] { at } else { best }).unwrap_or(0)
+    window[argmax(window.iter().map(|&at| x[at]))]
 }
 
 /// What reaches each output of a max-pool, given to its winner.

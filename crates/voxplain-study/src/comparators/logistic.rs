@@ -1,7 +1,7 @@
 //! [`Logistic`]: logistic regression with an L2 penalty.
 
 use nalgebra::{DMatrix, DVector};
-use voxplain_nn::loss::log_sum_exp;
+use voxplain_core::{log_sum_exp, softmax};
 
 /// Multinomial logistic regression. The first class is the reference class, so that two classes give binary logistic
 /// regression.
@@ -80,9 +80,7 @@ impl Logistic {
     }
 
     fn probabilities_of(&self, row: impl Iterator<Item = f64> + Clone) -> Vec<f64> {
-        let logits = self.logits(row);
-        let log_sum = log_sum_exp(&logits);
-        logits.iter().map(|l| (l - log_sum).exp()).collect()
+        softmax(&self.logits(row))
     }
 
     fn logits(&self, row: impl Iterator<Item = f64> + Clone) -> Vec<f64> {

@@ -243,7 +243,7 @@ impl Fit<'_> {
                 gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
             }
             let rows = tape.output().chunks_exact(classes);
-            sums.correct += rows.zip(labels_of).filter(|(o, l)| argmax(o) == **l).count();
+            sums.correct += rows.zip(labels_of).filter(|(o, l)| argmax(*o) == **l).count();
             tape.backward(&gradient, &Rules::GRADIENT)?;
             let gradients = tape.weight_gradients()?;
             if parts.len() == 1 {
@@ -283,7 +283,7 @@ impl Fit<'_> {
             // A probability that rounds to 0 would make the loss infinite.
             let losses = probabilities.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
             let loss = losses.sum::<f64>() / validation.len() as f64;
-            let correct = probabilities.iter().zip(labels).filter(|(p, l)| argmax(p) == *l).count();
+            let correct = probabilities.iter().zip(labels).filter(|(p, l)| argmax(*p) == *l).count();
             epoch.validation_loss = Some(loss);
             epoch.validation_accuracy = Some(correct as f64 / validation.len() as f64);
             let least = state.history.iter().filter_map(|e| e.validation_loss).fold(f64::INFINITY, f64::min);

@@ -5,8 +5,8 @@ use crate::{
     run::{Prediction, Run, write_predictions},
     setting::LR,
 };
-use voxplain_core::{Error, Result, remedy};
-use voxplain_nn::{Engine, Network, PlanOptions, Purpose, loss::log_sum_exp};
+use voxplain_core::{Error, Result, remedy, softmax};
+use voxplain_nn::{Engine, Network, PlanOptions, Purpose};
 use voxplain_stats::FoldPrediction;
 
 /// The probability of each class that a network gives these subjects, in double precision from its outputs.
@@ -36,8 +36,7 @@ pub(super) fn predict(
                     remedy!["train again with a lower ", LR],
                 ));
             }
-            let normalizer = log_sum_exp(row);
-            all.push(row.iter().map(|&v| (f64::from(v) - normalizer).exp()).collect());
+            all.push(softmax(row));
         }
     }
     Ok(all)

@@ -2,6 +2,7 @@
 
 use super::MeaningfulPerturbation;
 use crate::separable::{AxisMap, Separable};
+use voxplain_nn::adam::{AdamOptions, AdamStep};
 use voxplain_volume::{Grid, Mask};
 
 /// A mask on a coarse lattice, one weight in `[0, 1]` per cell, and how it reaches the input grid.
@@ -17,7 +18,7 @@ pub(super) struct CoarseMask {
     inside: Vec<f32>,
     /// Adam's means of the gradient and of its square.
     moments: [Vec<f32>; 2],
-    steps: i32,
+    steps: u64,
 }
 
 /// Distance of voxels along each axis, in units of `mm`.
@@ -86,21 +87,15 @@ impl CoarseMask {
         sum
     }
 
-    /// One step of Adam (Kingma and Ba 2014; 0.9, 0.999), then back into `[0, 1]`.
+    /// One step of Adam, in double precision, then back into `[0, 1]`.
     #[expect(clippy::cast_possible_truncation, reason = "cells are float32")]
     pub(super) fn step(&mut self, gradient: &[f32], rate: f64) {
         self.steps += 1;
-        let [beta1, beta2] = [0.9f64, 0.999];
-        let correct1 = 1.0 - beta1.powi(self.steps);
-        let correct2 = 1.0 - beta2.powi(self.steps);
+        let adam = AdamStep::<f64>::new(&AdamOptions::default(), self.steps, rate);
         let [mean, square] = &mut self.moments;
-        for (n, (cell, &g)) in self.cells.iter_mut().zip(gradient).enumerate() {
-            let g = f64::from(g);
-            let m = beta1 * f64::from(mean[n]) + (1.0 - beta1) * g;
-            let v = beta2 * f64::from(square[n]) + (1.0 - beta2) * g * g;
-            (mean[n], square[n]) = (m as f32, v as f32);
-            let step = rate * (m / correct1) / ((v / correct2).sqrt() + 1e-8);
-            *cell = (f64::from(*cell) - step).clamp(0.0, 1.0) as f32;
+        for ((cell, &g), (mean, square)) in self.cells.iter_mut().zip(gradient).zip(mean.iter_mut().zip(square)) {
+            let moved = adam.advance(f64::from(*cell), f64::from(g), mean, square, None);
+            *cell = moved.clamp(0.0, 1.0) as f32;
         }
     }
 
