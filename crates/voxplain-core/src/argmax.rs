@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn the_first_of_equals_and_never_a_nan() {
         assert_eq!(argmax([3.0, 1.0, 3.0, f64::NAN]), 0);
-        assert_eq!(argmax(&[f32::NAN, 2.0]), 0);
+        assert_eq!(argmax([f32::NAN, 2.0]), 0);
         assert_eq!(argmax([0.0f32, -0.0, 1.0].iter().rev()), 0);
         assert_eq!(argmax::<f32>([]), 0);
     }

@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn every_thread_does_its_part() {
         let pool = ThreadPool::new(Some(3)).unwrap();
-        let mut threads = pool.on_each(|| rayon::current_thread_index());
+        let mut threads = pool.on_each(rayon::current_thread_index);
         threads.sort_unstable();
         assert_eq!(threads, [Some(0), Some(1), Some(2)]);
         assert_eq!(pool.clone().install(rayon::current_num_threads), 3);

@@ -33,6 +33,6 @@ pub use error::{Error, Result};
 pub use graph::{Network, Node, NodeId, Parameter, ReceptiveField};
 pub use loss::CrossEntropy;
 pub use ops::{Activation, BatchNorm, Conv3d, Linear, Op, OpClass, Pool3d};
-pub use optimizer::{Method, Optimizer, OptimizerState};
+pub use optimizer::{Optimizer, OptimizerKind, OptimizerState};
 pub use schedule::Schedule;
 pub use tensor::Tensor;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 #[non_exhaustive]
-pub enum Method {
+pub enum OptimizerKind {
     /// Stochastic gradient descent.
     Sgd {
         /// Share of the last step that is kept; 0 for none.
@@ -24,7 +24,7 @@ pub enum Method {
     AdamW(AdamOptions),
 }
 
-/// Running means of the gradients of one tensor; those that the method does not need are empty.
+/// Running means of the gradients of one tensor; those that its kind does not need are empty.
 #[derive(Clone, Debug, Default)]
 struct Moments {
     /// Mean, or momentum.
@@ -47,20 +47,20 @@ pub struct OptimizerState {
 /// Changes weights by their gradients, and remembers what it needs from step to step.
 #[derive(Clone, Debug)]
 pub struct Optimizer {
-    method: Method,
+    kind: OptimizerKind,
     step: u64,
     moments: Vec<Moments>,
 }
 
 impl Optimizer {
     /// An optimiser that has taken no step.
-    pub fn new(method: Method) -> Self {
-        Self { method, step: 0, moments: Vec::new() }
+    pub fn new(kind: OptimizerKind) -> Self {
+        Self { kind, step: 0, moments: Vec::new() }
     }
 
-    /// The method.
-    pub fn method(&self) -> &Method {
-        &self.method
+    /// How it follows gradients.
+    pub fn kind(&self) -> &OptimizerKind {
+        &self.kind
     }
 
     /// Steps taken.
@@ -86,7 +86,7 @@ impl Optimizer {
         self.begin(gradients.iter().map(|gradient| gradient.as_ref().len()))?;
         let mut index = 0;
         network.visit_parameters_mut(|tensor| {
-            self.method.update(self.step, &mut self.moments[index], tensor.data_mut(), gradients[index].as_ref(), rate);
+            self.kind.update(self.step, &mut self.moments[index], tensor.data_mut(), gradients[index].as_ref(), rate);
             index += 1;
         });
         Ok(())
@@ -102,15 +102,15 @@ impl Optimizer {
             )));
         }
         self.begin(std::iter::once(values.len()))?;
-        self.method.update(self.step, &mut self.moments[0], values, gradient, rate);
+        self.kind.update(self.step, &mut self.moments[0], values, gradient, rate);
         Ok(())
     }
 
     /// Counts a step; in the first, makes room for the means.
     fn begin(&mut self, sizes: impl Iterator<Item = usize> + Clone) -> Result<()> {
-        let (first, second, largest) = match &self.method {
-            Method::Sgd { momentum, .. } => (*momentum != 0.0, false, false),
-            Method::Adam(adam) | Method::AdamW(adam) => (true, true, adam.amsgrad),
+        let (first, second, largest) = match &self.kind {
+            OptimizerKind::Sgd { momentum, .. } => (*momentum != 0.0, false, false),
+            OptimizerKind::Adam(adam) | OptimizerKind::AdamW(adam) => (true, true, adam.amsgrad),
         };
         if self.moments.is_empty() {
             let room = |wanted: bool, size: usize| if wanted { vec![0.0; size] } else { Vec::new() };
@@ -150,7 +150,7 @@ impl Optimizer {
     }
 
     /// An optimiser that goes on from a state; one that does not fit the network is refused in the next step.
-    pub fn restore(method: Method, state: OptimizerState) -> Result<Self> {
+    pub fn restore(kind: OptimizerKind, state: OptimizerState) -> Result<Self> {
         let mut moments: Vec<Moments> = Vec::new();
         let most = state.tensors.len();
         for (name, tensor) in state.tensors {
@@ -171,11 +171,11 @@ impl Optimizer {
             };
             *values = tensor.data().to_vec();
         }
-        Ok(Self { method, step: state.step, moments })
+        Ok(Self { kind, step: state.step, moments })
     }
 }
 
-impl Method {
+impl OptimizerKind {
     /// One pass over a tensor: step number `step`, counted from 1.
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so is PyTorch's arithmetic")]
     fn update(&self, step: u64, moments: &mut Moments, values: &mut [f32], gradient: &[f32], rate: f64) {

@@ -15,8 +15,8 @@ mod witness;
 
 use voxplain_nn::import::pytorch;
 use voxplain_nn::{
-    AdamOptions, BatchNorm, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Method, Network, NodeId, Op,
-    Optimizer, PlanOptions, Pool3d, Purpose, Rules,
+    AdamOptions, BatchNorm, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NodeId, Op, Optimizer,
+    OptimizerKind, PlanOptions, Pool3d, Purpose, Rules,
 };
 use witness::witness;
 
@@ -186,7 +186,7 @@ fn three_steps_of_training_agree() {
     let x: Vec<f32> = npy::read_gz_u8(&cohort, 4 * VOXELS).into_iter().map(|x| f32::from(x) * 5.0).collect();
     let labels: Vec<usize> = npy::read(&labels).1[..4].iter().map(|&label| usize::from(label == 1.0)).collect();
     let adam = AdamOptions { weight_decay: 1e-5, ..AdamOptions::default() };
-    let mut optimizer = Optimizer::new(Method::Adam(adam));
+    let mut optimizer = Optimizer::new(OptimizerKind::Adam(adam));
     let mut plan = engine().plan(&net, &options(Purpose::Train, 4, vec![])).unwrap();
     let without_gradient = ["features.0.bias", "features.4.bias", "features.8.bias"];
     for (step, loss) in losses.iter().enumerate() {

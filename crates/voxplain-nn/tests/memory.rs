@@ -10,7 +10,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::paper_net::paper_net;
 use voxplain_core::random::Seed;
 use voxplain_nn::{
-    AdamOptions, CrossEntropy, Engine, EngineOptions, Method, Network, Optimizer, PlanOptions, Purpose, Rules,
+    AdamOptions, CrossEntropy, Engine, EngineOptions, Network, Optimizer, OptimizerKind, PlanOptions, Purpose, Rules,
 };
 
 #[global_allocator]
@@ -63,7 +63,7 @@ fn a_step_allocates_nothing_and_memory_is_as_planned() {
                 assert_eq!(count, 0, "{purpose:?} on {threads} threads, branches: {branches}");
             }
             let mut plan = engine.plan(&net, &options(Purpose::Train, 4)).unwrap();
-            let mut optimizer = Optimizer::new(Method::Adam(AdamOptions::default()));
+            let mut optimizer = Optimizer::new(OptimizerKind::Adam(AdamOptions::default()));
             let (loss, mut gradient) = (CrossEntropy::of(&net), vec![0.0; 8]);
             let count = allocations(&engine, 5, || {
                 plan.set_dropout(1, optimizer.steps());

@@ -7,7 +7,7 @@
     reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
 )]
 
-use voxplain_nn::{Conv3d, Method, Network, Op, Optimizer};
+use voxplain_nn::{Conv3d, Network, Op, Optimizer, OptimizerKind};
 
 fn floats(value: &serde_json::Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
@@ -20,7 +20,7 @@ fn steps_are_those_of_pytorch() {
     let cases = fixture["cases"].as_object().unwrap();
     assert_eq!(cases.len(), 6);
     for (name, case) in cases {
-        let method: Method = serde_json::from_value(case["method"].clone()).unwrap();
+        let method: OptimizerKind = serde_json::from_value(case["method"].clone()).unwrap();
         let rate = case["rate"].as_f64().unwrap();
         let mut optimizer = Optimizer::new(method.clone());
         let mut weights = floats(&fixture["start"]);
@@ -48,7 +48,7 @@ fn a_network_takes_a_step_and_refuses_what_does_not_fit() {
     net.initialize(1);
     let before: Vec<Vec<f32>> = net.parameters().iter().map(|parameter| parameter.tensor.data().to_vec()).collect();
     let gradients = [vec![1.0; 16], vec![-2.0; 2]];
-    let mut optimizer = Optimizer::new(Method::Sgd { momentum: 0.5, nesterov: false, weight_decay: 0.0 });
+    let mut optimizer = Optimizer::new(OptimizerKind::Sgd { momentum: 0.5, nesterov: false, weight_decay: 0.0 });
     optimizer.step(&mut net, &gradients, 0.25).unwrap();
     for (index, parameter) in net.parameters().iter().enumerate() {
         for (after, before) in parameter.tensor.data().iter().zip(&before[index]) {

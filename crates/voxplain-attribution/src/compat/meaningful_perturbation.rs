@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use voxplain_core::{Error, Result, remedy};
-use voxplain_nn::{AdamOptions, Method as OptimizerMethod, Optimizer, Purpose, Rules};
+use voxplain_nn::{AdamOptions, Optimizer, OptimizerKind, Purpose, Rules};
 
 /// The search of the 2020 code: probability with a hinge at 0.05, a mask of every fourth voxel, a "Gaussian" of five voxels with
 /// zeros beyond the border, jitter to one side under a mask that stays, weights of the regularisation that rise over the first
@@ -131,7 +131,7 @@ impl MeaningfulPerturbation2020 {
         };
         let mut copies: Vec<Copy> = std::iter::repeat_with(new).take(self.copies).collect();
         let options = AdamOptions { betas: [0.9, 0.99], amsgrad: true, ..AdamOptions::default() };
-        let mut adam = Optimizer::new(OptimizerMethod::Adam(options));
+        let mut adam = Optimizer::new(OptimizerKind::Adam(options));
         let mut mask = vec![1.0f32; cells.iter().product()];
         let mut up = vec![0.0f32; voxels];
         let mut batch = vec![0.0f32; voxels * self.copies];

@@ -79,7 +79,7 @@ impl DeepLift {
             for (((m, &multiplier), &x), &b) in map.iter_mut().zip(&pass.input).zip(x).zip(b.iter()) {
                 *m += share * (f64::from(x) - f64::from(b)) * f64::from(multiplier);
             }
-            of_baseline += share * objective.value(&pass.reference);
+            of_baseline += share * objective.value(&pass.baseline);
             applied = pass.applied;
         }
         let mut record = self.record(explainer, case, &objective, &logits);

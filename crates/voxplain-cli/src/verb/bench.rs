@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use voxplain::attribution::{Case, Explainer, MaskSearch, MeaningfulPerturbation};
 use voxplain::model::mrinet;
 use voxplain::nn::{
-    AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Method, Network, Op, Optimizer, PlanOptions, Purpose,
-    Rules,
+    AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Network, Op, Optimizer, OptimizerKind, PlanOptions,
+    Purpose, Rules,
 };
 use voxplain::random::Seed;
 use voxplain::volume::{Affine, Grid, Volume};
@@ -215,7 +215,7 @@ impl Bench {
         let (x, mut seed) = (self.values(batch), vec![0.0; 2 * batch]);
         let labels: Vec<usize> = (0..batch).map(|sample| sample % 2).collect();
         let loss = CrossEntropy::of(network);
-        let mut optimizer = Optimizer::new(Method::Adam(AdamOptions::default()));
+        let mut optimizer = Optimizer::new(OptimizerKind::Adam(AdamOptions::default()));
         let mut step = 0;
         let memory = plan.memory();
         let times = self.timed(|| {

@@ -5,8 +5,9 @@
 pub struct MemoryUse {
     /// Values and their gradients, laid out so that those that are not needed at the same time share their place.
     pub values: usize,
-    /// Which value won in each window of a pool.
-    pub winners: usize,
+    /// Where the largest value of each window of a pool is.
+    #[serde(rename = "winners")]
+    pub argmax: usize,
     /// The network's weights, arranged for the kernels.
     pub weights: usize,
     /// Gradients that are handed out: of the weights, or of the input.
@@ -18,7 +19,7 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// All of it.
     pub const fn total(&self) -> usize {
-        self.values + self.winners + self.weights + self.gradients + self.scratch
+        self.values + self.argmax + self.weights + self.gradients + self.scratch
     }
 }
 
@@ -32,7 +33,7 @@ impl std::fmt::Display for MemoryUse {
             "{:.1} MB: values {:.1}, pool winners {:.1}, weights {:.1}, gradients {:.1}, scratch {:.1}",
             mb(self.total()),
             mb(self.values),
-            mb(self.winners),
+            mb(self.argmax),
             mb(self.weights),
             mb(self.gradients),
             mb(self.scratch)

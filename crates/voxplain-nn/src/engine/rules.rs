@@ -1,8 +1,8 @@
-//! [`Rules`]: what each operation does with what reaches it on the way back.
+//! [`Rules`]: what each operation does in a backward pass.
 
 use serde::{Deserialize, Serialize};
 
-/// What a ReLU lets through on the way back. `y` is its output, `r` what reaches it.
+/// What a ReLU lets through in a backward pass. `y` is its output, `r` what reaches that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -16,7 +16,7 @@ pub enum ReluRule {
     Deconvolution,
 }
 
-/// What each operation does with what reaches it on the way back; the plain gradient by default.
+/// What each operation does in a backward pass; the plain gradient by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Rules {
@@ -42,7 +42,7 @@ pub struct RulesApplied {
     pub relu_total: usize,
 }
 
-/// What a walk back gives.
+/// What a backward pass gives.
 #[derive(Debug)]
 pub struct Backward<'a> {
     /// Gradient or relevance at the input, `[N, C, i, j, k]`.

@@ -6,7 +6,8 @@ use crate::import::safetensors;
 use crate::reference::{self, Mode};
 use crate::relevance::{Composite, Layerwise};
 use crate::{
-    AdamOptions, CrossEntropy, Engine, EngineOptions, Method, Network, NodeId, Optimizer, PlanOptions, Purpose, Rules,
+    AdamOptions, CrossEntropy, Engine, EngineOptions, Network, NodeId, Optimizer, OptimizerKind, PlanOptions, Purpose,
+    Rules,
 };
 
 /// An example of each operation, beside the pattern that it stands for. The compiler refuses this list where an
@@ -175,7 +176,7 @@ fn every_operation_is_run_by_the_engine_as_by_the_reference() {
 
         // An optimiser takes a step of every tensor, statistics move, and the plan takes both.
         let mut moved = net.clone();
-        Optimizer::new(Method::Adam(AdamOptions::default())).step(&mut moved, &gradients, 0.1).unwrap();
+        Optimizer::new(OptimizerKind::Adam(AdamOptions::default())).step(&mut moved, &gradients, 0.1).unwrap();
         plan.update_running_statistics(&mut moved).unwrap();
         plan.update_weights(&moved).unwrap();
         for (after, before) in moved.parameters().iter().zip(net.parameters()) {
@@ -239,7 +240,7 @@ fn every_operation_hands_relevance_back_or_is_refused() {
         let contributions = found.input.iter().zip(x.iter().zip(&x0));
         let sum: f64 = contributions.map(|(m, (x, x0))| f64::from(*m) * (f64::from(*x) - f64::from(*x0))).sum();
         let score = |y: &[f32]| f64::from(y[0]) - 2.0 * f64::from(y[1]);
-        let difference = score(&found.output) - score(&found.reference);
+        let difference = score(&found.output) - score(&found.baseline);
         assert!((sum - difference).abs() < 1e-4 * difference.abs().max(1.0), "{op:?}: {sum}, expected {difference}");
     }
 }

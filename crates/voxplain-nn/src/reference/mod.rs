@@ -54,11 +54,11 @@ pub struct Tape<'n> {
     statistics: Vec<Option<Statistics>>,
 }
 
-/// What a walk back gives: something for every node and parameter.
+/// What a backward pass gives: something for every node and parameter.
 #[derive(Debug)]
 pub struct Gradients {
     nodes: Vec<Vec<f64>>,
-    /// Gradients of [`Network::parameters`], in their order, summed over the batch; empty unless the walk was by
+    /// Gradients of [`Network::parameters`], in their order, summed over the batch; empty unless the pass was by
     /// [`Rules::GRADIENT`], as other rules say nothing of weights.
     pub parameters: Vec<Vec<f64>>,
     /// What was applied where.
@@ -192,18 +192,21 @@ impl Tape<'_> {
         all
     }
 
-    /// Walks `seed` (`[n, classes]`) back to every node by `rules`.
-    pub fn backward<T: Copy + Into<f64>>(&self, seed: &[T], rules: &Rules) -> Result<Gradients> {
+    /// Backward pass from the gradient of the outputs (`[n, classes]`) to every node, by `rules`.
+    ///
+    /// # Errors
+    /// The output gradient has another size than the output.
+    pub fn backward<T: Copy + Into<f64>>(&self, output_gradient: &[T], rules: &Rules) -> Result<Gradients> {
         let output = self.network.output().0;
-        if seed.len() != self.values[output].len() {
+        if output_gradient.len() != self.values[output].len() {
             return Err(Error::Request(format!(
-                "found a seed of {} values, expected {}",
-                seed.len(),
+                "found an output gradient of {} values, expected {}",
+                output_gradient.len(),
                 self.values[output].len()
             )));
         }
         let mut nodes: Vec<Vec<f64>> = self.values.iter().map(|value| vec![0.0; value.len()]).collect();
-        nodes[output] = seed.iter().map(|&r| r.into()).collect();
+        nodes[output] = output_gradient.iter().map(|&r| r.into()).collect();
         let with_parameters = *rules == Rules::GRADIENT;
         let mut parameters = Vec::new();
         let mut applied = RulesApplied::default();

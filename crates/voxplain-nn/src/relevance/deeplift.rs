@@ -1,20 +1,20 @@
-//! DeepLIFT by the rescale rule: the walk.
+//! DeepLIFT by the rescale rule: the backward pass.
 
-use super::winner::{give, winners_of_both};
-use super::{Layerwise, Weight, add};
+use super::argmax::{argmax_of_both, scatter};
+use super::{Layerwise, WeightPart, add};
 use crate::reference::activation;
 use crate::{Activation, OpClass, Result};
 
-/// What a walk gives, `[n, ...]`.
+/// What a backward pass of multipliers gives, `[n, ...]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Multipliers {
-    /// Multiplier of each value of the input, `[n, C, i, j, k]`: times its difference from the reference it is the
+    /// Multiplier of each value of the input, `[n, C, i, j, k]`: times its difference from the baseline it is the
     /// contribution.
     pub input: Vec<f32>,
     /// Outputs for the input.
     pub output: Vec<f32>,
-    /// Outputs for the reference.
-    pub reference: Vec<f32>,
+    /// Outputs for the baseline.
+    pub baseline: Vec<f32>,
     /// Operations in the network that are not linear, and that the rescale or cross-maximum rule was applied to.
     pub applied: usize,
 }
@@ -23,26 +23,30 @@ pub struct Multipliers {
 const NONE: f64 = 1e-10;
 
 impl Layerwise {
-    /// Multipliers of the differences from a reference (Shrikumar et al. 2017, arXiv 1704.02685, sections 3.1 to
-    /// 3.5): `seed` (`[n, outputs]`) are those of the outputs, 1 for the explained class. Summed over the
-    /// input, multiplier times difference is what `seed` makes of the difference of the outputs.
+    /// Multipliers of the differences from a baseline, the paper's reference (Shrikumar et al. 2017, arXiv 1704.02685,
+    /// sections 3.1 to 3.5). Those of the outputs are given (`[n, outputs]`), 1 for the explained class. Summed over the
+    /// input, multiplier times difference is the same sum over the outputs. `baseline` holds as many samples as
+    /// `input`.
     ///
-    /// Linear operations hand on their weights; an activation hands on `(y - y0) / (x - x0)`, its derivative where
+    /// Linear operations hand on their weights. An activation hands on `(y - y0) / (x - x0)`, its derivative where
     /// the inputs differ by less than 1e-10. Max-pooling, which the paper leaves open, shares by the rule that
-    /// Captum defines: with `m = max(y, y0)`, the window's winner for the input gets `m - y0` and the winner for
-    /// the reference `y - m`, divided by the difference of the inputs there. The winner of one wins the other too
-    /// where it is as large as any there, up to 1e-5 of the largest value of all, which may be round-off: a reference
-    /// that is the same everywhere, such as a network makes of zeros, has no winner of its own. (Captum 0.9.0 leaves the rule out where a pool directly follows an
-    /// activation, and takes the gradient: its contributions then sum up for references that are the same
-    /// everywhere alone, where the two agree.) `reference` holds as many samples as `input`.
-    pub fn multipliers(&mut self, input: &[f32], reference: &[f32], seed: &[f32]) -> Result<Multipliers> {
-        self.samples(input, seed)?;
-        self.samples(reference, seed)?;
+    /// Captum defines: with `m = max(y, y0)`, the place of the window's largest value for the input gets `m - y0` and
+    /// that for the baseline `y - m`, divided by the difference of the inputs there. The place of one is that of the
+    /// other too where the value there is as large as any, up to 1e-5 of the largest value of all, which may be
+    /// round-off: a baseline that is the same everywhere, such as a network makes of zeros, has no place of its own.
+    /// (Captum 0.9.0 leaves the rule out where a pool directly follows an activation, and takes the gradient: its
+    /// contributions then sum up for baselines that are the same everywhere alone, where the two agree.)
+    ///
+    /// # Errors
+    /// The sizes do not fit, or the memory allowed is too small.
+    pub fn multipliers(&mut self, input: &[f32], baseline: &[f32], of_outputs: &[f32]) -> Result<Multipliers> {
+        self.samples(input, of_outputs)?;
+        self.samples(baseline, of_outputs)?;
         let (of_input, of_output) = self.sizes();
         let mut all = Multipliers::default();
-        let pairs = input.chunks_exact(of_input).zip(reference.chunks_exact(of_input));
-        for ((input, reference), seed) in pairs.zip(seed.chunks_exact(of_output)) {
-            self.multipliers_of_one(input, reference, seed, &mut all)?;
+        let pairs = input.chunks_exact(of_input).zip(baseline.chunks_exact(of_input));
+        for ((input, baseline), of_outputs) in pairs.zip(of_outputs.chunks_exact(of_output)) {
+            self.multipliers_of_one(input, baseline, of_outputs, &mut all)?;
         }
         Ok(all)
     }
@@ -50,14 +54,14 @@ impl Layerwise {
     fn multipliers_of_one(
         &mut self,
         input: &[f32],
-        reference: &[f32],
-        seed: &[f32],
+        baseline: &[f32],
+        of_outputs: &[f32],
         all: &mut Multipliers,
     ) -> Result<()> {
-        let (x, x0) = (self.forward(input)?, self.forward(reference)?);
+        let (x, x0) = (self.forward(input)?, self.forward(baseline)?);
         let mut reached: Vec<Option<Vec<f32>>> = vec![None; x.len()];
         if let Some(last) = reached.last_mut() {
-            *last = Some(seed.to_vec());
+            *last = Some(of_outputs.to_vec());
         }
         all.applied = 0;
         for node in (1..x.len()).rev() {
@@ -67,13 +71,13 @@ impl Layerwise {
             let (from, from0) = (&x[first], &x0[first]);
             match of.op.class() {
                 OpClass::Layer | OpClass::Affine => {
-                    let part = self.pull(node, Weight::Value, from, &m)?;
+                    let part = self.pull(node, WeightPart::Value, from, &m)?;
                     add(&mut reached[first], part);
                 }
                 OpClass::MaxPool(pool) => {
                     all.applied += 1;
-                    let wins = winners_of_both(pool, &self.shapes[first], from, from0);
-                    add(&mut reached[first], cross_maximum(&wins, (from, from0), (&x[node], &x0[node]), &m));
+                    let places = argmax_of_both(pool, &self.shapes[first], from, from0);
+                    add(&mut reached[first], cross_maximum(&places, (from, from0), (&x[node], &x0[node]), &m));
                 }
                 OpClass::Sum => of.inputs.iter().for_each(|input| add(&mut reached[input.0], m.clone())),
                 OpClass::Concat => {
@@ -97,25 +101,25 @@ impl Layerwise {
         }
         all.input.extend(reached[0].take().unwrap_or_else(|| vec![0.0; input.len()]));
         all.output.extend(x.last().into_iter().flatten());
-        all.reference.extend(x0.last().into_iter().flatten());
+        all.baseline.extend(x0.last().into_iter().flatten());
         Ok(())
     }
 }
 
-/// What max-pooling hands to its input, given the winners for the input and for the reference.
+/// What max-pooling hands to its input, given where the largest values are for the input and for the baseline.
 fn cross_maximum(
-    [winners, of_reference]: &[Vec<usize>; 2],
+    [places, places0]: &[Vec<usize>; 2],
     (x, x0): (&[f32], &[f32]),
     (y, y0): (&[f32], &[f32]),
     m: &[f32],
 ) -> Vec<f32> {
     let most = |n: usize| y[n].max(y0[n]);
-    let of_winner = give(winners, (0..y.len()).map(|n| m[n] * (most(n) - y0[n])), x.len());
-    let of_reference = give(of_reference, (0..y.len()).map(|n| m[n] * (y[n] - most(n))), x.len());
-    let gradient = give(winners, m.iter().copied(), x.len());
+    let of_input = scatter(places, (0..y.len()).map(|n| m[n] * (most(n) - y0[n])), x.len());
+    let of_baseline = scatter(places0, (0..y.len()).map(|n| m[n] * (y[n] - most(n))), x.len());
+    let gradient = scatter(places, m.iter().copied(), x.len());
     let one = |n: usize| {
         let difference = x[n] - x0[n];
-        if f64::from(difference.abs()) < NONE { gradient[n] } else { (of_winner[n] + of_reference[n]) / difference }
+        if f64::from(difference.abs()) < NONE { gradient[n] } else { (of_input[n] + of_baseline[n]) / difference }
     };
     (0..x.len()).map(one).collect()
 }

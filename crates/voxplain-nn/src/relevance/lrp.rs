@@ -1,14 +1,14 @@
-//! Layer-wise relevance propagation: the walk.
+//! Layer-wise relevance propagation: the backward pass.
 
-use super::winner::{give, winners};
-use super::{Composite, Layerwise, Rule, Share, Taken, add};
+use super::argmax::{argmax_of_windows, scatter};
+use super::{Composite, InputPart, Layerwise, Rule, Share, add};
 use crate::ops::weightless;
 use crate::{Op, OpClass, Result};
 
 /// Relative error of a sum in single precision, through the transforms of a fast convolution.
 const ROUND_OFF: f64 = 1e-6;
 
-/// What a walk gives.
+/// What a backward pass of relevance gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Relevance {
     /// Relevance of the input, `[n, C, i, j, k]`.
@@ -78,8 +78,8 @@ impl Layerwise {
                     add(&mut reached[first], part);
                 }
                 OpClass::MaxPool(pool) => {
-                    let winners = winners(pool, &self.shapes[first], &values[first]);
-                    add(&mut reached[first], give(&winners, r.into_iter(), values[first].len()));
+                    let places = argmax_of_windows(pool, &self.shapes[first], &values[first]);
+                    add(&mut reached[first], scatter(&places, r.into_iter(), values[first].len()));
                 }
                 OpClass::Sum => {
                     let second = of.inputs[1].0;
@@ -131,10 +131,10 @@ impl Layerwise {
         let bias = self.bias(node);
         let mut handed = vec![0.0f64; input.len()];
         for Share { of, terms, bias: [plus, minus], epsilon } in rule.shares() {
-            // A term whose inputs are all 0 contributes nothing (negative parts behind a ReLU).
+            // A term whose inputs are all 0 contributes nothing (negative parts after a ReLU).
             let terms: Vec<_> = terms
                 .into_iter()
-                .map(|term| (term, input.iter().map(|&a| part(term.taken, a)).collect::<Vec<f32>>()))
+                .map(|term| (term, input.iter().map(|&a| part(term.input, a)).collect::<Vec<f32>>()))
                 .filter(|(_, a)| a.iter().any(|&a| a != 0.0))
                 .collect();
             let of_bias = |j: usize| bias.as_ref().map_or(0.0, |b| plus * b[j].max(0.0) + minus * b[j].min(0.0));
@@ -166,12 +166,12 @@ impl Layerwise {
 
 /// What a term takes of an input.
 #[expect(clippy::cast_possible_truncation, reason = "inputs are float32")]
-fn part(taken: Taken, a: f32) -> f32 {
+fn part(taken: InputPart, a: f32) -> f32 {
     match taken {
-        Taken::Value => a,
-        Taken::Positive => a.max(0.0),
-        Taken::Negative => a.min(0.0),
-        Taken::Constant(c) => c as f32,
+        InputPart::Value => a,
+        InputPart::Positive => a.max(0.0),
+        InputPart::Negative => a.min(0.0),
+        InputPart::Constant(c) => c as f32,
     }
 }
 

@@ -1,22 +1,22 @@
-//! Walking relevance back layer by layer: layer-wise relevance propagation and DeepLIFT, on any network.
+//! Backward passes layer by layer: layer-wise relevance propagation and DeepLIFT, on any network.
 //!
 //! A gradient needs of each operation how its output changes; relevance needs what each input contributed to it,
 //! with weights that differ from the network's own (their positive part, their square, ...). [`Layerwise`]
 //! therefore runs every operation by itself: a network of that operation alone, with the weights a rule asks for,
-//! whose forward pass gives the sums of contributions and whose walk back hands something to the inputs. These are
+//! whose forward pass gives the sums of contributions and whose backward pass hands something to the inputs. These are
 //! compiled once and kept.
 //!
-//! Batch normalisation is folded into the layer in front of it first. Samples are walked one by one, so that the
+//! Batch normalisation is folded into the layer in front of it first. Samples are taken one by one, so that the
 //! result does not depend on the batch.
 
+mod argmax;
 mod deeplift;
 mod lrp;
 mod rule;
-mod winner;
 
 pub use deeplift::Multipliers;
 pub use lrp::{Relevance, Step};
-pub use rule::{Composite, Rule, Share, Taken, Term, Weight};
+pub use rule::{Composite, InputPart, Rule, Share, Term, WeightPart};
 
 use crate::ops::weightless;
 use crate::{
@@ -35,7 +35,7 @@ pub struct Layerwise {
     /// Of the whole network, with every node's value kept.
     values: Plan,
     /// Of each operation, by its node and by what is taken of its weights.
-    layers: BTreeMap<(usize, Weight), Plan>,
+    layers: BTreeMap<(usize, WeightPart), Plan>,
     /// Bytes that all plans may take together.
     limit: Option<usize>,
 }
@@ -126,7 +126,7 @@ impl Layerwise {
     }
 
     /// The plan of one operation by itself, without its bias, and with other weights.
-    fn layer(&mut self, node: usize, weight: Weight) -> Result<&mut Plan> {
+    fn layer(&mut self, node: usize, weight: WeightPart) -> Result<&mut Plan> {
         if !self.layers.contains_key(&(node, weight)) {
             let of = &self.network.nodes()[node];
             let network = alone(&of.name, without_bias(&of.op, weight), &self.shapes[of.inputs[0].0])?;
@@ -153,13 +153,13 @@ impl Layerwise {
     }
 
     /// What an operation makes of an input, without its bias.
-    fn apply(&mut self, node: usize, weight: Weight, input: &[f32]) -> Result<Vec<f32>> {
+    fn apply(&mut self, node: usize, weight: WeightPart, input: &[f32]) -> Result<Vec<f32>> {
         Ok(self.layer(node, weight)?.forward(input)?.output().to_vec())
     }
 
     /// What an operation hands to its input of `reaching`, by the gradient at `input` (which a linear operation
     /// does not depend on).
-    fn pull(&mut self, node: usize, weight: Weight, input: &[f32], reaching: &[f32]) -> Result<Vec<f32>> {
+    fn pull(&mut self, node: usize, weight: WeightPart, input: &[f32], reaching: &[f32]) -> Result<Vec<f32>> {
         let mut tape = self.layer(node, weight)?.forward(input)?;
         Ok(tape.backward(reaching, &Rules::GRADIENT)?.input.to_vec())
     }
@@ -186,14 +186,14 @@ fn is_nonlinear(op: &Op) -> bool {
 }
 
 /// The operation without its bias, and with what is taken of its weights.
-fn without_bias(op: &Op, weight: Weight) -> Op {
+fn without_bias(op: &Op, weight: WeightPart) -> Op {
     let taken = |tensor: &Tensor| {
         let of = |w: f32| match weight {
-            Weight::Value => w,
-            Weight::Positive => w.max(0.0),
-            Weight::Negative => w.min(0.0),
-            Weight::One => 1.0,
-            Weight::Square => w * w,
+            WeightPart::Value => w,
+            WeightPart::Positive => w.max(0.0),
+            WeightPart::Negative => w.min(0.0),
+            WeightPart::One => 1.0,
+            WeightPart::Square => w * w,
         };
         Tensor::new(tensor.shape(), tensor.data().iter().map(|&w| of(w)).collect())
     };

@@ -52,7 +52,7 @@ pub enum Rule {
 
 /// What a term takes of the inputs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Taken {
+pub enum InputPart {
     /// The value.
     Value,
     /// Its positive part.
@@ -65,7 +65,7 @@ pub enum Taken {
 
 /// What a term takes of the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Weight {
+pub enum WeightPart {
     /// The weight.
     Value,
     /// Its positive part.
@@ -78,15 +78,15 @@ pub enum Weight {
     Square,
 }
 
-/// A part of what inputs contribute to an output: `factor * taken(a_i) * weight(w_ij)`.
+/// A part of what inputs contribute to an output: `factor * input(a_i) * weight(w_ij)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Term {
     /// How often it counts.
     pub factor: f64,
     /// What of the input.
-    pub taken: Taken,
+    pub input: InputPart,
     /// What of the weight.
-    pub weight: Weight,
+    pub weight: WeightPart,
 }
 
 /// A share of the relevance, handed back in proportion to a sum of terms.
@@ -111,12 +111,18 @@ impl Rule {
 
     /// Its shares.
     pub fn shares(&self) -> Vec<Share> {
-        let term = |factor, taken, weight| Term { factor, taken, weight };
+        let term = |factor, input, weight| Term { factor, input, weight };
         let share = |of, terms: &[Term], bias| Share { of, terms: terms.to_vec(), bias, epsilon: EPSILON };
-        let agree = [term(1.0, Taken::Positive, Weight::Positive), term(1.0, Taken::Negative, Weight::Negative)];
-        let differ = [term(1.0, Taken::Positive, Weight::Negative), term(1.0, Taken::Negative, Weight::Positive)];
-        let all = term(1.0, Taken::Value, Weight::Value);
-        let one = Taken::Constant(1.0);
+        let agree = [
+            term(1.0, InputPart::Positive, WeightPart::Positive),
+            term(1.0, InputPart::Negative, WeightPart::Negative),
+        ];
+        let differ = [
+            term(1.0, InputPart::Positive, WeightPart::Negative),
+            term(1.0, InputPart::Negative, WeightPart::Positive),
+        ];
+        let all = term(1.0, InputPart::Value, WeightPart::Value);
+        let one = InputPart::Constant(1.0);
         match *self {
             Self::Epsilon { epsilon } => vec![Share { epsilon, ..share(1.0, &[all], [1.0, 1.0]) }],
             Self::Gamma { gamma } => {
@@ -127,11 +133,11 @@ impl Rule {
             Self::AlphaBeta { alpha, beta } => {
                 vec![share(alpha, &agree, [1.0, 0.0]), share(-beta, &differ, [0.0, 1.0])]
             }
-            Self::Flat => vec![share(1.0, &[term(1.0, one, Weight::One)], [0.0, 0.0])],
-            Self::WSquare => vec![share(1.0, &[term(1.0, one, Weight::Square)], [0.0, 0.0])],
+            Self::Flat => vec![share(1.0, &[term(1.0, one, WeightPart::One)], [0.0, 0.0])],
+            Self::WSquare => vec![share(1.0, &[term(1.0, one, WeightPart::Square)], [0.0, 0.0])],
             Self::ZBox { low, high } => {
-                let low = term(-1.0, Taken::Constant(low), Weight::Positive);
-                let high = term(-1.0, Taken::Constant(high), Weight::Negative);
+                let low = term(-1.0, InputPart::Constant(low), WeightPart::Positive);
+                let high = term(-1.0, InputPart::Constant(high), WeightPart::Negative);
                 vec![share(1.0, &[all, low, high], [0.0, 0.0])]
             }
         }
@@ -141,7 +147,7 @@ impl Rule {
 /// Which layer follows which rule (Montavon et al. 2019; Kohlbrenner et al. 2020, arXiv 1910.09840).
 ///
 /// Everything else is the same for all: activations, dropout and flattening pass relevance on as it is; max-pooling
-/// gives it to the winner; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
+/// gives it to the largest value; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
 /// layer of one weight per channel) follow [`Rule::EPSILON`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

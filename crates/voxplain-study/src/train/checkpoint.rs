@@ -4,7 +4,7 @@ use crate::{model::tensors, run::Epoch};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, atomic_file};
-use voxplain_nn::{Method, Network, Optimizer, OptimizerState, Tensor};
+use voxplain_nn::{Network, Optimizer, OptimizerKind, OptimizerState, Tensor};
 
 const KEY: &str = "voxplain-checkpoint";
 
@@ -47,18 +47,18 @@ impl Checkpoint {
     }
 
     /// Reads the checkpoint of a fold; `None` where there is none. `network` gives the graph.
-    pub(super) fn read(folder: &Path, network: &Network, method: &Method) -> Result<Option<Self>> {
+    pub(super) fn read(folder: &Path, network: &Network, kind: &OptimizerKind) -> Result<Option<Self>> {
         let path = path(folder);
         let bytes = match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::io(&path))?,
         };
-        Self::from_bytes(&bytes, network, method)
+        Self::from_bytes(&bytes, network, kind)
             .map(Some)
             .map_err(|what| Error::file(&path, what, "remove the file: the fold then starts over"))
     }
 
-    fn from_bytes(bytes: &[u8], network: &Network, method: &Method) -> Result<Self, String> {
+    fn from_bytes(bytes: &[u8], network: &Network, kind: &OptimizerKind) -> Result<Self, String> {
         let (header, tensors) = tensors::from_bytes(KEY, bytes)?;
         let Header { step, history, best } = serde_json::from_str(&header).map_err(|e| e.to_string())?;
         let part = |prefix: &str| -> Vec<(String, Tensor)> {
@@ -71,7 +71,7 @@ impl Checkpoint {
         let state = OptimizerState { step, tensors: part("optimizer.") };
         Ok(Self {
             network: load("network.")?,
-            optimizer: Optimizer::restore(method.clone(), state).map_err(|e| e.to_string())?,
+            optimizer: Optimizer::restore(kind.clone(), state).map_err(|e| e.to_string())?,
             best: best.map(|epoch| Ok::<_, String>((epoch, load("best.")?))).transpose()?,
             history,
         })

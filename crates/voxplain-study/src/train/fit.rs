@@ -16,7 +16,7 @@ use crate::{
 use std::{ops::Range, path::Path};
 use voxplain_core::{Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
-    AdamOptions, CrossEntropy, Engine, Method, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule,
+    AdamOptions, CrossEntropy, Engine, Network, Optimizer, OptimizerKind, Plan, PlanOptions, Purpose, Rules, Schedule,
 };
 
 /// Share of the training subjects that early stopping sets aside for validation. Our choice.
@@ -68,7 +68,7 @@ impl Fit<'_> {
         let (train, validation) = self.set_aside()?;
         let mut network = mrinet(self.dataset.shape(), self.options.width, self.dataset.classes.len())?;
         network.initialize(self.seed.child("weights").value());
-        let method = Method::Adam(AdamOptions {
+        let method = OptimizerKind::Adam(AdamOptions {
             #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
             weight_decay: self.options.weight_decay as f32,
             ..AdamOptions::default()

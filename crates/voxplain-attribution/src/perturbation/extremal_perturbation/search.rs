@@ -14,7 +14,7 @@ use crate::target::Objective;
 use serde::Serialize;
 use serde_json::json;
 use voxplain_core::Result;
-use voxplain_nn::{AdamOptions, Method as OptimizerMethod, Optimizer, Purpose, Rules};
+use voxplain_nn::{AdamOptions, Optimizer, OptimizerKind, Purpose, Rules};
 use voxplain_volume::Mask;
 
 /// What `lambda` grows by over a search.
@@ -182,7 +182,7 @@ impl<'a> Search<'a> {
         let random = options.seed.child(ExtremalPerturbation::NAME).child(self.case.id);
         let random = random.child(&format!("{area}"));
         let mut weights: Vec<f32> = self.bumps.free.iter().map(|&free| if free { 0.5 } else { 0.0 }).collect();
-        let mut adam = Optimizer::new(OptimizerMethod::Adam(AdamOptions::default()));
+        let mut adam = Optimizer::new(OptimizerKind::Adam(AdamOptions::default()));
         let [mut mask, mut total, mut at_mask] = std::array::from_fn(|_| vec![0.0; voxels]);
         let [mut shown, mut reached] = std::array::from_fn(|_| vec![0.0; values]);
         let mut gradient = vec![0.0; self.bumps.len()];

@@ -25,7 +25,7 @@ pub(crate) fn scratch_len(conv: &Conv) -> usize {
     4 * 2 * pooled(conv)[2] * 2 * LANES
 }
 
-/// Convolves, adds the bias, cuts off below zero and pools a batch; `taps` says which of the eight won, 0 to 7 in C
+/// Convolves, adds the bias, cuts off below zero and pools a batch; `taps` says which of the eight is largest, 0 to 7 in C
 /// order, and 0 when all were cut off.
 pub(crate) fn forward(
     cpu: Cpu<'_>,

@@ -36,11 +36,11 @@
 //!   | winograd
 //! y3 [8][5 7 5][16] + which of 8
 //!   | flatten, linear
-//! logits  ---- seed ---->  linear^T -> g3 -> sparse -> g2 -> sparse -> g1 -> sparse -> map [58 70 58]
+//! logits -output gradient-> linear^T -> g3 -> sparse -> g2 -> sparse -> g1 -> sparse -> map [58 70 58]
 //! ```
 //!
-//! [`sparse`] walks back through pool, ReLU and convolution at once: only the winner of each window, where the ReLU
-//! lets it through, scatters its 27 taps.
+//! [`sparse`] goes backwards through pool, ReLU and convolution at once: only the maximum of each window, where the
+//! ReLU lets it through, scatters its 27 taps.
 //!
 //! Training, with a batch's own statistics. The first block's convolution is never stored: what is needed of it follows
 //! from the [`patches`] of the input. The others keep their output, measure the batch ([`norm`]), normalise, cut off and
@@ -50,9 +50,9 @@
 //! ```text
 //! input --patches--> mean, covariance [27][27] --> statistics of the first block
 //!   | first, normalisation folded in
-//! y1 --winograd--> x2 --norm--> statistics --norm_pool--> y2 --winograd--> x3 ... logits, loss, seed
+//! y1 --winograd--> x2 --norm--> statistics --norm_pool--> y2 --winograd--> x3 ... logits, loss, dlogits
 //!
-//! dw1 <-patches-- g1 <--winograd-- dx2 <--norm_pool-- g2 <--winograd-- dx3 <--norm_pool-- g3 <-- seed
+//! dw1 <-patches-- g1 <--winograd-- dx2 <--norm_pool-- g2 <--winograd-- dx3 <--norm_pool-- g3 <-- dlogits
 //!                  dw2 <--winograd_gradient--'          dw3 <--winograd_gradient--'
 //! ```
 //!

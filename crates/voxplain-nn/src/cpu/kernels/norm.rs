@@ -223,7 +223,7 @@ impl Kernel for Products<'_> {
     }
 }
 
-/// What the walk back through a batch normalisation needs, per channel padded to 16: the gradient of the input is
+/// What the backward pass through a batch normalisation needs, per channel padded to 16: the gradient of the input is
 /// `gain * g + slope * x + offset`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Backward {
@@ -269,12 +269,18 @@ pub(crate) fn backward(isa: Isa, volume: &Volume, batch: usize, x: &[f32], facto
         let x = &x[start..start + gradient.len()];
         dispatch(
             isa,
-            Walk { x, gain: of(&factors.gain), slope: of(&factors.slope), offset: of(&factors.offset), gradient },
+            InputGradient {
+                x,
+                gain: of(&factors.gain),
+                slope: of(&factors.slope),
+                offset: of(&factors.offset),
+                gradient,
+            },
         );
     });
 }
 
-struct Walk<'a> {
+struct InputGradient<'a> {
     x: &'a [f32],
     gain: [f32; LANES],
     slope: [f32; LANES],
@@ -282,7 +288,7 @@ struct Walk<'a> {
     gradient: &'a mut [f32],
 }
 
-impl Kernel for Walk<'_> {
+impl Kernel for InputGradient<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {

@@ -10,7 +10,7 @@ use super::winograd::pool_eight;
 /// Scales below which sums are taken from the normalisation's input, not from its pooled output.
 const SMALL: f32 = 0.01;
 
-/// `pool(relu(scale * x + shift))`, and which of the eight won (0 when the ReLU cut all off).
+/// `pool(relu(scale * x + shift))`, and which of the eight is largest (0 when the ReLU cut all off).
 pub(crate) fn forward(
     isa: Isa,
     volume: &Volume,
@@ -75,9 +75,9 @@ impl Kernel for Pool<'_> {
     }
 }
 
-/// Where a window's largest value was.
+/// Where the largest value of a window is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Winner {
+pub(crate) struct Argmax {
     /// Of the batch.
     pub(crate) sample: usize,
     /// Channel.
@@ -86,7 +86,7 @@ pub(crate) struct Winner {
     pub(crate) at: [usize; 3],
 }
 
-impl Winner {
+impl Argmax {
     /// Offset in a batch of blocked volumes.
     pub(crate) fn offset(&self, volume: &Volume) -> usize {
         let [i, j, k] = self.at;
@@ -102,7 +102,7 @@ pub(crate) fn weight_gradients(
     isa: Isa,
     (volume, batch): (&Volume, usize),
     passed: Pooled<'_>,
-    input: &dyn Fn(Winner) -> f64,
+    input: &dyn Fn(Argmax) -> f64,
     moments: &mut Moments,
     (weight, bias): (&[f32], &[f32]),
     (scale, shift): (&mut [f32], &mut [f32]),
@@ -141,7 +141,7 @@ fn slow_scale(
     volume: &Volume,
     batch: usize,
     passed: Pooled<'_>,
-    input: &dyn Fn(Winner) -> f64,
+    input: &dyn Fn(Argmax) -> f64,
     moments: &Moments,
     channel: usize,
 ) -> f32 {
@@ -160,7 +160,7 @@ fn slow_scale(
                     2 * (voxel / size[2] % size[1]) + tap / 2 % 2,
                     2 * (voxel % size[2]) + tap % 2,
                 ];
-                let x = input(Winner { sample, channel, at: [i, j, k] });
+                let x = input(Argmax { sample, channel, at: [i, j, k] });
                 sum += f64::from(passed.gradient[at]) * (x - f64::from(moments.mean[channel]));
             }
         }

@@ -2,12 +2,12 @@
 //! its pooled output.
 //!
 //! The output of such a convolution is linear in the 27 values of a patch, `x_p = w . patch_p + b`, so the statistics
-//! of a batch normalisation behind it follow from the mean `m` and the covariance `C` of the patches, and so do the
+//! of a batch normalisation after it follow from the mean `m` and the covariance `C` of the patches, and so do the
 //! dense terms of the weight gradient:
 //!
 //! ```text
 //! mean = w . m + b      variance = w^T C w
-//! dw = gain * ( sum over winners of g * patch  -  sum(g) m  -  dscale / deviation * C w )
+//! dw = gain * ( sum over maxima of g * patch  -  sum(g) m  -  dscale / deviation * C w )
 //! ```
 //!
 //! with `g` the gradient that passes pool and ReLU (at most one position in eight), `dscale` the gradient of the
@@ -125,7 +125,7 @@ impl Patches {
         with.iter().zip(weights).map(|(c, &w)| c * f64::from(w)).sum::<f64>().max(0.0)
     }
 
-    /// Sums over the winners of each window of gradient times patch, counted from the center: calls `finish` with each
+    /// Sums over the maxima of all windows of gradient times patch, counted from the center: calls `finish` with each
     /// output channel and its 27 sums. `sums` is of [`correlation_len`] and holds anything.
     pub(crate) fn correlate(
         &self,
@@ -161,7 +161,7 @@ impl Patches {
                         y: &pooled.y[at * row..][..row],
                         taps: &pooled.taps[at * row..][..row],
                     };
-                    dispatch(cpu.isa, Winners { conv, size, z, x, center, pooled, windows, sums });
+                    dispatch(cpu.isa, Maxima { conv, size, z, x, center, pooled, windows, sums });
                 }
             });
         });
@@ -333,7 +333,7 @@ impl Kernel for Products<'_> {
 }
 
 /// Adds what one plane of pooled voxels gives to the sums of sixteen output channels.
-struct Winners<'a> {
+struct Maxima<'a> {
     conv: &'a Conv,
     size: [usize; 3],
     z: usize,
@@ -344,7 +344,7 @@ struct Winners<'a> {
     sums: &'a mut [f32],
 }
 
-impl Kernel for Winners<'_> {
+impl Kernel for Maxima<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
@@ -486,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn winners_are_correlated_with_their_patches() {
+    fn maxima_are_correlated_with_their_patches() {
         let conv = conv();
         let (batch, blocks, size) = (2, conv.output.blocks(), conv.output.size.map(|s| s / 2));
         let x = volumes(&conv, batch, 5.0);

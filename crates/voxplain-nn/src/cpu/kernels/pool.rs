@@ -29,7 +29,7 @@ fn taps(window: &Window, size: [usize; 3], at: [usize; 3]) -> impl Iterator<Item
     })
 }
 
-/// Largest value of each window and the tap it is at: the first of equals in C order. Padding never wins.
+/// Largest value of each window and the tap it is at: the first of equals in C order. Padding never counts.
 pub(crate) fn max_forward(
     isa: Isa,
     window: &Window,
@@ -104,7 +104,7 @@ impl Kernel for Max<'_> {
     }
 }
 
-/// Hands each window's gradient to the tap that won.
+/// Hands each window's gradient to the tap with the largest value.
 pub(crate) fn max_backward(
     window: &Window,
     shape: (&Volume, &Volume),

@@ -98,7 +98,7 @@ impl Window {
         self.stride == [1; 3] && self.dilation == [1; 3]
     }
 
-    /// The window that walks a gradient back: over the gradient spread out by the stride and padded.
+    /// The window of the backward pass: over the gradient spread out by the stride and padded.
     pub(crate) fn transposed(&self) -> Self {
         Self { stride: [1; 3], padding: [0; 3], ..*self }
     }
@@ -125,7 +125,7 @@ impl Conv {
         }
     }
 
-    /// The convolution that walks the gradient of the output back to the (blocked) input, over the gradient spread out.
+    /// The convolution of the backward pass, from the gradient of the output, spread out, to the (blocked) input.
     pub(crate) fn backward(&self) -> Self {
         let mut spread = self.input.size;
         for (axis, s) in spread.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! The walk back through a pooled block, in evaluation: pool, ReLU and convolution (batch-norm folded) at once.
+//! The backward pass through a pooled block, in evaluation: pool, ReLU and convolution (batch-norm folded) at once.
 //!
 //! At most one position in eight of the convolution's output carries gradient, and none where the ReLU lets nothing
 //! through, so only those are taken: each adds its gradient times the 27 taps to the input's. Slabs of pooled planes
@@ -14,7 +14,7 @@ use crate::ReluRule;
 /// Slabs of a sample.
 const SLABS: usize = 4;
 
-/// Whether the block can be walked back here.
+/// Whether the block can take its backward pass here.
 pub(crate) fn fits(conv: &Conv) -> bool {
     let window = &conv.window;
     window.kernel == [3; 3] && window.is_dense() && window.padding == [0; 3] && conv.output.size.iter().all(|&s| s >= 2)
@@ -61,7 +61,7 @@ pub(crate) struct Pooled<'a> {
     pub(crate) gradient: &'a [f32],
     /// The pooled output.
     pub(crate) y: &'a [f32],
-    /// Which of the eight won.
+    /// Which of the eight is largest.
     pub(crate) taps: &'a [u8],
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn backward(
     }
 }
 
-/// Pooled planes `planes[0]..planes[1]` of one sample, walked back to one plane or block of the input.
+/// Pooled planes `planes[0]..planes[1]` of one sample, backwards to one plane or block of the input.
 struct Slab<'a> {
     conv: &'a Conv,
     size: [usize; 3],

@@ -41,7 +41,7 @@ pub(crate) fn fits(conv: &Conv) -> bool {
         && conv.output.channels >= LANES
 }
 
-/// The convolution that walks a gradient back: the same transforms, in and out exchanged.
+/// The convolution of the backward pass: the same transforms, in and out exchanged.
 pub(crate) fn backward(conv: &Conv) -> Conv {
     let mut window = conv.window;
     window.padding = window.padding.map(|p| 2 - p);

@@ -1,7 +1,9 @@
 //! From a network to steps, values and memory.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Path, Sink, Step, ValueId, WayBack, Work};
+use super::step::{
+    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Sink, Step, ValueId, Work,
+};
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
@@ -52,7 +54,7 @@ pub(super) struct Draft {
     scratch_len: usize,
     /// Floats of each slot of the memory.
     slots: Vec<usize>,
-    moments: Moments,
+    first_gradients: FirstGradients,
     group: usize,
 }
 
@@ -93,20 +95,29 @@ impl Draft {
             scratch: 0,
         };
         compiler.steps()?;
-        let moments = compiler.lay_out(group)?;
+        let first_gradients = compiler.lay_out(group);
         let Compiler { values, steps, mut memory, scratch: scratch_len, .. } = compiler;
         let slots = memory.assign(group, options.batch);
-        Ok(Self { values, steps, memory, scratch: Scratch::new(backend.threads), scratch_len, slots, moments, group })
+        Ok(Self {
+            values,
+            steps,
+            memory,
+            scratch: Scratch::new(backend.threads),
+            scratch_len,
+            slots,
+            first_gradients,
+            group,
+        })
     }
 
     /// What it will take.
     fn memory_use(&self, network: &Network, options: &PlanOptions) -> MemoryUse {
         let floats = size_of::<f32>();
         let values = self.slots.iter().sum::<usize>() * floats;
-        let [mut winners, mut weights] = [0; 2];
+        let [mut argmax, mut weights] = [0; 2];
         for step in &self.steps {
-            let (of_winners, of_weights) = step.work.memory();
-            winners += of_winners;
+            let (of_argmax, of_weights) = step.work.memory();
+            argmax += of_argmax;
             weights += of_weights * floats;
         }
         let train = options.purpose == Purpose::Train;
@@ -114,7 +125,7 @@ impl Draft {
         let input = if options.purpose == Purpose::InputGradient { network.input_shape().iter().product() } else { 0 };
         MemoryUse {
             values,
-            winners,
+            argmax,
             weights,
             gradients: (parameters + options.batch * input) * floats,
             scratch: self.scratch.threads() * self.scratch_len * floats,
@@ -136,7 +147,7 @@ impl CpuPlan {
     pub(in crate::cpu) fn compile(backend: &CpuBackend, network: &Network, options: &PlanOptions) -> Result<Self> {
         let draft = Draft::new(backend, network, options)?;
         let memory_use = draft.memory_use(network, options);
-        let Draft { values, steps, mut memory, mut scratch, scratch_len, slots, moments, group } = draft;
+        let Draft { values, steps, mut memory, mut scratch, scratch_len, slots, first_gradients, group } = draft;
         memory.allocate(&slots);
         scratch.reserve(scratch_len);
         let sizes: Vec<usize> = network.parameters().iter().map(|p| p.tensor.len()).collect();
@@ -157,8 +168,8 @@ impl CpuPlan {
                 Vec::new()
             },
             gradients: if train { sizes.iter().map(|len| vec![0.0; *len]).collect() } else { Vec::new() },
-            output_gradient: moments.seed,
-            unreached: moments.unreached,
+            output_gradient: first_gradients.output,
+            unreached: first_gradients.unreached,
             samples: 0,
             values,
             steps,
@@ -172,10 +183,11 @@ impl CpuPlan {
     }
 }
 
-/// Moments that the layout of memory found.
-struct Moments {
-    /// Where the seed of the walk back is written.
-    seed: Option<RegionId>,
+/// Gradients that a backward pass begins with.
+#[derive(Default)]
+struct FirstGradients {
+    /// Where the output gradient is written.
+    output: Option<RegionId>,
     /// Gradients that nothing reaches.
     unreached: Vec<RegionId>,
 }
@@ -279,22 +291,25 @@ impl Compiler<'_> {
                             (relu, output, done[next]) = (true, next, true);
                         }
                     }
-                    let path = if winograd::fits(&conv) { Path::Winograd } else { Path::Direct };
+                    let algorithm = if winograd::fits(&conv) { ConvAlgorithm::Winograd } else { ConvAlgorithm::Direct };
                     let mut pool = None;
-                    let walks = self.purpose != Purpose::Infer;
-                    let can_pool =
-                        (path == Path::Winograd && conv.output.size.iter().all(|&s| s >= 2)) || first::fits(&conv);
+                    let differentiates = self.purpose != Purpose::Infer;
+                    let can_pool = (algorithm == ConvAlgorithm::Winograd && conv.output.size.iter().all(|&s| s >= 2))
+                        || first::fits(&conv);
                     if relu
                         && can_pool
-                        && (!walks || sparse::fits(&conv))
+                        && (!differentiates || sparse::fits(&conv))
                         && let Some(next) = self.follower(output).filter(|n| pools_pairs(&self.node(*n).op))
                     {
                         (output, done[next]) = (next, true);
-                        pool =
-                            Some(if walks { vec![0; self.batch * self.values[next].volume.len()] } else { Vec::new() });
+                        pool = Some(if differentiates {
+                            vec![0; self.batch * self.values[next].volume.len()]
+                        } else {
+                            Vec::new()
+                        });
                     }
 
-                    if path == Path::Winograd {
+                    if algorithm == ConvAlgorithm::Winograd {
                         self.reserve(winograd::scratch_len(&conv));
                     } else if pool.is_some() {
                         self.reserve(first::scratch_len(&conv));
@@ -306,9 +321,9 @@ impl Compiler<'_> {
                         padded: None,
                         scratch: None,
                     });
-                    let weights = Buffer::zeros(match path {
-                        Path::Direct => direct::packed_len(&conv.on_padded()),
-                        Path::Winograd => winograd::packed_len(&conv),
+                    let weights = Buffer::zeros(match algorithm {
+                        ConvAlgorithm::Direct => direct::packed_len(&conv.on_padded()),
+                        ConvAlgorithm::Winograd => winograd::packed_len(&conv),
                     });
                     let bias = Buffer::zeros(conv.output.blocks() * LANES);
                     Work::Conv(Box::new(ConvWork {
@@ -316,7 +331,7 @@ impl Compiler<'_> {
                         norm,
                         relu,
                         conv,
-                        path,
+                        algorithm,
                         pool,
                         weights,
                         bias,
@@ -443,13 +458,13 @@ impl Compiler<'_> {
 
     /// Decides which values and gradients live when, and lays them out.
     ///
-    /// Moments: the input comes at 0, step `s` of `S` runs at `s + 1`, the seed comes at `S + 1`, and step `s` is
-    /// walked back at `2 S + 1 - s`.
-    fn lay_out(&mut self, group: usize) -> Result<Moments> {
+    /// Moments: the input comes at 0, step `s` of `S` runs at `s + 1`, the output gradient comes at `S + 1`, and step
+    /// `s` runs backwards at `2 S + 1 - s`.
+    fn lay_out(&mut self, group: usize) -> FirstGradients {
         let count = self.steps.len();
-        let (seed_at, end) = (count + 1, 2 * count + 2);
+        let (backward_at, end) = (count + 1, 2 * count + 2);
         let back = |step: usize| 2 * count + 1 - step;
-        let walks = self.purpose != Purpose::Infer;
+        let differentiates = self.purpose != Purpose::Infer;
         let train = self.purpose == Purpose::Train;
         let whole_batch = group == self.batch;
         // Values: from their step to their last use; to the end when recorded.
@@ -463,7 +478,7 @@ impl Compiler<'_> {
             for &input in &step.inputs {
                 last[input] = last[input].max(s + 1);
             }
-            if !walks {
+            if !differentiates {
                 continue;
             }
             match &step.work {
@@ -493,7 +508,7 @@ impl Compiler<'_> {
             }
         }
         let last_node = self.network.nodes().len() - 1;
-        last[last_node] = last[last_node].max(seed_at);
+        last[last_node] = last[last_node].max(backward_at);
         for v in 0..self.values.len() {
             let Some(born) = born[v] else { continue };
             let stays = recorded[v] || self.values[v].kept;
@@ -504,7 +519,7 @@ impl Compiler<'_> {
         for s in 0..count {
             let life = (s + 1, s + 1);
             match &mut self.steps[s].work {
-                Work::Conv(conv) if conv.path == Path::Direct && conv.conv.window.padding != [0; 3] => {
+                Work::Conv(conv) if conv.algorithm == ConvAlgorithm::Direct && conv.conv.window.padding != [0; 3] => {
                     let len = conv.conv.on_padded().input.len();
                     conv.padded = Some(self.memory.request(len, false, life));
                 }
@@ -524,21 +539,21 @@ impl Compiler<'_> {
                 | Work::LogSoftmax => {}
             }
         }
-        let mut moments = Moments { seed: None, unreached: Vec::new() };
-        if walks {
-            moments = self.lay_out_gradients(&back, seed_at, end, whole_batch);
+        let mut first_gradients = FirstGradients::default();
+        if differentiates {
+            first_gradients = self.lay_out_gradients(&back, backward_at, end, whole_batch);
         }
-        Ok(moments)
+        first_gradients
     }
 
     /// Gradients: from their first contribution to the step that takes them.
     fn lay_out_gradients(
         &mut self,
         back: &dyn Fn(usize) -> usize,
-        seed_at: usize,
+        backward_at: usize,
         end: usize,
         whole_batch: bool,
-    ) -> Moments {
+    ) -> FirstGradients {
         let count = self.steps.len();
         let train = self.purpose == Purpose::Train;
         // Which values need one: all on the way to the input, or to a weight.
@@ -549,12 +564,12 @@ impl Compiler<'_> {
         let last_node = self.network.nodes().len() - 1;
         let request = |memory: &mut Memory, value: &mut Value, from: usize, until: usize| {
             let whole = value.kept && !whole_batch;
-            let life = (if whole { seed_at } else { from }, if value.kept { end } else { until });
+            let life = (if whole { backward_at } else { from }, if value.kept { end } else { until });
             let region = memory.request(value.volume.len(), whole, life);
             value.gradient = Some(region);
             region
         };
-        let seed = request(&mut self.memory, &mut self.values[last_node], seed_at, seed_at);
+        let output_gradient = request(&mut self.memory, &mut self.values[last_node], backward_at, backward_at);
         for s in (0..count).rev() {
             let at = back(s);
             let step = &mut self.steps[s];
@@ -586,23 +601,23 @@ impl Compiler<'_> {
                 if step.sinks[0].is_some() {
                     let backward = work.conv.backward();
                     work.zeros = Buffer::zeros(backward.output.blocks() * LANES);
-                    let (way, len) = if work.pool.is_some() {
-                        (WayBack::Sparse, sparse::packed_len(&work.conv))
-                    } else if work.path == Path::Winograd {
+                    let (backward, len) = if work.pool.is_some() {
+                        (ConvBackward::Sparse, sparse::packed_len(&work.conv))
+                    } else if work.algorithm == ConvAlgorithm::Winograd {
                         let backward = winograd::backward(&work.conv);
                         self.scratch = self.scratch.max(winograd::scratch_len(&backward));
-                        (WayBack::Winograd, winograd::packed_len(&backward))
+                        (ConvBackward::Winograd, winograd::packed_len(&backward))
                     } else {
                         work.spread = scratch(backward.input.len());
                         if work.conv.input.layout == Layout::Planar {
                             work.blocked = scratch(backward.output.len());
                         }
-                        (WayBack::Direct, direct::packed_len(&backward))
+                        (ConvBackward::Direct, direct::packed_len(&backward))
                     };
-                    work.backward = Some((way, Buffer::zeros(len)));
+                    work.backward = Some((backward, Buffer::zeros(len)));
                 }
                 if let Some(train) = &mut work.train {
-                    let len = if work.path == Path::Winograd {
+                    let len = if work.algorithm == ConvAlgorithm::Winograd {
                         self.scratch = self.scratch.max(winograd_gradient::scratch_len(&work.conv));
                         winograd_gradient::sums_len(&work.conv, self.batch)
                     } else {
@@ -620,13 +635,13 @@ impl Compiler<'_> {
         let mut unreached = Vec::new();
         for (index, value) in self.values.iter_mut().enumerate() {
             if value.gradient.is_none() && (value.kept || index == 0) && needs[index] {
-                unreached.push(request(&mut self.memory, value, seed_at, end));
+                unreached.push(request(&mut self.memory, value, backward_at, end));
             }
         }
-        // The input's gradient is handed out at the end of the walk.
+        // The input's gradient is handed out at the end of the backward pass.
         if let Some(region) = self.values[0].gradient {
             self.memory.extend(region, end);
         }
-        Moments { seed: Some(seed), unreached }
+        FirstGradients { output: Some(output_gradient), unreached }
     }
 }

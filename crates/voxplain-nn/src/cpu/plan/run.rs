@@ -1,7 +1,7 @@
 //! Running a plan's steps, forward and back, on groups of samples.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvWork, FirstBlock, NormWork, Path, Step, WayBack, Work};
+use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, Work};
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::kernels::{
     Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool, rearrange,
@@ -65,7 +65,7 @@ impl CpuPlan {
         let Group { first, count } = group;
         let (input, output) = (step.inputs.first().copied().unwrap_or(0), step.output);
         let (from, to) = (self.values[input].volume, self.values[output].volume);
-        let (region, seed) = (self.region(output), self.dropout);
+        let (region, dropout) = (self.region(output), self.dropout);
         let mut memory = std::mem::take(&mut self.memory);
         let source = self.region(input);
         if let Work::Conv(work) = &step.work
@@ -76,7 +76,7 @@ impl CpuPlan {
             });
         }
         if let Work::Dropout { node, p, mask } = &step.work {
-            let draw = (seed, *node, *p);
+            let draw = (dropout, *node, *p);
             memory.write(*mask, first, count, |_, mask| draw_mask(&self.scratch, &from, count, draw, mask));
         }
         memory.write(region, first, count, |memory, out| {
@@ -123,14 +123,14 @@ impl CpuPlan {
         self.memory = memory;
     }
 
-    /// Walks a seed (as the network's users give it) back through all steps for a group of samples.
-    pub(crate) fn run_backward(&mut self, group: Group, seed: &[f32], rules: &Rules) {
+    /// Runs all steps backwards on a group of samples, from the gradient of its outputs as the network's users give it.
+    pub(crate) fn run_backward(&mut self, group: Group, output_gradient: &[f32], rules: &Rules) {
         let Some(region) = self.output_gradient else { return };
         let last = self.last;
         let (volume, outputs) = (self.values[last].volume, self.outputs);
         self.memory.write(region, group.first, group.count, |_, g| {
             rearrange::samples(&volume, group.count, g, |sample, g| {
-                rearrange::from_plain(&volume, &seed[sample * outputs..][..outputs], g);
+                rearrange::from_plain(&volume, &output_gradient[sample * outputs..][..outputs], g);
             });
         });
         for &region in &self.unreached {
@@ -183,7 +183,7 @@ impl CpuPlan {
                 if let Some(taps) = &work.pool {
                     let y = memory.read(self.values[step.output].region.expect("recorded"), first, count);
                     let passed = sparse::Pooled { gradient, y, taps };
-                    let input = |winner: norm_pool::Winner| f64::from(x[winner.offset(&from)]);
+                    let input = |argmax: norm_pool::Argmax| f64::from(x[argmax.offset(&from)]);
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
                     let moments = &mut work.moments;
                     norm_pool::weight_gradients(isa, (&from, count), passed, &input, moments, weights, (scale, shift));
@@ -232,7 +232,7 @@ impl CpuPlan {
             if let Work::Conv(work) = &step.work {
                 let y = self.region(step.output);
                 let cpu = Cpu { isa, scratch: &self.scratch };
-                walk_conv(cpu, work, group, (gradient, y), sink.target(), rules, &mut memory);
+                conv_backward(cpu, work, group, (gradient, y), sink.target(), rules, &mut memory);
             } else {
                 memory.write(sink.target(), first, count, |memory, out| {
                     let g = memory.read(gradient, first, count);
@@ -324,9 +324,13 @@ impl CpuPlan {
         let weights = &mut self.gradients[train.gradient];
         memory.write(scratch, 0, self.batch, |memory, scratch| {
             let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
-            match work.path {
-                Path::Winograd => winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights),
-                Path::Direct => direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights),
+            match work.algorithm {
+                ConvAlgorithm::Winograd => {
+                    winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights)
+                }
+                ConvAlgorithm::Direct => {
+                    direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights)
+                }
             }
         });
         if train.bias {
@@ -341,16 +345,16 @@ fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usiz
     let Group { first, count } = group;
     let weights = (&*work.weights, &*work.bias);
     let pool = work.pool.as_mut().map(|taps| if taps.is_empty() { None } else { Some(&mut taps[first * of_sample..]) });
-    match (work.path, pool) {
-        (Path::Winograd, Some(taps)) => {
+    match (work.algorithm, pool) {
+        (ConvAlgorithm::Winograd, Some(taps)) => {
             winograd::forward(cpu, &work.conv, count, x, weights, winograd::Finish::Pool { taps }, out);
         }
-        (Path::Winograd, None) => {
+        (ConvAlgorithm::Winograd, None) => {
             let finish = winograd::Finish::Store { relu: work.relu };
             winograd::forward(cpu, &work.conv, count, x, weights, finish, out);
         }
-        (Path::Direct, Some(taps)) => first::forward(cpu, &work.conv, count, x, weights, taps, out),
-        (Path::Direct, None) => {
+        (ConvAlgorithm::Direct, Some(taps)) => first::forward(cpu, &work.conv, count, x, weights, taps, out),
+        (ConvAlgorithm::Direct, None) => {
             direct::forward(cpu.isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
             if work.relu {
                 elementwise::relu(cpu.isa, out);
@@ -360,7 +364,7 @@ fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usiz
 }
 
 /// The gradient of a convolution's input, from that of its output (and its output itself).
-fn walk_conv(
+fn conv_backward(
     cpu: Cpu<'_>,
     work: &ConvWork,
     group: Group,
@@ -370,26 +374,28 @@ fn walk_conv(
     memory: &mut Memory,
 ) {
     let Group { first, count } = group;
-    let Some((way, weights)) = &work.backward else { return };
-    match (way, &work.pool) {
-        (WayBack::Sparse, Some(taps)) => memory.write(target, first, count, |memory, out| {
+    let Some((algorithm, weights)) = &work.backward else { return };
+    match (algorithm, &work.pool) {
+        (ConvBackward::Sparse, Some(taps)) => memory.write(target, first, count, |memory, out| {
             let (gradient, y) = (memory.read(gradient, first, count), memory.read(y, first, count));
             let of_sample = y.len() / count;
             let pooled = sparse::Pooled { gradient, y, taps: &taps[first * of_sample..] };
             sparse::backward(cpu.isa, &work.conv, count, pooled, weights, rules.relu, out);
         }),
-        (WayBack::Winograd, _) => memory.write(target, first, count, |memory, out| {
+        (ConvBackward::Winograd, _) => memory.write(target, first, count, |memory, out| {
             let g = memory.read(gradient, first, count);
             let finish = winograd::Finish::Store { relu: false };
             winograd::forward(cpu, &winograd::backward(&work.conv), count, g, (weights, &work.zeros), finish, out);
         }),
-        (WayBack::Direct, _) => walk_conv_directly(cpu.isa, work, group, gradient, target, memory),
-        (WayBack::Sparse, None) => unreachable!("only a convolution fused with its pool walks back from few positions"),
+        (ConvBackward::Direct, _) => conv_backward_direct(cpu.isa, work, group, gradient, target, memory),
+        (ConvBackward::Sparse, None) => {
+            unreachable!("only a convolution fused with its pool has gradients at few positions")
+        }
     }
 }
 
 /// The same, tap by tap.
-fn walk_conv_directly(
+fn conv_backward_direct(
     isa: Isa,
     work: &ConvWork,
     group: Group,
@@ -463,11 +469,11 @@ fn first_block_weights(
     memory.write(sums, 0, batch, |memory, sums| {
         let [x, y, gradient] = [x, y, gradient].map(|region| memory.read(region, first, count));
         let passed = sparse::Pooled { gradient, y, taps };
-        let input = |winner: norm_pool::Winner| {
-            let x = &x[winner.sample * conv.input.len()..][..conv.input.len()];
-            let kernel = &kernel[winner.channel * patches::TAPS..][..patches::TAPS];
-            let bias = work.offset.get(winner.channel).copied().unwrap_or(0.0);
-            patches::value(conv, x, kernel, bias, winner.at)
+        let input = |argmax: norm_pool::Argmax| {
+            let x = &x[argmax.sample * conv.input.len()..][..conv.input.len()];
+            let kernel = &kernel[argmax.channel * patches::TAPS..][..patches::TAPS];
+            let bias = work.offset.get(argmax.channel).copied().unwrap_or(0.0);
+            patches::value(conv, x, kernel, bias, argmax.at)
         };
         let mut of_kernel = std::mem::take(&mut gradients[work.gradient]);
         let (scale, shift) = gradients.split_at_mut(norm.gradient + 1);
@@ -475,7 +481,7 @@ fn first_block_weights(
         let weights = (norm.weight.as_slice(), norm.bias.as_slice());
         let moments = &mut norm.moments;
         norm_pool::weight_gradients(cpu.isa, (&conv.output, count), passed, &input, moments, weights, (scale, shift));
-        patches.correlate(cpu, conv, (count, x), passed, sums, |channel, winners| {
+        patches.correlate(cpu, conv, (count, x), passed, sums, |channel, of_maxima| {
             let at = channel * patches::TAPS..(channel + 1) * patches::TAPS;
             let with = patches.covariance_with(&kernel[at.clone()]);
             let inverse = f64::from(norm.moments.inverse[channel]);
@@ -483,7 +489,7 @@ fn first_block_weights(
             let (scale, shift) = (f64::from(scale[channel]), f64::from(shift[channel]));
             for (tap, out) in of_kernel[at].iter_mut().enumerate() {
                 let dense = shift * patches.mean()[tap] + scale * inverse * with[tap];
-                *out = (gain * (winners[tap] - dense)) as f32;
+                *out = (gain * (of_maxima[tap] - dense)) as f32;
             }
         });
         gradients[work.gradient] = of_kernel;

@@ -18,7 +18,7 @@ pub(crate) struct Step {
     pub(crate) work: Work,
     /// Where the gradient of each input goes.
     pub(crate) sinks: Vec<Option<Sink>>,
-    /// Whether anything reaches it on the way back.
+    /// Whether anything reaches it in the backward pass.
     pub(crate) reached: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Work {
     MaxPool {
         /// The window.
         window: Window,
-        /// Which tap won, over the whole batch.
+        /// Which tap is largest, over the whole batch.
         taps: Vec<u16>,
     },
     /// Mean-pooling.
@@ -108,9 +108,9 @@ impl Work {
         }
     }
 
-    /// Bytes that say which value won in pools, and floats of packed weights.
+    /// Bytes that say which value of each pooling window is largest, and floats of packed weights.
     pub(crate) fn memory(&self) -> (usize, usize) {
-        let bytes = |winners: &Option<Vec<u8>>| winners.as_ref().map_or(0, Vec::len);
+        let bytes = |taps: &Option<Vec<u8>>| taps.as_ref().map_or(0, Vec::len);
         match self {
             Self::Conv(conv) => {
                 let back = conv.backward.as_ref().map_or(0, |(_, weights)| weights.len());
@@ -149,19 +149,19 @@ pub(crate) struct ConvWork {
     /// Bias per output channel padded to 16.
     pub(crate) bias: Buffer,
     /// How it is computed.
-    pub(crate) path: Path,
-    /// Whether a 2 x 2 x 2 max-pool is fused as well; then which of the eight won, over the whole batch (empty when
-    /// nothing is walked back).
+    pub(crate) algorithm: ConvAlgorithm,
+    /// Whether a 2 x 2 x 2 max-pool is fused as well; then which of the eight is largest, over the whole batch (empty
+    /// where there is no backward pass).
     pub(crate) pool: Option<Vec<u8>>,
     /// How the gradient gets to the input, and packed weights for that.
-    pub(crate) backward: Option<(WayBack, Buffer)>,
-    /// A bias of the walk back.
+    pub(crate) backward: Option<(ConvBackward, Buffer)>,
+    /// A bias for the backward pass.
     pub(crate) zeros: Buffer,
     /// The padded input, if there is padding.
     pub(crate) padded: Option<RegionId>,
     /// The gradient that passed the ReLU.
     pub(crate) masked: Option<RegionId>,
-    /// The gradient spread out for the walk back.
+    /// The gradient spread out for the backward pass.
     pub(crate) spread: Option<RegionId>,
     /// The gradient of a planar input, in blocks.
     pub(crate) blocked: Option<RegionId>,
@@ -171,16 +171,16 @@ pub(crate) struct ConvWork {
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Path {
+pub(crate) enum ConvAlgorithm {
     /// Tap by tap.
     Direct,
     /// By Winograd's transforms.
     Winograd,
 }
 
-/// How a gradient is walked back through a convolution.
+/// How the backward pass of a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WayBack {
+pub(crate) enum ConvBackward {
     /// Tap by tap, over the gradient spread out.
     Direct,
     /// By Winograd's transforms.
@@ -213,7 +213,7 @@ pub(crate) struct NormWork {
     pub(crate) bias: Vec<f32>,
     /// Added to the variance.
     pub(crate) epsilon: f32,
-    /// Whether a ReLU and a 2 x 2 x 2 max-pool are fused; then which of the eight won.
+    /// Whether a ReLU and a 2 x 2 x 2 max-pool are fused; then which of the eight is largest.
     pub(crate) pool: Option<Vec<u8>>,
     /// Of the last batch.
     pub(crate) moments: norm::Moments,
@@ -221,7 +221,7 @@ pub(crate) struct NormWork {
     pub(crate) scale: Buffer,
     /// The rest of it.
     pub(crate) shift: Buffer,
-    /// Factors of the walk back.
+    /// Factors of the backward pass.
     pub(crate) backward: norm::Backward,
     /// Position of the scale's gradient; the shift's is the next.
     pub(crate) gradient: usize,

@@ -2,7 +2,7 @@
 
 use super::CpuPlan;
 use super::step::Work;
-use super::step::{Path, WayBack};
+use super::step::{ConvAlgorithm, ConvBackward};
 use crate::cpu::kernels::{direct, linear, sparse, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
@@ -35,16 +35,20 @@ impl CpuPlan {
                         return Err(other(work.node));
                     }
                     let weight = spec.weight.data();
-                    match work.path {
-                        Path::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
-                        Path::Winograd => winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights),
+                    match work.algorithm {
+                        ConvAlgorithm::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
+                        ConvAlgorithm::Winograd => {
+                            winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights)
+                        }
                     }
                     match &mut work.backward {
-                        Some((WayBack::Direct, packed)) => direct::pack_backward(&work.conv, weight, scale, packed),
-                        Some((WayBack::Winograd, packed)) => {
+                        Some((ConvBackward::Direct, packed)) => {
+                            direct::pack_backward(&work.conv, weight, scale, packed)
+                        }
+                        Some((ConvBackward::Winograd, packed)) => {
                             winograd::pack(isa, &winograd::backward(&work.conv), weight, scale, true, packed);
                         }
-                        Some((WayBack::Sparse, packed)) => sparse::pack(&work.conv, weight, scale, packed),
+                        Some((ConvBackward::Sparse, packed)) => sparse::pack(&work.conv, weight, scale, packed),
                         None => {}
                     }
                     for (channel, bias) in work.bias.iter_mut().take(conv.output.channels).enumerate() {
