@@ -1,29 +1,29 @@
-//! [`examine`]: whether voxplain works on this machine.
+//! [`examine`]: a self-test of voxplain on this machine.
 
-use crate::{Error, Progress, Result, model::mrinet};
+use crate::model::mrinet;
 use serde::Serialize;
-use voxplain_core::random::Seed;
+use voxplain_core::{Error, Progress, Result, memory, random::Seed};
 use voxplain_nn::{
     Engine, EngineOptions, Network, Plan, PlanOptions, Purpose, Rules,
     reference::{self, Mode},
 };
 use voxplain_volume::{Affine, Grid, Orientation, ReadOptions, Volume, WriteOptions, read, write};
 
-/// What was found.
+/// The result of the self-test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Examination {
-    /// Everything that was looked at, in order.
+    /// All checks, in order.
     pub checks: Vec<Check>,
 }
 
-/// One thing that was looked at.
+/// One check of the self-test.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
-    /// What.
+    /// What was checked.
     pub what: &'static str,
     /// What was found, in words.
     pub found: String,
-    /// Whether it is as it should be.
+    /// Whether the check passed.
     pub fine: bool,
 }
 
@@ -33,24 +33,26 @@ impl Examination {
     }
 }
 
-/// The largest difference from the reference that rounding explains, relative to the largest value: a walk through the
-/// paper's network sums some thousand products in float32 (rounding 6e-8 each), in Winograd's domain with factors up to 4.
+/// The largest difference from the reference that rounding explains, relative to the largest value. A pass through the
+/// network of the paper sums some thousand products in float32 (each rounded by 6e-8), in Winograd's domain with factors
+/// up to 4.
 const ROUNDING: f64 = 1e-4;
 /// Volumes of the self-test: small, not cubic, as large as the network needs.
 const SHAPE: [usize; 3] = [24, 28, 26];
 
-/// Looks at the machine and tests kernels, threads, and left and right.
+/// Looks at the machine (instructions, threads, memory) and tests the kernels against the scalar reference, that results do
+/// not depend on the number of threads, and that left and right are kept in files.
 ///
 /// # Errors
-/// A test could not be made at all: no temporary file, no memory.
+/// A check could not be made at all: no temporary file, no memory.
 pub fn examine(engine: &Engine, progress: &dyn Progress) -> Result<Examination> {
     let mut found = Examination { checks: Vec::new() };
     progress.begin("doctor", 4);
     found.note("instructions", format!("{:?}", engine.instruction_set()), true);
     found.note("threads", engine.thread_pool().threads().to_string(), true);
-    match memory() {
+    match memory::available() {
         // A run of the paper's network takes some hundred megabytes.
-        Some(bytes) => found.note("memory", format!("{:.1} GB available", bytes / 1e9), bytes > 5e8),
+        Some(bytes) => found.note("memory", format!("{:.1} GB available", bytes as f64 / 1e9), bytes > 500_000_000),
         None => found.note("memory", "this system does not say".into(), true),
     }
     progress.advance(1, "machine");
@@ -62,9 +64,9 @@ pub fn examine(engine: &Engine, progress: &dyn Progress) -> Result<Examination> 
     let input: Vec<f32> = (0..SHAPE.iter().product()).map(|_| random.normal() as f32).collect();
     let (logits, map) = pass(engine, &network, &input)?;
     let tape = reference::forward(&network, &input, Mode::Evaluate)?;
-    let walked = tape.backward(&[1.0f32, 0.0], &Rules::GRADIENT)?;
+    let backward = tape.backward(&[1.0f32, 0.0], &Rules::GRADIENT)?;
     for (what, got, wanted) in
-        [("kernels, forward", &logits, tape.output()), ("kernels, backward", &map, walked.input())]
+        [("kernels, forward", &logits, tape.output()), ("kernels, backward", &map, backward.input())]
     {
         let error = difference(got, wanted);
         let text =
@@ -108,7 +110,8 @@ fn difference(got: &[f32], wanted: &[f64]) -> f64 {
     if got.len() == wanted.len() { worst / most } else { f64::INFINITY }
 }
 
-/// In how many axis orders, of how many, an image marked at x < 0 is still marked there after being written and read.
+/// The number of axis orders in which an image marked at x < 0 is still marked there after it was written and read, and the
+/// number of all axis orders.
 fn sides() -> Result<(usize, usize)> {
     let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
     let grid = Grid::new([6, 7, 8], Affine::from_spacing_origin([2.0, 3.0, 4.0], [-5.0, -9.0, -14.0]))?;
@@ -129,17 +132,10 @@ fn sides() -> Result<(usize, usize)> {
     Ok((right, all))
 }
 
-/// Bytes of memory that programs may take, where the system says so (Linux).
-fn memory() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib * 1024.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Silent;
+    use voxplain_core::Silent;
 
     #[test]
     fn this_machine_is_well() {

@@ -1,16 +1,17 @@
-//! [`Model`]: a network with what it expects and who it was trained on.
+//! [`Model`]: a network with its expected input, its classes and its training subjects.
 
 mod import;
 mod mrinet;
 pub(crate) mod tensors;
 
-pub use import::{Architecture, Import, import};
-pub use mrinet::{least_shape, mrinet};
+pub use import::{Architecture, ImportOptions, import};
+pub use mrinet::{min_shape, mrinet};
 
-use crate::{Error, Result, atomic_file, cohort::Preparation};
+use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::Explainer;
+use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
 
 /// The key in the file's metadata under which graph and card are. One key only: a map of several has no fixed order.
@@ -19,36 +20,38 @@ const KEY: &str = "voxplain";
 /// The layout of graph and card in the metadata.
 const FORMAT: u32 = 1;
 
-/// A network with the input it expects, the names of its classes and who it was trained on.
-/// One `.safetensors` file; everything but the weights is in its metadata.
+/// A network with its expected input, the names of its classes and its training subjects. It is one `.safetensors` file;
+/// everything but the weights is in the metadata of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The network; its output is one logit per class (a final log-softmax is allowed).
+    /// The network. It takes `[1, i, j, k]` and gives one logit per class (a final log-softmax is allowed).
     pub network: Network,
-    /// What is kept beside the weights.
+    /// What is stored beside the weights.
     pub card: Card,
 }
 
-/// What a model file says besides its weights.
+/// The model card: what a model file holds besides the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
-    /// `mrinet`, ...
+    /// The architecture, `mrinet`.
     pub architecture: String,
     /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,
-    /// The column they come from, `Sex`.
+    /// The column of the participants' table that holds the classes, `Sex`.
     pub label: String,
-    /// How its inputs are prepared. For a model whose grid is unknown, placement and spacing say nothing.
+    /// How its inputs are prepared. Where the grid is unknown, placement and spacing have no meaning.
     pub preparation: Preparation,
-    /// Whether the world position of the grid is unknown (an imported checkpoint): it takes any image of its shape.
+    /// Whether the position of the grid in the world is unknown, as for an imported checkpoint. Such a model takes any
+    /// image of the right shape.
     pub grid_unknown: bool,
-    /// [`crate::cohort::Subject::hash`] of everyone it was trained on (validation for early stopping included).
+    /// The [`Subject::hash`](crate::cohort::Subject::hash) of every training subject, with those of the validation set
+    /// for early stopping.
     pub trained_on: BTreeSet<String>,
-    /// Seed, fold, epochs and so on, as JSON.
+    /// Seed, fold, number of epochs, options and version, as JSON.
     pub training: serde_json::Value,
 }
 
-/// What is in the metadata, as JSON.
+/// The metadata, as JSON.
 #[derive(Serialize, Deserialize)]
 struct Header {
     format: u32,
@@ -57,27 +60,34 @@ struct Header {
 }
 
 impl Model {
-    /// Reads a model file; never runs code from it. Refuses what does not fit together: weights that are missing, of
-    /// another shape or not finite, classes that are not the outputs, an input that is not the grid.
+    /// Reads a model file. No code of the file is run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or its parts do not fit together: weights are missing, of another shape or not finite,
+    /// the number of classes is not that of the outputs, the shape of the input is not that of the grid.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         Self::from_bytes(&bytes).map_err(|what| {
-            Error::file(path, what, "give a model file that `voxplain train` or `voxplain import` wrote")
+            let (train, import) = (Action::new("train"), Action::new("import"));
+            Error::file(path, what, remedy!["give a model file that `", train, "` or `", import, "` wrote"])
         })
     }
 
     /// Writes a model file, whole or not at all.
+    ///
+    /// # Errors
+    /// The file cannot be written, or the parts of the model do not fit together (see [`Model::read`]).
     pub fn write(&self, path: &Path) -> Result<()> {
         self.check().map_err(|what| Error::file(path, what, "report this: such a model should not have been made"))?;
         atomic_file::write(path, &self.to_bytes())
     }
 
-    /// BLAKE3 of the file's bytes, to name the model in sidecars.
+    /// BLAKE3 hash of the bytes of the model file. Records of maps name the model by it.
     pub fn hash(&self) -> String {
         blake3::hash(&self.to_bytes()).to_hex().to_string()
     }
 
-    /// The model ready to be explained on an engine.
+    /// An explainer of this model, for methods of attribution.
     ///
     /// # Errors
     /// Those of [`Explainer::new`].
@@ -85,14 +95,14 @@ impl Model {
         Explainer::new(engine, &self.network, &self.card.classes, self.hash())
     }
 
-    /// Whether the subject of that hash was trained on.
+    /// Whether a subject was in the training set, by the [`Subject::hash`](crate::cohort::Subject::hash) of its volume.
     pub fn has_seen(&self, subject_hash: &str) -> bool {
         self.card.trained_on.contains(subject_hash)
     }
 
     fn to_bytes(&self) -> Vec<u8> {
         let header = Header { format: FORMAT, graph: self.network.clone(), card: self.card.clone() };
-        let header = serde_json::to_value(&header).unwrap_or_default().to_string();
+        let header = serde_json::to_value(&header).expect("a graph and a card are JSON").to_string();
         let state = self.network.state();
         tensors::to_bytes(KEY, &header, state.iter().map(|p| (p.name.as_str(), p.tensor)))
     }

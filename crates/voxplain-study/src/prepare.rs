@@ -1,4 +1,4 @@
-//! [`prepare`]: from images to a cohort.
+//! [`prepare`]: from images to a cohort. [`prepare_image`] does the same with one image.
 
 #![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
 
@@ -6,87 +6,40 @@ mod image;
 pub(crate) mod intensity;
 mod mask;
 mod matching;
+mod options;
 mod plan;
 mod source;
 
-use image::prepare_beside;
 pub use image::{Prepared, prepare_image};
 pub use mask::MaskRule;
+pub use options::{PrepareOptions, Space};
 
-use crate::{
-    Error, Progress, Result,
-    cohort::{Begun, Cohort, Normalize, Placement, Subject, Writer},
-};
+use crate::cohort::{Begun, Cohort, Placement, Subject, Writer};
+use image::prepare_with;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::Remedy;
-use voxplain_volume::{Grid, Sizes, npy};
+use voxplain_core::{Error, Progress, Remedy, Result};
+use voxplain_volume::Grid;
 
-/// What to prepare, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Options {
-    /// Labels and covariates; without it `participants.tsv` in the source, if there is one.
-    pub participants: Option<PathBuf>,
-    /// The column of that table with the ids; without it `participant_id`.
-    pub id_column: Option<String>,
-    /// The column of paths when the source is a table (relative to the table); without it `path`.
-    pub path_column: Option<String>,
-    /// Only images whose path below the source contains this, or matches it where it has a `*`.
-    pub include: Option<String>,
-    /// Where the brain is.
-    pub mask: MaskRule,
-    /// Shape of the grid; without it 58 x 70 x 58. Tensors keep their own.
-    pub shape: Option<[usize; 3]>,
-    /// Spacing of the grid in mm; without it 3.
-    pub spacing: Option<[f64; 3]>,
-    /// Where the grid lies.
-    pub space: Space,
-    /// A skull-stripped template that each brain is turned to; the grid then lies on its middle.
-    pub align: Option<PathBuf>,
-    /// Whether brains keep their size when they are turned to the template.
-    pub sizes: Sizes,
-    /// Intensities.
-    pub normalize: Normalize,
-    /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
-    #[serde(skip)]
-    pub keep_going: bool,
-    /// Start over, replacing a cohort that is there.
-    #[serde(skip)]
-    pub force: bool,
-}
-
-/// Where the grid of the prepared volumes lies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Space {
-    /// On the centre of gravity of each subject's brain mask.
-    #[default]
-    Mask,
-    /// The images are in one template space: one grid for all, on the middle of the first image's field of view.
-    Template,
-    /// One grid for all, its voxel `(0, 0, 0)` there (mm).
-    Origin([f64; 3]),
-}
-
-/// What came of it.
+/// The result of a preparation.
 #[derive(Debug, Serialize)]
-pub struct Summary {
-    /// The cohort; none when subjects failed and it was not asked to keep going.
+pub struct PrepareSummary {
+    /// The cohort; `None` where subjects failed and [`PrepareOptions::keep_going`] is off.
     #[serde(skip)]
     pub cohort: Option<Cohort>,
-    /// How many subjects are prepared.
+    /// Number of prepared subjects.
     pub prepared: usize,
-    /// How many of these were prepared by an earlier, interrupted command.
+    /// Number of these that an earlier call prepared, before it was interrupted.
     pub resumed: usize,
     /// Subjects that could not be prepared.
     pub failed: Vec<Failure>,
     /// Images without a row, left out.
     pub without_row: Vec<PathBuf>,
-    /// Rows without an image, left out.
+    /// Ids of rows without an image, left out.
     pub without_image: Vec<String>,
-    /// What was odd, by subject.
+    /// Findings: the id of a subject, and what is unusual about its image or mask.
     pub findings: Vec<(String, String)>,
 }
 
@@ -102,18 +55,23 @@ pub struct Failure {
     pub remedy: Option<Remedy>,
 }
 
-/// Prepares every image of a source for the cohort directory `out`.
+/// Prepares every image of a source and writes the cohort directory `out`.
 ///
+/// The source is a BIDS dataset, a folder of images, a table with a column of paths, or an array of volumes (`.npy`).
 /// Subjects are prepared in parallel, one per thread at a time, and stored in the order of the table (of their paths
 /// where there is none). A subject that cannot be prepared is skipped and named; the cohort then appears only with
-/// [`Options::keep_going`], but what is prepared is kept for the next call. The result depends on no order and no
+/// [`PrepareOptions::keep_going`], but what is prepared is kept for the next call. The result does not depend on the
 /// number of threads.
-pub fn prepare(source: &Path, out: &Path, options: &Options, progress: &dyn Progress) -> Result<Summary> {
+///
+/// # Errors
+/// The source or the table cannot be used, images and rows do not belong together one to one, or the directory holds
+/// something else.
+pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareSummary> {
     let plan = Plan::new(source, options)?;
     let without_image = plan.without_image.iter().map(|id| format!("no image for {id}"));
     let without_row = plan.without_row.iter().map(|path| format!("no row for {}", path.display()));
     without_image.chain(without_row).for_each(|left| progress.warn(&format!("{left}: left out")));
-    let mut summary = Summary {
+    let mut summary = PrepareSummary {
         cohort: None,
         prepared: 0,
         resumed: 0,
@@ -183,18 +141,14 @@ fn findings(subjects: &[Subject]) -> Vec<(String, String)> {
 fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
-            let mask = mask.as_ref().map_err(|(what, hint)| Error::Subject {
-                subject: item.id.clone(),
-                what: what.clone(),
-                remedy: hint.clone().into(),
-            })?;
-            let prepared = prepare_beside(path, mask.as_deref(), &plan.preparation, plan.template.as_ref())?;
-            (Some(path.clone()), Some(prepared.native), prepared)
+            let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
+            let prepared = prepare_with(path, mask.as_deref(), &plan.preparation, plan.template.as_ref())?;
+            (Some(source::absolute(path)?), Some(prepared.native), prepared)
         }
         Input::Tensor(at) => (None, None, tensor(*at, plan)?),
     };
     let subject = Subject {
-        source: source.map(|p| std::path::absolute(&p).unwrap_or(p)),
+        source,
         native,
         alignment: prepared.alignment,
         brain_volume: prepared.brain_volume,
@@ -205,7 +159,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     Ok(subject)
 }
 
-/// Item `n` of the tensors: on its grid already.
+/// Item `n` of an array of volumes: on its grid already.
 fn tensor(n: usize, plan: &Plan) -> Result<Prepared> {
     let Some(reader) = &plan.tensors else { return Err(Error::request("there are no tensors", "report this")) };
     let grid: Grid = match plan.preparation.placement {
@@ -215,6 +169,3 @@ fn tensor(n: usize, plan: &Plan) -> Result<Prepared> {
     image::prepare_tensor(reader.read_item(n)?, grid, plan.mask.as_ref(), plan.preparation.normalize)
         .map_err(|what| Error::file(&plan.source, format!("item {n}: {what}"), "check the array and its mask"))
 }
-
-/// The tensors of a plan: `[N, i, j, k]`.
-type Tensors = npy::Reader;

@@ -1,8 +1,9 @@
-//! [`simulate`]: cohorts of simulated brains whose classes differ where we say.
+//! [`simulate`]: cohorts of simulated brains whose classes differ in known regions.
 //!
-//! Every brain is one mean anatomy, drawn by our own code, bent by a smooth random displacement, scaled, lit by a smooth
-//! bias field and covered with Rician noise. Half of the subjects are cases: chosen regions of theirs are larger,
-//! smaller, brighter or darker. The truth is written beside the cohort, so that maps can be judged against it.
+//! Every brain is one mean anatomy, drawn by our own code, deformed by a smooth random displacement, scaled, multiplied by
+//! a smooth bias field and covered with Rician noise. Half of the subjects are cases: chosen regions of their brains are
+//! larger, smaller, brighter or darker. The ground truth is written beside the cohort, so that maps can be compared with
+//! it.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -16,25 +17,25 @@ pub mod region;
 mod render;
 
 use crate::{
-    Error, Progress, Result, Table,
     cohort::{Begun, Cohort, Normalize, Placement, Preparation, Subject, Writer},
     prepare::intensity,
+    setting::{GRID, SPACING, SUBJECTS},
 };
 use anatomy::Template;
 use field::Growth;
 use rayon::prelude::*;
-use render::Renderer;
+use render::{Appearance, Rendered, Renderer};
 use serde::Serialize;
 use std::{path::Path, str::FromStr};
-use voxplain_core::random::Seed;
+use voxplain_core::{Error, Progress, Result, Table, random::Seed, remedy};
 use voxplain_volume::{Affine, Grid, Volume, WriteOptions};
 
-/// A relative change of one region: `right-putamen:+40%`.
+/// A relative change of one region in the cases. As text: `right-putamen:+40%`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Effect {
-    /// A name of [`region::all`].
+    /// Name of the region, one of [`region::all`].
     pub region: String,
-    /// 0.4 for +40 %.
+    /// The relative change: 0.4 for +40 %.
     pub change: f64,
 }
 
@@ -44,14 +45,16 @@ impl FromStr for Effect {
     fn from_str(text: &str) -> Result<Self, String> {
         let (region, change) = text.split_once(':').ok_or("expected REGION:+12%, as in left-hippocampus:-15%")?;
         if index(region).is_none() {
-            let names: Vec<_> = region::all().into_iter().map(|r| r.name).collect();
-            return Err(format!("there is no region `{region}`; there are: {}", names.join(", ")));
+            return Err(format!("there is no region `{region}`; there are: {}", region_names()));
         }
         Ok(Self { region: region.to_owned(), change: percent(change)? })
     }
 }
 
-/// A relative change from text: `+12%` is 0.12.
+/// Reads a relative change: `+12%` is 0.12.
+///
+/// # Errors
+/// The text is no percentage, or outside -80 % to +300 %. The error says so in words.
 pub fn percent(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').unwrap_or(text).trim();
     let change = number.parse::<f64>().map_err(|_| format!("`{text}` is no percentage; expected +12% or -8%"))? / 100.0;
@@ -64,26 +67,31 @@ fn index(name: &str) -> Option<u8> {
     u8::try_from(at + 1).ok()
 }
 
-/// What to simulate.
+/// The names of all regions.
+fn region_names() -> String {
+    region::all().into_iter().map(|r| r.name).collect::<Vec<_>>().join(", ")
+}
+
+/// The cohort to simulate.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Options {
-    /// How many people; half of them are cases.
+pub struct SimulateOptions {
+    /// Number of subjects; every second one is a case.
     pub subjects: usize,
-    /// Shape of the grid.
+    /// Shape of the grid, `[i, j, k]` in voxels.
     pub shape: [usize; 3],
     /// Spacing of the grid in mm.
     pub spacing: f64,
-    /// Local changes of volume in the cases.
+    /// Changes of the volume of regions in the cases.
     pub effects: Vec<Effect>,
-    /// Local changes of intensity in the cases.
+    /// Changes of the intensity of regions in the cases.
     pub intensity_effects: Vec<Effect>,
-    /// Change of the whole brain's volume in the cases: the confound.
+    /// Relative change of the volume of the whole brain in the cases: a confound.
     pub size_effect: f64,
-    /// Where all chance comes from.
+    /// The seed of everything random.
     pub seed: u64,
 }
 
-impl Default for Options {
+impl Default for SimulateOptions {
     fn default() -> Self {
         Self {
             subjects: 100,
@@ -104,14 +112,19 @@ struct Truth {
     differs: Volume<bool>,
 }
 
-/// Writes a cohort of simulated brains: besides the files of every cohort, `atlas.nii.gz` and `atlas.tsv` (regions of the
-/// mean anatomy on the cohort's grid) and `truth.nii.gz` (1 where the classes differ: the changed regions, as they are
-/// in either class, and every voxel whose noise-free mean differs between the classes by more than 5 % of white matter).
+/// Writes a cohort of simulated brains. Besides the files of every cohort:
 ///
-/// `participants.tsv` has the columns `label` (`control` or `case`), `age` (years; grey-white contrast falls with it),
-/// `brain_volume` and `volume_<region>` (mm³, measured before noise).
-/// Deterministic: the same options give the same bytes, for any number of threads.
-pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Progress) -> Result<Cohort> {
+/// * `atlas.nii.gz` and `atlas.tsv`: the regions of the mean anatomy on the grid of the cohort;
+/// * `truth.nii.gz`: 1 where the classes differ, which is in the changed regions, as they are in either class, and in
+///   every voxel whose noise-free mean differs between the classes by more than 5 % of white matter;
+/// * `participants.tsv` with the columns `label` (`control` or `case`), `age` (years; the contrast of grey and white matter
+///   falls with it), `brain_volume` and `volume_<region>` (mm³, measured before noise).
+///
+/// The same options give the same bytes, for any number of threads.
+///
+/// # Errors
+/// The options cannot be simulated, or the directory holds something else (with `force` it is replaced).
+pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &dyn Progress) -> Result<Cohort> {
     check(options)?;
     let made_by = serde_json::json!({ "command": "simulate", "options": options });
     let writer = match Writer::begin(path, &made_by, options.shape, options.subjects, force)? {
@@ -129,22 +142,19 @@ pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Prog
         .map(|n| {
             progress.go_on()?;
             let person = Person::draw(seed.child("subject").index(n as u64), n, options);
-            let (id, case) = (format!("{:03}", n + 1), person.is_case);
-            let drawn = renderer.render(&person.look);
-            let mut volume = drawn.volume;
-            intensity::normalize(&mut volume, &drawn.mask, Normalize::Robust).map_err(|what| Error::Subject {
-                subject: id.clone(),
-                what,
-                remedy: "choose a grid that holds a brain".into(),
-            })?;
+            let id = format!("{:03}", n + 1);
+            let rendered = renderer.render(&person.appearance);
+            let mut volume = rendered.volume;
+            intensity::normalize(&mut volume, &rendered.mask, Normalize::Robust)
+                .map_err(|what| Error::subject(&id, what, "choose a grid that holds a brain"))?;
             if writer.done(n).is_none() {
-                writer.put(n, &Subject::new(id.as_str(), &volume, &drawn.mask), &volume, &drawn.mask)?;
+                writer.put(n, &Subject::new(id.as_str(), &volume, &rendered.mask), &volume, &rendered.mask)?;
             }
             progress.advance(1, "");
-            let label = if case { "case" } else { "control" };
+            let label = if person.is_case { "case" } else { "control" };
             let mut row = vec![Some(format!("sub-{id}")), Some(label.to_owned()), Some(format!("{:.1}", person.age))];
-            row.push(Some(format!("{:.0}", drawn.brain_volume)));
-            row.extend(drawn.region_volumes.iter().map(|v| Some(format!("{v:.0}"))));
+            row.push(Some(format!("{:.0}", rendered.brain_volume)));
+            row.extend(rendered.region_volumes.iter().map(|v| Some(format!("{v:.0}"))));
             Ok(row)
         })
         .collect::<Result<Vec<_>>>()?;
@@ -162,9 +172,9 @@ pub fn simulate(path: &Path, options: &Options, force: bool, progress: &dyn Prog
 }
 
 /// Refuses what cannot be simulated.
-fn check(options: &Options) -> Result<()> {
+fn check(options: &SimulateOptions) -> Result<()> {
     if options.subjects < 2 {
-        return Err(Error::request("a cohort of two classes needs at least two subjects", "raise --subjects"));
+        return Err(Error::request("a cohort of two classes needs at least two subjects", remedy!["raise ", SUBJECTS]));
     }
     if !(0.5..=10.0).contains(&options.spacing) {
         let what = format!("a spacing of {} mm cannot be simulated", options.spacing);
@@ -173,13 +183,19 @@ fn check(options: &Options) -> Result<()> {
     let extent = options.shape.map(|n| n as f64 * options.spacing);
     if extent.iter().zip([150.0, 185.0, 150.0]).any(|(e, need)| *e < need) || options.shape.iter().any(|n| *n > 400) {
         let what = format!("a grid of {extent:.0?} mm does not hold the brain");
-        return Err(Error::request(what, "it needs 150 x 185 x 150 mm: --grid 40x48x40 --spacing 4, say"));
+        let remedy = remedy!["it needs 150 x 185 x 150 mm: ", GRID.to("40x48x40"), " ", SPACING.to(4), ", say"];
+        return Err(Error::request(what, remedy));
+    }
+    let mut effects = options.effects.iter().chain(&options.intensity_effects);
+    if let Some(effect) = effects.find(|e| index(&e.region).is_none()) {
+        let what = format!("there is no region `{}`", effect.region);
+        return Err(Error::request(what, format!("there are: {}", region_names())));
     }
     Ok(())
 }
 
-/// The grid, on the middle of the anatomy's box.
-fn grid(options: &Options) -> Result<Grid> {
+/// The grid, centred on the bounding box of the anatomy.
+fn grid(options: &SimulateOptions) -> Result<Grid> {
     let spacing = options.spacing;
     let origin = std::array::from_fn(|a| {
         let centre = anatomy::ORIGIN[a] + (anatomy::SHAPE[a] as f64 - 1.0) / 2.0;
@@ -188,24 +204,24 @@ fn grid(options: &Options) -> Result<Grid> {
     Ok(Grid::new(options.shape, Affine::from_spacing_origin([spacing; 3], origin))?)
 }
 
-/// Draws the mean anatomy and the changes of the cases.
-fn renderer(options: &Options, grid: Grid) -> Renderer {
+/// The renderer of the mean anatomy, with the changes of the cases.
+fn renderer(options: &SimulateOptions, grid: Grid) -> Renderer {
     let template = Template::mean();
     let changes: Vec<(u8, f64)> =
         options.effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
     let growth = (!changes.is_empty()).then(|| Growth::new(&template.labels, &changes).0);
-    let tints = options.intensity_effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
-    Renderer::new(template, growth, tints, grid)
+    let gains = options.intensity_effects.iter().filter_map(|e| Some((index(&e.region)?, 1.0 + e.change))).collect();
+    Renderer::new(template, growth, gains, grid)
 }
 
-/// The atlas on the grid and where the classes differ.
-fn truth(renderer: &Renderer, options: &Options) -> Truth {
-    let mean = |is_case| renderer.render(&render::Look::mean(is_case));
+/// The atlas on the grid, and where the classes differ.
+fn truth(renderer: &Renderer, options: &SimulateOptions) -> Truth {
+    let mean = |is_case| renderer.render(&Appearance::mean(is_case));
     let (control, case) = (mean(false), mean(true));
     let changed: Vec<u8> =
         options.effects.iter().chain(&options.intensity_effects).filter_map(|e| index(&e.region)).collect();
     let differs = Volume::from_fn(*control.volume.grid(), |[i, j, k]| {
-        let is_changed = |drawn: &render::Drawn| changed.contains(&drawn.labels.at(i, j, k));
+        let is_changed = |rendered: &Rendered| changed.contains(&rendered.labels.at(i, j, k));
         is_changed(&control)
             || is_changed(&case)
             || (control.volume.at(i, j, k) - case.volume.at(i, j, k)).abs() > 0.05 * render::WHITE as f32
@@ -232,17 +248,17 @@ fn write_truth(folder: &Path, truth: &Truth) -> Result<()> {
 #[derive(Clone, Debug)]
 struct Person {
     is_case: bool,
+    /// Years.
     age: f64,
-    look: render::Look,
+    appearance: Appearance,
 }
 
 impl Person {
-    fn draw(seed: Seed, n: usize, options: &Options) -> Self {
+    fn draw(seed: Seed, n: usize, options: &SimulateOptions) -> Self {
         let is_case = n % 2 == 1;
         let mut random = seed.child("person").random();
         let age = random.range(20.0, 80.0);
         let size = (0.02 * random.normal()).exp() * if is_case { (1.0 + options.size_effect).cbrt() } else { 1.0 };
-        let look = render::Look::draw(seed, is_case, size, age);
-        Self { is_case, age, look }
+        Self { is_case, age, appearance: Appearance::draw(seed, is_case, size, age) }
     }
 }

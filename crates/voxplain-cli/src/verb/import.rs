@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use voxplain::{
     cohort::Normalize,
-    model::{Architecture, Card, Import as Options, import},
+    model::{Architecture, Card, ImportOptions, import},
 };
 
 /// Turn a PyTorch checkpoint into a model file.
@@ -75,7 +75,7 @@ fn shape(text: &str) -> Result<[usize; 3], String> {
 
 impl Import {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let options = Options {
+        let options = ImportOptions {
             architecture: match self.arch {
                 Arch::Mrinet => Architecture::Mrinet,
                 Arch::MrinetGrad => Architecture::MrinetGrad,

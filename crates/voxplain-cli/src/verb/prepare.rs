@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::{
     cohort::Normalize,
-    prepare::{self, MaskRule, Options, Space, Summary},
+    prepare::{self, MaskRule, PrepareOptions, PrepareSummary, Space},
     volume::Sizes,
 };
 
@@ -99,7 +99,7 @@ enum How {
 
 impl Prepare {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let options = Options {
+        let options = PrepareOptions {
             participants: self.participants.clone(),
             id_column: self.id_column.clone(),
             path_column: self.path_column.clone(),
@@ -141,7 +141,7 @@ impl Prepare {
 }
 
 /// The result for `--json`.
-fn document(summary: &Summary) -> serde_json::Value {
+fn document(summary: &PrepareSummary) -> serde_json::Value {
     let mut document = serde_json::json!(summary);
     document["cohort"] = serde_json::json!(summary.cohort.as_ref().map(|c| &c.path));
     for (n, failure) in summary.failed.iter().enumerate() {
@@ -151,7 +151,7 @@ fn document(summary: &Summary) -> serde_json::Value {
 }
 
 /// The result in words.
-fn text(summary: &Summary) -> String {
+fn text(summary: &PrepareSummary) -> String {
     let mut lines = Vec::new();
     match &summary.cohort {
         Some(cohort) => {

@@ -6,7 +6,7 @@ use crate::{
 };
 use clap::Args;
 use std::path::PathBuf;
-use voxplain::simulate::{self, Effect, Options};
+use voxplain::simulate::{self, Effect, SimulateOptions};
 
 /// Make a cohort of simulated brains with a known difference.
 ///
@@ -22,7 +22,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "COHORT")]
     out: PathBuf,
     /// Number of people; every second one is a case.
-    #[arg(long, value_name = "N", default_value_t = Options::default().subjects)]
+    #[arg(long, value_name = "N", default_value_t = SimulateOptions::default().subjects)]
     subjects: usize,
     /// Local change of volume in the cases, `left-hippocampus:-15%`; may be given several times. Without any effect:
     /// `left-lateral-ventricle:+80%`.
@@ -41,10 +41,10 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "IxJxK", value_parser = argument::shape, default_value = "40x48x40")]
     grid: [usize; 3],
     /// Spacing of the grid in mm.
-    #[arg(long, value_name = "MM", default_value_t = Options::default().spacing)]
+    #[arg(long, value_name = "MM", default_value_t = SimulateOptions::default().spacing)]
     spacing: f64,
     /// Where all chance comes from.
-    #[arg(long, value_name = "S", default_value_t = Options::default().seed)]
+    #[arg(long, value_name = "S", default_value_t = SimulateOptions::default().seed)]
     seed: u64,
     /// Start over, replacing a cohort that is there.
     #[arg(long)]
@@ -55,10 +55,10 @@ impl Simulate {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let is_default = self.effect.is_empty() && self.intensity_effect.is_empty() && self.size_effect == 0.0;
         let effects = match is_default && !self.no_effect {
-            true => Options::default().effects,
+            true => SimulateOptions::default().effects,
             false => self.effect.clone(),
         };
-        let options = Options {
+        let options = SimulateOptions {
             subjects: self.subjects,
             shape: self.grid,
             spacing: self.spacing,

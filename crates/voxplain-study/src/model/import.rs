@@ -2,37 +2,38 @@
 
 use super::{Card, Model, mrinet};
 use crate::{
-    Error, Result,
     cohort::{Normalize, Placement, Preparation},
+    setting::{ARCH, CLASSES, SHAPE},
 };
 use std::{collections::BTreeSet, path::Path};
+use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d, Tensor};
 use voxplain_volume::{Affine, Grid};
 
-/// Networks whose checkpoints can be read.
+/// The architectures whose checkpoints can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    /// `hidden{1,2,3}.{0,1}.*` and `linear.*`; ends in log-softmax.
+    /// [`mrinet`] with tensors `hidden{1,2,3}.{0,1}.*` and `linear.*`; it ends in log-softmax.
     Mrinet,
-    /// `features.N.*` and `classifier.3.*`; ends in logits.
+    /// [`mrinet`] with tensors `features.N.*` and `classifier.3.*`; it ends in logits.
     MrinetGrad,
 }
 
-/// What a checkpoint does not say of itself.
+/// What a checkpoint does not hold and must be given to import it.
 #[derive(Clone, Debug)]
-pub struct Import {
-    /// The network it belongs to.
+pub struct ImportOptions {
+    /// The architecture of the network.
     pub architecture: Architecture,
-    /// Names of the classes in the order of the outputs; `class0`, `class1`, ... when empty.
+    /// Names of the classes, in the order of the outputs; `class0`, `class1`, ... when empty.
     pub classes: Vec<String>,
-    /// Shape of its input; found from the weights where only the paper's 58 x 70 x 58 is common enough to assume.
+    /// Shape of the input, `[i, j, k]`; the 58 x 70 x 58 of the paper when `None`.
     pub shape: Option<[usize; 3]>,
-    /// How intensities are to be prepared.
+    /// How intensities of its inputs are normalised.
     pub normalize: Normalize,
 }
 
 impl Architecture {
-    /// The name on the command line.
+    /// Its name, `mrinet` or `mrinet-grad`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mrinet => "mrinet",
@@ -77,9 +78,12 @@ impl Architecture {
     }
 }
 
-/// Reads a PyTorch state dictionary (never running code from it) into a model. Its place in the world is unknown:
-/// it takes any image of its shape.
-pub fn import(checkpoint: &Path, options: &Import) -> Result<Model> {
+/// Imports a PyTorch checkpoint, a state dictionary as `torch.save` writes it. No code of the file is run. The position of
+/// its grid in the world is unknown: the model takes any image of its shape.
+///
+/// # Errors
+/// The file cannot be read, its tensors are not those of the architecture, or shape or classes do not fit them.
+pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Model> {
     let state: Vec<(String, Tensor)> = voxplain_nn::import::pytorch::read(checkpoint)?
         .into_iter()
         .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
@@ -90,7 +94,7 @@ pub fn import(checkpoint: &Path, options: &Import) -> Result<Model> {
     })
 }
 
-fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
+fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Model> {
     let architecture = options.architecture;
     let name = architecture.name();
     let [first, last] = architecture.ends();
@@ -103,7 +107,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
         return Err(Error::request(
             format!("expected `{first}.weight` and `{last}.weight` of {name}, found: {}", list(&there)),
             match other {
-                Some(other) => format!("use --arch {}", other.name()),
+                Some(other) => remedy!["use ", ARCH.to(other.name())],
                 None => "this is no checkpoint of mrinet or mrinet-grad; give a plain state_dict of one".into(),
             },
         ));
@@ -116,20 +120,16 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
     };
     let shape = options.shape.unwrap_or([58, 70, 58]);
     let network = architecture.network(shape, width, classes)?;
-    let expected = network
-        .state()
-        .iter()
-        .find(|p| p.name == format!("{}.weight", architecture.ends()[1]))
-        .map(|p| p.tensor.shape()[1]);
-    if expected != Some(features) {
+    let linear = format!("{}.weight", architecture.ends()[1]);
+    let expected = network.state().iter().find(|p| p.name == linear).map_or(0, |p| p.tensor.shape()[1]);
+    if expected != features {
         let per = if width > 0 { features / (4 * width) } else { 0 };
         return Err(Error::request(
             format!(
-                "the linear layer takes {features} values ({} channels of {per}), but an input of {shape:?} gives {}",
+                "the linear layer takes {features} values ({} channels of {per}), but an input of {shape:?} gives {expected}",
                 4 * width,
-                expected.unwrap_or(0)
             ),
-            "say the shape of its input with --shape IxJxK",
+            remedy!["say the shape of its input with ", SHAPE.to("IxJxK")],
         ));
     }
     let mut network = network;
@@ -143,7 +143,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &Import) -> Result<Model> {
         n => {
             return Err(Error::request(
                 format!("{n} class names for {classes} outputs"),
-                format!("give {classes} names to --classes"),
+                remedy![format!("give {classes} names to "), CLASSES],
             ));
         }
     };
@@ -185,7 +185,7 @@ fn list(names: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const OPTIONS: Import = Import {
+    const OPTIONS: ImportOptions = ImportOptions {
         architecture: Architecture::MrinetGrad,
         classes: Vec::new(),
         shape: Some([24, 22, 30]),
@@ -202,16 +202,16 @@ mod tests {
     fn width_and_classes_are_found() {
         for architecture in [Architecture::Mrinet, Architecture::MrinetGrad] {
             let state = state(architecture, [24, 22, 30]);
-            let model = assemble(state.clone(), &Import { architecture, ..OPTIONS }).unwrap();
+            let model = assemble(state.clone(), &ImportOptions { architecture, ..OPTIONS }).unwrap();
             assert_eq!(model.card.classes, ["class0", "class1"]);
             assert!(model.card.grid_unknown);
             let back: Vec<_> = model.network.state().into_iter().map(|p| (p.name, p.tensor.clone())).collect();
             assert_eq!(back, state);
         }
         let paper =
-            assemble(state(Architecture::MrinetGrad, [58, 70, 58]), &Import { shape: None, ..OPTIONS }).unwrap();
+            assemble(state(Architecture::MrinetGrad, [58, 70, 58]), &ImportOptions { shape: None, ..OPTIONS }).unwrap();
         assert_eq!(paper.network.input_shape(), [1, 58, 70, 58]);
-        let named = Import { classes: vec!["female".into(), "male".into()], ..OPTIONS };
+        let named = ImportOptions { classes: vec!["female".into(), "male".into()], ..OPTIONS };
         let model = assemble(state(Architecture::MrinetGrad, [24, 22, 30]), &named).unwrap();
         assert_eq!(model.card.classes, ["female", "male"]);
     }
@@ -219,16 +219,16 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_said() {
         let good = || state(Architecture::MrinetGrad, [24, 22, 30]);
-        let refused = |state: Vec<(String, Tensor)>, options: &Import| {
+        let refused = |state: Vec<(String, Tensor)>, options: &ImportOptions| {
             let error = assemble(state, options).unwrap_err();
             format!("{error} / {}", error.remedy().map(|r| r.to_string()).unwrap_or_default())
         };
-        let other = refused(good(), &Import { architecture: Architecture::Mrinet, ..OPTIONS });
+        let other = refused(good(), &ImportOptions { architecture: Architecture::Mrinet, ..OPTIONS });
         assert!(other.contains("expected `hidden1.0.weight`") && other.contains("features.0.weight [2, 1, 3, 3, 3]"));
-        assert!(other.ends_with("use --arch mrinet-grad"), "{other}");
+        assert!(other.ends_with("use `arch` = mrinet-grad"), "{other}");
         assert!(refused(Vec::new(), &OPTIONS).contains("found: nothing"));
-        let shape = refused(good(), &Import { shape: None, ..OPTIONS });
-        assert!(shape.contains("takes 16 values (8 channels of 2)") && shape.contains("--shape"), "{shape}");
+        let shape = refused(good(), &ImportOptions { shape: None, ..OPTIONS });
+        assert!(shape.contains("takes 16 values (8 channels of 2)") && shape.contains("`shape` = IxJxK"), "{shape}");
         let mut missing = good();
         missing.retain(|(name, _)| name != "features.5.running_var");
         assert!(refused(missing, &OPTIONS).contains("features.5.running_var"));
@@ -238,7 +238,7 @@ mod tests {
         let mut endless = good();
         endless[0].1.data_mut()[0] = f32::INFINITY;
         assert!(refused(endless, &OPTIONS).contains("not finite"));
-        assert!(refused(good(), &Import { classes: vec!["one".into()], ..OPTIONS }).contains("1 class names"));
-        assert!(refused(good(), &Import { shape: Some([9; 3]), ..OPTIONS }).contains("22 x 22 x 22"));
+        assert!(refused(good(), &ImportOptions { classes: vec!["one".into()], ..OPTIONS }).contains("1 class names"));
+        assert!(refused(good(), &ImportOptions { shape: Some([9; 3]), ..OPTIONS }).contains("22 x 22 x 22"));
     }
 }

@@ -1,15 +1,20 @@
-//! The paper's network.
+//! [`mrinet`]: the network of Kan et al. 2020.
 
-use crate::{Error, Result};
+use crate::setting::GRID;
+use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
 
-/// The paper's network: three times convolution (3 x 3 x 3, valid), batch-norm, ReLU, max-pool 2; then dropout 0.5
-/// and one linear layer on `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class.
-/// (Kan et al. 2020, arXiv 2006.15969; `width` 32 and 58 x 70 x 58 there.)
+/// The network of Kan et al. 2020 (arXiv 2006.15969): three blocks of convolution (3 x 3 x 3, without padding),
+/// batch normalisation, ReLU and max-pooling by 2; then dropout 0.5 and one linear layer. The blocks have `width`,
+/// `2 width` and `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class. In the paper, `width` is 32
+/// and the input 58 x 70 x 58.
 ///
-/// Node names as in the published `best_model_all_grad`: `features.0` ... `features.10`,
+/// Names of nodes are those of the published `best_model_all_grad`: `features.0` ... `features.10`,
 /// `classifier.0` (max-pool), `classifier.1` (flatten), `classifier.2` (dropout), `classifier.3` (linear).
 /// Weights are all zero until [`Network::initialize`].
+///
+/// # Errors
+/// A width that is not from 1 to 256, fewer than 2 classes, or a shape below [`min_shape`].
 pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
     if width == 0 || width > 256 {
         return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
@@ -17,12 +22,12 @@ pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network
     if classes < 2 {
         return Err(Error::request(format!("a classifier of {classes} classes"), "give at least 2 classes"));
     }
-    let least = least_shape();
-    if (0..3).any(|a| shape[a] < least[a]) {
-        let [i, j, k] = least;
+    let min = min_shape();
+    if (0..3).any(|a| shape[a] < min[a]) {
+        let [i, j, k] = min;
         return Err(Error::request(
             format!("mrinet cannot take volumes of {shape:?}: the least it can take is {i} x {j} x {k}"),
-            format!("prepare the cohort on a grid of at least {i}x{j}x{k} (--grid)"),
+            remedy![format!("prepare the cohort on a grid of at least {i}x{j}x{k} ("), GRID, ")"],
         ));
     }
     let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
@@ -48,8 +53,8 @@ pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network
     Ok(net)
 }
 
-/// The least shape that [`mrinet`] can take: each stage turns `n` voxels into `(n - 2) / 2`, and one must be left.
-pub fn least_shape() -> [usize; 3] {
+/// The smallest shape that [`mrinet`] can take: each block turns `n` voxels into `(n - 2) / 2`, and one must be left.
+pub fn min_shape() -> [usize; 3] {
     let mut n = 1;
     for _ in 0..3 {
         n = 2 * n + 2;

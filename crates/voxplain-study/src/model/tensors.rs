@@ -1,4 +1,4 @@
-//! Named tensors with one text, as the bytes of a safetensors file.
+//! Named tensors and one text, as the bytes of a safetensors file.
 
 use voxplain_nn::{Tensor, import::Tensors, import::safetensors};
 

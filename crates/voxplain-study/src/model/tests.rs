@@ -74,7 +74,7 @@ fn the_graph_is_the_papers() {
 
 #[test]
 fn too_small_a_shape_is_refused_with_the_least() {
-    assert_eq!(least_shape(), [22; 3]);
+    assert_eq!(min_shape(), [22; 3]);
     assert_eq!(mrinet([22; 3], 1, 2).unwrap().shapes()[12], [4, 1, 1, 1]);
     let error = mrinet([58, 21, 58], 8, 2).unwrap_err();
     assert!(error.to_string().contains("22 x 22 x 22"), "{error}");

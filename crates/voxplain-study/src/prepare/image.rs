@@ -1,49 +1,52 @@
 //! [`prepare_image`]: one image, masked, on its grid, normalised.
 
 use super::intensity;
-use crate::{
-    Error, Result,
-    cohort::{Normalize, Placement, Preparation, Template},
-};
+use crate::cohort::{Normalize, Placement, Preparation, Template};
 use std::path::Path;
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Affine, Alignment, Grid, Interpolation, Level, Mask, ReadOptions, Sizes, Volume};
 
-/// One image as a [`Preparation`] says.
+/// An image, prepared as a [`Preparation`] says.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// Normalised values (RAS+), 0 outside the mask.
+    /// Normalised intensities on the grid (axes RAS+), 0 outside the mask.
     pub volume: Volume,
-    /// The brain on the same grid.
+    /// The brain mask on the same grid.
     pub mask: Mask,
-    /// The image's own grid, in the file's axis order.
+    /// The grid of the image itself, in the axis order of the file.
     pub native: Grid,
-    /// How the brain was turned to the template, when it was.
+    /// The alignment of the brain to the template, where there is a template.
     pub alignment: Option<Alignment>,
-    /// Volume of the mask in mm³, measured on the mask's own grid.
+    /// Volume of the brain mask in mm³, measured on the grid of the mask file.
     pub brain_volume: f64,
-    /// What was odd about the image or its mask, in words.
+    /// Findings: what is unusual about the image or its mask, in words.
     pub findings: Vec<String>,
 }
 
 /// Reads one image and prepares it.
 ///
-/// * The brain is where the image `mask` is not 0; without one, where the image itself is neither 0 nor NaN (for
-///   skull-stripped images). A mask on another grid is brought to the image's by its affine.
-/// * The grid has axes along the world's (RAS+). With [`Placement::MaskCentre`] its middle is the centre of gravity of
-///   the mask: a few stray voxels, or more or less of the neck, hardly move it, as they would the centre of a bounding
-///   box. With [`Placement::Fixed`] it is that grid.
-/// * Values are `R(I M) / R(M)`, with `I` the image, `M` the mask and `R` the anti-aliased linear resampling: brain
-///   voxels take nothing from outside the brain and are not darkened by it, and a whole head with a mask gives what
-///   the stripped head gives. A grid voxel is in the brain when most of it is.
-/// * With a template, the brain is first turned and shifted to it, and the grid lies in the template's world.
-/// * Normalised inside the mask, 0 outside.
+/// * **Brain mask.** The brain is where the image `mask` is not 0. Without a mask it is where the image itself is neither
+///   0 nor NaN (for skull-stripped images). A mask on another grid is resampled to the grid of the image by its affine.
+/// * **Grid.** Its axes are those of the world (RAS+). With [`Placement::MaskCentre`] it is centred on the centre of
+///   gravity of the mask: a few stray voxels, or more or less of the neck, hardly move this point; they would move the
+///   centre of a bounding box. With [`Placement::Fixed`] it is the given grid.
+/// * **Resampling.** Values are `R(I M) / R(M)`, with `I` the image, `M` the mask and `R` anti-aliased linear resampling.
+///   So brain voxels take nothing from outside the brain and are not darkened by it, and a whole head with a mask gives
+///   the same as the skull-stripped head. A voxel of the grid is in the brain when most of it is.
+/// * **Template.** With a template, the brain is first aligned to it (rotation, translation and, on request, size), and
+///   the grid lies in the world of the template.
+/// * **Intensities** are normalised inside the mask and 0 outside.
+///
+/// # Errors
+/// A file cannot be read, the mask is empty or not in the space of the image, intensities are not finite or constant, or
+/// the brain does not fit the template.
 pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation) -> Result<Prepared> {
     let template = preparation.template.as_ref().map(Template::read).transpose()?;
-    prepare_beside(path, mask, preparation, template.as_ref())
+    prepare_with(path, mask, preparation, template.as_ref())
 }
 
-/// [`prepare_image`] with the template in memory.
-pub(super) fn prepare_beside(
+/// [`prepare_image`] with the template already read.
+pub(super) fn prepare_with(
     path: &Path,
     mask: Option<&Path>,
     preparation: &Preparation,
@@ -75,7 +78,7 @@ pub(super) fn prepare_beside(
         findings.push(whole_head(brain_volume));
     }
     let sizes = preparation.template.as_ref().map_or(Sizes::Keep, |t| t.sizes);
-    let alignment = template.map(|t| turn_to(t, &head, &brain, sizes, path, &mut findings)).transpose()?;
+    let alignment = template.map(|t| align_to(t, &head, &brain, sizes, path, &mut findings)).transpose()?;
     let (head, brain) = match alignment {
         Some(found) => (moved(head, found.to_template)?, moved(brain, found.to_template)?),
         None => (head, brain),
@@ -86,8 +89,9 @@ pub(super) fn prepare_beside(
     }
     let (volume, mask) = resample(&head, &brain, &grid);
     let mut volume = volume;
-    intensity::normalize(&mut volume, &mask, preparation.normalize)
-        .map_err(|what| Error::file(path, what, "check the image and its mask (`voxplain inspect`)"))?;
+    intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(|what| {
+        Error::file(path, what, remedy!["check the image and its mask (`", Action::new("inspect"), "`)"])
+    })?;
     Ok(Prepared { volume, mask, native, alignment, brain_volume, findings })
 }
 
@@ -95,8 +99,8 @@ pub(super) fn prepare_beside(
 /// T1-weighted brains of adults come to 0.9 and above, a brain turned upside down stays below 0.7.
 const POOR: [f64; 2] = [0.7, 0.85];
 
-/// Where a brain lies, seen from the template.
-fn turn_to(
+/// Aligns a brain to the template. A poor alignment is a finding, a very poor one an error.
+fn align_to(
     template: &Volume,
     head: &Volume,
     brain: &Mask,
@@ -105,20 +109,23 @@ fn turn_to(
     findings: &mut Vec<String>,
 ) -> Result<Alignment> {
     let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
-    let found = voxplain_volume::align(&stripped, template, sizes)?;
-    let said = format!("after alignment the brain correlates with the template at {:.2}", found.correlation);
-    if found.correlation < POOR[0] {
-        let hint =
-            "check orientation, brain mask and contrast (`voxplain inspect`); the template is to be skull-stripped";
-        return Err(Error::file(path, said, hint));
+    let alignment = voxplain_volume::align(&stripped, template, sizes)?;
+    let found = format!("after alignment the brain correlates with the template at {:.2}", alignment.correlation);
+    if alignment.correlation < POOR[0] {
+        let remedy = remedy![
+            "check orientation, brain mask and contrast (`",
+            Action::new("inspect"),
+            "`); the template is to be skull-stripped"
+        ];
+        return Err(Error::file(path, found, remedy));
     }
-    if found.correlation < POOR[1] {
-        findings.push(format!("{said}, which is little: look at it"));
+    if alignment.correlation < POOR[1] {
+        findings.push(format!("{found}, which is little: look at it"));
     }
-    Ok(found)
+    Ok(alignment)
 }
 
-/// The same values, elsewhere in the world.
+/// The same values, moved in the world by an affine.
 fn moved<T>(volume: Volume<T>, to: Affine) -> Result<Volume<T>> {
     let grid = Grid::new(volume.shape(), to * volume.grid().affine)?;
     Ok(Volume::new(grid, volume.into_data())?)
@@ -202,7 +209,7 @@ fn on_image(own: Mask, head: &Volume, path: &Path, file: Option<&Path>, findings
     Ok(brain)
 }
 
-/// Whether what is not 0 can hardly be a brain alone: more than 2.2 l, or two sides of the image touched widely.
+/// Whether a mask is too large for a brain: more than 2.2 l, or more than a tenth of two sides of the image touched.
 fn looks_whole(brain: &Mask, volume: f64) -> bool {
     let shape = brain.shape();
     let mut faces = [[0usize; 2]; 3];
@@ -218,7 +225,7 @@ fn looks_whole(brain: &Mask, volume: f64) -> bool {
     volume > 2.2e6 || wide >= 2
 }
 
-/// The grid of a brain.
+/// The grid that a brain is resampled to.
 fn place(brain: &Mask, preparation: &Preparation) -> Result<Grid> {
     match preparation.placement {
         Placement::Fixed(grid) => Ok(grid),
@@ -234,13 +241,13 @@ fn place(brain: &Mask, preparation: &Preparation) -> Result<Grid> {
     }
 }
 
-/// A grid along the world's axes with its middle at a point (mm).
+/// A grid with the axes of the world, centred on a point (mm).
 pub(crate) fn centred(shape: [usize; 3], spacing: [f64; 3], centre: [f64; 3]) -> voxplain_volume::Result<Grid> {
     let origin = std::array::from_fn(|a| centre[a] - (shape[a] as f64 - 1.0) / 2.0 * spacing[a]);
     Grid::new(shape, Affine::from_spacing_origin(spacing, origin))
 }
 
-/// Says how much of a brain a grid cuts off, and which one would hold it.
+/// A finding about the share of the brain outside the grid, with the shape of a grid that would hold it.
 fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<String> {
     let to_grid = grid.affine.inverse()? * brain.grid().affine;
     let middle = grid.shape.map(|n| (n as f64 - 1.0) / 2.0);
@@ -260,12 +267,12 @@ fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<Strin
         needed.max(preparation.shape[a])
     });
     Some(format!(
-        "{share:.2} % of the brain lie outside the grid; --grid {}x{}x{} would hold it",
+        "{share:.2} % of the brain lie outside the grid; one of {}x{}x{} would hold it",
         need[0], need[1], need[2]
     ))
 }
 
-/// Image and mask on the grid: see [`prepare_image`].
+/// Image and mask resampled to the grid, as [`prepare_image`] says.
 fn resample(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     let (head, brain) = crop(head, brain, grid);
     let inside = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
@@ -280,7 +287,7 @@ fn resample(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     (volume, mask)
 }
 
-/// Image and mask cut to the brain and the margin that resampling looks at: less to smooth.
+/// Image and mask, cropped to the brain and the margin that resampling needs: there is less to smooth.
 fn crop(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
     for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {

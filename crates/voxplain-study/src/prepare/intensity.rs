@@ -1,12 +1,14 @@
-//! Bringing intensities to one scale.
+//! Normalisation of intensities.
 
 use crate::cohort::Normalize;
 use voxplain_volume::{Mask, Volume, quantiles};
 
-/// Normalises the values inside the mask (same grid) and sets those outside to 0.
+/// Normalises the values inside the mask (on the same grid) and sets those outside to 0.
 ///
-/// `robust`: `(x - median) / IQR`, quartiles as `NumPy`'s default (linear between order statistics); `zscore`:
-/// `(x - mean) / standard deviation` (of the population, summed in float64). The error says in words why it cannot be.
+/// * `robust`: `(x - median) / IQR`, with quartiles as NumPy's default (linear between order statistics).
+/// * `zscore`: `(x - mean) / standard deviation` (of the population, summed in float64).
+///
+/// The error says in words why the values cannot be normalised.
 pub(crate) fn normalize(volume: &mut Volume, mask: &Mask, how: Normalize) -> Result<(), String> {
     let mut inside: Vec<f32> = volume.data().iter().zip(mask.data()).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
     if inside.is_empty() {

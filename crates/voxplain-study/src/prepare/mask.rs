@@ -1,16 +1,17 @@
-//! Which file is the brain mask of an image.
+//! [`MaskRule`]: which file is the brain mask of an image.
 
 use super::{
     matching::few,
-    source::{Source, files, name, stem, walk},
+    source::{Source, absolute, files, folders, name, stem, walk},
 };
-use crate::{Error, Result};
+use crate::setting::MASK;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
 };
+use voxplain_core::{Error, Result, remedy};
 
 /// Where brain masks come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,15 +45,15 @@ impl FromStr for MaskRule {
     }
 }
 
-/// Finds masks by suffix.
+/// Finds the masks of images by a suffix of their names.
 #[derive(Debug)]
-pub(super) struct Finder<'a> {
+pub(super) struct MaskFinder<'a> {
     suffix: &'a str,
     /// Every file below the source that ends in the suffix, by name.
     below: BTreeMap<String, Vec<PathBuf>>,
 }
 
-impl<'a> Finder<'a> {
+impl<'a> MaskFinder<'a> {
     pub(super) fn new(suffix: &'a str, source: &Source) -> Result<Self> {
         let mut all = Vec::new();
         if let Source::Bids(root) | Source::Folder(root) = source {
@@ -91,13 +92,15 @@ impl<'a> Finder<'a> {
                 Some(several) => {
                     let all = few(several.iter().map(|p| p.display().to_string()));
                     let what = format!("there are {} masks for it: {all}", several.len());
-                    return Err(subject(id, what, "keep one of them, or give a longer suffix"));
+                    return Err(Error::subject(id, what, "keep one of them, or give a longer suffix"));
                 }
                 None => {}
             }
         }
-        let parent = std::path::absolute(folder).ok().and_then(|f| f.parent().map(Path::to_owned));
-        let beside = parent.map(|p| super::source::folders(&p)).transpose()?.unwrap_or_default();
+        let beside = match absolute(folder)?.parent() {
+            Some(parent) => folders(parent)?,
+            None => Vec::new(),
+        };
         for wanted in &names {
             let found: Vec<PathBuf> = beside.iter().map(|f| f.join(wanted)).filter(|p| p.is_file()).collect();
             match found.as_slice() {
@@ -105,7 +108,7 @@ impl<'a> Finder<'a> {
                 [one] => return Ok(one.clone()),
                 several => {
                     let all = few(several.iter().map(|p| p.display().to_string()));
-                    return Err(subject(
+                    return Err(Error::subject(
                         id,
                         format!("there are {} masks for it: {all}", several.len()),
                         "keep one of them",
@@ -120,12 +123,8 @@ impl<'a> Finder<'a> {
             image.display(),
             self.suffix
         );
-        Err(subject(id, what, "check --mask; without it, images must be skull-stripped"))
+        Err(Error::subject(id, what, remedy!["check ", MASK, "; without it, images must be skull-stripped"]))
     }
-}
-
-fn subject(id: &str, what: String, hint: &str) -> Error {
-    Error::subject(id, what, hint)
 }
 
 #[cfg(test)]
@@ -145,7 +144,7 @@ mod tests {
     fn find(files: &[&str], source: &str, image: &str, suffix: &str) -> Result<String> {
         let dir = dir(files);
         let source = Source::Folder(dir.path().join(source));
-        let found = Finder::new(suffix, &source)?.find(&dir.path().join(image), "a")?;
+        let found = MaskFinder::new(suffix, &source)?.find(&dir.path().join(image), "a")?;
         Ok(found.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace('\\', "/"))
     }
 

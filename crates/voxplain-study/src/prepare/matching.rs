@@ -1,18 +1,22 @@
-//! Which image belongs to which row of the table.
+//! Which image belongs to which row of the participants' table.
 
 use super::source::{name, stem};
-use crate::{Error, Result, Table, cohort::bare};
+use crate::{
+    cohort::bare,
+    setting::{ID_COLUMN, INCLUDE},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
+use voxplain_core::{Error, Result, Table, remedy};
 
 /// Images and rows that belong together, and those left over.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Matched {
     /// Row of the table, id (without `sub-`), image.
     pub(super) pairs: Vec<(usize, String, PathBuf)>,
-    /// Images that no row speaks of.
+    /// Images that belong to no row.
     pub(super) without_row: Vec<PathBuf>,
     /// Ids of rows that have no image.
     pub(super) without_image: Vec<String>,
@@ -25,7 +29,8 @@ pub(super) fn ids(table: &Table, column: usize, path: &Path) -> Result<Vec<Strin
     for (n, cell) in table.cells(column).enumerate() {
         let Some(id) = cell.map(bare).filter(|id| !id.is_empty()) else {
             let what = format!("data row {} has no `{called}`", n + 1);
-            return Err(Error::file(path, what, "give every row an id, or name another column with --id-column"));
+            let remedy = remedy!["give every row an id, or name another column with ", ID_COLUMN];
+            return Err(Error::file(path, what, remedy));
         };
         if id.contains(['/', '\\', ':']) || id.chars().any(char::is_control) || id.starts_with('.') {
             let what = format!("the id `{id}` in row {} cannot be part of a file name", n + 1);
@@ -37,8 +42,8 @@ pub(super) fn ids(table: &Table, column: usize, path: &Path) -> Result<Vec<Strin
     let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
     if !twice.is_empty() {
         let what = format!("{} values of `{called}` stand in more than one row: {}", twice.len(), few(&twice));
-        let hint = "make them unique (site and id together, say), or name another column with --id-column";
-        return Err(Error::file(path, what, hint));
+        let remedy = remedy!["make them unique (site and id together, say), or name another column with ", ID_COLUMN];
+        return Err(Error::file(path, what, remedy));
     }
     Ok(ids)
 }
@@ -72,7 +77,7 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
         );
         return Err(Error::request(
             what,
-            "choose with --include, a part of the file name such as `run-1`, or give a table of paths",
+            remedy!["choose with ", INCLUDE, ", a part of the file name such as `run-1`, or give a table of paths"],
         ));
     }
     for (n, id) in ids.iter().enumerate() {

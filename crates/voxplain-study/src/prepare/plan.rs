@@ -1,16 +1,18 @@
-//! [`Plan`]: who is prepared from which file, settled before any image is read.
+//! [`Plan`]: which subject is prepared from which file, settled before any image is read.
 
 use super::{
-    MaskRule, Options, Space, Tensors, image,
-    mask::Finder,
+    image,
+    mask::{MaskFinder, MaskRule},
     matching::{self, Matched, few},
-    source::Source,
+    options::{PrepareOptions, Space},
+    source::{self, Source},
 };
 use crate::{
-    Error, Result, Table,
     cohort::{Placement, Preparation, Template},
+    setting::{GRID, ID_COLUMN, INCLUDE, KEEP_GOING, MASK, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING},
 };
 use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Remedy, Result, Setting, Table, remedy};
 use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, npy};
 
 /// Everything that is known before the first image is read.
@@ -21,10 +23,11 @@ pub(super) struct Plan {
     /// One row per item.
     pub(super) participants: Table,
     pub(super) preparation: Preparation,
-    pub(super) tensors: Option<Tensors>,
-    /// What brains are turned to (RAS+).
+    /// The array of prepared volumes, `[n, i, j, k]`, where the source is one.
+    pub(super) tensors: Option<npy::Reader>,
+    /// The template that brains are aligned to, axes RAS+.
     pub(super) template: Option<Volume>,
-    /// One mask for all tensors.
+    /// One mask for all volumes of the array.
     pub(super) mask: Option<Mask>,
     pub(super) without_row: Vec<PathBuf>,
     pub(super) without_image: Vec<String>,
@@ -42,19 +45,20 @@ pub(super) struct Item {
 /// What a subject is prepared from.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// An image, and its mask file if there is to be one, or what is wrong with that, and a hint.
-    Image { path: PathBuf, mask: Result<Option<PathBuf>, (String, String)> },
-    /// An item of the tensors.
+    /// An image, and its mask file if there is to be one. Where it was not found: why, and what to do about it.
+    Image { path: PathBuf, mask: Result<Option<PathBuf>, (String, Remedy)> },
+    /// An item of the array of volumes, by its position.
     Tensor(usize),
 }
 
 impl Plan {
-    pub(super) fn new(path: &Path, options: &Options) -> Result<Self> {
+    pub(super) fn new(path: &Path, options: &PrepareOptions) -> Result<Self> {
         let source = Source::of(path)?;
         let (shape, spacing) = (options.shape.unwrap_or([58, 70, 58]), options.spacing.unwrap_or([3.0; 3]));
         if spacing.iter().any(|s| !(0.1..=50.0).contains(s)) || shape.iter().any(|n| *n > 1024) {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
-            return Err(Error::request(what, "choose --grid up to 1024 voxels a side and --spacing from 0.1 to 50 mm"));
+            let remedy = remedy!["choose ", GRID, " up to 1024 voxels a side and ", SPACING, " from 0.1 to 50 mm"];
+            return Err(Error::request(what, remedy));
         }
         let mut plan = match &source {
             Source::Tensors(file) => Self::of_tensors(file, spacing, options)?,
@@ -62,15 +66,15 @@ impl Plan {
         };
         if plan.items.is_empty() {
             let what = format!("no image of {} goes with a row of the table", path.display());
-            return Err(Error::request(what, "check the ids (--id-column), --include and the source"));
+            return Err(Error::request(what, remedy!["check the ids (", ID_COLUMN, "), ", INCLUDE, " and the source"]));
         }
-        plan.made_by = plan.made_by(options);
+        plan.made_by = plan.made_by(options)?;
         Ok(plan)
     }
 
-    fn of_images(source: &Source, shape: [usize; 3], spacing: [f64; 3], options: &Options) -> Result<Self> {
+    fn of_images(source: &Source, shape: [usize; 3], spacing: [f64; 3], options: &PrepareOptions) -> Result<Self> {
         let finder = match &options.mask {
-            MaskRule::Suffix(suffix) => Some(Finder::new(suffix, source)?),
+            MaskRule::Suffix(suffix) => Some(MaskFinder::new(suffix, source)?),
             MaskRule::Nonzero | MaskRule::File(_) => None,
         };
         let (participants, matched) = match source {
@@ -85,11 +89,11 @@ impl Plan {
                 let mask = match (&options.mask, &finder) {
                     (MaskRule::File(file), _) => Ok(Some(file.clone())),
                     (_, Some(finder)) => finder.find(path, id).map(Some).map_err(|e| {
-                        let what = match &e {
-                            Error::Subject { what, .. } => what.clone(),
-                            other => other.to_string(),
-                        };
-                        (what, e.remedy().map(|r| r.to_string()).unwrap_or_default())
+                        let remedy = e.remedy().unwrap_or_else(|| remedy!["check ", MASK]);
+                        match e {
+                            Error::Subject { what, .. } => (what, remedy),
+                            other => (other.to_string(), remedy),
+                        }
                     }),
                     _ => Ok(None),
                 };
@@ -97,8 +101,8 @@ impl Plan {
             })
             .collect();
         let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
-        let turn_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
-        let template = turn_to.as_ref().map(Template::read).transpose()?;
+        let align_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
+        let template = align_to.as_ref().map(Template::read).transpose()?;
         let placement = match (options.space, matched.pairs.first()) {
             (Space::Origin(origin), _) => {
                 Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
@@ -116,7 +120,7 @@ impl Plan {
             source: source.root().to_owned(),
             items,
             participants: Table { columns: participants.columns, rows },
-            preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: turn_to },
+            preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: align_to },
             template,
             tensors: None,
             mask: None,
@@ -126,21 +130,27 @@ impl Plan {
         })
     }
 
-    fn of_tensors(file: &Path, spacing: [f64; 3], options: &Options) -> Result<Self> {
+    fn of_tensors(file: &Path, spacing: [f64; 3], options: &PrepareOptions) -> Result<Self> {
         let reader = npy::Reader::open(file)?;
         let [count, i, j, k] = *reader.shape() else {
             let what = format!("the array has shape {:?}, expected [N, i, j, k]", reader.shape());
             return Err(Error::file(file, what, "give one 3D volume per subject, subjects first"));
         };
         let shape = [i, j, k];
-        if options.shape.is_some_and(|wanted| wanted != shape) {
-            let what = format!("the volumes have shape {shape:?}, --grid says {:?}", options.shape.unwrap_or_default());
-            return Err(Error::file(file, what, "tensors are taken as they are: leave --grid out"));
+        if let Some(wanted) = options.shape.filter(|wanted| *wanted != shape) {
+            let what = format!("the volumes have shape {shape:?}, the grid asked for has {wanted:?}");
+            return Err(Error::file(file, what, remedy!["tensors are taken as they are: leave ", GRID, " out"]));
         }
         let Space::Origin(origin) = options.space else {
             let what = "where the tensors lie is not known";
-            let hint = "give --spacing and --origin: the world position (mm) of voxel (0, 0, 0); axes must run right, front, up";
-            return Err(Error::file(file, what, hint));
+            let remedy = remedy![
+                "give ",
+                SPACING,
+                " and ",
+                ORIGIN,
+                ": the world position (mm) of voxel (0, 0, 0); axes must run right, front, up"
+            ];
+            return Err(Error::file(file, what, remedy));
         };
         let grid = Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?;
         let mask = match &options.mask {
@@ -148,14 +158,14 @@ impl Plan {
             MaskRule::File(mask) => Some(image::template_mask(mask, &grid)?),
             MaskRule::Suffix(suffix) => {
                 let what = format!("a mask by suffix ({suffix}) cannot belong to tensors");
-                return Err(Error::file(file, what, "give one mask file for all, or leave --mask out"));
+                return Err(Error::file(file, what, remedy!["give one mask file for all, or leave ", MASK, " out"]));
             }
         };
         let Some(table_path) = &options.participants else {
             return Err(Error::file(
                 file,
                 "tensors need a table",
-                "give --participants; its row n is item n, or it has a column `index`",
+                remedy!["give ", PARTICIPANTS, "; its row n is item n, or it has a column `index`"],
             ));
         };
         let table = Table::read(table_path)?;
@@ -171,7 +181,8 @@ impl Plan {
         let left = of.iter().filter(|row| row.is_none()).count();
         if left > 0 && !options.keep_going {
             let what = format!("{left} of {count} items of {} have no row", file.display());
-            return Err(Error::file(table_path, what, "add the rows, or go on without those items with --keep-going"));
+            let remedy = remedy!["add the rows, or go on without those items with ", KEEP_GOING];
+            return Err(Error::file(table_path, what, remedy));
         }
         let items = ids.into_iter().zip(&places).map(|(id, &n)| Item { id, input: Input::Tensor(n) }).collect();
         Ok(Self {
@@ -194,14 +205,15 @@ impl Plan {
         })
     }
 
-    /// What tells this work from other work: options, and a hash over who, from which files of which length, and all
-    /// labels and covariates.
-    fn made_by(&self, options: &Options) -> serde_json::Value {
+    /// What identifies this preparation: its options, and a hash of the subjects, the paths and lengths of their files,
+    /// and all labels and covariates.
+    fn made_by(&self, options: &PrepareOptions) -> Result<serde_json::Value> {
         let mut hash = blake3::Hasher::new();
         let mut add = |text: &str| {
             hash.update(&(text.len() as u64).to_le_bytes());
             hash.update(text.as_bytes());
         };
+        // A file that is missing is an error of its subject, later.
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len()).to_string();
         add(&length(&self.source));
         for item in &self.items {
@@ -228,18 +240,18 @@ impl Plan {
         {
             add(cell.map_or("n/a", String::as_str));
         }
-        let source = std::path::absolute(&self.source).unwrap_or_else(|_| self.source.clone());
-        serde_json::json!({
+        let source = source::absolute(&self.source)?;
+        Ok(serde_json::json!({
             "command": "prepare",
             "source": source,
             "options": options,
             "inputs": hash.finalize().to_hex().to_string(),
-        })
+        }))
     }
 }
 
-/// Images of a dataset or folder and the rows they belong to.
-fn by_name(source: &Source, finder: Option<&Finder<'_>>, options: &Options) -> Result<(Table, Matched)> {
+/// The images of a dataset or folder, matched with the rows of its table.
+fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOptions) -> Result<(Table, Matched)> {
     let root = source.root();
     let mut images = source.images()?;
     images.retain(|i| !finder.is_some_and(|f| f.is_mask(i)));
@@ -276,14 +288,15 @@ fn by_name(source: &Source, finder: Option<&Finder<'_>>, options: &Options) -> R
     Ok((table, matched))
 }
 
-/// Images by the table's own column of paths.
-fn by_path(file: &Path, options: &Options) -> Result<(Table, Matched)> {
+/// The images that the table itself names in a column of paths.
+fn by_path(file: &Path, options: &PrepareOptions) -> Result<(Table, Matched)> {
     let mut table = Table::read(file)?;
     let wanted = options.path_column.as_deref().unwrap_or("path");
-    let column = in_file(file, table.column(wanted), "name it with --path-column")?;
+    let column = in_file(file, table.column(wanted), "name it with ", PATH_COLUMN)?;
     if let Some(path) = &options.participants {
         let what = "the source is a table already";
-        return Err(Error::file(path, what, "put labels and paths into one table, and leave --participants out"));
+        let remedy = remedy!["put labels and paths into one table, and leave ", PARTICIPANTS, " out"];
+        return Err(Error::file(path, what, remedy));
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     if let Some(pattern) = &options.include {
@@ -300,11 +313,11 @@ fn by_path(file: &Path, options: &Options) -> Result<(Table, Matched)> {
     Ok((table, matched))
 }
 
-/// Images without a row and rows without an image are left out only on request.
-fn refuse_leftovers(matched: &Matched, options: &Options) -> Result<()> {
+/// Refuses images without a row and rows without an image, unless they are to be left out.
+fn refuse_leftovers(matched: &Matched, options: &PrepareOptions) -> Result<()> {
     let mut wrong = Vec::new();
     if !matched.without_row.is_empty() {
-        let names = few(matched.without_row.iter().map(|p| super::source::name(p).to_owned()));
+        let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
         wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
     }
     if !matched.without_image.is_empty() && options.include.is_none() {
@@ -314,24 +327,27 @@ fn refuse_leftovers(matched: &Matched, options: &Options) -> Result<()> {
     if wrong.is_empty() || options.keep_going {
         return Ok(());
     }
-    let hint = "complete the table or the images, choose with --include, or leave these out with --keep-going";
-    Err(Error::request(wrong.join("; "), hint))
+    let remedy =
+        remedy!["complete the table or the images, choose with ", INCLUDE, ", or leave these out with ", KEEP_GOING];
+    Err(Error::request(wrong.join("; "), remedy))
 }
 
 /// The column of ids.
-fn id_column(table: &Table, options: &Options, path: &Path) -> Result<usize> {
+fn id_column(table: &Table, options: &PrepareOptions, path: &Path) -> Result<usize> {
     let wanted = options.id_column.as_deref().unwrap_or("participant_id");
-    in_file(path, table.column(wanted), "name the column of ids with --id-column")
+    in_file(path, table.column(wanted), "name the column of ids with ", ID_COLUMN)
 }
 
-/// Names the file, and the flag, when a column is not there.
-fn in_file(path: &Path, column: Result<usize>, flag: &str) -> Result<usize> {
+/// Names the file, and the setting, when a column is not there.
+fn in_file(path: &Path, column: Result<usize>, advice: &str, setting: Setting) -> Result<usize> {
     column.map_err(|e| {
-        Error::file(path, e.to_string(), format!("{flag}; {}", e.remedy().map(|r| r.to_string()).unwrap_or_default()))
+        let own = remedy![advice, setting, "; "];
+        let columns = e.remedy().into_iter().flat_map(|remedy| remedy.parts().to_vec());
+        Error::file(path, e.to_string(), Remedy::new(own.parts().iter().cloned().chain(columns)))
     })
 }
 
-/// Which item each row of a table of tensors speaks of: its `index`, or its place.
+/// The item of the array that each row of the table belongs to: its `index`, or its position.
 fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
     let places: Vec<usize> = match table.column("index") {
         Ok(column) => table
@@ -374,7 +390,7 @@ fn matches(pattern: &str, path: &str) -> bool {
     })
 }
 
-/// Middle (mm) of the box around a template's brain.
+/// Centre (mm) of the bounding box of a template's brain.
 fn middle(template: &Volume) -> Result<[f64; 3]> {
     let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
     for (n, _) in template.data().iter().enumerate().filter(|(_, v)| **v != 0.0 && !v.is_nan()) {

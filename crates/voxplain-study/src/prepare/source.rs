@@ -1,13 +1,13 @@
-//! [`Source`]: where images come from: a BIDS dataset, a folder, a table of paths, or ready tensors.
+//! [`Source`]: where images come from: a BIDS dataset, a folder, a table of paths, or an array of prepared volumes.
 
-use crate::{Error, Result};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+use voxplain_core::{Error, Result};
 use voxplain_volume::image_stem;
 
-/// What was found at the place that the user named.
+/// What lies at the path of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
     /// `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`.
@@ -21,13 +21,17 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Says what a path is.
+    /// The kind of source that lies at a path.
     pub(super) fn of(path: &Path) -> Result<Self> {
         let known =
             "give a BIDS dataset, a folder of images, a table (.csv, .tsv) with a column of paths, or tensors (.npy)";
         if path.is_dir() {
-            let is_bids = folders(path)?.iter().any(|f| name(f).starts_with("sub-") && has_anat(f));
-            return Ok(if is_bids { Self::Bids(path.to_owned()) } else { Self::Folder(path.to_owned()) });
+            for folder in folders(path)?.iter().filter(|f| name(f).starts_with("sub-")) {
+                if has_anat(folder)? {
+                    return Ok(Self::Bids(path.to_owned()));
+                }
+            }
+            return Ok(Self::Folder(path.to_owned()));
         }
         if !path.exists() {
             return Err(Error::file(path, "there is no such file or folder", known));
@@ -42,7 +46,7 @@ impl Source {
         }
     }
 
-    /// The folder that everything lies in.
+    /// The folder that the images lie in.
     pub(super) fn root(&self) -> &Path {
         match self {
             Self::Bids(path) | Self::Folder(path) => path,
@@ -84,8 +88,13 @@ impl Source {
 
 /// The name of an image file without its ending; `None` when it is not named like an image.
 pub(super) fn stem(path: &Path) -> Option<&str> {
-    let name = name(path);
-    if name.starts_with('.') { None } else { image_stem(name) }
+    Some(name(path)).filter(|name| !name.starts_with('.')).and_then(image_stem)
+}
+
+/// The absolute path; that of the working directory for an empty path (the parent of a bare file name).
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    std::path::absolute(path).map_err(Error::io(path))
 }
 
 /// All files below a folder, folders that are linked in included.
@@ -126,9 +135,10 @@ fn ends(path: &Path, endings: &[&str]) -> bool {
     endings.iter().any(|e| name.ends_with(e))
 }
 
-fn has_anat(subject: &Path) -> bool {
-    let sessions = folders(subject).unwrap_or_default();
-    subject.join("anat").is_dir() || sessions.iter().any(|s| name(s).starts_with("ses-") && s.join("anat").is_dir())
+/// Whether a subject's folder holds anatomical images as BIDS has them: `anat`, or `ses-*/anat`.
+fn has_anat(subject: &Path) -> Result<bool> {
+    let is_session = |s: &PathBuf| name(s).starts_with("ses-") && s.join("anat").is_dir();
+    Ok(subject.join("anat").is_dir() || folders(subject)?.iter().any(is_session))
 }
 
 #[cfg(test)]

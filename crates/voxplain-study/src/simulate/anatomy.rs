@@ -1,7 +1,7 @@
 //! The mean anatomy: a brain drawn from ellipsoids, tubes and folds, sampled once at 1 mm.
 //!
-//! World millimetres in the manner of MNI space (x right, y front, z up, origin at the anterior commissure); sizes and
-//! places are those of textbooks, by hand. Nothing here is measured on anyone.
+//! World coordinates in mm, oriented as MNI space (x right, y front, z up, origin at the anterior commissure). Sizes and
+//! positions follow textbooks and were set by hand. Nothing here is measured on a person.
 
 use super::{noise::Noise, region};
 use rayon::prelude::*;
@@ -124,7 +124,7 @@ fn turn(u: f64, v: f64, degrees: f64) -> (f64, f64) {
     (c * u - s * v, s * u + c * v)
 }
 
-/// What the brain is made of.
+/// The random fields that shape the brain.
 struct Shapes {
     wobble: [Noise; 3],
     folds: [Noise; 3],
@@ -145,9 +145,10 @@ impl Shapes {
         }
     }
 
-    /// The same place in a brain without chance irregularities, and with both hemispheres mirror images: what makes
-    /// them differ happens here. Right frontal and left occipital lobes reach further and are wider (the petalia of
-    /// human brains), which also bends the midline.
+    /// The same position in a brain without random irregularities, whose hemispheres are mirror images. All that makes the
+    /// hemispheres differ happens here: right frontal and left occipital lobes reach further and are wider (the petalia
+    /// of human brains), which also bends the midline. Gives the position with x as the distance from the midline, and
+    /// whether it is in the right hemisphere.
     fn straighten(&self, p: [f64; 3]) -> ([f64; 3], bool) {
         let [x, y, z] = std::array::from_fn(|a| p[a] + 3.0 * self.wobble[a].at(p));
         let front = ((y + 17.0) / 88.0).clamp(-1.2, 1.2);
@@ -168,13 +169,13 @@ impl Shapes {
         union(main, temporal, 6.0)
     }
 
-    /// How deep in the lateral (Sylvian) fissure: negative inside its gap, in mm.
+    /// Signed distance (mm) to the lateral (Sylvian) fissure: negative inside its gap.
     fn sylvian([x, y, z]: [f64; 3]) -> f64 {
         let (v, w) = turn(y + 8.0, z - 1.0, 17.0);
         ellipsoid([x, v, w + 1.5], [60.0, 0.0, 0.0], [24.0, 34.0, 2.6])
     }
 
-    /// Whether a place inside the hull is fluid in a sulcus or fissure. `d` is the signed distance to the hull.
+    /// Whether a position inside the hull is fluid in a sulcus or fissure. `d` is the signed distance to the hull.
     fn fluid(&self, p: [f64; 3], q: [f64; 3], d: f64) -> bool {
         let [x, y, z] = q;
         // Longitudinal fissure: all around the callosum and what lies below it.
@@ -205,7 +206,7 @@ impl Shapes {
         })
     }
 
-    /// Region of a place, [`FLUID`], [`CEREBRUM`] or 0.
+    /// Region of a position, [`FLUID`], [`CEREBRUM`] or 0.
     fn label(&self, p: [f64; 3]) -> u8 {
         // Far from everything: no need to look closer.
         let [x, y, z] = p;

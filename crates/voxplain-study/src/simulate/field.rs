@@ -1,4 +1,5 @@
-//! Displacements: smooth chance for every subject, and growth of one region by a given volume.
+//! Displacement fields: [`Waves`], smooth and random for every subject, and [`Growth`], which changes the volume of
+//! regions by given factors.
 
 use super::anatomy;
 use rayon::prelude::*;
@@ -9,7 +10,8 @@ use voxplain_core::random::Seed;
 const CELL: usize = 2;
 const CELLS: [usize; 3] = [anatomy::SHAPE[0] / CELL, anatomy::SHAPE[1] / CELL, anatomy::SHAPE[2] / CELL];
 
-/// A sum of waves: a displacement in mm that is smooth, without a preferred place or direction.
+/// A sum of sine waves: a smooth random displacement in mm, the same in distribution at every position and in every
+/// direction.
 #[derive(Clone, Debug)]
 pub(super) struct Waves {
     /// Wave vector (radians per mm), phase, amplitude (mm) along each axis.
@@ -46,7 +48,8 @@ impl Waves {
     }
 }
 
-/// A displacement on the 2 mm lattice: where a point of the changed brain lies in the unchanged one, minus itself.
+/// A displacement field on the 2 mm lattice: the position of a point of the changed brain in the unchanged one, minus the
+/// position itself (a pull-back).
 #[derive(Clone, Debug)]
 pub(super) struct Growth {
     displacement: Vec<[f32; 3]>,
@@ -57,11 +60,11 @@ pub(super) struct Growth {
 impl Growth {
     /// The displacement that multiplies the volume of each region by its factor, and the factors that were reached.
     ///
-    /// In small steps: a velocity is sought whose divergence is constant in the region, as it is after the steps before,
-    /// and makes up for it in the white matter, cortex and fluid around: the gradient of the solution of Poisson's
-    /// equation with no flow through the box, faded out some 20 mm away so that the rest of the brain stays exactly as it
-    /// is. Following it folds nothing. After each step the volume is measured and the next one adjusted, until it is
-    /// right to 0.2 %.
+    /// It is found in small steps. The velocity of a step has a constant divergence in the region, as it is after the
+    /// steps before, and the opposite divergence in the white matter, cortex and fluid around it. It is the gradient of
+    /// the solution of Poisson's equation with no flow through the box, faded out some 20 mm away, so that the rest of the
+    /// brain does not move at all. To follow a velocity in small steps folds nothing. After each step the volume is
+    /// measured and the next step adjusted, until the volume is right to 0.2 %.
     pub(super) fn new(labels: &[u8], changes: &[(u8, f64)]) -> (Self, Vec<f64>) {
         let regions: Vec<Vec<f64>> = changes.iter().map(|(region, _)| share(labels, |l| l == *region)).collect();
         let named: Vec<u8> = changes.iter().map(|(region, _)| *region).collect();
@@ -103,7 +106,7 @@ impl Growth {
         (growth, reached)
     }
 
-    /// This displacement, with what a velocity does in one unit of time on top.
+    /// This displacement, followed by that of a velocity in one unit of time.
     fn after(&self, velocity: &[[f32; 3]]) -> Self {
         const STEPS: usize = 3;
         let displacement = (0..velocity.len())
@@ -136,7 +139,7 @@ impl Growth {
         Self { displacement, moves }
     }
 
-    /// Where a point (mm) of the changed brain lies in the unchanged one.
+    /// Position (mm) in the unchanged brain of a point (mm) of the changed one.
     pub(super) fn at(&self, p: [f64; 3]) -> [f64; 3] {
         if (0..3).any(|a| p[a] < self.moves[0][a] || p[a] > self.moves[1][a]) {
             return p;
@@ -145,18 +148,19 @@ impl Growth {
         std::array::from_fn(|a| p[a] + d[a])
     }
 
-    /// The share of each cell after the change.
+    /// The fractions of the cells after the change.
     fn pulled(&self, share: &[f64]) -> Vec<f64> {
         (0..share.len()).into_par_iter().map(|n| interpolate_one(share, self.at(centre(n)))).collect()
     }
 }
 
-/// What shrinks or grows when a neighbour does: cortex, white matter, cerebellum, fluid; not nuclei or ventricles.
+/// Whether tissue gives way when a region beside it changes: cortex, white matter, cerebellum and fluid do, nuclei and
+/// ventricles do not.
 fn gives_way(label: u8) -> bool {
     label == anatomy::FLUID || (label <= 12) || (27..=30).contains(&label) || label == 37
 }
 
-/// Which share of each cell is of some kind.
+/// The fraction of each cell that has such labels.
 fn share(labels: &[u8], is: impl Fn(u8) -> bool + Sync) -> Vec<f64> {
     let count = (CELL * CELL * CELL) as f64;
     (0..CELLS.iter().product::<usize>())
@@ -171,7 +175,8 @@ fn share(labels: &[u8], is: impl Fn(u8) -> bool + Sync) -> Vec<f64> {
         .collect()
 }
 
-/// Divergence 1 in the region, made up for around it (sums to 0), and how near each cell is: the blurred region.
+/// A divergence that is 1 in the region and sums to 0 with the tissue around it; and the blurred region, which says how
+/// near each cell is.
 fn source(region: &[f64], soft: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let mut near = region.to_vec();
     for axis in 0..3 {

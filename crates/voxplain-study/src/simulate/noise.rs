@@ -1,4 +1,4 @@
-//! Smooth noise in space, from a seed: the same value at the same place, whoever asks and in whatever order.
+//! [`Noise`]: smooth noise in space. Its value is a function of the seed and the position alone.
 
 use voxplain_core::random::Seed;
 

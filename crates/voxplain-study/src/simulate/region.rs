@@ -1,6 +1,6 @@
-//! The labelled regions of the phantom.
+//! The labelled regions of the simulated anatomy.
 
-/// One labelled region: its index in the atlas is its position in [`all`] plus 1.
+/// A labelled region. Its index in the atlas is its position in [`all`] plus 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// `left-hippocampus`, `brain-stem`, ...
@@ -33,7 +33,7 @@ pub(super) const PAIRED: [&str; 16] = [
 pub(super) const SINGLE: [&str; 5] =
     ["corpus-callosum", "brain-stem", "third-ventricle", "fourth-ventricle", "cerebellar-vermis"];
 
-/// Every region of the phantom; region `n` has index `n + 1` in the atlas.
+/// Every region of the simulated anatomy; region `n` has index `n + 1` in the atlas.
 pub fn all() -> Vec<Region> {
     let pairs = PAIRED
         .iter()

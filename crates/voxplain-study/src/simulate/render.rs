@@ -1,41 +1,44 @@
-//! [`Renderer`]: from the mean anatomy to one person's volume on a grid.
+//! [`Renderer`]: from the mean anatomy to the image of one person on a grid.
 
 use super::{
     anatomy::{self, FLUID, Template},
     field::{Growth, Waves},
     region,
 };
-use voxplain_core::random::Seed;
+use voxplain_core::random::{Random, Seed};
 use voxplain_volume::{Grid, Mask, Volume};
 
 /// Intensity of white matter before the person's own scale.
 pub(super) const WHITE: f64 = 100.0;
 
-/// What makes one person's image differ from the mean.
+/// How the image of one person differs from the mean anatomy.
 #[derive(Clone, Debug)]
-pub(super) struct Look {
+pub(super) struct Appearance {
     is_case: bool,
     /// Linear scale of the whole brain.
     size: f64,
     /// Radians about x, y, z, then mm along x, y, z.
     pose: [f64; 6],
+    /// Smooth displacements, coarse and fine.
     bend: Option<[Waves; 2]>,
-    /// Exponent of intensities: below 1 grey is closer to white.
+    /// Exponent of the intensities: below 1, grey matter is closer to white matter.
     contrast: f64,
+    /// Factor of all intensities.
     gain: f64,
+    /// Logarithm of the bias field, its first component.
     bias: Option<Waves>,
-    /// Standard deviation of the noise, and where it comes from.
+    /// Standard deviation of the noise, and its seed.
     noise: Option<(f64, Seed)>,
 }
 
-impl Look {
-    /// The mean of a class: no chance, no noise.
+impl Appearance {
+    /// The mean of a class: nothing random, no noise.
     pub(super) fn mean(is_case: bool) -> Self {
         let (size, pose, contrast, gain) = (1.0, [0.0; 6], 1.0, 1.0);
         Self { is_case, size, pose, bend: None, contrast, gain, bias: None, noise: None }
     }
 
-    /// One person's.
+    /// The appearance of one person: `size` is the linear scale of the brain, `age` in years.
     pub(super) fn draw(seed: Seed, is_case: bool, size: f64, age: f64) -> Self {
         let mut random = seed.child("look").random();
         let pose = std::array::from_fn(|n| if n < 3 { 0.01 * random.normal() } else { 0.5 * random.normal() });
@@ -55,8 +58,8 @@ impl Look {
         }
     }
 
-    /// Where a point (mm) of this person's brain lies in the mean anatomy of the class.
-    fn back(&self, p: [f64; 3]) -> [f64; 3] {
+    /// Position (mm) in the mean anatomy of the class of a point (mm) of this person's brain.
+    fn to_anatomy(&self, p: [f64; 3]) -> [f64; 3] {
         const CENTRE: [f64; 3] = [0.0, -17.0, 8.0];
         let [a, b, c, ..] = self.pose;
         let mut q: [f64; 3] = std::array::from_fn(|n| (p[n] - self.pose[n + 3] - CENTRE[n]) / self.size);
@@ -73,47 +76,48 @@ impl Look {
     }
 }
 
-/// One person's image with what is true of it.
+/// The image of one person, with its ground truth.
 #[derive(Clone, Debug)]
-pub(super) struct Drawn {
+pub(super) struct Rendered {
     /// Intensities, 0 outside the mask.
     pub(super) volume: Volume,
     pub(super) mask: Mask,
-    /// The region that fills most of each voxel; 0 where fluid or background does.
+    /// Atlas index of the region that fills most of each voxel; 0 where fluid or background does.
     pub(super) labels: Volume<u8>,
-    /// mm³ of each region, in the order of [`region::all`].
+    /// Volume of each region in mm³, in the order of [`region::all`].
     pub(super) region_volumes: Vec<f64>,
-    /// mm³ of the mask, fluid in sulci included.
+    /// Volume of the mask in mm³, with the fluid in the sulci.
     pub(super) brain_volume: f64,
 }
 
-/// Draws people on one grid.
+/// Renders people on one grid.
 #[derive(Debug)]
 pub(super) struct Renderer {
     template: &'static Template,
-    /// Intensities of the cases where they differ.
-    tinted: Option<Vec<f32>>,
+    /// Intensities of the cases, where they differ from the template's.
+    case_intensity: Option<Vec<f32>>,
     growth: Option<Growth>,
     grid: Grid,
 }
 
 impl Renderer {
-    /// `tints` multiply intensities of regions in cases; `growth` moves them.
-    pub(super) fn new(template: &'static Template, growth: Option<Growth>, tints: Vec<(u8, f64)>, grid: Grid) -> Self {
-        let tint = |label: u8| tints.iter().find(|(l, _)| *l == label).map_or(1.0, |(_, f)| *f) as f32;
-        let tinted = (!tints.is_empty())
-            .then(|| template.intensity.iter().zip(&template.labels).map(|(v, &l)| v * tint(l)).collect());
-        Self { template, tinted, growth, grid }
+    /// In the cases, `gains` multiply the intensities of regions and `growth` changes their volumes.
+    pub(super) fn new(template: &'static Template, growth: Option<Growth>, gains: Vec<(u8, f64)>, grid: Grid) -> Self {
+        let gain = |label: u8| gains.iter().find(|(l, _)| *l == label).map_or(1.0, |(_, f)| *f) as f32;
+        let case_intensity = (!gains.is_empty())
+            .then(|| template.intensity.iter().zip(&template.labels).map(|(v, &l)| v * gain(l)).collect());
+        Self { template, case_intensity, growth, grid }
     }
 
-    /// Draws one person. A voxel is the mean of points inside it no more than 1.4 mm apart: partial volumes.
-    pub(super) fn render(&self, look: &Look) -> Drawn {
+    /// Renders one person. A voxel is the mean of points in it that are at most 1.4 mm apart: this gives partial volumes.
+    pub(super) fn render(&self, appearance: &Appearance) -> Rendered {
         let grid = self.grid;
         let spacing = grid.spacing();
         let fine = spacing.map(|s| (s / 1.4).ceil().max(1.0) as usize);
-        let map = self.map(look);
-        let intensity = if look.is_case { self.tinted.as_ref() } else { None }.unwrap_or(&self.template.intensity);
-        let growth = self.growth.as_ref().filter(|_| look.is_case);
+        let positions = self.positions(appearance);
+        let intensity =
+            if appearance.is_case { self.case_intensity.as_ref() } else { None }.unwrap_or(&self.template.intensity);
+        let growth = self.growth.as_ref().filter(|_| appearance.is_case);
         let count = fine.iter().product::<usize>();
         let point_volume = grid.voxel_volume() / count as f64;
         let regions = region::all().len();
@@ -121,7 +125,7 @@ impl Renderer {
         let mut values = vec![0f32; grid.len()];
         let mut inside = vec![false; grid.len()];
         let mut labels = vec![0u8; grid.len()];
-        let noise = look.noise.map(|(sd, seed)| (sd, seed.value()));
+        let noise = appearance.noise.map(|(sd, seed)| (sd, seed.value()));
         for n in 0..grid.len() {
             let voxel = grid.voxel(n);
             let mut votes = [0usize; 256];
@@ -129,7 +133,7 @@ impl Renderer {
             for c in 0..count {
                 let part = [c / (fine[1] * fine[2]), c / fine[2] % fine[1], c % fine[2]];
                 let offset = std::array::from_fn(|a| (part[a] as f64 + 0.5) / fine[a] as f64 - 0.5);
-                let mut q = map.at(voxel, offset);
+                let mut q = positions.at(voxel, offset);
                 // Growth bends within a few millimetres, so that it is looked up for every point.
                 if let Some(growth) = growth {
                     let p = growth.at(std::array::from_fn(|a| f64::from(q[a]) + anatomy::ORIGIN[a]));
@@ -152,53 +156,53 @@ impl Renderer {
             votes[0] += std::mem::take(&mut votes[usize::from(FLUID)]);
             let most = (0..=regions).max_by_key(|l| (votes[*l], regions - l)).unwrap_or(0);
             labels[n] = most as u8;
-            let mut value = WHITE * (sum / count as f64).max(0.0).powf(look.contrast) * look.gain;
-            if let Some(bias) = &look.bias {
+            let mut value = WHITE * (sum / count as f64).max(0.0).powf(appearance.contrast) * appearance.gain;
+            if let Some(bias) = &appearance.bias {
                 value *= bias.at(grid.affine.apply(voxel.map(|v| v as f64)))[0].exp();
             }
             if let Some((sd, seed)) = noise {
                 // Magnitude of a complex signal with noise in both parts; a stream per voxel, so order is free.
-                let mut random = voxplain_core::random::Random::at(seed, n as u64, 0);
-                let sd = sd * look.gain;
+                let mut random = Random::at(seed, n as u64, 0);
+                let sd = sd * appearance.gain;
                 value = (value + sd * random.normal()).hypot(sd * random.normal());
             }
             values[n] = value as f32;
         }
-        let whole = inside.iter().filter(|&&m| m).count();
+        let count = inside.iter().filter(|&&m| m).count();
         let on_grid = "as many values as voxels";
-        Drawn {
+        Rendered {
             volume: Volume::new(grid, values).expect(on_grid),
             mask: Volume::new(grid, inside).expect(on_grid),
             labels: Volume::new(grid, labels).expect(on_grid),
             region_volumes: volumes.split_off(1),
-            brain_volume: whole as f64 * grid.voxel_volume(),
+            brain_volume: count as f64 * grid.voxel_volume(),
         }
     }
 
-    /// Where the voxels' centres, and those of a border one voxel wide, lie in the template (in its voxels).
-    fn map(&self, look: &Look) -> Map {
+    /// Positions in the template of the centres of the voxels, and of a border one voxel wide.
+    fn positions(&self, appearance: &Appearance) -> Positions {
         let shape = self.grid.shape.map(|n| n + 2);
         let mut to = Vec::with_capacity(shape.iter().product());
         for i in 0..shape[0] {
             for j in 0..shape[1] {
                 for k in 0..shape[2] {
                     let p = self.grid.affine.apply([i, j, k].map(|v| v as f64 - 1.0));
-                    let q = look.back(p);
+                    let q = appearance.to_anatomy(p);
                     to.push(std::array::from_fn(|a| (q[a] - anatomy::ORIGIN[a]) as f32));
                 }
             }
         }
-        Map { shape, to }
+        Positions { shape, to }
     }
 }
 
-/// Positions in the template on the padded grid.
-struct Map {
+/// Positions in the template (in its voxels) of the voxels of the padded grid.
+struct Positions {
     shape: [usize; 3],
     to: Vec<[f32; 3]>,
 }
 
-impl Map {
+impl Positions {
     /// Position in the template of a point `offset` voxels (each within half a voxel) from a voxel's centre.
     fn at(&self, voxel: [usize; 3], offset: [f64; 3]) -> [f32; 3] {
         let low: [usize; 3] = std::array::from_fn(|a| voxel[a] + usize::from(offset[a] >= 0.0));

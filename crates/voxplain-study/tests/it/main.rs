@@ -8,8 +8,12 @@
     reason = "a test fails by panicking, may print, and works on small numbers"
 )]
 
+mod alignment;
 mod atlas;
 mod curves;
 mod explain;
 mod faithfulness;
+mod import;
+mod prepare;
+mod simulate;
 mod support;

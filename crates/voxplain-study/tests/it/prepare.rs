@@ -1,23 +1,18 @@
 //! Preparing cohorts from files, from outside.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "test code")]
-
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::witness;
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
 };
-use voxplain::{
-    Progress, Silent,
+use voxplain_core::{Progress, Result, Silent};
+use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation},
-    prepare::{MaskRule, Options, Space, Summary, prepare, prepare_image},
-    volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, write},
+    prepare::{MaskRule, PrepareOptions, PrepareSummary, Space, prepare, prepare_image},
 };
-use witness::witness;
+use voxplain_volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, write};
 
 /// A head of 2 mm voxels: an ellipsoid brain (brighter on the right, a spot far left) in a bright skull.
 fn head(shift: f64) -> (Volume, Volume) {
@@ -43,12 +38,12 @@ fn save(path: &Path, volume: &Volume) {
     write(path, volume, &WriteOptions::default()).unwrap();
 }
 
-fn small() -> Options {
-    Options { shape: Some([24, 30, 22]), spacing: Some([3.0; 3]), ..Options::default() }
+fn small() -> PrepareOptions {
+    PrepareOptions { shape: Some([24, 30, 22]), spacing: Some([3.0; 3]), ..PrepareOptions::default() }
 }
 
 /// A folder `t1` of heads with masks in `masks`, and a table with one row per subject.
-fn dataset(dir: &Path, ids: &[&str]) -> Options {
+fn dataset(dir: &Path, ids: &[&str]) -> PrepareOptions {
     for (n, id) in ids.iter().enumerate() {
         let (head, mask) = head(n as f64);
         save(&dir.join(format!("t1/{id}_T1.nii.gz")), &head);
@@ -56,7 +51,7 @@ fn dataset(dir: &Path, ids: &[&str]) -> Options {
     }
     let rows: String = ids.iter().enumerate().map(|(n, id)| format!("{id};{}\n", ["M", "n/a"][n % 2])).collect();
     fs::write(dir.join("people.csv"), format!("\u{feff}who;sex\n{rows}")).unwrap();
-    Options {
+    PrepareOptions {
         participants: Some(dir.join("people.csv")),
         id_column: Some("who".into()),
         mask: MaskRule::Suffix("_brain.nii.gz".into()),
@@ -64,7 +59,7 @@ fn dataset(dir: &Path, ids: &[&str]) -> Options {
     }
 }
 
-fn run(source: &Path, out: &Path, options: &Options) -> voxplain::Result<Summary> {
+fn run(source: &Path, out: &Path, options: &PrepareOptions) -> Result<PrepareSummary> {
     prepare(source, out, options, &Silent)
 }
 
@@ -178,7 +173,7 @@ fn what_is_wrong_with_an_image_is_said() {
     assert!(error(&head, &elsewhere).contains("not in the same space"));
     let tight = Preparation { shape: [24, 20, 22], ..preparation.clone() };
     let cut = attempt(&head, &mask, &tight).unwrap();
-    assert!(cut.findings[0].contains("--grid 24x26x22 would hold it"), "{:?}", cut.findings);
+    assert!(cut.findings[0].contains("outside the grid; one of 24x26x22 would hold it"), "{:?}", cut.findings);
     save(&h, &head.map(|v| v + 1.0));
     let whole = prepare_image(&h, None, &Preparation { shape: [40; 3], ..preparation }).unwrap();
     assert!(whole.findings.iter().any(|f| f.contains("whole head")), "{:?}", whole.findings);
@@ -196,14 +191,14 @@ fn leftovers_are_named_and_refused() {
     let error = run(&source, &out, &options).unwrap_err().to_string();
     assert_eq!(error, "1 images have no row in the table: x_T1.nii.gz; 1 rows have no image: y");
     assert!(!out.exists());
-    let summary = run(&source, &out, &Options { keep_going: true, ..options.clone() }).unwrap();
+    let summary = run(&source, &out, &PrepareOptions { keep_going: true, ..options.clone() }).unwrap();
     assert_eq!((summary.prepared, summary.without_image.as_slice()), (2, &["y".to_owned()][..]));
     // An explicit filter may leave rows out, too.
-    let options = Options { include: Some("a_*".into()), force: true, ..options };
+    let options = PrepareOptions { include: Some("a_*".into()), force: true, ..options };
     assert_eq!(run(&source, &out, &options).unwrap().prepared, 1);
     // The source that holds the masks as well does not take them for images.
     fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\nx;F\n").unwrap();
-    let options = Options { include: None, ..options };
+    let options = PrepareOptions { include: None, ..options };
     assert_eq!(run(dir.path(), &out, &options).unwrap().prepared, 3);
 }
 
@@ -221,7 +216,7 @@ fn a_subject_that_fails_is_skipped_named_and_counted() {
     assert_eq!(summary.prepared, 1);
     assert_eq!(summary.failed.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["b", "c"]);
     assert!(summary.failed[1].what.contains("there is no mask"), "{:?}", summary.failed[1]);
-    let summary = run(&source, &out, &Options { keep_going: true, ..options }).unwrap();
+    let summary = run(&source, &out, &PrepareOptions { keep_going: true, ..options }).unwrap();
     assert_eq!((summary.resumed, summary.prepared, summary.failed.len()), (1, 1, 2));
     assert_eq!(Cohort::open(&out).unwrap().column("who").unwrap(), [Some("a")]);
 }
@@ -251,7 +246,7 @@ fn interrupted_and_resumed_equals_uninterrupted_on_any_number_of_threads() {
     let stop = Stop(AtomicUsize::new(2));
     let error = pool(2).install(|| prepare(&source, &out, &options, &stop)).unwrap_err();
     assert!(error.to_string().contains("interrupted") && !out.exists());
-    let zscore = Options { normalize: Normalize::Zscore, ..options.clone() };
+    let zscore = PrepareOptions { normalize: Normalize::Zscore, ..options.clone() };
     let refused = run(&source, &out, &zscore).unwrap_err();
     assert!(refused.remedy().unwrap().to_string().contains("--force"), "{refused}");
     let summary = pool(3).install(|| run(&source, &out, &options)).unwrap();
@@ -260,7 +255,7 @@ fn interrupted_and_resumed_equals_uninterrupted_on_any_number_of_threads() {
     // Once more: nothing to do. With other options: refused, or replaced.
     assert_eq!(run(&source, &out, &options).unwrap().resumed, 5);
     assert!(run(&source, &out, &zscore).is_err());
-    run(&source, &out, &Options { force: true, ..zscore }).unwrap();
+    run(&source, &out, &PrepareOptions { force: true, ..zscore }).unwrap();
     assert!(files(&out)["volumes.npy"] != files(&dir.path().join("once"))["volumes.npy"]);
 }
 
@@ -272,7 +267,7 @@ fn tables_of_paths_and_ready_tensors() {
     save(&dir.path().join("deep/er/scan.nii.gz"), &stripped);
     let table = dir.path().join("t.tsv");
     fs::write(&table, "participant_id\tfile\tage\ns1\tdeep/er/scan.nii.gz\t30\ns2\tn/a\t40\n").unwrap();
-    let options = Options { path_column: Some("file".into()), keep_going: true, ..small() };
+    let options = PrepareOptions { path_column: Some("file".into()), keep_going: true, ..small() };
     let summary = run(&table, &dir.path().join("paths"), &options).unwrap();
     assert_eq!((summary.prepared, summary.without_image.len()), (1, 1));
     // The same image as an array, on its own grid: taken as it is.
@@ -283,11 +278,12 @@ fn tables_of_paths_and_ready_tensors() {
     npy::write(&array, &[2, 56, 64, 52], &doubled).unwrap();
     let people = dir.path().join("people.csv");
     fs::write(&people, "index,participant_id\n1,one\n0,two\n").unwrap();
-    let options = Options { participants: Some(people.clone()), spacing: Some([2.0; 3]), ..Options::default() };
+    let options =
+        PrepareOptions { participants: Some(people.clone()), spacing: Some([2.0; 3]), ..PrepareOptions::default() };
     assert!(
-        run(&array, &dir.path().join("x"), &options).unwrap_err().remedy().unwrap().to_string().contains("--origin")
+        run(&array, &dir.path().join("x"), &options).unwrap_err().remedy().unwrap().to_string().contains("`origin`")
     );
-    let options = Options { space: Space::Origin([-55.0, -63.0, -51.0]), normalize: Normalize::None, ..options };
+    let options = PrepareOptions { space: Space::Origin([-55.0, -63.0, -51.0]), normalize: Normalize::None, ..options };
     run(&array, &dir.path().join("x"), &options).unwrap();
     let cohort = Cohort::open(&dir.path().join("x")).unwrap();
     assert_eq!(cohort.grid(), *head.grid());
@@ -302,7 +298,7 @@ fn ids_that_repeat_across_sites_are_refused() {
     let Some(table) = witness("data/tables/openneuro546_freesurfer.csv") else { return };
     let dir = tempfile::tempdir().unwrap();
     save(&dir.path().join("img/sub-1_T1w.nii"), &head(0.0).0);
-    let options = Options { participants: Some(table), id_column: Some("sub_id".into()), ..small() };
+    let options = PrepareOptions { participants: Some(table), id_column: Some("sub_id".into()), ..small() };
     let error = run(&dir.path().join("img"), &dir.path().join("out"), &options).unwrap_err();
     assert!(error.to_string().contains("28 values of `sub_id` stand in more than one row"), "{error}");
 }
@@ -354,11 +350,11 @@ fn a_bids_dataset_brings_its_own_table() {
         save(&path(id, "desc-brain_mask"), &mask);
     }
     fs::write(dir.path().join("participants.tsv"), "participant_id\tsex\nsub-02\tF\nsub-01\tM\n").unwrap();
-    let options = Options { mask: MaskRule::Suffix("_desc-brain_mask.nii.gz".into()), ..small() };
+    let options = PrepareOptions { mask: MaskRule::Suffix("_desc-brain_mask.nii.gz".into()), ..small() };
     let out = dir.path().join("derivatives/cohort");
     run(dir.path(), &out, &options).unwrap();
     assert_eq!(Cohort::open(&out).unwrap().column("sex").unwrap(), [Some("F"), Some("M")]);
     save(&dir.path().join("sub-01/anat/sub-01_run-2_T1w.nii.gz"), &head);
-    let error = run(dir.path(), &out, &Options { force: true, ..options }).unwrap_err().to_string();
+    let error = run(dir.path(), &out, &PrepareOptions { force: true, ..options }).unwrap_err().to_string();
     assert!(error.contains("more than one image") && error.contains("sub-01_run-2_T1w.nii.gz"), "{error}");
 }

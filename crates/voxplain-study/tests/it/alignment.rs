@@ -1,22 +1,10 @@
 //! Brains turned to a template, beside what another aligner made of the same heads.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
-
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
-use voxplain::{
+use crate::support::witness;
+use voxplain_study::{
     cohort::{Normalize, Placement, Preparation, Template},
     prepare::prepare_image,
 };
 use voxplain_volume::{Affine, Grid, Sizes, npy};
-use witness::witness;
 
 /// The array `data/cohort_ixi/tensors_mni3mm_u8.npy.gz` holds the same heads, turned and shifted to the same template by `SciPy`'s
 /// Powell search on the same nine parameters, on a grid of 3 mm at (-84, -123, -72).

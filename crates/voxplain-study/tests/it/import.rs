@@ -1,23 +1,11 @@
 //! The published checkpoints, read and run, give what PyTorch gave.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, may print, and works on small numbers"
-)]
-
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::witness;
 use std::path::Path;
-use voxplain::{
+use voxplain_nn::{Engine, EngineOptions, PlanOptions, Purpose};
+use voxplain_study::{
     cohort::Normalize,
-    model::{Architecture, Import, Model, import},
-    nn::{Engine, EngineOptions, PlanOptions, Purpose},
+    model::{Architecture, ImportOptions, Model, import},
 };
-use witness::witness;
 
 fn values(path: &Path) -> Vec<f32> {
     let bytes = std::fs::read(path).unwrap();
@@ -29,7 +17,7 @@ fn check(checkpoint: &str, architecture: Architecture, outputs: &str) {
     let all = [checkpoint.to_owned(), "arrays/inputs.npy".into(), format!("arrays/{outputs}.npy")];
     let paths: Option<Vec<_>> = all.iter().map(|name| witness(&format!("reference/{name}"))).collect();
     let Some(paths) = paths else { return };
-    let options = Import { architecture, classes: Vec::new(), shape: None, normalize: Normalize::None };
+    let options = ImportOptions { architecture, classes: Vec::new(), shape: None, normalize: Normalize::None };
     let model = import(&paths[0], &options).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.safetensors");

@@ -1,18 +1,16 @@
 //! Simulated cohorts, from outside.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "test code")]
-
 use std::{collections::BTreeMap, path::Path};
-use voxplain::{
-    Silent,
+use voxplain_core::{Silent, Table};
+use voxplain_study::{
     cohort::Cohort,
-    simulate::{Effect, Options, simulate},
-    volume::{ReadOptions, read, read_labels},
+    simulate::{Effect, SimulateOptions, simulate},
 };
+use voxplain_volume::{ReadOptions, read, read_labels};
 
-fn options(subjects: usize) -> Options {
+fn options(subjects: usize) -> SimulateOptions {
     let effects = vec!["right-lateral-ventricle:+60%".parse::<Effect>().unwrap()];
-    Options { subjects, shape: [32, 38, 32], spacing: 5.0, effects, ..Options::default() }
+    SimulateOptions { subjects, shape: [32, 38, 32], spacing: 5.0, effects, ..SimulateOptions::default() }
 }
 
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -26,7 +24,7 @@ fn same_seed_same_bytes_on_any_number_of_threads() {
     let make = |name: &str, threads: usize, seed: u64| {
         let path = dir.path().join(name);
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| simulate(&path, &Options { seed, ..options(3) }, false, &Silent)).unwrap();
+        pool.install(|| simulate(&path, &SimulateOptions { seed, ..options(3) }, false, &Silent)).unwrap();
         files(&path)
     };
     let (one, three, other) = (make("one", 1, 5), make("three", 3, 5), make("other", 1, 6));
@@ -69,7 +67,7 @@ fn the_cohort_says_what_it_is() {
         at.iter().sum::<f64>() / at.len() as f64
     };
     let index = |name: &str| {
-        let table = voxplain::Table::read(&path.join("atlas.tsv")).unwrap();
+        let table = Table::read(&path.join("atlas.tsv")).unwrap();
         table.rows.iter().find(|r| r[1].as_deref() == Some(name)).unwrap()[0]
             .as_deref()
             .unwrap()
@@ -91,9 +89,16 @@ fn the_cohort_says_what_it_is() {
 fn what_cannot_be_simulated_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     for (options, word) in [
-        (Options { subjects: 1, ..Options::default() }, "two subjects"),
-        (Options { shape: [20, 20, 20], ..Options::default() }, "does not hold"),
-        (Options { spacing: 0.0, ..Options::default() }, "spacing"),
+        (SimulateOptions { subjects: 1, ..SimulateOptions::default() }, "two subjects"),
+        (SimulateOptions { shape: [20, 20, 20], ..SimulateOptions::default() }, "does not hold"),
+        (SimulateOptions { spacing: 0.0, ..SimulateOptions::default() }, "spacing"),
+        (
+            SimulateOptions {
+                effects: vec![Effect { region: "left-toe".into(), change: 0.1 }],
+                ..SimulateOptions::default()
+            },
+            "no region `left-toe`",
+        ),
     ] {
         let error = simulate(&dir.path().join("c"), &options, false, &Silent).unwrap_err();
         assert!(error.to_string().contains(word), "{error}");
@@ -103,14 +108,14 @@ fn what_cannot_be_simulated_is_refused() {
     assert_eq!("left-putamen:-8%".parse::<Effect>().unwrap().change, -0.08);
 }
 
-/// Makes a cohort to look at: `VOXPLAIN_LOOK=folder cargo test --test simulate look`.
+/// Makes a cohort to look at: `VOXPLAIN_LOOK=folder cargo test -p voxplain-study --test it look`.
 #[test]
 fn look() {
     let Some(folder) = std::env::var_os("VOXPLAIN_LOOK") else { return };
     let folder = Path::new(&folder);
-    let fine = Options { subjects: 2, shape: [160, 192, 160], spacing: 1.0, ..Options::default() };
+    let fine = SimulateOptions { subjects: 2, shape: [160, 192, 160], spacing: 1.0, ..SimulateOptions::default() };
     simulate(&folder.join("fine"), &fine, true, &Silent).unwrap();
     let start = std::time::Instant::now();
-    simulate(&folder.join("default"), &Options::default(), true, &Silent).unwrap();
+    simulate(&folder.join("default"), &SimulateOptions::default(), true, &Silent).unwrap();
     println!("{:?}", start.elapsed());
 }

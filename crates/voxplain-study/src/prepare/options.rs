@@ -1,0 +1,53 @@
+//! [`PrepareOptions`]: how a cohort is prepared.
+
+use super::mask::MaskRule;
+use crate::cohort::Normalize;
+use serde::Serialize;
+use std::path::PathBuf;
+use voxplain_volume::Sizes;
+
+/// How a cohort is prepared from images.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PrepareOptions {
+    /// The table of labels and covariates; `participants.tsv` in the source, if there is one, when `None`.
+    pub participants: Option<PathBuf>,
+    /// The column of that table that holds the ids; `participant_id` when `None`.
+    pub id_column: Option<String>,
+    /// Where the source is a table: the column of paths, relative to the table; `path` when `None`.
+    pub path_column: Option<String>,
+    /// Take only images whose path below the source contains this text, or matches it where it has a `*`.
+    pub include: Option<String>,
+    /// Where the brain is.
+    pub mask: MaskRule,
+    /// Shape of the grid, `[i, j, k]` in voxels; 58 x 70 x 58 when `None`. An array of volumes keeps its own.
+    pub shape: Option<[usize; 3]>,
+    /// Spacing of the grid along each axis, in mm; 3 when `None`.
+    pub spacing: Option<[f64; 3]>,
+    /// Where the grid lies.
+    pub space: Space,
+    /// A skull-stripped template that each brain is aligned to; the grid is then centred on the template.
+    pub align: Option<PathBuf>,
+    /// Whether brains keep their size when they are aligned to the template.
+    pub sizes: Sizes,
+    /// How intensities are normalised.
+    pub normalize: Normalize,
+    /// Leave out images that have no row, rows that have no image, and subjects that cannot be prepared.
+    #[serde(skip)]
+    pub keep_going: bool,
+    /// Start over and replace a cohort that is there.
+    #[serde(skip)]
+    pub force: bool,
+}
+
+/// Where the grid of the prepared volumes lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Space {
+    /// Centred on the centre of gravity of the brain mask of each subject.
+    #[default]
+    Mask,
+    /// The images are in one template space: one grid for all, centred on the field of view of the first image.
+    Template,
+    /// One grid for all, with the centre of voxel `(0, 0, 0)` at this world position (RAS+, mm).
+    Origin([f64; 3]),
+}
