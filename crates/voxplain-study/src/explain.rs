@@ -53,7 +53,7 @@ pub struct Images {
 }
 
 /// What to explain, and how.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ExplainOptions {
     /// The methods.
     pub methods: Vec<Box<dyn AnyMethod>>,

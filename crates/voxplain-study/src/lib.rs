@@ -21,7 +21,3 @@ pub mod run;
 pub mod setting;
 pub mod simulate;
 pub mod train;
-
-#[cfg(test)]
-use voxplain_core::Silent;
-use voxplain_core::{Error, Progress, Result, Table, atomic_file};

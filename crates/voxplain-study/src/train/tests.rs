@@ -96,7 +96,7 @@ impl Progress for Interrupting {
     }
 }
 
-/// Keeps what is said of epochs and folds.
+/// Keeps the epochs and the scores of folds.
 #[derive(Debug, Default)]
 struct Hearing {
     epochs: Mutex<Vec<(usize, Epoch)>>,
@@ -162,7 +162,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     assert!(stops >= 3, "interrupted {stops} times only");
     assert!(files(&at("three")) == whole, "an interrupted run does not give the same bytes");
 
-    // What is there is what it says, and no model judged someone it was trained on.
+    // What is read is what was written, and no model predicted a subject that it was trained on.
     let run = Run::open(&at("one")).unwrap();
     assert_eq!(run.manifest, training.run.manifest);
     assert_eq!(run.metrics().unwrap(), training.metrics);
@@ -308,7 +308,7 @@ fn a_batch_that_does_not_fit_goes_through_in_parts() {
             train(&cohort, &TrainOptions { memory: Some(memory), ..options() }, &out, false, &engine, &warned, &Silent);
         (done, warned.0.into_inner())
     };
-    // Everybody is judged, in both folds, and it is said.
+    // Every subject is predicted, in both folds, with a warning.
     let (done, warned) = run(room(2));
     assert_eq!(done.unwrap().run.predictions().unwrap().len(), 12);
     assert_eq!(warned, 2);
