@@ -3,11 +3,13 @@
 use crate::baseline::Baseline;
 use crate::case::Case;
 use crate::explainer::{BackwardPass, Explainer};
+use crate::facts::{Control, Family, RuleTarget};
 use crate::record::{Attribution, Passes, Record};
+use crate::schema::OptionSchema;
 use crate::target::{Objective, Score, Target};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fmt::Debug;
-use voxplain_core::Result;
+use voxplain_core::{Citation, Result};
 
 /// A method of attribution: its options, and what it does with them.
 ///
@@ -43,6 +45,24 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
     const NAME: &'static str;
     /// What it shows, in a line.
     const SUMMARY: &'static str;
+
+    /// Its family.
+    const FAMILY: Family = Family::Own;
+
+    /// The work that it comes from.
+    const CITATION: Option<Citation> = None;
+
+    /// What kind of control it is, for one that knows nothing of the network.
+    const CONTROL: Option<Control> = None;
+
+    /// What its rule is applied to, where it has one.
+    const RULE: Option<RuleTarget> = None;
+
+    /// Its place among the methods whose strongest parts are drawn in one picture, from 1, where there is not room for all.
+    const CONTOUR: Option<u8> = None;
+
+    /// What its options may be. A method without it has its options set by the type of their defaults.
+    const OPTIONS: &'static [OptionSchema] = &[];
 
     /// How many cases to give it at once.
     const BATCH: usize = 4;

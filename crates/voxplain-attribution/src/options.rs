@@ -6,6 +6,7 @@ use crate::explainer::Explainer;
 use crate::method::AnyMethod;
 use crate::record::Attribution;
 use crate::registry::{Compat, Entry, METHODS};
+use crate::schema::OptionKind;
 use crate::setting;
 use crate::target::{Score, Target};
 use serde_json::{Map, Value};
@@ -153,15 +154,20 @@ fn set(all: &mut [Options], setting: &str) -> Result<()> {
     let options = all.iter_mut().find(|options| options.entry.name == method);
     let found = options.and_then(|options| Some((options.values.get_mut(key)?, options.entry, &mut options.warnings)));
     let (slot, entry, warnings) = found.ok_or_else(|| Error::request(unknown(), known))?;
+    let schema = entry.options.iter().find(|option| option.key == key);
+    if let Some(schema) = schema.filter(|schema| schema.kind != OptionKind::Baseline) {
+        *slot = schema.parse(value).ok_or_else(|| wrong(setting, &schema.expected()))?;
+        return Ok(());
+    }
+    // A method without a schema: by the type of the default.
     *slot = match slot {
         Value::String(_) if key == "baseline" && !entry.baselines.is_empty() => {
             Value::String(baseline_named(&entry, value, warnings)?)
         }
         Value::String(_) => Value::String(value.into()),
         Value::Bool(_) => value.parse().map(Value::Bool).map_err(|_| wrong(setting, "true or false"))?,
-        // Lengths are the options that are no whole numbers; they may carry their unit.
         Value::Number(n) if n.is_f64() => {
-            let number = value.strip_suffix("mm").unwrap_or(value).trim().parse::<f64>().ok().filter(|x| x.is_finite());
+            let number = value.parse::<f64>().ok().filter(|x| x.is_finite());
             number.map(Value::from).ok_or_else(|| wrong(setting, "a number"))?
         }
         Value::Number(_) => value.parse::<u64>().map(Value::from).map_err(|_| wrong(setting, "a whole number"))?,

@@ -4,13 +4,16 @@ use crate::baseline::Baseline;
 use crate::cam::*;
 use crate::compat;
 use crate::control::*;
+use crate::facts::{Control, Family, RuleTarget};
 use crate::gradient::*;
 use crate::method::{AnyMethod, Method, parameters};
 use crate::perturbation::*;
 use crate::relevance::*;
+use crate::schema::OptionSchema;
 use crate::shapley::*;
 use serde::Serialize;
 use std::fmt;
+use voxplain_core::Citation;
 
 /// Every method there is.
 pub const METHODS: &[Entry] = &[
@@ -55,6 +58,18 @@ pub struct Entry {
     pub by_region: bool,
     /// [`Method::BASELINES`].
     pub baselines: &'static [Baseline],
+    /// [`Method::FAMILY`].
+    pub family: Family,
+    /// [`Method::CITATION`].
+    pub citation: Option<Citation>,
+    /// [`Method::CONTROL`].
+    pub control: Option<Control>,
+    /// [`Method::RULE`].
+    pub rule: Option<RuleTarget>,
+    /// [`Method::CONTOUR`].
+    pub contour: Option<u8>,
+    /// [`Method::OPTIONS`].
+    pub options: &'static [OptionSchema],
     /// Its options with their default values, as JSON.
     pub defaults: fn() -> serde_json::Value,
     /// The method with these options; those that are left out have their default values.
@@ -69,10 +84,21 @@ impl Entry {
             summary: M::SUMMARY,
             by_region: M::BY_REGION,
             baselines: M::BASELINES,
+            family: M::FAMILY,
+            citation: M::CITATION,
+            control: M::CONTROL,
+            rule: M::RULE,
+            contour: M::CONTOUR,
+            options: M::OPTIONS,
             defaults: || parameters(&M::default()),
             build: |options| Ok(Box::new(serde_json::from_value::<M>(options)?)),
         }
     }
+}
+
+/// The method of that name in [`METHODS`].
+pub fn method_named(name: &str) -> Option<&'static Entry> {
+    METHODS.iter().find(|entry| entry.name == name)
 }
 
 /// An older behaviour to reproduce.

@@ -39,6 +39,7 @@
 
 mod argmax;
 pub mod atomic_file;
+mod citation;
 mod error;
 mod hash;
 pub mod memory;
@@ -50,6 +51,7 @@ mod table;
 mod threads;
 
 pub use argmax::argmax;
+pub use citation::Citation;
 pub use error::{Error, PartError, Result};
 pub use hash::{hash_bytes, hash_file, hash_values};
 pub use progress::{Progress, Silent};

@@ -4,12 +4,16 @@ use super::activation_map::{self, Placement};
 use super::head::Head;
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, Passes};
+use crate::schema::OptionSchema;
 use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
 
 /// Ablation-CAM (Desai and Ramaswamy 2020, WACV): `M = sum_k w_k A^k` with
@@ -36,6 +40,9 @@ pub struct AblationCam {
 impl Method for AblationCam {
     const NAME: &'static str = "ablation-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by what the score loses without each (Desai 2020)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::DESAI_2020);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER, OptionSchema::RECTIFY];
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {

@@ -3,11 +3,15 @@
 use super::activation_map::{self, Placement};
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391, equations 1 and 2): `M = sum_k a_k A^k` with `a_k` the mean of
@@ -28,6 +32,10 @@ pub struct GradCam {
 impl Method for GradCam {
     const NAME: &'static str = "grad-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by their mean gradient (Selvaraju 2017)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::SELVARAJU_2017);
+    const CONTOUR: Option<u8> = Some(2);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER, OptionSchema::RECTIFY];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.cam.suits(explainer)

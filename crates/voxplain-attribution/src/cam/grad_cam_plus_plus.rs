@@ -3,11 +3,15 @@
 use super::activation_map::{self, Placement};
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// Grad-CAM++ (Chattopadhyay et al. 2018, arXiv 1710.11063, equation 19): `M = sum_k w_k A^k` with
@@ -45,6 +49,13 @@ pub enum Denominator {
 impl Method for GradCamPlusPlus {
     const NAME: &'static str = "grad-cam-plus-plus";
     const SUMMARY: &'static str = "activations of a layer weighted by its positive gradients (Chattopadhyay 2018)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::CHATTOPADHAY_2018);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::LAYER,
+        OptionSchema::RECTIFY,
+        OptionSchema::choice("denominator", &["paper", "monai"], "which version of the denominator"),
+    ];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.cam.suits(explainer)

@@ -4,13 +4,17 @@ use super::activation_map::{self, Placement};
 use super::grad_cam;
 use super::head::Head;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, Passes, float32};
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_nn::Rules;
 
@@ -36,6 +40,10 @@ impl Default for GuidedGradCam {
 impl Method for GuidedGradCam {
     const NAME: &'static str = "guided-grad-cam";
     const SUMMARY: &'static str = "guided backpropagation where Grad-CAM is positive (Selvaraju 2017)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::SELVARAJU_2017);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         Layer::find(explainer.network(), &self.layer)?;

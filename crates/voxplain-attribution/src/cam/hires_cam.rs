@@ -3,11 +3,15 @@
 use super::activation_map::{self, Placement};
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// HiResCAM (Draelos and Carin 2020, arXiv 2011.08891): `M = sum_k dS/dA^k * A^k`, cell by cell.
@@ -26,6 +30,10 @@ pub struct HiresCam {
 impl Method for HiresCam {
     const NAME: &'static str = "hires-cam";
     const SUMMARY: &'static str = "activations of a layer times their gradient: sums to the score (Draelos 2020)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::DRAELOS_2020);
+    const CONTOUR: Option<u8> = Some(4);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER, OptionSchema::RECTIFY];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.cam.suits(explainer)

@@ -3,13 +3,17 @@
 use super::activation_map::{self, Placement};
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, float32};
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
 use voxplain_nn::{NodeId, Rules};
 
@@ -43,6 +47,19 @@ impl Default for LayerCam {
 impl Method for LayerCam {
     const NAME: &'static str = "layer-cam";
     const SUMMARY: &'static str = "activations of one or more layers times their positive gradient (Jiang 2021)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::JIANG_2021);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::LAYER,
+        OptionSchema::RECTIFY,
+        OptionSchema::number(
+            "gamma",
+            Unit::None,
+            0.0,
+            f64::MAX,
+            "how much faint cells of the shallower layers are raised when layers are fused",
+        ),
+    ];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         if self.gamma.is_nan() || self.gamma <= 0.0 {

@@ -2,12 +2,16 @@
 
 use super::activation_map::{self, Placement};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, Passes};
+use crate::schema::OptionSchema;
 use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
 use voxplain_nn::{Linear, Network, Op};
 
@@ -52,6 +56,9 @@ fn head(network: &Network) -> Result<(Layer, &Linear)> {
 impl Method for Cam {
     const NAME: &'static str = "cam";
     const SUMMARY: &'static str = "activations weighted by the linear layer behind a global average (Zhou 2016)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::ZHOU_2016);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::RECTIFY];
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {

@@ -4,12 +4,16 @@ use super::activation_map::{self, Placement};
 use super::head::Head;
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, Passes, Record};
+use crate::schema::OptionSchema;
 use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Result, softmax};
 
 /// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
@@ -34,6 +38,9 @@ impl Method for ScoreCam {
     const NAME: &'static str = "score-cam";
     const SUMMARY: &'static str =
         "activations of a layer weighted by the score of the input seen through each (Wang 2020)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::WANG_2020);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER, OptionSchema::RECTIFY];
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {

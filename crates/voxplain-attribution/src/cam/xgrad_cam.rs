@@ -3,11 +3,15 @@
 use super::activation_map::{self, Placement};
 use super::options::CamOptions;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// XGrad-CAM (Fu et al. 2020, arXiv 2008.02312): `M = sum_k w_k A^k` with
@@ -26,6 +30,9 @@ pub struct XGradCam {
 impl Method for XGradCam {
     const NAME: &'static str = "xgrad-cam";
     const SUMMARY: &'static str = "activations of a layer weighted by gradients where it is active (Fu 2020)";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::FU_2020);
+    const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER, OptionSchema::RECTIFY];
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         self.cam.suits(explainer)

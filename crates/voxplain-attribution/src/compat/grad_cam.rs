@@ -3,11 +3,14 @@
 use crate::cam::activation_map::{self, Placement};
 use crate::cam::{CamOptions, grad_cam};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
 use crate::target::Target;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// The rectified map, always of class 1, stretched to the input's size without regard to where its cells lie.
@@ -30,6 +33,9 @@ impl Default for GradCam2020 {
 impl Method for GradCam2020 {
     const NAME: &'static str = "grad-cam";
     const SUMMARY: &'static str = "as in 2020: rectified, of class 1, stretched to the input's size";
+    const FAMILY: Family = Family::Cam;
+    const CITATION: Option<Citation> = Some(citation::SELVARAJU_2017);
+    const CONTOUR: Option<u8> = Some(2);
 
     fn target(&self) -> Target {
         Target::Class(1)

@@ -1,12 +1,15 @@
 //! Guided backpropagation as of 2020.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::method::Method;
 use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_nn::Rules;
 
@@ -18,6 +21,10 @@ pub(crate) struct GuidedBackprop2020 {}
 impl Method for GuidedBackprop2020 {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "as in 2020: divided by the largest value, negative values cut off";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SPRINGENBERG_2015);
+    const CONTOUR: Option<u8> = Some(3);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;

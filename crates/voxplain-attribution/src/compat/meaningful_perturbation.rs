@@ -2,7 +2,9 @@
 
 use super::mersenne_twister::MersenneTwister;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::{Attribution, Passes};
 use crate::separable::{AxisMap, Separable};
@@ -11,6 +13,7 @@ use crate::target::{Objective, Score};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{AdamOptions, Optimizer, OptimizerKind, Purpose, Rules};
 
@@ -57,6 +60,9 @@ const WARM: usize = 50;
 impl Method for MeaningfulPerturbation2020 {
     const NAME: &'static str = "meaningful-perturbation";
     const SUMMARY: &'static str = "as in 2020: hinged probability, five-voxel blur, one-sided jitter";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::FONG_2017);
+    const CONTOUR: Option<u8> = Some(1);
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {

@@ -2,10 +2,13 @@
 
 use super::map::map_each;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Control, Family};
 use crate::method::Method;
 use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// The size of the image's values, `|x|`.
@@ -18,6 +21,9 @@ pub struct InputMagnitude {}
 impl Method for InputMagnitude {
     const NAME: &'static str = "input-magnitude";
     const SUMMARY: &'static str = "control: the size of the image's values";
+    const FAMILY: Family = Family::Control;
+    const CITATION: Option<Citation> = Some(citation::ADEBAYO_2018);
+    const CONTROL: Option<Control> = Some(Control::Input);
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         map_each(self, explainer, cases, |case, record| {

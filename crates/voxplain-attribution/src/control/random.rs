@@ -2,11 +2,15 @@
 
 use super::map::map_each;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Control, Family};
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result, random::Seed};
 use voxplain_volume::Border;
 
@@ -33,6 +37,13 @@ impl Default for Random {
 impl Method for Random {
     const NAME: &'static str = "random";
     const SUMMARY: &'static str = "control: a smooth random map, by subject and seed";
+    const FAMILY: Family = Family::Control;
+    const CITATION: Option<Citation> = Some(citation::ADEBAYO_2018);
+    const CONTROL: Option<Control> = Some(Control::Chance);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::number("smooth", Unit::Millimetre, 0.0, f64::MAX, "standard deviation of the smoothing"),
+        OptionSchema::SEED,
+    ];
 
     fn suits(&self, _explainer: &Explainer, _score: Score) -> Result<()> {
         if self.smooth.is_nan() || self.smooth < 0.0 {

@@ -2,10 +2,13 @@
 
 use super::map::map_each;
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Control, Family};
 use crate::method::Method;
 use crate::record::{Attribution, float32};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_volume::Volume;
 
@@ -20,6 +23,9 @@ pub struct Sobel {}
 impl Method for Sobel {
     const NAME: &'static str = "sobel";
     const SUMMARY: &'static str = "control: the edges of the image";
+    const FAMILY: Family = Family::Control;
+    const CITATION: Option<Citation> = Some(citation::ADEBAYO_2018);
+    const CONTROL: Option<Control> = Some(Control::Edges);
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         map_each(self, explainer, cases, |case, record| {

@@ -1,12 +1,15 @@
 //! [`Deconvnet`]: what a deconvolutional network makes of the score.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::method::Method;
 use crate::record::Attribution;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_nn::Rules;
 
@@ -21,6 +24,9 @@ pub struct Deconvnet {}
 impl Method for Deconvnet {
     const NAME: &'static str = "deconvnet";
     const SUMMARY: &'static str = "what positive evidence makes of the input, whatever the ReLUs did (Zeiler 2013)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::ZEILER_2014);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         guided_backprop::suits(Self::NAME, explainer)

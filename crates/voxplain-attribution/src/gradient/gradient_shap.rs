@@ -1,12 +1,16 @@
 //! [`GradientShap`]: gradients at random places between the input and people that the model was trained on.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::gradient::moments::Moments;
 use crate::method::Method;
 use crate::record::{Attribution, Passes, float32};
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::random::Seed;
 use voxplain_core::{Error, Result};
 use voxplain_nn::Rules;
@@ -46,6 +50,20 @@ impl Method for GradientShap {
     const NAME: &'static str = "gradient-shap";
     const SUMMARY: &'static str =
         "gradients between the input and people trained on: sums to the change of score (Lundberg 2017)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::LUNDBERG_2017);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole("samples", 1, u64::MAX, "samples in all"),
+        OptionSchema::whole("donors", 1, u64::MAX, "training subjects to compare with"),
+        OptionSchema::number(
+            "noise",
+            Unit::None,
+            0.0,
+            f64::MAX,
+            "standard deviation of the noise, in units of the input",
+        ),
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {

@@ -1,11 +1,14 @@
 //! [`GuidedBackprop`]: the gradient that only positive evidence reaches.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::method::Method;
 use crate::record::Attribution;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
 use voxplain_nn::{Op, Rules, RulesApplied};
 
@@ -26,6 +29,10 @@ pub(crate) const KNOWN_FAILURE: &str = "Maps of this method hardly change when t
 impl Method for GuidedBackprop {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "gradient that only positive evidence passes at each ReLU (Springenberg 2014)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SPRINGENBERG_2015);
+    const CONTOUR: Option<u8> = Some(3);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
         suits(Self::NAME, explainer)

@@ -1,10 +1,13 @@
 //! [`InputXGradient`]: the input times the gradient of the score.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_nn::Rules;
 
@@ -19,6 +22,8 @@ pub struct InputXGradient {}
 impl Method for InputXGradient {
     const NAME: &'static str = "input-x-gradient";
     const SUMMARY: &'static str = "input times gradient, the share of each voxel to first order (Shrikumar 2016)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SHRIKUMAR_2017);
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::GRADIENT, &[])?;

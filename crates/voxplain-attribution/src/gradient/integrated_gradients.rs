@@ -2,12 +2,16 @@
 
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::gradient::quadrature::gauss_legendre;
 use crate::method::Method;
 use crate::record::{Attribution, Passes, float32};
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::random::Seed;
 use voxplain_core::{Error, Result};
 use voxplain_nn::Rules;
@@ -56,6 +60,16 @@ impl Method for IntegratedGradients {
     const NAME: &'static str = "integrated-gradients";
     const SUMMARY: &'static str =
         "gradient along the way from a baseline: sums to the change of score (Sundararajan 2017)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SUNDARARAJAN_2017);
+    const CONTOUR: Option<u8> = Some(5);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole("steps", 1, u64::MAX, "points of the quadrature"),
+        OptionSchema::baseline("what the input is compared with"),
+        OptionSchema::BLUR,
+        OptionSchema::DONORS,
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BASELINES: &'static [Baseline] = Baseline::FOR_DIFFERENCES;
 

@@ -1,10 +1,14 @@
 //! [`Saliency`]: the gradient of the score.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_nn::Rules;
 
@@ -22,6 +26,10 @@ pub struct Saliency {
 impl Method for Saliency {
     const NAME: &'static str = "saliency";
     const SUMMARY: &'static str = "gradient of the score with respect to the input (Simonyan 2014)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SIMONYAN_2014);
+    const OPTIONS: &'static [OptionSchema] =
+        &[OptionSchema::switch("absolute", "the size of the gradient without its sign, as in the paper")];
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::GRADIENT, &[])?;

@@ -3,13 +3,17 @@
 use super::guided_backprop::{GuidedBackprop, KNOWN_FAILURE};
 use super::{Deconvnet, InputXGradient, IntegratedGradients, Saliency};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::gradient::moments::Moments;
 use crate::method::{AnyMethod, Method};
 use crate::record::{Attribution, Passes, float32};
 use crate::relevance::{DeepLift, Lrp};
+use crate::schema::{OptionSchema, Unit};
 use crate::target::{Score, Target};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Action, Error, Result, random::Seed, remedy};
 use voxplain_volume::{Volume, quantiles};
 
@@ -91,6 +95,22 @@ impl SmoothGrad {
 impl Method for SmoothGrad {
     const NAME: &'static str = "smoothgrad";
     const SUMMARY: &'static str = "mean, mean square or variance of a gradient map over noisy copies (Smilkov 2017)";
+    const FAMILY: Family = Family::Gradient;
+    const CITATION: Option<Citation> = Some(citation::SMILKOV_2017);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::text("of", "the method whose maps are taken"),
+        OptionSchema::choice("mode", &["mean", "squared", "variance"], "what is taken of the maps"),
+        OptionSchema::whole("samples", 1, u64::MAX, "noisy copies"),
+        OptionSchema::number(
+            "noise",
+            Unit::None,
+            0.0,
+            f64::MAX,
+            "standard deviation of the noise, as a share of the image's range",
+        ),
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {

@@ -2,13 +2,17 @@
 
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::probe::Probe;
 use crate::record::{Attribution, Passes};
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
 use voxplain_volume::Grid;
 
@@ -45,6 +49,21 @@ impl Default for Occlusion {
 impl Method for Occlusion {
     const NAME: &'static str = "occlusion";
     const SUMMARY: &'static str = "what the score loses where a moving box is covered (Zeiler 2014)";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::ZEILER_2014);
+    const CONTOUR: Option<u8> = Some(6);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::number("window", Unit::Millimetre, 0.0, f64::MAX, "length of the box along each axis"),
+        OptionSchema::number(
+            "stride",
+            Unit::Millimetre,
+            0.0,
+            f64::MAX,
+            "from one box to the next, no more than window",
+        ),
+        OptionSchema::baseline("what covers"),
+        OptionSchema::BLUR,
+    ];
     const BATCH: usize = 1;
     const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;
 

@@ -2,13 +2,17 @@
 
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::coalition::CoalitionGame;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::Result;
 
 /// Occlusion by regions of an atlas (Rieke et al. 2018, arXiv 1808.02874, "brain area occlusion").
@@ -38,6 +42,10 @@ impl Default for RegionOcclusion {
 impl Method for RegionOcclusion {
     const NAME: &'static str = "region-occlusion";
     const SUMMARY: &'static str = "what the score loses without each region of an atlas (Rieke 2018)";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::RIEKE_2018);
+    const OPTIONS: &'static [OptionSchema] =
+        &[OptionSchema::baseline("what takes the place of a region"), OptionSchema::BLUR];
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
     const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;

@@ -2,14 +2,18 @@
 
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::probe::Probe;
 use crate::record::{Attribution, Passes};
+use crate::schema::{OptionSchema, Unit};
 use crate::separable::{AxisMap, Separable};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::random::Seed;
 use voxplain_core::{Error, Result};
 
@@ -61,6 +65,16 @@ impl Default for Rise {
 impl Method for Rise {
     const NAME: &'static str = "rise";
     const SUMMARY: &'static str = "how the score goes with what random masks show of each voxel (Petsiuk 2018)";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::PETSIUK_2018);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole("masks", 4, u64::MAX, "masks; an even number"),
+        OptionSchema::whole("cells", 1, u64::MAX, "cells along each axis"),
+        OptionSchema::number("probability", Unit::None, 0.0, 1.0, "probability that a cell is shown"),
+        OptionSchema::baseline("what covers"),
+        OptionSchema::BLUR,
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 

@@ -2,12 +2,16 @@
 
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::method::Method;
 use crate::record::{Attribution, Passes, float32};
 use crate::relevance::lrp::logits_only;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_core::random::Seed;
 
@@ -52,6 +56,15 @@ impl DeepLift {
 impl Method for DeepLift {
     const NAME: &'static str = "deeplift";
     const SUMMARY: &'static str = "difference from a reference, shared out layer by layer: sums to it (Shrikumar 2017)";
+    const FAMILY: Family = Family::Relevance;
+    const CITATION: Option<Citation> = Some(citation::SHRIKUMAR_2017);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::NonLinearities);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::baseline("what the input is compared with"),
+        OptionSchema::BLUR,
+        OptionSchema::DONORS,
+        OptionSchema::SEED,
+    ];
     const BASELINES: &'static [Baseline] = Baseline::FOR_DIFFERENCES;
 
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {

@@ -1,12 +1,16 @@
 //! [`Lrp`]: layer-wise relevance propagation.
 
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::{Family, RuleTarget};
 use crate::method::Method;
 use crate::record::{Attribution, Passes};
+use crate::schema::OptionSchema;
 use crate::setting::{SCORE, TARGET};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::relevance;
 use voxplain_volume::Volume;
@@ -111,6 +115,20 @@ impl Lrp {
 impl Method for Lrp {
     const NAME: &'static str = "lrp";
     const SUMMARY: &'static str = "the logit handed back layer by layer to what contributed to it (Bach 2015)";
+    const FAMILY: Family = Family::Relevance;
+    const CITATION: Option<Citation> = Some(citation::BACH_2015);
+    const RULE: Option<RuleTarget> = Some(RuleTarget::ConvolutionsAndLinear);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::choice(
+            "composite",
+            &["epsilon-plus", "epsilon-plus-flat", "epsilon-alpha2-beta1", "epsilon-gamma-box"],
+            "which layer follows which rule",
+        ),
+        OptionSchema::text(
+            "bounds",
+            "least and largest value of an input, for the box rule: cohort, image or two numbers by comma",
+        ),
+    ];
 
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
         logits_only(Self::NAME, score)?;

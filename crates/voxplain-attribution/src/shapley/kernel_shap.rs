@@ -3,14 +3,18 @@
 use super::attribution;
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::coalition::CoalitionGame;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::Result;
 use voxplain_core::random::{Random, Seed};
 
@@ -55,6 +59,19 @@ impl Default for KernelShap {
 impl Method for KernelShap {
     const NAME: &'static str = "kernel-shap";
     const SUMMARY: &'static str = "Shapley values of an atlas's regions, by weighted regression (Lundberg 2017)";
+    const FAMILY: Family = Family::Shapley;
+    const CITATION: Option<Citation> = Some(citation::LUNDBERG_2017);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole(
+            "samples",
+            0,
+            u64::MAX,
+            "coalitions, without the two ends; 0 for 2 M + 2048 with M regions",
+        ),
+        OptionSchema::baseline("what takes the place of regions that are out"),
+        OptionSchema::BLUR,
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
     const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;

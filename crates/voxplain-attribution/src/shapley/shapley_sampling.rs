@@ -3,13 +3,17 @@
 use super::attribution;
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::coalition::CoalitionGame;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use voxplain_core::Citation;
 use voxplain_core::{Error, Result, random::Seed};
 
 /// Shapley values by sampling of permutations (Castro et al. 2009; Strumbelj and Kononenko 2014).
@@ -47,6 +51,14 @@ impl Default for ShapleySampling {
 impl Method for ShapleySampling {
     const NAME: &'static str = "shapley-sampling";
     const SUMMARY: &'static str = "Shapley values of an atlas's regions, by random orders (Castro 2009)";
+    const FAMILY: Family = Family::Shapley;
+    const CITATION: Option<Citation> = Some(citation::CASTRO_2009);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole("permutations", 4, u64::MAX, "orders; an even number"),
+        OptionSchema::baseline("what takes the place of regions that are out"),
+        OptionSchema::BLUR,
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BY_REGION: bool = true;
     const BASELINES: &'static [Baseline] = Baseline::FOR_HOLES;

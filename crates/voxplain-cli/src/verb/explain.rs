@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::{
     Error,
-    attribution::{self, Compat, METHODS, Score},
+    attribution::{self, Compat, METHODS, OptionKind, Score},
     cohort::{Cohort, Normalize},
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, MaskFrom, explain},
     model::Model,
@@ -145,7 +145,16 @@ Methods:\n",
     for entry in METHODS {
         for (key, value) in (entry.defaults)().as_object().into_iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let _ = writeln!(text, "  --set {}.{key}={value}", entry.name);
+            let setting = format!("{}.{key}={value}", entry.name);
+            let Some(option) = entry.options.iter().find(|option| option.key == key) else {
+                let _ = writeln!(text, "  --set {setting}");
+                continue;
+            };
+            let expected = match option.kind {
+                OptionKind::Baseline => list(entry.baselines.iter().map(ToString::to_string)),
+                _ => option.expected(),
+            };
+            let _ = writeln!(text, "  --set {setting:<48} {} ({expected})", option.help);
         }
     }
     text.push_str(
@@ -156,6 +165,10 @@ Methods:\n",
   voxplain explain model.safetensors --input t1.nii.gz --method saliency --out maps",
     );
     text
+}
+
+fn list(words: impl Iterator<Item = String>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 impl Explain {

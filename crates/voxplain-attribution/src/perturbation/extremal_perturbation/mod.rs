@@ -9,12 +9,16 @@ pub use areas::Areas;
 use super::{OptimizedScore, RegionCriterion};
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use search::Search;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::random::Seed;
 use voxplain_core::{Error, Result};
 
@@ -103,6 +107,27 @@ impl Default for ExtremalPerturbation {
 impl Method for ExtremalPerturbation {
     const NAME: &'static str = "extremal-perturbation";
     const SUMMARY: &'static str = "the region of a given size that upholds the score best (Fong 2019)";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::FONG_2019);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::text("areas", "sizes of the mask, in percent of the brain, by comma"),
+        OptionSchema::choice(
+            "game",
+            &["delete", "preserve", "hybrid"],
+            "what is looked for: the region that deletes the score, that preserves it, or that does both",
+        ),
+        OptionSchema::choice("objective", &["log-odds", "score"], "the score that is to change"),
+        OptionSchema::whole("iterations", 1, u64::MAX, "steps for each area"),
+        OptionSchema::number("learning-rate", Unit::None, 0.0, f64::MAX, "Adam's learning rate"),
+        OptionSchema::number("area-weight", Unit::None, 0.0, f64::MAX, "weight of the area at the start"),
+        OptionSchema::number("step", Unit::Millimetre, 0.0, f64::MAX, "from one bump of the mask to the next"),
+        OptionSchema::number("sigma", Unit::Millimetre, 0.0, f64::MAX, "width of a bump"),
+        OptionSchema::whole("jitter", 0, u64::MAX, "largest shift of the masked image along each axis, in voxels"),
+        OptionSchema::baseline("what stands where the mask is 0"),
+        OptionSchema::BLUR,
+        OptionSchema::whole("levels", 1, u64::MAX, "images in the pyramid of the baseline blur"),
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 

@@ -8,11 +8,15 @@ pub use mask_search::{LossTerms, MaskSearch};
 use super::{OptimizedScore, RegionCriterion};
 use crate::baseline::{Baseline, BaselineOptions};
 use crate::case::Case;
+use crate::citation;
 use crate::explainer::Explainer;
+use crate::facts::Family;
 use crate::method::Method;
 use crate::record::Attribution;
+use crate::schema::{OptionSchema, Unit};
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
+use voxplain_core::Citation;
 use voxplain_core::random::Seed;
 use voxplain_core::{Error, Result};
 
@@ -159,6 +163,48 @@ impl MeaningfulPerturbation {
 impl Method for MeaningfulPerturbation {
     const NAME: &'static str = "meaningful-perturbation";
     const SUMMARY: &'static str = "the region whose blurring changes the score most for its size (Fong 2017)";
+    const FAMILY: Family = Family::Perturbation;
+    const CITATION: Option<Citation> = Some(citation::FONG_2017);
+    const CONTOUR: Option<u8> = Some(1);
+    const OPTIONS: &'static [OptionSchema] = &[
+        OptionSchema::whole("iterations", 1, u64::MAX, "iterations at most"),
+        OptionSchema::whole("copies", 1, u64::MAX, "jittered copies in each iteration"),
+        OptionSchema::whole("jitter", 0, u64::MAX, "largest shift of a copy along each axis, in voxels"),
+        OptionSchema::choice(
+            "game",
+            &["delete", "preserve", "hybrid"],
+            "what is looked for: the region that deletes the score, that preserves it, or that does both",
+        ),
+        OptionSchema::choice("objective", &["log-odds", "score"], "the score that is to change"),
+        OptionSchema::number("learning-rate", Unit::None, 0.0, f64::MAX, "Adam's learning rate at the start"),
+        OptionSchema::number("l1", Unit::None, 0.0, f64::MAX, "weight of the area"),
+        OptionSchema::number(
+            "budget",
+            Unit::None,
+            0.0,
+            f64::MAX,
+            "area that is free, in volumes of the brain; 0 for none",
+        ),
+        OptionSchema::number("tv", Unit::None, 0.0, f64::MAX, "weight of the total variation"),
+        OptionSchema::number("beta", Unit::None, 0.0, f64::MAX, "power of the total variation"),
+        OptionSchema::number("spacing", Unit::Millimetre, 0.0, f64::MAX, "distance of the mask's cells"),
+        OptionSchema::number(
+            "smooth",
+            Unit::Millimetre,
+            0.0,
+            f64::MAX,
+            "standard deviation of the Gaussian that smooths the mask",
+        ),
+        OptionSchema::baseline("what takes the place of what is masked"),
+        OptionSchema::BLUR,
+        OptionSchema::whole(
+            "patience",
+            0,
+            u64::MAX,
+            "iterations without improvement after which the search ends; 0 for never",
+        ),
+        OptionSchema::SEED,
+    ];
     const BATCH: usize = 1;
     const BASELINES: &'static [Baseline] = Baseline::FOR_SOFT_MASKS;
 

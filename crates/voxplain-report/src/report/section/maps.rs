@@ -5,7 +5,7 @@ use crate::{
     report::element::{PAGE, PERCENTILE, Placed, read_map},
 };
 use serde::Serialize;
-use voxplain_attribution::METHODS;
+use voxplain_attribution::{METHODS, RuleTarget, method_named};
 use voxplain_core::{Progress, Result};
 use voxplain_study::{
     group::{GroupSummary, MethodSummary},
@@ -38,9 +38,6 @@ const MAX_BYTES: usize = 2_600_000;
 /// Per cent of the brain that contours hold, and of how many methods: as many as there are colours of lines.
 const STRONGEST: f64 = 5.0;
 const MAX_CONTOURS: usize = 6;
-/// Which come first where there are more: those of Kan et al. 2020, then one of each further kind.
-const CONTOURED: [&str; 6] =
-    ["meaningful-perturbation", "grad-cam", "guided-backprop", "hires-cam", "integrated-gradients", "occlusion"];
 /// Standard deviation by which |values| are smoothed for contours, mm: gradients change from voxel to voxel.
 const SMOOTHED: f64 = 4.0;
 
@@ -153,7 +150,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
     // The controls are no methods, and there are colours for so many.
     let control = |e: &&GalleryPanel<'_>| METHODS.iter().any(|m| m.name == e.name && m.summary.starts_with("control"));
     let mut methods: Vec<&GalleryPanel<'_>> = panels.iter().filter(|e| !control(e)).collect();
-    methods.sort_by_key(|e| CONTOURED.iter().position(|name| *name == e.name).unwrap_or(CONTOURED.len()));
+    methods.sort_by_key(|e| method_named(&e.name).and_then(|m| m.contour).unwrap_or(u8::MAX));
     let drawn: Vec<_> = methods.iter().take(MAX_CONTOURS).map(over_level).collect();
     let brain = underlay.grey(255.0);
     let (figure, _) = Plot {
@@ -192,13 +189,19 @@ fn facts(method: &MethodSummary) -> Vec<[String; 2]> {
         ["Its sign".into(), method.sign.clone()],
         ["Options".into(), options(&method.parameters)],
     ];
-    if let Some([applied, all]) = method.rules_applied {
-        facts.push(["Rule applied".into(), format!("to {applied} of {all} ReLUs")]);
+    if let Some(counts) = method.rules_applied {
+        facts.push(["Rule applied".into(), format!("to {}", rule_applied(&method.method, counts))]);
     }
     if let Some(compat) = &method.compat {
         facts.push(["Reproduces".into(), format!("the code of {compat}")]);
     }
     facts
+}
+
+/// To how many of what a method's rule was applied: `3 of 3 ReLUs`.
+pub(in crate::report) fn rule_applied(method: &str, [applied, all]: [usize; 2]) -> String {
+    let of = method_named(method).and_then(|m| m.rule).map_or("operations", RuleTarget::words);
+    format!("{applied} of {all} {of}")
 }
 
 /// `layer = features.10, rectify = false`.
