@@ -349,7 +349,7 @@ impl Explainer {
     }
 
     /// The objective's value for `count` values of a node, a batch at a time; `value` writes the `n`-th. Only the part of
-    /// the network after the node is run ([`Network::behind`]).
+    /// the network after the node is run ([`Network::subgraph_from`]).
     ///
     /// # Errors
     /// The output does not depend on the node alone, or the network cannot be run.
@@ -365,8 +365,8 @@ impl Explainer {
             return Ok(scores);
         }
         let (values, classes) = (self.network.shape(node)?.iter().product::<usize>(), self.network.outputs());
-        let behind = if node == NodeId(0) { None } else { Some(self.network.subgraph_from(node)?) };
-        let part = Part { start: node, network: behind.as_ref().unwrap_or(&self.network) };
+        let subgraph = if node == NodeId(0) { None } else { Some(self.network.subgraph_from(node)?) };
+        let part = Part { start: node, network: subgraph.as_ref().unwrap_or(&self.network) };
         let options = |batch| PlanOptions { purpose: Purpose::Infer, batch, keep: Vec::new() };
         let at_once = self.plans.batch(&self.engine, part, &options(count.min(AT_ONCE)))?;
         if self.plans.limit.is_some() {

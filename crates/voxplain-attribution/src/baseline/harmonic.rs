@@ -49,7 +49,7 @@ impl Harmonic {
             return;
         }
         let system = self.system(values, hole);
-        let start = vec![f64::midpoint(system.least, system.most); hole.len()];
+        let start = vec![f64::midpoint(system.lowest, system.highest); hole.len()];
         self.put(values, hole, &system, |size| size * 1e-16, start);
     }
 
@@ -61,8 +61,8 @@ impl Harmonic {
             return self.fill(values, hole);
         }
         let system = self.system(values, hole);
-        let start = hole.iter().map(|&n| f64::from(values[n]).clamp(system.least, system.most)).collect();
-        let mismatch = enough * (system.most - system.least);
+        let start = hole.iter().map(|&n| f64::from(values[n]).clamp(system.lowest, system.highest)).collect();
+        let mismatch = enough * (system.highest - system.lowest);
         let bound = mismatch * mismatch * system.rows.iter().map(|row| row.diagonal).sum::<f64>();
         self.put(values, hole, &system, |size| bound.max(size * 1e-16), start);
     }
@@ -74,7 +74,7 @@ impl Harmonic {
             self.place[voxel] = unknown as u32;
         }
         let (mut rows, mut right) = (Vec::with_capacity(hole.len()), Vec::with_capacity(hole.len()));
-        let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
+        let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
         for &voxel in hole {
             let (mut row, mut known) = (Row::default(), 0.0);
             self.neighbours(voxel, |neighbour, weight| {
@@ -83,7 +83,7 @@ impl Harmonic {
                 if place == KNOWN {
                     let value = f64::from(values[neighbour]);
                     known += weight * value;
-                    (least, most) = (least.min(value), most.max(value));
+                    (lowest, highest) = (lowest.min(value), highest.max(value));
                 } else {
                     row.others[row.count] = (place, weight);
                     row.count += 1;
@@ -92,7 +92,7 @@ impl Harmonic {
             rows.push(row);
             right.push(known);
         }
-        System { rows, right, least, most }
+        System { rows, right, lowest, highest }
     }
 
     /// Solves the equations and writes the solution.
@@ -108,7 +108,7 @@ impl Harmonic {
         let solution = solve(&system.rows, &system.right, enough, start);
         for (&voxel, x) in hole.iter().zip(solution) {
             self.place[voxel] = KNOWN;
-            values[voxel] = x.clamp(system.least, system.most) as f32;
+            values[voxel] = x.clamp(system.lowest, system.highest) as f32;
         }
     }
 
@@ -130,8 +130,8 @@ impl Harmonic {
 struct System {
     rows: Vec<Row>,
     right: Vec<f64>,
-    least: f64,
-    most: f64,
+    lowest: f64,
+    highest: f64,
 }
 
 /// Solves `diagonal x - sum of others = right` from a guess, until the sum of `residual^2 / diagonal` is no more than `enough` says

@@ -80,12 +80,12 @@ impl AblationCam {
         let objective = case.objective(Method::target(self), &logits)?;
         let mut record = self.record(explainer, case, &objective, &logits);
         record.passes = Passes { forward: layers.len(), backward: 0 };
-        let (mut maps, mut behind) = (Vec::with_capacity(layers.len()), 0);
+        let (mut maps, mut passes_after) = (Vec::with_capacity(layers.len()), 0);
         for (layer, activations) in layers.iter().zip(&activations) {
-            behind += layer.shape[0] + 1;
+            passes_after += layer.shape[0] + 1;
             maps.push(weighted(explainer, (layer, activations), &objective)?);
         }
-        record.measured["PassesBehindLayer"] = behind.into();
+        record.measured["PassesBehindLayer"] = passes_after.into();
         activation_map::attribution_of_layers(case, &layers, maps, record, (&self.cam, Placement::Centres), |record| {
             activation_map::warn_of_flattening(Self::NAME, &head, record);
         })

@@ -151,12 +151,12 @@ pub(crate) fn warn_of_flattening(method: &str, head: &Head, record: &mut Record)
 
 /// Cuts off what is negative, and says in words when nothing is left.
 pub(crate) fn rectified(map: &mut [f64], record: &mut Record) {
-    let (least, most) = map.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
-    record.measured["Minimum"] = json!(least);
-    record.measured["Maximum"] = json!(most);
-    if most <= 0.0 {
+    let (lowest, highest) = map.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
+    record.measured["Minimum"] = json!(lowest);
+    record.measured["Maximum"] = json!(highest);
+    if highest <= 0.0 {
         record.warnings.push(format!(
-            "The rectified map is empty: every cell of it was negative or zero before (from {least:.4e} to {most:.4e}), \
+            "The rectified map is empty: every cell of it was negative or zero before (from {lowest:.4e} to {highest:.4e}), \
              which means no evidence for the explained score. Look at the signed map (rectify=false)."
         ));
     }

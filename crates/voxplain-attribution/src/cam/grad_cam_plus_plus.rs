@@ -19,7 +19,7 @@ use voxplain_core::Result;
 ///
 /// `D` exists in two versions whose maps differ (correlation 0.85 on random numbers): the paper's `sum_v A^k_v`
 /// over the whole channel, and `A^k_u` inside a sum of products, `sum_v A^k_v (g^k_v)^3`, as in MONAI, medcam and
-/// torch-cam. They agree where the gradient is the same in all cells, as behind global average pooling.
+/// torch-cam. They agree where the gradient is the same in all cells, as before global average pooling.
 /// [`GradCamPlusPlus::denominator`] chooses.
 ///
 /// The paper's gradients are of `exp(S)`, which multiplies all `g` by `exp(S)`: it cancels in `alpha` and scales

@@ -112,9 +112,9 @@ impl LayerCam {
 /// Rectified and divided by the maximum, then through `tanh(gamma x)` where there is a `gamma`; zeros where nothing
 /// is positive.
 fn scaled(map: &[f64], gamma: Option<f64>) -> Vec<f64> {
-    let most = map.iter().copied().fold(0.0, f64::max);
+    let largest = map.iter().copied().fold(0.0, f64::max);
     let one = |v: f64| {
-        let share = if most > 0.0 { v.max(0.0) / most } else { 0.0 };
+        let share = if largest > 0.0 { v.max(0.0) / largest } else { 0.0 };
         gamma.map_or(share, |gamma| (gamma * share).tanh())
     };
     map.iter().map(|&v| one(v)).collect()

@@ -47,3 +47,20 @@ impl CamOptions {
         self.layers(explainer).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cam::{GradCam, GradCamPlusPlus, LayerCam};
+    use serde_json::{from_value, json, to_string};
+
+    #[test]
+    fn options_lie_flat_beside_those_of_the_method() {
+        assert_eq!(to_string(&GradCam::default()).unwrap(), r#"{"layer":"last","rectify":false}"#);
+        let plus_plus = r#"{"layer":"last","rectify":false,"denominator":"paper"}"#;
+        assert_eq!(to_string(&GradCamPlusPlus::default()).unwrap(), plus_plus);
+        let layer_cam: LayerCam = from_value(json!({ "layer": "all", "gamma": 3.0 })).unwrap();
+        assert_eq!((layer_cam.cam.layer.as_str(), layer_cam.cam.rectify, layer_cam.gamma), ("all", false, 3.0));
+        let unknown = from_value::<LayerCam>(json!({ "layer": "all", "gama": 3.0 })).unwrap_err();
+        assert!(unknown.to_string().contains("gama"), "{unknown}");
+    }
+}

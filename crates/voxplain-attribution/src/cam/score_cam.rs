@@ -88,16 +88,16 @@ fn weighted(
     let mut shown: Vec<(usize, f32, f32)> = Vec::new();
     for (k, a) in activations.chunks(cells).enumerate() {
         upsampling.apply(a, &mut seen);
-        let (least, most) = seen.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
-        if most - least >= 1e-8 {
-            shown.push((k, least, most - least));
+        let (lowest, highest) = seen.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(l, m), &v| (l.min(v), m.max(v)));
+        if highest - lowest >= 1e-8 {
+            shown.push((k, lowest, highest - lowest));
         }
     }
     let scores = explainer.scores(shown.len(), objective, |n, out| {
-        let (k, least, range) = shown[n];
+        let (k, lowest, range) = shown[n];
         upsampling.apply(&activations[k * cells..][..cells], &mut seen);
         for (out, x) in out.chunks_mut(voxels).zip(x.chunks(voxels)) {
-            out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - least) / range));
+            out.iter_mut().zip(x).zip(&seen).for_each(|((o, &x), s)| *o = x * ((s - lowest) / range));
         }
     })?;
     let weights = softmax(&scores);

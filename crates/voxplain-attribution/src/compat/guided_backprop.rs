@@ -30,17 +30,17 @@ impl Method for GuidedBackprop2020 {
         let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;
         let rules = guided_backprop::applied(Self::NAME, pass.applied)?;
         self.attributions(explainer, cases, &pass, |_, reached, record| {
-            let most = reached.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let largest = reached.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             record.units = "share of the largest value, 0 to 1".into();
             record.sign = "never negative: negative values were cut off".into();
             record.rules_applied = Some(rules);
-            record.measured = json!({ "Maximum": most });
+            record.measured = json!({ "Maximum": largest });
             record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
-            if most <= 0.0 {
+            if largest <= 0.0 {
                 record.warnings.push("Nothing positive reached the input, so nothing is left of the map.".into());
                 return Ok(vec![0.0; reached.len()]);
             }
-            Ok(reached.iter().map(|&r| (r / most).max(0.0)).collect())
+            Ok(reached.iter().map(|&r| (r / largest).max(0.0)).collect())
         })
     }
 }

@@ -44,8 +44,8 @@ fn stem(shares: &[f32]) -> Tensor {
 }
 
 fn explainer(net: &Network, channels: usize) -> Explainer {
-    let donor = |n: usize| (format!("donor{n}"), n % 2, vec![volume(SHAPE, 10 + n); channels]);
-    explainer_of(net, 2).with_training_subjects(TrainingSubjects::of_volumes((0..6).map(donor), 2))
+    let subject = |n: usize| (format!("subject{n}"), n % 2, vec![volume(SHAPE, 10 + n); channels]);
+    explainer_of(net, 2).with_training_subjects(TrainingSubjects::of_volumes((0..6).map(subject), 2))
 }
 
 #[test]

@@ -78,13 +78,13 @@ fn methods_are_those_of_captum() {
         let net = network(name, of);
         let classes: Vec<String> = (0..net.outputs()).map(|c| c.to_string()).collect();
         // The baseline is the only person that the network was trained on.
-        let donors = TrainingSubjects::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
+        let subjects = TrainingSubjects::of_volumes([("baseline".into(), 0, [baseline.clone()])], classes.len());
         let mut explainer =
-            Explainer::new(&engine(2), &net, &classes, "test".into()).unwrap().with_training_subjects(donors);
+            Explainer::new(&engine(2), &net, &classes, "test".into()).unwrap().with_training_subjects(subjects);
         let case = Case { target: Some(Target::Class(target)), ..Case::new("a", &image) };
         for (method, settings) in [
-            ("integrated-gradients", vec!["steps=16".to_owned(), "baseline=mean".into()]),
-            ("deeplift", vec!["baseline=mean".into()]),
+            ("integrated-gradients", vec!["steps=16".to_owned(), "baseline=cohort-mean".into()]),
+            ("deeplift", vec!["baseline=cohort-mean".into()]),
             ("guided-backprop", vec![]),
             ("guided-grad-cam", vec![format!("layer={layer}")]),
             ("grad-cam", vec![format!("layer={layer}")]),

@@ -58,14 +58,14 @@ fn case(image: &Volume) -> Case<'_> {
 }
 
 fn explain(net: &Network, method: &str, settings: &[&str], case: &Case<'_>) -> Attribution {
-    all_of(&mut with_donors(net, 2), method, settings, std::slice::from_ref(case)).remove(0)
+    all_of(&mut with_training_subjects(net, 2), method, settings, std::slice::from_ref(case)).remove(0)
 }
 
 #[test]
 fn maps_that_share_out_a_difference_sum_to_it() {
     let image = volume(SHAPE, 3);
     for net in [residual(2), averaging(1)] {
-        for baseline in ["zero", "blur", "mean", "opposite", "expected"] {
+        for baseline in ["zero", "blur", "cohort-mean", "opposite", "expected"] {
             for (method, tolerance) in [("integrated-gradients", 2e-2), ("deeplift", 1e-4)] {
                 // ReLUs have kinks along the way, which 256 points resolve well enough.
                 let settings = [format!("{method}.baseline={baseline}"), "integrated-gradients.steps=256".into()];
@@ -85,19 +85,19 @@ fn baselines_are_what_they_are_called() {
     // On a linear network the map is (x - b) * w, so the baseline can be read off it.
     let net = linear(|_| 2.0);
     let image = volume(SHAPE, 3);
-    let donor = |n: usize| volume(SHAPE, 10 + n);
+    let trained_on = |n: usize| volume(SHAPE, 10 + n);
     let mean = |of: &[usize]| -> Vec<f32> {
-        let all: Vec<Volume> = of.iter().map(|&n| donor(n)).collect();
+        let all: Vec<Volume> = of.iter().map(|&n| trained_on(n)).collect();
         (0..image.data().len())
             .map(|v| (all.iter().map(|d| f64::from(d.data()[v])).sum::<f64>() / of.len() as f64) as f32)
             .collect()
     };
     let blurred = image.smooth(6.0, Border::Renormalize).into_data();
-    // Class 1 is explained: the opposite is class 0, donors 0, 2 and 4.
+    // Class 1 is explained: the opposite is class 0, subjects 0, 2 and 4.
     let baselines = [
         ("zero", vec![0.0; image.data().len()]),
         ("blur", blurred),
-        ("mean", mean(&[0, 1, 2, 3, 4, 5])),
+        ("cohort-mean", mean(&[0, 1, 2, 3, 4, 5])),
         ("opposite", mean(&[0, 2, 4])),
         ("expected", mean(&[0, 1, 2, 3, 4, 5])),
     ];
@@ -116,7 +116,7 @@ fn baselines_are_what_they_are_called() {
         assert!(distance(map.map.data(), &by_hand) < 1e-5);
     }
     // Someone who was trained on is no baseline of their own.
-    let own = donor(2);
+    let own = trained_on(2);
     let map = explain(&net, "integrated-gradients", &["integrated-gradients.baseline=opposite"], &case(&own));
     let by_hand: Vec<f32> = own.data().iter().zip(mean(&[0, 4])).map(|(x, b)| 2.0 * (x - b)).collect();
     assert!(distance(map.map.data(), &by_hand) < 1e-5);
@@ -225,7 +225,7 @@ fn every_method_explains_a_residual_network_of_three_classes() {
     let regions = octants(SHAPE);
     for entry in METHODS {
         let method = choose(&[entry.name], &SHORT, None).unwrap().remove(0);
-        let mut explainer = with_donors(&net, 2);
+        let mut explainer = with_training_subjects(&net, 2);
         if let Err(why) = method.suits(&explainer, Score::Logit) {
             assert_eq!(entry.name, "cam", "{why}");
             continue;
@@ -335,7 +335,8 @@ fn class_activation_maps_by_their_definitions() {
     let total: f64 = scores.iter().map(|s| s.exp()).sum();
     check("score-cam", &[], &weighted(&scores.iter().map(|s| s.exp() / total).collect::<Vec<_>>()));
     // Where positions are flattened there is no such map.
-    let refused = choose(&["cam"], &[] as &[&str], None).unwrap()[0].suits(&with_donors(&residual(2), 1), Score::Logit);
+    let refused = choose(&["cam"], &[] as &[&str], None).unwrap()[0]
+        .suits(&with_training_subjects(&residual(2), 1), Score::Logit);
     let refused = refused.unwrap_err();
     assert!(
         refused.to_string().contains("flattened") && refused.remedy().unwrap().to_string().contains("hires-cam"),
@@ -346,7 +347,7 @@ fn class_activation_maps_by_their_definitions() {
 #[test]
 fn a_layer_that_others_lead_around_cannot_be_ablated() {
     let method = choose(&["ablation-cam"], &["ablation-cam.layer=tanh"], None).unwrap().remove(0);
-    let refused = method.suits(&with_donors(&residual(2), 1), Score::Logit).unwrap_err();
+    let refused = method.suits(&with_training_subjects(&residual(2), 1), Score::Logit).unwrap_err();
     assert!(refused.to_string().contains("another way leads"), "{refused}");
     // A sweep takes the layers that can be.
     let sweep = explain(&residual(2), "ablation-cam", &["ablation-cam.layer=all"], &case(&volume(SHAPE, 1)));
@@ -436,7 +437,7 @@ fn smoothgrad_is_the_mean_of_noisy_maps() {
     let wrong = choose(&["smoothgrad"], &["smoothgrad.of=occlusion"], None).unwrap().remove(0);
     assert!(
         wrong
-            .suits(&with_donors(&net, 1), Score::Logit)
+            .suits(&with_training_subjects(&net, 1), Score::Logit)
             .unwrap_err()
             .remedy()
             .unwrap()
@@ -449,13 +450,13 @@ fn smoothgrad_is_the_mean_of_noisy_maps() {
 fn gradient_shap_of_a_linear_network_is_exact() {
     let net = linear(|[_, j, _]| j as f32 - 3.0);
     let image = volume(SHAPE, 9);
-    // 12 samples of 6 donors: each twice.
+    // 12 samples of 6 subjects: each twice.
     let map = explain(&net, "gradient-shap", &["gradient-shap.samples=12"], &case(&image));
-    let mean = explain(&net, "integrated-gradients", &["integrated-gradients.baseline=mean"], &case(&image));
+    let mean = explain(&net, "integrated-gradients", &["integrated-gradients.baseline=cohort-mean"], &case(&image));
     assert!(distance(map.map.data(), mean.map.data()) < 1e-5);
     assert!(number(&map, "RelativeResidual").abs() < 1e-4, "{}", map.record.measured);
-    assert_eq!(number(&map, "TrainingSubjects"), 6.0);
-    // 7 samples: one donor counts twice, and the residual knows.
+    assert_eq!(number(&map, "Donors"), 6.0);
+    // 7 samples: one subject counts twice, and the residual knows.
     let map = explain(&net, "gradient-shap", &["gradient-shap.samples=7"], &case(&image));
     assert!(number(&map, "RelativeResidual").abs() < 1e-4, "{}", map.record.measured);
     // On a network that is not linear the residual is chance, and none on average: within four standard errors of 0.
@@ -534,16 +535,16 @@ fn a_limit_of_memory_changes_no_map() {
     for name in
         ["saliency", "integrated-gradients", "smoothgrad", "gradient-shap", "score-cam", "ablation-cam", "hires-cam"]
     {
-        let free = all_of(&mut with_donors(&net, 2), name, &short, &cases);
-        let mut limited = with_donors(&net, 2).with_memory_limit(Some(limit));
+        let free = all_of(&mut with_training_subjects(&net, 2), name, &short, &cases);
+        let mut limited = with_training_subjects(&net, 2).with_memory_limit(Some(limit));
         let maps = all_of(&mut limited, name, &short, &cases);
         for (a, b) in free.iter().zip(&maps) {
             assert_eq!(a.map, b.map, "{name}");
         }
         let error = choose(&[name], &short, None).unwrap()[0]
-            .explain(&mut with_donors(&net, 2).with_memory_limit(Some(1 << 10)), &cases)
+            .explain(&mut with_training_subjects(&net, 2).with_memory_limit(Some(1 << 10)), &cases)
             .unwrap_err();
-        assert!(error.remedy().unwrap().to_string().contains("--memory"), "{name}: {error}");
+        assert!(error.remedy().unwrap().to_string().contains("memory"), "{name}: {error}");
     }
 }
 
@@ -553,7 +554,7 @@ fn what_is_missing_is_said_by_name() {
     let image = volume(SHAPE, 1);
     for (method, settings) in [
         ("gradient-shap", &[][..]),
-        ("integrated-gradients", &["integrated-gradients.baseline=mean"]),
+        ("integrated-gradients", &["integrated-gradients.baseline=cohort-mean"]),
         ("integrated-gradients", &["integrated-gradients.baseline=expected"]),
         ("deeplift", &["deeplift.baseline=opposite"]),
         ("lrp", &["lrp.composite=epsilon-gamma-box"]),
@@ -570,7 +571,7 @@ fn what_is_missing_is_said_by_name() {
     for method in ["lrp", "deeplift"] {
         let probability = Case { score: Score::Prob, ..case(&image) };
         let error = choose(&[method], &[] as &[&str], None).unwrap()[0]
-            .explain(&mut with_donors(&net, 1), &[probability])
+            .explain(&mut with_training_subjects(&net, 1), &[probability])
             .unwrap_err();
         assert!(error.to_string().contains("probability"), "{error}");
     }
@@ -593,7 +594,7 @@ fn what_is_missing_is_said_by_name() {
             _ => setting,
         };
         let method = choose(&[method], &[setting, more], None).unwrap().remove(0);
-        let error = method.suits(&with_donors(&net, 1), Score::Logit).unwrap_err();
+        let error = method.suits(&with_training_subjects(&net, 1), Score::Logit).unwrap_err();
         assert!(error.remedy().is_some(), "{setting}: {error}");
     }
 }

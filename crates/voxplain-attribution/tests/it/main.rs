@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, may print, and works on small numbers"
 )]
 
+mod baselines;
 mod channels;
 mod fixture;
 mod laws;

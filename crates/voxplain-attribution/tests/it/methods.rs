@@ -144,13 +144,16 @@ fn the_same_bytes_in_any_batch_order_and_number_of_threads() {
     let cases: Vec<_> = ["a", "b", "c"].into_iter().zip(&volumes).map(case).collect();
     for entry in METHODS {
         // Those that this network's head does not suit have tests of their own.
-        if choose(&[entry.name], &SHORT, None).unwrap()[0].suits(&with_donors(&net, 1), Score::Logit).is_err() {
+        if choose(&[entry.name], &SHORT, None).unwrap()[0]
+            .suits(&with_training_subjects(&net, 1), Score::Logit)
+            .is_err()
+        {
             assert_eq!(entry.name, "cam");
             continue;
         }
-        let mut explainer = with_donors(&net, 1);
+        let mut explainer = with_training_subjects(&net, 1);
         let together = all_of(&mut explainer, entry.name, &SHORT, &cases);
-        let mut explainer = with_donors(&net, 3);
+        let mut explainer = with_training_subjects(&net, 3);
         for (case, expected) in cases.iter().zip(&together).rev() {
             let alone = all_of(&mut explainer, entry.name, &SHORT, std::slice::from_ref(case)).remove(0);
             assert_eq!(alone.map, expected.map, "{}: {}", entry.name, case.id);

@@ -64,7 +64,7 @@ fn occlusion_is_the_mean_over_the_boxes_that_cover_a_voxel() {
     let image = volume(SHAPE, 0);
     let brain = Mask::filled(grid(SHAPE), true);
     let case = Case { target: CLASS_1, mask: Some(&brain), ..Case::new("a", &image) };
-    let map = one(&linear(weight), "occlusion", &["window=12", "stride=9", "baseline=mean"], &case);
+    let map = one(&linear(weight), "occlusion", &["window=12", "stride=9", "baseline=image-mean"], &case);
     let mean = image.data().iter().map(|&v| f64::from(v)).sum::<f64>() / image.data().len() as f64;
     let lost = |at: [usize; 3]| f64::from(weight(at)) * (f64::from(image.at(at[0], at[1], at[2])) - mean);
     for n in 0..image.data().len() {
@@ -152,11 +152,11 @@ fn regions_of_a_linear_network_are_worth_their_sums_by_every_method() {
         let worth = |n: usize| times * f64::from(weight(grid(SHAPE).voxel(n))) * (f64::from(image.data()[n]) - mean);
         let expected: Vec<f64> = members(5, SHAPE).iter().map(|m| m.iter().map(|&n| worth(n)).sum()).collect();
         for (method, name, settings) in [
-            ("region-occlusion", "LostWithout", &["baseline=mean"][..]),
-            ("region-occlusion", "GainedAlone", &["baseline=mean"]),
-            ("kernel-shap", "Value", &["baseline=mean"]),
-            ("kernel-shap", "Value", &["baseline=mean", "samples=30"]),
-            ("shapley-sampling", "Value", &["baseline=mean", "permutations=4"]),
+            ("region-occlusion", "LostWithout", &["baseline=image-mean"][..]),
+            ("region-occlusion", "GainedAlone", &["baseline=image-mean"]),
+            ("kernel-shap", "Value", &["baseline=image-mean"]),
+            ("kernel-shap", "Value", &["baseline=image-mean", "samples=30"]),
+            ("shapley-sampling", "Value", &["baseline=image-mean", "permutations=4"]),
         ] {
             let map = one(&net, method, settings, &case);
             for (value, expected) in column(&map, name).iter().zip(&expected) {
@@ -292,7 +292,7 @@ fn methods_by_region_say_what_they_miss() {
     for entry in METHODS.iter().filter(|m| m.by_region) {
         let error = run(&[], entry.name, &case);
         assert!(
-            error.to_string().contains(entry.name) && error.remedy().unwrap().to_string().contains("--atlas"),
+            error.to_string().contains(entry.name) && error.remedy().unwrap().to_string().contains("atlas"),
             "{error}"
         );
         let other = regions(SMALL, 3);

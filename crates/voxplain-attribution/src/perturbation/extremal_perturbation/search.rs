@@ -56,8 +56,9 @@ struct Found {
     /// Mean of the mask over the brain.
     area_of_mask: f64,
     /// The score that the mask is to change, for each view.
-    aim: Vec<f64>,
-    /// What is left of the way to the goal; the mean over views.
+    #[serde(rename = "Aim")]
+    optimized: Vec<f64>,
+    /// What is left of the way to the threshold; the mean over views.
     left: f64,
     #[serde(skip)]
     mask: Vec<f32>,
@@ -104,7 +105,7 @@ impl<'a> Search<'a> {
         })
     }
 
-    /// Searches area by area until one reaches its goal, and writes the record.
+    /// Searches area by area until one reaches its threshold, and writes the record.
     pub(super) fn run(mut self, explainer: &mut Explainer) -> Result<Attribution> {
         let mut found: Vec<Found> = Vec::new();
         let areas: Vec<f64> = self.options.areas.shares().collect();
@@ -236,15 +237,16 @@ impl<'a> Search<'a> {
     }
 
     fn found(&self, area: f64, inside: &[usize], mask: Vec<f32>, logits: Vec<Vec<f32>>) -> Result<Found> {
-        let aim: Vec<f64> = logits.iter().map(|z| self.options.objective.value(&self.objective, z)).collect();
-        if let Some(bad) = aim.iter().find(|a| !a.is_finite()) {
+        let optimized: Vec<f64> = logits.iter().map(|z| self.options.objective.value(&self.objective, z)).collect();
+        if let Some(bad) = optimized.iter().find(|a| !a.is_finite()) {
             return Err(self
                 .case
                 .refuse(format!("extremal-perturbation: the masked image has the score {bad}"), altered_overflow()));
         }
-        let left = self.views.iter().zip(&aim).map(|(v, &a)| v.loss.value(a)).sum::<f64>() / aim.len() as f64;
+        let left =
+            self.views.iter().zip(&optimized).map(|(v, &a)| v.loss.value(a)).sum::<f64>() / optimized.len() as f64;
         let area_of_mask = inside.iter().map(|&n| f64::from(mask[n])).sum::<f64>() / inside.len() as f64;
-        Ok(Found { area, area_of_mask, aim, left, mask, logits })
+        Ok(Found { area, area_of_mask, optimized, left, mask, logits })
     }
 }
 

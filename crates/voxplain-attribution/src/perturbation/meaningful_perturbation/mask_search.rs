@@ -21,7 +21,7 @@ use voxplain_nn::{Plan, Purpose, Rules};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct LossTerms {
-    /// What is left of the way of the score: 1 at the start, 0 at the goal; the mean of the two for `hybrid`.
+    /// What is left of the way of the score: 1 at the start, 0 at the threshold; the mean of the two for `hybrid`.
     pub score: f64,
     /// `l1 * area`, or `l1 * (area / budget - 1)` where that is more than 0.
     pub area: f64,
@@ -335,10 +335,10 @@ fn plan<'e>(explainer: &'e mut Explainer, options: &MeaningfulPerturbation) -> R
     explainer.plan(Purpose::InputGradient, options.game.views() * options.copies, &[])
 }
 
-/// The copy that stays, then copies moved by up to `most` voxels along each axis, to either side.
-fn draw_shifts(seed: Seed, most: usize, shifts: &mut [[isize; 3]]) {
+/// The copy that stays, then copies moved by up to `max` voxels along each axis, to either side.
+fn draw_shifts(seed: Seed, max: usize, shifts: &mut [[isize; 3]]) {
     let mut random = seed.random();
-    let mut draw = || random.below(2 * most + 1).cast_signed() - most.cast_signed();
+    let mut draw = || random.below(2 * max + 1).cast_signed() - max.cast_signed();
     shifts[1..].fill_with(|| [draw(), draw(), draw()]);
 }
 

@@ -42,9 +42,9 @@ pub(crate) fn explainer_of(network: &Network, threads: usize) -> Explainer {
 }
 
 /// The same with six people that it was trained on.
-pub(crate) fn with_donors(network: &Network, threads: usize) -> Explainer {
+pub(crate) fn with_training_subjects(network: &Network, threads: usize) -> Explainer {
     let [_, shape @ ..] = network.input_shape();
-    let people = (0..6).map(|n| (format!("donor{n}"), n % 2, [volume(shape, 10 + n)]));
+    let people = (0..6).map(|n| (format!("subject{n}"), n % 2, [volume(shape, 10 + n)]));
     explainer_of(network, threads).with_training_subjects(TrainingSubjects::of_volumes(people, 2))
 }
 
