@@ -1,6 +1,6 @@
 //! [`Progress`]: how long work says how far it is. The library prints nothing itself.
 
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 
 /// Is told how far long work is. Steps may nest: each `begin` has its `end`, and `advance` speaks of the innermost.
 ///
@@ -14,6 +14,10 @@ pub trait Progress: Send + Sync {
     fn end(&self);
     /// Something that the user should know, once.
     fn warn(&self, message: &str);
+    /// Something that the user should know, and what to do about it.
+    fn advise(&self, message: &str, remedy: &Remedy) {
+        self.warn(&format!("{message}; {remedy}"));
+    }
     /// Whether the user has asked to stop. Long work then leaves what it has in a state to go on from.
     fn interrupted(&self) -> bool {
         false

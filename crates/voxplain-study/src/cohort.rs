@@ -5,17 +5,20 @@
 //! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
 
 mod lattice;
+mod layout;
 mod quality;
 mod writer;
 
+pub use layout::CohortLayout;
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use writer::{Begun, Writer};
 
+use crate::setting::FORCE;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
-use voxplain_core::{Error, Result, Table};
+use voxplain_core::{Action, Error, Remedy, Result, Table, remedy};
 use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
 
 /// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
@@ -172,32 +175,32 @@ const FORMAT: &str = "voxplain cohort 1";
 impl Cohort {
     /// Opens a cohort directory; checks that its files agree.
     pub fn open(path: &Path) -> Result<Self> {
-        let json = path.join("cohort.json");
+        let layout = CohortLayout::at(path);
+        let json = layout.document();
         if !json.is_file() {
-            let hint = if partial(path).is_dir() {
-                "its preparation was interrupted: run the same command again to finish it"
+            let remedy = if layout.partial().is_dir() {
+                "its preparation was interrupted: run the same command again to finish it".into()
             } else {
-                "make one with `voxplain prepare` or `voxplain simulate`"
+                remedy!["make one with `", Action::new("prepare"), "` or `", Action::new("simulate"), "`"]
             };
-            return Err(Error::file(path, "this is not a cohort (no cohort.json in it)", hint));
+            return Err(Error::file(path, "this is not a cohort (no cohort.json in it)", remedy));
         }
-        let again = "prepare the cohort again with --force";
         let text = std::fs::read(&json).map_err(Error::io(&json))?;
         let document: Document =
-            serde_json::from_slice(&text).map_err(|e| Error::file(&json, format!("cannot be read: {e}"), again))?;
+            serde_json::from_slice(&text).map_err(|e| Error::file(&json, format!("cannot be read: {e}"), again()))?;
         if document.format != FORMAT {
             let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
             return Err(Error::file(&json, what, "use the version of voxplain that made it"));
         }
         let Document { preparation, made_by, subjects, .. } = document;
         if subjects.is_empty() {
-            return Err(Error::file(&json, "the cohort has no subjects", again));
+            return Err(Error::file(&json, "the cohort has no subjects", again()));
         }
         if let Some(s) = subjects.iter().find(|s| s.grid.shape != preparation.shape) {
             let what = format!("subject {} has shape {:?}, the cohort {:?}", s.id, s.grid.shape, preparation.shape);
-            return Err(Error::file(&json, what, again));
+            return Err(Error::file(&json, what, again()));
         }
-        let tsv = path.join("participants.tsv");
+        let tsv = layout.participants();
         let participants = Table::read(&tsv)?;
         let ids: Vec<_> =
             participants.cells(participants.column("participant_id")?).map(Option::unwrap_or_default).collect();
@@ -210,9 +213,14 @@ impl Cohort {
             return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
         }
         let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by };
-        cohort.array(VOLUMES)?;
-        cohort.array(MASKS)?;
+        cohort.volumes()?;
+        cohort.masks()?;
         Ok(cohort)
+    }
+
+    /// Its files.
+    pub fn layout(&self) -> CohortLayout<'_> {
+        CohortLayout::at(&self.path)
     }
 
     /// Writes a cohort from volumes in memory. `participants` has a row per subject, in their order; a column
@@ -238,7 +246,7 @@ impl Cohort {
     /// Reads one subject's prepared volume (RAS+).
     pub fn volume(&self, subject: usize) -> Result<Volume> {
         let grid = self.subject(subject)?.grid;
-        Ok(Volume::new(grid, self.array(VOLUMES)?.read_item(subject)?)?)
+        Ok(Volume::new(grid, self.volumes()?.read_item(subject)?)?)
     }
 
     /// The subjects of those numbers as training subjects of a model; `labels` are the true classes of all
@@ -255,7 +263,7 @@ impl Cohort {
     /// Reads one subject's brain mask on the same grid.
     pub fn mask(&self, subject: usize) -> Result<Mask> {
         let grid = self.subject(subject)?.grid;
-        let inside = self.array(MASKS)?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
+        let inside = self.masks()?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
         Ok(Volume::new(grid, inside)?)
     }
 
@@ -284,24 +292,36 @@ impl Cohort {
         })
     }
 
+    fn volumes(&self) -> Result<npy::Reader> {
+        self.array(&self.layout().volumes(), VOLUME)
+    }
+
+    fn masks(&self) -> Result<npy::Reader> {
+        self.array(&self.layout().masks(), MASK)
+    }
+
     /// One of the cohort's arrays, checked against `cohort.json`.
-    fn array(&self, (name, dtype): (&str, Dtype)) -> Result<npy::Reader> {
-        let path = self.path.join(name);
-        let reader = npy::Reader::open(&path)?;
+    fn array(&self, path: &Path, dtype: Dtype) -> Result<npy::Reader> {
+        let reader = npy::Reader::open(path)?;
         let shape = array_shape(self.subjects.len(), self.preparation.shape);
         if reader.shape() != shape || reader.dtype() != dtype {
             let what =
                 format!("holds {} {:?}, cohort.json speaks of {dtype} {shape:?}", reader.dtype(), reader.shape());
-            return Err(Error::file(&path, what, "prepare the cohort again with --force"));
+            return Err(Error::file(path, what, again()));
         }
         Ok(reader)
     }
 }
 
-/// The prepared volumes.
-const VOLUMES: (&str, Dtype) = ("volumes.npy", Dtype::Float32);
-/// The brain masks, 1 inside.
-const MASKS: (&str, Dtype) = ("masks.npy", Dtype::Uint8);
+/// Type of the values of prepared volumes.
+const VOLUME: Dtype = Dtype::Float32;
+/// Type of the values of brain masks, 1 inside.
+const MASK: Dtype = Dtype::Uint8;
+
+/// What to do about a cohort that is damaged.
+fn again() -> Remedy {
+    remedy!["prepare the cohort again with ", FORCE]
+}
 
 /// Shape of an array of that many volumes.
 fn array_shape(count: usize, [i, j, k]: [usize; 3]) -> [usize; 4] {
@@ -311,11 +331,4 @@ fn array_shape(count: usize, [i, j, k]: [usize; 3]) -> [usize; 4] {
 /// An id without the `sub-` of BIDS.
 pub fn bare(id: &str) -> &str {
     id.strip_prefix("sub-").unwrap_or(id)
-}
-
-/// Where a cohort is built before it is whole: beside its place.
-fn partial(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    path.with_file_name(name)
 }

@@ -17,6 +17,7 @@ use crate::{
     map::{MapFiles, Variant, read_record},
     model::Model,
     run::Run,
+    setting::IN_SAMPLE,
 };
 use atlas::Placed;
 use image::Loaded;
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use voxplain_attribution::{AnyMethod, Attribution, Case, Compat, Cost, Explainer, Record, Regions, Score, Target};
-use voxplain_core::{Error, Progress, Remedy, Result};
+use voxplain_core::{Error, Progress, Remedy, Result, remedy};
 use voxplain_nn::Engine;
 
 /// What is explained, and by which model.
@@ -182,15 +183,16 @@ fn explain_group(
     if group.people.is_empty() || done.interrupted {
         return Ok(());
     }
-    let model = group.model.get()?;
-    let mut explainer = group.people_of(model.explainer(engine)?.with_memory_limit(options.memory), &model);
+    let fold = group.model.get()?;
+    let model = &fold.model;
+    let mut explainer = group.people_of(fold.explainer(engine)?.with_memory_limit(options.memory), model);
     let methods = suitable(&explainer, options, regions.is_some(), progress, done)?;
     progress.advance((options.methods.len() - methods.len()) * group.people.len(), "left out");
     let target = options.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
     for people in group.people.chunks(AT_A_TIME) {
         let load = |person| {
-            let loaded = group.load(person, &model)?;
-            let seen = in_sample(person, &loaded, &model, options)?;
+            let loaded = group.load(person, model)?;
+            let seen = in_sample(person, &loaded, model, options)?;
             Ok((loaded, seen))
         };
         let loaded: Vec<Result<_>> = engine.thread_pool().install(|| people.par_iter().map(load).collect());
@@ -329,7 +331,11 @@ fn in_sample(person: &Person, loaded: &Loaded, model: &Model, options: &ExplainO
             subject: person.id.clone(),
             what: "the model was trained on this subject, so a map would not show what the model does with people it has not seen"
                 .into(),
-            remedy: "use a model of another fold, or --in-sample to explain it all the same (each record then says so)".into(),
+            remedy: remedy![
+                "use a model of another fold, or ",
+                IN_SAMPLE,
+                " to explain it all the same (each record then says so)"
+            ],
         });
     }
     // An image prepared anew may differ in its last bits from the one trained on; and an imported model lists nobody.
@@ -349,7 +355,8 @@ fn made_before(
         return None;
     }
     let files = ready.person.files(method.name());
-    let record = read_record(&files.map()).ok()?;
+    // A record that is not there or cannot be understood is no reason to keep its map.
+    let record = read_record(&files.path()).ok()?;
     let same = record.method == method.name()
         && record.parameters == method.parameters()
         && record.requested == (case.target.unwrap_or_else(|| method.target()), case.score)
@@ -362,11 +369,11 @@ fn made_before(
         && record.in_sample == case.in_sample
         && record.version == env!("CARGO_PKG_VERSION");
     let native_space = ready.loaded.native.map(|_| files.image(Variant::NativeSpace));
-    let there = files.map().is_file()
+    let there = files.path().is_file()
         && native_space.as_ref().is_none_or(|p| p.is_file())
         && record.layers.iter().all(|layer| files.image(Variant::Layer(layer)).is_file());
     (same && there).then(|| MapSummary {
-        map: files.map(),
+        map: files.path(),
         native_space,
         native_resolution: Some(files.image(Variant::NativeResolution)).filter(|p| p.is_file()),
         reused: true,
@@ -391,7 +398,7 @@ fn write_one(
         output::write_input(&files, &ready.loaded)?;
     }
     Ok(MapSummary {
-        map: files.map(),
+        map: files.path(),
         native_space: written.native_space,
         native_resolution: written.native_resolution,
         seconds: cost.seconds,

@@ -15,7 +15,12 @@ mod similarity;
 pub use members::{Group, groups};
 pub use similarity::{Level, SimilarityRow};
 
-use crate::{cohort::Cohort, map::read_record, run::Run};
+use crate::{
+    cohort::Cohort,
+    map::{read_record, record_path},
+    run::{GroupLayout, Run, read_json},
+    setting::{KEEP_GOING, METHOD},
+};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -23,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Record;
-use voxplain_core::{Error, Progress, Result, atomic_file};
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy};
 use voxplain_stats::Statistic;
 use voxplain_volume::{Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
 
@@ -41,6 +46,9 @@ pub struct GroupOptions {
 pub struct GroupSummary {
     /// Version of voxplain.
     pub version: String,
+    /// BLAKE3 of the models that made the maps, fold by fold; none in files of older versions.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// In what space the group files are, in words.
     pub space: String,
     /// The groups, all subjects first.
@@ -123,13 +131,10 @@ const BUDGET_BYTES: usize = 256 << 20;
 pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
     let cohort = run.cohort()?;
     let predictions = run.predictions()?;
-    let methods = if options.methods.is_empty() { run.methods()? } else { options.methods.clone() };
+    let there = run.maps()?;
+    let methods = there.chosen(Some(&options.methods[..]).filter(|methods| !methods.is_empty()), progress);
     if methods.is_empty() {
-        return Err(Error::file(
-            &run.path,
-            "has no maps yet",
-            format!("make them: voxplain explain {} --method hires-cam,guided-backprop", run.path.display()),
-        ));
+        return Err(there.none("hires-cam,guided-backprop"));
     }
     let mut warnings = Vec::new();
     let (mut members, mut missing) = (Vec::new(), vec![Vec::new(); methods.len()]);
@@ -140,38 +145,48 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
             what: format!("is in predictions.tsv but not in {}", cohort.path.display()),
             remedy: "train again on this cohort".into(),
         })?;
-        let maps: Vec<PathBuf> = methods.iter().map(|m| run.map_path(id, "", m)).collect();
-        let there: Vec<bool> = maps.iter().map(|m| m.is_file()).collect();
-        for (missing, _) in missing.iter_mut().zip(&there).filter(|(_, there)| !**there) {
+        let mut complete = true;
+        for (_, missing) in methods.iter().zip(&mut missing).filter(|(method, _)| !there.have(id, method)) {
             missing.push(id.clone());
+            complete = false;
         }
-        if there.iter().all(|t| *t) {
+        if complete {
+            let maps = methods.iter().map(|method| run.layout().map(id, method).path()).collect();
             members.push(Member { id: id.clone(), index, maps });
         }
     }
     for (method, missing) in methods.iter().zip(&missing).filter(|(_, m)| !m.is_empty()) {
         let named = missing.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
         let more = if missing.len() > 8 { format!(" and {} more", missing.len() - 8) } else { String::new() };
-        let what = format!("{method}: no map of {} of {} subjects: {named}{more}", missing.len(), predictions.len());
+        let why = there.why_missing(missing, method);
+        let what =
+            format!("{method}: no map of {} of {} subjects: {named}{more}{why}", missing.len(), predictions.len());
         if !options.keep_going || missing.len() == predictions.len() {
             return Err(Error::file(
                 &run.path,
                 what,
-                format!(
-                    "make them: voxplain explain {} --method {method}; or --keep-going to leave these subjects out",
-                    run.path.display()
-                ),
+                remedy![
+                    "make them: ",
+                    Action::new("explain").on(&run.path).with(METHOD, method),
+                    "; or ",
+                    KEEP_GOING,
+                    " to leave these subjects out"
+                ],
             ));
         }
         progress.warn(&what);
         warnings.push(format!("{what}; they are left out of every group."));
     }
     if members.is_empty() {
-        return Err(Error::file(&run.path, "no subject has maps of all methods", "name fewer methods with --method"));
+        return Err(Error::file(
+            &run.path,
+            "no subject has maps of all methods",
+            remedy!["name fewer methods with ", METHOD],
+        ));
     }
 
-    let folder = run.path.join("group");
-    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    let layout = run.layout().group();
+    std::fs::create_dir_all(layout.folder()).map_err(Error::io(layout.folder()))?;
     let (grid, space) = cohort.common_grid();
     let records = members
         .iter()
@@ -179,8 +194,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         .collect::<Result<Vec<_>>>()?;
     warnings.extend(differences(&members, &methods, &records));
 
-    let brain = mean_brain(&cohort, &members, &grid, &folder, progress)?;
-    let positive = run.metrics().ok().map(|m| m.positive);
+    let brain = mean_brain(&cohort, &members, &grid, &layout, progress)?;
+    let positive = run.metrics()?.map(|m| m.positive);
+    let models = run.models()?;
+    let models = models.among(records.iter().flatten().map(|record| record.model.as_str()));
     let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
     let groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
     let mut maps = Vec::new();
@@ -191,8 +208,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
         let volumes = statistics(&cohort, &files, &groups, &grid)?;
         for (group, statistic, volume) in volumes {
-            let file =
-                format!("{}_stat-{}_desc-{}_attribution.nii.gz", group.name, statistic.word(), method.replace('-', ""));
+            let file = GroupLayout::map_name(&group.name, statistic.word(), method);
             let record = serde_json::json!({
                 "Method": method,
                 "Group": group.title,
@@ -202,10 +218,12 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 "Target": target(&records[0][n]),
                 "Sign": records[0][n].sign,
                 "Units": if statistic == Statistic::Sign { "(above 0 - below 0) / subjects" } else { &records[0][n].units },
+                "Models": models,
                 "Version": env!("CARGO_PKG_VERSION"),
             });
-            write_volume(&folder.join(&file), &volume)?;
-            atomic_file::write_json(&folder.join(file.replace(".nii.gz", ".json")), &record)?;
+            let path = layout.map(&file);
+            write_volume(&path, &volume)?;
+            atomic_file::write_json(&record_path(&path), &record)?;
             maps.push(GroupMap {
                 method: method.clone(),
                 group: group.name.clone(),
@@ -222,9 +240,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     progress.end();
 
     let similarity = similarity::compare(&cohort, &members, &methods, &groups, &means, progress)?;
-    similarity::write_tsv(&folder.join("similarity.tsv"), &similarity)?;
+    similarity::write_tsv(&layout.similarity(), &similarity)?;
     let summary = GroupSummary {
         version: env!("CARGO_PKG_VERSION").into(),
+        models,
         space,
         groups,
         methods: methods
@@ -237,17 +256,24 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         similarity,
         warnings,
     };
-    atomic_file::write_json(&folder.join("summary.json"), &summary)?;
+    atomic_file::write_json(&layout.summary(), &summary)?;
     Ok(summary)
 }
 
 impl GroupSummary {
-    /// Reads `group/summary.json` of a run.
+    /// Reads `group/summary.json` of a run; `None` where there is none yet.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
-    pub fn read(run: &Path) -> Result<Self> {
-        crate::run::read_json(&run.join("group/summary.json"))
+    /// It is damaged, or of other models than those that the run has now.
+    pub fn read(run: &Run) -> Result<Option<Self>> {
+        let path = run.layout().group().summary();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let summary: Self = read_json(&path)?;
+        let again = remedy!["make it again: ", Action::new("group").on(&run.path)];
+        run.models()?.check(&path, &summary.models, again)?;
+        Ok(Some(summary))
     }
 }
 
@@ -268,7 +294,7 @@ fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
         return Err(Error::file(
             file,
             format!("lies on a grid of {:?}, not on the subject's of {:?}", map.shape(), grid.shape),
-            "make the map again with voxplain explain on this cohort",
+            remedy!["make the map again with ", Action::new("explain"), " on this cohort"],
         ));
     }
     if let Some(value) = map.data().iter().find(|v| !v.is_finite()) {
@@ -286,7 +312,7 @@ fn mean_brain(
     cohort: &Cohort,
     members: &[Member],
     grid: &Grid,
-    folder: &Path,
+    layout: &GroupLayout,
     progress: &dyn Progress,
 ) -> Result<Mask> {
     progress.begin("mean brain", members.len());
@@ -305,8 +331,8 @@ fn mean_brain(
     #[expect(clippy::cast_possible_truncation, reason = "volumes are float32")]
     let mean = Volume::new(*grid, sum.into_iter().map(|s| (s / n as f64) as f32).collect())?;
     let mask = Mask::new(*grid, votes.into_iter().map(|v| 2 * v >= n).collect())?;
-    write_volume(&folder.join("mean_brain.nii.gz"), &mean)?;
-    write_volume(&folder.join("brain_mask.nii.gz"), &mask.map(|&m| f32::from(u8::from(m))))?;
+    write_volume(&layout.mean_brain(), &mean)?;
+    write_volume(&layout.brain_mask(), &mask.map(|&m| f32::from(u8::from(m))))?;
     Ok(mask)
 }
 

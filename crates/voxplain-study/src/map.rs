@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Record;
-use voxplain_core::{Error, Result};
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::image_stem;
 
 /// The files of one map: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz`, in the manner of BIDS
@@ -29,7 +29,11 @@ pub enum Variant<'a> {
 
 /// The entity that says what made a map: `desc-gradcam` for `grad-cam` (BIDS allows letters and digits alone).
 pub fn desc(method: &str) -> String {
-    format!("desc-{}", method.replace('-', ""))
+    format!("desc-{}", word(method))
+}
+
+fn word(method: &str) -> String {
+    method.replace('-', "")
 }
 
 /// How the names of images of maps end.
@@ -38,7 +42,7 @@ const IMAGE: &str = "_attribution.nii.gz";
 impl MapFiles {
     /// The files of a method's map in a folder; names begin with `stem` (`sub-01`, or the stem of an image's name).
     pub fn new(folder: impl Into<PathBuf>, stem: impl Into<String>, method: &str) -> Self {
-        Self { folder: folder.into(), stem: stem.into(), method: desc(method) }
+        Self { folder: folder.into(), stem: stem.into(), method: word(method) }
     }
 
     /// The folder that they lie in.
@@ -46,8 +50,18 @@ impl MapFiles {
         &self.folder
     }
 
+    /// How the names begin: `sub-01`, or the stem of an image's name.
+    pub fn stem(&self) -> &str {
+        &self.stem
+    }
+
+    /// The method as names have it: letters and digits alone.
+    pub fn method(&self) -> &str {
+        &self.method
+    }
+
     /// The map on the grid that the model takes.
-    pub fn map(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.image(Variant::Model)
     }
 
@@ -76,6 +90,23 @@ impl MapFiles {
         self.folder.join(format!("{}_desc-brain_mask.nii.gz", self.stem))
     }
 
+    /// Removes the images in other spaces and of layers that an earlier map of this subject left, with their records: they are not
+    /// of the map that takes its place.
+    pub(crate) fn remove_variants(&self, subject: &str) -> Result<()> {
+        let begins = format!("{}_", self.stem);
+        for entry in std::fs::read_dir(&self.folder).map_err(Error::io(&self.folder))? {
+            let path = entry.map_err(Error::io(&self.folder))?.path();
+            let variant = files_of(&path).is_some_and(|f| f.method == self.method && f.stem.starts_with(&begins));
+            // An image called `<stem>_space-native` is another subject; what has no record that can be read is left alone.
+            if variant && read_record_beside(&path).is_ok_and(|record| record.is_some_and(|r| r.subject == subject)) {
+                for file in [record_path(&path), path] {
+                    std::fs::remove_file(&file).map_err(Error::io(&file))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn file(&self, variant: Variant<'_>, ending: &str) -> PathBuf {
         let Self { folder, stem, method } = self;
         let entity = match variant {
@@ -86,7 +117,7 @@ impl MapFiles {
                 format!("_layer-{}", name.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
             }
         };
-        folder.join(format!("{stem}{entity}_{method}_attribution.{ending}"))
+        folder.join(format!("{stem}{entity}_desc-{method}_attribution.{ending}"))
     }
 }
 
@@ -112,8 +143,28 @@ pub fn read_record(map: &Path) -> Result<Record> {
     let path = record_path(map);
     let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
     serde_json::from_slice(&bytes).map_err(|e| {
-        Error::file(&path, format!("no sidecar of a map: {e}"), "make the map again with voxplain explain")
+        Error::file(
+            &path,
+            format!("no sidecar of a map: {e}"),
+            remedy!["make the map again with ", Action::new("explain")],
+        )
     })
+}
+
+/// The record of a map file, where there is one: beside maps of other programs there is none, or a JSON file of another kind.
+///
+/// # Errors
+/// A file that cannot be read, or a record that is damaged.
+pub fn read_record_beside(map: &Path) -> Result<Option<Record>> {
+    let path = record_path(map);
+    let bytes = match std::fs::read(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(Error::io(&path))?,
+    };
+    match serde_json::from_slice::<serde_json::Value>(&bytes) {
+        Ok(value) if value.get("Method").is_none() || value.get("Model").is_none() => Ok(None),
+        _ => read_record(map).map(Some),
+    }
 }
 
 /// All subjects' maps below a folder, sorted by path: every `*_attribution.nii.gz` or `.nii` except group maps, those in native
@@ -150,7 +201,7 @@ mod tests {
     fn names_are_those_of_bids_and_can_be_read_back() {
         let files = MapFiles::new("run/sub-01", "sub-01", "grad-cam");
         let name = |path: PathBuf| path.to_string_lossy().into_owned();
-        assert_eq!(name(files.map()), "run/sub-01/sub-01_desc-gradcam_attribution.nii.gz");
+        assert_eq!(name(files.path()), "run/sub-01/sub-01_desc-gradcam_attribution.nii.gz");
         assert_eq!(name(files.record()), "run/sub-01/sub-01_desc-gradcam_attribution.json");
         assert_eq!(
             name(files.image(Variant::NativeSpace)),
@@ -161,8 +212,8 @@ mod tests {
             "run/sub-01/sub-01_layer-features10_desc-gradcam_attribution.json"
         );
         assert_eq!(name(files.input_image()), "run/sub-01/sub-01_desc-input_image.nii.gz");
-        assert_eq!(files_of(&files.map()), Some(files.clone()));
-        assert_eq!(record_path(&files.map()), files.record());
+        assert_eq!(files_of(&files.path()), Some(files.clone()));
+        assert_eq!(record_path(&files.path()), files.record());
         assert_eq!(record_path(Path::new("a/b.nii")), Path::new("a/b.json"));
         assert_eq!(files_of(Path::new("a/scan.nii.gz")), None);
     }

@@ -66,11 +66,17 @@ impl Model {
     /// The file cannot be read, or its parts do not fit together: weights are missing, of another shape or not finite,
     /// the number of classes is not that of the outputs, the shape of the input is not that of the grid.
     pub fn read(path: &Path) -> Result<Self> {
+        Self::read_with_hash(path).map(|(model, _)| model)
+    }
+
+    /// [`Model::read`], with BLAKE3 of the file's bytes.
+    pub(crate) fn read_with_hash(path: &Path) -> Result<(Self, String)> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        Self::from_bytes(&bytes).map_err(|what| {
+        let model = Self::from_bytes(&bytes).map_err(|what| {
             let (train, import) = (Action::new("train"), Action::new("import"));
             Error::file(path, what, remedy!["give a model file that `", train, "` or `", import, "` wrote"])
-        })
+        })?;
+        Ok((model, voxplain_core::hash_bytes(&bytes)))
     }
 
     /// Writes a model file, whole or not at all.

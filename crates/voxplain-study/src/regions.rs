@@ -1,16 +1,21 @@
 //! [`measure_regions`]: the region table of many map files.
 
+mod record;
+
+pub use record::RegionRecord;
+
 use crate::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::Cohort,
-    map::{self, maps_below},
-    run::Run,
+    map::{maps_below, read_record_beside},
+    run::{Run, RunLayout},
+    setting::MASK,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use voxplain_attribution::Record;
-use voxplain_core::{Error, Progress, Result, atomic_file};
-use voxplain_volume::{Finding, Grid, Labels, Mask, ReadOptions, read};
+use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
+use voxplain_volume::{Finding, Grid, Labels, Level, Mask, ReadOptions, read};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,50 +24,36 @@ pub struct RegionOptions {
     pub atlas: String,
     /// The table of its labels.
     pub labels: PathBuf,
-    /// Brain mask on the maps' grid; `{id}` as above. Where nothing is said, that of a run's cohort.
+    /// Brain mask on the maps' grid; `{id}` as above. Where nothing is said, those of the cohort are taken.
     pub mask: Option<String>,
+    /// The cohort whose brain masks are taken, where no mask is given; where nothing is said, that of a run, as its manifest has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<PathBuf>,
     /// Go on when image and table do not match.
     pub allow_mismatch: bool,
 }
 
 /// Measures every map file in every region, and the group of them.
 ///
-/// A directory among `maps` stands for all maps in it: every `*_attribution.nii` or `.nii.gz` below it, sorted by
-/// name, except group maps, those in native space (`_space-native`) or resolution (`_res-native`), and those of single
-/// layers (`_layer-`). Subject and method are taken from a map's sidecar and, without one, from its name
-/// (`sub-<id>_..._desc-<method>_...`). The brains of a run's subjects are those of its cohort, unless a mask is given.
+/// A directory among `maps` stands for all maps in it ([`maps_below`]). Of a run those count that its models made; the others are
+/// left out, and a finding says so. Subject and method are taken from a map's record and, without one, from its name
+/// (`sub-<id>_..._desc-<method>_...`). The brains of a run's subjects are those of its cohort, unless a mask is given; maps of
+/// nobody in a cohort are measured where they or the labels are not 0.
 ///
 /// # Errors
-/// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all.
+/// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all, a run whose cohort is not found.
 pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Progress) -> Result<RegionTable> {
-    let mut files = Vec::new();
-    let mut cohorts = Vec::new();
-    for path in maps {
-        if path.is_dir() {
-            // A run knows the brains of its people.
-            cohorts.extend(Run::open(path).and_then(|run| run.cohort()).ok().filter(|_| what.mask.is_none()));
-            let found = maps_below(path)?;
-            if found.is_empty() {
-                return Err(Error::file(
-                    path,
-                    "holds no map (*_attribution.nii.gz)",
-                    "make maps with `voxplain explain`",
-                ));
-            }
-            files.extend(found);
-        } else {
-            files.push(path.clone());
-        }
-    }
     let mut table = RegionTable::default();
+    let Sources { files, cohorts } = Sources::find(maps, what, &mut table)?;
     let mut atlas: Option<(String, Atlas)> = None;
     // Maps of one grid share the labels on it.
     let mut placed: Option<(Grid, Labels)> = None;
+    let mut models = BTreeSet::new();
+    let mut without_brain = Vec::new();
     progress.begin("regions", files.len());
-    let done = files.iter().try_for_each(|file| {
+    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model }| {
         progress.go_on()?;
-        let name = name_of(file);
-        let image = what.image(&name, file)?;
+        let image = what.image(name, path)?;
         let atlas = match &mut atlas {
             Some((path, atlas)) if *path == image => atlas,
             slot => {
@@ -70,24 +61,148 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
                 &mut slot.insert((image.clone(), Atlas::open(Path::new(&image), &what.labels, what.allow_mismatch)?)).1
             }
         };
-        let map = read(file, &ReadOptions::default())?.volume;
+        let map = read(path, &ReadOptions::default())?.volume;
         let mask = match &what.mask {
-            Some(pattern) => Some(read_mask(&fill(pattern, &name, file)?)?),
-            None => brain_of(&cohorts, &name, map.grid())?,
+            Some(pattern) => Some(read_mask(&fill(pattern, name, path)?)?),
+            None => brain_of(&cohorts, name, map.grid())?,
         };
+        if mask.is_none() && !cohorts.is_empty() {
+            without_brain.push(path);
+        }
         let labels = match &placed {
             Some((grid, labels)) if grid == map.grid() => labels,
             _ => &placed.insert((*map.grid(), atlas.on_grid(map.grid())?)).1,
         };
-        table.measure_on(&name, &map, (atlas, labels), mask.as_ref())?;
+        table.measure_on(name, &map, (atlas, labels), mask.as_ref())?;
+        models.extend(model.clone());
         progress.advance(1, &name.map);
         Ok(())
     });
     progress.end();
-    done.map(|()| {
-        table.summarise();
-        table
-    })
+    done?;
+    if let Some(first) = without_brain.first() {
+        table.note(Finding {
+            id: "no-brain-mask",
+            level: Level::Warning,
+            what: format!(
+                "{}: the cohort has no brain mask on the grid of this map{}",
+                first.display(),
+                and_more(without_brain.len())
+            ),
+            remedy: "all voxels with a label or a value other than 0 are taken for brain, so numbers are not those of the others".into(),
+        });
+    }
+    table.models = models.into_iter().collect();
+    table.summarise();
+    Ok(table)
+}
+
+/// A map to be measured.
+struct MapFile {
+    path: PathBuf,
+    name: MapName,
+    /// BLAKE3 of the model that made it, where its record says so.
+    model: Option<String>,
+}
+
+/// What is to be measured, and whose brains are known.
+#[derive(Default)]
+struct Sources {
+    files: Vec<MapFile>,
+    cohorts: Vec<Cohort>,
+}
+
+impl Sources {
+    fn find(maps: &[PathBuf], what: &RegionOptions, table: &mut RegionTable) -> Result<Self> {
+        let mut sources = Self::default();
+        if let (Some(path), None) = (&what.cohort, &what.mask) {
+            sources.cohorts.push(Cohort::open(path)?);
+        }
+        for path in maps {
+            if RunLayout::at(path).manifest().is_file() {
+                sources.of_run(path, what, table)?;
+            } else if path.is_dir() {
+                let found = maps_below(path)?;
+                if found.is_empty() {
+                    return Err(no_maps(path, "holds no map (*_attribution.nii.gz)"));
+                }
+                for file in found {
+                    sources.files.push(MapFile::new(file)?);
+                }
+            } else {
+                sources.files.push(MapFile::new(path.clone())?);
+            }
+        }
+        Ok(sources)
+    }
+
+    /// The maps that the models of a run made, and the brains of its subjects.
+    fn of_run(&mut self, path: &Path, what: &RegionOptions, table: &mut RegionTable) -> Result<()> {
+        let run = Run::open(path)?.with_cohort(what.cohort.as_deref());
+        if what.mask.is_none() {
+            let cohort = run.cohort().map_err(|error| match error {
+                Error::File { path, what, remedy } => {
+                    let or = remedy![", or where the brain is with ", MASK];
+                    Error::file(path, what, Remedy::new(remedy.parts().iter().chain(or.parts()).cloned()))
+                }
+                other => other,
+            })?;
+            if what.cohort.is_none() {
+                self.cohorts.push(cohort);
+            }
+        }
+        let (models, mut stale, before) = (run.models()?, Vec::new(), self.files.len());
+        for file in maps_below(path)? {
+            let file = MapFile::new(file)?;
+            // Without a record, a map of the run is not finished; one in another folder is somebody's.
+            let of_subject = file.path.parent().and_then(Path::parent) == Some(path);
+            let counts = file.model.as_ref().map_or(!of_subject, |model| models.have(model));
+            if counts { self.files.push(file) } else { stale.push(file.path) }
+        }
+        if self.files.len() == before {
+            let what = if stale.is_empty() {
+                "holds no map (*_attribution.nii.gz)"
+            } else {
+                "holds no map (*_attribution.nii.gz) of the models that it has now"
+            };
+            return Err(no_maps(path, what));
+        }
+        if let Some(first) = stale.first() {
+            table.note(Finding {
+                id: "map-of-another-model",
+                level: Level::Warning,
+                what: format!(
+                    "{}: left out, since no model that the run has now made this map, or it was not finished{}",
+                    first.display(),
+                    and_more(stale.len())
+                ),
+                remedy: "explain the run again by this method, or remove the map".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn no_maps(path: &Path, what: &str) -> Error {
+    Error::file(path, what, remedy!["make maps with `", Action::new("explain"), "`"])
+}
+
+fn and_more(count: usize) -> String {
+    if count > 1 { format!(" (and {} more like this)", count - 1) } else { String::new() }
+}
+
+impl MapFile {
+    /// Subject and method are taken from the record and, without one, from the name.
+    fn new(path: PathBuf) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let entity = |key: &str| name.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
+        let subject = entity("sub-");
+        let (method, model) = match read_record_beside(&path)? {
+            Some(record) => (Some(record.method), Some(record.model)),
+            None => (entity("desc-"), None),
+        };
+        Ok(Self { path, name: MapName { subject, method, map: name }, model })
+    }
 }
 
 /// The brain of a map's subject, where one of the cohorts holds it on the map's grid.
@@ -103,88 +218,11 @@ fn brain_of(cohorts: &[Cohort], name: &MapName, grid: &Grid) -> Result<Option<Ma
     Ok(None)
 }
 
-/// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
-#[derive(Clone, Debug, Serialize)]
-pub struct RegionRecord<'a> {
-    /// The atlas and how it was taken.
-    pub survey: &'a RegionOptions,
-    /// What the reader should know.
-    pub findings: &'a [Finding],
-    /// What the columns hold.
-    pub columns: &'static str,
-    /// Version of voxplain.
-    pub version: &'static str,
-}
-
-/// The words of [`RegionRecord::columns`].
-const COLUMNS: &str = "rows with n > 1 are means over maps with 95 % t intervals (_low, _high); sum, mean: of the map's \
-values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
-enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3: sum over volume; peak: value furthest from \
-0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels)";
-
-impl RegionTable {
-    /// Writes the table as TSV, and `<path without .tsv>.json` beside it, with absolute paths: who reads it need not be in
-    /// the same working directory.
+impl RegionOptions {
+    /// The label image for a map's subject.
     ///
     /// # Errors
-    /// The files cannot be written.
-    pub fn write(&self, path: &Path, survey: &RegionOptions) -> Result<()> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
-        }
-        self.to_table().write_tsv(path)?;
-        let survey = &survey.absolute()?;
-        let record =
-            RegionRecord { survey, findings: &self.findings, columns: COLUMNS, version: env!("CARGO_PKG_VERSION") };
-        atomic_file::write_json(&path.with_extension("json"), &record)
-    }
-}
-
-/// The map's name, subject and method, from its sidecar and its file name.
-fn name_of(file: &Path) -> MapName {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let entity = |key: &str| name.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
-    let sidecar = map::record_path(file);
-    let record: Option<Record> = std::fs::read(sidecar).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let method = record.map(|r| r.method).or_else(|| entity("desc-"));
-    MapName { subject: entity("sub-"), method, map: name }
-}
-
-impl RegionOptions {
-    /// The same with absolute paths.
-    fn absolute(&self) -> Result<Self> {
-        let absolute = |path: &Path| std::path::absolute(path).map_err(Error::io(path));
-        let pattern = |path: &String| Ok::<_, Error>(absolute(Path::new(path))?.to_string_lossy().into_owned());
-        Ok(Self {
-            atlas: pattern(&self.atlas)?,
-            labels: absolute(&self.labels)?,
-            mask: self.mask.as_ref().map(pattern).transpose()?,
-            allow_mismatch: self.allow_mismatch,
-        })
-    }
-
-    /// The same with each relative path that is not there from the working directory, but is from `folder`, taken from
-    /// there: records of older versions hold paths as they were typed.
-    pub fn found_from(self, folder: &Path) -> Self {
-        let there = |path: &Path| {
-            // Of a pattern, the folders above the subject's id.
-            let fixed = path.ancestors().find(|p| !p.to_string_lossy().contains("{id}")).unwrap_or(path);
-            fixed == Path::new("") || fixed.exists()
-        };
-        let find = |path: &Path| {
-            let below = folder.join(path);
-            if there(path) || !there(&below) { path.to_owned() } else { below }
-        };
-        let pattern = |path: String| find(Path::new(&path)).to_string_lossy().into_owned();
-        Self {
-            atlas: pattern(self.atlas),
-            labels: find(&self.labels),
-            mask: self.mask.map(pattern),
-            allow_mismatch: self.allow_mismatch,
-        }
-    }
-
-    /// The label image for a map's subject.
+    /// The path asks for a subject, and the map's name has none.
     pub fn image(&self, name: &MapName, file: &Path) -> Result<String> {
         fill(&self.atlas, name, file)
     }
@@ -202,43 +240,4 @@ fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {
 
 fn read_mask(path: &str) -> Result<Mask> {
     Ok(read(Path::new(path), &ReadOptions::default())?.volume.map(|&x| x != 0.0 && x.is_finite()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn survey(atlas: &str, labels: &str) -> RegionOptions {
-        RegionOptions { atlas: atlas.into(), labels: labels.into(), mask: None, allow_mismatch: false }
-    }
-
-    #[test]
-    fn records_hold_paths_that_mean_the_same_everywhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let what =
-            RegionOptions { mask: Some("masks/{id}.nii.gz".into()), ..survey("atlases/a.nii.gz", "atlases/a.tsv") };
-        let table = folder.path().join("regions/a.tsv");
-        RegionTable::default().write(&table, &what).unwrap();
-        let record: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(table.with_extension("json")).unwrap()).unwrap();
-        let here = std::env::current_dir().unwrap();
-        for (key, path) in [("atlas", "atlases/a.nii.gz"), ("labels", "atlases/a.tsv"), ("mask", "masks/{id}.nii.gz")] {
-            assert_eq!(record["survey"][key], here.join(path).to_str().unwrap());
-        }
-    }
-
-    #[test]
-    fn paths_as_typed_are_looked_for_below_a_folder_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = |path: &str| folder.path().join(path).to_str().unwrap().to_owned();
-        std::fs::create_dir(below("atlas-of-a-test")).unwrap();
-        std::fs::write(below("atlas-of-a-test/a.tsv"), "").unwrap();
-        let found = survey("atlas-of-a-test/{id}/a.nii.gz", "atlas-of-a-test/a.tsv").found_from(folder.path());
-        assert_eq!(found, survey(&below("atlas-of-a-test/{id}/a.nii.gz"), &below("atlas-of-a-test/a.tsv")));
-        // What is there as it is, what is absolute, and what is nowhere, stay.
-        for path in ["Cargo.toml", "/no/such/folder/a.nii.gz", "no-such-folder/a.nii.gz"] {
-            let what = survey(path, path);
-            assert_eq!(what.clone().found_from(folder.path()), what);
-        }
-    }
 }

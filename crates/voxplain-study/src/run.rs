@@ -1,28 +1,39 @@
 //! [`Run`]: a directory that holds everything made from one configuration.
 
+mod clear;
+mod layout;
 mod maps;
+mod models;
+pub(crate) mod place;
 mod predictions;
 mod results;
 
+pub use clear::clear;
+pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
+pub use maps::{RunMaps, StaleMap, Staleness};
+pub use models::{FoldModel, Models};
+pub use place::CohortPlace;
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
 pub use results::{Chance, ChanceVerdict, ClassifierMetrics, Epoch, GroupMetrics, Metrics};
 
-use crate::{cohort::Cohort, folds::Split};
+use crate::cohort::{Cohort, CohortLayout};
+use crate::folds::Split;
+use crate::setting::{COHORT, FORCE, OUT};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, atomic_file};
+use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy};
 
-/// A directory that holds everything made from one configuration, in the manner of BIDS derivatives:
-/// `dataset_description.json`, `config.toml`, `manifest.json`, `folds/fold-0/{model.safetensors, history.jsonl,
-/// split.json}`, `predictions.tsv` (and `predictions-<comparator>.tsv`), `metrics.json`, `sub-<id>/...`, `group/`,
-/// `figures/`, `report.html`.
+/// A directory that holds everything made from one configuration, in the manner of BIDS derivatives; [`RunLayout`] says
+/// what lies where.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The directory.
     pub path: PathBuf,
     /// What it was made from.
     pub manifest: Manifest,
+    /// Where the cohort is said to lie, instead of where the manifest has it.
+    cohort: Option<PathBuf>,
 }
 
 /// What a run was made from and with.
@@ -30,9 +41,10 @@ pub struct Run {
 pub struct Manifest {
     /// Version of voxplain that made it.
     pub version: String,
-    /// The cohort's directory, absolute.
-    pub cohort: PathBuf,
-    /// BLAKE3 over the hashes of the cohort's subjects.
+    /// Where the cohort lies.
+    #[serde(flatten)]
+    pub cohort: CohortPlace,
+    /// BLAKE3 over the hashes of the cohort's subjects: this says which cohort it is, wherever it lies.
     pub cohort_hash: String,
     /// The label column.
     pub label: String,
@@ -57,13 +69,16 @@ pub struct HeldOut {
 
 impl Run {
     /// Opens a run directory.
+    ///
+    /// # Errors
+    /// It is none, or its manifest is damaged.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = path.join("manifest.json");
+        let file = RunLayout::at(path).manifest();
         if !file.is_file() {
             return Err(Error::file(
                 path,
                 "not a run: it has no manifest.json",
-                "give a directory that `voxplain train --out` made",
+                remedy!["give a directory that `", Action::new("train").switch(OUT), "` made"],
             ));
         }
         let manifest: Manifest = read_json(&file)?;
@@ -71,30 +86,57 @@ impl Run {
             return Err(Error::file(
                 &file,
                 format!("found {} classes and {} folds", manifest.classes.len(), manifest.folds),
-                "the manifest is damaged: train again with --force",
+                remedy!["the manifest is damaged: train again with ", FORCE],
             ));
         }
-        Ok(Self { path: path.to_owned(), manifest })
+        Ok(Self { path: path.to_owned(), manifest, cohort: None })
     }
 
-    /// `folds/fold-<n>`.
-    pub fn fold_path(&self, fold: usize) -> PathBuf {
-        self.path.join(format!("folds/fold-{fold}"))
+    /// The same run, with its cohort looked for in this directory, where one is given, and nowhere else.
+    #[must_use]
+    pub fn with_cohort(mut self, path: Option<&Path>) -> Self {
+        self.cohort = path.map(Path::to_owned).or(self.cohort);
+        self
     }
 
-    /// `folds/fold-<n>/model.safetensors`.
-    pub fn model_path(&self, fold: usize) -> PathBuf {
-        self.fold_path(fold).join("model.safetensors")
+    /// Its files.
+    pub fn layout(&self) -> RunLayout<'_> {
+        RunLayout::at(&self.path)
     }
 
-    /// The cohort it was trained on; refused when its subjects are no longer the same.
+    /// The cohort it was trained on, where the manifest has it or [`Run::with_cohort`] says; its hash decides.
+    ///
+    /// # Errors
+    /// It is not found, or what is found has other subjects.
     pub fn cohort(&self) -> Result<Cohort> {
-        let cohort = Cohort::open(&self.manifest.cohort)?;
-        self.check_cohort(&cohort)?;
-        Ok(cohort)
+        let places = match &self.cohort {
+            Some(path) => vec![path.clone()],
+            None => self.manifest.cohort.candidates(&self.path),
+        };
+        let mut wrong = None;
+        for place in &places {
+            if self.cohort.is_none() && !CohortLayout::at(place).document().is_file() {
+                continue;
+            }
+            match Cohort::open(place).and_then(|cohort| self.check_cohort(&cohort).map(|()| cohort)) {
+                Ok(cohort) => return Ok(cohort),
+                Err(error) => wrong = wrong.or(Some(error)),
+            }
+        }
+        Err(wrong.unwrap_or_else(|| {
+            let places: Vec<String> = places.iter().map(|p| p.display().to_string()).collect();
+            let what = format!(
+                "the cohort that this run was trained on is not found: there is none in {}",
+                places.join(", nor in ")
+            );
+            Error::file(&self.path, what, remedy!["say where it lies with ", COHORT])
+        }))
     }
 
     /// Refuses a cohort that is not the one trained on.
+    ///
+    /// # Errors
+    /// Its subjects are others.
     pub fn check_cohort(&self, cohort: &Cohort) -> Result<()> {
         if cohort_hash(cohort) == self.manifest.cohort_hash {
             return Ok(());
@@ -102,16 +144,22 @@ impl Run {
         Err(Error::file(
             &cohort.path,
             format!("the volumes are not those that {} was trained on", self.path.display()),
-            "give the cohort of the run, or train again",
+            remedy!["give the cohort of the run with ", COHORT, ", or train again"],
         ))
     }
 
     /// Who was trained on and who was held out in a fold.
+    ///
+    /// # Errors
+    /// The fold has not begun, or the file is damaged.
     pub fn split(&self, fold: usize) -> Result<Split> {
-        read_json(&self.fold_path(fold).join("split.json"))
+        read_json(&self.layout().fold(fold).split())
     }
 
     /// Every subject that a fold's model never saw, fold by fold; `cohort` must be the run's own.
+    ///
+    /// # Errors
+    /// Another cohort; folds that are damaged.
     pub fn held_out(&self, cohort: &Cohort) -> Result<Vec<HeldOut>> {
         self.check_cohort(cohort)?;
         let mut all = Vec::new();
@@ -119,9 +167,9 @@ impl Run {
             let split = self.split(fold)?;
             if let Some(&n) = split.test.iter().find(|&&n| n >= cohort.subjects.len() || split.train.contains(&n)) {
                 return Err(Error::file(
-                    self.fold_path(fold).join("split.json"),
+                    self.layout().fold(fold).split(),
                     format!("subject number {n} is not one that can be held out"),
-                    "the run is damaged: train again with --force",
+                    remedy!["the run is damaged: train again with ", FORCE],
                 ));
             }
             all.extend(split.test.into_iter().map(|subject| HeldOut { subject, fold }));
@@ -130,57 +178,77 @@ impl Run {
     }
 
     /// Reads `predictions.tsv`, held-out subjects only.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
     pub fn predictions(&self) -> Result<Vec<Prediction>> {
-        predictions::read(&self.path.join("predictions.tsv"), &self.manifest.classes)
+        predictions::read(&self.layout().predictions(), &self.manifest.classes)
     }
 
-    /// Reads `predictions-<name>.tsv`: the predictions of a comparator for the same subjects.
+    /// Reads `predictions-<comparator>.tsv`: the predictions of a comparator for the same subjects.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
     pub fn comparator_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
-        predictions::read(&self.path.join(format!("predictions-{name}.tsv")), &self.manifest.classes)
+        predictions::read(&self.layout().comparator_predictions(name), &self.manifest.classes)
     }
 
-    /// Reads `metrics.json`.
-    pub fn metrics(&self) -> Result<Metrics> {
-        read_json(&self.path.join("metrics.json"))
+    /// Reads `metrics.json`; `None` where training has not ended.
+    ///
+    /// # Errors
+    /// It is damaged, or of other models than those that the run has now.
+    pub fn metrics(&self) -> Result<Option<Metrics>> {
+        let path = self.layout().metrics();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let metrics: Metrics = read_json(&path)?;
+        if !metrics.models.is_empty() {
+            self.models()?.check(&path, &metrics.models, again())?;
+        }
+        Ok(Some(metrics))
     }
 
     /// Reads the learning curve of a fold, one entry per epoch.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
     pub fn history(&self, fold: usize) -> Result<Vec<Epoch>> {
-        let path = self.fold_path(fold).join("history.jsonl");
+        let path = self.layout().fold(fold).history();
         let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
         text.lines()
             .enumerate()
             .map(|(n, line)| {
-                serde_json::from_str(line)
-                    .map_err(|e| Error::file(&path, format!("line {}: {e}", n + 1), "train again with --force"))
+                serde_json::from_str(line).map_err(|e| Error::file(&path, format!("line {}: {e}", n + 1), again()))
             })
             .collect()
     }
 
-    /// `sub-<id>/sub-<id>[_<entities>]_desc-<method without hyphens>_attribution.nii.gz`;
-    /// `entities` is `""`, `"space-native"` or `"res-native"`.
-    pub fn map_path(&self, id: &str, entities: &str, method: &str) -> PathBuf {
-        let method = method.replace('-', "");
-        let entities = if entities.is_empty() { String::new() } else { format!("_{entities}") };
-        self.path.join(format!("sub-{id}/sub-{id}{entities}_desc-{method}_attribution.nii.gz"))
-    }
-
     /// Writes what says that a directory is a run: `manifest.json` (last), `config.toml`, `dataset_description.json`.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
     pub fn create(path: &Path, manifest: Manifest, config: &impl Serialize) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(Error::io(path))?;
+        let layout = RunLayout::at(path);
         let description = serde_json::json!({
             "Name": "voxplain run",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
             "GeneratedBy": [{ "Name": "voxplain", "Version": manifest.version }],
         });
-        atomic_file::write_json(&path.join("dataset_description.json"), &description)?;
+        atomic_file::write_json(&layout.description(), &description)?;
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
-        atomic_file::write(&path.join("config.toml"), config.as_bytes())?;
-        atomic_file::write_json(&path.join("manifest.json"), &manifest)?;
-        Ok(Self { path: path.to_owned(), manifest })
+        atomic_file::write(&layout.config(), config.as_bytes())?;
+        atomic_file::write_json(&layout.manifest(), &manifest)?;
+        Ok(Self { path: path.to_owned(), manifest, cohort: None })
     }
+}
+
+/// What to do about a run that is damaged.
+fn again() -> Remedy {
+    remedy!["train again with ", FORCE]
 }
 
 /// BLAKE3 over the hashes of a cohort's subjects, in order.
@@ -199,6 +267,5 @@ pub fn cohort_hash(cohort: &Cohort) -> String {
 /// The file is missing or not as it was written.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read(path).map_err(Error::io(path))?;
-    serde_json::from_slice(&text)
-        .map_err(|e| Error::file(path, format!("not as voxplain writes it: {e}"), "train again with --force"))
+    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not as voxplain writes it: {e}"), again()))
 }

@@ -17,7 +17,7 @@ pub mod region;
 mod render;
 
 use crate::{
-    cohort::{Begun, Cohort, Normalize, Placement, Preparation, Subject, Writer},
+    cohort::{Begun, Cohort, CohortLayout, Normalize, Placement, Preparation, Subject, Writer},
     prepare::intensity,
     setting::{GRID, SPACING, SUBJECTS},
 };
@@ -26,7 +26,10 @@ use field::Growth;
 use rayon::prelude::*;
 use render::{Appearance, Rendered, Renderer};
 use serde::Serialize;
-use std::{path::Path, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 use voxplain_core::{Error, Progress, Result, Table, random::Seed, remedy};
 use voxplain_volume::{Affine, Grid, Volume, WriteOptions};
 
@@ -134,7 +137,7 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
     let grid = grid(options)?;
     let renderer = renderer(options, grid);
     let truth = truth(&renderer, options);
-    write_truth(writer.folder(), &truth)?;
+    write_truth(writer.layout(), &truth)?;
     progress.begin("simulating", options.subjects);
     let seed = Seed::new(options.seed);
     let rows = (0..options.subjects)
@@ -229,19 +232,19 @@ fn truth(renderer: &Renderer, options: &SimulateOptions) -> Truth {
     Truth { atlas: control.labels, differs }
 }
 
-fn write_truth(folder: &Path, truth: &Truth) -> Result<()> {
-    let write = |name: &str, volume: &Volume, description: &str| {
+fn write_truth(files: CohortLayout<'_>, truth: &Truth) -> Result<()> {
+    let write = |path: PathBuf, volume: &Volume, description: &str| {
         let options = WriteOptions { form_code: 4, description: description.into(), integer: true };
-        voxplain_volume::write(&folder.join(name), volume, &options)
+        voxplain_volume::write(&path, volume, &options)
     };
-    write("atlas.nii.gz", &truth.atlas.map(|&l| f32::from(l)), "regions of the mean anatomy, see atlas.tsv")?;
-    write("truth.nii.gz", &truth.differs.map(|&d| f32::from(u8::from(d))), "1 where the classes differ")?;
+    write(files.atlas(), &truth.atlas.map(|&l| f32::from(l)), "regions of the mean anatomy, see atlas.tsv")?;
+    write(files.truth(), &truth.differs.map(|&d| f32::from(u8::from(d))), "1 where the classes differ")?;
     let rows = region::all()
         .into_iter()
         .enumerate()
         .map(|(n, r)| vec![Some((n + 1).to_string()), Some(r.name), Some(r.hemisphere.to_owned())])
         .collect();
-    Table { columns: ["index", "name", "hemisphere"].map(Into::into).into(), rows }.write_tsv(&folder.join("atlas.tsv"))
+    Table { columns: ["index", "name", "hemisphere"].map(Into::into).into(), rows }.write_tsv(&files.atlas_labels())
 }
 
 /// One simulated person.

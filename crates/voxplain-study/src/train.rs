@@ -87,7 +87,7 @@ pub fn train(
     folds::check(&splits, &dataset.labels, groups, &dataset.classes, options.split)?;
     let task = dataset.task(&splits, options);
 
-    let run = directory::open_or_create(&dataset, options, splits.len(), out, force)?;
+    let run = directory::open_or_create(&dataset, options, splits.len(), out, force, progress)?;
     let trainer = Trainer { dataset: &dataset, task: &task, options, run: &run, engine, progress, observer };
     let mut classifiers = vec![Classifier::new(CNN, describe_network(options), trainer.cross_validate(positive)?)];
     classifiers.extend(comparators(&dataset, &task, engine, progress)?);
@@ -95,8 +95,9 @@ pub fn train(
         let name = Some(classifier.name).filter(|name| *name != CNN);
         predictions::write(&run, name, &classifier.predictions, &dataset)?;
     }
-    let metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, &dataset, positive, options));
-    atomic_file::write_json(&run.path.join("metrics.json"), &metrics)?;
+    let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, &dataset, positive, options));
+    metrics.models = run.models()?.all();
+    atomic_file::write_json(&run.layout().metrics(), &metrics)?;
     Ok(Training { run, metrics, left_out: dataset.left_out.clone() })
 }
 

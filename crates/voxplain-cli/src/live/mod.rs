@@ -4,6 +4,7 @@ mod view;
 
 use crate::{
     session::Session,
+    shell::Shell,
     terminal::{
         Terminal, colours, interrupt,
         screen::{self, Screen},
@@ -25,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 use view::{Ink, View};
-use voxplain::{Progress, Silent, run::Epoch, stats::classification::FoldScore, train::TrainingObserver};
+use voxplain::{Progress, Remedy, Silent, run::Epoch, stats::classification::FoldScore, train::TrainingObserver};
 
 /// How often it is drawn and keys are looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -174,6 +175,10 @@ impl Progress for Live<'_> {
     fn warn(&self, message: &str) {
         self.view().warning = Some(message.to_owned());
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
+    }
+
+    fn advise(&self, message: &str, remedy: &Remedy) {
+        self.warn(&format!("{message}; {}", remedy.render(&Shell)));
     }
 
     fn interrupted(&self) -> bool {

@@ -13,6 +13,7 @@ pub(crate) use duration::duration;
 pub(crate) use error::report_error;
 pub(crate) use interrupt::{go_on, interrupt};
 
+use crate::shell::Shell;
 use colour::{YELLOW, painted};
 use duration::rate;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,7 +23,7 @@ use std::{
     sync::Mutex,
     time::{Duration, Instant},
 };
-use voxplain::Progress;
+use voxplain::{Progress, Remedy};
 
 /// Progress and warnings on stderr.
 #[derive(Debug)]
@@ -133,6 +134,10 @@ impl Progress for Terminal {
                 eprintln!("{}: {}/{} done in {}", step.what, step.done, step.total, duration(step.began.elapsed()));
             }
         }
+    }
+
+    fn advise(&self, message: &str, remedy: &Remedy) {
+        self.warn(&format!("{message}; {}", remedy.render(&Shell)));
     }
 
     fn warn(&self, message: &str) {

@@ -6,6 +6,7 @@ use crate::{
 };
 use clap::Args;
 use std::path::PathBuf;
+use voxplain::{cohort::CohortLayout, run::RunLayout};
 
 /// Simulate, train, explain, compare with the truth, report.
 ///
@@ -52,9 +53,9 @@ impl Demo {
                 ("train", "seed", toml::Value::Integer(self.seed.into())),
                 ("train", "force", toml::Value::Boolean(self.force)),
                 ("explain", "force", toml::Value::Boolean(self.force)),
-                ("regions", "atlas", path(&cohort.join("atlas.nii.gz"))),
-                ("regions", "labels", path(&cohort.join("atlas.tsv"))),
-                ("regions", "out", path(&run.join("regions/phantom.tsv"))),
+                ("regions", "atlas", path(&CohortLayout::at(&cohort).atlas())),
+                ("regions", "labels", path(&CohortLayout::at(&cohort).atlas_labels())),
+                ("regions", "out", path(&RunLayout::at(&run).regions().join("phantom.tsv"))),
             ] {
                 if let Some(toml::Value::Table(section)) = config.get_mut(section) {
                     section.insert(key.into(), value);
@@ -66,10 +67,11 @@ impl Demo {
             config.to_string()
         })?;
         let outcome = session.in_one_document(|| Pipeline::parse(&config)?.run(session, work))?;
-        let mut made =
-            vec![(run.join("sub-*/"), "the maps of the held-out brains"), (cohort.join("truth.nii.gz"), "the truth")];
+        let (cohort, run) = (CohortLayout::at(&cohort), RunLayout::at(&run));
+        let maps = run.subject("*").join("");
+        let mut made = vec![(maps, "the maps of the held-out brains"), (cohort.truth(), "the truth")];
         if cfg!(feature = "report") {
-            made.insert(0, (run.join("report.html"), "the page"));
+            made.insert(0, (run.report(), "the page"));
         }
         let lines = made.iter().map(|(path, what)| format!("\n  {}  {what}", path.display()));
         session.say(&format!("\nLook at{}", lines.collect::<String>()));

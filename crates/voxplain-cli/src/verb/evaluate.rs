@@ -45,6 +45,9 @@ pub(crate) struct Evaluate {
     /// Only these methods [default: all that the run has maps of].
     #[arg(long, value_name = "M", value_delimiter = ',')]
     method: Option<Vec<String>>,
+    /// Where the run's cohort lies [default: where the run has it].
+    #[arg(long, value_name = "COHORT")]
+    cohort: Option<PathBuf>,
     /// Mask of the truth [default: truth.nii.gz of the cohort].
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
@@ -99,7 +102,7 @@ enum Substrate {
 
 impl Evaluate {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let run = Run::open(&self.run)?;
+        let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
         let metrics = self.metrics(&run)?;
         let (mut documents, mut text) = (serde_json::Map::new(), String::new());
         let curves: Vec<faithfulness::Metric> = metrics.iter().filter_map(|m| m.of_curves()).collect();
@@ -124,7 +127,7 @@ impl Evaluate {
             _ => json!(documents),
         };
         session.result(&document, &text)?;
-        session.say(&format!("tables in {}", self.run.join("evaluation").display()));
+        session.say(&format!("tables in {}", run.layout().evaluation().folder().display()));
         session.next(["report", &self.run.display().to_string()]);
         Ok(Outcome::Done)
     }
@@ -132,7 +135,7 @@ impl Evaluate {
     /// The metrics, each once.
     fn metrics(&self, run: &Run) -> voxplain::Result<Vec<Metric>> {
         if self.metric.is_empty() {
-            let known = self.truth.is_some() || run.cohort()?.path.join("truth.nii.gz").is_file();
+            let known = self.truth.is_some() || run.cohort()?.layout().truth().is_file();
             let default = if known { vec![Metric::Localisation] } else { vec![Metric::Deletion, Metric::Insertion] };
             return Ok(default);
         }

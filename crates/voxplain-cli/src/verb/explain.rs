@@ -32,7 +32,7 @@ pub(crate) struct Explain {
     /// A run, or a model file.
     #[arg(value_name = "RUN|MODEL")]
     what: PathBuf,
-    /// Explain the subjects of this cohort by the model.
+    /// Explain the subjects of this cohort by the model; for a run, where its own cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "input")]
     cohort: Option<PathBuf>,
     /// Explain these images by the model: as they are where they lie on its grid, else prepared as it says.
@@ -198,17 +198,19 @@ impl Explain {
         };
         let engine = session.engine()?;
         let made = if self.what.is_dir() {
-            if self.cohort.is_some() || !self.input.is_empty() {
+            let run = Run::open(&self.what)?.with_cohort(self.cohort.as_deref());
+            let others = match &self.cohort {
+                Some(path) => run.check_cohort(&Cohort::open(path)?).is_err(),
+                None => !self.input.is_empty(),
+            };
+            if others {
+                let model = run.layout().fold(0).model();
                 let error = Error::request(
                     "a run explains the subjects it was made from",
-                    format!(
-                        "give one of its models, such as {}",
-                        self.what.join("folds/fold-0/model.safetensors").display()
-                    ),
+                    format!("give one of its models, such as {}", model.display()),
                 );
                 return Err(error.into());
             }
-            let run = Run::open(&self.what)?;
             explain(&engine, Inputs::Run(&run), &options, session.progress())?
         } else {
             let model = Model::read(&self.what)?;

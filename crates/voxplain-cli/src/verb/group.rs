@@ -25,6 +25,9 @@ pub(crate) struct Group {
     /// Only these methods [default: all that the run has maps of].
     #[arg(long, value_name = "M", value_delimiter = ',')]
     method: Vec<String>,
+    /// Where the run's cohort lies [default: where the run has it].
+    #[arg(long, value_name = "COHORT")]
+    cohort: Option<PathBuf>,
     /// Leave out subjects whose maps are missing.
     #[arg(long)]
     keep_going: bool,
@@ -32,14 +35,14 @@ pub(crate) struct Group {
 
 impl Group {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let run = Run::open(&self.run)?;
+        let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
         let options = GroupOptions { methods: self.method.clone(), keep_going: self.keep_going };
         let summary = group(&run, &options, session.progress())?;
         for warning in &summary.warnings {
             session.progress().warn(warning);
         }
         session.result(&summary, &in_words(&summary))?;
-        session.say(&format!("maps and tables in {}", self.run.join("group").display()));
+        session.say(&format!("maps and tables in {}", run.layout().group().folder().display()));
         session.next(["report", &self.run.display().to_string()]);
         Ok(Outcome::Done)
     }

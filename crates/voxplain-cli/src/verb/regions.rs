@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use voxplain::{
     Table,
     regions::{RegionOptions, measure_regions},
+    run::RunLayout,
     volume::Level,
 };
 
@@ -34,6 +35,9 @@ pub(crate) struct Regions {
     /// Brain mask on the maps' grid [default: that of a run's cohort, else labelled or nonzero voxels]; {id} as above.
     #[arg(long, value_name = "FILE")]
     mask: Option<String>,
+    /// The cohort whose brain masks are taken [default: that of a run, where the run has it].
+    #[arg(long, value_name = "COHORT", conflicts_with = "mask")]
+    cohort: Option<PathBuf>,
     /// Write the table there, and how it was made beside it (.json), instead of printing it.
     #[arg(long, value_name = "TSV")]
     out: Option<PathBuf>,
@@ -48,6 +52,7 @@ impl Regions {
             atlas: self.atlas.clone(),
             labels: self.labels.clone(),
             mask: self.mask.clone(),
+            cohort: self.cohort.clone(),
             allow_mismatch: self.allow_mismatch,
         };
         let table = measure_regions(&self.maps, &what, session.progress())?;
@@ -67,7 +72,7 @@ impl Regions {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
             session.say(&format!("{} rows in {}", rows.rows.len(), out.display()));
             if let [run] = &self.maps[..]
-                && run.join("manifest.json").is_file()
+                && RunLayout::at(run).manifest().is_file()
             {
                 session.next(["report", &run.display().to_string()]);
             }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use voxplain::{
     Vocabulary as _,
     report::{Reported, report},
+    run::RunLayout,
 };
 
 /// One page with everything that was made.
@@ -28,6 +29,9 @@ pub(crate) struct Report {
     /// The page [default: report.html in the directory].
     #[arg(long, value_name = "FILE.html")]
     out: Option<PathBuf>,
+    /// Where the run's cohort lies [default: where the run has it].
+    #[arg(long, value_name = "COHORT")]
+    cohort: Option<PathBuf>,
 }
 
 /// The result as JSON.
@@ -68,7 +72,8 @@ impl<'a> Document<'a> {
 
 impl Report {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let made = report(&self.directory, self.out.as_deref(), &Shell, session.progress())?;
+        let (out, cohort) = (self.out.as_deref(), self.cohort.as_deref());
+        let made = report(&self.directory, out, cohort, &Shell, session.progress())?;
         for warning in &made.warnings {
             session.progress().warn(warning);
         }
@@ -77,7 +82,7 @@ impl Report {
             made.page.display(),
             made.bytes as f64 / 1e6,
             made.figures.len(),
-            self.directory.join("figures").display()
+            RunLayout::at(&self.directory).figures().display()
         );
         if let Some(folder) = made.volumes.first().and_then(|f| f.parent()) {
             text.push_str(&format!(

@@ -28,6 +28,9 @@ pub(crate) struct Serve {
     /// The port; 0 takes any that is free.
     #[arg(long, value_name = "N", default_value_t = 0)]
     port: u16,
+    /// Where the run's cohort lies [default: where the run has it].
+    #[arg(long, value_name = "COHORT")]
+    cohort: Option<PathBuf>,
 }
 
 impl Serve {
@@ -38,7 +41,7 @@ impl Serve {
             url: String,
             scenes: usize,
         }
-        let site = Site::open(&self.run, &Shell, session.progress())?;
+        let site = Site::open(&self.run, self.cohort.as_deref(), &Shell, session.progress())?;
         for warning in &site.warnings {
             session.progress().warn(warning);
         }

@@ -70,7 +70,7 @@ impl Simulate {
         let cohort = simulate::simulate(&self.out, &options, self.force, session.progress())?;
         let document = serde_json::json!({
             "cohort": cohort.path, "subjects": cohort.subjects.len(), "options": options,
-            "atlas": cohort.path.join("atlas.nii.gz"), "truth": cohort.path.join("truth.nii.gz"),
+            "atlas": cohort.layout().atlas(), "truth": cohort.layout().truth(),
         });
         let text = format!(
             "{} subjects in {} (label column: label; truth.nii.gz says where the classes differ)",

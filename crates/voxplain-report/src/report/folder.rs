@@ -1,20 +1,24 @@
 //! The page of a folder of maps of single images.
 
 use super::{
-    element::{PAGE, PERCENTILE, Placed, file_name, read_map},
+    element::{PAGE, PERCENTILE, Placed, Warning, file_name, read_map},
     page::Page,
     section::maps::{self, MethodMaps, options},
     viewer,
 };
 use crate::figure::{ColourRange, Mosaic, Underlay};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Progress, Result, remedy};
 use voxplain_study::{
-    map::{maps_below, read_record},
+    map::{files_of, maps_below, read_record},
+    run::figure_name,
     setting::{INPUT, METHOD, OUT},
 };
-use voxplain_volume::{Mask, ReadOptions, Volume, image_stem, read};
+use voxplain_volume::{Mask, ReadOptions, Volume, read};
 
 /// Maps drawn; the rest is named.
 const MAX_MAPS: usize = 32;
@@ -34,7 +38,8 @@ pub(super) fn page(directory: &Path, progress: &dyn Progress) -> Result<Page> {
     page.facts = vec![["Folder".into(), directory.display().to_string()], ["Maps".into(), files.len().to_string()]];
     page.space = "the map's own world".into();
     if files.len() > MAX_MAPS {
-        page.warnings.push(format!("The first {MAX_MAPS} of {} maps are drawn, to keep the page small.", files.len()));
+        let what = format!("The first {MAX_MAPS} of {} maps are drawn, to keep the page small.", files.len());
+        page.warnings.push(what.into());
     }
     progress.begin("maps", files.len().min(MAX_MAPS));
     let mut seen = Vec::new();
@@ -46,18 +51,29 @@ pub(super) fn page(directory: &Path, progress: &dyn Progress) -> Result<Page> {
         progress.advance(1, &file_name(file));
     }
     progress.end();
+    page.warnings.extend(several_models(&seen));
     page.side_by_side = side_by_side(&files)?;
     maps::keep_small(&page.side_by_side, &mut page.methods);
     page.viewer = viewer::of_folder(seen)?;
     Ok(page)
 }
 
+/// Whose maps come from different models: they do not explain the same thing.
+fn several_models(maps: &[(Record, Volume, Underlay)]) -> Vec<Warning> {
+    let mut models: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (record, ..) in maps {
+        models.entry(&record.subject).or_default().insert(&record.model);
+    }
+    let several = models.iter().filter(|(_, models)| models.len() > 1);
+    let words = |(subject, models): (&&str, &BTreeSet<&str>)| {
+        format!("The maps of {subject} come from {} models: they do not explain one network.", models.len()).into()
+    };
+    several.map(words).collect()
+}
+
 /// All maps of the first image that has more than one, side by side.
 fn side_by_side(files: &[PathBuf]) -> Result<Vec<Placed>> {
-    let image = |file: &Path| {
-        let name = file_name(file);
-        name.split_once("_desc-").map(|(stem, _)| file.with_file_name(stem))
-    };
+    let image = |file: &Path| files_of(file).map(|files| files.input_image());
     let mut images: Vec<PathBuf> = files.iter().filter_map(|f| image(f)).collect();
     images.sort();
     let Some(chosen) = images.windows(2).find(|w| w[0] == w[1]).map(|w| w[0].clone()) else { return Ok(Vec::new()) };
@@ -111,8 +127,7 @@ fn one(file: &Path) -> Result<(MethodMaps, (Record, Volume, Underlay))> {
         space: format!("Coordinates: mm in the map's world. {under}"),
     }
     .draw()?;
-    let name = file_name(file);
-    let stem = image_stem(&name).unwrap_or(&name).replace("_attribution", "_mosaic");
+    let stem = figure_name::map_mosaic(file);
     let method = MethodMaps {
         name: format!("{}, {}", record.method, record.subject),
         facts: facts(&record),
@@ -125,10 +140,8 @@ fn one(file: &Path) -> Result<(MethodMaps, (Record, Volume, Underlay))> {
 /// The image that a map explains, where explaining left it beside the map, and its brain: the mask that it left
 /// there, or all voxels other than 0.
 fn input(map_file: &Path, map: &Volume) -> Result<Option<Underlay>> {
-    let name = file_name(map_file);
-    let Some((stem, _)) = name.rsplit_once("_desc-") else { return Ok(None) };
-    let beside = |ending: &str| map_file.with_file_name(format!("{stem}_desc-{ending}.nii.gz"));
-    let [image, mask] = ["input_image", "brain_mask"].map(beside);
+    let Some(files) = files_of(map_file) else { return Ok(None) };
+    let (image, mask) = (files.input_image(), files.input_mask());
     if !image.is_file() {
         return Ok(None);
     }

@@ -21,11 +21,15 @@ mod viewer;
 pub use page::Missing;
 pub use site::{Part, Site};
 
+use element::file_name;
 use page::Page;
 use run::Volumes;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Result, Vocabulary, atomic_file, remedy};
-use voxplain_study::setting::OUT;
+use voxplain_study::{
+    run::{PageLayout, Run, RunLayout},
+    setting::{COHORT, OUT},
+};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,12 +48,14 @@ pub struct Reported {
     pub quality: Option<PathBuf>,
     /// What is not there yet, and the step that makes it.
     pub missing: Vec<Missing>,
-    /// What the reader should know.
+    /// What the reader should know, in the words of the vocabulary.
     pub warnings: Vec<String>,
 }
 
 /// Writes the report of a run, or of a folder of maps of single images, to `out` (without it, `report.html` in the
 /// directory), and its figures to `figures/` in the directory.
+///
+/// The brains of a run are those of its cohort; `cohort` says where that lies, if not where the run has it.
 ///
 /// A run need not be finished: what is missing is named with the step that makes it, in the words of `vocabulary`.
 ///
@@ -58,24 +64,33 @@ pub struct Reported {
 pub fn report(
     directory: &Path,
     out: Option<&Path>,
+    cohort: Option<&Path>,
     vocabulary: &dyn Vocabulary,
     progress: &dyn Progress,
 ) -> Result<Reported> {
-    report_within(viewer::MAX_PAGE_BYTES, directory, out, vocabulary, progress)
+    report_within(viewer::MAX_PAGE_BYTES, directory, (out, cohort), vocabulary, progress)
 }
 
 /// [`report`] with volumes in the page only as far as it stays below that many bytes.
 fn report_within(
     max: usize,
     directory: &Path,
-    out: Option<&Path>,
+    (out, cohort): (Option<&Path>, Option<&Path>),
     vocabulary: &dyn Vocabulary,
     progress: &dyn Progress,
 ) -> Result<Reported> {
-    let out = out.map_or_else(|| directory.join("report.html"), Path::to_owned);
-    let mut page = if directory.join("manifest.json").is_file() {
-        run::page(directory, Volumes::Carried, progress)?
+    let layout = RunLayout::at(directory);
+    let out = out.map_or_else(|| layout.report(), Path::to_owned);
+    let mut page = if layout.manifest().is_file() {
+        run::page(&Run::open(directory)?.with_cohort(cohort), Volumes::Carried, progress)?
     } else if directory.is_dir() {
+        if cohort.is_some() {
+            return Err(Error::file(
+                directory,
+                "is no run, so that no cohort belongs to it",
+                remedy!["leave out ", COHORT],
+            ));
+        }
         folder::page(directory, progress)?
     } else {
         let (train, explain) = (Action::new("train"), Action::new("explain").switch(OUT));
@@ -85,11 +100,11 @@ fn report_within(
             remedy!["give a run (from ", train, ") or a folder of maps (from ", explain, ")"],
         ));
     };
-    let figures = page.write_figures(&directory.join("figures"), progress)?;
+    let figures = page.write_figures(&layout.figures(), progress)?;
     let quality = write_quality(&mut page, &out)?;
-    let folder = beside(&out, "volumes");
-    let document = page.render(vocabulary, &folder, max)?;
-    let volumes = write_volumes(&out.with_file_name(folder), &document.files)?;
+    let folder = PageLayout::of(&out).volumes();
+    let document = page.render(vocabulary, &file_name(&folder), max)?;
+    let volumes = write_volumes(&folder, &document.files)?;
     atomic_file::write(&out, document.html.as_bytes())?;
     let methods_text = write_methods_text(&page, &out)?;
     Ok(Reported {
@@ -100,16 +115,15 @@ fn report_within(
         methods_text,
         quality,
         missing: page.missing,
-        warnings: page.warnings,
+        warnings: page.warnings.iter().map(|warning| warning.words(vocabulary)).collect(),
     })
 }
 
 /// Writes `<page>_quality.tsv`, and says so in the page.
 fn write_quality(page: &mut Page, out: &Path) -> Result<Option<PathBuf>> {
     let Some(checks) = &mut page.quality else { return Ok(None) };
-    let name = beside(out, "quality.tsv");
-    checks.refer_to(&name);
-    let file = out.with_file_name(name);
+    let file = PageLayout::of(out).quality();
+    checks.refer_to(&file_name(&file));
     checks.table.write_tsv(&file)?;
     Ok(Some(file))
 }
@@ -117,19 +131,14 @@ fn write_quality(page: &mut Page, out: &Path) -> Result<Option<PathBuf>> {
 /// Writes `<page>_methods.md` and `<page>_references.bib`.
 fn write_methods_text(page: &Page, out: &Path) -> Result<Vec<PathBuf>> {
     let Some(text) = &page.methods_text else { return Ok(Vec::new()) };
-    [("methods.md", text.markdown()), ("references.bib", text.bibtex())]
+    let files = PageLayout::of(out);
+    [(files.methods(), text.markdown()), (files.references(), text.bibtex())]
         .into_iter()
-        .map(|(name, text)| {
-            let file = out.with_file_name(beside(out, name));
+        .map(|(file, text)| {
             atomic_file::write(&file, text.as_bytes())?;
             Ok(file)
         })
         .collect()
-}
-
-/// The name of what stands beside a page: `report_volumes` for `volumes` and `report.html`.
-fn beside(page: &Path, what: &str) -> String {
-    format!("{}_{what}", page.file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Writes what did not fit into the page, and takes away such files of an earlier report.
@@ -137,9 +146,7 @@ fn write_volumes(folder: &Path, files: &[(String, String)]) -> Result<Vec<PathBu
     if folder.is_dir() {
         for entry in std::fs::read_dir(folder).map_err(Error::io(folder))? {
             let file = entry.map_err(Error::io(folder))?.path();
-            let ours = file.extension().is_some_and(|e| e == "js")
-                && file.file_stem().is_some_and(|s| s.to_string_lossy().bytes().all(|b| b.is_ascii_digit()));
-            if ours {
+            if PageLayout::is_volume_name(&file_name(&file)) {
                 std::fs::remove_file(&file).map_err(Error::io(&file))?;
             }
         }

@@ -1,7 +1,7 @@
 //! [`Page`]: what the template shows, and the document it becomes.
 
 use super::{
-    element::{Placed, TextTable},
+    element::{Placed, TextTable, Warning},
     section::{
         faithfulness::Faithfulness, maps::MethodMaps, methods_text::MethodsText, quality::Checks, regions::Regions,
         subjects::Subjects,
@@ -44,7 +44,8 @@ pub(super) struct Page {
     pub(super) provenance: Option<TextTable>,
     #[serde(skip)]
     pub(super) missing: Vec<Missing>,
-    pub(super) warnings: Vec<String>,
+    #[serde(skip)]
+    pub(super) warnings: Vec<Warning>,
     /// The steps that make it again.
     #[serde(skip)]
     pub(super) steps: Vec<Action>,
@@ -92,6 +93,14 @@ impl Page {
         self.missing.push(Missing { what: what.into(), step });
     }
 
+    /// What was read, where it is there and of the models that the run has now; else it is left out, and the page says so.
+    pub(super) fn current<T>(&mut self, what: &str, read: Result<Option<T>>) -> Option<T> {
+        read.unwrap_or_else(|error| {
+            self.warnings.push(Warning::left_out(what, &error));
+            None
+        })
+    }
+
     /// Writes every figure as SVG and PNG; those of an earlier report that are no longer made are left alone.
     pub(super) fn write_figures(&self, folder: &Path, progress: &dyn Progress) -> Result<Vec<PathBuf>> {
         let all: Vec<&Placed> = self
@@ -137,6 +146,7 @@ impl Page {
             #[serde(flatten)]
             page: &'a Page,
             missing: Vec<Lacking<'a>>,
+            warnings: Vec<String>,
             commands: Vec<String>,
         }
         /// What it is given besides.
@@ -154,6 +164,7 @@ impl Page {
         let content = Content {
             page: self,
             missing: missing.collect(),
+            warnings: self.warnings.iter().map(|warning| warning.words(vocabulary)).collect(),
             commands: self.steps.iter().map(|step| vocabulary.action(step)).collect(),
         };
         // Both are functions of the content: the same report has the same bytes, and nothing that the data say can know

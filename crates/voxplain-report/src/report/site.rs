@@ -8,6 +8,7 @@ use super::{
 };
 use std::path::Path;
 use voxplain_core::{Action, Error, Progress, Result, Vocabulary, remedy};
+use voxplain_study::run::{Run, RunLayout};
 
 /// The report of a run in parts. The page holds no volumes: it asks for those of a group or subject when they are chosen.
 /// They are made from the run's files then, so that neither the page nor the wait for it grows with the volumes.
@@ -35,18 +36,25 @@ pub enum Part {
 }
 
 impl Site {
-    /// The report of a run; what is missing is named with the step that makes it, in the words of `vocabulary`.
+    /// The report of a run; what is missing is named with the step that makes it, in the words of `vocabulary`. `cohort` says
+    /// where its cohort lies, if not where the run has it.
     ///
     /// # Errors
     /// No run; a damaged file.
-    pub fn open(directory: &Path, vocabulary: &dyn Vocabulary, progress: &dyn Progress) -> Result<Self> {
-        if !directory.join("manifest.json").is_file() {
+    pub fn open(
+        directory: &Path,
+        cohort: Option<&Path>,
+        vocabulary: &dyn Vocabulary,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        if !RunLayout::at(directory).manifest().is_file() {
             let remedy = remedy!["give a directory that ", Action::new("train"), " made"];
             return Err(Error::file(directory, "is no run", remedy));
         }
-        let mut page = run::page(directory, Volumes::OnRequest, progress)?;
+        let mut page = run::page(&Run::open(directory)?.with_cohort(cohort), Volumes::OnRequest, progress)?;
         let Document { html, id, nonce, .. } = page.render(vocabulary, "", usize::MAX)?;
-        Ok(Self { html, id, nonce, scenes: page.scenes, warnings: page.warnings })
+        let warnings = page.warnings.iter().map(|warning| warning.words(vocabulary)).collect();
+        Ok(Self { html, id, nonce, scenes: page.scenes, warnings })
     }
 
     /// The nonce of the page's own scripts, for a content security policy.

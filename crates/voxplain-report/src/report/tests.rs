@@ -28,10 +28,12 @@ use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, exp
 const EVIL: &str = "<script>alert(1)</script>";
 /// An id that must come out as text; unlike a class it is also part of paths.
 const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
+/// What stands in the file of the run's model.
+const MODEL: &str = "a model";
 const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
 
 fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
-    super::report(directory, out, &Library, &Silent)
+    super::report(directory, out, None, &Library, &Silent)
 }
 
 fn lattice(n: usize) -> Grid {
@@ -93,7 +95,7 @@ fn made_run(folder: &Path) -> Run {
     let classes = vec!["F".to_owned(), EVIL.to_owned()];
     let manifest = Manifest {
         version: "0".into(),
-        cohort: cohort.path.clone(),
+        cohort: cohort.path.clone().into(),
         cohort_hash: cohort_hash(&cohort),
         label: "sex".into(),
         classes: classes.clone(),
@@ -102,6 +104,10 @@ fn made_run(folder: &Path) -> Run {
         options: serde_json::json!({}),
     };
     let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
+    // Nothing here asks the model; its hash is what maps name.
+    let model = run.layout().fold(0).model();
+    std::fs::create_dir_all(model.parent().unwrap()).unwrap();
+    std::fs::write(model, MODEL).unwrap();
     // The last is told wrong.
     let predictions: Vec<Prediction> = (0..6)
         .map(|n| {
@@ -133,6 +139,7 @@ fn made_run(folder: &Path) -> Run {
     let metrics = Metrics {
         classes: classes.clone(),
         positive: EVIL.into(),
+        models: vec![],
         method: EVIL.into(),
         classifiers: vec![ClassifierMetrics {
             classifier: "cnn".into(),
@@ -155,14 +162,14 @@ fn record(id: &str, method: &str) -> Record {
         "Classes": ["F", EVIL], "Logits": [0.1, 0.5], "Truth": 1, "Units": "logit", "Sign": EVIL,
         "Parameters": {"layer": "features.10"}, "RulesApplied": null, "Measured": null,
         "Passes": {"Forward": 1, "Backward": 1}, "Requested": [Target::Predicted, Score::Logit], "Compat": null,
-        "Model": "m", "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
+        "Model": blake3::hash(MODEL.as_bytes()).to_hex().to_string(), "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
     }))
     .unwrap()
 }
 
 fn add_maps(run: &Run, method: &str) {
     for (n, id) in IDS.iter().enumerate() {
-        let path = run.map_path(id, "", method);
+        let path = run.layout().map(id, method).path();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let map = Volume::from_fn(lattice(n), |v| value(n, method, v));
         write(&path, &map, &WriteOptions::default()).unwrap();
@@ -183,7 +190,7 @@ fn group_maps_are_the_statistics_of_their_people() {
     add_maps(&run, "grad-cam");
     add_maps(&run, "saliency");
     let summary = group(&run, &GroupOptions::default(), &Silent).unwrap();
-    assert_eq!(summary, GroupSummary::read(&run.path).unwrap());
+    assert_eq!(summary, GroupSummary::read(&run).unwrap().unwrap());
     let names: Vec<(&str, usize)> = summary.groups.iter().map(|g| (g.name.as_str(), g.subjects.len())).collect();
     assert_eq!(
         names,
@@ -254,7 +261,7 @@ fn missing_maps_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = made_run(folder.path());
     add_maps(&run, "grad-cam");
-    std::fs::remove_file(run.map_path("c3", "", "grad-cam")).unwrap();
+    std::fs::remove_file(run.layout().map("c3", "grad-cam").path()).unwrap();
     let error = group(&run, &GroupOptions::default(), &Silent).unwrap_err();
     assert!(error.to_string().contains("no map of 1 of 6 subjects: c3"), "{error}");
     let options = GroupOptions { keep_going: true, ..GroupOptions::default() };
@@ -263,7 +270,7 @@ fn missing_maps_are_named() {
     assert_eq!(summary.methods[0].missing, ["c3"]);
     assert!(summary.warnings[0].contains("c3"));
     // A map that is not a number anywhere stops everything.
-    let path = run.map_path("d4", "", "grad-cam");
+    let path = run.layout().map("d4", "grad-cam").path();
     let mut map = read(&path, &ReadOptions::default()).unwrap().volume;
     map.data_mut()[7] = f32::NAN;
     write(&path, &map, &WriteOptions::default()).unwrap();
@@ -283,6 +290,7 @@ fn add_regions(run: &Run) {
         atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
         labels: folder.join("halves.tsv"),
         mask: None,
+        cohort: None,
         allow_mismatch: false,
     };
     let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
@@ -378,7 +386,7 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     assert_eq!(script(&again, "index"), script(&html, "index"));
 
     // With no room but for the first scene, the rest goes to files; the next report takes them away again.
-    let small = super::report_within(0, &run.path, None, &Library, &Silent).unwrap();
+    let small = super::report_within(0, &run.path, (None, None), &Library, &Silent).unwrap();
     assert_eq!(small.volumes.len(), scenes.len() - 1);
     assert!(small.volumes[0].ends_with("report_volumes/1.js") && small.bytes < made.bytes);
     let folder = run.path.join("report_volumes");
@@ -391,12 +399,12 @@ fn the_viewer_holds_what_was_made_where_it_is() {
 fn a_site_gives_on_request_what_a_page_carries() {
     let folder = tempfile::tempdir().unwrap();
     let run = made_run(folder.path());
-    assert!(Site::open(folder.path(), &Library, &Silent).unwrap_err().to_string().contains("is no run"));
+    assert!(Site::open(folder.path(), None, &Library, &Silent).unwrap_err().to_string().contains("is no run"));
     add_maps(&run, "grad-cam");
     add_maps(&run, "saliency");
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     add_regions(&run);
-    let site = Site::open(&run.path, &Library, &Silent).unwrap();
+    let site = Site::open(&run.path, None, &Library, &Silent).unwrap();
     let Some(Part::Page(page)) = site.part("").unwrap() else { panic!("no page") };
     is_safe(&page);
     assert!(page.contains(&format!("'nonce-{}'", site.nonce())) && !page.contains("-volume-0\">"));
@@ -431,7 +439,7 @@ fn a_site_gives_on_request_what_a_page_carries() {
             // And the map itself, byte for byte.
             let (method, key) = (here["method"].as_str().unwrap(), scene["key"].as_str().unwrap());
             let file = match key.strip_prefix("sub-") {
-                Some(id) => run.map_path(id, "", method),
+                Some(id) => run.layout().map(id, method).path(),
                 None => {
                     run.path.join(format!("group/{key}_stat-mean_desc-{}_attribution.nii.gz", method.replace('-', "")))
                 }
@@ -464,7 +472,7 @@ fn a_site_gives_on_request_what_a_page_carries() {
         assert_eq!(site.part(name).unwrap(), None, "{name}");
     }
     // A damaged map is an error with its name, not a panic, and the others can still be seen.
-    std::fs::write(run.map_path("a1", "", "saliency"), "no image").unwrap();
+    std::fs::write(run.layout().map("a1", "saliency").path(), "no image").unwrap();
     let of = |key: &str| scenes.iter().position(|s| s["key"] == key).unwrap();
     let error = site.part(&format!("scenes/{}.js", of("sub-a1"))).unwrap_err().to_string();
     assert!(error.contains("sub-a1_desc-saliency"), "{error}");
@@ -499,7 +507,7 @@ fn pages_for_the_browser() {
     for (name, max) in [("made", super::viewer::MAX_PAGE_BYTES), ("made-small", 0)] {
         let page = Path::new(&pages).join(name).join("report.html");
         std::fs::create_dir_all(page.parent().unwrap()).unwrap();
-        super::report_within(max, &run.path, Some(&page), &Library, &Silent).unwrap();
+        super::report_within(max, &run.path, (Some(&page), None), &Library, &Silent).unwrap();
     }
 }
 
@@ -538,6 +546,7 @@ fn faithfulness(metric: Metric) -> Summary {
     Summary {
         metric,
         better: metric.better().into(),
+        models: vec![blake3::hash(MODEL.as_bytes()).to_hex().to_string()],
         settings,
         block_voxels: [2, 2, 1],
         found: vec![Found {

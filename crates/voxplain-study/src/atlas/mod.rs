@@ -12,12 +12,13 @@ pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
 pub use table::{LabelTable, Region};
 pub use voxplain_volume::{Hemisphere, SideSource};
 
+use crate::setting::ALLOW_MISMATCH;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Regions;
-use voxplain_core::{Error, Result};
+use voxplain_core::{Error, Result, remedy};
 use voxplain_volume::{Finding, Grid, Labels, Level, read_labels};
 
 /// A label image with its table, checked against each other.
@@ -149,7 +150,11 @@ impl Atlas {
             return Err(Error::file(
                 path,
                 format!("the label image and its table do not match: {}", refusals.join("; ")),
-                "use the table that belongs to this image; --allow-mismatch goes on with a warning, names may then be wrong",
+                remedy![
+                    "use the table that belongs to this image; ",
+                    ALLOW_MISMATCH,
+                    " goes on with a warning, names may then be wrong"
+                ],
             ));
         }
         findings.extend(refusals.into_iter().map(|what| Finding {

@@ -86,6 +86,8 @@ pub struct RegionTable {
     pub group: Vec<GroupRow>,
     /// What the reader should know, once each.
     pub findings: Vec<Finding>,
+    /// BLAKE3 of the models that made the maps, where it is known, sorted.
+    pub models: Vec<String>,
 }
 
 #[derive(Default)]
@@ -229,7 +231,8 @@ impl RegionTable {
         }
     }
 
-    fn note(&mut self, finding: Finding) {
+    /// Adds a finding, unless it is there.
+    pub(crate) fn note(&mut self, finding: Finding) {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }

@@ -1,11 +1,12 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
-use super::{Cohort, Document, FORMAT, MASKS, Preparation, Subject, VOLUMES, array_shape, bare, partial};
+use super::{Cohort, CohortLayout, Document, FORMAT, MASK, Preparation, Subject, VOLUME, array_shape, bare};
+use crate::setting::{FORCE, OUT};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, Table, atomic_file};
+use voxplain_core::{Error, Result, Table, atomic_file, remedy};
 use voxplain_volume::{Dtype, Mask, Volume, npy};
 
 /// Builds a cohort in `<path>.partial`, which becomes `<path>` when it is whole. Subjects may be put in any order
@@ -44,32 +45,39 @@ impl Writer {
         if path.file_name().is_none() {
             return Err(Error::file(path, "this is no name for a new directory", "give the cohort a name"));
         }
-        let partial = partial(path);
-        let plan = partial.join("plan.json");
+        let place = CohortLayout::at(path);
+        let partial = place.partial();
+        let work = CohortLayout::at(&partial);
+        let plan = work.plan();
         if force {
-            for (folder, sign) in [(path, "cohort.json"), (&partial, "plan.json")] {
-                if folder.join(sign).is_file() {
-                    fs::remove_dir_all(folder).map_err(Error::io(folder))?;
-                }
+            if place.document().is_file() {
+                remove(path)?;
+            }
+            if plan.is_file() {
+                fs::remove_dir_all(&partial).map_err(Error::io(&partial))?;
             }
         }
-        if path.join("cohort.json").is_file() {
+        if place.document().is_file() {
             let cohort = Cohort::open(path)?;
             if cohort.made_by == *made_by {
                 return Ok(Begun::Complete(Box::new(cohort)));
             }
             let what = "there is already a cohort, made with other options or from other files";
-            return Err(Error::file(path, what, "choose another --out, or replace it with --force"));
+            return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or replace it with ", FORCE]));
         }
         if path.exists() && (!path.is_dir() || fs::read_dir(path).map_err(Error::io(path))?.next().is_some()) {
             let what = "there is already something here that is not a cohort";
-            return Err(Error::file(path, what, "choose another --out, or remove it"));
+            return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or remove it"]));
         }
         if plan.is_file() {
             let text = fs::read(&plan).map_err(Error::io(&plan))?;
             if serde_json::from_slice::<serde_json::Value>(&text).ok().as_ref() != Some(made_by) {
                 let what = "an unfinished cohort was begun with other options or from other files";
-                return Err(Error::file(&partial, what, "run the earlier command again, or start over with --force"));
+                return Err(Error::file(
+                    &partial,
+                    what,
+                    remedy!["run the earlier command again, or start over with ", FORCE],
+                ));
             }
         } else if partial.exists() {
             return Err(Error::file(
@@ -85,9 +93,9 @@ impl Writer {
         if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
             return Err(Error::file(&partial, "another voxplain is at work here", "wait for it, or stop it"));
         }
-        let done = partial.join("done");
-        let array = |(name, dtype): (&str, Dtype)| -> Result<npy::Writer> {
-            let (path, shape) = (partial.join(name), array_shape(count, shape));
+        let done = work.marks();
+        let array = |path: PathBuf, dtype: Dtype| -> Result<npy::Writer> {
+            let shape = array_shape(count, shape);
             if path.is_file()
                 && done.is_dir()
                 && let Ok(writer) = npy::Writer::resume(&path, &shape, dtype)
@@ -100,7 +108,7 @@ impl Writer {
             }
             Ok(npy::Writer::create(&path, &shape, dtype)?)
         };
-        let (volumes, masks) = (array(VOLUMES)?, array(MASKS)?);
+        let (volumes, masks) = (array(work.volumes(), VOLUME)?, array(work.masks(), MASK)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
         Ok(Begun::Open(Box::new(Self {
@@ -115,14 +123,14 @@ impl Writer {
         })))
     }
 
-    /// The subject in place `n`, if its data are written.
+    /// The subject in place `n`, if its data are written. A mark that cannot be read is none: the subject is prepared again.
     pub fn done(&self, n: usize) -> Option<Subject> {
-        serde_json::from_slice(&fs::read(self.mark(n)).ok()?).ok()
+        serde_json::from_slice(&fs::read(self.layout().mark(n)).ok()?).ok()
     }
 
-    /// Where files can be put that shall lie in the cohort's directory.
-    pub fn folder(&self) -> &Path {
-        &self.partial
+    /// The files as they are built: what is put beside the volumes comes to lie in the cohort's directory.
+    pub fn layout(&self) -> CohortLayout<'_> {
+        CohortLayout::at(&self.partial)
     }
 
     /// Writes the data of the subject in place `n`, then marks it as done.
@@ -138,7 +146,7 @@ impl Writer {
         }
         self.volumes.write_item(n, volume.data())?;
         self.masks.write_item(n, &mask.data().iter().map(|&m| f32::from(u8::from(m))).collect::<Vec<_>>())?;
-        atomic_file::write_json(&self.mark(n), subject)
+        atomic_file::write_json(&self.layout().mark(n), subject)
     }
 
     /// Makes the cohort appear, with the subjects that were put. `participants` has one row per place, in order; the
@@ -158,10 +166,9 @@ impl Writer {
         }
         let kept: Vec<usize> = done.iter().map(|(n, _)| *n).collect();
         if kept.len() < self.count {
-            for (name, dtype) in [VOLUMES, MASKS] {
-                let all = npy::Reader::open(self.partial.join(name))?;
-                let path = self.partial.join(name).with_extension("kept");
-                let few = npy::Writer::create(path, &array_shape(kept.len(), self.shape), dtype)?;
+            for (array, dtype) in self.arrays() {
+                let all = npy::Reader::open(&array)?;
+                let few = npy::Writer::create(shorter(&array), &array_shape(kept.len(), self.shape), dtype)?;
                 for (place, &n) in kept.iter().enumerate() {
                     few.write_item(place, &all.read_item(n)?)?;
                 }
@@ -169,40 +176,61 @@ impl Writer {
             }
         }
         // From here on an interruption means to start over: the marks go first, so that none of them can lie.
-        let marks = self.partial.join("done");
+        let marks = self.layout().marks();
         fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
         if kept.len() < self.count {
-            for (name, _) in [VOLUMES, MASKS] {
-                let to = self.partial.join(name);
-                let from = to.with_extension("kept");
-                fs::rename(&from, &to).map_err(Error::io(&to))?;
+            for (array, _) in self.arrays() {
+                fs::rename(shorter(&array), &array).map_err(Error::io(&array))?;
             }
         }
         let subjects: Vec<Subject> = done.into_iter().map(|(_, s)| s).collect();
-        with_ids(participants, &kept, &subjects).write_tsv(&self.partial.join("participants.tsv"))?;
+        with_ids(participants, &kept, &subjects).write_tsv(&self.layout().participants())?;
         let document = Document {
             format: FORMAT.into(),
             voxplain: env!("CARGO_PKG_VERSION").into(),
             preparation: preparation.clone(),
-            made_by: self.made_by,
+            made_by: self.made_by.clone(),
             subjects,
         };
-        atomic_file::write_json(&self.partial.join("cohort.json"), &document)?;
+        atomic_file::write_json(&self.layout().document(), &document)?;
         self.volumes.sync()?;
         self.masks.sync()?;
-        drop((self.volumes, self.masks));
-        if self.path.is_dir() {
-            fs::remove_dir(&self.path).map_err(Error::io(&self.path))?;
+        let Self { path, partial, volumes, masks, .. } = self;
+        drop((volumes, masks));
+        if path.is_dir() {
+            fs::remove_dir(&path).map_err(Error::io(&path))?;
         }
-        fs::rename(&self.partial, &self.path).map_err(Error::io(&self.path))?;
-        let plan = self.path.join("plan.json");
+        fs::rename(&partial, &path).map_err(Error::io(&path))?;
+        let plan = CohortLayout::at(&path).plan();
         fs::remove_file(&plan).map_err(Error::io(&plan))?;
-        Cohort::open(&self.path)
+        Cohort::open(&path)
     }
 
-    fn mark(&self, n: usize) -> PathBuf {
-        self.partial.join("done").join(format!("{n}.json"))
+    fn arrays(&self) -> [(PathBuf, Dtype); 2] {
+        [(self.layout().volumes(), VOLUME), (self.layout().masks(), MASK)]
     }
+}
+
+/// Where an array of those who are kept is written before it takes the place of the one with gaps.
+fn shorter(array: &Path) -> PathBuf {
+    array.with_extension("kept")
+}
+
+/// Removes a cohort's files and its directory; refused where something else lies there.
+fn remove(path: &Path) -> Result<()> {
+    let ours = CohortLayout::at(path).files();
+    for entry in fs::read_dir(path).map_err(Error::io(path))? {
+        let file = entry.map_err(Error::io(path))?.path();
+        let temporary = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".part-"));
+        if !ours.contains(&file) && !temporary {
+            return Err(Error::file(
+                file,
+                "voxplain did not make this: it lies in a cohort to be replaced",
+                "move it elsewhere",
+            ));
+        }
+    }
+    fs::remove_dir_all(path).map_err(Error::io(path))
 }
 
 /// The rows that are kept, under a first column `participant_id` with the subjects' ids in the manner of BIDS.
@@ -355,7 +383,7 @@ mod tests {
         let error = begin(1, false).unwrap_err();
         assert!(error.to_string().contains("another voxplain"), "{error}");
         drop(first);
-        assert!(begin(2, false).unwrap_err().remedy().unwrap().to_string().contains("--force"));
+        assert!(begin(2, false).unwrap_err().remedy().unwrap().to_string().contains("`force`"));
         assert!(Cohort::open(&path).unwrap_err().remedy().unwrap().to_string().contains("interrupted"));
         let Begun::Open(second) = begin(2, true).unwrap() else { panic!() };
         let (s, v, m) = person(0);
@@ -363,6 +391,11 @@ mod tests {
         second.finish(&preparation(), &table(1)).unwrap();
         assert!(matches!(begin(2, false).unwrap(), Begun::Complete(_)));
         assert!(begin(1, false).unwrap_err().to_string().contains("already a cohort"));
+        // Nor is what somebody put into a cohort taken away with it.
+        fs::write(path.join("notes.txt"), "mine").unwrap();
+        assert!(begin(1, true).unwrap_err().to_string().contains("notes.txt: voxplain did not make this"));
+        assert!(Cohort::open(&path).is_ok());
+        fs::remove_file(path.join("notes.txt")).unwrap();
         let other = dir.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("thesis.txt"), "mine").unwrap();

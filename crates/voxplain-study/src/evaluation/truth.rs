@@ -1,10 +1,10 @@
 //! [`compare`]: the maps of a run beside the truth that a simulation planted.
 
 use super::{Localisation, Relevance};
-use crate::{cohort::Cohort, run::Run};
+use crate::{cohort::Cohort, run::Run, setting::TRUTH};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Progress, Result, Table, atomic_file};
+use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, ReadOptions};
 
@@ -24,6 +24,9 @@ pub struct Options {
 pub struct Found {
     /// The method.
     pub method: String,
+    /// BLAKE3 of the models that made the maps, fold by fold.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// The subjects' true class; all subjects where it is absent. A method that looks for what speaks for a class cannot
     /// find a change in subjects who do not have it.
     pub class: Option<String>,
@@ -49,25 +52,27 @@ pub struct Found {
 /// (one row a map) and `evaluation/localisation.json` (what is returned).
 ///
 /// # Errors
-/// Where there is no truth, it lies elsewhere than the maps, or a map is missing.
+/// Where there is no truth, it lies elsewhere than the maps, or a map is missing or of another model than the run's.
 pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Found>> {
     let cohort = run.cohort()?;
     let truth = read_truth(&cohort, options.truth.as_deref())?;
-    let methods = match &options.methods {
-        Some(methods) => methods.clone(),
-        None => run.methods()?,
-    };
+    let maps = run.maps()?;
+    let methods = maps.chosen(options.methods.as_deref(), progress);
     if methods.is_empty() {
-        return Err(Error::file(
-            &run.path,
-            "the run has no maps yet",
-            format!("make them: voxplain explain {} --method guided-backprop,grad-cam", run.path.display()),
-        ));
+        return Err(maps.none("guided-backprop,grad-cam"));
     }
-    let folder = run.path.join("evaluation");
-    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
-
     let people = run.held_out(&cohort)?;
+    // Before the work, not in the midst of it.
+    for method in &methods {
+        for person in &people {
+            maps.require(run, &cohort.subjects[person.subject].id, method)?;
+        }
+    }
+    let models = run.models()?;
+    let models = models.among(people.iter().filter_map(|person| models.of_fold(person.fold)));
+    let files = run.layout().evaluation();
+    std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
+
     let labels = cohort.column(&run.manifest.label)?;
     progress.begin("compare with the truth", methods.len() * people.len());
     let (mut all, mut rows) = (Vec::new(), Vec::new());
@@ -76,39 +81,46 @@ pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<
         for person in &people {
             progress.go_on()?;
             let id = &cohort.subjects[person.subject].id;
-            let path = run.map_path(id, "", method);
+            let path = run.layout().map(id, method).path();
             let map = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
-            let found =
-                Localisation::new(&map, &truth, &cohort.mask(person.subject)?, options.relevance).map_err(|e| {
-                    Error::file(&path, e.to_string(), e.remedy().map(|r| r.to_string()).unwrap_or_default())
-                })?;
+            let found = Localisation::new(&map, &truth, &cohort.mask(person.subject)?, options.relevance).map_err(
+                |e| match e {
+                    Error::Request { what, remedy } => Error::file(&path, what, remedy),
+                    other => other,
+                },
+            )?;
             rows.push(row(id, method, &found));
             each.push(found);
             progress.advance(1, method);
         }
-        all.extend(summary(method, None, &each));
+        all.extend(summary(method, None, &models, &each));
         for class in &run.manifest.classes {
             let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
             let of_class: Vec<_> = (0..each.len()).filter(|&n| truly(n)).map(|n| each[n]).collect();
-            all.extend(summary(method, Some(class.as_str()), &of_class));
+            all.extend(summary(method, Some(class.as_str()), &models, &of_class));
         }
     }
     progress.end();
 
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
-    Table { columns: columns.to_vec(), rows }.write_tsv(&folder.join("localisation.tsv"))?;
-    atomic_file::write_json(&folder.join("localisation.json"), &all)?;
+    Table { columns: columns.to_vec(), rows }.write_tsv(&files.table("localisation"))?;
+    atomic_file::write_json(&files.summary("localisation"), &all)?;
     Ok(all)
 }
 
 fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
-    let path = file.map_or_else(|| cohort.path.join("truth.nii.gz"), Path::to_owned);
+    let path = file.map_or_else(|| cohort.layout().truth(), Path::to_owned);
     if !path.is_file() {
         return Err(Error::file(
             &path,
             "no mask of the truth",
-            "only simulated cohorts know it (voxplain simulate); for another one, give --truth FILE",
+            remedy![
+                "only simulated cohorts know it (",
+                Action::new("simulate"),
+                "); for another one, give its file with ",
+                TRUTH
+            ],
         ));
     }
     let truth = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
@@ -133,12 +145,13 @@ fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
 }
 
 /// `None` for no map at all.
-fn summary(method: &str, class: Option<&str>, each: &[Localisation]) -> Option<Found> {
+fn summary(method: &str, class: Option<&str>, models: &[String], each: &[Localisation]) -> Option<Found> {
     let all = |f: fn(&Localisation) -> f64| Interval::of(&each.iter().map(f).collect::<Vec<_>>());
     let some = |f: fn(&Localisation) -> Option<f64>| Interval::of(&each.iter().filter_map(f).collect::<Vec<_>>());
     let hits = some(|l| l.hit.map(|h| f64::from(u8::from(h))));
     Some(Found {
         method: method.to_owned(),
+        models: models.to_vec(),
         class: class.map(str::to_owned),
         maps: each.len(),
         chance: all(|l| l.chance)?,

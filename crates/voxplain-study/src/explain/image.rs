@@ -4,8 +4,9 @@ use super::{Images, stem};
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{Prepared, intensity, prepare_image};
+use crate::setting::{MASK, NORMALIZE};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result};
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Affine, Grid, Level, Mask, ReadOptions, Volume, read};
 
 /// Where the brain of an image is said to be.
@@ -38,7 +39,7 @@ impl MaskFrom {
             Error::file(
                 image,
                 format!("no brain mask: there is no {}", looked.join(", nor ")),
-                "give its file with --mask",
+                remedy!["give its file with ", MASK],
             )
         })
     }
@@ -114,15 +115,16 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
         return Err(Error::file(
             file,
             format!("holds the value {} at voxel {:?} (in RAS order)", volume.data()[n], volume.grid().voxel(n)),
-            "repair the image first; voxplain inspect says more",
+            remedy!["repair the image first; ", Action::new("inspect"), " says more"],
         ));
     }
     let mask = mask.map(|path| read_mask(&path, volume.grid())).transpose()?;
     if normalize != Normalize::None {
         let nonzero = || volume.map(|&v| v != 0.0);
         let inside = mask.clone().unwrap_or_else(nonzero);
-        intensity::normalize(&mut volume, &inside, normalize)
-            .map_err(|what| Error::file(file, what, "give a brain mask with --mask, or --normalize none"))?;
+        intensity::normalize(&mut volume, &inside, normalize).map_err(|what| {
+            Error::file(file, what, remedy!["give a brain mask with ", MASK, ", or ", NORMALIZE.to("none")])
+        })?;
     }
     let turn = (native != *volume.grid()).then_some(native);
     let findings = image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();

@@ -3,11 +3,15 @@
 use super::image::{self, Loaded};
 use super::{ExplainOptions, Images, Inputs, stem};
 use crate::cohort::{Cohort, Placement};
-use crate::{model::Model, run::Run};
+use crate::{
+    model::Model,
+    run::{FoldModel, Run},
+    setting::{IN_SAMPLE, INPUT, OUT},
+};
 use std::borrow::Cow;
 use std::path::PathBuf;
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Progress, Result};
+use voxplain_core::{Error, Progress, Result, remedy};
 
 /// Everyone to be explained.
 pub(super) struct Plan<'a> {
@@ -27,10 +31,10 @@ pub(super) struct Group<'a> {
 /// what to do about it.
 type TrainedOn = Result<(Vec<usize>, Vec<Option<usize>>), (String, &'static str)>;
 
-/// A model that is there, or its file.
+/// A model that is there, or that of a fold, which is read when its turn comes.
 pub(super) enum ModelOf<'a> {
     There(&'a Model),
-    File(PathBuf),
+    Fold(&'a Run, usize),
 }
 
 enum Source<'a> {
@@ -55,11 +59,12 @@ pub(super) struct Person {
 }
 
 impl ModelOf<'_> {
-    pub(super) fn get(&self) -> Result<Cow<'_, Model>> {
-        Ok(match self {
-            Self::There(model) => Cow::Borrowed(*model),
-            Self::File(path) => Cow::Owned(Model::read(path)?),
-        })
+    /// The model, with the hash that its maps name.
+    pub(super) fn get(&self) -> Result<FoldModel> {
+        match self {
+            Self::There(model) => Ok(FoldModel { model: (*model).clone(), hash: model.hash() }),
+            Self::Fold(run, fold) => run.model(*fold),
+        }
     }
 }
 
@@ -133,7 +138,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
     if options.compat.is_some() && options.out.is_none() {
         return Err(Error::request(
             "maps of the 2020 behaviour would take the place of this run's own",
-            "say where they go with --out",
+            remedy!["say where they go with ", OUT],
         ));
     }
     let labels = labels(&cohort, &run.manifest.label, &run.manifest.classes);
@@ -148,7 +153,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             None => {
                 // Not held out: without a label it may be that no model saw it.
                 if models.is_none() {
-                    let read = |fold| Model::read(&run.model_path(fold));
+                    let read = |fold| Ok(run.model(fold)?.model);
                     models = Some((0..run.manifest.folds).map(read).collect::<Result<_>>()?);
                 }
                 let hash = &cohort.subjects[number].hash;
@@ -165,7 +170,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
                 return Err(Error::Subject {
                     subject: person.id,
                     what: "every model of this run was trained on this subject".into(),
-                    remedy: "--in-sample explains it all the same, and its record says so".into(),
+                    remedy: remedy![IN_SAMPLE, " explains it all the same, and its record says so"],
                 });
             }
             None => left_out.push(person.id),
@@ -178,7 +183,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
     }
     let shared = |(fold, people)| {
         Ok(Group {
-            model: ModelOf::File(run.model_path(fold)),
+            model: ModelOf::Fold(run, fold),
             from: Source::Cohort(Box::new(Cow::Owned(cohort.clone()))),
             people,
             trained_on: Ok((run.split(fold)?.train, labels.clone())),
@@ -241,7 +246,7 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
         Err(Error::file(
             &cohort.path,
             what,
-            "prepare the cohort as the model's own was, or give the images with --input",
+            remedy!["prepare the cohort as the model's own was, or give the images with ", INPUT],
         ))
     };
     if ours.shape != theirs.shape {
@@ -270,7 +275,10 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
 }
 
 fn place(options: &ExplainOptions) -> Result<PathBuf> {
-    options.out.clone().ok_or_else(|| Error::request("nothing says where the maps go", "give a folder with --out"))
+    options
+        .out
+        .clone()
+        .ok_or_else(|| Error::request("nothing says where the maps go", remedy!["give a folder with ", OUT]))
 }
 
 fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions) -> Result<Plan<'a>> {
@@ -285,7 +293,7 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
                     other.file.as_deref().unwrap_or(file).display(),
                     file.display()
                 ),
-                "explain them one after another, with another --out",
+                remedy!["explain them one after another, with another ", OUT],
             ));
         }
         people.push(Person {

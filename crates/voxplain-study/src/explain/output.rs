@@ -37,6 +37,7 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
     let done = files.record();
     if done.exists() {
         std::fs::remove_file(&done).map_err(Error::io(&done))?;
+        files.remove_variants(&attribution.record.subject)?;
     }
     let plain = serde_json::to_value(&attribution.record)
         .map_err(|e| Error::file(files.record(), format!("no JSON: {e}"), "report this"))?;

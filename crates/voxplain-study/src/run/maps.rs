@@ -1,31 +1,190 @@
-//! The maps that a run has.
+//! The maps that a run has, and which of them its models made: [`RunMaps`].
 
 use super::Run;
-use crate::map::read_record;
-use voxplain_core::{Error, Result};
+use crate::map::{files_of, read_record};
+use crate::setting::METHOD;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
 
-impl Run {
-    /// The methods that the run has maps of, by name, from the sidecars.
+/// The maps of a run's subjects. Those that its models did not make are told apart: what is made from maps leaves them out.
+#[derive(Clone, Debug, Default)]
+pub struct RunMaps {
+    run: PathBuf,
+    /// Ids of subjects by method: maps that a model of the run made.
+    current: BTreeMap<String, BTreeSet<String>>,
+    /// The others.
+    stale: Vec<StaleMap>,
+}
+
+/// A map in a run that no model of the run made, or that was not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleMap {
+    /// The file.
+    pub path: PathBuf,
+    /// The subject's id.
+    pub subject: String,
+    /// The method, by its name where there is a record, else as the file has it.
+    pub method: String,
+    /// Why it does not count.
+    pub why: Staleness,
+}
+
+/// Why a map does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staleness {
+    /// Its record names another model than those of the run.
+    OtherModel,
+    /// It has no record: the work was stopped before its end.
+    Unfinished,
+}
+
+impl StaleMap {
+    fn words(&self) -> &'static str {
+        match self.why {
+            Staleness::OtherModel => "the map was made by another model than those that the run has now",
+            Staleness::Unfinished => "the map has no record beside it: it was not finished",
+        }
+    }
+}
+
+impl RunMaps {
+    /// The methods that there are current maps of, by name.
+    pub fn methods(&self) -> Vec<String> {
+        self.current.keys().cloned().collect()
+    }
+
+    /// Whether there is a current map of a subject by a method.
+    pub fn have(&self, subject: &str, method: &str) -> bool {
+        self.current.get(method).is_some_and(|ids| ids.contains(subject))
+    }
+
+    /// The maps that do not count, by subject and method.
+    pub fn stale(&self) -> &[StaleMap] {
+        &self.stale
+    }
+
+    /// The maps of a subject that do not count.
+    pub fn stale_of(&self, subject: &str, method: &str) -> Option<&StaleMap> {
+        let method = crate::map::desc(method);
+        self.stale.iter().find(|map| map.subject == subject && crate::map::desc(&map.method) == method)
+    }
+
+    /// Refuses a map that is not there or does not count.
     ///
     /// # Errors
-    /// A folder or sidecar cannot be read.
-    pub fn methods(&self) -> Result<Vec<String>> {
-        let mut methods = std::collections::BTreeSet::new();
-        let folders = std::fs::read_dir(&self.path).map_err(Error::io(&self.path))?;
-        for folder in folders {
-            let folder = folder.map_err(Error::io(&self.path))?.path();
-            let is_subject = folder.file_name().is_some_and(|n| n.to_string_lossy().starts_with("sub-"));
-            if !is_subject || !folder.is_dir() {
-                continue;
+    /// It names the file, and the step that makes it.
+    pub fn require(&self, run: &Run, subject: &str, method: &str) -> Result<PathBuf> {
+        let path = run.layout().map(subject, method).path();
+        if self.have(subject, method) {
+            return Ok(path);
+        }
+        let what = self.stale_of(subject, method).map_or("there is no such map", StaleMap::words);
+        Err(Error::file(path, what, remedy!["make it: ", self.again(method)]))
+    }
+
+    /// In words, a sentence and a remedy for each reason: which maps are left out, and how to make them again.
+    pub fn left_out(&self) -> Vec<(String, Remedy)> {
+        [Staleness::OtherModel, Staleness::Unfinished]
+            .into_iter()
+            .filter_map(|why| {
+                let of: Vec<&StaleMap> = self.stale.iter().filter(|map| map.why == why).collect();
+                let first = of.first()?;
+                let more = if of.len() > 1 { format!(" (and {} more like this)", of.len() - 1) } else { String::new() };
+                let what = format!("{}: {}; left out{more}", first.path.display(), first.words());
+                let mut methods: Vec<&str> = of.iter().map(|map| map.method.as_str()).collect();
+                methods.sort_unstable();
+                methods.dedup();
+                Some((what, remedy!["make them again: ", self.again(&methods.join(","))]))
+            })
+            .collect()
+    }
+
+    /// For work on maps where there are none that count; `methods` are those to propose.
+    pub fn none(&self, methods: &str) -> Error {
+        let what = if self.stale.is_empty() { "has no maps yet" } else { "has no maps of the models that it has now" };
+        Error::file(&self.run, what, remedy!["make them: ", self.again(methods)])
+    }
+
+    /// In words, why a method lacks maps of these subjects, beside those that were never made; nothing where all were not.
+    pub fn why_missing(&self, subjects: &[String], method: &str) -> String {
+        let count =
+            |why| subjects.iter().filter_map(|id| self.stale_of(id, method)).filter(|map| map.why == why).count();
+        let mut words = String::new();
+        for (why, text) in [
+            (Staleness::OtherModel, "made by another model than those that the run has now"),
+            (Staleness::Unfinished, "not finished"),
+        ] {
+            if let n @ 1.. = count(why) {
+                words.push_str(&format!("; {n} of them there, but {text}"));
             }
+        }
+        words
+    }
+
+    /// These methods, or all that there are current maps of; then it tells of the maps that are left out.
+    pub fn chosen(&self, methods: Option<&[String]>, progress: &dyn Progress) -> Vec<String> {
+        match methods {
+            Some(methods) => methods.to_vec(),
+            None => {
+                for (what, remedy) in self.left_out() {
+                    progress.advise(&what, &remedy);
+                }
+                self.methods()
+            }
+        }
+    }
+
+    /// The step that makes maps of a method.
+    fn again(&self, method: &str) -> Action {
+        Action::new("explain").on(&self.run).with(METHOD, method)
+    }
+}
+
+impl Run {
+    /// The maps of the subjects, from the records beside them.
+    ///
+    /// # Errors
+    /// A folder, model or record that cannot be read.
+    pub fn maps(&self) -> Result<RunMaps> {
+        let models = self.models()?;
+        let mut maps = RunMaps { run: self.path.clone(), ..RunMaps::default() };
+        for subject in self.mapped_subjects()? {
+            let folder = self.layout().subject(&subject);
             for file in std::fs::read_dir(&folder).map_err(Error::io(&folder))? {
-                let file = file.map_err(Error::io(&folder))?.path();
-                let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if name.ends_with("_attribution.nii.gz") && !name.contains("_space-") && !name.contains("_res-") {
-                    methods.insert(read_record(&file)?.method);
+                let path = file.map_err(Error::io(&folder))?.path();
+                // Images of other spaces and layers belong to their map.
+                let Some(files) = files_of(&path).filter(|files| files.stem() == format!("sub-{subject}")) else {
+                    continue;
+                };
+                let (method, why) = if files.record().is_file() {
+                    let record = read_record(&path)?;
+                    let why = (!models.have(&record.model)).then_some(Staleness::OtherModel);
+                    (record.method, why)
+                } else {
+                    (files.method().to_owned(), Some(Staleness::Unfinished))
+                };
+                match why {
+                    None => _ = maps.current.entry(method).or_default().insert(subject.clone()),
+                    Some(why) => maps.stale.push(StaleMap { path, subject: subject.clone(), method, why }),
                 }
             }
         }
-        Ok(methods.into_iter().collect())
+        maps.stale.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(maps)
+    }
+
+    /// Ids of the subjects that have a folder of maps.
+    fn mapped_subjects(&self) -> Result<BTreeSet<String>> {
+        let mut ids = BTreeSet::new();
+        for entry in std::fs::read_dir(&self.path).map_err(Error::io(&self.path))? {
+            let entry = entry.map_err(Error::io(&self.path))?;
+            if let Some(id) = entry.file_name().to_string_lossy().strip_prefix("sub-")
+                && entry.path().is_dir()
+            {
+                ids.insert(id.to_owned());
+            }
+        }
+        Ok(ids)
     }
 }

@@ -10,6 +10,9 @@ pub struct Metrics {
     pub classes: Vec<String>,
     /// The class that sensitivity and AUC are about.
     pub positive: String,
+    /// BLAKE3 of the models whose predictions these are, fold by fold; none in runs of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<String>,
     /// What the numbers are and how the intervals were found.
     pub method: String,
     /// Metrics of each classifier: the network first, then the comparators.

@@ -2,7 +2,7 @@
 
 use crate::{model::tensors, run::Epoch};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use voxplain_core::{Error, Result, atomic_file};
 use voxplain_nn::{Network, Optimizer, OptimizerKind, OptimizerState, Tensor};
 
@@ -25,17 +25,13 @@ struct Header {
     best: Option<usize>,
 }
 
-fn path(folder: &Path) -> PathBuf {
-    folder.join("checkpoint.safetensors")
-}
-
 impl Checkpoint {
-    /// Writes the checkpoint into the folder of the fold, whole or not at all.
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+    /// Writes the checkpoint, whole or not at all.
+    pub(super) fn write(&self, path: &Path) -> Result<()> {
         let OptimizerState { step, tensors: moments } = self.optimizer.state();
         let header = Header { step, history: self.history.clone(), best: self.best.as_ref().map(|b| b.0) };
-        let header = serde_json::to_string(&header)
-            .map_err(|e| Error::file(path(folder), format!("no JSON: {e}"), "report this"))?;
+        let header =
+            serde_json::to_string(&header).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
         let mut all: Vec<(String, &Tensor)> = Vec::new();
         all.extend(self.network.state().into_iter().map(|p| (format!("network.{}", p.name), p.tensor)));
         all.extend(moments.iter().map(|(name, t)| (format!("optimizer.{name}"), t)));
@@ -43,19 +39,18 @@ impl Checkpoint {
             all.extend(best.state().into_iter().map(|p| (format!("best.{}", p.name), p.tensor)));
         }
         let bytes = tensors::to_bytes(KEY, &header, all.iter().map(|(name, t)| (name.as_str(), *t)));
-        atomic_file::write(&path(folder), &bytes)
+        atomic_file::write(path, &bytes)
     }
 
     /// Reads the checkpoint of a fold; `None` where there is none. `network` gives the graph.
-    pub(super) fn read(folder: &Path, network: &Network, kind: &OptimizerKind) -> Result<Option<Self>> {
-        let path = path(folder);
-        let bytes = match std::fs::read(&path) {
+    pub(super) fn read(path: &Path, network: &Network, kind: &OptimizerKind) -> Result<Option<Self>> {
+        let bytes = match std::fs::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Error::io(&path))?,
+            other => other.map_err(Error::io(path))?,
         };
         Self::from_bytes(&bytes, network, kind)
             .map(Some)
-            .map_err(|what| Error::file(&path, what, "remove the file: the fold then starts over"))
+            .map_err(|what| Error::file(path, what, "remove the file: the fold then starts over"))
     }
 
     fn from_bytes(bytes: &[u8], network: &Network, kind: &OptimizerKind) -> Result<Self, String> {
@@ -79,6 +74,6 @@ impl Checkpoint {
 }
 
 /// Removes a checkpoint that is no longer needed; one that stays does no harm.
-pub(super) fn remove(folder: &Path) {
-    let _ = std::fs::remove_file(path(folder));
+pub(super) fn remove(path: &Path) {
+    let _ = std::fs::remove_file(path);
 }

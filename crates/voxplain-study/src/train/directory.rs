@@ -2,22 +2,22 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    run::{Manifest, Run, cohort_hash},
+    run::{CohortPlace, Manifest, Run, RunLayout, clear, cohort_hash},
     setting::{FORCE, OUT},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{Error, Progress, Result, atomic_file, remedy};
 
-/// What `config.toml` holds.
+/// What `config.toml` holds; paths are relative to the file.
 #[derive(Serialize)]
 struct Config<'a> {
     cohort: &'a Path,
     train: &'a TrainOptions,
 }
 
-/// Opens the run in `out` to go on with it, or creates it.
+/// Opens the run in `out` to go on with it, or creates it. Says what it leaves of a directory that is replaced.
 ///
 /// # Errors
 /// There is a run of other options, volumes, labels or of another version, and it is not to be replaced (`force`); or
@@ -28,13 +28,14 @@ pub(super) fn open_or_create(
     folds: usize,
     out: &Path,
     force: bool,
+    progress: &dyn Progress,
 ) -> Result<Run> {
-    let manifest = manifest(dataset, options, folds)?;
-    if out.join("manifest.json").is_file() {
+    let manifest = manifest(dataset, options, folds, out)?;
+    if RunLayout::at(out).manifest().is_file() {
         match Run::open(out) {
             Ok(run) if !force => {
                 return match difference(&run.manifest, &manifest, &dataset.cohort.path) {
-                    None => Ok(run),
+                    None => found_at(run, &manifest.cohort),
                     Some(what) => Err(Error::file(
                         out,
                         format!("there is a run already, and {what}"),
@@ -43,7 +44,7 @@ pub(super) fn open_or_create(
                 };
             }
             Err(e) if !force => return Err(e),
-            _ => clear(out)?,
+            _ => replace(out, progress)?,
         }
     } else if !is_free(out)? {
         return Err(Error::file(
@@ -53,14 +54,38 @@ pub(super) fn open_or_create(
         ));
     }
     let cohort = manifest.cohort.clone();
-    Run::create(out, manifest, &Config { cohort: &cohort, train: options })
+    Run::create(out, manifest, &Config { cohort: cohort.path(), train: options })
 }
 
-fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize) -> Result<Manifest> {
+/// The run with its cohort where it was found now: it may have been moved since.
+fn found_at(mut run: Run, cohort: &CohortPlace) -> Result<Run> {
+    if run.manifest.cohort != *cohort {
+        run.manifest.cohort = cohort.clone();
+        atomic_file::write_json(&run.layout().manifest(), &run.manifest)?;
+    }
+    Ok(run)
+}
+
+/// Removes what voxplain made in a run that is replaced, and names what stays.
+fn replace(out: &Path, progress: &dyn Progress) -> Result<()> {
+    let left = clear(out)?;
+    if !left.is_empty() {
+        let named: Vec<String> = left.iter().take(8).map(|path| path.display().to_string()).collect();
+        let more = if left.len() > 8 { format!(" and {} more", left.len() - 8) } else { String::new() };
+        progress.warn(&format!(
+            "{}: left as they are, since voxplain did not make them: {}{more}",
+            out.display(),
+            named.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize, out: &Path) -> Result<Manifest> {
     let cohort = dataset.cohort;
     Ok(Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
-        cohort: std::path::absolute(&cohort.path).map_err(Error::io(&cohort.path))?,
+        cohort: CohortPlace::new(out, &cohort.path)?,
         cohort_hash: cohort_hash(cohort),
         label: options.label.clone(),
         classes: dataset.classes.clone(),
@@ -109,30 +134,4 @@ fn changes(found: &Value, now: &Value) -> String {
         .map(|k| format!("{k} {}, now {}", text(found.get(k)), text(now.get(k))))
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// Removes what a run holds, and nothing that it could not have made. The manifest goes last, so that an interrupted
-/// removal can be asked for again.
-fn clear(out: &Path) -> Result<()> {
-    let mut paths: Vec<_> = ["folds", "group", "figures", "metrics.json", "report.html", "config.toml"]
-        .iter()
-        .map(|name| out.join(name))
-        .collect();
-    for entry in out.read_dir().map_err(Error::io(out))? {
-        let path = entry.map_err(Error::io(out))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_subject = name.starts_with("sub-") && path.is_dir();
-        if is_subject || (name.starts_with("predictions") && name.ends_with(".tsv")) {
-            paths.push(path);
-        }
-    }
-    paths.push(out.join("manifest.json"));
-    for path in paths {
-        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        match removed {
-            Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io(&path)(e)),
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -10,10 +10,10 @@ use super::{
 use crate::{
     folds::{self, SplitScheme},
     model::mrinet,
-    run::Epoch,
+    run::{Epoch, FoldLayout},
     setting::{LR, NORMALIZE},
 };
-use std::{ops::Range, path::Path};
+use std::ops::Range;
 use voxplain_core::{Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Network, Optimizer, OptimizerKind, Plan, PlanOptions, Purpose, Rules, Schedule,
@@ -32,7 +32,7 @@ pub(super) struct Fit<'a> {
     pub(super) engine: &'a Engine,
     pub(super) seed: Seed,
     /// Where the learning curve and the checkpoint go.
-    pub(super) folder: &'a Path,
+    pub(super) files: &'a FoldLayout,
 }
 
 /// What stays the same in every batch of an epoch.
@@ -73,7 +73,7 @@ impl Fit<'_> {
             weight_decay: self.options.weight_decay as f32,
             ..AdamOptions::default()
         });
-        let mut state = Checkpoint::read(self.folder, &network, &method)?.unwrap_or_else(|| Checkpoint {
+        let mut state = Checkpoint::read(&self.files.checkpoint(), &network, &method)?.unwrap_or_else(|| Checkpoint {
             network,
             optimizer: Optimizer::new(method),
             history: Vec::new(),
@@ -292,7 +292,7 @@ impl Fit<'_> {
             }
         }
         state.history.push(epoch.clone());
-        let path = self.folder.join("history.jsonl");
+        let path = self.files.history();
         let mut lines = String::new();
         for epoch in &state.history {
             let line = serde_json::to_string(epoch)
@@ -301,7 +301,7 @@ impl Fit<'_> {
             lines.push('\n');
         }
         atomic_file::write(&path, lines.as_bytes())?;
-        state.write(self.folder)?;
+        state.write(&self.files.checkpoint())?;
         Ok(epoch)
     }
 }

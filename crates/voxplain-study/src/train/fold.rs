@@ -45,15 +45,15 @@ impl Trainer<'_> {
     /// Predictions of the model of a fold for the subjects held out in it. The model is trained where there is none.
     fn fold(&self, fold: usize) -> Result<Vec<FoldPrediction>> {
         let split = &self.task.splits[fold];
-        let folder = self.run.fold_path(fold);
-        std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        let files = self.run.layout().fold(fold);
+        std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
         let in_cohort = |of: &[usize]| of.iter().map(|&n| self.dataset.subjects[n]).collect();
         let positions = Split { train: in_cohort(&split.train), test: in_cohort(&split.test) };
-        atomic_file::write_json(&folder.join("split.json"), &positions)?;
-        let path = self.run.model_path(fold);
+        atomic_file::write_json(&files.split(), &positions)?;
+        let path = files.model();
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
-            checkpoint::remove(&folder);
+            checkpoint::remove(&files.checkpoint());
         }
         // What is evaluated is the file, not what happens to be in memory.
         let model = Model::read(&path)?;
@@ -79,7 +79,7 @@ impl Trainer<'_> {
             options,
             engine: self.engine,
             seed: Seed::new(options.seed).child(&format!("fold-{fold}")),
-            folder: &self.run.fold_path(fold),
+            files: &self.run.layout().fold(fold),
         };
         let (network, epochs) = fit.run(self.progress, self.observer)?;
         let card = Card {

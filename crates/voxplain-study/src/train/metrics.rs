@@ -75,6 +75,7 @@ pub(super) fn metrics(
             },
             options.group.as_ref().map_or_else(|| "subjects".to_owned(), |g| format!("groups ({g})")),
         ),
+        models: Vec::new(),
         chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
         volume_correlation: volume_correlation(network, dataset, positive),
         groups: groups(network, dataset, positive),
@@ -323,6 +324,7 @@ mod tests {
             let metrics = Metrics {
                 classes: classes.to_vec(),
                 positive: "M".into(),
+                models: Vec::new(),
                 method: String::new(),
                 classifiers: Vec::new(),
                 comparisons: Vec::new(),

@@ -50,7 +50,8 @@ pub(super) fn write(
     predictions: &[FoldPrediction],
     dataset: &Dataset<'_>,
 ) -> Result<()> {
-    let file = name.map_or_else(|| "predictions.tsv".to_owned(), |name| format!("predictions-{name}.tsv"));
+    let layout = run.layout();
+    let file = name.map_or_else(|| layout.predictions(), |name| layout.comparator_predictions(name));
     let row = |p: &FoldPrediction| Prediction {
         participant_id: dataset.id(p.subject).to_owned(),
         fold: p.fold,
@@ -59,5 +60,5 @@ pub(super) fn write(
         probabilities: p.probabilities.clone(),
     };
     let rows: Vec<Prediction> = predictions.iter().map(row).collect();
-    write_predictions(&run.path.join(file), &dataset.classes, &rows)
+    write_predictions(&file, &dataset.classes, &rows)
 }

@@ -165,14 +165,15 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     // What is read is what was written, and no model predicted a subject that it was trained on.
     let run = Run::open(&at("one")).unwrap();
     assert_eq!(run.manifest, training.run.manifest);
-    assert_eq!(run.metrics().unwrap(), training.metrics);
+    assert_eq!(run.metrics().unwrap().unwrap(), training.metrics);
+    assert_eq!(training.metrics.models, run.models().unwrap().all());
     let predictions = run.predictions().unwrap();
     assert_eq!(predictions.len(), 16);
     let held_out = run.held_out(&run.cohort().unwrap()).unwrap();
     assert_eq!(held_out.len(), 16);
     for held in &held_out {
         let subject = &cohort.subjects[held.subject];
-        let model = Model::read(&run.model_path(held.fold)).unwrap();
+        let model = Model::read(&run.layout().fold(held.fold).model()).unwrap();
         assert!(!model.has_seen(&subject.hash));
         assert_eq!(model.card.trained_on.len(), 8);
         let prediction = predictions.iter().find(|p| p.participant_id == subject.id).unwrap();
@@ -257,7 +258,7 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
         let split = run.split(fold).unwrap();
         assert!(split.test.iter().all(|t| split.test.contains(&(t ^ 1))), "{split:?}");
     }
-    let metrics = run.metrics().unwrap();
+    let metrics = run.metrics().unwrap().unwrap();
     let accuracy = &metrics.of("cnn").unwrap().accuracy;
     assert_eq!(
         (accuracy.low, accuracy.interval.as_str()),

@@ -370,7 +370,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
     json(fold.join("split.json"), serde_json::json!({ "train": [0, 1, 2], "test": [3] }));
     let manifest = Manifest {
         version: "test".into(),
-        cohort: cohort.path.clone(),
+        cohort: cohort.path.clone().into(),
         cohort_hash: cohort_hash(&cohort),
         label: "side".into(),
         classes: model.card.classes.clone(),

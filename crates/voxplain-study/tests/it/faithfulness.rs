@@ -1,18 +1,11 @@
 //! Deletion and insertion: by hand, by their definition with the reference executor, by their laws, and over a whole run.
 
-use crate::support::{SHAPE, engine, explainer_of, grid, linear, volume};
-use std::path::Path;
-use voxplain_attribution::{Case, Score, choose};
+use crate::support::{SHAPE, brain, engine, explainer_of, grid, linear, small_run, volume};
+use voxplain_attribution::Case;
 use voxplain_core::{Silent, Table};
 use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, reference};
-use voxplain_study::{
-    cohort::{Cohort, Normalize, Placement, Preparation, Subject},
-    evaluation::faithfulness::{
-        MapCurves, Metric, Options, Ranking, Settings, Substrate, Summary, Trace, compare, curves,
-    },
-    explain::{ExplainOptions, Inputs, explain},
-    model::{Card, Model},
-    run::{Manifest, Run, cohort_hash},
+use voxplain_study::evaluation::faithfulness::{
+    MapCurves, Metric, Options, Ranking, Settings, Substrate, Summary, Trace, compare, curves,
 };
 use voxplain_volume::{Border, Mask, Volume};
 
@@ -21,11 +14,6 @@ const BOTH: [Metric; 2] = [Metric::Deletion, Metric::Insertion];
 /// Blocks of one voxel, blur alone.
 fn plain(steps: usize) -> Settings {
     Settings { steps, substrates: vec![Substrate::Blur], block: 1.0, ..Settings::default() }
-}
-
-/// A brain of 378 of the 504 voxels, none of them on the outer faces along i.
-fn brain() -> Mask {
-    Mask::from_fn(grid(SHAPE), |[i, j, k]| (1..7).contains(&i) && (i + j + k) % 21 != 0 || (i == 1 && j == 0))
 }
 
 /// Convolution, ReLU, pool, linear layer; of random weights.
@@ -268,75 +256,10 @@ fn the_same_bits_for_any_batch_and_number_of_threads() {
     assert_eq!(of(2, Some(one + one / 2), &BOTH), all, "one volume at a time");
 }
 
-/// A run of four people, two of whom were held out, with maps of two methods of them.
-fn run(folder: &Path) -> Run {
-    let network = linear(|[i, j, k]| 0.004 * ((i * 5 + j * 3 + k * 7) % 9) as f32 - 0.016);
-    let people: Vec<(Subject, Volume, Mask)> = (0..4)
-        .map(|n| {
-            let (image, mask) = (volume(SHAPE, n), brain());
-            (Subject::new(format!("p{n}"), &image, &mask), image, mask)
-        })
-        .collect();
-    let preparation = Preparation {
-        template: None,
-        shape: SHAPE,
-        spacing: [3.0; 3],
-        normalize: Normalize::None,
-        placement: Placement::Fixed(grid(SHAPE)),
-    };
-    let classes = vec!["female".to_owned(), "male".to_owned()];
-    let participants =
-        Table { columns: vec!["sex".into()], rows: (0..4).map(|n| vec![Some(classes[n % 2].clone())]).collect() };
-    let cohort = Cohort::write(&folder.join("cohort"), &preparation, &participants, &people).unwrap();
-    let card = Card {
-        architecture: "linear".into(),
-        classes: classes.clone(),
-        label: "sex".into(),
-        preparation,
-        grid_unknown: false,
-        trained_on: people[..2].iter().map(|(s, ..)| s.hash.clone()).collect(),
-        training: serde_json::Value::Null,
-    };
-    let path = folder.join("run");
-    let fold = path.join("folds/fold-0");
-    std::fs::create_dir_all(&fold).unwrap();
-    Model { network, card }.write(&fold.join("model.safetensors")).unwrap();
-    let json = |path, value: serde_json::Value| std::fs::write(path, value.to_string()).unwrap();
-    json(fold.join("split.json"), serde_json::json!({ "train": [0, 1], "test": [2, 3] }));
-    let manifest = Manifest {
-        version: "test".into(),
-        cohort: cohort.path.clone(),
-        cohort_hash: cohort_hash(&cohort),
-        label: "sex".into(),
-        classes,
-        folds: 1,
-        seed: 4,
-        options: serde_json::Value::Null,
-    };
-    json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
-    let run = Run::open(&path).unwrap();
-    let request = ExplainOptions {
-        methods: choose(&["saliency", "input-x-gradient"], &[] as &[&str], None).unwrap(),
-        target: None,
-        score: Score::Logit,
-        compat: None,
-        atlas: None,
-        out: None,
-        subjects: None,
-        in_sample: false,
-        force: false,
-        where_possible: false,
-        memory: None,
-    };
-    let made = explain(&engine(1), Inputs::Run(&run), &request, &Silent).unwrap();
-    assert!(made.failures.is_empty() && made.maps.len() == 4);
-    run
-}
-
 #[test]
 fn a_run_is_measured_whole_and_not_twice() {
     let folder = tempfile::tempdir().unwrap();
-    let run = run(folder.path());
+    let run = small_run(folder.path());
     let options = Options {
         metrics: BOTH.to_vec(),
         settings: Settings { steps: 5, ..Settings::default() },
@@ -347,7 +270,7 @@ fn a_run_is_measured_whole_and_not_twice() {
     assert_eq!(found.iter().map(|s| s.found.len()).collect::<Vec<_>>(), [4, 4], "two methods, two substrates");
     let evaluation = run.path.join("evaluation");
     for (metric, summary) in BOTH.iter().zip(&found) {
-        assert_eq!(Summary::read(&run.path, *metric).unwrap().as_ref(), Some(summary));
+        assert_eq!(Summary::read(&run, *metric).unwrap().as_ref(), Some(summary));
         let table = Table::read(&evaluation.join(format!("{}.tsv", metric.word()))).unwrap();
         assert_eq!(table.rows.len(), 8);
         let column = |name| table.column(name).unwrap();
@@ -397,7 +320,7 @@ fn a_run_is_measured_whole_and_not_twice() {
 #[test]
 fn what_cannot_be_measured_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let run = run(folder.path());
+    let run = small_run(folder.path());
     let options = Options { metrics: vec![Metric::Deletion], settings: plain(3), ..Options::default() };
     let error = |options: Options| {
         let error = compare(&engine(1), &run, &options, &Silent).unwrap_err();
@@ -406,7 +329,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     let stranger = error(Options { subjects: Some(vec!["p0".into()]), ..options.clone() });
     assert!(stranger.contains("\"p0\" was held out") && stranger.contains("p2, p3"), "{stranger}");
     let lacking = error(Options { methods: Some(vec!["lrp".into()]), ..options.clone() });
-    assert!(lacking.contains("2 of 2 subjects have no map of lrp") && lacking.contains("--method lrp"), "{lacking}");
+    assert!(lacking.contains("2 of 2 subjects have no map of lrp") && lacking.contains("`method` = lrp"), "{lacking}");
     // A map that was made by another model.
     let sidecar = run.path.join("sub-p3/sub-p3_desc-saliency_attribution.json");
     let text = std::fs::read_to_string(&sidecar).unwrap();
@@ -415,7 +338,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     std::fs::write(&sidecar, record.to_string()).unwrap();
     let foreign = error(options.clone());
     assert!(
-        foreign.contains("another model") && foreign.contains("--force") && foreign.contains("sub-p3"),
+        foreign.contains("another model") && foreign.contains("`force`") && foreign.contains("sub-p3"),
         "{foreign}"
     );
     std::fs::remove_dir_all(run.path.join("sub-p2")).unwrap();

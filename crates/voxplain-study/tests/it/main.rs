@@ -15,5 +15,6 @@ mod explain;
 mod faithfulness;
 mod import;
 mod prepare;
+mod run;
 mod simulate;
 mod support;

@@ -4,8 +4,10 @@ mod map_file;
 mod placed;
 mod style;
 mod text_table;
+mod warning;
 
 pub(super) use map_file::{file_name, read_map};
 pub(super) use placed::Placed;
 pub(super) use style::{COLUMN, PAGE, PERCENTILE};
 pub(super) use text_table::TextTable;
+pub(super) use warning::Warning;

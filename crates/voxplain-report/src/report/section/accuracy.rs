@@ -2,11 +2,11 @@
 
 use crate::{
     figure::{Cell, Reliability, RocCurve, matrix, reliability, roc_curves},
-    report::element::{COLUMN, Placed, TextTable},
+    report::element::{COLUMN, Placed, TextTable, Warning},
 };
 use voxplain_stats::{Calibration, Estimate};
 use voxplain_study::comparators::{MAJORITY_CLASS, VOLUME_RANK};
-use voxplain_study::run::{Metrics, Prediction, Run};
+use voxplain_study::run::{Metrics, Prediction, Run, figure_name};
 
 /// The section of the page.
 #[derive(Clone, Debug)]
@@ -28,7 +28,12 @@ fn estimate(e: &Estimate) -> String {
 }
 
 /// From the metrics of a run and the predictions of its networks.
-pub(in crate::report) fn of_run(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Accuracy {
+pub(in crate::report) fn of_run(
+    run: &Run,
+    metrics: &Metrics,
+    predictions: &[Prediction],
+    warnings: &mut Vec<Warning>,
+) -> Accuracy {
     let or = |e: &Option<Estimate>| e.as_ref().map_or_else(|| "n/a".into(), estimate);
     let two = metrics.classes.len() == 2;
     let mut head: Vec<String> = ["Classifier", "AUC", "Accuracy", "Balanced accuracy"].map(str::to_owned).to_vec();
@@ -59,7 +64,7 @@ pub(in crate::report) fn of_run(run: &Run, metrics: &Metrics, predictions: &[Pre
         table,
         groups: groups(metrics),
         comparisons: compared.collect(),
-        charts: charts(run, metrics, predictions),
+        charts: charts(run, metrics, predictions, warnings),
     }
 }
 
@@ -98,7 +103,7 @@ fn groups(metrics: &Metrics) -> Option<TextTable> {
 }
 
 /// Of two classes the ROC and calibration curves of every classifier; the confusion of the network.
-fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Placed> {
+fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction], warnings: &mut Vec<Warning>) -> Vec<Placed> {
     let mut charts = Vec::new();
     if let (2, Some(positive)) = (metrics.classes.len(), metrics.classes.iter().position(|c| *c == metrics.positive)) {
         let (mut curves, mut reliabilities) = (Vec::new(), Vec::new());
@@ -110,7 +115,11 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
             } else {
                 match run.comparator_predictions(&classifier.classifier) {
                     Ok(said) => said,
-                    Err(_) => continue,
+                    Err(error) => {
+                        let what = format!("{} is left out of the figures", classifier.classifier);
+                        warnings.push(Warning::left_out(&what, &error));
+                        continue;
+                    }
                 }
             };
             let auc =
@@ -126,12 +135,12 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
             curves.push(RocCurve { words: format!("{}{auc}", classifier.classifier), scores });
         }
         let figure = roc_curves(&curves, &metrics.positive, run.manifest.seed, COLUMN);
-        charts.push(Placed::new("roc", figure, "Probabilities of the folds' models are pooled."));
+        charts.push(Placed::new(figure_name::ROC, figure, "Probabilities of the folds' models are pooled."));
         if !reliabilities.is_empty() {
             let figure = reliability(&reliabilities, &metrics.positive, COLUMN);
             let caption = "Calibration error: mean over subjects of |observed share \u{2212} mean predicted probability| of \
                            their bin (expected calibration error, Naeini et al. 2015). It is above 0 by chance too.";
-            charts.push(Placed::new("calibration", figure, caption));
+            charts.push(Placed::new(figure_name::CALIBRATION, figure, caption));
         }
     }
     if let Some(first) = metrics.classifiers.first() {
@@ -154,7 +163,7 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Vec<Place
         let note = "Held-out subjects; per cent of each true class.";
         let title = format!("Confusion, {}", first.classifier);
         let figure = matrix(&title, &metrics.classes, &cells, Some(["truth", "said"]), note, 70.0);
-        charts.push(Placed::new("confusion", figure, ""));
+        charts.push(Placed::new(figure_name::CONFUSION, figure, ""));
     }
     charts
 }

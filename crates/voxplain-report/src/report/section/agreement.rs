@@ -5,7 +5,10 @@ use crate::{
     report::element::{COLUMN, Placed, TextTable},
 };
 use voxplain_stats::{Interval, Top};
-use voxplain_study::group::{GroupSummary, Level, SimilarityRow};
+use voxplain_study::{
+    group::{GroupSummary, Level, SimilarityRow},
+    run::figure_name,
+};
 
 /// The section of the page.
 #[derive(Clone, Debug)]
@@ -25,9 +28,9 @@ pub(in crate::report) fn of_groups(summary: &GroupSummary) -> Option<Agreement> 
     let n = summary.groups.first().map_or(0, |g| g.subjects.len());
     let rows = |level: Level| summary.similarity.iter().filter(move |r| r.level == level && r.group == "group-all");
     for (stem, title, measure, percent, what) in [
-        ("similarity-spearman", "Agreement: Spearman's correlation", "spearman", None, "Inside the brain"),
+        (figure_name::SIMILARITY_SPEARMAN, "Agreement: Spearman's correlation", "spearman", None, "Inside the brain"),
         (
-            "similarity-dice",
+            figure_name::SIMILARITY_DICE,
             "Agreement: overlap of the top 5 %",
             "dice",
             Some(5.0),

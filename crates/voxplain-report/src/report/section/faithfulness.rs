@@ -2,13 +2,14 @@
 
 use crate::{
     figure::{DeletionCurve, DeletionPanel, deletion_curves},
-    report::element::{PAGE, Placed, TextTable},
+    report::element::{PAGE, Placed, TextTable, Warning},
 };
 use serde::Serialize;
-use std::path::Path;
-use voxplain_core::Result;
 use voxplain_stats::Interval;
-use voxplain_study::evaluation::faithfulness::{Metric, Summary};
+use voxplain_study::{
+    evaluation::faithfulness::{Metric, Summary},
+    run::{Run, figure_name},
+};
 
 /// The section of the page.
 #[derive(Clone, Debug, Serialize)]
@@ -21,15 +22,17 @@ pub(in crate::report) struct Faithfulness {
 }
 
 /// `None` where nothing was measured.
-pub(in crate::report) fn of_run(directory: &Path, warnings: &mut Vec<String>) -> Result<Option<Faithfulness>> {
+pub(in crate::report) fn of_run(run: &Run, warnings: &mut Vec<Warning>) -> Option<Faithfulness> {
     let mut summaries = Vec::new();
     for metric in [Metric::Deletion, Metric::Insertion] {
-        match Summary::read(directory, metric) {
+        match Summary::read(run, metric) {
             Ok(summary) => summaries.extend(summary.filter(|s| !s.found.is_empty())),
-            Err(error) => warnings.push(format!("The curves of {} are left out: {error}", metric.word())),
+            Err(error) => {
+                warnings.push(Warning::left_out(&format!("The curves of {} are left out", metric.word()), &error));
+            }
         }
     }
-    let Some(first) = summaries.first() else { return Ok(None) };
+    let first = summaries.first()?;
     let maps = summaries.iter().flat_map(|s| &s.found).map(|f| f.maps).max().unwrap_or(0);
     let words = format!(
         "The brain's voxels are taken out (deletion) or put back (insertion) in the order of a map: {}, in blocks of {} \
@@ -42,7 +45,7 @@ pub(in crate::report) fn of_run(directory: &Path, warnings: &mut Vec<String>) ->
     let note = "Means over subjects with pointwise 95 % intervals (Student's t). Dashed: random orders.";
     let figure = deletion_curves(&panels(&summaries), "Deletion and insertion", note, PAGE);
     let table = table(&summaries);
-    Ok(Some(Faithfulness { words, figure: Placed::new("deletion-insertion", figure, ""), table, summaries }))
+    Some(Faithfulness { words, figure: Placed::new(figure_name::DELETION_INSERTION, figure, ""), table, summaries })
 }
 
 /// One a substrate and metric: deletion to the left, insertion to the right.

@@ -5,13 +5,13 @@ use crate::{
     report::element::Placed,
 };
 use voxplain_core::Result;
-use voxplain_study::run::Run;
+use voxplain_study::run::{Run, figure_name};
 
 /// The learning curves of the folds that have some.
 pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Placed>> {
     let mut curves = Vec::new();
     for fold in 0..run.manifest.folds {
-        if !run.fold_path(fold).join("history.jsonl").is_file() {
+        if !run.layout().fold(fold).history().is_file() {
             continue;
         }
         let history = run.history(fold)?;
@@ -26,5 +26,5 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Placed>> {
         return Ok(None);
     }
     let caption = format!("{} of {} folds.", curves.len(), run.manifest.folds);
-    Ok(Some(Placed::new("learning-curves", learning_curves(&curves, 130.0), caption)))
+    Ok(Some(Placed::new(figure_name::LEARNING_CURVES, learning_curves(&curves, 130.0), caption)))
 }

@@ -9,7 +9,7 @@ use voxplain_attribution::{METHODS, RuleTarget, method_named};
 use voxplain_core::{Progress, Result};
 use voxplain_study::{
     group::{GroupSummary, MethodSummary},
-    run::Run,
+    run::{Run, figure_name},
 };
 use voxplain_volume::{Border, Mask, Volume};
 
@@ -43,9 +43,9 @@ const SMOOTHED: f64 = 4.0;
 
 /// Group maps of every method over the mean brain.
 pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: &dyn Progress) -> Result<Maps> {
-    let folder = run.path.join("group");
-    let mask: Mask = read_map(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
-    let underlay = Underlay::new(read_map(&folder.join("mean_brain.nii.gz"))?, &mask)?;
+    let files = run.layout().group();
+    let mask: Mask = read_map(&files.brain_mask())?.map(|&v| v > 0.5);
+    let underlay = Underlay::new(read_map(&files.mean_brain())?, &mask)?;
     progress.begin("mosaics", summary.methods.len());
     let (mut methods, mut means_of_all) = (Vec::new(), Vec::new());
     for method in &summary.methods {
@@ -56,7 +56,7 @@ pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: 
         let mut rows = None;
         for group in summary.groups.iter().filter(|g| !g.name.contains("outcome-")) {
             let Some(file) = means.iter().find(|m| m.group == group.name) else { continue };
-            let map = read_map(&folder.join(&file.file))?;
+            let map = read_map(&files.map(&file.file))?;
             // The cuts of all subjects' map serve all groups, so that they can be compared.
             let rows = rows.get_or_insert_with(|| underlay.cuts(&map, CUTS, 6.0)).clone();
             let figure = Mosaic {
@@ -70,8 +70,7 @@ pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: 
                 space: format!("Coordinates: {}.", summary.space),
             }
             .draw()?;
-            let word = method.method.replace('-', "");
-            figures.push(Placed::new(format!("{}_stat-mean_desc-{word}_mosaic", group.name), figure, ""));
+            figures.push(Placed::new(figure_name::group_mosaic(&group.name, &method.method), figure, ""));
             if group.name == "group-all" {
                 means_of_all.push((method.method.clone(), method.units.clone(), map));
             }
@@ -134,7 +133,7 @@ pub(in crate::report) fn side_by_side(
     let gallery = Gallery { title, underlay, panels: &panels, at, width: PAGE, space }.draw()?;
     let caption = "Cut in the middle of the largest part where the maps together are strongest. The range of colours ends at \
                    the 99.5th percentile of |value| in the brain.";
-    Ok(vec![Placed::new("method-gallery", gallery, caption), contours(of, underlay, &panels, at)?])
+    Ok(vec![Placed::new(figure_name::METHOD_GALLERY, gallery, caption), contours(of, underlay, &panels, at)?])
 }
 
 /// The outlines of where each method is strongest, over one brain.
@@ -178,7 +177,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
         "Outlines of the {STRONGEST} % of the brain with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
          deviation) so that single voxels have none, at the cuts above.{left_out}"
     );
-    Ok(Placed::new("method-contours", figure, caption))
+    Ok(Placed::new(figure_name::METHOD_CONTOURS, figure, caption))
 }
 
 fn facts(method: &MethodSummary) -> Vec<[String; 2]> {

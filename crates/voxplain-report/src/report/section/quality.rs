@@ -9,7 +9,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{cell, significant};
-use voxplain_study::cohort::{Cohort, LIMIT, Normalize, Quality, Quantity, deviations};
+use voxplain_study::{
+    cohort::{Cohort, LIMIT, Normalize, Quality, Quantity, deviations},
+    run::figure_name,
+};
 use voxplain_volume::Mask;
 
 /// What the page says of the prepared volumes.
@@ -172,7 +175,7 @@ fn coverage(cohort: &Cohort, quality: &Quality, whole: &Mask) -> Result<Placed> 
     .draw()?;
     let caption = "Grey: share of the masks that hold a voxel, lightest where all do. Orange: outside the majority's mask, share of the masks that \
                    hold it all the same. Blue: inside it, share of the masks that lack it.";
-    Ok(Placed::new("mask-overlap", figure, caption))
+    Ok(Placed::new(figure_name::MASK_OVERLAP, figure, caption))
 }
 
 /// Pictures of as many as there is room for, those furthest from the others first.

@@ -2,12 +2,16 @@
 
 use crate::{
     figure::{ForestRow, forest_plot},
-    report::element::{COLUMN, Placed},
+    report::element::{COLUMN, Placed, Warning, file_name},
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, Table};
 use voxplain_stats::Interval;
+use voxplain_study::{
+    regions::RegionRecord,
+    run::{Run, figure_name},
+};
 
 /// One table.
 #[derive(Clone, Debug, Serialize)]
@@ -31,27 +35,31 @@ struct Line {
 /// Regions shown per method; the rest stands in the file.
 const SHOWN: usize = 16;
 
-/// The region tables of a run, by name.
-pub(in crate::report) fn tables(directory: &Path) -> Result<Vec<PathBuf>> {
-    let folder = directory.join("regions");
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let mut files = std::fs::read_dir(&folder)
-        .map_err(Error::io(&folder))?
-        .map(|e| e.map(|e| e.path()).map_err(Error::io(&folder)))
-        .collect::<Result<Vec<_>>>()?;
-    files.retain(|f| f.extension().is_some_and(|e| e == "tsv"));
-    files.sort();
-    Ok(files)
+/// The region tables of a run, by name, but those of other models than it has now. A table without a record stays: somebody put
+/// it there.
+pub(in crate::report) fn current(run: &Run, warnings: &mut Vec<Warning>) -> Result<Vec<PathBuf>> {
+    let models = run.models()?;
+    let mut tables = run.layout().region_tables()?;
+    tables.retain(|table| {
+        let checked = RegionRecord::read(table).and_then(|record| match record {
+            // Of maps without records, as of other programs, nothing is known.
+            Some(RegionRecord { models: Some(made_by), .. }) if made_by.is_empty() => Ok(()),
+            Some(RegionRecord { models: made_by, .. }) => {
+                models.check(table, &made_by.unwrap_or_default(), "make the table again")
+            }
+            None => Ok(()),
+        });
+        checked.map_err(|error| warnings.push(Warning::left_out("A region table is left out", &error))).is_ok()
+    });
+    Ok(tables)
 }
 
-pub(in crate::report) fn of_run(tables: &[PathBuf], warnings: &mut Vec<String>) -> Vec<Regions> {
+pub(in crate::report) fn of_run(tables: &[PathBuf], warnings: &mut Vec<Warning>) -> Vec<Regions> {
     let mut all = Vec::new();
     for file in tables {
         match one(file) {
             Ok(table) => all.push(table),
-            Err(error) => warnings.push(format!("A region table is left out: {error}")),
+            Err(error) => warnings.push(Warning::left_out("A region table is left out", &error)),
         }
     }
     all
@@ -75,6 +83,14 @@ fn one(file: &Path) -> Result<Regions> {
     let shown_columns = shown.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
     let bounds = ["share_positive_low", "share_positive_high", "share_negative_low", "share_negative_high"];
     let bounds = bounds.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
+    let numbers = [&columns[5..], &shown_columns, &bounds].concat();
+    for (n, row) in table.rows.iter().enumerate() {
+        let odd = numbers.iter().filter_map(|&c| row[c].as_deref()).find(|cell| cell.parse::<f64>().is_err());
+        if let Some(cell) = odd {
+            let what = format!("row {} holds {cell:?}, not a number", n + 1);
+            return Err(Error::file(file, what, "make the table again"));
+        }
+    }
     let rows: Vec<Row> = table
         .rows
         .iter()
@@ -125,7 +141,7 @@ fn one(file: &Path) -> Result<Regions> {
             "Regions with most relevance for their size, up to {SHOWN} a method; enrichment: part of |relevance| over \
              part of voxels (1: chance). All rows: regions/{stem}.tsv."
         ),
-        findings: findings(file),
+        findings: findings(file)?,
     };
     for method in methods {
         let mut of: Vec<&Row> = rows
@@ -161,11 +177,7 @@ fn one(file: &Path) -> Result<Regions> {
             &note,
             COLUMN,
         );
-        result.figures.push(Placed::new(
-            format!("regions-{}_desc-{}", file_word(&stem), method.replace('-', "")),
-            figure,
-            "",
-        ));
+        result.figures.push(Placed::new(figure_name::regions(&stem, method), figure, ""));
         for row in of {
             let enrichment = row.enrichment.map_or_else(String::new, |e| match (e.low, e.high) {
                 (Some(l), Some(h)) => format!("{:.2} [{l:.2}, {h:.2}]", e.mean),
@@ -179,33 +191,21 @@ fn one(file: &Path) -> Result<Regions> {
     Ok(result)
 }
 
-/// Letters and digits alone, for file names.
-fn file_word(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
-}
-
 /// What the record beside the table warns of.
-fn findings(file: &Path) -> Vec<String> {
-    let Some(record) = std::fs::read(file.with_extension("json"))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok())
-    else {
-        return vec!["The table has no record beside it: how it was made is not known.".into()];
+fn findings(file: &Path) -> Result<Vec<String>> {
+    let Some(record) = RegionRecord::read(file)? else {
+        return Ok(vec!["The table has no record beside it: how it was made is not known.".into()]);
     };
     let text = |f: &serde_json::Value, key: &str| f[key].as_str().unwrap_or_default().to_owned();
-    let mut all: Vec<String> = record["findings"]
-        .as_array()
-        .into_iter()
-        .flatten()
+    let mut all: Vec<String> = record
+        .findings
+        .iter()
         .map(|f| format!("{}: {}; {}", text(f, "level"), text(f, "what"), text(f, "remedy")))
         .collect();
     if all.len() > 12 {
         let more = all.len() - 12;
         all.truncate(12);
-        all.push(format!(
-            "and {more} more in {}",
-            file.with_extension("json").file_name().unwrap_or_default().to_string_lossy()
-        ));
+        all.push(format!("and {more} more in {}", file_name(&RegionRecord::path(file))));
     }
-    all
+    Ok(all)
 }

@@ -14,7 +14,7 @@ use voxplain_core::{Progress, Result};
 use voxplain_stats::significant;
 use voxplain_study::{
     cohort::Cohort,
-    run::{Prediction, Run},
+    run::{Prediction, Run, RunMaps},
 };
 use voxplain_volume::Volume;
 
@@ -58,10 +58,10 @@ pub(in crate::report) fn of_run(
     run: &Run,
     cohort: Option<&Cohort>,
     order: &[&Prediction],
-    methods: &[String],
+    maps: &RunMaps,
     progress: &dyn Progress,
 ) -> Result<Subjects> {
-    let classes = &run.manifest.classes;
+    let (classes, methods) = (&run.manifest.classes, maps.methods());
     let pictured = if methods.is_empty() { 0 } else { (MAX_PICTURES / methods.len()).max(1) };
     let listed = order.len().min(MAX_CARDS);
     progress.begin("pictures of subjects", pictured.min(listed));
@@ -71,7 +71,7 @@ pub(in crate::report) fn of_run(
         .map(|(n, p)| {
             progress.go_on()?;
             let pictures = match cohort {
-                Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, methods)?,
+                Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, (maps, &methods))?,
                 _ => Vec::new(),
             };
             if n < pictured {
@@ -110,16 +110,12 @@ pub(in crate::report) fn of_run(
     Ok(Subjects { cards, note })
 }
 
-fn pictures(run: &Run, cohort: &Cohort, id: &str, methods: &[String]) -> Result<Vec<Picture>> {
+fn pictures(run: &Run, cohort: &Cohort, id: &str, (maps, methods): (&RunMaps, &[String])) -> Result<Vec<Picture>> {
     let Some(index) = cohort.find(id) else { return Ok(Vec::new()) };
     let mut underlay = None;
     let mut pictures = Vec::new();
-    for method in methods {
-        let path = run.map_path(id, "", method);
-        if !path.is_file() {
-            continue;
-        }
-        let map = read_map(&path)?;
+    for method in methods.iter().filter(|method| maps.have(id, method)) {
+        let map = read_map(&run.layout().map(id, method).path())?;
         let underlay = match &underlay {
             Some(underlay) => underlay,
             None => &*underlay.insert(Underlay::new(cohort.volume(index)?, &cohort.mask(index)?)?),

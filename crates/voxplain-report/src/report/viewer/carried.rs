@@ -5,6 +5,7 @@ use crate::figure::ARMS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::collections::BTreeMap;
 use voxplain_core::{Error, Result};
+use voxplain_study::run::PageLayout;
 
 /// Bytes of a page.
 pub(in crate::report) const MAX_PAGE_BYTES: usize = 9_700_000;
@@ -116,7 +117,7 @@ impl Viewer {
                 let volumes = serde_json::to_string(&volumes).map_err(|e| {
                     Error::request(format!("volumes cannot be written: {e}"), "this is a fault of voxplain")
                 })?;
-                let name = format!("{n}.js");
+                let name = PageLayout::volume_name(n);
                 files.push((
                     name.clone(),
                     format!("Object.assign(((window.voxplainVolumes??={{}})[\"{report}\"]??={{}}),{volumes});\n"),

@@ -1,6 +1,7 @@
 //! [`Atlases`]: labels of regions and what they are called, from the records of the run's region tables.
 
 use super::index::{AtlasRegions, Region};
+use crate::report::element::Warning;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,8 +9,8 @@ use std::{
 use voxplain_core::Result;
 use voxplain_study::{
     atlas::{Atlas, Hemisphere, MapName},
-    regions::RegionOptions,
-    run::read_json,
+    regions::{RegionOptions, RegionRecord},
+    run::Run,
 };
 use voxplain_volume::{Grid, Labels};
 
@@ -28,18 +29,23 @@ struct NamedAtlas {
     /// Its labels on the last grid asked for.
     placed: Option<(Grid, Labels)>,
     regions: BTreeMap<u32, Region>,
+    /// Why some subject has no labels, if so.
+    lacking: Option<Warning>,
 }
 
 impl Atlases {
     /// Opens the atlases of region tables, by their records. What cannot be opened is left out with a warning.
-    pub(in crate::report) fn new(tables: &[PathBuf], warnings: &mut Vec<String>) -> Self {
+    pub(in crate::report) fn new(run: &Run, tables: &[PathBuf], warnings: &mut Vec<Warning>) -> Self {
         let mut opened = Self::default();
         for table in tables {
             let name = table.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            match NamedAtlas::open(name.clone(), table) {
+            match NamedAtlas::open(name.clone(), run, table) {
                 Ok(Some(named)) => opened.atlases.push(named),
                 Ok(None) => {}
-                Err(error) => warnings.push(format!("The viewer does not name the regions of {name}: {error}")),
+                Err(error) => {
+                    let what = format!("The viewer does not name the regions of {name}");
+                    warnings.push(Warning::left_out(&what, &error));
+                }
             }
         }
         opened
@@ -47,7 +53,22 @@ impl Atlases {
 
     /// The labels of every atlas on a subject's grid. An atlas without labels for the subject has none there.
     pub(super) fn on(&mut self, subject: &str, grid: &Grid) -> Vec<Option<Labels>> {
-        self.atlases.iter_mut().map(|a| a.on(subject, grid).ok()).collect()
+        self.atlases
+            .iter_mut()
+            .map(|atlas| match atlas.on(subject, grid) {
+                Ok(labels) => labels,
+                Err(error) => {
+                    let what = format!("The viewer has no regions of {} for {subject}, at least", atlas.name);
+                    atlas.lacking.get_or_insert_with(|| Warning::left_out(&what, &error));
+                    None
+                }
+            })
+            .collect()
+    }
+
+    /// Which labels could not be placed, a sentence an atlas.
+    pub(super) fn lacking(&self) -> Vec<Warning> {
+        self.atlases.iter().filter_map(|a| a.lacking.clone()).collect()
     }
 
     /// Number of atlases.
@@ -63,20 +84,10 @@ impl Atlases {
 
 impl NamedAtlas {
     /// Nothing where the table has no record.
-    fn open(name: String, table: &Path) -> Result<Option<Self>> {
-        #[derive(serde::Deserialize)]
-        struct Made {
-            survey: RegionOptions,
-        }
-        let record = table.with_extension("json");
-        if !record.is_file() {
-            return Ok(None);
-        }
-        let Made { survey } = read_json(&record)?;
-        // The table lies in the run's folder of regions.
-        let run = table.parent().and_then(Path::parent).unwrap_or(Path::new(""));
-        let survey = survey.found_from(run);
-        let mut named = Self { name, survey, shared: None, placed: None, regions: BTreeMap::new() };
+    fn open(name: String, run: &Run, table: &Path) -> Result<Option<Self>> {
+        let Some(record) = RegionRecord::read(table)? else { return Ok(None) };
+        let survey = record.options(table, &run.path)?;
+        let mut named = Self { name, survey, shared: None, placed: None, regions: BTreeMap::new(), lacking: None };
         if !named.survey.atlas.contains("{id}") {
             let atlas = named.atlas(Path::new(&named.survey.atlas))?;
             named.learn(&atlas);
@@ -101,20 +112,25 @@ impl NamedAtlas {
         }
     }
 
-    fn on(&mut self, subject: &str, grid: &Grid) -> Result<Labels> {
+    /// The labels on a grid; `None` where every subject has labels of its own and this one has none.
+    fn on(&mut self, subject: &str, grid: &Grid) -> Result<Option<Labels>> {
         if let Some((_, labels)) = self.placed.as_ref().filter(|(placed, _)| self.shared.is_some() && placed == grid) {
-            return Ok(labels.clone());
+            return Ok(Some(labels.clone()));
         }
         let labels = if let Some(atlas) = &self.shared {
             named_only(atlas, atlas.on_grid(grid)?)
         } else {
             let map = MapName { subject: Some(subject.to_owned()), ..MapName::default() };
-            let atlas = self.atlas(Path::new(&self.survey.image(&map, Path::new(subject))?))?;
+            let image = self.survey.image(&map, Path::new(subject))?;
+            if !Path::new(&image).is_file() {
+                return Ok(None);
+            }
+            let atlas = self.atlas(Path::new(&image))?;
             self.learn(&atlas);
             named_only(&atlas, atlas.on_grid(grid)?)
         };
         self.placed = Some((*grid, labels.clone()));
-        Ok(labels)
+        Ok(Some(labels))
     }
 }
 

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     figure::Underlay,
-    report::{element::read_map, order::of_truth},
+    report::{
+        element::{Warning, read_map},
+        order::of_truth,
+    },
 };
 use rayon::prelude::*;
 use std::{
@@ -21,7 +24,7 @@ use voxplain_study::{
     cohort::{Cohort, Placement},
     group::{Group, GroupSummary},
     map::read_record,
-    run::{Prediction, Run},
+    run::{Prediction, Run, RunMaps},
 };
 use voxplain_volume::{Grid, Labels, Mask};
 
@@ -37,6 +40,7 @@ pub(in crate::report) struct Scenes {
     run: Run,
     cohort: Cohort,
     groups: Option<GroupSummary>,
+    maps: RunMaps,
     methods: Vec<String>,
     people: Vec<Prediction>,
     atlases: Mutex<Atlases>,
@@ -61,12 +65,12 @@ impl Scenes {
         cohort: Cohort,
         groups: Option<GroupSummary>,
         people: &[&Prediction],
-        methods: Vec<String>,
+        maps: RunMaps,
         atlases: Atlases,
     ) -> Self {
+        let methods = maps.methods();
         let mapped = |p: &&&Prediction| {
-            cohort.find(&p.participant_id).is_some()
-                && methods.iter().any(|m| run.map_path(&p.participant_id, "", m).is_file())
+            cohort.find(&p.participant_id).is_some() && methods.iter().any(|m| maps.have(&p.participant_id, m))
         };
         let people: Vec<Prediction> = people.iter().filter(mapped).map(|p| (*p).clone()).collect();
         let of_groups = |last: bool| {
@@ -78,7 +82,8 @@ impl Scenes {
         };
         // Outcomes come after the subjects: they are the first to go to files where there is no room.
         let kinds = [of_groups(false), (0..people.len()).map(Kind::Subject).collect(), of_groups(true)].concat();
-        Self { run, cohort, groups, methods, people, atlases: Mutex::new(atlases), kinds, common: OnceLock::new() }
+        let atlases = Mutex::new(atlases);
+        Self { run, cohort, groups, maps, methods, people, atlases, kinds, common: OnceLock::new() }
     }
 
     /// Number of scenes.
@@ -87,9 +92,10 @@ impl Scenes {
     }
 
     /// Everything in one viewer, of the first [`MAX_SUBJECTS`] subjects.
-    pub(in crate::report) fn all(&self, progress: &dyn Progress, warnings: &mut Vec<String>) -> Result<Viewer> {
+    pub(in crate::report) fn all(&self, progress: &dyn Progress, warnings: &mut Vec<Warning>) -> Result<Viewer> {
         if self.people.len() > MAX_SUBJECTS {
-            warnings.push(format!("The viewer holds the first {MAX_SUBJECTS} of {} subjects.", self.people.len()));
+            let what = format!("The viewer holds the first {MAX_SUBJECTS} of {} subjects.", self.people.len());
+            warnings.push(what.into());
         }
         let there = &self.people[..self.people.len().min(MAX_SUBJECTS)];
         let (grid, _) = self.cohort.common_grid();
@@ -131,6 +137,7 @@ impl Scenes {
             scene.into_iter().for_each(|s| viewer.add(s));
         }
         viewer.index.atlases = self.atlases();
+        warnings.extend(self.open_atlases().lacking());
         Ok(viewer)
     }
 
@@ -168,8 +175,8 @@ impl Scenes {
         match self.kinds.get(n) {
             None => Vec::new(),
             Some(Kind::Group(n)) => {
-                let folder = self.run.path.join("group");
-                self.groups.iter().flat_map(|g| means(g, &g.groups[*n])).map(|(_, file)| folder.join(file)).collect()
+                let group = self.run.layout().group();
+                self.groups.iter().flat_map(|g| means(g, &g.groups[*n])).map(|(_, name)| group.map(name)).collect()
             }
             Some(Kind::Subject(n)) => self.maps(&self.people[*n]).map(|(_, path)| path).collect(),
         }
@@ -203,9 +210,9 @@ impl Scenes {
     }
 
     fn mean_brain(&self) -> Result<Underlay> {
-        let folder = self.run.path.join("group");
-        let mask: Mask = read_map(&folder.join("brain_mask.nii.gz"))?.map(|&v| v > 0.5);
-        Underlay::new(read_map(&folder.join("mean_brain.nii.gz"))?, &mask)
+        let group = self.run.layout().group();
+        let mask: Mask = read_map(&group.brain_mask())?.map(|&v| v > 0.5);
+        Underlay::new(read_map(&group.mean_brain())?, &mask)
     }
 
     /// The mean brain and the labels that most of the first subjects have, made once.
@@ -223,15 +230,16 @@ impl Scenes {
     fn group(&self, n: usize, underlay: &Underlay, labels: &[Option<Labels>]) -> Result<Option<Encoded>> {
         let Some(groups) = &self.groups else { return Ok(None) };
         let maps = means(groups, &groups.groups[n])
-            .map(|(method, file)| Ok((method.to_owned(), read_map(&self.run.path.join("group").join(file))?)))
+            .map(|(method, file)| Ok((method.to_owned(), read_map(&self.run.layout().group().map(file))?)))
             .collect::<Result<Vec<_>>>()?;
         Encoded::new(caption_of_group(groups, &groups.groups[n]), underlay, &maps, labels).map(Some)
     }
 
     /// The maps of a subject that are there, with their methods.
     fn maps(&self, person: &Prediction) -> impl Iterator<Item = (&String, PathBuf)> {
-        let path = |m| self.run.map_path(&person.participant_id, "", m);
-        self.methods.iter().map(move |m| (m, path(m))).filter(|(_, path)| path.is_file())
+        let id = &person.participant_id;
+        let there = self.methods.iter().filter(move |method| self.maps.have(id, method));
+        there.map(move |method| (method, self.run.layout().map(id, method).path()))
     }
 
     /// A subject's scene with the records of its maps; nothing where the subject is not in the cohort.

@@ -1,11 +1,12 @@
 //! [`Trace`]: one order of voxels played through, taken out of the image or put back into it.
 
 use super::{Metric, Settings, Substrate};
+use crate::setting::SUBSTRATE;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use voxplain_attribution::{Case, Explainer, Harmonic, Objective, Score};
-use voxplain_core::{Error, Result};
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::Border;
 
 /// How near a harmonic filling comes to Laplace's equation from one step to the next, as a share of the range of values
@@ -166,7 +167,12 @@ pub(super) fn play(
         if let Some(score) = scores.iter().find(|s| !s.is_finite()) {
             return Err(case.refuse(
                 format!("with a part of the brain replaced, the network gives a probability of {score}"),
-                "the network overflowed; take another --substrate, or look at the image with voxplain inspect",
+                remedy![
+                    "the network overflowed; take another ",
+                    SUBSTRATE,
+                    ", or look at the image with ",
+                    Action::new("inspect")
+                ],
             ));
         }
         for (trace, score) in traces.iter_mut().zip(scores.chunks_exact(2)) {

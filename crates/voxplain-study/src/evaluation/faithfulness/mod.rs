@@ -22,14 +22,13 @@ pub use results::{Found, MapCurves, Summary, Verdict};
 
 use crate::{
     cohort::Cohort,
-    model::Model,
     run::{HeldOut, Run},
+    setting::{METHOD, SUBJECTS},
 };
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
 use surrogate::Smoothness;
 use voxplain_attribution::{Case, Explainer};
-use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed};
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_volume::{ReadOptions, Volume};
 
@@ -172,16 +171,21 @@ pub fn curves(
 pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Summary>> {
     options.settings.check()?;
     let cohort = run.cohort()?;
-    let methods = options.methods.clone().map_or_else(|| run.methods(), Ok)?;
-    let people = whom(run, &cohort, options)?;
+    let maps = run.maps()?;
+    let methods = maps.chosen(options.methods.as_deref(), progress);
+    if methods.is_empty() {
+        return Err(maps.none("guided-backprop,hires-cam"));
+    }
+    let people = held_out(run, &cohort, options)?;
     all_there(run, &cohort, &methods, &people)?;
+    let (files, models) = (run.layout().evaluation(), run.models()?);
     let mut all = Vec::with_capacity(people.len() * methods.len());
     let mut explainer: Option<(usize, Explainer)> = None;
     progress.begin("deletion and insertion", people.len() * methods.len());
     for person in &people {
         let id = &cohort.subjects[person.subject].id;
         if explainer.as_ref().is_none_or(|(fold, _)| *fold != person.fold) {
-            let model = Model::read(&run.model_path(person.fold))?;
+            let model = run.model(person.fold)?;
             explainer = Some((person.fold, model.explainer(engine)?.with_memory_limit(options.memory)));
         }
         let Some((_, explainer)) = explainer.as_mut() else { continue };
@@ -191,7 +195,7 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
             let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &options.settings)?;
             let mut wanted = Vec::new();
             for &metric in &options.metrics {
-                let there = begun.made_before(&curves_path(run, id, method, metric), metric);
+                let there = begun.made_before(&files.curves(id, method, metric.word()), metric)?;
                 match there.filter(|_| !options.force) {
                     Some(there) => all.push(there),
                     None => wanted.push(metric),
@@ -204,7 +208,7 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
                 let Some((image, mask)) = &loaded else { continue };
                 let case = Case { mask: Some(mask), ..Case::new(id, image) };
                 for made in begun.make(explainer, &case, &read_map(run, id, method)?, &wanted)? {
-                    let place = curves_path(run, id, method, made.metric);
+                    let place = files.curves(id, method, made.metric.word());
                     if let Some(folder) = place.parent() {
                         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
                     }
@@ -216,32 +220,26 @@ pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pro
         }
     }
     progress.end();
-    let folder = run.path.join("evaluation");
-    std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+    std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
     options
         .metrics
         .iter()
         .map(|&metric| {
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
-            let summary = Summary::of(metric, &methods, &of, &options.settings);
-            results::table(&of).write_tsv(&folder.join(format!("{}.tsv", metric.word())))?;
-            atomic_file::write_json(&folder.join(format!("{}.json", metric.word())), &summary)?;
+            let summary = Summary::of(metric, &methods, &of, &options.settings, &models);
+            results::table(&of).write_tsv(&files.table(metric.word()))?;
+            atomic_file::write_json(&files.summary(metric.word()), &summary)?;
             Ok(summary)
         })
         .collect()
 }
 
 fn read_map(run: &Run, id: &str, method: &str) -> Result<Volume> {
-    Ok(voxplain_volume::read(&run.map_path(id, "", method), &ReadOptions::default())?.volume.to_ras())
-}
-
-fn curves_path(run: &Run, id: &str, method: &str, metric: Metric) -> PathBuf {
-    let (method, metric) = (method.replace('-', ""), metric.word());
-    run.path.join(format!("evaluation/sub-{id}/sub-{id}_desc-{method}_{metric}.json"))
+    Ok(voxplain_volume::read(&run.layout().map(id, method).path(), &ReadOptions::default())?.volume.to_ras())
 }
 
 /// The held-out subjects that were asked for, fold by fold.
-fn whom(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut>> {
+fn held_out(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut>> {
     let mut people = run.held_out(cohort)?;
     people.sort_by_key(|p| (p.fold, p.subject));
     let Some(ids) = &options.subjects else { return Ok(people) };
@@ -258,24 +256,20 @@ fn whom(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut>> {
     Ok(people)
 }
 
-/// Refuses a run without maps, or with fewer than were asked for: before the work, not at its end.
+/// Refuses a run with fewer maps than were asked for: before the work, not at its end.
 fn all_there(run: &Run, cohort: &Cohort, methods: &[String], people: &[HeldOut]) -> Result<()> {
-    let place = run.path.display();
-    if methods.is_empty() {
-        let hint = format!("make them: voxplain explain {place} --method guided-backprop,hires-cam");
-        return Err(Error::file(&run.path, "the run has no maps yet", hint));
-    }
+    let explain = |methods: &str| Action::new("explain").on(&run.path).with(METHOD, methods);
     for method in methods {
         let missing: Vec<&str> = people
             .iter()
             .map(|p| cohort.subjects[p.subject].id.as_str())
-            .filter(|id| !run.map_path(id, "", method).is_file())
+            .filter(|id| !run.layout().map(id, method).path().is_file())
             .collect();
         if let Some(first) = missing.first() {
             return Err(Error::file(
-                run.map_path(first, "", method),
+                run.layout().map(first, method).path(),
                 format!("{} of {} subjects have no map of {method}", missing.len(), people.len()),
-                format!("make them: voxplain explain {place} --method {method}; or say whom to take with --subjects"),
+                remedy!["make them: ", explain(method), "; or say whom to take with ", SUBJECTS],
             ));
         }
     }

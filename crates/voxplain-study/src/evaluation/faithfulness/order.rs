@@ -1,7 +1,7 @@
 //! [`Blocks`]: the brain in blocks of voxels, and the order in which a map takes them.
 
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result};
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Mask, Volume};
 
 /// What of a signed map says which voxels come first.
@@ -86,7 +86,7 @@ impl Blocks {
         if map.shape() != brain.shape() {
             return Err(Error::request(
                 format!("a map of shape {:?} cannot order a brain of shape {:?}", map.shape(), brain.shape()),
-                "make the map again with voxplain explain",
+                remedy!["make the map again with ", Action::new("explain")],
             ));
         }
         let mean = |(_, voxels): &(usize, Vec<usize>)| {

@@ -1,10 +1,15 @@
 //! What is kept: [`MapCurves`] of each map, and the [`Summary`] of a metric over subjects.
 
 use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, curves};
-use crate::{cohort::Subject, map::read_record};
+use crate::{
+    cohort::Subject,
+    map::read_record,
+    run::Models,
+    setting::{FORCE, METHOD, METRIC},
+};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use voxplain_core::{Error, Result, Table};
+use voxplain_core::{Action, Error, Result, Table, remedy};
 use voxplain_stats::{Interval, cell};
 use voxplain_volume::Volume;
 
@@ -48,7 +53,7 @@ impl MapCurves {
         explainer: &Explainer,
         settings: &Settings,
     ) -> Result<Self> {
-        let path = run.map_path(&subject.id, "", method);
+        let path = run.layout().map(&subject.id, method).path();
         let record = read_record(&path)?;
         let hash = voxplain_core::hash_file(&path)?;
         for (what, found, expected) in
@@ -60,7 +65,7 @@ impl MapCurves {
                     format!(
                         "the map explains another {what} than the one of this run: found {found}, expected {expected}"
                     ),
-                    format!("make it again: voxplain explain {} --method {method} --force", run.path.display()),
+                    remedy!["make it again: ", Action::new("explain").on(&run.path).with(METHOD, method).switch(FORCE)],
                 ));
             }
         }
@@ -68,7 +73,7 @@ impl MapCurves {
             return Err(Error::file(
                 &path,
                 format!("the map explains class {} of {}", record.class, explainer.classes().len()),
-                "make the map again with voxplain explain",
+                remedy!["make the map again with ", Action::new("explain")],
             ));
         };
         Ok(Self {
@@ -88,12 +93,20 @@ impl MapCurves {
         })
     }
 
-    /// The same curves, if they are there.
-    pub(super) fn made_before(&self, place: &Path, metric: Metric) -> Option<Self> {
-        let there: Self = serde_json::from_slice(&std::fs::read(place).ok()?).ok()?;
+    /// The same curves, if they are there. A file that does not hold curves as this version writes them is none: it is
+    /// written anew.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn made_before(&self, place: &Path, metric: Metric) -> Result<Option<Self>> {
+        let bytes = match std::fs::read(place) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io(place))?,
+        };
+        let Ok(there) = serde_json::from_slice::<Self>(&bytes) else { return Ok(None) };
         let Self { block_voxels, voxels, .. } = there;
         let traces = there.traces.clone();
-        (there == Self { metric, block_voxels, voxels, traces, ..self.clone() }).then_some(there)
+        Ok((there == Self { metric, block_voxels, voxels, traces, ..self.clone() }).then_some(there))
     }
 
     /// Makes them, for each of these metrics.
@@ -163,6 +176,9 @@ pub struct Summary {
     pub settings: Settings,
     /// Voxels of a block along each axis.
     pub block_voxels: [usize; 3],
+    /// BLAKE3 of the models that were asked, fold by fold; none in files of older versions.
+    #[serde(default)]
+    pub models: Vec<String>,
     /// One entry for each method and substrate.
     pub found: Vec<Found>,
     /// Version of voxplain.
@@ -229,7 +245,13 @@ impl Verdict {
 }
 
 impl Summary {
-    pub(super) fn of(metric: Metric, methods: &[String], all: &[&MapCurves], settings: &Settings) -> Self {
+    pub(super) fn of(
+        metric: Metric,
+        methods: &[String],
+        all: &[&MapCurves],
+        settings: &Settings,
+        models: &Models,
+    ) -> Self {
         let found = methods.iter().flat_map(|method| {
             settings.substrates.iter().filter_map(|&substrate| {
                 let traces = all.iter().filter(|c| c.method == *method).flat_map(|c| &c.traces);
@@ -241,6 +263,7 @@ impl Summary {
             better: metric.better().to_owned(),
             settings: settings.clone(),
             block_voxels: all.first().map_or([0; 3], |c| c.block_voxels),
+            models: models.among(all.iter().map(|curves| curves.model.as_str())),
             found: found.collect(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
@@ -249,17 +272,18 @@ impl Summary {
     /// Reads the summary of a run; `None` where there is none yet.
     ///
     /// # Errors
-    /// A damaged file.
-    pub fn read(run: &Path, metric: Metric) -> Result<Option<Self>> {
-        let path = run.join(format!("evaluation/{}.json", metric.word()));
+    /// A damaged file, or one of other models than those that the run has now.
+    pub fn read(run: &Run, metric: Metric) -> Result<Option<Self>> {
+        let path = run.layout().evaluation().summary(metric.word());
         if !path.is_file() {
             return Ok(None);
         }
+        let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, metric.word())];
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        serde_json::from_slice(&bytes).map(Some).map_err(|e| {
-            let hint = format!("make it again: voxplain evaluate {} --metric {}", run.display(), metric.word());
-            Error::file(&path, format!("not as voxplain writes it: {e}"), hint)
-        })
+        let summary: Self = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
+        run.models()?.check(&path, &summary.models, again())?;
+        Ok(Some(summary))
     }
 
     /// What orders the voxels, in words.

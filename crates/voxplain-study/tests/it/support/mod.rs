@@ -1,7 +1,9 @@
 //! What several tests use.
 
 mod networks;
+mod runs;
 mod witness;
 
 pub(crate) use networks::{SHAPE, engine, explainer_of, grid, linear, volume};
+pub(crate) use runs::{brain, cohort, explain_run, small_run, write_model};
 pub(crate) use witness::witness;

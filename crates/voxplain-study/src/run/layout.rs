@@ -1,0 +1,340 @@
+//! [`RunLayout`]: where everything of a run lies.
+
+use crate::map::{MapFiles, desc};
+use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result};
+
+/// The files of a run's directory, in the manner of BIDS derivatives. Every path in a run is made here:
+///
+/// ```text
+/// manifest.json  config.toml  dataset_description.json
+/// folds/fold-<n>/            model.safetensors  history.jsonl  split.json
+/// predictions.tsv            predictions-<comparator>.tsv  metrics.json
+/// sub-<id>/                  maps and their records
+/// group/                     group maps, mean brain, similarity of methods
+/// evaluation/                localisation, deletion, insertion
+/// regions/                   tables of regions
+/// report.html  report_*  figures/
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct RunLayout<'a> {
+    root: &'a Path,
+}
+
+impl<'a> RunLayout<'a> {
+    /// The files of a run in this directory, whether it is there or not.
+    pub const fn at(root: &'a Path) -> Self {
+        Self { root }
+    }
+
+    /// `manifest.json`: what the run was made from. It makes a directory a run.
+    pub fn manifest(self) -> PathBuf {
+        self.root.join("manifest.json")
+    }
+
+    /// `config.toml`: the options of training.
+    pub fn config(self) -> PathBuf {
+        self.root.join("config.toml")
+    }
+
+    /// `dataset_description.json`, which BIDS asks for.
+    pub fn description(self) -> PathBuf {
+        self.root.join("dataset_description.json")
+    }
+
+    /// `folds/fold-<n>`: a model and how it was trained.
+    pub fn fold(self, fold: usize) -> FoldLayout {
+        FoldLayout { folder: self.folds().join(format!("fold-{fold}")) }
+    }
+
+    /// `predictions.tsv`: the predictions for the subjects that the models never saw.
+    pub fn predictions(self) -> PathBuf {
+        self.root.join("predictions.tsv")
+    }
+
+    /// `predictions-<comparator>.tsv`: the predictions of a comparator for the same subjects.
+    pub fn comparator_predictions(self, name: &str) -> PathBuf {
+        self.root.join(format!("predictions-{name}.tsv"))
+    }
+
+    /// `metrics.json`: how well the classes were told apart.
+    pub fn metrics(self) -> PathBuf {
+        self.root.join("metrics.json")
+    }
+
+    /// `sub-<id>`: the maps of a subject.
+    pub fn subject(self, id: &str) -> PathBuf {
+        self.root.join(format!("sub-{id}"))
+    }
+
+    /// `sub-<id>/sub-<id>_desc-<method>_attribution.nii.gz` and what belongs to it.
+    pub fn map(self, id: &str, method: &str) -> MapFiles {
+        MapFiles::new(self.subject(id), format!("sub-{id}"), method)
+    }
+
+    /// `group`: maps of groups.
+    pub fn group(self) -> GroupLayout {
+        GroupLayout { folder: self.root.join("group") }
+    }
+
+    /// `evaluation`: how far maps can be trusted.
+    pub fn evaluation(self) -> EvaluationLayout {
+        EvaluationLayout { folder: self.root.join("evaluation") }
+    }
+
+    /// `regions`: tables of regions, `<atlas>.tsv`, each with its record, `.json`.
+    pub fn regions(self) -> PathBuf {
+        self.root.join("regions")
+    }
+
+    /// The tables in [`RunLayout::regions`], by name.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn region_tables(self) -> Result<Vec<PathBuf>> {
+        let folder = self.regions();
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
+        let mut files = entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<Vec<_>>>()?;
+        files.retain(|f| f.extension().is_some_and(|e| e == "tsv"));
+        files.sort();
+        Ok(files)
+    }
+
+    /// `report.html`.
+    pub fn report(self) -> PathBuf {
+        self.root.join("report.html")
+    }
+
+    /// `figures`: the figures of the report, `.svg` and `.png`.
+    pub fn figures(self) -> PathBuf {
+        self.root.join("figures")
+    }
+
+    pub(super) fn folds(self) -> PathBuf {
+        self.root.join("folds")
+    }
+}
+
+/// The files of a fold, `folds/fold-<n>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoldLayout {
+    folder: PathBuf,
+}
+
+impl FoldLayout {
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `model.safetensors`.
+    pub fn model(&self) -> PathBuf {
+        self.folder.join("model.safetensors")
+    }
+
+    /// `history.jsonl`: the learning curve, a line an epoch.
+    pub fn history(&self) -> PathBuf {
+        self.folder.join("history.jsonl")
+    }
+
+    /// `split.json`: who was trained on and who was held out.
+    pub fn split(&self) -> PathBuf {
+        self.folder.join("split.json")
+    }
+
+    /// `checkpoint.safetensors`: where training stands, until it has ended.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint.safetensors")
+    }
+}
+
+/// The files of `group/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupLayout {
+    folder: PathBuf,
+}
+
+impl GroupLayout {
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `summary.json`: what there is, and from which models.
+    pub fn summary(&self) -> PathBuf {
+        self.folder.join("summary.json")
+    }
+
+    /// `similarity.tsv`: how alike the methods are.
+    pub fn similarity(&self) -> PathBuf {
+        self.folder.join("similarity.tsv")
+    }
+
+    /// `mean_brain.nii.gz`.
+    pub fn mean_brain(&self) -> PathBuf {
+        self.folder.join("mean_brain.nii.gz")
+    }
+
+    /// `brain_mask.nii.gz`: brain in at least half of the subjects.
+    pub fn brain_mask(&self) -> PathBuf {
+        self.folder.join("brain_mask.nii.gz")
+    }
+
+    /// `<group>_stat-<statistic>_desc-<method>_attribution.nii.gz`: the name that `summary.json` knows a map by.
+    pub fn map_name(group: &str, statistic: &str, method: &str) -> String {
+        format!("{group}_stat-{statistic}_{}_attribution.nii.gz", desc(method))
+    }
+
+    /// A map by its name.
+    pub fn map(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// The files of `evaluation/`. A metric is named by its word, `localisation`, `deletion` or `insertion`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvaluationLayout {
+    folder: PathBuf,
+}
+
+impl EvaluationLayout {
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `<metric>.tsv`: a row a map.
+    pub fn table(&self, metric: &str) -> PathBuf {
+        self.folder.join(format!("{metric}.tsv"))
+    }
+
+    /// `<metric>.json`: the summary over subjects.
+    pub fn summary(&self, metric: &str) -> PathBuf {
+        self.folder.join(format!("{metric}.json"))
+    }
+
+    /// `sub-<id>/sub-<id>_desc-<method>_<metric>.json`: the curves of one map.
+    pub fn curves(&self, id: &str, method: &str, metric: &str) -> PathBuf {
+        self.folder.join(format!("sub-{id}/sub-{id}_{}_{metric}.json", desc(method)))
+    }
+}
+
+/// What stands beside the page of a report, under its name: `report_methods.md` beside `report.html`.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLayout<'a> {
+    page: &'a Path,
+}
+
+impl<'a> PageLayout<'a> {
+    /// The files of a page.
+    pub const fn of(page: &'a Path) -> Self {
+        Self { page }
+    }
+
+    /// `<page>_methods.md`: the methods section of a paper.
+    pub fn methods(self) -> PathBuf {
+        self.beside("methods.md")
+    }
+
+    /// `<page>_references.bib`: the works that it cites.
+    pub fn references(self) -> PathBuf {
+        self.beside("references.bib")
+    }
+
+    /// `<page>_quality.tsv`: numbers on every prepared volume.
+    pub fn quality(self) -> PathBuf {
+        self.beside("quality.tsv")
+    }
+
+    /// `<page>_volumes`: a folder for volumes that the page has no room for.
+    pub fn volumes(self) -> PathBuf {
+        self.beside("volumes")
+    }
+
+    /// `<n>.js`: the name of a file in [`PageLayout::volumes`].
+    pub fn volume_name(n: usize) -> String {
+        format!("{n}.js")
+    }
+
+    /// Whether a file of that name can have been made by [`PageLayout::volume_name`].
+    pub fn is_volume_name(name: &str) -> bool {
+        name.strip_suffix(".js").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    fn beside(self, what: &str) -> PathBuf {
+        self.page.with_file_name(format!("{}_{what}", self.page.file_stem().unwrap_or_default().to_string_lossy()))
+    }
+}
+
+/// Names of the figures of a report, without their endings.
+pub mod figure_name {
+    use crate::map::desc;
+    use std::path::Path;
+    use voxplain_volume::image_stem;
+
+    /// Loss and accuracy by epoch.
+    pub const LEARNING_CURVES: &str = "learning-curves";
+    /// Sensitivity and specificity.
+    pub const ROC: &str = "roc";
+    /// Predicted and observed shares.
+    pub const CALIBRATION: &str = "calibration";
+    /// Truth and prediction.
+    pub const CONFUSION: &str = "confusion";
+    /// Where brain masks differ.
+    pub const MASK_OVERLAP: &str = "mask-overlap";
+    /// All methods at the same cuts.
+    pub const METHOD_GALLERY: &str = "method-gallery";
+    /// Where each method is strongest.
+    pub const METHOD_CONTOURS: &str = "method-contours";
+    /// Agreement of methods by rank correlation.
+    pub const SIMILARITY_SPEARMAN: &str = "similarity-spearman";
+    /// Agreement of methods by overlap.
+    pub const SIMILARITY_DICE: &str = "similarity-dice";
+    /// Deletion and insertion curves.
+    pub const DELETION_INSERTION: &str = "deletion-insertion";
+
+    const ALL: [&str; 10] = [
+        LEARNING_CURVES,
+        ROC,
+        CALIBRATION,
+        CONFUSION,
+        MASK_OVERLAP,
+        METHOD_GALLERY,
+        METHOD_CONTOURS,
+        SIMILARITY_SPEARMAN,
+        SIMILARITY_DICE,
+        DELETION_INSERTION,
+    ];
+
+    /// `<group>_stat-mean_desc-<method>_mosaic`: a group's mean map.
+    pub fn group_mosaic(group: &str, method: &str) -> String {
+        format!("{group}_stat-mean_{}_mosaic", desc(method))
+    }
+
+    /// `<name of the map>_mosaic`: one map of a folder.
+    pub fn map_mosaic(map: &Path) -> String {
+        let name = map.file_name().unwrap_or_default().to_string_lossy();
+        image_stem(&name).unwrap_or(&name).replace("_attribution", "_mosaic")
+    }
+
+    /// `regions-<table>_desc-<method>`: regions with most relevance.
+    pub fn regions(table: &str, method: &str) -> String {
+        let word: String = table.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        format!("regions-{word}_{}", desc(method))
+    }
+
+    /// Whether a figure of the report of a run can have this name.
+    pub fn is_known(stem: &str) -> bool {
+        let of_method = |rest: &str| rest.split_once("_desc-").is_some_and(|(_, method)| is_word(method));
+        ALL.contains(&stem)
+            || stem.strip_suffix("_mosaic").is_some_and(|rest| rest.contains("_stat-mean_desc-") && of_method(rest))
+            || stem.strip_prefix("regions-").is_some_and(of_method)
+    }
+
+    fn is_word(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    }
+}

@@ -1,0 +1,99 @@
+//! The models of a run, and what was made by them: [`Models`].
+
+use super::Run;
+use crate::model::Model;
+use std::path::Path;
+use voxplain_attribution::Explainer;
+use voxplain_core::{Error, Remedy, Result};
+use voxplain_nn::Engine;
+
+/// The model of a fold, with the hash that everything made by it names.
+#[derive(Clone, Debug)]
+pub struct FoldModel {
+    /// The model.
+    pub model: Model,
+    /// BLAKE3 of its file.
+    pub hash: String,
+}
+
+impl FoldModel {
+    /// The model ready to be explained on an engine; records of its maps name [`FoldModel::hash`].
+    ///
+    /// # Errors
+    /// Those of [`Explainer::new`].
+    pub fn explainer(&self, engine: &Engine) -> Result<Explainer> {
+        Explainer::new(engine, &self.model.network, &self.model.card.classes, self.hash.clone())
+    }
+}
+
+/// The models that a run has now, by the hashes of their files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Models {
+    /// By fold; `None` for one that is not trained yet.
+    of_folds: Vec<Option<String>>,
+}
+
+impl Models {
+    /// The hash of a fold's model, where it is trained.
+    pub fn of_fold(&self, fold: usize) -> Option<&str> {
+        self.of_folds.get(fold)?.as_deref()
+    }
+
+    /// The hashes of all, fold by fold.
+    pub fn all(&self) -> Vec<String> {
+        self.of_folds.iter().flatten().cloned().collect()
+    }
+
+    /// Whether the model of that hash is one of them.
+    pub fn have(&self, hash: &str) -> bool {
+        self.of_folds.iter().flatten().any(|h| h == hash)
+    }
+
+    /// Those of them that are among `hashes`, fold by fold: how a record of many maps names its models.
+    pub fn among<'a>(&self, hashes: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let hashes: Vec<&str> = hashes.into_iter().collect();
+        self.of_folds.iter().flatten().filter(|h| hashes.contains(&h.as_str())).cloned().collect()
+    }
+
+    /// Refuses a file that was made by other models than these, by the hashes that it names; `again` says how to make it
+    /// anew.
+    ///
+    /// # Errors
+    /// It names another model, or none (older versions did not).
+    pub fn check(&self, file: &Path, made_by: &[String], again: impl Into<Remedy>) -> Result<()> {
+        let others = made_by.iter().filter(|hash| !self.have(hash)).count();
+        let what = match (made_by.len(), others) {
+            (0, _) => "does not say which models it was made from: an older version wrote it",
+            (_, 0) => return Ok(()),
+            _ => "was made from other models than those that the run has now",
+        };
+        Err(Error::file(file, what, again))
+    }
+}
+
+impl Run {
+    /// Reads the model of a fold.
+    ///
+    /// # Errors
+    /// It is not trained yet, or the file is damaged.
+    pub fn model(&self, fold: usize) -> Result<FoldModel> {
+        let (model, hash) = Model::read_with_hash(&self.layout().fold(fold).model())?;
+        Ok(FoldModel { model, hash })
+    }
+
+    /// The models that the run has now. Their files are read, and not kept.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn models(&self) -> Result<Models> {
+        let hash = |fold| {
+            let path = self.layout().fold(fold).model();
+            match std::fs::read(&path) {
+                Ok(bytes) => Ok(Some(blake3::hash(&bytes).to_hex().to_string())),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(e) => Err(Error::io(&path)(e)),
+            }
+        };
+        Ok(Models { of_folds: (0..self.manifest.folds).map(hash).collect::<Result<_>>()? })
+    }
+}

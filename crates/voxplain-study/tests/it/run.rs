@@ -1,0 +1,295 @@
+//! A run moves with its cohort, knows which models made what it holds, and is cleared of nothing else.
+
+use crate::support::{SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
+use std::path::{Path, PathBuf};
+use voxplain_core::{Progress, Remedy, Silent};
+use voxplain_study::{
+    evaluation::{
+        faithfulness::{self, Metric, Settings, Substrate, Summary},
+        truth,
+    },
+    group::{GroupOptions, GroupSummary, group},
+    map::{MapFiles, Variant, record_path},
+    regions::{RegionOptions, RegionRecord, measure_regions},
+    run::{CohortPlace, PageLayout, Run, Staleness, clear, figure_name},
+};
+use voxplain_volume::{Labels, Volume, WriteOptions, write, write_labels};
+
+/// Hears warnings, with their remedies in the words of the library.
+#[derive(Debug, Default)]
+struct Warnings(std::sync::Mutex<Vec<String>>);
+
+impl Progress for Warnings {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+    fn advise(&self, message: &str, remedy: &Remedy) {
+        self.warn(&format!("{message}; {remedy}"));
+    }
+}
+
+fn text(error: &voxplain_core::Error) -> String {
+    format!("{error}; {}", error.remedy().unwrap())
+}
+
+/// An atlas of two halves in `folder`.
+fn atlas(folder: &Path) -> RegionOptions {
+    let labels = Labels::from_fn(grid(SHAPE), |[i, ..]| if i < 4 { 1 } else { 2 });
+    write_labels(&folder.join("halves.nii.gz"), &labels, &WriteOptions::default()).unwrap();
+    std::fs::write(folder.join("halves.tsv"), "index\tname\n1\tone\n2\tother\n").unwrap();
+    RegionOptions {
+        atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
+        labels: folder.join("halves.tsv"),
+        mask: None,
+        cohort: None,
+        allow_mismatch: false,
+    }
+}
+
+#[test]
+fn a_run_and_its_cohort_move_together_and_the_hash_decides() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let place = |name: &str| root.join(name);
+    std::fs::create_dir(place("a")).unwrap();
+    let run = small_run(&place("a"));
+    let what = atlas(&root);
+    let regions = |run: &Path, what: &RegionOptions| measure_regions(&[run.to_owned()], what, &Silent);
+    let numbers = regions(&run.path, &what).unwrap();
+    assert_eq!(run.cohort().unwrap().path, place("a/cohort"));
+
+    // Copied together: the copy has a cohort of its own.
+    copy(&place("a"), &place("b"));
+    let copied = Run::open(&place("b/run")).unwrap();
+    assert_eq!(copied.cohort().unwrap().path, place("b/cohort"));
+    // Moved together: what it was before is not there any more.
+    std::fs::remove_dir_all(place("a")).unwrap();
+    assert_eq!(copied.cohort().unwrap().path, place("b/cohort"));
+    assert_eq!(regions(&copied.path, &what).unwrap(), numbers);
+
+    // Moved alone, to where the way to the cohort leads nowhere: it is not found, and nothing goes on without it.
+    std::fs::create_dir(place("c")).unwrap();
+    std::fs::rename(place("b/run"), place("c/run")).unwrap();
+    let alone = Run::open(&place("c/run")).unwrap();
+    let error = text(&alone.cohort().unwrap_err());
+    assert!(error.contains("is not found") && error.contains("c/cohort") && error.contains("`cohort`"), "{error}");
+    let refused = text(&regions(&alone.path, &what).unwrap_err());
+    assert!(refused.contains("is not found") && refused.contains("`mask`"), "{refused}");
+    assert!(group(&alone, &GroupOptions::default(), &Silent).unwrap_err().to_string().contains("is not found"));
+    // Where it lies can be said.
+    let told = RegionOptions { cohort: Some(place("b/cohort")), ..what.clone() };
+    assert_eq!(regions(&alone.path, &told).unwrap(), numbers);
+    let alone = alone.with_cohort(Some(&place("b/cohort")));
+    assert!(group(&alone, &GroupOptions::default(), &Silent).is_ok());
+
+    // Another cohort is not taken for it, wherever it lies.
+    std::fs::create_dir(place("d")).unwrap();
+    cohort(&place("d"), 1);
+    let other = text(&alone.clone().with_cohort(Some(&place("d/cohort"))).cohort().unwrap_err());
+    assert!(other.contains("not those that") && other.contains("`cohort`"), "{other}");
+    cohort(&place("c"), 1);
+    let beside = Run::open(&place("c/run")).unwrap();
+    assert!(beside.cohort().unwrap_err().to_string().contains("not those that"));
+    // With the right one where the run was made, the wrong one beside it does not stand in its way.
+    std::fs::create_dir(place("a")).unwrap();
+    std::fs::rename(place("b/cohort"), place("a/cohort")).unwrap();
+    assert_eq!(beside.cohort().unwrap().path, place("a/cohort"));
+
+    // A manifest of an older version has an absolute path alone.
+    let file = beside.layout().manifest();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    assert_eq!(manifest["cohort"], "../cohort");
+    manifest["cohort"] = manifest["cohort_absolute"].take();
+    manifest.as_object_mut().unwrap().remove("cohort_absolute");
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let old = Run::open(&place("c/run")).unwrap();
+    assert_eq!(old.manifest.cohort, CohortPlace::from(place("a/cohort")));
+    assert_eq!(old.cohort().unwrap().path, place("a/cohort"));
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &to) } else { _ = std::fs::copy(entry.path(), to).unwrap() }
+    }
+}
+
+#[test]
+fn what_another_model_made_is_neither_shown_nor_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let (cohort, what) = (run.cohort().unwrap(), atlas(folder.path()));
+    let options = faithfulness::Options {
+        metrics: vec![Metric::Deletion],
+        settings: Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() },
+        ..faithfulness::Options::default()
+    };
+    let table = run.layout().regions().join("halves.tsv");
+    let derive = |progress: &dyn Progress| {
+        let groups = group(&run, &GroupOptions::default(), progress)?;
+        let curves = faithfulness::compare(&engine(1), &run, &options, progress)?;
+        let regions = measure_regions(std::slice::from_ref(&run.path), &what, progress)?;
+        regions.write(&table, &what)?;
+        Ok::<_, voxplain_core::Error>((groups, curves, regions))
+    };
+    let (groups, curves, regions) = derive(&Silent).unwrap();
+    // Everything names the model.
+    let models = run.models().unwrap().all();
+    assert_eq!((&groups.models, &curves[0].models, &regions.models), (&models, &models, &models));
+    assert_eq!(GroupSummary::read(&run).unwrap(), Some(groups));
+    assert_eq!(Summary::read(&run, Metric::Deletion).unwrap(), Some(curves[0].clone()));
+    assert_eq!(RegionRecord::read(&table).unwrap().unwrap().models, Some(models.clone()));
+    let group_map = run.layout().group().map("group-all_stat-mean_desc-saliency_attribution.json");
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(group_map).unwrap()).unwrap();
+    assert_eq!(record["Models"], serde_json::json!(models));
+
+    // The model is replaced behind the run's back.
+    write_model(run.layout(), &cohort, 1);
+    let maps = run.maps().unwrap();
+    assert!(maps.methods().is_empty() && maps.stale().len() == 4);
+    assert!(maps.stale().iter().all(|map| map.why == Staleness::OtherModel));
+    for error in [
+        GroupSummary::read(&run).unwrap_err(),
+        Summary::read(&run, Metric::Deletion).unwrap_err(),
+        group(&run, &GroupOptions::default(), &Silent).unwrap_err(),
+        faithfulness::compare(&engine(1), &run, &options, &Silent).unwrap_err(),
+        measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap_err(),
+    ] {
+        let error = text(&error);
+        let says = error.contains("models than those that the run has now") || error.contains("models that it has now");
+        assert!(says && (error.contains("explain") || error.contains("make it again")), "{error}");
+    }
+    let truth = folder.path().join("truth.nii.gz");
+    let half = Volume::from_fn(grid(SHAPE), |[i, ..]| f32::from(u8::from(i < 4)));
+    write(&truth, &half, &WriteOptions::default()).unwrap();
+    let localise =
+        truth::Options { truth: Some(truth), methods: Some(vec!["saliency".into()]), ..truth::Options::default() };
+    let error = text(&truth::compare(&run, &localise, &Silent).unwrap_err());
+    assert!(error.contains("sub-p2_desc-saliency_attribution.nii.gz: the map was made by another model"), "{error}");
+
+    // One method is explained again: the maps are made, and the others are left out with words.
+    let made = explain_run(&run, &["saliency"]);
+    assert!(made.maps.iter().all(|map| !map.reused) && made.maps.len() == 2);
+    assert!(explain_run(&run, &["saliency"]).maps.iter().all(|map| map.reused));
+    let warnings = Warnings::default();
+    let (groups, curves, regions) = derive(&warnings).unwrap();
+    let methods: Vec<_> = groups.methods.iter().map(|m| m.method.as_str()).collect();
+    assert_eq!(methods, ["saliency"]);
+    assert_eq!(curves[0].found.len(), 1);
+    assert!(regions.rows.iter().all(|row| row.map.method.as_deref() == Some("saliency")));
+    assert!(regions.findings.iter().any(|f| f.id == "map-of-another-model"), "{:?}", regions.findings);
+    let warnings = warnings.0.into_inner().unwrap();
+    let named = "sub-p2_desc-inputxgradient_attribution.nii.gz: the map was made by another model";
+    let remedy = format!("explain {} with `method` = input-x-gradient", run.path.display());
+    assert!(warnings.iter().any(|w| w.contains(named) && w.contains(&remedy)), "{warnings:?}");
+    assert!(GroupSummary::read(&run).unwrap().is_some());
+    assert_eq!(truth::compare(&run, &localise, &Silent).unwrap()[0].models, run.models().unwrap().all());
+
+    // A map that was not finished does not count either.
+    std::fs::remove_file(run.layout().map("p3", "saliency").record()).unwrap();
+    let error = text(&group(&run, &GroupOptions::default(), &Silent).unwrap_err());
+    assert!(error.contains("no map of 1 of 2 subjects: p3; 1 of them there, but not finished"), "{error}");
+    // A record of an older version names no model: nobody knows whose it is.
+    let file = run.layout().group().summary();
+    let mut summary: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    summary.as_object_mut().unwrap().remove("models");
+    std::fs::write(&file, summary.to_string()).unwrap();
+    assert!(GroupSummary::read(&run).unwrap_err().to_string().contains("does not say which models"));
+}
+
+#[test]
+fn a_map_made_again_leaves_nothing_of_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let files = run.layout().map("p2", "saliency");
+    let layer = files.image(Variant::Layer("relu1"));
+    let copy = |to: &Path| {
+        std::fs::copy(files.path(), to).unwrap();
+        std::fs::copy(files.record(), record_path(to)).unwrap();
+    };
+    copy(&layer);
+    let of_another = MapFiles::new(files.folder(), "sub-p2", "saliency-2").path();
+    copy(&of_another);
+    write_model(run.layout(), &run.cohort().unwrap(), 1);
+    explain_run(&run, &["saliency"]);
+    assert!(!layer.exists() && of_another.exists());
+}
+
+#[test]
+fn clearing_takes_what_voxplain_made_and_names_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let (layout, what) = (run.layout(), atlas(folder.path()));
+    group(&run, &GroupOptions::default(), &Silent).unwrap();
+    let options = faithfulness::Options {
+        metrics: vec![Metric::Deletion, Metric::Insertion],
+        settings: Settings { steps: 2, ..Settings::default() },
+        ..faithfulness::Options::default()
+    };
+    faithfulness::compare(&engine(1), &run, &options, &Silent).unwrap();
+    let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
+    table.write(&layout.regions().join("halves.tsv"), &what).unwrap();
+    // As the report and training leave them.
+    let report = layout.report();
+    let page = PageLayout::of(&report);
+    let put = |path: PathBuf| {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "made").unwrap();
+    };
+    for path in [
+        report.clone(),
+        page.methods(),
+        page.references(),
+        page.quality(),
+        page.volumes().join(PageLayout::volume_name(12)),
+        layout.figures().join("roc.svg"),
+        layout.figures().join(format!("{}.png", figure_name::group_mosaic("label-male", "grad-cam"))),
+        layout.figures().join(format!("{}.png", figure_name::regions("my atlas 1", "grad-cam"))),
+        layout.comparator_predictions("linear-voxels"),
+        layout.metrics(),
+        layout.fold(0).checkpoint(),
+        layout.fold(3).history(),
+        layout.subject("p2").join(".part-abc"),
+    ] {
+        put(path);
+    }
+    let theirs = [
+        "notes.txt",
+        "sub-p2/why.md",
+        "sub-p9/sub-p9_desc-mine_attribution.nii.gz",
+        "figures/figure-1.svg",
+        "regions/hand.tsv",
+        "group/summary (copy).json",
+        "evaluation/sub-p2/look.txt",
+        "folds/old",
+        "report_volumes/mine.js",
+        "analysis/x",
+    ];
+    theirs.iter().for_each(|path| put(run.path.join(path)));
+    let left = clear(&run.path).unwrap();
+    let mut expected: Vec<PathBuf> = theirs.iter().map(PathBuf::from).collect();
+    expected.pop();
+    // Of a folder that is not the run's nothing is looked at.
+    expected.push("analysis".into());
+    expected.sort();
+    assert_eq!(left, expected);
+    let mut there = Vec::new();
+    files(&run.path, &mut there);
+    let mut there: Vec<PathBuf> = there.iter().map(|path| path.strip_prefix(&run.path).unwrap().to_owned()).collect();
+    there.sort();
+    let mut theirs: Vec<PathBuf> = theirs.iter().map(PathBuf::from).collect();
+    theirs.sort();
+    assert_eq!(there, theirs);
+    assert!(!run.path.join("sub-p3").exists(), "empty folders go, too");
+    assert!(Run::open(&run.path).is_err());
+}
+
+fn files(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.path().is_dir() { files(&entry.path(), all) } else { all.push(entry.path()) }
+    }
+}
