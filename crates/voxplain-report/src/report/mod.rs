@@ -9,7 +9,6 @@
 
 mod element;
 mod folder;
-mod order;
 mod page;
 mod run;
 mod section;

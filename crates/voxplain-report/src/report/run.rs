@@ -1,8 +1,7 @@
 //! The page of a run.
 
 use super::{
-    element::{Warning, file_name},
-    order,
+    element::{Warning, file_name, order},
     page::Page,
     section::{
         accuracy::{self, Accuracy},
@@ -14,8 +13,11 @@ use super::{
     },
     viewer::{self, Atlases, Scenes},
 };
-use crate::setting::{ATLAS, LABELS};
 use std::path::Path;
+use voxplain_attribution::{
+    GuidedBackprop, HiresCam, MeaningfulPerturbation, Method as _,
+    setting::{ATLAS, LABELS},
+};
 use voxplain_core::{Action, Error, Progress, Result};
 use voxplain_study::{
     group::GroupSummary,
@@ -107,7 +109,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.lacks("Region tables", steps.regions());
     }
     if let Some(predictions) = &predictions {
-        let order = order::order(&manifest.classes, predictions);
+        let order = order(&manifest.classes, predictions);
         page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let atlases = Atlases::new(run, &tables, &mut page.warnings);
@@ -154,7 +156,8 @@ impl Steps<'_> {
     }
 
     fn explain(&self) -> Action {
-        self.on_run("explain").with(METHOD, "hires-cam,guided-backprop,meaningful-perturbation")
+        let methods = [HiresCam::NAME, GuidedBackprop::NAME, MeaningfulPerturbation::NAME].join(",");
+        self.on_run("explain").with(METHOD, methods)
     }
 
     fn group(&self) -> Action {

@@ -1,12 +1,14 @@
 //! What sections of a page are made of.
 
 mod map_file;
+mod order;
 mod placed;
 mod style;
 mod text_table;
 mod warning;
 
 pub(super) use map_file::{file_name, read_map};
+pub(super) use order::{of_truth, order};
 pub(super) use placed::Placed;
 pub(super) use style::{COLUMN, PAGE, PERCENTILE};
 pub(super) use text_table::TextTable;

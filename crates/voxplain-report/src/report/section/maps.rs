@@ -147,7 +147,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
         (panel.name.clone(), scaled)
     };
     // The controls are no methods, and there are colours for so many.
-    let control = |e: &&GalleryPanel<'_>| METHODS.iter().any(|m| m.name == e.name && m.summary.starts_with("control"));
+    let control = |e: &&GalleryPanel<'_>| method_named(&e.name).is_some_and(|m| m.control.is_some());
     let mut methods: Vec<&GalleryPanel<'_>> = panels.iter().filter(|e| !control(e)).collect();
     methods.sort_by_key(|e| method_named(&e.name).and_then(|m| m.contour).unwrap_or(u8::MAX));
     let drawn: Vec<_> = methods.iter().take(MAX_CONTOURS).map(over_level).collect();

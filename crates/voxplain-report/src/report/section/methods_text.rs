@@ -37,8 +37,6 @@ const OBUCHOWSKI_1997: Citation = Citation { key: "obuchowski1997", bibtex: "@ar
 #[rustfmt::skip]
 const NADEAU_2003: Citation = Citation { key: "nadeau2003", bibtex: "@article{nadeau2003,\n  author = {Nadeau, Claude and Bengio, Yoshua},\n  title = {{Inference for the Generalization Error}},\n  journal = {Machine Learning},\n  volume = {52},\n  number = {3},\n  pages = {239--281},\n  year = {2003}\n}" };
 
-/// Methods that know nothing of the network.
-
 impl MethodsText {
     /// From the records of a run; what is not recorded is not said.
     pub(in crate::report) fn of_run(

@@ -2,10 +2,7 @@
 
 use crate::{
     figure::{ColourRange, Cut, Plane, Underlay, thumbnail},
-    report::{
-        element::{PERCENTILE, read_map},
-        order::of_truth,
-    },
+    report::element::{PERCENTILE, of_truth, read_map},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rayon::prelude::*;

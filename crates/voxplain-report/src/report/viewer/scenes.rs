@@ -7,10 +7,7 @@ use super::{
 };
 use crate::{
     figure::Underlay,
-    report::{
-        element::{Warning, read_map},
-        order::of_truth,
-    },
+    report::element::{Warning, of_truth, read_map},
 };
 use rayon::prelude::*;
 use std::{

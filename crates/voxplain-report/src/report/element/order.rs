@@ -3,12 +3,12 @@
 use voxplain_study::run::Prediction;
 
 /// The probability that was given to the true class.
-pub(super) fn of_truth(classes: &[String], p: &Prediction) -> f64 {
+pub(in crate::report) fn of_truth(classes: &[String], p: &Prediction) -> f64 {
     classes.iter().position(|c| *c == p.truth).map_or(0.0, |c| p.probabilities[c])
 }
 
 /// Wrong first, then by how sure the model was of the truth, least first: those to look at come first.
-pub(super) fn order<'a>(classes: &[String], predictions: &'a [Prediction]) -> Vec<&'a Prediction> {
+pub(in crate::report) fn order<'a>(classes: &[String], predictions: &'a [Prediction]) -> Vec<&'a Prediction> {
     let mut order: Vec<&Prediction> = predictions.iter().collect();
     order.sort_by(|a, b| {
         let right = |p: &Prediction| p.truth == p.predicted;
