@@ -59,7 +59,7 @@ pub enum Mode {
 }
 
 /// The methods it wraps: those that make a map of gradients, or of multipliers or relevances propagated back like them.
-const WRAPPED: [(&str, fn() -> Box<dyn AnyMethod>); 7] = [
+const WRAPPED: [Wrapped; 7] = [
     wrapped::<Saliency>(),
     wrapped::<InputXGradient>(),
     wrapped::<GuidedBackprop>(),
@@ -69,8 +69,10 @@ const WRAPPED: [(&str, fn() -> Box<dyn AnyMethod>); 7] = [
     wrapped::<Lrp>(),
 ];
 
-/// A method with its default options, by name.
-const fn wrapped<M: Method>() -> (&'static str, fn() -> Box<dyn AnyMethod>) {
+/// The name of a method, and what makes it with its default options.
+type Wrapped = (&'static str, fn() -> Box<dyn AnyMethod>);
+
+const fn wrapped<M: Method>() -> Wrapped {
     (M::NAME, || Box::new(M::default()))
 }
 
