@@ -593,8 +593,10 @@ fn what_is_missing_is_said_by_name() {
             "deeplift.donors=0" => "deeplift.baseline=expected",
             _ => setting,
         };
-        let method = choose(&[method], &[setting, more], None).unwrap().remove(0);
-        let error = method.suits(&with_training_subjects(&net, 1), Score::Logit).unwrap_err();
+        // By the schema of the option, or by the method itself.
+        let error = choose(&[method], &[setting, more], None)
+            .and_then(|methods| methods[0].suits(&with_training_subjects(&net, 1), Score::Logit))
+            .unwrap_err();
         assert!(error.remedy().is_some(), "{setting}: {error}");
     }
 }
