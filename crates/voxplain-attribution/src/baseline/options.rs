@@ -98,8 +98,10 @@ impl<'a> BaselineOptions<'a> {
     /// Those of [`BaselineOptions::images`].
     pub fn filling(&self, explainer: &mut Explainer, case: &Case<'_>, objective: &Objective) -> Result<Filling> {
         Ok(match self.baseline {
-            Baseline::Harmonic => Filling::harmonic(Harmonic::new(case.image.shape(), case.image.grid().spacing())),
-            _ => Filling::by_values(self.image(explainer, case, objective)?.to_vec(), case.voxels()),
+            Baseline::Harmonic => {
+                Filling::Harmonic(Box::new(Harmonic::new(case.image.shape(), case.image.grid().spacing())))
+            }
+            _ => Filling::Values { values: self.image(explainer, case, objective)?, voxels: case.voxels() },
         })
     }
 

@@ -4,13 +4,11 @@ use super::{Metric, Settings, Substrate};
 use crate::setting::SUBSTRATE;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
-use voxplain_attribution::{Case, Explainer, Harmonic, Objective, Score};
+use voxplain_attribution::{BaselineOptions, Case, Explainer, Filling, Objective, Score};
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::Border;
 
 /// How near a harmonic filling comes to Laplace's equation from one step to the next, as a share of the range of values
-/// around the hole: [`Harmonic::refill`]. Our choice: the filling is then within about a thousandth of that range, which no network should mind.
+/// around the hole: [`Harmonic::refill`](voxplain_attribution::Harmonic::refill). Our choice: the filling is then within about a thousandth of that range, which no network should mind.
 const ENOUGH: f64 = 1e-4;
 
 /// One map's order and its control, played through.
@@ -50,15 +48,6 @@ pub(super) const fn through(step: usize, steps: usize, voxels: usize) -> usize {
     (2 * step * voxels + steps) / (2 * steps)
 }
 
-/// What stands where voxels are missing, for one image.
-#[derive(Clone, Debug)]
-enum Filling {
-    /// The same whatever is missing.
-    Volume(Arc<[f32]>),
-    /// Made for each hole from what surrounds it.
-    Harmonic(Box<Harmonic>),
-}
-
 /// An image on its way, as far as it has come.
 #[derive(Clone, Debug)]
 struct Fading<'a> {
@@ -81,13 +70,8 @@ impl<'a> Fading<'a> {
 
     /// All of the brain is missing.
     fn empty(&mut self) {
-        match &mut self.filling {
-            Filling::Volume(volume) => self.order.iter().for_each(|&n| self.now[n] = volume[n]),
-            Filling::Harmonic(harmonic) => {
-                self.now.copy_from_slice(self.image);
-                harmonic.fill(&mut self.now, &sorted(self.order));
-            }
-        }
+        self.now.copy_from_slice(self.image);
+        self.filling.fill(&mut self.now, &sorted(self.order));
     }
 
     /// The first `count` voxels of the order are through; no fewer than before.
@@ -98,7 +82,7 @@ impl<'a> Fading<'a> {
             return;
         }
         match (self.metric, &mut self.filling) {
-            (Metric::Deletion, Filling::Volume(volume)) => step.iter().for_each(|&n| self.now[n] = volume[n]),
+            (Metric::Deletion, filling @ Filling::Values { .. }) => filling.fill(&mut self.now, step),
             // From the image anew, so that it ends where insertion begins, to the bit.
             (Metric::Deletion, Filling::Harmonic(_)) if count == self.order.len() => self.empty(),
             (Metric::Deletion, Filling::Harmonic(harmonic)) => {
@@ -136,29 +120,21 @@ pub(super) fn play(
 ) -> Result<Vec<Trace>> {
     let engine = explainer.engine().clone();
     let image = case.image.data();
-    let mut blurred: Option<Arc<[f32]>> = None;
+    let objective = Objective { class, minus: None, score: Score::Prob };
+    let filling = |substrate: Substrate| {
+        let baseline = BaselineOptions::new("a curve", substrate.into(), settings.blur);
+        engine.thread_pool().install(|| baseline.filling(explainer, case, &objective))
+    };
+    let fillings: Vec<Filling> = settings.substrates.iter().copied().map(filling).collect::<Result<_>>()?;
     let mut fadings = Vec::new();
     let mut traces = Vec::new();
     for &metric in metrics {
-        for &substrate in &settings.substrates {
-            let filling = match substrate {
-                Substrate::Blur => Filling::Volume(Arc::clone(blurred.get_or_insert_with(|| {
-                    engine
-                        .thread_pool()
-                        .install(|| case.image.smooth(settings.blur, Border::Renormalize))
-                        .into_data()
-                        .into()
-                }))),
-                Substrate::Harmonic => {
-                    Filling::Harmonic(Box::new(Harmonic::new(case.image.shape(), case.image.grid().spacing())))
-                }
-            };
+        for (&substrate, filling) in settings.substrates.iter().zip(&fillings) {
             fadings.push(Fading::new(metric, image, order, filling.clone()));
-            fadings.push(Fading::new(metric, image, random, filling));
+            fadings.push(Fading::new(metric, image, random, filling.clone()));
             traces.push(Trace { metric, substrate, curve: Vec::new(), random: Vec::new() });
         }
     }
-    let objective = Objective { class, minus: None, score: Score::Prob };
     for step in 0..=settings.steps {
         let count = through(step, settings.steps, order.len());
         engine.thread_pool().install(|| fadings.par_iter_mut().for_each(|fading| fading.to(count)));

@@ -27,7 +27,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use surrogate::Smoothness;
-use voxplain_attribution::{Case, Explainer};
+use voxplain_attribution::{Baseline, Case, Explainer};
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_volume::{ReadOptions, Volume};
@@ -76,6 +76,15 @@ impl Substrate {
         match self {
             Self::Blur => "blur",
             Self::Harmonic => "harmonic",
+        }
+    }
+}
+
+impl From<Substrate> for Baseline {
+    fn from(substrate: Substrate) -> Self {
+        match substrate {
+            Substrate::Blur => Self::Blur,
+            Substrate::Harmonic => Self::Harmonic,
         }
     }
 }
