@@ -126,7 +126,7 @@ def unknown_commands(command, pages):
                 found.append(f"{path.name}: {' '.join(words)}: {ran.stderr.strip().splitlines()[0]}")
             for option, value in zip(words, words[1:]):
                 if option == "--method":
-                    unknown = set(value.split(",")) - methods - {"all"}
+                    unknown = set(value.split(",")) - methods - {"all", "NAME"}
                     found += [f"{path.name}: {' '.join(words)}: no method {name}" for name in sorted(unknown)]
             said += words
         for word in said + page.spans:
