@@ -26,6 +26,7 @@ impl Default for SliceOcclusion {
     }
 }
 
+// ANCHOR: method
 impl Method for SliceOcclusion {
     const NAME: &'static str = "slice-occlusion";
     const SUMMARY: &'static str = "what the score loses without each slice";
@@ -59,6 +60,7 @@ impl SliceOcclusion {
         Attribution::new(case, map, record)
     }
 }
+// ANCHOR_END: method
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A small network with random weights and a phantom; `voxplain::model::Model::read` opens a trained one.
