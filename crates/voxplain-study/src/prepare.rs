@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Progress, Remedy, Result};
-use voxplain_volume::Grid;
+use voxplain_volume::{Grid, read_mask};
 
 /// The result of a preparation.
 #[derive(Debug, Serialize)]
@@ -142,7 +142,8 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
-            let prepared = prepare_with(path, mask.as_deref(), &plan.preparation, plan.template.as_ref())?;
+            let mask = mask.as_deref().map(read_mask).transpose()?;
+            let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)
         }
         Input::Tensor(at) => (None, None, tensor(*at, plan)?),

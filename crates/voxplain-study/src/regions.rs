@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::{Finding, Grid, Labels, Level, Mask, ReadOptions, read};
+use voxplain_volume::{Finding, Grid, Labels, Level, Mask, ReadOptions, read, read_mask};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +63,11 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         };
         let map = read(path, &ReadOptions::default())?.volume;
         let mask = match &what.mask {
-            Some(pattern) => Some(read_mask(&fill(pattern, name, path)?)?),
+            Some(pattern) => {
+                let mask = read_mask(Path::new(&fill(pattern, name, path)?))?;
+                table.note_all(mask.warnings());
+                Some(mask.on(map.grid())?)
+            }
             None => brain_of(&cohorts, name, map.grid())?,
         };
         if mask.is_none() && !cohorts.is_empty() {
@@ -236,8 +240,4 @@ fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {
         Error::file(file, "has no subject in its name (sub-<id>_...)", "without one, give an atlas path without {id}")
     })?;
     Ok(pattern.replace("{id}", id))
-}
-
-fn read_mask(path: &str) -> Result<Mask> {
-    Ok(read(Path::new(path), &ReadOptions::default())?.volume.map(|&x| x != 0.0 && x.is_finite()))
 }

@@ -13,6 +13,7 @@ mod finding;
 mod format;
 mod grid;
 mod hemisphere;
+mod mask;
 mod orientation;
 mod spatial;
 mod volume;
@@ -27,6 +28,7 @@ pub use format::{
 };
 pub use grid::Grid;
 pub use hemisphere::{Hemisphere, SideSource};
+pub use mask::{MaskFile, read_mask};
 pub use orientation::Orientation;
 pub use spatial::{Alignment, Border, Connectivity, Interpolation, Sizes, Summary, align, quantiles};
 pub use volume::{Labels, Mask, Volume};

@@ -238,7 +238,7 @@ impl RegionTable {
         }
     }
 
-    fn note_all(&mut self, findings: &[Finding]) {
+    pub(crate) fn note_all<'a>(&mut self, findings: impl IntoIterator<Item = &'a Finding>) {
         for finding in findings {
             self.note(finding.clone());
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
-use voxplain_volume::{Interpolation, Mask, ReadOptions};
+use voxplain_volume::{Interpolation, Mask, ReadOptions, read_mask};
 
 /// What to compare with the truth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -123,11 +123,13 @@ fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
             ],
         ));
     }
-    let truth = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
+    let truth = read_mask(&path)?.mask;
     let grid = cohort.grid();
-    let truth =
-        if truth.grid().same_space(&grid, 0.01) { truth } else { truth.resample(&grid, Interpolation::Nearest, 0.0) };
-    Ok(truth.map(|v| *v != 0.0))
+    if truth.grid().same_space(&grid, 0.01) {
+        return Ok(truth);
+    }
+    let weight = truth.map(|inside| f32::from(u8::from(*inside)));
+    Ok(weight.resample(&grid, Interpolation::Nearest, 0.0).map(|v| *v != 0.0))
 }
 
 fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {

@@ -7,7 +7,7 @@ use crate::prepare::{Prepared, intensity, prepare_image};
 use crate::setting::{MASK, NORMALIZE};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Affine, Grid, Level, Mask, ReadOptions, Volume, read};
+use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, ReadOptions, Volume, read, read_mask};
 
 /// Where the brain of an image is said to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
-    let mask = images.mask.as_ref().map(|from| from.of(file)).transpose()?;
+    let mask = images.mask.as_ref().map(|from| Ok::<_, Error>(read_mask(&from.of(file)?)?)).transpose()?;
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if !on_grid(volume.grid(), card) {
         if card.grid_unknown {
@@ -97,7 +97,7 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
         }
         let preparation = Preparation { normalize, ..card.preparation.clone() };
         let Prepared { volume, mask, native, alignment, findings, .. } =
-            prepare_image(file, mask.as_deref(), &preparation)?;
+            prepare_image(file, mask.as_ref(), &preparation)?;
         let (hash, mask) = (cohort::hash(&volume), Some(mask));
         let to_template = alignment.map(|a| a.to_template);
         return Ok(Loaded {
@@ -118,18 +118,20 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             remedy!["repair the image first; ", Action::new("inspect"), " says more"],
         ));
     }
-    let mask = mask.map(|path| read_mask(&path, volume.grid())).transpose()?;
+    let brain = mask.as_ref().map(|mask| mask.on(volume.grid())).transpose()?;
     if normalize != Normalize::None {
         let nonzero = || volume.map(|&v| v != 0.0);
-        let inside = mask.clone().unwrap_or_else(nonzero);
+        let inside = brain.clone().unwrap_or_else(nonzero);
         intensity::normalize(&mut volume, &inside, normalize).map_err(|what| {
             Error::file(file, what, remedy!["give a brain mask with ", MASK, ", or ", NORMALIZE.to("none")])
         })?;
     }
     let turn = (native != *volume.grid()).then_some(native);
-    let findings = image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
+    let odd = image.findings.iter().filter(|f| f.level >= Level::Warning);
+    let odd = odd.chain(mask.iter().flat_map(MaskFile::warnings));
+    let findings = odd.map(|f| f.what.clone()).collect();
     let hash = cohort::hash(&volume);
-    Ok(Loaded { hash, image: volume, mask, native: None, to_template: None, turn, form_code, findings })
+    Ok(Loaded { hash, image: volume, mask: brain, native: None, to_template: None, turn, form_code, findings })
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.
@@ -146,17 +148,4 @@ fn on_grid(grid: &Grid, card: &Card) -> bool {
             grid.same_space(&Grid { shape: grid.shape, affine: aligned }, 0.01)
         }
     }
-}
-
-/// A mask on the grid of an image.
-fn read_mask(path: &Path, grid: &Grid) -> Result<Mask> {
-    let mask = read(path, &ReadOptions::default())?.volume.to_ras();
-    if !mask.grid().same_space(grid, 0.01) {
-        return Err(Error::file(
-            path,
-            format!("the mask ({:?}) does not lie on the grid of the image ({:?})", mask.shape(), grid.shape),
-            "give the mask that belongs to the image",
-        ));
-    }
-    Ok(mask.map(|&v| v != 0.0))
 }

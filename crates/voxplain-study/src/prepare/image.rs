@@ -4,7 +4,9 @@ use super::intensity;
 use crate::cohort::{Normalize, Placement, Preparation, Template};
 use std::path::Path;
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Affine, Alignment, Grid, Interpolation, Level, Mask, ReadOptions, Sizes, Volume};
+use voxplain_volume::{
+    Affine, Alignment, Grid, Interpolation, Level, Mask, MaskFile, ReadOptions, Sizes, Volume, read_mask,
+};
 
 /// An image, prepared as a [`Preparation`] says.
 #[derive(Clone, Debug)]
@@ -25,8 +27,9 @@ pub struct Prepared {
 
 /// Reads one image and prepares it.
 ///
-/// * **Brain mask.** The brain is where the image `mask` is not 0. Without a mask it is where the image itself is neither
-///   0 nor NaN (for skull-stripped images). A mask on another grid is resampled to the grid of the image by its affine.
+/// * **Brain mask.** The brain is `mask`, as [`read_mask`](voxplain_volume::read_mask) gives it. Without a mask it is
+///   where the image itself is neither 0 nor NaN (for skull-stripped images). A mask on another grid is resampled to the
+///   grid of the image by its affine.
 /// * **Grid.** Its axes are those of the world (RAS+). With [`Placement::MaskCentre`] it is centred on the centre of
 ///   gravity of the mask: a few stray voxels, or more or less of the neck, hardly move this point; they would move the
 ///   centre of a bounding box. With [`Placement::Fixed`] it is the given grid.
@@ -40,7 +43,7 @@ pub struct Prepared {
 /// # Errors
 /// A file cannot be read, the mask is empty or not in the space of the image, intensities are not finite or constant, or
 /// the brain does not fit the template.
-pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation) -> Result<Prepared> {
+pub fn prepare_image(path: &Path, mask: Option<&MaskFile>, preparation: &Preparation) -> Result<Prepared> {
     let template = preparation.template.as_ref().map(Template::read).transpose()?;
     prepare_with(path, mask, preparation, template.as_ref())
 }
@@ -48,7 +51,7 @@ pub fn prepare_image(path: &Path, mask: Option<&Path>, preparation: &Preparation
 /// [`prepare_image`] with the template already read.
 pub(super) fn prepare_with(
     path: &Path,
-    mask: Option<&Path>,
+    mask: Option<&MaskFile>,
     preparation: &Preparation,
     template: Option<&Volume>,
 ) -> Result<Prepared> {
@@ -56,25 +59,27 @@ pub(super) fn prepare_with(
     let mut findings: Vec<String> =
         image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
     let (native, head) = (image.native, image.volume);
-    let (own, is_file) = match mask {
-        Some(file) => (read_mask(file)?, true),
-        None => (nonzero(&head, &mut findings), false),
+    let (brain, brain_volume) = match mask {
+        Some(own) => {
+            let (brain, odd) = own.onto(head.grid(), path)?;
+            findings.extend(own.warnings().chain(&odd).map(|f| f.what.clone()));
+            (brain, volume_of(&own.mask))
+        }
+        None => {
+            let brain = nonzero(&head, &mut findings);
+            let volume = volume_of(&brain);
+            (brain, volume)
+        }
     };
-    if own.count() == 0 {
-        let (file, what) = match mask {
-            Some(mask) => (mask, "the mask is empty"),
-            None => (path, "the image is 0 everywhere"),
-        };
-        return Err(Error::file(file, what, "check the file; a mask is not 0 in the brain"));
+    if brain_volume == 0.0 {
+        return Err(Error::file(path, "the image is 0 everywhere", "check the file; a mask is not 0 in the brain"));
     }
-    let brain_volume = own.count() as f64 * own.grid().voxel_volume();
-    let brain = on_image(own, &head, path, mask, &mut findings)?;
     let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
     if bad > 0 {
         let what = format!("{bad} voxels in the brain mask are NaN or infinite");
         return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
     }
-    if !is_file && looks_whole(&brain, brain_volume) {
+    if mask.is_none() && looks_whole(&brain, brain_volume) {
         findings.push(whole_head(brain_volume));
     }
     let sizes = preparation.template.as_ref().map_or(Sizes::Keep, |t| t.sizes);
@@ -144,7 +149,7 @@ pub(super) fn prepare_tensor(
         Some(mask) => mask.clone(),
         None => nonzero(&volume, &mut findings),
     };
-    let brain_volume = mask.count() as f64 * grid.voxel_volume();
+    let brain_volume = volume_of(&mask);
     intensity::normalize(&mut volume, &mask, how)?;
     if looks_whole(&mask, brain_volume) {
         findings.push(whole_head(brain_volume));
@@ -154,11 +159,16 @@ pub(super) fn prepare_tensor(
 
 /// A mask in template space on the grid.
 pub(super) fn template_mask(path: &Path, grid: &Grid) -> Result<Mask> {
-    let mask = read_mask(path)?.resample_majority(grid, false);
+    let mask = read_mask(path)?.mask.resample_majority(grid, false);
     if mask.count() == 0 {
         return Err(Error::file(path, "nothing of the mask lies on the grid", "give a mask in the space of the grid"));
     }
     Ok(mask)
+}
+
+/// Volume of a mask in mm³.
+fn volume_of(mask: &Mask) -> f64 {
+    mask.count() as f64 * mask.grid().voxel_volume()
 }
 
 fn whole_head(volume: f64) -> String {
@@ -168,12 +178,6 @@ fn whole_head(volume: f64) -> String {
     )
 }
 
-/// Reads a mask: where the image is not 0. RAS+.
-fn read_mask(path: &Path) -> Result<Mask> {
-    let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
-    Ok(image.volume.map(|v| *v != 0.0 && !v.is_nan()))
-}
-
 /// Where an image is neither 0 nor NaN.
 fn nonzero(head: &Volume, findings: &mut Vec<String>) -> Mask {
     let nan = head.data().iter().filter(|v| v.is_nan()).count();
@@ -181,32 +185,6 @@ fn nonzero(head: &Volume, findings: &mut Vec<String>) -> Mask {
         findings.push(format!("{nan} voxels are NaN; they are taken as outside the brain"));
     }
     head.map(|v| *v != 0.0 && !v.is_nan())
-}
-
-/// A mask on the image's grid.
-fn on_image(own: Mask, head: &Volume, path: &Path, file: Option<&Path>, findings: &mut Vec<String>) -> Result<Mask> {
-    let smallest = head.grid().spacing().into_iter().fold(f64::INFINITY, f64::min);
-    if own.grid().same_space(head.grid(), 0.01 * smallest) {
-        return Ok(Volume::new(*head.grid(), own.into_data())?);
-    }
-    let (count, unit) = (own.count(), own.grid().voxel_volume());
-    let ratio = unit / head.grid().voxel_volume();
-    let brain = own.resample_majority(head.grid(), false);
-    let share = brain.count() as f64 / (count as f64 * ratio);
-    let mask = file.map(|f| f.display().to_string()).unwrap_or_default();
-    if share < 0.5 {
-        let what = format!(
-            "only {:.0} % of the mask {mask} lie in the image: they are not in the same space (image centre {:.0?} mm, mask centre {:.0?} mm)",
-            100.0 * share,
-            head.grid().center(),
-            own.grid().center()
-        );
-        return Err(Error::file(path, what, "give the mask made from this very image, or one in its space"));
-    }
-    if share < 0.98 {
-        findings.push(format!("{:.0} % of the mask {mask} lie outside the image", 100.0 * (1.0 - share)));
-    }
-    Ok(brain)
 }
 
 /// Whether a mask is too large for a brain: more than 2.2 l, or more than a tenth of two sides of the image touched.

@@ -12,7 +12,9 @@ use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation},
     prepare::{MaskRule, PrepareOptions, PrepareSummary, Space, prepare, prepare_image},
 };
-use voxplain_volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, write};
+use voxplain_volume::{
+    Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, read_mask, write,
+};
 
 /// A head of 2 mm voxels: an ellipsoid brain (brighter on the right, a spot far left) in a bright skull.
 fn head(shift: f64) -> (Volume, Volume) {
@@ -121,14 +123,14 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
     };
     let reference = {
         let (h, m) = (file("h.nii", &head), file("m.nii", &mask));
-        prepare_image(&h, Some(&m), &preparation).unwrap()
+        prepare_image(&h, Some(&read_mask(&m).unwrap()), &preparation).unwrap()
     };
     assert!(reference.findings.is_empty(), "{:?}", reference.findings);
     for codes in ["LPS", "PSR", "AIL", "LAS", "SRP"] {
         let order = Orientation::from_codes(codes).unwrap();
         let h = file(&format!("{codes}.nii.gz"), &head.reorient(order));
         let m = file(&format!("{codes}_m.nii"), &mask);
-        let prepared = prepare_image(&h, Some(&m), &preparation).unwrap();
+        let prepared = prepare_image(&h, Some(&read_mask(&m).unwrap()), &preparation).unwrap();
         assert_eq!(prepared.volume, reference.volume, "{codes}");
         assert_eq!(prepared.mask, reference.mask, "{codes}");
         assert_eq!(prepared.native.orientation().codes(), codes);
@@ -140,7 +142,7 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
     // A finer mask elsewhere in space is brought over by its affine.
     let fine = Grid::new([112, 128, 104], Affine::from_spacing_origin([1.0; 3], [-55.5, -63.5, -51.5])).unwrap();
     let fine = file("fine.nii", &mask.resample(&fine, Interpolation::Nearest, 0.0));
-    let prepared = prepare_image(&file("h.nii", &head), Some(&fine), &preparation).unwrap();
+    let prepared = prepare_image(&file("h.nii", &head), Some(&read_mask(&fine).unwrap()), &preparation).unwrap();
     assert_eq!(prepared.mask, reference.mask);
     assert_eq!(prepared.volume, reference.volume);
 }
@@ -160,7 +162,8 @@ fn what_is_wrong_with_an_image_is_said() {
     let attempt = |image: &Volume, mask: &Volume, preparation: &Preparation| {
         save(&h, image);
         save(&m, mask);
-        prepare_image(&h, Some(&m), preparation)
+        let mask = read_mask(&m).map_err(voxplain_core::Error::from)?;
+        prepare_image(&h, Some(&mask), preparation)
     };
     let error = |image: &Volume, mask: &Volume| attempt(image, mask, &preparation).unwrap_err().to_string();
     let mut nan = head.clone();
@@ -315,7 +318,7 @@ fn real_heads_go_to_the_grid_and_back() {
         placement: Placement::MaskCentre,
         template: None,
     };
-    let prepared = prepare_image(&image, Some(&mask), &preparation).unwrap();
+    let prepared = prepare_image(&image, Some(&read_mask(&mask).unwrap()), &preparation).unwrap();
     let source = read(&image, &ReadOptions::default()).unwrap();
     assert_eq!((prepared.native.shape, source.axis_codes.as_str()), ([120, 120, 90], "PSR"));
     // Back on the native grid, deep in the brain, the values are those of the file but for two interpolations.

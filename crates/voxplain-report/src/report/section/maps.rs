@@ -11,7 +11,7 @@ use voxplain_study::{
     group::{GroupSummary, MethodSummary},
     run::{Run, figure_name},
 };
-use voxplain_volume::{Border, Mask, Volume};
+use voxplain_volume::{Border, Volume, read_mask};
 
 /// Maps of all methods.
 #[derive(Clone, Debug)]
@@ -44,8 +44,9 @@ const SMOOTHED: f64 = 4.0;
 /// Group maps of every method over the mean brain.
 pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: &dyn Progress) -> Result<Maps> {
     let files = run.layout().group();
-    let mask: Mask = read_map(&files.brain_mask())?.map(|&v| v > 0.5);
-    let underlay = Underlay::new(read_map(&files.mean_brain())?, &mask)?;
+    let brain = read_map(&files.mean_brain())?;
+    let mask = read_mask(&files.brain_mask())?.on(brain.grid())?;
+    let underlay = Underlay::new(brain, &mask)?;
     progress.begin("mosaics", summary.methods.len());
     let (mut methods, mut means_of_all) = (Vec::new(), Vec::new());
     for method in &summary.methods {

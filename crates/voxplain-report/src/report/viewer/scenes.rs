@@ -23,7 +23,7 @@ use voxplain_study::{
     map::read_record,
     run::{Prediction, Run, RunMaps},
 };
-use voxplain_volume::{Grid, Labels, Mask};
+use voxplain_volume::{Grid, Labels, read_mask};
 
 /// Subjects in a page, for the files of more would take more space than most want to give a report; and those whose labels
 /// are counted for the groups.
@@ -208,8 +208,9 @@ impl Scenes {
 
     fn mean_brain(&self) -> Result<Underlay> {
         let group = self.run.layout().group();
-        let mask: Mask = read_map(&group.brain_mask())?.map(|&v| v > 0.5);
-        Underlay::new(read_map(&group.mean_brain())?, &mask)
+        let brain = read_map(&group.mean_brain())?;
+        let mask = read_mask(&group.brain_mask())?.on(brain.grid())?;
+        Underlay::new(brain, &mask)
     }
 
     /// The mean brain and the labels that most of the first subjects have, made once.
