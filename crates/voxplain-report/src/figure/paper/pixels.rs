@@ -41,7 +41,6 @@ pub(in crate::figure) fn indexed(pixels: &[u8], palette: &[u8], [width, height]:
     png([side(width), side(height)], png::ColorType::Indexed, palette, pixels).map_err(not_encoded)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn not_encoded(error: png::EncodingError) -> Error {
     Error::request(format!("a picture cannot be encoded: {error}"), "this is a fault of voxplain")
 }
