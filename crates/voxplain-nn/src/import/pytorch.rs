@@ -15,7 +15,7 @@ use std::path::Path;
 /// The number that a legacy file starts with.
 const MAGIC: i128 = 0x1950_a86a_20f9_469c_fc6c;
 /// What to do about a file that holds more than tensors.
-const HINT: &str = "in Python, write the weights alone: torch.save(model.state_dict(), path)";
+const REMEDY: &str = "in Python, write the weights alone: torch.save(model.state_dict(), path)";
 
 /// Reads the tensors of a state dictionary by name, in its order.
 ///
@@ -23,7 +23,7 @@ const HINT: &str = "in Python, write the weights alone: torch.save(model.state_d
 /// that reach beyond their storage or repeat it.
 pub fn read(path: &Path) -> Result<Tensors> {
     let bytes = std::fs::read(path).map_err(io(path))?;
-    decode(&bytes).map_err(|what| refused(path, what, HINT))
+    decode(&bytes).map_err(|what| refused(path, what, REMEDY))
 }
 
 /// Reads the bytes of such a file.
