@@ -656,7 +656,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     // The options of this run are not those of training, so nothing is said of a network.
     assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
     let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();
-    assert_eq!(keys, ["wilson1927", "selvaraju2017", "simonyan2014", "petsiuk2018"]);
+    assert_eq!(keys, ["wilson1927", "newcombe2006", "selvaraju2017", "simonyan2014", "petsiuk2018"]);
     assert!(text.contains("deletion and insertion curves [@petsiuk2018] of 6 subjects"), "{text}");
     assert!(text.contains("blurred by a Gaussian (standard deviation 10 mm)") && !text.contains("Laplace"), "{text}");
     assert!(text.trim_end().ends_with("kept with the run."), "the last paragraph stays the last: {text}");
