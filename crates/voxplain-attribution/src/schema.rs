@@ -111,7 +111,7 @@ impl OptionSchema {
     pub fn expected(&self) -> String {
         match self.kind {
             OptionKind::Switch => "true or false".into(),
-            OptionKind::Whole { least, most: u64::MAX } if least == 0 => "a whole number".into(),
+            OptionKind::Whole { least: 0, most: u64::MAX } => "a whole number".into(),
             OptionKind::Whole { least, most: u64::MAX } => format!("a whole number of at least {least}"),
             OptionKind::Whole { least, most } => format!("a whole number from {least} to {most}"),
             OptionKind::Number { unit, least, most } => {

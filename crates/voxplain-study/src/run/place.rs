@@ -112,7 +112,7 @@ mod tests {
         let place = CohortPlace::new(&run, &cohort).unwrap();
         assert_eq!(place.path(), Path::new("../cohort"));
         std::fs::create_dir_all(&run).unwrap();
-        assert_eq!(place.candidates(&run), [cohort.clone()]);
+        assert_eq!(place.candidates(&run), std::slice::from_ref(&cohort));
         // Moved together: the way is the same; the old place comes second.
         std::fs::rename(root.join("a"), root.join("b")).unwrap();
         assert_eq!(place.candidates(&root.join("b/run")), [root.join("b/cohort"), cohort.clone()]);

@@ -324,7 +324,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     let options = Options { metrics: vec![Metric::Deletion], settings: plain(3), ..Options::default() };
     let error = |options: Options| {
         let error = compare(&engine(1), &run, &options, &Silent).unwrap_err();
-        format!("{error} {}", error.remedy().unwrap().to_string())
+        format!("{error} {}", error.remedy().unwrap())
     };
     let stranger = error(Options { subjects: Some(vec!["p0".into()]), ..options.clone() });
     assert!(stranger.contains("\"p0\" was held out") && stranger.contains("p2, p3"), "{stranger}");

@@ -251,7 +251,7 @@ fn interrupted_and_resumed_equals_uninterrupted_on_any_number_of_threads() {
     assert!(error.to_string().contains("interrupted") && !out.exists());
     let zscore = PrepareOptions { normalize: Normalize::Zscore, ..options.clone() };
     let refused = run(&source, &out, &zscore).unwrap_err();
-    assert!(refused.remedy().unwrap().to_string().contains("--force"), "{refused}");
+    assert!(refused.remedy().unwrap().to_string().contains("`force`"), "{refused}");
     let summary = pool(3).install(|| run(&source, &out, &options)).unwrap();
     assert!((2..5).contains(&summary.resumed), "{}", summary.resumed);
     assert!(files(&out) == files(&dir.path().join("once")));

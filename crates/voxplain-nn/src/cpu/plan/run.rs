@@ -326,10 +326,10 @@ impl CpuPlan {
             let (x, g) = (memory.read(x, first, count), memory.read(gradient, first, count));
             match work.algorithm {
                 ConvAlgorithm::Winograd => {
-                    winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights)
+                    winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights);
                 }
                 ConvAlgorithm::Direct => {
-                    direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights)
+                    direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights);
                 }
             }
         });

@@ -38,12 +38,12 @@ impl CpuPlan {
                     match work.algorithm {
                         ConvAlgorithm::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
                         ConvAlgorithm::Winograd => {
-                            winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights)
+                            winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights);
                         }
                     }
                     match &mut work.backward {
                         Some((ConvBackward::Direct, packed)) => {
-                            direct::pack_backward(&work.conv, weight, scale, packed)
+                            direct::pack_backward(&work.conv, weight, scale, packed);
                         }
                         Some((ConvBackward::Winograd, packed)) => {
                             winograd::pack(isa, &winograd::backward(&work.conv), weight, scale, true, packed);
