@@ -1,20 +1,5 @@
 //! [`Engine`], [`Plan`], [`Tape`]: networks compiled for one purpose, and run forwards and backwards.
 //!
-//! ```no_run
-//! # fn main() -> voxplain_nn::Result<()> {
-//! # let network = voxplain_nn::Network::new([1, 58, 70, 58]);
-//! # let volume = vec![0.0; 58 * 70 * 58];
-//! use voxplain_nn::{Engine, EngineOptions, PlanOptions, Purpose, Rules};
-//! let engine = Engine::new(EngineOptions::default())?;
-//! let options = PlanOptions { purpose: Purpose::InputGradient, batch: 1, keep: vec![] };
-//! let mut plan = engine.plan(&network, &options)?;
-//! let mut tape = plan.forward(&volume)?;
-//! let map = tape.backward(&[0.0, 1.0], &Rules::GUIDED)?;
-//! assert_eq!(map.input.len(), volume.len());
-//! # Ok(())
-//! # }
-//! ```
-//!
 //! What runs them is a backend, which nobody outside sees: the CPU's kernels, and in tests the scalar reference.
 
 mod backend;
