@@ -49,6 +49,9 @@ pub struct Images {
     pub files: Vec<PathBuf>,
     /// Where the brain is; voxels other than 0 where nothing is said.
     pub mask: Option<MaskFrom>,
+    /// The value above which a voxel of a mask is in the brain; where nothing is said, each must be a mask beyond doubt
+    /// ([`read_mask`](voxplain_volume::read_mask)).
+    pub mask_threshold: Option<f64>,
     /// How intensities are normalised; as the model says where nothing is said.
     pub normalize: Option<Normalize>,
 }

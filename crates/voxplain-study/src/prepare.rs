@@ -142,7 +142,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
-            let mask = mask.as_deref().map(read_mask).transpose()?;
+            let mask = mask.as_deref().map(|file| read_mask(file, &plan.mask_options)).transpose()?;
             let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)
         }

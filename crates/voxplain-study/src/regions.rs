@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::{Finding, Grid, Labels, Level, Mask, ReadOptions, read, read_mask};
+use voxplain_volume::{Finding, Grid, Labels, Level, Mask, MaskOptions, ReadOptions, read, read_mask};
 
 /// Which atlas, and how strictly it is taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RegionOptions {
     /// The label image. `{id}` in its path stands for the subject's id: every subject then has labels of its own.
     pub atlas: String,
@@ -26,6 +26,10 @@ pub struct RegionOptions {
     pub labels: PathBuf,
     /// Brain mask on the maps' grid; `{id}` as above. Where nothing is said, those of the cohort are taken.
     pub mask: Option<String>,
+    /// The value above which a voxel of that mask is in the brain; where nothing is said, it must be a mask beyond doubt
+    /// ([`read_mask`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_threshold: Option<f64>,
     /// The cohort whose brain masks are taken, where no mask is given; where nothing is said, that of a run, as its manifest has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<PathBuf>,
@@ -64,7 +68,8 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         let map = read(path, &ReadOptions::default())?.volume;
         let mask = match &what.mask {
             Some(pattern) => {
-                let mask = read_mask(Path::new(&fill(pattern, name, path)?))?;
+                let options = MaskOptions::brain(what.mask_threshold);
+                let mask = read_mask(Path::new(&fill(pattern, name, path)?), &options)?;
                 table.note_all(mask.warnings());
                 Some(mask.on(map.grid())?)
             }

@@ -1,7 +1,76 @@
-//! [`read_mask`]: the one way in which files become masks.
+//! [`read_mask`]: the one way in which files become masks, and what it refuses.
+//!
+//! A file that is taken for a mask and is none changes every number behind it without a word: voxels of 0.0001 that
+//! resampling left, a mask that holds the outside, one that is 1 and 2 in place of 0 and 1. So a file is taken only where
+//! what belongs is beyond doubt, or where the reader says from which value on a voxel belongs.
 
-use crate::{Error, Finding, Grid, Level, Mask, ReadOptions, Result, Volume, read};
+use crate::grid::corner_distances;
+use crate::setting::MASK_THRESHOLD;
+use crate::{Error, Finding, Grid, Level, Mask, Orientation, ReadOptions, Result, Volume, read};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use voxplain_core::{Remedy, remedy};
+
+/// How a file is read as a mask.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MaskOptions {
+    /// A voxel belongs where its value is above this. Without it the file must hold 0 and one other value, or the
+    /// labels of a segmentation.
+    pub threshold: Option<f64>,
+    /// How much of the field of view may belong.
+    pub reach: Reach,
+}
+
+impl MaskOptions {
+    /// For the mask of a brain, with a threshold where one is stated.
+    pub fn brain(threshold: Option<f64>) -> Self {
+        Self { threshold, reach: Reach::Brain }
+    }
+
+    /// For a region that may lie anywhere, and for masks that voxplain wrote.
+    pub fn anywhere() -> Self {
+        Self { threshold: None, reach: Reach::Anywhere }
+    }
+}
+
+/// How much of its field of view a mask may take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// As a brain does: it leaves something out, it is no box, and it thins out towards the borders of the image.
+    #[default]
+    Brain,
+    /// Any part, all of it too: for masks of regions, and for those that voxplain wrote.
+    Anywhere,
+}
+
+/// What a file that is read as a mask holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaskContent {
+    /// Number of voxels.
+    pub voxels: usize,
+    /// Different values from small to large, each with its number of voxels. Values that the rounding of files tells
+    /// apart count as one. Empty where there are more than [`MAX_LEVELS`].
+    pub levels: Vec<(f64, usize)>,
+    /// Smallest and largest value that is a number; NaN where there is none.
+    pub range: [f64; 2],
+    /// Voxels whose value is between: further than a hundredth of the largest value from 0 and from the largest.
+    pub between: usize,
+    /// Voxels that are not a number.
+    pub nan: usize,
+    /// Voxels that are infinite.
+    pub infinite: usize,
+}
+
+/// Different values that are told one by one: more than any segmentation has labels.
+pub const MAX_LEVELS: usize = 10_000;
+
+/// Values this close to each other are one, relative to the larger (for values near 0, to 1 or the largest of all): what
+/// slopes and values in float32 explain, and nothing else.
+const ROUNDING: f64 = 1e-5;
+
+/// Values this close to 0 or to the largest (relative to it) are near them.
+const NEAR: f64 = 0.01;
 
 /// A mask as it was read from a file.
 #[derive(Clone, Debug)]
@@ -10,72 +79,340 @@ pub struct MaskFile {
     pub mask: Mask,
     /// The file's own grid, in its axis order.
     pub native: Grid,
+    /// What the file holds.
+    pub content: MaskContent,
     /// What is odd about the file, and what to do about it.
     pub findings: Vec<Finding>,
     path: PathBuf,
 }
 
-/// Reads a mask: a voxel belongs where its value is a number other than 0. NaN is outside, which is a finding.
+/// Reads a mask.
+///
+/// | the file holds | taken |
+/// |---|---|
+/// | 0 and one value above it (1, 255, ...) | yes: what is not 0 belongs |
+/// | labels of a segmentation: whole numbers from 0, in regions | yes, with a finding: what is not 0 belongs |
+/// | NaN beside 0, or beside one other value | yes, with a warning: NaN is outside |
+/// | fractions, negative values, intensities | with [`MaskOptions::threshold`] alone |
+/// | two values of which none is 0 | with [`MaskOptions::threshold`] alone |
+/// | infinite values, one value everywhere | no |
+/// | more at the borders of the image than inside (an inverted mask), a filled box | with [`Reach::Anywhere`] alone |
 ///
 /// # Errors
-/// A file that [`read`] refuses; infinite values; nothing but 0.
-pub fn read_mask(path: &Path) -> Result<MaskFile> {
+/// A file that [`read`] refuses, and what the table says: what was found, and what to do about it.
+pub fn read_mask(path: &Path, options: &MaskOptions) -> Result<MaskFile> {
     let image = read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
-    let count = |is: fn(&f32) -> bool| image.volume.data().iter().filter(|v| is(v)).count();
-    let (nan, infinite) = (count(|v| v.is_nan()), count(|v| v.is_infinite()));
-    if infinite > 0 {
-        return Err(Error::file(
-            path,
-            format!("is no mask: {infinite} of its values are infinite"),
-            "find out where they come from, and make the mask again",
-        ));
-    }
+    let content = MaskContent::of(&image.volume);
     let mut findings = image.findings;
-    if nan > 0 {
-        findings.push(Finding::new(
-            "mask-nan",
-            Level::Warning,
-            format!("{nan} values of the mask are NaN; they are taken as outside"),
-            "replace them by 0 if that is right",
+    let taken = cut(&image.volume, &content, options, &mut findings).and_then(|cut| {
+        let mask = image.volume.map(|v| f64::from(*v) > cut);
+        reach(&mask, options)?;
+        Ok(mask)
+    });
+    match taken {
+        Ok(mask) => Ok(MaskFile { mask, native: image.native, content, findings, path: path.to_owned() }),
+        Err((what, remedy)) => Err(Error::file(path, what, remedy)),
+    }
+}
+
+/// What is wrong, and what to do about it.
+type Refusal = (String, Remedy);
+
+/// The value above which a voxel belongs.
+fn cut(
+    volume: &Volume,
+    content: &MaskContent,
+    options: &MaskOptions,
+    findings: &mut Vec<Finding>,
+) -> Result<f64, Refusal> {
+    let again = || "find out where they come from, and make the mask again".into();
+    let mut find = |id, level, what: String, remedy: &str| findings.push(Finding::new(id, level, what, remedy));
+    let [low, high] = content.range;
+    if content.infinite > 0 {
+        return Err((format!("is no mask: {} of its values are infinite", content.infinite), again()));
+    }
+    if content.nan == content.voxels {
+        return Err(("is no mask: all its values are NaN".into(), again()));
+    }
+    if low == 0.0 && high == 0.0 {
+        return Err((
+            "the mask is empty: it holds 0 alone".into(),
+            "check the file; a mask is not 0 in the brain".into(),
         ));
     }
-    let mask = image.volume.map(|v| *v != 0.0 && !v.is_nan());
-    if mask.count() == 0 {
-        return Err(Error::file(path, "the mask is empty", "check the file; a mask is not 0 in the brain"));
+    if content.nan > 0 {
+        let what = format!("{} of the mask are NaN; they are taken as outside", content.share(content.nan));
+        find("mask-nan", Level::Warning, what, "replace them by 0 if that is right");
     }
-    Ok(MaskFile { mask, native: image.native, findings, path: path.to_owned() })
+    if let Some(threshold) = options.threshold {
+        if threshold.is_nan() || high <= threshold {
+            let what = format!("no value of the mask is above {threshold}: it holds {content}");
+            return Err((what, remedy!["choose another ", MASK_THRESHOLD]));
+        }
+        return Ok(threshold);
+    }
+    let state = |at: f64| {
+        remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
+    };
+    let is_whole = |v: f64| v == v.round();
+    let levels: Vec<f64> = content.levels.iter().map(|l| l.0).collect();
+    match levels[..] {
+        [value] if value > 0.0 && (content.nan > 0 || options.reach == Reach::Anywhere) => return Ok(value / 2.0),
+        [value] => return Err((format!("is no mask: it is {value} everywhere, so that nothing is outside"), again())),
+        [0.0, value] if value > 0.0 => {
+            if value != 1.0 {
+                find("mask-coded", Level::Note, format!("the mask is {value} inside"), "none: what is not 0 belongs");
+            }
+            return Ok(value / 2.0);
+        }
+        [a, b] => {
+            let what = format!(
+                "is no mask of 0 and another value: it holds {content}, and nothing says which of them is inside"
+            );
+            return Err((what, state(f64::midpoint(a, b))));
+        }
+        _ => {}
+    }
+    let half = high / 2.0;
+    if content.between == 0 && low >= -NEAR * high {
+        let what = format!(
+            "is no mask of two values: it holds values near 0 and near {}, off them by up to {:.0e}, as resampling leaves \
+             them",
+            level(high),
+            ripple(volume, level(high))
+        );
+        return Err((what, state(half)));
+    }
+    if !levels.is_empty() && levels.iter().all(|v| is_whole(*v)) && low >= 0.0 {
+        if low > 0.0 {
+            let what = format!("is no mask: no voxel is 0, it holds {content}");
+            return Err((what, state(half)));
+        }
+        if is_segmentation(volume, &content.levels) {
+            let what = format!("the mask is a segmentation of {} labels; all that are not 0 belong", levels.len() - 1);
+            find("mask-labels", Level::Note, what, "none if all labels lie in the brain");
+            return Ok(0.5);
+        }
+        let what = format!(
+            "is no mask: it holds whole numbers that make no regions ({content}), as intensities or soft edges do"
+        );
+        return Err((what, state(half)));
+    }
+    let what = if low < 0.0 {
+        format!("is no mask: it holds values below 0 ({content})")
+    } else {
+        format!("is no mask of two values: it holds {content}, as soft edges, probabilities or intensities do")
+    };
+    Err((what, state(half)))
+}
+
+/// The whole number that a value is nearest to, where it is near one; else the value.
+fn level(value: f64) -> f64 {
+    if value.round() != 0.0 && (value - value.round()).abs() <= NEAR * value.abs() { value.round() } else { value }
+}
+
+/// How far values are from 0 and from `high`, whichever is nearer, at most.
+fn ripple(volume: &Volume, high: f64) -> f64 {
+    let off = |v: &f32| f64::from(v.abs()).min((f64::from(*v) - high).abs());
+    volume.data().iter().filter(|v| v.is_finite()).map(off).fold(0.0, f64::max)
+}
+
+/// Labels come in regions, and which lies beside which is no matter of their size. Whole numbers that are intensities
+/// hardly ever have an equal neighbour; a soft edge in few steps goes up and down step by step.
+///
+/// Of the atlases and segmentations that this was measured on (2 to 6 mm, 3 to 246 labels), 93 % or more of the voxels
+/// have a neighbour of their label across a face, and up to 70 % of the contacts of two labels are between labels within
+/// a quarter of the list. Of brain masks blurred or resampled in steps of 1 to 255, it was either up to 57 % or 86 % and
+/// more. The most frequent label is left out: in a soft mask, it is the inside.
+fn is_segmentation(volume: &Volume, levels: &[(f64, usize)]) -> bool {
+    let labels = levels.len() - 1;
+    let highest = levels[labels].0;
+    // Two or three labels have few contacts to judge by. Half of 255 is no second label, 2 beside 1 is.
+    let step = highest / labels as f64;
+    if labels <= 3 && step > 1.5 && (1..labels).all(|n| (levels[n].0 - n as f64 * step).abs() <= 0.5) {
+        return false;
+    }
+    let most = levels[1..].iter().max_by_key(|l| l.1).map_or(0.0, |l| l.0);
+    let rank = |v: f32| levels.partition_point(|l| l.0 < f64::from(v).round());
+    let ([ni, nj, nk], data) = (volume.shape(), volume.data());
+    let (mut voxels, mut alike, mut contacts, mut near) = (0usize, 0usize, 0usize, 0usize);
+    for (n, &value) in data.iter().enumerate() {
+        let [i, j, k] = volume.grid().voxel(n);
+        let before = [(i > 0, nj * nk), (j > 0, nk), (k > 0, 1)];
+        let after = [(i + 1 < ni, nj * nk), (j + 1 < nj, nk), (k + 1 < nk, 1)];
+        for (_, step) in after.into_iter().filter(|(there, _)| *there) {
+            if data[n + step] != value {
+                contacts += 1;
+                near += usize::from(rank(value).abs_diff(rank(data[n + step])) <= (labels / 4).max(1));
+            }
+        }
+        if value != 0.0 && f64::from(value).round() != most {
+            voxels += 1;
+            let equal_before = before.into_iter().any(|(there, step)| there && data[n - step] == value);
+            alike +=
+                usize::from(equal_before || after.into_iter().any(|(there, step)| there && data[n + step] == value));
+        }
+    }
+    let in_regions = alike as f64 >= 0.8 * voxels as f64;
+    let in_steps = labels > 3 && near as f64 > 0.85 * contacts as f64;
+    in_regions && !in_steps
+}
+
+/// Refuses a mask that takes what no brain takes.
+fn reach(mask: &Mask, options: &MaskOptions) -> Result<(), Refusal> {
+    if options.reach == Reach::Anywhere {
+        return Ok(());
+    }
+    let (shape, voxels) = (mask.shape(), mask.data().len());
+    let (mut inside, mut border, mut outermost) = (0usize, 0usize, 0usize);
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (n, &belongs) in mask.data().iter().enumerate() {
+        let voxel = mask.grid().voxel(n);
+        let is_outermost = (0..3).any(|a| voxel[a] == 0 || voxel[a] + 1 == shape[a]);
+        outermost += usize::from(is_outermost);
+        if belongs {
+            inside += 1;
+            border += usize::from(is_outermost);
+            for a in 0..3 {
+                low[a] = low[a].min(voxel[a]);
+                high[a] = high[a].max(voxel[a]);
+            }
+        }
+    }
+    let share = |part: usize, of: usize| part as f64 / of as f64;
+    if inside == voxels {
+        let what = "is no mask: all of its field of view is inside";
+        return Err((what.into(), "make a mask of the brain from the image".into()));
+    }
+    let at_border = share(border, outermost);
+    if outermost < voxels && at_border > 0.5 && at_border > share(inside - border, voxels - outermost) {
+        let what = format!(
+            "is no mask of a brain but inverted: inside are {:.0} % of the field of view, and {:.0} % of its outermost voxels",
+            100.0 * share(inside, voxels),
+            100.0 * at_border
+        );
+        return Err((what, "invert it: what is not 0 is to be the brain".into()));
+    }
+    let around: usize = (0..3).map(|a| high[a] + 1 - low[a]).product();
+    if share(inside, around) > 0.9 && share(around, voxels) > 0.5 {
+        let what = format!(
+            "is no mask of a brain: inside is a box of {:.0} % of the field of view",
+            100.0 * share(around, voxels)
+        );
+        return Err((what, "make a mask of the brain from the image".into()));
+    }
+    Ok(())
+}
+
+impl MaskContent {
+    fn of(volume: &Volume) -> Self {
+        let data = volume.data();
+        let (mut nan, mut infinite, mut between) = (0, 0, 0);
+        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
+        for &v in data {
+            nan += usize::from(v.is_nan());
+            infinite += usize::from(v.is_infinite());
+            if v.is_finite() {
+                (low, high) = (low.min(f64::from(v)), high.max(f64::from(v)));
+            }
+        }
+        for v in data.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)) {
+            between += usize::from(v > NEAR * high && v < (1.0 - NEAR) * high);
+        }
+        let range = if low <= high { [low, high] } else { [f64::NAN; 2] };
+        let levels = levels(data, range[1]).unwrap_or_default();
+        Self { voxels: data.len(), levels, range, between, nan, infinite }
+    }
+
+    /// A number of voxels, and as a share of the field of view.
+    fn share(&self, voxels: usize) -> String {
+        let part = 100.0 * voxels as f64 / self.voxels as f64;
+        let digits = if part == 0.0 || part >= 0.1 { 1 } else { 3 };
+        format!("{voxels} voxels ({part:.digits$} %)")
+    }
+}
+
+/// Different values and how often each is there, from small to large; nothing for too many.
+fn levels(data: &[f32], largest: f64) -> Option<Vec<(f64, usize)>> {
+    let mut found: BTreeMap<u32, usize> = BTreeMap::new();
+    // Masks are runs of equal values.
+    for run in data.chunk_by(|a, b| a == b).filter(|run| run[0].is_finite()) {
+        // 0 and -0 are one.
+        *found.entry((run[0] + 0.0).to_bits()).or_insert(0) += run.len();
+        if found.len() > MAX_LEVELS {
+            return None;
+        }
+    }
+    let mut found: Vec<(f64, usize)> = found.into_iter().map(|(v, n)| (f64::from(f32::from_bits(v)), n)).collect();
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let close = |a: f64, b: f64| (a - b).abs() <= ROUNDING * a.abs().max(b.abs()).max(largest.min(1.0));
+    let mut levels: Vec<(f64, usize)> = Vec::new();
+    for (value, count) in found {
+        match levels.last_mut() {
+            Some(last) if close(last.0, value) => last.1 += count,
+            // The whole number that it stands for, where it is one but for rounding.
+            _ => levels.push((if close(value, value.round()) { value.round() + 0.0 } else { value }, count)),
+        }
+    }
+    Some(levels)
+}
+
+impl fmt::Display for MaskContent {
+    /// `0 in 81.2 % of the field of view, 1 in 18.8 %`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let part = |n: usize| format!("{:.1} %", 100.0 * n as f64 / self.voxels as f64);
+        let [low, high] = self.range;
+        if (1..=4).contains(&self.levels.len()) {
+            for (n, (value, count)) in self.levels.iter().enumerate() {
+                let (comma, of) = if n == 0 { ("", " of the field of view") } else { (", ", "") };
+                write!(f, "{comma}{value} in {}{of}", part(*count))?;
+            }
+        } else {
+            match self.levels.len() {
+                0 => write!(f, "more than {MAX_LEVELS}")?,
+                n => write!(f, "{n}")?,
+            }
+            write!(
+                f,
+                " values from {low:.4} to {high:.4}, {} of the field of view between 0 and the largest",
+                part(self.between)
+            )?;
+        }
+        if self.nan > 0 { write!(f, ", NaN in {}", part(self.nan)) } else { Ok(()) }
+    }
 }
 
 impl MaskFile {
-    /// Those of its findings that a result should be seen with.
+    /// Those findings about the mask that a result should be seen with.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.id.starts_with("mask-") && f.level >= Level::Warning)
     }
 
-    /// The mask on `grid`, which must have the file's voxels (in any order of the axes, centres within a hundredth of
-    /// a voxel).
+    /// The mask on `grid`, which must have the file's voxels, in any order of the axes.
     ///
     /// # Errors
-    /// Another grid: its shape and where it lies, beside those that were expected.
+    /// Another shape, or voxels further apart than a hundredth of their size.
     pub fn on(&self, grid: &Grid) -> Result<Mask> {
         self.mask.reorient_like(grid).map_err(|_| {
-            Error::file(
-                &self.path,
-                format!(
-                    "the mask ({:?}) does not lie on the grid of the image ({:?})",
-                    self.mask.shape(),
-                    grid.reoriented(crate::Orientation::RAS).shape
-                ),
-                "give the mask that belongs to the image",
-            )
+            let expected = grid.reoriented(Orientation::RAS);
+            let found = self.mask.grid();
+            let what =
+                format!("the mask ({:?}) does not lie on the grid of the image ({:?})", found.shape, expected.shape);
+            let what = if found.shape == expected.shape {
+                format!("{what}: their corners are up to {:.1} mm apart", apart(found, &expected))
+            } else {
+                what
+            };
+            Error::file(&self.path, what, "give the mask that belongs to the image")
         })
     }
 
-    /// The mask on the grid of an image: as it is where it has the image's voxels, else brought there by both affines
-    /// (a voxel belongs when most of it does).
+    /// The mask on the grid of an image (RAS+): as it is where it has the image's voxels, else brought there by both
+    /// affines (a voxel belongs when most of it does), with a finding.
     ///
     /// # Errors
-    /// Less than half of the mask lies in the image. The error names the file of the image.
+    /// A mask of the image's shape that lies half a voxel or more beside it: it was made from another image, or its header
+    /// was lost on the way. A mask of which less than half lies in the image; this error names the file of the image.
     pub fn onto(&self, grid: &Grid, image: &Path) -> Result<(Mask, Vec<Finding>)> {
         let own = &self.mask;
         let smallest = grid.spacing().into_iter().fold(f64::INFINITY, f64::min);
@@ -99,7 +436,27 @@ impl MaskFile {
                 "give the mask made from this very image, or one in its space",
             ));
         }
-        let mut findings = Vec::new();
+        let away = apart(own.grid(), grid);
+        if own.shape() == grid.shape && away >= 0.5 * smallest {
+            return Err(Error::file(
+                &self.path,
+                format!(
+                    "the mask has the shape of the image, {:?}, but another affine: their corners are up to {away:.1} mm apart",
+                    grid.shape
+                ),
+                "give the mask made from this very image; where it is, copy the geometry of the image to it",
+            ));
+        }
+        let mut findings = vec![Finding::new(
+            "mask-other-grid",
+            Level::Warning,
+            format!(
+                "the mask lies on another grid than the image ({} of {} mm): it was brought to the image's by its affine",
+                own.shape().map(|n| n.to_string()).join(" x "),
+                own.grid().spacing().map(|s| format!("{s:.2}")).join(" x ")
+            ),
+            "none if both are of one space; a mask made from this very image is surer",
+        )];
         if share < 0.98 {
             findings.push(Finding::new(
                 "mask-outside-image",
@@ -110,4 +467,9 @@ impl MaskFile {
         }
         Ok((there, findings))
     }
+}
+
+/// How far (mm) the corners of two grids of one shape are apart, at most.
+fn apart(a: &Grid, b: &Grid) -> f64 {
+    corner_distances(a.shape, &a.affine, &b.affine).into_iter().fold(0.0, f64::max)
 }

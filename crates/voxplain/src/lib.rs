@@ -85,6 +85,7 @@ pub use voxplain_volume::{Grid, Mask, Volume};
 /// Every [`Setting`] that a [`Remedy`] may name: a front end has a word for each.
 pub fn settings() -> impl Iterator<Item = Setting> {
     let parts: &[&[Setting]] = &[
+        voxplain_volume::setting::ALL,
         voxplain_attribution::setting::ALL,
         voxplain_study::setting::ALL,
         #[cfg(feature = "report")]

@@ -74,6 +74,10 @@ pub(crate) struct Explain {
     /// Brain mask of the images: a file, or the ending of a file beside each [default: voxels other than 0].
     #[arg(long, value_name = "SUFFIX|FILE", requires = "input")]
     mask: Option<String>,
+    /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
+    /// must hold 0 and one other value, or labels].
+    #[arg(long, value_name = "VALUE", requires = "mask")]
+    mask_threshold: Option<f64>,
     /// How intensities of the images are normalised [default: as the model says].
     #[arg(long, value_enum, requires = "input")]
     normalize: Option<Scaling>,
@@ -237,6 +241,7 @@ impl Explain {
         Images {
             files: self.input.clone(),
             mask: self.mask.as_deref().map(MaskFrom::parse),
+            mask_threshold: self.mask_threshold,
             normalize: self.normalize.map(|n| match n {
                 Scaling::None => Normalize::None,
                 Scaling::Robust => Normalize::Robust,

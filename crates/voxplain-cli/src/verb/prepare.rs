@@ -44,6 +44,10 @@ pub(crate) struct Prepare {
     /// where the image itself is not 0, for skull-stripped images.
     #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
     mask: MaskRule,
+    /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
+    /// must hold 0 and one other value, or labels].
+    #[arg(long, value_name = "VALUE")]
+    mask_threshold: Option<f64>,
     /// Shape of the grid [default: 58x70x58; tensors keep their own].
     #[arg(long, value_name = "IxJxK", value_parser = argument::shape)]
     grid: Option<[usize; 3]>,
@@ -105,6 +109,7 @@ impl Prepare {
             path_column: self.path_column.clone(),
             include: self.include.clone(),
             mask: self.mask.clone(),
+            mask_threshold: self.mask_threshold,
             shape: self.grid,
             spacing: self.spacing,
             space: match (self.origin, self.space) {

@@ -35,6 +35,10 @@ pub(crate) struct Regions {
     /// Brain mask on the maps' grid [default: that of a run's cohort, else labelled or nonzero voxels]; {id} as above.
     #[arg(long, value_name = "FILE")]
     mask: Option<String>,
+    /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
+    /// must hold 0 and one other value, or labels].
+    #[arg(long, value_name = "VALUE", requires = "mask")]
+    mask_threshold: Option<f64>,
     /// The cohort whose brain masks are taken [default: that of a run, where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "mask")]
     cohort: Option<PathBuf>,
@@ -52,6 +56,7 @@ impl Regions {
             atlas: self.atlas.clone(),
             labels: self.labels.clone(),
             mask: self.mask.clone(),
+            mask_threshold: self.mask_threshold,
             cohort: self.cohort.clone(),
             allow_mismatch: self.allow_mismatch,
         };

@@ -18,7 +18,7 @@ use voxplain_study::{
     run::figure_name,
     setting::{INPUT, METHOD, OUT},
 };
-use voxplain_volume::{Mask, ReadOptions, Volume, read, read_mask};
+use voxplain_volume::{Mask, MaskOptions, ReadOptions, Volume, read, read_mask};
 
 /// Maps drawn; the rest is named.
 const MAX_MAPS: usize = 32;
@@ -149,7 +149,11 @@ fn input(map_file: &Path, map: &Volume) -> Result<Option<Underlay>> {
     if !volume.grid().same_space(map.grid(), 0.1) {
         return Ok(None);
     }
-    let inside = if mask.is_file() { read_mask(&mask)?.on(volume.grid())? } else { volume.map(|v| *v != 0.0) };
+    let inside = if mask.is_file() {
+        read_mask(&mask, &MaskOptions::anywhere())?.on(volume.grid())?
+    } else {
+        volume.map(|v| *v != 0.0)
+    };
     Ok(Some(Underlay::new(volume, &inside)?))
 }
 

@@ -290,6 +290,7 @@ fn add_regions(run: &Run) {
         atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
         labels: folder.join("halves.tsv"),
         mask: None,
+        mask_threshold: None,
         cohort: None,
         allow_mismatch: false,
     };

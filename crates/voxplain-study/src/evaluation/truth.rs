@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
-use voxplain_volume::{Interpolation, Mask, ReadOptions, read_mask};
+use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
 
 /// What to compare with the truth.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -123,7 +123,7 @@ fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
             ],
         ));
     }
-    let truth = read_mask(&path)?.mask;
+    let truth = read_mask(&path, &MaskOptions::anywhere())?.mask;
     let grid = cohort.grid();
     if truth.grid().same_space(&grid, 0.01) {
         return Ok(truth);

@@ -7,7 +7,7 @@ use crate::prepare::{Prepared, intensity, prepare_image};
 use crate::setting::{MASK, NORMALIZE};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, ReadOptions, Volume, read, read_mask};
+use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read, read_mask};
 
 /// Where the brain of an image is said to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,9 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
-    let mask = images.mask.as_ref().map(|from| Ok::<_, Error>(read_mask(&from.of(file)?)?)).transpose()?;
+    let options = MaskOptions::brain(images.mask_threshold);
+    let read = |from: &MaskFrom| Ok::<_, Error>(read_mask(&from.of(file)?, &options)?);
+    let mask = images.mask.as_ref().map(read).transpose()?;
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if !on_grid(volume.grid(), card) {
         if card.grid_unknown {

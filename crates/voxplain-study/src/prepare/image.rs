@@ -5,7 +5,7 @@ use crate::cohort::{Normalize, Placement, Preparation, Template};
 use std::path::Path;
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{
-    Affine, Alignment, Grid, Interpolation, Level, Mask, MaskFile, ReadOptions, Sizes, Volume, read_mask,
+    Affine, Alignment, Grid, Interpolation, Level, Mask, MaskFile, MaskOptions, ReadOptions, Sizes, Volume, read_mask,
 };
 
 /// An image, prepared as a [`Preparation`] says.
@@ -158,8 +158,8 @@ pub(super) fn prepare_tensor(
 }
 
 /// A mask in template space on the grid.
-pub(super) fn template_mask(path: &Path, grid: &Grid) -> Result<Mask> {
-    let mask = read_mask(path)?.mask.resample_majority(grid, false);
+pub(super) fn template_mask(path: &Path, options: &MaskOptions, grid: &Grid) -> Result<Mask> {
+    let mask = read_mask(path, options)?.mask.resample_majority(grid, false);
     if mask.count() == 0 {
         return Err(Error::file(path, "nothing of the mask lies on the grid", "give a mask in the space of the grid"));
     }

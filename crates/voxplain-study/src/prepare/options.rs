@@ -19,6 +19,10 @@ pub struct PrepareOptions {
     pub include: Option<String>,
     /// Where the brain is.
     pub mask: MaskRule,
+    /// The value above which a voxel of a mask is in the brain; when `None`, each must be a mask beyond doubt
+    /// ([`read_mask`](voxplain_volume::read_mask)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_threshold: Option<f64>,
     /// Shape of the grid, `[i, j, k]` in voxels; 58 x 70 x 58 when `None`. An array of volumes keeps its own.
     pub shape: Option<[usize; 3]>,
     /// Spacing of the grid along each axis, in mm; 3 when `None`.

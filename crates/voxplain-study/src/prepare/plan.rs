@@ -13,7 +13,7 @@ use crate::{
 };
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Remedy, Result, Setting, Table, remedy};
-use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, npy};
+use voxplain_volume::{Affine, Grid, Mask, MaskOptions, ReadOptions, Volume, npy};
 
 /// Everything that is known before the first image is read.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub(super) tensors: Option<npy::Reader>,
     /// The template that brains are aligned to, axes RAS+.
     pub(super) template: Option<Volume>,
+    /// How masks are read.
+    pub(super) mask_options: MaskOptions,
     /// One mask for all volumes of the array.
     pub(super) mask: Option<Mask>,
     pub(super) without_row: Vec<PathBuf>,
@@ -123,6 +125,7 @@ impl Plan {
             preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: align_to },
             template,
             tensors: None,
+            mask_options: MaskOptions::brain(options.mask_threshold),
             mask: None,
             without_row: matched.without_row,
             without_image: matched.without_image,
@@ -153,9 +156,10 @@ impl Plan {
             return Err(Error::file(file, what, remedy));
         };
         let grid = Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?;
+        let mask_options = MaskOptions::brain(options.mask_threshold);
         let mask = match &options.mask {
             MaskRule::Nonzero => None,
-            MaskRule::File(mask) => Some(image::template_mask(mask, &grid)?),
+            MaskRule::File(mask) => Some(image::template_mask(mask, &mask_options, &grid)?),
             MaskRule::Suffix(suffix) => {
                 let what = format!("a mask by suffix ({suffix}) cannot belong to tensors");
                 return Err(Error::file(file, what, remedy!["give one mask file for all, or leave ", MASK, " out"]));
@@ -198,6 +202,7 @@ impl Plan {
             },
             template: None,
             tensors: Some(reader),
+            mask_options,
             mask,
             without_row: Vec::new(),
             without_image: Vec::new(),

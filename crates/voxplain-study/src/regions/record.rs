@@ -122,6 +122,7 @@ impl RegionRecord {
             atlas: pattern(paths.and_then(|p| p.atlas.as_ref()), &was.atlas, hashes.and_then(|h| h.atlas.as_ref()))?,
             labels: find(paths.and_then(|p| p.labels.as_deref()), &was.labels, hashes.and_then(|h| h.labels.as_ref()))?,
             mask: was.mask.as_ref().map(|mask| pattern(paths.and_then(|p| p.mask.as_ref()), mask, None)).transpose()?,
+            mask_threshold: was.mask_threshold,
             cohort: was.cohort.clone(),
             allow_mismatch: was.allow_mismatch,
         })
@@ -137,6 +138,7 @@ impl RegionOptions {
             atlas: pattern(&self.atlas)?,
             labels: absolute(&self.labels)?,
             mask: self.mask.as_ref().map(pattern).transpose()?,
+            mask_threshold: self.mask_threshold,
             cohort: self.cohort.as_deref().map(absolute).transpose()?,
             allow_mismatch: self.allow_mismatch,
         })
@@ -176,7 +178,14 @@ mod tests {
     use super::*;
 
     fn survey(atlas: &str, labels: &str) -> RegionOptions {
-        RegionOptions { atlas: atlas.into(), labels: labels.into(), mask: None, cohort: None, allow_mismatch: false }
+        RegionOptions {
+            atlas: atlas.into(),
+            labels: labels.into(),
+            mask: None,
+            mask_threshold: None,
+            cohort: None,
+            allow_mismatch: false,
+        }
     }
 
     #[test]

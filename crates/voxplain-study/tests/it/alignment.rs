@@ -4,7 +4,7 @@ use voxplain_study::{
     cohort::{Normalize, Placement, Preparation, Template},
     prepare::prepare_image,
 };
-use voxplain_volume::{Affine, Grid, Sizes, npy, read_mask};
+use voxplain_volume::{Affine, Grid, MaskOptions, Sizes, npy, read_mask};
 
 /// The array `data/cohort_ixi/tensors_mni3mm_u8.npy.gz` holds the same heads, turned and shifted to the same template by `SciPy`'s
 /// Powell search on the same nine parameters, on a grid of 3 mm at (-84, -123, -72).
@@ -26,7 +26,8 @@ fn real_heads_come_to_lie_where_another_aligner_put_them() {
     for (row, id) in ["IXI013-HH-1212", "IXI014-HH-1236"].into_iter().enumerate() {
         let head = folder.join(format!("t1/{id}_T1.nii.gz"));
         let mask = folder.join(format!("dlmuse/{id}_T1_DLMUSE.nii.gz"));
-        let ours = prepare_image(&head, Some(&read_mask(&mask).unwrap()), &preparation).unwrap();
+        let ours =
+            prepare_image(&head, Some(&read_mask(&mask, &MaskOptions::default()).unwrap()), &preparation).unwrap();
         let alignment = ours.alignment.unwrap();
         assert!(alignment.correlation > 0.9, "{id}: {alignment:?}");
         assert!((alignment.to_template.determinant() - 1.0).abs() < 1e-6, "{id}: size is to be kept");

@@ -13,7 +13,8 @@ use voxplain_study::{
     prepare::{MaskRule, PrepareOptions, PrepareSummary, Space, prepare, prepare_image},
 };
 use voxplain_volume::{
-    Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, npy, read, read_mask, write,
+    Affine, Grid, Interpolation, MaskOptions, Orientation, ReadOptions, Volume, WriteOptions, npy, read, read_mask,
+    write,
 };
 
 /// A head of 2 mm voxels: an ellipsoid brain (brighter on the right, a spot far left) in a bright skull.
@@ -123,14 +124,14 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
     };
     let reference = {
         let (h, m) = (file("h.nii", &head), file("m.nii", &mask));
-        prepare_image(&h, Some(&read_mask(&m).unwrap()), &preparation).unwrap()
+        prepare_image(&h, Some(&read_mask(&m, &MaskOptions::default()).unwrap()), &preparation).unwrap()
     };
     assert!(reference.findings.is_empty(), "{:?}", reference.findings);
     for codes in ["LPS", "PSR", "AIL", "LAS", "SRP"] {
         let order = Orientation::from_codes(codes).unwrap();
         let h = file(&format!("{codes}.nii.gz"), &head.reorient(order));
         let m = file(&format!("{codes}_m.nii"), &mask);
-        let prepared = prepare_image(&h, Some(&read_mask(&m).unwrap()), &preparation).unwrap();
+        let prepared = prepare_image(&h, Some(&read_mask(&m, &MaskOptions::default()).unwrap()), &preparation).unwrap();
         assert_eq!(prepared.volume, reference.volume, "{codes}");
         assert_eq!(prepared.mask, reference.mask, "{codes}");
         assert_eq!(prepared.native.orientation().codes(), codes);
@@ -142,7 +143,9 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
     // A finer mask elsewhere in space is brought over by its affine.
     let fine = Grid::new([112, 128, 104], Affine::from_spacing_origin([1.0; 3], [-55.5, -63.5, -51.5])).unwrap();
     let fine = file("fine.nii", &mask.resample(&fine, Interpolation::Nearest, 0.0));
-    let prepared = prepare_image(&file("h.nii", &head), Some(&read_mask(&fine).unwrap()), &preparation).unwrap();
+    let prepared =
+        prepare_image(&file("h.nii", &head), Some(&read_mask(&fine, &MaskOptions::default()).unwrap()), &preparation)
+            .unwrap();
     assert_eq!(prepared.mask, reference.mask);
     assert_eq!(prepared.volume, reference.volume);
 }
@@ -162,7 +165,7 @@ fn what_is_wrong_with_an_image_is_said() {
     let attempt = |image: &Volume, mask: &Volume, preparation: &Preparation| {
         save(&h, image);
         save(&m, mask);
-        let mask = read_mask(&m).map_err(voxplain_core::Error::from)?;
+        let mask = read_mask(&m, &MaskOptions::default()).map_err(voxplain_core::Error::from)?;
         prepare_image(&h, Some(&mask), preparation)
     };
     let error = |image: &Volume, mask: &Volume| attempt(image, mask, &preparation).unwrap_err().to_string();
@@ -318,7 +321,8 @@ fn real_heads_go_to_the_grid_and_back() {
         placement: Placement::MaskCentre,
         template: None,
     };
-    let prepared = prepare_image(&image, Some(&read_mask(&mask).unwrap()), &preparation).unwrap();
+    let prepared =
+        prepare_image(&image, Some(&read_mask(&mask, &MaskOptions::default()).unwrap()), &preparation).unwrap();
     let source = read(&image, &ReadOptions::default()).unwrap();
     assert_eq!((prepared.native.shape, source.axis_codes.as_str()), ([120, 120, 90], "PSR"));
     // Back on the native grid, deep in the brain, the values are those of the file but for two interpolations.

@@ -44,6 +44,7 @@ fn atlas(folder: &Path) -> RegionOptions {
         atlas: folder.join("halves.nii.gz").to_str().unwrap().to_owned(),
         labels: folder.join("halves.tsv"),
         mask: None,
+        mask_threshold: None,
         cohort: None,
         allow_mismatch: false,
     }

@@ -12,5 +12,6 @@ mod compact;
 mod damage;
 mod files;
 mod left_right;
+mod mask;
 mod reference;
 mod support;

@@ -11,7 +11,7 @@ use voxplain_study::{
     group::{GroupSummary, MethodSummary},
     run::{Run, figure_name},
 };
-use voxplain_volume::{Border, Volume, read_mask};
+use voxplain_volume::{Border, MaskOptions, Volume, read_mask};
 
 /// Maps of all methods.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ const SMOOTHED: f64 = 4.0;
 pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: &dyn Progress) -> Result<Maps> {
     let files = run.layout().group();
     let brain = read_map(&files.mean_brain())?;
-    let mask = read_mask(&files.brain_mask())?.on(brain.grid())?;
+    let mask = read_mask(&files.brain_mask(), &MaskOptions::anywhere())?.on(brain.grid())?;
     let underlay = Underlay::new(brain, &mask)?;
     progress.begin("mosaics", summary.methods.len());
     let (mut methods, mut means_of_all) = (Vec::new(), Vec::new());

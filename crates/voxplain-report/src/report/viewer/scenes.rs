@@ -23,7 +23,7 @@ use voxplain_study::{
     map::read_record,
     run::{Prediction, Run, RunMaps},
 };
-use voxplain_volume::{Grid, Labels, read_mask};
+use voxplain_volume::{Grid, Labels, MaskOptions, read_mask};
 
 /// Subjects in a page, for the files of more would take more space than most want to give a report; and those whose labels
 /// are counted for the groups.
@@ -209,7 +209,7 @@ impl Scenes {
     fn mean_brain(&self) -> Result<Underlay> {
         let group = self.run.layout().group();
         let brain = read_map(&group.mean_brain())?;
-        let mask = read_mask(&group.brain_mask())?.on(brain.grid())?;
+        let mask = read_mask(&group.brain_mask(), &MaskOptions::anywhere())?.on(brain.grid())?;
         Underlay::new(brain, &mask)
     }
 

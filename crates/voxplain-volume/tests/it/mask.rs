@@ -1,0 +1,271 @@
+//! What is taken for a mask, and what is refused with what was found.
+
+use crate::support::witness;
+use voxplain_core::Setting;
+use voxplain_volume::{
+    Affine, Border, Grid, Mask, MaskFile, MaskOptions, Orientation, Reach, Result, Volume, WriteOptions, read_mask,
+    write,
+};
+
+fn grid() -> Grid {
+    Grid::new([40, 48, 36], Affine::from_spacing_origin([4.0; 3], [-78.0, -94.0, -70.0])).unwrap()
+}
+
+/// An ellipsoid of about 1.2 l in the middle of its field of view.
+fn brain() -> Mask {
+    let grid = grid();
+    Mask::from_fn(grid, |v| {
+        let [x, y, z] = grid.affine.apply(v.map(|n| n as f64));
+        (x / 62.0).powi(2) + (y / 80.0).powi(2) + (z / 58.0).powi(2) < 1.0
+    })
+}
+
+/// The mask as 0 and 1.
+fn plain() -> Volume {
+    brain().map(|inside| f32::from(u8::from(*inside)))
+}
+
+fn read_as(volume: &Volume, options: &MaskOptions) -> Result<MaskFile> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.nii.gz");
+    write(&path, volume, &WriteOptions::default()).unwrap();
+    read_mask(&path, options)
+}
+
+fn taken(volume: &Volume) -> MaskFile {
+    read_as(volume, &MaskOptions::default()).unwrap()
+}
+
+fn refused(volume: &Volume) -> (String, String) {
+    let error = read_as(volume, &MaskOptions::default()).unwrap_err();
+    (error.to_string(), error.remedy().unwrap().to_string())
+}
+
+fn above(threshold: f64) -> MaskOptions {
+    MaskOptions { threshold: Some(threshold), ..MaskOptions::default() }
+}
+
+fn has(file: &MaskFile, id: &str) -> bool {
+    file.findings.iter().any(|f| f.id == id)
+}
+
+/// Deterministic noise in -1..=1.
+fn noise(n: usize) -> f32 {
+    (n.wrapping_mul(2_654_435_761) % 2001) as f32 / 1000.0 - 1.0
+}
+
+#[test]
+fn two_values_of_which_one_is_0() {
+    for inside in [1.0, 255.0, 0.5, 1.000_002, 1000.0] {
+        let file = taken(&plain().map(|v| v * inside));
+        assert_eq!(file.mask, brain(), "{inside}");
+        assert_eq!(file.warnings().count(), 0);
+        assert_eq!(has(&file, "mask-coded"), (inside - 1.0).abs() > 1e-3, "{inside}");
+        assert_eq!(file.content.levels.len(), 2);
+    }
+    // What values in float32 and slopes leave: 255 / 255 is 1 only nearly.
+    let file = taken(&Volume::new(grid(), rounded(1e-6)).unwrap());
+    assert_eq!((file.mask, file.content.levels.len()), (brain(), 2));
+    assert!(file.content.to_string().starts_with("0 in 7"), "{}", file.content);
+}
+
+/// 0 and 1 with deviations of up to `size`.
+fn rounded(size: f32) -> Vec<f32> {
+    plain().data().iter().enumerate().map(|(n, v)| v + size * noise(n)).collect()
+}
+
+#[test]
+fn soft_edges_need_a_threshold() {
+    let soft = plain().smooth(6.0, Border::Zero);
+    for factor in [1.0, 100.0, 255.0] {
+        let soft = soft.map(|v| v * factor);
+        let (what, remedy) = refused(&soft);
+        assert!(what.contains("soft edges") && what.contains("values from 0.0000 to"), "{what}");
+        assert!(remedy.contains("`mask-threshold` = "), "{remedy}");
+        let file = read_as(&soft, &above(f64::from(factor) / 2.0)).unwrap();
+        let apart = file.mask.data().iter().zip(brain().data()).filter(|(a, b)| a != b).count();
+        // Smoothing moves the half of a curved edge inwards, here by 0.6 mm.
+        assert!(apart < brain().count() / 25, "{apart}");
+    }
+    // In whole numbers, as bytes hold it: of 256 steps, ten, and halves.
+    for steps in [255.0f32, 100.0, 20.0, 10.0, 5.0] {
+        let (what, _) = refused(&soft.map(|v| (v * steps).round()));
+        assert!(what.contains("whole numbers that make no regions"), "{steps}: {what}");
+    }
+    let half = Grid::new(grid().shape, Affine::from_spacing_origin([4.0; 3], [-76.0, -94.0, -70.0])).unwrap();
+    let shifted = plain().resample(&half, voxplain_volume::Interpolation::Linear, 0.0);
+    assert!(refused(&shifted.map(|v| (v * 255.0).round())).0.contains("no regions"));
+}
+
+#[test]
+fn what_resampling_leaves_needs_a_threshold() {
+    for size in [1e-4, 5e-4, 3e-3] {
+        let volume = Volume::new(grid(), rounded(size)).unwrap();
+        let (what, _) = refused(&volume);
+        assert!(what.contains("as resampling leaves them"), "{what}");
+        assert_eq!(read_as(&volume, &above(0.5)).unwrap().mask, brain());
+    }
+    let overshoot = plain().map(|v| v * 1.2 - 0.1);
+    assert!(refused(&overshoot).0.contains("is no mask"));
+    let negative = Volume::new(grid(), rounded(0.08)).unwrap();
+    assert!(refused(&negative).0.contains("values below 0"), "{}", refused(&negative).0);
+}
+
+#[test]
+fn inverted_masks() {
+    for inside in [1.0, 255.0] {
+        let (what, remedy) = refused(&plain().map(|v| inside * (1.0 - v)));
+        assert!(what.contains("inverted") && what.contains("100 % of its outermost voxels"), "{what}");
+        assert!(remedy.contains("invert it"), "{remedy}");
+    }
+    // Cut close, so that the brain reaches the borders.
+    let close = Grid::new([28, 34, 26], Affine::from_spacing_origin([4.0; 3], [-54.0, -66.0, -50.0])).unwrap();
+    let close = plain().resample(&close, voxplain_volume::Interpolation::Nearest, 0.0);
+    assert_eq!(taken(&close).mask, close.map(|v| *v > 0.5));
+    assert!(refused(&close.map(|v| 1.0 - v)).0.contains("inverted"));
+    // A threshold does not make it right.
+    assert!(read_as(&plain().map(|v| 1.0 - v), &above(0.5)).is_err());
+}
+
+#[test]
+fn masks_without_a_0() {
+    let coded = plain().map(|v| v + 1.0);
+    let (what, remedy) = refused(&coded);
+    assert!(what.contains("1 in 7") && what.contains("2 in 2") && what.contains("which of them is inside"), "{what}");
+    assert!(remedy.contains("`mask-threshold` = 1.5"), "{remedy}");
+    assert_eq!(read_as(&coded, &above(1.5)).unwrap().mask, brain());
+    assert!(refused(&plain().map(|v| -v)).0.contains("which of them is inside"));
+    assert!(refused(&plain().map(|v| 2.0 * v - 1.0)).0.contains("which of them is inside"));
+    // Put into a larger field of view, the code has a 0 at the rim.
+    let padded = Volume::from_fn(grid(), |v| if v.contains(&0) { 0.0 } else { coded.at(v[0], v[1], v[2]) });
+    assert!(refused(&padded).0.contains("inside is a box"), "{}", refused(&padded).0);
+    let three = Volume::from_fn(grid(), |[i, j, k]| coded.at(i, j, k) + f32::from(u8::from(i > 20)));
+    assert!(refused(&three).0.contains("no voxel is 0"));
+}
+
+#[test]
+fn masks_of_everything_or_nothing() {
+    assert!(refused(&plain().map(|_| 1.0)).0.contains("it is 1 everywhere"));
+    assert!(refused(&plain().map(|_| 0.0)).0.contains("the mask is empty"));
+    let rim = Volume::from_fn(grid(), |v| f32::from(u8::from(!v.contains(&0))));
+    assert!(refused(&rim).0.contains("inside is a box"));
+    let anywhere = MaskOptions { reach: Reach::Anywhere, ..MaskOptions::default() };
+    assert_eq!(read_as(&plain().map(|_| 1.0), &anywhere).unwrap().mask.count(), grid().len());
+    assert_eq!(read_as(&rim, &anywhere).unwrap().mask, rim.map(|v| *v > 0.0));
+    // A box that is a part of the field of view is a region.
+    let region = Volume::from_fn(grid(), |[i, j, k]| f32::from(u8::from(i / 8 == 2 && j / 8 == 2 && k / 8 == 2)));
+    assert_eq!(taken(&region).mask.count(), 512);
+}
+
+#[test]
+fn values_that_are_no_numbers() {
+    let outside = plain().map(|v| if *v > 0.0 { 1.0 } else { f32::NAN });
+    let file = taken(&outside);
+    assert_eq!(file.mask, brain());
+    assert!(has(&file, "mask-nan") && file.warnings().count() == 1);
+    let mut few = plain();
+    few.data_mut()[0] = f32::NAN;
+    let file = taken(&few);
+    assert_eq!(file.mask, brain());
+    assert!(file.findings.iter().any(|f| f.what.starts_with("1 voxels")), "{:?}", file.findings);
+    // Which of two values belongs is not said by NaN beside them.
+    let halves = Volume::from_fn(grid(), |[i, j, k]| outside.at(i, j, k) + f32::from(u8::from(i > 20)));
+    assert!(refused(&halves).0.contains("which of them is inside"));
+    assert!(refused(&plain().map(|_| f32::NAN)).0.contains("all its values are NaN"));
+    few.data_mut()[0] = f32::INFINITY;
+    assert!(refused(&few).0.contains("1 of its values are infinite"));
+}
+
+#[test]
+fn labels_are_masks_and_intensities_are_not() {
+    let inside = brain();
+    let octants = Volume::from_fn(grid(), |[i, j, k]| {
+        let label = 1 + u8::from(i > 20) + 2 * u8::from(j > 24) + 4 * u8::from(k > 18);
+        if inside.at(i, j, k) { f32::from(label) * 7.0 } else { 0.0 }
+    });
+    let file = taken(&octants);
+    assert_eq!(file.mask, brain());
+    assert!(file.findings.iter().any(|f| f.id == "mask-labels" && f.what.contains("8 labels")));
+    let core = plain().smooth(20.0, Border::Zero);
+    let mask = plain();
+    let tissues = Volume::from_fn(grid(), |[i, j, k]| mask.at(i, j, k) + f32::from(u8::from(core.at(i, j, k) > 0.9)));
+    assert_eq!(taken(&tissues).mask, brain());
+    let image = Volume::new(grid(), rounded(0.3).iter().map(|v| (v.max(0.0) * 200.0).round()).collect()).unwrap();
+    assert!(refused(&image).0.contains("no regions"), "{}", refused(&image).0);
+}
+
+#[test]
+fn a_threshold_that_takes_nothing_is_refused() {
+    let error = read_as(&plain(), &above(1.0)).unwrap_err();
+    assert!(error.to_string().contains("no value of the mask is above 1"), "{error}");
+    assert!(error.remedy().unwrap().parts().iter().any(|p| *p == Setting::new("mask-threshold").into()));
+    assert!(read_as(&plain(), &above(f64::NAN)).is_err());
+}
+
+#[test]
+fn another_shape_or_affine_is_no_mask_of_the_image() {
+    let file = taken(&plain());
+    let image = std::path::Path::new("image.nii");
+    let at = |shape: [usize; 3], spacing: f64, x: f64| {
+        Grid::new(shape, Affine::from_spacing_origin([spacing; 3], [x, -94.0, -70.0])).unwrap()
+    };
+    // The same voxels, in any order of the axes.
+    for codes in ["RAS", "LPS", "PSR"] {
+        let grid = grid().reoriented(Orientation::from_codes(codes).unwrap());
+        assert_eq!(file.on(&grid).unwrap(), brain().reorient(grid.orientation()));
+    }
+    assert_eq!(file.onto(&grid(), image).unwrap(), (brain(), vec![]));
+    // The same shape, elsewhere: refused, unless it is rounding.
+    let near = at(grid().shape, 4.0, -77.9);
+    let said = file.on(&near).unwrap_err().to_string();
+    assert!(said.contains("corners are up to 0.1 mm apart"), "{said}");
+    assert_eq!(file.onto(&near, image).unwrap().1[0].id, "mask-other-grid");
+    let beside = at(grid().shape, 4.0, -70.0);
+    let said = file.onto(&beside, image).unwrap_err().to_string();
+    assert!(said.contains("another affine") && said.contains("8.0 mm"), "{said}");
+    // Another shape: on no account where the mask has to fit, by the affines where it may be brought.
+    let finer = at([80, 96, 72], 2.0, -79.0);
+    let said = file.on(&finer).unwrap_err().to_string();
+    assert!(said.contains("[40, 48, 36]") && said.contains("[80, 96, 72]"), "{said}");
+    let (there, findings) = file.onto(&finer, image).unwrap();
+    let volume = |m: &Mask| m.count() as f64 * m.grid().voxel_volume();
+    assert!((volume(&there) / volume(&brain()) - 1.0).abs() < 0.03);
+    assert_eq!(findings[0].id, "mask-other-grid");
+    let far = at([50, 50, 50], 4.0, 200.0);
+    let error = file.onto(&far, image).unwrap_err().to_string();
+    assert!(error.starts_with("image.nii: only 0 % of the mask") && error.contains("not in the same space"), "{error}");
+}
+
+#[test]
+fn real_masks_are_taken() {
+    let Some(data) = witness("data") else { return };
+    let read = |name: &str| read_mask(&data.join(name), &MaskOptions::default());
+    for name in ["mni152nlin6_1mm_mask", "mni152nlin6_2mm_mask", "MNI152_T1_3mm_brain_mask"] {
+        let file = read(&format!("templates/{name}.nii.gz")).unwrap();
+        let litres = file.mask.count() as f64 * file.mask.grid().voxel_volume() / 1e6;
+        assert!((1.5..2.1).contains(&litres), "{name}: {litres}");
+    }
+    // One that was resampled and kept its soft edges.
+    let soft = "templates/mni152nlin6_4mm_mask.nii.gz";
+    assert!(read(soft).unwrap_err().to_string().contains("soft edges"));
+    assert!(read_mask(&data.join(soft), &above(0.5)).is_ok());
+    let mut heads = 0;
+    for entry in std::fs::read_dir(data.join("cohort_ixi/dlmuse")).unwrap() {
+        let path = entry.unwrap().path();
+        let file = read_mask(&path, &MaskOptions::default()).unwrap();
+        assert!(has(&file, "mask-labels") && file.warnings().count() == 0, "{}", path.display());
+        heads += 1;
+    }
+    assert!(heads > 100, "{heads}");
+    for name in
+        ["freesurfer/aparc.a2009s+aseg.mgz", "atlases/Tissue_2mm.nii.gz", "atlases/aparc+aseg_DK_MNI_LIA_1mm.nii.gz"]
+    {
+        assert!(has(&read(name).unwrap(), "mask-labels"), "{name}");
+    }
+    for name in
+        ["freesurfer/brain.mgz", "cohort_ixi/t1/IXI013-HH-1212_T1.nii.gz", "templates/mni152nlin6_2mm_T1w.nii.gz"]
+    {
+        let error = read(name).unwrap_err();
+        assert!(error.to_string().contains("is no mask"), "{error}");
+    }
+}
