@@ -26,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 use view::{Ink, View};
-use voxplain::{Progress, Remedy, Silent, run::Epoch, stats::classification::FoldScore, train::TrainingObserver};
+use voxplain::{Progress, Remedy, Silent, run::Epoch, stats::FoldScore, train::TrainingObserver};
 
 /// How often it is drawn and keys are looked at.
 const EVERY: Duration = Duration::from_millis(200);

@@ -5,7 +5,7 @@
 
 use crate::terminal::duration;
 use std::{collections::BTreeMap, time::Duration};
-use voxplain::{run::Epoch, stats::classification::FoldScore};
+use voxplain::{run::Epoch, stats::FoldScore};
 
 /// What is known of a training run.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 //! A number `T` of many subjects is, but for terms that vanish faster, its true value plus a sum of one value per subject.
 //! The variance of `T` is that of the sum: over subjects that are independent, or over groups of subjects that are.
 
-use super::FoldPrediction;
+use crate::FoldPrediction;
+use crate::roc::area_under_curve;
 
 /// A number with the influence of each subject, in the order of the subjects.
 #[derive(Clone, Debug)]
@@ -82,7 +83,7 @@ impl Influence {
             let (less, not_more) = (sorted.partition_point(|&v| v < x), sorted.partition_point(|&v| v <= x));
             (less + not_more) as f64 / (2.0 * sorted.len() as f64)
         };
-        let value = super::area_under_curve(&positives, &negatives)?;
+        let value = area_under_curve(&positives, &negatives)?;
         let of = |p: &FoldPrediction| {
             let x = p.probabilities[by];
             if p.truth == up {

@@ -3,18 +3,15 @@
 //! Where subjects come in groups (families, sites), what is independent are the groups: variances are those of sums over
 //! groups, quantiles those of Student's t with one degree of freedom less than there are groups, and score intervals take
 //! as many subjects as would give the same variance if all were independent (their effective number). Fewer than
-//! [`FEWEST_GROUPS`] groups give no interval: with so few, none is known that holds what it says.
+//! [`MIN_GROUPS`] groups give no interval: with so few, none is known that holds what it says.
 
 use super::influence::Influence;
-use super::{Estimate, FoldPrediction};
-use crate::student_t;
+use crate::estimate::{Estimate, Z, newcombe, wilson};
+use crate::{FoldPrediction, student_t};
 use std::collections::BTreeMap;
 
-/// The normal quantile of 0.975.
-pub(super) const Z: f64 = 1.959_963_984_540_054;
-
 /// Groups below which no interval over groups is given.
-pub const FEWEST_GROUPS: usize = 10;
+pub const MIN_GROUPS: usize = 10;
 
 /// What is independent among subjects: each by itself, or groups.
 #[derive(Clone, Debug)]
@@ -46,8 +43,8 @@ impl Clusters {
 
     /// Why no interval can be given, where none can.
     pub(super) fn too_few(&self) -> Option<String> {
-        (self.grouped && self.count < FEWEST_GROUPS)
-            .then(|| format!("none: {} groups are too few, at least {FEWEST_GROUPS} are needed", self.count))
+        (self.grouped && self.count < MIN_GROUPS)
+            .then(|| format!("none: {} groups are too few, at least {MIN_GROUPS} are needed", self.count))
     }
 
     /// The quantile that half an interval is a multiple of.
@@ -102,36 +99,6 @@ fn corrected(n: f64) -> f64 {
 
 fn estimate(value: f64, (low, high): (f64, f64), interval: &str) -> Estimate {
     Estimate { value, low: Some(low), high: Some(high), interval: interval.into() }
-}
-
-/// Wilson's score interval (Wilson 1927) of a share among `n` subjects, which need not be a whole number.
-pub(super) fn wilson(p: f64, n: f64, z: f64) -> (f64, f64) {
-    let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-    // Round-off must not push an end past the value where the share is 0 or 1.
-    ((centre - half).clamp(0.0, p), (centre + half).clamp(p, 1.0))
-}
-
-/// Newcombe's method 5 (Newcombe 2006, Stat Med 25:559): the areas `t` with `|value - t| <= z sqrt(V(t))`, where `V` is the variance of
-/// Hanley and `McNeil` with both class sizes in the correction replaced by their mean. It stays open at 1.
-pub(super) fn newcombe(value: f64, m: f64, n: f64, z: f64) -> (f64, f64) {
-    let correction = (m + n) / 2.0 - 1.0;
-    let variance =
-        |t: f64| t * (1.0 - t) / (m * n) * (1.0 + correction * (1.0 - t) / (2.0 - t) + correction * t / (1.0 + t));
-    let inside = |t: f64| (value - t).abs() <= z * variance(t).max(0.0).sqrt();
-    // `value` itself is inside (or is 0 or 1, where one end is); the ends 0 and 1 are outside: bisect between.
-    let end = |limit: f64| {
-        let (mut within, mut beyond) = (value, limit);
-        if inside(limit) {
-            return limit;
-        }
-        for _ in 0..60 {
-            let middle = f64::midpoint(within, beyond);
-            if inside(middle) { within = middle } else { beyond = middle }
-        }
-        within
-    };
-    (end(0.0), end(1.0))
 }
 
 /// Intervals of numbers on the same subjects.

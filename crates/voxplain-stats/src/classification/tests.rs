@@ -1,4 +1,6 @@
+use super::comparison::corrected_t;
 use super::*;
+use crate::estimate::{Z, newcombe};
 use proptest::prelude::*;
 
 fn prediction(truth: usize, p: f64, fold: usize) -> FoldPrediction {
@@ -51,7 +53,7 @@ fn wilson_by_hand() {
 #[test]
 fn newcombe_solves_its_equation_and_stays_open_at_one() {
     for (value, m, n) in [(0.85, 51.0, 56.0), (0.5, 10.0, 12.0), (1.0, 8.0, 8.0), (0.0, 5.0, 9.0)] {
-        let (low, high) = interval::newcombe(value, m, n, interval::Z);
+        let (low, high) = newcombe(value, m, n, Z);
         for end in [low, high] {
             // Hanley and McNeil 1982 with both sizes replaced by their mean in the corrections.
             let (q1, q2, half) = (end / (2.0 - end), 2.0 * end * end / (1.0 + end), (m + n) / 2.0 - 1.0);
@@ -61,7 +63,7 @@ fn newcombe_solves_its_equation_and_stays_open_at_one() {
         }
         assert!(low <= value && value <= high);
     }
-    let (low, high) = interval::newcombe(1.0, 8.0, 8.0, interval::Z);
+    let (low, high) = newcombe(1.0, 8.0, 8.0, Z);
     assert!(high == 1.0 && low < 0.9, "{low}");
 }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
-use voxplain_stats::{FoldPrediction, classification::fold_scores};
+use voxplain_stats::{FoldPrediction, fold_scores};
 
 /// What the training of every fold shares.
 pub(super) struct Trainer<'a> {

@@ -7,7 +7,7 @@ use crate::{
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
 use std::collections::BTreeMap;
-use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, classification::fold_scores, spearman};
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_scores, spearman};
 
 /// Name of the network among the classifiers.
 pub(super) const CNN: &str = "cnn";

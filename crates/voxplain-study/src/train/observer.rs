@@ -2,7 +2,7 @@
 
 use crate::run::Epoch;
 use voxplain_core::Silent;
-use voxplain_stats::classification::FoldScore;
+use voxplain_stats::FoldScore;
 
 /// Receives learning curves and scores while networks are trained. How far the work is, is told to a
 /// [`Progress`](voxplain_core::Progress) instead.

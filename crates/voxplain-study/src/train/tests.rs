@@ -18,7 +18,7 @@ use std::{
 };
 use voxplain_core::{Silent, Table};
 use voxplain_nn::EngineOptions;
-use voxplain_stats::classification::FoldScore;
+use voxplain_stats::FoldScore;
 use voxplain_volume::{Affine, Grid, Volume};
 
 /// Brains of noise, with more in the middle for class `b`; families of two.
