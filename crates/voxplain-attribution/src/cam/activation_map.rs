@@ -3,7 +3,7 @@
 use super::head::Head;
 use super::options::CamOptions;
 use crate::case::Case;
-use crate::explainer::Explainer;
+use crate::explainer::{BackwardPass, Explainer};
 use crate::layer::Layer;
 use crate::method::Method;
 use crate::record::{Attribution, Record, float32};
@@ -34,14 +34,6 @@ pub(crate) fn explain<M: Method>(
     let layers = options.0.layers(explainer)?;
     let nodes: Vec<NodeId> = layers.iter().map(|layer| layer.node).collect();
     let pass = explainer.backward(cases, method.target(), &Rules::GRADIENT, &nodes)?;
-    let map = |n: usize, l: usize| {
-        let (values, gradients) = &pass.kept[l];
-        let size: usize = layers[l].shape.iter().product();
-        let part = n * size..(n + 1) * size;
-        let mut map = vec![0.0; layers[l].cells().iter().product()];
-        combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
-        map
-    };
     let head = Head::of(explainer.network(), &layers[layers.len() - 1]);
     let mut maps = Vec::with_capacity(cases.len());
     for (n, case) in cases.iter().enumerate() {
@@ -51,11 +43,27 @@ pub(crate) fn explain<M: Method>(
             let bias = f64::from(bias[objective.class]) - objective.minus.map_or(0.0, |m| f64::from(bias[m]));
             record.measured["ScoreMinusBias"] = json!(record.score - bias);
         }
-        let of_layers: Vec<Vec<f64>> = (0..layers.len()).map(|l| map(n, l)).collect();
+        let of_layers = layers.iter().enumerate().map(|layer| combined(&pass, n, layer, &combine)).collect();
         let finish = |record: &mut Record| finish(&head, record);
         maps.push(attribution_of_layers(case, &layers, of_layers, record, options, finish)?);
     }
     Ok(maps)
+}
+
+/// What `combine` makes of a layer's activations and gradients, `[K, cells]`, for the `n`-th case of a pass that kept this layer
+/// as its `l`-th node: one value per cell.
+pub(crate) fn combined(
+    pass: &BackwardPass,
+    n: usize,
+    (l, layer): (usize, &Layer),
+    combine: impl Fn(&[f32], &[f32], &mut [f64]),
+) -> Vec<f64> {
+    let (values, gradients) = &pass.kept[l];
+    let size: usize = layer.shape.iter().product();
+    let part = n * size..(n + 1) * size;
+    let mut map = vec![0.0; layer.cells().iter().product()];
+    combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
+    map
 }
 
 /// Logits of a case, and its value at each of the layers, `[K, cells]`. One pass forward for each.

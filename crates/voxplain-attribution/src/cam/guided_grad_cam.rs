@@ -52,17 +52,13 @@ impl Method for GuidedGradCam {
 
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let layer = Layer::find(explainer.network(), &self.layer)?;
-        let grad_cam_pass = explainer.backward(cases, Method::target(self), &Rules::GRADIENT, &[layer.node])?;
+        let plain = explainer.backward(cases, Method::target(self), &Rules::GRADIENT, &[layer.node])?;
         let guided = explainer.backward(cases, Method::target(self), &Rules::GUIDED, &[])?;
         let rules = guided_backprop::applied(Self::NAME, guided.applied)?;
         let head = Head::of(explainer.network(), &layer);
-        let (values, gradients) = &grad_cam_pass.kept[0];
-        let size: usize = layer.shape.iter().product();
         let mut maps = Vec::with_capacity(cases.len());
         for (n, case) in cases.iter().enumerate() {
-            let part = n * size..(n + 1) * size;
-            let mut cells = vec![0.0; layer.cells().iter().product()];
-            grad_cam::combine(&values.data()[part.clone()], &gradients.data()[part], &mut cells);
+            let mut cells = activation_map::combined(&plain, n, (0, &layer), grad_cam::combine);
             let mut record = self.record(explainer, case, &guided.objectives[n], &guided.logits[n]);
             activation_map::warn_of_flattening("Grad-CAM", &head, &mut record);
             activation_map::rectified(&mut cells, &mut record);

@@ -89,11 +89,7 @@ impl LayerCam {
         let fuse = |(n, case): (usize, &Case<'_>)| {
             let mut fused = vec![0.0f32; case.voxels()];
             for (l, layer) in layers.iter().enumerate() {
-                let (values, gradients) = &pass.kept[l];
-                let size: usize = layer.shape.iter().product();
-                let part = n * size..(n + 1) * size;
-                let mut map = vec![0.0; layer.cells().iter().product()];
-                combine(&values.data()[part.clone()], &gradients.data()[part], &mut map);
+                let map = activation_map::combined(&pass, n, (l, layer), combine);
                 let gamma = (l + 1 < layers.len()).then_some(self.gamma);
                 let upsampled =
                     activation_map::upsample(layer, case, &float32(&scaled(&map, gamma)), Placement::Centres);

@@ -9,7 +9,10 @@ use std::fmt;
 pub struct Areas(Vec<f64>);
 
 impl Areas {
-    /// Refused unless there is one and each is more than 0 and less than 100 percent.
+    /// Of percents in any order.
+    ///
+    /// # Errors
+    /// There is none, or one is not more than 0 and less than 100.
     pub fn new(mut percent: Vec<f64>) -> Result<Self, String> {
         match percent.iter().find(|p| !(**p > 0.0 && **p < 100.0)) {
             Some(p) => return Err(format!("an area of {p} percent; expected more than 0 and less than 100")),

@@ -17,7 +17,7 @@ use voxplain_core::Result;
 use voxplain_core::random::Seed;
 use voxplain_nn::{Plan, Purpose, Rules};
 
-/// The terms of the objective at one iterate, on the copy that stays.
+/// The terms of the loss at one iterate, on the copy that stays; without units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct LossTerms {
@@ -36,7 +36,8 @@ impl LossTerms {
     }
 }
 
-/// A search for the mask of one case. [`MaskSearch::step`] is one iteration; nothing is allocated in it.
+/// A search for the mask of one case, for those who want to look at it as it goes: [`MeaningfulPerturbation`] runs it to its
+/// end. [`MaskSearch::step`] is one iteration; no volume is allocated in it.
 #[derive(Debug)]
 pub struct MaskSearch<'a> {
     options: MeaningfulPerturbation,
@@ -105,6 +106,9 @@ struct Best {
 
 impl<'a> MaskSearch<'a> {
     /// Starts a search with a mask of ones: nothing blurred.
+    ///
+    /// # Errors
+    /// Options that make no sense, a case that the network cannot take, a target that cannot be explained.
     pub fn new(options: &MeaningfulPerturbation, explainer: &mut Explainer, case: &Case<'a>) -> Result<Self> {
         options.check()?;
         explainer.check(case)?;
@@ -165,7 +169,10 @@ impl<'a> MaskSearch<'a> {
         self.options.patience > 0 && since >= self.options.patience
     }
 
-    /// One iteration: evaluates the mask on all copies and moves it. Returns the terms of the mask that was evaluated.
+    /// One iteration: evaluates the mask on all copies and moves it. Returns the loss of the mask that was evaluated.
+    ///
+    /// # Errors
+    /// The network cannot be run.
     pub fn step(&mut self, explainer: &mut Explainer) -> Result<LossTerms> {
         let Self { options, case, mask, .. } = self;
         let shape = case.image.shape();
@@ -249,6 +256,9 @@ impl<'a> MaskSearch<'a> {
     }
 
     /// The map of the best iterate, as the network was shown it, with its record.
+    ///
+    /// # Errors
+    /// The loss was never a finite number.
     pub fn finish(mut self, explainer: &mut Explainer) -> Result<Attribution> {
         let stopped = if self.on_plateau() { "plateau" } else { "iterations" };
         let Some(best) = self.best.take() else {
