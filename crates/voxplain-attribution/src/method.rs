@@ -114,6 +114,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             atlas: case.regions.filter(|_| Self::BY_REGION).map(|regions| regions.atlas.clone()),
             model: explainer.model().into(),
             input: case.hash(),
+            zero: None,
             in_sample: case.in_sample,
             cost: None,
             layers: Vec::new(),

@@ -77,6 +77,9 @@ pub struct Record {
     pub model: String,
     /// BLAKE3 of the values of the explained volume.
     pub input: String,
+    /// What the value 0 is on the scale of the explained volume, where that is known: what the baseline `zero` puts in place of a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero: Option<String>,
     /// False when the model never saw the subject; `None` when that cannot be known.
     pub in_sample: Option<bool>,
     /// Words of warning, for the reader of the map.

@@ -1,5 +1,34 @@
 //! Values of flags that several verbs take, as they are typed.
 
+use voxplain::cohort::Normalize;
+
+/// `--normalize`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Intensities {
+    /// As they are.
+    None,
+    /// (x - median) / interquartile range; the median brain becomes 0, as air is.
+    Robust,
+    /// (x - mean) / standard deviation; the mean brain becomes 0, as air is.
+    Zscore,
+    /// x / median: the median brain becomes 1, air stays 0.
+    BrainMedian,
+    /// x / white matter: white matter becomes 1, air stays 0.
+    WhiteMatter,
+}
+
+impl From<Intensities> for Normalize {
+    fn from(how: Intensities) -> Self {
+        match how {
+            Intensities::None => Self::None,
+            Intensities::Robust => Self::Robust,
+            Intensities::Zscore => Self::Zscore,
+            Intensities::BrainMedian => Self::BrainMedian,
+            Intensities::WhiteMatter => Self::WhiteMatter,
+        }
+    }
+}
+
 /// For clap: a grid's shape from `58x70x58`.
 pub(crate) fn shape(text: &str) -> Result<[usize; 3], String> {
     let parts: Option<Vec<usize>> =

@@ -6,10 +6,12 @@
 
 mod lattice;
 mod layout;
+mod normalize;
 mod quality;
 mod writer;
 
 pub use layout::CohortLayout;
+pub use normalize::Normalize;
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use writer::{Begun, Writer};
 
@@ -20,19 +22,6 @@ use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
 use voxplain_core::{Action, Error, Remedy, Result, Table, remedy};
 use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
-
-/// How intensities are brought to one scale, inside the brain mask; voxels outside are 0 afterwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Normalize {
-    /// As they are.
-    None,
-    /// `(x - median) / IQR` inside the mask.
-    #[default]
-    Robust,
-    /// `(x - mean) / standard deviation` inside the mask.
-    Zscore,
-}
 
 /// How images became volumes of a cohort; a model carries it so that new images are prepared alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -392,6 +392,7 @@ fn write_one(
 ) -> Result<MapSummary> {
     let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
     attribution.record.warnings.extend(findings);
+    attribution.record.zero = Some(ready.loaded.zero.to_owned());
     attribution.record.compat = options.compat.map(|c| c.to_string());
     attribution.record.cost = Some(cost);
     let files = ready.person.files(&attribution.record.method);

@@ -11,8 +11,8 @@ use voxplain_core::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Baseline {
-    /// 0, whatever that is on the image's scale: black for intensities as they are, the median or mean of the brain after
-    /// robust or z-scored normalisation.
+    /// 0, whatever that is on the image's scale: black for intensities as they are or only scaled, the median or mean of the brain
+    /// after robust or z-scored normalisation. The record says which, where it is known ([`Record::zero`](crate::Record::zero)).
     Zero,
     /// The mean of the image over its brain ([`Case::brain`](crate::Case::brain)), the same in all voxels.
     ImageMean,

@@ -1,7 +1,7 @@
 //! `voxplain explain`.
 
 use crate::{
-    argument,
+    argument::{self, Intensities},
     session::{Outcome, Session},
     shell::Shell,
     terminal,
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use voxplain::{
     Error,
     attribution::{self, Compat, METHODS, OptionKind, Score},
-    cohort::{Cohort, Normalize},
+    cohort::Cohort,
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, MaskFrom, explain},
     model::Model,
     run::Run,
@@ -80,7 +80,7 @@ pub(crate) struct Explain {
     mask_threshold: Option<f64>,
     /// How intensities of the images are normalised [default: as the model says].
     #[arg(long, value_enum, requires = "input")]
-    normalize: Option<Scaling>,
+    normalize: Option<Intensities>,
     /// End with status 0 although some subjects could not be explained.
     #[arg(long)]
     keep_going: bool,
@@ -109,16 +109,6 @@ enum Older {
     /// That of Kan et al. 2020.
     #[value(name = "2020")]
     Y2020,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Scaling {
-    /// As they are.
-    None,
-    /// By median and interquartile range in the brain.
-    Robust,
-    /// By mean and standard deviation in the brain.
-    Zscore,
 }
 
 /// The form of a target is known before its classes are.
@@ -242,11 +232,7 @@ impl Explain {
             files: self.input.clone(),
             mask: self.mask.as_deref().map(MaskFrom::parse),
             mask_threshold: self.mask_threshold,
-            normalize: self.normalize.map(|n| match n {
-                Scaling::None => Normalize::None,
-                Scaling::Robust => Normalize::Robust,
-                Scaling::Zscore => Normalize::Zscore,
-            }),
+            normalize: self.normalize.map(Into::into),
         }
     }
 

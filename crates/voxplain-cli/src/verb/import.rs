@@ -1,13 +1,13 @@
 //! `voxplain import`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument::Intensities,
+    session::{Outcome, Session},
+};
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
-use voxplain::{
-    cohort::Normalize,
-    model::{Architecture, Card, ImportOptions, import},
-};
+use voxplain::model::{Architecture, Card, ImportOptions, import};
 
 /// Turn a PyTorch checkpoint into a model file.
 ///
@@ -47,16 +47,6 @@ enum Arch {
     MrinetGrad,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Intensities {
-    /// As they are.
-    None,
-    /// Median and interquartile range inside the brain.
-    Robust,
-    /// Mean and standard deviation inside the brain.
-    Zscore,
-}
-
 /// The result as JSON.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -82,11 +72,7 @@ impl Import {
             },
             classes: self.classes.clone(),
             shape: self.shape,
-            normalize: match self.normalize {
-                Intensities::None => Normalize::None,
-                Intensities::Robust => Normalize::Robust,
-                Intensities::Zscore => Normalize::Zscore,
-            },
+            normalize: self.normalize.into(),
         };
         let model = import(&self.checkpoint, &options)?;
         model.write(&self.out)?;

@@ -1,14 +1,13 @@
 //! `voxplain prepare`.
 
 use crate::{
-    argument,
+    argument::{self, Intensities},
     session::{Outcome, Session},
     shell::Shell,
 };
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::{
-    cohort::Normalize,
     prepare::{self, MaskRule, PrepareOptions, PrepareSummary, Space},
     volume::Sizes,
 };
@@ -68,9 +67,9 @@ pub(crate) struct Prepare {
     /// Whether brains keep their size under --align, or are scaled to the template's (to take size away as a cue).
     #[arg(long, value_enum, default_value_t = Size::Keep, requires = "align")]
     align_size: Size,
-    /// Intensities inside the mask: as they are, (x - median) / IQR, or (x - mean) / SD. Outside they become 0.
-    #[arg(long, value_enum, default_value_t = How::Robust)]
-    normalize: How,
+    /// How intensities inside the mask are brought to one scale; outside they become 0.
+    #[arg(long, value_enum, default_value_t = Intensities::Robust)]
+    normalize: Intensities,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[arg(long)]
     keep_going: bool,
@@ -91,14 +90,6 @@ enum Where {
 enum Size {
     Keep,
     Remove,
-}
-
-/// `--normalize`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum How {
-    None,
-    Robust,
-    Zscore,
 }
 
 impl Prepare {
@@ -122,11 +113,7 @@ impl Prepare {
                 Size::Keep => Sizes::Keep,
                 Size::Remove => Sizes::Remove,
             },
-            normalize: match self.normalize {
-                How::None => Normalize::None,
-                How::Robust => Normalize::Robust,
-                How::Zscore => Normalize::Zscore,
-            },
+            normalize: self.normalize.into(),
             keep_going: self.keep_going,
             force: self.force,
         };
@@ -175,6 +162,8 @@ fn text(summary: &PrepareSummary) -> String {
                 volumes[0],
                 volumes[volumes.len() - 1]
             ));
+            let normalize = cohort.preparation.normalize;
+            lines.push(format!("intensities {}; 0 is {}", normalize.words(), normalize.zero()));
         }
         None => lines.push(format!("{} subjects are prepared, the cohort is not complete", summary.prepared)),
     }

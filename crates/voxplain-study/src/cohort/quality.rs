@@ -60,9 +60,13 @@ impl Quantity {
         }
     }
 
-    /// Whether subjects can differ in it: robust normalisation makes every median 0 and every interquartile range 1.
+    /// Whether subjects can differ in it: robust normalisation makes every median 0 and every interquartile range 1, that by the
+    /// brain's median every median 1.
     const fn free(self, normalize: Normalize) -> bool {
-        !(matches!(normalize, Normalize::Robust) && matches!(self, Self::Median | Self::Spread))
+        !matches!(
+            (normalize, self),
+            (Normalize::Robust, Self::Median | Self::Spread) | (Normalize::BrainMedian, Self::Median)
+        )
     }
 }
 

@@ -60,6 +60,8 @@ pub(super) struct Loaded {
     pub(super) turn: Option<Grid>,
     /// The NIfTI code of the space.
     pub(super) form_code: i16,
+    /// What the value 0 is.
+    pub(super) zero: &'static str,
     /// What was odd about the image, in words.
     pub(super) findings: Vec<String>,
 }
@@ -75,6 +77,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<Loaded> {
         to_template: subject.alignment.map(|a| a.to_template),
         turn: None,
         form_code: 0,
+        zero: cohort.preparation.normalize.zero(),
         findings: subject.findings.clone(),
     })
 }
@@ -110,6 +113,7 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             to_template,
             turn: None,
             form_code,
+            zero: normalize.zero(),
             findings,
         });
     }
@@ -133,7 +137,8 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     let odd = odd.chain(mask.iter().flat_map(MaskFile::warnings));
     let findings = odd.map(|f| f.what.clone()).collect();
     let hash = cohort::hash(&volume);
-    Ok(Loaded { hash, image: volume, mask: brain, native: None, to_template: None, turn, form_code, findings })
+    let zero = normalize.zero();
+    Ok(Loaded { hash, image: volume, mask: brain, native: None, to_template: None, turn, form_code, zero, findings })
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.

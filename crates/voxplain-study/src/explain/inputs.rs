@@ -258,8 +258,7 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
     }
     if ours.normalize != theirs.normalize {
         let what =
-            format!("its intensities were normalised {:?}, the model takes {:?}", theirs.normalize, ours.normalize);
-        let what = what.to_lowercase();
+            format!("its intensities were normalised by `{}`, the model takes `{}`", theirs.normalize, ours.normalize);
         if !model.card.grid_unknown {
             return refuse(what);
         }

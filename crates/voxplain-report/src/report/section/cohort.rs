@@ -2,21 +2,18 @@
 
 use crate::report::element::TextTable;
 use voxplain_stats::significant;
-use voxplain_study::cohort::{Cohort, Normalize, Placement};
+use voxplain_study::cohort::{Cohort, Placement};
 
 /// The preparation in a line.
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
     let p = &cohort.preparation;
     let join = |v: &[String]| v.join(" × ");
     format!(
-        "{} voxels of {} mm, intensities {}, {}",
+        "{} voxels of {} mm, intensities {} (0 is {}), {}",
         join(&p.shape.map(|n| n.to_string())),
         join(&p.spacing.map(|n| significant(n, 3))),
-        match p.normalize {
-            Normalize::None => "as they are",
-            Normalize::Robust => "by median and interquartile range in the brain",
-            Normalize::Zscore => "by mean and standard deviation in the brain",
-        },
+        p.normalize.words(),
+        p.normalize.zero(),
         match p.placement {
             Placement::MaskCentre => "placed on the centre of each brain mask, not registered",
             Placement::Fixed(_) => "on one grid for all",

@@ -6,7 +6,7 @@ use voxplain_attribution::{citation, method_named};
 use voxplain_core::{Citation, arxiv};
 use voxplain_stats::significant;
 use voxplain_study::{
-    cohort::{Cohort, Normalize, Placement},
+    cohort::{Cohort, Placement},
     evaluation::faithfulness::{Substrate, Summary},
     group::GroupSummary,
     run::{Metrics, Run},
@@ -99,14 +99,12 @@ impl MethodsText {
             None => {}
         }
         s.push_str(&format!(
-            "Volumes have {} voxels of {} mm; intensities were {}.",
+            "Volumes have {} voxels of {} mm; intensities were {}, and 0 outside the mask. The value 0, which some \
+             methods put in place of what they take out, is {}.",
             p.shape.map(|n| n.to_string()).join(" × "),
             p.spacing.map(|n| significant(n, 3)).join(" × "),
-            match p.normalize {
-                Normalize::None => "left as they are".to_owned(),
-                Normalize::Robust => "scaled by median and interquartile range inside the brain mask".into(),
-                Normalize::Zscore => "scaled by mean and standard deviation inside the brain mask".into(),
-            }
+            p.normalize.words(),
+            p.normalize.zero(),
         ));
         self.paragraphs.push(s);
     }

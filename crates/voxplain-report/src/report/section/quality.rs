@@ -121,12 +121,13 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
         if odd.len() == 1 { "is" } else { "are" },
         quality.judged.iter().map(|q| q.words()).collect::<Vec<_>>().join(", "),
     ));
-    if cohort.preparation.normalize == Normalize::Robust {
-        words.push(
-            "Median and interquartile range of intensities are the same for all by their normalisation, so that the tails are \
-             looked at."
-                .into(),
-        );
+    let same = match cohort.preparation.normalize {
+        Normalize::Robust => Some("Median and interquartile range of intensities are"),
+        Normalize::BrainMedian => Some("The median of intensities is"),
+        Normalize::None | Normalize::Zscore | Normalize::WhiteMatter => None,
+    };
+    if let Some(same) = same {
+        words.push(format!("{same} the same for all by their normalisation, so that the others are looked at."));
     }
     words
 }
