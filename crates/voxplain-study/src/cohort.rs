@@ -1,18 +1,23 @@
-//! [`Cohort`]: people with labels, covariates and prepared volumes.
+//! [`Cohort`]: subjects with labels, covariates and prepared volumes.
 //!
-//! A cohort is a directory: `cohort.json` (who, on which grid, prepared how), `participants.tsv` (labels and
-//! covariates; row `n` is subject `n`), `volumes.npy` (`[N, i, j, k]`, float32, RAS+ axes, C order) and `masks.npy`
-//! (the same shape, uint8, 1 in the brain). It appears whole: [`Writer`] builds it beside its place.
+//! A cohort is a directory. `cohort.json` lists the subjects, their grids and how they were prepared. `participants.tsv` has labels
+//! and covariates; row `n` is subject `n`. `volumes.npy` has the volumes, `[N, i, j, k]`, float32, RAS+ axes, C order. `masks.npy` has
+//! the brain masks, the same shape, uint8, 1 in the brain. The directory appears only when it is complete: [`Writer`] builds it
+//! beside its place.
 
 mod lattice;
 mod layout;
 mod normalize;
+mod preparation;
 mod quality;
+mod subject;
 mod writer;
 
 pub use layout::CohortLayout;
 pub use normalize::Normalize;
+pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
+pub use subject::{Subject, hash};
 pub use writer::{Begun, Writer};
 
 use crate::setting::FORCE;
@@ -21,122 +26,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
 use voxplain_core::{Action, Error, Remedy, Result, Table, remedy};
-use voxplain_volume::{Alignment, Dtype, Grid, Mask, ReadOptions, Sizes, Volume, npy};
+use voxplain_volume::{Dtype, Grid, Mask, Volume, npy};
 
-/// How images became volumes of a cohort; a model carries it so that new images are prepared alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Preparation {
-    /// Shape of the grid.
-    pub shape: [usize; 3],
-    /// Spacing of the grid in mm.
-    pub spacing: [f64; 3],
-    /// Intensities.
-    pub normalize: Normalize,
-    /// Where the grid was placed: on each subject's mask centre (grids then differ by a shift), or one fixed grid.
-    pub placement: Placement,
-    /// The template that each brain was turned to before it was put on the grid, if any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<Template>,
-}
-
-/// A skull-stripped template that brains are turned to ([`voxplain_volume::align`]).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Template {
-    /// The file, absolute.
-    pub path: PathBuf,
-    /// BLAKE3 of its bytes.
-    pub hash: String,
-    /// Whether brains keep their size.
-    pub sizes: Sizes,
-}
-
-impl Template {
-    /// A template file.
-    pub fn new(path: &Path, sizes: Sizes) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let hash = blake3::hash(&bytes).to_hex().to_string();
-        Ok(Self { path: std::path::absolute(path).map_err(Error::io(path))?, hash, sizes })
-    }
-
-    /// Reads it (RAS+); refused when it is no longer the same file.
-    pub fn read(&self) -> Result<Volume> {
-        if Self::new(&self.path, self.sizes)?.hash != self.hash {
-            return Err(Error::file(
-                &self.path,
-                "not the template that the brains were turned to",
-                "put the first one back, or prepare the cohort again",
-            ));
-        }
-        Ok(voxplain_volume::read(&self.path, &ReadOptions::default())?.volume.to_ras())
-    }
-}
-
-/// Where the grid of a prepared volume lies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// On the centre of each subject's brain mask.
-    MaskCentre,
-    /// One grid for all, in template space.
-    Fixed(Grid),
-}
-
-/// One person of a cohort.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Subject {
-    /// The id, without `sub-`.
-    pub id: String,
-    /// Where the prepared volume lies: in the subject's own world, or the template's ([`Subject::alignment`]).
-    pub grid: Grid,
-    /// The image it was prepared from, if it was.
-    pub source: Option<PathBuf>,
-    /// The source's own grid, in the file's axis order, to map back to.
-    pub native: Option<Grid>,
-    /// How the brain was turned to the template, when it was; `grid` is then in the template's world.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub alignment: Option<Alignment>,
-    /// Volume of the brain mask in mm³, measured on the source where there is one.
-    pub brain_volume: f64,
-    /// BLAKE3 of the prepared volume's values: identifies the subject in model files.
-    pub hash: String,
-    /// What was odd about the image or its mask, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub findings: Vec<String>,
-}
-
-impl Subject {
-    /// A subject whose volume came from no file: the brain volume is that of the mask.
-    pub fn new(id: impl Into<String>, volume: &Volume, mask: &Mask) -> Self {
-        let inside = mask.data().iter().filter(|&&m| m).count();
-        Self {
-            id: id.into(),
-            grid: *volume.grid(),
-            source: None,
-            native: None,
-            alignment: None,
-            brain_volume: inside as f64 * mask.grid().voxel_volume(),
-            hash: hash(volume),
-            findings: Vec::new(),
-        }
-    }
-}
-
-/// BLAKE3 of a volume's values as little-endian float32, in hexadecimal.
-pub fn hash(volume: &Volume) -> String {
-    voxplain_core::hash_values(volume.data())
-}
-
-/// People with labels, covariates and prepared volumes, in a directory:
-/// `cohort.json`, `participants.tsv`, `volumes.npy` and `masks.npy` (`[N, i, j, k]`, RAS+ axes).
+/// Subjects with labels, covariates and prepared volumes, in a directory. [`CohortLayout`] says which file holds what.
 #[derive(Clone, Debug)]
 pub struct Cohort {
     /// The directory.
     pub path: PathBuf,
-    /// The people, in the order of `volumes.npy`.
+    /// The subjects, in the order of `volumes.npy`.
     pub subjects: Vec<Subject>,
     /// How their volumes were made.
     pub preparation: Preparation,
-    /// Labels and covariates; row `n` is subject `n`. The id column is `participant_id`.
+    /// Labels and covariates; row `n` is subject `n`. The column of ids is `participant_id`.
     pub participants: Table,
     /// The command and options that made it, as JSON.
     pub made_by: serde_json::Value,

@@ -1,7 +1,8 @@
-//! [`Run`]: a directory that holds everything made from one configuration.
+//! [`Run`]: the directory of a training and of everything that was made with its models.
 
 mod clear;
 mod layout;
+mod manifest;
 mod maps;
 mod models;
 pub(crate) mod place;
@@ -10,6 +11,7 @@ mod results;
 
 pub use clear::clear;
 pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
+pub use manifest::{Manifest, cohort_hash};
 pub use maps::{RunMaps, StaleMap, Staleness};
 pub use models::{FoldModel, Models};
 pub use place::CohortPlace;
@@ -20,45 +22,22 @@ pub use results::{Chance, ChanceVerdict, ClassifierMetrics, Epoch, GroupMetrics,
 use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
 use crate::setting::{COHORT, FORCE, OUT};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy};
 
-/// A directory that holds everything made from one configuration, in the manner of BIDS derivatives; [`RunLayout`] says
-/// what lies where.
+/// A run directory: models of all folds and everything that was made with them. [`RunLayout`] says which file holds what.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// The directory.
     pub path: PathBuf,
-    /// What it was made from.
+    /// From what, and with which options, it was made.
     pub manifest: Manifest,
-    /// Where the cohort is said to lie, instead of where the manifest has it.
+    /// Where the cohort lies, if the caller says so.
     cohort: Option<PathBuf>,
 }
 
-/// What a run was made from and with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Manifest {
-    /// Version of voxplain that made it.
-    pub version: String,
-    /// Where the cohort lies.
-    #[serde(flatten)]
-    pub cohort: CohortPlace,
-    /// BLAKE3 over the hashes of the cohort's subjects: this says which cohort it is, wherever it lies.
-    pub cohort_hash: String,
-    /// The label column.
-    pub label: String,
-    /// Names of the classes.
-    pub classes: Vec<String>,
-    /// Number of folds (1 for a hold-out).
-    pub folds: usize,
-    /// The seed everything was drawn from.
-    pub seed: u64,
-    /// The command's options as JSON.
-    pub options: serde_json::Value,
-}
-
-/// A subject and the fold whose model never saw it.
+/// A subject and the fold in which it was held out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldOut {
     /// Position in the cohort.
@@ -249,16 +228,6 @@ impl Run {
 /// What to do about a run that is damaged.
 fn again() -> Remedy {
     remedy!["train again with ", FORCE]
-}
-
-/// BLAKE3 over the hashes of a cohort's subjects, in order.
-pub fn cohort_hash(cohort: &Cohort) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for subject in &cohort.subjects {
-        hasher.update(subject.hash.as_bytes());
-        hasher.update(b"\n");
-    }
-    hasher.finalize().to_hex().to_string()
 }
 
 /// Reads a JSON file of a run.

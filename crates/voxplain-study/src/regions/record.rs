@@ -5,7 +5,7 @@ use crate::atlas::RegionTable;
 use crate::run::place::{relative, resolved};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, atomic_file};
+use voxplain_core::{Error, Result, atomic_file, hash_file};
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -160,11 +160,7 @@ impl Paths {
 
 /// BLAKE3 of a file; `None` where there is none, as for a path that stands for many.
 fn hash(path: &Path) -> Result<Option<String>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
-    Ok(Some(blake3::hash(&bytes).to_hex().to_string()))
+    path.is_file().then(|| hash_file(path)).transpose()
 }
 
 /// Whether a file is there or, of a path that stands for many, the folders above the subject's id.

@@ -4,7 +4,7 @@ use super::Run;
 use crate::model::Model;
 use std::path::Path;
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Remedy, Result};
+use voxplain_core::{Error, Remedy, Result, hash_bytes};
 use voxplain_nn::Engine;
 
 /// The model of a fold, with the hash that everything made by it names.
@@ -89,7 +89,7 @@ impl Run {
         let hash = |fold| {
             let path = self.layout().fold(fold).model();
             match std::fs::read(&path) {
-                Ok(bytes) => Ok(Some(blake3::hash(&bytes).to_hex().to_string())),
+                Ok(bytes) => Ok(Some(hash_bytes(&bytes))),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(Error::io(&path)(e)),
             }

@@ -1,0 +1,69 @@
+//! [`Preparation`]: how images became the volumes of a cohort.
+
+use super::normalize::Normalize;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result, hash_file};
+use voxplain_volume::{Grid, ReadOptions, Sizes, Volume};
+
+/// How images became the volumes of a cohort. A model file keeps it, so that new images are prepared in the same way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Shape of the grid.
+    pub shape: [usize; 3],
+    /// Spacing of the grid in mm.
+    pub spacing: [f64; 3],
+    /// How intensities were normalised.
+    pub normalize: Normalize,
+    /// Where the grid was placed.
+    pub placement: Placement,
+    /// The template that each brain was aligned to before it was resampled to the grid, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
+}
+
+/// A skull-stripped template that brains are aligned to ([`voxplain_volume::align`]).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Template {
+    /// Absolute path of the file.
+    pub path: PathBuf,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// Whether the alignment keeps the size of a brain.
+    pub sizes: Sizes,
+}
+
+impl Template {
+    /// A template file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn new(path: &Path, sizes: Sizes) -> Result<Self> {
+        Ok(Self { path: std::path::absolute(path).map_err(Error::io(path))?, hash: hash_file(path)?, sizes })
+    }
+
+    /// Reads the template, RAS+ axes.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no longer the same file.
+    pub fn read(&self) -> Result<Volume> {
+        if Self::new(&self.path, self.sizes)?.hash != self.hash {
+            return Err(Error::file(
+                &self.path,
+                "not the template that the brains were turned to",
+                "put the first one back, or prepare the cohort again",
+            ));
+        }
+        Ok(voxplain_volume::read(&self.path, &ReadOptions::default())?.volume.to_ras())
+    }
+}
+
+/// Where the grid of a prepared volume lies in the world.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// Centred on the brain mask of each subject: the grids of two subjects differ by a shift.
+    MaskCentre,
+    /// One grid for all subjects, in template space.
+    Fixed(Grid),
+}

@@ -1,0 +1,50 @@
+//! [`Subject`]: one subject of a cohort.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use voxplain_volume::{Alignment, Grid, Mask, Volume};
+
+/// One subject of a cohort.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// The id, without `sub-`.
+    pub id: String,
+    /// Grid of the prepared volume: in the world of the source image, or of the template (see [`Subject::alignment`]).
+    pub grid: Grid,
+    /// The image that the volume was prepared from, if any.
+    pub source: Option<PathBuf>,
+    /// Grid of the source image, in the axis order of its file: maps are resampled to it.
+    pub native: Option<Grid>,
+    /// How the brain was aligned to the template, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<Alignment>,
+    /// Volume of the brain mask in mm³, measured on the source image where there is one.
+    pub brain_volume: f64,
+    /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.
+    pub hash: String,
+    /// Warnings about the image or its mask, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<String>,
+}
+
+impl Subject {
+    /// A subject whose volume was not prepared from a file. The brain volume is that of the mask.
+    pub fn new(id: impl Into<String>, volume: &Volume, mask: &Mask) -> Self {
+        let inside = mask.data().iter().filter(|&&m| m).count();
+        Self {
+            id: id.into(),
+            grid: *volume.grid(),
+            source: None,
+            native: None,
+            alignment: None,
+            brain_volume: inside as f64 * mask.grid().voxel_volume(),
+            hash: hash(volume),
+            findings: Vec::new(),
+        }
+    }
+}
+
+/// BLAKE3 of the values of a volume as little-endian float32, in hexadecimal.
+pub fn hash(volume: &Volume) -> String {
+    voxplain_core::hash_values(volume.data())
+}

@@ -1,0 +1,37 @@
+//! [`Manifest`]: from what a run was made, and with which options.
+
+use super::CohortPlace;
+use crate::cohort::Cohort;
+use serde::{Deserialize, Serialize};
+
+/// From what a run was made, and with which options: `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of voxplain that made it.
+    pub version: String,
+    /// Where the cohort lies.
+    #[serde(flatten)]
+    pub cohort: CohortPlace,
+    /// BLAKE3 over the hashes of the cohort's subjects: this says which cohort it is, wherever it lies.
+    pub cohort_hash: String,
+    /// The column of the participants table that was learned.
+    pub label: String,
+    /// Names of the classes, in the order of the outputs of the network.
+    pub classes: Vec<String>,
+    /// Number of folds (1 for a hold-out).
+    pub folds: usize,
+    /// The seed of all random numbers.
+    pub seed: u64,
+    /// The options of training, as JSON.
+    pub options: serde_json::Value,
+}
+
+/// BLAKE3 over the hashes of the subjects of a cohort, in their order.
+pub fn cohort_hash(cohort: &Cohort) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for subject in &cohort.subjects {
+        hasher.update(subject.hash.as_bytes());
+        hasher.update(b"\n");
+    }
+    hasher.finalize().to_hex().to_string()
+}
