@@ -11,7 +11,7 @@ use voxplain::{
     Error,
     evaluation::{
         Relevance, faithfulness,
-        truth::{self, Found},
+        truth::{self, MethodLocalisation},
     },
     random::Seed,
     run::Run,
@@ -107,13 +107,13 @@ impl Evaluate {
         let (mut documents, mut text) = (serde_json::Map::new(), String::new());
         let curves: Vec<faithfulness::Metric> = metrics.iter().filter_map(|m| m.of_curves()).collect();
         if metrics.contains(&Metric::Localisation) {
-            let found = truth::compare(&run, &self.localisation()?, session.progress())?;
+            let found = truth::evaluate(&run, &self.localisation()?, session.progress())?;
             text.push_str(&in_words(&found));
             documents.insert("localisation".into(), serde_json::to_value(&found)?);
         }
         if !curves.is_empty() {
             let options = self.faithfulness(&run, curves);
-            for summary in faithfulness::compare(&session.engine()?, &run, &options, session.progress())? {
+            for summary in faithfulness::evaluate(&session.engine()?, &run, &options, session.progress())? {
                 if !text.is_empty() {
                     text.push('\n');
                 }
@@ -252,7 +252,7 @@ fn table(summary: &faithfulness::Summary) -> String {
     text
 }
 
-fn in_words(found: &[Found]) -> String {
+fn in_words(found: &[MethodLocalisation]) -> String {
     let mut text = String::new();
     if let Some(first) = found.first() {
         let _ = writeln!(

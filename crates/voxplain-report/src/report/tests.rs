@@ -16,7 +16,7 @@ use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
-    evaluation::faithfulness::{Found, Metric, Settings, Substrate, Summary, Verdict as Judged},
+    evaluation::faithfulness::{MethodCurves, Metric, Settings, Substrate, Summary, Verdict as Judged},
     group::{GroupOptions, GroupSummary, Level, group},
     regions::{RegionOptions, measure_regions},
     run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, read_json, write_predictions},
@@ -550,7 +550,7 @@ fn faithfulness(metric: Metric) -> Summary {
         models: vec![blake3::hash(MODEL.as_bytes()).to_hex().to_string()],
         settings,
         block_voxels: [2, 2, 1],
-        found: vec![Found {
+        found: vec![MethodCurves {
             method: EVIL.into(),
             substrate: Substrate::Blur,
             maps: 6,

@@ -1,4 +1,5 @@
-//! How good a classifier is, and how far a map can be trusted.
+//! How far maps can be trusted: [`truth`] compares them with a change that a simulation made ([`localisation`] has the measures),
+//! [`faithfulness`] with what the network does when voxels are replaced.
 
 pub mod faithfulness;
 pub mod localisation;

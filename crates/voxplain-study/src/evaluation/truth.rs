@@ -1,4 +1,4 @@
-//! [`compare`]: the maps of a run beside the truth that a simulation planted.
+//! [`evaluate`]: do the maps of a run lie where a simulation changed the brains?
 
 use super::{Localisation, Relevance};
 use crate::{cohort::Cohort, run::Run, setting::TRUTH};
@@ -8,52 +8,52 @@ use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy}
 use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
 
-/// What to compare with the truth.
+/// Which maps are compared with the truth, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Options {
-    /// The methods; all that the run has maps of, where nothing is said.
+    /// The methods; by default all that the run has maps of.
     pub methods: Option<Vec<String>>,
-    /// The mask of the truth; `truth.nii.gz` of the cohort where nothing is said.
+    /// The mask of the truth; by default `truth.nii.gz` of the cohort.
     pub truth: Option<PathBuf>,
-    /// What counts as relevance.
+    /// Which part of a map counts as relevance.
     pub relevance: Relevance,
 }
 
-/// How well one method finds the truth, over subjects that the models never saw.
+/// Localisation by one method: means over held-out subjects, with 95 % intervals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct MethodLocalisation {
     /// The method.
     pub method: String,
     /// BLAKE3 of the models that made the maps, fold by fold.
     #[serde(default)]
     pub models: Vec<String>,
-    /// The subjects' true class; all subjects where it is absent. A method that looks for what speaks for a class cannot
-    /// find a change in subjects who do not have it.
+    /// The true class of the subjects; `None` for all subjects. A method that shows evidence for a class cannot find a change in
+    /// subjects who do not have it.
     pub class: Option<String>,
     /// Number of maps.
     pub maps: usize,
-    /// Share of the brain that the truth takes: what a map that knows nothing has in it.
+    /// Volume of the truth over volume of the brain: the expected `mass` of a random map.
     pub chance: Interval,
-    /// Share of relevance inside the truth; over maps that are not all zero.
+    /// Relevance inside the truth over all relevance, 0 to 1; over maps that are not all zero.
     pub mass: Option<Interval>,
-    /// The same over chance: 1 for a map that knows nothing.
+    /// `mass / chance`: 1 for a random map.
     pub enrichment: Option<Interval>,
-    /// Of as many most relevant voxels as the truth has, the share inside it.
+    /// Of the `n` most relevant voxels, where `n` is the number of voxels of the truth, the share inside it.
     pub precision: Interval,
-    /// Probability that a voxel of the truth is more relevant than another one of the brain.
+    /// Area under the ROC curve: probability that a voxel of the truth is more relevant than another voxel of the brain.
     pub auc: Interval,
-    /// Share of maps whose most relevant voxel lies in the truth; over maps that are not all zero.
+    /// Pointing game: share of maps whose most relevant voxel lies in the truth; over maps that are not all zero.
     pub hits: Option<f64>,
-    /// Maps that are zero everywhere.
+    /// Number of maps that are zero everywhere.
     pub empty: usize,
 }
 
-/// Compares each map of a run with the truth, inside the subject's brain mask. Writes `evaluation/localisation.tsv`
-/// (one row a map) and `evaluation/localisation.json` (what is returned).
+/// Compares each map of a run with the truth, inside the brain mask of the subject. Writes `evaluation/localisation.tsv` (a row a
+/// map) and `evaluation/localisation.json` (the return value).
 ///
 /// # Errors
-/// Where there is no truth, it lies elsewhere than the maps, or a map is missing or of another model than the run's.
-pub fn compare(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Found>> {
+/// There is no truth, it lies elsewhere than the maps, or a map is missing or comes from another model than those of the run.
+pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<MethodLocalisation>> {
     let cohort = run.cohort()?;
     let truth = read_truth(&cohort, options.truth.as_deref())?;
     let maps = run.maps()?;
@@ -147,11 +147,11 @@ fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
 }
 
 /// `None` for no map at all.
-fn summary(method: &str, class: Option<&str>, models: &[String], each: &[Localisation]) -> Option<Found> {
+fn summary(method: &str, class: Option<&str>, models: &[String], each: &[Localisation]) -> Option<MethodLocalisation> {
     let all = |f: fn(&Localisation) -> f64| Interval::of(&each.iter().map(f).collect::<Vec<_>>());
     let some = |f: fn(&Localisation) -> Option<f64>| Interval::of(&each.iter().filter_map(f).collect::<Vec<_>>());
     let hits = some(|l| l.hit.map(|h| f64::from(u8::from(h))));
-    Some(Found {
+    Some(MethodLocalisation {
         method: method.to_owned(),
         models: models.to_vec(),
         class: class.map(str::to_owned),

@@ -5,7 +5,7 @@ use voxplain_attribution::Case;
 use voxplain_core::{Silent, Table};
 use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, reference};
 use voxplain_study::evaluation::faithfulness::{
-    MapCurves, Metric, Options, Ranking, Settings, Substrate, Summary, Trace, compare, curves,
+    MapCurves, Metric, Options, Ranking, Settings, Substrate, Summary, Trace, curves, evaluate,
 };
 use voxplain_volume::{Border, Mask, Volume};
 
@@ -265,7 +265,7 @@ fn a_run_is_measured_whole_and_not_twice() {
         settings: Settings { steps: 5, ..Settings::default() },
         ..Options::default()
     };
-    let measured = |options: &Options| compare(&engine(2), &run, options, &Silent);
+    let measured = |options: &Options| evaluate(&engine(2), &run, options, &Silent);
     let found = measured(&options).unwrap();
     assert_eq!(found.iter().map(|s| s.found.len()).collect::<Vec<_>>(), [4, 4], "two methods, two substrates");
     let evaluation = run.path.join("evaluation");
@@ -323,7 +323,7 @@ fn what_cannot_be_measured_is_refused_by_name() {
     let run = small_run(folder.path());
     let options = Options { metrics: vec![Metric::Deletion], settings: plain(3), ..Options::default() };
     let error = |options: Options| {
-        let error = compare(&engine(1), &run, &options, &Silent).unwrap_err();
+        let error = evaluate(&engine(1), &run, &options, &Silent).unwrap_err();
         format!("{error} {}", error.remedy().unwrap())
     };
     let stranger = error(Options { subjects: Some(vec!["p0".into()]), ..options.clone() });

@@ -132,7 +132,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     let table = run.layout().regions().join("halves.tsv");
     let derive = |progress: &dyn Progress| {
         let groups = group(&run, &GroupOptions::default(), progress)?;
-        let curves = faithfulness::compare(&engine(1), &run, &options, progress)?;
+        let curves = faithfulness::evaluate(&engine(1), &run, &options, progress)?;
         let regions = measure_regions(std::slice::from_ref(&run.path), &what, progress)?;
         regions.write(&table, &what)?;
         Ok::<_, voxplain_core::Error>((groups, curves, regions))
@@ -157,7 +157,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
         GroupSummary::read(&run).unwrap_err(),
         Summary::read(&run, Metric::Deletion).unwrap_err(),
         group(&run, &GroupOptions::default(), &Silent).unwrap_err(),
-        faithfulness::compare(&engine(1), &run, &options, &Silent).unwrap_err(),
+        faithfulness::evaluate(&engine(1), &run, &options, &Silent).unwrap_err(),
         measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap_err(),
     ] {
         let error = text(&error);
@@ -169,7 +169,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     write(&truth, &half, &WriteOptions::default()).unwrap();
     let localise =
         truth::Options { truth: Some(truth), methods: Some(vec!["saliency".into()]), ..truth::Options::default() };
-    let error = text(&truth::compare(&run, &localise, &Silent).unwrap_err());
+    let error = text(&truth::evaluate(&run, &localise, &Silent).unwrap_err());
     assert!(error.contains("sub-p2_desc-saliency_attribution.nii.gz: the map was made by another model"), "{error}");
 
     // One method is explained again: the maps are made, and the others are left out with words.
@@ -188,7 +188,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     let remedy = format!("explain {} with `method` = input-x-gradient", run.path.display());
     assert!(warnings.iter().any(|w| w.contains(named) && w.contains(&remedy)), "{warnings:?}");
     assert!(GroupSummary::read(&run).unwrap().is_some());
-    assert_eq!(truth::compare(&run, &localise, &Silent).unwrap()[0].models, run.models().unwrap().all());
+    assert_eq!(truth::evaluate(&run, &localise, &Silent).unwrap()[0].models, run.models().unwrap().all());
 
     // A map that was not finished does not count either.
     std::fs::remove_file(run.layout().map("p3", "saliency").record()).unwrap();
@@ -231,7 +231,7 @@ fn clearing_takes_what_voxplain_made_and_names_the_rest() {
         settings: Settings { steps: 2, ..Settings::default() },
         ..faithfulness::Options::default()
     };
-    faithfulness::compare(&engine(1), &run, &options, &Silent).unwrap();
+    faithfulness::evaluate(&engine(1), &run, &options, &Silent).unwrap();
     let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
     table.write(&layout.regions().join("halves.tsv"), &what).unwrap();
     // As the report and training leave them.

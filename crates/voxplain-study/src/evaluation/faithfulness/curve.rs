@@ -1,4 +1,4 @@
-//! [`Trace`]: one order of voxels played through, taken out of the image or put back into it.
+//! [`Trace`]: the probability of the explained class while voxels are replaced or put back in an order.
 
 use super::{Metric, Settings, Substrate};
 use crate::setting::SUBSTRATE;
@@ -11,14 +11,14 @@ use voxplain_core::{Action, Error, Result, remedy};
 /// around the hole: [`Harmonic::refill`](voxplain_attribution::Harmonic::refill). Our choice: the filling is then within about a thousandth of that range, which no network should mind.
 const ENOUGH: f64 = 1e-4;
 
-/// One map's order and its control, played through.
+/// The curve of one map and that of its random order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trace {
-    /// What was done with the voxels.
+    /// Whether voxels were replaced or put back.
     pub metric: Metric,
-    /// What stood where they were missing.
+    /// What replaced them.
     pub substrate: Substrate,
-    /// Probability of the explained class after each step, from none of the brain to all of it: steps + 1 values.
+    /// Probability of the explained class after each step: `steps + 1` values, the first before the first step.
     pub curve: Vec<f64>,
     /// The same for the random order.
     pub random: Vec<f64>,
@@ -43,48 +43,50 @@ pub fn auc(curve: &[f64]) -> f64 {
     (curve.iter().sum::<f64>() - curve[0] / 2.0 - curve[steps] / 2.0) / steps as f64
 }
 
-/// Voxels that are through after a step of so many: rounded to the nearest, halves up.
-pub(super) const fn through(step: usize, steps: usize, voxels: usize) -> usize {
+/// Number of voxels that are replaced (or put back) after step `step` of `steps`: rounded to the nearest, halves up.
+pub(super) const fn count_after(step: usize, steps: usize, voxels: usize) -> usize {
     (2 * step * voxels + steps) / (2 * steps)
 }
 
-/// An image on its way, as far as it has come.
+/// An image of which a part is replaced.
 #[derive(Clone, Debug)]
-struct Fading<'a> {
+struct PartialImage<'a> {
     metric: Metric,
     image: &'a [f32],
     order: &'a [usize],
     filling: Filling,
+    /// The values with the part replaced.
     now: Vec<f32>,
-    through: usize,
+    /// Number of voxels of the order that are done.
+    done: usize,
 }
 
-impl<'a> Fading<'a> {
+impl<'a> PartialImage<'a> {
     fn new(metric: Metric, image: &'a [f32], order: &'a [usize], filling: Filling) -> Self {
-        let mut fading = Self { metric, image, order, filling, now: image.to_vec(), through: 0 };
+        let mut partial = Self { metric, image, order, filling, now: image.to_vec(), done: 0 };
         if metric == Metric::Insertion {
-            fading.empty();
+            partial.replace_all();
         }
-        fading
+        partial
     }
 
-    /// All of the brain is missing.
-    fn empty(&mut self) {
+    /// Replaces all voxels of the order.
+    fn replace_all(&mut self) {
         self.now.copy_from_slice(self.image);
         self.filling.fill(&mut self.now, &sorted(self.order));
     }
 
-    /// The first `count` voxels of the order are through; no fewer than before.
-    fn to(&mut self, count: usize) {
-        let step = &self.order[self.through..count];
-        self.through = count;
+    /// Goes on until the first `count` voxels of the order are done; no fewer than before.
+    fn advance(&mut self, count: usize) {
+        let step = &self.order[self.done..count];
+        self.done = count;
         if step.is_empty() {
             return;
         }
         match (self.metric, &mut self.filling) {
             (Metric::Deletion, filling @ Filling::Values { .. }) => filling.fill(&mut self.now, step),
             // From the image anew, so that it ends where insertion begins, to the bit.
-            (Metric::Deletion, Filling::Harmonic(_)) if count == self.order.len() => self.empty(),
+            (Metric::Deletion, Filling::Harmonic(_)) if count == self.order.len() => self.replace_all(),
             (Metric::Deletion, Filling::Harmonic(harmonic)) => {
                 harmonic.refill(&mut self.now, &sorted(&self.order[..count]), ENOUGH);
             }
@@ -98,19 +100,19 @@ impl<'a> Fading<'a> {
     }
 }
 
-/// By place: neighbours are then near each other in memory, and a hole is filled to the same bits whatever order made it.
+/// Voxels in the order of memory: a hole is then filled to the same bits whatever order made it.
 fn sorted(hole: &[usize]) -> Vec<usize> {
     let mut hole = hole.to_vec();
     hole.sort_unstable();
     hole
 }
 
-/// Plays an order and its control through, for each of the metrics and substrates; all go side by side, so that the network
-/// is given many volumes at once.
+/// The curves of an order and of its control, for all metrics and substrates. All advance step by step together, so that the network
+/// gets many volumes in a batch.
 ///
 /// # Errors
 /// The network overflows.
-pub(super) fn play(
+pub(super) fn traces(
     explainer: &mut Explainer,
     case: &Case<'_>,
     class: usize,
@@ -119,27 +121,26 @@ pub(super) fn play(
     settings: &Settings,
 ) -> Result<Vec<Trace>> {
     let engine = explainer.engine().clone();
-    let image = case.image.data();
+    let whole = case.image.data();
     let objective = Objective { class, minus: None, score: Score::Prob };
     let filling = |substrate: Substrate| {
         let baseline = BaselineOptions::new("a curve", substrate.into(), settings.blur);
         engine.thread_pool().install(|| baseline.filling(explainer, case, &objective))
     };
     let fillings: Vec<Filling> = settings.substrates.iter().copied().map(filling).collect::<Result<_>>()?;
-    let mut fadings = Vec::new();
+    let mut images = Vec::new();
     let mut traces = Vec::new();
     for &metric in metrics {
         for (&substrate, filling) in settings.substrates.iter().zip(&fillings) {
-            fadings.push(Fading::new(metric, image, order, filling.clone()));
-            fadings.push(Fading::new(metric, image, random, filling.clone()));
+            images.push(PartialImage::new(metric, whole, order, filling.clone()));
+            images.push(PartialImage::new(metric, whole, random, filling.clone()));
             traces.push(Trace { metric, substrate, curve: Vec::new(), random: Vec::new() });
         }
     }
     for step in 0..=settings.steps {
-        let count = through(step, settings.steps, order.len());
-        engine.thread_pool().install(|| fadings.par_iter_mut().for_each(|fading| fading.to(count)));
-        let scores =
-            explainer.scores(fadings.len(), &objective, |n, volume| volume.copy_from_slice(&fadings[n].now))?;
+        let count = count_after(step, settings.steps, order.len());
+        engine.thread_pool().install(|| images.par_iter_mut().for_each(|image| image.advance(count)));
+        let scores = explainer.scores(images.len(), &objective, |n, volume| volume.copy_from_slice(&images[n].now))?;
         if let Some(score) = scores.iter().find(|s| !s.is_finite()) {
             return Err(case.refuse(
                 format!("with a part of the brain replaced, the network gives a probability of {score}"),
@@ -160,10 +161,10 @@ pub(super) fn play(
 }
 
 impl Settings {
-    /// Refuses what cannot be done.
+    /// Checks the settings.
     ///
     /// # Errors
-    /// No step, no substrate, a blur that does nothing.
+    /// No step, no substrate, or a blur that is not above 0 mm.
     pub fn check(&self) -> Result<()> {
         let wrong = |what: String, hint: &str| Err(Error::request(what, hint));
         if self.steps == 0 {
@@ -197,9 +198,9 @@ mod tests {
     proptest! {
         #[test]
         fn steps_sum_to_the_brain_and_differ_by_one_voxel_at_most(steps in 1usize..200, voxels in 1usize..5000) {
-            prop_assert_eq!((through(0, steps, voxels), through(steps, steps, voxels)), (0, voxels));
+            prop_assert_eq!((count_after(0, steps, voxels), count_after(steps, steps, voxels)), (0, voxels));
             for step in 1..=steps {
-                let size = through(step, steps, voxels) - through(step - 1, steps, voxels);
+                let size = count_after(step, steps, voxels) - count_after(step - 1, steps, voxels);
                 prop_assert!(size == voxels / steps || size == voxels.div_ceil(steps));
             }
         }

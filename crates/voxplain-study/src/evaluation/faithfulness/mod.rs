@@ -1,15 +1,14 @@
-//! Faithfulness: does taking out what a map calls relevant change what the network says?
+//! Faithfulness: does the network change its mind when the voxels that a map calls relevant are replaced?
 //!
-//! Deletion and insertion curves (Petsiuk, Das, Saenko 2018, arXiv 1806.07421). A map orders the brain's voxels. In
-//! [`Metric::Deletion`] they are replaced in this order, a share of the brain at a time, by a [`Substrate`]; a map that names what the
-//! network uses makes the probability of the explained class fall at once. In [`Metric::Insertion`] all are replaced at first and
-//! are put back in this order; the probability should then rise at once. Each curve is summed up by its area ([`auc`]), and
-//! compared with that of a random order that is as smooth as the map, on the same image, by the same network.
+//! Deletion and insertion curves (Petsiuk, Das, Saenko 2018, arXiv 1806.07421). A map orders the voxels of the brain. In
+//! [`Metric::Deletion`] they are replaced in this order, an equal share of the brain in each step, by a [`Substrate`]. If the map names
+//! what the network uses, the probability of the explained class falls at once. In [`Metric::Insertion`] all voxels are replaced first
+//! and put back in this order. The probability should then rise at once. A curve is summarised by its area ([`auc`]). The area is
+//! compared with that of a random order that is as smooth as the map, for the same image and network.
 //!
-//! Where this differs from the paper: voxels go in blocks of at least 4 mm instead of single rows of pixels, 1 % of the brain at a
-//! time; there are two substrates for both games instead of black for one and blur for the other, as what stands in for
-//! the brain must not decide who wins; and areas are not read by themselves, but as the difference from a random order, paired
-//! by subject.
+//! Differences from the paper: voxels go in blocks of at least 4 mm instead of rows of pixels, 1 % of the brain in each step. Both
+//! metrics use both substrates, since the replacement must not decide which map is better; the paper uses black for one and a blurred
+//! image for the other. Areas are not read by themselves but as differences from the random order, paired by subject.
 
 mod curve;
 mod order;
@@ -18,7 +17,7 @@ mod surrogate;
 
 pub use curve::{Trace, auc};
 pub use order::{Blocks, Ranking};
-pub use results::{Found, MapCurves, Summary, Verdict};
+pub use results::{MapCurves, MethodCurves, Summary, Verdict};
 
 use crate::{
     cohort::Cohort,
@@ -32,7 +31,7 @@ use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, 
 use voxplain_nn::Engine;
 use voxplain_volume::{ReadOptions, Volume};
 
-/// What is done with the voxels, in the order of the map.
+/// Whether voxels are replaced or put back, in the order of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -60,7 +59,7 @@ impl Metric {
     }
 }
 
-/// What stands where voxels are missing. Neither is neutral, so that what holds for one alone is not held by the map.
+/// What replaces the voxels. No replacement is neutral: trust a result only where both agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Substrate {
@@ -120,20 +119,20 @@ impl Default for Settings {
     }
 }
 
-/// What to measure in a run.
+/// Which maps of a run are evaluated, and how.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// What is done with the voxels.
+    /// Deletion, insertion, or both.
     pub metrics: Vec<Metric>,
-    /// The methods; all that the run has maps of, where nothing is said.
+    /// The methods; by default all that the run has maps of.
     pub methods: Option<Vec<String>>,
-    /// Ids of the subjects; all that were held out, where nothing is said.
+    /// Ids of the subjects; by default all that were held out.
     pub subjects: Option<Vec<String>>,
     /// How curves are made.
     pub settings: Settings,
-    /// Bytes that the compiled plans of the network may take together; no limit where nothing is said.
+    /// Upper bound on the memory of the compiled network, in bytes.
     pub memory: Option<usize>,
-    /// Make curves again that are there already.
+    /// Curves are made again even where current ones are there.
     pub force: bool,
 }
 
@@ -166,18 +165,18 @@ pub fn curves(
     let control = Smoothness::of(&blocks, &values).field(&blocks, settings.seed.child(case.id));
     let order = blocks.order(&values, &control);
     let random = blocks.order(&control, &control);
-    let traces = curve::play(explainer, case, class, [&order, &random], metrics, settings)?;
+    let traces = curve::traces(explainer, case, class, [&order, &random], metrics, settings)?;
     Ok((blocks, traces))
 }
 
-/// The curves of every map of a run, each by the fold model that never saw the subject and that the map explains. Writes
+/// The curves of every map of a run, by the model of the fold in which the subject was held out, which the map explains. Writes
 /// `evaluation/deletion.tsv` and `insertion.tsv` (one row a map and substrate), `deletion.json` and `insertion.json` (what is
 /// returned), and the curves of each map to `evaluation/sub-<id>/sub-<id>_desc-<method>_<metric>.json`; those that are there
 /// already are not made again.
 ///
 /// # Errors
 /// Where a map is missing or does not belong to the fold's model; where the work was interrupted.
-pub fn compare(engine: &Engine, run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Summary>> {
+pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Summary>> {
     options.settings.check()?;
     let cohort = run.cohort()?;
     let maps = run.maps()?;

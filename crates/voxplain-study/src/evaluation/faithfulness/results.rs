@@ -1,4 +1,4 @@
-//! What is kept: [`MapCurves`] of each map, and the [`Summary`] of a metric over subjects.
+//! The results: [`MapCurves`] of each map, and the [`Summary`] of a metric over subjects.
 
 use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, curves};
 use crate::{
@@ -13,7 +13,7 @@ use voxplain_core::{Action, Error, Result, Table, remedy};
 use voxplain_stats::{Interval, cell};
 use voxplain_volume::Volume;
 
-/// The curves of one map by one metric, and what they were made from.
+/// The curves of one map by one metric, with what they were made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapCurves {
     /// The subject's id.
@@ -45,7 +45,10 @@ pub struct MapCurves {
 }
 
 impl MapCurves {
-    /// What will be made, without the curves; refused where the map does not belong to the model and the subject.
+    /// The record of the curves that will be made, still without them.
+    ///
+    /// # Errors
+    /// The map does not belong to the model and the subject.
     pub(super) fn begin(
         run: &Run,
         subject: &Subject,
@@ -165,7 +168,7 @@ pub(super) fn table(all: &[&MapCurves]) -> Table {
     Table { columns: columns.map(str::to_owned).to_vec(), rows }
 }
 
-/// `deletion.json` or `insertion.json`: a metric over subjects.
+/// A metric over subjects: `deletion.json` or `insertion.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// The metric.
@@ -180,14 +183,14 @@ pub struct Summary {
     #[serde(default)]
     pub models: Vec<String>,
     /// One entry for each method and substrate.
-    pub found: Vec<Found>,
+    pub found: Vec<MethodCurves>,
     /// Version of voxplain.
     pub version: String,
 }
 
-/// How one method did with one substrate, over subjects that the models never saw.
+/// Deletion or insertion by one method and one substrate: means over held-out subjects, with 95 % intervals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct MethodCurves {
     /// The method.
     pub method: String,
     /// The substrate.
@@ -200,7 +203,7 @@ pub struct Found {
     pub random: Interval,
     /// The first less the second, subject by subject: the interval is of the mean of the differences.
     pub difference: Interval,
-    /// Share of maps whose area is better than that of their random order.
+    /// Share of maps whose area is better than the area of their random order.
     pub wins: f64,
     /// What the interval of the difference says.
     pub verdict: Verdict,
@@ -255,7 +258,12 @@ impl Summary {
         let found = methods.iter().flat_map(|method| {
             settings.substrates.iter().filter_map(|&substrate| {
                 let traces = all.iter().filter(|c| c.method == *method).flat_map(|c| &c.traces);
-                Found::of(metric, method, substrate, &traces.filter(|t| t.substrate == substrate).collect::<Vec<_>>())
+                MethodCurves::of(
+                    metric,
+                    method,
+                    substrate,
+                    &traces.filter(|t| t.substrate == substrate).collect::<Vec<_>>(),
+                )
             })
         });
         Self {
@@ -296,7 +304,7 @@ impl Summary {
     }
 }
 
-impl Found {
+impl MethodCurves {
     /// `None` for no map at all.
     fn of(metric: Metric, method: &str, substrate: Substrate, traces: &[&Trace]) -> Option<Self> {
         let each = |f: fn(&Trace) -> f64| traces.iter().map(|t| f(t)).collect::<Vec<f64>>();
@@ -340,7 +348,7 @@ mod tests {
         let metric = Metric::Deletion;
         // Areas .5 and .3, random .7 and .7: differences -.2 and -.4.
         let traces = [trace(metric, [1.0, 0.5, 0.0], [1.0, 0.9, 0.0]), trace(metric, [0.6, 0.2, 0.2], [0.6, 0.8, 0.6])];
-        let found = Found::of(metric, "m", Substrate::Blur, &traces.iter().collect::<Vec<_>>()).unwrap();
+        let found = MethodCurves::of(metric, "m", Substrate::Blur, &traces.iter().collect::<Vec<_>>()).unwrap();
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
         close(found.auc.mean, 0.4);
         close(found.random.mean, 0.7);
@@ -349,8 +357,8 @@ mod tests {
         assert!((found.difference.high.unwrap() - (-0.3 + 1.2706)).abs() < 1e-4);
         assert_eq!((found.wins, found.maps, found.verdict), (1.0, 2, Verdict::Undecided));
         assert_eq!(found.curve.iter().map(|i| i.mean).collect::<Vec<_>>(), [0.8, 0.35, 0.1]);
-        assert!(Found::of(metric, "m", Substrate::Blur, &[]).is_none());
-        let alone = Found::of(metric, "m", Substrate::Blur, &[&traces[0]]).unwrap();
+        assert!(MethodCurves::of(metric, "m", Substrate::Blur, &[]).is_none());
+        let alone = MethodCurves::of(metric, "m", Substrate::Blur, &[&traces[0]]).unwrap();
         assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::Undecided));
     }
 
