@@ -1,224 +1,111 @@
-//! Explaining many people: which model explains whom, one map after another, written as they come.
+//! Maps of many inputs: [`explain`] chooses the model for each input, runs the methods in batches, and writes each map as soon as it
+//! is made.
 //!
-//! A subject of a run is explained by the fold model that never saw it; a subject that a model was trained on is
-//! explained by it only when that is asked for, and each record says so. Work streams: a few volumes are in memory at a time. A map
-//! whose record says that it was made from the same values, model and options is not made again.
+//! A subject of a run is explained by the model of the fold in which it was held out. A subject that the model was trained on is
+//! explained only if that is asked for, and the record then says so. Only a few volumes are in memory at a time. A map is not made
+//! again if its record says that it comes from the same volume, model and options.
 
 mod atlas;
-mod image;
 mod inputs;
+mod load;
+mod options;
 mod output;
+mod summary;
 
 pub use atlas::AtlasFiles;
-pub use image::MaskFrom;
+pub use load::MaskFrom;
+pub use options::{ExplainOptions, Images, Inputs};
+pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 
-use crate::cohort::{Cohort, Normalize};
 use crate::{
-    map::{MapFiles, Variant, read_record},
+    map::{Variant, read_record},
     model::Model,
-    run::Run,
     setting::IN_SAMPLE,
 };
-use atlas::Placed;
-use image::Loaded;
-use inputs::{Group, Person};
+use atlas::PlacedAtlas;
+use inputs::{Input, ModelInputs};
+use load::LoadedVolume;
 use rayon::prelude::*;
-use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use voxplain_attribution::{AnyMethod, Attribution, Case, Compat, Cost, Explainer, Record, Regions, Score, Target};
-use voxplain_core::{Error, Progress, Remedy, Result, remedy};
+use voxplain_attribution::{AnyMethod, Attribution, Case, Cost, Explainer, Regions, Score, Target};
+use voxplain_core::{Error, Progress, Result, remedy};
 use voxplain_nn::Engine;
 
-/// What is explained, and by which model.
-#[derive(Clone, Copy, Debug)]
-pub enum Inputs<'a> {
-    /// The subjects of a run, each by the fold model that never saw it.
-    Run(&'a Run),
-    /// The subjects of a cohort, by one model.
-    Cohort(&'a Model, &'a Cohort),
-    /// Images, by one model.
-    Images(&'a Model, &'a Images),
-}
-
-/// Images to be explained that belong to no cohort.
-#[derive(Clone, Debug, Default)]
-pub struct Images {
-    /// The files.
-    pub files: Vec<PathBuf>,
-    /// Where the brain is; voxels other than 0 where nothing is said.
-    pub mask: Option<MaskFrom>,
-    /// The value above which a voxel of a mask is in the brain; where nothing is said, each must be a mask beyond doubt
-    /// ([`read_mask`](voxplain_volume::read_mask)).
-    pub mask_threshold: Option<f64>,
-    /// How intensities are normalised; as the model says where nothing is said.
-    pub normalize: Option<Normalize>,
-}
-
-/// What to explain, and how.
-#[derive(Debug, Default)]
-pub struct ExplainOptions {
-    /// The methods.
-    pub methods: Vec<Box<dyn AnyMethod>>,
-    /// Leave methods out, with a warning, that cannot work with the network or in this context (as `all` asks for) instead of
-    /// refusing.
-    pub where_possible: bool,
-    /// The target as typed ([`Target::parse`]); each method's own choice where nothing is said.
-    pub target: Option<String>,
-    /// The scale.
-    pub score: Score,
-    /// An older behaviour that the methods reproduce; for the records.
-    pub compat: Option<Compat>,
-    /// The atlas for methods by region.
-    pub atlas: Option<AtlasFiles>,
-    /// Where maps go: `OUT/sub-<id>/` for subjects, `OUT` for images; the run itself where nothing is said.
-    pub out: Option<PathBuf>,
-    /// Ids of the subjects to explain; all where nothing is said.
-    pub subjects: Option<Vec<String>>,
-    /// Explain subjects by models that were trained on them, too.
-    pub in_sample: bool,
-    /// Make maps again that are there already.
-    pub force: bool,
-    /// Bytes that the compiled plans of the network may take together; no limit where nothing is said.
-    pub memory: Option<usize>,
-}
-
-/// What was made.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct ExplainSummary {
-    /// The maps, subject by subject.
-    pub maps: Vec<MapSummary>,
-    /// What could not be made.
-    pub failures: Vec<Failure>,
-    /// Subjects that no model can explain out of sample, and that were left out for it.
-    pub left_out: Vec<String>,
-    /// Methods that could not work here and were left out.
-    pub skipped: Vec<Skipped>,
-    /// Whether the work was stopped before its end.
-    pub interrupted: bool,
-}
-
-/// A method that was left out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    /// The method.
-    pub method: String,
-    /// Why it cannot work here.
-    pub why: String,
-}
-
-/// A map that is there.
-#[derive(Clone, Debug, Serialize)]
-pub struct MapSummary {
-    /// The subject's id, or the stem of the image's file name.
-    pub subject: String,
-    /// The method.
-    pub method: String,
-    /// What was explained, in words.
-    pub target: String,
-    /// Its value.
-    pub score: f64,
-    /// The map, on the model's grid.
-    pub map: PathBuf,
-    /// The map in the space of the image it was prepared from.
-    pub native_space: Option<PathBuf>,
-    /// The map at its own resolution.
-    pub native_resolution: Option<PathBuf>,
-    /// Whether the model was trained on the subject.
-    pub in_sample: Option<bool>,
-    /// Whether it was there already.
-    pub reused: bool,
-    /// How long it took, without reading and writing; a share of the batch it was made in.
-    pub seconds: f64,
-    /// Words of warning.
-    pub warnings: Vec<String>,
-}
-
-/// A map that could not be made.
-#[derive(Clone, Debug, Serialize)]
-pub struct Failure {
-    /// The subject's id, or the file.
-    pub subject: String,
-    /// The method; none where the subject could not be read.
-    pub method: Option<String>,
-    /// What went wrong.
-    pub error: String,
-    /// What to do about it. Whoever shows it chooses the words.
-    #[serde(skip)]
-    pub remedy: Option<Remedy>,
-}
-
-/// Volumes that are in memory, and go through the network, at a time.
+/// Inputs that are in memory at a time.
 const AT_A_TIME: usize = 4;
 
-/// Explains, and writes maps and records as they come. What fails is named in the result; the rest goes on.
+/// Explains all inputs by all methods and writes maps and records. A map that cannot be made is named in the result, and the
+/// others are made all the same.
 ///
 /// # Errors
-/// Where nothing can be explained as asked: an unknown subject or class, a place that is missing, a cohort that does not
-/// fit the model.
+/// Nothing can be explained as asked: an unknown subject or class, no place for the maps, a cohort that does not fit the model, a
+/// method that cannot work here (unless [`ExplainOptions::where_possible`]).
 pub fn explain(
     engine: &Engine,
     inputs: Inputs<'_>,
     options: &ExplainOptions,
     progress: &dyn Progress,
 ) -> Result<ExplainSummary> {
-    let mut regions = Placed::open(options, progress)?;
-    let inputs::Plan { groups, left_out } = inputs::plan(inputs, options, progress)?;
-    let count: usize = groups.iter().map(|g| g.people.len()).sum();
-    let mut done = ExplainSummary { left_out, ..ExplainSummary::default() };
+    let mut atlas = PlacedAtlas::open(options, progress)?;
+    let inputs::Plan { models, left_out } = inputs::plan(inputs, options, progress)?;
+    let count: usize = models.iter().map(|of_model| of_model.inputs.len()).sum();
+    let mut summary = ExplainSummary { left_out, ..ExplainSummary::default() };
     progress.begin("explain", count * options.methods.len());
-    let result =
-        groups.iter().try_for_each(|group| explain_group(engine, group, options, &mut regions, progress, &mut done));
+    let result = models
+        .iter()
+        .try_for_each(|of_model| explain_by_model(engine, of_model, options, &mut atlas, progress, &mut summary));
     progress.end();
-    result.map(|()| done)
+    result.map(|()| summary)
 }
 
-/// Explains the people of one model.
-fn explain_group(
+/// Explains the inputs of one model.
+fn explain_by_model(
     engine: &Engine,
-    group: &Group<'_>,
+    of_model: &ModelInputs<'_>,
     options: &ExplainOptions,
-    regions: &mut Option<Placed>,
+    atlas: &mut Option<PlacedAtlas>,
     progress: &dyn Progress,
-    done: &mut ExplainSummary,
+    summary: &mut ExplainSummary,
 ) -> Result<()> {
-    if group.people.is_empty() || done.interrupted {
+    if of_model.inputs.is_empty() || summary.interrupted {
         return Ok(());
     }
-    let fold = group.model.get()?;
+    let fold = of_model.model.get()?;
     let model = &fold.model;
-    let mut explainer = group.people_of(fold.explainer(engine)?.with_memory_limit(options.memory), model);
-    let methods = suitable(&explainer, options, regions.is_some(), progress, done)?;
-    progress.advance((options.methods.len() - methods.len()) * group.people.len(), "left out");
+    let explainer = fold.explainer(engine)?.with_memory_limit(options.memory);
+    let mut explainer = of_model.with_training_subjects(explainer, model);
+    let methods = suitable(&explainer, options, atlas.is_some(), progress, summary)?;
+    progress.advance((options.methods.len() - methods.len()) * of_model.inputs.len(), "left out");
     let target = options.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
-    for people in group.people.chunks(AT_A_TIME) {
-        let load = |person| {
-            let loaded = group.load(person, model)?;
-            let seen = in_sample(person, &loaded, model, options)?;
-            Ok((loaded, seen))
+    for inputs in of_model.inputs.chunks(AT_A_TIME) {
+        let load = |input| {
+            let loaded = of_model.load(input, model)?;
+            let in_sample = in_sample(input, &loaded, model, options)?;
+            Ok((loaded, in_sample))
         };
-        let loaded: Vec<Result<_>> = engine.thread_pool().install(|| people.par_iter().map(load).collect());
-        let mut ready = Vec::with_capacity(people.len());
-        for (person, loaded) in people.iter().zip(loaded) {
+        let loaded: Vec<Result<_>> = engine.thread_pool().install(|| inputs.par_iter().map(load).collect());
+        let mut ready = Vec::with_capacity(inputs.len());
+        for (input, loaded) in inputs.iter().zip(loaded) {
             match loaded {
-                Ok((loaded, seen)) => {
-                    ready.push(Ready { person, loaded, seen, regions: None, beside: OnceLock::new() });
+                Ok((loaded, in_sample)) => {
+                    ready.push(Ready { input, loaded, in_sample, regions: None, image_written: OnceLock::new() });
                 }
                 Err(e) => {
-                    done.fail(&person.id, None, &e, progress);
-                    progress.advance(methods.len(), &person.id);
+                    summary.fail(&input.id, None, &e, progress);
+                    progress.advance(methods.len(), &input.id);
                 }
             }
         }
         for &method in &methods {
-            if let Some(atlas) = regions.as_mut().filter(|_| method.by_region()) {
+            if let Some(atlas) = atlas.as_mut().filter(|_| method.by_region()) {
                 for ready in &mut ready {
                     match atlas.on_grid(ready.loaded.image.grid()) {
                         Ok(regions) => ready.regions = Some(regions),
                         Err(e) => {
-                            done.fail(&ready.person.id, Some(method.name()), &e, progress);
-                            progress.advance(1, &ready.person.id);
+                            summary.fail(&ready.input.id, Some(method.name()), &e, progress);
+                            progress.advance(1, &ready.input.id);
                         }
                     }
                 }
@@ -226,37 +113,37 @@ fn explain_group(
             let mut wanted = Vec::with_capacity(ready.len());
             for ready in ready.iter().filter(|ready| !method.by_region() || ready.regions.is_some()) {
                 let case = ready.case(target, options.score);
-                match made_before(options, method, &explainer, ready, &case) {
-                    Some(made) => {
-                        done.maps.push(made);
-                        progress.advance(1, &ready.person.id);
+                match current_map(options, method, &explainer, ready, &case) {
+                    Some(map) => {
+                        summary.maps.push(map);
+                        progress.advance(1, &ready.input.id);
                     }
                     None => wanted.push((ready, case)),
                 }
             }
-            for part in wanted.chunks(method.batch()) {
+            for batch in wanted.chunks(method.batch()) {
                 if progress.interrupted() {
-                    done.interrupted = true;
+                    summary.interrupted = true;
                     return Ok(());
                 }
                 let began = Instant::now();
                 explainer.measure_memory();
-                let cases: Vec<Case<'_>> = part.iter().map(|(_, case)| *case).collect();
-                let results = each(method, &mut explainer, &cases);
-                let seconds = began.elapsed().as_secs_f64() / part.len() as f64;
+                let cases: Vec<Case<'_>> = batch.iter().map(|(_, case)| *case).collect();
+                let results = attribute(method, &mut explainer, &cases);
+                let seconds = began.elapsed().as_secs_f64() / batch.len() as f64;
                 let (memory_bytes, memory_limit) = explainer.memory();
                 let cost = Cost { seconds, memory_bytes, memory_limit };
                 let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
-                    write_one(options, ready, result?, cost)
+                    write_map(options, ready, result?, cost)
                 };
                 let written: Vec<_> =
-                    engine.thread_pool().install(|| part.par_iter().zip(results).map(write).collect());
-                for ((ready, _), result) in part.iter().zip(written) {
+                    engine.thread_pool().install(|| batch.par_iter().zip(results).map(write).collect());
+                for ((ready, _), result) in batch.iter().zip(written) {
                     match result {
-                        Ok(made) => done.maps.push(made),
-                        Err(e) => done.fail(&ready.person.id, Some(method.name()), &e, progress),
+                        Ok(map) => summary.maps.push(map),
+                        Err(e) => summary.fail(&ready.input.id, Some(method.name()), &e, progress),
                     }
-                    progress.advance(1, &ready.person.id);
+                    progress.advance(1, &ready.input.id);
                 }
             }
         }
@@ -264,13 +151,13 @@ fn explain_group(
     Ok(())
 }
 
-/// The methods that can work with this network in this context. The others are refused, or left out where that was asked for.
+/// The methods that can work with this network and these inputs. The others are errors, or left out where that was asked for.
 fn suitable<'a>(
     explainer: &Explainer,
     options: &'a ExplainOptions,
     has_regions: bool,
     progress: &dyn Progress,
-    done: &mut ExplainSummary,
+    summary: &mut ExplainSummary,
 ) -> Result<Vec<&'a dyn AnyMethod>> {
     let mut methods = Vec::with_capacity(options.methods.len());
     for method in options.methods.iter().map(AsRef::as_ref) {
@@ -280,9 +167,9 @@ fn suitable<'a>(
             Err(why) if options.where_possible => {
                 let skipped = Skipped { method: method.name().into(), why: why.to_string() };
                 // Once, although every model of a run says so.
-                if !done.skipped.contains(&skipped) {
+                if !summary.skipped.contains(&skipped) {
                     progress.warn(&format!("left out: {why}"));
-                    done.skipped.push(skipped);
+                    summary.skipped.push(skipped);
                 }
             }
             Err(why) => return Err(why),
@@ -291,47 +178,47 @@ fn suitable<'a>(
     Ok(methods)
 }
 
-/// A person whose volume is in memory.
+/// An input whose volume is in memory.
 struct Ready<'a> {
-    person: &'a Person,
-    loaded: Loaded,
-    seen: Option<bool>,
+    input: &'a Input,
+    loaded: LoadedVolume,
+    in_sample: Option<bool>,
     regions: Option<Arc<Regions>>,
-    /// Set once the volume lies beside its maps.
-    beside: OnceLock<()>,
+    /// Set once the volume is written beside its maps.
+    image_written: OnceLock<()>,
 }
 
 impl Ready<'_> {
     fn case(&self, target: Option<Target>, score: Score) -> Case<'_> {
         Case {
-            id: &self.person.id,
+            id: &self.input.id,
             image: &self.loaded.image,
             others: &[],
             mask: self.loaded.mask.as_ref(),
             regions: self.regions.as_deref(),
-            label: self.person.label,
+            label: self.input.label,
             target,
             score,
-            in_sample: self.seen,
+            in_sample: self.in_sample,
         }
     }
 }
 
-/// All cases at once; where one fails, one by one, so that the others get their maps.
-fn each(method: &dyn AnyMethod, explainer: &mut Explainer, cases: &[Case<'_>]) -> Vec<Result<Attribution>> {
+/// Attributions of all cases in one call. If the call fails, each case has a call of its own, so that the others get their maps.
+fn attribute(method: &dyn AnyMethod, explainer: &mut Explainer, cases: &[Case<'_>]) -> Vec<Result<Attribution>> {
     match method.explain(explainer, cases) {
         Ok(all) => all.into_iter().map(Ok).collect(),
         Err(e) if cases.len() == 1 => vec![Err(e)],
-        Err(_) => cases.iter().flat_map(|case| each(method, explainer, std::slice::from_ref(case))).collect(),
+        Err(_) => cases.iter().flat_map(|case| attribute(method, explainer, std::slice::from_ref(case))).collect(),
     }
 }
 
-/// Whether the model was trained on this person; refused unless that was asked for.
-fn in_sample(person: &Person, loaded: &Loaded, model: &Model, options: &ExplainOptions) -> Result<Option<bool>> {
+/// Whether the model was trained on this input; an error unless that was asked for.
+fn in_sample(input: &Input, loaded: &LoadedVolume, model: &Model, options: &ExplainOptions) -> Result<Option<bool>> {
     let seen = model.has_seen(&loaded.hash);
     if seen && !options.in_sample {
         return Err(Error::Subject {
-            subject: person.id.clone(),
+            subject: input.id.clone(),
             what: "the model was trained on this subject, so a map would not show what the model does with people it has not seen"
                 .into(),
             remedy: remedy![
@@ -341,13 +228,14 @@ fn in_sample(person: &Person, loaded: &Loaded, model: &Model, options: &ExplainO
             ],
         });
     }
-    // An image prepared anew may differ in its last bits from the one trained on; and an imported model lists nobody.
-    let known = !model.card.trained_on.is_empty() && person.file.is_none();
+    // The volume of an image that is prepared anew may differ in its last bits from the one trained on, and an imported model
+    // lists no subjects: then it is not known.
+    let known = !model.card.trained_on.is_empty() && input.file.is_none();
     Ok(if seen { Some(true) } else { known.then_some(false) })
 }
 
-/// The map of this case that is there already, if it was made from the same values, model and options.
-fn made_before(
+/// The map of this case that is there already, if it comes from the same volume, model and options.
+fn current_map(
     options: &ExplainOptions,
     method: &dyn AnyMethod,
     explainer: &Explainer,
@@ -357,8 +245,8 @@ fn made_before(
     if options.force {
         return None;
     }
-    let files = ready.person.files(method.name());
-    // A record that is not there or cannot be understood is no reason to keep its map.
+    let files = ready.input.files(method.name());
+    // Without a record that can be understood the map is made again.
     let record = read_record(&files.path()).ok()?;
     let same = record.method == method.name()
         && record.parameters == method.parameters()
@@ -384,7 +272,8 @@ fn made_before(
     })
 }
 
-fn write_one(
+/// Writes a map with its record, and once for all methods the volume that is explained, where no cohort holds it.
+fn write_map(
     options: &ExplainOptions,
     ready: &Ready<'_>,
     mut attribution: Attribution,
@@ -395,10 +284,10 @@ fn write_one(
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
     attribution.record.compat = options.compat.map(|c| c.to_string());
     attribution.record.cost = Some(cost);
-    let files = ready.person.files(&attribution.record.method);
+    let files = ready.input.files(&attribution.record.method);
     let written = output::write(&files, &attribution, &ready.loaded)?;
-    // Within a run the cohort has it; elsewhere once is enough for all methods.
-    if options.out.is_some() && ready.beside.set(()).is_ok() {
+    // Within a run the cohort has the volume.
+    if options.out.is_some() && ready.image_written.set(()).is_ok() {
         output::write_input(&files, &ready.loaded)?;
     }
     Ok(MapSummary {
@@ -410,43 +299,7 @@ fn write_one(
     })
 }
 
-impl ExplainSummary {
-    fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
-        progress.warn(&error.to_string());
-        self.failures.push(Failure {
-            subject: subject.to_owned(),
-            method: method.map(str::to_owned),
-            error: error.to_string(),
-            remedy: error.remedy(),
-        });
-    }
-}
-
-impl MapSummary {
-    fn new(record: &Record) -> Self {
-        Self {
-            subject: record.subject.clone(),
-            method: record.method.clone(),
-            target: record.target.clone(),
-            score: record.score,
-            map: PathBuf::new(),
-            native_space: None,
-            native_resolution: None,
-            in_sample: record.in_sample,
-            reused: false,
-            seconds: 0.0,
-            warnings: record.warnings.clone(),
-        }
-    }
-}
-
-impl Person {
-    fn files(&self, method: &str) -> MapFiles {
-        MapFiles::new(&self.folder, &self.stem, method)
-    }
-}
-
-/// A file's name without its folder and without `.nii.gz`, `.nii`, `.mgz` and so on.
+/// The name of an image file without its folder and without `.nii.gz`, `.nii`, `.mgz` and so on.
 pub fn stem(path: &Path) -> String {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     voxplain_volume::image_stem(&name).unwrap_or(&name).to_owned()

@@ -1,4 +1,4 @@
-//! The atlas for methods by region, on the grids of those who are explained.
+//! [`PlacedAtlas`]: an atlas on the grids of the inputs, for methods that work by region.
 
 use super::ExplainOptions;
 use crate::atlas::Atlas;
@@ -8,27 +8,27 @@ use voxplain_attribution::Regions;
 use voxplain_core::{Progress, Result};
 use voxplain_volume::{Grid, Level};
 
-/// The files of an atlas. Its labels are looked up where a volume's voxels are, by the affines of both: the atlas lies in the
-/// world of the grid that the model takes.
+/// The files of an atlas. Labels are looked up by the affines of both images: the atlas must lie in the world (mm) of the grid that
+/// the model takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtlasFiles {
     /// The label image.
     pub image: PathBuf,
     /// The table of its labels.
     pub labels: PathBuf,
-    /// Go on when image and table do not match.
+    /// A table that does not match the image is a warning instead of an error.
     pub allow_mismatch: bool,
 }
 
-/// An atlas, and its regions on the last grid that was asked for: most people share one.
+/// An atlas, and its regions on the last grid that was asked for: most inputs share one.
 #[derive(Debug)]
-pub(super) struct Placed {
+pub(super) struct PlacedAtlas {
     atlas: Atlas,
     last: Option<(Grid, Arc<Regions>)>,
 }
 
-impl Placed {
-    /// Reads the atlas if there is one and a method takes its regions.
+impl PlacedAtlas {
+    /// Reads the atlas, where there is one and a method needs its regions.
     pub(super) fn open(options: &ExplainOptions, progress: &dyn Progress) -> Result<Option<Self>> {
         let wanted = options.methods.iter().any(|m| m.by_region());
         let Some(files) = options.atlas.as_ref().filter(|_| wanted) else { return Ok(None) };
@@ -39,7 +39,7 @@ impl Placed {
         Ok(Some(Self { atlas, last: None }))
     }
 
-    /// Its regions on a grid.
+    /// The regions on a grid.
     pub(super) fn on_grid(&mut self, grid: &Grid) -> Result<Arc<Regions>> {
         if let Some((_, regions)) = self.last.as_ref().filter(|(last, _)| last == grid) {
             return Ok(Arc::clone(regions));

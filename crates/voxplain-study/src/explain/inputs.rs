@@ -1,96 +1,110 @@
-//! Who is explained by which model.
+//! [`Input`]: one volume to be explained, and which model explains it.
 
-use super::image::{self, Loaded};
+use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
 use crate::cohort::{Cohort, Placement};
 use crate::{
+    map::MapFiles,
     model::Model,
     run::{FoldModel, Run},
-    setting::{IN_SAMPLE, INPUT, OUT},
+    setting::{COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
 };
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Progress, Result, remedy};
+use voxplain_core::{Error, Progress, Remedy, Result, remedy};
 
-/// Everyone to be explained.
+/// All inputs, model by model.
 pub(super) struct Plan<'a> {
-    pub(super) groups: Vec<Group<'a>>,
+    pub(super) models: Vec<ModelInputs<'a>>,
+    /// Ids of subjects that every model was trained on.
     pub(super) left_out: Vec<String>,
 }
 
-/// The people that one model explains.
-pub(super) struct Group<'a> {
-    pub(super) model: ModelOf<'a>,
-    from: Source<'a>,
-    pub(super) people: Vec<Person>,
+/// The inputs that one model explains.
+pub(super) struct ModelInputs<'a> {
+    pub(super) model: ModelSource<'a>,
+    source: InputSource<'a>,
+    pub(super) inputs: Vec<Input>,
     trained_on: TrainedOn,
 }
 
-/// The people that a model was trained on: positions in the cohort, and the class of everyone in it; or why there is nobody and
-/// what to do about it.
-type TrainedOn = Result<(Vec<usize>, Vec<Option<usize>>), (String, &'static str)>;
+/// The training subjects of a model as positions in the cohort, and the classes of all subjects of the cohort; or why they are not
+/// known, and what to do about it.
+type TrainedOn = Result<(Vec<usize>, Vec<Option<usize>>), (String, Remedy)>;
 
-/// A model that is there, or that of a fold, which is read when its turn comes.
-pub(super) enum ModelOf<'a> {
-    There(&'a Model),
+/// A model in memory, or that of a fold, which is read when it is needed.
+pub(super) enum ModelSource<'a> {
+    Memory(&'a Model),
     Fold(&'a Run, usize),
 }
 
-enum Source<'a> {
+/// Where the volumes come from.
+enum InputSource<'a> {
     Cohort(Box<Cow<'a, Cohort>>),
     Images(&'a Images),
 }
 
-/// One person to be explained.
+/// One volume to be explained.
 #[derive(Clone, Debug)]
-pub(super) struct Person {
+pub(super) struct Input {
     /// The subject's id, or the stem of the image's file name.
     pub(super) id: String,
-    /// Where maps go, and how their names begin.
-    pub(super) folder: PathBuf,
-    pub(super) stem: String,
+    /// The folder of its maps.
+    folder: PathBuf,
+    /// How the names of its maps begin.
+    stem: String,
     /// The true class, where it is known.
     pub(super) label: Option<usize>,
-    /// Position in the cohort.
+    /// Position in the cohort; 0 for an image file.
     number: usize,
-    /// The image, where the person belongs to no cohort.
+    /// The image file, for an input that belongs to no cohort.
     pub(super) file: Option<PathBuf>,
 }
 
-impl ModelOf<'_> {
-    /// The model, with the hash that its maps name.
+impl Input {
+    /// The files of its map by a method.
+    pub(super) fn files(&self, method: &str) -> MapFiles {
+        MapFiles::new(&self.folder, &self.stem, method)
+    }
+}
+
+impl ModelSource<'_> {
+    /// The model with the hash that its maps name.
     pub(super) fn get(&self) -> Result<FoldModel> {
         match self {
-            Self::There(model) => Ok(FoldModel { model: (*model).clone(), hash: model.hash() }),
+            Self::Memory(model) => Ok(FoldModel { model: (*model).clone(), hash: model.hash() }),
             Self::Fold(run, fold) => run.model(*fold),
         }
     }
 }
 
-impl Group<'_> {
-    /// Gives an explainer the people that its model was trained on.
-    pub(super) fn people_of(&self, explainer: Explainer, model: &Model) -> Explainer {
-        match (&self.from, &self.trained_on) {
-            (Source::Cohort(cohort), Ok((numbers, labels))) => {
+impl ModelInputs<'_> {
+    /// Gives an explainer the training subjects of its model.
+    pub(super) fn with_training_subjects(&self, explainer: Explainer, model: &Model) -> Explainer {
+        match (&self.source, &self.trained_on) {
+            (InputSource::Cohort(cohort), Ok((numbers, labels))) => {
                 explainer.with_training_subjects(cohort.training_subjects(numbers, labels, model.card.classes.len()))
             }
-            (_, Err((why, hint))) => explainer.without_training_subjects(why.as_str(), *hint),
-            (Source::Images(_), Ok(_)) => explainer,
+            (_, Err((why, remedy))) => explainer.without_training_subjects(why.as_str(), remedy.clone()),
+            (InputSource::Images(_), Ok(_)) => explainer,
         }
     }
 
-    /// Reads a person's volume as the model takes it.
-    pub(super) fn load(&self, person: &Person, model: &Model) -> Result<Loaded> {
-        match (&self.from, &person.file) {
-            (Source::Images(images), Some(file)) => image::load(file, images, &model.card),
-            (Source::Cohort(cohort), _) => image::of_subject(cohort, person.number),
-            (Source::Images(_), None) => Err(Error::request("an image without a file", "report this")),
+    /// Reads the volume of an input as the model takes it.
+    pub(super) fn load(&self, input: &Input, model: &Model) -> Result<LoadedVolume> {
+        match (&self.source, &input.file) {
+            (InputSource::Images(images), Some(file)) => load::of_image(file, images, &model.card),
+            (InputSource::Cohort(cohort), _) => load::of_subject(cohort, input.number),
+            (InputSource::Images(_), None) => Err(Error::request("an image without a file", "report this")),
         }
     }
 }
 
-/// Decides who is explained by which model; refused where what was asked for cannot be.
+/// Chooses the model for every input.
+///
+/// # Errors
+/// What was asked for cannot be explained.
 pub(super) fn plan<'a>(inputs: Inputs<'a>, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
     match inputs {
         Inputs::Run(run) => of_run(run, options, progress),
@@ -99,8 +113,8 @@ pub(super) fn plan<'a>(inputs: Inputs<'a>, options: &ExplainOptions, progress: &
     }
 }
 
-/// Positions of the subjects that were asked for.
-fn asked(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
+/// Positions of the subjects that were asked for, ascending.
+fn chosen(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
     let Some(ids) = &options.subjects else { return Ok((0..cohort.subjects.len()).collect()) };
     let find = |id: &String| {
         cohort.find(id).ok_or_else(|| {
@@ -117,18 +131,16 @@ fn asked(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
     Ok(found)
 }
 
-fn person(cohort: &Cohort, number: usize, out: &std::path::Path, labels: &[Option<usize>]) -> Person {
+fn input(cohort: &Cohort, number: usize, out: &Path, labels: &[Option<usize>]) -> Input {
     let id = cohort.subjects[number].id.clone();
     let stem = format!("sub-{id}");
-    Person { folder: out.join(&stem), stem, id, label: labels[number], number, file: None }
+    Input { folder: out.join(&stem), stem, id, label: labels[number], number, file: None }
 }
 
-/// The true class of every subject, where the cohort has the column and the value is a class.
-fn labels(cohort: &Cohort, column: &str, classes: &[String]) -> Vec<Option<usize>> {
-    match cohort.column(column) {
-        Ok(cells) => cells.into_iter().map(|cell| classes.iter().position(|c| Some(c.as_str()) == cell)).collect(),
-        Err(_) => vec![None; cohort.subjects.len()],
-    }
+/// The true class of every subject, where its value in a column is a class.
+fn labels(cohort: &Cohort, column: &str, classes: &[String]) -> Result<Vec<Option<usize>>> {
+    let class = |cell: Option<&str>| classes.iter().position(|class| Some(class.as_str()) == cell);
+    Ok(cohort.column(column)?.into_iter().map(class).collect())
 }
 
 fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
@@ -141,17 +153,17 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             remedy!["say where they go with ", OUT],
         ));
     }
-    let labels = labels(&cohort, &run.manifest.label, &run.manifest.classes);
-    let mut folds: Vec<Vec<Person>> = vec![Vec::new(); run.manifest.folds];
+    let labels = labels(&cohort, &run.manifest.label, &run.manifest.classes)?;
+    let mut folds: Vec<Vec<Input>> = vec![Vec::new(); run.manifest.folds];
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
-    let mut seen = 0;
-    for number in asked(&cohort, options)? {
-        let person = person(&cohort, number, &out, &labels);
+    let mut in_sample = 0;
+    for number in chosen(&cohort, options)? {
+        let input = input(&cohort, number, &out, &labels);
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
             None => {
-                // Not held out: without a label it may be that no model saw it.
+                // Not held out: a subject without a label was not trained on either.
                 if models.is_none() {
                     let read = |fold| Ok(run.model(fold)?.model);
                     models = Some((0..run.manifest.folds).map(read).collect::<Result<_>>()?);
@@ -161,35 +173,35 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             }
         };
         match fold {
-            Some(fold) => folds[fold].push(person),
+            Some(fold) => folds[fold].push(input),
             None if options.in_sample => {
-                seen += 1;
-                folds[0].push(person);
+                in_sample += 1;
+                folds[0].push(input);
             }
             None if options.subjects.is_some() => {
                 return Err(Error::Subject {
-                    subject: person.id,
+                    subject: input.id,
                     what: "every model of this run was trained on this subject".into(),
                     remedy: remedy![IN_SAMPLE, " explains it all the same, and its record says so"],
                 });
             }
-            None => left_out.push(person.id),
+            None => left_out.push(input.id),
         }
     }
-    if seen > 0 {
+    if in_sample > 0 {
         progress.warn(&format!(
-            "IN SAMPLE: {seen} subjects are explained by a model that was trained on them; their records say so"
+            "IN SAMPLE: {in_sample} subjects are explained by a model that was trained on them; their records say so"
         ));
     }
-    let shared = |(fold, people)| {
-        Ok(Group {
-            model: ModelOf::Fold(run, fold),
-            from: Source::Cohort(Box::new(Cow::Owned(cohort.clone()))),
-            people,
+    let of_fold = |(fold, inputs)| {
+        Ok(ModelInputs {
+            model: ModelSource::Fold(run, fold),
+            source: InputSource::Cohort(Box::new(Cow::Owned(cohort.clone()))),
+            inputs,
             trained_on: Ok((run.split(fold)?.train, labels.clone())),
         })
     };
-    Ok(Plan { groups: folds.into_iter().enumerate().map(shared).collect::<Result<_>>()?, left_out })
+    Ok(Plan { models: folds.into_iter().enumerate().map(of_fold).collect::<Result<_>>()?, left_out })
 }
 
 fn of_cohort<'a>(
@@ -200,28 +212,34 @@ fn of_cohort<'a>(
 ) -> Result<Plan<'a>> {
     fits(model, cohort, progress)?;
     let out = place(options)?;
-    let labels = labels(cohort, &model.card.label, &model.card.classes);
-    let people: Vec<_> = asked(cohort, options)?.into_iter().map(|n| person(cohort, n, &out, &labels)).collect();
-    let seen = people.iter().filter(|p| model.has_seen(&cohort.subjects[p.number].hash)).count();
+    // A cohort of others need not have the label.
+    let has_label = cohort.participants.columns.contains(&model.card.label);
+    let labels = if has_label {
+        labels(cohort, &model.card.label, &model.card.classes)?
+    } else {
+        vec![None; cohort.subjects.len()]
+    };
+    let inputs: Vec<_> = chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, &out, &labels)).collect();
+    let seen = inputs.iter().filter(|input| model.has_seen(&cohort.subjects[input.number].hash)).count();
     if options.in_sample && seen > 0 {
         progress.warn(&format!(
             "IN SAMPLE: the model was trained on {seen} of these {} subjects; their records say so",
-            people.len()
+            inputs.len()
         ));
     }
     let trained_on = trained_on(model, cohort, labels);
-    let from = Source::Cohort(Box::new(Cow::Borrowed(cohort)));
-    let group = Group { model: ModelOf::There(model), from, people, trained_on };
-    Ok(Plan { groups: vec![group], left_out: Vec::new() })
+    let source = InputSource::Cohort(Box::new(Cow::Borrowed(cohort)));
+    let of_model = ModelInputs { model: ModelSource::Memory(model), source, inputs, trained_on };
+    Ok(Plan { models: vec![of_model], left_out: Vec::new() })
 }
 
-/// Those subjects of a cohort that the model was trained on.
+/// The training subjects of a model that a cohort holds, with a class.
 fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> TrainedOn {
     let all = model.card.trained_on.len();
     if all == 0 {
         return Err((
             "the model does not say whom it was trained on (it was imported)".into(),
-            "choose a baseline that needs nobody (zero or blur), or use a model that voxplain trained",
+            "choose a baseline that needs nobody (zero or blur), or use a model that voxplain trained".into(),
         ));
     }
     let seen = |&n: &usize| model.has_seen(&cohort.subjects[n].hash) && labels[n].is_some();
@@ -233,7 +251,13 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
             format!(
                 "{place} holds, with a class in its column {column:?}, none of the {all} subjects it was trained on"
             ),
-            "give the cohort that the model was trained on with --cohort (and those to explain with --subjects)",
+            remedy![
+                "give the cohort that the model was trained on with ",
+                COHORT,
+                " (and those to explain with ",
+                SUBJECTS,
+                ")"
+            ],
         ));
     }
     Ok((numbers, labels))
@@ -273,6 +297,7 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
     Ok(())
 }
 
+/// Where the maps go.
 fn place(options: &ExplainOptions) -> Result<PathBuf> {
     options
         .out
@@ -282,10 +307,10 @@ fn place(options: &ExplainOptions) -> Result<PathBuf> {
 
 fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions) -> Result<Plan<'a>> {
     let out = place(options)?;
-    let mut people: Vec<Person> = Vec::with_capacity(images.files.len());
+    let mut inputs: Vec<Input> = Vec::with_capacity(images.files.len());
     for file in &images.files {
         let stem = stem(file);
-        if let Some(other) = people.iter().find(|p| p.stem == stem) {
+        if let Some(other) = inputs.iter().find(|input| input.stem == stem) {
             return Err(Error::request(
                 format!(
                     "{} and {} would be written under one name, {stem}",
@@ -295,7 +320,7 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
                 remedy!["explain them one after another, with another ", OUT],
             ));
         }
-        people.push(Person {
+        inputs.push(Input {
             id: stem.clone(),
             folder: out.clone(),
             stem,
@@ -305,12 +330,17 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
         });
     }
     if let Some(ids) = &options.subjects {
-        people.retain(|p| ids.contains(&p.id));
+        inputs.retain(|input| ids.contains(&input.id));
     }
     let trained_on = Err((
         "images were given, and no cohort".into(),
-        "put the images into a cohort with those that the model was trained on and give it with --cohort, or choose a baseline that needs nobody (zero or blur)",
+        remedy![
+            "put the images into a cohort with those that the model was trained on and give it with ",
+            COHORT,
+            ", or choose a baseline that needs nobody (zero or blur)"
+        ],
     ));
-    let group = Group { model: ModelOf::There(model), from: Source::Images(images), people, trained_on };
-    Ok(Plan { groups: vec![group], left_out: Vec::new() })
+    let source = InputSource::Images(images);
+    let of_model = ModelInputs { model: ModelSource::Memory(model), source, inputs, trained_on };
+    Ok(Plan { models: vec![of_model], left_out: Vec::new() })
 }

@@ -1,6 +1,6 @@
 //! Writing a map and its record, whole or not at all.
 
-use super::image::Loaded;
+use super::load::LoadedVolume;
 use crate::map::{MapFiles, Variant};
 use serde_json::json;
 use std::path::PathBuf;
@@ -8,15 +8,15 @@ use voxplain_attribution::Attribution;
 use voxplain_core::{Error, Result, atomic_file};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
 
-/// The files beside the map.
+/// The files that were written beside the map.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Written {
     pub(super) native_space: Option<PathBuf>,
     pub(super) native_resolution: Option<PathBuf>,
 }
 
-/// Writes the volume as the model took it (RAS+ axes), and its brain mask where there is one: what maps are looked at over.
-pub(super) fn write_input(files: &MapFiles, loaded: &Loaded) -> Result<()> {
+/// Writes the volume as the model took it (RAS+ axes), and its brain mask where there is one: the background of its maps.
+pub(super) fn write_input(files: &MapFiles, loaded: &LoadedVolume) -> Result<()> {
     let (image, mask) = (files.input_image(), files.input_mask());
     let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
     write_volume(&image, &loaded.image, &options)?;
@@ -24,16 +24,16 @@ pub(super) fn write_input(files: &MapFiles, loaded: &Loaded) -> Result<()> {
         let inside = inside.map(|&m| f32::from(u8::from(m)));
         write_volume(&mask, &inside, &WriteOptions { integer: true, ..options })?;
     } else if mask.exists() {
-        // That of an earlier image of this name must not be taken for this one's.
+        // The mask of an earlier image of this name must not be taken for the mask of this one.
         std::fs::remove_file(&mask).map_err(Error::io(&mask))?;
     }
     Ok(())
 }
 
-/// Writes a map in all its spaces, each with its record; the record of the map itself comes last and says that all is there.
-pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded) -> Result<Written> {
+/// Writes a map in all its spaces, each with its record. The record of the map itself is written last: it says that all is there.
+pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &LoadedVolume) -> Result<Written> {
     std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
-    // A map that is made anew must not look finished meanwhile.
+    // A map that is made again must not look finished meanwhile.
     let done = files.record();
     if done.exists() {
         std::fs::remove_file(&done).map_err(Error::io(&done))?;

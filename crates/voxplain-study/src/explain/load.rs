@@ -1,4 +1,4 @@
-//! Volumes as a model takes them: of a cohort's subject, or of a file.
+//! [`LoadedVolume`]: a volume as the model takes it, from a cohort or an image file.
 
 use super::{Images, stem};
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read, read_mask};
 
-/// Where the brain of an image is said to be.
+/// Where the brain mask of an image is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MaskFrom {
-    /// In this file, for every image.
+    /// One file for every image.
     File(PathBuf),
-    /// In a file beside the image: its stem (or that without its last `_part`) and this ending.
+    /// A file beside each image: the stem of the image (or the stem without its last `_part`), and this ending.
     Suffix(String),
 }
 
 impl MaskFrom {
-    /// A file that is there, or a suffix.
+    /// The path of a file that is there is that file; anything else is a suffix.
     pub fn parse(text: &str) -> Self {
         if Path::new(text).is_file() { Self::File(text.into()) } else { Self::Suffix(text.into()) }
     }
@@ -45,31 +45,31 @@ impl MaskFrom {
     }
 }
 
-/// A volume as the model takes it, and how to bring a map of it back.
+/// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
-pub(super) struct Loaded {
+pub(super) struct LoadedVolume {
     pub(super) image: Volume,
     pub(super) mask: Option<Mask>,
     /// BLAKE3 of the volume's values.
     pub(super) hash: String,
-    /// The grid, in the file's axis order, of an image that was prepared: maps are resampled to it.
+    /// Grid of the source image in the axis order of its file, where the volume was prepared from one: maps are resampled to it.
     pub(super) native: Option<Grid>,
-    /// From the world of that grid to the map's, where they differ.
+    /// World of the source image to world of the volume, where they differ (a brain that was aligned to a template).
     pub(super) to_template: Option<Affine>,
-    /// The grid of an image that needed its axes turned only: maps are turned back.
+    /// Grid of an image that was only reoriented to RAS+: maps are reoriented back.
     pub(super) turn: Option<Grid>,
-    /// The NIfTI code of the space.
+    /// NIfTI code of the space (qform and sform code).
     pub(super) form_code: i16,
     /// What the value 0 is.
     pub(super) zero: &'static str,
-    /// What was odd about the image, in words.
+    /// Warnings about the image, in words.
     pub(super) findings: Vec<String>,
 }
 
-/// A subject of a cohort.
-pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<Loaded> {
+/// The volume of subject `number` of a cohort.
+pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<LoadedVolume> {
     let subject = &cohort.subjects[number];
-    Ok(Loaded {
+    Ok(LoadedVolume {
         image: cohort.volume(number)?,
         mask: Some(cohort.mask(number)?),
         hash: subject.hash.clone(),
@@ -82,8 +82,9 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<Loaded> {
     })
 }
 
-/// An image file: taken as it is where it lies on the model's grid, else prepared as the model says.
-pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> {
+/// The volume of an image file. An image on the grid of the model is taken as it is; another one is prepared as the training
+/// volumes were.
+pub(super) fn of_image(file: &Path, images: &Images, card: &Card) -> Result<LoadedVolume> {
     let image = read(file, &ReadOptions::default())?;
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
@@ -105,7 +106,7 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
             prepare_image(file, mask.as_ref(), &preparation)?;
         let (hash, mask) = (cohort::hash(&volume), Some(mask));
         let to_template = alignment.map(|a| a.to_template);
-        return Ok(Loaded {
+        return Ok(LoadedVolume {
             hash,
             image: volume,
             mask,
@@ -138,7 +139,17 @@ pub(super) fn load(file: &Path, images: &Images, card: &Card) -> Result<Loaded> 
     let findings = odd.map(|f| f.what.clone()).collect();
     let hash = cohort::hash(&volume);
     let zero = normalize.zero();
-    Ok(Loaded { hash, image: volume, mask: brain, native: None, to_template: None, turn, form_code, zero, findings })
+    Ok(LoadedVolume {
+        hash,
+        image: volume,
+        mask: brain,
+        native: None,
+        to_template: None,
+        turn,
+        form_code,
+        zero,
+        findings,
+    })
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.

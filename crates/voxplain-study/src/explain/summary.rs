@@ -1,0 +1,102 @@
+//! [`ExplainSummary`]: which maps were made, and which were not and why.
+
+use serde::Serialize;
+use std::path::PathBuf;
+use voxplain_attribution::Record;
+use voxplain_core::{Error, Progress, Remedy};
+
+/// The result of explaining many inputs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ExplainSummary {
+    /// The maps, input by input.
+    pub maps: Vec<MapSummary>,
+    /// Maps that could not be made.
+    pub failures: Vec<Failure>,
+    /// Ids of subjects that were left out because every model was trained on them.
+    pub left_out: Vec<String>,
+    /// Methods that were left out because they cannot work with the network or the inputs.
+    pub skipped: Vec<Skipped>,
+    /// Whether the work was interrupted.
+    pub interrupted: bool,
+}
+
+/// A method that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The method.
+    pub method: String,
+    /// Why it cannot work here.
+    pub why: String,
+}
+
+/// A map that was made, or that was there already and is current.
+#[derive(Clone, Debug, Serialize)]
+pub struct MapSummary {
+    /// The subject's id, or the stem of the image's file name.
+    pub subject: String,
+    /// The method.
+    pub method: String,
+    /// The explained score, in words: `class 1 (male), logit`.
+    pub target: String,
+    /// Its value for this input.
+    pub score: f64,
+    /// File of the map on the model's grid.
+    pub map: PathBuf,
+    /// File of the map in the space of the source image, where there is one.
+    pub native_space: Option<PathBuf>,
+    /// File of a class activation map at the resolution of its layer.
+    pub native_resolution: Option<PathBuf>,
+    /// Whether the model was trained on this subject, where that is known.
+    pub in_sample: Option<bool>,
+    /// Whether the map was there already.
+    pub reused: bool,
+    /// Seconds to make the map, without reading and writing: an equal share of its batch.
+    pub seconds: f64,
+    /// Warnings of the method and about the image.
+    pub warnings: Vec<String>,
+}
+
+/// A map that could not be made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// The subject's id, or the stem of the image's file name.
+    pub subject: String,
+    /// The method; `None` where the input could not be read at all.
+    pub method: Option<String>,
+    /// What went wrong.
+    pub error: String,
+    /// What to do about it. The front end chooses the words.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+}
+
+impl ExplainSummary {
+    pub(super) fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
+        progress.warn(&error.to_string());
+        self.failures.push(Failure {
+            subject: subject.to_owned(),
+            method: method.map(str::to_owned),
+            error: error.to_string(),
+            remedy: error.remedy(),
+        });
+    }
+}
+
+impl MapSummary {
+    /// From the record of a map; without files and seconds.
+    pub(super) fn new(record: &Record) -> Self {
+        Self {
+            subject: record.subject.clone(),
+            method: record.method.clone(),
+            target: record.target.clone(),
+            score: record.score,
+            map: PathBuf::new(),
+            native_space: None,
+            native_resolution: None,
+            in_sample: record.in_sample,
+            reused: false,
+            seconds: 0.0,
+            warnings: record.warnings.clone(),
+        }
+    }
+}
