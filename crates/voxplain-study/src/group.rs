@@ -1,13 +1,10 @@
-//! Maps of groups of people, and how alike the methods are.
+//! Group maps, and the similarity of methods.
 //!
-//! Every subject's map was made by a model that never saw the subject. Here they are put together, per true class and
-//! per outcome, so that "evidence for men" is not averaged over women: mean, median, standard deviation and sign
-//! consistency at every voxel; and the methods are compared with each other inside the brain, subject by subject and
-//! on the group means.
+//! The maps of a group of subjects are combined voxel by voxel: mean, median, standard deviation and sign consistency. There are
+//! groups by true class and by outcome, so that "evidence for men" is not averaged over women. Methods are compared inside the
+//! brain, subject by subject and on the group means.
 //!
-//! Voxels are matched on the cohort's lattice. With one fixed grid that is a template's space; with a grid on each
-//! subject's brain-mask centre, voxel `(i, j, k)` of one subject answers to that of another only as well as two heads
-//! put on one centre do. Group files then have their own world: mm from the mask centre.
+//! Voxels of different subjects are matched on the common lattice of the cohort ([`Cohort::common_grid`]).
 
 mod members;
 mod similarity;
@@ -32,16 +29,16 @@ use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy};
 use voxplain_stats::Statistic;
 use voxplain_volume::{Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
 
-/// What to put together.
+/// Which maps are combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupOptions {
-    /// The methods, by name; empty: all that the run has maps of.
+    /// Names of the methods; all that the run has maps of, if empty.
     pub methods: Vec<String>,
-    /// Go on without subjects whose maps are missing.
+    /// Subjects without a map are left out with a warning. Otherwise a missing map is an error.
     pub keep_going: bool,
 }
 
-/// What `group/summary.json` holds.
+/// Groups, methods, files and similarities: `group/summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GroupSummary {
     /// Version of voxplain.
@@ -49,7 +46,7 @@ pub struct GroupSummary {
     /// BLAKE3 of the models that made the maps, fold by fold; none in files of older versions.
     #[serde(default)]
     pub models: Vec<String>,
-    /// In what space the group files are, in words.
+    /// The world of the group maps, in words.
     pub space: String,
     /// The groups, all subjects first.
     pub groups: Vec<Group>,
@@ -57,11 +54,11 @@ pub struct GroupSummary {
     pub methods: Vec<MethodSummary>,
     /// The files.
     pub maps: Vec<GroupMap>,
-    /// Voxels of the group's brain mask: brain in at least half of the subjects.
+    /// Number of voxels of the group's brain mask: brain in at least half of the subjects.
     pub brain_voxels: usize,
-    /// How alike the methods are.
+    /// Similarity of every two methods.
     pub similarity: Vec<SimilarityRow>,
-    /// What the reader should know.
+    /// Warnings: maps that are missing or not comparable.
     pub warnings: Vec<String>,
 }
 
@@ -72,23 +69,23 @@ pub struct MethodSummary {
     pub method: String,
     /// Subjects with a map.
     pub subjects: usize,
-    /// Ids of those without.
+    /// Ids of subjects without a map.
     pub missing: Vec<String>,
-    /// What was explained, as asked for: `predicted, logit`.
+    /// The target and scale that were asked for: `predicted, logit`.
     pub target: String,
-    /// What a value is.
+    /// What a value of the map is.
     pub units: String,
     /// What the sign means.
     pub sign: String,
     /// The method's options.
     pub parameters: serde_json::Value,
-    /// ReLUs a rule was applied to, of all.
+    /// Operations that the method's rule was applied to, of all of their kind: `[3, 3]`; `None` for a method without a rule.
     pub rules_applied: Option<[usize; 2]>,
-    /// Behaviour of other code that was asked for.
+    /// The older behaviour that was asked for, if any.
     pub compat: Option<String>,
-    /// Subjects whose model had seen them.
+    /// Number of maps by a model that was trained on the subject.
     pub in_sample: usize,
-    /// Warnings of the subjects' sidecars, and how many subjects have them.
+    /// Warnings in the records of the maps, and the number of maps that have them.
     pub warnings: Vec<(String, usize)>,
 }
 
@@ -103,7 +100,7 @@ pub struct GroupMap {
     pub statistic: String,
     /// Number of subjects.
     pub subjects: usize,
-    /// The file's name in `group/`.
+    /// Name of the file in `group/`.
     pub file: String,
 }
 

@@ -1,9 +1,41 @@
-//! A study from images to explanations.
+//! A study from images to explanations: cohorts, training, maps, and what they are worth.
 //!
-//! The parts, in the order data flows: [`cohort`] (people and their prepared volumes), [`prepare`] and [`simulate`]
-//! (which make cohorts), [`model`], [`folds`], [`train`], [`comparators`], [`explain`], [`evaluation`], [`group`], [`regions`]
-//! in an [`atlas`]; [`run`] is the directory that holds what they make, [`map`] names the files of maps; [`doctor`] looks
-//! whether all works on a machine.
+//! Five types carry a study. A [`Cohort`](cohort::Cohort) has the prepared volumes of its subjects. A [`Model`](model::Model) is a
+//! network with what it expects of its input and whom it was trained on. A [`Run`](run::Run) is the directory of a training: the models
+//! of all folds, and everything that is made with them. A [`Record`](voxplain_attribution::Record) says how a map was made. An
+//! [`Atlas`](atlas::Atlas) names the regions of a brain.
+//!
+//! ```
+//! use voxplain_core::Silent;
+//! use voxplain_study::{cohort::Cohort, simulate::{SimulateOptions, simulate}};
+//!
+//! # fn main() -> voxplain_core::Result<()> {
+//! let folder = tempfile::tempdir().expect("a folder");
+//! let path = folder.path().join("cohort");
+//! let options = SimulateOptions { subjects: 2, shape: [20, 24, 20], spacing: 8.0, ..SimulateOptions::default() };
+//! simulate(&path, &options, false, &Silent)?;
+//!
+//! let cohort = Cohort::open(&path)?;
+//! assert_eq!(cohort.volume(0)?.shape(), [20, 24, 20]);
+//! assert_eq!(cohort.column("label")?, [Some("control"), Some("case")]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules
+//!
+//! A module imports only what stands above it here, so that each can be read by itself.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`setting`] | options that remedies name |
+//! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
+//! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
+//! | [`prepare`], [`simulate`] | two ways to make a cohort |
+//! | [`run`] | the directory of a training, its layout, and which models made what |
+//! | [`train`], [`explain`] | fill a run with models and maps |
+//! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
+//! | [`doctor`] | whether all works on this machine |
 
 pub mod atlas;
 pub mod cohort;

@@ -1,22 +1,22 @@
-//! [`Group`]: who belongs to a group.
+//! [`Group`]: subjects whose maps are combined.
 
 use crate::run::Prediction;
 use serde::{Deserialize, Serialize};
 
-/// People whose maps are put together.
+/// Subjects whose maps are combined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// For file names: `group-all`, `label-male`, `outcome-tp`, `label-male_outcome-correct`.
     pub name: String,
-    /// For people: `all subjects`, `true class male`, `male, said to be male`.
+    /// In words: `all subjects`, `true class male`, `true positive: male, taken for male`.
     pub title: String,
     /// Ids, in the order of the predictions.
     pub subjects: Vec<String>,
 }
 
-/// The groups of a run that have members among `ids`: all, by true class, and by outcome. For two classes the
-/// outcomes are true and false positives and negatives, of the class `positive` (the last, if not given); for more,
-/// right and wrong within each true class.
+/// The groups with members among `ids`: all subjects, each true class, each outcome. For two classes the outcomes are true and false
+/// positives and negatives, where `positive` is the positive class (by default the last). For more classes they are correct and
+/// incorrect within each true class.
 pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], positive: Option<&str>) -> Vec<Group> {
     let there: Vec<&Prediction> = predictions.iter().filter(|p| ids.contains(&p.participant_id.as_str())).collect();
     let mut groups = Vec::new();

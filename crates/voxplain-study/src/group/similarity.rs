@@ -1,4 +1,4 @@
-//! How alike the methods' maps are: subject by subject, and on the group means.
+//! Similarity of the maps of two methods, subject by subject and on the group means.
 
 use super::{Group, Member, read_map};
 use crate::cohort::Cohort;
@@ -8,38 +8,38 @@ use std::{collections::BTreeMap, path::Path};
 use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{Interval, Overlap, PERCENTS, Top, cell, overlap, pearson, spearman};
 
-/// What was compared.
+/// Which maps were compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// Each subject's maps inside the subject's brain; the mean over subjects.
+    /// The maps of each subject inside its brain mask; then the mean over subjects.
     Subjects,
-    /// The group's mean maps inside the group's brain.
+    /// The group mean maps inside the brain mask of the group.
     GroupMean,
 }
 
-/// How alike two methods are, by one measure.
+/// Similarity of two methods by one measure, with 95 % intervals over subjects.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimilarityRow {
-    /// What was compared.
+    /// Which maps were compared.
     pub level: Level,
-    /// Whose maps: the name of a group.
+    /// Name of the group.
     pub group: String,
-    /// One method.
+    /// The first method.
     pub a: String,
-    /// The other.
+    /// The second method.
     pub b: String,
     /// `spearman`, `pearson` or `dice`.
     pub measure: String,
-    /// For Dice, the top per cent of the brain.
+    /// For Dice: which part of the brain is compared, the most relevant voxels in per cent.
     pub percent: Option<f64>,
-    /// For Dice, top by what.
+    /// For Dice: by what voxels are the most relevant.
     pub top: Option<Top>,
-    /// The measure; absent where it is defined for no subject.
+    /// The measure; `None` where it is defined for no subject.
     pub value: Option<Interval>,
-    /// For Dice, corrected for chance.
+    /// For Dice: corrected for chance (0: chance, 1: the same voxels).
     pub corrected: Option<Interval>,
-    /// Subjects for whom it is not defined (a map that does not vary, or has too few voxels off zero).
+    /// Number of subjects for whom it is not defined (a constant map, or too few voxels other than 0).
     pub undefined: usize,
 }
 

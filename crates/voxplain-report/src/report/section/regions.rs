@@ -83,7 +83,7 @@ fn one(file: &Path) -> Result<Regions> {
     let shown_columns = shown.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
     let bounds = ["share_positive_low", "share_positive_high", "share_negative_low", "share_negative_high"];
     let bounds = bounds.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
-    let numbers = [&columns[5..], &shown_columns, &bounds].concat();
+    let numbers = [&columns[1..2], &columns[5..], &shown_columns, &bounds].concat();
     for (n, row) in table.rows.iter().enumerate() {
         let odd = numbers.iter().filter_map(|&c| row[c].as_deref()).find(|cell| cell.parse::<f64>().is_err());
         if let Some(cell) = odd {
