@@ -1,13 +1,13 @@
-//! A step allocates nothing after the first, memory is as planned and grows in proportion to the batch.
+//! A step allocates nothing after the first, memory is as planned and grows in proportion to the batch. (A binary of its
+//! own: its allocator counts what is allocated by all tests of a binary.)
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support {
-    pub(crate) mod paper_net;
-}
+#[path = "it/support/paper_net.rs"]
+mod paper_net;
 
+use paper_net::paper_net;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-use support::paper_net::paper_net;
 use voxplain_core::random::Seed;
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, EngineOptions, Network, Optimizer, OptimizerKind, PlanOptions, Purpose, Rules,

@@ -1,22 +1,11 @@
 //! Relevance and multipliers beside the definitions, written out on dense matrices in double precision.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    unreachable_pub,
-    reason = "a test fails by panicking, and works on small numbers"
-)]
 
-#[path = "support/random_net.rs"]
-mod random_net;
-#[path = "support/rounding.rs"]
-mod rounding;
-
+use crate::support::{random_net::random_net, rounding};
 use proptest::prelude::*;
-use random_net::random_net;
 use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
 use voxplain_nn::relevance::{Composite, Layerwise, Rule};
-use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, NodeId, Op, Pool3d, Tensor};
+use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, NodeId, Op, PlanOptions, Pool3d, Purpose, Tensor};
 
 fn engine(threads: usize) -> Engine {
     Engine::new(EngineOptions { threads: Some(threads), ..EngineOptions::default() }).unwrap()
@@ -28,26 +17,41 @@ struct Dense {
     bias: Vec<f64>,
 }
 
+/// What one operation makes of the values of one sample.
+fn alone(op: &Op, shape: &[usize], x: &[f64]) -> Vec<f64> {
+    let mut net = match *shape {
+        [c, i, j, k] => Network::new([c, i, j, k]),
+        _ => {
+            let mut net = Network::new([shape[0], 1, 1, 1]);
+            net.then("flat", Op::Flatten).unwrap();
+            net
+        }
+    };
+    net.then("op", op.clone()).unwrap();
+    forward(&net, x, Mode::Evaluate).unwrap().output().to_vec()
+}
+
+/// The values of every node for one sample, as the engine rounds them: the definitions are worked out on these. Where
+/// input and baseline of a non-linear operation differ by little, a difference of rounded values is far from one of
+/// exact values, and so are multipliers (seed 12619236108163945777: values of 0.098 behind a convolution, 2e-6 apart
+/// and each rounded by 1e-8; worked out on the same values, the multipliers agree to 1e-7 of the largest). That the
+/// engine's values are right is a law of its own (`engine_reference.rs`).
+fn values(net: &Network, x: &[f32]) -> Vec<Vec<f64>> {
+    let keep: Vec<NodeId> = (0..net.nodes().len()).map(NodeId).collect();
+    let options = PlanOptions { purpose: Purpose::Infer, batch: 1, keep: keep.clone() };
+    let mut plan = engine(1).plan(net, &options).unwrap();
+    let tape = plan.forward(x).unwrap();
+    keep.iter().map(|&n| double(tape.value(n).unwrap().data())).collect()
+}
+
 impl Dense {
     fn of(op: &Op, shape: &[usize]) -> Self {
-        let run = |op: &Op, x: &[f64]| {
-            let mut net = match *shape {
-                [c, i, j, k] => Network::new([c, i, j, k]),
-                _ => {
-                    let mut net = Network::new([shape[0], 1, 1, 1]);
-                    net.then("flat", Op::Flatten).unwrap();
-                    net
-                }
-            };
-            net.then("op", op.clone()).unwrap();
-            forward(&net, x, Mode::Evaluate).unwrap().output().to_vec()
-        };
         let inputs: usize = shape.iter().product();
-        let bias = run(op, &vec![0.0; inputs]);
+        let bias = alone(op, shape, &vec![0.0; inputs]);
         let column = |i: usize| -> Vec<f64> {
             let mut unit = vec![0.0; inputs];
             unit[i] = 1.0;
-            run(op, &unit).iter().zip(&bias).map(|(y, b)| y - b).collect()
+            alone(op, shape, &unit).iter().zip(&bias).map(|(y, b)| y - b).collect()
         };
         let columns: Vec<Vec<f64>> = (0..inputs).map(column).collect();
         let weights = (0..bias.len()).map(|j| columns.iter().map(|c| c[j]).collect()).collect();
@@ -140,10 +144,9 @@ struct Slow {
     steps: Vec<(String, [Vec<f64>; 2])>,
 }
 
-/// Relevance of one sample by the definitions. `net` holds no batch normalisation that could be folded.
-fn slow_relevance(net: &Network, x: &[f64], start: &[f64], composite: &Composite) -> Slow {
-    let tape = forward(net, x, Mode::Evaluate).unwrap();
-    let value = |n: usize| tape.value(NodeId(n)).unwrap();
+/// Relevance of one sample, given its values, by the definitions. `net` holds no batch normalisation that could be folded.
+fn slow_relevance(net: &Network, values: &[Vec<f64>], start: &[f64], composite: &Composite) -> Slow {
+    let value = |n: usize| values[n].as_slice();
     let mut reached: Vec<Vec<f64>> = net.shapes().iter().map(|s| vec![0.0; s.iter().product()]).collect();
     *reached.last_mut().unwrap() = start.to_vec();
     let mut steps = Vec::new();
@@ -209,11 +212,9 @@ fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most, v| most.max(v.abs()))
 }
 
-/// DeepLIFT's multipliers of one sample, by the definitions. The reference `x0` runs through a network of its own, which
-/// is the same but for its rounding.
-fn slow_multipliers([net, net0]: [&Network; 2], [x, x0]: [&[f64]; 2], seed: &[f64]) -> Vec<f64> {
-    let (tape, tape0) = (forward(net, x, Mode::Evaluate).unwrap(), forward(net0, x0, Mode::Evaluate).unwrap());
-    let (value, value0) = (|n: usize| tape.value(NodeId(n)).unwrap(), |n: usize| tape0.value(NodeId(n)).unwrap());
+/// DeepLIFT's multipliers of one sample, given its values and those of its reference, by the definitions.
+fn slow_multipliers(net: &Network, [values, values0]: [&[Vec<f64>]; 2], seed: &[f64]) -> Vec<f64> {
+    let (value, value0) = (|n: usize| values[n].as_slice(), |n: usize| values0[n].as_slice());
     let mut reached: Vec<Vec<f64>> = net.shapes().iter().map(|s| vec![0.0; s.iter().product()]).collect();
     *reached.last_mut().unwrap() = seed.to_vec();
     for n in (1..net.nodes().len()).rev() {
@@ -254,7 +255,8 @@ fn slow_multipliers([net, net0]: [&Network; 2], [x, x0]: [&[f64]; 2], seed: &[f6
                 parts
             }
             Op::Flatten | Op::Dropout { .. } => vec![m],
-            _ => {
+            op => {
+                let (y, y0) = (alone(op, &shape, a), alone(op, &shape, a0));
                 let ratio = |i: usize| if a[i] == a0[i] { 0.0 } else { (y[i] - y0[i]) / (a[i] - a0[i]) };
                 vec![(0..a.len()).map(|i| m[i] * ratio(i)).collect()]
             }
@@ -289,7 +291,7 @@ fn composites() -> Vec<Composite> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 3 / 8))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     /// On any network: branches, several channels, strides, padding, dilation, pools that overlap.
     #[test]
@@ -338,11 +340,12 @@ fn check_relevance(seed: u64, which: usize) {
     for n in 0..2 {
         let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
         let (x, start) = (part(&x), double(&start[2 * n..2 * n + 2]));
-        let slow = |net: &Network, x: &[f64]| slow_relevance(net, x, &start, &composite);
-        let expected = slow(&net, &double(&x));
+        let values = values(&net, &x);
+        let slow = |net: &Network| slow_relevance(net, &values, &start, &composite);
+        let expected = slow(&net);
         let tolerance = 1e-4 * largest(&expected.input);
         let found = part(&fast.input);
-        let off = rounding::beyond((&found, &expected.input, tolerance), (&net, &x, 1), |net, x| slow(net, x).input);
+        let off = rounding::beyond((&found, &expected.input, tolerance), (&net, &x, 1), |net, _| slow(net).input);
         assert_eq!(off, None, "{composite:?}");
         // At each operation what reached it and what it handed on, sums that are as exact as their terms.
         let steps = &fast.steps[n];
@@ -353,7 +356,7 @@ fn check_relevance(seed: u64, which: usize) {
             for (side, found) in [step.reached, step.handed].into_iter().enumerate() {
                 let sum = |values: &[f64]| values.iter().sum::<f64>();
                 let tolerance = 1e-4 * sums[side].iter().map(|v| v.abs()).sum::<f64>();
-                let again = |net: &Network, x: &[f64]| vec![sum(&slow(net, x).steps[at].1[side])];
+                let again = |net: &Network, _: &[f64]| vec![sum(&slow(net).steps[at].1[side])];
                 let found = (&[found as f32][..], &[sum(&sums[side])][..], tolerance);
                 assert_eq!(rounding::beyond(found, (&net, &x, 1), again), None, "{composite:?}: {name}");
             }
@@ -374,14 +377,16 @@ fn check_multipliers(seed: u64) {
     for n in 0..2 {
         let part = |v: &[f32]| v[n * size..(n + 1) * size].to_vec();
         let seed = double(&seeds[2 * n..2 * n + 2]);
-        let (found, x, x0) = (part(&fast.input), part(&x), double(&part(&x0)));
-        let exact = double(&x);
-        // Input and reference are rounded independently: only the one is disturbed.
-        let slow = |net: &Network, x: &[f64]| slow_multipliers([net, &folded], [x, &x0], &seed);
-        let expected = slow(&folded, &exact);
+        let (found, x, x0) = (part(&fast.input), part(&x), part(&x0));
+        let values = [values(&folded, &x), values(&folded, &x0)];
+        let slow = |net: &Network| slow_multipliers(net, [&values[0], &values[1]], &seed);
+        let expected = slow(&folded);
         let tolerance = 1e-5 * largest(&expected);
-        assert_eq!(rounding::beyond((&found, &expected, tolerance), (&folded, &x, 1), slow), None);
-        // In the network itself, as the slow reference runs it.
+        let off = rounding::beyond((&found, &expected, tolerance), (&folded, &x, 1), |net, _| slow(net));
+        assert_eq!(off, None);
+        // In the network itself, as the slow reference runs it. Input and reference are rounded independently: only the
+        // one is disturbed.
+        let (exact, x0) = (double(&x), double(&x0));
         let of = |net: &Network, x: &[f64]| -> f64 {
             forward(net, x, Mode::Evaluate).unwrap().output().iter().zip(&seed).map(|(y, s)| y * s).sum()
         };
@@ -402,6 +407,8 @@ fn networks_that_once_fell() {
     check_multipliers(15_492_457_424_549_153_493);
     // Input and reference differ by less than a thousandth of themselves behind normalisations, and each is rounded.
     check_multipliers(17_813_119_167_339_209_592);
+    // In a pool's windows input and reference differ by 2e-5 of themselves, and each is rounded.
+    check_multipliers(12_619_236_108_163_945_777);
     // A sum of less than 1e-6 of the largest: nothing, where the definition here handed it on.
     check_relevance(9_913_432_832_758_534_269, 3);
 }

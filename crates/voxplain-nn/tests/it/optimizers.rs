@@ -1,11 +1,4 @@
 //! Optimisers take the steps that PyTorch takes (`fixtures/generate.py`).
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
-)]
 
 use voxplain_nn::{Conv3d, Network, Op, Optimizer, OptimizerKind};
 
@@ -15,7 +8,7 @@ fn floats(value: &serde_json::Value) -> Vec<f32> {
 
 #[test]
 fn steps_are_those_of_pytorch() {
-    let fixture: serde_json::Value = serde_json::from_str(include_str!("fixtures/optimizers.json")).unwrap();
+    let fixture: serde_json::Value = serde_json::from_str(include_str!("../fixtures/optimizers.json")).unwrap();
     let gradients: Vec<Vec<f32>> = fixture["gradients"].as_array().unwrap().iter().map(floats).collect();
     let cases = fixture["cases"].as_object().unwrap();
     assert_eq!(cases.len(), 6);

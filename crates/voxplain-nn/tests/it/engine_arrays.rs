@@ -1,24 +1,12 @@
 //! The fast engine against what PyTorch and Captum gave for the published checkpoints: outputs, maps, class activation
 //! maps, and three steps of training.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
-)]
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::{npy, witness::witness};
 use voxplain_nn::import::pytorch;
 use voxplain_nn::{
     AdamOptions, BatchNorm, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NodeId, Op, Optimizer,
     OptimizerKind, PlanOptions, Pool3d, Purpose, Rules,
 };
-use witness::witness;
 
 const VOXELS: usize = 58 * 70 * 58;
 

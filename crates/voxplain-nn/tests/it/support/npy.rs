@@ -1,5 +1,4 @@
 //! Just enough of NumPy's file format for the reference arrays: little-endian, C order.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use std::io::Read;
 use std::path::Path;

@@ -1,16 +1,12 @@
 //! Where the test data is. `VOXPLAIN_DATA` names the folder; without it, `../shared` beside the project.
-//! Included by test files with `#[path]`.
 
 use std::path::{Path, PathBuf};
 
 /// A file of the test data. Absent, it fails the test under `CI=true`; elsewhere the test says that it
 /// is skipped, and should return.
-#[allow(unreachable_pub, clippy::print_stderr, reason = "included by the tests of every crate; a skipped test says so")]
-pub fn witness(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("VOXPLAIN_DATA")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"));
-    let path = root.join(name);
+pub(crate) fn witness(name: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let path = std::env::var_os("VOXPLAIN_DATA").map_or_else(beside, PathBuf::from).join(name);
     if path.exists() {
         return Some(path);
     }

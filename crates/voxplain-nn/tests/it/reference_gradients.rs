@@ -1,17 +1,7 @@
 //! The gradients of the reference implementation are the slopes of its values.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
-)]
 
-#[path = "support/random_net.rs"]
-mod random_net;
-
+use crate::support::random_net::random_net;
 use proptest::prelude::*;
-use random_net::random_net;
 use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
 use voxplain_nn::{Network, Rules};
@@ -22,7 +12,7 @@ fn scalar(net: &Network, input: &[f64], mode: Mode, seed: &[f64]) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 4 / 5))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn gradients_are_slopes(number: u64, training: bool) {

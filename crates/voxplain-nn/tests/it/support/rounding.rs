@@ -10,7 +10,6 @@
 //! What an engine gives is thus what exact arithmetic makes of weights and inputs that are off by about `sqrt(n) u`. How
 //! far that moves a result depends on the network: where terms cancel, or where a ReLU or a maximum changes over, much
 //! further than any fixed share of the result. So it is measured, with networks that are disturbed that much.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use voxplain_core::random::{Random, Seed};
 use voxplain_nn::{Network, Op, Tensor};

@@ -1,21 +1,9 @@
 //! The reference implementation against what PyTorch and Captum gave for the published checkpoints.
-#![allow(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    reason = "a test that cannot go on fails, says what it found, and narrows what it compares"
-)]
 
-#[path = "support/npy.rs"]
-mod npy;
-#[path = "../../../tests/witness.rs"]
-mod witness;
-
+use crate::support::{npy, witness::witness};
 use voxplain_nn::import::pytorch;
 use voxplain_nn::reference::{Mode, Tape, forward};
 use voxplain_nn::{BatchNorm, Conv3d, CrossEntropy, Linear, Network, Op, Pool3d, Rules};
-use witness::witness;
 
 /// The paper's network with names from one of the two checkpoints.
 fn network(names: [[&str; 4]; 3], head: &str, log_softmax: bool) -> Network {
