@@ -223,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 10))]
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
         fn fast_equals_slow_and_the_adjoint_is_one(
             small in prop::array::uniform3(1usize..5), large in prop::array::uniform3(1usize..8),

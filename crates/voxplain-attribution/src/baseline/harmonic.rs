@@ -239,7 +239,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 5))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn is_the_dense_solution_and_keeps_the_range(
             shape in prop::array::uniform3(1usize..6), spacing in prop::array::uniform3(0.5f64..4.0),

@@ -279,7 +279,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 8))]
+        #![proptest_config(ProptestConfig::with_cases(2000))]
 
         /// Whatever is in a file, reading it gives tensors or an error.
         #[test]

@@ -132,7 +132,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases * 4))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
 
         #[test]
         fn no_bytes_panic(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..8), cut: usize) {

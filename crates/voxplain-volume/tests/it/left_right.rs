@@ -83,7 +83,7 @@ fn labels_through_every_axis_order() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 10))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn through_resampling_and_smoothing(

@@ -331,7 +331,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 16))]
+        #![proptest_config(ProptestConfig::with_cases(16))]
         /// No other shares fit better: none that lies a little to the side of those found.
         #[test]
         fn the_fit_is_the_least_squares(seed in 0u64..1000, mix in prop::array::uniform4(0.0f64..1.0)) {
