@@ -109,10 +109,8 @@ impl<'a> Case<'a> {
         if let Some(z) = logits.iter().find(|z| !z.is_finite()) {
             return Err(self.refuse(format!("the network's output is {z}"), overflow()));
         }
-        Objective::new(self.target.unwrap_or(default), self.score, logits, self.label).map_err(|e| match e {
-            Error::Request { what, remedy } => self.refuse(what, remedy),
-            other => other,
-        })
+        Objective::new(self.target.unwrap_or(default), self.score, logits, self.label)
+            .map_err(|e| if let Error::Request { what, remedy } = e { self.refuse(what, remedy) } else { e })
     }
 
     /// An error about this case.

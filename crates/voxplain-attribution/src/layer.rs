@@ -2,7 +2,7 @@
 
 use crate::separable::{AxisMap, Separable};
 use voxplain_core::{Error, Result};
-use voxplain_nn::{Network, NodeId, Op};
+use voxplain_nn::{Network, NodeId, Op, OpClass};
 use voxplain_volume::{Affine, Grid};
 
 /// A node of a network that holds volumes, and where its cells lie in the input.
@@ -52,8 +52,7 @@ impl Layer {
     /// # Errors
     /// There is none.
     pub fn activations(network: &Network) -> Result<Vec<Self>> {
-        let activation =
-            |op: &Op| matches!(op, Op::Relu | Op::LeakyRelu { .. } | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh);
+        let activation = |op: &Op| matches!(op.class(), OpClass::Activation(_));
         let (nodes, shapes) = (network.nodes(), network.shapes());
         let found = nodes.iter().zip(&shapes).filter(|(node, shape)| activation(&node.op) && shape.len() == 4);
         let layers = found.map(|(node, _)| Self::find(network, &node.name)).collect::<Result<Vec<_>>>()?;

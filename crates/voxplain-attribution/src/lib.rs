@@ -51,6 +51,8 @@
 //! and `options` stand above them. To add a method, write its file, name it in its family's `mod.rs`, and add a line to
 //! [`METHODS`].
 
+#![warn(clippy::wildcard_enum_match_arm)] // a new operation must be answered for wherever operations are told apart
+
 mod baseline;
 mod cam;
 mod case;

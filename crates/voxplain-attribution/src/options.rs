@@ -115,10 +115,7 @@ impl AnyMethod for WithWarnings {
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
+    if let Value::Object(map) = value { map } else { Map::new() }
 }
 
 fn unknown_method(name: &str, entries: &[Entry], compat: Option<Compat>) -> Error {
@@ -171,7 +168,7 @@ fn set(all: &mut [Options], setting: &str) -> Result<()> {
             number.map(Value::from).ok_or_else(|| wrong(setting, "a number"))?
         }
         Value::Number(_) => value.parse::<u64>().map(Value::from).map_err(|_| wrong(setting, "a whole number"))?,
-        _ => Value::String(value.into()),
+        Value::Null | Value::Array(_) | Value::Object(_) => Value::String(value.into()),
     };
     Ok(())
 }

@@ -76,9 +76,12 @@ impl Plans {
         if let Some((.., batch)) = self.fitted.iter().find(known) {
             return Ok(*batch);
         }
-        let fits = engine.batch_within(part.network, options, limit).map_err(|e| match e {
-            voxplain_nn::Error::Request(what) => Error::request(what, remedy!["allow more with ", MEMORY]),
-            other => other.into(),
+        let fits = engine.batch_within(part.network, options, limit).map_err(|e| {
+            if let voxplain_nn::Error::Request(what) = e {
+                Error::request(what, remedy!["allow more with ", MEMORY])
+            } else {
+                e.into()
+            }
         })?;
         self.fitted.push((part.start, options.clone(), fits));
         Ok(fits)

@@ -101,7 +101,14 @@ impl<'a> BaselineOptions<'a> {
             Baseline::Harmonic => {
                 Filling::Harmonic(Box::new(Harmonic::new(case.image.shape(), case.image.grid().spacing())))
             }
-            _ => Filling::Values { values: self.image(explainer, case, objective)?, voxels: case.voxels() },
+            Baseline::Zero
+            | Baseline::ImageMean
+            | Baseline::Blur
+            | Baseline::CohortMean
+            | Baseline::Opposite
+            | Baseline::Expected => {
+                Filling::Values { values: self.image(explainer, case, objective)?, voxels: case.voxels() }
+            }
         })
     }
 

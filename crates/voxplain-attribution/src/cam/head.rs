@@ -1,7 +1,7 @@
 //! [`Head`]: what lies between a layer and the logits.
 
 use crate::layer::Layer;
-use voxplain_nn::{Network, Op};
+use voxplain_nn::{Network, Op, OpClass};
 
 /// What lies between a layer and the logits.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,25 +21,19 @@ impl Head {
         let mut at = network.output();
         while at != layer.node {
             let node = &nodes[at.0];
-            match &node.op {
-                Op::Linear(linear) if at == network.output() => head.bias = Some(linear.bias.data().to_vec()),
-                Op::Flatten => head.flattened |= shapes[node.inputs[0].0][1..].iter().product::<usize>() > 1,
-                Op::MaxPool3d(_)
-                | Op::AvgPool3d(_)
-                | Op::GlobalAvgPool
-                | Op::Dropout { .. }
-                | Op::Relu
-                | Op::LeakyRelu { .. } => {}
-                _ => scales = false,
+            // Branches: the layer is not the only way from input to output.
+            let [input] = node.inputs[..] else {
+                scales = false;
+                break;
+            };
+            if let (Op::Linear(linear), true) = (&node.op, at == network.output()) {
+                head.bias = Some(linear.bias.data().to_vec());
+            } else {
+                scales &= node.op.is_homogeneous();
             }
-            match node.inputs[..] {
-                [input] => at = input,
-                // Branches: the layer is not the only way from input to output.
-                _ => {
-                    scales = false;
-                    break;
-                }
-            }
+            let [from, to] = [input, at].map(|node| &shapes[node.0]);
+            head.flattened |= node.op.class() == OpClass::Identity && to.len() < from.len() && from[1..] != [1; 3];
+            at = input;
         }
         if !scales {
             head.bias = None;

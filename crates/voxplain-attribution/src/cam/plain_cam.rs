@@ -13,7 +13,7 @@ use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
 use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
-use voxplain_nn::{Linear, Network, Op};
+use voxplain_nn::{Linear, Network, Op, OpClass};
 
 /// CAM (Zhou et al. 2016, arXiv 1512.04150, equation 2): `M = sum_k w_k A^k` with the weights of the linear layer
 /// that follows a global average pool.
@@ -41,16 +41,18 @@ fn head(network: &Network) -> Result<(Layer, &Linear)> {
     let last = &nodes[network.output().0];
     let Op::Linear(linear) = &last.op else { return Err(refuse("no linear layer")) };
     let mut at = last.inputs[0];
-    while matches!(nodes[at.0].op, Op::Dropout { .. } | Op::Flatten) {
-        if matches!(nodes[at.0].op, Op::Flatten) && network.shape(nodes[at.0].inputs[0])?[1..] != [1, 1, 1] {
+    while nodes[at.0].op.class() == OpClass::Identity {
+        let from = nodes[at.0].inputs[0];
+        let shape = network.shape(from)?;
+        if network.shape(at)?.len() < shape.len() && shape[1..] != [1, 1, 1] {
             return Err(refuse("volumes that are flattened into a linear layer"));
         }
-        at = nodes[at.0].inputs[0];
+        at = from;
     }
-    match nodes[at.0].op {
-        Op::GlobalAvgPool => Ok((Layer::find(network, &nodes[nodes[at.0].inputs[0].0].name)?, linear)),
-        _ => Err(refuse(&format!("{} in front of its linear layer", nodes[at.0].name))),
+    if nodes[at.0].op != Op::GlobalAvgPool {
+        return Err(refuse(&format!("{} in front of its linear layer", nodes[at.0].name)));
     }
+    Ok((Layer::find(network, &nodes[nodes[at.0].inputs[0].0].name)?, linear))
 }
 
 impl Method for Cam {

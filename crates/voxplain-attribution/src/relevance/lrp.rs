@@ -191,8 +191,8 @@ impl Lrp {
 pub(crate) fn logits_only(method: &str, score: Score) -> Result<()> {
     match score {
         Score::Logit => Ok(()),
-        other => Err(Error::request(
-            format!("{method} shares out logits, and cannot share out a {other}"),
+        Score::LogProb | Score::Prob => Err(Error::request(
+            format!("{method} shares out logits, and cannot share out a {score}"),
             remedy!["leave ", SCORE, " out; ", TARGET.to("diff:A,B"), " explains one class against another"],
         )),
     }

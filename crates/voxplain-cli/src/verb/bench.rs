@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use voxplain::attribution::{Case, Explainer, MaskSearch, MeaningfulPerturbation};
 use voxplain::model::mrinet;
 use voxplain::nn::{
-    AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Network, Op, Optimizer, OptimizerKind, PlanOptions,
+    AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Network, Optimizer, OptimizerKind, PlanOptions,
     Purpose, Rules,
 };
 use voxplain::random::Seed;
@@ -262,21 +262,13 @@ fn name(value: impl ValueEnum) -> String {
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn operations(network: &Network) -> [f64; 3] {
     let count: usize =
-        network.nodes().iter().zip(network.shapes()).map(|(node, shape)| of_node(&node.op, &shape)).sum();
+        network.nodes().iter().zip(network.shapes()).map(|(node, shape)| node.op.multiply_adds(&shape)).sum();
     [count as f64; 3]
 }
 
 /// Those of the first layer, whose input needs no gradient in training.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 fn first_layer(network: &Network) -> f64 {
-    let mut counts = network.nodes().iter().zip(network.shapes()).map(|(node, shape)| of_node(&node.op, &shape));
+    let mut counts = network.nodes().iter().zip(network.shapes()).map(|(node, shape)| node.op.multiply_adds(&shape));
     counts.find(|count| *count > 0).unwrap_or(0) as f64
-}
-
-fn of_node(op: &Op, shape: &[usize]) -> usize {
-    match op {
-        Op::Conv3d(conv) => 2 * conv.input * conv.kernel.iter().product::<usize>() * shape.iter().product::<usize>(),
-        Op::Linear(linear) => 2 * linear.input * linear.output,
-        _ => 0,
-    }
 }

@@ -157,6 +157,41 @@ impl Op {
         }
     }
 
+    /// Whether it scales with its input outside training: `f(a x) = a f(x)` for every `a > 0` (homogeneous of degree one).
+    pub fn is_homogeneous(&self) -> bool {
+        match self {
+            Self::Input { .. }
+            | Self::Relu
+            | Self::LeakyRelu { .. }
+            | Self::MaxPool3d(_)
+            | Self::AvgPool3d(_)
+            | Self::GlobalAvgPool
+            | Self::Flatten
+            | Self::Dropout { .. }
+            | Self::Add
+            | Self::Concat => true,
+            Self::Conv3d(conv) => !conv.has_bias,
+            Self::BatchNorm(_)
+            | Self::Linear(_)
+            | Self::Elu
+            | Self::Gelu
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::LogSoftmax => false,
+        }
+    }
+
+    /// Multiplications and additions of its weighted sums, for one sample whose output has this shape: those of
+    /// convolutions and fully connected layers. What other operations compute is little beside it and counts as 0.
+    pub fn multiply_adds(&self, output: &[usize]) -> usize {
+        let terms = match self {
+            Self::Conv3d(conv) => conv.input * conv.kernel.iter().product::<usize>(),
+            Self::Linear(linear) => linear.input,
+            Self::BatchNorm(_) | weightless!() => 0,
+        };
+        2 * terms * output.iter().product::<usize>()
+    }
+
     /// Shape of one sample of the output for those of the inputs; the error says what was found and expected.
     pub(crate) fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let (arity, expected) = match self.class() {

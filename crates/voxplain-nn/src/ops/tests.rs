@@ -192,6 +192,34 @@ fn every_operation_is_run_by_the_engine_as_by_the_reference() {
     }
 }
 
+/// Three times the input gives three times the value, or another one.
+#[test]
+fn every_operation_says_whether_it_scales_with_its_input() {
+    let unbiased = Conv3d::new(2, 3, [2; 3]).without_bias().into();
+    for op in examples().into_iter().chain([unbiased]) {
+        let (mut net, node) = network_of(&op);
+        let state = net.state().into_iter().map(|p| {
+            let zero = p.name == "branch.bias";
+            (p.name.clone(), if zero { Tensor::zeros(p.tensor.shape()) } else { p.tensor.clone() })
+        });
+        let state = state.collect();
+        net.load_state(state).unwrap();
+        let value = |x: &[f32]| reference::forward(&net, x, Mode::Evaluate).unwrap().value(node).unwrap().to_vec();
+        let x = values(120, 3);
+        let (once, thrice) = (value(&x), value(&x.iter().map(|x| 3.0 * x).collect::<Vec<_>>()));
+        let scales = once.iter().zip(thrice).all(|(a, b)| (3.0 * a - b).abs() < 1e-5 * b.abs().max(1e-2));
+        assert_eq!(op.is_homogeneous(), scales, "{op:?}");
+    }
+}
+
+#[test]
+fn sums_of_products_are_counted() {
+    // 3 channels of 3 * 3 * 3 values, each of 2 * 3 * 2 * 1 products; 5 values of 120.
+    let conv = Op::from(Conv3d::new(2, 3, [3, 2, 1]));
+    assert_eq!([conv.multiply_adds(&[3, 3, 3, 3]), Op::from(Linear::new(120, 5)).multiply_adds(&[5])], [1944, 1200]);
+    assert!(examples().iter().all(|op| (op.multiply_adds(&[4]) > 0) == (op.class() == OpClass::Layer)));
+}
+
 /// Where its cells are in the input, or that they are in no one place.
 #[test]
 fn every_operation_has_a_receptive_field_or_says_that_it_has_none() {
