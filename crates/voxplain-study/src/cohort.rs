@@ -5,6 +5,7 @@
 //! the brain masks, the same shape, uint8, 1 in the brain. The directory appears only when it is complete: [`Writer`] builds it
 //! beside its place.
 
+mod findings;
 mod lattice;
 mod layout;
 mod normalize;

@@ -2,9 +2,9 @@
 //! learnt nothing that its maps could show.
 //!
 //! * [`majority_class`]: whatever the image, the class that most training subjects have. What guessing comes to.
-//! * [`brain_volume`]: logistic regression on the logarithm of the brain volume. For sex, brain size alone classifies
+//! * [`mask_volume`]: logistic regression on the logarithm of the volume of the mask. For sex, brain size alone classifies
 //!   more than three subjects in four correctly.
-//! * [`volume_rank`]: the brain volume as it is, with nothing fitted but on which side each of two classes is. Folds then
+//! * [`volume_rank`]: the volume of the mask as it is, with nothing fitted but on which side each of two classes is. Folds then
 //!   cost it nothing, as they cost a fit whose predictions are pooled over folds.
 //! * [`linear_voxels`]: the first 40 principal components of the prepared volumes, standardised, and logistic
 //!   regression on them.
@@ -28,11 +28,11 @@ use voxplain_stats::FoldPrediction;
 /// Name of the classifier that guesses.
 pub const MAJORITY_CLASS: &str = "majority-class";
 
-/// Name of the classifier by the brain volume without a fit.
-pub const VOLUME_RANK: &str = "brain-volume-rank";
+/// Name of the classifier by the volume of the mask without a fit.
+pub const VOLUME_RANK: &str = "mask-volume-rank";
 
-/// Name of the classifier by brain volume.
-pub const BRAIN_VOLUME: &str = "brain-volume";
+/// Name of the classifier by the volume of the mask.
+pub const MASK_VOLUME: &str = "mask-volume";
 
 /// Name of the linear classifier.
 pub const LINEAR_VOXELS: &str = "linear-voxels";
@@ -103,12 +103,12 @@ pub fn majority_class(task: &Task<'_>) -> Vec<FoldPrediction> {
     all
 }
 
-/// The rank of each subject's brain volume among all subjects of the task (0 to 1, ties in the middle) as the probability of
-/// the class that has the larger brains on average among the training subjects. The logarithm has the same ranks.
+/// The rank of each subject's mask volume among all subjects of the task (0 to 1, ties in the middle) as the probability of
+/// the class that has the larger masks on average among the training subjects. The logarithm has the same ranks.
 /// `None` for more than two classes.
 ///
 /// # Errors
-/// A brain volume is not positive.
+/// A volume is not positive.
 pub fn volume_rank(volumes: &[f64], task: &Task<'_>) -> Result<Option<Vec<FoldPrediction>>> {
     check(volumes)?;
     if task.classes != 2 {
@@ -137,12 +137,12 @@ pub fn volume_rank(volumes: &[f64], task: &Task<'_>) -> Result<Option<Vec<FoldPr
     Ok(Some(all))
 }
 
-/// Logistic regression on the logarithm of the brain volume, standardised. `volumes` is the brain volume (mm³) of each
+/// Logistic regression on the logarithm of the volume of the mask, standardised. `volumes` is the volume of the mask (mm³) of each
 /// subject of the task.
 ///
 /// # Errors
-/// A brain volume is not positive.
-pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPrediction>> {
+/// A volume is not positive.
+pub fn mask_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPrediction>> {
     check(volumes)?;
     let logs: Vec<f64> = volumes.iter().map(|v| v.ln()).collect();
     Ok(task.cross_predict(|split| {
@@ -155,11 +155,11 @@ pub fn brain_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPredicti
     }))
 }
 
-/// Refuses brain volumes that are none.
+/// Refuses volumes that are none.
 fn check(volumes: &[f64]) -> Result<()> {
     match volumes.iter().position(|v| !v.is_finite() || *v <= 0.0) {
         Some(n) => Err(Error::request(
-            format!("subject number {} has a brain volume of {} mm³", n + 1, volumes[n]),
+            format!("subject number {} has a mask volume of {} mm³", n + 1, volumes[n]),
             "check the brain masks of the cohort",
         )),
         None => Ok(()),

@@ -91,6 +91,12 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
         }
         Begun::Open(writer) => writer,
     };
+    // Of whole heads there are mostly as many as images: said once, before the work.
+    if let Some(Item { input: Input::Image { path, mask: Ok(None) }, .. }) = plan.items.first()
+        && !options.whole_head
+    {
+        image::check_unmasked(path)?;
+    }
     progress.begin("preparing", plan.items.len());
     let outcomes: Vec<(bool, Result<Subject>)> = plan
         .items
@@ -167,6 +173,6 @@ fn tensor(n: usize, plan: &Plan) -> Result<Prepared> {
         Placement::Fixed(grid) => grid,
         Placement::MaskCentre => return Err(Error::request("tensors need a fixed grid", "report this")),
     };
-    image::prepare_tensor(reader.read_item(n)?, grid, plan.mask.as_ref(), plan.preparation.normalize)
-        .map_err(|what| Error::file(&plan.source, format!("item {n}: {what}"), "check the array and its mask"))
+    image::prepare_tensor(reader.read_item(n)?, grid, plan.mask.as_ref(), &plan.preparation)
+        .map_err(|(what, remedy)| Error::file(&plan.source, format!("item {n}: {what}"), remedy))
 }

@@ -72,4 +72,6 @@ settings! {
     SUBSTRATE = "substrate";
     /// The image of where classes truly differ.
     TRUTH = "truth";
+    /// Whether images are taken without a brain mask though they show whole heads.
+    WHOLE_HEAD = "whole-head";
 }

@@ -170,6 +170,7 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
         normalize: Normalize::Robust,
         placement: Placement::Fixed(grid),
         template: None,
+        whole_head: false,
     };
     writer.finish(&preparation, &Table { columns, rows })
 }

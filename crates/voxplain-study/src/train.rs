@@ -113,15 +113,15 @@ fn comparators(
     let guess = "the class that most training subjects have, whatever the image".to_owned();
     all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
     if let Ok(Some(predictions)) = comparators::volume_rank(&volumes, task) {
-        let description = "the brain's volume as it is; nothing fitted but which class is the larger".to_owned();
+        let description = "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
         all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
     }
-    match comparators::brain_volume(&volumes, task) {
+    match comparators::mask_volume(&volumes, task) {
         Ok(predictions) => {
-            let description = "logistic regression on the logarithm of the brain's volume".to_owned();
-            all.push(Classifier::new(comparators::BRAIN_VOLUME, description, predictions));
+            let description = "logistic regression on the logarithm of the volume of the mask".to_owned();
+            all.push(Classifier::new(comparators::MASK_VOLUME, description, predictions));
         }
-        Err(e) => progress.warn(&format!("no baseline by brain volume: {e}")),
+        Err(e) => progress.warn(&format!("no baseline by mask volume: {e}")),
     }
     progress.begin("linear baseline", comparators::reads(dataset.len()));
     let gram = engine.thread_pool().install(|| {

@@ -46,6 +46,7 @@
 //! `recognise.rs` is the one place that tells formats apart); and above both the reader of masks.
 
 mod affine;
+mod contents;
 mod error;
 mod finding;
 mod format;
@@ -58,6 +59,7 @@ mod spatial;
 mod volume;
 
 pub use affine::Affine;
+pub use contents::{BRAIN_ML, Contents, ContentsKind, is_brain_volume};
 pub use error::{Error, Result};
 pub use finding::{Finding, Level};
 pub use format::npy;

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use voxplain::volume::{Image, Level, Orientation, ReadOptions, Summary, read};
+use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
 
 /// What is in a file, and is it fit for use.
 ///
@@ -37,7 +37,12 @@ impl Inspect {
         session.progress().begin("inspect", self.files.len());
         for file in &self.files {
             let read = || -> voxplain::volume::Result<(Image, Summary)> {
-                let image = read(file, &ReadOptions { volume: Some(self.volume), ..ReadOptions::default() })?;
+                let mut image = read(file, &ReadOptions { volume: Some(self.volume), ..ReadOptions::default() })?;
+                // Masks and atlases show what they are made for.
+                if !image.findings.iter().any(|f| NO_IMAGE.contains(&f.id)) {
+                    image.findings.extend(Contents::of(&image.volume).finding());
+                }
+                in_order(&mut image.findings);
                 let summary = image.volume.summary(None)?;
                 Ok((image, summary))
             };
@@ -68,6 +73,19 @@ impl Inspect {
         }
         Ok(outcome)
     }
+}
+
+/// Findings of files that show no head, whatever their size.
+const NO_IMAGE: [&str; 6] =
+    ["looks-like-mask", "looks-like-labels", "float-labels", "all-zero", "constant", "implausible-size"];
+
+/// First that it is a whole head, then by level; last what nearly every file has.
+fn in_order(findings: &mut [Finding]) {
+    findings.sort_by_key(|f| match f.id {
+        "whole-head" => (0, std::cmp::Reverse(f.level)),
+        "left-handed" => (2, std::cmp::Reverse(f.level)),
+        _ => (1, std::cmp::Reverse(f.level)),
+    });
 }
 
 fn document(file: &Path, image: &Image, summary: &Summary) -> Value {
@@ -144,9 +162,7 @@ fn describe(file: &Path, image: &Image, s: &Summary) -> Result<String, std::fmt:
             number(s.tails[1])
         ),
     )?;
-    let mut findings: Vec<_> = image.findings.iter().collect();
-    findings.sort_by_key(|f| std::cmp::Reverse(f.level));
-    for finding in &findings {
+    for finding in &image.findings {
         let level = match finding.level {
             Level::Note => "note",
             Level::Warning => "warning",
@@ -155,7 +171,7 @@ fn describe(file: &Path, image: &Image, s: &Summary) -> Result<String, std::fmt:
         writeln!(out, "  {level:<12} {}: {}", finding.id, finding.what)?;
         writeln!(out, "  {:<12} -> {}", "", finding.remedy)?;
     }
-    if findings.is_empty() {
+    if image.findings.is_empty() {
         writeln!(out, "  {:<12} nothing odd", "findings")?;
     }
     Ok(out)

@@ -43,6 +43,9 @@ pub(crate) struct Prepare {
     /// where the image itself is not 0, for skull-stripped images.
     #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
     mask: MaskRule,
+    /// Take images without brain masks though they show whole heads. Every result that stands on them says so.
+    #[arg(long, conflicts_with = "mask")]
+    whole_head: bool,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
     #[arg(long, value_name = "VALUE")]
@@ -101,6 +104,7 @@ impl Prepare {
             include: self.include.clone(),
             mask: self.mask.clone(),
             mask_threshold: self.mask_threshold,
+            whole_head: self.whole_head,
             shape: self.grid,
             spacing: self.spacing,
             space: match (self.origin, self.space) {
@@ -157,7 +161,7 @@ fn text(summary: &PrepareSummary) -> String {
                 cohort.path.display()
             ));
             lines.push(format!(
-                "brain volume {:.0} ml (median), {:.0} to {:.0} ml",
+                "mask volume {:.0} ml (median), {:.0} to {:.0} ml",
                 volumes[volumes.len() / 2],
                 volumes[0],
                 volumes[volumes.len() - 1]
@@ -182,9 +186,7 @@ fn text(summary: &PrepareSummary) -> String {
             format!("  {}: {}{remedy}", f.subject, f.what)
         }));
     }
-    if !summary.findings.is_empty() {
-        lines.push(format!("{} findings, see cohort.json", summary.findings.len()));
-    }
+    lines.extend(summary.cohort.iter().flat_map(|cohort| cohort.caveats()));
     lines.join("\n")
 }
 

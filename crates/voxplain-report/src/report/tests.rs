@@ -83,6 +83,7 @@ fn made_run(folder: &Path) -> Run {
         normalize: Normalize::Robust,
         placement: Placement::MaskCentre,
         template: None,
+        whole_head: false,
     };
     let truth = |n: usize| if n.is_multiple_of(2) { "F" } else { EVIL };
     let participants = Table {

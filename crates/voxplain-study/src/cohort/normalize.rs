@@ -45,9 +45,9 @@ impl Normalize {
     pub const fn words(self) -> &'static str {
         match self {
             Self::None => "left as they are",
-            Self::Robust => "scaled by median and interquartile range inside the brain mask",
-            Self::Zscore => "scaled by mean and standard deviation inside the brain mask",
-            Self::BrainMedian => "divided by their median inside the brain mask",
+            Self::Robust => "scaled by median and interquartile range inside the mask",
+            Self::Zscore => "scaled by mean and standard deviation inside the mask",
+            Self::BrainMedian => "divided by their median inside the mask",
             Self::WhiteMatter => {
                 "divided by that of white matter (the median of the flattest quarter of the brighter half of the brain)"
             }
@@ -60,8 +60,8 @@ impl Normalize {
             Self::None => {
                 "0 on the image's own scale (no signal, as in air, where the image is as the scanner made it)"
             }
-            Self::Robust => "the median intensity of the subject's own brain, the same value as outside the brain",
-            Self::Zscore => "the mean intensity of the subject's own brain, the same value as outside the brain",
+            Self::Robust => "the median intensity in the subject's own mask, the same value as outside it",
+            Self::Zscore => "the mean intensity in the subject's own mask, the same value as outside it",
             Self::BrainMedian | Self::WhiteMatter => "no signal, as in air, the same value as outside the brain",
         }
     }

@@ -20,6 +20,9 @@ pub struct Preparation {
     /// The template that each brain was aligned to before it was resampled to the grid, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
+    /// Whether images were taken without a brain mask whatever they show: all that is not background was prepared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole_head: bool,
 }
 
 /// A skull-stripped template that brains are aligned to ([`voxplain_volume::align`]).

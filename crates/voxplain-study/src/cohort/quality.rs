@@ -17,8 +17,8 @@ const FEWEST: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// Volume of the brain mask, cm³, as the cohort has it ([`super::Subject::brain_volume`]).
-    BrainVolume,
+    /// Volume of the mask, cm³, as the cohort has it ([`super::Subject::brain_volume`]).
+    MaskVolume,
     /// Dice's coefficient of the subject's mask and the majority's, voxel by voxel of the cohort's lattice.
     MaskOverlap,
     /// Median intensity in the mask.
@@ -34,24 +34,24 @@ pub enum Quantity {
 impl Quantity {
     /// All, in the order of [`Measured::values`].
     pub const ALL: [Self; 6] =
-        [Self::BrainVolume, Self::MaskOverlap, Self::Median, Self::Spread, Self::Darkest, Self::Brightest];
+        [Self::MaskVolume, Self::MaskOverlap, Self::Median, Self::Spread, Self::Darkest, Self::Brightest];
 
     /// In words, with its unit.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::BrainVolume => "brain volume, cm³",
-            Self::MaskOverlap => "overlap of the brain mask with the majority's (Dice)",
-            Self::Median => "median intensity in the brain",
-            Self::Spread => "interquartile range of intensity in the brain",
-            Self::Darkest => "1 % quantile of intensity in the brain",
-            Self::Brightest => "99 % quantile of intensity in the brain",
+            Self::MaskVolume => "mask volume, cm³",
+            Self::MaskOverlap => "overlap of the mask with the majority's (Dice)",
+            Self::Median => "median intensity in the mask",
+            Self::Spread => "interquartile range of intensity in the mask",
+            Self::Darkest => "1 % quantile of intensity in the mask",
+            Self::Brightest => "99 % quantile of intensity in the mask",
         }
     }
 
     /// Name of a column of a table.
     pub const fn column(self) -> &'static str {
         match self {
-            Self::BrainVolume => "brain_volume_cm3",
+            Self::MaskVolume => "mask_volume_cm3",
             Self::MaskOverlap => "mask_overlap",
             Self::Median => "intensity_median",
             Self::Spread => "intensity_iqr",
@@ -290,6 +290,7 @@ mod tests {
             normalize,
             placement: Placement::MaskCentre,
             template: None,
+            whole_head: false,
         };
         let rows = people.iter().map(|_| vec![Some("x".to_owned())]).collect();
         Cohort::write(&folder.join("c"), &preparation, &Table { columns: vec!["site".into()], rows }, &people).unwrap()
@@ -314,15 +315,15 @@ mod tests {
         assert_eq!((0..8).filter(|i| quality.majority().at(*i, 0, 0)).collect::<Vec<_>>(), [2, 3, 4, 5]);
         // 16 voxels of 1 cm³; Dice of the shifted mask 2 * 2 / (4 + 4), of the small one 2 * 2 / (2 + 4).
         let value = |n: usize, q: Quantity| quality.subjects[n].values[q as usize];
-        assert_eq!((value(0, Quantity::BrainVolume), value(0, Quantity::MaskOverlap)), (16.0, 1.0));
+        assert_eq!((value(0, Quantity::MaskVolume), value(0, Quantity::MaskOverlap)), (16.0, 1.0));
         assert_eq!(value(5, Quantity::MaskOverlap), 0.5);
         assert!((value(7, Quantity::MaskOverlap) - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!((value(7, Quantity::BrainVolume), value(3, Quantity::Median)), (8.0, 53.5));
+        assert_eq!((value(7, Quantity::MaskVolume), value(3, Quantity::Median)), (8.0, 53.5));
         // Values 2, 3, 4, 5, each four times: quartiles 2.75 and 4.25.
         assert_eq!((value(0, Quantity::Spread), value(0, Quantity::Brightest)), (1.5, 5.0));
         let named =
             |q: Quantity| quality.outliers.iter().filter(|o| o.quantity == q).map(|o| o.subject).collect::<Vec<_>>();
-        assert_eq!(named(Quantity::BrainVolume), [7]);
+        assert_eq!(named(Quantity::MaskVolume), [7]);
         assert_eq!(named(Quantity::MaskOverlap), [5, 7]);
         assert_eq!(named(Quantity::Median), [3]);
         // The furthest first, and everyone's largest deviation with them.

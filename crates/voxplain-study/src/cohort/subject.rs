@@ -18,7 +18,9 @@ pub struct Subject {
     /// How the brain was aligned to the template, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alignment: Option<Alignment>,
-    /// Volume of the brain mask in mm³, measured on the source image where there is one.
+    /// Volume of the mask in mm³, measured on the source image where there is one. Whether it is that of a brain is not
+    /// said: masks may hold more or less.
+    #[serde(rename = "mask_volume", alias = "brain_volume")]
     pub brain_volume: f64,
     /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.
     pub hash: String,

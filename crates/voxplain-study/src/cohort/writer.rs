@@ -271,6 +271,7 @@ mod tests {
             normalize: Normalize::None,
             placement: Placement::MaskCentre,
             template: None,
+            whole_head: false,
         }
     }
 

@@ -100,9 +100,9 @@ fn a_signal_is_found_and_noise_is_not() {
     let chance = correct(&volumes(0.0));
     assert!((15..45).contains(&chance), "{chance} of 60");
     let sizes: Vec<f64> = labels.iter().map(|&l| if l == 1 { 1.5e6 } else { 1.2e6 }).collect();
-    assert_eq!(right(&brain_volume(&sizes, &task).unwrap()), 60);
-    assert!(brain_volume(&vec![1e6; 60], &task).unwrap().iter().all(|s| s.probabilities[0].is_finite()));
-    assert!(brain_volume(&vec![0.0; 60], &task).unwrap_err().to_string().contains("0 mm³"));
+    assert_eq!(right(&mask_volume(&sizes, &task).unwrap()), 60);
+    assert!(mask_volume(&vec![1e6; 60], &task).unwrap().iter().all(|s| s.probabilities[0].is_finite()));
+    assert!(mask_volume(&vec![0.0; 60], &task).unwrap_err().to_string().contains("0 mm³"));
 }
 
 #[test]

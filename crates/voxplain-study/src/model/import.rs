@@ -160,6 +160,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
                 normalize: options.normalize,
                 placement: Placement::Fixed(grid),
                 template: None,
+                whole_head: false,
             },
             grid_unknown: true,
             trained_on: BTreeSet::new(),

@@ -19,6 +19,7 @@ fn model() -> Model {
                 normalize: Normalize::Robust,
                 placement: Placement::MaskCentre,
                 template: None,
+                whole_head: false,
             },
             grid_unknown: false,
             trained_on: ["a".to_owned(), "b".to_owned()].into(),

@@ -1,11 +1,15 @@
 //! [`prepare_image`]: one image, masked, on its grid, normalised.
 
 use super::intensity;
-use crate::cohort::{Normalize, Placement, Preparation, Template};
+use crate::{
+    cohort::{Placement, Preparation, Template},
+    setting::{MASK, WHOLE_HEAD},
+};
 use std::path::Path;
-use voxplain_core::{Action, Error, Result, remedy};
+use voxplain_core::{Action, Error, Remedy, Result, remedy};
 use voxplain_volume::{
-    Affine, Alignment, Grid, Interpolation, Level, Mask, MaskFile, MaskOptions, ReadOptions, Sizes, Volume, read_mask,
+    Affine, Alignment, Contents, ContentsKind, Grid, Interpolation, Level, Mask, MaskFile, MaskOptions, ReadOptions,
+    Sizes, Volume, read_mask,
 };
 
 /// An image, prepared as a [`Preparation`] says.
@@ -19,7 +23,7 @@ pub struct Prepared {
     pub native: Grid,
     /// The alignment of the brain to the template, where there is a template.
     pub alignment: Option<Alignment>,
-    /// Volume of the brain mask in mm³, measured on the grid of the mask file.
+    /// Volume of the mask in mm³, measured on the grid of the mask file.
     pub brain_volume: f64,
     /// Findings: what is unusual about the image or its mask, in words.
     pub findings: Vec<String>,
@@ -28,7 +32,8 @@ pub struct Prepared {
 /// Reads one image and prepares it.
 ///
 /// * **Brain mask.** The brain is `mask`, as [`read_mask`](voxplain_volume::read_mask) gives it. Without a mask it is
-///   where the image itself is neither 0 nor NaN (for skull-stripped images). A mask on another grid is resampled to the
+///   where the image itself is not background ([`Contents::inside`]; for skull-stripped images): whole heads are refused
+///   unless the preparation is one of whole heads. A mask on another grid is resampled to the
 ///   grid of the image by its affine.
 /// * **Grid.** Its axes are those of the world (RAS+). With [`Placement::MaskCentre`] it is centred on the centre of
 ///   gravity of the mask: a few stray voxels, or more or less of the neck, hardly move this point; they would move the
@@ -66,7 +71,8 @@ pub(super) fn prepare_with(
             (brain, volume_of(&own.mask))
         }
         None => {
-            let brain = nonzero(&head, &mut findings);
+            let refused = |(what, remedy)| Error::file(path, what, remedy);
+            let brain = unmasked(&head, preparation.whole_head, &mut findings).map_err(refused)?;
             let volume = volume_of(&brain);
             (brain, volume)
         }
@@ -78,9 +84,6 @@ pub(super) fn prepare_with(
     if bad > 0 {
         let what = format!("{bad} voxels in the brain mask are NaN or infinite");
         return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
-    }
-    if mask.is_none() && looks_whole(&brain, brain_volume) {
-        findings.push(whole_head(brain_volume));
     }
     let sizes = preparation.template.as_ref().map_or(Sizes::Keep, |t| t.sizes);
     let alignment = template.map(|t| align_to(t, &head, &brain, sizes, path, &mut findings)).transpose()?;
@@ -136,24 +139,22 @@ fn moved<T>(volume: Volume<T>, to: Affine) -> Result<Volume<T>> {
     Ok(Volume::new(grid, volume.into_data())?)
 }
 
-/// Prepares values that are on their grid already. The error says in words what is wrong.
+/// Prepares values that are on their grid already. The error says in words what is wrong, and what to do about it.
 pub(super) fn prepare_tensor(
     values: Vec<f32>,
     grid: Grid,
     mask: Option<&Mask>,
-    how: Normalize,
-) -> Result<Prepared, String> {
-    let mut volume = Volume::new(grid, values).map_err(|e| e.to_string())?;
+    preparation: &Preparation,
+) -> Result<Prepared, (String, Remedy)> {
+    let check = |what: String| (what, "check the array and its mask".into());
+    let mut volume = Volume::new(grid, values).map_err(|e| check(e.to_string()))?;
     let mut findings = Vec::new();
     let mask = match mask {
         Some(mask) => mask.clone(),
-        None => nonzero(&volume, &mut findings),
+        None => unmasked(&volume, preparation.whole_head, &mut findings)?,
     };
     let brain_volume = volume_of(&mask);
-    intensity::normalize(&mut volume, &mask, how)?;
-    if looks_whole(&mask, brain_volume) {
-        findings.push(whole_head(brain_volume));
-    }
+    intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(check)?;
     Ok(Prepared { volume, mask, native: grid, alignment: None, brain_volume, findings })
 }
 
@@ -171,36 +172,56 @@ fn volume_of(mask: &Mask) -> f64 {
     mask.count() as f64 * mask.grid().voxel_volume()
 }
 
-fn whole_head(volume: f64) -> String {
-    format!(
-        "{:.2} l are not 0, up to the borders of the image: this looks like a whole head, not a brain; give a brain mask",
-        volume / 1e6
-    )
-}
-
-/// Where an image is neither 0 nor NaN.
-fn nonzero(head: &Volume, findings: &mut Vec<String>) -> Mask {
+/// Where an image that has no mask is not background. What shows more than a brain, or nothing that can be told from its
+/// background, is refused unless whole heads were asked for.
+fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Result<Mask, (String, Remedy)> {
     let nan = head.data().iter().filter(|v| v.is_nan()).count();
     if nan > 0 {
         findings.push(format!("{nan} voxels are NaN; they are taken as outside the brain"));
     }
-    head.map(|v| *v != 0.0 && !v.is_nan())
-}
-
-/// Whether a mask is too large for a brain: more than 2.2 l, or more than a tenth of two sides of the image touched.
-fn looks_whole(brain: &Mask, volume: f64) -> bool {
-    let shape = brain.shape();
-    let mut faces = [[0usize; 2]; 3];
-    for (n, _) in brain.data().iter().enumerate().filter(|(_, m)| **m) {
-        let voxel = brain.grid().voxel(n);
-        for a in 0..3 {
-            faces[a][0] += usize::from(voxel[a] == 0);
-            faces[a][1] += usize::from(voxel[a] + 1 == shape[a]);
+    let contents = Contents::of(head);
+    let inside = contents.inside(head);
+    if inside.count() == 0 {
+        // Said where all that is empty is said.
+        return Ok(inside);
+    }
+    let other: Vec<String> = contents.background.iter().filter(|v| **v != 0.0).map(f32::to_string).collect();
+    if !other.is_empty() {
+        findings.push(format!(
+            "the background is {}, not 0 alone; the image is taken where it differs from it",
+            other.join(" and ")
+        ));
+    }
+    match (contents.kind, contents.words()) {
+        (ContentsKind::WholeHead | ContentsKind::NoBackground, Some(what)) if !whole_heads => {
+            Err((format!("there is no brain mask, and the image {what}"), no_mask()))
+        }
+        (ContentsKind::WholeHead, _) => Ok(inside),
+        (ContentsKind::Brain, _) if whole_heads => {
+            findings.push("looks like a skull-stripped brain among whole heads".into());
+            Ok(inside)
+        }
+        (_, words) => {
+            findings.extend(words);
+            Ok(inside)
         }
     }
-    let area = |a: usize| (brain.grid().len() / shape[a]) as f64;
-    let wide = (0..3).flat_map(|a| faces[a].map(|f| f as f64 > 0.1 * area(a))).filter(|w| *w).count();
-    volume > 2.2e6 || wide >= 2
+}
+
+/// Refuses an image that cannot be prepared without a mask; one that cannot be read is left to its own error.
+pub(super) fn check_unmasked(path: &Path) -> Result<()> {
+    let Ok(image) = voxplain_volume::read(path, &ReadOptions::default()) else { return Ok(()) };
+    unmasked(&image.volume, false, &mut Vec::new()).map(drop).map_err(|(what, remedy)| Error::file(path, what, remedy))
+}
+
+/// What to do about a whole head.
+fn no_mask() -> Remedy {
+    remedy![
+        "give its brain mask with ",
+        MASK,
+        ", or strip the skull first; to work on whole heads as they are, prepare them with ",
+        WHOLE_HEAD
+    ]
 }
 
 /// The grid that a brain is resampled to.
@@ -225,7 +246,7 @@ pub(crate) fn centred(shape: [usize; 3], spacing: [f64; 3], centre: [f64; 3]) ->
     Grid::new(shape, Affine::from_spacing_origin(spacing, origin))
 }
 
-/// A finding about the share of the brain outside the grid, with the shape of a grid that would hold it.
+/// A finding about the share of the mask outside the grid, with the shape of a grid that would hold it.
 fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<String> {
     let to_grid = grid.affine.inverse()? * brain.grid().affine;
     let middle = grid.shape.map(|n| (n as f64 - 1.0) / 2.0);
@@ -245,7 +266,7 @@ fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<Strin
         needed.max(preparation.shape[a])
     });
     Some(format!(
-        "{share:.2} % of the brain lie outside the grid; one of {}x{}x{} would hold it",
+        "{share:.2} % of the mask lie outside the grid; one of {}x{}x{} would hold it",
         need[0], need[1], need[2]
     ))
 }

@@ -23,6 +23,9 @@ pub struct PrepareOptions {
     /// ([`read_mask`](voxplain_volume::read_mask)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask_threshold: Option<f64>,
+    /// Take images without brain masks though they show whole heads; every result that stands on them says so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub whole_head: bool,
     /// Shape of the grid, `[i, j, k]` in voxels; 58 x 70 x 58 when `None`. An array of volumes keeps its own.
     pub shape: Option<[usize; 3]>,
     /// Spacing of the grid along each axis, in mm; 3 when `None`.

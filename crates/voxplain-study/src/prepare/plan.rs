@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cohort::{Placement, Preparation, Template},
-    setting::{GRID, ID_COLUMN, INCLUDE, KEEP_GOING, MASK, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING},
+    setting::{GRID, ID_COLUMN, INCLUDE, KEEP_GOING, MASK, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING, WHOLE_HEAD},
 };
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Remedy, Result, Setting, Table, remedy};
@@ -61,6 +61,10 @@ impl Plan {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
             let remedy = remedy!["choose ", GRID, " up to 1024 voxels a side and ", SPACING, " from 0.1 to 50 mm"];
             return Err(Error::request(what, remedy));
+        }
+        if options.whole_head && options.mask != MaskRule::Nonzero {
+            let what = "whole heads are taken without brain masks, but masks are given too";
+            return Err(Error::request(what, remedy!["leave out ", MASK, " or ", WHOLE_HEAD]));
         }
         let mut plan = match &source {
             Source::Tensors(file) => Self::of_tensors(file, spacing, options)?,
@@ -122,7 +126,14 @@ impl Plan {
             source: source.root().to_owned(),
             items,
             participants: Table { columns: participants.columns, rows },
-            preparation: Preparation { shape, spacing, normalize: options.normalize, placement, template: align_to },
+            preparation: Preparation {
+                shape,
+                spacing,
+                normalize: options.normalize,
+                placement,
+                template: align_to,
+                whole_head: options.whole_head,
+            },
             template,
             tensors: None,
             mask_options: MaskOptions::brain(options.mask_threshold),
@@ -199,6 +210,7 @@ impl Plan {
                 normalize: options.normalize,
                 placement: Placement::Fixed(grid),
                 template: None,
+                whole_head: options.whole_head,
             },
             template: None,
             tensors: Some(reader),

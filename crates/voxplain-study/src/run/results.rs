@@ -23,7 +23,7 @@ pub struct Metrics {
     /// Whether the network does better than guessing; absent in runs of older versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub chance: Option<Chance>,
-    /// Spearman's rank correlation, over subjects, of the network's probability of the positive class with the brain volume.
+    /// Spearman's rank correlation, over subjects, of the network's probability of the positive class with the volume of the mask.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub volume_correlation: Option<f64>,
     /// The network group by group (site by site), where there are at most [`GroupMetrics::MAX`] groups.
@@ -82,7 +82,7 @@ impl GroupMetrics {
 /// Metrics of one classifier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClassifierMetrics {
-    /// `cnn`, `brain-volume`, `linear-voxels`.
+    /// `cnn`, `mask-volume`, `linear-voxels`.
     pub classifier: String,
     /// What it is, in words.
     pub description: String,

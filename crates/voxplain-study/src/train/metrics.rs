@@ -2,7 +2,7 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    comparators::{BRAIN_VOLUME, LINEAR_VOXELS, MAJORITY_CLASS, VOLUME_RANK},
+    comparators::{LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, VOLUME_RANK},
     folds::SplitScheme,
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
@@ -15,7 +15,7 @@ pub(super) const CNN: &str = "cnn";
 /// A classifier and what it predicts.
 #[derive(Debug)]
 pub(super) struct Classifier {
-    /// `cnn`, `brain-volume`, `linear-voxels`.
+    /// `cnn`, `mask-volume`, `linear-voxels`.
     pub(super) name: &'static str,
     /// What it is, in words.
     pub(super) description: String,
@@ -84,6 +84,7 @@ pub(super) fn metrics(
         summary: Vec::new(),
     };
     metrics.summary = summary(&metrics);
+    metrics.summary.extend(dataset.cohort.caveats());
     metrics
 }
 
@@ -107,7 +108,7 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     Chance { majority: classes[largest].clone(), accuracy, verdict }
 }
 
-/// Spearman's correlation of the probability of the positive class with the brain volume.
+/// Spearman's correlation of the probability of the positive class with the volume of the mask.
 fn volume_correlation(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
     let (probabilities, volumes): (Vec<f32>, Vec<f32>) =
@@ -147,8 +148,8 @@ fn summary(metrics: &Metrics) -> Vec<String> {
         let name = match comparison.with.as_str() {
             // The first sentence is about it.
             MAJORITY_CLASS => continue,
-            BRAIN_VOLUME => "brain volume alone",
-            VOLUME_RANK => "brain volume without a fit",
+            MASK_VOLUME => "mask volume alone",
+            VOLUME_RANK => "mask volume without a fit",
             LINEAR_VOXELS => "a linear model on the voxels",
             other => other,
         };
@@ -156,7 +157,7 @@ fn summary(metrics: &Metrics) -> Vec<String> {
     }
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's probability of {} with brain volume, over subjects: {r:.2}.",
+            "Rank correlation of the CNN's probability of {} with mask volume, over subjects: {r:.2}.",
             metrics.positive
         ));
     }
@@ -264,39 +265,39 @@ mod tests {
     fn words(difference: Estimate, t: Option<(f64, f64)>) -> String {
         let comparison = Comparison {
             of: CNN.into(),
-            with: BRAIN_VOLUME.into(),
+            with: MASK_VOLUME.into(),
             auc_difference: Some(difference),
             accuracy_difference: estimate(0.0, 0.0, 0.0),
             corrected_t: t.map(|t| t.0),
             corrected_p: t.map(|t| t.1),
         };
-        beside(&four(), &four(), &comparison, "brain volume alone")
+        beside(&four(), &four(), &comparison, "mask volume alone")
     }
 
     #[test]
     fn to_beat_takes_two_witnesses() {
         let sure = Some((3.0, 0.01));
         let cases = [
-            (estimate(-0.02, -0.1, 0.05), sure, "The CNN does not beat brain volume alone: AUC "),
-            (estimate(0.0, 0.0, 0.0), sure, "The CNN does not beat brain volume alone"),
-            (estimate(0.03, -0.02, 0.1), sure, "The CNN is ahead of brain volume alone, but by no more"),
+            (estimate(-0.02, -0.1, 0.05), sure, "The CNN does not beat mask volume alone: AUC "),
+            (estimate(0.0, 0.0, 0.0), sure, "The CNN does not beat mask volume alone"),
+            (estimate(0.03, -0.02, 0.1), sure, "The CNN is ahead of mask volume alone, but by no more"),
             (
                 estimate(0.04, 0.004, 0.08),
                 Some((1.6, 0.15)),
-                "The CNN is ahead of brain volume alone by the interval over subjects, but not by the folds",
+                "The CNN is ahead of mask volume alone by the interval over subjects, but not by the folds",
             ),
             (
                 estimate(0.04, 0.004, 0.08),
                 Some((-3.0, 0.01)),
-                "The CNN is ahead of brain volume alone by the interval over subjects, but not",
+                "The CNN is ahead of mask volume alone by the interval over subjects, but not",
             ),
             (
                 estimate(0.04, 0.004, 0.08),
                 None,
-                "The CNN is ahead of brain volume alone by the interval over subjects alone",
+                "The CNN is ahead of mask volume alone by the interval over subjects alone",
             ),
-            (none(0.13), sure, "The CNN is ahead of brain volume alone, but without an interval"),
-            (estimate(0.1, 0.02, 0.2), sure, "The CNN beats brain volume alone"),
+            (none(0.13), sure, "The CNN is ahead of mask volume alone, but without an interval"),
+            (estimate(0.1, 0.02, 0.2), sure, "The CNN beats mask volume alone"),
         ];
         for (difference, t, start) in cases {
             let text = words(difference, t);

@@ -49,6 +49,7 @@ fn cohort(folder: &Path, people: usize) -> Cohort {
         normalize: Normalize::None,
         placement: Placement::Fixed(grid),
         template: None,
+        whole_head: false,
     };
     Cohort::write(folder, &preparation, &Table { columns, rows }, &members).unwrap()
 }
@@ -128,7 +129,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
         "manifest.json",
         "metrics.json",
         "predictions.tsv",
-        "predictions-brain-volume.tsv",
+        "predictions-mask-volume.tsv",
         "predictions-linear-voxels.tsv",
         "folds/fold-0/model.safetensors",
         "folds/fold-1/history.jsonl",
@@ -195,13 +196,15 @@ fn a_clear_difference_is_learnt() {
     assert!(auc("cnn") > 0.9, "{}", auc("cnn"));
     assert_eq!(auc("linear-voxels"), 1.0);
     // All brains are of one size: nothing to tell by.
-    assert_eq!(auc("brain-volume"), 0.5);
-    assert_eq!(auc("brain-volume-rank"), 0.5);
+    assert_eq!(auc("mask-volume"), 0.5);
+    assert_eq!(auc("mask-volume-rank"), 0.5);
     assert_eq!(metrics.of("majority-class").unwrap().accuracy.value, 0.5);
     assert_eq!(metrics.comparisons.len(), 4);
     assert_eq!(metrics.chance.as_ref().unwrap().verdict, ChanceVerdict::Better);
-    // Guessing, brain volume without and with a fit, the linear model; brains of one size correlate with nothing.
-    assert_eq!(metrics.summary.len(), 4, "{:?}", metrics.summary);
+    // Guessing, mask volume without and with a fit, the linear model; brains of one size correlate with nothing.
+    // And that the masks are no brains.
+    assert_eq!(metrics.summary.len(), 5, "{:?}", metrics.summary);
+    assert!(metrics.summary[4].starts_with("The masks of 24 of 24 subjects hold less than 700 or more than 2200 ml"));
     assert!(
         metrics.summary[0].starts_with("The CNN tells a and b apart better than guessing: AUC "),
         "{:?}",
@@ -209,7 +212,7 @@ fn a_clear_difference_is_learnt() {
     );
     assert_eq!(metrics.volume_correlation, None);
     // Two folds are too few for the second witness.
-    let two = "The CNN is ahead of brain volume alone by the interval over subjects alone";
+    let two = "The CNN is ahead of mask volume alone by the interval over subjects alone";
     assert!(metrics.summary[2].starts_with(two), "{:?}", metrics.summary);
     let losses: Vec<_> = training.run.history(0).unwrap().iter().map(|e| e.loss).collect();
     assert!(losses[11] < losses[0]);

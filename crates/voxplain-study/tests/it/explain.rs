@@ -36,6 +36,7 @@ fn left_model(normalize: Normalize) -> Model {
         label: "side".into(),
         preparation: Preparation {
             template: None,
+            whole_head: false,
             shape: SHAPE,
             spacing: [6.0; 3],
             normalize,

@@ -116,6 +116,7 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
         normalize: Normalize::Zscore,
         placement: Placement::MaskCentre,
         template: None,
+        whole_head: false,
     };
     let file = |name: &str, volume: &Volume| {
         let path = dir.path().join(name);
@@ -160,6 +161,7 @@ fn what_is_wrong_with_an_image_is_said() {
         normalize: Normalize::Robust,
         placement: Placement::MaskCentre,
         template: None,
+        whole_head: false,
     };
     let [h, m] = ["h.nii", "m.nii"].map(|n| dir.path().join(n));
     let attempt = |image: &Volume, mask: &Volume, preparation: &Preparation| {
@@ -180,9 +182,19 @@ fn what_is_wrong_with_an_image_is_said() {
     let tight = Preparation { shape: [24, 20, 22], ..preparation.clone() };
     let cut = attempt(&head, &mask, &tight).unwrap();
     assert!(cut.findings[0].contains("outside the grid; one of 24x26x22 would hold it"), "{:?}", cut.findings);
-    save(&h, &head.map(|v| v + 1.0));
-    let whole = prepare_image(&h, None, &Preparation { shape: [40; 3], ..preparation }).unwrap();
-    assert!(whole.findings.iter().any(|f| f.contains("whole head")), "{:?}", whole.findings);
+    // A ball of 95 mm is 3.6 l: no brain.
+    let wide = Grid::new([50; 3], Affine::from_spacing_origin([4.0; 3], [-98.0; 3])).unwrap();
+    let ball = Volume::from_fn(wide, |voxel| {
+        let off = wide.affine.apply(voxel.map(|v| v as f64)).iter().map(|x| x * x).sum::<f64>();
+        if off < 95.0 * 95.0 { 100.0 + voxel[0] as f32 } else { 0.0 }
+    });
+    save(&h, &ball);
+    let preparation = Preparation { shape: [90; 3], ..preparation };
+    let error = prepare_image(&h, None, &preparation).unwrap_err();
+    assert!(error.to_string().contains("looks like a whole head: 3.5") || error.to_string().contains("3.6"), "{error}");
+    assert!(error.remedy().unwrap().to_string().contains("`mask`"));
+    let whole = prepare_image(&h, None, &Preparation { whole_head: true, ..preparation }).unwrap();
+    assert!(whole.findings.is_empty() && (whole.brain_volume - 3.59e6).abs() < 0.05e6, "{:?}", whole.brain_volume);
 }
 
 #[test]
@@ -320,6 +332,7 @@ fn real_heads_go_to_the_grid_and_back() {
         normalize: Normalize::None,
         placement: Placement::MaskCentre,
         template: None,
+        whole_head: false,
     };
     let prepared =
         prepare_image(&image, Some(&read_mask(&mask, &MaskOptions::default()).unwrap()), &preparation).unwrap();

@@ -8,14 +8,15 @@ use voxplain_study::cohort::{Cohort, Placement};
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
     let p = &cohort.preparation;
     let join = |v: &[String]| v.join(" × ");
+    let whole = if p.whole_head { "; whole heads, without brain masks" } else { "" };
     format!(
-        "{} voxels of {} mm, intensities {} (0 is {}), {}",
+        "{} voxels of {} mm, intensities {} (0 is {}), {}{whole}",
         join(&p.shape.map(|n| n.to_string())),
         join(&p.spacing.map(|n| significant(n, 3))),
         p.normalize.words(),
         p.normalize.zero(),
         match p.placement {
-            Placement::MaskCentre => "placed on the centre of each brain mask, not registered",
+            Placement::MaskCentre => "placed on the centre of each mask, not registered",
             Placement::Fixed(_) => "on one grid for all",
         }
     )
@@ -50,7 +51,7 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String])
     let by_class = |name: String, values: &dyn Fn(&str) -> Vec<f64>| -> Vec<String> {
         std::iter::once(name).chain(classes.iter().map(|c| spread(&values(c)))).collect()
     };
-    shown.rows.push(by_class("Brain volume, cm³".into(), &|class| {
+    shown.rows.push(by_class("Mask volume, cm³".into(), &|class| {
         volume.iter().filter(|(c, _)| c.as_deref() == Some(class)).map(|(_, v)| *v).collect()
     }));
     for (n, name) in table.columns.iter().enumerate() {

@@ -93,10 +93,16 @@ impl MethodsText {
                     Sizes::Remove => "and scaled to its size",
                 }
             )),
+            None if p.placement == Placement::MaskCentre && p.whole_head => {
+                s.push_str("Heads were put on the centre of what is not background and not registered to each other. ");
+            }
             None if p.placement == Placement::MaskCentre => {
                 s.push_str("Brains were put on the centre of their masks and not registered to each other. ");
             }
             None => {}
+        }
+        if p.whole_head {
+            s.push_str("No brain mask was used: images were taken as whole heads. ");
         }
         s.push_str(&format!(
             "Volumes have {} voxels of {} mm; intensities were {}, and 0 outside the mask. The value 0, which some \

@@ -280,6 +280,7 @@ mod tests {
             normalize: Normalize::Robust,
             placement: Placement::Fixed(grid),
             template: None,
+            whole_head: false,
         };
         let rows = people.iter().map(|_| vec![Some("x".to_owned())]).collect();
         let table = Table { columns: vec!["site".into()], rows };
@@ -302,11 +303,11 @@ mod tests {
         assert_eq!(
             said,
             [
-                [EVIL, "brain volume, cm³", "40", "80"],
+                [EVIL, "mask volume, cm³", "40", "80"],
                 [EVIL, "overlap of the brain mask with the majority's (Dice)", "0.6667", "1"],
             ]
         );
-        assert!(checks.brains[0].odd.contains("brain volume, cm³ 40") && checks.brains[1].odd.is_empty());
+        assert!(checks.brains[0].odd.contains("mask volume, cm³ 40") && checks.brains[1].odd.is_empty());
         // The table has everyone.
         assert_eq!(checks.table.rows.len(), MAX_BRAINS + 5);
         assert_eq!(checks.table.rows[3][..3], ["sub-p003", "80", "1"].map(|c| Some(c.to_owned())));

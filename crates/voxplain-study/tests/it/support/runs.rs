@@ -34,6 +34,7 @@ pub(crate) fn cohort(folder: &Path, number: usize) -> Cohort {
         .collect();
     let preparation = Preparation {
         template: None,
+        whole_head: false,
         shape: SHAPE,
         spacing: [3.0; 3],
         normalize: Normalize::None,

@@ -1,0 +1,63 @@
+//! What is to be known about the preparation of a cohort by whoever reads a result that stands on it.
+
+use super::Cohort;
+use voxplain_volume::{BRAIN_ML, is_brain_volume};
+
+/// Subjects that are named one by one.
+const NAMED: usize = 3;
+
+impl Cohort {
+    /// Sentences about the preparation that belong beside every result: that there were no brain masks, that masks are too
+    /// small or too large for brains, and what was found in whose image.
+    pub fn caveats(&self) -> Vec<String> {
+        let people = self.subjects.len();
+        let mut sentences = Vec::new();
+        if self.preparation.whole_head {
+            sentences.push(
+                "No brain mask was used: the images were taken as whole heads, so that skull, face and neck can tell the \
+                 classes apart as well as the brain."
+                    .to_owned(),
+            );
+        } else {
+            let odd: Vec<String> = self
+                .subjects
+                .iter()
+                .filter(|s| !is_brain_volume(s.brain_volume))
+                .map(|s| format!("{} ({:.0} ml)", s.id, s.brain_volume / 1000.0))
+                .collect();
+            if !odd.is_empty() {
+                sentences.push(format!(
+                    "The masks of {} of {people} subjects hold less than {} or more than {} ml, as the brain of no adult \
+                     does: {}.",
+                    odd.len(),
+                    BRAIN_ML[0],
+                    BRAIN_ML[1],
+                    some(&odd)
+                ));
+            }
+        }
+        let found: Vec<String> = self
+            .subjects
+            .iter()
+            .filter(|s| !s.findings.is_empty())
+            .map(|s| format!("{}: {}", s.id, s.findings.join("; ")))
+            .collect();
+        if !found.is_empty() {
+            sentences.push(format!(
+                "The preparation has findings about {} of {people} subjects (all are in cohort.json): {}.",
+                found.len(),
+                some(&found)
+            ));
+        }
+        sentences
+    }
+}
+
+/// The first of a list, and how many more there are.
+fn some(items: &[String]) -> String {
+    let shown = items[..items.len().min(NAMED)].join(" | ");
+    match items.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} | and {more} more"),
+    }
+}

@@ -1,0 +1,298 @@
+//! [`Contents`]: whether an image shows a brain, a whole head, or something that cannot be told.
+
+use crate::{Connectivity, Finding, Grid, Level, Mask, Volume, quantiles};
+use std::collections::BTreeMap;
+
+/// Volumes (ml) between which the brain of an adult lies, with room on both sides: below, it is a part, a small child or
+/// an animal; above, it is more than a brain. Healthy adults have 950 to 1900 ml.
+pub const BRAIN_ML: [f64; 2] = [700.0, 2200.0];
+
+/// Whether a volume in mm³ can be that of an adult's brain.
+pub fn is_brain_volume(mm3: f64) -> bool {
+    (BRAIN_ML[0]..=BRAIN_ML[1]).contains(&(mm3 / 1000.0))
+}
+
+/// What an image shows, judged by its size alone: what stands out from the background, and how much differs from it at all.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// What it is.
+    pub kind: ContentsKind,
+    /// The values of the background: what the sides of the image mostly are. Empty where they are mostly NaN, or no value
+    /// is common.
+    pub background: Vec<f32>,
+    /// Volume of all voxels that are not background, in mm³.
+    pub differing: f64,
+    /// Volume of the largest part that stands out from the background by a tenth of the image's range, its holes filled, mm³.
+    pub object: f64,
+    /// The largest area, in mm², over which it touches a side of the image.
+    pub cut: f64,
+}
+
+/// What an image shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentsKind {
+    /// As much as a brain, on a background of one value.
+    Brain,
+    /// Something larger than any brain stands out: a head with its skull.
+    WholeHead,
+    /// Nothing larger than a brain stands out, but the background is not of one value: noise, or what resampling leaves.
+    NoBackground,
+    /// Less than the brain of an adult: a part, a child, an animal, or other lengths than mm.
+    Small,
+    /// As much as a brain, but it goes on beyond the sides of the image.
+    Cut,
+}
+
+/// Share of the sides that the background's value takes, at least.
+const COMMON: f64 = 0.3;
+/// Share of the sides from which on a second value is background too (the filling of a resampled image, say), where it lies in
+/// flat areas.
+const SECOND: f64 = 0.05;
+/// Share of the neighbours of a value that are the same in a flat area. Quantised noise stays far below.
+const FLAT: f64 = 0.9;
+/// From which area on contents are cut where they touch a side, as a share of their volume to the power of 2/3. The middle
+/// plane of a ball has 1.2, a brain in its bounding box touches over 0.15 and less.
+const TOUCHED: f64 = 0.3;
+
+impl Contents {
+    /// Judges an image. NaN is background.
+    pub fn of(image: &Volume) -> Self {
+        let sides = Sides::of(image);
+        let background = sides.background();
+        let ml = |voxels: usize| voxels as f64 * image.grid().voxel_volume();
+        let differs = differing(image, &background);
+        let differing = ml(differs.count());
+        let cut = sides.touched(&differs, image.grid());
+        let middle = background.first().copied().unwrap_or_else(|| sides.median());
+        let object = ml(standing_out(image, &background, middle).count());
+        let [least, most] = BRAIN_ML.map(|v| 1000.0 * v);
+        let kind = if object > most {
+            ContentsKind::WholeHead
+        } else if differing > most || (background.is_empty() && sides.finite > 0) {
+            ContentsKind::NoBackground
+        } else if differing < least {
+            ContentsKind::Small
+        } else if cut > TOUCHED * differing.powf(2.0 / 3.0) {
+            ContentsKind::Cut
+        } else {
+            ContentsKind::Brain
+        };
+        Self { kind, background, differing, object, cut }
+    }
+
+    /// The voxels that are no background. Where the background is 0, every voxel that is neither 0 nor NaN; where it has
+    /// another value, that value belongs wherever it does not reach the border of the image.
+    pub fn inside(&self, image: &Volume) -> Mask {
+        differing(image, &self.background)
+    }
+
+    /// In words, what is to be known about it; `None` for a brain.
+    pub fn words(&self) -> Option<String> {
+        let litres = |mm3: f64| format!("{:.2} l", mm3 / 1e6);
+        let adult = format!("the brain of an adult has {:.1} to {:.1} l", BRAIN_ML[0] / 1e3, BRAIN_ML[1] / 1e3);
+        Some(match self.kind {
+            ContentsKind::Brain => return None,
+            ContentsKind::WholeHead => {
+                format!("looks like a whole head: {} stand out from the background; {adult}", litres(self.object))
+            }
+            ContentsKind::NoBackground => format!(
+                "has no background of one value, so that where the brain is cannot be told: {} differ from it, {} stand out",
+                litres(self.differing),
+                litres(self.object)
+            ),
+            ContentsKind::Small => format!(
+                "holds {} that are not background; {adult}: a part, a child, an animal, or lengths that are not in mm?",
+                litres(self.differing)
+            ),
+            ContentsKind::Cut => format!(
+                "is cut off: what is not background touches a side over {:.0} cm², and may be more than a brain",
+                self.cut / 100.0
+            ),
+        })
+    }
+
+    /// The words as a finding.
+    pub fn finding(&self) -> Option<Finding> {
+        let (id, remedy) = match self.kind {
+            ContentsKind::Brain => return None,
+            ContentsKind::WholeHead => {
+                ("whole-head", "to work on the brain, give a brain mask with it, or strip the skull")
+            }
+            ContentsKind::NoBackground => ("no-background", "give a brain mask with it"),
+            ContentsKind::Small => ("small-contents", "none if it is meant to be so; otherwise check the voxel sizes"),
+            ContentsKind::Cut => ("cut-contents", "none if it is meant to be so"),
+        };
+        self.words().map(|what| Finding::new(id, Level::Note, what, remedy))
+    }
+}
+
+/// Where an image differs from its background.
+fn differing(image: &Volume, background: &[f32]) -> Mask {
+    if matches!(background, [] | [0.0]) {
+        return image.map(|v| *v != 0.0 && !v.is_nan());
+    }
+    let other = image.map(|v| !(background.contains(v) || v.is_nan())).fill_holes();
+    Mask::from_fn(*image.grid(), |[i, j, k]| other.at(i, j, k) && !image.at(i, j, k).is_nan())
+}
+
+/// The largest part that differs from the background by more than a tenth of what the 99.5th percentile does: air is
+/// darker than that, and so are ripple and noise.
+fn standing_out(image: &Volume, background: &[f32], middle: f32) -> Mask {
+    let off = |v: &f32| if background.contains(v) { 0.0 } else { (v - middle).abs() };
+    let mut all: Vec<f32> = image.data().iter().map(off).filter(|v| v.is_finite()).collect();
+    let [bright] = quantiles(&mut all, [0.995]);
+    image
+        .map(|v| {
+            let off = f64::from(off(v));
+            off.is_finite() && off > 0.1 * bright
+        })
+        .largest_component(Connectivity::Faces)
+        .fill_holes()
+}
+
+/// The six sides of an image.
+struct Sides {
+    /// Rows of voxels on each side, as positions in the array.
+    rows: [Vec<Vec<usize>>; 6],
+    /// For each finite value: how often it is there, how often it has a neighbour behind it in its row, and how often that is
+    /// the same.
+    values: BTreeMap<u32, [usize; 3]>,
+    finite: usize,
+    sorted: Vec<f32>,
+}
+
+impl Sides {
+    fn of(image: &Volume) -> Self {
+        let shape = image.shape();
+        let at = |v: [usize; 3]| (v[0] * shape[1] + v[1]) * shape[2] + v[2];
+        let side = |n: usize| {
+            let (axis, end) = (n / 2, n % 2);
+            let [a, b] = [[1, 2], [0, 2], [0, 1]][axis];
+            let row = |i: usize| {
+                let voxel = |j: usize| {
+                    let mut voxel = [0; 3];
+                    voxel[axis] = if end == 0 { 0 } else { shape[axis] - 1 };
+                    (voxel[a], voxel[b]) = (i, j);
+                    at(voxel)
+                };
+                (0..shape[b]).map(voxel).collect()
+            };
+            (0..shape[a]).map(row).collect::<Vec<Vec<usize>>>()
+        };
+        let rows: [_; 6] = std::array::from_fn(side);
+        let mut values = BTreeMap::<u32, [usize; 3]>::new();
+        let mut sorted = Vec::new();
+        let data = image.data();
+        for row in rows.iter().flatten() {
+            for (n, &at) in row.iter().enumerate().filter(|(_, at)| data[**at].is_finite()) {
+                // So that -0 is 0.
+                let seen = values.entry((data[at] + 0.0).to_bits()).or_default();
+                sorted.push(data[at]);
+                seen[0] += 1;
+                if let Some(&next) = row.get(n + 1) {
+                    seen[1] += 1;
+                    seen[2] += usize::from(data[next] == data[at]);
+                }
+            }
+        }
+        sorted.sort_by(f32::total_cmp);
+        Self { rows, values, finite: sorted.len(), sorted }
+    }
+
+    fn median(&self) -> f32 {
+        self.sorted.get(self.sorted.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// The commonest value, and a second one that lies in flat areas.
+    fn background(&self) -> Vec<f32> {
+        let mut all: Vec<(&u32, &[usize; 3])> = self.values.iter().collect();
+        all.sort_by_key(|(_, seen)| std::cmp::Reverse(seen[0]));
+        let share = |seen: &[usize; 3]| seen[0] as f64 / self.finite as f64;
+        let Some((first, _)) = all.first().filter(|(_, seen)| share(seen) >= COMMON) else { return Vec::new() };
+        let mut found = vec![f32::from_bits(**first)];
+        let second = all.get(1).filter(|(_, seen)| share(seen) >= SECOND && seen[2] as f64 >= FLAT * seen[1] as f64);
+        found.extend(second.map(|(value, _)| f32::from_bits(**value)));
+        found
+    }
+
+    /// The largest area of a side that a mask takes, in mm².
+    fn touched(&self, mask: &Mask, grid: &Grid) -> f64 {
+        let spacing = grid.spacing();
+        let area = |(n, side): (usize, &Vec<Vec<usize>>)| {
+            let touched = side.iter().flatten().filter(|&&at| mask.data()[at]).count();
+            touched as f64 * grid.voxel_volume() / spacing[n / 2]
+        };
+        self.rows.iter().enumerate().map(area).fold(0.0, f64::max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Affine;
+
+    /// An ellipsoid of so many ml in a field of view of 240 mm, and what is around it; values from 300 to 900 inside.
+    fn scene(ml: f64, spacing: f64, air: impl Fn([usize; 3]) -> f32) -> Volume {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+        let n = (240.0 / spacing) as usize;
+        let grid = Grid::new([n; 3], Affine::from_spacing_origin([spacing; 3], [0.0; 3])).unwrap();
+        let radius = (ml * 1000.0 * 3.0 / (4.0 * std::f64::consts::PI)).cbrt();
+        Volume::from_fn(grid, |voxel| {
+            let at = voxel.map(|v| (v as f64 + 0.5) * spacing - 120.0);
+            let off = (at[0].powi(2) + at[1].powi(2) + at[2].powi(2)).sqrt();
+            if off < radius { 300.0 + ((voxel[0] * 7 + voxel[1] * 3 + voxel[2] * 11) % 601) as f32 } else { air(voxel) }
+        })
+    }
+
+    /// A noise of whole numbers 0 to 9, mostly small, the same at every call.
+    fn noise([i, j, k]: [usize; 3]) -> f32 {
+        let mut x = (i * 73_856_093 ^ j * 19_349_663 ^ k * 83_492_791) as u64;
+        x ^= x >> 13;
+        x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((x >> 40) % 10) as f32
+    }
+
+    #[test]
+    fn by_size_whatever_the_background() {
+        use ContentsKind::{Brain, NoBackground, Small, WholeHead};
+        let ripple = |v: [usize; 3]| 1e-4 * noise(v) - 3e-4;
+        let cases: [(&str, Volume, ContentsKind); 12] = [
+            ("stripped", scene(1300.0, 3.0, |_| 0.0), Brain),
+            ("stripped, on -1024", scene(1300.0, 3.0, |_| -1024.0), Brain),
+            ("stripped, on a value that the brain has too", scene(1300.0, 3.0, |_| 400.0), Brain),
+            ("stripped, on NaN", scene(1300.0, 3.0, |_| f32::NAN), Brain),
+            (
+                "stripped, filled up with 0 beside 100",
+                scene(1300.0, 3.0, |[i, ..]| if i < 6 { 0.0 } else { 100.0 }),
+                Brain,
+            ),
+            ("stripped, on ripple", scene(1300.0, 3.0, ripple), NoBackground),
+            ("head, air 0", scene(3500.0, 3.0, |_| 0.0), WholeHead),
+            ("head, air noise", scene(3500.0, 3.0, noise), WholeHead),
+            ("head, air noise in fractions", scene(3500.0, 3.0, |v| noise(v) + 1e-3 * v[0] as f32), WholeHead),
+            ("a mouse", scene(0.4, 2.0, |_| 0.0), Small),
+            ("a small child's brain", scene(500.0, 3.0, |_| 0.0), Small),
+            ("nothing", scene(0.0, 4.0, |_| 0.0), Small),
+        ];
+        for (name, volume, kind) in cases {
+            let contents = Contents::of(&volume);
+            assert_eq!(contents.kind, kind, "{name}: {contents:?}");
+            assert_eq!(contents.words().is_none(), kind == Brain);
+            if kind == Brain {
+                let ml = contents.inside(&volume).count() as f64 * volume.grid().voxel_volume() / 1000.0;
+                assert!((ml - 1300.0).abs() < 20.0, "{name}: {ml}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_on_beyond_the_image_is_cut() {
+        let all = scene(1300.0, 3.0, |_| 0.0);
+        // From below its middle on, 170 ml short of all.
+        let grid = Grid::new([80, 80, 50], all.grid().affine).unwrap();
+        let slab = Volume::from_fn(grid, |[i, j, k]| all.at(i, j, k + 30));
+        let contents = Contents::of(&slab);
+        assert_eq!(contents.kind, ContentsKind::Cut, "{contents:?}");
+        assert!(contents.words().unwrap().contains("is cut off"));
+    }
+}
