@@ -7,7 +7,7 @@
 
 use crate::support::rounding;
 use proptest::prelude::*;
-use voxplain_core::random::Seed;
+use voxplain_core::random::{Random, Seed};
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{
     BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, NodeId, Op, PlanOptions, Pool3d,
@@ -331,7 +331,7 @@ fn check(net: &Network, batch: usize, seed: u64, keep: &[NodeId]) {
         let plan = |purpose| engine.plan(net, &PlanOptions { purpose, batch, keep: keep.to_vec() }).unwrap();
         let compare = |found: Vec<Vec<f32>>, expected: &[Answer], purpose: Purpose| {
             for (n, (found, answer)) in found.iter().zip(expected).enumerate() {
-                let again = |net: &Network, x: &[f64]| {
+                let again = |net: &Network, x: &[f64], _: &mut Random| {
                     let all = if purpose == Purpose::Train {
                         trained(net, x, &r, keep).unwrap()
                     } else {

@@ -20,7 +20,7 @@ const TRIALS: u64 = 24;
 
 /// Standard deviation of a disturbance, relative to what is disturbed: four times the `sqrt(n) u` of the longest sum of
 /// the network, forward, back, or over a batch and its volume.
-fn spread(net: &Network, batch: usize) -> f64 {
+pub(crate) fn spread(net: &Network, batch: usize) -> f64 {
     let shapes = net.shapes();
     let longest = net.nodes().iter().zip(&shapes).map(|(node, shape)| {
         match &node.op {
@@ -34,25 +34,25 @@ fn spread(net: &Network, batch: usize) -> f64 {
 }
 
 /// A network and its input, every number of them off by a random share of itself.
-fn disturbed(net: &Network, x: &[f32], spread: f64, trial: u64) -> (Network, Vec<f64>) {
-    let mut random = Seed::new(trial).child("rounding").random();
+fn disturbed(net: &Network, x: &[f32], spread: f64, random: &mut Random) -> (Network, Vec<f64>) {
     let off = |value: f32, random: &mut Random| f64::from(value) * (1.0 + spread * random.normal());
     let state = net.state().into_iter().map(|parameter| {
-        let values = parameter.tensor.data().iter().map(|w| off(*w, &mut random) as f32).collect();
+        let values = parameter.tensor.data().iter().map(|w| off(*w, random) as f32).collect();
         (parameter.name.clone(), Tensor::new(parameter.tensor.shape(), values))
     });
     let state = state.collect();
     let mut net = net.clone();
     net.load_state(state).unwrap();
-    (net, x.iter().map(|x| off(*x, &mut random)).collect())
+    (net, x.iter().map(|x| off(*x, random)).collect())
 }
 
 /// The first value that is further from what is expected than `tolerance`, and than rounding can make it: no disturbed
-/// network moves that very value as far. `again` computes what is expected of another network and input.
+/// network moves that very value as far. `again` computes what is expected of another network and input; it may draw more from
+/// the generator.
 pub(crate) fn beyond(
     (found, expected, tolerance): (&[f32], &[f64], f64),
     (net, x, batch): (&Network, &[f32], usize),
-    again: impl Fn(&Network, &[f64]) -> Vec<f64>,
+    again: impl Fn(&Network, &[f64], &mut Random) -> Vec<f64>,
 ) -> Option<String> {
     assert_eq!(found.len(), expected.len());
     // What is no number is within nothing.
@@ -63,8 +63,9 @@ pub(crate) fn beyond(
         if off.is_empty() {
             return None;
         }
-        let (net, x) = disturbed(net, x, spread, trial);
-        let moved = again(&net, &x);
+        let mut random = Seed::new(trial).child("rounding").random();
+        let (net, x) = disturbed(net, x, spread, &mut random);
+        let moved = again(&net, &x, &mut random);
         off.retain(|at| !within(*at, (moved[*at] - expected[*at]).abs()));
     }
     let at = *off.first()?;
