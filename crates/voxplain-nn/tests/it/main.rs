@@ -10,6 +10,7 @@
 mod engine_arrays;
 mod engine_reference;
 mod optimizers;
+mod reach;
 mod reference_arrays;
 mod reference_gradients;
 mod relevance;
