@@ -436,6 +436,28 @@ fn extremal_perturbation_finds_the_corner_and_its_mask_is_the_one_evaluated() {
 }
 
 #[test]
+fn the_area_of_an_extremal_mask_counts_outside_the_brain_too() {
+    // The score lies at the edge of the brain, and bumps there reach beyond it.
+    let net = linear(|[i, _, k]| if i == 3 && k < 4 { 1.0 } else { 0.001 });
+    let image = volume(SHAPE, 1);
+    let brain = Mask::from_fn(grid(SHAPE), |[i, ..]| i < 4);
+    let case = Case { target: CLASS_1, mask: Some(&brain), ..Case::new("a", &image) };
+    let settings = ["areas=25", "step=3", "sigma=4.5", "baseline=zero", "objective=score"];
+    let map = one(&net, "extremal-perturbation", &settings, &case);
+    let m = &map.record.measured;
+    println!("{m}");
+    let number = |key: &str| m[key].as_f64().unwrap();
+    let voxels = brain.data().iter().filter(|b| **b).count() as f64;
+    for (key, inside) in [("AreaInBrain", true), ("AreaOutside", false)] {
+        let there = map.map.data().iter().zip(brain.data()).filter(|(_, b)| **b == inside);
+        let sum: f64 = there.map(|(m, _)| f64::from(*m)).sum();
+        assert!(number(key) > 0.01 && (number(key) - sum / voxels).abs() < 1e-6, "{key}: {}", number(key));
+    }
+    assert!((number("AreaInBrain") + number("AreaOutside") - number("AreaOfMask")).abs() < 1e-9);
+    assert!((number("AreaOfMask") - 0.25).abs() < 0.06, "{}", number("AreaOfMask"));
+}
+
+#[test]
 fn the_cohort_stands_in_and_says_how_strange_the_images_were() {
     let net = convolutional();
     let shape = [24, 25, 24];

@@ -24,15 +24,17 @@ use voxplain_core::{Error, Result};
 
 /// Extremal perturbation (Fong, Patrick and Vedaldi 2019, arXiv 1910.08485), in three dimensions.
 ///
-/// For each of the `areas`, smallest first, a mask `m` is sought that covers that share of the brain and makes the most of
+/// For each of the `areas`, smallest first, a mask `m` is sought that is as large as that share of the brain and makes the most of
 /// it: the network is shown the image where `m` is 1 and the baseline where it is 0 (`preserve`), the other way round (`delete`),
 /// or both (`hybrid`, the paper's "dual"), and
 ///
 /// ```text
-/// E = -+ S(Phi(x, m)) / D + lambda * mean over the brain of (sort(m) - r)^2
+/// E = -+ S(Phi(x, m)) / D + lambda * sum of (sort(m) - r)^2 / (voxels of the brain)
 /// ```
 ///
-/// is minimised, where `r` is 0 for the voxels of the smallest values and 1 for the share `area` of the largest. The mask is a smooth
+/// is minimised, where `r` is 1 for as many of the largest values as the share `area` of the brain has voxels, and 0 for all others. What the
+/// mask shows outside the brain, where bumps reach beyond its edge, counts like what it shows inside: the record holds both
+/// (`AreaInBrain`, `AreaOutside`, and `AreaOfMask`, their sum, as shares of the brain). The mask is a smooth
 /// maximum of bumps on a lattice (`SmoothMax`): it has no holes and no thin parts. With the baseline `blur` a value of the mask between 0 and 1
 /// picks a level of a pyramid of blurred images, linear between levels, as in the paper; other baselines are blended.
 /// The search ends at the smallest area that reaches the score of the image (`preserve`) or of the baseline (`delete`), the
@@ -49,7 +51,7 @@ use voxplain_core::{Error, Result};
 ///   three dimensions; 200 steps in place of 800.
 /// * The jitter moves the masked image by up to 2 voxels along each axis. The code flips every second image left to right: the
 ///   hemispheres of a brain are not exchangeable.
-/// * Lengths are in mm, areas are shares of the brain ([`Case::brain`]).
+/// * Lengths are in mm, areas are shares of the volume of the brain ([`Case::brain`]), not of the image.
 ///
 /// Cost: `iterations` passes forward and back for each area up to the one that is found, twice as many for `hybrid`, and for the
 /// mask itself as long again with 32 channels, up to three times as long with 8; a dozen volumes in memory.
@@ -110,7 +112,7 @@ impl Method for ExtremalPerturbation {
     const FAMILY: Family = Family::Perturbation;
     const CITATION: Option<Citation> = Some(citation::FONG_2019);
     const OPTIONS: &'static [OptionSchema] = &[
-        OptionSchema::text("areas", "sizes of the mask, in percent of the brain, by comma"),
+        OptionSchema::text("areas", "sizes of the mask, in and around the brain, in percent of the brain, by comma"),
         OptionSchema::choice(
             "game",
             &["delete", "preserve", "hybrid"],

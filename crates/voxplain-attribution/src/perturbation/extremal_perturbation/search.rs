@@ -53,8 +53,10 @@ pub(super) struct Search<'a> {
 struct Found {
     /// Share of the brain that was asked for.
     area: f64,
-    /// Mean of the mask over the brain.
+    /// Sum of the mask, as a share of the brain's voxels: in the brain, and outside it, where bumps reach beyond its edge.
     area_of_mask: f64,
+    area_in_brain: f64,
+    area_outside: f64,
     /// The score that the mask is to change, for each view.
     #[serde(rename = "Aim")]
     optimized: Vec<f64>,
@@ -153,7 +155,8 @@ impl<'a> Search<'a> {
             "AimBefore": optimized(&self.logits[0]), "AimOfBaseline": optimized(&self.logits[1]),
             "Goals": self.views.iter().map(|view| view.loss.threshold).collect::<Vec<_>>(),
             "AimScale": self.views[0].loss.scale,
-            "Area": best.area, "AreaOfMask": best.area_of_mask, "AreaIsShareOf": self.brain_is,
+            "Area": best.area, "AreaOfMask": best.area_of_mask, "AreaInBrain": best.area_in_brain,
+            "AreaOutside": best.area_outside, "AreaIsShareOf": self.brain_is,
             "DistanceFromTraining": ood_distance,
             "Reached": reached, "Areas": found,
         });
@@ -179,7 +182,7 @@ impl<'a> Search<'a> {
         let (options, shape) = (&self.options, self.case.image.shape());
         let (voxels, values) = (self.case.voxels(), self.pyramid[0].len());
         let classes = explainer.network().outputs();
-        let inside: Vec<usize> = (0..voxels).filter(|&n| self.brain.data()[n]).collect();
+        let inside = self.brain.data().iter().filter(|&&inside| inside).count();
         let random = options.seed.child(ExtremalPerturbation::NAME).child(self.case.id);
         let random = random.child(&format!("{area}"));
         let mut weights: Vec<f32> = self.bumps.free.iter().map(|&free| if free { 0.5 } else { 0.0 }).collect();
@@ -189,7 +192,7 @@ impl<'a> Search<'a> {
         let mut gradient = vec![0.0; self.bumps.len()];
         let mut batch = vec![0.0; self.views.len() * values];
         let mut output_gradients = vec![0.0; self.views.len() * classes];
-        let mut order = inside.clone();
+        let mut order: Vec<usize> = (0..voxels).filter(|&n| self.bumps.touched[n]).collect();
         for iteration in 0..=options.iterations {
             self.bumps.apply(&engine, &weights, &mut mask, &mut total);
             let last = iteration == options.iterations;
@@ -205,7 +208,7 @@ impl<'a> Search<'a> {
             self.passes.forward += self.views.len();
             if last {
                 let logits: Vec<Vec<f32>> = tape.output().chunks_exact(classes).map(<[f32]>::to_vec).collect();
-                return self.found(area, &inside, mask, logits);
+                return self.found(area, inside, mask, logits);
             }
             for ((view, output_gradient), logits) in self
                 .views
@@ -225,7 +228,7 @@ impl<'a> Search<'a> {
                 pull(&self.pyramid, &mask, view.keeps, &reached, &mut at_mask);
             }
             let lambda = options.area_weight * GROWTH.powf(iteration as f64 / options.iterations as f64);
-            press(&mask, &mut order, area, lambda, &mut at_mask);
+            press(&mask, &mut order, (area, inside), lambda, &mut at_mask);
             self.bumps.adjoint(&engine, (&weights, &mask, &total), &at_mask, &mut gradient);
             adam.step_values(&mut weights, &gradient, options.learning_rate)?;
             weights
@@ -236,7 +239,7 @@ impl<'a> Search<'a> {
         unreachable!("the last round returns")
     }
 
-    fn found(&self, area: f64, inside: &[usize], mask: Vec<f32>, logits: Vec<Vec<f32>>) -> Result<Found> {
+    fn found(&self, area: f64, inside: usize, mask: Vec<f32>, logits: Vec<Vec<f32>>) -> Result<Found> {
         let optimized: Vec<f64> = logits.iter().map(|z| self.options.objective.value(&self.objective, z)).collect();
         if let Some(bad) = optimized.iter().find(|a| !a.is_finite()) {
             return Err(self
@@ -245,8 +248,13 @@ impl<'a> Search<'a> {
         }
         let left =
             self.views.iter().zip(&optimized).map(|(v, &a)| v.loss.value(a)).sum::<f64>() / optimized.len() as f64;
-        let area_of_mask = inside.iter().map(|&n| f64::from(mask[n])).sum::<f64>() / inside.len() as f64;
-        Ok(Found { area, area_of_mask, optimized, left, mask, logits })
+        let area_where = |brain: bool| {
+            let there = mask.iter().zip(self.brain.data()).filter(|(_, inside)| **inside == brain);
+            there.map(|(&m, _)| f64::from(m)).sum::<f64>() / inside as f64
+        };
+        let (area_in_brain, area_outside) = (area_where(true), area_where(false));
+        let area_of_mask = area_in_brain + area_outside;
+        Ok(Found { area, area_of_mask, area_in_brain, area_outside, optimized, left, mask, logits })
     }
 }
 
@@ -278,20 +286,20 @@ fn pull(pyramid: &[Vec<f32>], mask: &[f32], keeps: bool, reached: &[f32], at_mas
     }
 }
 
-/// Adds the gradient of `lambda * mean over the brain of (sort(m) - r)^2`: the share `area` of the largest values is pressed to 1, the
-/// others to 0. `order` holds the voxels of the brain, in whatever order.
+/// Adds the gradient of `lambda * sum of (sort(m) - r)^2 / brain`, `brain` voxels being all of it: as many of the largest values as the
+/// share `area` of the brain has voxels are pressed to 1, the others to 0. `order` holds the voxels that count, in whatever
+/// order.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a share of a count; gradients are float32"
 )]
-fn press(mask: &[f32], order: &mut [usize], area: f64, lambda: f64, at_mask: &mut [f32]) {
-    let count = order.len();
-    let top = ((area * count as f64).round() as usize).clamp(1, count);
+fn press(mask: &[f32], order: &mut [usize], (area, brain): (f64, usize), lambda: f64, at_mask: &mut [f32]) {
+    let top = ((area * brain as f64).round() as usize).clamp(1, order.len());
     // Equal values are told apart by their place, so that the same voxels are taken whatever the order was.
     let rank = |a: &usize, b: &usize| mask[*b].total_cmp(&mask[*a]).then(a.cmp(b));
     order.select_nth_unstable_by(top - 1, rank);
-    let slope = (2.0 * lambda / count as f64) as f32;
+    let slope = (2.0 * lambda / brain as f64) as f32;
     for (n, &voxel) in order.iter().enumerate() {
         at_mask[voxel] += slope * if n < top { mask[voxel] - 1.0 } else { mask[voxel] };
     }
@@ -321,14 +329,20 @@ mod tests {
     fn the_area_presses_the_largest_up_and_the_others_down() {
         let mask = [0.5, 0.9, 0.1, 0.9, 0.7];
         let mut at_mask = vec![0.0; 5];
-        // The brain is all but the last voxel: two of four to 1, by 2 * lambda / 4 = 1 times the distance.
-        press(&mask, &mut [2, 0, 3, 1], 0.5, 2.0, &mut at_mask);
+        // No bump reaches the last voxel. Of a brain of four, two to 1, by 2 * lambda / 4 = 1 times the distance.
+        press(&mask, &mut [2, 0, 3, 1], (0.5, 4), 2.0, &mut at_mask);
         for (got, expected) in at_mask.iter().zip([0.5, -0.1, 0.1, -0.1, 0.0]) {
             assert!((got - expected).abs() < 1e-6, "{at_mask:?}");
         }
         // Ties go by place.
         let mut at_mask = vec![0.0; 5];
-        press(&mask, &mut [3, 2, 1, 0], 0.25, 2.0, &mut at_mask);
+        press(&mask, &mut [3, 2, 1, 0], (0.25, 4), 2.0, &mut at_mask);
         assert!(at_mask[1] < 0.0 && at_mask[3] > 0.0);
+        // Half of a brain of two is one voxel, wherever the mask is large; those outside are pressed down like any other.
+        let mut at_mask = vec![0.0; 5];
+        press(&mask, &mut [0, 1, 2, 3, 4], (0.5, 2), 1.0, &mut at_mask);
+        for (got, expected) in at_mask.iter().zip([0.5, -0.1, 0.1, 0.9, 0.7]) {
+            assert!((got - expected).abs() < 1e-6, "{at_mask:?}");
+        }
     }
 }

@@ -14,7 +14,7 @@ const REACH: f64 = 1.5;
 /// voxel the smooth maximum of the bumps around it (Fong et al. 2019, equation 9 and section 3.2), `T = 20`.
 ///
 /// The places `u_i` are a lattice of whole voxels that covers the grid and what bumps reach beyond it. Only places in the brain, or less than a
-/// step from it, can have a weight: the area of a mask is counted in the brain, and a place beside it would be free.
+/// step from it, can have a weight: others show little of it.
 #[derive(Clone, Debug)]
 pub(super) struct SmoothMax {
     shape: [usize; 3],
@@ -30,7 +30,7 @@ pub(super) struct SmoothMax {
     /// Places whose weight may change.
     pub(super) free: Vec<bool>,
     /// Voxels that the bump of a free place reaches; the mask is 0 at the others.
-    touched: Vec<bool>,
+    pub(super) touched: Vec<bool>,
 }
 
 impl SmoothMax {
