@@ -80,6 +80,7 @@ pub mod setting;
 mod shapley;
 mod target;
 mod training_subjects;
+mod unseen;
 
 pub use baseline::{Baseline, BaselineOptions, Filling, Harmonic};
 pub use cam::*;
@@ -101,3 +102,4 @@ pub use separable::{AxisMap, Separable};
 pub use shapley::*;
 pub use target::{Objective, Score, Target};
 pub use training_subjects::{DrawnSubject, TrainingSubject, TrainingSubjects, VolumeSource};
+pub use unseen::{Unseen, UnseenEdge};

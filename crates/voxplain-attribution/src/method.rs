@@ -115,6 +115,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             model: explainer.model().into(),
             input: case.hash(),
             zero: None,
+            unseen: explainer.unseen(case),
             in_sample: case.in_sample,
             cost: None,
             layers: Vec::new(),

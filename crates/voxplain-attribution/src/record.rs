@@ -4,6 +4,7 @@ use crate::baseline;
 use crate::case::{Case, overflow};
 use crate::regions::AtlasName;
 use crate::target::{Score, Target};
+use crate::unseen::Unseen;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use voxplain_core::{Error, Result};
 use voxplain_volume::Volume;
@@ -82,6 +83,9 @@ pub struct Record {
     pub zero: Option<String>,
     /// False when the model never saw the subject; `None` when that cannot be known.
     pub in_sample: Option<bool>,
+    /// What the network cannot see of the field of view, whatever its weights; absent where it sees all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Unseen>,
     /// Words of warning, for the reader of the map.
     pub warnings: Vec<String>,
     /// Version of voxplain.

@@ -5,12 +5,12 @@ mod mrinet;
 pub(crate) mod tensors;
 
 pub use import::{Architecture, ImportOptions, import};
-pub use mrinet::{min_shape, mrinet};
+pub use mrinet::{min_shape, mrinet, whole_shape};
 
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
-use voxplain_attribution::Explainer;
+use voxplain_attribution::{Explainer, Unseen};
 use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
 
@@ -99,6 +99,16 @@ impl Model {
     /// Those of [`Explainer::new`].
     pub fn explainer(&self, engine: &Engine) -> Result<Explainer> {
         Explainer::new(engine, &self.network, &self.card.classes, self.hash())
+    }
+
+    /// What the network cannot see of its field of view, whatever its weights; none where it sees all. Sides of the body are
+    /// named where it is known how the grid lies in the world.
+    ///
+    /// # Errors
+    /// The grid of the preparation is none.
+    pub fn unseen(&self) -> Result<Option<Unseen>> {
+        let grid = if self.card.grid_unknown { None } else { Some(self.card.preparation.any_grid()?) };
+        Ok(Unseen::of(&self.network.input_reach(), grid.as_ref(), None))
     }
 
     /// Whether a subject was in the training set, by the [`Subject::hash`](crate::cohort::Subject::hash) of its volume.

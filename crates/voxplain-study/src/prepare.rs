@@ -14,13 +14,16 @@ pub use image::{Prepared, prepare_image};
 pub use mask::MaskRule;
 pub use options::{PrepareOptions, Space};
 
-use crate::cohort::{Begun, Cohort, Placement, Subject, Writer};
+use crate::cohort::{Begun, Cohort, Placement, Preparation, Subject, Writer};
+use crate::model::{mrinet, whole_shape};
+use crate::setting::GRID;
 use image::prepare_with;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Progress, Remedy, Result};
+use voxplain_attribution::Unseen;
+use voxplain_core::{Error, Progress, Remedy, Result, remedy};
 use voxplain_volume::{Grid, read_mask};
 
 /// The result of a preparation.
@@ -71,6 +74,9 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
     let without_image = plan.without_image.iter().map(|id| format!("no image for {id}"));
     let without_row = plan.without_row.iter().map(|path| format!("no row for {}", path.display()));
     without_image.chain(without_row).for_each(|left| progress.warn(&format!("{left}: left out")));
+    if let Some((what, remedy)) = lost_on_the_grid(&plan.preparation)? {
+        progress.advise(&what, &remedy);
+    }
     let mut summary = PrepareSummary {
         cohort: None,
         prepared: 0,
@@ -137,6 +143,19 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
         summary.cohort = Some(writer.finish(&plan.preparation, &plan.participants)?);
     }
     Ok(summary)
+}
+
+/// What the paper's network would not see on the grid of a preparation, and the nearest grid of which it sees all. None for a
+/// grid that is too small for it, which training refuses.
+fn lost_on_the_grid(preparation: &Preparation) -> Result<Option<(String, Remedy)>> {
+    let Ok(network) = mrinet(preparation.shape, 1, 2) else { return Ok(None) };
+    let grid = preparation.any_grid()?;
+    Ok(Unseen::of(&network.input_reach(), Some(&grid), None).map(|unseen| {
+        let [i, j, k] = preparation.shape;
+        let [wi, wj, wk] = whole_shape(preparation.shape);
+        let what = format!("on this grid of {i} x {j} x {k} the network mrinet {unseen}");
+        (what, remedy![format!("it sees all of {wi}x{wj}x{wk} ("), GRID, "), the nearest grid without loss"])
+    }))
 }
 
 fn findings(subjects: &[Subject]) -> Vec<(String, String)> {

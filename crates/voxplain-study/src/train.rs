@@ -80,7 +80,10 @@ pub fn train(
         ));
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
-    mrinet(cohort.preparation.shape, options.width, dataset.classes.len())?;
+    let network = mrinet(cohort.preparation.shape, options.width, dataset.classes.len())?;
+    if let Some(unseen) = dataset.unseen(&network)? {
+        progress.warn(&format!("on this grid the network {unseen}"));
+    }
     let positive = dataset.positive(options)?;
     let groups = dataset.groups.as_deref();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;

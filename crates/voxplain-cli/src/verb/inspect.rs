@@ -9,19 +9,22 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use voxplain::Model;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
 
 /// What is in a file, and is it fit for use.
 ///
 /// Reads NIfTI-1 and -2, Analyze 7.5 and MGH, gzipped or not, by content. Prints header, orientation and intensities, and
-/// what is odd with a remedy. Ends with status 1 if a file cannot be read or a finding says that it should not be used.
+/// what is odd with a remedy. Of a model (.safetensors) it prints what it takes and gives, its layers, and what of its field
+/// of view it cannot see. Ends with status 1 if a file cannot be read or a finding says that it should not be used.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain inspect sub-01_T1w.nii.gz
-  voxplain inspect bids/sub-*/anat/*_T1w.nii.gz --json")]
+  voxplain inspect bids/sub-*/anat/*_T1w.nii.gz --json
+  voxplain inspect run/folds/fold-0/model.safetensors")]
 pub(crate) struct Inspect {
-    /// Images.
+    /// Images or models.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Which volume of a file of several, from 0.
@@ -36,6 +39,22 @@ impl Inspect {
         let mut text = String::new();
         session.progress().begin("inspect", self.files.len());
         for file in &self.files {
+            if file.extension().is_some_and(|e| e == "safetensors") {
+                match Model::read(file).and_then(|model| model_document(file, &model)) {
+                    Ok((document, words)) => {
+                        documents.push(document);
+                        text += if text.is_empty() { "" } else { "\n" };
+                        text += &words;
+                    }
+                    Err(error) => {
+                        outcome = Outcome::Incomplete;
+                        documents.push(failed(file, &error.to_string(), error.remedy().map(|r| r.render(&Shell))));
+                        terminal::report_error(&error.into());
+                    }
+                }
+                session.progress().advance(1, "");
+                continue;
+            }
             let read = || -> voxplain::volume::Result<(Image, Summary)> {
                 let mut image = read(file, &ReadOptions { volume: Some(self.volume), ..ReadOptions::default() })?;
                 // Masks and atlases show what they are made for.
@@ -59,9 +78,7 @@ impl Inspect {
                 }
                 Err(error) => {
                     outcome = Outcome::Incomplete;
-                    let path = file.display().to_string();
-                    let hint = error.remedy().map(|r| r.render(&Shell));
-                    documents.push(json!({"file": path, "error": error.to_string(), "hint": hint}));
+                    documents.push(failed(file, &error.to_string(), error.remedy().map(|r| r.render(&Shell))));
                     terminal::report_error(&error.into());
                 }
             }
@@ -86,6 +103,79 @@ fn in_order(findings: &mut [Finding]) {
         "left-handed" => (2, std::cmp::Reverse(f.level)),
         _ => (1, std::cmp::Reverse(f.level)),
     });
+}
+
+fn failed(file: &Path, error: &str, hint: Option<String>) -> Value {
+    json!({"file": file.display().to_string(), "error": error, "hint": hint})
+}
+
+/// A model as JSON and in words.
+fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String)> {
+    let (network, card) = (&model.network, &model.card);
+    let unseen = model.unseen()?;
+    let [i, j, k] = card.preparation.shape;
+    let trained_on = match card.trained_on.len() {
+        0 => "nobody that the file names".to_owned(),
+        people => format!("{people} people, those for early stopping among them"),
+    };
+    let mut lines = vec![
+        (
+            "model",
+            format!(
+                "{}, {} weights",
+                card.architecture,
+                network.parameters().iter().map(|p| p.tensor.len()).sum::<usize>()
+            ),
+        ),
+        ("classes", format!("{} ({})", card.classes.join(", "), card.label)),
+        ("trained on", trained_on),
+    ];
+    let spacing = card.preparation.spacing.map(number).join(" x ");
+    let place =
+        if card.grid_unknown { "where it lies in the world is not known".to_owned() } else { format!("{spacing} mm") };
+    lines.push(("input", format!("{i} x {j} x {k} voxels, {place}")));
+    let seen =
+        unseen.as_ref().map_or_else(|| "it sees all of its field of view".to_owned(), |unseen| format!("it {unseen}"));
+    lines.push(("field", seen));
+    let mut text = format!("{}\n", file.display());
+    for (name, value) in lines {
+        let _ = writeln!(text, "  {name:<12} {value}");
+    }
+    let mut layers = Vec::new();
+    network.visit_reach(|node, reach| layers.push((node, reach.blind(), reach.partial(), reach.ways.len())));
+    layers.reverse();
+    let mut rows = Vec::new();
+    for (node, blind, partial, cells) in layers {
+        let name = &network.nodes()[node.0].name;
+        let shape = network.shape(node)?.to_vec();
+        if shape.len() == 4 {
+            let lost = if blind + partial == 0 {
+                String::new()
+            } else {
+                format!(", of {cells} cells {blind} cannot reach the output and {partial} only in part")
+            };
+            let axes: Vec<String> = shape.iter().map(usize::to_string).collect();
+            let _ = writeln!(
+                text,
+                "  {:<12} {name}: {}{lost}",
+                if rows.is_empty() { "layers" } else { "" },
+                axes.join(" x ")
+            );
+        }
+        rows.push(json!({"node": name, "shape": shape, "blind": blind, "partial": partial}));
+    }
+    let document = json!({
+        "file": file.display().to_string(),
+        "architecture": card.architecture,
+        "classes": card.classes,
+        "label": card.label,
+        "trained_on": card.trained_on.len(),
+        "shape": card.preparation.shape,
+        "spacing": (!card.grid_unknown).then_some(card.preparation.spacing),
+        "unseen": unseen,
+        "layers": rows,
+    });
+    Ok((document, text))
 }
 
 fn document(file: &Path, image: &Image, summary: &Summary) -> Value {

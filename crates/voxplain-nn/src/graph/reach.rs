@@ -139,6 +139,17 @@ impl Network {
         Ok(found)
     }
 
+    /// Which voxels of the input can reach the output.
+    pub fn input_reach(&self) -> Reach {
+        let mut found = Reach::new(&self.input_shape());
+        self.visit_reach(|at, reach| {
+            if at == NodeId(0) {
+                found.clone_from(reach);
+            }
+        });
+        found
+    }
+
     /// Calls `visit` with each node that the output depends on, from the output to the input, and which of its cells can
     /// reach the output.
     pub fn visit_reach(&self, mut visit: impl FnMut(NodeId, &Reach)) {

@@ -4,7 +4,7 @@ use super::normalize::Normalize;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, hash_file};
-use voxplain_volume::{Grid, ReadOptions, Sizes, Volume};
+use voxplain_volume::{Affine, Grid, ReadOptions, Sizes, Volume};
 
 /// How images became the volumes of a cohort. A model file keeps it, so that new images are prepared in the same way.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,19 @@ pub struct Preparation {
     /// Whether images were taken without a brain mask whatever they show: all that is not background was prepared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_head: bool,
+}
+
+impl Preparation {
+    /// A grid of this kind: the fixed one, or one whose first voxel is at the origin of the world.
+    ///
+    /// # Errors
+    /// The shape or the spacing is none.
+    pub fn any_grid(&self) -> Result<Grid> {
+        match self.placement {
+            Placement::Fixed(grid) => Ok(grid),
+            Placement::MaskCentre => Ok(Grid::new(self.shape, Affine::from_spacing_origin(self.spacing, [0.0; 3]))?),
+        }
+    }
 }
 
 /// A skull-stripped template that brains are aligned to ([`voxplain_volume::align`]).

@@ -53,6 +53,24 @@ pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network
     Ok(net)
 }
 
+/// The shape next to `shape` of which [`mrinet`] sees every voxel, each on all its ways: no pool leaves a rest. Of two that are
+/// as near, the larger.
+pub fn whole_shape(shape: [usize; 3]) -> [usize; 3] {
+    let min = min_shape();
+    let whole = |n: usize, axis: usize| {
+        let mut shape = min;
+        shape[axis] = n;
+        mrinet(shape, 1, 2).is_ok_and(|net| {
+            let reach = net.input_reach();
+            reach.blind() + reach.partial() == 0
+        })
+    };
+    std::array::from_fn(|axis| {
+        let n = shape[axis].max(min[axis]);
+        (0..n).flat_map(|by| [n + by, n - by]).find(|&n| n >= min[axis] && whole(n, axis)).unwrap_or(n)
+    })
+}
+
 /// The smallest shape that [`mrinet`] can take: each block turns `n` voxels into `(n - 2) / 2`, and one must be left.
 pub fn min_shape() -> [usize; 3] {
     let mut n = 1;

@@ -98,3 +98,21 @@ proptest! {
         prop_assert!(Model::from_bytes(&BYTES[..cut.index(BYTES.len())]).is_err());
     }
 }
+
+/// Each block leaves a rest where it has an odd number of cells: none is left of `8 m + 14` voxels.
+#[test]
+fn the_nearest_grid_without_loss() {
+    assert_eq!(whole_shape([58, 70, 58]), [62, 70, 62]);
+    assert_eq!(whole_shape([57, 71, 10]), [54, 70, 22]);
+    let unseen = |shape| {
+        let reach = mrinet(shape, 1, 2).unwrap().input_reach();
+        Unseen::of(&reach, None, None)
+    };
+    assert_eq!(unseen([54, 70, 62]), None);
+    assert!(
+        unseen([58, 70, 58])
+            .unwrap()
+            .to_string()
+            .starts_with("cannot see the last 4 planes along i and the last 4 planes along k: 13.3 %")
+    );
+}

@@ -8,10 +8,15 @@ use crate::{
     setting::{KEEP_GOING, LABEL},
 };
 use std::{cmp::Ordering, collections::BTreeMap, sync::OnceLock};
+use voxplain_attribution::Unseen;
 use voxplain_core::{Action, Error, Result, remedy};
+use voxplain_nn::Network;
 
 /// Volumes are kept in memory up to this size in bytes (2 GiB); beyond it they are read again for every batch.
 const CACHE: usize = 2 << 30;
+
+/// Brains that stand for all when it is counted how much of them a network does not see, evenly taken.
+const MAX_BRAINS: usize = 20;
 
 /// A column of more values than this is taken for a measurement, not for classes.
 const MAX_CLASSES: usize = 20;
@@ -113,6 +118,22 @@ impl<'a> Dataset<'a> {
                 )
             }),
         }
+    }
+
+    /// What a network cannot see of the field of view, and of the brains of up to [`MAX_BRAINS`] subjects together.
+    pub(super) fn unseen(&self, network: &Network) -> Result<Option<Unseen>> {
+        let reach = network.input_reach();
+        let grid = self.cohort.preparation.any_grid()?;
+        let Some(mut unseen) = Unseen::of(&reach, Some(&grid), None) else { return Ok(None) };
+        let taken = self.len().min(MAX_BRAINS);
+        let mut counts = [0; 2];
+        for n in (0..taken).map(|n| n * self.len() / taken) {
+            let of_brain = Unseen::in_brain(&reach, &self.cohort.mask(self.subjects[n])?);
+            counts.iter_mut().zip(of_brain).for_each(|(sum, count)| *sum += count);
+        }
+        let [blind, all] = counts;
+        unseen.share_of_brain = (all > 0).then(|| blind as f64 / all as f64);
+        Ok(Some(unseen))
     }
 
     /// What every classifier is trained and evaluated on.
