@@ -107,10 +107,18 @@ impl fmt::Display for UnseenEdge {
 /// A clause without a subject: `cannot see 12 mm at the right (R, 4 planes): 7 % of the field of view, ...`.
 impl fmt::Display for Unseen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let percent = |share: f64| match share {
+            0.0 => "0 %".to_owned(),
+            ..0.0005 => "less than 0.1 %".to_owned(),
+            _ => format!("{:.1} %", 100.0 * share),
+        };
         if self.share > 0.0 {
             let edges: Vec<String> = self.edges.iter().map(ToString::to_string).collect();
-            let where_ = if edges.is_empty() { String::new() } else { format!("{}: ", edges.join(" and ")) };
+            let where_ = match edges.split_last() {
+                None => String::new(),
+                Some((only, [])) => format!("{only}: "),
+                Some((last, others)) => format!("{} and {last}: ", others.join(", ")),
+            };
             write!(f, "cannot see {where_}{} of the field of view", percent(self.share))?;
             if let Some(share) = self.share_of_brain {
                 write!(f, ", {} of the brain", percent(share))?;
