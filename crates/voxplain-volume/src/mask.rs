@@ -420,7 +420,7 @@ impl MaskFile {
             return Ok((Volume::from_parts(*grid, own.data().to_vec()), Vec::new()));
         }
         let ratio = own.grid().voxel_volume() / grid.voxel_volume();
-        let there = own.resample_majority(grid, false);
+        let there = own.resample_mask(grid);
         let share = there.count() as f64 / (own.count() as f64 * ratio);
         let file = self.path.display();
         if share < 0.5 {

@@ -40,7 +40,8 @@ pub struct Prepared {
 ///   centre of a bounding box. With [`Placement::Fixed`] it is the given grid.
 /// * **Resampling.** Values are `R(I M) / R(M)`, with `I` the image, `M` the mask and `R` anti-aliased linear resampling.
 ///   So brain voxels take nothing from outside the brain and are not darkened by it, and a whole head with a mask gives
-///   the same as the skull-stripped head. A voxel of the grid is in the brain when most of it is.
+///   the same as the skull-stripped head. A voxel of the grid is in the brain when more than half of it is, and of those
+///   that are to exactly a half every second ([`Volume::resample_mask`](voxplain_volume::Volume::resample_mask)).
 /// * **Template.** With a template, the brain is first aligned to it (rotation, translation and, on request, size), and
 ///   the grid lies in the world of the template.
 /// * **Intensities** are normalised inside the mask and 0 outside.
@@ -160,7 +161,7 @@ pub(super) fn prepare_tensor(
 
 /// A mask in template space on the grid.
 pub(super) fn template_mask(path: &Path, options: &MaskOptions, grid: &Grid) -> Result<Mask> {
-    let mask = read_mask(path, options)?.mask.resample_majority(grid, false);
+    let mask = read_mask(path, options)?.mask.resample_mask(grid);
     if mask.count() == 0 {
         return Err(Error::file(path, "nothing of the mask lies on the grid", "give a mask in the space of the grid"));
     }
@@ -278,7 +279,7 @@ fn resample(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     let weight = brain.map(|m| f32::from(u8::from(*m)));
     let sum = inside.resample_antialiased(grid, Interpolation::Linear, 0.0);
     let weight = weight.resample_antialiased(grid, Interpolation::Linear, 0.0);
-    let mask = brain.resample_majority(grid, false);
+    let mask = brain.resample_mask(grid);
     // Where most of a voxel is brain its weight is about a half or more; one that is thin in the middle is left out.
     let mask = Volume::from_fn(*grid, |[i, j, k]| mask.at(i, j, k) && weight.at(i, j, k) > 0.05);
     let volume =

@@ -6,6 +6,7 @@ mod components;
 mod filter;
 mod reorient;
 mod resample;
+mod share;
 mod statistics;
 
 pub use alignment::{Alignment, Sizes, align};

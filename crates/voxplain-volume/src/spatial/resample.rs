@@ -193,7 +193,8 @@ impl Crossing {
 }
 
 impl<T: Copy + Ord + Send + Sync> Volume<T> {
-    /// Labels (or a mask) on another grid, by majority vote: a voxel of `grid` takes the label that fills most of it.
+    /// Labels on another grid, by majority vote: a voxel of `grid` takes the label that fills most of it. For a mask see
+    /// [`Volume::resample_mask`], which treats ties evenly.
     ///
     /// Each new voxel is probed at the centres of `n x n x n` equal parts, `n` per axis the new spacing in
     /// old voxels rounded up (at most 8), each part by its nearest voxel; a grid that is not coarser is
@@ -235,7 +236,7 @@ impl<T: Copy + Ord + Send + Sync> Volume<T> {
 
 impl<T: Copy + Send + Sync> Volume<T> {
     /// Position of the voxel whose box holds the point `x` (in voxels of this volume).
-    fn nearest(&self, x: [f64; 3]) -> Option<usize> {
+    pub(super) fn nearest(&self, x: [f64; 3]) -> Option<usize> {
         let mut at = [0; 3];
         for a in 0..3 {
             let n = self.shape()[a];
@@ -270,7 +271,7 @@ impl<T: Copy + Send + Sync> Volume<T> {
 
 /// Voxel index of `to` to voxel index of `from`, entries within rounding of a whole number made whole so that grids
 /// that share their centres are met exactly.
-fn voxel_to_voxel(from: &Grid, to: &Grid) -> Option<Affine> {
+pub(super) fn voxel_to_voxel(from: &Grid, to: &Grid) -> Option<Affine> {
     let matrix = from.affine.inverse()? * to.affine;
     let clean = |v: f64| if (v - v.round()).abs() < 1e-9 * (1.0 + v.abs()) { v.round() } else { v };
     Some(Affine::from_rows(matrix.rows().map(|r| r.map(clean))))
@@ -278,7 +279,7 @@ fn voxel_to_voxel(from: &Grid, to: &Grid) -> Option<Affine> {
 
 /// The whole part of a number that is known to be an index.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "callers pass indices of an array")]
-fn whole(x: f64) -> usize {
+pub(super) fn whole(x: f64) -> usize {
     x as usize
 }
 

@@ -269,3 +269,40 @@ fn real_masks_are_taken() {
         assert!(error.to_string().contains("is no mask"), "{error}");
     }
 }
+
+/// Mean and extremes over the masks of IXI of volume on a grid over volume in the file; and the same by majority of probes, which was used before.
+#[test]
+fn masks_of_people_keep_their_volume_on_every_grid() {
+    let Some(data) = witness("data") else { return };
+    let mut files: Vec<_> =
+        std::fs::read_dir(data.join("cohort_ixi/dlmuse")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let masks: Vec<Mask> =
+        files.iter().step_by(18).map(|file| read_mask(file, &MaskOptions::default()).unwrap().mask).collect();
+    let volume = |mask: &Mask| mask.count() as f64 * mask.grid().voxel_volume();
+    for (spacing, shift) in [(1.0, 0.0), (2.0, 0.5), (3.0, 0.0), (3.0, 0.3), (4.0, 0.0)] {
+        let (mut now, mut before) = (Vec::new(), Vec::new());
+        for mask in &masks {
+            let own = mask.grid();
+            let shape = [0, 1, 2].map(|a| (own.shape[a] as f64 * 2.0 / spacing) as usize);
+            // From the first voxel's outer corner on, or a part of a voxel beside it.
+            let first = [0, 1, 2].map(|_| (spacing / 2.0 - 1.0) / 2.0 + shift);
+            let origin = own.affine.apply(first);
+            let scaled = std::array::from_fn(|r| {
+                let row = own.affine.rows()[r];
+                [row[0] * spacing / 2.0, row[1] * spacing / 2.0, row[2] * spacing / 2.0, origin[r]]
+            });
+            let grid = Grid::new(shape, Affine::from_rows(scaled)).unwrap();
+            now.push(volume(&mask.resample_mask(&grid)) / volume(mask));
+            before.push(volume(&mask.resample_majority(&grid, false)) / volume(mask));
+        }
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        let widest = now.iter().map(|r| (r - 1.0).abs()).fold(0.0, f64::max);
+        println!(
+            "{spacing} mm, shifted {shift}: {:.4} now (off by at most {widest:.4}), {:.4} before",
+            mean(&now),
+            mean(&before)
+        );
+        assert!((mean(&now) - 1.0).abs() < 0.003 && widest < 0.01, "{spacing} mm: {} {widest}", mean(&now));
+    }
+}
