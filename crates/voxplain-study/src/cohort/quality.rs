@@ -29,12 +29,21 @@ pub enum Quantity {
     Darkest,
     /// 99 % quantile.
     Brightest,
+    /// Correlation with the template after alignment; NaN where there is none.
+    Alignment,
 }
 
 impl Quantity {
     /// All, in the order of [`Measured::values`].
-    pub const ALL: [Self; 6] =
-        [Self::MaskVolume, Self::MaskOverlap, Self::Median, Self::Spread, Self::Darkest, Self::Brightest];
+    pub const ALL: [Self; 7] = [
+        Self::MaskVolume,
+        Self::MaskOverlap,
+        Self::Median,
+        Self::Spread,
+        Self::Darkest,
+        Self::Brightest,
+        Self::Alignment,
+    ];
 
     /// In words, with its unit.
     pub const fn words(self) -> &'static str {
@@ -45,6 +54,7 @@ impl Quantity {
             Self::Spread => "interquartile range of intensity in the mask",
             Self::Darkest => "1 % quantile of intensity in the mask",
             Self::Brightest => "99 % quantile of intensity in the mask",
+            Self::Alignment => "correlation with the template after alignment",
         }
     }
 
@@ -57,6 +67,7 @@ impl Quantity {
             Self::Spread => "intensity_iqr",
             Self::Darkest => "intensity_1",
             Self::Brightest => "intensity_99",
+            Self::Alignment => "template_correlation",
         }
     }
 
@@ -76,7 +87,7 @@ pub struct Measured {
     /// The id, without `sub-`.
     pub id: String,
     /// In the order of [`Quantity::ALL`]; NaN for what an empty mask does not have.
-    pub values: [f64; 6],
+    pub values: [f64; 7],
     /// The largest deviation of all quantities that count, in robust z.
     pub oddity: f64,
 }
@@ -101,8 +112,8 @@ pub struct Outlier {
 pub struct Quality {
     /// Everyone, in the order of the cohort.
     pub subjects: Vec<Measured>,
-    /// Who is far from the others, furthest first: |robust z| above [`LIMIT`], for the overlap of masks below the median
-    /// alone.
+    /// Who is far from the others, furthest first: |robust z| above [`LIMIT`], for the overlap of masks and for
+    /// the correlation with the template below the median alone.
     pub outliers: Vec<Outlier>,
     /// The quantities that outliers were looked for in; none for fewer than ten subjects.
     pub judged: Vec<Quantity>,
@@ -153,8 +164,11 @@ impl Quality {
         });
         progress.end();
         let (mut subjects, coverage) = subjects?;
-        let judged: Vec<Quantity> =
-            Quantity::ALL.into_iter().filter(|q| people >= FEWEST && q.free(cohort.preparation.normalize)).collect();
+        let measured = |q: Quantity| subjects.iter().any(|s| s.values[q as usize].is_finite());
+        let judged: Vec<Quantity> = Quantity::ALL
+            .into_iter()
+            .filter(|q| people >= FEWEST && q.free(cohort.preparation.normalize) && measured(*q))
+            .collect();
         let outliers = outliers(&mut subjects, &judged);
         Ok(Self { subjects, outliers, judged, coverage })
     }
@@ -174,7 +188,9 @@ fn measure(cohort: &Cohort, n: usize, majority: &Mask) -> Result<Measured> {
     let mut inside: Vec<f32> = volume.data().iter().zip(mask.data()).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
     let [darkest, low, median, high, brightest] = quantiles(&mut inside, [0.01, 0.25, 0.5, 0.75, 0.99]);
     let subject = &cohort.subjects[n];
-    let values = [subject.brain_volume / 1000.0, dice(&mask, majority), median, high - low, darkest, brightest];
+    let alignment = subject.alignment.map_or(f64::NAN, |alignment| alignment.correlation);
+    let values =
+        [subject.brain_volume / 1000.0, dice(&mask, majority), median, high - low, darkest, brightest, alignment];
     Ok(Measured { id: subject.id.clone(), values, oddity: 0.0 })
 }
 
@@ -192,8 +208,8 @@ fn outliers(subjects: &mut [Measured], judged: &[Quantity]) -> Vec<Outlier> {
         let values: Vec<f64> = subjects.iter().map(|s| s.values[quantity as usize]).collect();
         let (median, z) = deviations(&values);
         for (subject, &z) in z.iter().enumerate() {
-            // A mask can agree too little, never too well.
-            let far = if quantity == Quantity::MaskOverlap { -z } else { z.abs() };
+            // Masks can agree too little, and brains with the template, never too well.
+            let far = if matches!(quantity, Quantity::MaskOverlap | Quantity::Alignment) { -z } else { z.abs() };
             subjects[subject].oddity = subjects[subject].oddity.max(far);
             if far > LIMIT {
                 outliers.push(Outlier { subject, quantity, value: values[subject], median, z });

@@ -106,6 +106,16 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
             significant(*high, 3)
         ));
     }
+    let mut correlations = values(quality, Quantity::Alignment);
+    correlations.retain(|c| c.is_finite());
+    correlations.sort_by(f64::total_cmp);
+    if let (Some(low), Some(high)) = (correlations.first(), correlations.last()) {
+        words.push(format!(
+            "After alignment the brains correlate with the template at {} to {}; below 0.85 an image is refused.",
+            significant(*low, 3),
+            significant(*high, 3)
+        ));
+    }
     if quality.judged.is_empty() {
         words.push(format!("{people} subjects are too few to say who is far from the others."));
         return words;
@@ -115,8 +125,8 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
     odd.dedup();
     words.push(format!(
         "{} of {people} subjects {} far from the others in at least one of: {}. Far: robust z = (x \u{2212} median) / \
-         (1.4826 \u{d7} median of |x \u{2212} median|) beyond \u{b1}{LIMIT} (Iglewicz and Hoaglin 1993), for the overlap below \
-         \u{2212}{LIMIT}. It is a reason to look, not to leave anyone out.",
+         (1.4826 \u{d7} median of |x \u{2212} median|) beyond \u{b1}{LIMIT} (Iglewicz and Hoaglin 1993), for overlap and \
+         correlation below \u{2212}{LIMIT}. It is a reason to look, not to leave anyone out.",
         odd.len(),
         if odd.len() == 1 { "is" } else { "are" },
         quality.judged.iter().map(|q| q.words()).collect::<Vec<_>>().join(", "),
