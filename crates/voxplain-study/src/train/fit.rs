@@ -14,7 +14,7 @@ use crate::{
     setting::{LR, NORMALIZE},
 };
 use std::ops::Range;
-use voxplain_core::{Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
+use voxplain_core::{Action, Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Network, Optimizer, OptimizerKind, Plan, PlanOptions, Purpose, Rules, Schedule,
 };
@@ -257,15 +257,48 @@ impl Fit<'_> {
             plan.update_running_statistics(&mut state.network)?;
         }
         if !value.is_finite() {
-            return Err(Error::request(
-                format!("the loss is {value} in fold {}, epoch {}", self.fold, pass.epoch + 1),
-                remedy!["use a lower ", LR, ", or a cohort prepared with ", NORMALIZE.to("robust")],
-            ));
+            let what = format!("the loss is {value} in fold {}, epoch {}", self.fold, pass.epoch + 1);
+            return Err(match self.extreme(members)? {
+                Some((id, found)) => Error::subject(
+                    id,
+                    format!("{what}, and {found}"),
+                    remedy![
+                        "look at its image with `",
+                        Action::new("inspect"),
+                        "`, mend it and prepare the cohort again"
+                    ],
+                ),
+                None => Error::request(
+                    what,
+                    remedy!["use a lower ", LR, ", or a cohort prepared with ", NORMALIZE.to("robust")],
+                ),
+            });
         }
         sums.loss += value * members.len() as f64;
         sums.learning_rate = rate;
         plan.update_weights(&state.network)?;
         Ok(value)
+    }
+
+    /// The subject of a batch whose largest value is more than ten times the middle one of all, in words.
+    fn extreme(&self, members: &[usize]) -> Result<Option<(&str, String)>> {
+        let mut largest = Vec::new();
+        for &n in members {
+            let size = self.dataset.with(n, |values| values.iter().fold(0.0f32, |a, v| a.max(v.abs())))?;
+            largest.push((size, n));
+        }
+        largest.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let (Some(&(size, n)), Some(&(middle, _))) = (largest.last(), largest.get(largest.len() / 2)) else {
+            return Ok(None);
+        };
+        // Of one subject, or of two, the middle one is the largest itself.
+        let middle = if largest.len() < 3 { largest[0].0 } else { middle };
+        Ok((size > 10.0 * middle || size > 1e6).then(|| {
+            (
+                self.dataset.id(n),
+                format!("its prepared volume goes to {size}, where others of its batch end at {middle}"),
+            )
+        }))
     }
 
     /// Where the dropout masks of a part of a batch start.

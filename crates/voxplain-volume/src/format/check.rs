@@ -180,9 +180,18 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
             "harmless for intensities; labels are read exactly by the commands that read labels",
         );
     }
+    // Labels come in regions: most neighbours are equal. Noise leaves few equal ones in an intensity image.
+    let regions = seen.whole && seen.neighbours > 0 && seen.equal as f64 > 0.7 * seen.neighbours as f64;
+    if let Some(what) = extremes(volume, seen.max.max(-seen.min)).filter(|_| !regions) {
+        add(
+            "extreme-values",
+            Level::Warning,
+            what,
+            "look at these voxels: spikes of the reconstruction or a damaged file; set them to what surrounds them, as they upset \
+             every mean and every network",
+        );
+    }
     if seen.whole {
-        // Labels come in regions: most neighbours are equal. Noise leaves few equal ones in an intensity image.
-        let regions = seen.neighbours > 0 && seen.equal as f64 > 0.7 * seen.neighbours as f64;
         if seen.min == 0.0 && seen.values == [Some(seen.max), None] {
             add(
                 "looks-like-mask",
@@ -201,6 +210,39 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
         }
     }
     out
+}
+
+/// How many times the 99.9 % quantile a value is that no tissue, vessel or fat can have. Our choice: in T1-weighted heads the brightest
+/// voxel is two to four times this quantile.
+const EXTREME: f32 = 10.0;
+
+/// Values far beyond all others, in words. `largest` is the largest size of a finite value.
+fn extremes(volume: &Volume, largest: f32) -> Option<String> {
+    let sizes = |step: usize| -> Vec<f32> {
+        let values = volume.data().iter().step_by(step).map(|v| v.abs());
+        values.filter(|v| *v > 0.0 && v.is_finite()).collect()
+    };
+    let quantile = |mut sizes: Vec<f32>| -> Option<f32> {
+        let at = sizes.len().checked_sub(1)? * 999 / 1000;
+        Some(*sizes.select_nth_unstable_by(at, f32::total_cmp).1)
+    };
+    // Nearly always a part of the values tells that all is well.
+    if largest <= 0.5 * EXTREME * quantile(sizes(61))? {
+        return None;
+    }
+    let common = quantile(sizes(1))?;
+    let far = |v: &f32| v.is_finite() && v.abs() > EXTREME * common;
+    let first = volume.data().iter().position(far)?;
+    let count = volume.data().iter().filter(|v| far(v)).count();
+    let [i, j, k] = volume.grid().voxel(first);
+    Some(format!(
+        "{count} {} more than ten times the 99.9 % quantile of the values other than 0 ({common}): {} at voxel {i}, {j}, {k} (axes \
+         {}){}",
+        if count == 1 { "value is" } else { "values are" },
+        volume.data()[first],
+        volume.grid().orientation(),
+        if count == 1 { "" } else { " and others" }
+    ))
 }
 
 /// What one pass over the values finds.

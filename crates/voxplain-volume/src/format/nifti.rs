@@ -248,9 +248,37 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
     let mut bad_qform = None;
     if h.form_codes[0] > 0 {
         match qform(f, two, h.voxel_sizes) {
-            Ok(affine) => h.qform = Some(affine),
+            Ok((affine, length)) => {
+                h.qform = Some(affine);
+                if let Some(length) = length {
+                    h.findings.push(Finding::new(
+                        "long-quaternion",
+                        Level::Note,
+                        format!("the quaternion of the qform has a length of {length:.6}, which rounding can explain; it was made 1"),
+                        "none here; stricter tools refuse the file: write its qform anew",
+                    ));
+                }
+            }
             Err(what) => bad_qform = Some(what),
         }
+    }
+    // An sform that is no geometry, where the qform is one.
+    if let (Some(s), Some(q)) = (h.sform, h.qform)
+        && s.inverse().is_none()
+        && q.inverse().is_some()
+    {
+        h.findings.push(Finding::new(
+            "bad-sform",
+            Level::Warning,
+            format!(
+                "the sform (code {}) is no geometry, its rows are {:?}; the qform (code {}) is used",
+                h.form_codes[1],
+                s.rows(),
+                h.form_codes[0]
+            ),
+            "check the orientation by eye, then copy the qform to the sform (fslorient -copyqform2sform)",
+        ));
+        h.sform = None;
     }
     match (h.sform, h.qform) {
         (Some(s), _) if s.inverse().is_some() => (h.affine, h.affine_from) = (s, "sform"),
@@ -258,7 +286,7 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
             return Err(Error::file(
                 path,
                 format!("has an sform (code {}) that cannot be inverted: {:?}", h.form_codes[1], s.rows()),
-                "repair the header, for instance by copying the qform: fslorient -copyqform2sform",
+                "repair the header: write an sform, or a qform to be read by",
             ));
         }
         (None, Some(q)) if q.inverse().is_some() => (h.affine, h.affine_from) = (q, "qform"),
@@ -320,14 +348,20 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
     Ok(())
 }
 
-/// The affine of a qform (nifti1.h, "METHOD 2"), or what is wrong with it.
-fn qform(f: &Fields, two: bool, sizes: [f64; 3]) -> std::result::Result<Affine, String> {
+/// How much longer than 1 a quaternion may be: what writing it with four digits explains.
+const LONGER: f64 = 1e-4;
+
+/// The affine of a qform (nifti1.h, "METHOD 2") with the length of `(b, c, d)` where it had to be shortened, or what is wrong with it.
+fn qform(f: &Fields, two: bool, sizes: [f64; 3]) -> std::result::Result<(Affine, Option<f64>), String> {
     let real = |at1: usize, at2: usize| if two { f.f64(at2) } else { f.f32(at1) };
-    let [b, c, d] = [real(256, 352), real(260, 360), real(264, 368)];
-    let squared = 1.0 - (b * b + c * c + d * d);
+    let given = [real(256, 352), real(260, 360), real(264, 368)];
+    let length = given.iter().map(|v| v * v).sum::<f64>().sqrt();
     // As nibabel: what rounding can explain counts as a half turn.
     let rounding = 3.0 * if two { f64::EPSILON } else { f64::from(f32::EPSILON) };
-    let a = if squared.abs() < rounding {
+    let long = 1.0 - length * length <= -rounding && length <= 1.0 + LONGER;
+    let [b, c, d] = if long { given.map(|v| v / length) } else { given };
+    let squared = 1.0 - (b * b + c * c + d * d);
+    let a = if long || squared.abs() < rounding {
         0.0
     } else if squared > 0.0 {
         squared.sqrt()
@@ -344,9 +378,10 @@ fn qform(f: &Fields, two: bool, sizes: [f64; 3]) -> std::result::Result<Affine, 
     let flip = if real(76, 104) == -1.0 { -1.0 } else { 1.0 };
     let steps = [sizes[0], sizes[1], sizes[2] * flip];
     let offset = [real(268, 376), real(272, 384), real(276, 392)];
-    Ok(Affine::from_rows(std::array::from_fn(|r| {
+    let affine = Affine::from_rows(std::array::from_fn(|r| {
         [turn[r][0] * steps[0], turn[r][1] * steps[1], turn[r][2] * steps[2], offset[r]]
-    })))
+    }));
+    Ok((affine, long.then_some(length)))
 }
 
 /// Quaternion `(b, c, d)` and `qfac` of an affine; `None` if its axes are not at right angles.

@@ -348,3 +348,75 @@ proptest! {
         let _ = open(&saved("a.mgz", &b).1);
     }
 }
+
+#[test]
+fn an_sform_that_is_none_gives_way_to_the_qform() {
+    let good = bytes();
+    for broken in [0.0f32, f32::NAN, f32::INFINITY] {
+        let mut b = good.clone();
+        // The rotation alone, then all of it.
+        for count in [11, 12] {
+            (0..count).for_each(|n| b[280 + 4 * n..284 + 4 * n].copy_from_slice(&broken.to_le_bytes()));
+            b[252..254].copy_from_slice(&1i16.to_le_bytes());
+            let image = open(&saved("a.nii", &b).1).unwrap();
+            assert_eq!((image.header.affine_from, image.volume.grid().affine), ("qform", volume().grid().affine));
+            assert!(has(&image, "bad-sform") && !has(&image, "forms-disagree"), "{broken} {count}");
+        }
+        // Without a qform there is nothing to read it by.
+        b[252..254].copy_from_slice(&0i16.to_le_bytes());
+        assert!(open(&saved("a.nii", &b).1).unwrap_err().to_string().contains("sform"), "{broken}");
+    }
+}
+
+#[test]
+fn a_quaternion_that_is_a_little_long_is_shortened() {
+    // A half turn about z, by the qform alone.
+    let with = |length: f32| {
+        let mut b = bytes();
+        b[252..254].copy_from_slice(&1i16.to_le_bytes());
+        b[254..256].copy_from_slice(&0i16.to_le_bytes());
+        for (n, v) in [0.0, 0.0, length].into_iter().enumerate() {
+            b[256 + 4 * n..260 + 4 * n].copy_from_slice(&v.to_le_bytes());
+        }
+        open(&saved("a.nii", &b).1)
+    };
+    let exact = with(1.0).unwrap();
+    assert!(!has(&exact, "long-quaternion"));
+    for length in [1.000_01, 1.000_09] {
+        let image = with(length).unwrap();
+        assert!(has(&image, "long-quaternion"), "{length}");
+        assert_eq!(image.volume.grid().affine, exact.volume.grid().affine);
+    }
+    assert!(with(1.001).unwrap_err().to_string().contains("quaternion"));
+}
+
+#[test]
+fn values_far_beyond_all_others_are_found() {
+    let grid = Grid::new([20; 3], Affine::from_spacing_origin([8.0; 3], [-76.0; 3])).unwrap();
+    let head = |v: [usize; 3]| 50.0 + ((v[0] * 31 + v[1] * 17 + v[2] * 7) % 101) as f32;
+    let found = |spikes: &[f32], air: bool| {
+        let mut volume = Volume::from_fn(grid, |v| if air && v[0] < 15 { 0.0 } else { head(v) });
+        spikes.iter().enumerate().for_each(|(n, s)| volume.data_mut()[7000 + 3 * n] = *s);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nii");
+        write(&path, &volume, &WriteOptions::default()).unwrap();
+        let image = open(&path).unwrap();
+        image.findings.iter().find(|f| f.id == "extreme-values").map(|f| f.what.clone())
+    };
+    for air in [false, true] {
+        assert_eq!(found(&[], air), None);
+        // Nine times the brightest tissue is not far enough, eleven times is.
+        assert_eq!(found(&[9.0 * 150.0], air), None);
+        for spike in [11.0 * 150.0, 1e30, -1e30] {
+            let what = found(&[spike], air).unwrap();
+            assert!(what.starts_with("1 value is more than ten times") && what.contains("voxel 17, 10, 0"), "{what}");
+        }
+    }
+    assert!(found(&[1e30, 1e29], false).unwrap().starts_with("2 values are"));
+    // An atlas of a few regions with one large label is no image with a spike.
+    let labels = Volume::from_fn(grid, |v| if v[0] == 3 && v[1] == 3 { 2035.0 } else { (v[0] / 7) as f32 });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("labels.nii");
+    write(&path, &labels, &WriteOptions::default()).unwrap();
+    assert!(!has(&open(&path).unwrap(), "extreme-values"));
+}
