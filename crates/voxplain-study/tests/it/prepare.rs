@@ -88,9 +88,9 @@ fn a_folder_with_masks_next_to_it() {
         assert!(subject.grid.center().iter().all(|c| (c - n as f64).abs() < 0.2), "{:?}", subject.grid.center());
         assert_eq!(subject.native.unwrap(), *head(0.0).0.grid());
         let (volume, mask) = (cohort.volume(n).unwrap(), cohort.mask(n).unwrap());
-        // By majority of probes, a tie counting as outside: the surface loses, the brain never grows.
+        // A voxel belongs when more than half of it does: the volume stays, but for the curvature of the surface.
         let kept = mask.count() as f64 * 27.0 / truth;
-        assert!((0.94..1.0).contains(&kept), "{kept}");
+        assert!((0.99..1.01).contains(&kept), "{kept}");
         assert!(volume.data().iter().zip(mask.data()).all(|(v, m)| *m || *v == 0.0));
         // Nothing of the skull, at 2000, leaked in: robust values stay small.
         assert!(volume.data().iter().all(|v| v.abs() < 5.0));
