@@ -88,6 +88,9 @@ pub fn train(
     let groups = dataset.groups.as_deref();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
     folds::check(&splits, &dataset.labels, groups, &dataset.classes, options.split)?;
+    if let Some(what) = groups.and_then(|_| folds::uneven(&splits, &dataset.labels, &dataset.classes)) {
+        progress.warn(&what);
+    }
     let task = dataset.task(&splits, options);
 
     let run = directory::open_or_create(&dataset, options, splits.len(), out, force, progress)?;
