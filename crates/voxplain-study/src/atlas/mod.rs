@@ -46,6 +46,9 @@ struct Lateral {
 /// Our choice: medial regions of one hemisphere reach over x = 0 by a voxel or two (0.75 to 0.9 in common atlases).
 const ONE_SIDED: f64 = 0.7;
 
+/// Volume of a voxel in mm³ from which on the last region may have been lost too. Our choice: 4 mm.
+const COARSE: f64 = 64.0;
+
 impl Atlas {
     /// Reads a label image and its table and checks that they belong together.
     ///
@@ -62,9 +65,13 @@ impl Atlas {
     /// An atlas from its parts. `path` names the image in messages, `findings` are those of reading it.
     ///
     /// # Errors
-    /// Unless `allow_mismatch`: labels without a row; rows without voxels in a table that numbers its rows without a
-    /// gap (such a table lists one image's labels, so it is another image's); regions whose voxels lie on the other
-    /// side than their name says. And always: no label at all.
+    /// Unless `allow_mismatch`: labels without a row; rows without voxels, where they tell of another image; regions whose voxels lie on
+    /// the other side than their name says. And always: no label at all.
+    ///
+    /// A table with gaps in its numbers is a register, of which an image may use any part. A table that numbers its rows without a
+    /// gap lists the labels of one image. Where up to a tenth of its rows (or one) have no voxel, and their numbers are below the
+    /// image's largest label (with voxels of 4 mm or more, the last number may be lost too), small regions were lost to a coarse grid: they are
+    /// rows with 0 voxels, and said. Else the image has fewer labels than the table, which then is that of another image.
     pub fn new(
         path: &Path,
         labels: Labels,
@@ -93,6 +100,7 @@ impl Atlas {
                 remedy: "their voxels are counted as unlabelled".into(),
             });
         }
+        let mut lost: Vec<&Region> = Vec::new();
         let empty: Vec<String> = table
             .regions
             .iter()
@@ -102,7 +110,19 @@ impl Atlas {
         if !empty.is_empty() {
             let what =
                 format!("{} of the table's {} rows have no voxel: {}", empty.len(), table.regions.len(), list(&empty));
-            if table.is_consecutive() {
+            let largest = places.keys().next_back().copied().unwrap_or(0);
+            let beyond = table.regions.iter().filter(|r| r.id > largest).count();
+            let coarse = labels.grid().voxel_volume() >= COARSE;
+            let few = empty.len() <= (table.regions.len() / 10).max(1);
+            if table.is_consecutive() && few && (beyond == 0 || beyond == 1 && coarse) {
+                lost.extend(table.regions.iter().filter(|r| !places.contains_key(&r.id)));
+                findings.push(Finding {
+                    id: "regions-lost",
+                    level: Level::Note,
+                    what,
+                    remedy: "small regions get lost on coarse grids: they are rows with 0 voxels".into(),
+                });
+            } else if table.is_consecutive() {
                 refusals.push(what);
             } else {
                 findings.push(Finding {
@@ -125,7 +145,11 @@ impl Atlas {
                 remedy: "nothing to do: the label is not used".into(),
             });
         }
-        let (sides, wrong, astride) = sides(&places, &table, &labels);
+        let (mut sides, wrong, astride) = sides(&places, &table, &labels);
+        for region in lost {
+            let source = region.hemisphere.map_or(SideSource::Unknown, |_| SideSource::Table);
+            sides.insert(region.id, (region.hemisphere, source));
+        }
         if !wrong.is_empty() {
             let named = table.regions.iter().filter(|r| is_lateral(r.hemisphere) && places.contains_key(&r.id)).count();
             refusals.push(format!(

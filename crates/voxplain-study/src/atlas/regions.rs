@@ -352,7 +352,7 @@ impl RegionTable {
 }
 
 impl Atlas {
-    /// The labels that the image holds and that stand for a region, ascending.
+    /// The labels that the image holds and that stand for a region, and those of small regions that its coarse grid lost, ascending.
     pub fn ids(&self) -> impl Iterator<Item = u32> + '_ {
         self.sides.keys().copied().filter(|id| !self.table.nameless.contains(id))
     }

@@ -43,9 +43,14 @@ impl LabelTable {
     ///
     /// * CSV, TSV or semicolons with a header: an id column (`index`, `id`, `label`, `IndexMUSE`, ...), a name column
     ///   (`name`, `region`, `ROINameMUSE`, ...; a full name before a short one), perhaps a side (`hemisphere`);
-    /// * the same without a header: the id, then the name; of several cells the first is an abbreviation;
+    /// * the same without a header: the id, then the name; of several cells the first is an abbreviation. Three or more numbers before
+    ///   or behind the name are colours (Schaefer's order files);
     /// * columns of blanks, as `FreeSurferColorLUT.txt` (id, name, red, green, blue, alpha) and ITK-SNAP's;
+    /// * FSL's XML: `index` counts the volumes of a probabilistic atlas from 0, so that its summary image holds `index + 1`; in an atlas of
+    ///   the type `Label` the image holds `index`;
     /// * one name per line: the number of the line is the id, from 1.
+    ///
+    /// A whole number may be written `1.0`.
     ///
     /// # Errors
     /// No such form, two rows of one id, lines with and without an id, a side that contradicts itself.
@@ -73,11 +78,15 @@ impl LabelTable {
             }
         };
         let text = text.trim_start_matches('\u{feff}');
+        if text.trim_start().starts_with('<') {
+            let (rows, format) = fsl(text, path)?;
+            return Self::build(rows, format, findings, path);
+        }
         let lines = cut(text, path)?;
         let Some(first) = lines.first() else {
             return Err(Error::file(path, "holds no rows", FORMATS));
         };
-        let (rows, format) = if first.cells[0].parse::<u32>().is_ok() {
+        let (rows, format) = if number(&first.cells[0]).is_some() {
             (without_header(&lines, path)?, "no header: the first cell is the id".to_owned())
         } else if lines.iter().all(|l| l.cells.len() == 1) {
             if is_nameless(&first.cells[0]) {
@@ -90,7 +99,7 @@ impl LabelTable {
                     "write the id before each name",
                 ));
             }
-            if let Some(line) = lines.iter().find(|l| l.cells[0].parse::<u32>().is_ok()) {
+            if let Some(line) = lines.iter().find(|l| number(&l.cells[0]).is_some()) {
                 return Err(Error::file(path, format!("line {}: a number among names", line.number), FORMATS));
             }
             let rows = lines.iter().map(|l| (l.number, l.number, l.cells[0].clone(), None));
@@ -204,7 +213,15 @@ fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
         .collect();
     let Some(&(_, first)) = lines.first() else { return Ok(Vec::new()) };
     let delimiter = [b'\t', b',', b';'].into_iter().find(|&d| first.as_bytes().contains(&d));
-    let starts_with_number = first.split_whitespace().next().is_some_and(|w| w.parse::<u32>().is_ok());
+    let numbered = |line: &str| line.split_whitespace().next().is_some_and(|w| number(w).is_some());
+    // `index name` above lines that begin with a number is a header between blanks.
+    let headed = delimiter.is_none() && {
+        let words: Vec<String> = first.split_whitespace().map(str::to_lowercase).collect();
+        words.len() > 1 && words.first().is_some_and(|w| IDS.contains(&w.as_str()))
+    };
+    let headed = headed && lines.get(1).is_some_and(|(_, second)| numbered(second));
+    let lines = if headed { lines[1..].to_vec() } else { lines };
+    let starts_with_number = headed || numbered(first);
     let mut cut = Vec::with_capacity(lines.len());
     for (number, line) in lines {
         let line = line.trim_end_matches('\r');
@@ -238,12 +255,68 @@ fn blanks(line: &str) -> Vec<String> {
     if let Some((_, quoted)) = line.split_once('"') {
         return vec![id, quoted.trim_end().trim_end_matches('"').to_owned()];
     }
-    let mut rest: Vec<&str> = words.collect();
-    let colours = rest.iter().rev().take(4).take_while(|w| w.parse::<u8>().is_ok()).count();
-    if colours >= 3 && rest.len() > colours {
-        rest.truncate(rest.len() - colours);
+    let rest: Vec<&str> = words.collect();
+    vec![id, uncoloured(&rest).join(" ")]
+}
+
+/// The words of a name without the colours before and behind it: three or more numbers. Fewer belong to the name (`Area 4`,
+/// `7Networks_LH_Vis 1`).
+fn uncoloured<'a, 'b>(words: &'a [&'b str]) -> &'a [&'b str] {
+    let colour = |w: &&&str| w.parse::<f64>().is_ok_and(|v| (0.0..=255.0).contains(&v));
+    let behind = words.iter().rev().take_while(colour).count();
+    let words = if behind >= 3 { &words[..words.len() - behind] } else { words };
+    let before = words.iter().take_while(colour).count();
+    if before >= 3 { &words[before..] } else { words }
+}
+
+/// A label number, which may be written as a decimal: `12`, `12.0`.
+fn number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    match text.split_once('.') {
+        Some((whole, rest)) if rest.bytes().all(|b| b == b'0') => whole.parse().ok(),
+        Some(_) => None,
+        None => text.parse().ok(),
     }
-    vec![id, rest.join(" ")]
+}
+
+/// The labels of an atlas of FSL: `<label index="0" x="48" y="94" z="35">Frontal Pole</label>`.
+fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
+    let labels_type =
+        text.split_once("<type>").and_then(|(_, rest)| rest.split_once("</type>")).map(|(kind, _)| kind.trim());
+    // `Probabalistic` is how FSL itself spells it.
+    let from_zero = !labels_type.is_some_and(|kind| kind.eq_ignore_ascii_case("label"));
+    let mut rows = Vec::new();
+    let mut rest = text;
+    while let Some((before, label)) = rest.split_once("<label") {
+        // `<labels>` or another word that begins so.
+        if !label.starts_with(char::is_whitespace) {
+            rest = label;
+            continue;
+        }
+        let line = text[..text.len() - rest.len() + before.len()].matches('\n').count() + 1;
+        let broken = || Error::file(path, format!("line {line}: a <label> without an index and a name"), FORMATS);
+        let (attributes, inner) = label.split_once('>').ok_or_else(broken)?;
+        let (name, after) = inner.split_once("</label>").ok_or_else(broken)?;
+        let index = attributes.split_once("index").and_then(|(_, rest)| {
+            let rest = rest.trim_start().strip_prefix('=')?.trim_start();
+            let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+            number(rest[1..].split_once(quote)?.0)
+        });
+        let id = index.and_then(|n| n.checked_add(u32::from(from_zero))).ok_or_else(broken)?;
+        rows.push((line, id, plain(name.trim()), None));
+        rest = after;
+    }
+    if rows.is_empty() {
+        return Err(Error::file(path, "is XML without a <label>", FORMATS));
+    }
+    let format = if from_zero { "FSL's XML, index + 1" } else { "FSL's XML, index" };
+    Ok((rows, format.to_owned()))
+}
+
+/// Text of XML without its five entities.
+fn plain(text: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    pairs.iter().fold(text.to_owned(), |text, (code, character)| text.replace(code, character))
 }
 
 type Row = (usize, u32, String, Option<Hemisphere>);
@@ -252,10 +325,20 @@ fn without_header(lines: &[Line], path: &Path) -> Result<Vec<Row>> {
     lines
         .iter()
         .map(|line| {
-            let id = line.cells[0].parse::<u32>().map_err(|_| {
+            let id = number(&line.cells[0]).ok_or_else(|| {
                 Error::file(path, format!("line {}: {:?} is no label number", line.number, line.cells[0]), FORMATS)
             })?;
             let words: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
+            // Colours in cells of their own, or in the cell of the name.
+            let one: Vec<&str> = words.iter().flat_map(|cell| cell.split_whitespace()).collect();
+            let words = match words.as_slice() {
+                [_] if uncoloured(&one).len() < one.len() => uncoloured(&one).to_vec(),
+                cells => uncoloured(cells).to_vec(),
+            };
+            if words.is_empty() && line.cells.len() > 1 && line.cells[1..].iter().any(|c| !c.is_empty()) {
+                let what = format!("line {}: numbers only, and no name ({})", line.number, line.cells.join(" "));
+                return Err(Error::file(path, what, FORMATS));
+            }
             // ICBM: `50 TAP-L <empty> Tapatum left`: an abbreviation in capitals, then the name in one or two cells.
             let (abbreviation, name) = match words.as_slice() {
                 [short, long @ ..] if !long.is_empty() && !short.contains(|c: char| c == ' ' || c.is_lowercase()) => {
@@ -272,10 +355,14 @@ fn without_header(lines: &[Line], path: &Path) -> Result<Vec<Row>> {
         .collect()
 }
 
+/// Names of columns of ids, the surest first.
+const IDS: [&str; 12] =
+    ["indexmuse", "index", "id", "label_id", "labelid", "roi_id", "roi_label", "label", "value", "no.", "no", "idx"];
+
 fn with_header(lines: &[Line], path: &Path) -> Result<(Vec<Row>, String)> {
     let header: Vec<String> = lines[0].cells.iter().map(|c| c.to_lowercase().replace([' ', '-'], "_")).collect();
     let column = |names: &[&str]| names.iter().find_map(|n| header.iter().position(|h| h == n));
-    let id = column(&["indexmuse", "index", "id", "label_id", "labelid", "roi_id", "label", "value", "no.", "no"]);
+    let id = column(&IDS);
     let name = column(&[
         "full_name",
         "fullname",
@@ -304,7 +391,7 @@ fn with_header(lines: &[Line], path: &Path) -> Result<(Vec<Row>, String)> {
     let mut rows = Vec::with_capacity(lines.len());
     for line in &lines[1..] {
         let cell = |n: usize| line.cells.get(n).map_or("", String::as_str);
-        let value = cell(id).parse::<u32>().map_err(|_| {
+        let value = number(cell(id)).ok_or_else(|| {
             let what =
                 format!("line {}: {:?} in column {:?} is no label number", line.number, cell(id), lines[0].cells[id]);
             Error::file(path, what, "label numbers are whole and not negative")

@@ -47,6 +47,36 @@ fn other_forms_of_table() {
     assert_eq!((lut.regions[0].id, lut.regions[0].name.as_str()), (17, "Left-Hippocampus"));
     let snap = read("0 0 0 0 0 0 0 \"Clear Label\"\n3 0 255 0 1 1 1 \"Right thalamus\"\n").unwrap();
     assert_eq!((snap.regions[0].id, snap.regions[0].name.as_str()), (3, "Right thalamus"));
+    for (form, id, name) in [
+        // Schaefer's order files: tabs, blanks, or both.
+        ("1\t7Networks_LH_Vis_1\t120\t18\t131\t0\n2\t7Networks_RH_Vis_1\t120\t18\t132\t0\n", 1, "7Networks_LH_Vis_1"),
+        ("1 7Networks_LH_Vis_1 120 18 131 0\n", 1, "7Networks_LH_Vis_1"),
+        ("1\t7Networks_LH_Vis_1 120 18 131 0\n", 1, "7Networks_LH_Vis_1"),
+        ("ROI Label,ROI Name,R,A,S\n1,7Networks_LH_Vis_1,-27,-39,-18\n", 1, "7Networks_LH_Vis_1"),
+        // Colours before the name, as nilearn's and ITK-SNAP's neighbours write them.
+        ("1,70,130,180,0,Left-Cerebral-White-Matter\n", 1, "Left-Cerebral-White-Matter"),
+        ("1 70 130 180 0 Left thalamus\n", 1, "Left thalamus"),
+        ("index,r,g,b,name\n7,1,2,3,Left putamen\n", 7, "Left putamen"),
+        // Numbers that belong to names, ids as decimals, a header between blanks.
+        ("4.0,Area 4\n", 4, "Area 4"),
+        ("4 Area 4 p\n", 4, "Area 4 p"),
+        ("index\tname\n3.0\tLeft insula\n", 3, "Left insula"),
+        ("index name\n3 Left insula\n", 3, "Left insula"),
+    ] {
+        let table = read(form).unwrap_or_else(|e| panic!("{form:?}: {e}"));
+        assert_eq!(table.get(id).map(|r| r.name.as_str()), Some(name), "{form:?}");
+    }
+    let fsl = |kind: &str| {
+        format!(
+            "<?xml version=\"1.0\"?>\n<atlas><header><name>A</name><type>{kind}</type></header>\n<data>\n\
+             <label index=\"0\" x=\"48\" y=\"94\" z=\"35\">Frontal Pole</label>\n\
+             <label index='1' x='1'>Left Heschl&apos;s &amp; more</label>\n</data></atlas>\n"
+        )
+    };
+    let summary = read(&fsl("Probabalistic")).unwrap();
+    assert_eq!(summary.get(1).map(|r| r.name.as_str()), Some("Frontal Pole"));
+    assert_eq!(summary.get(2).map(|r| r.name.as_str()), Some("Left Heschl's & more"));
+    assert_eq!(read(&fsl("Label")).unwrap().get(1).map(|r| r.name.as_str()), Some("Left Heschl's & more"));
     let sided = read("\u{feff}id;name;hemi\r\n1;Insula;L\r\n2;Insula;R\r\n").unwrap();
     assert_eq!(sided.regions[1].hemisphere, Some(Hemisphere::Right));
     assert_eq!(sided.findings[0].id, "name-twice");
@@ -54,6 +84,9 @@ fn other_forms_of_table() {
         ("1,A\n1,B\n", "twice"),
         ("1,A\nx,B\n", "no label number"),
         ("index,name\n1.5,A\n", "no label number"),
+        ("1,70,130,180,0\n", "numbers only"),
+        ("<atlas></atlas>", "without a <label>"),
+        ("<atlas>\n<label x='1'>A</label></atlas>", "line 2: a <label>"),
         ("foo,bar\n1,A\n", "columns foo, bar"),
         ("Unknown\nA\n", "names only"),
         ("A\n7\n", "a number among names"),
@@ -132,6 +165,31 @@ fn tables_of_other_images_are_refused() {
         "atlases/HarvardOxfordsub-maxprob.csv",
         "20 of 20 regions",
     );
+}
+
+#[test]
+fn a_small_region_that_a_coarse_grid_lost_is_a_row_without_voxels() {
+    let table = LabelTable::parse(b"1,A\n2,B\n3,C\n4,D\n", Path::new("labels.csv")).unwrap();
+    let open = |spacing: f64, labels: [u32; 4]| {
+        let grid = Grid::new([4, 1, 1], Affine::from_spacing_origin([spacing; 3], [0.0; 3])).unwrap();
+        let labels = Labels::new(grid, labels.to_vec()).unwrap();
+        Atlas::new(Path::new("atlas.nii"), labels, table.clone(), Vec::new(), false)
+    };
+    let lost = |atlas: &Atlas| atlas.findings.iter().any(|f| f.id == "regions-lost");
+    assert!(!lost(&open(2.0, [1, 2, 3, 4]).unwrap()));
+    assert!(lost(&open(2.0, [1, 3, 3, 4]).unwrap()));
+    assert!(lost(&open(7.0, [1, 2, 3, 3]).unwrap()), "the last one, on a coarse grid");
+    // The last one on a fine grid, or several: the table of another image.
+    for (spacing, labels) in [(2.0, [1, 2, 3, 3]), (2.0, [1, 4, 4, 4]), (7.0, [1, 2, 2, 2])] {
+        assert!(open(spacing, labels).unwrap_err().to_string().contains("have no voxel"), "{labels:?}");
+    }
+    // And it has its row.
+    let atlas = open(2.0, [1, 3, 3, 4]).unwrap();
+    let mut regions = RegionTable::default();
+    let map = Volume::filled(*atlas.labels.grid(), 1.0);
+    regions.measure(&MapName { map: "map".into(), ..MapName::default() }, &map, &atlas, None).unwrap();
+    let row = regions.rows.iter().find(|r| r.id == Some(2)).unwrap();
+    assert_eq!((row.name.as_str(), row.voxels, row.mean), ("B", 0, None));
 }
 
 #[test]
