@@ -48,7 +48,7 @@ impl Table {
             Error::file(
                 path,
                 what,
-                "give a table with one header line and as many cells in every row as it has columns",
+                "give a table with one header line, as many cells in every row as it has columns, and every quote closed",
             )
         })
     }
@@ -56,8 +56,10 @@ impl Table {
     /// Reads CSV or TSV from text, as [`Table::read`] does; the error says what is wrong, without the file.
     fn parse(text: &str) -> Result<Self, String> {
         let header = text.lines().find(|l| !l.trim().is_empty()).ok_or("the table is empty")?;
+        let delimiter = delimiter(header);
+        swallowed(text, delimiter)?;
         let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter(header))
+            .delimiter(delimiter)
             .has_headers(false)
             .trim(csv::Trim::All)
             .from_reader(text.as_bytes());
@@ -146,6 +148,44 @@ fn delimiter(header: &str) -> u8 {
     *[b'\t', b',', b';'].iter().find(|d| bare.contains(d)).unwrap_or(&b',')
 }
 
+/// Refuses a quote that takes rows into one cell: one that is never closed, or that is closed in a later line so that cells lie
+/// between. A comment of several lines is a cell like any other.
+fn swallowed(text: &str, delimiter: u8) -> Result<(), String> {
+    // The line that a quoted cell began in, and whether it has met a line's end, and a separator behind that.
+    let (mut open, mut lines, mut cells) = (None, false, false);
+    let (mut line, mut at_start) = (1, true);
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        line += usize::from(byte == b'\n');
+        match open {
+            Some(_) if byte == b'"' && bytes.peek() == Some(&b'"') => {
+                bytes.next();
+            }
+            Some(began) if byte == b'"' => {
+                if cells {
+                    return Err(format!(
+                        "the quote in line {began} is closed in line {line}: rows between are taken for one cell"
+                    ));
+                }
+                open = None;
+            }
+            Some(_) => {
+                lines |= byte == b'\n';
+                cells |= lines && byte == delimiter;
+            }
+            None if byte == b'"' && at_start => (open, lines, cells) = (Some(line), false, false),
+            None => at_start = byte == delimiter || byte == b'\n',
+        }
+        at_start &= open.is_none();
+    }
+    match open {
+        Some(began) => {
+            Err(format!("the quote in line {began} is never closed: all rows behind it are taken for one cell"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Whether a trimmed cell stands for "no value".
 fn is_missing(cell: &str) -> bool {
     cell.is_empty() || ["n/a", "na", "nan"].iter().any(|m| cell.eq_ignore_ascii_case(m))
@@ -185,6 +225,20 @@ mod tests {
         assert_eq!(Table::parse("a,a\n1,2\n").unwrap_err(), "two columns are called `a`");
         assert_eq!(Table::parse(" \n").unwrap_err(), "the table is empty");
         assert!(Table::parse("id\n").unwrap().rows.is_empty());
+    }
+
+    #[test]
+    fn a_quote_swallows_no_rows() {
+        let error = |text: &str| Table::parse(text).unwrap_err();
+        assert_eq!(
+            error("id,sex\na,\"M\nb,F\nc,F\n"),
+            "the quote in line 2 is never closed: all rows behind it are taken for one cell"
+        );
+        assert!(error("id\na\n\"b\nc\n").starts_with("the quote in line 3 is never closed"));
+        assert!(error("id\tn\na\t\"x\nb\ty\nc\tz\"\n").starts_with("the quote in line 2 is closed in line 4"));
+        // Inches, doubled quotes and comments of two lines are none.
+        let fine = Table::parse("id,n\na,5'10\"\nb,\"say \"\"no\"\"\"\nc,\"one\ntwo\"\n").unwrap();
+        assert_eq!(rows(&fine), [["a", "5'10\""], ["b", "say \"no\""], ["c", "one\ntwo"]]);
     }
 
     #[test]

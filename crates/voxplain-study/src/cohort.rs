@@ -6,6 +6,7 @@
 //! beside its place.
 
 mod findings;
+mod inclusion;
 mod lattice;
 mod layout;
 mod normalize;
@@ -14,6 +15,7 @@ mod quality;
 mod subject;
 mod writer;
 
+pub use inclusion::{Inclusion, LeftOut};
 pub use layout::CohortLayout;
 pub use normalize::Normalize;
 pub use preparation::{Placement, Preparation, Template};
@@ -42,6 +44,8 @@ pub struct Cohort {
     pub participants: Table,
     /// The command and options that made it, as JSON.
     pub made_by: serde_json::Value,
+    /// What was found and who is not in it; absent in cohorts that were not prepared from images, and of older versions.
+    pub inclusion: Option<Inclusion>,
 }
 
 impl VolumeSource for Cohort {
@@ -57,6 +61,8 @@ struct Document {
     voxplain: String,
     preparation: Preparation,
     made_by: serde_json::Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    inclusion: Option<Inclusion>,
     subjects: Vec<Subject>,
 }
 
@@ -83,7 +89,7 @@ impl Cohort {
             let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
             return Err(Error::file(&json, what, "use the version of voxplain that made it"));
         }
-        let Document { preparation, made_by, subjects, .. } = document;
+        let Document { preparation, made_by, inclusion, subjects, .. } = document;
         if subjects.is_empty() {
             return Err(Error::file(&json, "the cohort has no subjects", again()));
         }
@@ -103,7 +109,7 @@ impl Cohort {
             );
             return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
         }
-        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by };
+        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by, inclusion };
         cohort.volumes()?;
         cohort.masks()?;
         Ok(cohort)

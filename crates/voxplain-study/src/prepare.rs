@@ -14,7 +14,7 @@ pub use image::{Prepared, prepare_image};
 pub use mask::MaskRule;
 pub use options::{PrepareOptions, Space};
 
-use crate::cohort::{Begun, Cohort, Placement, Preparation, Subject, Writer};
+use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{mrinet, whole_shape};
 use crate::setting::GRID;
 use image::prepare_with;
@@ -42,6 +42,8 @@ pub struct PrepareSummary {
     pub without_row: Vec<PathBuf>,
     /// Ids of rows without an image, left out.
     pub without_image: Vec<String>,
+    /// What was found, what was used, what was left out and why.
+    pub inclusion: Inclusion,
     /// Findings: the id of a subject, and what is unusual about its image or mask.
     pub findings: Vec<(String, String)>,
 }
@@ -71,9 +73,7 @@ pub struct Failure {
 /// something else.
 pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareSummary> {
     let plan = Plan::new(source, options)?;
-    let without_image = plan.without_image.iter().map(|id| format!("no image for {id}"));
-    let without_row = plan.without_row.iter().map(|path| format!("no row for {}", path.display()));
-    without_image.chain(without_row).for_each(|left| progress.warn(&format!("{left}: left out")));
+    plan.inclusion.reasons().iter().for_each(|left| progress.warn(left));
     if let Some((what, remedy)) = lost_on_the_grid(&plan.preparation)? {
         progress.advise(&what, &remedy);
     }
@@ -85,6 +85,7 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
         without_row: plan.without_row.clone(),
         without_image: plan.without_image.clone(),
         findings: Vec::new(),
+        inclusion: plan.inclusion.clone(),
     };
     let begun = Writer::begin(out, &plan.made_by, plan.preparation.shape, plan.items.len(), options.force)?;
     let writer = match begun {
@@ -92,6 +93,9 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
             summary.prepared = cohort.subjects.len();
             summary.resumed = summary.prepared;
             summary.findings = findings(&cohort.subjects);
+            if let Some(inclusion) = &cohort.inclusion {
+                summary.inclusion = inclusion.clone();
+            }
             summary.cohort = Some(*cohort);
             return Ok(summary);
         }
@@ -139,8 +143,11 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
     }
     summary.prepared = ready.len();
     summary.findings = findings(&ready);
+    summary.inclusion.used = ready.len();
+    summary.inclusion.left_out.extend(summary.failed.iter().map(|f| LeftOut::new(f.subject.as_str(), f.what.as_str())));
     if summary.failed.is_empty() || options.keep_going {
-        summary.cohort = Some(writer.finish(&plan.preparation, &plan.participants)?);
+        summary.cohort =
+            Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
     }
     Ok(summary)
 }
@@ -167,6 +174,8 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
+            source::fetched(path)?;
+            mask.as_deref().map(source::fetched).transpose()?;
             let mask = mask.as_deref().map(|file| read_mask(file, &plan.mask_options)).transpose()?;
             let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)

@@ -171,14 +171,6 @@ fn text(summary: &PrepareSummary) -> String {
         }
         None => lines.push(format!("{} subjects are prepared, the cohort is not complete", summary.prepared)),
     }
-    let left = summary.without_row.len() + summary.without_image.len();
-    if left > 0 {
-        lines.push(format!(
-            "{left} left out: {} images without a row, {} rows without an image",
-            summary.without_row.len(),
-            summary.without_image.len()
-        ));
-    }
     if !summary.failed.is_empty() {
         lines.push(format!("{} could not be prepared:", summary.failed.len()));
         lines.extend(summary.failed.iter().map(|f| {
@@ -186,7 +178,8 @@ fn text(summary: &PrepareSummary) -> String {
             format!("  {}: {}{remedy}", f.subject, f.what)
         }));
     }
-    lines.extend(summary.cohort.iter().flat_map(|cohort| cohort.caveats()));
+    lines.extend(summary.cohort.iter().flat_map(voxplain::cohort::Cohort::findings_in_words));
+    lines.extend(summary.inclusion.lines());
     lines.join("\n")
 }
 

@@ -7,9 +7,21 @@ use voxplain_volume::{BRAIN_ML, is_brain_volume};
 const NAMED: usize = 3;
 
 impl Cohort {
-    /// Sentences about the preparation that belong beside every result: that there were no brain masks, that masks are too
-    /// small or too large for brains, and what was found in whose image.
+    /// Sentences about the preparation that belong beside every result: what [`Cohort::findings_in_words`] says, and how many
+    /// were left out.
     pub fn caveats(&self) -> Vec<String> {
+        let mut sentences = self.findings_in_words();
+        if let Some(inclusion) = self.inclusion.as_ref().filter(|i| !i.left_out.is_empty()) {
+            sentences.push(format!(
+                "When the cohort was prepared, {} of the images, rows and subjects found were left out (cohort.json says which, and why).",
+                inclusion.left_out.len()
+            ));
+        }
+        sentences
+    }
+
+    /// That there were no brain masks, that masks are too small or too large for brains, and what was found in whose image.
+    pub fn findings_in_words(&self) -> Vec<String> {
         let people = self.subjects.len();
         let mut sentences = Vec::new();
         if self.preparation.whole_head {

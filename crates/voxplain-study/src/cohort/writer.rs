@@ -1,6 +1,6 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
-use super::{Cohort, CohortLayout, Document, FORMAT, MASK, Preparation, Subject, VOLUME, array_shape, bare};
+use super::{Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare};
 use crate::setting::{FORCE, OUT};
 use std::{
     fs,
@@ -152,6 +152,16 @@ impl Writer {
     /// Makes the cohort appear, with the subjects that were put. `participants` has one row per place, in order; the
     /// ids are written as its first column, `participant_id`, and other columns stay as they are.
     pub fn finish(self, preparation: &Preparation, participants: &Table) -> Result<Cohort> {
+        self.finish_with(preparation, participants, None)
+    }
+
+    /// [`Writer::finish`], with what was found and left out.
+    pub fn finish_with(
+        self,
+        preparation: &Preparation,
+        participants: &Table,
+        inclusion: Option<Inclusion>,
+    ) -> Result<Cohort> {
         let done: Vec<(usize, Subject)> = (0..self.count).filter_map(|n| Some((n, self.done(n)?))).collect();
         if done.is_empty() {
             return Err(Error::file(
@@ -190,6 +200,7 @@ impl Writer {
             voxplain: env!("CARGO_PKG_VERSION").into(),
             preparation: preparation.clone(),
             made_by: self.made_by.clone(),
+            inclusion,
             subjects,
         };
         atomic_file::write_json(&self.layout().document(), &document)?;

@@ -2,7 +2,7 @@
 
 use super::{
     matching::few,
-    source::{Source, absolute, files, folders, name, stem, walk},
+    source::{Source, absolute, files, folders, is_there, name, stem, walk},
 };
 use crate::setting::MASK;
 use serde::{Deserialize, Serialize};
@@ -55,10 +55,11 @@ pub(super) struct MaskFinder<'a> {
 
 impl<'a> MaskFinder<'a> {
     pub(super) fn new(suffix: &'a str, source: &Source) -> Result<Self> {
-        let mut all = Vec::new();
-        if let Source::Bids(root) | Source::Folder(root) = source {
-            walk(root, 0, &mut all)?;
-        }
+        // What cannot be looked at is told with the images.
+        let all = match source {
+            Source::Bids(root) | Source::Folder(root) => walk(root, &mut Vec::new())?,
+            Source::Table(_) | Source::Tensors(_) => Vec::new(),
+        };
         let mut below: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for path in all {
             if name(&path).ends_with(suffix) {
@@ -83,7 +84,7 @@ impl<'a> MaskFinder<'a> {
         }
         names.extend([format!("sub-{id}{}", self.suffix), format!("{id}{}", self.suffix)]);
         let folder = image.parent().unwrap_or_else(|| Path::new(""));
-        if let Some(found) = names.iter().map(|n| folder.join(n)).find(|p| p.is_file()) {
+        if let Some(found) = names.iter().map(|n| folder.join(n)).find(|p| is_there(p)) {
             return Ok(found);
         }
         for wanted in &names {
@@ -102,7 +103,7 @@ impl<'a> MaskFinder<'a> {
             None => Vec::new(),
         };
         for wanted in &names {
-            let found: Vec<PathBuf> = beside.iter().map(|f| f.join(wanted)).filter(|p| p.is_file()).collect();
+            let found: Vec<PathBuf> = beside.iter().map(|f| f.join(wanted)).filter(|p| is_there(p)).collect();
             match found.as_slice() {
                 [] => {}
                 [one] => return Ok(one.clone()),

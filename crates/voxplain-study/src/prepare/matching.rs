@@ -2,7 +2,7 @@
 
 use super::source::{name, stem};
 use crate::{
-    cohort::bare,
+    cohort::{Inclusion, LeftOut, bare},
     setting::{ID_COLUMN, INCLUDE},
 };
 use std::{
@@ -20,6 +20,33 @@ pub(super) struct Matched {
     pub(super) without_row: Vec<PathBuf>,
     /// Ids of rows that have no image.
     pub(super) without_image: Vec<String>,
+    /// Number of rows of the table, where there is one.
+    pub(super) rows: Option<usize>,
+    /// What was found beside these.
+    pub(super) aside: Aside,
+}
+
+/// What was found and is not matched with rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Aside {
+    /// Number of images, those that were not chosen included.
+    pub(super) found: usize,
+    /// Images that were not chosen.
+    pub(super) not_chosen: Vec<PathBuf>,
+    /// What could not be looked at.
+    pub(super) odd: Vec<LeftOut>,
+}
+
+impl Matched {
+    /// What was found, and what of it is left out so far.
+    pub(super) fn inclusion(&self) -> Inclusion {
+        let path = |p: &PathBuf, why: &str| LeftOut::new(p.display().to_string(), why);
+        let mut left_out = self.aside.odd.clone();
+        left_out.extend(self.aside.not_chosen.iter().map(|p| path(p, "not among the chosen images")));
+        left_out.extend(self.without_row.iter().map(|p| path(p, "the image has no row")));
+        left_out.extend(self.without_image.iter().map(|id| LeftOut::new(id, "the row has no image")));
+        Inclusion { images: self.aside.found, rows: self.rows, used: self.pairs.len(), left_out }
+    }
 }
 
 /// The ids of a table, without `sub-`: each there once, and fit for file names.

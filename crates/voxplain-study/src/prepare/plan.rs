@@ -3,12 +3,12 @@
 use super::{
     image,
     mask::{MaskFinder, MaskRule},
-    matching::{self, Matched, few},
+    matching::{self, Aside, Matched, few},
     options::{PrepareOptions, Space},
     source::{self, Source},
 };
 use crate::{
-    cohort::{Placement, Preparation, Template},
+    cohort::{Inclusion, LeftOut, Placement, Preparation, Template},
     setting::{GRID, ID_COLUMN, INCLUDE, KEEP_GOING, MASK, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING, WHOLE_HEAD},
 };
 use std::path::{Path, PathBuf};
@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) mask: Option<Mask>,
     pub(super) without_row: Vec<PathBuf>,
     pub(super) without_image: Vec<String>,
+    /// What was found, and what of it is left out before any image is read.
+    pub(super) inclusion: Inclusion,
     /// Command, options and a hash of what it was made from.
     pub(super) made_by: serde_json::Value,
 }
@@ -88,6 +90,7 @@ impl Plan {
             _ => by_name(source, finder.as_ref(), options)?,
         };
         refuse_leftovers(&matched, options)?;
+        let inclusion = matched.inclusion();
         let items: Vec<Item> = matched
             .pairs
             .iter()
@@ -138,6 +141,7 @@ impl Plan {
             tensors: None,
             mask_options: MaskOptions::brain(options.mask_threshold),
             mask: None,
+            inclusion,
             without_row: matched.without_row,
             without_image: matched.without_image,
             made_by: serde_json::Value::Null,
@@ -199,6 +203,9 @@ impl Plan {
             let remedy = remedy!["add the rows, or go on without those items with ", KEEP_GOING];
             return Err(Error::file(table_path, what, remedy));
         }
+        let ids_count = ids.len();
+        let unused = of.iter().enumerate().filter(|(_, row)| row.is_none());
+        let left_out = unused.map(|(n, _)| LeftOut::new(format!("item {n}"), "it has no row")).collect();
         let items = ids.into_iter().zip(&places).map(|(id, &n)| Item { id, input: Input::Tensor(n) }).collect();
         Ok(Self {
             source: file.to_owned(),
@@ -216,6 +223,7 @@ impl Plan {
             tensors: Some(reader),
             mask_options,
             mask,
+            inclusion: Inclusion { images: count, rows: Some(ids_count), used: 0, left_out },
             without_row: Vec::new(),
             without_image: Vec::new(),
             made_by: serde_json::Value::Null,
@@ -270,24 +278,32 @@ impl Plan {
 /// The images of a dataset or folder, matched with the rows of its table.
 fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOptions) -> Result<(Table, Matched)> {
     let root = source.root();
-    let mut images = source.images()?;
+    let (mut images, odd) = source.images()?;
     images.retain(|i| !finder.is_some_and(|f| f.is_mask(i)));
     if let MaskRule::File(mask) = &options.mask {
         images.retain(|i| i != mask);
     }
     let found = images.len();
+    let mut not_chosen = Vec::new();
     if let Some(pattern) = &options.include {
-        images.retain(|i| matches(pattern, &i.strip_prefix(root).unwrap_or(i).to_string_lossy().replace('\\', "/")));
+        let below = |i: &PathBuf| i.strip_prefix(root).unwrap_or(i).to_string_lossy().replace('\\', "/");
+        let (chosen, others): (Vec<_>, Vec<_>) = images.into_iter().partition(|i| matches(pattern, &below(i)));
+        (images, not_chosen) = (chosen, others);
     }
+    let aside = Aside { found, not_chosen, odd };
     if images.is_empty() {
         let what = match &options.include {
             Some(pattern) => format!("none of its {found} images matches `{pattern}`"),
+            None if !aside.odd.is_empty() => {
+                let odd = few(aside.odd.iter().map(|l| format!("{} ({})", l.what, l.why)));
+                format!("there are no images in it that can be looked at: {odd}")
+            }
             None => "there are no images in it".into(),
         };
         return Err(Error::file(root, what, "images end in .nii, .nii.gz, .hdr, .mgh or .mgz"));
     }
     let own = root.join("participants.tsv");
-    let path = options.participants.clone().or_else(|| own.is_file().then_some(own));
+    let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
     let Some(path) = path else {
         // Without a table every image is a subject, without labels.
         let ids: Vec<String> = images.iter().map(|i| matching::id_of(i)).collect();
@@ -297,11 +313,12 @@ fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOp
         };
         let ids = matching::ids(&table, 0, root)?;
         let pairs = ids.into_iter().zip(images).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
-        return Ok((table, Matched { pairs, ..Matched::default() }));
+        return Ok((table, Matched { pairs, aside, ..Matched::default() }));
     };
+    source::fetched(&path)?;
     let table = Table::read(&path)?;
     let ids = matching::ids(&table, id_column(&table, options, &path)?, &path)?;
-    let matched = matching::by_name(&images, &ids)?;
+    let matched = Matched { aside, rows: Some(table.rows.len()), ..matching::by_name(&images, &ids)? };
     Ok((table, matched))
 }
 
@@ -316,11 +333,14 @@ fn by_path(file: &Path, options: &PrepareOptions) -> Result<(Table, Matched)> {
         return Err(Error::file(path, what, remedy));
     }
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    let rows = table.rows.len();
     if let Some(pattern) = &options.include {
         table.rows.retain(|row| row[column].as_deref().is_some_and(|path| matches(pattern, path)));
     }
     let ids = matching::ids(&table, id_column(&table, options, file)?, file)?;
-    let mut matched = Matched::default();
+    let found = table.cells(column).flatten().count();
+    let aside = Aside { found, ..Aside::default() };
+    let mut matched = Matched { aside, rows: Some(rows), ..Matched::default() };
     for (n, (id, cell)) in ids.into_iter().zip(table.cells(column)).enumerate() {
         match cell {
             Some(path) => matched.pairs.push((n, id, folder.join(path))),
@@ -340,6 +360,10 @@ fn refuse_leftovers(matched: &Matched, options: &PrepareOptions) -> Result<()> {
     if !matched.without_image.is_empty() && options.include.is_none() {
         let ids = few(&matched.without_image);
         wrong.push(format!("{} rows have no image: {ids}", matched.without_image.len()));
+    }
+    if !matched.aside.odd.is_empty() {
+        let odd = few(matched.aside.odd.iter().map(|l| format!("{}: {}", l.what, l.why)));
+        wrong.push(format!("{} could not be looked at: {odd}", matched.aside.odd.len()));
     }
     if wrong.is_empty() || options.keep_going {
         return Ok(());

@@ -1,7 +1,10 @@
 //! [`Source`]: where images come from: a BIDS dataset, a folder, a table of paths, or an array of prepared volumes.
 
+use crate::cohort::LeftOut;
 use std::{
+    collections::BTreeSet,
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 use voxplain_core::{Error, Result};
@@ -54,35 +57,50 @@ impl Source {
         }
     }
 
-    /// All image files of a dataset or folder, by path; `.hdr`/`.img` pairs count once.
-    pub(super) fn images(&self) -> Result<Vec<PathBuf>> {
+    /// All image files of a dataset or folder, by path; `.hdr`/`.img` pairs count once. And what could not be looked at.
+    pub(super) fn images(&self) -> Result<(Vec<PathBuf>, Vec<LeftOut>)> {
+        let mut odd = Vec::new();
         let mut found = match self {
             Self::Bids(root) => {
                 let mut found = Vec::new();
-                for subject in folders(root)?.into_iter().filter(|f| name(f).starts_with("sub-")) {
-                    let sessions = folders(&subject)?.into_iter().filter(|f| name(f).starts_with("ses-"));
+                let top = Listing::of(root)?;
+                odd.extend(top.odd.into_iter().filter(|l| !l.what.ends_with(".tsv")));
+                for subject in top.folders.into_iter().filter(|f| name(f).starts_with("sub-")) {
+                    let Some(inside) = or_odd(&subject, &mut odd) else { continue };
+                    let sessions = inside.folders.into_iter().filter(|f| name(f).starts_with("ses-"));
                     for place in std::iter::once(subject.clone()).chain(sessions) {
                         let anat = place.join("anat");
-                        if anat.is_dir() {
+                        if is_there(&anat) || anat.is_dir() {
                             let is_t1 = |f: &PathBuf| stem(f).is_some_and(|s| s.ends_with("_T1w"));
-                            found.extend(files(&anat)?.into_iter().filter(is_t1));
+                            let files = or_odd(&anat, &mut odd).unwrap_or_default().files;
+                            found.extend(files.into_iter().filter(is_t1));
                         }
                     }
                 }
                 found
             }
-            Self::Folder(root) => {
-                let mut found = Vec::new();
-                walk(root, 0, &mut found)?;
-                found.into_iter().filter(|f| stem(f).is_some()).collect()
-            }
+            Self::Folder(root) => walk(root, &mut odd)?.into_iter().filter(|f| stem(f).is_some()).collect(),
             Self::Table(_) | Self::Tensors(_) => Vec::new(),
         };
         let headers: Vec<PathBuf> = found.iter().filter(|f| ends(f, &[".hdr", ".hdr.gz"])).cloned().collect();
         let has_header = |f: &Path| headers.iter().any(|h| h.parent() == f.parent() && stem(h) == stem(f));
         found.retain(|f| !(ends(f, &[".img", ".img.gz"]) && has_header(f)));
         found.sort();
-        Ok(found)
+        Ok((found, odd))
+    }
+}
+
+/// What lies in a folder; `None`, and a note, where that cannot be looked at. What is odd in it is noted too.
+fn or_odd(folder: &Path, odd: &mut Vec<LeftOut>) -> Option<Listing> {
+    match Listing::of(folder) {
+        Ok(mut inside) => {
+            odd.append(&mut inside.odd);
+            Some(inside)
+        }
+        Err(e) => {
+            odd.push(LeftOut::new(folder.display().to_string(), format!("the folder cannot be read ({})", cause(&e))));
+            None
+        }
     }
 }
 
@@ -97,32 +115,136 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(Error::io(path))
 }
 
-/// All files below a folder, folders that are linked in included.
-pub(super) fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
-    // Deeper than any dataset, shallow enough for a link that leads back to where it lies.
-    if depth > 12 {
-        return Ok(());
+/// All files below a folder, folders that are linked in included. Each real folder once, wherever links lead; one that holds
+/// the folder itself is not entered. What cannot be looked at is noted in `odd`.
+pub(super) fn walk(root: &Path, odd: &mut Vec<LeftOut>) -> Result<Vec<PathBuf>> {
+    let real = |folder: &Path| folder.canonicalize().map_err(Error::io(folder));
+    let top = real(root)?;
+    let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
+    let (mut ahead, mut links) = (vec![root.to_owned()], Vec::new());
+    // Folders before links, so that a file is known by its own path.
+    while let Some(folder) = ahead.pop().or_else(|| links.pop()) {
+        let place = real(&folder)?;
+        if (place != top && top.starts_with(&place)) || !seen.insert(place) {
+            continue;
+        }
+        let inside = match Listing::of(&folder) {
+            Ok(inside) => inside,
+            Err(e) if folder != root => {
+                odd.push(LeftOut::new(
+                    folder.display().to_string(),
+                    format!("the folder cannot be read ({})", cause(&e)),
+                ));
+                continue;
+            }
+            Err(e) => return Err(e),
+        };
+        odd.extend(inside.odd);
+        found.extend(inside.files);
+        let (linked, own): (Vec<_>, Vec<_>) = inside.folders.into_iter().rev().partition(|f| f.is_symlink());
+        ahead.extend(own);
+        links.extend(linked);
     }
-    found.extend(files(folder)?);
-    folders(folder)?.iter().try_for_each(|f| walk(f, depth + 1, found))
+    found.sort();
+    Ok(found)
+}
+
+/// What the system said, without the path.
+fn cause(error: &Error) -> String {
+    match error {
+        Error::Io { source, .. } => source.to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// What lies in a folder, in the order of names; what begins with a dot is left aside.
+#[derive(Default)]
+struct Listing {
+    /// Files, and links named like images that lead nowhere: whoever reads them says so.
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+    /// What cannot be looked at, and why.
+    odd: Vec<LeftOut>,
+}
+
+impl Listing {
+    fn of(folder: &Path) -> Result<Self> {
+        let mut paths = fs::read_dir(folder)
+            .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>())
+            .map_err(Error::io(folder))?;
+        paths.sort();
+        let mut listing = Self::default();
+        for path in paths {
+            let Some(text) = path.file_name().and_then(|n| n.to_str()) else {
+                // Whatever else it is, an image or a folder of images may be meant.
+                let lossy = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if path.is_dir() || image_stem(&lossy).is_some() {
+                    listing.odd.push(LeftOut::new(path.display().to_string(), "the name is not UTF-8 (rename it)"));
+                }
+                continue;
+            };
+            if text.starts_with('.') {
+                continue;
+            }
+            match fs::metadata(&path) {
+                Ok(is) if is.is_dir() => listing.folders.push(path),
+                Ok(is) if is.is_file() => listing.files.push(path),
+                // A pipe or a device.
+                Ok(_) => {}
+                Err(_) if path.is_symlink() && image_stem(text).is_some() => listing.files.push(path),
+                Err(_) if path.is_symlink() && text.contains('.') => {}
+                Err(_) if path.is_symlink() => {
+                    listing
+                        .odd
+                        .push(LeftOut::new(path.display().to_string(), "the link leads to nothing that is here"));
+                }
+                Err(e) => {
+                    listing.odd.push(LeftOut::new(path.display().to_string(), format!("it cannot be read ({e})")))
+                }
+            }
+        }
+        Ok(listing)
+    }
+}
+
+/// Refuses a file whose content is not here: a link that leads nowhere, or the placeholder of git-annex or Git LFS.
+pub(super) fn fetched(path: &Path) -> Result<()> {
+    let remedy = || format!("fetch it: `datalad get {}` (or `git annex get`), or copy the file itself", path.display());
+    if path.is_symlink() && !path.exists() {
+        let target = fs::read_link(path).map_err(Error::io(path))?;
+        let annex = target.components().any(|c| c.as_os_str() == "annex");
+        let what = format!("is a link to {}, which is not here", target.display());
+        return Err(match annex {
+            true => Error::file(path, format!("{what}: its content was not fetched (git-annex)"), remedy()),
+            false => Error::file(path, what, "copy the file itself, or mend the link"),
+        });
+    }
+    let mut start = [0; 64];
+    // Whether it can be read at all is said by whoever reads it.
+    let read = fs::File::open(path).and_then(|mut f| f.read(&mut start)).unwrap_or(0);
+    let start = &start[..read];
+    if start.starts_with(b"/annex/objects/") {
+        return Err(Error::file(path, "is a placeholder: its content was not fetched (git-annex)", remedy()));
+    }
+    if start.starts_with(b"version https://git-lfs") {
+        let what = "is a placeholder: its content was not fetched (Git LFS)";
+        return Err(Error::file(path, what, format!("fetch it: `git lfs pull --include {}`", path.display())));
+    }
+    Ok(())
+}
+
+/// Whether a file is there, or a link that says where it should be.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.is_file() || path.is_symlink()
 }
 
 /// The files of a folder, in the order of their names.
 pub(super) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, Path::is_file)
+    Ok(Listing::of(folder)?.files)
 }
 
 pub(super) fn folders(folder: &Path) -> Result<Vec<PathBuf>> {
-    entries(folder, Path::is_dir)
-}
-
-fn entries(folder: &Path, is: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
-    let mut found = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<std::io::Result<Vec<_>>>())
-        .map_err(Error::io(folder))?;
-    found.retain(|p| !name(p).starts_with('.') && is(p));
-    found.sort();
-    Ok(found)
+    Ok(Listing::of(folder)?.folders)
 }
 
 /// The last part of a path; empty where it is not Unicode.
@@ -158,7 +280,7 @@ mod tests {
     fn found(files: &[&str]) -> (Source, Vec<String>) {
         let dir = tree(files);
         let source = Source::of(dir.path()).unwrap();
-        let images = source.images().unwrap();
+        let images = source.images().unwrap().0;
         let relative = |p: &PathBuf| p.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace('\\', "/");
         let images = images.iter().map(relative).collect();
         (source, images)
@@ -185,6 +307,32 @@ mod tests {
             found(&["b/x.mgz", "a.NII.GZ", "notes.txt", "c/p.hdr", "c/p.img", "q.img", ".hidden.nii", "sub-1.nii"]);
         assert!(matches!(source, Source::Folder(_)));
         assert_eq!(images, ["a.NII.GZ", "b/x.mgz", "c/p.hdr", "q.img", "sub-1.nii"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_that_go_round_or_nowhere_and_names_that_are_no_text() {
+        use std::os::unix::{ffi::OsStrExt, fs::symlink};
+        let dir = tree(&["a/one.nii", "b/two.nii"]);
+        let at = |p: &str| dir.path().join(p);
+        symlink(dir.path(), at("a/round")).unwrap();
+        symlink("..", at("a/up")).unwrap();
+        symlink(at("b"), at("a/b-again")).unwrap();
+        symlink(".git/annex/objects/x/MD5-1.nii", at("a/three.nii")).unwrap();
+        symlink("/nowhere", at("sub-04")).unwrap();
+        fs::write(at("b").join(std::ffi::OsStr::from_bytes(b"f\xfcnf.nii")), "").unwrap();
+        let (images, odd) = Source::Folder(dir.path().to_owned()).images().unwrap();
+        let relative: Vec<_> = images.iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
+        assert_eq!(relative, ["a/one.nii", "a/three.nii", "b/two.nii"]);
+        let mut why: Vec<&str> = odd.iter().map(|l| l.why.as_str()).collect();
+        why.sort_unstable();
+        assert_eq!(why, ["the link leads to nothing that is here", "the name is not UTF-8 (rename it)"]);
+        let error = fetched(&at("a/three.nii")).unwrap_err();
+        assert!(error.to_string().contains("not fetched (git-annex)"), "{error}");
+        assert!(error.remedy().unwrap().to_string().contains("datalad get"));
+        fs::write(at("b/four.nii"), "/annex/objects/MD5-2.nii\n").unwrap();
+        assert!(fetched(&at("b/four.nii")).unwrap_err().to_string().contains("placeholder"));
+        assert!(fetched(&at("b/two.nii")).is_ok() && fetched(&at("b/missing.nii")).is_ok());
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! [`Inclusion`]: what was found when a cohort was prepared, and who is not in it, and why.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// From what was found to who is in the cohort.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inclusion {
+    /// Images that were found (or items of an array).
+    pub images: usize,
+    /// Rows of the table of labels; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
+    /// Subjects of the cohort.
+    pub used: usize,
+    /// Who and what is not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An image, a row or a subject that is not in the cohort.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The path of an image or folder, or the id of a row or subject.
+    pub what: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+impl LeftOut {
+    /// Something that is left out.
+    pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self { what: what.into(), why: why.into() }
+    }
+}
+
+impl Inclusion {
+    /// The count in a sentence, then a line for each reason.
+    pub fn lines(&self) -> Vec<String> {
+        let rows = self.rows.map_or_else(String::new, |n| format!(" and {n} rows"));
+        let left = match self.left_out.len() {
+            0 => "nothing left out".to_owned(),
+            n => format!("{n} left out"),
+        };
+        let mut lines = vec![format!("found {} images{rows}; {} subjects used, {left}", self.images, self.used)];
+        lines.extend(self.reasons().into_iter().map(|line| format!("  {line}")));
+        lines
+    }
+
+    /// A line for each reason: how many, why, and the first of them.
+    pub fn reasons(&self) -> Vec<String> {
+        let mut of = BTreeMap::<&str, Vec<&str>>::new();
+        self.left_out.iter().for_each(|l| of.entry(&l.why).or_default().push(&l.what));
+        of.into_iter()
+            .map(|(why, whats)| {
+                let more = match whats.len().saturating_sub(SHOWN) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let shown = whats[..whats.len().min(SHOWN)].join(", ");
+                format!("{} left out, {why}: {shown}{more}", whats.len())
+            })
+            .collect()
+    }
+}
+
+/// Those of one reason that are named.
+const SHOWN: usize = 5;
