@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
 
+mod entities;
 mod image;
 pub(crate) mod intensity;
 mod mask;
@@ -10,6 +11,7 @@ mod options;
 mod plan;
 mod source;
 
+pub use entities::EntityFilter;
 pub use image::{Prepared, prepare_image};
 pub use mask::MaskRule;
 pub use options::{PrepareOptions, Space};

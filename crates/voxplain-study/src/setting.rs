@@ -14,6 +14,8 @@ macro_rules! settings {
 }
 
 settings! {
+    /// The acquisitions that are taken, by their `acq` in BIDS.
+    ACQ = "acq";
     /// Whether names of regions are taken from a table that does not fit the atlas.
     ALLOW_MISMATCH = "allow-mismatch";
     /// The network that a checkpoint belongs to.
@@ -22,6 +24,8 @@ settings! {
     CLASSES = "classes";
     /// The directory of a cohort.
     COHORT = "cohort";
+    /// Which images are not taken, by a part of their path.
+    EXCLUDE = "exclude";
     /// Number of folds of a cross-validation.
     FOLDS = "folds";
     /// Whether what is there already is replaced.
@@ -62,8 +66,16 @@ settings! {
     PARTICIPANTS = "participants";
     /// The column of paths.
     PATH_COLUMN = "path-column";
+    /// The reconstructions that are taken, by their `rec` in BIDS.
+    REC = "rec";
+    /// The runs that are taken, by their `run` in BIDS.
+    RUN = "run";
+    /// The sessions that are taken, by their `ses` in BIDS.
+    SESSION = "session";
     /// Shape of the input of a network, `58x70x58`.
     SHAPE = "shape";
+    /// Which space images are in, by their `space` in BIDS.
+    SPACE = "image-space";
     /// Spacing of a grid in mm.
     SPACING = "spacing";
     /// Which subjects are taken; in a simulation, how many there are.

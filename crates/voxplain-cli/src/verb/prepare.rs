@@ -8,7 +8,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::{
-    prepare::{self, MaskRule, PrepareOptions, PrepareSummary, Space},
+    prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Space},
     volume::Sizes,
 };
 
@@ -39,6 +39,24 @@ pub(crate) struct Prepare {
     /// Only images whose path below SOURCE contains this text, or matches it where it has a `*`.
     #[arg(long, value_name = "PATTERN")]
     include: Option<String>,
+    /// Leave out images whose path below SOURCE contains this text, or matches it where it has a `*`.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Option<String>,
+    /// Only images of these sessions (BIDS `ses`): 2, or 1,2, or none for images without.
+    #[arg(long, value_name = "SES")]
+    session: Option<String>,
+    /// Only these runs (BIDS `run`), or none.
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// Only images in these spaces (BIDS `space`), or none.
+    #[arg(long, value_name = "SPACE")]
+    image_space: Option<String>,
+    /// Only these reconstructions (BIDS `rec`), or none.
+    #[arg(long, value_name = "REC")]
+    rec: Option<String>,
+    /// Only these acquisitions (BIDS `acq`), or none.
+    #[arg(long, value_name = "ACQ")]
+    acq: Option<String>,
     /// Brain masks (not 0 in the brain): the ending of a file per subject (_mask.nii.gz), one file for all, or `nonzero`:
     /// where the image itself is not 0, for skull-stripped images.
     #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
@@ -102,6 +120,17 @@ impl Prepare {
             id_column: self.id_column.clone(),
             path_column: self.path_column.clone(),
             include: self.include.clone(),
+            exclude: self.exclude.clone(),
+            entities: [
+                ("ses", &self.session),
+                ("run", &self.run),
+                ("space", &self.image_space),
+                ("rec", &self.rec),
+                ("acq", &self.acq),
+            ]
+            .into_iter()
+            .filter_map(|(entity, values)| Some(EntityFilter::new(entity, values.as_deref()?)))
+            .collect(),
             mask: self.mask.clone(),
             mask_threshold: self.mask_threshold,
             whole_head: self.whole_head,

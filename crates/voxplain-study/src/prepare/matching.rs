@@ -1,9 +1,12 @@
 //! Which image belongs to which row of the participants' table.
 
-use super::source::{name, stem};
+use super::{
+    entities::choosing,
+    source::{name, stem},
+};
 use crate::{
     cohort::{Inclusion, LeftOut, bare},
-    setting::{ID_COLUMN, INCLUDE},
+    setting::{EXCLUDE, ID_COLUMN, INCLUDE},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -102,10 +105,15 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
             several.len(),
             several[..several.len().min(3)].join("; ")
         );
-        return Err(Error::request(
-            what,
-            remedy!["choose with ", INCLUDE, ", a part of the file name such as `run-1`, or give a table of paths"],
-        ));
+        let first: Vec<&str> =
+            of.values().find(|i| i.len() > 1).into_iter().flatten().filter_map(|i| stem(i)).collect();
+        let remedy = match choosing(&first) {
+            INCLUDE => {
+                remedy!["choose with ", INCLUDE, " or ", EXCLUDE, ", parts of the path, or give a table of paths"]
+            }
+            setting => remedy!["choose with ", setting, ", ", INCLUDE, " or ", EXCLUDE, ", or give a table of paths"],
+        };
+        return Err(Error::request(what, remedy));
     }
     for (n, id) in ids.iter().enumerate() {
         match of.get(&n) {
@@ -137,6 +145,34 @@ pub(super) fn id_of(image: &Path) -> String {
         Some(rest) => rest.split('_').next().unwrap_or(rest).to_owned(),
         None => stem.to_owned(),
     }
+}
+
+/// Says which images and rows without each other have ids that differ by zeros before a number, a decimal point, case or the
+/// `sub-` of BIDS alone.
+pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
+    let plain = |id: &str| {
+        let id = id.to_lowercase();
+        let id = id.trim_start_matches("sub-").trim_start_matches("sub");
+        let id = id.strip_suffix(".0").unwrap_or(id).trim_start_matches('0');
+        id.replace(['-', '_', ' '], "")
+    };
+    let near: Vec<String> = matched
+        .without_row
+        .iter()
+        .filter_map(|image| {
+            let id = id_of(image);
+            let row = matched.without_image.iter().find(|row| plain(row) == plain(&id))?;
+            Some(format!("image `{id}`, row `{row}`"))
+        })
+        .collect();
+    if near.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "ids of {} images and rows differ by zeros, a decimal point, case or signs between alone, and must be the same: {}",
+        near.len(),
+        few(&near)
+    )]
 }
 
 /// The first of a list, and how many more there are.

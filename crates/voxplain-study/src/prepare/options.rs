@@ -1,6 +1,6 @@
 //! [`PrepareOptions`]: how a cohort is prepared.
 
-use super::mask::MaskRule;
+use super::{entities::EntityFilter, mask::MaskRule};
 use crate::cohort::Normalize;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -17,6 +17,12 @@ pub struct PrepareOptions {
     pub path_column: Option<String>,
     /// Take only images whose path below the source contains this text, or matches it where it has a `*`.
     pub include: Option<String>,
+    /// Leave out images whose path below the source contains this text, or matches it where it has a `*`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<String>,
+    /// Take only images whose names say so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entities: Vec<EntityFilter>,
     /// Where the brain is.
     pub mask: MaskRule,
     /// The value above which a voxel of a mask is in the brain; when `None`, each must be a mask beyond doubt

@@ -285,14 +285,23 @@ fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOp
     }
     let found = images.len();
     let mut not_chosen = Vec::new();
-    if let Some(pattern) = &options.include {
+    if options.include.is_some() || options.exclude.is_some() || !options.entities.is_empty() {
         let below = |i: &PathBuf| i.strip_prefix(root).unwrap_or(i).to_string_lossy().replace('\\', "/");
-        let (chosen, others): (Vec<_>, Vec<_>) = images.into_iter().partition(|i| matches(pattern, &below(i)));
+        let is_chosen = |i: &PathBuf| {
+            options.include.as_ref().is_none_or(|pattern| matches(pattern, &below(i)))
+                && !options.exclude.as_ref().is_some_and(|pattern| matches(pattern, &below(i)))
+                && options.entities.iter().all(|filter| filter.takes(source::stem(i).unwrap_or_default()))
+        };
+        let (chosen, others): (Vec<_>, Vec<_>) = images.into_iter().partition(is_chosen);
         (images, not_chosen) = (chosen, others);
     }
     let aside = Aside { found, not_chosen, odd };
     if images.is_empty() {
         let what = match &options.include {
+            _ if found > 0 => format!(
+                "none of its {found} images is chosen: {}",
+                few(aside.not_chosen.iter().map(|p| source::name(p)))
+            ),
             Some(pattern) => format!("none of its {found} images matches `{pattern}`"),
             None if !aside.odd.is_empty() => {
                 let odd = few(aside.odd.iter().map(|l| format!("{} ({})", l.what, l.why)));
@@ -352,12 +361,13 @@ fn by_path(file: &Path, options: &PrepareOptions) -> Result<(Table, Matched)> {
 
 /// Refuses images without a row and rows without an image, unless they are to be left out.
 fn refuse_leftovers(matched: &Matched, options: &PrepareOptions) -> Result<()> {
-    let mut wrong = Vec::new();
+    let mut wrong = matching::near_ids(matched);
     if !matched.without_row.is_empty() {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
         wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
     }
-    if !matched.without_image.is_empty() && options.include.is_none() {
+    let chosen = options.include.is_some() || options.exclude.is_some() || !options.entities.is_empty();
+    if !matched.without_image.is_empty() && !chosen {
         let ids = few(&matched.without_image);
         wrong.push(format!("{} rows have no image: {ids}", matched.without_image.len()));
     }
