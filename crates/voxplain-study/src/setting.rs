@@ -58,6 +58,8 @@ settings! {
     METRIC = "metric";
     /// How intensities are brought to one scale.
     NORMALIZE = "normalize";
+    /// Words that stand for no value in the column of classes.
+    MISSING = "missing";
     /// World position (mm) of the first voxel of a grid.
     ORIGIN = "origin";
     /// The directory or file to write.

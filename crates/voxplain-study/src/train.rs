@@ -12,6 +12,7 @@
 
 mod augmentation;
 mod checkpoint;
+mod classes;
 mod dataset;
 mod directory;
 mod fit;

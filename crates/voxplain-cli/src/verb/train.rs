@@ -38,6 +38,9 @@ pub(crate) struct Train {
     /// The run's directory.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
+    /// Words that stand for no value in that column, a list, beside n/a, none, null, #n/a, -, ., ?, unknown and -9.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', allow_hyphen_values = true)]
+    missing: Vec<String>,
     /// The class that AUC and sensitivity are about [default: the last one].
     #[arg(long, value_name = "CLASS")]
     positive: Option<String>,
@@ -126,6 +129,7 @@ impl Train {
     fn options(&self) -> TrainOptions {
         TrainOptions {
             label: self.label.clone(),
+            missing: self.missing.clone(),
             positive: self.positive.clone(),
             model: self.model.clone(),
             width: self.width,

@@ -1,13 +1,8 @@
 //! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
-use super::options::TrainOptions;
-use crate::{
-    cohort::Cohort,
-    comparators::Task,
-    folds::Split,
-    setting::{KEEP_GOING, LABEL},
-};
-use std::{cmp::Ordering, collections::BTreeMap, sync::OnceLock};
+use super::{classes, options::TrainOptions};
+use crate::{cohort::Cohort, comparators::Task, folds::Split, setting::KEEP_GOING};
+use std::{collections::BTreeMap, sync::OnceLock};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_nn::Network;
@@ -17,9 +12,6 @@ const CACHE: usize = 2 << 30;
 
 /// Brains that stand for all when it is counted how much of them a network does not see, evenly taken.
 const MAX_BRAINS: usize = 20;
-
-/// A column of more values than this is taken for a measurement, not for classes.
-const MAX_CLASSES: usize = 20;
 
 /// The subjects with a label, by their position in it: `0..len()`.
 #[derive(Debug)]
@@ -43,10 +35,16 @@ pub(super) struct Dataset<'a> {
 impl<'a> Dataset<'a> {
     /// The subjects of a cohort that have a value in the label column.
     pub(super) fn new(cohort: &'a Cohort, options: &TrainOptions) -> Result<Self> {
-        let cells = cohort.column(&options.label)?;
+        let written = cohort.column(&options.label)?;
+        let cells: Vec<Option<&str>> =
+            written.iter().map(|cell| cell.filter(|c| !classes::is_missing(c, &options.missing))).collect();
         let (subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
-        let names = |of: &[usize]| of.iter().map(|&n| cohort.subjects[n].id.clone()).collect::<Vec<_>>();
-        let left_out = names(&without);
+        // With the word that stands in place of a value.
+        let name = |&n: &usize| match written[n] {
+            Some(word) => format!("{} ({word})", cohort.subjects[n].id),
+            None => cohort.subjects[n].id.clone(),
+        };
+        let left_out: Vec<String> = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
         if !left_out.is_empty() && !options.keep_going {
             return Err(Error::request(
                 format!(
@@ -54,25 +52,13 @@ impl<'a> Dataset<'a> {
                     left_out.len(),
                     cells.len(),
                     options.label,
-                    list(&left_out)
+                    list(&without.iter().map(name).collect::<Vec<_>>())
                 ),
                 remedy!["fill it in, or leave them out with ", KEEP_GOING],
             ));
         }
-        let mut classes: Vec<String> = subjects.iter().filter_map(|&n| cells[n]).map(str::to_owned).collect();
-        classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
-            (Ok(x), Ok(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
-            (Ok(_), Err(_)) => Ordering::Less,
-            (Err(_), Ok(_)) => Ordering::Greater,
-            _ => a.cmp(b),
-        });
-        classes.dedup();
-        if classes.len() < 2 || classes.len() > MAX_CLASSES {
-            return Err(Error::request(
-                format!("column {} has {} different values: {}", options.label, classes.len(), list(&classes)),
-                remedy![LABEL, format!(" takes a column of 2 to {MAX_CLASSES} classes")],
-            ));
-        }
+        let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
+        let classes = classes::of(&labelled, &options.label)?;
         let labels =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
         let groups = options.group.as_ref().map(|column| groups(cohort, column, &subjects)).transpose()?;
@@ -198,7 +184,7 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<(Vec<usiz
 }
 
 /// At most 12 names.
-fn list(names: &[String]) -> String {
+pub(super) fn list(names: &[String]) -> String {
     let shown = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > 12 { format!("{shown} and {} more", names.len() - 12) } else { shown }
 }

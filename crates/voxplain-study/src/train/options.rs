@@ -22,6 +22,9 @@ pub enum ScheduleKind {
 pub struct TrainOptions {
     /// The column of the participants' table that holds the classes.
     pub label: String,
+    /// Words that stand for no value in that column, beside the usual ones (none, null, unknown, -9, ...).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
     /// The positive class, the one to detect; the last class when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
@@ -69,6 +72,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             label: String::new(),
+            missing: Vec::new(),
             positive: None,
             model: "mrinet".into(),
             width: 8,
