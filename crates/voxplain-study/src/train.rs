@@ -119,9 +119,14 @@ fn comparators(
     let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.brain_volume(n)).collect();
     let guess = "the class that most training subjects have, whatever the image".to_owned();
     all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
-    if let Ok(Some(predictions)) = comparators::volume_rank(&volumes, task) {
-        let description = "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
-        all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
+    match comparators::volume_rank(&volumes, task) {
+        Ok(Some(predictions)) => {
+            let description = "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
+            all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
+        }
+        // It is for two classes.
+        Ok(None) => {}
+        Err(e) => progress.warn(&format!("no baseline by the rank of the mask volume: {e}")),
     }
     match comparators::mask_volume(&volumes, task) {
         Ok(predictions) => {
