@@ -1,4 +1,4 @@
-//! What a method says of itself, for reports and figures: [`Family`], [`Control`], [`RuleTarget`].
+//! What a method says of itself, for reports and figures: [`Family`], [`Control`], [`RuleTarget`], [`Reading`].
 
 /// The family of a method: how it comes by its maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,4 +50,15 @@ impl RuleTarget {
             Self::NonLinearities => "non-linearities",
         }
     }
+}
+
+/// What the sign of a map means, and by that how it is read (Ancona et al. 2018, arXiv 1711.06104).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// How the score changes with the intensity: the sign says where more intensity would raise it, not what speaks for the class. What
+    /// matters is the size.
+    Sensitivity,
+    /// What a voxel contributes to the score: what is positive speaks for it, what is negative against it.
+    #[default]
+    Attribution,
 }

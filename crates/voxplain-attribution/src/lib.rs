@@ -87,7 +87,7 @@ pub use cam::*;
 pub use case::Case;
 pub use control::*;
 pub use explainer::{BackwardPass, Explainer};
-pub use facts::{Control, Family, RuleTarget};
+pub use facts::{Control, Family, Reading, RuleTarget};
 pub use gradient::*;
 pub use layer::Layer;
 pub use method::{AnyMethod, Method};

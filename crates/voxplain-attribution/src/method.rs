@@ -3,7 +3,7 @@
 use crate::baseline::Baseline;
 use crate::case::Case;
 use crate::explainer::{BackwardPass, Explainer};
-use crate::facts::{Control, Family, RuleTarget};
+use crate::facts::{Control, Family, Reading, RuleTarget};
 use crate::record::{Attribution, Passes, Record};
 use crate::schema::OptionSchema;
 use crate::target::{Objective, Score, Target};
@@ -54,6 +54,9 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
 
     /// What kind of control it is, for one that knows nothing of the network.
     const CONTROL: Option<Control> = None;
+
+    /// What the sign of its maps means: by that deletion and insertion take the absolute or the signed values.
+    const READING: Reading = Reading::Attribution;
 
     /// What its rule is applied to, where it has one.
     const RULE: Option<RuleTarget> = None;

@@ -4,7 +4,7 @@ use crate::baseline::Baseline;
 use crate::cam::*;
 use crate::compat;
 use crate::control::*;
-use crate::facts::{Control, Family, RuleTarget};
+use crate::facts::{Control, Family, Reading, RuleTarget};
 use crate::gradient::*;
 use crate::method::{AnyMethod, Method, parameters};
 use crate::perturbation::*;
@@ -64,6 +64,8 @@ pub struct Entry {
     pub citation: Option<Citation>,
     /// [`Method::CONTROL`].
     pub control: Option<Control>,
+    /// [`Method::READING`].
+    pub reading: Reading,
     /// [`Method::RULE`].
     pub rule: Option<RuleTarget>,
     /// [`Method::CONTOUR`].
@@ -87,6 +89,7 @@ impl Entry {
             family: M::FAMILY,
             citation: M::CITATION,
             control: M::CONTROL,
+            reading: M::READING,
             rule: M::RULE,
             contour: M::CONTOUR,
             options: M::OPTIONS,

@@ -6,7 +6,7 @@ use super::head::Head;
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::{Family, RuleTarget};
+use crate::facts::{Family, Reading, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::layer::Layer;
 use crate::method::Method;
@@ -41,6 +41,7 @@ impl Method for GuidedGradCam {
     const NAME: &'static str = "guided-grad-cam";
     const SUMMARY: &'static str = "guided backpropagation where Grad-CAM is positive (Selvaraju 2017)";
     const FAMILY: Family = Family::Cam;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::SELVARAJU_2017);
     const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
     const OPTIONS: &'static [OptionSchema] = &[OptionSchema::LAYER];

@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::{Family, RuleTarget};
+use crate::facts::{Family, Reading, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::method::Method;
 use crate::record::Attribution;
@@ -22,6 +22,7 @@ impl Method for GuidedBackprop2020 {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "as in 2020: divided by the largest value, negative values cut off";
     const FAMILY: Family = Family::Gradient;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::SPRINGENBERG_2015);
     const CONTOUR: Option<u8> = Some(3);
     const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);

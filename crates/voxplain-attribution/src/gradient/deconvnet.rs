@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::{Family, RuleTarget};
+use crate::facts::{Family, Reading, RuleTarget};
 use crate::gradient::guided_backprop;
 use crate::method::Method;
 use crate::record::Attribution;
@@ -25,6 +25,7 @@ impl Method for Deconvnet {
     const NAME: &'static str = "deconvnet";
     const SUMMARY: &'static str = "what positive evidence makes of the input, whatever the ReLUs did (Zeiler 2013)";
     const FAMILY: Family = Family::Gradient;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::ZEILER_2014);
     const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
 

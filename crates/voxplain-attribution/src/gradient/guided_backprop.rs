@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::{Family, RuleTarget};
+use crate::facts::{Family, Reading, RuleTarget};
 use crate::method::Method;
 use crate::record::Attribution;
 use crate::target::Score;
@@ -30,6 +30,7 @@ impl Method for GuidedBackprop {
     const NAME: &'static str = "guided-backprop";
     const SUMMARY: &'static str = "gradient that only positive evidence passes at each ReLU (Springenberg 2014)";
     const FAMILY: Family = Family::Gradient;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::SPRINGENBERG_2015);
     const CONTOUR: Option<u8> = Some(3);
     const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);

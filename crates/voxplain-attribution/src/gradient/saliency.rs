@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::Family;
+use crate::facts::{Family, Reading};
 use crate::method::Method;
 use crate::record::Attribution;
 use crate::schema::OptionSchema;
@@ -27,6 +27,7 @@ impl Method for Saliency {
     const NAME: &'static str = "saliency";
     const SUMMARY: &'static str = "gradient of the score with respect to the input (Simonyan 2014)";
     const FAMILY: Family = Family::Gradient;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::SIMONYAN_2014);
     const OPTIONS: &'static [OptionSchema] =
         &[OptionSchema::switch("absolute", "the size of the gradient without its sign, as in the paper")];

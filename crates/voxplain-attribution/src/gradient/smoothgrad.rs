@@ -5,7 +5,7 @@ use super::{Deconvnet, InputXGradient, IntegratedGradients, Saliency};
 use crate::case::Case;
 use crate::citation;
 use crate::explainer::Explainer;
-use crate::facts::{Family, RuleTarget};
+use crate::facts::{Family, Reading, RuleTarget};
 use crate::gradient::moments::Moments;
 use crate::method::{AnyMethod, Method};
 use crate::record::{Attribution, Passes, float32};
@@ -98,6 +98,7 @@ impl Method for SmoothGrad {
     const NAME: &'static str = "smoothgrad";
     const SUMMARY: &'static str = "mean, mean square or variance of a gradient map over noisy copies (Smilkov 2017)";
     const FAMILY: Family = Family::Gradient;
+    const READING: Reading = Reading::Sensitivity;
     const CITATION: Option<Citation> = Some(citation::SMILKOV_2017);
     const RULE: Option<RuleTarget> = Some(RuleTarget::Relus);
     const OPTIONS: &'static [OptionSchema] = &[
