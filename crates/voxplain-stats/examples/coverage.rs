@@ -2,12 +2,13 @@
 //!
 //! Scores are normal, with the means of the two classes apart by what gives the true AUC; a subject is called positive when its
 //! score is above the midpoint. In groups, subjects share a part of their score's variance (intraclass correlation 0.3), and have their class
-//! by chance. Pairs of classifiers have scores that correlate by 0.7 within a class.
+//! by chance. Pairs of classifiers have scores that correlate by 0.7 within a class. The second table is about means of maps, which
+//! share a known part of their variance (the intraclass correlation) with the other maps of their model.
 
 #![expect(clippy::print_stdout, reason = "an example that prints a table")]
 
 use voxplain_core::random::{Random, Seed};
-use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction};
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Interval};
 
 /// What is simulated.
 struct Setting {
@@ -84,6 +85,47 @@ impl Count {
     }
 }
 
+/// Means of maps by model: coverage of the interval by model and of Student's t over all maps as if they were independent.
+fn by_model(samples: u64) {
+    println!("\ncoverage for means of maps (true mean 0): by model, and as if maps were independent\n");
+    println!("| maps | models | intraclass correlation | sizes | distribution | by model | independent |");
+    println!("|---|---|---|---|---|---|---|");
+    for (maps, models) in [(6, 3), (20, 3), (20, 5), (107, 5), (107, 10)] {
+        for correlation in [0.0, 0.45, 0.92] {
+            for (uneven, skewed) in [(false, false), (true, false), (false, true)] {
+                let mut counts = [Count::default(); 2];
+                for n in 0..samples {
+                    let mut random = Seed::new(21).index(n).random();
+                    // Skewed: the square of a normal number less its mean, with variance 1.
+                    let mut draw = || {
+                        let z = random.normal();
+                        if skewed { (z * z - 1.0) / std::f64::consts::SQRT_2 } else { z }
+                    };
+                    let effects: Vec<f64> = (0..models).map(|_| draw()).collect();
+                    let model =
+                        |map: usize| if uneven && map >= models { (map % models) * (map % 2) } else { map % models };
+                    let of: Vec<Option<usize>> = (0..maps).map(|map| Some(model(map))).collect();
+                    let value = |map: usize| f64::sqrt(correlation) * effects[model(map)];
+                    let values: Vec<f64> =
+                        (0..maps).map(|map| value(map) + f64::sqrt(1.0 - correlation) * draw()).collect();
+                    for (count, interval) in
+                        counts.iter_mut().zip([Interval::by_model(&values, &of), Interval::of(&values)])
+                    {
+                        if let Some((low, high)) = interval.and_then(|i| i.ends()) {
+                            count.of += 1;
+                            count.held += usize::from(low <= 0.0 && 0.0 <= high);
+                        }
+                    }
+                }
+                let sizes = if uneven { "more than half by one" } else { "equal" };
+                let shape = if skewed { "skewed" } else { "normal" };
+                let [clustered, independent] = counts.map(Count::show);
+                println!("| {maps} | {models} | {correlation} | {sizes} | {shape} | {clustered} | {independent} |");
+            }
+        }
+    }
+}
+
 fn main() {
     let samples: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(2000);
     println!("coverage of 95 % intervals over {samples} samples\n");
@@ -121,4 +163,5 @@ fn main() {
             );
         }
     }
+    by_model(samples);
 }

@@ -3,7 +3,7 @@
 //! * [`Classification`]: how well classes are told apart, from one [`FoldPrediction`] per subject; every number is an
 //!   [`Estimate`] with its interval. [`Comparison`] sets two classifiers against each other.
 //! * [`Calibration`] says whether a probability means what it says; [`roc`] has the curve and the area under it.
-//! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t.
+//! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
 //! * [`Statistic`]: mean, median, spread and sign over subjects, voxel by voxel.
 //!
@@ -39,7 +39,7 @@ mod voxelwise;
 pub use calibration::{Bin, Calibration};
 pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, fold_scores};
 pub use estimate::Estimate;
-pub use interval::{Interval, student_t, two_sided_p};
+pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
 pub use number::{cell, significant};
 pub use prediction::FoldPrediction;
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};

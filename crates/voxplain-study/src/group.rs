@@ -7,9 +7,11 @@
 //! Voxels of different subjects are matched on the common lattice of the cohort ([`Cohort::common_grid`]).
 
 mod members;
+mod scale;
 mod similarity;
 
 pub use members::{Group, groups};
+pub use scale::{Scale, ScaleRecord};
 pub use similarity::{Level, SimilarityRow};
 
 use crate::{
@@ -26,7 +28,7 @@ use std::{
 };
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy};
-use voxplain_stats::Statistic;
+use voxplain_stats::{Interval, Statistic};
 use voxplain_volume::{Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
 
 /// Which maps are combined.
@@ -36,6 +38,8 @@ pub struct GroupOptions {
     pub methods: Vec<String>,
     /// Subjects without a map are left out with a warning. Otherwise a missing map is an error.
     pub keep_going: bool,
+    /// How maps are scaled before they are combined.
+    pub scale: Scale,
 }
 
 /// Groups, methods, files and similarities: `group/summary.json`.
@@ -73,7 +77,7 @@ pub struct MethodSummary {
     pub missing: Vec<String>,
     /// The target and scale that were asked for: `predicted, logit`.
     pub target: String,
-    /// What a value of the map is.
+    /// What a value of the group maps is.
     pub units: String,
     /// What the sign means.
     pub sign: String,
@@ -85,6 +89,9 @@ pub struct MethodSummary {
     pub compat: Option<String>,
     /// Number of maps by a model that was trained on the subject.
     pub in_sample: usize,
+    /// How its maps were scaled before they were combined; `None` in files of older versions, which did not scale.
+    #[serde(default)]
+    pub scale: Option<ScaleRecord>,
     /// Warnings in the records of the maps, and the number of maps that have them.
     pub warnings: Vec<(String, usize)>,
 }
@@ -112,6 +119,8 @@ struct Member {
     index: usize,
     /// One file per method.
     maps: Vec<PathBuf>,
+    /// BLAKE3 of the model that made them; `None` where they are of different models.
+    model: Option<String>,
 }
 
 /// Memory that maps may take at once while they are put together.
@@ -149,7 +158,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         }
         if complete {
             let maps = methods.iter().map(|method| run.layout().map(id, method).path()).collect();
-            members.push(Member { id: id.clone(), index, maps });
+            members.push(Member { id: id.clone(), index, maps, model: None });
         }
     }
     for (method, missing) in methods.iter().zip(&missing).filter(|(_, m)| !m.is_empty()) {
@@ -189,6 +198,9 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         .iter()
         .map(|m| m.maps.iter().map(|p| read_record(p)).collect::<Result<Vec<Record>>>())
         .collect::<Result<Vec<_>>>()?;
+    for (member, records) in members.iter_mut().zip(&records) {
+        member.model = Some(records[0].model.clone()).filter(|model| records.iter().all(|r| r.model == *model));
+    }
     warnings.extend(differences(&members, &methods, &records));
 
     let brain = mean_brain(&cohort, &members, &grid, &layout, progress)?;
@@ -197,13 +209,16 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let models = models.among(records.iter().flatten().map(|record| record.model.as_str()));
     let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
     let groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
-    let mut maps = Vec::new();
+    let (mut maps, mut scales) = (Vec::new(), Vec::with_capacity(methods.len()));
     let mut means: BTreeMap<(String, String), Vec<f32>> = BTreeMap::new();
     progress.begin("group maps", methods.len());
     for (n, method) in methods.iter().enumerate() {
         progress.go_on()?;
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
-        let volumes = statistics(&cohort, &files, &groups, &grid)?;
+        let sizes = files.par_iter().map(|(member, file)| size(&cohort, member, file)).collect::<Result<Vec<f64>>>()?;
+        let made: Vec<(f64, &str)> = sizes.iter().zip(&records).map(|(s, r)| (*s, r[n].model.as_str())).collect();
+        let (factors, scale) = options.scale.factors(&made);
+        let volumes = statistics(&cohort, &files, &factors, &groups, &grid)?;
         for (group, statistic, volume) in volumes {
             let file = GroupLayout::map_name(&group.name, statistic.word(), method);
             let record = serde_json::json!({
@@ -214,7 +229,12 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 "Space": space,
                 "Target": target(&records[0][n]),
                 "Sign": records[0][n].sign,
-                "Units": if statistic == Statistic::Sign { "(above 0 - below 0) / subjects" } else { &records[0][n].units },
+                "Units": match statistic {
+                    Statistic::Sign => "(above 0 - below 0) / subjects",
+                    _ => units(options.scale, &records[0][n]),
+                },
+                "Scale": scale,
+                "ScaleMeans": options.scale.words(),
                 "Models": models,
                 "Version": env!("CARGO_PKG_VERSION"),
             });
@@ -232,6 +252,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 means.insert((group.name.clone(), method.clone()), inside(&volume, &brain));
             }
         }
+        scales.push(scale);
         progress.advance(1, method);
     }
     progress.end();
@@ -246,7 +267,8 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         methods: methods
             .iter()
             .enumerate()
-            .map(|(n, method)| describe(method, &records, n, std::mem::take(&mut missing[n])))
+            .zip(scales)
+            .map(|((n, method), scale)| describe(method, &records, n, std::mem::take(&mut missing[n]), scale))
             .collect(),
         maps,
         brain_voxels: brain.data().iter().filter(|b| **b).count(),
@@ -258,6 +280,29 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
 }
 
 impl GroupSummary {
+    /// How the intervals of the similarities were found, what they are conditional on and which are absent, in sentences; `None` where
+    /// nothing was compared.
+    pub fn about_intervals(&self) -> Option<String> {
+        let of_subjects = self.similarity.iter().filter(|row| row.level == Level::Subjects && row.group == "group-all");
+        Interval::explain(&of_subjects.filter_map(|row| row.value).collect::<Vec<_>>())
+    }
+
+    /// How the maps of each method were scaled before they were combined, in sentences.
+    pub fn about_scale(&self) -> Option<String> {
+        let scaled = || self.methods.iter().filter_map(|method| Some((method, method.scale.as_ref()?)));
+        let (_, first) = scaled().next()?;
+        let mut text = format!("Before they are combined, {}.", first.scale.words());
+        let ratios: Vec<String> =
+            scaled().filter_map(|(method, scale)| Some(format!("{} {:.1}", method.method, scale.ratio?))).collect();
+        if !ratios.is_empty() {
+            text.push_str(&format!(
+                " Mean size of the maps as they were, the model with the largest over that with the smallest: {}.",
+                ratios.join(", ")
+            ));
+        }
+        Some(text)
+    }
+
     /// Reads `group/summary.json` of a run; `None` where there is none yet.
     ///
     /// # Errors
@@ -304,6 +349,13 @@ fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
     Ok(map)
 }
 
+/// The size of a map: its mean absolute value in the subject's brain.
+fn size(cohort: &Cohort, member: &Member, file: &Path) -> Result<f64> {
+    let (map, mask) = (read_map(cohort, member, file)?, cohort.mask(member.index)?);
+    let values = inside(&map, &mask);
+    Ok(values.iter().map(|v| f64::from(v.abs())).sum::<f64>() / values.len().max(1) as f64)
+}
+
 /// Writes `mean_brain.nii.gz` and `brain_mask.nii.gz` and returns the mask.
 fn mean_brain(
     cohort: &Cohort,
@@ -337,6 +389,7 @@ fn mean_brain(
 fn statistics<'a>(
     cohort: &Cohort,
     files: &[(&Member, &Path)],
+    factors: &[f64],
     groups: &'a [Group],
     grid: &Grid,
 ) -> Result<Vec<(&'a Group, Statistic, Volume)>> {
@@ -357,7 +410,13 @@ fn statistics<'a>(
         let slab = first..(first + at_once).min(grid.len());
         let values = files
             .par_iter()
-            .map(|(member, file)| Ok(read_map(cohort, member, file)?.data()[slab.clone()].to_vec()))
+            .zip(factors)
+            .map(|((member, file), &factor)| {
+                let map = read_map(cohort, member, file)?;
+                #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+                let scaled = |v: &f32| (f64::from(*v) * factor) as f32;
+                Ok(map.data()[slab.clone()].iter().map(scaled).collect())
+            })
             .collect::<Result<Vec<Vec<f32>>>>()?;
         for ((_, statistic, rows), result) in wanted.iter().zip(&mut results) {
             let part: Vec<f32> = (0..slab.len())
@@ -423,7 +482,21 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
     warnings
 }
 
-fn describe(method: &str, records: &[Vec<Record>], n: usize, missing: Vec<String>) -> MethodSummary {
+/// What a value of a combined map is.
+fn units(scale: Scale, record: &Record) -> &str {
+    match scale {
+        Scale::Map => "multiples of the map's mean absolute value in the brain",
+        Scale::None | Scale::Model => &record.units,
+    }
+}
+
+fn describe(
+    method: &str,
+    records: &[Vec<Record>],
+    n: usize,
+    missing: Vec<String>,
+    scale: ScaleRecord,
+) -> MethodSummary {
     let first = &records[0][n];
     let mut warnings: BTreeMap<&str, usize> = BTreeMap::new();
     for warning in records.iter().flat_map(|r| &r[n].warnings) {
@@ -434,12 +507,13 @@ fn describe(method: &str, records: &[Vec<Record>], n: usize, missing: Vec<String
         subjects: records.len(),
         missing,
         target: target(first),
-        units: first.units.clone(),
+        units: units(scale.scale, first).to_owned(),
         sign: first.sign.clone(),
         parameters: first.parameters.clone(),
         rules_applied: first.rules_applied,
         compat: first.compat.clone(),
         in_sample: records.iter().filter(|r| r[n].in_sample == Some(true)).count(),
+        scale: Some(scale),
         warnings: warnings.into_iter().map(|(w, n)| (w.to_owned(), n)).collect(),
     }
 }

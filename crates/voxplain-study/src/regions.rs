@@ -210,7 +210,7 @@ impl MapFile {
             Some(record) => (Some(record.method), Some(record.model)),
             None => (entity("desc-"), None),
         };
-        Ok(Self { path, name: MapName { subject, method, map: name }, model })
+        Ok(Self { path, name: MapName { subject, method, map: name, model: model.clone() }, model })
     }
 }
 

@@ -121,7 +121,8 @@ fn comparators(
     all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
     match comparators::volume_rank(&volumes, task) {
         Ok(Some(predictions)) => {
-            let description = "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
+            let description =
+                "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
             all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
         }
         // It is for two classes.

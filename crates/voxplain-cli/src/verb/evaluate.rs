@@ -51,7 +51,8 @@ pub(crate) struct Evaluate {
     /// Mask of the truth [default: truth.nii.gz of the cohort].
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Which part of a map counts as relevance [default: absolute for localisation, signed for deletion and insertion].
+    /// Which part of a map counts as relevance [default: absolute for localisation; for
+    /// deletion and insertion absolute for methods that show sensitivity, signed for those that show contributions].
     #[arg(long, value_enum)]
     relevance: Option<Part>,
     /// Steps of deletion and insertion, each of an equal part of the brain.
@@ -177,7 +178,8 @@ impl Evaluate {
             steps: self.steps.into(),
             substrates,
             ranking: match self.relevance {
-                None | Some(Part::Signed) => faithfulness::Ranking::Signed,
+                None => faithfulness::Ranking::ByMethod,
+                Some(Part::Signed) => faithfulness::Ranking::Signed,
                 Some(Part::Absolute) => faithfulness::Ranking::Absolute,
                 Some(Part::Positive) => faithfulness::Ranking::Positive,
             },
@@ -223,32 +225,37 @@ fn table(summary: &faithfulness::Summary) -> String {
     let mut text = format!(
         "{} ({} is better): area under the probability of the explained class, means over {maps} subjects [95 % interval].\n\
          Voxels by {}, in blocks of {block}.\n\n\
-         {:<24} {:<10} {:<22} {:<22} {:<24} {:<10} verdict\n",
+         {:<24} {:<10} {:<10} {:<22} {:<22} {:<24} {:<10} {:<6} verdict\n",
         if summary.metric == faithfulness::Metric::Deletion { "Deletion" } else { "Insertion" },
         summary.better,
         summary.ranking(),
         "",
+        "order",
         "substrate",
         "AUC",
         "AUC, random order",
         "difference",
         "better in",
+        "ICC",
     );
     let mut before = "";
     for found in &summary.found {
         let _ = writeln!(
             text,
-            "{:<24} {:<10} {:<22} {:<22} {:<24} {:<10} {}",
+            "{:<24} {:<10} {:<10} {:<22} {:<22} {:<24} {:<10} {:<6} {}",
             if found.method == before { "" } else { &found.method },
+            if found.method == before { "" } else { found.ranking.word() },
             found.substrate.word(),
             show(&found.auc, 1.0, 3),
             show(&found.random, 1.0, 3),
             show(&found.difference, 1.0, 3),
             format!("{:.0} %", 100.0 * found.wins),
+            found.difference.intraclass.map_or_else(|| "n/a".to_owned(), |icc| format!("{icc:.2}")),
             found.verdict.words(),
         );
         before = &found.method;
     }
+    let _ = writeln!(text, "\n{}\nICC: intraclass correlation of the differences by model.", summary.about_intervals());
     text
 }
 
@@ -284,6 +291,10 @@ fn in_words(found: &[MethodLocalisation]) -> String {
         if row.empty > 0 {
             let _ = writeln!(text, "{:<37} {} of {} maps are zero everywhere", "", row.empty, row.maps);
         }
+    }
+    let all: Vec<Interval> = found.iter().flat_map(|row| [row.mass, row.enrichment, Some(row.auc)]).flatten().collect();
+    if let Some(about) = Interval::explain(&all) {
+        let _ = writeln!(text, "\n{about} Rows are not corrected for their number.");
     }
     text
 }

@@ -1,10 +1,10 @@
 //! `voxplain group`.
 
 use crate::session::{Outcome, Session};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
-    group::{GroupOptions, GroupSummary, Level, group},
+    group::{GroupOptions, GroupSummary, Level, Scale, group},
     run::Run,
     stats::significant,
 };
@@ -31,12 +31,36 @@ pub(crate) struct Group {
     /// Leave out subjects whose maps are missing.
     #[arg(long)]
     keep_going: bool,
+    /// How maps are scaled before they are combined.
+    #[arg(long, value_enum, default_value = "model")]
+    scale: ScaleChoice,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScaleChoice {
+    /// Each model's maps by one factor, to the same mean size: a fold with larger maps counts no more than others.
+    Model,
+    /// Each map to a mean absolute value of 1: every subject counts the same.
+    Map,
+    /// As they are.
+    None,
+}
+
+impl From<ScaleChoice> for Scale {
+    fn from(choice: ScaleChoice) -> Self {
+        match choice {
+            ScaleChoice::Model => Self::Model,
+            ScaleChoice::Map => Self::Map,
+            ScaleChoice::None => Self::None,
+        }
+    }
 }
 
 impl Group {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
-        let options = GroupOptions { methods: self.method.clone(), keep_going: self.keep_going };
+        let options =
+            GroupOptions { methods: self.method.clone(), keep_going: self.keep_going, scale: self.scale.into() };
         let summary = group(&run, &options, session.progress())?;
         for warning in &summary.warnings {
             session.progress().warn(warning);
@@ -48,19 +72,27 @@ impl Group {
     }
 }
 
+/// The intraclass correlation by model.
+fn intraclass(interval: Option<voxplain::stats::Interval>) -> String {
+    interval.and_then(|i| i.intraclass).map_or_else(|| "n/a".to_owned(), |icc| significant(icc, 2))
+}
+
 fn in_words(summary: &GroupSummary) -> String {
     let mut text = String::new();
     for group in &summary.groups {
         let _ = writeln!(text, "{:<28} {:>4} subjects   {}", group.name, group.subjects.len(), group.title);
+    }
+    if let Some(scale) = summary.about_scale() {
+        let _ = writeln!(text, "\n{scale}");
     }
     if summary.similarity.is_empty() {
         return text;
     }
     let _ = writeln!(
         text,
-        "\nAgreement of methods inside the brain, mean over subjects [95 % interval]:\n\
-         {:<26} {:<26} {:<24} Dice of top 5 % by |value|, chance-corrected",
-        "", "", "Spearman"
+        "\nAgreement of methods inside the brain, mean over subjects [95 % interval]; ICC: intraclass correlation by model (of Spearman):\n\
+         {:<26} {:<26} {:<24} {:<32} ICC",
+        "", "", "Spearman", "Dice, top 5 %, chance-corrected"
     );
     let rows = || summary.similarity.iter().filter(|r| r.level == Level::Subjects && r.group == "group-all");
     for row in rows().filter(|r| r.measure == "spearman") {
@@ -76,12 +108,16 @@ fn in_words(summary: &GroupSummary) -> String {
         };
         let _ = writeln!(
             text,
-            "{:<26} {:<26} {:<24} {}",
+            "{:<26} {:<26} {:<24} {:<32} {}",
             row.a,
             row.b,
             show(row.value),
-            show(dice.and_then(|d| d.corrected))
+            show(dice.and_then(|d| d.corrected)),
+            intraclass(row.value)
         );
+    }
+    if let Some(about) = summary.about_intervals() {
+        let _ = writeln!(text, "\n{about}");
     }
     text
 }

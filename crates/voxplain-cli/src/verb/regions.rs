@@ -72,6 +72,9 @@ impl Regions {
                 session.say(&format!("note: {}; {}", finding.what, finding.remedy));
             }
         }
+        if let Some(about) = table.about_intervals() {
+            session.say(&about);
+        }
         let rows = table.to_table();
         if let Some(out) = &self.out {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
@@ -85,7 +88,10 @@ impl Regions {
                 return Ok(Outcome::Done);
             }
         }
-        session.result(&json!({"findings": table.findings, "rows": documents(&rows)}), &tsv(&rows))?;
+        session.result(
+            &json!({"findings": table.findings, "intervals": table.about_intervals(), "rows": documents(&rows)}),
+            &tsv(&rows),
+        )?;
         Ok(Outcome::Done)
     }
 }

@@ -3,6 +3,7 @@
 
 #[cfg(not(feature = "serve"))]
 mod lacking;
+mod moved;
 #[cfg(feature = "serve")]
 mod serve;
 mod support;

@@ -16,7 +16,7 @@ use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
-    evaluation::faithfulness::{MethodCurves, Metric, Settings, Substrate, Summary, Verdict as Judged},
+    evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
     group::{GroupOptions, GroupSummary, Level, group},
     regions::{RegionOptions, measure_regions},
     run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, read_json, write_predictions},
@@ -543,7 +543,8 @@ fn is_safe(html: &str) {
 
 /// One method whose areas are below those of its random orders.
 fn faithfulness(metric: Metric) -> Summary {
-    let around = |mean: f64| Interval { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), n: 6 };
+    let around =
+        |mean: f64| Interval { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), n: 6, ..Interval::default() };
     let settings = Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() };
     Summary {
         metric,
@@ -554,6 +555,7 @@ fn faithfulness(metric: Metric) -> Summary {
         found: vec![MethodCurves {
             method: EVIL.into(),
             substrate: Substrate::Blur,
+            ranking: Ranking::Signed,
             maps: 6,
             auc: around(0.4),
             random: around(0.7),

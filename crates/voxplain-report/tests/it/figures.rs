@@ -202,7 +202,7 @@ fn charts_are_drawn() {
             ForestRow {
                 name: format!("Superior frontal gyrus, part {n}"),
                 side: ["L", "R"][n as usize % 2].into(),
-                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107 },
+                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107, ..Interval::default() },
             }
         })
         .collect();
@@ -236,7 +236,13 @@ fn points(svg: &str, element: &str, colour: &str) -> Vec<Vec<[f64; 2]>> {
 
 #[test]
 fn deletion_and_insertion_are_drawn() {
-    let around = |mean: f64, half: f64| Interval { mean, low: Some(mean - half), high: Some(mean + half), n: 107 };
+    let around = |mean: f64, half: f64| Interval {
+        mean,
+        low: Some(mean - half),
+        high: Some(mean + half),
+        n: 107,
+        ..Interval::default()
+    };
     let curve_of = |method: &str, steps: usize, speed: f64| {
         let part = |s: usize| s as f64 / steps as f64;
         let fall = |speed: f64| move |s: usize| around(0.1 + 0.9 * (1.0 - part(s)).powf(speed), 0.06);
@@ -282,7 +288,7 @@ fn deletion_and_insertion_are_drawn() {
     assert!(near(a[0], left) && near(a[1], top + tenth) && near(b[0], right) && near(b[1], bottom + tenth));
     assert!(near(c[1], bottom - tenth) && near(d[1], top), "no probability above 1: {d:?}");
     // One subject has no interval, a run may have no maps: all the same a figure.
-    let alone = Interval { mean: 0.5, low: None, high: None, n: 1 };
+    let alone = Interval { mean: 0.5, low: None, high: None, n: 1, ..Interval::default() };
     let lone = DeletionCurve { method: "m".into(), curve: vec![alone; 3], random: vec![alone; 3], difference: alone };
     let none = DeletionPanel { title: "t".into(), axis: "x".into(), methods: Vec::new() };
     for panels in [vec![], vec![none.clone()], vec![DeletionPanel { methods: vec![lone], ..none }]] {

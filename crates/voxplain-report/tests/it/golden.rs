@@ -251,7 +251,7 @@ fn charts() {
             ForestRow {
                 name: format!("Superior frontal gyrus, part {n}"),
                 side: ["L", "R"][n as usize % 2].into(),
-                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107 },
+                value: Interval { mean, low: Some(mean - 0.4), high: Some(mean + 0.4), n: 107, ..Interval::default() },
             }
         })
         .collect();
@@ -262,6 +262,7 @@ fn charts() {
             low: Some(0.85 - slope * f64::from(step) / 20.0),
             high: Some(0.95 - slope * f64::from(step) / 20.0),
             n: 22,
+            ..Interval::default()
         };
         (0..=20).map(at).collect()
     };
@@ -269,7 +270,13 @@ fn charts() {
         method: method.into(),
         curve: fall(slope),
         random: fall(0.4),
-        difference: Interval { mean: (0.4 - slope) / 2.0, low: Some(-0.2), high: Some(0.1), n: 22 },
+        difference: Interval {
+            mean: (0.4 - slope) / 2.0,
+            low: Some(-0.2),
+            high: Some(0.1),
+            n: 22,
+            ..Interval::default()
+        },
     };
     let panels = [DeletionPanel {
         title: "Deletion (lower is better), blur".into(),

@@ -15,6 +15,8 @@ pub struct MapName {
     pub subject: Option<String>,
     /// The method of attribution, if known.
     pub method: Option<String>,
+    /// BLAKE3 of the model that made the map, if known.
+    pub model: Option<String>,
 }
 
 /// One map in one region.
@@ -50,7 +52,7 @@ pub struct RegionRow {
     pub peak: Option<(f32, [f64; 3])>,
 }
 
-/// One region over the subjects of one method: means with 95 % intervals over subjects.
+/// One region over the subjects of one method: means with 95 % intervals by model ([`Interval::by_model`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupRow {
     /// The method, if known.
@@ -262,8 +264,12 @@ impl RegionTable {
             }
             for ((_, id), rows) in regions {
                 let of = |f: &dyn Fn(&RegionRow) -> Option<f64>| {
-                    Interval::of(&rows.iter().filter(|r| r.voxels > 0).filter_map(|r| f(r)).collect::<Vec<_>>())
+                    let there =
+                        rows.iter().filter(|r| r.voxels > 0).filter_map(|r| Some((f(r)?, r.map.model.as_deref())));
+                    let (values, models): (Vec<f64>, Vec<Option<&str>>) = there.unzip();
+                    Interval::by_model(&values, &models)
                 };
+                let bounded = |i: Option<Interval>, most: f64| i.map(|i| i.within(0.0, most));
                 self.group.push(GroupRow {
                     method: method.clone(),
                     id,
@@ -272,13 +278,21 @@ impl RegionTable {
                     side_source: rows[0].side_source,
                     mean: of(&|r| r.mean),
                     sum: of(&|r| Some(r.sum)),
-                    share_positive: of(&|r| r.share_positive),
-                    share_negative: of(&|r| r.share_negative),
-                    enrichment: of(&|r| r.enrichment),
+                    share_positive: bounded(of(&|r| r.share_positive), 1.0),
+                    share_negative: bounded(of(&|r| r.share_negative), 1.0),
+                    enrichment: bounded(of(&|r| r.enrichment), f64::INFINITY),
                     voxels: of(&|r| Some(r.voxels as f64)),
                 });
             }
         }
+    }
+
+    /// How the intervals of the means were found, what they are conditional on and which are absent, in sentences; `None` without means.
+    pub fn about_intervals(&self) -> Option<String> {
+        let of = |g: &GroupRow| {
+            [g.mean, g.share_positive, g.share_negative, g.enrichment].into_iter().flatten().collect::<Vec<_>>()
+        };
+        Interval::explain(&self.group.iter().flat_map(of).collect::<Vec<_>>())
     }
 
     /// All rows as one table: first the groups (`map` is `mean of maps`, with intervals), then every map.
@@ -301,6 +315,7 @@ impl RegionTable {
             columns.extend([value.to_owned(), format!("{value}_low"), format!("{value}_high")]);
         }
         columns.extend(["density_per_mm3", "peak", "peak_x_mm", "peak_y_mm", "peak_z_mm"].map(str::to_owned));
+        columns.extend(["models", "intraclass_mean", "intraclass_enrichment"].map(str::to_owned));
         let mut rows = Vec::with_capacity(self.group.len() + self.rows.len());
         for g in &self.group {
             let n = g.mean.map_or(0, |i| i.n);
@@ -324,6 +339,9 @@ impl RegionTable {
                 ]);
             }
             row.extend(vec![None; 5]);
+            let intraclass = |i: Option<Interval>| i.and_then(|i| i.intraclass).map(cell);
+            row.push(g.mean.and_then(|i| i.models).map(|n| n.to_string()));
+            row.extend([intraclass(g.mean), intraclass(g.enrichment)]);
             rows.push(row);
         }
         for r in &self.rows {
@@ -345,6 +363,7 @@ impl RegionTable {
             row.push(r.density.map(cell));
             row.push(r.peak.map(|(value, _)| cell(f64::from(value))));
             row.extend((0..3).map(|a| r.peak.map(|(_, at)| cell(at[a]))));
+            row.extend(vec![None; 3]);
             rows.push(row);
         }
         Table { columns, rows }

@@ -19,7 +19,7 @@ pub struct Options {
     pub relevance: Relevance,
 }
 
-/// Localisation by one method: means over held-out subjects, with 95 % intervals.
+/// Localisation by one method: means over held-out subjects, with 95 % intervals by model ([`Interval::by_model`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MethodLocalisation {
     /// The method.
@@ -68,8 +68,8 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
             maps.require(run, &cohort.subjects[person.subject].id, method)?;
         }
     }
-    let models = run.models()?;
-    let models = models.among(people.iter().filter_map(|person| models.of_fold(person.fold)));
+    let models_of = run.models()?;
+    let models = models_of.among(people.iter().filter_map(|person| models_of.of_fold(person.fold)));
     let files = run.layout().evaluation();
     std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
 
@@ -90,7 +90,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
                 },
             )?;
             rows.push(row(id, method, &found));
-            each.push(found);
+            each.push((found, models_of.of_fold(person.fold)));
             progress.advance(1, method);
         }
         all.extend(summary(method, None, &models, &each));
@@ -147,21 +147,30 @@ fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
 }
 
 /// `None` for no map at all.
-fn summary(method: &str, class: Option<&str>, models: &[String], each: &[Localisation]) -> Option<MethodLocalisation> {
-    let all = |f: fn(&Localisation) -> f64| Interval::of(&each.iter().map(f).collect::<Vec<_>>());
-    let some = |f: fn(&Localisation) -> Option<f64>| Interval::of(&each.iter().filter_map(f).collect::<Vec<_>>());
-    let hits = some(|l| l.hit.map(|h| f64::from(u8::from(h))));
+fn summary(
+    method: &str,
+    class: Option<&str>,
+    models: &[String],
+    each: &[(Localisation, Option<&str>)],
+) -> Option<MethodLocalisation> {
+    let some = |f: &dyn Fn(&Localisation) -> Option<f64>| {
+        let (values, models): (Vec<f64>, Vec<Option<&str>>) =
+            each.iter().filter_map(|(found, model)| Some((f(found)?, *model))).unzip();
+        Some(Interval::by_model(&values, &models)?.within(0.0, f64::INFINITY))
+    };
+    let share = |f: &dyn Fn(&Localisation) -> Option<f64>| some(f).map(|i| i.within(0.0, 1.0));
+    let hits = share(&|l| l.hit.map(|h| f64::from(u8::from(h))));
     Some(MethodLocalisation {
         method: method.to_owned(),
         models: models.to_vec(),
         class: class.map(str::to_owned),
         maps: each.len(),
-        chance: all(|l| l.chance)?,
-        mass: some(|l| l.mass),
-        enrichment: some(|l| l.enrichment),
-        precision: all(|l| l.precision)?,
-        auc: all(|l| l.auc)?,
+        chance: share(&|l| Some(l.chance))?,
+        mass: share(&|l| l.mass),
+        enrichment: some(&|l| l.enrichment),
+        precision: share(&|l| Some(l.precision))?,
+        auc: share(&|l| Some(l.auc))?,
         hits: hits.map(|h| h.mean),
-        empty: each.iter().filter(|l| l.hit.is_none()).count(),
+        empty: each.iter().filter(|(l, _)| l.hit.is_none()).count(),
     })
 }

@@ -18,7 +18,7 @@ pub enum Level {
     GroupMean,
 }
 
-/// Similarity of two methods by one measure, with 95 % intervals over subjects.
+/// Similarity of two methods by one measure, with 95 % intervals by model ([`Interval::by_model`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SimilarityRow {
     /// Which maps were compared.
@@ -105,8 +105,15 @@ pub(super) fn compare(
         let of: Vec<usize> = (0..members.len()).filter(|&n| group.subjects.contains(&members[n].id)).collect();
         for (pair, (a, b)) in pairs(methods.len()).enumerate() {
             for (m, (name, percent, top)) in measures().enumerate() {
-                let found: Vec<(f64, Option<f64>)> = of.iter().filter_map(|&n| values[n][pair][m]).collect();
-                let corrected: Vec<f64> = found.iter().filter_map(|v| v.1).collect();
+                let found = of.iter().filter(|&&n| values[n][pair][m].is_some()).count();
+                let by_model = |pick: fn(&(f64, Option<f64>)) -> Option<f64>| {
+                    let there =
+                        of.iter().filter_map(|&n| Some((pick(&values[n][pair][m]?)?, members[n].model.as_deref())));
+                    let (numbers, models): (Vec<f64>, Vec<Option<&str>>) = there.unzip();
+                    Interval::by_model(&numbers, &models)
+                };
+                // A correlation, or a Dice coefficient, which is never below 0.
+                let least = if name == "dice" { 0.0 } else { -1.0 };
                 rows.push(SimilarityRow {
                     level: Level::Subjects,
                     group: group.name.clone(),
@@ -115,9 +122,9 @@ pub(super) fn compare(
                     measure: name.into(),
                     percent,
                     top,
-                    value: Interval::of(&found.iter().map(|v| v.0).collect::<Vec<_>>()),
-                    corrected: Interval::of(&corrected),
-                    undefined: of.len() - found.len(),
+                    value: by_model(|v| Some(v.0)).map(|i| i.within(least, 1.0)),
+                    corrected: by_model(|v| v.1).map(|i| i.within(f64::NEG_INFINITY, 1.0)),
+                    undefined: of.len() - found,
                 });
             }
         }
@@ -160,6 +167,8 @@ pub(super) fn write_tsv(path: &Path, rows: &[SimilarityRow]) -> Result<()> {
         "corrected",
         "corrected_low",
         "corrected_high",
+        "models",
+        "intraclass",
     ];
     let text = |r: &SimilarityRow| {
         let interval = |i: Option<Interval>| {
@@ -186,6 +195,8 @@ pub(super) fn write_tsv(path: &Path, rows: &[SimilarityRow]) -> Result<()> {
         ];
         row.extend(interval(r.value));
         row.extend(interval(r.corrected));
+        row.push(r.value.and_then(|i| i.models).map(|n| n.to_string()));
+        row.push(r.value.and_then(|i| i.intraclass).map(cell));
         row
     };
     let table = Table { columns: columns.map(str::to_owned).to_vec(), rows: rows.iter().map(text).collect() };

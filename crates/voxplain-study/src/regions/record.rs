@@ -22,6 +22,9 @@ pub struct RegionRecord {
     pub models: Option<Vec<String>>,
     /// What the reader should know: objects of `id`, `level`, `what` and `remedy`.
     pub findings: Vec<serde_json::Value>,
+    /// How the intervals were found, what they are conditional on, which are absent; none without means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intervals: Option<String>,
     /// What the columns hold.
     pub columns: String,
     /// Version of voxplain.
@@ -44,10 +47,11 @@ struct Hashes {
 }
 
 /// The words of [`RegionRecord::columns`].
-const COLUMNS: &str = "rows with n > 1 are means over maps with 95 % t intervals (_low, _high); sum, mean: of the map's \
+const COLUMNS: &str = "rows with n > 1 are means over maps with 95 % intervals by model (_low, _high); sum, mean: of the map's \
 values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
 enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3: sum over volume; peak: value furthest from \
-0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels)";
+0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels); models: that made the maps; intraclass_mean, \
+intraclass_enrichment: intraclass correlation of the maps' values by model";
 
 impl RegionTable {
     /// Writes the table as TSV, and its record beside it, `<path without .tsv>.json`.
@@ -67,6 +71,7 @@ impl RegionTable {
             survey,
             models: Some(self.models.clone()),
             findings: findings.map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?,
+            intervals: self.about_intervals(),
             columns: COLUMNS.into(),
             version: env!("CARGO_PKG_VERSION").into(),
         };

@@ -241,8 +241,12 @@ fn regions_by_hand() {
     let atlas = Atlas::new(Path::new("a.nii"), labels, table, vec![], false).unwrap();
     let map = Volume::new(grid, vec![1.0, -2.0, 0.0, 0.0, 5.0, -1.0, -4.0, 3.0]).unwrap();
     let mut table = RegionTable::default();
-    let name =
-        |subject: &str| MapName { map: subject.into(), subject: Some(subject.into()), method: Some("sobel".into()) };
+    let name = |subject: &str| MapName {
+        map: subject.into(),
+        subject: Some(subject.into()),
+        method: Some("sobel".into()),
+        model: None,
+    };
     table.measure(&name("a"), &map, &atlas, None).unwrap();
     let [left, other, rest] = table.rows.as_slice() else { panic!("{:?}", table.rows) };
     assert_eq!((left.id, left.voxels, left.volume, left.sum), (Some(3), 3, 12.0, -1.0));
@@ -265,13 +269,24 @@ fn regions_by_hand() {
     masked.measure(&name("a"), &map, &atlas, Some(&mask)).unwrap();
     assert!(masked.findings.iter().any(|f| f.id == "poor-overlap" && f.what.contains("33 %")), "{:?}", masked.findings);
 
-    // A second subject with twice the map: means 1.5 times, half-width t(1) * 0.5 = 12.7062 * 0.5 of the first's sum.
+    // A second subject with twice the map: means 1.5 times, and no interval for two people.
     table.measure(&name("b"), &map.map(|x| 2.0 * x), &atlas, None).unwrap();
     table.summarise();
     assert_eq!(table.group.len(), 3);
     let sum = table.group[0].sum.unwrap();
-    assert_eq!((sum.mean, sum.n), (-1.5, 2));
-    assert!((sum.high.unwrap() - (-1.5 + 12.706_204_736 * 0.5)).abs() < 1e-6, "{sum:?}");
+    assert_eq!((sum.mean, sum.n, sum.low), (-1.5, 2, None));
+    assert_eq!(table.about_intervals().unwrap(), "No intervals: none for fewer than 5 people.");
+    // Six people by three models, with sums -1, -2, -3 a model: mean -2, and t(2) = 4.30265 times 1 / sqrt(3).
+    let mut six = RegionTable::default();
+    for n in 0..6u8 {
+        let factor = f32::from(n / 2 + 1);
+        let name = MapName { model: Some(format!("model {}", n / 2)), ..name(&n.to_string()) };
+        six.measure(&name, &map.map(|x| factor * x), &atlas, None).unwrap();
+    }
+    six.summarise();
+    let sum = six.group[0].sum.unwrap();
+    assert_eq!((sum.mean, sum.n, sum.models, sum.intraclass), (-2.0, 6, Some(3), Some(1.0)));
+    assert!((sum.high.unwrap() - (-2.0 + 4.302_652_73 / 3f64.sqrt())).abs() < 1e-6, "{sum:?}");
     let text = table.to_table();
     assert_eq!(text.rows.len(), 9);
     assert!(text.rows.iter().all(|r| r.len() == text.columns.len()));

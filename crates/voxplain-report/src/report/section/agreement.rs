@@ -51,7 +51,7 @@ pub(in crate::report) fn of_groups(summary: &GroupSummary) -> Option<Agreement> 
             .iter()
             .map(|a| methods.iter().map(|b| if a == b { same() } else { cell(of(a, b)) }).collect())
             .collect::<Vec<Vec<Cell>>>();
-        let note = format!("{what}; mean over {n} subjects with 95 % interval over subjects.");
+        let note = format!("{what}; mean over {n} subjects, with 95 % interval by model where there is one.");
         figures.push(Placed::new(stem, matrix(title, &methods, &cells, None, &note, COLUMN), ""));
     }
     let words = |i: Option<Interval>| {
@@ -64,11 +64,21 @@ pub(in crate::report) fn of_groups(summary: &GroupSummary) -> Option<Agreement> 
         )
     };
     let mut table = TextTable {
-        head: ["Methods", "Measure", "Subjects: mean [95 % interval]", "corrected for chance", "Group mean maps", "corrected"]
-            .map(str::to_owned)
-            .to_vec(),
+        head: [
+            "Methods",
+            "Measure",
+            "Subjects: mean [95 % interval]",
+            "corrected for chance",
+            "Group mean maps",
+            "corrected",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         rows: Vec::new(),
-        note: "n/a: a map with too few voxels off zero (above zero) has no such top part. All rows, also by class: group/similarity.tsv.".into(),
+        note: format!(
+            "n/a: a map with too few voxels off zero (above zero) has no such top part. All rows, also by class: group/similarity.tsv. {}",
+            summary.about_intervals().unwrap_or_default()
+        ),
     };
     for row in rows(Level::Subjects) {
         let same = |r: &&SimilarityRow| {

@@ -42,7 +42,8 @@ pub(in crate::report) fn of_run(run: &Run, warnings: &mut Vec<Warning>) -> Optio
         first.block_voxels.map(|n| n.to_string()).join(" × "),
         first.settings.steps,
     );
-    let note = "Means over subjects with pointwise 95 % intervals (Student's t). Dashed: random orders.";
+    let note =
+        "Means over subjects with pointwise 95 % intervals by model, where there are any. Dashed: random orders.";
     let figure = deletion_curves(&panels(&summaries), "Deletion and insertion", note, PAGE);
     let table = table(&summaries);
     Some(Faithfulness { words, figure: Placed::new(figure_name::DELETION_INSERTION, figure, ""), table, summaries })
@@ -82,26 +83,46 @@ fn panels(summaries: &[Summary]) -> Vec<DeletionPanel> {
 }
 
 fn table(summaries: &[Summary]) -> TextTable {
-    let head = ["Method", "Metric", "Substrate", "AUC", "AUC, random order", "Difference", "Better in", "Verdict"];
+    let head = [
+        "Method",
+        "Order",
+        "Metric",
+        "Substrate",
+        "AUC",
+        "AUC, random order",
+        "Difference",
+        "Better in",
+        "ICC",
+        "Verdict",
+    ];
     let mut rows = Vec::new();
     for summary in summaries {
         for found in &summary.found {
             rows.push(vec![
                 found.method.clone(),
+                found.ranking.word().to_owned(),
                 summary.metric.word().to_owned(),
                 found.substrate.word().to_owned(),
                 interval(&found.auc, false),
                 interval(&found.random, false),
                 interval(&found.difference, true),
                 format!("{:.0} %", 100.0 * found.wins),
+                found
+                    .difference
+                    .intraclass
+                    .map_or_else(|| "n/a".to_owned(), |icc| format!("{icc:.2}").replace('-', "\u{2212}")),
                 found.verdict.words().to_owned(),
             ]);
         }
     }
-    let note = "Area under the probability of the explained class, means over subjects with 95 % intervals; the difference is \
+    let about: Vec<String> = summaries.iter().map(Summary::about_intervals).collect();
+    let about = if about.iter().all(|a| *a == about[0]) { about[..1].join("") } else { about.join(" ") };
+    let note = format!(
+        "Area under the probability of the explained class, means over subjects with 95 % intervals; the difference is \
                 paired by subject. Deletion: lower is better; insertion: higher is better. All maps: evaluation/deletion.tsv, \
-                evaluation/insertion.tsv.";
-    TextTable { head: head.map(str::to_owned).to_vec(), rows, note: note.into() }
+                evaluation/insertion.tsv. ICC: intraclass correlation of the differences by model. {about}"
+    );
+    TextTable { head: head.map(str::to_owned).to_vec(), rows, note }
 }
 
 fn interval(i: &Interval, sign: bool) -> String {

@@ -192,6 +192,11 @@ fn facts(method: &MethodSummary) -> Vec<[String; 2]> {
     if let Some(counts) = method.rules_applied {
         facts.push(["Rule applied".into(), format!("to {}", rule_applied(&method.method, counts))]);
     }
+    if let Some(scale) = &method.scale {
+        let ratio =
+            scale.ratio.map(|r| format!(" (largest model over smallest: {r:.1} as they were)")).unwrap_or_default();
+        facts.push(["Group maps".into(), format!("{}{ratio}", scale.scale.words())]);
+    }
     if let Some(compat) = &method.compat {
         facts.push(["Reproduces".into(), format!("the code of {compat}")]);
     }

@@ -230,6 +230,9 @@ impl MethodsText {
         } else {
             "Some subjects were explained by models that had been trained on them. Maps are signed and not normalised. "
         });
+        if let Some(scale) = groups.about_scale() {
+            s.push_str(&format!("{scale} "));
+        }
         if groups.methods.len() > 1 {
             s.push_str(
                 "Methods were compared inside the brain, subject by subject, by Spearman's and Pearson's correlation and by \
@@ -263,13 +266,13 @@ impl MethodsText {
             "Faithfulness was measured by {} curves {petsiuk} of {maps} subjects: the voxels of the brain were ordered by {}, in \
              blocks of {} voxels, and replaced (deletion) or put back (insertion) in {} steps of equal volume; in their place \
              stood {}. The area under the probability of the explained class was compared, subject by subject, \
-             with that of a random order whose autocorrelation was fitted to that of the map; intervals are Student's t over \
-             subjects.",
+             with that of a random order whose autocorrelation was fitted to that of the map. {}",
             names.join(" and "),
             first.ranking(),
             first.block_voxels.map(|n| n.to_string()).join(" × "),
             settings.steps,
-            substrates.join(", or ")
+            substrates.join(", or "),
+            first.about_intervals()
         );
         let last = self.paragraphs.len().saturating_sub(1);
         self.paragraphs.insert(last, paragraph);

@@ -121,6 +121,7 @@ fn one(file: &Path) -> Result<Regions> {
                     low: number(columns[6]),
                     high: number(columns[7]),
                     n,
+                    ..Interval::default()
                 }),
             }
         })
@@ -139,7 +140,11 @@ fn one(file: &Path) -> Result<Regions> {
         rows: Vec::new(),
         note: format!(
             "Regions with most relevance for their size, up to {SHOWN} a method; enrichment: part of |relevance| over \
-             part of voxels (1: chance). All rows: regions/{stem}.tsv."
+             part of voxels (1: chance). All rows: regions/{stem}.tsv.{}",
+            RegionRecord::read(file)?
+                .and_then(|record| record.intervals)
+                .map(|about| format!(" {about}"))
+                .unwrap_or_default()
         ),
         findings: findings(file)?,
     };
@@ -167,8 +172,13 @@ fn one(file: &Path) -> Result<Regions> {
             })
             .collect();
         let n = rows.iter().map(|b| b.value.n).max().unwrap_or(0);
-        let note =
-            if n > 1 { format!("Mean over {n} maps with 95 % interval; {stem}.") } else { format!("One map; {stem}.") };
+        let note = match n {
+            2.. if rows.iter().any(|r| r.value.ends().is_some()) => {
+                format!("Mean over {n} maps with 95 % interval by model; {stem}.")
+            }
+            2.. => format!("Mean over {n} maps, without intervals; {stem}."),
+            _ => format!("One map; {stem}."),
+        };
         let figure = forest_plot(
             &format!("Regions with most relevance, {method}"),
             &rows,

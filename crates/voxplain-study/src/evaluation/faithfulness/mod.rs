@@ -111,7 +111,7 @@ impl Default for Settings {
         Self {
             steps: 100,
             substrates: vec![Substrate::Blur, Substrate::Harmonic],
-            ranking: Ranking::Signed,
+            ranking: Ranking::ByMethod,
             block: 4.0,
             blur: 10.0,
             seed: Seed::new(0),
@@ -200,7 +200,9 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
         let mut loaded = None;
         for method in &methods {
             progress.go_on()?;
-            let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &options.settings)?;
+            let ranking = options.settings.ranking.for_method(method);
+            let settings = Settings { ranking, ..options.settings.clone() };
+            let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &settings)?;
             let mut wanted = Vec::new();
             for &metric in &options.metrics {
                 let there = begun.made_before(&files.curves(id, method, metric.word()), metric)?;

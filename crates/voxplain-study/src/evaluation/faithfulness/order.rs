@@ -1,6 +1,7 @@
 //! [`Blocks`]: the brain in blocks of voxels, and the order in which a map takes them.
 
 use serde::{Deserialize, Serialize};
+use voxplain_attribution::{Reading, method_named};
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Mask, Volume};
 
@@ -8,8 +9,11 @@ use voxplain_volume::{Mask, Volume};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ranking {
-    /// `map`: what speaks most for the explained score comes first, what speaks most against it last.
+    /// As each method declares ([`Reading`]): absolute for sensitivity maps, signed for attributions (Ancona et al. 2018). It is
+    /// resolved before a map is ranked.
     #[default]
+    ByMethod,
+    /// `map`: what speaks most for the explained score comes first, what speaks most against it last.
     Signed,
     /// `|map|`: what matters most comes first, for or against.
     Absolute,
@@ -18,10 +22,42 @@ pub enum Ranking {
 }
 
 impl Ranking {
+    /// What ranks the maps of a method. Of one that is not in the registry nothing is declared: it is taken for an attribution.
+    #[must_use]
+    pub fn for_method(self, name: &str) -> Self {
+        match self {
+            Self::ByMethod => match method_named(name).map(|method| method.reading) {
+                Some(Reading::Sensitivity) => Self::Absolute,
+                Some(Reading::Attribution) | None => Self::Signed,
+            },
+            chosen => chosen,
+        }
+    }
+
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::ByMethod => "each method's own order: absolute for sensitivity maps, signed for attributions",
+            Self::Signed => "signed relevance, what speaks most for the explained class first",
+            Self::Absolute => "absolute relevance, the largest first",
+            Self::Positive => "positive relevance, the largest first",
+        }
+    }
+
+    /// In a word, for tables.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::ByMethod => "by method",
+            Self::Signed => "signed",
+            Self::Absolute => "absolute",
+            Self::Positive => "positive",
+        }
+    }
+
     pub(super) fn of(self, value: f32) -> f64 {
         let value = f64::from(value);
         match self {
-            Self::Signed => value,
+            Self::ByMethod | Self::Signed => value,
             Self::Absolute => value.abs(),
             Self::Positive => value.max(0.0),
         }

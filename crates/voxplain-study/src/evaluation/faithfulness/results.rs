@@ -188,13 +188,17 @@ pub struct Summary {
     pub version: String,
 }
 
-/// Deletion or insertion by one method and one substrate: means over held-out subjects, with 95 % intervals.
+/// Deletion or insertion by one method and one substrate: means over held-out subjects, with 95 % intervals by model
+/// ([`Interval::by_model`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MethodCurves {
     /// The method.
     pub method: String,
     /// The substrate.
     pub substrate: Substrate,
+    /// What of the method's maps ordered the voxels. In files of older versions as [`Settings::ranking`].
+    #[serde(default)]
+    pub ranking: Ranking,
     /// Number of maps.
     pub maps: usize,
     /// Area under the maps' curves.
@@ -257,13 +261,11 @@ impl Summary {
     ) -> Self {
         let found = methods.iter().flat_map(|method| {
             settings.substrates.iter().filter_map(|&substrate| {
-                let traces = all.iter().filter(|c| c.method == *method).flat_map(|c| &c.traces);
-                MethodCurves::of(
-                    metric,
-                    method,
-                    substrate,
-                    &traces.filter(|t| t.substrate == substrate).collect::<Vec<_>>(),
-                )
+                let of = all.iter().filter(|c| c.method == *method);
+                let traces = of.flat_map(|c| c.traces.iter().map(|t| (t, c.model.as_str())));
+                let traces = traces.filter(|(t, _)| t.substrate == substrate).collect::<Vec<_>>();
+                let ranking = settings.ranking.for_method(method);
+                MethodCurves::of(metric, (method, ranking), substrate, &traces)
             })
         });
         Self {
@@ -288,26 +290,47 @@ impl Summary {
         }
         let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, metric.word())];
         let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-        let summary: Self = serde_json::from_slice(&bytes)
+        let mut summary: Self = serde_json::from_slice(&bytes)
             .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
+        let ranking = summary.settings.ranking;
+        summary.found.iter_mut().filter(|f| f.ranking == Ranking::ByMethod).for_each(|f| f.ranking = ranking);
         run.models()?.check(&path, &summary.models, again())?;
         Ok(Some(summary))
     }
 
     /// What orders the voxels, in words.
     pub const fn ranking(&self) -> &'static str {
-        match self.settings.ranking {
-            Ranking::Signed => "signed relevance, what speaks most for the explained class first",
-            Ranking::Absolute => "absolute relevance, the largest first",
-            Ranking::Positive => "positive relevance, the largest first",
-        }
+        self.settings.ranking.words()
+    }
+
+    /// How the intervals were found, what they are conditional on and which are absent, and that rows are not corrected for their
+    /// number; in sentences.
+    pub fn about_intervals(&self) -> String {
+        let all: Vec<Interval> = self.found.iter().flat_map(|f| [f.auc, f.random, f.difference]).collect();
+        let rows = match self.found.len() {
+            0 | 1 => String::new(),
+            n => format!(
+                " Each of the {n} rows is judged by itself: verdicts are not corrected for their number, so that one in twenty rows \
+                 without an effect is expected to show one."
+            ),
+        };
+        format!("{}{rows}", Interval::explain(&all).unwrap_or_default())
     }
 }
 
 impl MethodCurves {
     /// `None` for no map at all.
-    fn of(metric: Metric, method: &str, substrate: Substrate, traces: &[&Trace]) -> Option<Self> {
-        let each = |f: fn(&Trace) -> f64| traces.iter().map(|t| f(t)).collect::<Vec<f64>>();
+    fn of(
+        metric: Metric,
+        (method, ranking): (&str, Ranking),
+        substrate: Substrate,
+        traces: &[(&Trace, &str)],
+    ) -> Option<Self> {
+        let models: Vec<Option<&str>> = traces.iter().map(|(_, model)| Some(*model)).collect();
+        let by_model = |values: &[f64]| Interval::by_model(values, &models);
+        // Areas and points are probabilities.
+        let bounded = |values: &[f64]| by_model(values).map(|i| i.within(0.0, 1.0));
+        let each = |f: fn(&Trace) -> f64| traces.iter().map(|(t, _)| f(t)).collect::<Vec<f64>>();
         let (auc, random) = (each(Trace::auc), each(Trace::random_auc));
         let differences: Vec<f64> = auc.iter().zip(&random).map(|(a, r)| a - r).collect();
         let wins = differences.iter().filter(|d| match metric {
@@ -315,17 +338,18 @@ impl MethodCurves {
             Metric::Insertion => **d > 0.0,
         });
         let wins = wins.count() as f64 / traces.len() as f64;
-        let difference = Interval::of(&differences)?;
+        let difference = by_model(&differences)?.within(-1.0, 1.0);
         let points = |pick: fn(&Trace) -> &Vec<f64>| -> Vec<Interval> {
-            let steps = traces.iter().map(|t| pick(t).len()).min().unwrap_or(0);
-            (0..steps).filter_map(|s| Interval::of(&traces.iter().map(|t| pick(t)[s]).collect::<Vec<_>>())).collect()
+            let steps = traces.iter().map(|(t, _)| pick(t).len()).min().unwrap_or(0);
+            (0..steps).filter_map(|s| bounded(&traces.iter().map(|(t, _)| pick(t)[s]).collect::<Vec<_>>())).collect()
         };
         Some(Self {
             method: method.to_owned(),
             substrate,
+            ranking,
             maps: traces.len(),
-            auc: Interval::of(&auc)?,
-            random: Interval::of(&random)?,
+            auc: bounded(&auc)?,
+            random: bounded(&random)?,
             verdict: Verdict::of(metric, &difference),
             difference,
             wins,
@@ -346,26 +370,31 @@ mod tests {
     #[test]
     fn a_summary_by_hand() {
         let metric = Metric::Deletion;
-        // Areas .5 and .3, random .7 and .7: differences -.2 and -.4.
-        let traces = [trace(metric, [1.0, 0.5, 0.0], [1.0, 0.9, 0.0]), trace(metric, [0.6, 0.2, 0.2], [0.6, 0.8, 0.6])];
-        let found = MethodCurves::of(metric, "m", Substrate::Blur, &traces.iter().collect::<Vec<_>>()).unwrap();
+        // Areas .5 and .3, random .7 and .7: differences -.2 and -.4, by three models each.
+        let two = [trace(metric, [1.0, 0.5, 0.0], [1.0, 0.9, 0.0]), trace(metric, [0.6, 0.2, 0.2], [0.6, 0.8, 0.6])];
+        let pairs: Vec<_> = (0..6).map(|n| (&two[n % 2], ["a", "b", "c", "d", "e", "f"][n])).collect();
+        let found = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs).unwrap();
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
         close(found.auc.mean, 0.4);
         close(found.random.mean, 0.7);
         close(found.difference.mean, -0.3);
-        // t(0.975, 1) = 12.706 times s / sqrt(2) = 0.1: paired, not of the two means apart.
-        assert!((found.difference.high.unwrap() - (-0.3 + 1.2706)).abs() < 1e-4);
-        assert_eq!((found.wins, found.maps, found.verdict), (1.0, 2, Verdict::Undecided));
-        assert_eq!(found.curve.iter().map(|i| i.mean).collect::<Vec<_>>(), [0.8, 0.35, 0.1]);
-        assert!(MethodCurves::of(metric, "m", Substrate::Blur, &[]).is_none());
-        let alone = MethodCurves::of(metric, "m", Substrate::Blur, &[&traces[0]]).unwrap();
+        // t(0.975, 5) = 2.5706 times s / sqrt(6), s = sqrt(0.06 / 5): paired, not of the two means apart.
+        assert!((found.difference.high.unwrap() - (-0.3 + 2.5706 * (0.06f64 / 30.0).sqrt())).abs() < 1e-4);
+        assert_eq!((found.wins, found.maps, found.verdict), (1.0, 6, Verdict::Better));
+        // The same maps by one model: no interval, and no verdict.
+        let one: Vec<_> = pairs.iter().map(|(t, _)| (*t, "a")).collect();
+        let one = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &one).unwrap();
+        assert_eq!((one.difference.low, one.verdict), (None, Verdict::Undecided));
+        found.curve.iter().zip([0.8, 0.35, 0.1]).for_each(|(i, mean)| close(i.mean, mean));
+        assert!(MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[]).is_none());
+        let alone = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[(&two[0], "a")]).unwrap();
         assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::Undecided));
     }
 
     #[test]
     fn lower_is_better_for_deletion_and_higher_for_insertion() {
-        let below = Interval { mean: -0.2, low: Some(-0.3), high: Some(-0.1), n: 9 };
-        let above = Interval { mean: 0.2, low: Some(0.1), high: Some(0.3), n: 9 };
+        let below = Interval { mean: -0.2, low: Some(-0.3), high: Some(-0.1), n: 9, ..Interval::default() };
+        let above = Interval { mean: 0.2, low: Some(0.1), high: Some(0.3), n: 9, ..Interval::default() };
         let around = Interval { low: Some(-0.1), ..above };
         let verdicts = |i: &Interval| [Metric::Deletion, Metric::Insertion].map(|m| Verdict::of(m, i));
         assert_eq!(verdicts(&below), [Verdict::Better, Verdict::Worse]);
