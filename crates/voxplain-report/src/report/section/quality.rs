@@ -314,7 +314,7 @@ mod tests {
             said,
             [
                 [EVIL, "mask volume, cm³", "40", "80"],
-                [EVIL, "overlap of the brain mask with the majority's (Dice)", "0.6667", "1"],
+                [EVIL, "overlap of the mask with the majority's (Dice)", "0.6667", "1"],
             ]
         );
         assert!(checks.brains[0].odd.contains("mask volume, cm³ 40") && checks.brains[1].odd.is_empty());
