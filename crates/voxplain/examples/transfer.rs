@@ -1,0 +1,85 @@
+//! How well a run's networks, and linear models on the same voxels, do on people of another scanner.
+//!
+//! ```text
+//! cargo run --release -p voxplain --example transfer -- RUN COHORT COLUMN
+//! ```
+//!
+//! `COHORT` was prepared like the cohort of the run, on the same grid, and `COLUMN` of its table holds the run's two classes; upper and
+//! lower case are the same there. The networks of all folds are asked and their probabilities averaged. The linear model
+//! ([`comparators::linear_voxels`]) and the mask volume are fitted on everyone the run was trained on.
+
+#![allow(clippy::print_stdout, reason = "it prints its table")]
+
+use std::path::Path;
+use voxplain::comparators::{self, Task};
+use voxplain::folds::Split;
+use voxplain::stats::{Classification, FoldPrediction};
+use voxplain::{Case, Cohort, Engine, EngineOptions, Run};
+use voxplain_core::softmax;
+
+type Fallible<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Fallible<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [run, others, column] = &arguments[..] else {
+        return Err("give RUN COHORT COLUMN".into());
+    };
+    let (run, others) = (Run::open(Path::new(run))?, Cohort::open(Path::new(others))?);
+    let cohort = run.cohort()?;
+    let (a, b) = (cohort.grid(), others.grid());
+    if a != b {
+        return Err(format!("the cohort of the run is on {a:?}, the other on {b:?}").into());
+    }
+    let (known, own) = labelled(&cohort, &run.manifest.label, &run.manifest.classes)?;
+    let (asked, truth) = labelled(&others, column, &run.manifest.classes)?;
+    let probabilities = networks(&run, &others, &asked)?;
+
+    // Fitted on everyone of the run, asked about everyone else.
+    let (n, m) = (known.len(), asked.len());
+    let labels: Vec<usize> = own.iter().chain(&truth).copied().collect();
+    let splits = [Split { train: (0..n).collect(), test: (n..n + m).collect() }];
+    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
+    let volumes = known.iter().map(|&s| cohort.subjects[s].brain_volume);
+    let volumes: Vec<f64> = volumes.chain(asked.iter().map(|&s| others.subjects[s].brain_volume)).collect();
+    let gram = comparators::inner_products(n + m, |s| {
+        let volume = if s < n { cohort.volume(known[s])? } else { others.volume(asked[s - n])? };
+        Ok(volume.data().to_vec())
+    })?;
+
+    let network = |(n, p): (usize, &Vec<f64>)| FoldPrediction::new(n, 0, truth[n], None, p.clone());
+    let rows: [(&str, Vec<FoldPrediction>); 3] = [
+        ("3D CNN", probabilities.iter().enumerate().map(network).collect()),
+        ("linear model on the voxels", comparators::linear_voxels(&gram, &task)),
+        ("mask volume", comparators::mask_volume(&volumes, &task)?),
+    ];
+    println!("{n} people of the run, {m} others\nclassifier\tAUC\tlow\thigh\taccuracy");
+    for (name, predictions) in &rows {
+        let found = Classification::of(predictions, 2, 1).ok_or("nobody to ask about")?;
+        let auc = found.auc.ok_or("one class only")?;
+        let (low, high) = auc.ends().unwrap_or((f64::NAN, f64::NAN));
+        println!("{name}\t{:.3}\t{low:.3}\t{high:.3}\t{:.3}", auc.value, found.accuracy.value);
+    }
+    Ok(())
+}
+
+/// The subjects of a cohort that have one of the classes in this column, and which.
+fn labelled(cohort: &Cohort, column: &str, classes: &[String]) -> Fallible<(Vec<usize>, Vec<usize>)> {
+    let cells = cohort.column(column)?;
+    let class = |cell: &str| classes.iter().position(|c| c.eq_ignore_ascii_case(cell));
+    Ok(cells.iter().enumerate().filter_map(|(n, cell)| Some((n, class((*cell)?)?))).unzip())
+}
+
+/// The mean over the folds' networks of the probability of each class, for these subjects.
+fn networks(run: &Run, cohort: &Cohort, subjects: &[usize]) -> Fallible<Vec<Vec<f64>>> {
+    let engine = Engine::new(EngineOptions::default())?;
+    let volumes = subjects.iter().map(|&n| cohort.volume(n)).collect::<Result<Vec<_>, _>>()?;
+    let cases: Vec<_> = subjects.iter().zip(&volumes).map(|(&n, v)| Case::new(&cohort.subjects[n].id, v)).collect();
+    let mut mean = vec![vec![0.0; 2]; subjects.len()];
+    for fold in 0..run.manifest.folds {
+        let logits = run.model(fold)?.explainer(&engine)?.logits(&cases)?;
+        for (sum, logits) in mean.iter_mut().zip(logits) {
+            sum.iter_mut().zip(softmax(&logits)).for_each(|(s, p)| *s += p / run.manifest.folds as f64);
+        }
+    }
+    Ok(mean)
+}
