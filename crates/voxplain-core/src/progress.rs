@@ -2,7 +2,7 @@
 
 use crate::{Error, Remedy, Result};
 
-/// Is told how far long work is. Steps may nest: each `begin` has its `end`, and `advance` speaks of the innermost.
+/// Receives the progress of long work. Steps may nest: each `begin` has its `end`, and `advance` speaks of the innermost.
 ///
 /// Called from any thread. What is told is for the eye alone: no result depends on it.
 pub trait Progress: Send + Sync {

@@ -14,7 +14,7 @@
 use std::fmt;
 use std::path::Path;
 
-/// Something that a call can be given: an option of the library, a flag of the command.
+/// The name of an option that a user can set: a field of an options type in the library, a flag of the command.
 ///
 /// Each crate keeps its settings as constants in one file, so that a front end can check that it has them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -156,7 +156,7 @@ macro_rules! remedy {
     ($($part:expr),+ $(,)?) => { $crate::Remedy::new([$($crate::Phrase::from($part)),+]) };
 }
 
-/// How a front end calls settings and steps.
+/// The names that a user interface gives to settings and steps, `--mask` on the command line.
 pub trait Vocabulary {
     /// A setting, with a value where one is to be given.
     fn setting(&self, setting: Setting, value: Option<&str>) -> String;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Error, Result, random::Seed, remedy};
 
-/// How subjects are held out.
+/// How subjects are divided into those that are trained on and those held out, in folds for example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SplitScheme {

@@ -17,7 +17,7 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Volume<T> {
     }
 }
 
-/// Which voxels belong.
+/// A mask: `true` at every voxel inside a region (for example the brain), `false` outside.
 pub type Mask = Volume<bool>;
 
 /// An integer label at every voxel; 0 is background.

@@ -46,7 +46,7 @@
 //! | [`nn`] | networks, the engine that runs them, optimisers, losses |
 //! | [`attribution`] | the methods, for use from Rust without a cohort: [`Explainer`], [`Case`], [`Attribution`] |
 //! | [`stats`] | accuracy, AUC and their intervals; similarity of maps |
-//! | [`cohort`], [`folds`], [`comparators`], [`run`] | what training reads and leaves |
+//! | [`cohort`], [`folds`], [`comparators`], [`run`] | the input of training (cohort, folds), the simple classifiers for comparison, and the output directory (run) |
 //! | [`map`], [`evaluation`], [`group`], [`atlas`], [`regions`] | files of maps, and what can be done with maps |
 //! | [`figure`], [`report`] (with the feature `report`, on by default) | pictures and the page |
 //! | [`doctor`] | a self-test of this machine |

@@ -127,7 +127,7 @@ fn random_network(seed: u64, depth: usize) -> Network {
             }
             8 => {
                 let kinds = [Op::Relu, Op::LeakyRelu { slope: 0.1 }, Op::Elu, Op::Gelu, Op::Sigmoid, Op::Tanh];
-                net.then(&name, kinds[seed.child("act").random().below(6)].clone()).unwrap();
+                net.then(&name, kinds[seed.child("act").random().below(kinds.len())].clone()).unwrap();
             }
             9 => {
                 let w = window(3, 3, 1);

@@ -31,7 +31,10 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
             8 => Op::MaxPool3d(pool),
             9 => Op::AvgPool3d(pool),
             10 => Op::LeakyRelu { slope: 0.25 },
-            11 => [Op::Elu, Op::Gelu, Op::Sigmoid, Op::Tanh][random.below(4)].clone(),
+            11 => {
+                let kinds = [Op::Elu, Op::Gelu, Op::Sigmoid, Op::Tanh];
+                kinds[random.below(kinds.len())].clone()
+            }
             12 => Op::Dropout { p: 0.4 },
             13 | 14 => {
                 let branch = net.then(&format!("{name}.branch"), Op::Tanh).unwrap();
