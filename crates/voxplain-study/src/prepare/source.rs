@@ -199,7 +199,7 @@ impl Listing {
                         .push(LeftOut::new(path.display().to_string(), "the link leads to nothing that is here"));
                 }
                 Err(e) => {
-                    listing.odd.push(LeftOut::new(path.display().to_string(), format!("it cannot be read ({e})")))
+                    listing.odd.push(LeftOut::new(path.display().to_string(), format!("it cannot be read ({e})")));
                 }
             }
         }
