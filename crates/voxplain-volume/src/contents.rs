@@ -246,7 +246,7 @@ mod tests {
 
     /// A noise of whole numbers 0 to 9, mostly small, the same at every call.
     fn noise([i, j, k]: [usize; 3]) -> f32 {
-        let mut x = (i * 73_856_093 ^ j * 19_349_663 ^ k * 83_492_791) as u64;
+        let mut x = ((i * 73_856_093) ^ (j * 19_349_663) ^ (k * 83_492_791)) as u64;
         x ^= x >> 13;
         x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         ((x >> 40) % 10) as f32

@@ -155,7 +155,7 @@ mod tests {
         let wide = Grid::new([3, 1, 1], Affine::from_spacing_origin([1.5, 1.0, 1.0], [0.25, 0.0, 0.0])).unwrap();
         let shares = mask.shares(&wide);
         for (found, expected) in shares.data().iter().zip([0.5 / 1.5, 1.0, 0.0]) {
-            assert!((found - expected as f32).abs() < 1e-6, "{:?}", shares.data());
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{:?}", shares.data());
         }
         // Boxes of 2 mm that hold half of the mask each: one of two ties belongs.
         let ties = Grid::new([2, 1, 1], Affine::from_spacing_origin([2.0, 1.0, 1.0], [0.5, 0.0, 0.0])).unwrap();
@@ -174,8 +174,8 @@ mod tests {
             for keep_low in [true, false] {
                 for border in 20..26 {
                     let mask = Volume::from_fn(fine, |v| (v[axis] < border) == keep_low);
-                    for factor in [2.0, 4.0] {
-                        let coarse = grid((48.0 / factor) as usize, factor, [(factor - 1.0) / 2.0; 3]);
+                    for (size, factor) in [(24, 2.0), (12, 4.0)] {
+                        let coarse = grid(size, factor, [(factor - 1.0) / 2.0; 3]);
                         let found = volume(&mask.resample_mask(&coarse));
                         let tie = border % 2 == 1 && factor == 2.0 || border % 4 == 2 && factor == 4.0;
                         if tie {
@@ -191,9 +191,14 @@ mod tests {
         }
     }
 
+    /// How many voxels of this spacing lie in 100 mm.
+    fn cells(spacing: f64) -> usize {
+        (0..).take_while(|n| f64::from(n + 1) * spacing <= 100.0).count()
+    }
+
     /// Mean ratio of the volumes of balls at many places, straight or turned.
     fn balls(fine: f64, spacing: f64, turn: f64) -> f64 {
-        let held = grid((100.0 / fine) as usize, fine, [-50.0 + fine / 2.0; 3]);
+        let held = grid(cells(fine), fine, [-50.0 + fine / 2.0; 3]);
         let (s, c) = turn.sin_cos();
         let mut ratio = 0.0;
         let count = 12;
@@ -212,7 +217,7 @@ mod tests {
                 [s * spacing, c * spacing, 0.0, s * start + c * start],
                 [0.0, 0.0, spacing, start],
             ];
-            let coarse = Grid::new([(100.0 / spacing) as usize; 3], Affine::from_rows(rows)).unwrap();
+            let coarse = Grid::new([cells(spacing); 3], Affine::from_rows(rows)).unwrap();
             ratio += volume(&ball.resample_mask(&coarse)) / volume(&ball) / f64::from(count);
         }
         ratio
