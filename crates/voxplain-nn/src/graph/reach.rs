@@ -130,20 +130,20 @@ impl Network {
     /// # Errors
     /// There is no such node.
     pub fn reach(&self, node: NodeId) -> Result<Reach> {
-        let mut found = Reach::new(self.shape(node)?);
-        self.visit_reach(|at, reach| {
-            if at == node {
-                found.clone_from(reach);
-            }
-        });
-        Ok(found)
+        self.shape(node)?;
+        Ok(self.reach_of(node))
     }
 
     /// Which voxels of the input can reach the output.
     pub fn input_reach(&self) -> Reach {
-        let mut found = Reach::new(&self.input_shape());
+        self.reach_of(NodeId(0))
+    }
+
+    /// The reach of a node that is there; of one that the output does not depend on, no way.
+    fn reach_of(&self, node: NodeId) -> Reach {
+        let mut found = Reach::new(&self.shape_list()[node.0]);
         self.visit_reach(|at, reach| {
-            if at == NodeId(0) {
+            if at == node {
                 found.clone_from(reach);
             }
         });

@@ -1,53 +1,16 @@
 //! The fast engine against what PyTorch and Captum gave for the published checkpoints: outputs, maps, class activation
 //! maps, and three steps of training.
 
-use crate::support::{npy, witness::witness};
-use voxplain_nn::import::pytorch;
+use crate::support::{
+    checkpoint::{grad_net, log_net},
+    npy,
+    witness::witness,
+};
 use voxplain_nn::{
-    AdamOptions, BatchNorm, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NodeId, Op, Optimizer,
-    OptimizerKind, PlanOptions, Pool3d, Purpose, Rules,
+    AdamOptions, CrossEntropy, Engine, EngineOptions, NodeId, Optimizer, OptimizerKind, PlanOptions, Purpose, Rules,
 };
 
 const VOXELS: usize = 58 * 70 * 58;
-
-/// The paper's network with the names of the first, second and third stage, dropout left out.
-fn network(stages: [[&str; 4]; 3], head: &str) -> Network {
-    let mut net = Network::new([1, 58, 70, 58]);
-    for ([conv, norm, relu, pool], (input, output)) in stages.into_iter().zip([(1, 32), (32, 64), (64, 128)]) {
-        net.then(conv, Conv3d::new(input, output, [3; 3])).unwrap();
-        net.then(norm, BatchNorm::new(output)).unwrap();
-        net.then(relu, Op::Relu).unwrap();
-        net.then(pool, Op::MaxPool3d(Pool3d::new([2; 3]))).unwrap();
-    }
-    net.then("flatten", Op::Flatten).unwrap();
-    net.then(head, Linear::new(22400, 2)).unwrap();
-    net
-}
-
-/// `best_model_all_grad`, which ends in logits.
-fn grad_net() -> Option<Network> {
-    let stages = [
-        ["features.0", "features.1", "features.2", "features.3"],
-        ["features.4", "features.5", "features.6", "features.7"],
-        ["features.8", "features.9", "features.10", "classifier.0"],
-    ];
-    let mut net = network(stages, "classifier.3");
-    net.load_state(pytorch::read(&witness("reference/best_model_all_grad")?).unwrap()).unwrap();
-    Some(net)
-}
-
-/// `best_model_all`, which ends in log-probabilities.
-fn log_net() -> Option<Network> {
-    let stages = [
-        ["hidden1.0", "hidden1.1", "hidden1.2", "hidden1.3"],
-        ["hidden2.0", "hidden2.1", "hidden2.2", "hidden2.3"],
-        ["hidden3.0", "hidden3.1", "hidden3.2", "hidden3.3"],
-    ];
-    let mut net = network(stages, "linear");
-    net.then("log-softmax", Op::LogSoftmax).unwrap();
-    net.load_state(pytorch::read(&witness("reference/best_model_all")?).unwrap()).unwrap();
-    Some(net)
-}
 
 fn array(name: &str) -> Option<Vec<f64>> {
     Some(npy::read(&witness(&format!("reference/arrays/{name}.npy"))?).1)

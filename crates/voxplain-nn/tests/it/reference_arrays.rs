@@ -1,41 +1,12 @@
 //! The reference implementation against what PyTorch and Captum gave for the published checkpoints.
 
-use crate::support::{npy, witness::witness};
-use voxplain_nn::import::pytorch;
+use crate::support::{
+    checkpoint::{grad_net, log_net},
+    npy,
+    witness::witness,
+};
 use voxplain_nn::reference::{Mode, Tape, forward};
-use voxplain_nn::{BatchNorm, Conv3d, CrossEntropy, Linear, Network, Op, Pool3d, Rules};
-
-/// The paper's network with names from one of the two checkpoints.
-fn network(names: [[&str; 4]; 3], head: &str, log_softmax: bool) -> Network {
-    let mut net = Network::new([1, 58, 70, 58]);
-    for ([conv, norm, relu, pool], (input, output)) in names.into_iter().zip([(1, 32), (32, 64), (64, 128)]) {
-        net.then(conv, Conv3d::new(input, output, [3; 3])).unwrap();
-        net.then(norm, BatchNorm::new(output)).unwrap();
-        net.then(relu, Op::Relu).unwrap();
-        net.then(pool, Op::MaxPool3d(Pool3d::new([2; 3]))).unwrap();
-    }
-    net.then("flatten", Op::Flatten).unwrap();
-    net.then(head, Linear::new(22400, 2)).unwrap();
-    if log_softmax {
-        net.then("log_softmax", Op::LogSoftmax).unwrap();
-    }
-    net
-}
-
-/// `best_model_all_grad`, which ends in logits.
-fn grad_net() -> Option<Network> {
-    let mut net = network(
-        [
-            ["features.0", "features.1", "features.2", "features.3"],
-            ["features.4", "features.5", "features.6", "features.7"],
-            ["features.8", "features.9", "features.10", "classifier.0"],
-        ],
-        "classifier.3",
-        false,
-    );
-    net.load_state(pytorch::read(&witness("reference/best_model_all_grad")?).unwrap()).unwrap();
-    Some(net)
-}
+use voxplain_nn::{CrossEntropy, Network, Rules};
 
 fn array(name: &str) -> Option<(Vec<usize>, Vec<f64>)> {
     Some(npy::read(&witness(&format!("reference/arrays/{name}.npy"))?))
@@ -100,17 +71,7 @@ fn maps_of_the_first_volume_agree() {
 
 #[test]
 fn log_probabilities_of_the_other_checkpoint_agree() {
-    let mut net = network(
-        [
-            ["hidden1.0", "hidden1.1", "hidden1.2", "hidden1.3"],
-            ["hidden2.0", "hidden2.1", "hidden2.2", "hidden2.3"],
-            ["hidden3.0", "hidden3.1", "hidden3.2", "hidden3.3"],
-        ],
-        "linear",
-        true,
-    );
-    let Some(checkpoint) = witness("reference/best_model_all") else { return };
-    net.load_state(pytorch::read(&checkpoint).unwrap()).unwrap();
+    let Some(net) = log_net() else { return };
     let Some(tape) = first_volume(&net) else { return };
     let (_, expected) = array("logprob_outputs").unwrap();
     let difference = largest_difference(tape.output(), &expected[..2]);

@@ -193,16 +193,7 @@ fn slow_relevance(net: &Network, values: &[Vec<f64>], start: &[f64], composite: 
                 };
                 [a, b].iter().map(|x| (0..r.len()).map(|n| x[n] / stable(n) * r[n]).collect()).collect()
             }
-            Op::Concat => {
-                let mut rest = r.as_slice();
-                let mut parts = Vec::new();
-                for input in &node.inputs {
-                    let (own, others) = rest.split_at(value(input.0).len());
-                    parts.push(own.to_vec());
-                    rest = others;
-                }
-                parts
-            }
+            Op::Concat => shares(&r, node.inputs.iter().map(|input| value(input.0).len())),
             _ => vec![r.clone()],
         };
         if is_layer(&node.op) || matches!(node.op, Op::BatchNorm(_) | Op::AvgPool3d(_) | Op::GlobalAvgPool | Op::Add) {
@@ -213,6 +204,17 @@ fn slow_relevance(net: &Network, values: &[Vec<f64>], start: &[f64], composite: 
         }
     }
     Slow { input: reached.remove(0), steps }
+}
+
+/// The values of a concatenation, input by input, which have these lengths.
+fn shares(mut values: &[f64], lengths: impl Iterator<Item = usize>) -> Vec<Vec<f64>> {
+    lengths
+        .map(|length| {
+            let (own, others) = values.split_at(length);
+            values = others;
+            own.to_vec()
+        })
+        .collect()
 }
 
 fn largest(values: &[f64]) -> f64 {
@@ -251,16 +253,7 @@ fn slow_multipliers(net: &Network, [values, values0]: [&[Vec<f64>]; 2], seed: &[
                 vec![(0..a.len()).map(|i| if a[i] == a0[i] { 0.0 } else { contribution[i] / (a[i] - a0[i]) }).collect()]
             }
             Op::Add => vec![m.clone(), m],
-            Op::Concat => {
-                let mut rest = m.as_slice();
-                let mut parts = Vec::new();
-                for input in &node.inputs {
-                    let (own, others) = rest.split_at(value(input.0).len());
-                    parts.push(own.to_vec());
-                    rest = others;
-                }
-                parts
-            }
+            Op::Concat => shares(&m, node.inputs.iter().map(|input| value(input.0).len())),
             Op::Flatten | Op::Dropout { .. } => vec![m],
             op => {
                 let (y, y0) = (alone(op, &shape, a), alone(op, &shape, a0));
