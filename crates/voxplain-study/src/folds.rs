@@ -359,10 +359,10 @@ mod tests {
             }
             let shares = vec![1.0 / folds as f64; folds];
             let found = sum(&assign(&labels, Some(&groups), &shares, Seed::new(case as u64)), &labels, &shares);
-            let best = (0..(0..count).fold(1, |all, _| all * folds))
+            let best = (0..folds.pow(u32::try_from(count).unwrap()))
                 .map(|code| {
-                    let of: Vec<usize> =
-                        groups.iter().map(|&g| (0..g).fold(code, |rest, _| rest / folds) % folds).collect();
+                    let part = |g: usize| code / folds.pow(u32::try_from(g).unwrap()) % folds;
+                    let of: Vec<usize> = groups.iter().map(|&g| part(g)).collect();
                     sum(&of, &labels, &shares)
                 })
                 .fold(f64::INFINITY, f64::min);

@@ -192,8 +192,9 @@ mod tests {
     }
 
     /// How many voxels of this spacing lie in 100 mm.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number above 0")]
     fn cells(spacing: f64) -> usize {
-        (0..).take_while(|n| f64::from(n + 1) * spacing <= 100.0).count()
+        (100.0 / spacing) as usize
     }
 
     /// Mean ratio of the volumes of balls at many places, straight or turned.
