@@ -12,7 +12,7 @@ mod plan;
 mod source;
 
 pub use entities::EntityFilter;
-pub use image::{Prepared, prepare_image};
+pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
 pub use options::{PrepareOptions, Space};
 

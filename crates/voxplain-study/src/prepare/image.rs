@@ -104,9 +104,12 @@ pub(super) fn prepare_with(
     Ok(Prepared { volume, mask, native, alignment, brain_volume, findings })
 }
 
-/// Correlation with the template below which an alignment is refused, and below which it is a finding. Our choice: the 107 brains of IXI
-/// come to 0.91 and above; brains that stay upside down come to 0.72 to 0.80.
-const POOR: [f64; 2] = [0.85, 0.9];
+/// Correlation with the template below which an alignment is refused. Our choice: the 107 brains of IXI come to 0.91 and above; brains that
+/// stay upside down come to 0.72 to 0.80.
+pub const MIN_CORRELATION: f64 = 0.85;
+
+/// Correlation with the template below which an alignment is a finding.
+const POOR: f64 = 0.9;
 
 /// Degrees from which on a brain was not askew in the scanner, but its header wrong. Our choice: half of a quarter turn.
 const WRONG_HEADER: f64 = 45.0;
@@ -123,13 +126,13 @@ fn align_to(
     let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
     let alignment = voxplain_volume::align(&stripped, template, sizes)?;
     let found = format!("after alignment the brain correlates with the template at {:.2}", alignment.correlation);
-    if alignment.correlation < POOR[0] {
+    if alignment.correlation < MIN_CORRELATION {
         let remedy = remedy![
             "check brain mask, contrast and orientation (`",
             Action::new("inspect"),
             "`; a mirrored brain cannot be turned back); the template is to be skull-stripped"
         ];
-        let what = format!("{found}, which is less than {}: it was not found in it", POOR[0]);
+        let what = format!("{found}, which is less than {}: it was not found in it", MIN_CORRELATION);
         return Err(Error::file(path, what, remedy));
     }
     if alignment.angle > WRONG_HEADER {
@@ -139,7 +142,7 @@ fn align_to(
             alignment.angle
         ));
     }
-    if alignment.correlation < POOR[1] {
+    if alignment.correlation < POOR {
         findings.push(format!("{found}, which is little: look at it"));
     }
     Ok(alignment)

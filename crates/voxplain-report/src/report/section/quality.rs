@@ -11,6 +11,7 @@ use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{cell, significant};
 use voxplain_study::{
     cohort::{Cohort, LIMIT, Normalize, Quality, Quantity, deviations},
+    prepare::MIN_CORRELATION,
     run::figure_name,
 };
 use voxplain_volume::Mask;
@@ -95,25 +96,20 @@ pub(in crate::report) fn checks(cohort: &Cohort, progress: &dyn Progress) -> Res
 
 fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
     let people = cohort.subjects.len();
-    let mut overlap: Vec<f64> = quality.subjects.iter().map(|s| s.values[Quantity::MaskOverlap as usize]).collect();
-    overlap.sort_by(f64::total_cmp);
     let mut words = Vec::new();
-    if let (Some(low), Some(high)) = (overlap.first(), overlap.last()) {
+    if let Some([low, high]) = range(quality, Quantity::MaskOverlap) {
         words.push(format!(
             "Each subject's brain mask overlaps with the mask of the majority (voxels that at least half of the masks \
              hold) by {} to {} (Dice's coefficient, voxel by voxel on the cohort's grid).",
-            significant(*low, 3),
-            significant(*high, 3)
+            significant(low, 3),
+            significant(high, 3)
         ));
     }
-    let mut correlations = values(quality, Quantity::Alignment);
-    correlations.retain(|c| c.is_finite());
-    correlations.sort_by(f64::total_cmp);
-    if let (Some(low), Some(high)) = (correlations.first(), correlations.last()) {
+    if let Some([low, high]) = range(quality, Quantity::Alignment) {
         words.push(format!(
-            "After alignment the brains correlate with the template at {} to {}; below 0.85 an image is refused.",
-            significant(*low, 3),
-            significant(*high, 3)
+            "After alignment the brains correlate with the template at {} to {}; below {MIN_CORRELATION} an image is refused.",
+            significant(low, 3),
+            significant(high, 3)
         ));
     }
     if quality.judged.is_empty() {
@@ -232,6 +228,14 @@ fn brains(
 
 fn values(quality: &Quality, quantity: Quantity) -> Vec<f64> {
     quality.subjects.iter().map(|s| s.values[quantity as usize]).collect()
+}
+
+/// The smallest and the largest value of a quantity; `None` where no subject has one.
+fn range(quality: &Quality, quantity: Quantity) -> Option<[f64; 2]> {
+    let mut there = values(quality, quantity);
+    there.retain(|value| value.is_finite());
+    there.sort_by(f64::total_cmp);
+    Some([*there.first()?, *there.last()?])
 }
 
 /// The middle of a mask's voxels, mm.
