@@ -52,6 +52,13 @@ pub struct PrepareOptions {
     pub force: bool,
 }
 
+impl PrepareOptions {
+    /// Whether only some of the images of a source are asked for.
+    pub(super) fn chooses(&self) -> bool {
+        self.include.is_some() || self.exclude.is_some() || !self.entities.is_empty()
+    }
+}
+
 /// Where the grid of the prepared volumes lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]

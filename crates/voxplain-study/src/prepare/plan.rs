@@ -285,15 +285,14 @@ fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOp
     }
     let found = images.len();
     let mut not_chosen = Vec::new();
-    if options.include.is_some() || options.exclude.is_some() || !options.entities.is_empty() {
+    if options.chooses() {
         let below = |i: &PathBuf| i.strip_prefix(root).unwrap_or(i).to_string_lossy().replace('\\', "/");
         let is_chosen = |i: &PathBuf| {
             options.include.as_ref().is_none_or(|pattern| matches(pattern, &below(i)))
                 && !options.exclude.as_ref().is_some_and(|pattern| matches(pattern, &below(i)))
                 && options.entities.iter().all(|filter| filter.takes(source::stem(i).unwrap_or_default()))
         };
-        let (chosen, others): (Vec<_>, Vec<_>) = images.into_iter().partition(is_chosen);
-        (images, not_chosen) = (chosen, others);
+        (images, not_chosen) = images.into_iter().partition(is_chosen);
     }
     let aside = Aside { found, not_chosen, odd };
     if images.is_empty() {
@@ -366,8 +365,7 @@ fn refuse_leftovers(matched: &Matched, options: &PrepareOptions) -> Result<()> {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
         wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
     }
-    let chosen = options.include.is_some() || options.exclude.is_some() || !options.entities.is_empty();
-    if !matched.without_image.is_empty() && !chosen {
+    if !matched.without_image.is_empty() && !options.chooses() {
         let ids = few(&matched.without_image);
         wrong.push(format!("{} rows have no image: {ids}", matched.without_image.len()));
     }
