@@ -14,6 +14,7 @@ pub use members::{Group, groups};
 pub use scale::{Scale, ScaleRecord};
 pub use similarity::{Level, SimilarityRow};
 
+use crate::listed::listed;
 use crate::{
     cohort::Cohort,
     map::{read_record, record_path},
@@ -162,11 +163,9 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         }
     }
     for (method, missing) in methods.iter().zip(&missing).filter(|(_, m)| !m.is_empty()) {
-        let named = missing.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-        let more = if missing.len() > 8 { format!(" and {} more", missing.len() - 8) } else { String::new() };
+        let named = listed(missing, 8);
         let why = there.why_missing(missing, method);
-        let what =
-            format!("{method}: no map of {} of {} subjects: {named}{more}{why}", missing.len(), predictions.len());
+        let what = format!("{method}: no map of {} of {} subjects: {named}{why}", missing.len(), predictions.len());
         if !options.keep_going || missing.len() == predictions.len() {
             return Err(Error::file(
                 &run.path,

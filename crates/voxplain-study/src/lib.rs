@@ -45,6 +45,7 @@ pub mod evaluation;
 pub mod explain;
 pub mod folds;
 pub mod group;
+mod listed;
 pub mod map;
 pub mod model;
 pub mod prepare;

@@ -12,6 +12,7 @@ pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
 pub use table::{LabelTable, Region};
 pub use voxplain_volume::{Hemisphere, SideSource};
 
+use crate::listed::listed;
 use crate::setting::ALLOW_MISMATCH;
 use std::{
     collections::BTreeMap,
@@ -245,9 +246,7 @@ fn is_lateral(side: Option<Hemisphere>) -> bool {
 
 /// At most eight, then how many more.
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
-    let shown: Vec<String> = items.iter().take(8).map(T::to_string).collect();
-    let more = if items.len() > 8 { format!(" and {} more", items.len() - 8) } else { String::new() };
-    format!("{}{more}", shown.join(", "))
+    listed(items, 8)
 }
 
 fn lateral(labels: &Labels) -> BTreeMap<u32, Lateral> {

@@ -1,5 +1,6 @@
 //! [`Inclusion`]: what was found when a cohort was prepared, and who is not in it, and why.
 
+use crate::listed::listed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -52,14 +53,7 @@ impl Inclusion {
         let mut of = BTreeMap::<&str, Vec<&str>>::new();
         self.left_out.iter().for_each(|l| of.entry(&l.why).or_default().push(&l.what));
         of.into_iter()
-            .map(|(why, whats)| {
-                let more = match whats.len().saturating_sub(SHOWN) {
-                    0 => String::new(),
-                    more => format!(" and {more} more"),
-                };
-                let shown = whats[..whats.len().min(SHOWN)].join(", ");
-                format!("{} left out, {why}: {shown}{more}", whats.len())
-            })
+            .map(|(why, whats)| format!("{} left out, {why}: {}", whats.len(), listed(&whats, SHOWN)))
             .collect()
     }
 }

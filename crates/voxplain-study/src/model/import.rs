@@ -1,6 +1,7 @@
 //! [`import`]: models from PyTorch checkpoints.
 
 use super::{Card, Model, mrinet};
+use crate::listed::listed;
 use crate::{
     cohort::{Normalize, Placement, Preparation},
     setting::{ARCH, CLASSES, SHAPE},
@@ -173,13 +174,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
 
 /// At most 24 names.
 fn list(names: &[String]) -> String {
-    let more = names.len().saturating_sub(24);
-    let shown = names.iter().take(24).cloned().collect::<Vec<_>>().join(", ");
-    match (names.len(), more) {
-        (0, _) => "nothing".into(),
-        (_, 0) => shown,
-        _ => format!("{shown} and {more} more"),
-    }
+    if names.is_empty() { "nothing".into() } else { listed(names, 24) }
 }
 
 #[cfg(test)]

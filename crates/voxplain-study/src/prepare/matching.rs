@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     cohort::{Inclusion, LeftOut, bare},
+    listed::listed,
     setting::{EXCLUDE, ID_COLUMN, INCLUDE},
 };
 use std::{
@@ -175,14 +176,9 @@ pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
     )]
 }
 
-/// The first of a list, and how many more there are.
-pub(super) fn few<S: AsRef<str>>(items: impl IntoIterator<Item = S>) -> String {
-    let items: Vec<S> = items.into_iter().collect();
-    let shown: Vec<&str> = items.iter().take(8).map(AsRef::as_ref).collect();
-    match items.len().saturating_sub(8) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+/// The first eight of a list, and how many more there are.
+pub(super) fn few<T: std::fmt::Display>(items: impl IntoIterator<Item = T>) -> String {
+    listed(items, 8)
 }
 
 #[cfg(test)]

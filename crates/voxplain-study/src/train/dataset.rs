@@ -1,7 +1,7 @@
 //! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
 use super::{classes, options::TrainOptions};
-use crate::{cohort::Cohort, comparators::Task, folds::Split, setting::KEEP_GOING};
+use crate::{cohort::Cohort, comparators::Task, folds::Split, listed::listed, setting::KEEP_GOING};
 use std::{collections::BTreeMap, sync::OnceLock};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Action, Error, Result, remedy};
@@ -185,6 +185,5 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<(Vec<usiz
 
 /// At most 12 names.
 pub(super) fn list(names: &[String]) -> String {
-    let shown = names.iter().take(12).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > 12 { format!("{shown} and {} more", names.len() - 12) } else { shown }
+    listed(names, 12)
 }

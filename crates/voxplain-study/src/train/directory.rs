@@ -1,6 +1,7 @@
 //! The run directory at the start of a training: a new one, or the one that the same training began.
 
 use super::{dataset::Dataset, options::TrainOptions};
+use crate::listed::listed;
 use crate::{
     run::{CohortPlace, Manifest, Run, RunLayout, clear, cohort_hash},
     setting::{FORCE, OUT},
@@ -70,12 +71,10 @@ fn found_at(mut run: Run, cohort: &CohortPlace) -> Result<Run> {
 fn replace(out: &Path, progress: &dyn Progress) -> Result<()> {
     let left = clear(out)?;
     if !left.is_empty() {
-        let named: Vec<String> = left.iter().take(8).map(|path| path.display().to_string()).collect();
-        let more = if left.len() > 8 { format!(" and {} more", left.len() - 8) } else { String::new() };
         progress.warn(&format!(
-            "{}: left as they are, since voxplain did not make them: {}{more}",
+            "{}: left as they are, since voxplain did not make them: {}",
             out.display(),
-            named.join(", ")
+            listed(left.iter().map(|path| path.display()), 8)
         ));
     }
     Ok(())
