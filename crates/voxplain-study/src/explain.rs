@@ -13,7 +13,6 @@ mod output;
 mod summary;
 
 pub use atlas::AtlasFiles;
-pub use load::MaskFrom;
 pub use options::{ExplainOptions, Images, Inputs};
 pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 

@@ -6,6 +6,7 @@ mod entities;
 mod image;
 pub(crate) mod intensity;
 mod mask;
+mod mask_finder;
 mod matching;
 mod options;
 mod plan;
@@ -14,7 +15,10 @@ mod source;
 pub use entities::EntityFilter;
 pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
+pub(crate) use mask_finder::MaskFinder;
+pub(crate) use matching::id_of;
 pub use options::{PrepareOptions, Space};
+pub(crate) use source::fetched;
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{mrinet, whole_shape};
@@ -176,8 +180,8 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
-            source::fetched(path)?;
-            mask.as_deref().map(source::fetched).transpose()?;
+            fetched(path)?;
+            mask.as_deref().map(fetched).transpose()?;
             let mask = mask.as_deref().map(|file| read_mask(file, &plan.mask_options)).transpose()?;
             let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)

@@ -14,8 +14,9 @@ use voxplain::{
     Error,
     attribution::{self, Compat, METHODS, OptionKind, Score},
     cohort::Cohort,
-    explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, MaskFrom, explain},
+    explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
     model::Model,
+    prepare::MaskRule,
     run::Run,
 };
 
@@ -71,9 +72,10 @@ pub(crate) struct Explain {
     /// Only these subjects, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
-    /// Brain mask of the images: a file, or the ending of a file beside each [default: voxels other than 0].
+    /// Brain masks of the images: one file for all, or the ending of a file for each, as in `prepare` [default: voxels other
+    /// than 0].
     #[arg(long, value_name = "SUFFIX|FILE", requires = "input")]
-    mask: Option<String>,
+    mask: Option<MaskRule>,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
     #[arg(long, value_name = "VALUE", requires = "mask")]
@@ -230,7 +232,7 @@ impl Explain {
     fn images(&self) -> Images {
         Images {
             files: self.input.clone(),
-            mask: self.mask.as_deref().map(MaskFrom::parse),
+            mask: self.mask.clone().unwrap_or_default(),
             mask_threshold: self.mask_threshold,
             normalize: self.normalize.map(Into::into),
         }

@@ -6,6 +6,7 @@ use crate::cohort::{Cohort, Placement};
 use crate::{
     map::MapFiles,
     model::Model,
+    prepare::MaskFinder,
     run::{FoldModel, Run},
     setting::{COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
 };
@@ -42,7 +43,7 @@ pub(super) enum ModelSource<'a> {
 /// Where the volumes come from.
 enum InputSource<'a> {
     Cohort(Box<Cow<'a, Cohort>>),
-    Images(&'a Images),
+    Images(&'a Images, MaskFinder),
 }
 
 /// One volume to be explained.
@@ -87,16 +88,16 @@ impl ModelInputs<'_> {
                 explainer.with_training_subjects(cohort.training_subjects(numbers, labels, model.card.classes.len()))
             }
             (_, Err((why, remedy))) => explainer.without_training_subjects(why.as_str(), remedy.clone()),
-            (InputSource::Images(_), Ok(_)) => explainer,
+            (InputSource::Images(..), Ok(_)) => explainer,
         }
     }
 
     /// Reads the volume of an input as the model takes it.
     pub(super) fn load(&self, input: &Input, model: &Model) -> Result<LoadedVolume> {
         match (&self.source, &input.file) {
-            (InputSource::Images(images), Some(file)) => load::of_image(file, images, &model.card),
+            (InputSource::Images(images, masks), Some(file)) => load::of_image(file, images, masks, &model.card),
             (InputSource::Cohort(cohort), _) => load::of_subject(cohort, input.number),
-            (InputSource::Images(_), None) => Err(Error::request("an image without a file", "report this")),
+            (InputSource::Images(..), None) => Err(Error::request("an image without a file", "report this")),
         }
     }
 }
@@ -340,7 +341,7 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
             ", or choose a baseline that needs nobody (zero or blur)"
         ],
     ));
-    let source = InputSource::Images(images);
+    let source = InputSource::Images(images, MaskFinder::new(&images.mask, None)?);
     let of_model = ModelInputs { model: ModelSource::Memory(model), source, inputs, trained_on };
     Ok(Plan { models: vec![of_model], left_out: Vec::new() })
 }

@@ -1,49 +1,13 @@
 //! [`LoadedVolume`]: a volume as the model takes it, from a cohort or an image file.
 
-use super::{Images, stem};
+use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
-use crate::prepare::{Prepared, intensity, prepare_image};
+use crate::prepare::{MaskFinder, Prepared, fetched, id_of, intensity, prepare_image};
 use crate::setting::{MASK, NORMALIZE};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read, read_mask};
-
-/// Where the brain mask of an image is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MaskFrom {
-    /// One file for every image.
-    File(PathBuf),
-    /// A file beside each image: the stem of the image (or the stem without its last `_part`), and this ending.
-    Suffix(String),
-}
-
-impl MaskFrom {
-    /// The path of a file that is there is that file; anything else is a suffix.
-    pub fn parse(text: &str) -> Self {
-        if Path::new(text).is_file() { Self::File(text.into()) } else { Self::Suffix(text.into()) }
-    }
-
-    fn of(&self, image: &Path) -> Result<PathBuf> {
-        let suffix = match self {
-            Self::File(path) => return Ok(path.clone()),
-            Self::Suffix(suffix) => suffix,
-        };
-        let whole = stem(image);
-        let head = whole.rsplit_once('_').map(|(head, _)| head);
-        let names =
-            [Some(whole.as_str()), head].into_iter().flatten().map(|n| image.with_file_name(format!("{n}{suffix}")));
-        let places: Vec<_> = names.collect();
-        places.iter().find(|p| p.is_file()).cloned().ok_or_else(|| {
-            let looked: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
-            Error::file(
-                image,
-                format!("no brain mask: there is no {}", looked.join(", nor ")),
-                remedy!["give its file with ", MASK],
-            )
-        })
-    }
-}
 
 /// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
@@ -84,14 +48,16 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<LoadedVolume>
 
 /// The volume of an image file. An image on the grid of the model is taken as it is; another one is prepared as the training
 /// volumes were.
-pub(super) fn of_image(file: &Path, images: &Images, card: &Card) -> Result<LoadedVolume> {
+pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &Card) -> Result<LoadedVolume> {
+    fetched(file)?;
     let image = read(file, &ReadOptions::default())?;
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
     let options = MaskOptions::brain(images.mask_threshold);
-    let read = |from: &MaskFrom| Ok::<_, Error>(read_mask(&from.of(file)?, &options)?);
-    let mask = images.mask.as_ref().map(read).transpose()?;
+    let mask_file = masks.find(file, &id_of(file))?;
+    mask_file.as_deref().map(fetched).transpose()?;
+    let mask = mask_file.map(|mask| read_mask(&mask, &options)).transpose()?;
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if !on_grid(volume.grid(), card) {
         if card.grid_unknown {

@@ -1,8 +1,8 @@
 //! [`Inputs`] and [`ExplainOptions`]: what is explained, by which model, and how.
 
-use super::{AtlasFiles, MaskFrom};
+use super::AtlasFiles;
 use crate::cohort::{Cohort, Normalize};
-use crate::{model::Model, run::Run};
+use crate::{model::Model, prepare::MaskRule, run::Run};
 use std::path::PathBuf;
 use voxplain_attribution::{AnyMethod, Compat, Score};
 
@@ -22,8 +22,8 @@ pub enum Inputs<'a> {
 pub struct Images {
     /// The files.
     pub files: Vec<PathBuf>,
-    /// Where the brain masks are. Without one, all voxels other than 0 are brain.
-    pub mask: Option<MaskFrom>,
+    /// Where the brain masks are. Without masks, all voxels other than 0 are brain.
+    pub mask: MaskRule,
     /// The value above which a voxel of a mask is in the brain. Without one, each file must be a mask beyond doubt
     /// ([`read_mask`](voxplain_volume::read_mask)).
     pub mask_threshold: Option<f64>,

@@ -5,6 +5,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use voxplain_core::Setting;
 
+/// Entities that tell images of one person apart.
+const KNOWN: &[&str] =
+    &["ses", "acq", "ce", "rec", "run", "echo", "inv", "part", "space", "cohort", "res", "den", "label"];
+
 /// The pairs of a BIDS name, `ses-2` being `ses` and `2`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entities<'a>(BTreeMap<&'a str, &'a str>);
@@ -18,6 +22,13 @@ impl<'a> Entities<'a> {
     /// The pairs that stand in a part of a name.
     pub(super) fn pairs(text: &'a str) -> Self {
         Self(text.split('_').filter_map(|part| part.split_once('-')).collect())
+    }
+
+    /// The pairs in a name of any kind whose keys are those of BIDS for one image among several of a person.
+    pub(super) fn known(stem: &'a str) -> Self {
+        let mut pairs = Self::pairs(stem);
+        pairs.0.retain(|key, _| KNOWN.contains(key));
+        pairs
     }
 
     /// The value of an entity.

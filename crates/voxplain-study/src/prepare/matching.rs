@@ -140,7 +140,7 @@ fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
 }
 
 /// An id for an image without a table: its BIDS entity, else its name.
-pub(super) fn id_of(image: &Path) -> String {
+pub(crate) fn id_of(image: &Path) -> String {
     let stem = stem(image).unwrap_or_else(|| name(image));
     match stem.strip_prefix("sub-") {
         Some(rest) => rest.split('_').next().unwrap_or(rest).to_owned(),

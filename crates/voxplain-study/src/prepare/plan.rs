@@ -2,7 +2,8 @@
 
 use super::{
     image,
-    mask::{MaskFinder, MaskRule},
+    mask::MaskRule,
+    mask_finder::MaskFinder,
     matching::{self, Aside, Matched, few},
     options::{PrepareOptions, Space},
     source::{self, Source},
@@ -81,13 +82,11 @@ impl Plan {
     }
 
     fn of_images(source: &Source, shape: [usize; 3], spacing: [f64; 3], options: &PrepareOptions) -> Result<Self> {
-        let finder = match &options.mask {
-            MaskRule::Suffix(suffix) => Some(MaskFinder::new(suffix, source)?),
-            MaskRule::Nonzero | MaskRule::File(_) => None,
-        };
+        let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
+        let finder = MaskFinder::new(&options.mask, root)?;
         let (participants, matched) = match source {
             Source::Table(file) => by_path(file, options)?,
-            _ => by_name(source, finder.as_ref(), options)?,
+            _ => by_name(source, &finder, options)?,
         };
         refuse_leftovers(&matched, options)?;
         let inclusion = matched.inclusion();
@@ -95,17 +94,13 @@ impl Plan {
             .pairs
             .iter()
             .map(|(_, id, path)| {
-                let mask = match (&options.mask, &finder) {
-                    (MaskRule::File(file), _) => Ok(Some(file.clone())),
-                    (_, Some(finder)) => finder.find(path, id).map(Some).map_err(|e| {
-                        let remedy = e.remedy().unwrap_or_else(|| remedy!["check ", MASK]);
-                        match e {
-                            Error::Subject { what, .. } => (what, remedy),
-                            other => (other.to_string(), remedy),
-                        }
-                    }),
-                    _ => Ok(None),
-                };
+                let mask = finder.find(path, id).map_err(|e| {
+                    let remedy = e.remedy().unwrap_or_else(|| remedy!["check ", MASK]);
+                    match e {
+                        Error::Subject { what, .. } => (what, remedy),
+                        other => (other.to_string(), remedy),
+                    }
+                });
                 Item { id: id.clone(), input: Input::Image { path: path.clone(), mask } }
             })
             .collect();
@@ -276,13 +271,10 @@ impl Plan {
 }
 
 /// The images of a dataset or folder, matched with the rows of its table.
-fn by_name(source: &Source, finder: Option<&MaskFinder<'_>>, options: &PrepareOptions) -> Result<(Table, Matched)> {
+fn by_name(source: &Source, finder: &MaskFinder, options: &PrepareOptions) -> Result<(Table, Matched)> {
     let root = source.root();
     let (mut images, odd) = source.images()?;
-    images.retain(|i| !finder.is_some_and(|f| f.is_mask(i)));
-    if let MaskRule::File(mask) = &options.mask {
-        images.retain(|i| i != mask);
-    }
+    images.retain(|i| !finder.is_mask(i));
     let found = images.len();
     let mut not_chosen = Vec::new();
     if options.chooses() {

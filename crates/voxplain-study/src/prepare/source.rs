@@ -208,7 +208,7 @@ impl Listing {
 }
 
 /// Refuses a file whose content is not here: a link that leads nowhere, or the placeholder of git-annex or Git LFS.
-pub(super) fn fetched(path: &Path) -> Result<()> {
+pub(crate) fn fetched(path: &Path) -> Result<()> {
     let remedy = || format!("fetch it: `datalad get {}` (or `git annex get`), or copy the file itself", path.display());
     if path.is_symlink() && !path.exists() {
         let target = fs::read_link(path).map_err(Error::io(path))?;

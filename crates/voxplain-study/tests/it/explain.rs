@@ -264,6 +264,34 @@ fn what_cannot_work_here_is_left_out_of_all_and_refused_by_name() {
 }
 
 #[test]
+fn masks_of_images_agree_with_them_in_every_entity() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = left_model(Normalize::None);
+    let volume = phantom(&grid());
+    let native = save(folder.path(), "sub-1_desc-preproc_T1w.nii.gz", &volume);
+    let there = save(folder.path(), "sub-1_space-MNI_desc-preproc_T1w.nii.gz", &volume);
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let explained = |out: &str| {
+        let images = Images {
+            files: vec![native.clone(), there.clone()],
+            mask: "_desc-brain_mask.nii.gz".parse().unwrap(),
+            ..Images::default()
+        };
+        let out = folder.path().join(out);
+        explain(&engine, Inputs::Images(&model, &images), &request(&out, "saliency", &[]), &Silent).unwrap()
+    };
+    save(folder.path(), "sub-1_desc-brain_mask.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
+    let one = explained("one");
+    assert_eq!(one.maps.iter().map(|m| m.subject.as_str()).collect::<Vec<_>>(), ["sub-1_desc-preproc_T1w"]);
+    let error = &one.failures[0].error;
+    assert!(error.contains("differ from it in an entity: sub-1_desc-brain_mask.nii.gz"), "{error}");
+    save(folder.path(), "sub-1_space-MNI_desc-brain_mask.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
+    let both = explained("both");
+    assert!(both.failures.is_empty(), "{:?}", both.failures);
+    assert_eq!(both.maps.len(), 2);
+}
+
+#[test]
 fn the_record_holds_the_cost_and_a_limit_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let model = left_model(Normalize::None);

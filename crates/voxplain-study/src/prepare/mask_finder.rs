@@ -1,0 +1,224 @@
+//! [`MaskFinder`]: which file is the brain mask of an image.
+
+use super::{
+    entities::Entities,
+    mask::MaskRule,
+    matching::few,
+    source::{absolute, files, folders, is_there, name, stem, walk},
+};
+use crate::setting::MASK;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+use voxplain_core::{Error, Result, remedy};
+use voxplain_volume::image_stem;
+
+/// Finds the masks of images. Names decide, and no mask is taken whose name contradicts that of the image.
+#[derive(Debug)]
+pub(crate) struct MaskFinder {
+    rule: MaskRule,
+    /// Every file below the source that ends in the suffix.
+    below: Vec<PathBuf>,
+}
+
+impl MaskFinder {
+    /// For the images below `root`; without it, for images that are known one by one.
+    pub(crate) fn new(rule: &MaskRule, root: Option<&Path>) -> Result<Self> {
+        let below = match (rule, root) {
+            // What cannot be looked at is told with the images.
+            (MaskRule::Suffix(suffix), Some(root)) => {
+                walk(root, &mut Vec::new())?.into_iter().filter(|p| name(p).ends_with(suffix)).collect()
+            }
+            _ => Vec::new(),
+        };
+        Ok(Self { rule: rule.clone(), below })
+    }
+
+    /// Whether a file is a mask by its name, and so is no image.
+    pub(super) fn is_mask(&self, path: &Path) -> bool {
+        match &self.rule {
+            MaskRule::Nonzero => false,
+            MaskRule::Suffix(suffix) => name(path).ends_with(suffix),
+            MaskRule::File(file) => path == file,
+        }
+    }
+
+    /// The mask file of an image of the subject `id`; `None` where the mask is where the image is not 0.
+    pub(crate) fn find(&self, image: &Path, id: &str) -> Result<Option<PathBuf>> {
+        match &self.rule {
+            MaskRule::Nonzero => Ok(None),
+            MaskRule::File(file) => Ok(Some(file.clone())),
+            MaskRule::Suffix(suffix) => {
+                let stem = stem(image).unwrap_or_else(|| name(image));
+                match Entities::of(stem) {
+                    Some(entities) => self.of_bids(suffix, image, stem, &entities, id),
+                    None => self.by_name(suffix, image, stem, id),
+                }
+                .map(Some)
+            }
+        }
+    }
+
+    /// The mask of an image with a BIDS name: of the files that end in the suffix, the one that agrees with it in every entity
+    /// but `desc`; beside it, else anywhere below the source or in the folders beside the image's.
+    fn of_bids(&self, suffix: &str, image: &Path, stem: &str, entities: &Entities<'_>, id: &str) -> Result<PathBuf> {
+        let folder = image.parent().unwrap_or_else(|| Path::new(""));
+        let exact = folder.join(format!("{stem}{suffix}"));
+        if is_there(&exact) {
+            return Ok(exact);
+        }
+        let own = Entities::pairs(image_stem(suffix).unwrap_or(suffix));
+        let agrees = |p: &PathBuf| {
+            let theirs = super::source::stem(p).and_then(Entities::of);
+            theirs.is_some_and(|theirs| entities.agree(&theirs, &own))
+        };
+        let mut all: Vec<PathBuf> = files(folder)?.into_iter().filter(|p| self.is_mask(p)).collect();
+        let mut found: Vec<PathBuf> = all.iter().filter(|p| agrees(p)).cloned().collect();
+        if found.is_empty() {
+            all.extend(self.below.iter().cloned());
+            for beside in beside(folder)? {
+                // Whatever lies there and cannot be read is no part of the data.
+                all.extend(files(&beside).unwrap_or_default().into_iter().filter(|p| self.is_mask(p)));
+            }
+            let mut seen = BTreeSet::new();
+            all.retain(|p| seen.insert(p.canonicalize().unwrap_or_else(|_| p.clone())));
+            found = all.iter().filter(|p| agrees(p)).cloned().collect();
+        }
+        if found.is_empty() {
+            // Names without entities, by the id alone, where the image has no other entity.
+            let plain = format!("{id}{suffix}");
+            let only = Entities::pairs(stem) == Entities::pairs(&format!("sub-{id}"));
+            found = all.iter().filter(|p| only && name(p) == plain).cloned().collect();
+        }
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => {
+                let same = |p: &&PathBuf| {
+                    let theirs = super::source::stem(p).and_then(Entities::of);
+                    theirs.is_some_and(|theirs| theirs.get("sub") == entities.get("sub"))
+                };
+                let near: Vec<&str> = all.iter().filter(same).map(|p| name(p)).collect();
+                let near = match near.len() {
+                    0 => format!("of {} files that end in {suffix} none is this subject's", all.len()),
+                    _ => format!("these differ from it in an entity: {}", few(near)),
+                };
+                let what = format!("there is no mask for {}: {near}", image.display());
+                let remedy =
+                    remedy!["check ", MASK, "; a mask has every entity of its image (ses, run, space, ...) but desc"];
+                Err(Error::subject(id, what, remedy))
+            }
+            several => Err(too_many(id, several)),
+        }
+    }
+
+    /// The mask of an image with another name: `<stem><suffix>`, `<stem without its last _part><suffix>` or `<id><suffix>`,
+    /// beside the image, else anywhere below the source, else in the folders beside the image's. What is left out of the
+    /// image's name must be no entity of BIDS.
+    fn by_name(&self, suffix: &str, image: &Path, stem: &str, id: &str) -> Result<PathBuf> {
+        let mut names = vec![format!("{stem}{suffix}")];
+        let head = stem.rsplit_once('_').map(|(head, _)| head.to_owned());
+        let shorter = head.into_iter().chain([format!("sub-{id}"), id.to_owned()]);
+        let own = Entities::known(stem);
+        for shorter in shorter.filter(|s| Entities::known(s) == own).map(|s| format!("{s}{suffix}")) {
+            if !names.contains(&shorter) {
+                names.push(shorter);
+            }
+        }
+        let folder = image.parent().unwrap_or_else(|| Path::new(""));
+        if let Some(found) = names.iter().map(|n| folder.join(n)).find(|p| is_there(p)) {
+            return Ok(found);
+        }
+        let beside = beside(folder)?;
+        let below: Vec<Vec<PathBuf>> =
+            names.iter().map(|n| self.below.iter().filter(|p| name(p) == n).cloned().collect()).collect();
+        let next: Vec<Vec<PathBuf>> =
+            names.iter().map(|n| beside.iter().map(|f| f.join(n)).filter(|p| is_there(p)).collect()).collect();
+        if let Some(found) = below.into_iter().chain(next).find(|found| !found.is_empty()) {
+            return match found.as_slice() {
+                [one] => Ok(one.clone()),
+                several => Err(too_many(id, several)),
+            };
+        }
+        let near = files(folder)?.iter().filter(|f| self.is_mask(f)).count();
+        let what = format!(
+            "there is no mask {} for {} ({near} files beside it end in {suffix})",
+            names.join(" or "),
+            image.display(),
+        );
+        Err(Error::subject(id, what, remedy!["check ", MASK, "; without it, images must be skull-stripped"]))
+    }
+}
+
+/// The folders that lie beside an image's.
+fn beside(folder: &Path) -> Result<Vec<PathBuf>> {
+    absolute(folder)?.parent().map_or_else(|| Ok(Vec::new()), folders)
+}
+
+fn too_many(id: &str, several: &[PathBuf]) -> Error {
+    let all = few(several.iter().map(|p| p.display().to_string()));
+    let what = format!("there are {} masks for it: {all}", several.len());
+    Error::subject(id, what, remedy!["give a longer suffix with ", MASK, ", or keep one of them"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(files: &[&str], source: Option<&str>, image: &str, suffix: &str) -> Result<String> {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files.iter().chain([&image]) {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let root = source.map(|source| dir.path().join(source));
+        let finder = MaskFinder::new(&MaskRule::Suffix(suffix.into()), root.as_deref())?;
+        let found = finder.find(&dir.path().join(image), "a")?.unwrap();
+        Ok(found.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace('\\', "/"))
+    }
+
+    #[test]
+    fn by_name_beside_below_and_in_the_next_folder() {
+        let suffix = "_mask.nii.gz";
+        let image = "t1/a_T1.nii.gz";
+        let below = Some("t1");
+        assert_eq!(
+            find(&["t1/a_T1_mask.nii.gz", "t1/a_mask.nii.gz"], below, image, suffix).unwrap(),
+            "t1/a_T1_mask.nii.gz"
+        );
+        assert_eq!(find(&["t1/a_mask.nii.gz"], below, image, suffix).unwrap(), "t1/a_mask.nii.gz");
+        assert_eq!(find(&["t1/a_mask.nii.gz"], None, image, suffix).unwrap(), "t1/a_mask.nii.gz");
+        assert_eq!(find(&["t1/x/y/a_mask.nii.gz"], below, image, suffix).unwrap(), "t1/x/y/a_mask.nii.gz");
+        assert_eq!(find(&["m/a_T1_mask.nii.gz"], below, image, suffix).unwrap(), "m/a_T1_mask.nii.gz");
+        let error = find(&["t1/x/a_mask.nii.gz", "t1/y/a_mask.nii.gz"], below, image, suffix).unwrap_err();
+        assert!(error.to_string().starts_with("subject a: there are 2 masks"), "{error}");
+        let error = find(&[], below, image, suffix).unwrap_err();
+        assert!(error.to_string().contains("a_T1_mask.nii.gz or a_mask.nii.gz or sub-a_mask.nii.gz for"), "{error}");
+        // Nor does a name that is not of BIDS hide that the mask is of another session or run.
+        let error = find(&["t1/a_mask.nii.gz"], below, "t1/a_ses-2_T1.nii.gz", suffix).unwrap_err().to_string();
+        assert!(error.contains("a_ses-2_T1_mask.nii.gz or a_ses-2_mask.nii.gz for"), "{error}");
+        assert!(find(&["t1/a_mask.nii.gz"], below, "t1/a_run-2.nii.gz", suffix).is_err());
+    }
+
+    #[test]
+    fn by_entities_and_never_one_that_disagrees() {
+        let suffix = "_desc-brain_mask.nii.gz";
+        let all = ["d/sub-a/anat/sub-a_desc-brain_mask.nii.gz", "d/sub-a/anat/sub-a_space-MNI_desc-brain_mask.nii.gz"];
+        let mni = "d/sub-a/anat/sub-a_space-MNI_desc-preproc_T1w.nii.gz";
+        for source in [Some("d"), None] {
+            assert_eq!(find(&all, source, mni, suffix).unwrap(), all[1]);
+            assert_eq!(find(&all, source, "d/sub-a/anat/sub-a_desc-preproc_T1w.nii.gz", suffix).unwrap(), all[0]);
+            let error = find(&all[..1], source, mni, suffix).unwrap_err().to_string();
+            assert!(error.contains("differ from it in an entity: sub-a_desc-brain_mask.nii.gz"), "{error}");
+            // The name alone, without its last part, is that of another run's mask.
+            let run = "d/sub-a/anat/sub-a_run-2.nii";
+            assert!(find(&["d/sub-a/anat/sub-a_mask.nii.gz"], source, run, "_mask.nii.gz").is_err());
+        }
+        let later = "d/derivatives/x/sub-a/ses-2/anat/sub-a_ses-2_desc-brain_mask.nii.gz";
+        let image = "d/sub-a/ses-2/anat/sub-a_ses-2_T1w.nii.gz";
+        let first = "d/derivatives/x/sub-a/ses-1/anat/sub-a_ses-1_desc-brain_mask.nii.gz";
+        assert_eq!(find(&[later, first], Some("d"), image, suffix).unwrap(), later);
+        assert!(find(&[first], Some("d"), image, suffix).is_err());
+    }
+}
