@@ -9,6 +9,7 @@ mod findings;
 mod inclusion;
 mod lattice;
 mod layout;
+mod missing;
 mod normalize;
 mod preparation;
 mod quality;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use inclusion::{Inclusion, LeftOut};
 pub use layout::CohortLayout;
+pub use missing::is_missing;
 pub use normalize::Normalize;
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};

@@ -49,6 +49,8 @@ pub struct Training {
     pub metrics: Metrics,
     /// Ids of subjects that were left out because they have no label.
     pub left_out: Vec<String>,
+    /// Ids of subjects that were left out because they have no group, where there are groups.
+    pub without_group: Vec<String>,
 }
 
 /// Trains a network for every fold of a cohort and writes the run directory `out`: models, learning curves,
@@ -72,13 +74,11 @@ pub fn train(
 ) -> Result<Training> {
     options.check()?;
     let dataset = Dataset::new(cohort, options)?;
-    if !dataset.left_out.is_empty() {
-        progress.warn(&format!(
-            "{} subjects without {} are left out: {}",
-            dataset.left_out.len(),
-            options.label,
-            dataset.left_out.join(", ")
-        ));
+    let group = options.group.as_deref().unwrap_or_default();
+    for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
+        if !left.is_empty() {
+            progress.warn(&format!("{} subjects without {column} are left out: {}", left.len(), left.join(", ")));
+        }
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
     let network = mrinet(cohort.preparation.shape, options.width, dataset.classes.len())?;
@@ -105,7 +105,7 @@ pub fn train(
     let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, &dataset, positive, options));
     metrics.models = run.models()?.all();
     atomic_file::write_json(&run.layout().metrics(), &metrics)?;
-    Ok(Training { run, metrics, left_out: dataset.left_out.clone() })
+    Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
 }
 
 /// The comparators on the same folds. One that the data do not allow is left out with a warning.

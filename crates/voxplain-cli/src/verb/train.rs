@@ -38,7 +38,7 @@ pub(crate) struct Train {
     /// The run's directory.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Words that stand for no value in that column, a list, beside n/a, none, null, #n/a, -, ., ?, unknown and -9.
+    /// Words that stand for no value in that table (classes, groups, covariates), a list, beside n/a, none, null, #n/a, -, ., ?, unknown and -9.
     #[arg(long, value_name = "WORDS", value_delimiter = ',', allow_hyphen_values = true)]
     missing: Vec<String>,
     /// The class that AUC and sensitivity are about [default: the last one].
@@ -93,7 +93,7 @@ pub(crate) struct Train {
     /// Watch it: curves of loss and accuracy as they grow, drawn on the terminal; q or Ctrl-C stops it.
     #[arg(long)]
     live: bool,
-    /// Leave out subjects without a label, instead of refusing.
+    /// Leave out subjects without a label or a group, instead of refusing.
     #[arg(long)]
     keep_going: bool,
     /// Replace a run that other options made.
@@ -122,6 +122,8 @@ enum ClassWeights {
 struct Document<'a> {
     run: &'a std::path::Path,
     left_out: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    without_group: &'a [String],
     metrics: &'a Metrics,
 }
 
@@ -169,7 +171,12 @@ impl Train {
         } else {
             work(session.progress(), &Silent)?
         };
-        let document = Document { run: &training.run.path, left_out: &training.left_out, metrics: &training.metrics };
+        let document = Document {
+            run: &training.run.path,
+            left_out: &training.left_out,
+            without_group: &training.without_group,
+            metrics: &training.metrics,
+        };
         session.result(&document, &table(&training.metrics))?;
         let run = self.out.display();
         let next = command_line(["explain", &run.to_string(), "--method", "hires-cam,guided-backprop"]);

@@ -59,7 +59,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         if let Err(error) = cohort.column(&manifest.label) {
             page.warnings.push(Warning::left_out("The subjects of each class cannot be counted", &error));
         }
-        page.cohort = Some(cohort::table(cohort, &manifest.label, &manifest.classes));
+        page.cohort = Some(cohort::table(cohort, &manifest.label, &manifest.classes, &manifest.missing()));
         page.quality = Some(quality::checks(cohort, progress)?);
     }
     let metrics = page.current("Accuracy is left out", run.metrics());

@@ -26,6 +26,14 @@ pub struct Manifest {
     pub options: serde_json::Value,
 }
 
+impl Manifest {
+    /// Words that stand for no value in the table of people, beside the usual ones.
+    pub fn missing(&self) -> Vec<String> {
+        let words = self.options.get("missing").and_then(|words| words.as_array());
+        words.into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+    }
+}
+
 /// BLAKE3 over the hashes of the subjects of a cohort, in their order.
 pub fn cohort_hash(cohort: &Cohort) -> String {
     let mut hasher = blake3::Hasher::new();

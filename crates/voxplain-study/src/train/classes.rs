@@ -1,4 +1,4 @@
-//! The classes of a label column, as people spell them: what stands for no value, and what is one class in two spellings.
+//! The classes of a label column, as people spell them; and what is one value of a column in two spellings.
 
 use crate::setting::{LABEL, MISSING};
 use std::{cmp::Ordering, collections::BTreeMap};
@@ -7,16 +7,6 @@ use voxplain_core::{Error, Result, remedy};
 /// A column of more values than this is taken for a measurement, not for classes.
 const MAX_CLASSES: usize = 20;
 
-/// Words that stand for no value, in any case, beside those of every table (nothing, `n/a`, `NA`, `NaN`). -9 is how PLINK codes
-/// a phenotype that is missing. 999 is not among them: it may as well be a code.
-const MISSING_WORDS: [&str; 9] = ["none", "null", "#n/a", "-", "--", ".", "?", "unknown", "-9"];
-
-/// Whether a cell stands for no value.
-pub(super) fn is_missing(cell: &str, more: &[String]) -> bool {
-    let same = |word: &str| cell.trim().eq_ignore_ascii_case(word);
-    MISSING_WORDS.iter().any(|word| same(word)) || more.iter().any(|word| same(word))
-}
-
 /// The classes of a column, sorted (as numbers where they all are).
 ///
 /// # Errors
@@ -24,7 +14,7 @@ pub(super) fn is_missing(cell: &str, more: &[String]) -> bool {
 pub(super) fn of(cells: &[&str], column: &str) -> Result<Vec<String>> {
     let mut counts = BTreeMap::<&str, usize>::new();
     cells.iter().for_each(|cell| *counts.entry(cell).or_default() += 1);
-    one_spelling_each(&counts, column)?;
+    one_spelling_each(&counts, column, "class")?;
     let mut classes: Vec<String> = counts.keys().map(|c| (*c).to_owned()).collect();
     classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
         (Ok(x), Ok(y)) => x.total_cmp(&y).then_with(|| a.cmp(b)),
@@ -58,12 +48,9 @@ pub(super) fn of(cells: &[&str], column: &str) -> Result<Vec<String>> {
     Ok(classes)
 }
 
-/// Refuses values that differ by case, by spaces and signs between words, or by how a number is written alone.
-fn one_spelling_each(counts: &BTreeMap<&str, usize>, column: &str) -> Result<()> {
-    let plain = |value: &str| match value.parse::<f64>() {
-        Ok(number) if number.is_finite() => (number + 0.0).to_string(),
-        _ => value.to_lowercase().chars().filter(|c| !c.is_whitespace() && !['-', '_', '.'].contains(c)).collect(),
-    };
+/// Refuses values that differ by case, by spaces and signs between words, or by how a number is written alone. `noun` is what
+/// a value of the column stands for.
+pub(super) fn one_spelling_each(counts: &BTreeMap<&str, usize>, column: &str, noun: &str) -> Result<()> {
     let mut alike = BTreeMap::<String, Vec<&str>>::new();
     counts.keys().for_each(|value| alike.entry(plain(value)).or_default().push(value));
     let several: Vec<String> = alike
@@ -74,10 +61,27 @@ fn one_spelling_each(counts: &BTreeMap<&str, usize>, column: &str) -> Result<()>
     if several.is_empty() {
         return Ok(());
     }
-    let what = format!("column {column} seems to spell one class in several ways: {}", several.join("; "));
-    let remedy =
-        remedy!["spell each class in one way in participants.tsv; what stands for no value is named with ", MISSING];
+    let what = format!("column {column} seems to spell one {noun} in several ways: {}", several.join("; "));
+    let remedy = remedy![
+        format!("spell each {noun} in one way in participants.tsv; what stands for no value is named with "),
+        MISSING
+    ];
     Err(Error::request(what, remedy))
+}
+
+/// A value without what people spell in different ways. A sign between digits tells numbers apart (`1-12` and `11-2`) and stays.
+fn plain(value: &str) -> String {
+    if let Some(number) = value.parse::<f64>().ok().filter(|n| n.is_finite()) {
+        return (number + 0.0).to_string();
+    }
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    let words = value.split(|c: char| c.is_whitespace() || ['-', '_', '.'].contains(&c)).filter(|w| !w.is_empty());
+    words.fold(String::new(), |mut all, word| {
+        if is_digit(all.chars().last()) && is_digit(word.chars().next()) {
+            all.push('-');
+        }
+        all + &word.to_lowercase()
+    })
 }
 
 #[cfg(test)]
@@ -86,17 +90,6 @@ mod tests {
 
     fn error(cells: &[&str]) -> String {
         of(cells, "x").unwrap_err().to_string()
-    }
-
-    #[test]
-    fn words_for_nothing() {
-        for word in ["None", "NULL", "#N/A", "-", "unknown", "-9", " . "] {
-            assert!(is_missing(word, &[]), "{word}");
-        }
-        for word in ["999", "9", "0", "M", "no"] {
-            assert!(!is_missing(word, &[]), "{word}");
-        }
-        assert!(is_missing("999", &["999".into()]));
     }
 
     #[test]
@@ -109,6 +102,8 @@ mod tests {
         );
         assert!(error(&["0", "0.0", "1"]).contains("`0` (1) and `0.0` (1)"));
         assert!(error(&["mild-AD", "mild AD", "no"]).contains("`mild AD` (1) and `mild-AD` (1)"));
+        assert!(of(&["1-12", "11-2", "112"], "x").is_ok());
+        assert!(error(&["site 1-2", "Site 1_2", "b"]).contains("`Site 1_2` (1) and `site 1-2` (1)"));
     }
 
     #[test]

@@ -1,7 +1,13 @@
 //! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
 use super::{classes, options::TrainOptions};
-use crate::{cohort::Cohort, comparators::Task, folds::Split, listed::listed, setting::KEEP_GOING};
+use crate::{
+    cohort::{Cohort, is_missing},
+    comparators::Task,
+    folds::Split,
+    listed::listed,
+    setting::{KEEP_GOING, MISSING},
+};
 use std::{collections::BTreeMap, sync::OnceLock};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Action, Error, Result, remedy};
@@ -29,6 +35,8 @@ pub(super) struct Dataset<'a> {
     pub(super) group_names: Vec<String>,
     /// Ids of the subjects without a label.
     pub(super) left_out: Vec<String>,
+    /// Ids of the subjects with a label and without a group, where there are groups.
+    pub(super) without_group: Vec<String>,
     cache: Vec<OnceLock<Vec<f32>>>,
 }
 
@@ -37,8 +45,8 @@ impl<'a> Dataset<'a> {
     pub(super) fn new(cohort: &'a Cohort, options: &TrainOptions) -> Result<Self> {
         let written = cohort.column(&options.label)?;
         let cells: Vec<Option<&str>> =
-            written.iter().map(|cell| cell.filter(|c| !classes::is_missing(c, &options.missing))).collect();
-        let (subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
+            written.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
+        let (mut subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
         // With the word that stands in place of a value.
         let name = |&n: &usize| match written[n] {
             Some(word) => format!("{} ({word})", cohort.subjects[n].id),
@@ -57,15 +65,22 @@ impl<'a> Dataset<'a> {
                 remedy!["fill it in, or leave them out with ", KEEP_GOING],
             ));
         }
+        let group = options.group.as_deref().map(|column| groups(cohort, column, &subjects, options)).transpose()?;
+        let (groups, group_names, without_group) = match group {
+            None => (None, Vec::new(), Vec::new()),
+            Some(Groups { of, names, without }) => {
+                let ids = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
+                subjects.retain(|n| !without.contains(n));
+                (Some(of), names, ids)
+            }
+        };
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
         let classes = classes::of(&labelled, &options.label)?;
         let labels =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
-        let groups = options.group.as_ref().map(|column| groups(cohort, column, &subjects)).transpose()?;
-        let (groups, group_names) = groups.map_or((None, Vec::new()), |(of, names)| (Some(of), names));
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        Ok(Self { cohort, subjects, labels, classes, groups, group_names, left_out, cache })
+        Ok(Self { cohort, subjects, labels, classes, groups, group_names, left_out, without_group, cache })
     }
 
     /// Number of subjects.
@@ -161,26 +176,57 @@ impl<'a> Dataset<'a> {
     }
 }
 
-/// The group of each subject, numbered in the order of the groups' names, and these names.
-fn groups(cohort: &Cohort, column: &str, subjects: &[usize]) -> Result<(Vec<usize>, Vec<String>)> {
-    let cells = cohort.column(column)?;
-    let without: Vec<_> =
-        subjects.iter().filter(|&&n| cells[n].is_none()).map(|&n| cohort.subjects[n].id.clone()).collect();
-    if !without.is_empty() {
+/// Who belongs together.
+struct Groups {
+    /// The group of each subject that has one, numbered in the order of the groups' names.
+    of: Vec<usize>,
+    names: Vec<String>,
+    /// Subjects without a group, by their position in the cohort.
+    without: Vec<usize>,
+}
+
+/// The groups of these subjects of a cohort.
+///
+/// # Errors
+/// Subjects without a group, unless one goes on without them; one group in several spellings.
+fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOptions) -> Result<Groups> {
+    let written = cohort.column(column)?;
+    let group = |n: usize| written[n].filter(|c| !is_missing(c, &options.missing));
+    let without: Vec<usize> = subjects.iter().copied().filter(|&n| group(n).is_none()).collect();
+    if !without.is_empty() && !options.keep_going {
+        let name = |&n: &usize| match written[n] {
+            Some(word) => format!("{} ({word})", cohort.subjects[n].id),
+            None => cohort.subjects[n].id.clone(),
+        };
         return Err(Error::request(
-            format!("{} subjects have no {column}: {}", without.len(), list(&without)),
-            "fill it in: who belongs together must be known to keep them in one fold",
+            format!(
+                "{} of {} subjects have no {column}: {}",
+                without.len(),
+                subjects.len(),
+                list(&without.iter().map(name).collect::<Vec<_>>())
+            ),
+            remedy![
+                "fill it in (who belongs together must be known to keep them in one fold), or leave them out with ",
+                KEEP_GOING
+            ],
         ));
     }
-    let mut numbers = BTreeMap::new();
-    for &n in subjects {
-        numbers.insert(cells[n], 0);
+    let mut counts = BTreeMap::<&str, usize>::new();
+    subjects.iter().filter_map(|&n| group(n)).for_each(|name| *counts.entry(name).or_default() += 1);
+    if counts.is_empty() {
+        let what = format!("column {column} has no value for any of {} subjects", subjects.len());
+        return Err(Error::request(
+            what,
+            remedy!["name a column of groups; words for no value are given with ", MISSING],
+        ));
     }
-    for (n, number) in numbers.values_mut().enumerate() {
-        *number = n;
-    }
-    let names = numbers.keys().map(|name| name.unwrap_or_default().to_owned()).collect();
-    Ok((subjects.iter().map(|&n| numbers[&cells[n]]).collect(), names))
+    classes::one_spelling_each(&counts, column, "group")?;
+    let numbers: BTreeMap<&str, usize> = counts.keys().enumerate().map(|(n, name)| (*name, n)).collect();
+    Ok(Groups {
+        of: subjects.iter().filter_map(|&n| group(n)).map(|name| numbers[name]).collect(),
+        names: counts.keys().map(|name| (*name).to_owned()).collect(),
+        without,
+    })
 }
 
 /// At most 12 names.

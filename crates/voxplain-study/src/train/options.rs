@@ -22,7 +22,7 @@ pub enum ScheduleKind {
 pub struct TrainOptions {
     /// The column of the participants' table that holds the classes.
     pub label: String,
-    /// Words that stand for no value in that column, beside the usual ones (none, null, unknown, -9, ...).
+    /// Words that stand for no value in the columns of classes, groups and covariates, beside the usual ones (none, null, unknown, -9, ...).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// The positive class, the one to detect; the last class when `None`.
@@ -59,7 +59,7 @@ pub struct TrainOptions {
     pub balanced: bool,
     /// The seed of everything random.
     pub seed: u64,
-    /// Whether subjects without a label are left out; otherwise they are an error.
+    /// Whether subjects without a label or a group are left out; otherwise they are an error.
     pub keep_going: bool,
     /// Memory in bytes that the values of the network may take; the free memory of the system when `None`. A batch that
     /// does not fit goes through in parts whose gradients are summed; batch normalisation then measures each part by

@@ -324,3 +324,23 @@ fn a_batch_that_does_not_fit_goes_through_in_parts() {
             && refused.remedy().unwrap().to_string().contains("more memory")
     );
 }
+
+#[test]
+fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cohort = cohort(&dir.path().join("c"), 8);
+    cohort.participants.rows[3][2] = Some("Unknown".into());
+    let strict = TrainOptions { group: Some("family".into()), ..options() };
+    let error = Dataset::new(&cohort, &strict).unwrap_err();
+    assert_eq!(error.to_string(), "1 of 8 subjects have no family: 03 (Unknown)");
+    assert!(error.remedy().unwrap().to_string().contains("`keep-going`"));
+    let without = TrainOptions { keep_going: true, ..strict.clone() };
+    let dataset = Dataset::new(&cohort, &without).unwrap();
+    assert_eq!((dataset.len(), dataset.labels.len(), dataset.without_group.as_slice()), (7, 7, &["03".to_owned()][..]));
+    assert_eq!(dataset.groups.unwrap(), [0, 0, 1, 2, 2, 3, 3]);
+    let more = TrainOptions { missing: vec!["family1".into()], ..without.clone() };
+    assert_eq!(Dataset::new(&cohort, &more).unwrap().without_group, ["02", "03"]);
+    cohort.participants.rows[0][2] = Some("Family 0".into());
+    let error = Dataset::new(&cohort, &without).unwrap_err().to_string();
+    assert_eq!(error, "column family seems to spell one group in several ways: `Family 0` (1) and `family0` (1)");
+}

@@ -2,7 +2,7 @@
 
 use crate::report::element::TextTable;
 use voxplain_stats::significant;
-use voxplain_study::cohort::{Cohort, Placement};
+use voxplain_study::cohort::{Cohort, Placement, is_missing};
 
 /// The preparation in a line.
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
@@ -22,8 +22,8 @@ pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
     )
 }
 
-/// Numbers of people and their covariates by class.
-pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String]) -> TextTable {
+/// Numbers of people and their covariates by class; `missing` are words that stand for no value, beside the usual ones.
+pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String], missing: &[String]) -> TextTable {
     let table = &cohort.participants;
     let label_column = table.columns.iter().position(|c| c == label);
     let class_of = |row: &[Option<String>]| label_column.and_then(|c| row[c].clone());
@@ -58,27 +58,34 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String])
         if shown.rows.len() >= 10 || name == label || name == "participant_id" {
             continue;
         }
-        let cells: Vec<&str> = table.rows.iter().filter_map(|r| r[n].as_deref()).collect();
+        let cells: Vec<&str> = table.rows.iter().filter_map(|r| value(r, n, missing)).collect();
         let distinct: std::collections::BTreeSet<&str> = cells.iter().copied().collect();
         if cells.is_empty() {
             continue;
         }
+        let without = classes.iter().flat_map(|class| of(class)).filter(|r| value(r, n, missing).is_none()).count();
+        let title = if without == 0 { name.clone() } else { format!("{name} ({without} without a value)") };
         if cells.iter().all(|c| c.parse::<f64>().is_ok_and(f64::is_finite)) && distinct.len() > 2 {
-            shown.rows.push(by_class(name.clone(), &|class| {
-                of(class).iter().filter_map(|r| r[n].as_deref()?.parse().ok()).collect()
+            shown.rows.push(by_class(title, &|class| {
+                of(class).iter().filter_map(|r| value(r, n, missing)?.parse().ok()).collect()
             }));
         } else if distinct.len() <= 6 {
             let counts = classes.iter().map(|class| {
                 distinct
                     .iter()
-                    .map(|d| format!("{} {d}", of(class).iter().filter(|r| r[n].as_deref() == Some(d)).count()))
+                    .map(|d| format!("{} {d}", of(class).iter().filter(|r| value(r, n, missing) == Some(d)).count()))
                     .collect::<Vec<_>>()
                     .join(", ")
             });
-            shown.rows.push(std::iter::once(name.clone()).chain(counts).collect());
+            shown.rows.push(std::iter::once(title).chain(counts).collect());
         }
     }
     shown
+}
+
+/// A cell of a row, where it holds a value.
+fn value<'a>(row: &'a [Option<String>], column: usize, missing: &[String]) -> Option<&'a str> {
+    row[column].as_deref().filter(|cell| !is_missing(cell, missing))
 }
 
 fn spread(values: &[f64]) -> String {
