@@ -2,17 +2,23 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
 
+mod choice;
 mod entities;
+mod freesurfer;
 mod image;
 pub(crate) mod intensity;
 mod mask;
 mod mask_finder;
+mod mask_folder;
+mod mask_hint;
 mod matching;
 mod options;
+mod pattern;
 mod plan;
 mod source;
 
 pub use entities::EntityFilter;
+pub(crate) use freesurfer::{read_brain_mask, subject as freesurfer_subject};
 pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
 pub(crate) use mask_finder::MaskFinder;
@@ -30,7 +36,7 @@ use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::{Grid, read_mask};
+use voxplain_volume::Grid;
 
 /// The result of a preparation.
 #[derive(Debug, Serialize)]
@@ -68,7 +74,8 @@ pub struct Failure {
 
 /// Prepares every image of a source and writes the cohort directory `out`.
 ///
-/// The source is a BIDS dataset, a folder of images, a table with a column of paths, or an array of volumes (`.npy`).
+/// The source is a BIDS dataset (or derivatives such as fMRIPrep's), a `SUBJECTS_DIR` of FreeSurfer, a folder of images, a table
+/// with a column of paths, or an array of volumes (`.npy`).
 /// Subjects are prepared in parallel, one per thread at a time, and stored in the order of the table (of their paths
 /// where there is none). A subject that cannot be prepared is skipped and named; the cohort then appears only with
 /// [`PrepareOptions::keep_going`], but what is prepared is kept for the next call. The result does not depend on the
@@ -82,6 +89,16 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
     plan.inclusion.reasons().iter().for_each(|left| progress.warn(left));
     if let Some((what, remedy)) = lost_on_the_grid(&plan.preparation)? {
         progress.advise(&what, &remedy);
+    }
+    let is_image = |item: &Item| match &item.input {
+        Input::Image { mask: Ok(Some(mask)), .. } => freesurfer::holds_the_brain(mask),
+        _ => false,
+    };
+    if plan.mask_options.threshold.is_none() && plan.items.iter().any(is_image) {
+        progress.warn(
+            "masks that are FreeSurfer's brainmask.mgz hold the image inside the brain: voxels above 1 are taken (0 is \
+             outside, 1 was erased by hand)",
+        );
     }
     let mut summary = PrepareSummary {
         cohort: None,
@@ -182,7 +199,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
             fetched(path)?;
             mask.as_deref().map(fetched).transpose()?;
-            let mask = mask.as_deref().map(|file| read_mask(file, &plan.mask_options)).transpose()?;
+            let mask = mask.as_deref().map(|file| read_brain_mask(file, &plan.mask_options)).transpose()?;
             let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)
         }

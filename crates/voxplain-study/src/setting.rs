@@ -40,6 +40,8 @@ settings! {
     ID_COLUMN = "id-column";
     /// Whether subjects are explained by a model that was trained on them.
     IN_SAMPLE = "in-sample";
+    /// Which image of FreeSurfer is taken of each subject.
+    IMAGE = "image";
     /// Which images are taken, by a part of their path.
     INCLUDE = "include";
     /// Images to explain.
@@ -50,15 +52,17 @@ settings! {
     LABEL = "label";
     /// The learning rate.
     LR = "lr";
-    /// Where the brain is: a suffix, a file, or where the image is not 0.
+    /// Where the brain is: a suffix, a file, a folder, or where the image is not 0.
     MASK = "mask";
+    /// The column of the paths of masks.
+    MASK_COLUMN = "mask-column";
     /// Methods of attribution.
     METHOD = "method";
     /// A measure of maps.
     METRIC = "metric";
     /// How intensities are brought to one scale.
     NORMALIZE = "normalize";
-    /// Words that stand for no value in the column of classes.
+    /// Words that stand for no value in the table of people.
     MISSING = "missing";
     /// World position (mm) of the first voxel of a grid.
     ORIGIN = "origin";

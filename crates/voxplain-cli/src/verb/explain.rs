@@ -72,9 +72,9 @@ pub(crate) struct Explain {
     /// Only these subjects, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
-    /// Brain masks of the images: one file for all, or the ending of a file for each, as in `prepare` [default: voxels other
-    /// than 0].
-    #[arg(long, value_name = "SUFFIX|FILE", requires = "input")]
+    /// Brain masks of the images: one file for all, the ending of a file for each, or a folder of masks, as in `prepare`
+    /// [default: voxels other than 0].
+    #[arg(long, value_name = "SUFFIX|FOLDER|FILE", requires = "input")]
     mask: Option<MaskRule>,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].

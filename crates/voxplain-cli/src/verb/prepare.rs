@@ -14,15 +14,18 @@ use voxplain::{
 
 /// Bring every image of a cohort to one grid.
 ///
-/// SOURCE is a BIDS dataset, a folder of images, a table (.csv, .tsv) with a column of paths, or ready tensors (.npy,
-/// .npy.gz, shape [N, i, j, k]). Labels and covariates come from --participants, or from participants.tsv in SOURCE.
+/// SOURCE is a BIDS dataset (or derivatives such as fMRIPrep's), a `SUBJECTS_DIR` of FreeSurfer, a folder of images, a table
+/// (.csv, .tsv) with a column of paths, or ready tensors (.npy, .npy.gz, shape [N, i, j, k]). Labels and covariates come from --participants, or from participants.tsv in SOURCE.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain prepare bids --mask _desc-brain_mask.nii.gz --out cohort
+  voxplain prepare images --mask masks --out cohort
+  voxplain prepare fmriprep --participants bids/participants.tsv --image-space none --mask _desc-brain_mask.nii.gz --out cohort
+  voxplain prepare $SUBJECTS_DIR --image T1.mgz --mask brainmask.mgz --out cohort
   voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort")]
 pub(crate) struct Prepare {
-    /// A BIDS dataset, a folder of images, a table of paths, or tensors.
+    /// A BIDS dataset, a `SUBJECTS_DIR`, a folder of images, a table of paths, or tensors.
     source: PathBuf,
     /// Directory to make.
     #[arg(long, value_name = "COHORT")]
@@ -57,12 +60,20 @@ pub(crate) struct Prepare {
     /// Only these acquisitions (BIDS `acq`), or none.
     #[arg(long, value_name = "ACQ")]
     acq: Option<String>,
-    /// Brain masks (not 0 in the brain): the ending of a file per subject (_mask.nii.gz), one file for all, or `nonzero`:
-    /// where the image itself is not 0, for skull-stripped images.
-    #[arg(long, value_name = "SUFFIX|FILE|nonzero", default_value = "nonzero")]
-    mask: MaskRule,
+    /// Which image of each subject's folder mri is taken, when SOURCE is a `SUBJECTS_DIR`: T1.mgz, norm.mgz, orig.mgz
+    /// [default: brain.mgz, which is skull-stripped].
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// Brain masks (not 0 in the brain): the ending of a file per subject (_mask.nii.gz; brainmask.mgz in a `SUBJECTS_DIR`), a
+    /// folder of masks, some files of a folder ('masks/*_brain.nii.gz', in quotes), one file for all, or `nonzero`: where the image
+    /// itself is not 0, for skull-stripped images [default: the column of masks of a table of paths, else nonzero].
+    #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero")]
+    mask: Option<MaskRule>,
+    /// The column of the paths of masks, when SOURCE is a table; relative to the table [default: mask, if it is there].
+    #[arg(long, value_name = "C", conflicts_with = "mask")]
+    mask_column: Option<String>,
     /// Take images without brain masks though they show whole heads. Every result that stands on them says so.
-    #[arg(long, conflicts_with = "mask")]
+    #[arg(long, conflicts_with_all = ["mask", "mask_column"])]
     whole_head: bool,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
@@ -131,7 +142,9 @@ impl Prepare {
             .into_iter()
             .filter_map(|(entity, values)| Some(EntityFilter::new(entity, values.as_deref()?)))
             .collect(),
-            mask: self.mask.clone(),
+            image: self.image.clone(),
+            mask: self.mask.clone().unwrap_or_default(),
+            mask_column: self.mask_column.clone(),
             mask_threshold: self.mask_threshold,
             whole_head: self.whole_head,
             shape: self.grid,

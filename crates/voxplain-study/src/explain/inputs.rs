@@ -6,7 +6,7 @@ use crate::cohort::{Cohort, Placement};
 use crate::{
     map::MapFiles,
     model::Model,
-    prepare::MaskFinder,
+    prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
     setting::{COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
 };
@@ -43,7 +43,7 @@ pub(super) enum ModelSource<'a> {
 /// Where the volumes come from.
 enum InputSource<'a> {
     Cohort(Box<Cow<'a, Cohort>>),
-    Images(&'a Images, MaskFinder),
+    Images(&'a Images, Box<MaskFinder>),
 }
 
 /// One volume to be explained.
@@ -310,7 +310,8 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
     let out = place(options)?;
     let mut inputs: Vec<Input> = Vec::with_capacity(images.files.len());
     for file in &images.files {
-        let stem = stem(file);
+        // Of FreeSurfer, every image is called brain.mgz.
+        let stem = freesurfer_subject(file).map_or_else(|| stem(file), str::to_owned);
         if let Some(other) = inputs.iter().find(|input| input.stem == stem) {
             return Err(Error::request(
                 format!(
@@ -341,7 +342,9 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
             ", or choose a baseline that needs nobody (zero or blur)"
         ],
     ));
-    let source = InputSource::Images(images, MaskFinder::new(&images.mask, None)?);
+    let mut masks = MaskFinder::new(&images.mask, None)?;
+    masks.know(images.files.iter().map(|file| (file.clone(), id_of(file))));
+    let source = InputSource::Images(images, Box::new(masks));
     let of_model = ModelInputs { model: ModelSource::Memory(model), source, inputs, trained_on };
     Ok(Plan { models: vec![of_model], left_out: Vec::new() })
 }

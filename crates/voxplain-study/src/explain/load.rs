@@ -3,11 +3,11 @@
 use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
-use crate::prepare::{MaskFinder, Prepared, fetched, id_of, intensity, prepare_image};
+use crate::prepare::{MaskFinder, Prepared, fetched, id_of, intensity, prepare_image, read_brain_mask};
 use crate::setting::{MASK, NORMALIZE};
 use std::path::Path;
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read, read_mask};
+use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read};
 
 /// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let options = MaskOptions::brain(images.mask_threshold);
     let mask_file = masks.find(file, &id_of(file))?;
     mask_file.as_deref().map(fetched).transpose()?;
-    let mask = mask_file.map(|mask| read_mask(&mask, &options)).transpose()?;
+    let mask = mask_file.map(|mask| read_brain_mask(&mask, &options)).transpose()?;
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if !on_grid(volume.grid(), card) {
         if card.grid_unknown {

@@ -1,13 +1,18 @@
 //! [`Entities`]: what the name of a BIDS file says, `sub-01_ses-2_T1w`.
 
+use super::source::called;
 use crate::setting::{ACQ, INCLUDE, REC, RUN, SESSION, SPACE};
 use serde::Serialize;
-use std::collections::BTreeMap;
-use voxplain_core::Setting;
+use std::{collections::BTreeMap, path::Path};
+use voxplain_core::{Phrase, Setting};
 
 /// Entities that tell images of one person apart.
 const KNOWN: &[&str] =
     &["ses", "acq", "ce", "rec", "run", "echo", "inv", "part", "space", "cohort", "res", "den", "label"];
+
+/// Entities of which the image of a whole head at rest has none: a mask that says one is that of another image.
+const OF_OTHERS: &[&str] =
+    &["space", "task", "dir", "echo", "inv", "part", "flip", "mt", "hemi", "chunk", "from", "to", "mode", "tracer"];
 
 /// The pairs of a BIDS name, `ses-2` being `ses` and `2`.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +34,42 @@ impl<'a> Entities<'a> {
         let mut pairs = Self::pairs(stem);
         pairs.0.retain(|key, _| KNOWN.contains(key));
         pairs
+    }
+
+    /// What a path says: `sub` and `ses` by its folders (`sub-1/ses-2`), and the pairs of its name, which go before. Of a name that
+    /// is none of BIDS those are taken whose keys are known.
+    pub(super) fn of_path(path: &'a Path) -> Self {
+        let mut pairs = BTreeMap::new();
+        for folder in path.parent().into_iter().flat_map(Path::iter).filter_map(|part| part.to_str()) {
+            let of_folder = Self::pairs(folder).0;
+            pairs.extend(of_folder.into_iter().filter(|(key, _)| ["sub", "ses"].contains(key)));
+        }
+        let name = called(path);
+        pairs.extend(Self::of(name).unwrap_or_else(|| Self::known(name)).0);
+        Self(pairs)
+    }
+
+    /// Whether a mask of the same person can be that of this image: what both say is the same, and what one says alone is nothing that
+    /// makes it another image or another space. `desc` and `label` say what a file is, not of what.
+    pub(super) fn can_have(&self, mask: &Self) -> bool {
+        let differ = self.whose().any(|(key, value)| mask.get(key).is_some_and(|other| plain(other) != plain(value)));
+        let alone = mask.whose().any(|(key, _)| self.get(key).is_none() && OF_OTHERS.contains(&key));
+        !differ && !alone && (self.get("space").is_none() || mask.get("space").is_some())
+    }
+
+    /// Whether two files of a person say the same about what they are of.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.whose().map(|(key, v)| (key, plain(v))).eq(other.whose().map(|(key, v)| (key, plain(v))))
+    }
+
+    /// The pairs that say of which image of a person a file is.
+    fn whose(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().map(|(key, value)| (*key, *value)).filter(|(key, _)| !["sub", "desc", "label"].contains(key))
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The value of an entity.
@@ -67,28 +108,59 @@ impl EntityFilter {
         Self { entity: entity.to_owned(), values }
     }
 
-    /// Whether an image of that name (without its ending) is taken. Zeros before a number do not count.
-    pub(super) fn takes(&self, stem: &str) -> bool {
-        let bare = |v: &str| match v.trim_start_matches('0') {
-            number if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => number.to_owned(),
-            _ => v.to_owned(),
-        };
-        match Entities::pairs(stem).get(&self.entity) {
+    /// Whether an image at that path is taken. Zeros before a number do not count.
+    pub(super) fn takes(&self, path: &Path) -> bool {
+        match Entities::of_path(path).get(&self.entity) {
             None => self.values.is_empty(),
-            Some(value) => self.values.iter().any(|v| bare(v) == bare(value)),
+            Some(value) => self.values.iter().any(|v| plain(v) == plain(value)),
         }
+    }
+
+    /// The setting that it is given by.
+    pub(super) fn setting(&self) -> Setting {
+        CHOOSING.iter().find(|(key, _)| *key == self.entity).map_or(INCLUDE, |(_, setting)| *setting)
     }
 }
 
-/// The setting that chooses among images of these names (without endings): that of an entity that they differ in.
-pub(super) fn choosing(stems: &[&str]) -> Setting {
-    let differ = |key: &str| {
-        let mut values = stems.iter().map(|s| Entities::pairs(s).get(key));
-        let first = values.next();
-        values.any(|v| Some(v) != first)
-    };
-    let known = [("ses", SESSION), ("run", RUN), ("space", SPACE), ("rec", REC), ("acq", ACQ)];
-    known.into_iter().find(|(key, _)| differ(key)).map_or(INCLUDE, |(_, setting)| setting)
+/// A value of an entity without zeros before a number.
+fn plain(value: &str) -> &str {
+    match value.trim_start_matches('0') {
+        number if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => number,
+        _ => value,
+    }
+}
+
+/// Entities that images are chosen by.
+const CHOOSING: [(&str, Setting); 5] = [("ses", SESSION), ("run", RUN), ("space", SPACE), ("rec", REC), ("acq", ACQ)];
+
+/// The setting that chooses among these images, with each value that would do: `--run 1 or --run 2`. Nothing where they differ in no
+/// entity that images are chosen by.
+pub(super) fn choices<'a>(images: impl IntoIterator<Item = &'a Path>) -> Option<Vec<Phrase>> {
+    let (setting, values) = values(&images.into_iter().map(Entities::of_path).collect::<Vec<_>>())?;
+    let mut phrases = Vec::new();
+    for (n, value) in values.iter().enumerate() {
+        if n > 0 {
+            phrases.push(" or ".into());
+        }
+        phrases.push(setting.to(value));
+        if setting == SPACE && *value == NONE {
+            phrases.push(" (each in its own space)".into());
+        }
+    }
+    Some(phrases)
+}
+
+/// How images without an entity are asked for.
+const NONE: &str = "none";
+
+/// An entity that images differ in, and the values it has.
+fn values<'a>(images: &[Entities<'a>]) -> Option<(Setting, Vec<&'a str>)> {
+    CHOOSING.into_iter().find_map(|(key, setting)| {
+        let mut values: Vec<&str> = images.iter().map(|image| image.get(key).unwrap_or(NONE)).collect();
+        values.sort_unstable();
+        values.dedup();
+        (values.len() > 1).then_some((setting, values))
+    })
 }
 
 #[cfg(test)]
@@ -115,12 +187,18 @@ mod tests {
 
     #[test]
     fn filters_and_what_chooses() {
-        let takes = |e: &str, v: &str, stem: &str| EntityFilter::new(e, v).takes(stem);
+        let takes = |e: &str, v: &str, path: &str| EntityFilter::new(e, v).takes(Path::new(path));
         assert!(takes("ses", "2", "sub-1_ses-02_T1w") && takes("ses", "ses-1,2", "sub-1_ses-2_T1w"));
         assert!(!takes("run", "1", "sub-1_T1w") && takes("rec", "none", "sub-1_T1w"));
         assert!(!takes("rec", "none", "sub-1_rec-norm_T1w"));
-        assert_eq!(choosing(&["sub-1_run-1_T1w", "sub-1_run-2_T1w"]), RUN);
-        assert_eq!(choosing(&["sub-1_T1w", "sub-1_space-MNI_T1w"]), SPACE);
-        assert_eq!(choosing(&["a_x", "a_y"]), INCLUDE);
+        assert!(takes("ses", "2", "sub-1/ses-2/anat/T1.nii") && !takes("ses", "2", "sub-1/ses-1/T1.nii"));
+        assert!(takes("ses", "2", "sub-1_ses-2/mri/brain.mgz"));
+        let of = |images: [&'static str; 2]| images.map(Path::new);
+        assert!(choices(of(["a_x.nii", "a_y.nii"])).is_none());
+        let sessions = choices(of(["sub-1/ses-1/anat/x.nii", "sub-1/ses-2/anat/x.nii"])).unwrap();
+        assert_eq!(sessions[0], SESSION.to("1"));
+        let choices = choices(of(["sub-1_T1w.nii", "sub-1_space-MNI_T1w.nii"])).unwrap();
+        let words = voxplain_core::Remedy::new(choices).to_string();
+        assert_eq!(words, "`image-space` = MNI or `image-space` = none (each in its own space)");
     }
 }

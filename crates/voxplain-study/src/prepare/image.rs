@@ -1,6 +1,6 @@
 //! [`prepare_image`]: one image, masked, on its grid, normalised.
 
-use super::intensity;
+use super::{intensity, mask_hint::masks_beside};
 use crate::{
     cohort::{Placement, Preparation, Template},
     setting::{MASK, WHOLE_HEAD},
@@ -72,7 +72,7 @@ pub(super) fn prepare_with(
             (brain, volume_of(&own.mask))
         }
         None => {
-            let refused = |(what, remedy)| Error::file(path, what, remedy);
+            let refused = |(what, remedy)| Error::file(path, what, masks_beside(path).unwrap_or(remedy));
             let brain = unmasked(&head, preparation.whole_head, &mut findings).map_err(refused)?;
             let volume = volume_of(&brain);
             (brain, volume)
@@ -226,7 +226,8 @@ fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Res
 /// Refuses an image that cannot be prepared without a mask; one that cannot be read is left to its own error.
 pub(super) fn check_unmasked(path: &Path) -> Result<()> {
     let Ok(image) = voxplain_volume::read(path, &ReadOptions::default()) else { return Ok(()) };
-    unmasked(&image.volume, false, &mut Vec::new()).map(drop).map_err(|(what, remedy)| Error::file(path, what, remedy))
+    let refused = |(what, remedy)| Error::file(path, what, masks_beside(path).unwrap_or(remedy));
+    unmasked(&image.volume, false, &mut Vec::new()).map(drop).map_err(refused)
 }
 
 /// What to do about a whole head.

@@ -2,7 +2,9 @@
 
 use super::{
     entities::Entities,
+    freesurfer,
     mask::MaskRule,
+    mask_folder::MaskFolder,
     matching::few,
     source::{absolute, files, folders, is_there, name, stem, walk},
 };
@@ -20,6 +22,8 @@ pub(crate) struct MaskFinder {
     rule: MaskRule,
     /// Every file below the source that ends in the suffix.
     below: Vec<PathBuf>,
+    /// The folder of masks, where there is one.
+    folder: Option<MaskFolder>,
 }
 
 impl MaskFinder {
@@ -32,13 +36,25 @@ impl MaskFinder {
             }
             _ => Vec::new(),
         };
-        Ok(Self { rule: rule.clone(), below })
+        let folder = match rule {
+            MaskRule::Folder(folder, pattern) => Some(MaskFolder::new(folder, pattern.as_deref(), root)?),
+            _ => None,
+        };
+        Ok(Self { rule: rule.clone(), below, folder })
+    }
+
+    /// Tells it all images and their ids: what a mask is of is known by what else it could be of.
+    pub(crate) fn know(&mut self, images: impl Iterator<Item = (PathBuf, String)>) {
+        if let Some(folder) = &mut self.folder {
+            folder.know(images);
+        }
     }
 
     /// Whether a file is a mask by its name, and so is no image.
     pub(super) fn is_mask(&self, path: &Path) -> bool {
         match &self.rule {
-            MaskRule::Nonzero => false,
+            MaskRule::Unstated | MaskRule::Nonzero => false,
+            MaskRule::Folder(..) => self.folder.as_ref().is_some_and(|folder| folder.holds(path)),
             MaskRule::Suffix(suffix) => name(path).ends_with(suffix),
             MaskRule::File(file) => path == file,
         }
@@ -47,8 +63,12 @@ impl MaskFinder {
     /// The mask file of an image of the subject `id`; `None` where the mask is where the image is not 0.
     pub(crate) fn find(&self, image: &Path, id: &str) -> Result<Option<PathBuf>> {
         match &self.rule {
-            MaskRule::Nonzero => Ok(None),
+            MaskRule::Unstated | MaskRule::Nonzero => Ok(None),
+            MaskRule::Folder(..) => self.folder.as_ref().map(|folder| folder.find(image, id)).transpose(),
             MaskRule::File(file) => Ok(Some(file.clone())),
+            MaskRule::Suffix(suffix) if freesurfer::subject(image).is_some() => {
+                freesurfer::mask_beside(image, id, suffix).map(Some)
+            }
             MaskRule::Suffix(suffix) => {
                 let stem = stem(image).unwrap_or_else(|| name(image));
                 match Entities::of(stem) {

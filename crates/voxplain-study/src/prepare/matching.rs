@@ -1,9 +1,6 @@
 //! Which image belongs to which row of the participants' table.
 
-use super::{
-    entities::choosing,
-    source::{name, stem},
-};
+use super::{entities::choices, freesurfer, source::called};
 use crate::{
     cohort::{Inclusion, LeftOut, bare},
     listed::listed,
@@ -13,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, Table, remedy};
+use voxplain_core::{Error, Phrase, Remedy, Result, Table, remedy};
 
 /// Images and rows that belong together, and those left over.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +36,8 @@ pub(super) struct Aside {
     pub(super) not_chosen: Vec<PathBuf>,
     /// What could not be looked at.
     pub(super) odd: Vec<LeftOut>,
+    /// What is known not to be a subject's image, or not the one to take.
+    pub(super) apart: Vec<LeftOut>,
 }
 
 impl Matched {
@@ -46,6 +45,7 @@ impl Matched {
     pub(super) fn inclusion(&self) -> Inclusion {
         let path = |p: &PathBuf, why: &str| LeftOut::new(p.display().to_string(), why);
         let mut left_out = self.aside.odd.clone();
+        left_out.extend(self.aside.apart.iter().cloned());
         left_out.extend(self.aside.not_chosen.iter().map(|p| path(p, "not among the chosen images")));
         left_out.extend(self.without_row.iter().map(|p| path(p, "the image has no row")));
         left_out.extend(self.without_image.iter().map(|id| LeftOut::new(id, "the row has no image")));
@@ -55,10 +55,15 @@ impl Matched {
 
 /// The ids of a table, without `sub-`: each there once, and fit for file names.
 pub(super) fn ids(table: &Table, column: usize, path: &Path) -> Result<Vec<String>> {
+    ids_of(table, column, &(0..table.rows.len()).collect::<Vec<_>>(), path)
+}
+
+/// The ids of some rows of a table, as [`ids`] gives them for all.
+pub(super) fn ids_of(table: &Table, column: usize, rows: &[usize], path: &Path) -> Result<Vec<String>> {
     let called = &table.columns[column];
-    let mut ids = Vec::with_capacity(table.rows.len());
-    for (n, cell) in table.cells(column).enumerate() {
-        let Some(id) = cell.map(bare).filter(|id| !id.is_empty()) else {
+    let mut ids = Vec::with_capacity(rows.len());
+    for &n in rows {
+        let Some(id) = table.rows[n][column].as_deref().map(bare).filter(|id| !id.is_empty()) else {
             let what = format!("data row {} has no `{called}`", n + 1);
             let remedy = remedy!["give every row an id, or name another column with ", ID_COLUMN];
             return Err(Error::file(path, what, remedy));
@@ -92,30 +97,7 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
             None => matched.without_row.push(image.clone()),
         }
     }
-    let several: Vec<String> = of
-        .iter()
-        .filter(|(_, images)| images.len() > 1)
-        .map(|(row, images)| {
-            let names: BTreeSet<String> = images.iter().map(|i| i.display().to_string()).collect();
-            format!("{}: {}", ids[*row], few(&names))
-        })
-        .collect();
-    if !several.is_empty() {
-        let what = format!(
-            "{} subjects have more than one image: {}",
-            several.len(),
-            several[..several.len().min(3)].join("; ")
-        );
-        let first: Vec<&str> =
-            of.values().find(|i| i.len() > 1).into_iter().flatten().filter_map(|i| stem(i)).collect();
-        let remedy = match choosing(&first) {
-            INCLUDE => {
-                remedy!["choose with ", INCLUDE, " or ", EXCLUDE, ", parts of the path, or give a table of paths"]
-            }
-            setting => remedy!["choose with ", setting, ", ", INCLUDE, " or ", EXCLUDE, ", or give a table of paths"],
-        };
-        return Err(Error::request(what, remedy));
-    }
+    refuse_several(of.iter().map(|(row, images)| (ids[*row].as_str(), images.as_slice())))?;
     for (n, id) in ids.iter().enumerate() {
         match of.get(&n) {
             Some(images) => matched.pairs.push((n, id.clone(), images[0].clone())),
@@ -125,9 +107,34 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
     Ok(matched)
 }
 
+/// Refuses several images of one subject: which, and what chooses among them.
+pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a PathBuf])>) -> Result<()> {
+    let several: Vec<_> = of.filter(|(_, images)| images.len() > 1).collect();
+    let Some((_, first)) = several.first() else { return Ok(()) };
+    let words = several.iter().take(3).map(|(id, images)| {
+        let names: BTreeSet<String> = images.iter().map(|i| i.display().to_string()).collect();
+        format!("{id}: {}", few(&names))
+    });
+    let what = format!("{} subjects have more than one image: {}", several.len(), words.collect::<Vec<_>>().join("; "));
+    let mut phrases: Vec<Phrase> = vec!["choose with ".into()];
+    if let Some(choices) = choices(first.iter().map(|image| image.as_path())) {
+        phrases.extend(choices);
+        phrases.push(", with ".into());
+    }
+    phrases
+        .extend(remedy![INCLUDE, " or ", EXCLUDE, " (parts of the path), or give a table of paths"].parts().to_vec());
+    Err(Error::request(what, Remedy::new(phrases)))
+}
+
+/// The id of a table that an image belongs to.
+pub(super) fn row_id(image: &Path, ids: &[String]) -> Option<String> {
+    let rows = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    row(image, &rows).map(|n| ids[n].clone())
+}
+
 /// The row of an image.
 fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
-    let stem = stem(image).unwrap_or_else(|| name(image));
+    let stem = called(image);
     let entity = stem.strip_prefix("sub-").map(|s| s.split('_').next().unwrap_or(s));
     if let Some(row) = entity.and_then(|id| rows.get(id)) {
         return Some(*row);
@@ -139,9 +146,12 @@ fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
         .map(|(_, row)| *row)
 }
 
-/// An id for an image without a table: its BIDS entity, else its name.
+/// An id for an image without a table: its folder in a `SUBJECTS_DIR`, else its BIDS entity, else its name.
 pub(crate) fn id_of(image: &Path) -> String {
-    let stem = stem(image).unwrap_or_else(|| name(image));
+    if let Some(folder) = freesurfer::subject(image) {
+        return bare(folder).to_owned();
+    }
+    let stem = called(image);
     match stem.strip_prefix("sub-") {
         Some(rest) => rest.split('_').next().unwrap_or(rest).to_owned(),
         None => stem.to_owned(),

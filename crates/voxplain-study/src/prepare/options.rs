@@ -1,9 +1,9 @@
 //! [`PrepareOptions`]: how a cohort is prepared.
 
-use super::{entities::EntityFilter, mask::MaskRule};
+use super::{entities::EntityFilter, mask::MaskRule, pattern::matches};
 use crate::cohort::Normalize;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use voxplain_volume::Sizes;
 
 /// How a cohort is prepared from images.
@@ -23,8 +23,14 @@ pub struct PrepareOptions {
     /// Take only images whose names say so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entities: Vec<EntityFilter>,
+    /// Where the source is a `SUBJECTS_DIR` of FreeSurfer: which image of each subject's `mri` is taken; `brain.mgz` when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
     /// Where the brain is.
     pub mask: MaskRule,
+    /// Where the source is a table: the column of the paths of masks, relative to the table; `mask` when `None`, if it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_column: Option<String>,
     /// The value above which a voxel of a mask is in the brain; when `None`, each must be a mask beyond doubt
     /// ([`read_mask`](voxplain_volume::read_mask)).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,6 +62,14 @@ impl PrepareOptions {
     /// Whether only some of the images of a source are asked for.
     pub(super) fn chooses(&self) -> bool {
         self.include.is_some() || self.exclude.is_some() || !self.entities.is_empty()
+    }
+
+    /// Whether an image is asked for, by its path below the source.
+    pub(super) fn takes(&self, below: &Path) -> bool {
+        let path = below.to_string_lossy().replace('\\', "/");
+        self.include.as_ref().is_none_or(|pattern| matches(pattern, &path))
+            && !self.exclude.as_ref().is_some_and(|pattern| matches(pattern, &path))
+            && self.entities.iter().all(|filter| filter.takes(below))
     }
 }
 

@@ -1,5 +1,6 @@
-//! [`Source`]: where images come from: a BIDS dataset, a folder, a table of paths, or an array of prepared volumes.
+//! [`Source`]: where images come from: a BIDS dataset, a `SUBJECTS_DIR`, a folder, a table of paths, or an array of prepared volumes.
 
+use super::freesurfer;
 use crate::cohort::LeftOut;
 use std::{
     collections::BTreeSet,
@@ -15,6 +16,8 @@ use voxplain_volume::image_stem;
 pub(super) enum Source {
     /// `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`.
     Bids(PathBuf),
+    /// A `SUBJECTS_DIR` of FreeSurfer: `<id>/mri/brain.mgz`.
+    FreeSurfer(PathBuf),
     /// Any folder of images.
     Folder(PathBuf),
     /// A CSV or TSV file with a column of paths.
@@ -26,13 +29,15 @@ pub(super) enum Source {
 impl Source {
     /// The kind of source that lies at a path.
     pub(super) fn of(path: &Path) -> Result<Self> {
-        let known =
-            "give a BIDS dataset, a folder of images, a table (.csv, .tsv) with a column of paths, or tensors (.npy)";
+        let known = "give a BIDS dataset, a SUBJECTS_DIR, a folder of images, a table (.csv, .tsv) with a column of paths, or tensors (.npy)";
         if path.is_dir() {
             for folder in folders(path)?.iter().filter(|f| name(f).starts_with("sub-")) {
                 if has_anat(folder)? {
                     return Ok(Self::Bids(path.to_owned()));
                 }
+            }
+            if freesurfer::is_subjects_dir(path)? {
+                return Ok(Self::FreeSurfer(path.to_owned()));
             }
             return Ok(Self::Folder(path.to_owned()));
         }
@@ -52,12 +57,12 @@ impl Source {
     /// The folder that the images lie in.
     pub(super) fn root(&self) -> &Path {
         match self {
-            Self::Bids(path) | Self::Folder(path) => path,
+            Self::Bids(path) | Self::FreeSurfer(path) | Self::Folder(path) => path,
             Self::Table(path) | Self::Tensors(path) => path.parent().unwrap_or_else(|| Path::new("")),
         }
     }
 
-    /// All image files of a dataset or folder, by path; `.hdr`/`.img` pairs count once. And what could not be looked at.
+    /// All image files of a BIDS dataset or a folder, by path; `.hdr`/`.img` pairs count once. And what could not be looked at.
     pub(super) fn images(&self) -> Result<(Vec<PathBuf>, Vec<LeftOut>)> {
         let mut odd = Vec::new();
         let mut found = match self {
@@ -80,7 +85,7 @@ impl Source {
                 found
             }
             Self::Folder(root) => walk(root, &mut odd)?.into_iter().filter(|f| stem(f).is_some()).collect(),
-            Self::Table(_) | Self::Tensors(_) => Vec::new(),
+            Self::FreeSurfer(_) | Self::Table(_) | Self::Tensors(_) => Vec::new(),
         };
         let headers: Vec<PathBuf> = found.iter().filter(|f| ends(f, &[".hdr", ".hdr.gz"])).cloned().collect();
         let has_header = |f: &Path| headers.iter().any(|h| h.parent() == f.parent() && stem(h) == stem(f));
@@ -107,6 +112,12 @@ fn or_odd(folder: &Path, odd: &mut Vec<LeftOut>) -> Option<Listing> {
 /// The name of an image file without its ending; `None` when it is not named like an image.
 pub(super) fn stem(path: &Path) -> Option<&str> {
     Some(name(path)).filter(|name| !name.starts_with('.')).and_then(image_stem)
+}
+
+/// What an image is called after: its name without ending; in the folder of a FreeSurfer subject (`bert/mri/brain.mgz`), the name of
+/// that folder.
+pub(super) fn called(path: &Path) -> &str {
+    freesurfer::subject(path).or_else(|| stem(path)).unwrap_or_else(|| name(path))
 }
 
 /// The absolute path; that of the working directory for an empty path (the parent of a bare file name).

@@ -17,4 +17,5 @@ mod import;
 mod prepare;
 mod run;
 mod simulate;
+mod sources;
 mod support;

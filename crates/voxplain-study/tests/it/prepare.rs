@@ -18,7 +18,7 @@ use voxplain_volume::{
 };
 
 /// A head of 2 mm voxels: an ellipsoid brain (brighter on the right, a spot far left) in a bright skull.
-fn head(shift: f64) -> (Volume, Volume) {
+pub(crate) fn head(shift: f64) -> (Volume, Volume) {
     let grid = Grid::new([56, 64, 52], Affine::from_spacing_origin([2.0; 3], [-55.0, -63.0, -51.0])).unwrap();
     let radius = |p: [f64; 3], r: [f64; 3]| (0..3).map(|a| ((p[a] - shift) / r[a]).powi(2)).sum::<f64>().sqrt();
     let value = |v: [usize; 3]| {
@@ -36,12 +36,12 @@ fn head(shift: f64) -> (Volume, Volume) {
     (Volume::from_fn(grid, |v| value(v).0 as f32), Volume::from_fn(grid, |v| value(v).1 as f32))
 }
 
-fn save(path: &Path, volume: &Volume) {
+pub(crate) fn save(path: &Path, volume: &Volume) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     write(path, volume, &WriteOptions::default()).unwrap();
 }
 
-fn small() -> PrepareOptions {
+pub(crate) fn small() -> PrepareOptions {
     PrepareOptions { shape: Some([24, 30, 22]), spacing: Some([3.0; 3]), ..PrepareOptions::default() }
 }
 
@@ -62,7 +62,7 @@ fn dataset(dir: &Path, ids: &[&str]) -> PrepareOptions {
     }
 }
 
-fn run(source: &Path, out: &Path, options: &PrepareOptions) -> Result<PrepareSummary> {
+pub(crate) fn run(source: &Path, out: &Path, options: &PrepareOptions) -> Result<PrepareSummary> {
     prepare(source, out, options, &Silent)
 }
 

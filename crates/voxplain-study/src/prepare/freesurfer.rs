@@ -1,0 +1,224 @@
+//! A `SUBJECTS_DIR` of FreeSurfer as a source: `<id>/mri/brain.mgz`, where the folder's name is the id.
+
+use super::{
+    matching::few,
+    source::{files, folders, is_there, name},
+};
+use crate::{
+    cohort::LeftOut,
+    setting::{IMAGE, INCLUDE, KEEP_GOING, MASK},
+};
+use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Remedy, Result, remedy};
+use voxplain_volume::{MaskFile, MaskOptions, read_mask};
+
+/// The image that is taken of each subject: skull-stripped, intensities corrected.
+pub(super) const BRAIN: &str = "brain.mgz";
+
+/// What the images of the longitudinal stream are called: `<session>.long.<base>`.
+const LONGITUDINAL: &str = ".long.";
+
+/// The images of a `SUBJECTS_DIR`, and the folders that are left out beside them.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) images: Vec<PathBuf>,
+    /// Folders with images that are not taken.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+/// Whether a folder is a `SUBJECTS_DIR`: one of its folders has a folder `mri` that holds `.mgz` files.
+///
+/// # Errors
+/// It cannot be read, or is the folder of one subject.
+pub(super) fn is_subjects_dir(root: &Path) -> Result<bool> {
+    if holds_mgz(&root.join("mri")) && ["surf", "scripts", "stats"].iter().any(|part| root.join(part).is_dir()) {
+        let what = "is the folder of one FreeSurfer subject";
+        return Err(Error::file(root, what, "give the folder above it (SUBJECTS_DIR), which holds the subjects"));
+    }
+    Ok(folders(root)?.iter().any(|folder| holds_mgz(&folder.join("mri"))))
+}
+
+/// Whether there is such a folder, and an `.mgz` in it.
+fn holds_mgz(folder: &Path) -> bool {
+    folder.is_dir() && files(folder).is_ok_and(|files| files.iter().any(|f| is_mgz(f)))
+}
+
+fn is_mgz(path: &Path) -> bool {
+    name(path).to_ascii_lowercase().ends_with(".mgz")
+}
+
+/// The subject's folder that an image of FreeSurfer lies in, by name: `bert` for `bert/mri/T1.mgz`.
+pub(crate) fn subject(image: &Path) -> Option<&str> {
+    let mri = image.parent().filter(|folder| name(folder) == "mri" && is_mgz(image))?;
+    mri.parent().map(name).filter(|name| !name.is_empty())
+}
+
+/// The name of the image that is taken: what the user says, or what a pattern of paths ends in, else [`BRAIN`].
+pub(super) fn image_name<'a>(wanted: Option<&'a str>, include: Option<&'a str>) -> &'a str {
+    let of_pattern =
+        include.and_then(|pattern| pattern.rsplit(['/', '*']).next()).filter(|name| name.ends_with(".mgz"));
+    wanted.or(of_pattern).unwrap_or(BRAIN)
+}
+
+/// The image `called` of every subject. Templates of FreeSurfer, averages of the longitudinal stream (`base-tps` names their
+/// sessions) and, unless `include` asks for them by `.long.`, its images are left out: they show people who are there already.
+///
+/// # Errors
+/// Subjects without that image, unless one goes on without them.
+pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_going: bool) -> Result<Found> {
+    let wants_long = include.is_some_and(|pattern| pattern.contains(LONGITUDINAL));
+    let (mut found, mut lacking) = (Found::default(), Vec::new());
+    for folder in folders(root)? {
+        let mri = folder.join("mri");
+        let begun = ["mri", "surf", "scripts"].iter().filter(|part| folder.join(part).is_dir()).count();
+        let why = match name(&folder) {
+            id if id.starts_with("fsaverage") || id.starts_with("cvs_avg35") => Some("a template of FreeSurfer"),
+            id if id.contains(LONGITUDINAL) && !wants_long => {
+                Some("an image of the longitudinal stream (the same scan again)")
+            }
+            _ if is_there(&folder.join("base-tps")) || folder.join("base-tps").is_dir() => {
+                Some("an average of several scans of one person (base of the longitudinal stream)")
+            }
+            _ => None,
+        };
+        let image = mri.join(called);
+        if let Some(why) = why {
+            if begun > 0 {
+                found.left_out.push(LeftOut::new(folder.display().to_string(), why));
+            }
+        } else if is_there(&image) {
+            found.images.push(image);
+        } else if mri.is_dir() || begun > 1 {
+            let there = files(&mri).unwrap_or_default();
+            let there: Vec<&str> = there.iter().filter(|f| is_mgz(f)).map(|f| name(f)).collect();
+            lacking.push((folder, there.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        }
+    }
+    if !lacking.is_empty() && !keep_going {
+        return Err(without_image(root, called, &lacking, found.images.len()));
+    }
+    found.left_out.extend(
+        lacking
+            .iter()
+            .map(|(folder, _)| LeftOut::new(folder.display().to_string(), format!("there is no mri/{called}"))),
+    );
+    Ok(found)
+}
+
+/// Says which subjects have no such image, and which images they have.
+fn without_image(root: &Path, called: &str, lacking: &[(PathBuf, Vec<String>)], others: usize) -> Error {
+    let word = |(folder, there): &(PathBuf, Vec<String>)| match there.as_slice() {
+        [] => format!("{} (its mri is empty or not there)", name(folder)),
+        there => format!("{} (in its mri: {})", name(folder), few(there)),
+    };
+    let what = format!(
+        "{} of {} subjects have no mri/{called}: {}",
+        lacking.len(),
+        lacking.len() + others,
+        few(lacking.iter().map(word))
+    );
+    // What all of them have beside masks and labels would do.
+    let known = ["brain.mgz", "norm.mgz", "T1.mgz", "orig.mgz", "orig_nu.mgz"];
+    let other = known.into_iter().find(|image| lacking.iter().all(|(_, there)| there.iter().any(|t| t == image)));
+    let choose: Remedy = match other {
+        Some(image) => remedy!["choose an image that all have with ", IMAGE.to(image), ", finish recon-all"],
+        None => remedy!["finish recon-all, choose another image with ", IMAGE],
+    };
+    let rest = remedy![", leave some out with ", KEEP_GOING, ", or choose with ", INCLUDE];
+    Error::file(root, what, Remedy::new(choose.parts().iter().chain(rest.parts()).cloned()))
+}
+
+/// The mask in the folder of an image of FreeSurfer, by its name (`brainmask.mgz`).
+///
+/// # Errors
+/// It is not there: those that are.
+pub(super) fn mask_beside(image: &Path, id: &str, called: &str) -> Result<PathBuf> {
+    let mask = image.with_file_name(called);
+    if is_there(&mask) {
+        return Ok(mask);
+    }
+    let folder = image.parent().unwrap_or_else(|| Path::new(""));
+    let there = files(folder)?;
+    let there: Vec<&str> = there.iter().map(|f| name(f)).filter(|f| f.contains("mask")).collect();
+    let there = if there.is_empty() { "no mask".to_owned() } else { few(there) };
+    let what = format!("there is no {called} in {}; there is {there}", folder.display());
+    Err(Error::subject(id, what, remedy!["give the name of the mask in mri with ", MASK]))
+}
+
+/// Whether a file is named like those of FreeSurfer that hold the image inside the brain, and not 0 and 1.
+pub(super) fn holds_the_brain(mask: &Path) -> bool {
+    let name = name(mask);
+    ["brainmask.mgz", "brainmask.auto.mgz"].iter().any(|n| name.ends_with(n))
+        || (subject(mask).is_some() && [BRAIN, "brain.finalsurfs.mgz"].contains(&name))
+}
+
+/// Reads a mask. FreeSurfer's `brainmask.mgz` is the image inside the brain; where no threshold is stated, values above 1 belong:
+/// outside is 0, and 1 is what `mri_mask -keep_mask_deletion_edits` knows as a voxel that was erased by hand.
+pub(crate) fn read_brain_mask(path: &Path, options: &MaskOptions) -> voxplain_volume::Result<MaskFile> {
+    if options.threshold.is_none()
+        && holds_the_brain(path)
+        && let Ok(mask) = read_mask(path, &MaskOptions { threshold: Some(1.0), ..*options })
+    {
+        return Ok(mask);
+    }
+    read_mask(path, options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn subjects_are_folders_with_mri() {
+        let dir = tree(&[
+            "bert/mri/brain.mgz",
+            "bert/mri/T1.mgz",
+            "sub-01_ses-1/mri/brain.mgz",
+            "sub-01_ses-1.long.sub-01/mri/brain.mgz",
+            "sub-01/mri/brain.mgz",
+            "sub-01/base-tps",
+            "fsaverage/mri/brain.mgz",
+            "logs/x.txt",
+        ]);
+        assert!(is_subjects_dir(dir.path()).unwrap());
+        let names = |found: &Found| found.images.iter().map(|p| subject(p).unwrap().to_owned()).collect::<Vec<_>>();
+        let found = images(dir.path(), BRAIN, None, false).unwrap();
+        assert_eq!(names(&found), ["bert", "sub-01_ses-1"]);
+        assert_eq!(found.left_out.len(), 3, "{:?}", found.left_out);
+        let long = images(dir.path(), BRAIN, Some(".long."), false).unwrap();
+        assert_eq!(names(&long), ["bert", "sub-01_ses-1", "sub-01_ses-1.long.sub-01"]);
+        let error = images(dir.path(), "T1.mgz", None, false).unwrap_err();
+        assert!(error.to_string().contains("1 of 2 subjects have no mri/T1.mgz: sub-01_ses-1 (in its mri: brain.mgz)"));
+        assert!(error.remedy().unwrap().to_string().contains("`image` = brain.mgz"), "{error:?}");
+        let found = images(dir.path(), "T1.mgz", None, true).unwrap();
+        assert_eq!((found.images.len(), found.left_out.len()), (1, 4));
+        let error = mask_beside(&found.images[0], "bert", "brainmask.mgz").unwrap_err().to_string();
+        assert!(error.contains("there is no brainmask.mgz in") && error.ends_with("there is no mask"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_subjects_dir() {
+        assert!(!is_subjects_dir(tree(&["a/mri/x.nii", "mri/y.mgz"]).path()).unwrap());
+        let error = is_subjects_dir(tree(&["mri/brain.mgz", "surf/lh.white"]).path()).unwrap_err();
+        assert!(error.to_string().contains("one FreeSurfer subject"), "{error}");
+        assert_eq!(subject(Path::new("bert/mri/T1.mgz")), Some("bert"));
+        assert_eq!(subject(Path::new("bert/x/T1.mgz")), None);
+        assert_eq!(subject(Path::new("mri/T1.mgz")), None);
+        assert_eq!(image_name(None, Some("bert/mri/T1.mgz")), "T1.mgz");
+        assert_eq!(
+            [image_name(None, Some("sub-1")), image_name(Some("norm.mgz"), Some("T1.mgz"))],
+            [BRAIN, "norm.mgz"]
+        );
+        assert!(holds_the_brain(Path::new("m/bert_brainmask.mgz")) && !holds_the_brain(Path::new("m/brain.mgz")));
+    }
+}
