@@ -4,7 +4,7 @@ use super::{
     entities::Entities,
     matching::few,
     pattern::matches,
-    source::{called, walk},
+    source::{called, pairs_once, walk},
 };
 use crate::{
     cohort::bare,
@@ -46,7 +46,9 @@ impl MaskFolder {
         let below = |p: &Path| p.strip_prefix(root).unwrap_or(p).to_string_lossy().replace('\\', "/");
         // What cannot be looked at there and is a mask is missed where its image asks for it.
         let found = walk(root, &mut Vec::new())?.into_iter().filter(|p| super::source::stem(p).is_some());
-        let found: Vec<PathBuf> = found.filter(|p| pattern.is_none_or(|pattern| matches(pattern, &below(p)))).collect();
+        let mut found: Vec<PathBuf> =
+            found.filter(|p| pattern.is_none_or(|pattern| matches(pattern, &below(p)))).collect();
+        pairs_once(&mut found);
         let (named, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| is_named_mask(p));
         let (masks, others) = match pattern {
             None if mixed || !named.is_empty() => (named, rest),
@@ -319,6 +321,7 @@ mod tests {
         assert_eq!(find(&["m/a_brain.nii", "m/a_seg.nii"], &image, Some("*_seg.nii")).unwrap(), "m/a_seg.nii");
         let error = error(&["m/a_left_mask.nii", "m/a_right_mask.nii"], &image);
         assert!(error.contains("2 files of") && error.contains("a_left_mask.nii"), "{error}");
+        assert_eq!(find(&["m/a_mask.hdr", "m/a_mask.img"], &image, None).unwrap(), "m/a_mask.hdr");
         let desc = ["m/sub-1_desc-ribbon_mask.nii", "m/sub-1_desc-brain_mask.nii"];
         assert_eq!(find(&desc, &[("t1/sub-1_T1w.nii", "1")], None).unwrap(), desc[1]);
     }

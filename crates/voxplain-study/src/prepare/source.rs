@@ -87,12 +87,17 @@ impl Source {
             Self::Folder(root) => walk(root, &mut odd)?.into_iter().filter(|f| stem(f).is_some()).collect(),
             Self::FreeSurfer(_) | Self::Table(_) | Self::Tensors(_) => Vec::new(),
         };
-        let headers: Vec<PathBuf> = found.iter().filter(|f| ends(f, &[".hdr", ".hdr.gz"])).cloned().collect();
-        let has_header = |f: &Path| headers.iter().any(|h| h.parent() == f.parent() && stem(h) == stem(f));
-        found.retain(|f| !(ends(f, &[".img", ".img.gz"]) && has_header(f)));
+        pairs_once(&mut found);
         found.sort();
         Ok((found, odd))
     }
+}
+
+/// Of `.hdr`/`.img` pairs, leaves the header.
+pub(super) fn pairs_once(files: &mut Vec<PathBuf>) {
+    let headers: Vec<PathBuf> = files.iter().filter(|f| ends(f, &[".hdr", ".hdr.gz"])).cloned().collect();
+    let has_header = |f: &Path| headers.iter().any(|h| h.parent() == f.parent() && stem(h) == stem(f));
+    files.retain(|f| !(ends(f, &[".img", ".img.gz"]) && has_header(f)));
 }
 
 /// What lies in a folder; `None`, and a note, where that cannot be looked at. What is odd in it is noted too.
