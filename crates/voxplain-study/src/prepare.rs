@@ -110,6 +110,13 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
         findings: Vec::new(),
         inclusion: plan.inclusion.clone(),
     };
+    // Of whole heads there are mostly as many as images: said once, and before anything is written that other
+    // options would find.
+    if let Some(Item { input: Input::Image { path, mask: Ok(None) }, .. }) = plan.items.first()
+        && !options.whole_head
+    {
+        image::check_unmasked(path)?;
+    }
     let begun = Writer::begin(out, &plan.made_by, plan.preparation.shape, plan.items.len(), options.force)?;
     let writer = match begun {
         Begun::Complete(cohort) => {
@@ -124,12 +131,6 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
         }
         Begun::Open(writer) => writer,
     };
-    // Of whole heads there are mostly as many as images: said once, before the work.
-    if let Some(Item { input: Input::Image { path, mask: Ok(None) }, .. }) = plan.items.first()
-        && !options.whole_head
-    {
-        image::check_unmasked(path)?;
-    }
     progress.begin("preparing", plan.items.len());
     let outcomes: Vec<(bool, Result<Subject>)> = plan
         .items

@@ -324,7 +324,11 @@ fn by_name(source: &Source, finder: &mut MaskFinder, options: &PrepareOptions) -
             (format!("there are no images in it that can be looked at: {odd}"), "mend these first".into())
         } else if !apart.is_empty() {
             let apart = few(apart.iter().map(|l| format!("{} ({})", l.what, l.why)));
-            (format!("there is no subject in it; left out are: {apart}"), "give the SUBJECTS_DIR of the people".into())
+            let remedy = remedy![
+                "give the SUBJECTS_DIR of the people; images of the longitudinal stream are taken with ",
+                INCLUDE.to(".long.")
+            ];
+            (format!("there is no subject in it; left out are: {apart}"), remedy)
         } else {
             ("there are no images in it".to_owned(), "images end in .nii, .nii.gz, .hdr, .mgh or .mgz".into())
         };
@@ -429,7 +433,7 @@ fn mask_in_row(table: &Table, row: usize, column: usize, folder: &Path) -> Resul
         Some(path) => Ok(Some(folder.join(path))),
         None => Err((
             format!("it has no mask: its cell in the column `{}` is empty", table.columns[column]),
-            remedy!["fill it in (paths are relative to the table), or leave these subjects out with ", KEEP_GOING],
+            remedy!["fill it in, relative to the table, or leave these subjects out with ", KEEP_GOING],
         )),
     }
 }

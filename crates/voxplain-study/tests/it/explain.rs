@@ -271,15 +271,13 @@ fn masks_of_images_agree_with_them_in_every_entity() {
     let native = save(folder.path(), "sub-1_desc-preproc_T1w.nii.gz", &volume);
     let there = save(folder.path(), "sub-1_space-MNI_desc-preproc_T1w.nii.gz", &volume);
     let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
-    let explained = |out: &str| {
-        let images = Images {
-            files: vec![native.clone(), there.clone()],
-            mask: "_desc-brain_mask.nii.gz".parse().unwrap(),
-            ..Images::default()
-        };
+    let explained_with = |mask: &str, out: &str| {
+        let images =
+            Images { files: vec![native.clone(), there.clone()], mask: mask.parse().unwrap(), ..Images::default() };
         let out = folder.path().join(out);
         explain(&engine, Inputs::Images(&model, &images), &request(&out, "saliency", &[]), &Silent).unwrap()
     };
+    let explained = |out: &str| explained_with("_desc-brain_mask.nii.gz", out);
     save(folder.path(), "sub-1_desc-brain_mask.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
     let one = explained("one");
     assert_eq!(one.maps.iter().map(|m| m.subject.as_str()).collect::<Vec<_>>(), ["sub-1_desc-preproc_T1w"]);
@@ -289,6 +287,13 @@ fn masks_of_images_agree_with_them_in_every_entity() {
     let both = explained("both");
     assert!(both.failures.is_empty(), "{:?}", both.failures);
     assert_eq!(both.maps.len(), 2);
+    // A folder of masks by the same rule: that of the person's own space is none in another.
+    let masks = folder.path().join("masks");
+    std::fs::create_dir(&masks).unwrap();
+    save(&masks, "sub-1_mask.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
+    let own = explained_with(masks.to_str().unwrap(), "own");
+    assert_eq!(own.maps.iter().map(|m| m.subject.as_str()).collect::<Vec<_>>(), ["sub-1_desc-preproc_T1w"]);
+    assert!(own.failures[0].error.contains("differ from it in an entity"), "{:?}", own.failures);
 }
 
 #[test]

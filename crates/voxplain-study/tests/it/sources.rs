@@ -155,6 +155,10 @@ fn masks_that_lie_beside_whole_heads_are_named() {
     let (what, remedy) = said(&run(dir.path(), &dir.path().join("out"), &small()).unwrap_err());
     assert!(what.contains("looks like a whole head"), "{what}");
     assert!(remedy.starts_with("masks lie beside these images: `mask` = _desc-brain_mask.nii.gz"), "{remedy}");
+    // What it advises works at once: the refused attempt has left nothing.
+    let mask = MaskRule::Suffix("_desc-brain_mask.nii.gz".into());
+    let summary = run(dir.path(), &dir.path().join("out"), &PrepareOptions { mask, ..small() }).unwrap();
+    assert_eq!(summary.prepared, 1);
 }
 
 #[test]
