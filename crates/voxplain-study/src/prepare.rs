@@ -16,6 +16,8 @@ mod options;
 mod pattern;
 mod plan;
 mod source;
+#[cfg(test)]
+mod tree;
 
 pub use entities::EntityFilter;
 pub(crate) use freesurfer::{read_brain_mask, subject as freesurfer_subject};

@@ -167,20 +167,11 @@ pub(crate) fn read_brain_mask(path: &Path, options: &MaskOptions) -> voxplain_vo
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
-        dir
-    }
+    use crate::prepare::tree::tree;
 
     #[test]
     fn subjects_are_folders_with_mri() {
-        let dir = tree(&[
+        let dir = tree([
             "bert/mri/brain.mgz",
             "bert/mri/T1.mgz",
             "sub-01_ses-1/mri/brain.mgz",
@@ -208,8 +199,8 @@ mod tests {
 
     #[test]
     fn what_is_no_subjects_dir() {
-        assert!(!is_subjects_dir(tree(&["a/mri/x.nii", "mri/y.mgz"]).path()).unwrap());
-        let error = is_subjects_dir(tree(&["mri/brain.mgz", "surf/lh.white"]).path()).unwrap_err();
+        assert!(!is_subjects_dir(tree(["a/mri/x.nii", "mri/y.mgz"]).path()).unwrap());
+        let error = is_subjects_dir(tree(["mri/brain.mgz", "surf/lh.white"]).path()).unwrap_err();
         assert!(error.to_string().contains("one FreeSurfer subject"), "{error}");
         assert_eq!(subject(Path::new("bert/mri/T1.mgz")), Some("bert"));
         assert_eq!(subject(Path::new("bert/x/T1.mgz")), None);

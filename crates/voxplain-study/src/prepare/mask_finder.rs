@@ -184,14 +184,10 @@ fn too_many(id: &str, several: &[PathBuf]) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prepare::tree::tree;
 
     fn find(files: &[&str], source: Option<&str>, image: &str, suffix: &str) -> Result<String> {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files.iter().chain([&image]) {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
+        let dir = tree(files.iter().chain([&image]));
         let root = source.map(|source| dir.path().join(source));
         let finder = MaskFinder::new(&MaskRule::Suffix(suffix.into()), root.as_deref())?;
         let found = finder.find(&dir.path().join(image), "a")?.unwrap();

@@ -254,15 +254,11 @@ pub(super) fn is_of_brain(mask: &Path, entities: &Entities<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prepare::tree::tree;
 
     /// The mask of the last image (of subject `id`) below `masks`, of the images and masks there are.
     fn find(masks: &[&str], images: &[(&str, &str)], pattern: Option<&str>) -> Result<String> {
-        let dir = tempfile::tempdir().unwrap();
-        for file in masks.iter().chain(images.iter().map(|(image, _)| image)) {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
+        let dir = tree(masks.iter().chain(images.iter().map(|(image, _)| image)));
         let at = |file: &str| dir.path().join(file);
         let mut folder = MaskFolder::new(&at("m"), pattern, Some(&at("t1")))?;
         folder.know(images.iter().map(|(image, id)| (at(image), (*id).to_owned())));

@@ -57,14 +57,10 @@ fn behind(image: &Path, mask: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prepare::tree::tree;
 
     fn of(files: &[&str]) -> Option<String> {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, "").unwrap();
-        }
+        let dir = tree(files);
         ending(&dir.path().join(files[0]))
     }
 

@@ -282,16 +282,7 @@ fn has_anat(subject: &Path) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tree(files: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        dir
-    }
+    use crate::prepare::tree::tree;
 
     fn found(files: &[&str]) -> (Source, Vec<String>) {
         let dir = tree(files);
@@ -329,7 +320,7 @@ mod tests {
     #[test]
     fn links_that_go_round_or_nowhere_and_names_that_are_no_text() {
         use std::os::unix::{ffi::OsStrExt, fs::symlink};
-        let dir = tree(&["a/one.nii", "b/two.nii"]);
+        let dir = tree(["a/one.nii", "b/two.nii"]);
         let at = |p: &str| dir.path().join(p);
         symlink(dir.path(), at("a/round")).unwrap();
         symlink("..", at("a/up")).unwrap();
@@ -353,7 +344,7 @@ mod tests {
 
     #[test]
     fn other_things_are_refused() {
-        let dir = tree(&["a.docx", "t.tsv", "x.npy.gz"]);
+        let dir = tree(["a.docx", "t.tsv", "x.npy.gz"]);
         assert!(Source::of(&dir.path().join("a.docx")).is_err());
         assert!(Source::of(&dir.path().join("missing")).is_err());
         assert!(matches!(Source::of(&dir.path().join("t.tsv")).unwrap(), Source::Table(_)));
