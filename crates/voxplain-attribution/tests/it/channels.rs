@@ -1,7 +1,7 @@
 //! Networks that take several volumes of a person at once.
 
 use crate::support::*;
-use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Score, Target, TrainingSubjects, choose};
+use voxplain_attribution::{Attribution, Case, Control, Explainer, METHODS, Score, Target, TrainingSubjects, choose};
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{Conv3d, Linear, Network, Op, Pool3d, Rules, Tensor};
 use voxplain_volume::Volume;
@@ -73,7 +73,7 @@ fn a_volume_in_two_channels_that_share_its_weights_is_explained_as_the_volume() 
             // Each channel has noise of its own.
             "smoothgrad" => (None, None),
             // What the image alone says is said twice.
-            "sobel" | "input-magnitude" => (Some(2.0), Some(1.0)),
+            _ if matches!(entry.control, Some(Control::Edges | Control::Input)) => (Some(2.0), Some(1.0)),
             "saliency"
             | "input-x-gradient"
             | "integrated-gradients"
