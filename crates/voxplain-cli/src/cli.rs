@@ -47,7 +47,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Inspect(inspect::Inspect),
-    Prepare(prepare::Prepare),
+    Prepare(Box<prepare::Prepare>),
     Simulate(simulate::Simulate),
     Train(train::Train),
     Explain(explain::Explain),

@@ -11,15 +11,17 @@ mod lattice;
 mod layout;
 mod missing;
 mod normalize;
+mod persons;
 mod preparation;
 mod quality;
 mod subject;
 mod writer;
 
-pub use inclusion::{Inclusion, LeftOut};
+pub use inclusion::{Inclusion, LeftOut, OfSource};
 pub use layout::CohortLayout;
 pub use missing::is_missing;
 pub use normalize::Normalize;
+pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use subject::{Subject, hash};

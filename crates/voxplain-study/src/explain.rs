@@ -214,12 +214,15 @@ fn attribute(method: &dyn AnyMethod, explainer: &mut Explainer, cases: &[Case<'_
 
 /// Whether the model was trained on this input; an error unless that was asked for.
 fn in_sample(input: &Input, loaded: &LoadedVolume, model: &Model, options: &ExplainOptions) -> Result<Option<bool>> {
-    let seen = model.has_seen(&loaded.hash);
+    let itself = model.has_seen(&loaded.hash);
+    let seen = itself || input.person_is_known(model);
     if seen && !options.in_sample {
+        let on = if itself { "this subject" } else { "another image of this person" };
         return Err(Error::Subject {
             subject: input.id.clone(),
-            what: "the model was trained on this subject, so a map would not show what the model does with people it has not seen"
-                .into(),
+            what: format!(
+                "the model was trained on {on}, so a map would not show what the model does with people it has not seen"
+            ),
             remedy: remedy![
                 "use a model of another fold, or ",
                 IN_SAMPLE,

@@ -168,9 +168,9 @@ fn exchange(of_units: &[Vec<f64>], places: &mut [usize], counts: &mut [Vec<f64>]
     }
 }
 
-/// What groups do not allow, in a sentence: held-out parts in which a class is far from its share, by more than half of it (and more than
+/// What groups (`noun`: groups, people) do not allow, in a sentence: held-out parts in which a class is far from its share, by more than half of it (and more than
 /// one subject). Nothing where all are near.
-pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String]) -> Option<String> {
+pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String], noun: &str) -> Option<String> {
     let mut worst: Vec<String> = Vec::new();
     for (fold, split) in splits.iter().enumerate() {
         for (c, class) in classes.iter().enumerate() {
@@ -190,10 +190,10 @@ pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String]) -> Option<
         worst.push(format!("{more} more"));
     }
     (!worst.is_empty())
-        .then(|| format!("groups cannot be divided, so that folds are not balanced by class: {}", worst.join("; ")))
+        .then(|| format!("{noun} cannot be divided, so that folds are not balanced by class: {}", worst.join("; ")))
 }
 
-/// Refuses splits that cannot be trained on or evaluated.
+/// Refuses splits that cannot be trained on or evaluated. Groups come with what they are called: groups, people.
 ///
 /// # Errors
 /// A class has fewer subjects (or groups) than there are folds, a training set has fewer than 2 subjects of a class,
@@ -201,7 +201,7 @@ pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String]) -> Option<
 pub fn check(
     splits: &[Split],
     labels: &[usize],
-    groups: Option<&[usize]>,
+    groups: Option<(&[usize], &str)>,
     classes: &[String],
     scheme: SplitScheme,
 ) -> Result<()> {
@@ -211,9 +211,9 @@ pub fn check(
     };
     for (c, class) in classes.iter().enumerate() {
         let members: Vec<usize> = (0..labels.len()).filter(|&n| labels[n] == c).collect();
-        let units = groups.map_or(members.len(), |g| members.iter().map(|&n| g[n]).collect::<BTreeSet<_>>().len());
+        let units = groups.map_or(members.len(), |(g, _)| members.iter().map(|&n| g[n]).collect::<BTreeSet<_>>().len());
         if units < needed {
-            let of = if groups.is_some() { "groups with" } else { "subjects of" };
+            let of = groups.map_or_else(|| "subjects of".to_owned(), |(_, noun)| format!("{noun} with"));
             return Err(Error::request(
                 format!("there are {units} {of} class {class}, fewer than the {needed} that are needed"),
                 match scheme {
@@ -227,14 +227,17 @@ pub fn check(
         if split.test.is_empty() {
             return Err(Error::request(
                 format!("fold {fold} holds nobody out"),
-                "the groups are too few or too large: use fewer folds",
+                format!(
+                    "the {} are too few or too large: use fewer folds",
+                    groups.map_or("subjects", |(_, noun)| noun)
+                ),
             ));
         }
         for (c, class) in classes.iter().enumerate() {
             let n = split.train.iter().filter(|&&n| labels[n] == c).count();
             if n < 2 {
                 return Err(Error::request(
-                    format!("fold {fold} trains on {n} subjects of class {class}, fewer than 2"),
+                    format!("fold {fold} trains on {n} images of class {class}, fewer than 2"),
                     "use more subjects, or other folds",
                 ));
             }
@@ -379,10 +382,10 @@ mod tests {
         let classes = ["control".to_owned(), "patient".to_owned()];
         let labels = [vec![0; 10], vec![1; 10], vec![0, 1, 0, 1]].concat();
         let even = splits(&labels, None, SplitScheme::Folds(2), Seed::new(0)).unwrap();
-        assert_eq!(uneven(&even, &labels, &classes), None);
+        assert_eq!(uneven(&even, &labels, &classes, "groups"), None);
         // A site of one class.
         let one = Split { test: (0..10).collect(), train: (10..24).collect() };
-        let said = uneven(&[one], &labels, &classes).unwrap();
+        let said = uneven(&[one], &labels, &classes, "groups").unwrap();
         assert!(said.contains("fold 0 holds out 10 of class control where 5.0 would be its share"), "{said}");
     }
 
@@ -416,7 +419,7 @@ mod tests {
         }
         let groups = [0, 1, 2, 3, 4, 5, 6, 6, 6];
         let splits = splits(&labels, Some(&groups), SplitScheme::Folds(2), Seed::new(0)).unwrap();
-        let error = check(&splits, &labels, Some(&groups), &classes, SplitScheme::Folds(2)).unwrap_err();
+        let error = check(&splits, &labels, Some((&groups, "groups")), &classes, SplitScheme::Folds(2)).unwrap_err();
         assert!(error.to_string().contains("1 groups with class patient"), "{error}");
     }
 }

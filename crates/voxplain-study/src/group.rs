@@ -207,7 +207,13 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let models = run.models()?;
     let models = models.among(records.iter().flatten().map(|record| record.model.as_str()));
     let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
-    let groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
+    let mut groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
+    let everyone: Vec<usize> = members.iter().map(|m| m.index).collect();
+    let any_has_several = cohort.persons(&everyone)?.is_some();
+    groups.iter_mut().try_for_each(|group| group.count_people(&cohort, any_has_several))?;
+    if let Some(all) = groups.first_mut().filter(|_| any_has_several) {
+        all.title = "all scans".into();
+    }
     let (mut maps, mut scales) = (Vec::new(), Vec::with_capacity(methods.len()));
     let mut means: BTreeMap<(String, String), Vec<f32>> = BTreeMap::new();
     progress.begin("group maps", methods.len());
@@ -225,11 +231,12 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 "Group": group.title,
                 "Statistic": statistic.word(),
                 "Subjects": group.subjects,
+                "People": group.people,
                 "Space": space,
                 "Target": target(&records[0][n]),
                 "Sign": records[0][n].sign,
                 "Units": match statistic {
-                    Statistic::Sign => "(above 0 - below 0) / subjects",
+                    Statistic::Sign => "(above 0 - below 0) / maps",
                     _ => units(options.scale, &records[0][n]),
                 },
                 "Scale": scale,
@@ -279,6 +286,11 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
 }
 
 impl GroupSummary {
+    /// What one whose map is combined is called: a `scan` where people have several, else a `subject`.
+    pub fn noun(&self) -> &'static str {
+        self.groups.first().map_or("subject", |all| all.headcount().noun())
+    }
+
     /// How the intervals of the similarities were found, what they are conditional on and which are absent, in sentences; `None` where
     /// nothing was compared.
     pub fn about_intervals(&self) -> Option<String> {

@@ -53,4 +53,5 @@ pub mod regions;
 pub mod run;
 pub mod setting;
 pub mod simulate;
+mod spelling;
 pub mod train;

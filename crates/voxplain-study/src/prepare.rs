@@ -12,9 +12,11 @@ mod mask_finder;
 mod mask_folder;
 mod mask_hint;
 mod matching;
+mod merge;
 mod options;
 mod pattern;
 mod plan;
+mod sessions;
 mod source;
 #[cfg(test)]
 mod tree;
@@ -25,6 +27,7 @@ pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
 pub(crate) use mask_finder::MaskFinder;
 pub(crate) use matching::id_of;
+pub use merge::Site;
 pub use options::{PrepareOptions, Space};
 pub(crate) use source::fetched;
 
@@ -87,8 +90,22 @@ pub struct Failure {
 /// The source or the table cannot be used, images and rows do not belong together one to one, or the directory holds
 /// something else.
 pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &dyn Progress) -> Result<PrepareSummary> {
-    let plan = Plan::new(source, options)?;
-    plan.inclusion.reasons().iter().for_each(|left| progress.warn(left));
+    prepare_sites(&[Site { path: source.to_owned(), ..Site::default() }], out, options, progress)
+}
+
+/// Prepares the images of several sources into one cohort, as [`prepare`] does those of one. Its table has a column `site` (`source`
+/// where a table has a column `site` of its own); columns of the tables are united, and what one does not say is `n/a`.
+///
+/// # Errors
+/// As for [`prepare`]; the names of sources are nearly the same, an id or a file is in two of them, or one is an array of volumes.
+pub fn prepare_sites(
+    sites: &[Site],
+    out: &Path,
+    options: &PrepareOptions,
+    progress: &dyn Progress,
+) -> Result<PrepareSummary> {
+    let plan = Plan::new(sites, options)?;
+    plan.inclusion.reasons().iter().chain(&plan.notes).for_each(|left| progress.warn(left));
     if let Some((what, remedy)) = lost_on_the_grid(&plan.preparation)? {
         progress.advise(&what, &remedy);
     }
@@ -158,11 +175,15 @@ pub fn prepare(source: &Path, out: &Path, options: &PrepareOptions, progress: &d
     progress.end();
     progress.go_on()?;
     let mut ready = Vec::new();
-    for (item, (resumed, outcome)) in plan.items.iter().zip(outcomes) {
+    for (n, (item, (resumed, outcome))) in plan.items.iter().zip(outcomes).enumerate() {
         summary.resumed += usize::from(resumed);
         match outcome {
             Ok(subject) => ready.push(subject),
             Err(e) => {
+                let of = plan.source_of.get(n).and_then(|source| summary.inclusion.sources.get_mut(*source));
+                if let Some(of) = of {
+                    (of.used, of.left_out) = (of.used.saturating_sub(1), of.left_out + 1);
+                }
                 summary.failed.push(Failure { subject: item.id.clone(), what: e.to_string(), remedy: e.remedy() });
             }
         }

@@ -28,6 +28,8 @@ settings! {
     EXCLUDE = "exclude";
     /// Number of folds of a cross-validation.
     FOLDS = "folds";
+    /// Whether every session of a person is a row of its own.
+    EACH_SESSION = "each-session";
     /// Whether what is there already is replaced.
     FORCE = "force";
     /// Shape of a grid, `58x70x58`.
@@ -72,6 +74,8 @@ settings! {
     PARTICIPANTS = "participants";
     /// The column of paths.
     PATH_COLUMN = "path-column";
+    /// The column of the people whose images the rows are.
+    PERSON_COLUMN = "person-column";
     /// The reconstructions that are taken, by their `rec` in BIDS.
     REC = "rec";
     /// The runs that are taken, by their `run` in BIDS.
@@ -80,6 +84,10 @@ settings! {
     SESSION = "session";
     /// Shape of the input of a network, `58x70x58`.
     SHAPE = "shape";
+    /// The names of several sources.
+    SITE = "site";
+    /// Whether the name of its source goes before each id.
+    SITE_IN_ID = "site-in-id";
     /// Which space images are in, by their `space` in BIDS.
     SPACE = "image-space";
     /// Spacing of a grid in mm.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options.rs`, `augmentation.rs` | what can be chosen |
 //! | `dataset.rs` | the labelled subjects of the cohort |
+//! | `persons.rs` | who stays on one side of every split |
 //! | `directory.rs` | the run directory, new or gone on with |
 //! | `fold.rs` | the model of a fold and its predictions |
 //! | `fit.rs`, `checkpoint.rs` | epochs, batches, steps of the optimiser |
@@ -20,6 +21,7 @@ mod fold;
 mod metrics;
 mod observer;
 mod options;
+mod persons;
 mod predictions;
 
 pub use augmentation::Augmentation;
@@ -36,6 +38,7 @@ use crate::{
 use dataset::Dataset;
 use fold::Trainer;
 use metrics::{CNN, Classifier, describe_network};
+use persons::Grouping;
 use std::path::Path;
 use voxplain_core::{Progress, Result, atomic_file, random::Seed};
 use voxplain_nn::Engine;
@@ -77,7 +80,12 @@ pub fn train(
     let group = options.group.as_deref().unwrap_or_default();
     for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
         if !left.is_empty() {
-            progress.warn(&format!("{} subjects without {column} are left out: {}", left.len(), left.join(", ")));
+            progress.warn(&format!(
+                "{} {} without {column} are left out: {}",
+                left.len(),
+                if dataset.persons.is_some() { "scans" } else { "subjects" },
+                left.join(", ")
+            ));
         }
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
@@ -86,10 +94,11 @@ pub fn train(
         progress.warn(&format!("on this grid the network {unseen}"));
     }
     let positive = dataset.positive(options)?;
-    let groups = dataset.groups.as_deref();
+    let groups = dataset.groups();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
-    folds::check(&splits, &dataset.labels, groups, &dataset.classes, options.split)?;
-    if let Some(what) = groups.and_then(|_| folds::uneven(&splits, &dataset.labels, &dataset.classes)) {
+    folds::check(&splits, &dataset.labels, dataset.units(), &dataset.classes, options.split)?;
+    let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, &dataset.classes, groups.noun());
+    if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);
     }
     let task = dataset.task(&splits, options);

@@ -223,7 +223,7 @@ fn table(summary: &faithfulness::Summary) -> String {
     let maps = summary.found.iter().map(|f| f.maps).max().unwrap_or(0);
     let block = summary.block_voxels.map(|n| n.to_string()).join(" x ");
     let mut text = format!(
-        "{} ({} is better): area under the probability of the explained class, means over {maps} subjects [95 % interval].\n\
+        "{} ({} is better): area under the probability of the explained class, means over {maps} maps [95 % interval].\n\
          Voxels by {}, in blocks of {block}.\n\n\
          {:<24} {:<10} {:<10} {:<22} {:<22} {:<24} {:<10} {:<6} verdict\n",
         if summary.metric == faithfulness::Metric::Deletion { "Deletion" } else { "Insertion" },
@@ -264,7 +264,7 @@ fn in_words(found: &[MethodLocalisation]) -> String {
     if let Some(first) = found.first() {
         let _ = writeln!(
             text,
-            "The truth takes {:.2} % of the brain. Means over subjects [95 % interval]:\n\n\
+            "The truth takes {:.2} % of the brain. Means over maps [95 % interval]:\n\n\
              {:<24} {:<12} {:<22} {:<20} {:<22} most relevant voxel",
             100.0 * first.chance.mean,
             "",

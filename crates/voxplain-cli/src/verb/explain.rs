@@ -242,7 +242,7 @@ impl Explain {
     fn close(&self, made: &ExplainSummary, session: &Session) {
         if !made.left_out.is_empty() {
             session.say(&format!(
-                "{} subjects were left out, as every model of the run was trained on them (--in-sample explains them too)",
+                "{} were left out, as every model of the run was trained on them or on another image of the person (--in-sample explains them too)",
                 made.left_out.len()
             ));
         }

@@ -80,7 +80,10 @@ fn intraclass(interval: Option<voxplain::stats::Interval>) -> String {
 fn in_words(summary: &GroupSummary) -> String {
     let mut text = String::new();
     for group in &summary.groups {
-        let _ = writeln!(text, "{:<28} {:>4} subjects   {}", group.name, group.subjects.len(), group.title);
+        let heads = group.headcount();
+        let people = heads.people.map_or_else(String::new, |_| format!(" ({heads})"));
+        let noun = heads.noun();
+        let _ = writeln!(text, "{:<28} {:>4} {noun}s   {}{people}", group.name, heads.scans, group.title);
     }
     if let Some(scale) = summary.about_scale() {
         let _ = writeln!(text, "\n{scale}");
@@ -88,9 +91,10 @@ fn in_words(summary: &GroupSummary) -> String {
     if summary.similarity.is_empty() {
         return text;
     }
+    let noun = summary.noun();
     let _ = writeln!(
         text,
-        "\nAgreement of methods inside the brain, mean over subjects [95 % interval]; ICC: intraclass correlation by model (of Spearman):\n\
+        "\nAgreement of methods inside the brain, mean over {noun}s [95 % interval]; ICC: intraclass correlation by model (of Spearman):\n\
          {:<26} {:<26} {:<24} {:<32} ICC",
         "", "", "Spearman", "Dice, top 5 %, chance-corrected"
     );

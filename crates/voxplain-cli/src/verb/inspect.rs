@@ -116,7 +116,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
     let [i, j, k] = card.preparation.shape;
     let trained_on = match card.trained_on.len() {
         0 => "nobody that the file names".to_owned(),
-        people => format!("{people} people, those for early stopping among them"),
+        images => format!("{images} images, those for early stopping among them"),
     };
     let mut lines = vec![
         (

@@ -8,7 +8,8 @@ use crate::{
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::{
-    prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Space},
+    cohort::Cohort,
+    prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Site, Space},
     volume::Sizes,
 };
 
@@ -16,6 +17,7 @@ use voxplain::{
 ///
 /// SOURCE is a BIDS dataset (or derivatives such as fMRIPrep's), a `SUBJECTS_DIR` of FreeSurfer, a folder of images, a table
 /// (.csv, .tsv) with a column of paths, or ready tensors (.npy, .npy.gz, shape [N, i, j, k]). Labels and covariates come from --participants, or from participants.tsv in SOURCE.
+/// Several sources come into one cohort, with a column `site` that `train --group site` keeps apart.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -23,16 +25,26 @@ Examples:
   voxplain prepare images --mask masks --out cohort
   voxplain prepare fmriprep --participants bids/participants.tsv --image-space none --mask _desc-brain_mask.nii.gz --out cohort
   voxplain prepare $SUBJECTS_DIR --image T1.mgz --mask brainmask.mgz --out cohort
-  voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort")]
+  voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort
+  voxplain prepare leipzig london --site LEI --site LON --site-in-id --mask _mask.nii.gz --out cohort")]
 pub(crate) struct Prepare {
-    /// A BIDS dataset, a `SUBJECTS_DIR`, a folder of images, a table of paths, or tensors.
-    source: PathBuf,
+    /// A BIDS dataset, a `SUBJECTS_DIR`, a folder of images, a table of paths, or tensors; several, but tensors, come into one
+    /// cohort.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
     /// Directory to make.
     #[arg(long, value_name = "COHORT")]
     out: PathBuf,
-    /// Table of labels and covariates (CSV or TSV).
+    /// Table of labels and covariates (CSV or TSV). Of several sources each has its own participants.tsv, or give a table for
+    /// each, in their order, or one that has the ids of all.
     #[arg(long, value_name = "TSV")]
-    participants: Option<PathBuf>,
+    participants: Vec<PathBuf>,
+    /// The name of a source in the column `site`, once for each source in their order [default: the name of its folder].
+    #[arg(long, value_name = "NAME")]
+    site: Vec<String>,
+    /// Put the name of its source before each id, where several sources have the same ids for different people.
+    #[arg(long)]
+    site_in_id: bool,
     /// Its column with the ids [default: participant_id].
     #[arg(long, value_name = "C")]
     id_column: Option<String>,
@@ -48,6 +60,14 @@ pub(crate) struct Prepare {
     /// Only images of these sessions (BIDS `ses`): 2, or 1,2, or none for images without.
     #[arg(long, value_name = "SES")]
     session: Option<String>,
+    /// Keep every session of a person as a row of its own (01_ses-1), with columns `person` and `session_id`: `train` then
+    /// never has one person on both sides of a split. Labels are those of the person's row, or of the row with its `session_id`,
+    /// and what sub-01/sub-01_sessions.tsv says. Table of paths: a row each.
+    #[arg(long)]
+    each_session: bool,
+    /// The column that says whose image a row is, where people have several [default: person, if there is one].
+    #[arg(long, value_name = "C")]
+    person_column: Option<String>,
     /// Only these runs (BIDS `run`), or none.
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
@@ -126,10 +146,14 @@ enum Size {
 
 impl Prepare {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let (sites, participants) = Site::of(&self.sources, &self.site, &self.participants)?;
         let options = PrepareOptions {
-            participants: self.participants.clone(),
+            participants,
+            site_in_id: self.site_in_id,
             id_column: self.id_column.clone(),
             path_column: self.path_column.clone(),
+            each_session: self.each_session,
+            person_column: self.person_column.clone(),
             include: self.include.clone(),
             exclude: self.exclude.clone(),
             entities: [
@@ -163,7 +187,7 @@ impl Prepare {
             keep_going: self.keep_going,
             force: self.force,
         };
-        let summary = prepare::prepare(&self.source, &self.out, &options, session.progress())?;
+        let summary = prepare::prepare_sites(&sites, &self.out, &options, session.progress())?;
         session.result(&document(&summary), &text(&summary))?;
         match &summary.cohort {
             Some(cohort) => {
@@ -197,8 +221,8 @@ fn text(summary: &PrepareSummary) -> String {
             let mut volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.brain_volume / 1000.0).collect();
             volumes.sort_by(f64::total_cmp);
             lines.push(format!(
-                "{} subjects on {i} x {j} x {k} voxels of {} mm in {}",
-                summary.prepared,
+                "{} on {i} x {j} x {k} voxels of {} mm in {}",
+                heads(cohort, summary.prepared),
                 cohort.preparation.spacing.map(|s| s.to_string()).join(" x "),
                 cohort.path.display()
             ));
@@ -220,9 +244,15 @@ fn text(summary: &PrepareSummary) -> String {
             format!("  {}: {}{remedy}", f.subject, f.what)
         }));
     }
-    lines.extend(summary.cohort.iter().flat_map(voxplain::cohort::Cohort::findings_in_words));
+    lines.extend(summary.cohort.iter().flat_map(Cohort::findings_in_words));
     lines.extend(summary.inclusion.lines());
     lines.join("\n")
+}
+
+/// How many images of how many people a cohort has. Where it is not known who they are, `train` refuses, and says why.
+fn heads(cohort: &Cohort, count: usize) -> String {
+    let all: Vec<usize> = (0..cohort.subjects.len()).collect();
+    cohort.headcount(&all).map_or_else(|_| format!("{count} images"), |heads| heads.to_string())
 }
 
 /// For clap: one spacing, or one per axis.

@@ -56,7 +56,8 @@ pub(crate) struct Train {
     /// Hold this share out, once.
     #[arg(long, value_name = "SHARE")]
     holdout: Option<f64>,
-    /// A column whose values stay on one side of every fold: a family, a site, a person seen twice.
+    /// A column whose values stay on one side of every fold: a family, a site. Images of one person (the column `person`) stay
+    /// together by themselves.
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
     /// Passes over the training subjects.
@@ -215,21 +216,17 @@ fn table(metrics: &Metrics) -> String {
     }
     let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
     let over = match interval.strip_prefix("none: ") {
-        Some(why) => format!("no intervals: {why}"),
-        None if interval.starts_with("clustered") => "95 % intervals over groups".to_owned(),
-        None => "95 % intervals over subjects".to_owned(),
+        Some(why) => format!("no intervals: {}", metrics.said_of_groups(why)),
+        None => format!("95 % intervals over {}", metrics.independent()),
     };
-    let _ = writeln!(text, "positive: {}; {over}\n", metrics.positive);
+    let heads = metrics.people.map_or_else(String::new, |_| format!("{}; ", metrics.headcount()));
+    let _ = writeln!(text, "positive: {}; {heads}{over}\n", metrics.positive);
     if let Some(cnn) = metrics.classifiers.first().filter(|_| metrics.classes.len() > 2) {
         confusion(&mut text, &metrics.classes, &cnn.classification.confusion);
     }
     for group in &metrics.groups {
         let auc = group.auc.map_or_else(|| "-".to_owned(), |a| format!("{a:.3}"));
-        let _ = writeln!(
-            text,
-            "{:<17} {} subjects, accuracy {:.3}, AUC {auc}",
-            group.group, group.subjects, group.accuracy
-        );
+        let _ = writeln!(text, "{:<17} {}, accuracy {:.3}, AUC {auc}", group.group, group.headcount(), group.accuracy);
     }
     if !metrics.groups.is_empty() {
         text.push('\n');

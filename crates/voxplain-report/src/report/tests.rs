@@ -142,6 +142,8 @@ fn made_run(folder: &Path) -> Run {
         positive: EVIL.into(),
         models: vec![],
         method: EVIL.into(),
+        people: None,
+        grouped_by: None,
         classifiers: vec![ClassifierMetrics {
             classifier: "cnn".into(),
             description: EVIL.into(),

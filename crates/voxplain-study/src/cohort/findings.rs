@@ -22,7 +22,9 @@ impl Cohort {
 
     /// That there were no brain masks, that masks are too small or too large for brains, and what was found in whose image.
     pub fn findings_in_words(&self) -> Vec<String> {
-        let people = self.subjects.len();
+        let count = self.subjects.len();
+        // Where people have several images but it is not clear who, `train` says so.
+        let noun = self.headcount(&(0..count).collect::<Vec<_>>()).map_or("image", |heads| heads.noun());
         let mut sentences = Vec::new();
         if self.preparation.whole_head {
             sentences.push(
@@ -39,7 +41,7 @@ impl Cohort {
                 .collect();
             if !odd.is_empty() {
                 sentences.push(format!(
-                    "The masks of {} of {people} subjects hold less than {} or more than {} ml, as the brain of no adult \
+                    "The masks of {} of {count} {noun}s hold less than {} or more than {} ml, as the brain of no adult \
                      does: {}.",
                     odd.len(),
                     BRAIN_ML[0],
@@ -56,7 +58,7 @@ impl Cohort {
             .collect();
         if !found.is_empty() {
             sentences.push(format!(
-                "The preparation has findings about {} of {people} subjects (all are in cohort.json): {}.",
+                "The preparation has findings about {} of {count} {noun}s (all are in cohort.json): {}.",
                 found.len(),
                 some(&found)
             ));

@@ -17,6 +17,25 @@ pub struct Inclusion {
     /// Who and what is not in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// The same source by source, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<OfSource>,
+}
+
+/// What was found in one of several sources.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfSource {
+    /// Its name, as in the column of sources.
+    pub site: String,
+    /// Images that were found in it.
+    pub images: usize,
+    /// Rows of its table; absent where it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<usize>,
+    /// Its subjects in the cohort.
+    pub used: usize,
+    /// Its images, rows and subjects that are not in it.
+    pub left_out: usize,
 }
 
 /// An image, a row or a subject that is not in the cohort.
@@ -38,12 +57,14 @@ impl LeftOut {
 impl Inclusion {
     /// The count in a sentence, then a line for each reason.
     pub fn lines(&self) -> Vec<String> {
-        let rows = self.rows.map_or_else(String::new, |n| format!(" and {n} rows"));
-        let left = match self.left_out.len() {
-            0 => "nothing left out".to_owned(),
-            n => format!("{n} left out"),
+        let line = |images: usize, rows: Option<usize>, used: usize, left_out: usize| {
+            let rows = rows.map_or_else(String::new, |n| format!(" and {n} rows"));
+            let left = if left_out == 0 { "nothing left out".to_owned() } else { format!("{left_out} left out") };
+            format!("found {images} images{rows}; {used} used, {left}")
         };
-        let mut lines = vec![format!("found {} images{rows}; {} subjects used, {left}", self.images, self.used)];
+        let mut lines = vec![line(self.images, self.rows, self.used, self.left_out.len())];
+        let of = self.sources.iter().map(|s| format!("  {}: {}", s.site, line(s.images, s.rows, s.used, s.left_out)));
+        lines.extend(of);
         lines.extend(self.reasons().into_iter().map(|line| format!("  {line}")));
         lines
     }

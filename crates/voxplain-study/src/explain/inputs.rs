@@ -59,11 +59,18 @@ pub(super) struct Input {
     pub(super) label: Option<usize>,
     /// Position in the cohort; 0 for an image file.
     number: usize,
+    /// Hashes of the volumes of other images of the same person in the cohort.
+    of_same_person: Vec<String>,
     /// The image file, for an input that belongs to no cohort.
     pub(super) file: Option<PathBuf>,
 }
 
 impl Input {
+    /// Whether a model was trained on another image of the same person.
+    pub(super) fn person_is_known(&self, model: &Model) -> bool {
+        self.of_same_person.iter().any(|hash| model.has_seen(hash))
+    }
+
     /// The files of its map by a method.
     pub(super) fn files(&self, method: &str) -> MapFiles {
         MapFiles::new(&self.folder, &self.stem, method)
@@ -135,7 +142,8 @@ fn chosen(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
 fn input(cohort: &Cohort, number: usize, out: &Path, labels: &[Option<usize>]) -> Input {
     let id = cohort.subjects[number].id.clone();
     let stem = format!("sub-{id}");
-    Input { folder: out.join(&stem), stem, id, label: labels[number], number, file: None }
+    let of_same_person = cohort.others_of_person(number).map(|n| cohort.subjects[n].hash.clone()).collect();
+    Input { folder: out.join(&stem), stem, id, label: labels[number], number, of_same_person, file: None }
 }
 
 /// The true class of every subject, where its value in a column is a class.
@@ -164,13 +172,13 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
             None => {
-                // Not held out: a subject without a label was not trained on either.
+                // Not held out: a subject without a label was not trained on either, but another image of the person may have been.
                 if models.is_none() {
                     let read = |fold| Ok(run.model(fold)?.model);
                     models = Some((0..run.manifest.folds).map(read).collect::<Result<_>>()?);
                 }
                 let hash = &cohort.subjects[number].hash;
-                models.iter().flatten().position(|m| !m.has_seen(hash))
+                models.iter().flatten().position(|m| !m.has_seen(hash) && !input.person_is_known(m))
             }
         };
         match fold {
@@ -182,7 +190,8 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             None if options.subjects.is_some() => {
                 return Err(Error::Subject {
                     subject: input.id,
-                    what: "every model of this run was trained on this subject".into(),
+                    what: "every model of this run was trained on this subject, or on another image of the same person"
+                        .into(),
                     remedy: remedy![IN_SAMPLE, " explains it all the same, and its record says so"],
                 });
             }
@@ -221,7 +230,8 @@ fn of_cohort<'a>(
         vec![None; cohort.subjects.len()]
     };
     let inputs: Vec<_> = chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, &out, &labels)).collect();
-    let seen = inputs.iter().filter(|input| model.has_seen(&cohort.subjects[input.number].hash)).count();
+    let is_seen = |input: &&Input| model.has_seen(&cohort.subjects[input.number].hash) || input.person_is_known(model);
+    let seen = inputs.iter().filter(is_seen).count();
     if options.in_sample && seen > 0 {
         progress.warn(&format!(
             "IN SAMPLE: the model was trained on {seen} of these {} subjects; their records say so",
@@ -328,6 +338,7 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
             stem,
             label: None,
             number: 0,
+            of_same_person: Vec::new(),
             file: Some(file.clone()),
         });
     }

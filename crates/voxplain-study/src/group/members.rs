@@ -1,7 +1,11 @@
 //! [`Group`]: subjects whose maps are combined.
 
-use crate::run::Prediction;
+use crate::{
+    cohort::{Cohort, Headcount},
+    run::Prediction,
+};
 use serde::{Deserialize, Serialize};
+use voxplain_core::Result;
 
 /// Subjects whose maps are combined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,6 +16,30 @@ pub struct Group {
     pub title: String,
     /// Ids, in the order of the predictions.
     pub subjects: Vec<String>,
+    /// Number of people whose images these are; absent where every image is of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<usize>,
+}
+
+impl Group {
+    /// How many images of how many people these are.
+    pub fn headcount(&self) -> Headcount {
+        Headcount { scans: self.subjects.len(), people: self.people }
+    }
+
+    /// Counts the people, where a cohort says that some have several images.
+    ///
+    /// # Errors
+    /// It is not known whose images these are.
+    pub(super) fn count_people(&mut self, cohort: &Cohort, any_has_several: bool) -> Result<()> {
+        let numbers: Vec<usize> = self.subjects.iter().filter_map(|id| cohort.find(id)).collect();
+        // Where people of the whole have several images, a part is of scans too, even if each is of another person.
+        self.people = match cohort.persons(&numbers)? {
+            Some(persons) => Some(persons.names.len()),
+            None => any_has_several.then_some(numbers.len()),
+        };
+        Ok(())
+    }
 }
 
 /// The groups with members among `ids`: all subjects, each true class, each outcome. For two classes the outcomes are true and false
@@ -23,7 +51,7 @@ pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], posi
     let mut add = |name: String, title: String, belongs: &dyn Fn(&Prediction) -> bool| {
         let subjects: Vec<String> = there.iter().filter(|p| belongs(p)).map(|p| p.participant_id.clone()).collect();
         if !subjects.is_empty() {
-            groups.push(Group { name, title, subjects });
+            groups.push(Group { name, title, subjects, people: None });
         }
     };
     add("group-all".into(), "all subjects".into(), &|_| true);

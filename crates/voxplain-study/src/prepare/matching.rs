@@ -1,10 +1,15 @@
 //! Which image belongs to which row of the participants' table.
 
-use super::{entities::choices, freesurfer, source::called};
+use super::{
+    entities::{Entities, choices},
+    freesurfer,
+    source::called,
+};
 use crate::{
     cohort::{Inclusion, LeftOut, bare},
     listed::listed,
-    setting::{EXCLUDE, ID_COLUMN, INCLUDE},
+    setting::{EACH_SESSION, EXCLUDE, ID_COLUMN, INCLUDE, PERSON_COLUMN, SESSION},
+    spelling::plain,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,6 +43,8 @@ pub(super) struct Aside {
     pub(super) odd: Vec<LeftOut>,
     /// What is known not to be a subject's image, or not the one to take.
     pub(super) apart: Vec<LeftOut>,
+    /// What is counted among those left out and is no reason to stop.
+    pub(super) noted: Vec<LeftOut>,
 }
 
 impl Matched {
@@ -49,7 +56,8 @@ impl Matched {
         left_out.extend(self.aside.not_chosen.iter().map(|p| path(p, "not among the chosen images")));
         left_out.extend(self.without_row.iter().map(|p| path(p, "the image has no row")));
         left_out.extend(self.without_image.iter().map(|id| LeftOut::new(id, "the row has no image")));
-        Inclusion { images: self.aside.found, rows: self.rows, used: self.pairs.len(), left_out }
+        left_out.extend(self.aside.noted.iter().cloned());
+        Inclusion { images: self.aside.found, rows: self.rows, used: self.pairs.len(), left_out, sources: Vec::new() }
     }
 }
 
@@ -61,27 +69,55 @@ pub(super) fn ids(table: &Table, column: usize, path: &Path) -> Result<Vec<Strin
 /// The ids of some rows of a table, as [`ids`] gives them for all.
 pub(super) fn ids_of(table: &Table, column: usize, rows: &[usize], path: &Path) -> Result<Vec<String>> {
     let called = &table.columns[column];
-    let mut ids = Vec::with_capacity(rows.len());
-    for &n in rows {
+    let ids = named(table, column, rows, path)?;
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
+    if !twice.is_empty() {
+        let what = format!("{} values of `{called}` stand in more than one row: {}", twice.len(), few(&twice));
+        let remedy = remedy![
+            "make them unique (site and id together, say), or name another column with ",
+            ID_COLUMN,
+            "; where they are people with several images, take each session as a row with ",
+            EACH_SESSION,
+            ", or give each image an id of its own and name the column of people with ",
+            PERSON_COLUMN
+        ];
+        return Err(Error::file(path, what, remedy));
+    }
+    Ok(ids)
+}
+
+/// The cells of a column that ids are made of, without `sub-`: none missing, and fit for file names.
+pub(super) fn named(table: &Table, column: usize, rows: &[usize], path: &Path) -> Result<Vec<String>> {
+    let called = &table.columns[column];
+    let cells = rows.iter().map(|&n| {
         let Some(id) = table.rows[n][column].as_deref().map(bare).filter(|id| !id.is_empty()) else {
             let what = format!("data row {} has no `{called}`", n + 1);
             let remedy = remedy!["give every row an id, or name another column with ", ID_COLUMN];
             return Err(Error::file(path, what, remedy));
         };
-        if id.contains(['/', '\\', ':']) || id.chars().any(char::is_control) || id.starts_with('.') {
-            let what = format!("the id `{id}` in row {} cannot be part of a file name", n + 1);
-            return Err(Error::file(path, what, "use letters, digits, `-`, `_` and `.`"));
-        }
-        ids.push(id.to_owned());
+        fit(id, n, path)?;
+        Ok(id.to_owned())
+    });
+    cells.collect()
+}
+
+/// The cells of a column of sessions, which become parts of ids.
+pub(super) fn session_cells(table: &Table, column: usize, path: &Path) -> Result<Vec<Option<String>>> {
+    let cells = table.cells(column).enumerate().map(|(n, cell)| {
+        cell.map(|session| fit(session, n, path)).transpose()?;
+        Ok(cell.map(str::to_owned))
+    });
+    cells.collect()
+}
+
+/// Refuses what cannot be part of a file name.
+fn fit(id: &str, row: usize, path: &Path) -> Result<()> {
+    if id.contains(['/', '\\', ':']) || id.chars().any(char::is_control) || id.starts_with('.') {
+        let what = format!("the id `{id}` in row {} cannot be part of a file name", row + 1);
+        return Err(Error::file(path, what, "use letters, digits, `-`, `_` and `.`"));
     }
-    let mut seen = BTreeSet::new();
-    let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
-    if !twice.is_empty() {
-        let what = format!("{} values of `{called}` stand in more than one row: {}", twice.len(), few(&twice));
-        let remedy = remedy!["make them unique (site and id together, say), or name another column with ", ID_COLUMN];
-        return Err(Error::file(path, what, remedy));
-    }
-    Ok(ids)
+    Ok(())
 }
 
 /// Finds the row of every image. An image belongs to an id when its BIDS entity is `sub-<id>`, else when its name
@@ -118,8 +154,18 @@ pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a Pat
     let what = format!("{} subjects have more than one image: {}", several.len(), words.collect::<Vec<_>>().join("; "));
     let mut phrases: Vec<Phrase> = vec!["choose with ".into()];
     if let Some(choices) = choices(first.iter().map(|image| image.as_path())) {
+        let by_session = matches!(choices.first(), Some(Phrase::Setting(SESSION, _)));
         phrases.extend(choices);
-        phrases.push(", with ".into());
+        if by_session {
+            phrases.extend([
+                ", take every session as a row of its own with ".into(),
+                EACH_SESSION.into(),
+                ", or choose".into(),
+            ]);
+        } else {
+            phrases.push(",".into());
+        }
+        phrases.push(" with ".into());
     }
     phrases
         .extend(remedy![INCLUDE, " or ", EXCLUDE, " (parts of the path), or give a table of paths"].parts().to_vec());
@@ -133,7 +179,7 @@ pub(super) fn row_id(image: &Path, ids: &[String]) -> Option<String> {
 }
 
 /// The row of an image.
-fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
+pub(super) fn row(image: &Path, rows: &BTreeMap<&str, usize>) -> Option<usize> {
     let stem = called(image);
     let entity = stem.strip_prefix("sub-").map(|s| s.split('_').next().unwrap_or(s));
     if let Some(row) = entity.and_then(|id| rows.get(id)) {
@@ -161,19 +207,17 @@ pub(crate) fn id_of(image: &Path) -> String {
 /// Says which images and rows without each other have ids that differ by zeros before a number, a decimal point, case or the
 /// `sub-` of BIDS alone.
 pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
-    let plain = |id: &str| {
-        let id = id.to_lowercase();
-        let id = id.trim_start_matches("sub-").trim_start_matches("sub");
-        let id = id.strip_suffix(".0").unwrap_or(id).trim_start_matches('0');
-        id.replace(['-', '_', ' '], "")
-    };
+    let plain = |id: &str| plain(id).replace('-', "");
     let near: Vec<String> = matched
         .without_row
         .iter()
         .filter_map(|image| {
             let id = id_of(image);
-            let row = matched.without_image.iter().find(|row| plain(row) == plain(&id))?;
-            Some(format!("image `{id}`, row `{row}`"))
+            let session = Entities::of_path(image).get("ses");
+            let scan = session.map(|session| format!("{id}_ses-{session}"));
+            let same = |row: &&String| plain(row) == plain(&id) || scan.as_deref().map(plain) == Some(plain(row));
+            let row = matched.without_image.iter().find(same)?;
+            Some(format!("image `{}`, row `{row}`", scan.as_deref().filter(|s| plain(s) == plain(row)).unwrap_or(&id)))
         })
         .collect();
     if near.is_empty() {

@@ -13,6 +13,15 @@ pub struct PrepareOptions {
     pub participants: Option<PathBuf>,
     /// The column of that table that holds the ids; `participant_id` when `None`.
     pub id_column: Option<String>,
+    /// Every session of a person is a row of its own; otherwise several images of one person are refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub each_session: bool,
+    /// The column of the table that says whose image a row is; `person` when `None`, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person_column: Option<String>,
+    /// Put the name of its source before each id, where there are several sources.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub site_in_id: bool,
     /// Where the source is a table: the column of paths, relative to the table; `path` when `None`.
     pub path_column: Option<String>,
     /// Take only images whose path below the source contains this text, or matches it where it has a `*`.

@@ -6,7 +6,9 @@ use super::{
     mask::MaskRule,
     mask_finder::MaskFinder,
     matching::{self, Aside, Matched, few},
+    merge::{self, Part, Site},
     options::{PrepareOptions, Space},
+    sessions,
     source::{self, Source},
 };
 use crate::{
@@ -41,6 +43,10 @@ pub(super) struct Plan {
     pub(super) without_image: Vec<String>,
     /// What was found, and what of it is left out before any image is read.
     pub(super) inclusion: Inclusion,
+    /// The source of each item, by position, where there are several.
+    pub(super) source_of: Vec<usize>,
+    /// What is to be known about the table, in sentences.
+    pub(super) notes: Vec<String>,
     /// Command, options and a hash of what it was made from.
     pub(super) made_by: serde_json::Value,
 }
@@ -62,8 +68,15 @@ pub(super) enum Input {
 }
 
 impl Plan {
-    pub(super) fn new(path: &Path, options: &PrepareOptions) -> Result<Self> {
-        let source = Source::of(path)?;
+    pub(super) fn new(sites: &[Site], options: &PrepareOptions) -> Result<Self> {
+        let sources = sites.iter().map(|site| Source::of(&site.path)).collect::<Result<Vec<_>>>()?;
+        let [first, ..] = sites else {
+            return Err(Error::request("no source is given", "give a folder of images, say"));
+        };
+        // Where one source has a name, the column of sources is wanted.
+        let several = sites.len() > 1 || first.name.is_some();
+        // What is said about one kind of source holds where any is of that kind.
+        let path = first.path.as_path();
         let (shape, spacing) = (options.shape.unwrap_or([58, 70, 58]), options.spacing.unwrap_or([3.0; 3]));
         if spacing.iter().any(|s| !(0.1..=50.0).contains(s)) || shape.iter().any(|n| *n > 1024) {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
@@ -74,63 +87,53 @@ impl Plan {
             let what = "whole heads are taken without brain masks, but masks are given too";
             return Err(Error::request(what, remedy!["leave out ", MASK, " or ", WHOLE_HEAD]));
         }
-        if options.image.is_some() && !matches!(source, Source::FreeSurfer(_)) {
+        if options.image.is_some() && !sources.iter().any(|source| matches!(source, Source::FreeSurfer(_))) {
             let what = "which image of a FreeSurfer subject is taken is said, but this is no SUBJECTS_DIR";
             return Err(Error::file(path, what, remedy!["leave out ", IMAGE, ", or choose with ", INCLUDE]));
         }
-        if let Some(column) = options.mask_column.as_ref().filter(|_| !matches!(source, Source::Table(_))) {
+        if let Some(column) =
+            options.mask_column.as_ref().filter(|_| !sources.iter().any(|s| matches!(s, Source::Table(_))))
+        {
             let what = format!("masks are to stand in a column `{column}`, but this is no table of paths");
             return Err(Error::file(path, what, remedy!["give the masks with ", MASK, " and leave out ", MASK_COLUMN]));
         }
-        let mut plan = match &source {
-            Source::Tensors(file) => Self::of_tensors(file, spacing, options)?,
-            _ => Self::of_images(&source, shape, spacing, options)?,
+        let mut plan = match sources.as_slice() {
+            [Source::Tensors(file)] if !several => Self::of_tensors(file, spacing, options)?,
+            _ if let Some(Source::Tensors(file)) = sources.iter().find(|s| matches!(s, Source::Tensors(_))) => {
+                let what = "an array of volumes cannot be one of several sources, or have the name of a site";
+                return Err(Error::file(file, what, "prepare it by itself"));
+            }
+            [source] if !several => {
+                let (part, wrong) = part(source, options, false)?;
+                refuse_leftovers(&wrong, options)?;
+                Self::of_images(source, (part, Vec::new()), shape, spacing, options)?
+            }
+            sources => Self::of_images(&sources[0], parts(sites, sources, options)?, shape, spacing, options)?,
         };
         if plan.items.is_empty() {
-            let what = format!("no image of {} goes with a row of the table", path.display());
+            let paths: Vec<String> = sites.iter().map(|site| site.path.display().to_string()).collect();
+            let what = format!("no image of {} goes with a row of the table", paths.join(" or "));
             return Err(Error::request(what, remedy!["check the ids (", ID_COLUMN, "), ", INCLUDE, " and the source"]));
         }
-        plan.made_by = plan.made_by(options)?;
+        plan.made_by = plan.made_by(sites, &sources, options)?;
         Ok(plan)
     }
 
-    fn of_images(source: &Source, shape: [usize; 3], spacing: [f64; 3], options: &PrepareOptions) -> Result<Self> {
-        let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
-        let mut finder = MaskFinder::new(&options.mask, root)?;
-        let (participants, matched) = match source {
-            Source::Table(file) => by_path(file, &mut finder, options)?,
-            _ => by_name(source, &mut finder, options)?,
-        };
-        // Where a table of paths says all, the options that choose leave no row without an image.
-        let chooses = options.chooses() && !matches!(source, Source::Table(_));
-        refuse_leftovers(&matched, chooses, options)?;
-        let inclusion = matched.inclusion();
-        let mask_column = match source {
-            Source::Table(file) => mask_column(&participants, file, options)?,
-            _ => None,
-        };
-        let items: Vec<Item> = matched
-            .pairs
-            .iter()
-            .map(|(row, id, path)| {
-                let mask = match mask_column {
-                    Some(column) => mask_in_row(&participants, *row, column, source.root()),
-                    None => finder.find(path, id).map_err(|e| {
-                        let remedy = e.remedy().unwrap_or_else(|| remedy!["check ", MASK]);
-                        match e {
-                            Error::Subject { what, .. } => (what, remedy),
-                            other => (other.to_string(), remedy),
-                        }
-                    }),
-                };
-                Item { id: id.clone(), input: Input::Image { path: path.clone(), mask } }
-            })
-            .collect();
-        refuse_no_masks(&items)?;
-        let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
+    /// From what the sources give, with the source of each item where there are several.
+    fn of_images(
+        source: &Source,
+        (part, source_of): (Part, Vec<usize>),
+        shape: [usize; 3],
+        spacing: [f64; 3],
+        options: &PrepareOptions,
+    ) -> Result<Self> {
+        let Part { items, participants, inclusion, mut notes, without_row, without_image } = part;
+        let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let participants = sessions::with_people(participants, &ids, options.person_column.as_deref(), source.path())?;
+        notes.extend(merge::travellers(&participants, &source_of));
         let align_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
         let template = align_to.as_ref().map(Template::read).transpose()?;
-        let placement = match (options.space, matched.pairs.first()) {
+        let placement = match (options.space, items.first()) {
             (Space::Origin(origin), _) => {
                 Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
             }
@@ -138,15 +141,16 @@ impl Plan {
                 Placement::Fixed(image::centred(shape, spacing, middle(template)?)?)
             }
             (Space::Mask, _) | (_, None) => Placement::MaskCentre,
-            (Space::Template, Some((.., first))) => {
-                let image = voxplain_volume::read(first, &ReadOptions::default())?;
+            (Space::Template, Some(Item { input: Input::Image { path, .. }, .. })) => {
+                let image = voxplain_volume::read(path, &ReadOptions::default())?;
                 Placement::Fixed(image::centred(shape, spacing, image.volume.grid().center())?)
             }
+            (Space::Template, Some(Item { input: Input::Tensor(_), .. })) => Placement::MaskCentre,
         };
         Ok(Self {
             source: source.root().to_owned(),
             items,
-            participants: Table { columns: participants.columns, rows },
+            participants,
             preparation: Preparation {
                 shape,
                 spacing,
@@ -160,8 +164,10 @@ impl Plan {
             mask_options: MaskOptions::brain(options.mask_threshold),
             mask: None,
             inclusion,
-            without_row: matched.without_row,
-            without_image: matched.without_image,
+            source_of,
+            notes,
+            without_row,
+            without_image,
             made_by: serde_json::Value::Null,
         })
     }
@@ -228,11 +234,13 @@ impl Plan {
         let ids_count = ids.len();
         let unused = of.iter().enumerate().filter(|(_, row)| row.is_none());
         let left_out = unused.map(|(n, _)| LeftOut::new(format!("item {n}"), "it has no row")).collect();
+        let named: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let participants = sessions::with_people(table, &named, options.person_column.as_deref(), table_path)?;
         let items = ids.into_iter().zip(&places).map(|(id, &n)| Item { id, input: Input::Tensor(n) }).collect();
         Ok(Self {
             source: file.to_owned(),
             items,
-            participants: table,
+            participants,
             preparation: Preparation {
                 shape,
                 spacing,
@@ -245,7 +253,9 @@ impl Plan {
             tensors: Some(reader),
             mask_options,
             mask,
-            inclusion: Inclusion { images: count, rows: Some(ids_count), used: 0, left_out },
+            inclusion: Inclusion { images: count, rows: Some(ids_count), used: 0, left_out, sources: Vec::new() },
+            source_of: Vec::new(),
+            notes: Vec::new(),
             without_row: Vec::new(),
             without_image: Vec::new(),
             made_by: serde_json::Value::Null,
@@ -254,7 +264,7 @@ impl Plan {
 
     /// What identifies this preparation: its options, and a hash of the subjects, the paths and lengths of their files,
     /// and all labels and covariates.
-    fn made_by(&self, options: &PrepareOptions) -> Result<serde_json::Value> {
+    fn made_by(&self, sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result<serde_json::Value> {
         let mut hash = blake3::Hasher::new();
         let mut add = |text: &str| {
             hash.update(&(text.len() as u64).to_le_bytes());
@@ -288,17 +298,99 @@ impl Plan {
             add(cell.map_or("n/a", String::as_str));
         }
         let source = source::absolute(&self.source)?;
-        Ok(serde_json::json!({
+        let mut made_by = serde_json::json!({
             "command": "prepare",
             "source": source,
             "options": options,
             "inputs": hash.finalize().to_hex().to_string(),
-        }))
+        });
+        if !self.source_of.is_empty() {
+            let roots = sources.iter().map(|source| source::absolute(source.root())).collect::<Result<Vec<_>>>()?;
+            made_by["sources"] = serde_json::json!(roots);
+            made_by["sites"] = serde_json::json!(sites);
+        }
+        Ok(made_by)
     }
 }
 
-/// The images of a dataset or folder, matched with the rows of its table.
-fn by_name(source: &Source, finder: &mut MaskFinder, options: &PrepareOptions) -> Result<(Table, Matched)> {
+/// What one source gives, and what of it must stop the work unless that is to go on. `joint`: its table is that of other sources too,
+/// so that rows without an image in it are none of its business.
+fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part, Vec<String>)> {
+    let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
+    let mut finder = MaskFinder::new(&options.mask, root)?;
+    let (participants, matched, notes) = match source {
+        Source::Table(file) => {
+            by_path(file, &mut finder, options).map(|(table, matched)| (table, matched, Vec::new()))?
+        }
+        _ => by_name(source, &mut finder, options)?,
+    };
+    // Where a table of paths says all, the options that choose leave no row without an image.
+    let chooses = options.chooses() && !matches!(source, Source::Table(_));
+    let wrong = leftovers(&matched, chooses || joint);
+    let inclusion = matched.inclusion();
+    let mask_column = match source {
+        Source::Table(file) => mask_column(&participants, file, options)?,
+        _ => None,
+    };
+    let items: Vec<Item> = matched
+        .pairs
+        .iter()
+        .map(|(row, id, path)| {
+            let mask = match mask_column {
+                Some(column) => mask_in_row(&participants, *row, column, source.root()),
+                None => finder.find(path, id).map_err(|e| {
+                    let remedy = e.remedy().unwrap_or_else(|| remedy!["check ", MASK]);
+                    match e {
+                        Error::Subject { what, .. } => (what, remedy),
+                        other => (other.to_string(), remedy),
+                    }
+                }),
+            };
+            Item { id: id.clone(), input: Input::Image { path: path.clone(), mask } }
+        })
+        .collect();
+    // What is left over is said first, by the caller.
+    if wrong.is_empty() || options.keep_going {
+        refuse_no_masks(&items)?;
+    }
+    let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
+    let part = Part {
+        items,
+        participants: Table { columns: participants.columns, rows },
+        inclusion,
+        notes,
+        without_row: matched.without_row,
+        without_image: matched.without_image,
+    };
+    Ok((part, wrong))
+}
+
+/// What several sources give together.
+fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result<(Part, Vec<usize>)> {
+    let names = merge::names(sites)?;
+    let joint = options.participants.is_some() && sites.len() > 1;
+    let (mut parts, mut wrong) = (Vec::new(), Vec::new());
+    for ((site, source), name) in sites.iter().zip(sources).zip(&names) {
+        let participants = site.participants.clone().or_else(|| options.participants.clone());
+        let (part, of_part) = part(source, &PrepareOptions { participants, ..options.clone() }, joint)?;
+        wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
+        parts.push(part);
+    }
+    let together = merge::together(parts, &names, joint, options.site_in_id, options.person_column.as_deref())?;
+    if joint && !together.0.without_image.is_empty() && !options.chooses() {
+        let ids = &together.0.without_image;
+        wrong.push(format!("{} rows have no image in any source: {}", ids.len(), few(ids)));
+    }
+    refuse_leftovers(&wrong, options)?;
+    Ok(together)
+}
+
+/// The images of a dataset or folder, matched with the rows of its table; and what is to be known about the table.
+fn by_name(
+    source: &Source,
+    finder: &mut MaskFinder,
+    options: &PrepareOptions,
+) -> Result<(Table, Matched, Vec<String>)> {
     let root = source.root();
     let (mut images, odd, apart) = match source {
         Source::FreeSurfer(root) => {
@@ -340,11 +432,17 @@ fn by_name(source: &Source, finder: &mut MaskFinder, options: &PrepareOptions) -
         let below: Vec<&Path> = images.iter().map(|i| i.strip_prefix(root).unwrap_or(i)).collect();
         return Err(none_chosen(root, &below, options));
     }
-    let aside = Aside { found: found + apart.len(), not_chosen, odd, apart };
+    let aside = Aside { found: found + apart.len(), not_chosen, odd, apart, noted: Vec::new() };
     let own = root.join("participants.tsv");
     let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
     let Some(path) = path else {
         // Without a table every image is a subject, without labels.
+        if options.each_session {
+            finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
+            let (mut table, mut matched) = sessions::without_table(chosen, aside)?;
+            let notes = sessions_told(source, &mut table, &mut matched, options)?;
+            return Ok((table, matched, notes));
+        }
         let ids: Vec<String> = chosen.iter().map(|i| matching::id_of(i)).collect();
         finder.know(images.iter().map(|i| (i.clone(), matching::id_of(i))));
         let mut of = BTreeMap::<&str, Vec<&PathBuf>>::new();
@@ -356,15 +454,37 @@ fn by_name(source: &Source, finder: &mut MaskFinder, options: &PrepareOptions) -
         };
         let ids = matching::ids(&table, 0, root)?;
         let pairs = ids.into_iter().zip(chosen).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
-        return Ok((table, Matched { pairs, aside, ..Matched::default() }));
+        return Ok((table, Matched { pairs, aside, ..Matched::default() }, Vec::new()));
     };
     source::fetched(&path)?;
     let table = Table::read(&path)?;
-    let ids = matching::ids(&table, id_column(&table, options, &path)?, &path)?;
-    let id_of = |i: &PathBuf| matching::row_id(i, &ids).unwrap_or_else(|| matching::id_of(i));
-    finder.know(images.iter().map(|i| (i.clone(), id_of(i))));
-    let matched = Matched { aside, rows: Some(table.rows.len()), ..matching::by_name(&chosen, &ids)? };
-    Ok((table, matched))
+    let column = id_column(&table, options, &path)?;
+    let rows = Some(table.rows.len());
+    let (mut table, matched) = if options.each_session && !sessions::ids_are_of_scans(&table, column) {
+        finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
+        sessions::by_name(&chosen, &table, column, &path)?
+    } else {
+        let ids = matching::ids(&table, column, &path)?;
+        let id_of = |i: &PathBuf| matching::row_id(i, &ids).unwrap_or_else(|| matching::id_of(i));
+        finder.know(images.iter().map(|i| (i.clone(), id_of(i))));
+        (table, matching::by_name(&chosen, &ids)?)
+    };
+    let mut matched = Matched { aside, rows, ..matched };
+    let notes = sessions_told(source, &mut table, &mut matched, options)?;
+    Ok((table, matched, notes))
+}
+
+/// Joins what a BIDS dataset says about sessions, where each is a row.
+fn sessions_told(
+    source: &Source,
+    table: &mut Table,
+    matched: &mut Matched,
+    options: &PrepareOptions,
+) -> Result<Vec<String>> {
+    match source {
+        Source::Bids(root) if options.each_session => sessions::join(root, table, matched, options.chooses()),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The images that the table itself names in a column of paths.
@@ -386,7 +506,11 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
     if !paths.is_empty() && others.len() == paths.len() {
         return Err(none_chosen(file, &paths, options));
     }
-    let ids = matching::ids_of(&table, id_column(&table, options, file)?, &rows, file)?;
+    let id_column = id_column(&table, options, file)?;
+    let ids = match options.each_session {
+        true => sessions::ids_of_paths(&table, (id_column, column), &rows, file)?,
+        false => matching::ids_of(&table, id_column, &rows, file)?,
+    };
     let not_chosen = others.iter().filter_map(|&n| cells[n]).map(|path| folder.join(path)).collect();
     let aside = Aside { found: paths.len(), not_chosen, ..Aside::default() };
     let mut matched = Matched { aside, rows: Some(table.rows.len()), ..Matched::default() };
@@ -453,8 +577,8 @@ fn refuse_no_masks(items: &[Item]) -> Result<()> {
     }
 }
 
-/// Refuses images without a row and rows without an image, unless they are to be left out.
-fn refuse_leftovers(matched: &Matched, chooses: bool, options: &PrepareOptions) -> Result<()> {
+/// Images without a row and rows without an image, in words.
+fn leftovers(matched: &Matched, chooses: bool) -> Vec<String> {
     let mut wrong = matching::near_ids(matched);
     if !matched.without_row.is_empty() {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
@@ -468,6 +592,11 @@ fn refuse_leftovers(matched: &Matched, chooses: bool, options: &PrepareOptions) 
         let odd = few(matched.aside.odd.iter().map(|l| format!("{}: {}", l.what, l.why)));
         wrong.push(format!("{} could not be looked at: {odd}", matched.aside.odd.len()));
     }
+    wrong
+}
+
+/// Refuses what is left over, unless it is to be left out.
+fn refuse_leftovers(wrong: &[String], options: &PrepareOptions) -> Result<()> {
     if wrong.is_empty() || options.keep_going {
         return Ok(());
     }

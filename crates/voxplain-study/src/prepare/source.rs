@@ -54,6 +54,17 @@ impl Source {
         }
     }
 
+    /// The folder or file itself.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Bids(path)
+            | Self::FreeSurfer(path)
+            | Self::Folder(path)
+            | Self::Table(path)
+            | Self::Tensors(path) => path,
+        }
+    }
+
     /// The folder that the images lie in.
     pub(super) fn root(&self) -> &Path {
         match self {

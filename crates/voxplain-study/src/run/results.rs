@@ -1,5 +1,6 @@
 //! What training leaves beside the models: [`Metrics`] and the learning curve's [`Epoch`].
 
+use crate::cohort::{Headcount, PERSON};
 use serde::{Deserialize, Serialize};
 use voxplain_stats::{Classification, Comparison};
 
@@ -15,6 +16,13 @@ pub struct Metrics {
     pub models: Vec<String>,
     /// What the numbers are and how the intervals were found.
     pub method: String,
+    /// Number of people whose images the held-out subjects are; absent where every image is of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<usize>,
+    /// The column of the groups that no split divides and that intervals are over: `person` where people have several images, else
+    /// what was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouped_by: Option<String>,
     /// Metrics of each classifier: the network first, then the comparators.
     #[serde(rename = "judgements")]
     pub classifiers: Vec<ClassifierMetrics>,
@@ -67,6 +75,9 @@ pub struct GroupMetrics {
     pub group: String,
     /// Held-out subjects.
     pub subjects: usize,
+    /// Number of people whose images these are; absent where every image is of another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<usize>,
     /// Share of them that were told right.
     pub accuracy: f64,
     /// Area under the curve; absent where the group lacks a class.
@@ -75,6 +86,11 @@ pub struct GroupMetrics {
 }
 
 impl GroupMetrics {
+    /// How many images of how many people these are.
+    pub fn headcount(&self) -> Headcount {
+        Headcount { scans: self.subjects, people: self.people }
+    }
+
     /// With more groups than this (families), rows of groups say nothing.
     pub const MAX: usize = 20;
 }
@@ -114,5 +130,34 @@ impl Metrics {
     /// Metrics of the classifier of that name.
     pub fn of(&self, classifier: &str) -> Option<&Classification> {
         self.classifiers.iter().find(|j| j.classifier == classifier).map(|j| &j.classification)
+    }
+
+    /// How many images of how many people were held out.
+    pub fn headcount(&self) -> Headcount {
+        let scans = self.classifiers.first().map_or(0, |c| c.classification.subjects);
+        Headcount { scans, people: self.people }
+    }
+
+    /// What a held-out image is called: a `scan` where people have several, else a `subject`.
+    pub fn noun(&self) -> &'static str {
+        self.headcount().noun()
+    }
+
+    /// What is independent, and intervals are over: `subjects`, `people`, `groups (site)`.
+    pub fn independent(&self) -> String {
+        match self.grouped_by.as_deref() {
+            None => "subjects".to_owned(),
+            Some(PERSON) => "people".to_owned(),
+            Some(column) => format!("groups ({column})"),
+        }
+    }
+
+    /// Why there is no interval, with groups called people where they are.
+    pub fn said_of_groups(&self, why: &str) -> String {
+        if self.grouped_by.as_deref() == Some(PERSON) {
+            why.replace("groups are too few", "people are too few")
+        } else {
+            why.to_owned()
+        }
     }
 }

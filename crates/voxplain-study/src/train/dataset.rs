@@ -1,8 +1,8 @@
 //! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
-use super::{classes, options::TrainOptions};
+use super::{classes, options::TrainOptions, persons::Grouping};
 use crate::{
-    cohort::{Cohort, is_missing},
+    cohort::{Cohort, Persons, is_missing},
     comparators::Task,
     folds::Split,
     listed::listed,
@@ -29,10 +29,10 @@ pub(super) struct Dataset<'a> {
     pub(super) labels: Vec<usize>,
     /// Names of the classes, sorted (as numbers where they all are).
     pub(super) classes: Vec<String>,
-    /// The group of each subject, where there are groups.
-    pub(super) groups: Option<Vec<usize>>,
-    /// Names of the groups, by number.
-    pub(super) group_names: Vec<String>,
+    /// Who stays on one side of every split, where there are groups.
+    pub(super) grouping: Option<Grouping>,
+    /// Whose images the subjects are, where people have several.
+    pub(super) persons: Option<Persons>,
     /// Ids of the subjects without a label.
     pub(super) left_out: Vec<String>,
     /// Ids of the subjects with a label and without a group, where there are groups.
@@ -66,26 +66,38 @@ impl<'a> Dataset<'a> {
             ));
         }
         let group = options.group.as_deref().map(|column| groups(cohort, column, &subjects, options)).transpose()?;
-        let (groups, group_names, without_group) = match group {
-            None => (None, Vec::new(), Vec::new()),
-            Some(Groups { of, names, without }) => {
+        let (asked, without_group) = match group.zip(options.group.clone()) {
+            None => (None, Vec::new()),
+            Some((Groups { of, names, without }, column)) => {
                 let ids = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
                 subjects.retain(|n| !without.contains(n));
-                (Some(of), names, ids)
+                (Some(Grouping { column, of, names }), ids)
             }
         };
+        let persons = cohort.persons(&subjects)?;
+        let grouping = Grouping::of(cohort, &subjects, asked, persons.as_ref())?;
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
         let classes = classes::of(&labelled, &options.label)?;
         let labels =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        Ok(Self { cohort, subjects, labels, classes, groups, group_names, left_out, without_group, cache })
+        Ok(Self { cohort, subjects, labels, classes, grouping, persons, left_out, without_group, cache })
     }
 
     /// Number of subjects.
     pub(super) fn len(&self) -> usize {
         self.subjects.len()
+    }
+
+    /// The group of each subject, where there are groups.
+    pub(super) fn groups(&self) -> Option<&[usize]> {
+        self.grouping.as_ref().map(|grouping| grouping.of.as_slice())
+    }
+
+    /// The groups, and what they are called.
+    pub(super) fn units(&self) -> Option<(&[usize], &'static str)> {
+        self.grouping.as_ref().map(|grouping| (grouping.of.as_slice(), grouping.noun()))
     }
 
     /// Shape of the volumes, `[i, j, k]`.
@@ -141,7 +153,7 @@ impl<'a> Dataset<'a> {
     pub(super) fn task<'b>(&'b self, splits: &'b [Split], options: &TrainOptions) -> Task<'b> {
         Task {
             labels: &self.labels,
-            groups: self.groups.as_deref(),
+            groups: self.groups(),
             classes: self.classes.len(),
             splits,
             balanced: options.balanced,

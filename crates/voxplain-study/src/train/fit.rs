@@ -132,10 +132,11 @@ impl Fit<'_> {
             return Ok((self.train.to_vec(), Vec::new()));
         }
         let labels: Vec<_> = self.train.iter().map(|&n| self.dataset.labels[n]).collect();
-        let groups: Option<Vec<_>> = self.dataset.groups.as_ref().map(|g| self.train.iter().map(|&n| g[n]).collect());
+        let groups: Option<Vec<_>> = self.dataset.groups().map(|g| self.train.iter().map(|&n| g[n]).collect());
         let scheme = SplitScheme::Holdout(VALIDATION);
         let splits = folds::splits(&labels, groups.as_deref(), scheme, self.seed.child("set-aside"))?;
-        folds::check(&splits, &labels, groups.as_deref(), &self.dataset.classes, scheme)?;
+        let units = groups.as_deref().zip(self.dataset.units().map(|(_, noun)| noun));
+        folds::check(&splits, &labels, units, &self.dataset.classes, scheme)?;
         let of = |part: &[usize]| part.iter().map(|&n| self.train[n]).collect();
         Ok((of(&splits[0].train), of(&splits[0].test)))
     }

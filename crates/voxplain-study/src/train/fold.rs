@@ -7,8 +7,8 @@ use crate::{
     comparators::Task,
     folds::Split,
     model::{Card, Model},
-    run::Run,
-    setting::GROUP,
+    run::{Run, read_json},
+    setting::{FORCE, GROUP, OUT},
 };
 use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
@@ -49,8 +49,16 @@ impl Trainer<'_> {
         std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
         let in_cohort = |of: &[usize]| of.iter().map(|&n| self.dataset.subjects[n]).collect();
         let positions = Split { train: in_cohort(&split.train), test: in_cohort(&split.test) };
-        atomic_file::write_json(&files.split(), &positions)?;
         let path = files.model();
+        let begun = path.is_file() || files.checkpoint().is_file();
+        if begun && files.split().is_file() && read_json::<Split>(&files.split())? != positions {
+            return Err(Error::file(
+                files.split(),
+                "this fold was begun with others held out: labels, groups or people of the cohort changed since",
+                remedy!["use another ", OUT, ", or replace the run with ", FORCE],
+            ));
+        }
+        atomic_file::write_json(&files.split(), &positions)?;
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
             checkpoint::remove(&files.checkpoint());

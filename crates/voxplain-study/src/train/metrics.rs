@@ -1,12 +1,13 @@
 //! Metrics of the network and of the comparators, in numbers and in words.
 
-use super::{dataset::Dataset, options::TrainOptions};
+use super::{dataset::Dataset, options::TrainOptions, persons::of_several_classes};
 use crate::{
+    cohort::PERSON,
     comparators::{LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, VOLUME_RANK},
     folds::SplitScheme,
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_scores, spearman};
 
 /// Name of the network among the classifiers.
@@ -66,15 +67,9 @@ pub(super) fn metrics(
     let mut metrics = Metrics {
         classes: dataset.classes.clone(),
         positive: dataset.classes[positive].clone(),
-        method: format!(
-            "{}. Numbers pool what each subject was said by a model that never saw it; 95 % intervals are over {}, \
-             each number says how. Differences are paired by subject.",
-            match options.split {
-                SplitScheme::Folds(k) => format!("{k}-fold cross-validation, stratified by class"),
-                SplitScheme::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
-            },
-            options.group.as_ref().map_or_else(|| "subjects".to_owned(), |g| format!("groups ({g})")),
-        ),
+        method: String::new(),
+        people: dataset.persons.as_ref().map(|_| people_of(network, dataset)),
+        grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
         models: Vec::new(),
         chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
         volume_correlation: volume_correlation(network, dataset, positive),
@@ -83,9 +78,42 @@ pub(super) fn metrics(
         comparisons,
         summary: Vec::new(),
     };
+    metrics.method = method(&metrics, dataset, options);
     metrics.summary = summary(&metrics);
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
+}
+
+/// How many people the images of these predictions are of.
+fn people_of(predictions: &[FoldPrediction], dataset: &Dataset<'_>) -> usize {
+    let person = |p: &FoldPrediction| dataset.persons.as_ref().map_or(p.subject, |persons| persons.of[p.subject]);
+    predictions.iter().map(person).collect::<BTreeSet<_>>().len()
+}
+
+/// What the numbers are, in sentences.
+fn method(metrics: &Metrics, dataset: &Dataset<'_>, options: &TrainOptions) -> String {
+    let scheme = match options.split {
+        SplitScheme::Folds(k) => format!("{k}-fold cross-validation, stratified by class"),
+        SplitScheme::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
+    };
+    let (noun, independent) = (metrics.noun(), metrics.independent());
+    let Some(persons) = &dataset.persons else {
+        return format!(
+            "{scheme}. Numbers pool what each {noun} was said by a model that never saw it; 95 % intervals are over \
+             {independent}, each number says how. Differences are paired by {noun}."
+        );
+    };
+    let changed = match of_several_classes(persons, &dataset.labels) {
+        0 => String::new(),
+        1 => " One person has images of more than one class.".to_owned(),
+        n => format!(" {n} people have images of more than one class."),
+    };
+    format!(
+        "{scheme}; {} held out, and no person on both sides of a split.{changed} Numbers pool what each scan was said by a \
+         model that never saw the person; 95 % intervals are over {independent}, each number says how. Differences are \
+         paired by scan.",
+        metrics.headcount()
+    )
 }
 
 /// The network beside always saying the largest class.
@@ -125,13 +153,18 @@ fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) ->
             of.entry(group).or_default().push(FoldPrediction { fold: 0, ..prediction.clone() });
         }
     }
+    // The few scans of a person say nothing by themselves.
+    let Some(grouping) = dataset.grouping.as_ref().filter(|grouping| grouping.column != PERSON) else {
+        return Vec::new();
+    };
     if of.len() > GroupMetrics::MAX {
         return Vec::new();
     }
     let row = |(group, predictions): (usize, Vec<FoldPrediction>)| {
         let score = fold_scores(&predictions, dataset.classes.len(), positive).pop()?;
-        let group = dataset.group_names[group].clone();
-        Some(GroupMetrics { group, subjects: score.subjects, accuracy: score.accuracy, auc: score.auc })
+        let people = dataset.persons.as_ref().map(|_| people_of(&predictions, dataset));
+        let group = grouping.names[group].clone();
+        Some(GroupMetrics { group, subjects: score.subjects, people, accuracy: score.accuracy, auc: score.auc })
     };
     of.into_iter().filter_map(row).collect()
 }
@@ -153,25 +186,27 @@ fn summary(metrics: &Metrics) -> Vec<String> {
             LINEAR_VOXELS => "a linear model on the voxels",
             other => other,
         };
-        lines.push(beside(cnn, other, comparison, name));
+        lines.push(beside(cnn, other, comparison, name, &metrics.independent()));
     }
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's probability of {} with mask volume, over subjects: {r:.2}.",
-            metrics.positive
+            "Rank correlation of the CNN's probability of {} with mask volume, over {}s: {r:.2}.",
+            metrics.positive,
+            metrics.noun()
         ));
     }
-    lines
+    lines.iter().map(|line| metrics.said_of_groups(line)).collect()
 }
 
 /// The first sentence.
 fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
     let classes = metrics.classes.join(" and ");
     let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
+    let noun = metrics.noun();
     let says = match chance.verdict {
         ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
         ChanceVerdict::OrderAlone => format!(
-            "The CNN orders subjects of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
+            "The CNN orders {noun}s of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
             chance.majority
         ),
         ChanceVerdict::NotShown => format!("The CNN is not shown to tell {classes} apart better than guessing"),
@@ -187,17 +222,22 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
         None => String::new(),
     };
     format!(
-        "{says}: {auc}{right} of {} held-out subjects right, accuracy {}, where always saying {} has {:.2}.",
+        "{says}: {auc}{right} of {} held-out {noun}s{} right, accuracy {}, where always saying {} has {:.2}.",
         cnn.subjects,
+        match metrics.people {
+            None => String::new(),
+            Some(1) => " (of 1 person)".to_owned(),
+            Some(people) => format!(" (of {people} people)"),
+        },
         text(&cnn.accuracy),
         chance.majority,
         chance.accuracy,
     )
 }
 
-/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference over subjects and the corrected
-/// resampled t-test over folds.
-fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison, name: &str) -> String {
+/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
+/// the corrected resampled t-test over folds.
+fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison, name: &str, over: &str) -> String {
     // By AUC where there is one: it does not depend on a threshold.
     let (what, of_cnn, of_other, difference) = match (&cnn.auc, &other.auc, &comparison.auc_difference) {
         (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
@@ -213,11 +253,11 @@ fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison,
             format!("The CNN is ahead of {name}, but by no more than chance could do")
         }
         (Some(_), None) => {
-            format!("The CNN is ahead of {name} by the interval over subjects alone: the folds allow no second test")
+            format!("The CNN is ahead of {name} by the interval over {over} alone: the folds allow no second test")
         }
         (Some(_), Some(p)) if p < 0.05 && ahead => format!("The CNN beats {name}"),
         (Some(_), Some(_)) => format!(
-            "The CNN is ahead of {name} by the interval over subjects, but not by the folds, so that it is not shown to beat it"
+            "The CNN is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
         ),
     };
     let t_test = t_test.map_or_else(String::new, |t| format!("; {t}"));
@@ -271,7 +311,7 @@ mod tests {
             corrected_t: t.map(|t| t.0),
             corrected_p: t.map(|t| t.1),
         };
-        beside(&four(), &four(), &comparison, "mask volume alone")
+        beside(&four(), &four(), &comparison, "mask volume alone", "subjects")
     }
 
     #[test]
@@ -284,7 +324,7 @@ mod tests {
             (
                 estimate(0.04, 0.004, 0.08),
                 Some((1.6, 0.15)),
-                "The CNN is ahead of mask volume alone by the interval over subjects, but not by the folds",
+                "The CNN is ahead of mask volume alone by the interval over {over}, but not by the folds",
             ),
             (
                 estimate(0.04, 0.004, 0.08),
@@ -327,6 +367,8 @@ mod tests {
                 positive: "M".into(),
                 models: Vec::new(),
                 method: String::new(),
+                people: None,
+                grouped_by: None,
                 classifiers: Vec::new(),
                 comparisons: Vec::new(),
                 chance: Some(chance.clone()),

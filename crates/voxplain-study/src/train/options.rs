@@ -35,8 +35,8 @@ pub struct TrainOptions {
     /// How subjects are held out.
     #[serde(rename = "holding")]
     pub split: SplitScheme,
-    /// A column of groups: subjects of the same value (a family, a site, one person seen twice) are never divided
-    /// between training and held-out subjects.
+    /// A column of groups: subjects of the same value (a family, a site) are never divided between training and held-out
+    /// subjects. `None` keeps images of one person together, where the cohort says whose they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Number of epochs: passes over the training subjects.

@@ -337,10 +337,92 @@ fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
     let without = TrainOptions { keep_going: true, ..strict.clone() };
     let dataset = Dataset::new(&cohort, &without).unwrap();
     assert_eq!((dataset.len(), dataset.labels.len(), dataset.without_group.as_slice()), (7, 7, &["03".to_owned()][..]));
-    assert_eq!(dataset.groups.unwrap(), [0, 0, 1, 2, 2, 3, 3]);
+    assert_eq!(dataset.groups().unwrap(), [0, 0, 1, 2, 2, 3, 3]);
     let more = TrainOptions { missing: vec!["family1".into()], ..without.clone() };
     assert_eq!(Dataset::new(&cohort, &more).unwrap().without_group, ["02", "03"]);
     cohort.participants.rows[0][2] = Some("Family 0".into());
     let error = Dataset::new(&cohort, &without).unwrap_err().to_string();
     assert_eq!(error, "column family seems to spell one group in several ways: `Family 0` (1) and `family0` (1)");
+}
+
+/// The cohort with another column in its table.
+fn with_column(cohort: Cohort, name: &str, cell: impl Fn(usize) -> String) -> Cohort {
+    let mut table = cohort.participants.clone();
+    table.columns.push(name.into());
+    table.rows.iter_mut().enumerate().for_each(|(n, row)| row.push(Some(cell(n))));
+    table.write_tsv(&cohort.layout().participants()).unwrap();
+    Cohort::open(&cohort.path).unwrap()
+}
+
+#[test]
+fn images_of_one_person_stay_together_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    // Twelve people with two scans: classes a and b take turns, so that each person has both but for those of the last four.
+    let cohort = cohort(&folder.path().join("cohort"), 24);
+    let cohort =
+        with_column(cohort, "person", |n| if n < 16 { format!("p{}", n / 2) } else { format!("p{}{}", n % 2, n / 4) });
+    let cohort = with_column(cohort, "site", |n| format!("s{}", n / 4 % 3));
+    let cohort = with_column(cohort, "odd", |n| format!("s{}", n % 3));
+    let run = |change: fn(&mut TrainOptions), name: &str| {
+        let mut options = TrainOptions { epochs: 2, early_stop: Some(1), ..options() };
+        change(&mut options);
+        train(&cohort, &options, &folder.path().join(name), false, &engine(1), &Silent, &Silent)
+    };
+    let persons = cohort.persons(&(0..24).collect::<Vec<_>>()).unwrap().unwrap();
+    assert_eq!(persons.names.len(), 12);
+    let divided =
+        |one: &[usize], other: &[usize]| one.iter().any(|a| other.iter().any(|b| persons.of[*a] == persons.of[*b]));
+    for (change, name) in [
+        ((|_| ()) as fn(&mut TrainOptions), "folds"),
+        (|o| o.split = SplitScheme::Holdout(0.3), "holdout"),
+        (|o| o.group = Some("person".into()), "asked"),
+    ] {
+        let trained = run(change, name).unwrap();
+        for fold in 0..trained.run.manifest.folds {
+            let split = trained.run.split(fold).unwrap();
+            assert!(!divided(&split.train, &split.test), "{name}: {split:?}");
+        }
+        let metrics = trained.metrics;
+        assert_eq!(metrics.grouped_by.as_deref(), Some("person"));
+        assert!(metrics.groups.is_empty());
+        assert!(metrics.method.contains("8 people have images of more than one class"), "{}", metrics.method);
+        let scans = metrics.headcount().to_string();
+        assert!(metrics.method.contains(&format!("{scans} held out")), "{}", metrics.method);
+        assert!(!metrics.method.contains("subject") && !metrics.summary.join(" ").contains("subject"), "{metrics:?}");
+        if name == "folds" {
+            assert_eq!(scans, "24 scans of 12 people");
+            let accuracy = &metrics.of("cnn").unwrap().accuracy;
+            assert_eq!(accuracy.interval, "clustered-wilson");
+            assert!(metrics.summary[0].contains("of 24 held-out scans (of 12 people) right"), "{}", metrics.summary[0]);
+        }
+        if name == "holdout" {
+            let summary = metrics.summary.join(" ");
+            assert!(summary.contains("people are too few, at least 10 are needed"), "{summary}");
+        }
+    }
+    // The set that early stopping sets aside is divided in the same way.
+    let dataset = Dataset::new(&cohort, &TrainOptions { early_stop: Some(1), ..options() }).unwrap();
+    let all: Vec<usize> = (0..24).collect();
+    let splits = folds::splits(&dataset.labels, dataset.groups(), SplitScheme::Holdout(0.15), Seed::new(1)).unwrap();
+    assert!(!divided(&splits[0].train, &splits[0].test) && all.len() == splits[0].train.len() + splits[0].test.len());
+    // A column of coarser groups is used; one that divides a person is refused with both groups.
+    let site = run(|o| (o.group, o.early_stop) = (Some("site".into()), None), "site").unwrap();
+    assert_eq!(site.metrics.groups.len(), 3);
+    assert!(site.metrics.groups.iter().all(|g| g.people.is_some_and(|p| p < g.subjects)), "{:?}", site.metrics.groups);
+    let error = run(|o| o.group = Some("odd".into()), "odd").unwrap_err();
+    assert_eq!(error.to_string(), "column odd divides person p0: 00 is in group s0, 01 in group s1");
+    assert!(error.remedy().unwrap().to_string().contains("`group`"));
+}
+
+#[test]
+fn people_that_change_between_two_calls_are_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    train(&cohort, &options, &out, false, &engine(1), &Silent, &Silent).unwrap();
+    // Six people with two scans of one class: other folds.
+    let cohort = with_column(cohort, "person", |n| format!("p{}{}", n % 2, n / 4));
+    let error = train(&cohort, &options, &out, false, &engine(1), &Silent, &Silent).unwrap_err();
+    assert!(error.to_string().contains("begun with others held out"), "{error}");
 }

@@ -16,6 +16,7 @@ mod faithfulness;
 mod import;
 mod prepare;
 mod run;
+mod sessions;
 mod simulate;
 mod sources;
 mod support;

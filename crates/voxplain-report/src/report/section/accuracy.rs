@@ -76,26 +76,30 @@ fn difference(e: &Estimate) -> String {
     text.replace('-', "\u{2212}")
 }
 
-/// What the intervals of a table are over.
+/// What the intervals of a table are over. Runs of older versions say it in their options alone.
 fn note(metrics: &Metrics, group: Option<&str>) -> String {
     let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
-    match (interval.strip_prefix("none: "), group) {
-        (Some(why), _) => format!("Without intervals: {why}."),
-        (None, Some(group)) => format!("With 95 % intervals over groups ({group})."),
-        (None, None) => "With 95 % intervals over subjects.".into(),
+    let heads = metrics.people.map_or_else(String::new, |_| format!("{}. ", metrics.headcount()));
+    match (interval.strip_prefix("none: "), group.filter(|_| metrics.grouped_by.is_none())) {
+        (Some(why), _) => format!("{heads}Without intervals: {}.", metrics.said_of_groups(why)),
+        (None, Some(group)) => format!("{heads}With 95 % intervals over groups ({group})."),
+        (None, None) => format!("{heads}With 95 % intervals over {}.", metrics.independent()),
     }
 }
 
 /// The network group by group.
 fn groups(metrics: &Metrics) -> Option<TextTable> {
     (!metrics.groups.is_empty()).then(|| TextTable {
-        head: ["Group", "Subjects", "Accuracy", "AUC"].map(str::to_owned).to_vec(),
+        head: ["Group", if metrics.people.is_some() { "Scans" } else { "Subjects" }, "Accuracy", "AUC"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: metrics
             .groups
             .iter()
             .map(|g| {
                 let auc = g.auc.map_or_else(|| "n/a".to_owned(), |a| format!("{a:.2}"));
-                vec![g.group.clone(), g.subjects.to_string(), format!("{:.2}", g.accuracy), auc]
+                let heads = g.people.map_or_else(|| g.subjects.to_string(), |_| g.headcount().to_string());
+                vec![g.group.clone(), heads, format!("{:.2}", g.accuracy), auc]
             })
             .collect(),
         note: "The network, group by group.".into(),
@@ -135,7 +139,9 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction], warnings: &m
             curves.push(RocCurve { words: format!("{}{auc}", classifier.classifier), scores });
         }
         let figure = roc_curves(&curves, &metrics.positive, run.manifest.seed, COLUMN);
-        charts.push(Placed::new(figure_name::ROC, figure, "Probabilities of the folds' models are pooled."));
+        let alone = if metrics.grouped_by.is_some() { " The band takes every image as independent." } else { "" };
+        let caption = format!("Probabilities of the folds' models are pooled.{alone}");
+        charts.push(Placed::new(figure_name::ROC, figure, &caption));
         if !reliabilities.is_empty() {
             let figure = reliability(&reliabilities, &metrics.positive, COLUMN);
             let caption = "Calibration error: mean over subjects of |observed share \u{2212} mean predicted probability| of \
@@ -160,9 +166,9 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction], warnings: &m
                     .collect()
             })
             .collect();
-        let note = "Held-out subjects; per cent of each true class.";
+        let note = format!("Held-out {}s; per cent of each true class.", metrics.noun());
         let title = format!("Confusion, {}", first.classifier);
-        let figure = matrix(&title, &metrics.classes, &cells, Some(["truth", "said"]), note, 70.0);
+        let figure = matrix(&title, &metrics.classes, &cells, Some(["truth", "said"]), &note, 70.0);
         charts.push(Placed::new(figure_name::CONFUSION, figure, ""));
     }
     charts

@@ -2,7 +2,7 @@
 
 use crate::report::element::TextTable;
 use voxplain_stats::significant;
-use voxplain_study::cohort::{Cohort, Placement, is_missing};
+use voxplain_study::cohort::{Cohort, PERSON, Placement, is_missing};
 
 /// The preparation in a line.
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
@@ -37,9 +37,11 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
         ],
         note: String::new(),
     };
+    let people = people_by_class(cohort, label_column, classes, &mut shown.note);
+    shown.rows.extend(people);
     let others = table.rows.len() - classes.iter().map(|c| of(c).len()).sum::<usize>();
     if others > 0 {
-        shown.note = format!("{others} more subjects of the cohort have none of these classes. ");
+        shown.note.push_str(&format!("{others} more subjects of the cohort have none of these classes. "));
     }
     shown.note.push_str("Numbers: mean (standard deviation), least to most.");
     let volume: Vec<(Option<String>, f64)> = table
@@ -55,7 +57,7 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
         volume.iter().filter(|(c, _)| c.as_deref() == Some(class)).map(|(_, v)| *v).collect()
     }));
     for (n, name) in table.columns.iter().enumerate() {
-        if shown.rows.len() >= 10 || name == label || name == "participant_id" {
+        if shown.rows.len() >= 10 || [label, "participant_id", PERSON].contains(&name.as_str()) {
             continue;
         }
         let cells: Vec<&str> = table.rows.iter().filter_map(|r| value(r, n, missing)).collect();
@@ -86,6 +88,34 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
 /// A cell of a row, where it holds a value.
 fn value<'a>(row: &'a [Option<String>], column: usize, missing: &[String]) -> Option<&'a str> {
     row[column].as_deref().filter(|cell| !is_missing(cell, missing))
+}
+
+/// Where people have several images: how many people there are in each class, and a word about what a subject is.
+fn people_by_class(
+    cohort: &Cohort,
+    label: Option<usize>,
+    classes: &[String],
+    note: &mut String,
+) -> Option<Vec<String>> {
+    let rows = &cohort.participants.rows;
+    let all: Vec<usize> = (0..rows.len())
+        .filter(|&n| label.is_some_and(|c| rows[n][c].as_ref().is_some_and(|l| classes.contains(l))))
+        .collect();
+    let heads = match cohort.headcount(&all) {
+        Ok(heads) => heads,
+        Err(error) => {
+            note.push_str(&format!("How many people these are is not known: {error}. "));
+            return None;
+        }
+    };
+    heads.people?;
+    note.push_str(&format!("{heads}: on this page, a subject is a scan. "));
+    let count = |class: &String| {
+        let of: Vec<usize> =
+            all.iter().copied().filter(|&n| label.is_some_and(|c| rows[n][c].as_ref() == Some(class))).collect();
+        cohort.headcount(&of).map_or_else(|_| "n/a".to_owned(), |heads| heads.people.unwrap_or(heads.scans).to_string())
+    };
+    Some(std::iter::once("People".to_owned()).chain(classes.iter().map(count)).collect())
 }
 
 fn spread(values: &[f64]) -> String {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use voxplain_attribution::{METHODS, RuleTarget, method_named};
 use voxplain_core::{Progress, Result};
 use voxplain_study::{
-    group::{GroupSummary, MethodSummary},
+    group::{Group, GroupSummary, MethodSummary},
     run::{Run, figure_name},
 };
 use voxplain_volume::{Border, MaskOptions, Volume, read_mask};
@@ -61,7 +61,7 @@ pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: 
             // The cuts of all subjects' map serve all groups, so that they can be compared.
             let rows = rows.get_or_insert_with(|| underlay.cuts(&map, CUTS, 6.0)).clone();
             let figure = Mosaic {
-                title: format!("{}: mean map, {} (n = {})", method.method, group.title, file.subjects),
+                title: format!("{}: mean map, {} (n = {})", method.method, group.title, counted(group)),
                 units: method.units.clone(),
                 underlay: &underlay,
                 map: &map,
@@ -85,8 +85,8 @@ pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: 
         progress.advance(1, &method.method);
     }
     progress.end();
-    let n = summary.groups.first().map_or(0, |g| g.subjects.len());
-    let of = format!("Mean maps of all subjects (n = {n})");
+    let n = summary.groups.first().map_or_else(|| "0".to_owned(), counted);
+    let of = format!("Mean maps of all {}s (n = {n})", summary.noun());
     let side_by_side = side_by_side(&of, &underlay, means_of_all, &summary.space)?;
     keep_small(&side_by_side, &mut methods);
     Ok(Maps { side_by_side, methods })
@@ -179,6 +179,12 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
          deviation) so that single voxels have none, at the cuts above.{left_out}"
     );
     Ok(Placed::new(figure_name::METHOD_CONTOURS, figure, caption))
+}
+
+/// `26`, or `26 scans of 13 people`.
+fn counted(group: &Group) -> String {
+    let heads = group.headcount();
+    heads.people.map_or_else(|| heads.scans.to_string(), |_| heads.to_string())
 }
 
 fn facts(method: &MethodSummary) -> Vec<[String; 2]> {

@@ -6,7 +6,7 @@ use voxplain_attribution::{citation, method_named};
 use voxplain_core::{Citation, arxiv};
 use voxplain_stats::significant;
 use voxplain_study::{
-    cohort::{Cohort, Placement},
+    cohort::{Cohort, Headcount, PERSON, Placement},
     evaluation::faithfulness::{Substrate, Summary},
     group::GroupSummary,
     run::{Metrics, Run},
@@ -83,7 +83,12 @@ impl MethodsText {
             Err(_) => Vec::new(),
         };
         let people = if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) };
-        let mut s = format!("The cohort has {} subjects{people}. ", cohort.subjects.len());
+        let everyone: Vec<usize> = (0..cohort.subjects.len()).collect();
+        let heads = cohort.headcount(&everyone).unwrap_or(Headcount { scans: everyone.len(), people: None });
+        let mut s = format!("The cohort has {heads}{people}. ");
+        if heads.people.is_some() {
+            s.push_str("In what follows, a subject is a scan. ");
+        }
         match &p.template {
             Some(template) => s.push_str(&format!(
                 "Each brain was turned and shifted to a template ({}), {}. ",
@@ -157,6 +162,9 @@ impl MethodsText {
                 s.push_str(&format!("No value of {group} was on both sides of a split. "));
             }
         }
+        if metrics.is_some_and(|metrics| metrics.people.is_some()) {
+            s.push_str("All scans of a person were on one side of every split. ");
+        }
         if let Some(metrics) = metrics {
             s.push_str(&format!("Held out: {} ", metrics.method));
             s.push_str(&self.intervals(metrics));
@@ -182,10 +190,13 @@ impl MethodsText {
             ),
             "group-bootstrap" => "Intervals are percentiles of a bootstrap over groups. ".to_owned(),
             none => match none.strip_prefix("none: ") {
-                Some(why) => return format!("No intervals are given: {why}. "),
+                Some(why) => return format!("No intervals are given: {}. ", metrics.said_of_groups(why)),
                 None => String::new(),
             },
         };
+        if metrics.grouped_by.as_deref() == Some(PERSON) {
+            s.push_str("The groups are people. ");
+        }
         match network.auc.as_ref().map(|auc| auc.interval.as_str()) {
             Some("newcombe") => {
                 s.push_str(&format!("The interval of an AUC is Newcombe's method 5 {}. ", self.cite(NEWCOMBE_2006)));

@@ -1,0 +1,160 @@
+//! [`Persons`]: whose image each subject of a cohort is, where people were scanned more than once.
+//!
+//! A row of a cohort is one image. The column [`PERSON`] of its table says whose; where a value stands in more than one row, the rows
+//! are scans and not people.
+
+use super::{Cohort, bare};
+use crate::{listed::listed, spelling::alike};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use voxplain_core::{Error, Result};
+
+/// The column of a cohort's table that says whose image a row is.
+pub const PERSON: &str = "person";
+
+/// The column of a cohort's table that says of which session an image is: `ses-1`.
+pub const SESSION_ID: &str = "session_id";
+
+/// Whose images the subjects of a cohort are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Persons {
+    /// The person of each subject, by position in [`Persons::names`].
+    pub of: Vec<usize>,
+    /// The people, sorted.
+    pub names: Vec<String>,
+}
+
+/// Number of images, and of the people that they are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Headcount {
+    /// Images.
+    pub scans: usize,
+    /// People; `None` where every image is of another one.
+    pub people: Option<usize>,
+}
+
+impl Cohort {
+    /// Whose images those of these subjects (by position) are; `None` where no person occurs twice among them.
+    ///
+    /// # Errors
+    /// Some occur twice and it is not said who others are, or one person seems to be spelled in two ways.
+    pub fn persons(&self, subjects: &[usize]) -> Result<Option<Persons>> {
+        let Some(column) = self.participants.columns.iter().position(|c| c == PERSON) else { return Ok(None) };
+        let cell = |n: usize| self.participants.rows[n][column].as_deref().map(bare);
+        let table = self.layout().participants();
+        let names: BTreeSet<&str> = subjects.iter().filter_map(|&n| cell(n)).collect();
+        if let Some((one, other)) = alike(names.iter().copied()) {
+            let what = format!("column {PERSON} seems to spell one person in two ways: `{one}` and `{other}`");
+            return Err(Error::file(table, what, "write the same person in the same way, and others in another way"));
+        }
+        let unknown: Vec<&str> =
+            subjects.iter().filter(|&&n| cell(n).is_none()).map(|&n| self.subjects[n].id.as_str()).collect();
+        if names.len() + unknown.len() == subjects.len() {
+            return Ok(None);
+        }
+        if !unknown.is_empty() {
+            let what = format!(
+                "some people have several images, and column {PERSON} does not say whose {} others are: {}",
+                unknown.len(),
+                listed(&unknown, 12)
+            );
+            return Err(Error::file(table, what, "fill it in: images of one person must be known as such"));
+        }
+        let numbers: BTreeMap<&str, usize> = names.iter().enumerate().map(|(n, name)| (*name, n)).collect();
+        Ok(Some(Persons {
+            of: subjects.iter().filter_map(|&n| numbers.get(cell(n)?).copied()).collect(),
+            names: names.into_iter().map(str::to_owned).collect(),
+        }))
+    }
+
+    /// Other subjects (by position) that are images of the same person as this one, by the column of people.
+    pub fn others_of_person(&self, subject: usize) -> impl Iterator<Item = usize> + '_ {
+        let column = self.participants.columns.iter().position(|c| c == PERSON);
+        let person = move |n: usize| self.participants.rows.get(n)?[column?].as_deref().map(bare);
+        let own = person(subject);
+        (0..self.subjects.len()).filter(move |&n| n != subject && own.is_some() && person(n) == own)
+    }
+
+    /// How many images of how many people these subjects (by position) are.
+    ///
+    /// # Errors
+    /// It is not known who they are ([`Cohort::persons`]).
+    pub fn headcount(&self, subjects: &[usize]) -> Result<Headcount> {
+        let people = self.persons(subjects)?.map(|persons| persons.names.len());
+        Ok(Headcount { scans: subjects.len(), people })
+    }
+}
+
+impl Headcount {
+    /// What one of them is called: a `scan` where people have several, else a `subject`.
+    pub fn noun(&self) -> &'static str {
+        if self.people.is_some() { "scan" } else { "subject" }
+    }
+}
+
+/// `26 scans of 13 people`, or `26 subjects`.
+impl fmt::Display for Headcount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |n: usize| if n == 1 { "" } else { "s" };
+        write!(f, "{} {}{}", self.scans, self.noun(), plural(self.scans))?;
+        match self.people {
+            None => Ok(()),
+            Some(1) => write!(f, " of 1 person"),
+            Some(people) => write!(f, " of {people} people"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cohort::{Normalize, Placement, Preparation, Subject};
+    use voxplain_core::Table;
+    use voxplain_volume::{Affine, Grid, Volume};
+
+    /// A cohort with these cells in its column of people.
+    fn cohort(folder: &std::path::Path, people: &[&str]) -> Cohort {
+        let shape = [2, 2, 2];
+        let grid = Grid::new(shape, Affine::from_spacing_origin([1.0; 3], [0.0; 3])).unwrap();
+        let subjects: Vec<_> = (0..people.len())
+            .map(|n| {
+                let (volume, mask) = (Volume::from_fn(grid, |_| n as f32), Volume::from_fn(grid, |_| true));
+                (Subject::new(format!("{n}"), &volume, &mask), volume, mask)
+            })
+            .collect();
+        let cell = |p: &&str| vec![Some((*p).to_owned()).filter(|p| !p.is_empty())];
+        let table = Table { columns: vec![PERSON.into()], rows: people.iter().map(cell).collect() };
+        let preparation = Preparation {
+            shape,
+            spacing: [1.0; 3],
+            normalize: Normalize::None,
+            placement: Placement::MaskCentre,
+            template: None,
+            whole_head: false,
+        };
+        Cohort::write(&folder.join("c"), &preparation, &table, &subjects).unwrap()
+    }
+
+    #[test]
+    fn people_are_told_from_scans() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |people: &[&str]| {
+            let cohort = cohort(dir.path(), people);
+            cohort.persons(&(0..people.len()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(&["a", "b", ""]).unwrap(), None);
+        let persons = of(&["b", "sub-a", "b"]).unwrap().unwrap();
+        assert_eq!((persons.of, persons.names), (vec![1, 0, 1], vec!["a".to_owned(), "b".to_owned()]));
+        assert!(of(&["a", "a", ""]).unwrap_err().to_string().contains("does not say whose 1 others are: 2"));
+        assert!(of(&["01", "1", "2"]).unwrap_err().to_string().contains("`01` and `1`"));
+        // Those who are asked for count, and nobody else.
+        let cohort = cohort(dir.path(), &["a", "a", "b", ""]);
+        assert_eq!(cohort.others_of_person(1).collect::<Vec<_>>(), [0]);
+        assert_eq!(cohort.others_of_person(3).count(), 0);
+        assert_eq!(cohort.headcount(&[0, 2]).unwrap().to_string(), "2 subjects");
+        assert_eq!(cohort.headcount(&[0, 1]).unwrap().to_string(), "2 scans of 1 person");
+        assert_eq!(cohort.headcount(&[0, 1, 2]).unwrap().to_string(), "3 scans of 2 people");
+    }
+}

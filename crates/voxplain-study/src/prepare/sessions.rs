@@ -1,0 +1,386 @@
+//! Sessions as rows: a person's images each a row of its own, and a column that says whose they are.
+//!
+//! The id of such a row is `01_ses-1`, so that the names of its files begin with `sub-01_ses-1`, as BIDS has them. Labels come from
+//! the row of the person, or, where the table has a column of sessions, from the row of person and session.
+
+use super::{
+    entities::Entities,
+    matching::{self, Aside, Matched, few},
+    source::{called, is_there},
+};
+use crate::{
+    cohort::{LeftOut, PERSON, SESSION_ID, bare},
+    setting::PERSON_COLUMN,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+use voxplain_core::{Error, Result, Table, remedy};
+
+/// Entities that tell images of one person apart.
+const OF_ONE_PERSON: [&str; 4] = ["ses", "run", "acq", "rec"];
+
+/// The column of sessions of a table, where it has one.
+pub(super) fn session_column(table: &Table) -> Option<usize> {
+    [SESSION_ID, "session"].into_iter().find_map(|name| table.columns.iter().position(|c| c == name))
+}
+
+/// The id of an image: the person's, and its session if it has one.
+pub(super) fn scan_id(person: &str, session: Option<&str>) -> String {
+    session.map_or_else(|| person.to_owned(), |session| format!("{person}_ses-{session}"))
+}
+
+/// The id of an image without a table: by its BIDS entities, else its name as it is.
+pub(super) fn id_of(image: &Path) -> String {
+    let person = matching::id_of(image);
+    let is_bids = Entities::of(called(image)).is_some();
+    if is_bids && person_of(&person) == person { scan_id(&person, session_of(image)) } else { person }
+}
+
+/// The person of an id that says more in the manner of BIDS: `01` of `01_ses-1` and of `01_run-2`.
+pub(super) fn person_of(id: &str) -> &str {
+    let is_entity = |part: &str| part.split_once('-').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty());
+    let tells = |part: &str| OF_ONE_PERSON.iter().any(|key| part.split('-').next() == Some(*key));
+    let of = |(at, _): &(usize, &str)| {
+        let mut parts = id[at + 1..].split('_');
+        *at > 0 && parts.clone().next().is_some_and(tells) && parts.all(is_entity)
+    };
+    id.match_indices('_').find(of).map_or(id, |(at, _)| &id[..at])
+}
+
+/// The session of an id that says it.
+fn session_in(id: &str) -> Option<&str> {
+    Entities::pairs(id).get("ses").filter(|_| person_of(id) != id)
+}
+
+/// The session of an image, by its name and its folders.
+fn session_of(image: &Path) -> Option<&str> {
+    Entities::of_path(image).get("ses")
+}
+
+/// `1` for `ses-1`.
+fn bare_session(session: &str) -> &str {
+    session.strip_prefix("ses-").unwrap_or(session)
+}
+
+/// Whether the ids of a table say themselves which session they are of, so that each is an image's and not a person's.
+pub(super) fn ids_are_of_scans(table: &Table, column: usize) -> bool {
+    table.cells(column).flatten().map(bare).any(|id| person_of(id) != id)
+}
+
+/// The ids of the images of a table with a column of paths: the person's with the session, from the column of sessions, else from
+/// the image's name.
+pub(super) fn ids_of_paths(
+    table: &Table,
+    (column, paths): (usize, usize),
+    rows: &[usize],
+    file: &Path,
+) -> Result<Vec<String>> {
+    let people = matching::named(table, column, rows, file)?;
+    let sessions = session_column(table);
+    let ids: Vec<String> = people
+        .iter()
+        .zip(rows.iter().map(|&n| &table.rows[n]))
+        .map(|(person, row)| {
+            let session = match sessions {
+                Some(at) => row[at].as_deref().map(bare_session),
+                None => row[paths].as_deref().and_then(|path| session_of(Path::new(path))),
+            };
+            if person_of(person) == person { scan_id(person, session) } else { person.clone() }
+        })
+        .collect();
+    unique(&ids, file)?;
+    Ok(ids)
+}
+
+/// Refuses rows of one person and session.
+fn unique(ids: &[String], file: &Path) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} people have more than one row of one session: {}", twice.len(), few(&twice));
+    let remedy = remedy![
+        "keep one row of a session, or give every image an id of its own and name the column of people with ",
+        PERSON_COLUMN
+    ];
+    Err(Error::file(file, what, remedy))
+}
+
+/// Every image is a row of its own; those that cannot be told apart by session are refused. There is no table.
+pub(super) fn without_table(images: Vec<PathBuf>, aside: Aside) -> Result<(Table, Matched)> {
+    let mut of = BTreeMap::<String, Vec<&PathBuf>>::new();
+    images.iter().for_each(|image| of.entry(id_of(image)).or_default().push(image));
+    matching::refuse_several(of.iter().map(|(id, images)| (id.as_str(), images.as_slice())))?;
+    let ids: Vec<String> = images.iter().map(|image| id_of(image)).collect();
+    let rows = ids.iter().map(|id| vec![Some(format!("sub-{id}"))]).collect();
+    let table = Table { columns: vec!["participant_id".into()], rows };
+    let pairs = ids.into_iter().zip(images).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
+    Ok((table, Matched { pairs, aside, ..Matched::default() }))
+}
+
+/// The images of a dataset or folder, matched with the rows of its table. The table that comes back has a row for each image.
+pub(super) fn by_name(images: &[PathBuf], table: &Table, column: usize, file: &Path) -> Result<(Table, Matched)> {
+    match session_column(table) {
+        Some(sessions) => by_person_and_session(images, table, (column, sessions), file),
+        None => by_person(images, table, column, file),
+    }
+}
+
+/// A row of the table for all images of a person.
+fn by_person(images: &[PathBuf], table: &Table, column: usize, file: &Path) -> Result<(Table, Matched)> {
+    let people = matching::ids(table, column, file)?;
+    let rows = people.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let mut matched = Matched::default();
+    let mut of = BTreeMap::<(usize, Order<'_>), Vec<&PathBuf>>::new();
+    for image in images {
+        match matching::row(image, &rows) {
+            Some(row) => of.entry((row, order(session_of(image)))).or_default().push(image),
+            None => matched.without_row.push(image.clone()),
+        }
+    }
+    let ids: Vec<String> = of.keys().map(|(row, order)| scan_id(&people[*row], order.2)).collect();
+    matching::refuse_several(ids.iter().zip(of.values()).map(|(id, images)| (id.as_str(), images.as_slice())))?;
+    let found: BTreeSet<usize> = of.keys().map(|(row, _)| *row).collect();
+    matched.without_image = (0..people.len()).filter(|n| !found.contains(n)).map(|n| people[n].clone()).collect();
+    let each = of.keys().map(|(row, _)| table.rows[*row].clone()).collect();
+    let images = of.into_values().map(|images| images[0].clone());
+    matched.pairs = ids.into_iter().zip(images).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
+    Ok((Table { columns: table.columns.clone(), rows: each }, matched))
+}
+
+/// What sorts sessions: none first, then numbers by their value, then words; and the session itself.
+type Order<'a> = (Reverse<bool>, u64, Option<&'a str>);
+
+fn order(session: Option<&str>) -> Order<'_> {
+    let number = session.and_then(|s| s.parse().ok());
+    (Reverse(session.is_none() || number.is_some()), session.map_or(0, |_| number.unwrap_or(u64::MAX)), session)
+}
+
+/// A row of the table for each image.
+fn by_person_and_session(
+    images: &[PathBuf],
+    table: &Table,
+    (column, sessions): (usize, usize),
+    file: &Path,
+) -> Result<(Table, Matched)> {
+    let people = matching::named(table, column, &all(table), file)?;
+    let named = matching::session_cells(table, sessions, file)?;
+    let ids: Vec<String> = people.iter().zip(&named).map(|(p, s)| scan_id(p, s.as_deref().map(bare_session))).collect();
+    unique(&ids, file)?;
+    let known: BTreeMap<&str, usize> = people.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let rows: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let mut matched = Matched::default();
+    let mut of = BTreeMap::<usize, Vec<&PathBuf>>::new();
+    for image in images {
+        let id = matching::row(image, &known).map(|row| scan_id(&people[row], session_of(image)));
+        match id.and_then(|id| rows.get(id.as_str()).copied()) {
+            Some(row) => of.entry(row).or_default().push(image),
+            None => matched.without_row.push(image.clone()),
+        }
+    }
+    matching::refuse_several(of.iter().map(|(row, images)| (ids[*row].as_str(), images.as_slice())))?;
+    for (n, id) in ids.into_iter().enumerate() {
+        match of.get(&n) {
+            Some(images) => matched.pairs.push((n, id, images[0].clone())),
+            None => matched.without_image.push(id),
+        }
+    }
+    Ok((table.clone(), matched))
+}
+
+/// Joins what `sub-01/sub-01_sessions.tsv` says about the sessions of a BIDS dataset, where it is there. A column that the table has
+/// too and that says something else is taken from the sessions, which know more; the table's own is then called
+/// `participant_<column>`. What a reader must know of it is returned in sentences.
+pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, chooses: bool) -> Result<Vec<String>> {
+    let mut told = BTreeMap::<String, Option<Told>>::new();
+    for (_, _, image) in &matched.pairs {
+        let subject = Entities::of_path(image).get("sub").unwrap_or_default();
+        if !told.contains_key(subject) {
+            let file = root.join(format!("sub-{subject}/sub-{subject}_sessions.tsv"));
+            let is_told = !subject.is_empty() && is_there(&file);
+            told.insert(subject.to_owned(), is_told.then(|| Told::read(file, subject)).transpose()?);
+        }
+    }
+    let mut columns: Vec<String> = Vec::new();
+    for told in told.values().flatten() {
+        let new = told.table.columns.iter().filter(|c| !["session_id", "participant_id"].contains(&c.as_str()));
+        let new: Vec<String> = new.filter(|c| !columns.contains(c)).cloned().collect();
+        columns.extend(new);
+    }
+    if told.values().flatten().next().is_none() {
+        return Ok(Vec::new());
+    }
+    let (mut cells, mut silent) = (Vec::with_capacity(matched.pairs.len()), 0);
+    for (_, _, image) in &matched.pairs {
+        let told = Entities::of_path(image).get("sub").and_then(|s| told.get_mut(s)?.as_mut());
+        let row = told.and_then(|told| told.take(session_of(image)?));
+        silent += usize::from(row.is_none());
+        let row = row.unwrap_or_default();
+        cells.push(columns.iter().map(|c| row.get(c).cloned()).collect::<Vec<_>>());
+    }
+    let mut notes = Vec::new();
+    if silent > 0 {
+        notes.push(format!(
+            "sessions.tsv says nothing about {silent} of {} images: {} are n/a for them",
+            cells.len(),
+            columns.join(", ")
+        ));
+    }
+    if !chooses {
+        for told in told.into_values().flatten() {
+            let why = "its session stands in sessions.tsv and has no image";
+            matched.aside.noted.extend(told.left().map(|id| LeftOut::new(id, why)));
+        }
+    }
+    for (at, column) in columns.iter().enumerate() {
+        let own = table.columns.iter().position(|c| c == column);
+        if let Some(own) = own {
+            let same = matched.pairs.iter().zip(&cells).all(|((row, ..), cells)| table.rows[*row][own] == cells[at]);
+            if same {
+                continue;
+            }
+            let renamed = format!("participant_{column}");
+            if table.columns.contains(&renamed) {
+                let what = format!("{column} stands in sessions.tsv and, with {renamed}, in the table of participants");
+                return Err(Error::file(root, what, "rename or remove one of the three columns"));
+            }
+            notes.push(format!("{column} is taken from sessions.tsv; that of the table of participants is {renamed}"));
+            table.columns[own] = renamed;
+        }
+        table.columns.push(column.clone());
+        table.rows.iter_mut().for_each(|row| row.push(None));
+        for ((row, ..), cells) in matched.pairs.iter().zip(&cells) {
+            if let Some(last) = table.rows[*row].last_mut() {
+                last.clone_from(&cells[at]);
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// What a `sub-01_sessions.tsv` says.
+struct Told {
+    subject: String,
+    table: Table,
+    /// The row of each session that no image was found of yet.
+    rows: BTreeMap<String, usize>,
+}
+
+impl Told {
+    fn read(file: PathBuf, subject: &str) -> Result<Self> {
+        super::source::fetched(&file)?;
+        let table = Table::read(&file)?;
+        let Ok(column) = table.column(SESSION_ID) else {
+            let what = format!("there is no column `{SESSION_ID}` ({})", table.columns.join(", "));
+            return Err(Error::file(file, what, "name the column of sessions so, as BIDS does"));
+        };
+        let mut rows = BTreeMap::new();
+        for (n, cell) in table.cells(column).enumerate() {
+            let Some(session) = cell.map(bare_session) else {
+                return Err(Error::file(file, format!("row {} has no `{SESSION_ID}`", n + 1), "fill it in"));
+            };
+            if rows.insert(session.to_owned(), n).is_some() {
+                let what = format!("session `{session}` stands in more than one row");
+                return Err(Error::file(file, what, "keep one row of each session"));
+            }
+        }
+        if let Ok(column) = table.column("participant_id")
+            && let Some(other) = table.cells(column).flatten().find(|cell| bare(cell) != subject)
+        {
+            let what = format!("it speaks of `{other}`, and lies in the folder of `{subject}`");
+            return Err(Error::file(file, what, "put it where it belongs"));
+        }
+        Ok(Self { subject: subject.to_owned(), table, rows })
+    }
+
+    /// The cells of a session, by column; missing ones are not there.
+    fn take(&mut self, session: &str) -> Option<BTreeMap<String, String>> {
+        let row = &self.table.rows[self.rows.remove(session)?];
+        let cell = |(c, cell): (&String, &Option<String>)| Some((c.clone(), cell.clone()?));
+        Some(self.table.columns.iter().zip(row).filter_map(cell).collect())
+    }
+
+    /// Ids of sessions that no image was found of.
+    fn left(&self) -> impl Iterator<Item = String> + '_ {
+        self.rows.keys().map(|session| scan_id(&self.subject, Some(session)))
+    }
+}
+
+/// Adds the columns `person` and `session_id` to the table of the images that are used, a row each: from the column that the user
+/// names or that is there already, else from ids that say a session (`01_ses-1`). A table whose ids say nothing of the kind stays
+/// as it is.
+///
+/// # Errors
+/// The column of people is not there, has gaps, would take another's name, or divides the sessions of one person.
+pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, file: &Path) -> Result<Table> {
+    let by_ids = ids.iter().any(|id| person_of(id) != *id);
+    let own = table.columns.iter().position(|c| c == PERSON);
+    let at = match wanted {
+        None => own,
+        Some(wanted) => {
+            let at = table.column(wanted).map_err(|e| {
+                let remedy = e.remedy().unwrap_or_else(|| remedy!["name it with ", PERSON_COLUMN]);
+                Error::file(file, e.to_string(), remedy)
+            })?;
+            if own.is_some_and(|own| own != at) {
+                let what = format!("the people are to be in `{wanted}`, but the table has a column `{PERSON}` too");
+                return Err(Error::file(file, what, format!("rename the column `{PERSON}`")));
+            }
+            let without: Vec<&&str> = ids.iter().zip(table.cells(at)).filter(|c| c.1.is_none()).map(|c| c.0).collect();
+            if !without.is_empty() {
+                let what = format!("{} rows have no `{wanted}`: {}", without.len(), few(&without));
+                return Err(Error::file(file, what, "fill it in: images of one person must be known as such"));
+            }
+            Some(at)
+        }
+    };
+    if !by_ids && wanted.is_none_or(|wanted| wanted == PERSON) {
+        return Ok(table);
+    }
+    let cells: Vec<Option<String>> = match at {
+        Some(at) => table.cells(at).map(|cell| cell.map(str::to_owned)).collect(),
+        None => ids.iter().map(|id| Some(person_of(id).to_owned())).collect(),
+    };
+    if by_ids {
+        let mut of = BTreeMap::<&str, (&str, &Option<String>)>::new();
+        for (id, cell) in ids.iter().zip(&cells) {
+            let (first, person) = of.entry(person_of(id)).or_insert((id, cell));
+            if *person != cell {
+                let name = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "n/a".into());
+                let what = format!("{first} is an image of {}, and {id} one of {}", name(person), name(cell));
+                return Err(Error::file(file, what, "give all sessions of one subject the same person"));
+            }
+        }
+    }
+    // An id that says the person and nothing else would stand in two columns.
+    let plain = table.columns.iter().position(|c| c == "participant_id");
+    if let Some(plain) = plain
+        .filter(|plain| at.is_none() && table.cells(*plain).map(|c| c.map(bare)).eq(cells.iter().map(Option::as_deref)))
+    {
+        table.columns.remove(plain);
+        table.rows.iter_mut().for_each(|row| drop(row.remove(plain)));
+    }
+    if own.is_none() {
+        add(&mut table, PERSON, cells);
+    }
+    if by_ids && !table.columns.iter().any(|c| c == SESSION_ID) {
+        let sessions = ids.iter().map(|id| session_in(id).map(|session| format!("ses-{session}")));
+        add(&mut table, SESSION_ID, sessions.collect());
+    }
+    Ok(table)
+}
+
+/// Adds a column at the end.
+pub(super) fn add(table: &mut Table, name: &str, cells: Vec<Option<String>>) {
+    table.columns.push(name.to_owned());
+    table.rows.iter_mut().zip(cells).for_each(|(row, cell)| row.push(cell));
+}
+
+/// The positions of all rows.
+fn all(table: &Table) -> Vec<usize> {
+    (0..table.rows.len()).collect()
+}
