@@ -5,12 +5,12 @@ use crate::ood_distance::TrainingFeatures;
 use crate::plans::{Part, Plans};
 use crate::target::{Objective, Target};
 use crate::training_subjects::TrainingSubjects;
-use crate::unseen::Unseen;
+use crate::unseen::{BlindVoxels, Unseen};
 use serde_json::{Value, json};
 use std::sync::OnceLock;
 use voxplain_core::{Action, Error, Remedy, Result, remedy};
 use voxplain_nn::relevance::Layerwise;
-use voxplain_nn::{Engine, Network, NodeId, Op, Plan, PlanOptions, Purpose, Reach, Rules, RulesApplied, Tensor};
+use voxplain_nn::{Engine, Network, NodeId, Op, Plan, PlanOptions, Purpose, Rules, RulesApplied, Tensor};
 use voxplain_volume::Volume;
 
 /// A network ready to be explained: it keeps the plans it has compiled, so that many cases cost one compilation,
@@ -30,8 +30,8 @@ pub struct Explainer {
     layerwise_used: bool,
     /// Why there are none and what to do about it, otherwise.
     training_subjects: Result<TrainingSubjects, (String, Remedy)>,
-    /// Which voxels can reach the output, once it has been asked for.
-    reach: OnceLock<Reach>,
+    /// Which voxels cannot reach the output, once it has been asked for.
+    blind: OnceLock<BlindVoxels>,
     /// Features of these subjects, or why there are none, once they have been asked for.
     training_features: Option<Result<TrainingFeatures, String>>,
 }
@@ -73,7 +73,7 @@ impl Explainer {
             plans: Plans::default(),
             layerwise: None,
             layerwise_used: false,
-            reach: OnceLock::new(),
+            blind: OnceLock::new(),
             training_features: None,
             training_subjects: Err((
                 "nobody was given".into(),
@@ -124,8 +124,8 @@ impl Explainer {
 
     /// What the network cannot see of the field of view of a case, by the mask that was given for its brain.
     pub fn unseen(&self, case: &Case<'_>) -> Option<Unseen> {
-        let reach = self.reach.get_or_init(|| self.network.input_reach());
-        Unseen::of(reach, Some(case.image.grid()), case.mask)
+        let blind = self.blind.get_or_init(|| BlindVoxels::of(&self.network.input_reach()));
+        blind.unseen(Some(case.image.grid()), case.mask)
     }
 
     /// Names of the classes.

@@ -41,15 +41,44 @@ impl Unseen {
     /// Of a network whose input has this reach; `grid` says how the array lies in the world, where that is known, and `brain`
     /// is a mask on it. None where the network sees all.
     pub fn of(reach: &Reach, grid: Option<&Grid>, brain: Option<&Mask>) -> Option<Self> {
-        let voxels = reach.ways.len() as f64;
-        let (blind, partial) = (reach.blind(), reach.partial());
-        if blind + partial == 0 {
+        BlindVoxels::of(reach).unseen(grid, brain)
+    }
+
+    /// Of a brain, how many voxels cannot change an output, and how many there are.
+    pub fn in_brain(reach: &Reach, brain: &Mask) -> [usize; 2] {
+        let inside = || brain.data().iter().enumerate().filter(|(_, inside)| **inside).map(|(voxel, _)| voxel);
+        [inside().filter(|&voxel| reach.is_blind(voxel)).count(), inside().count()]
+    }
+}
+
+/// What [`Unseen`] needs of a network's reach, counted once: it depends on the network and the shape of its input alone.
+#[derive(Debug)]
+pub(crate) struct BlindVoxels {
+    voxels: usize,
+    /// Those that cannot change an output, ascending.
+    blind: Vec<usize>,
+    /// Number of those of which some ways are lost.
+    partial: usize,
+    edges: [[usize; 2]; 3],
+}
+
+impl BlindVoxels {
+    pub(crate) fn of(reach: &Reach) -> Self {
+        let voxels = reach.ways.len();
+        let blind = (0..voxels).filter(|&voxel| reach.is_blind(voxel)).collect();
+        Self { voxels, blind, partial: reach.partial(), edges: reach.blind_edges() }
+    }
+
+    /// On a grid, with a brain.
+    pub(crate) fn unseen(&self, grid: Option<&Grid>, brain: Option<&Mask>) -> Option<Unseen> {
+        let blind = self.blind.len();
+        if blind + self.partial == 0 {
             return None;
         }
-        let brain = brain.map(|brain| Self::in_brain(reach, brain)).filter(|[_, brain]| *brain > 0);
+        let brain = brain.map(|brain| self.in_brain(brain)).filter(|[_, brain]| *brain > 0);
         let mut edges = Vec::new();
-        if blind < reach.ways.len() {
-            for (axis, planes) in reach.blind_edges().into_iter().enumerate() {
+        if blind < self.voxels {
+            for (axis, planes) in self.edges.into_iter().enumerate() {
                 for (planes, last) in planes.into_iter().zip([false, true]).filter(|(planes, _)| *planes > 0) {
                     let side = grid.and_then(|grid| side(grid, axis, last));
                     let mm = grid.map(|grid| planes as f64 * grid.spacing()[axis]);
@@ -57,18 +86,16 @@ impl Unseen {
                 }
             }
         }
-        Some(Self {
-            share: blind as f64 / voxels,
-            partial_share: partial as f64 / voxels,
+        Some(Unseen {
+            share: blind as f64 / self.voxels as f64,
+            partial_share: self.partial as f64 / self.voxels as f64,
             share_of_brain: brain.map(|[blind, all]| blind as f64 / all as f64),
             edges,
         })
     }
 
-    /// Of a brain, how many voxels cannot change an output, and how many there are.
-    pub fn in_brain(reach: &Reach, brain: &Mask) -> [usize; 2] {
-        let inside = || brain.data().iter().enumerate().filter(|(_, inside)| **inside).map(|(voxel, _)| voxel);
-        [inside().filter(|&voxel| reach.is_blind(voxel)).count(), inside().count()]
+    fn in_brain(&self, brain: &Mask) -> [usize; 2] {
+        [self.blind.iter().filter(|&&voxel| brain.data()[voxel]).count(), brain.count()]
     }
 }
 

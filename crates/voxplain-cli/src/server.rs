@@ -95,7 +95,7 @@ impl Server {
             // The length is known: no need for chunks.
             .with_chunked_threshold(usize::MAX);
         let policy = format!(
-            "default-src 'none'; script-src 'nonce-{}'; style-src 'unsafe-inline'; img-src data: blob:; connect-src 'self'; \
+            "default-src 'none'; script-src 'nonce-{}'; style-src 'unsafe-inline'; font-src data:; img-src data: blob:; connect-src 'self'; \
              base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             self.site.nonce()
         );

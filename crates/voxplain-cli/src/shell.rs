@@ -19,8 +19,13 @@ impl Vocabulary for Shell {
         // A name that begins like a flag is a file all the same.
         words.extend(action.subjects.iter().map(|s| if s.starts_with('-') { format!("./{s}") } else { s.clone() }));
         for (setting, value) in &action.settings {
-            words.push(flag(*setting));
-            words.extend(value.clone());
+            match value {
+                Some(value) if value.starts_with('-') => words.push(format!("{}={value}", flag(*setting))),
+                value => {
+                    words.push(flag(*setting));
+                    words.extend(value.clone());
+                }
+            }
         }
         command_line(words)
     }
@@ -67,6 +72,8 @@ mod tests {
 
     #[test]
     fn settings_are_flags_and_steps_are_command_lines() {
+        let missing = Action::new("train").with(Setting::new("missing"), "-9,x");
+        assert_eq!(Shell.action(&missing), "voxplain train --missing=-9,x");
         let action = Action::new("explain").on("my run").on("-x.nii").with(MASK, "a b.nii").switch(FORCE);
         let remedy = Remedy::new(["give its ".into(), MASK.into(), ", or ".into(), action.into()]);
         let line = "voxplain explain 'my run' ./-x.nii --mask 'a b.nii' --force";

@@ -220,10 +220,8 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     for (n, method) in methods.iter().enumerate() {
         progress.go_on()?;
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
-        let sizes = files.par_iter().map(|(member, file)| size(&cohort, member, file)).collect::<Result<Vec<f64>>>()?;
-        let made: Vec<(f64, &str)> = sizes.iter().zip(&records).map(|(s, r)| (*s, r[n].model.as_str())).collect();
-        let (factors, scale) = options.scale.factors(&made);
-        let volumes = statistics(&cohort, &files, &factors, &groups, &grid)?;
+        let models_of: Vec<&str> = records.iter().map(|r| r[n].model.as_str()).collect();
+        let (volumes, scale) = statistics(&cohort, &files, (options.scale, &models_of), &groups, &grid)?;
         for (group, statistic, volume) in volumes {
             let file = GroupLayout::map_name(&group.name, statistic.word(), method);
             let record = serde_json::json!({
@@ -361,9 +359,8 @@ fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
 }
 
 /// The size of a map: its mean absolute value in the subject's brain.
-fn size(cohort: &Cohort, member: &Member, file: &Path) -> Result<f64> {
-    let (map, mask) = (read_map(cohort, member, file)?, cohort.mask(member.index)?);
-    let values = inside(&map, &mask);
+fn size(cohort: &Cohort, member: &Member, map: &Volume) -> Result<f64> {
+    let values = inside(map, &cohort.mask(member.index)?);
     Ok(values.iter().map(|v| f64::from(v.abs())).sum::<f64>() / values.len().max(1) as f64)
 }
 
@@ -396,14 +393,15 @@ fn mean_brain(
     Ok(mask)
 }
 
-/// All statistics of all groups for one method, from as many voxels at a time as memory allows.
+/// All statistics of all groups for one method, from as many voxels at a time as memory allows: where it allows all, each map is
+/// read once. `models` made the maps, which are scaled by their sizes.
 fn statistics<'a>(
     cohort: &Cohort,
     files: &[(&Member, &Path)],
-    factors: &[f64],
+    (scale, models): (Scale, &[&str]),
     groups: &'a [Group],
     grid: &Grid,
-) -> Result<Vec<(&'a Group, Statistic, Volume)>> {
+) -> Result<(Vec<(&'a Group, Statistic, Volume)>, ScaleRecord)> {
     let at_once = (BUDGET_BYTES / (4 * files.len().max(1))).clamp(1, grid.len());
     let wanted: Vec<(&Group, Statistic, Vec<usize>)> = groups
         .iter()
@@ -417,18 +415,24 @@ fn statistics<'a>(
         })
         .collect();
     let mut results: Vec<Vec<f32>> = vec![Vec::with_capacity(grid.len()); wanted.len()];
+    // Sizes are known once every map has been read; the values of the first slab wait for them.
+    let mut scaled: Option<(Vec<f64>, ScaleRecord)> = None;
     for first in (0..grid.len()).step_by(at_once) {
         let slab = first..(first + at_once).min(grid.len());
-        let values = files
-            .par_iter()
-            .zip(factors)
-            .map(|((member, file), &factor)| {
-                let map = read_map(cohort, member, file)?;
-                #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-                let scaled = |v: &f32| (f64::from(*v) * factor) as f32;
-                Ok(map.data()[slab.clone()].iter().map(scaled).collect())
-            })
-            .collect::<Result<Vec<Vec<f32>>>>()?;
+        let read = files.par_iter().map(|(member, file)| {
+            let map = read_map(cohort, member, file)?;
+            let size = if scaled.is_none() { size(cohort, member, &map)? } else { 0.0 };
+            Ok((size, map.data()[slab.clone()].to_vec()))
+        });
+        let (sizes, mut values): (Vec<f64>, Vec<Vec<f32>>) = read.collect::<Result<Vec<_>>>()?.into_iter().unzip();
+        let (factors, _) = scaled.get_or_insert_with(|| {
+            let maps: Vec<(f64, &str)> = sizes.into_iter().zip(models.iter().copied()).collect();
+            scale.factors(&maps)
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+        values.par_iter_mut().zip(&*factors).for_each(|(map, &factor)| {
+            map.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32);
+        });
         for ((_, statistic, rows), result) in wanted.iter().zip(&mut results) {
             let part: Vec<f32> = (0..slab.len())
                 .into_par_iter()
@@ -441,7 +445,12 @@ fn statistics<'a>(
             result.extend(part);
         }
     }
-    wanted.into_iter().zip(results).map(|((g, s, _), data)| Ok((g, s, Volume::new(*grid, data)?))).collect()
+    let volumes = wanted
+        .into_iter()
+        .zip(results)
+        .map(|((g, s, _), data)| Ok((g, s, Volume::new(*grid, data)?)))
+        .collect::<Result<_>>()?;
+    Ok((volumes, scaled.map(|(_, record)| record).unwrap_or_default()))
 }
 
 /// What was asked to be explained.
@@ -496,7 +505,7 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
 /// What a value of a combined map is.
 fn units(scale: Scale, record: &Record) -> &str {
     match scale {
-        Scale::Map => "multiples of the map's mean absolute value in the brain",
+        Scale::Map => "multiples of the map's mean absolute value in the mask",
         Scale::None | Scale::Model => &record.units,
     }
 }

@@ -167,6 +167,14 @@ pub fn read_record_beside(map: &Path) -> Result<Option<Record>> {
     }
 }
 
+/// Whether an image has a record of how it was made beside it, as maps of subjects and groups have.
+pub fn is_recorded(image: &Path) -> bool {
+    let Ok(bytes) = std::fs::read(record_path(image)) else { return false };
+    serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|value| {
+        value.get("Method").is_some() && (value.get("Model").is_some() || value.get("Models").is_some())
+    })
+}
+
 /// All subjects' maps below a folder, sorted by path: every `*_attribution.nii.gz` or `.nii` except group maps, those in native
 /// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`).
 ///

@@ -233,7 +233,7 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
         source,
         native,
         alignment: prepared.alignment,
-        brain_volume: prepared.brain_volume,
+        mask_volume: prepared.mask_volume,
         findings: prepared.findings,
         ..Subject::new(item.id.as_str(), &prepared.volume, &prepared.mask)
     };

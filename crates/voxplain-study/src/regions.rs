@@ -2,13 +2,13 @@
 
 mod record;
 
-pub use record::RegionRecord;
+pub use record::{RegionRecord, check_name};
 
 use crate::{
-    atlas::{Atlas, MapName, RegionTable},
+    atlas::{Atlas, MapName, Person, RegionTable},
     cohort::Cohort,
     map::{maps_below, read_record_beside},
-    run::{Run, RunLayout},
+    run::{Models, Outcome, Run, RunLayout},
     setting::MASK,
 };
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,8 @@ pub struct RegionOptions {
 /// A directory among `maps` stands for all maps in it ([`maps_below`]). Of a run those count that its models made; the others are
 /// left out, and a finding says so. Subject and method are taken from a map's record and, without one, from its name
 /// (`sub-<id>_..._desc-<method>_...`). The brains of a run's subjects are those of its cohort, unless a mask is given; maps of
-/// nobody in a cohort are measured where they or the labels are not 0.
+/// nobody in a cohort are measured where they or the labels are not 0. Of a run's people the table also has the true class and what
+/// the model that made the map said of them.
 ///
 /// # Errors
 /// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all, a run whose cohort is not found.
@@ -100,6 +101,22 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
             ),
             remedy: "all voxels with a label or a value other than 0 are taken for brain, so numbers are not those of the others".into(),
         });
+    }
+    let unknown: BTreeSet<&str> = table
+        .rows
+        .iter()
+        .filter_map(|row| {
+            let key = (row.map.subject.clone()?, row.map.model.clone()?);
+            (!table.people.is_empty() && !table.people.contains_key(&key)).then_some(row.map.map.as_str())
+        })
+        .collect();
+    if let Some(first) = unknown.first() {
+        let what = format!(
+            "{first}: the model that made this map is not the one that judged the person{}",
+            and_more(unknown.len())
+        );
+        let remedy = "nothing to do: class, prediction and outcome are missing in its rows".into();
+        table.note(Finding { id: "map-of-nobody-held-out", level: Level::Note, what, remedy });
     }
     table.models = models.into_iter().collect();
     table.summarise();
@@ -188,8 +205,36 @@ impl Sources {
                 remedy: "explain the run again by this method, or remove the map".into(),
             });
         }
-        Ok(())
+        people_of(&run, &models, table)
     }
+}
+
+/// The people of a run, each with the model in whose fold they were held out.
+fn people_of(run: &Run, models: &Models, table: &mut RegionTable) -> Result<()> {
+    if !run.layout().predictions().is_file() {
+        table.note(Finding {
+            id: "no-predictions",
+            level: Level::Warning,
+            what: format!("{}: has no predictions yet, so that classes and outcomes are missing", run.path.display()),
+            remedy: "train it to its end, and make the table again".into(),
+        });
+        return Ok(());
+    }
+    let positive = run.metrics()?.map(|metrics| metrics.positive);
+    let classes = &run.manifest.classes;
+    for prediction in run.predictions()? {
+        let Some(model) = models.of_fold(prediction.fold) else { continue };
+        let outcome = Outcome::of(&prediction, classes, positive.as_deref()).word().to_owned();
+        let person = Person {
+            fold: prediction.fold,
+            label: prediction.truth,
+            predicted: prediction.predicted,
+            outcome,
+            probabilities: classes.iter().cloned().zip(prediction.probabilities).collect(),
+        };
+        table.people.insert((prediction.participant_id, model.to_owned()), person);
+    }
+    Ok(())
 }
 
 fn no_maps(path: &Path, what: &str) -> Error {

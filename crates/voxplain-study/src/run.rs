@@ -5,6 +5,7 @@ mod layout;
 mod manifest;
 mod maps;
 mod models;
+mod outcome;
 pub(crate) mod place;
 mod predictions;
 mod results;
@@ -14,6 +15,7 @@ pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayou
 pub use manifest::{Manifest, cohort_hash};
 pub use maps::{RunMaps, StaleMap, Staleness};
 pub use models::{FoldModel, Models};
+pub use outcome::Outcome;
 pub use place::CohortPlace;
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;

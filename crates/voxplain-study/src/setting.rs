@@ -20,10 +20,20 @@ settings! {
     ALLOW_MISMATCH = "allow-mismatch";
     /// The network that a checkpoint belongs to.
     ARCH = "arch";
+    /// How training volumes are varied at random.
+    AUGMENT = "augment";
+    /// Subjects in a step of the optimiser.
+    BATCH = "batch";
+    /// What an error on each class weighs in training.
+    CLASS_WEIGHTS = "class-weights";
     /// Names of the classes, in the order of the outputs.
     CLASSES = "classes";
     /// The directory of a cohort.
     COHORT = "cohort";
+    /// Epochs without a lower loss after which training stops.
+    EARLY_STOP = "early-stop";
+    /// Passes over the training subjects.
+    EPOCHS = "epochs";
     /// Which images are not taken, by a part of their path.
     EXCLUDE = "exclude";
     /// Number of folds of a cross-validation.
@@ -58,10 +68,14 @@ settings! {
     MASK = "mask";
     /// The column of the paths of masks.
     MASK_COLUMN = "mask-column";
+    /// Memory that the values of a network may take.
+    MEMORY = "memory";
     /// Methods of attribution.
     METHOD = "method";
     /// A measure of maps.
     METRIC = "metric";
+    /// The architecture of a network that is trained.
+    MODEL = "model";
     /// How intensities are brought to one scale.
     NORMALIZE = "normalize";
     /// Words that stand for no value in the table of people.
@@ -76,10 +90,16 @@ settings! {
     PATH_COLUMN = "path-column";
     /// The column of the people whose images the rows are.
     PERSON_COLUMN = "person-column";
+    /// The class to detect.
+    POSITIVE = "positive";
     /// The reconstructions that are taken, by their `rec` in BIDS.
     REC = "rec";
     /// The runs that are taken, by their `run` in BIDS.
     RUN = "run";
+    /// How the learning rate changes.
+    SCHEDULE = "schedule";
+    /// Where all chance comes from.
+    SEED = "seed";
     /// The sessions that are taken, by their `ses` in BIDS.
     SESSION = "session";
     /// Shape of the input of a network, `58x70x58`.
@@ -98,6 +118,10 @@ settings! {
     SUBSTRATE = "substrate";
     /// The image of where classes truly differ.
     TRUTH = "truth";
+    /// Weight decay of the optimiser.
+    WEIGHT_DECAY = "weight-decay";
     /// Whether images are taken without a brain mask though they show whole heads.
     WHOLE_HEAD = "whole-head";
+    /// Channels of a network's first convolution.
+    WIDTH = "width";
 }

@@ -240,12 +240,18 @@ fn write_truth(files: CohortLayout<'_>, truth: &Truth) -> Result<()> {
     };
     write(files.atlas(), &truth.atlas.map(|&l| f32::from(l)), "regions of the mean anatomy, see atlas.tsv")?;
     write(files.truth(), &truth.differs.map(|&d| f32::from(u8::from(d))), "1 where the classes differ")?;
+    // Small regions have none on a coarse grid.
+    let voxels = |n: usize| truth.atlas.data().iter().filter(|&&label| usize::from(label) == n).count();
     let rows = region::all()
         .into_iter()
         .enumerate()
-        .map(|(n, r)| vec![Some((n + 1).to_string()), Some(r.name), Some(r.hemisphere.to_owned())])
+        .map(|(n, r)| {
+            let index = n + 1;
+            vec![Some(index.to_string()), Some(r.name), Some(r.hemisphere.to_owned()), Some(voxels(index).to_string())]
+        })
         .collect();
-    Table { columns: ["index", "name", "hemisphere"].map(Into::into).into(), rows }.write_tsv(&files.atlas_labels())
+    Table { columns: ["index", "name", "hemisphere", "voxels"].map(Into::into).into(), rows }
+        .write_tsv(&files.atlas_labels())
 }
 
 /// One simulated person.

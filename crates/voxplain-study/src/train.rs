@@ -125,7 +125,7 @@ fn comparators(
     progress: &dyn Progress,
 ) -> Result<Vec<Classifier>> {
     let mut all = Vec::new();
-    let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.brain_volume(n)).collect();
+    let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.mask_volume(n)).collect();
     let guess = "the class that most training subjects have, whatever the image".to_owned();
     all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
     match comparators::volume_rank(&volumes, task) {

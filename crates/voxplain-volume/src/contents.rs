@@ -54,6 +54,16 @@ const FLAT: f64 = 0.9;
 /// plane of a ball has 1.2, a brain in its bounding box touches over 0.15 and less.
 const TOUCHED: f64 = 0.3;
 
+/// Share of the distances from the background, those above a tenth of the brightest, that the lesser side has at least in an image
+/// with signs.
+const SIGNED: f64 = 0.02;
+/// Share of equal neighbours from which on whole numbers are labels. Quantised intensities of 8 bits have about 0.1.
+const UNIFORM: f64 = 0.4;
+/// Share of one value, in what is not background, from which on an image is a mask. Intensities cut at a percentile have 0.01.
+const ONE_VALUE: f64 = 0.3;
+/// About how many voxels are looked at for one value.
+const SAMPLE: usize = 200_000;
+
 impl Contents {
     /// Judges an image. NaN is background.
     pub fn of(image: &Volume) -> Self {
@@ -84,6 +94,50 @@ impl Contents {
     /// another value, that value belongs wherever it does not reach the border of the image.
     pub fn inside(&self, image: &Volume) -> Mask {
         differing(image, &self.background)
+    }
+
+    /// Whether the values can be those of a T1-weighted image, so that it can be asked whether it shows a brain or a head. Others are
+    /// told by what they hold:
+    ///
+    /// * values on both sides of the background: attribution maps, differences, volumes whose mean tissue is 0;
+    /// * one value in most of what is not background: masks, soft masks, maps of probability;
+    /// * whole numbers in small uniform areas: segmentations and atlases.
+    ///
+    /// A map without a sign cannot be told from an image by its values.
+    pub fn has_intensities(&self, image: &Volume) -> bool {
+        let middle = self.background.first().copied().unwrap_or_else(|| Sides::of(image).median());
+        let is_background = |v: f32| !v.is_finite() || self.background.contains(&v);
+        let offs = || image.data().iter().filter(|v| !is_background(**v)).map(|v| f64::from(*v) - f64::from(middle));
+        #[expect(clippy::cast_possible_truncation, reason = "values are f32")]
+        let mut sizes: Vec<f32> = offs().map(|off| off.abs() as f32).collect();
+        let [bright] = quantiles(&mut sizes, [0.995]);
+        // Noise and ripple are on both sides of the air.
+        let far = || offs().filter(|off| off.abs() > 0.1 * bright);
+        let (above, below) =
+            (far().filter(|off| *off > 0.0).sum::<f64>(), -far().filter(|off| *off < 0.0).sum::<f64>());
+        if above.min(below) > SIGNED * (above + below) {
+            return false;
+        }
+        // Air of few whole numbers is no label.
+        let stands_out = |v: f32| !is_background(v) && (f64::from(v) - f64::from(middle)).abs() > 0.1 * bright;
+        let (mut pairs, mut equal, mut whole) = (0usize, 0usize, true);
+        for row in image.data().chunks(image.shape()[2]) {
+            whole &= row.iter().all(|v| !v.is_finite() || v.fract() == 0.0);
+            let neighbours = row.iter().zip(&row[1..]).filter(|(a, b)| stands_out(**a) && stands_out(**b));
+            neighbours.for_each(|(a, b)| {
+                pairs += 1;
+                equal += usize::from(a == b);
+            });
+        }
+        if whole && equal as f64 > UNIFORM * pairs as f64 {
+            return false;
+        }
+        // The longest run of equal values among some that are evenly taken.
+        let step = (image.data().len() / SAMPLE).max(1);
+        let mut some: Vec<f32> = image.data().iter().step_by(step).copied().filter(|v| stands_out(*v)).collect();
+        some.sort_by(f32::total_cmp);
+        let longest = some.chunk_by(|a, b| a == b).map(<[f32]>::len).max().unwrap_or(0);
+        (longest as f64) < ONE_VALUE * some.len() as f64
     }
 
     /// In words, what is to be known about it; `None` for a brain.
@@ -282,6 +336,41 @@ mod tests {
                 let ml = contents.inside(&volume).count() as f64 * volume.grid().voxel_volume() / 1000.0;
                 assert!((ml - 1300.0).abs() < 20.0, "{name}: {ml}");
             }
+        }
+    }
+
+    #[test]
+    fn only_intensities_are_judged() {
+        let head = scene(3500.0, 3.0, noise);
+        let brain = scene(1300.0, 3.0, |_| 0.0);
+        let (low, high) = (300.0, 900.0);
+        let map = |f: &dyn Fn(f32) -> f32| head.map(|v| f(*v));
+        let inside = |v: f32| v >= low;
+        let cases: [(&str, Volume, bool); 14] = [
+            ("a head", head.clone(), true),
+            ("a head in 8 bits", map(&|v| (v / high * 255.0).round()), true),
+            ("a head from 0 to 1", map(&|v| v / high), true),
+            ("a z-scored head", map(&|v| (v - 100.0) / 150.0), true),
+            ("a head, cut at a percentile", map(&|v| v.min(890.0)), true),
+            ("a stripped brain", brain.clone(), true),
+            ("a stripped brain on -1024", scene(1300.0, 3.0, |_| -1024.0), true),
+            ("a signed map", map(&|v| if inside(v) { v - 550.0 } else { 0.0 }), false),
+            ("a map of little evidence against", map(&|v| if inside(v) { v - 400.0 } else { 0.0 }), false),
+            ("noise as far as 40 around the air", map(&|v| if inside(v) { v } else { 8.0 * v }), true),
+            ("a mask", map(&|v| f32::from(u8::from(inside(v)))), false),
+            ("a mask of 1 and 2", map(&|v| if inside(v) { 2.0 } else { 1.0 }), false),
+            ("a soft mask", map(&|v| if inside(v) { (v / 500.0).min(1.0) } else { 0.0 }), false),
+            (
+                "labels of a coarse grid",
+                Volume::from_fn(*brain.grid(), |[i, j, k]| {
+                    if brain.at(i, j, k) > 0.0 { (1 + i / 3 + 20 * (j / 3) + 400 * (k / 3)) as f32 } else { 0.0 }
+                }),
+                false,
+            ),
+        ];
+        for (name, volume, intensities) in cases {
+            let contents = Contents::of(&volume);
+            assert_eq!(contents.has_intensities(&volume), intensities, "{name}: {contents:?}");
         }
     }
 

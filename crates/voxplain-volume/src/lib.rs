@@ -69,7 +69,7 @@ pub use format::{
 };
 pub use grid::Grid;
 pub use hemisphere::{Hemisphere, SideSource};
-pub use mask::{MAX_LEVELS, MaskContent, MaskFile, MaskOptions, Reach, read_mask};
+pub use mask::{MAX_LEVELS, MaskContent, MaskExtent, MaskFile, MaskOptions, read_mask};
 pub use orientation::Orientation;
 pub use spatial::{Alignment, Border, Connectivity, Interpolation, Sizes, Summary, align, quantiles};
 pub use volume::{Labels, Mask, Volume};

@@ -19,24 +19,24 @@ pub struct MaskOptions {
     /// labels of a segmentation.
     pub threshold: Option<f64>,
     /// How much of the field of view may belong.
-    pub reach: Reach,
+    pub extent: MaskExtent,
 }
 
 impl MaskOptions {
     /// For the mask of a brain, with a threshold where one is stated.
     pub fn brain(threshold: Option<f64>) -> Self {
-        Self { threshold, reach: Reach::Brain }
+        Self { threshold, extent: MaskExtent::Brain }
     }
 
     /// For a region that may lie anywhere, and for masks that voxplain wrote.
     pub fn anywhere() -> Self {
-        Self { threshold: None, reach: Reach::Anywhere }
+        Self { threshold: None, extent: MaskExtent::Anywhere }
     }
 }
 
 /// How much of its field of view a mask may take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
+pub enum MaskExtent {
     /// As a brain does: it leaves something out, it is no box, and it thins out towards the borders of the image.
     #[default]
     Brain,
@@ -96,7 +96,7 @@ pub struct MaskFile {
 /// | fractions, negative values, intensities | with [`MaskOptions::threshold`] alone |
 /// | two values of which none is 0 | with [`MaskOptions::threshold`] alone |
 /// | infinite values, one value everywhere | no |
-/// | more at the borders of the image than inside (an inverted mask), a filled box | with [`Reach::Anywhere`] alone |
+/// | more at the borders of the image than inside (an inverted mask), a filled box | with [`MaskExtent::Anywhere`] alone |
 ///
 /// # Errors
 /// A file that [`read`] refuses, and what the table says: what was found, and what to do about it.
@@ -157,7 +157,7 @@ fn cut(
     let is_whole = |v: f64| v == v.round();
     let levels: Vec<f64> = content.levels.iter().map(|l| l.0).collect();
     match levels[..] {
-        [value] if value > 0.0 && (content.nan > 0 || options.reach == Reach::Anywhere) => return Ok(value / 2.0),
+        [value] if value > 0.0 && (content.nan > 0 || options.extent == MaskExtent::Anywhere) => return Ok(value / 2.0),
         [value] => return Err((format!("is no mask: it is {value} everywhere, so that nothing is outside"), again())),
         [0.0, value] if value > 0.0 => {
             if value != 1.0 {
@@ -260,7 +260,7 @@ fn is_segmentation(volume: &Volume, levels: &[(f64, usize)]) -> bool {
 
 /// Refuses a mask that takes what no brain takes.
 fn reach(mask: &Mask, options: &MaskOptions) -> Result<(), Refusal> {
-    if options.reach == Reach::Anywhere {
+    if options.extent == MaskExtent::Anywhere {
         return Ok(());
     }
     let (shape, voxels) = (mask.shape(), mask.data().len());

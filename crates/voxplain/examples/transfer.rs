@@ -39,8 +39,8 @@ fn main() -> Fallible<()> {
     let labels: Vec<usize> = own.iter().chain(&truth).copied().collect();
     let splits = [Split { train: (0..n).collect(), test: (n..n + m).collect() }];
     let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
-    let volumes = known.iter().map(|&s| cohort.subjects[s].brain_volume);
-    let volumes: Vec<f64> = volumes.chain(asked.iter().map(|&s| others.subjects[s].brain_volume)).collect();
+    let volumes = known.iter().map(|&s| cohort.subjects[s].mask_volume);
+    let volumes: Vec<f64> = volumes.chain(asked.iter().map(|&s| others.subjects[s].mask_volume)).collect();
     let gram = comparators::inner_products(n + m, |s| {
         let volume = if s < n { cohort.volume(known[s])? } else { others.volume(asked[s - n])? };
         Ok(volume.data().to_vec())

@@ -109,7 +109,7 @@ impl Evaluate {
         let curves: Vec<faithfulness::Metric> = metrics.iter().filter_map(|m| m.of_curves()).collect();
         if metrics.contains(&Metric::Localisation) {
             let found = truth::evaluate(&run, &self.localisation()?, session.progress())?;
-            text.push_str(&in_words(&found));
+            text.push_str(&in_words(&found, run.cohort()?.preparation.organ()));
             documents.insert("localisation".into(), serde_json::to_value(&found)?);
         }
         if !curves.is_empty() {
@@ -259,12 +259,12 @@ fn table(summary: &faithfulness::Summary) -> String {
     text
 }
 
-fn in_words(found: &[MethodLocalisation]) -> String {
+fn in_words(found: &[MethodLocalisation], organ: &str) -> String {
     let mut text = String::new();
     if let Some(first) = found.first() {
         let _ = writeln!(
             text,
-            "The truth takes {:.2} % of the brain. Means over maps [95 % interval]:\n\n\
+            "The truth takes {:.2} % of the {organ}. Means over maps [95 % interval]:\n\n\
              {:<24} {:<12} {:<22} {:<20} {:<22} most relevant voxel",
             100.0 * first.chance.mean,
             "",
@@ -294,7 +294,8 @@ fn in_words(found: &[MethodLocalisation]) -> String {
     }
     let all: Vec<Interval> = found.iter().flat_map(|row| [row.mass, row.enrichment, Some(row.auc)]).flatten().collect();
     if let Some(about) = Interval::explain(&all) {
-        let _ = writeln!(text, "\n{about} Rows are not corrected for their number.");
+        let several = found.len() > 1 && all.iter().any(|i| i.ends().is_some());
+        let _ = writeln!(text, "\n{about}{}", if several { " Rows are not corrected for their number." } else { "" });
     }
     text
 }

@@ -94,7 +94,7 @@ fn in_words(summary: &GroupSummary) -> String {
     let noun = summary.noun();
     let _ = writeln!(
         text,
-        "\nAgreement of methods inside the brain, mean over {noun}s [95 % interval]; ICC: intraclass correlation by model (of Spearman):\n\
+        "\nAgreement of methods inside the mask, mean over {noun}s [95 % interval]; ICC: intraclass correlation by model (of Spearman):\n\
          {:<26} {:<26} {:<24} {:<32} ICC",
         "", "", "Spearman", "Dice, top 5 %, chance-corrected"
     );

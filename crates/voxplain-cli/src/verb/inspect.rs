@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::Model;
+use voxplain::map::is_recorded;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
 
 /// What is in a file, and is it fit for use.
@@ -57,9 +58,10 @@ impl Inspect {
             }
             let read = || -> voxplain::volume::Result<(Image, Summary)> {
                 let mut image = read(file, &ReadOptions { volume: Some(self.volume), ..ReadOptions::default() })?;
-                // Masks and atlases show what they are made for.
-                if !image.findings.iter().any(|f| NO_IMAGE.contains(&f.id)) {
-                    image.findings.extend(Contents::of(&image.volume).finding());
+                // Masks, atlases and maps show what they are made for.
+                if !image.findings.iter().any(|f| NO_IMAGE.contains(&f.id)) && !is_recorded(file) {
+                    let contents = Contents::of(&image.volume);
+                    image.findings.extend(contents.finding().filter(|_| contents.has_intensities(&image.volume)));
                 }
                 in_order(&mut image.findings);
                 let summary = image.volume.summary(None)?;

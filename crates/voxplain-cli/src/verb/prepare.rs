@@ -218,7 +218,7 @@ fn text(summary: &PrepareSummary) -> String {
     match &summary.cohort {
         Some(cohort) => {
             let [i, j, k] = cohort.preparation.shape;
-            let mut volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.brain_volume / 1000.0).collect();
+            let mut volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.mask_volume / 1000.0).collect();
             volumes.sort_by(f64::total_cmp);
             lines.push(format!(
                 "{} on {i} x {j} x {k} voxels of {} mm in {}",

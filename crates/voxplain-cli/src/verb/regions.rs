@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use voxplain::{
     Table,
-    regions::{RegionOptions, measure_regions},
+    regions::{RegionOptions, check_name, measure_regions},
     run::RunLayout,
     volume::Level,
 };
@@ -15,8 +15,10 @@ use voxplain::{
 /// Read maps off in the regions of an atlas.
 ///
 /// Labels are looked up where the map's voxels are, by the affines of both files; nothing is registered or stretched.
-/// Prints a table (TSV): for every region its voxels, side, mean, sum, share of positive and negative relevance, and
-/// peak in mm; with several maps also their mean with 95 % intervals. What is doubtful is said on stderr.
+/// Prints a table (TSV), a row for each map and region: the region's voxels, side, mean, sum, share of positive and negative
+/// relevance, and peak in mm; for maps of a run also the person's true and predicted class, probabilities, outcome and fold. With
+/// --out, means over several maps with 95 % intervals are in a file of their own beside it, NAME_means.tsv. What is doubtful
+/// is said on stderr.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,8 +44,8 @@ pub(crate) struct Regions {
     /// The cohort whose brain masks are taken [default: that of a run, where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "mask")]
     cohort: Option<PathBuf>,
-    /// Write the table there, and how it was made beside it (.json), instead of printing it.
-    #[arg(long, value_name = "TSV")]
+    /// Write the table there, its means (NAME_means.tsv) and how it was made (.json) beside it, instead of printing it.
+    #[arg(long, value_name = "NAME.tsv")]
     out: Option<PathBuf>,
     /// Go on when label image and table do not match; names may then be wrong.
     #[arg(long)]
@@ -60,6 +62,7 @@ impl Regions {
             cohort: self.cohort.clone(),
             allow_mismatch: self.allow_mismatch,
         };
+        self.out.as_deref().map(check_name).transpose()?;
         let table = measure_regions(&self.maps, &what, session.progress())?;
         let mut said: Vec<&str> = Vec::new();
         for finding in &table.findings {
@@ -72,13 +75,18 @@ impl Regions {
                 session.say(&format!("note: {}; {}", finding.what, finding.remedy));
             }
         }
-        if let Some(about) = table.about_intervals() {
+        // Without a file there are no means, and nothing to say of them but in JSON, where it stands beside them.
+        if let (Some(about), Some(_)) = (table.about_intervals(), &self.out) {
             session.say(&about);
         }
-        let rows = table.to_table();
+        let (rows, means) = (table.people_table(), table.means_table());
         if let Some(out) = &self.out {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
-            session.say(&format!("{} rows in {}", rows.rows.len(), out.display()));
+            session.say(&format!("{} rows of maps in {}", rows.rows.len(), out.display()));
+            if !means.rows.is_empty() {
+                let file = RunLayout::region_means(out);
+                session.say(&format!("{} rows of means over maps in {}", means.rows.len(), file.display()));
+            }
             if let [run] = &self.maps[..]
                 && RunLayout::at(run).manifest().is_file()
             {
@@ -89,28 +97,53 @@ impl Regions {
             }
         }
         session.result(
-            &json!({"findings": table.findings, "intervals": table.about_intervals(), "rows": documents(&rows)}),
+            &json!({
+                "findings": table.findings,
+                "intervals": table.about_intervals(),
+                "rows": documents(&rows),
+                "means": documents(&means),
+            }),
             &tsv(&rows),
         )?;
         Ok(Outcome::Done)
     }
 }
 
+/// Columns of words. A class or a region may be called `1` or `inf`.
+const WORDS: [&str; 10] = [
+    "participant_id",
+    "label",
+    "predicted",
+    "outcome",
+    "method",
+    "map",
+    "name",
+    "hemisphere",
+    "hemisphere_from",
+    "note",
+];
+
 /// Every row as an object; missing cells are null, numbers are numbers.
 fn documents(table: &Table) -> Vec<Value> {
-    let value = |cell: &Option<String>| match cell {
+    let value = |column: &String, cell: &Option<String>| match cell {
         None => Value::Null,
-        Some(text) => text.parse::<f64>().map_or_else(|_| json!(text), |x| json!(x)),
+        Some(text) if WORDS.contains(&column.as_str()) => json!(text),
+        Some(text) => text
+            .parse::<u64>()
+            .map(Value::from)
+            .or_else(|_| text.parse::<f64>().map(Value::from))
+            .unwrap_or_else(|_| json!(text)),
     };
-    table
-        .rows
-        .iter()
-        .map(|row| Value::Object(table.columns.iter().cloned().zip(row.iter().map(value)).collect::<Map<_, _>>()))
-        .collect()
+    let cells = |row: &Vec<Option<String>>| {
+        table.columns.iter().zip(row).map(|(c, cell)| (c.clone(), value(c, cell))).collect::<Map<_, _>>()
+    };
+    table.rows.iter().map(|row| Value::Object(cells(row))).collect()
 }
 
 fn tsv(table: &Table) -> String {
-    let line = |cells: Vec<&str>| cells.join("\t").replace(['\r', '\n'], " ");
+    let line = |cells: Vec<&str>| {
+        cells.iter().map(|cell| cell.replace(['\t', '\r', '\n'], " ")).collect::<Vec<_>>().join("\t")
+    };
     std::iter::once(line(table.columns.iter().map(String::as_str).collect()))
         .chain(table.rows.iter().map(|row| line(row.iter().map(|c| c.as_deref().unwrap_or("n/a")).collect())))
         .collect::<Vec<_>>()

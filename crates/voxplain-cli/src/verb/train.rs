@@ -20,7 +20,7 @@ use voxplain::{
 /// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
 ///
 /// Every subject is judged by a network that never saw it. Run the same command again to go on after an
-/// interruption. Brain volume alone and a linear model on the voxels are fitted on the same folds, and the
+/// interruption. Mask volume alone and a linear model on the voxels are fitted on the same folds, and the
 /// summary says whether the network beats them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -251,4 +251,57 @@ fn confusion(text: &mut String, classes: &[String], confusion: &[Vec<usize>]) {
         });
     }
     text.push_str("\n\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shell::Shell;
+    use clap::Parser;
+    use voxplain::{Action, Vocabulary as _};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        train: Train,
+    }
+
+    fn read(options: &TrainOptions) -> TrainOptions {
+        let action = Action { settings: options.settings(), ..Action::new("train").on("cohort") };
+        let line = format!("{} --out run", Shell.action(&action));
+        let words = line.split(' ').filter(|w| *w != "train").map(|w| w.trim_matches('\''));
+        Line::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}")).train.options()
+    }
+
+    /// The command that a report gives for a run, read by the command itself, has the run's options: every one of them.
+    #[test]
+    fn the_command_that_a_report_gives_trains_again() {
+        let plain = TrainOptions { label: "sex".into(), ..TrainOptions::default() };
+        assert_eq!(read(&plain), plain);
+        assert_eq!(plain.settings().len(), 1, "what is by default is not said");
+        let every = TrainOptions {
+            label: "sex".into(),
+            missing: vec!["-7".into(), "x".into()],
+            positive: Some("F".into()),
+            // There is one architecture.
+            model: plain.model.clone(),
+            width: 4,
+            split: SplitScheme::Holdout(0.3),
+            group: Some("site".into()),
+            epochs: 3,
+            batch: 6,
+            learning_rate: 0.0003,
+            schedule: ScheduleKind::Constant,
+            weight_decay: 0.0,
+            augment: Augmentation { shift: 1, intensity: 0.05, flip_left_right: true },
+            early_stop: Some(5),
+            balanced: true,
+            seed: 42,
+            keep_going: true,
+            memory: Some(3_000_000_001),
+        };
+        assert_eq!(read(&every), every);
+        let every = TrainOptions { split: SplitScheme::Folds(5), augment: Augmentation::NONE, ..every };
+        assert_eq!(read(&every), every);
+    }
 }

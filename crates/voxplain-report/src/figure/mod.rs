@@ -29,11 +29,11 @@ pub use learning_curves::{LearningCurve, learning_curves};
 pub use mask_outlines::MaskOutlines;
 pub use matrix::{Cell, matrix};
 pub use mosaic::Mosaic;
-pub(crate) use paper::colour::ARMS;
 pub use paper::{
     Figure,
     colour::{diverging, sequential},
 };
+pub(crate) use paper::{colour::ARMS, font_faces};
 pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use reliability::{Reliability, reliability};
 pub use roc::{RocCurve, roc_curves};

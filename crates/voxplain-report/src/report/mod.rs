@@ -59,7 +59,7 @@ pub struct Reported {
 /// A run need not be finished: what is missing is named with the step that makes it, in the words of `vocabulary`.
 ///
 /// # Errors
-/// Neither a run nor a folder of maps; a damaged file; a file that cannot be written.
+/// Neither a run nor a folder of maps; `cohort` is not the run's; a damaged file; a file that cannot be written.
 pub fn report(
     directory: &Path,
     out: Option<&Path>,
@@ -81,7 +81,7 @@ fn report_within(
     let layout = RunLayout::at(directory);
     let out = out.map_or_else(|| layout.report(), Path::to_owned);
     let mut page = if layout.manifest().is_file() {
-        run::page(&Run::open(directory)?.with_cohort(cohort), Volumes::Carried, progress)?
+        run::page(&run_of(directory, cohort)?, Volumes::Carried, progress)?
     } else if directory.is_dir() {
         if cohort.is_some() {
             return Err(Error::file(
@@ -116,6 +116,16 @@ fn report_within(
         missing: page.missing,
         warnings: page.warnings.iter().map(|warning| warning.words(vocabulary)).collect(),
     })
+}
+
+/// The run, with its cohort in `cohort`, if that is given: then it must be there. Without it, a cohort that is not found leaves gaps
+/// in the page.
+fn run_of(directory: &Path, cohort: Option<&Path>) -> Result<Run> {
+    let run = Run::open(directory)?.with_cohort(cohort);
+    if cohort.is_some() {
+        run.cohort()?;
+    }
+    Ok(run)
 }
 
 /// Writes `<page>_quality.tsv`, and says so in the page.

@@ -8,6 +8,7 @@ use super::{
     },
     viewer::{NOTICES, Scenes, Viewer},
 };
+use crate::figure::font_faces;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Result, Vocabulary};
@@ -16,6 +17,8 @@ use voxplain_core::{Action, Error, Progress, Result, Vocabulary};
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Page {
     pub(super) title: String,
+    /// What masks hold, in a word: `brain` or `head`.
+    pub(super) organ: &'static str,
     /// Sentences under the title.
     pub(super) summary: Vec<String>,
     /// Term and description.
@@ -86,7 +89,7 @@ const SCRIPTS: &str = "<!-- scripts -->";
 
 impl Page {
     pub(super) fn new(title: String) -> Self {
-        Self { title, version: env!("CARGO_PKG_VERSION").into(), ..Self::default() }
+        Self { title, organ: "brain", version: env!("CARGO_PKG_VERSION").into(), ..Self::default() }
     }
 
     pub(super) fn lacks(&mut self, what: impl Into<String>, step: Action) {
@@ -159,6 +162,7 @@ impl Page {
             viewer: bool,
             atlases: bool,
             notices: &'a str,
+            fonts: String,
         }
         let missing = self.missing.iter().map(|m| Lacking { what: &m.what, command: vocabulary.action(&m.step) });
         let content = Content {
@@ -181,6 +185,7 @@ impl Page {
             viewer: !self.viewer.is_empty(),
             atlases: self.viewer.has_atlases(),
             notices: NOTICES,
+            fonts: font_faces(),
         })?;
         if self.viewer.is_empty() {
             return Ok(Document { html, files: Vec::new(), id, nonce });

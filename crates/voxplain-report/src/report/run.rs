@@ -20,9 +20,11 @@ use voxplain_attribution::{
 };
 use voxplain_core::{Action, Error, Progress, Result};
 use voxplain_study::{
+    cohort::Cohort,
     group::GroupSummary,
     run::Run,
     setting::{LABEL, METHOD, METRIC, OUT},
+    train::TrainOptions,
 };
 
 /// Where the viewer's volumes are.
@@ -37,7 +39,7 @@ pub(super) enum Volumes {
 /// The page of a run.
 pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Result<Page> {
     let (manifest, layout) = (&run.manifest, run.layout());
-    let mut page = Page::new(format!("{} from brain MRI", manifest.label));
+    let mut page = Page::new(String::new());
     page.facts = vec![
         ["Label".into(), format!("{} ({})", manifest.label, manifest.classes.join(", "))],
         [
@@ -50,7 +52,11 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         ],
         ["Seed".into(), manifest.seed.to_string()],
     ];
-    let cohort = page.current("The cohort cannot be read, so that brains are not shown", run.cohort().map(Some));
+    let without = "The cohort cannot be read, so that the viewer, the pictures of people, the description of the cohort and the quality \
+                   of its volumes are left out";
+    let cohort = page.current(without, run.cohort().map(Some));
+    page.organ = organ(run, cohort.as_ref());
+    page.title = format!("{} from {} MRI", manifest.label, page.organ);
     let place = cohort.as_ref().map_or_else(|| manifest.cohort.path(), |cohort| &cohort.path);
     page.facts.push(["Cohort".into(), place.display().to_string()]);
     let predictions = if layout.predictions().is_file() { Some(run.predictions()?) } else { None };
@@ -99,7 +105,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
             page.lacks(format!("Group maps of {}", new.join(", ")), steps.group());
         }
     }
-    page.faithfulness = faithfulness::of_run(run, &mut page.warnings);
+    page.faithfulness = faithfulness::of_run(run, page.organ, &mut page.warnings);
     if page.faithfulness.is_none() && !methods.is_empty() {
         page.lacks("Deletion and insertion curves: do maps name what the network uses?", steps.evaluate());
     }
@@ -130,12 +136,33 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     }
     page.methods_text = Some(text);
     page.provenance = Some(provenance::table(run, cohort.as_ref(), place)?);
-    page.steps = vec![steps.train(), steps.explain(), steps.group(), steps.report()];
+    if let Err(error) = steps.options() {
+        page.warnings.push(Warning::left_out("The command that trains again lacks the options of this run", &error));
+    }
+    page.steps = vec![steps.train()];
+    if !methods.is_empty() {
+        page.steps.push(steps.on_run("explain").with(METHOD, methods.join(",")));
+    }
+    if groups.is_some() {
+        page.steps.push(steps.group());
+    }
+    if let Some(measured) = page.faithfulness.as_ref().filter(|f| !f.summaries.is_empty()) {
+        let metrics: Vec<&str> = measured.summaries.iter().map(|s| s.metric.word()).collect();
+        page.steps.push(steps.on_run("evaluate").with(METRIC, metrics.join(",")));
+    }
+    page.steps.push(steps.report());
     for file in [layout.config(), layout.manifest(), layout.metrics()].iter().filter(|file| file.is_file()) {
         let text = std::fs::read_to_string(file).map_err(Error::io(file))?;
         page.records.push([file_name(file), text]);
     }
     Ok(page)
+}
+
+/// What the masks of a run's subjects hold, in a word: by the cohort or, without it, by a model that was trained on it.
+fn organ(run: &Run, cohort: Option<&Cohort>) -> &'static str {
+    let of_cohort = cohort.map(|cohort| cohort.preparation.organ());
+    // A model that cannot be read says nothing, and is complained of where it is needed.
+    of_cohort.or_else(|| Some(run.model(0).ok()?.model.card.preparation.organ())).unwrap_or("brain")
 }
 
 /// The steps that make the parts of a run.
@@ -150,9 +177,22 @@ impl Steps<'_> {
         Action::new(verb).on(&self.run.path)
     }
 
+    /// The options of the run's training, by its manifest.
+    fn options(&self) -> Result<TrainOptions> {
+        let manifest = &self.run.manifest;
+        let options: TrainOptions = serde_json::from_value(manifest.options.clone()).map_err(|e| {
+            let what = format!("`options` are not as this version has them ({e})");
+            Error::file(self.run.layout().manifest(), what, "look at the files of the run at the end of the page")
+        })?;
+        Ok(TrainOptions { label: manifest.label.clone(), ..options })
+    }
+
+    /// With every option that is not as it is by default.
     fn train(&self) -> Action {
-        let label = &self.run.manifest.label;
-        Action::new("train").on(self.cohort).with(LABEL, label).with(OUT, self.run.path.display())
+        let label = self.run.manifest.label.clone();
+        let settings = self.options().map_or_else(|_| vec![(LABEL, Some(label))], |options| options.settings());
+        let train = Action::new("train").on(self.cohort);
+        Action { settings, ..train }.with(OUT, self.run.path.display())
     }
 
     fn explain(&self) -> Action {

@@ -4,11 +4,12 @@ use super::{
     element::file_name,
     page::Document,
     run::{self, Volumes},
+    run_of,
     viewer::{Scenes, map_name, scene_name, scene_script},
 };
 use std::path::Path;
 use voxplain_core::{Action, Error, Progress, Result, Vocabulary, remedy};
-use voxplain_study::run::{Run, RunLayout};
+use voxplain_study::run::RunLayout;
 
 /// The report of a run in parts. The page holds no volumes: it asks for those of a group or subject when they are chosen.
 /// They are made from the run's files then, so that neither the page nor the wait for it grows with the volumes.
@@ -40,7 +41,7 @@ impl Site {
     /// where its cohort lies, if not where the run has it.
     ///
     /// # Errors
-    /// No run; a damaged file.
+    /// No run; `cohort` is not the run's; a damaged file.
     pub fn open(
         directory: &Path,
         cohort: Option<&Path>,
@@ -51,7 +52,7 @@ impl Site {
             let remedy = remedy!["give a directory that ", Action::new("train"), " made"];
             return Err(Error::file(directory, "is no run", remedy));
         }
-        let mut page = run::page(&Run::open(directory)?.with_cohort(cohort), Volumes::OnRequest, progress)?;
+        let mut page = run::page(&run_of(directory, cohort)?, Volumes::OnRequest, progress)?;
         let Document { html, id, nonce, .. } = page.render(vocabulary, "", usize::MAX)?;
         let warnings = page.warnings.iter().map(|warning| warning.words(vocabulary)).collect();
         Ok(Self { html, id, nonce, scenes: page.scenes, warnings })

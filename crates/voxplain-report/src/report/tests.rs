@@ -19,7 +19,9 @@ use voxplain_study::{
     evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
     group::{GroupOptions, GroupSummary, Level, group},
     regions::{RegionOptions, measure_regions},
-    run::{ClassifierMetrics, Manifest, Metrics, Prediction, Run, cohort_hash, read_json, write_predictions},
+    run::{
+        ClassifierMetrics, Manifest, Metrics, Prediction, Run, RunLayout, cohort_hash, read_json, write_predictions,
+    },
     setting::METRIC,
 };
 use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
@@ -301,6 +303,82 @@ fn add_regions(run: &Run) {
     table.write(&run.path.join("regions/halves.tsv"), &what).unwrap();
 }
 
+/// A cohort that is named must be the run's; one that is merely missing leaves gaps, and the page says which.
+#[test]
+fn a_cohort_that_is_named_must_be_the_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    let with = |cohort: &Path| super::report(&run.path, None, Some(cohort), &Library, &Silent);
+    let own = run.cohort().unwrap();
+    assert!(with(&own.path).is_ok());
+    let mask = Mask::from_fn(lattice(0), brain);
+    let volume = mask.map(|&m| f32::from(u8::from(m)));
+    let participants = Table { columns: vec!["sex".into()], rows: vec![vec![Some("F".into())]] };
+    let other = folder.path().join("other");
+    Cohort::write(&other, &own.preparation, &participants, &[(Subject::new("a1", &volume, &mask), volume, mask)])
+        .unwrap();
+    std::fs::remove_file(run.layout().report()).unwrap();
+    for (path, word) in [(other, "not those that"), (folder.path().join("nowhere"), "nowhere")] {
+        let error = with(&path).unwrap_err();
+        assert!(error.to_string().contains(word) && error.remedy().is_some(), "{error}");
+        let error = Site::open(&run.path, Some(&path), &Library, &Silent).unwrap_err();
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    assert!(!run.layout().report().exists(), "no page");
+    std::fs::rename(&own.path, folder.path().join("moved")).unwrap();
+    let made = report(&run.path, None).unwrap();
+    assert!(made.warnings.iter().any(|w| w.contains("the viewer, the pictures of people")), "{:?}", made.warnings);
+}
+
+/// Tables that are not of the run's models, or not as this version writes them, are left out, and the page says which and why.
+#[test]
+fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_regions(&run);
+    let table = run.path.join("regions/halves.tsv");
+    let record = run.path.join("regions/halves.json");
+    let page = || {
+        let made = report(&run.path, None).unwrap();
+        (made.warnings, std::fs::read_to_string(made.page).unwrap())
+    };
+    let shown = |html: &str| html.contains("-regions\"><h2>Regions</h2>");
+    let (warnings, html) = page();
+    assert!(shown(&html) && !warnings.iter().any(|w| w.contains("region table")), "{warnings:?}");
+    assert!(html.contains("&lt;i&gt;west&lt;/i&gt;"), "of the means");
+
+    let good: serde_json::Value = read_json(&record).unwrap();
+    let left_out = |why: &str| {
+        let (warnings, html) = page();
+        assert!(!shown(&html), "{why}");
+        let named = |w: &&String| w.contains("A region table is left out") && w.contains("halves") && w.contains(why);
+        assert_eq!(warnings.iter().filter(named).count(), 1, "{why}: {warnings:?}");
+    };
+    // Another model, one more model, and none named.
+    for (models, why) in [
+        (serde_json::json!(["another"]), "other models than those that the run has now"),
+        (serde_json::json!([good["models"][0], "another"]), "other models than those that the run has now"),
+        (serde_json::Value::Null, "does not say which models"),
+    ] {
+        let mut stale = good.clone();
+        stale["models"] = models;
+        atomic_file::write_json(&record, &stale).unwrap();
+        left_out(why);
+    }
+    atomic_file::write_json(&record, &good).unwrap();
+    assert!(shown(&page().1));
+    // Its means are gone.
+    let means = RunLayout::region_means(&table);
+    let kept = std::fs::read(&means).unwrap();
+    std::fs::remove_file(&means).unwrap();
+    left_out("no means of them in halves_means.tsv");
+    std::fs::write(&means, kept).unwrap();
+    // A table as older versions wrote it.
+    std::fs::write(&table, "map\tmethod\tn\tregion\nmean of maps\tgrad-cam\t6\t1\n").unwrap();
+    left_out("not as this version writes it");
+}
+
 /// What a page's script element of that id holds.
 fn script<'a>(html: &'a str, name: &str) -> &'a str {
     let (_, rest) = html.split_once(&format!("-{name}\">")).unwrap_or_else(|| panic!("no {name}"));
@@ -529,7 +607,8 @@ fn is_safe(html: &str) {
         !page.contains("<img src=x") && !page.contains("<b>here") && !page.contains("<i>west"),
         "data became markup"
     );
-    let html = page;
+    // The font of figures is the only thing that styles bring, and it is in the page.
+    let html = page.replace("url(\"data:font/ttf;base64,", "");
     for fetched in [" src=\"http", "href=\"http", "url(", "@import", "<link", "<iframe", "javascript:", " onload"] {
         assert!(!html.contains(fetched), "{fetched}");
     }
@@ -592,15 +671,15 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
 
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     std::fs::create_dir_all(run.path.join("regions")).unwrap();
+    let people =
+        "method\tmap\tregion\tname\themisphere\tvoxels\tmean\tshare_positive\tshare_negative\tenrichment\tnote\n";
+    let person = "grad-cam\tm\t1\tinsula\tleft\t10\t1\t0.5\t0.1\t0.5\tn/a\n";
+    std::fs::write(run.path.join("regions/made.tsv"), format!("{people}{person}{person}")).unwrap();
     let row = |name: &str, e: f64| {
-        format!(
-            "mean of maps\tn/a\tgrad-cam\t6\t1\t{name}\tleft\ttable\t10\tn/a\t1\tn/a\tn/a\t1\tn/a\tn/a\t0.5\t0.4\t0.6\t0.1\t0\t0.2\t{e}\t{}\t{}\tn/a\tn/a\tn/a\tn/a\tn/a\n",
-            e - 0.1,
-            e + 0.1
-        )
+        format!("grad-cam\t1\t{name}\tleft\t6\t10\t1\t0.5\t0.4\t0.6\t0.1\t0\t0.2\t{e}\t{}\t{}\n", e - 0.1, e + 0.1)
     };
-    let head = "map\tsubject\tmethod\tn\tregion\tname\themisphere\themisphere_from\tvoxels\tvolume_mm3\tmean\tmean_low\tmean_high\tsum\tsum_low\tsum_high\tshare_positive\tshare_positive_low\tshare_positive_high\tshare_negative\tshare_negative_low\tshare_negative_high\tenrichment\tenrichment_low\tenrichment_high\tdensity_per_mm3\tpeak\tpeak_x_mm\tpeak_y_mm\tpeak_z_mm\n";
-    std::fs::write(run.path.join("regions/made.tsv"), format!("{head}{}{}", row(EVIL, 2.5), row("insula", 0.5)))
+    let head = "method\tregion\tname\themisphere\tn\tvoxels\tmean\tshare_positive\tshare_positive_low\tshare_positive_high\tshare_negative\tshare_negative_low\tshare_negative_high\tenrichment\tenrichment_low\tenrichment_high\n";
+    std::fs::write(run.path.join("regions/made_means.tsv"), format!("{head}{}{}", row(EVIL, 2.5), row("insula", 0.5)))
         .unwrap();
     let (made, _) = page(&run);
     assert_eq!(
@@ -616,7 +695,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert_eq!(made.missing, []);
     assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><h2>Faithfulness"));
     // The area, its control and the difference, with a true minus sign, of each metric.
-    assert_eq!(html.matches("<td>\u{2212}0.300 [\u{2212}0.400, \u{2212}0.200]</td>").count(), 2);
+    assert_eq!(html.matches("<td>\u{2212}0.300 [\u{2212}0.400,\u{a0}\u{2212}0.200]</td>").count(), 2);
     assert_eq!(html.matches("<td>better than random</td>").count(), 1);
     assert_eq!(html.matches("<td>worse than random</td>").count(), 1);
     assert!(html.contains("in blocks of 2 × 2 × 1 voxels, 2 steps"));

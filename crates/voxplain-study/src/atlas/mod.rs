@@ -5,17 +5,18 @@
 //! both worlds are the same (the subject's scanner space, or one template's) is an assumption that no program can
 //! check; it is stated in the findings, and a poor overlap is warned of.
 
+mod columns;
 mod regions;
 mod table;
 
-pub use regions::{GroupRow, MapName, RegionRow, RegionTable};
+pub use regions::{GroupRow, MapName, Person, RegionRow, RegionTable};
 pub use table::{LabelTable, Region};
 pub use voxplain_volume::{Hemisphere, SideSource};
 
 use crate::listed::listed;
 use crate::setting::ALLOW_MISMATCH;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Regions;
@@ -34,6 +35,8 @@ pub struct Atlas {
     /// What is odd about image and table.
     pub findings: Vec<Finding>,
     sides: BTreeMap<u32, (Option<Hemisphere>, SideSource)>,
+    /// Labels of small regions that the image has no voxel of.
+    lost: BTreeSet<u32>,
 }
 
 /// Where the voxels of one label lie along x.
@@ -69,7 +72,8 @@ impl Atlas {
     /// Unless `allow_mismatch`: labels without a row; rows without voxels, where they tell of another image; regions whose voxels lie on
     /// the other side than their name says. And always: no label at all.
     ///
-    /// A table with gaps in its numbers is a register, of which an image may use any part. A table that numbers its rows without a
+    /// Of rows without voxels the table itself may say so, in a column `voxels`: they are regions that a coarse grid lost, rows with 0
+    /// voxels. Else, a table with gaps in its numbers is a register, of which an image may use any part. A table that numbers its rows without a
     /// gap lists the labels of one image. Where up to a tenth of its rows (or one) have no voxel, and their numbers are below the
     /// image's largest label (with voxels of 4 mm or more, the last number may be lost too), small regions were lost to a coarse grid: they are
     /// rows with 0 voxels, and said. Else the image has fewer labels than the table, which then is that of another image.
@@ -101,22 +105,31 @@ impl Atlas {
                 remedy: "their voxels are counted as unlabelled".into(),
             });
         }
-        let mut lost: Vec<&Region> = Vec::new();
-        let empty: Vec<String> = table
-            .regions
-            .iter()
-            .filter(|r| !places.contains_key(&r.id))
-            .map(|r| format!("{} {:?}", r.id, r.name))
-            .collect();
-        if !empty.is_empty() {
-            let what =
-                format!("{} of the table's {} rows have no voxel: {}", empty.len(), table.regions.len(), list(&empty));
+        // Those of which the table itself says so, and those that are judged.
+        let (mut lost, silent): (Vec<&Region>, Vec<&Region>) =
+            table.regions.iter().filter(|r| !places.contains_key(&r.id)).partition(|r| table.empty.contains(&r.id));
+        let words = |of: &[&Region]| list(&of.iter().map(|r| format!("{} {:?}", r.id, r.name)).collect::<Vec<_>>());
+        if !lost.is_empty() {
+            findings.push(Finding {
+                id: "regions-lost",
+                level: Level::Note,
+                what: format!("regions without a voxel, as the table itself says: {}", words(&lost)),
+                remedy: "they are rows with 0 voxels".into(),
+            });
+        }
+        if !silent.is_empty() {
+            let what = format!(
+                "{} of the table's {} rows have no voxel: {}",
+                silent.len(),
+                table.regions.len(),
+                words(&silent)
+            );
             let largest = places.keys().next_back().copied().unwrap_or(0);
-            let beyond = table.regions.iter().filter(|r| r.id > largest).count();
+            let beyond = silent.iter().filter(|r| r.id > largest).count();
             let coarse = labels.grid().voxel_volume() >= COARSE;
-            let few = empty.len() <= (table.regions.len() / 10).max(1);
+            let few = silent.len() <= (table.regions.len() / 10).max(1);
             if table.is_consecutive() && few && (beyond == 0 || beyond == 1 && coarse) {
-                lost.extend(table.regions.iter().filter(|r| !places.contains_key(&r.id)));
+                lost.extend(silent);
                 findings.push(Finding {
                     id: "regions-lost",
                     level: Level::Note,
@@ -147,7 +160,7 @@ impl Atlas {
             });
         }
         let (mut sides, wrong, astride) = sides(&places, &table, &labels);
-        for region in lost {
+        for region in &lost {
             let source = region.hemisphere.map_or(SideSource::Unknown, |_| SideSource::Table);
             sides.insert(region.id, (region.hemisphere, source));
         }
@@ -188,12 +201,18 @@ impl Atlas {
             what,
             remedy: "names may be wrong: use the table that belongs to this image".into(),
         }));
-        Ok(Self { path: path.to_owned(), labels, table, findings, sides })
+        let lost = lost.iter().map(|region| region.id).collect();
+        Ok(Self { path: path.to_owned(), labels, table, findings, sides, lost })
     }
 
     /// The side of a region and where it is known from.
     pub fn side(&self, id: u32) -> (Option<Hemisphere>, SideSource) {
         self.sides.get(&id).copied().unwrap_or((None, SideSource::Unknown))
+    }
+
+    /// Whether the image has a voxel of a region, or it is one of those that its coarse grid lost.
+    fn has_voxels(&self, id: u32) -> bool {
+        !self.lost.contains(&id)
     }
 
     /// The regions as methods of attribution take them, on the grid of an image ([`Atlas::on_grid`]).

@@ -2,8 +2,8 @@
 
 use super::{Atlas, Hemisphere, SideSource, list};
 use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Error, Result, Table};
-use voxplain_stats::{Interval, cell};
+use voxplain_core::{Error, Result};
+use voxplain_stats::Interval;
 use voxplain_volume::{Finding, Labels, Level, Mask, Volume};
 
 /// Which map a row is about.
@@ -17,6 +17,21 @@ pub struct MapName {
     pub method: Option<String>,
     /// BLAKE3 of the model that made the map, if known.
     pub model: Option<String>,
+}
+
+/// A person as the model judged it that made the map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Person {
+    /// The fold of that model, in which the person was held out.
+    pub fold: usize,
+    /// The true class.
+    pub label: String,
+    /// The predicted class.
+    pub predicted: String,
+    /// How the two compare: `tp`, `tn`, `fp`, `fn` of two classes, `correct`, `incorrect` of more.
+    pub outcome: String,
+    /// The probability of each class.
+    pub probabilities: Vec<(String, f64)>,
 }
 
 /// One map in one region.
@@ -50,6 +65,8 @@ pub struct RegionRow {
     pub density: Option<f64>,
     /// The value furthest from 0, and where its voxel's centre is, in RAS+ mm; absent where the map is 0 throughout.
     pub peak: Option<(f32, [f64; 3])>,
+    /// Why there is no voxel, if so.
+    pub note: Option<&'static str>,
 }
 
 /// One region over the subjects of one method: means with 95 % intervals by model ([`Interval::by_model`]).
@@ -65,6 +82,8 @@ pub struct GroupRow {
     pub hemisphere: Option<Hemisphere>,
     /// Where the side is known from.
     pub side_source: SideSource,
+    /// Number of the method's maps. The means are over those that have a voxel in the region.
+    pub maps: usize,
     /// Of the subjects' means.
     pub mean: Option<Interval>,
     /// Of the subjects' sums.
@@ -86,6 +105,8 @@ pub struct RegionTable {
     pub rows: Vec<RegionRow>,
     /// Means over subjects; filled by [`RegionTable::summarise`].
     pub group: Vec<GroupRow>,
+    /// The people that are known, by the subject's id and the model of the map.
+    pub people: BTreeMap<(String, String), Person>,
     /// What the reader should know, once each.
     pub findings: Vec<Finding>,
     /// BLAKE3 of the models that made the maps, where it is known, sorted.
@@ -141,7 +162,13 @@ impl RegionTable {
         self.note_all(&atlas.findings);
         let mut sums: BTreeMap<Option<u32>, Sums> = BTreeMap::new();
         let (mut labelled, mut inside) = (0usize, 0usize);
+        // Neighbours mostly have one label.
+        let (mut present, mut last) = (BTreeSet::new(), None);
         for (n, (&label, &value)) in labels.data().iter().zip(map.data()).enumerate() {
+            if last != Some(label) {
+                present.insert(label);
+                last = Some(label);
+            }
             let region = (!atlas.table.nameless.contains(&label)).then_some(label);
             let brain = mask.map_or(value != 0.0, |m| m.data()[n]);
             labelled += usize::from(region.is_some());
@@ -166,7 +193,7 @@ impl RegionTable {
         let voxels: usize = sums.values().map(|s| s.voxels).sum();
         let share = |part: f64, all: f64| (all > 0.0).then(|| part / all);
         let none = Sums::default();
-        if let Some(lost) = atlas.lost(labels) {
+        if let Some(lost) = atlas.lost(&present) {
             self.note(Finding {
                 id: "region-without-voxel",
                 level: Level::Note,
@@ -179,6 +206,13 @@ impl RegionTable {
             let volume = s.voxels as f64 * grid.voxel_volume();
             let (hemisphere, side_source) = id.map_or((None, SideSource::Unknown), |id| atlas.side(id));
             let relevance = share(s.positive + s.negative, positive + negative);
+            let note = match id {
+                _ if s.voxels > 0 => None,
+                None => Some("all of the brain has a label"),
+                Some(id) if !atlas.has_voxels(id) => Some("no voxel in the label image"),
+                Some(id) if !present.contains(&id) => Some("no voxel on the grid of the map"),
+                Some(_) => Some("no voxel in the brain mask"),
+            };
             self.rows.push(RegionRow {
                 map: name.clone(),
                 id,
@@ -194,6 +228,7 @@ impl RegionTable {
                 enrichment: relevance.filter(|_| s.voxels > 0).map(|r| r / (s.voxels as f64 / voxels as f64)),
                 density: (s.voxels > 0).then(|| s.sum / volume),
                 peak: s.peak.map(|(value, n)| (value, grid.affine.apply(grid.voxel(n).map(|v| v as f64)))),
+                note,
             });
         }
         Ok(())
@@ -276,6 +311,7 @@ impl RegionTable {
                     name: rows[0].name.clone(),
                     hemisphere: rows[0].hemisphere,
                     side_source: rows[0].side_source,
+                    maps: rows.len(),
                     mean: of(&|r| r.mean),
                     sum: of(&|r| Some(r.sum)),
                     share_positive: bounded(of(&|r| r.share_positive), 1.0),
@@ -294,80 +330,6 @@ impl RegionTable {
         };
         Interval::explain(&self.group.iter().flat_map(of).collect::<Vec<_>>())
     }
-
-    /// All rows as one table: first the groups (`map` is `mean of maps`, with intervals), then every map.
-    pub fn to_table(&self) -> Table {
-        let mut columns: Vec<String> = [
-            "map",
-            "subject",
-            "method",
-            "n",
-            "region",
-            "name",
-            "hemisphere",
-            "hemisphere_from",
-            "voxels",
-            "volume_mm3",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        for value in ["mean", "sum", "share_positive", "share_negative", "enrichment"] {
-            columns.extend([value.to_owned(), format!("{value}_low"), format!("{value}_high")]);
-        }
-        columns.extend(["density_per_mm3", "peak", "peak_x_mm", "peak_y_mm", "peak_z_mm"].map(str::to_owned));
-        columns.extend(["models", "intraclass_mean", "intraclass_enrichment"].map(str::to_owned));
-        let mut rows = Vec::with_capacity(self.group.len() + self.rows.len());
-        for g in &self.group {
-            let n = g.mean.map_or(0, |i| i.n);
-            let mut row = vec![
-                Some("mean of maps".to_owned()),
-                None,
-                g.method.clone(),
-                Some(n.to_string()),
-                g.id.map(|id| id.to_string()),
-                Some(g.name.clone()),
-                g.hemisphere.map(|h| h.to_string()),
-                Some(g.side_source.to_string()),
-                g.voxels.map(|i| cell(i.mean)),
-                None,
-            ];
-            for interval in [g.mean, g.sum, g.share_positive, g.share_negative, g.enrichment] {
-                row.extend([
-                    interval.map(|i| cell(i.mean)),
-                    interval.and_then(|i| i.low).map(cell),
-                    interval.and_then(|i| i.high).map(cell),
-                ]);
-            }
-            row.extend(vec![None; 5]);
-            let intraclass = |i: Option<Interval>| i.and_then(|i| i.intraclass).map(cell);
-            row.push(g.mean.and_then(|i| i.models).map(|n| n.to_string()));
-            row.extend([intraclass(g.mean), intraclass(g.enrichment)]);
-            rows.push(row);
-        }
-        for r in &self.rows {
-            let mut row = vec![
-                Some(r.map.map.clone()),
-                r.map.subject.clone(),
-                r.map.method.clone(),
-                Some("1".to_owned()),
-                r.id.map(|id| id.to_string()),
-                Some(r.name.clone()),
-                r.hemisphere.map(|h| h.to_string()),
-                Some(r.side_source.to_string()),
-                Some(r.voxels.to_string()),
-                Some(cell(r.volume)),
-            ];
-            for value in [r.mean, Some(r.sum), r.share_positive, r.share_negative, r.enrichment] {
-                row.extend([value.map(cell), None, None]);
-            }
-            row.push(r.density.map(cell));
-            row.push(r.peak.map(|(value, _)| cell(f64::from(value))));
-            row.extend((0..3).map(|a| r.peak.map(|(_, at)| cell(at[a]))));
-            row.extend(vec![None; 3]);
-            rows.push(row);
-        }
-        Table { columns, rows }
-    }
 }
 
 impl Atlas {
@@ -381,9 +343,8 @@ impl Atlas {
         self.table.get(id).map_or_else(|| format!("label {id} (not in the table)"), |r| r.name.clone())
     }
 
-    /// Regions that the image holds and that have no voxel on the grid of `labels`, in words; `None` if there is none.
-    pub fn lost(&self, labels: &Labels) -> Option<String> {
-        let there: BTreeSet<u32> = labels.data().iter().copied().collect();
+    /// Regions of [`Atlas::ids`] that are not among the labels that are there, in words; `None` if there is none.
+    fn lost(&self, there: &BTreeSet<u32>) -> Option<String> {
         let lost: Vec<String> =
             self.ids().filter(|id| !there.contains(id)).map(|id| format!("{id} {:?}", self.name(id))).collect();
         (!lost.is_empty()).then(|| list(&lost))

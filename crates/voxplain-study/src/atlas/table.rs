@@ -1,7 +1,10 @@
 //! [`LabelTable`]: which region a label number stands for, read from the tables that atlases come with.
 
 use super::Hemisphere;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use voxplain_core::{Error, Result};
 use voxplain_volume::{Finding, Level};
 
@@ -23,6 +26,8 @@ pub struct LabelTable {
     pub regions: Vec<Region>,
     /// Label numbers that the table lists without a name (`null`, `Unknown`), and 0.
     pub nameless: Vec<u32>,
+    /// Labels of which the table itself says, in a column `voxels`, that the image has none.
+    pub empty: BTreeSet<u32>,
     /// How ids and names were found, for the reader of results: `columns index and name`.
     pub format: String,
     /// What is odd about the table.
@@ -42,15 +47,16 @@ impl LabelTable {
     /// Reads the table of an atlas. These forms are known, with any line ending, with or without a byte-order mark:
     ///
     /// * CSV, TSV or semicolons with a header: an id column (`index`, `id`, `label`, `IndexMUSE`, ...), a name column
-    ///   (`name`, `region`, `ROINameMUSE`, ...; a full name before a short one), perhaps a side (`hemisphere`);
+    ///   (`name`, `region`, `ROINameMUSE`, ...; a full name before a short one), perhaps a side (`hemisphere`) and how many
+    ///   voxels the image has of each (`voxels`);
     /// * the same without a header: the id, then the name; of several cells the first is an abbreviation. Three or more numbers before
-    ///   or behind the name are colours (Schaefer's order files);
+    ///   or behind the name are colours (Schaefer's order files), as `#781283` behind it is; a number behind every name is a code;
     /// * columns of blanks, as `FreeSurferColorLUT.txt` (id, name, red, green, blue, alpha) and ITK-SNAP's;
     /// * FSL's XML: `index` counts the volumes of a probabilistic atlas from 0, so that its summary image holds `index + 1`; in an atlas of
     ///   the type `Label` the image holds `index`;
     /// * one name per line: the number of the line is the id, from 1.
     ///
-    /// A whole number may be written `1.0`.
+    /// A whole number may be written `1.0`. Lines that begin with `#` are comments. Text is UTF-8, UTF-16 with its mark, or Latin-1.
     ///
     /// # Errors
     /// No such form, two rows of one id, lines with and without an id, a side that contradicts itself.
@@ -64,6 +70,7 @@ impl LabelTable {
         let mut findings = Vec::new();
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text.to_owned(),
+            Err(_) if utf16(bytes).is_some() => utf16(bytes).unwrap_or_default(),
             Err(_) if bytes.contains(&0) => {
                 return Err(Error::file(path, "is not a text file", "give the table of label names, not the image"));
             }
@@ -77,17 +84,19 @@ impl LabelTable {
                 bytes.iter().map(|&b| char::from(b)).collect()
             }
         };
-        let text = text.trim_start_matches('\u{feff}');
+        let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+        let text = text.as_str();
         if text.trim_start().starts_with('<') {
             let (rows, format) = fsl(text, path)?;
-            return Self::build(rows, format, findings, path);
+            return Self::build(rows, format, BTreeSet::new(), findings, path);
         }
+        let mut empty = BTreeSet::new();
         let lines = cut(text, path)?;
         let Some(first) = lines.first() else {
             return Err(Error::file(path, "holds no rows", FORMATS));
         };
-        let (rows, format) = if number(&first.cells[0]).is_some() {
-            (without_header(&lines, path)?, "no header: the first cell is the id".to_owned())
+        let (rows, format) = if is_number(&first.cells[0]) {
+            (without_header(&lines, path, &mut findings)?, "no header: the first cell is the id".to_owned())
         } else if lines.iter().all(|l| l.cells.len() == 1) {
             if is_nameless(&first.cells[0]) {
                 return Err(Error::file(
@@ -99,8 +108,17 @@ impl LabelTable {
                     "write the id before each name",
                 ));
             }
-            if let Some(line) = lines.iter().find(|l| number(&l.cells[0]).is_some()) {
+            if let Some(line) = lines.iter().find(|l| is_number(&l.cells[0])) {
                 return Err(Error::file(path, format!("line {}: a number among names", line.number), FORMATS));
+            }
+            // A header that is not known would be taken for the name of label 1, and every name would be that of the label before.
+            if lines.len() > 1 && lines[1..].iter().all(|l| l.cells[0].split_whitespace().next().is_some_and(is_number))
+            {
+                let what = format!(
+                    "line {}: {:?} is above lines that begin with a number, and is not known as a header",
+                    first.number, first.cells[0]
+                );
+                return Err(Error::file(path, what, FORMATS));
             }
             let rows = lines.iter().map(|l| (l.number, l.number, l.cells[0].clone(), None));
             findings.push(finding(
@@ -115,14 +133,15 @@ impl LabelTable {
                 "one name per line: the line number is the id".to_owned(),
             )
         } else {
-            with_header(&lines, path)?
+            with_header(&lines, path, &mut empty)?
         };
-        Self::build(rows, format, findings, path)
+        Self::build(rows, format, empty, findings, path)
     }
 
     fn build(
         rows: Vec<(usize, u32, String, Option<Hemisphere>)>,
         format: String,
+        empty: BTreeSet<u32>,
         mut findings: Vec<Finding>,
         path: &Path,
     ) -> Result<Self> {
@@ -174,7 +193,7 @@ impl LabelTable {
                 ));
             }
         }
-        Ok(Self { regions, nameless, format, findings })
+        Ok(Self { regions, nameless, empty, format, findings })
     }
 
     /// The region of a label.
@@ -206,14 +225,16 @@ fn is_nameless(name: &str) -> bool {
 fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
     let lines: Vec<(usize, &str)> = text
         .split('\n')
-        .map(|l| l.trim_end_matches('\r'))
         .enumerate()
         .map(|(n, l)| (n + 1, l))
         .filter(|(_, l)| !l.trim().is_empty() && !l.trim_start().starts_with('#'))
         .collect();
     let Some(&(_, first)) = lines.first() else { return Ok(Vec::new()) };
-    let delimiter = [b'\t', b',', b';'].into_iter().find(|&d| first.as_bytes().contains(&d));
-    let numbered = |line: &str| line.split_whitespace().next().is_some_and(|w| number(w).is_some());
+    let numbered = |line: &str| line.split_whitespace().next().is_some_and(is_number);
+    let bare = unquoted(first);
+    // In `1 Frontal, left` and in `1 2 3 4 "Frontal, left"` commas are part of the name.
+    let separates = |d: char| bare.split_once(d).is_some_and(|(cell, _)| !numbered(first) || is_number(cell));
+    let delimiter = ['\t', ',', ';'].into_iter().find(|&d| separates(d)).map(|d| d as u8);
     // `index name` above lines that begin with a number is a header between blanks.
     let headed = delimiter.is_none() && {
         let words: Vec<String> = first.split_whitespace().map(str::to_lowercase).collect();
@@ -224,8 +245,9 @@ fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
     let starts_with_number = headed || numbered(first);
     let mut cut = Vec::with_capacity(lines.len());
     for (number, line) in lines {
-        let line = line.trim_end_matches('\r');
         let cells: Vec<String> = match delimiter {
+            // A line of blanks among lines with tabs or commas.
+            Some(delimiter) if numbered(line) && !unquoted(line).contains(char::from(delimiter)) => blanks(line),
             Some(delimiter) => csv::ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
@@ -241,11 +263,28 @@ fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
             None if starts_with_number => blanks(line),
             None => vec![line.trim().to_owned()],
         };
-        if !cells.is_empty() {
+        // Spreadsheets leave lines of separators alone.
+        if cells.iter().any(|cell| !cell.is_empty()) {
             cut.push(Line { number, cells });
         }
     }
     Ok(cut)
+}
+
+/// A line without what stands in double quotes.
+fn unquoted(line: &str) -> String {
+    line.split('"').step_by(2).collect()
+}
+
+/// Text of UTF-16, as some spreadsheets write it, by its byte-order mark.
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    let units: Vec<u16> = bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    String::from_utf16(&units).ok()
 }
 
 /// A line of blanks-separated cells: the id and the name, which may hold blanks and may be quoted, without colours.
@@ -253,7 +292,8 @@ fn blanks(line: &str) -> Vec<String> {
     let mut words = line.split_whitespace();
     let id = words.next().unwrap_or_default().to_owned();
     if let Some((_, quoted)) = line.split_once('"') {
-        return vec![id, quoted.trim_end().trim_end_matches('"').to_owned()];
+        // Colours may follow the closing quote.
+        return vec![id, quoted.split_once('"').map_or(quoted, |(name, _)| name).trim().to_owned()];
     }
     let rest: Vec<&str> = words.collect();
     vec![id, uncoloured(&rest).join(" ")]
@@ -262,11 +302,37 @@ fn blanks(line: &str) -> Vec<String> {
 /// The words of a name without the colours before and behind it: three or more numbers. Fewer belong to the name (`Area 4`,
 /// `7Networks_LH_Vis 1`).
 fn uncoloured<'a, 'b>(words: &'a [&'b str]) -> &'a [&'b str] {
+    // `#781283`, behind the name.
+    let words = match words {
+        [name @ .., last] if !name.is_empty() && is_hex_colour(last) => name,
+        all => all,
+    };
     let colour = |w: &&&str| w.parse::<f64>().is_ok_and(|v| (0.0..=255.0).contains(&v));
     let behind = words.iter().rev().take_while(colour).count();
     let words = if behind >= 3 { &words[..words.len() - behind] } else { words };
     let before = words.iter().take_while(colour).count();
     if before >= 3 { &words[before..] } else { words }
+}
+
+fn is_hex_colour(word: &str) -> bool {
+    word.strip_prefix('#').is_some_and(|hex| matches!(hex.len(), 6 | 8) && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether a cell is a number, if not one that a label can have.
+fn is_number(text: &str) -> bool {
+    text.trim().parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+/// A label number; `None` for a row that names nothing below 0, which no label image holds.
+fn label(cell: &str, name: &str, line: usize, path: &Path) -> Result<Option<u32>> {
+    if let Some(id) = number(cell) {
+        return Ok(Some(id));
+    }
+    if is_number(cell) && cell.trim().starts_with('-') && is_nameless(name) {
+        return Ok(None);
+    }
+    let what = format!("line {line}: {cell:?} is no label number (for {name:?})");
+    Err(Error::file(path, what, "label numbers are whole and not negative"))
 }
 
 /// A label number, which may be written as a decimal: `12`, `12.0`.
@@ -321,45 +387,105 @@ fn plain(text: &str) -> String {
 
 type Row = (usize, u32, String, Option<Hemisphere>);
 
-fn without_header(lines: &[Line], path: &Path) -> Result<Vec<Row>> {
-    lines
-        .iter()
-        .map(|line| {
-            let id = number(&line.cells[0]).ok_or_else(|| {
-                Error::file(path, format!("line {}: {:?} is no label number", line.number, line.cells[0]), FORMATS)
-            })?;
-            let words: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
-            // Colours in cells of their own, or in the cell of the name.
-            let one: Vec<&str> = words.iter().flat_map(|cell| cell.split_whitespace()).collect();
-            let words = match words.as_slice() {
-                [_] if uncoloured(&one).len() < one.len() => uncoloured(&one).to_vec(),
-                cells => uncoloured(cells).to_vec(),
-            };
-            if words.is_empty() && line.cells.len() > 1 && line.cells[1..].iter().any(|c| !c.is_empty()) {
-                let what = format!("line {}: numbers only, and no name ({})", line.number, line.cells.join(" "));
-                return Err(Error::file(path, what, FORMATS));
+fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Row>> {
+    let mut rows = Vec::with_capacity(lines.len());
+    for line in lines {
+        if !is_number(&line.cells[0]) {
+            let what = format!("line {}: {:?} is no label number", line.number, line.cells[0]);
+            return Err(Error::file(path, what, FORMATS));
+        }
+        let words: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
+        // Colours in cells of their own, or in the cell of the name.
+        let one: Vec<&str> = words.iter().flat_map(|cell| cell.split_whitespace()).collect();
+        let words = match words.as_slice() {
+            [_] if uncoloured(&one).len() < one.len() => uncoloured(&one).to_vec(),
+            cells => uncoloured(cells).to_vec(),
+        };
+        if words.is_empty() && line.cells.len() > 1 && line.cells[1..].iter().any(|c| !c.is_empty()) {
+            let what = format!("line {}: numbers only, and no name ({})", line.number, line.cells.join(" "));
+            return Err(Error::file(path, what, FORMATS));
+        }
+        // ICBM: `50 TAP-L <empty> Tapatum left`: an abbreviation in capitals, then the name in one or two cells.
+        let (abbreviation, name) = match words.as_slice() {
+            [short, long @ ..]
+                if !long.is_empty()
+                    && !long.iter().all(|word| is_number(word))
+                    && !short.contains(|c: char| c == ' ' || c.is_lowercase()) =>
+            {
+                (Some(*short), long.join(" "))
             }
-            // ICBM: `50 TAP-L <empty> Tapatum left`: an abbreviation in capitals, then the name in one or two cells.
-            let (abbreviation, name) = match words.as_slice() {
-                [short, long @ ..] if !long.is_empty() && !short.contains(|c: char| c == ' ' || c.is_lowercase()) => {
-                    (Some(*short), long.join(" "))
-                }
-                all => (None, all.join(" ")),
-            };
-            let side = match abbreviation {
-                Some(short) => Hemisphere::from_name(short).unwrap_or(None),
-                None => None,
-            };
-            Ok((line.number, id, name, side))
+            all => (None, all.join(" ")),
+        };
+        let side = match abbreviation {
+            Some(short) => Hemisphere::from_name(short).unwrap_or(None),
+            None => None,
+        };
+        if let Some(id) = label(&line.cells[0], &name, line.number, path)? {
+            rows.push((line.number, id, name, side));
+        }
+    }
+    uncoded(&mut rows, findings);
+    Ok(rows)
+}
+
+/// Takes away the number behind every name where all names have one and are told apart without it: a code of the atlas (`1
+/// Precentral_L 2001`, as MRIcron has AAL). In `Area 1`, `Area 2` it is the name.
+fn uncoded(rows: &mut [Row], findings: &mut Vec<Finding>) {
+    let named: Vec<usize> = (0..rows.len()).filter(|&n| rows[n].1 > 0 && !is_nameless(&rows[n].2)).collect();
+    let bare: Option<Vec<String>> = named
+        .iter()
+        .map(|&n| {
+            let (name, code) = rows[n].2.rsplit_once(char::is_whitespace)?;
+            number(code).map(|_| name.trim_end().to_owned())
         })
-        .collect()
+        .collect();
+    let Some(bare) = bare.filter(|bare| bare.len() > 1 && bare.iter().collect::<BTreeSet<_>>().len() == bare.len())
+    else {
+        return;
+    };
+    findings.push(finding(
+        "codes-behind-names",
+        Level::Note,
+        format!(
+            "every name has a number behind it, which is taken for a code: {:?} is {:?}",
+            rows[named[0]].2, bare[0]
+        ),
+        "where it belongs to the names, give the table a header: index and name",
+    ));
+    for (n, name) in named.into_iter().zip(bare) {
+        rows[n].2 = name;
+    }
 }
 
 /// Names of columns of ids, the surest first.
-const IDS: [&str; 12] =
-    ["indexmuse", "index", "id", "label_id", "labelid", "roi_id", "roi_label", "label", "value", "no.", "no", "idx"];
+const IDS: [&str; 24] = [
+    "indexmuse",
+    "index",
+    "id",
+    "label_id",
+    "labelid",
+    "label_index",
+    "label_number",
+    "label_value",
+    "roi_id",
+    "roi_index",
+    "region_id",
+    "region_index",
+    "parcel_id",
+    "roi_label",
+    "label",
+    "value",
+    "number",
+    "num",
+    "key",
+    "no.",
+    "no",
+    "nr",
+    "idx",
+    "intensity",
+];
 
-fn with_header(lines: &[Line], path: &Path) -> Result<(Vec<Row>, String)> {
+fn with_header(lines: &[Line], path: &Path, empty: &mut BTreeSet<u32>) -> Result<(Vec<Row>, String)> {
     let header: Vec<String> = lines[0].cells.iter().map(|c| c.to_lowercase().replace([' ', '-'], "_")).collect();
     let column = |names: &[&str]| names.iter().find_map(|n| header.iter().position(|h| h == n));
     let id = column(&IDS);
@@ -372,12 +498,19 @@ fn with_header(lines: &[Line], path: &Path) -> Result<(Vec<Row>, String)> {
         "labelname",
         "region_name",
         "region",
+        "structure_name",
         "structure",
+        "parcel_name",
         "roi_name",
+        "roiname",
         "roi",
+        "names",
+        "labels",
         "label",
+        "description",
     ]);
     let side = column(&["hemisphere", "hemi", "side", "laterality"]);
+    let voxels = column(&["voxels"]);
     let (Some(id), Some(name)) = (id, name) else {
         return Err(Error::file(
             path,
@@ -391,11 +524,10 @@ fn with_header(lines: &[Line], path: &Path) -> Result<(Vec<Row>, String)> {
     let mut rows = Vec::with_capacity(lines.len());
     for line in &lines[1..] {
         let cell = |n: usize| line.cells.get(n).map_or("", String::as_str);
-        let value = number(cell(id)).ok_or_else(|| {
-            let what =
-                format!("line {}: {:?} in column {:?} is no label number", line.number, cell(id), lines[0].cells[id]);
-            Error::file(path, what, "label numbers are whole and not negative")
-        })?;
+        let Some(value) = label(cell(id), cell(name), line.number, path)? else { continue };
+        if voxels.is_some_and(|voxels| number(cell(voxels)) == Some(0)) {
+            empty.insert(value);
+        }
         let side = match side.map(cell).unwrap_or_default().to_lowercase().as_str() {
             "l" | "lh" | "left" => Some(Hemisphere::Left),
             "r" | "rh" | "right" => Some(Hemisphere::Right),

@@ -36,8 +36,8 @@ impl Cohort {
             let odd: Vec<String> = self
                 .subjects
                 .iter()
-                .filter(|s| !is_brain_volume(s.brain_volume))
-                .map(|s| format!("{} ({:.0} ml)", s.id, s.brain_volume / 1000.0))
+                .filter(|s| !is_brain_volume(s.mask_volume))
+                .map(|s| format!("{} ({:.0} ml)", s.id, s.mask_volume / 1000.0))
                 .collect();
             if !odd.is_empty() {
                 sentences.push(format!(

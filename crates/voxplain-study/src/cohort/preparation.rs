@@ -26,6 +26,11 @@ pub struct Preparation {
 }
 
 impl Preparation {
+    /// What a mask holds, in a word for sentences: `brain`, or `head` where images were taken without brain masks.
+    pub const fn organ(&self) -> &'static str {
+        if self.whole_head { "head" } else { "brain" }
+    }
+
     /// A grid of this kind: the fixed one, or one whose first voxel is at the origin of the world.
     ///
     /// # Errors

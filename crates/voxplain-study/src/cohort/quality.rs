@@ -17,7 +17,7 @@ const FEWEST: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
-    /// Volume of the mask, cm³, as the cohort has it ([`super::Subject::brain_volume`]).
+    /// Volume of the mask, cm³, as the cohort has it ([`super::Subject::mask_volume`]).
     MaskVolume,
     /// Dice's coefficient of the subject's mask and the majority's, voxel by voxel of the cohort's lattice.
     MaskOverlap,
@@ -190,7 +190,7 @@ fn measure(cohort: &Cohort, n: usize, majority: &Mask) -> Result<Measured> {
     let subject = &cohort.subjects[n];
     let alignment = subject.alignment.map_or(f64::NAN, |alignment| alignment.correlation);
     let values =
-        [subject.brain_volume / 1000.0, dice(&mask, majority), median, high - low, darkest, brightest, alignment];
+        [subject.mask_volume / 1000.0, dice(&mask, majority), median, high - low, darkest, brightest, alignment];
     Ok(Measured { id: subject.id.clone(), values, oddity: 0.0 })
 }
 

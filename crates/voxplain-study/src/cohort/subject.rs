@@ -20,8 +20,8 @@ pub struct Subject {
     pub alignment: Option<Alignment>,
     /// Volume of the mask in mm³, measured on the source image where there is one. Whether it is that of a brain is not
     /// said: masks may hold more or less.
-    #[serde(rename = "mask_volume", alias = "brain_volume")]
-    pub brain_volume: f64,
+    #[serde(alias = "brain_volume")]
+    pub mask_volume: f64,
     /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.
     pub hash: String,
     /// Warnings about the image or its mask, in words.
@@ -30,7 +30,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A subject whose volume was not prepared from a file. The brain volume is that of the mask.
+    /// A subject whose volume was not prepared from a file. The volume of its mask is counted.
     pub fn new(id: impl Into<String>, volume: &Volume, mask: &Mask) -> Self {
         let inside = mask.data().iter().filter(|&&m| m).count();
         Self {
@@ -39,7 +39,7 @@ impl Subject {
             source: None,
             native: None,
             alignment: None,
-            brain_volume: inside as f64 * mask.grid().voxel_volume(),
+            mask_volume: inside as f64 * mask.grid().voxel_volume(),
             hash: hash(volume),
             findings: Vec::new(),
         }
@@ -49,4 +49,21 @@ impl Subject {
 /// BLAKE3 of the values of a volume as little-endian float32, in hexadecimal.
 pub fn hash(volume: &Volume) -> String {
     voxplain_core::hash_values(volume.data())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_volume_of_the_mask_is_read_by_its_old_name() {
+        let grid = Grid::new([2, 1, 1], voxplain_volume::Affine::IDENTITY).unwrap();
+        let subject = Subject::new("a", &Volume::filled(grid, 1.0), &Mask::filled(grid, true));
+        let new = serde_json::to_value(&subject).unwrap();
+        assert_eq!(new["mask_volume"], 2.0);
+        let mut old = new.clone();
+        let volume = old.as_object_mut().unwrap().remove("mask_volume").unwrap();
+        old["brain_volume"] = volume;
+        assert_eq!(serde_json::from_value::<Subject>(old).unwrap().mask_volume, 2.0);
+    }
 }

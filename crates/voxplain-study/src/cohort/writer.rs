@@ -322,7 +322,7 @@ mod tests {
             assert_eq!(&cohort.volume(n).unwrap(), volume);
             assert_eq!(&cohort.mask(n).unwrap(), mask);
         }
-        assert_eq!(people[0].0.brain_volume, (20 + 2 * 4) as f64 * 8.0);
+        assert_eq!(people[0].0.mask_volume, (20 + 2 * 4) as f64 * 8.0);
         assert!(cohort.volume(3).is_err());
         let names: Vec<_> = fs::read_dir(&path).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 4, "{names:?}");

@@ -2,7 +2,7 @@
 
 use crate::{
     cohort::{Cohort, Headcount},
-    run::Prediction,
+    run::{Outcome, Prediction},
 };
 use serde::{Deserialize, Serialize};
 use voxplain_core::Result;
@@ -62,24 +62,23 @@ pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], posi
     if let [first, second] = classes {
         let positive = positive.unwrap_or(second);
         let negative = if positive == first { second } else { first };
-        for (name, truth, said, word) in [
-            ("tp", positive, positive, "true positive"),
-            ("tn", negative.as_str(), negative.as_str(), "true negative"),
-            ("fp", negative.as_str(), positive, "false positive"),
-            ("fn", positive, negative.as_str(), "false negative"),
+        for (outcome, truth, said, word) in [
+            (Outcome::TruePositive, positive, positive, "true positive"),
+            (Outcome::TrueNegative, negative.as_str(), negative.as_str(), "true negative"),
+            (Outcome::FalsePositive, negative.as_str(), positive, "false positive"),
+            (Outcome::FalseNegative, positive, negative.as_str(), "false negative"),
         ] {
-            add(format!("outcome-{name}"), format!("{word}: {truth}, taken for {said}"), &|p| {
-                p.truth == truth && p.predicted == said
+            add(format!("outcome-{}", outcome.word()), format!("{word}: {truth}, taken for {said}"), &|p| {
+                Outcome::of(p, classes, Some(positive)) == outcome
             });
         }
     } else {
         for (class, word) in classes.iter().zip(&words) {
-            add(format!("label-{word}_outcome-correct"), format!("{class}, told right"), &|p| {
-                p.truth == *class && p.predicted == *class
-            });
-            add(format!("label-{word}_outcome-incorrect"), format!("{class}, taken for another class"), &|p| {
-                p.truth == *class && p.predicted != *class
-            });
+            for (outcome, said) in [(Outcome::Correct, "told right"), (Outcome::Incorrect, "taken for another class")] {
+                add(format!("label-{word}_outcome-{}", outcome.word()), format!("{class}, {said}"), &|p| {
+                    p.truth == *class && Outcome::of(p, classes, positive) == outcome
+                });
+            }
         }
     }
     groups

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How maps are scaled before they are combined voxel by voxel. The size of a map is its mean absolute value in the subject's brain.
+/// How maps are scaled before they are combined voxel by voxel. The size of a map is its mean absolute value in the subject's mask.
 ///
 /// Networks of different folds give maps of different size, for no reason that lies in the subjects. In a plain mean, a fold whose
 /// maps are six times larger speaks six times louder.
@@ -49,7 +49,7 @@ impl Scale {
             Self::Model => {
                 "the maps of each model are scaled so that all models have maps of the same mean size: none counts for more"
             }
-            Self::Map => "each map is divided by its mean absolute value in the brain: every subject counts the same",
+            Self::Map => "each map is divided by its mean absolute value in the mask: every subject counts the same",
         }
     }
 

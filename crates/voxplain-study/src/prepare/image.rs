@@ -24,7 +24,7 @@ pub struct Prepared {
     /// The alignment of the brain to the template, where there is a template.
     pub alignment: Option<Alignment>,
     /// Volume of the mask in mm³, measured on the grid of the mask file.
-    pub brain_volume: f64,
+    pub mask_volume: f64,
     /// Findings: what is unusual about the image or its mask, in words.
     pub findings: Vec<String>,
 }
@@ -65,7 +65,7 @@ pub(super) fn prepare_with(
     let mut findings: Vec<String> =
         image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
     let (native, head) = (image.native, image.volume);
-    let (brain, brain_volume) = match mask {
+    let (brain, mask_volume) = match mask {
         Some(own) => {
             let (brain, odd) = own.onto(head.grid(), path)?;
             findings.extend(own.warnings().chain(&odd).map(|f| f.what.clone()));
@@ -78,7 +78,7 @@ pub(super) fn prepare_with(
             (brain, volume)
         }
     };
-    if brain_volume == 0.0 {
+    if mask_volume == 0.0 {
         return Err(Error::file(path, "the image is 0 everywhere", "check the file; a mask is not 0 in the brain"));
     }
     let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
@@ -101,7 +101,7 @@ pub(super) fn prepare_with(
     intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(|what| {
         Error::file(path, what, remedy!["check the image and its mask (`", Action::new("inspect"), "`)"])
     })?;
-    Ok(Prepared { volume, mask, native, alignment, brain_volume, findings })
+    Ok(Prepared { volume, mask, native, alignment, mask_volume, findings })
 }
 
 /// Correlation with the template below which an alignment is refused. Our choice: the 107 brains of IXI come to 0.91 and above; brains that
@@ -168,9 +168,9 @@ pub(super) fn prepare_tensor(
         Some(mask) => mask.clone(),
         None => unmasked(&volume, preparation.whole_head, &mut findings)?,
     };
-    let brain_volume = volume_of(&mask);
+    let mask_volume = volume_of(&mask);
     intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(check)?;
-    Ok(Prepared { volume, mask, native: grid, alignment: None, brain_volume, findings })
+    Ok(Prepared { volume, mask, native: grid, alignment: None, mask_volume, findings })
 }
 
 /// A mask in template space on the grid.

@@ -2,6 +2,7 @@
 
 use super::RegionOptions;
 use crate::atlas::RegionTable;
+use crate::run::RunLayout;
 use crate::run::place::{relative, resolved};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -25,8 +26,11 @@ pub struct RegionRecord {
     /// How the intervals were found, what they are conditional on, which are absent; none without means.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intervals: Option<String>,
-    /// What the columns hold.
+    /// What the columns of the table hold.
     pub columns: String,
+    /// What the columns of the means hold, where there are means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns_of_means: Option<String>,
     /// Version of voxplain.
     pub version: String,
 }
@@ -47,22 +51,57 @@ struct Hashes {
 }
 
 /// The words of [`RegionRecord::columns`].
-const COLUMNS: &str = "rows with n > 1 are means over maps with 95 % intervals by model (_low, _high); sum, mean: of the map's \
-values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
+const COLUMNS: &str = "a row for each map and region; fold, label, predicted, outcome, p_<class>: of the person, as the model judged them \
+that made the map and never saw them (label: the true class; outcome: tp, tn, fp, fn of two classes, correct or incorrect of more; \
+p_<class>: probability), n/a where that is not known; region: label in the atlas, 0 for the brain that no label covers; \
+sum, mean: of the map's values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
 enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3: sum over volume; peak: value furthest from \
-0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels); models: that made the maps; intraclass_mean, \
-intraclass_enrichment: intraclass correlation of the maps' values by model";
+0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels); note: why there is \
+no voxel";
+
+/// The words of [`RegionRecord::columns_of_means`].
+const COLUMNS_OF_MEANS: &str = "a row for each method and region: means over maps, with 95 % intervals by model (_low, _high); maps: of the \
+method; n: those that have a voxel in the region, over which the means are; models: that made them; voxels: their mean number; \
+intraclass_mean, intraclass_enrichment: intraclass correlation of the maps' values by model; other columns as in the table of maps";
+
+/// Refuses a name that a table of regions cannot have.
+///
+/// # Errors
+/// It does not end with `.tsv`, or it is that of a table of means.
+pub fn check_name(table: &Path) -> Result<()> {
+    if table.extension().is_none_or(|e| e != "tsv") {
+        let what = "the table of regions is written with tabs (TSV), and its record beside it as .json";
+        return Err(Error::file(table, what, "give a name that ends with .tsv"));
+    }
+    if RunLayout::table_of_means(table).is_some() {
+        let what = "names that end with _means.tsv are those of the means that belong to a table";
+        return Err(Error::file(table, what, "give the table another name; its means then lie beside it"));
+    }
+    Ok(())
+}
 
 impl RegionTable {
-    /// Writes the table as TSV, and its record beside it, `<path without .tsv>.json`.
+    /// Writes the table as TSV, a row for each map and region; beside it the means over maps, where there are several
+    /// ([`RunLayout::region_means`]), and the record of both, `<path without .tsv>.json`.
     ///
     /// # Errors
-    /// The files cannot be written.
+    /// [`check_name`]; the files cannot be written.
     pub fn write(&self, path: &Path, options: &RegionOptions) -> Result<()> {
+        check_name(path)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
-        self.to_table().write_tsv(path)?;
+        let means = RunLayout::region_means(path);
+        if self.group.is_empty() {
+            // Those of an earlier table of this name are not of this one.
+            match std::fs::remove_file(&means) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&means)(e)),
+                _ => {}
+            }
+        } else {
+            self.means_table().write_tsv(&means)?;
+        }
+        self.people_table().write_tsv(path)?;
         let survey = options.absolute()?;
         let findings = self.findings.iter().map(serde_json::to_value).collect::<serde_json::Result<_>>();
         let record = RegionRecord {
@@ -73,6 +112,7 @@ impl RegionTable {
             findings: findings.map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?,
             intervals: self.about_intervals(),
             columns: COLUMNS.into(),
+            columns_of_means: (!self.group.is_empty()).then(|| COLUMNS_OF_MEANS.into()),
             version: env!("CARGO_PKG_VERSION").into(),
         };
         atomic_file::write_json(&RegionRecord::path(path), &record)

@@ -166,10 +166,11 @@ fn is_map_or_record(file: &Path) -> bool {
     has_keys(&record, &["Method", "Model"])
 }
 
-/// A table of regions, or its record.
+/// A table of regions, its means, or its record.
 fn is_region_table(file: &Path) -> bool {
     let known = file.extension().is_some_and(|e| e == "tsv" || e == "json");
-    known && has_keys(&file.with_extension("json"), &["survey", "columns"])
+    let table = RunLayout::table_of_means(file).unwrap_or_else(|| file.to_owned());
+    known && has_keys(&table.with_extension("json"), &["survey", "columns"])
 }
 
 /// Whether a file is a JSON object with these keys. One that cannot be read is not known to be ours.

@@ -21,6 +21,9 @@ pub struct RunLayout<'a> {
     root: &'a Path,
 }
 
+/// How the name of a table of means over maps ends.
+const MEANS: &str = "_means";
+
 impl<'a> RunLayout<'a> {
     /// The files of a run in this directory, whether it is there or not.
     pub const fn at(root: &'a Path) -> Self {
@@ -82,12 +85,24 @@ impl<'a> RunLayout<'a> {
         EvaluationLayout { folder: self.root.join("evaluation") }
     }
 
-    /// `regions`: tables of regions, `<atlas>.tsv`, each with its record, `.json`.
+    /// `regions`: tables of regions, `<atlas>.tsv`, each with its means over maps, [`RunLayout::region_means`], and its record, `.json`.
     pub fn regions(self) -> PathBuf {
         self.root.join("regions")
     }
 
-    /// The tables in [`RunLayout::regions`], by name.
+    /// `<atlas>_means.tsv`: the means that belong to a table of regions.
+    pub fn region_means(table: &Path) -> PathBuf {
+        let stem = table.file_stem().unwrap_or_default().to_string_lossy();
+        table.with_file_name(format!("{stem}{MEANS}.tsv"))
+    }
+
+    /// The table that means belong to, for a file with the name of [`RunLayout::region_means`].
+    pub fn table_of_means(file: &Path) -> Option<PathBuf> {
+        let stem = file.file_stem()?.to_string_lossy().into_owned();
+        Some(file.with_file_name(format!("{}.tsv", stem.strip_suffix(MEANS)?)))
+    }
+
+    /// The tables in [`RunLayout::regions`], by name, without those of means.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -98,7 +113,7 @@ impl<'a> RunLayout<'a> {
         }
         let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
         let mut files = entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<Vec<_>>>()?;
-        files.retain(|f| f.extension().is_some_and(|e| e == "tsv"));
+        files.retain(|f| f.extension().is_some_and(|e| e == "tsv") && Self::table_of_means(f).is_none());
         files.sort();
         Ok(files)
     }

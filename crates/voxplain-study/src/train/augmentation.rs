@@ -1,7 +1,7 @@
 //! [`Augmentation`]: random changes of the training volumes, so that a small cohort is not learnt by heart.
 
 use serde::{Deserialize, Serialize};
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 use voxplain_core::{Error, Result, random::Random};
 
 /// Random changes of each training volume, drawn anew in every epoch. Left and right are exchanged on request only:
@@ -73,6 +73,21 @@ impl Default for Augmentation {
     }
 }
 
+impl fmt::Display for Augmentation {
+    /// As [`FromStr`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shift, intensity, flip_left_right } = *self;
+        let parts = [
+            (shift > 0).then(|| format!("shift={shift}")),
+            (intensity > 0.0).then(|| format!("intensity={intensity}")),
+            flip_left_right.then(|| "flip-left-right".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(if parts.is_empty() { "none" } else { "" })?;
+        f.write_str(&parts.join(","))
+    }
+}
+
 impl FromStr for Augmentation {
     type Err = String;
 
@@ -107,6 +122,9 @@ mod tests {
             "shift=1, intensity=0.2".parse(),
             Ok(Augmentation { shift: 1, intensity: 0.2, ..Augmentation::NONE })
         );
+        for text in ["none", "shift=1", "shift=3,intensity=0.25,flip-left-right"] {
+            assert_eq!(text.parse::<Augmentation>().unwrap().to_string(), text);
+        }
         assert!("flip".parse::<Augmentation>().unwrap_err().contains("flip-left-right"));
         assert!("shift=x".parse::<Augmentation>().is_err());
     }

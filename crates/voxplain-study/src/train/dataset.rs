@@ -110,9 +110,9 @@ impl<'a> Dataset<'a> {
         &self.cohort.subjects[self.subjects[position]].id
     }
 
-    /// Brain volume of a subject in mm³.
-    pub(super) fn brain_volume(&self, position: usize) -> f64 {
-        self.cohort.subjects[self.subjects[position]].brain_volume
+    /// Volume of a subject's mask in mm³.
+    pub(super) fn mask_volume(&self, position: usize) -> f64 {
+        self.cohort.subjects[self.subjects[position]].mask_volume
     }
 
     /// Hash of the volume of a subject.

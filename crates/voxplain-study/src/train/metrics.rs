@@ -140,7 +140,7 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
 fn volume_correlation(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
     let (probabilities, volumes): (Vec<f32>, Vec<f32>) =
-        network.iter().map(|p| (p.probabilities[positive] as f32, dataset.brain_volume(p.subject) as f32)).unzip();
+        network.iter().map(|p| (p.probabilities[positive] as f32, dataset.mask_volume(p.subject) as f32)).unzip();
     spearman(&probabilities, &volumes).ok().flatten().filter(|r| r.is_finite())
 }
 

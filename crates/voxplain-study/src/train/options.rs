@@ -2,8 +2,13 @@
 
 use super::augmentation::Augmentation;
 use crate::folds::SplitScheme;
+use crate::setting::{
+    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, KEEP_GOING, LABEL, LR, MEMORY, MISSING,
+    MODEL, POSITIVE, SCHEDULE, SEED, WEIGHT_DECAY, WIDTH,
+};
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result};
+use std::fmt;
+use voxplain_core::{Error, Result, Setting};
 
 /// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +99,63 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// The label, and every option that is not as it is by default, as settings of the step `train`.
+    pub fn settings(&self) -> Vec<(Setting, Option<String>)> {
+        let default = Self::default();
+        // Named one by one, so that no option is forgotten.
+        let Self {
+            label,
+            missing,
+            positive,
+            model,
+            width,
+            split,
+            group,
+            epochs,
+            batch,
+            learning_rate,
+            schedule,
+            weight_decay,
+            augment,
+            early_stop,
+            balanced,
+            seed,
+            keep_going,
+            memory,
+        } = self;
+        let unless = |same: bool, value: &dyn fmt::Display| (!same).then(|| value.to_string());
+        let schedule = match schedule {
+            ScheduleKind::Cosine => None,
+            ScheduleKind::Constant => Some("constant".to_owned()),
+        };
+        let (folds, holdout) = match split {
+            SplitScheme::Folds(folds) => (unless(*split == default.split, folds), None),
+            SplitScheme::Holdout(share) => (None, Some(share.to_string())),
+        };
+        let given = [
+            (LABEL, Some(label.clone())),
+            (MISSING, unless(missing.is_empty(), &missing.join(","))),
+            (POSITIVE, positive.clone()),
+            (MODEL, unless(*model == default.model, model)),
+            (WIDTH, unless(*width == default.width, width)),
+            (FOLDS, folds),
+            (HOLDOUT, holdout),
+            (GROUP, group.clone()),
+            (EPOCHS, unless(*epochs == default.epochs, epochs)),
+            (BATCH, unless(*batch == default.batch, batch)),
+            (LR, unless(*learning_rate == default.learning_rate, learning_rate)),
+            (SCHEDULE, schedule),
+            (WEIGHT_DECAY, unless(*weight_decay == default.weight_decay, weight_decay)),
+            (AUGMENT, unless(*augment == default.augment, augment)),
+            (EARLY_STOP, early_stop.map(|n| n.to_string())),
+            (CLASS_WEIGHTS, balanced.then(|| "balanced".to_owned())),
+            (SEED, unless(*seed == default.seed, seed)),
+            (MEMORY, memory.map(|bytes| format!("{bytes}B"))),
+        ];
+        let given = given.into_iter().filter_map(|(setting, value)| Some((setting, Some(value?))));
+        given.chain(keep_going.then_some((KEEP_GOING, None))).collect()
+    }
+
     /// Refuses values that make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |what: String, remedy: &str| Err(Error::request(what, remedy));

@@ -62,6 +62,26 @@ fn other_forms_of_table() {
         ("4 Area 4 p\n", 4, "Area 4 p"),
         ("index\tname\n3.0\tLeft insula\n", 3, "Left insula"),
         ("index name\n3 Left insula\n", 3, "Left insula"),
+        // Line ends of Windows and of old Macs, comments, blanks among tabs, lines that a spreadsheet left.
+        ("# a comment\r\n1\tLeft insula\r\n\r\n2\tRight insula\r\n", 2, "Right insula"),
+        ("1,Left insula\r2,Right insula\r", 2, "Right insula"),
+        ("1\tLeft insula\n2   Right insula  10 20 30 0\n", 2, "Right insula"),
+        ("index,name,color\n1.0,Left insula,#781283\n,,\n2.0,Right insula,#781284\n,,\n", 2, "Right insula"),
+        ("1 Left insula #781283\n", 1, "Left insula"),
+        // Commas in names.
+        ("index,name\n1,\"Insula, left\"\n", 1, "Insula, left"),
+        ("1,\"Insula, left\",120,18,131\n", 1, "Insula, left"),
+        ("1 \"Insula, left\"\n2 \"Insula, right\"\n", 2, "Insula, right"),
+        ("1 0 255 0 1 1 1 \"Insula, left\"\n", 1, "Insula, left"),
+        ("1 \"Left insula\" 120 18 131 0\n", 1, "Left insula"),
+        ("1 Insula, left\n2 Insula, right\n", 2, "Insula, right"),
+        // A number below 0 that names nothing, and codes behind names (AAL of MRIcron, of SPM with tabs).
+        ("-1,Unknown\n1,Left insula\n", 1, "Left insula"),
+        ("index\tname\n-1\tn/a\n1\tLeft insula\n", 1, "Left insula"),
+        ("1 Precentral_L 2001\n2 Precentral_R 2002\n", 2, "Precentral_R"),
+        ("1\tV1\t2001\n2\tV2\t2002\n", 2, "V2"),
+        ("1 Area 1\n2 Area 2\n", 2, "Area 2"),
+        ("\"index\"\t\"name\"\t\"abbreviation\"\n\"7\"\t\"Left putamen\"\t\"PUT\"\n", 7, "Left putamen"),
     ] {
         let table = read(form).unwrap_or_else(|e| panic!("{form:?}: {e}"));
         assert_eq!(table.get(id).map(|r| r.name.as_str()), Some(name), "{form:?}");
@@ -88,6 +108,11 @@ fn other_forms_of_table() {
         ("<atlas></atlas>", "without a <label>"),
         ("<atlas>\n<label x='1'>A</label></atlas>", "line 2: a <label>"),
         ("foo,bar\n1,A\n", "columns foo, bar"),
+        ("Region_number Region\n1 A\n2 B\n", "is not known as a header"),
+        ("-1,A\n1,B\n", "\"-1\" is no label number"),
+        ("index,name\n-3,A\n", "\"-3\" is no label number"),
+        ("1.5,A\n", "\"1.5\" is no label number"),
+        ("1.0,A\n1,A\n", "twice"),
         ("Unknown\nA\n", "names only"),
         ("A\n7\n", "a number among names"),
         ("", "no rows"),
@@ -99,6 +124,10 @@ fn other_forms_of_table() {
         assert!(error.contains(word), "{text:?}: {error}");
     }
     assert!(LabelTable::parse(&[0, 1, 2, 255], Path::new("a.nii")).is_err());
+    let wide = "index\tname\r\n1\tInsula, größer\r\n";
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(wide.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let table = LabelTable::parse(&utf16, Path::new("labels.tsv")).unwrap();
+    assert_eq!(table.regions[0].name, "Insula, größer");
 }
 
 #[test]
@@ -190,6 +219,7 @@ fn a_small_region_that_a_coarse_grid_lost_is_a_row_without_voxels() {
     regions.measure(&MapName { map: "map".into(), ..MapName::default() }, &map, &atlas, None).unwrap();
     let row = regions.rows.iter().find(|r| r.id == Some(2)).unwrap();
     assert_eq!((row.name.as_str(), row.voxels, row.mean), ("B", 0, None));
+    assert_eq!(row.note, Some("no voxel in the label image"));
 }
 
 #[test]
@@ -287,9 +317,11 @@ fn regions_by_hand() {
     let sum = six.group[0].sum.unwrap();
     assert_eq!((sum.mean, sum.n, sum.models, sum.intraclass), (-2.0, 6, Some(3), Some(1.0)));
     assert!((sum.high.unwrap() - (-2.0 + 4.302_652_73 / 3f64.sqrt())).abs() < 1e-6, "{sum:?}");
-    let text = table.to_table();
-    assert_eq!(text.rows.len(), 9);
-    assert!(text.rows.iter().all(|r| r.len() == text.columns.len()));
+    let (people, means) = (table.people_table(), table.means_table());
+    assert_eq!((people.rows.len(), means.rows.len()), (6, 3));
+    for table in [people, means] {
+        assert!(table.rows.iter().all(|r| r.len() == table.columns.len()), "{table:?}");
+    }
 }
 
 /// Every voxel of the map's grid by brute force: the label of the atlas voxel that holds its centre, in world mm.

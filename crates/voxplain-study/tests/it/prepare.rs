@@ -84,7 +84,7 @@ fn a_folder_with_masks_next_to_it() {
     // The brain is 4/3 pi 28 36 24 mm³, and its centre of gravity the middle of the grid.
     for (n, subject) in cohort.subjects.iter().enumerate() {
         let truth = 4.0 / 3.0 * std::f64::consts::PI * 28.0 * 36.0 * 24.0;
-        assert!((subject.brain_volume / truth - 1.0).abs() < 0.01, "{}", subject.brain_volume);
+        assert!((subject.mask_volume / truth - 1.0).abs() < 0.01, "{}", subject.mask_volume);
         assert!(subject.grid.center().iter().all(|c| (c - n as f64).abs() < 0.2), "{:?}", subject.grid.center());
         assert_eq!(subject.native.unwrap(), *head(0.0).0.grid());
         let (volume, mask) = (cohort.volume(n).unwrap(), cohort.mask(n).unwrap());
@@ -140,7 +140,7 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
     let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| head.at(i, j, k) * mask.at(i, j, k));
     let stripped = prepare_image(&file("s.nii", &stripped), None, &preparation).unwrap();
     assert_eq!(stripped.volume, reference.volume);
-    assert_eq!(stripped.brain_volume, reference.brain_volume);
+    assert_eq!(stripped.mask_volume, reference.mask_volume);
     // A finer mask elsewhere in space is brought over by its affine.
     let fine = Grid::new([112, 128, 104], Affine::from_spacing_origin([1.0; 3], [-55.5, -63.5, -51.5])).unwrap();
     let fine = file("fine.nii", &mask.resample(&fine, Interpolation::Nearest, 0.0));
@@ -194,7 +194,7 @@ fn what_is_wrong_with_an_image_is_said() {
     assert!(error.to_string().contains("looks like a whole head: 3.5") || error.to_string().contains("3.6"), "{error}");
     assert!(error.remedy().unwrap().to_string().contains("`mask`"));
     let whole = prepare_image(&h, None, &Preparation { whole_head: true, ..preparation }).unwrap();
-    assert!(whole.findings.is_empty() && (whole.brain_volume - 3.59e6).abs() < 0.05e6, "{:?}", whole.brain_volume);
+    assert!(whole.findings.is_empty() && (whole.mask_volume - 3.59e6).abs() < 0.05e6, "{:?}", whole.mask_volume);
 }
 
 #[test]
@@ -341,10 +341,10 @@ fn real_heads_go_to_the_grid_and_back() {
     // Back on the native grid, deep in the brain, the values are those of the file but for two interpolations.
     let back = prepared.volume.resample(&prepared.native, Interpolation::Linear, 0.0);
     let brain = read(&mask, &ReadOptions::default()).unwrap().volume;
-    assert_eq!(prepared.brain_volume, brain.data().iter().filter(|v| **v != 0.0).count() as f64 * 8.0);
+    assert_eq!(prepared.mask_volume, brain.data().iter().filter(|v| **v != 0.0).count() as f64 * 8.0);
     let weight = prepared.mask.map(|m| f32::from(u8::from(*m))).resample(&prepared.native, Interpolation::Linear, 0.0);
     let inside: Vec<usize> = (0..brain.data().len()).filter(|n| weight.data()[*n] == 1.0).collect();
-    assert!(inside.len() as f64 > 0.7 * prepared.brain_volume / 8.0);
+    assert!(inside.len() as f64 > 0.7 * prepared.mask_volume / 8.0);
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let var = |v: &[f64], m: f64| v.iter().map(|a| (a - m).powi(2)).sum::<f64>();
     // Correlation and means of the file's values with those that came back, `step` voxels further along the last axis.

@@ -2,7 +2,7 @@
 
 use crate::support::{SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Progress, Remedy, Silent};
+use voxplain_core::{Progress, Remedy, Silent, Table};
 use voxplain_study::{
     evaluation::{
         faithfulness::{self, Metric, Settings, Substrate, Summary},
@@ -11,7 +11,7 @@ use voxplain_study::{
     group::{GroupOptions, GroupSummary, group},
     map::{MapFiles, Variant, record_path},
     regions::{RegionOptions, RegionRecord, measure_regions},
-    run::{CohortPlace, PageLayout, Run, Staleness, clear, figure_name},
+    run::{CohortPlace, PageLayout, Run, RunLayout, Staleness, clear, figure_name},
 };
 use voxplain_volume::{Labels, Volume, WriteOptions, write, write_labels};
 
@@ -109,6 +109,64 @@ fn a_run_and_its_cohort_move_together_and_the_hash_decides() {
     let old = Run::open(&place("c/run")).unwrap();
     assert_eq!(old.manifest.cohort, CohortPlace::from(place("a/cohort")));
     assert_eq!(old.cohort().unwrap().path, place("a/cohort"));
+}
+
+/// Every row is of one person in one region, with class, prediction and outcome; means are in a file of their own.
+#[test]
+fn tables_of_regions_know_the_people_and_means_lie_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let what = atlas(folder.path());
+    let path = run.layout().regions().join("halves.tsv");
+    let measure = || measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
+    measure().write(&path, &what).unwrap();
+    let table = Table::read(&path).unwrap();
+    let cells = |table: &Table, row: usize, names: &[&str]| -> Vec<String> {
+        names.iter().map(|n| table.rows[row][table.column(n).unwrap()].clone().unwrap_or_default()).collect()
+    };
+    // Two people, two methods, two halves and the rest.
+    assert_eq!(table.rows.len(), 2 * 2 * 3);
+    let known = ["participant_id", "fold", "label", "predicted", "outcome", "p_female", "p_male"];
+    for row in 0..table.rows.len() {
+        let of = cells(&table, row, &known);
+        let expected: [&str; 7] = match of[0].as_str() {
+            "sub-p2" => ["sub-p2", "0", "female", "male", "fp", "0.25", "0.75"],
+            _ => ["sub-p3", "0", "male", "male", "tp", "0.25", "0.75"],
+        };
+        assert_eq!(of, expected);
+        assert!(!cells(&table, row, &["map"])[0].contains("mean"));
+    }
+    let means = Table::read(&RunLayout::region_means(&path)).unwrap();
+    assert_eq!(means.rows.len(), 2 * 3);
+    assert_eq!(cells(&means, 0, &["maps", "n", "models", "region", "name"]), ["2", "2", "1", "1", "one"]);
+    // The mean of the rows of the two people.
+    let mean = |row: usize, table: &Table| cells(table, row, &["mean"])[0].parse::<f64>().unwrap();
+    let of = |row: usize| cells(&table, row, &["method", "region"]) == cells(&means, 0, &["method", "region"]);
+    let rows: Vec<f64> = (0..table.rows.len()).filter(|&row| of(row)).map(|row| mean(row, &table)).collect();
+    let expected = rows.iter().sum::<f64>() / 2.0;
+    assert!(rows.len() == 2 && (mean(0, &means) - expected).abs() < 1e-5 * expected.abs(), "{rows:?}");
+    assert_eq!(run.layout().region_tables().unwrap(), [path.clone()], "means are no table of their own");
+
+    // A map by a model that did not judge the person: nothing is said of it.
+    let mut one = measure();
+    one.people.clear();
+    assert!(one.people_table().column("p_male").is_err());
+    // One map has no means, and those of the table before go.
+    let map = run.layout().map("p2", "saliency").path();
+    let told = RegionOptions { cohort: Some(run.cohort().unwrap().path), ..what.clone() };
+    measure_regions(&[map], &told, &Silent).unwrap().write(&path, &told).unwrap();
+    assert!(!RunLayout::region_means(&path).exists());
+    for (name, word) in
+        [("halves_means.tsv", "those of the means"), ("halves.csv", "with tabs"), ("halves", "with tabs")]
+    {
+        let error = measure().write(&path.with_file_name(name), &what).unwrap_err();
+        assert!(text(&error).contains(word), "{}", text(&error));
+    }
+    // Training is not at its end.
+    std::fs::remove_file(run.layout().predictions()).unwrap();
+    let without = measure();
+    assert!(without.findings.iter().any(|f| f.id == "no-predictions"), "{:?}", without.findings);
+    assert_eq!(without.people_table().rows.len(), 12);
 }
 
 fn copy(from: &Path, to: &Path) {

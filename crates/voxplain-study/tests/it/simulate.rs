@@ -1,12 +1,16 @@
 //! Simulated cohorts, from outside.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use voxplain_core::{Silent, Table};
 use voxplain_study::{
+    atlas::{Atlas, MapName, RegionTable},
     cohort::Cohort,
     simulate::{Effect, SimulateOptions, simulate},
 };
-use voxplain_volume::{ReadOptions, read, read_labels};
+use voxplain_volume::{ReadOptions, Volume, read, read_labels};
 
 fn options(subjects: usize) -> SimulateOptions {
     let effects = vec!["right-lateral-ventricle:+60%".parse::<Effect>().unwrap()];
@@ -83,6 +87,31 @@ fn the_cohort_says_what_it_is() {
     // Every region of the atlas table is in the atlas.
     let missing: Vec<u32> = (1..=37).filter(|l| !atlas.data().contains(l)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// On coarse grids small regions have no voxel: the table says so, the atlas opens, and they are rows with 0 voxels and a note.
+#[test]
+fn regions_that_a_coarse_grid_lost_are_rows_without_voxels() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut lost = 0;
+    for (spacing, shape) in [(7.0, [22, 27, 22]), (10.0, [16, 19, 16])] {
+        let path = dir.path().join(format!("c{spacing}"));
+        let effects = Vec::new();
+        simulate(&path, &SimulateOptions { spacing, shape, effects, ..options(2) }, false, &Silent).unwrap();
+        let (image, labels) = (path.join("atlas.nii.gz"), path.join("atlas.tsv"));
+        let atlas = Atlas::open(&image, &labels, false).unwrap();
+        assert_eq!(atlas.ids().count(), 37);
+        let there: BTreeSet<u32> = atlas.labels.data().iter().copied().collect();
+        let map = Volume::filled(*atlas.labels.grid(), 1.0);
+        let mut table = RegionTable::default();
+        table.measure(&MapName { map: "m".into(), ..MapName::default() }, &map, &atlas, None).unwrap();
+        for row in &table.rows[..37] {
+            let has = there.contains(&row.id.unwrap());
+            lost += usize::from(!has);
+            assert_eq!((row.voxels > 0, row.note.is_none()), (has, has), "{spacing} mm: {row:?}");
+        }
+    }
+    assert!(lost > 0, "there is something to lose");
 }
 
 #[test]

@@ -186,7 +186,7 @@ fn a_subjects_dir() {
     let summary = run(&root, &out, &options).unwrap();
     assert_eq!(ids(&out), ["bert", "01_ses-1"]);
     assert_eq!((summary.inclusion.images, summary.inclusion.used, summary.inclusion.left_out.len()), (4, 2, 2));
-    let brain = Cohort::open(&out).unwrap().subjects[0].brain_volume;
+    let brain = Cohort::open(&out).unwrap().subjects[0].mask_volume;
     // The whole head with FreeSurfer's mask: what was erased is outside.
     let t1 = PrepareOptions {
         image: Some("T1.mgz".into()),
@@ -196,7 +196,7 @@ fn a_subjects_dir() {
     run(&root, &out, &t1).unwrap();
     let cohort = Cohort::open(&out).unwrap();
     assert!(cohort.subjects[0].source.as_ref().unwrap().ends_with("bert/mri/T1.mgz"));
-    assert!(cohort.subjects[0].brain_volume < 0.95 * brain, "{} {brain}", cohort.subjects[0].brain_volume);
+    assert!(cohort.subjects[0].mask_volume < 0.95 * brain, "{} {brain}", cohort.subjects[0].mask_volume);
     // A table by the id of the person.
     let people = dir.path().join("people.tsv");
     fs::write(&people, "participant_id\nsub-01\nbert\n").unwrap();
@@ -225,11 +225,11 @@ fn a_real_brain_of_freesurfer() {
     fs::copy(&data, mri.join("brainmask.mgz")).unwrap();
     let root = dir.path().join("s");
     run(&root, &out, &PrepareOptions { force: true, ..PrepareOptions::default() }).unwrap();
-    let brain = Cohort::open(&out).unwrap().subjects[0].brain_volume;
+    let brain = Cohort::open(&out).unwrap().subjects[0].mask_volume;
     assert!((0.9e6..1.9e6).contains(&brain), "{brain}");
     let masked =
         PrepareOptions { mask: MaskRule::Suffix("brainmask.mgz".into()), force: true, ..PrepareOptions::default() };
     run(&root, &out, &masked).unwrap();
-    let inside = Cohort::open(&out).unwrap().subjects[0].brain_volume;
+    let inside = Cohort::open(&out).unwrap().subjects[0].mask_volume;
     assert!((inside / brain - 1.0).abs() < 0.01, "{inside} {brain}");
 }

@@ -3,8 +3,8 @@
 use crate::support::witness;
 use voxplain_core::Setting;
 use voxplain_volume::{
-    Affine, Border, Grid, Mask, MaskFile, MaskOptions, Orientation, Reach, Result, Volume, WriteOptions, read_mask,
-    write,
+    Affine, Border, Grid, Mask, MaskExtent, MaskFile, MaskOptions, Orientation, Result, Volume, WriteOptions,
+    read_mask, write,
 };
 
 fn grid() -> Grid {
@@ -149,7 +149,7 @@ fn masks_of_everything_or_nothing() {
     assert!(refused(&plain().map(|_| 0.0)).0.contains("the mask is empty"));
     let rim = Volume::from_fn(grid(), |v| f32::from(u8::from(!v.contains(&0))));
     assert!(refused(&rim).0.contains("inside is a box"));
-    let anywhere = MaskOptions { reach: Reach::Anywhere, ..MaskOptions::default() };
+    let anywhere = MaskOptions { extent: MaskExtent::Anywhere, ..MaskOptions::default() };
     assert_eq!(read_as(&plain().map(|_| 1.0), &anywhere).unwrap().mask.count(), grid().len());
     assert_eq!(read_as(&rim, &anywhere).unwrap().mask, rim.map(|v| *v > 0.0));
     // A box that is a part of the field of view is a region.

@@ -1,9 +1,26 @@
 //! [`Figure`]: a finished SVG document, and the same as pixels.
 
 use super::pixels;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use resvg::{tiny_skia, usvg};
 use std::{path::Path, sync::Arc};
 use voxplain_core::{Error, Result, atomic_file};
+
+/// The font that texts are placed by.
+const REGULAR: &[u8] = include_bytes!("../font/Arimo-Regular.ttf");
+const BOLD: &[u8] = include_bytes!("../font/Arimo-Bold.ttf");
+
+/// Rules of CSS that bring the font of figures, so that no text is wider than its place where that font is not installed.
+pub(crate) fn font_faces() -> String {
+    [face(REGULAR, "normal"), face(BOLD, "bold")].concat()
+}
+
+fn face(font: &[u8], weight: &str) -> String {
+    format!(
+        "@font-face {{ font-family: Arimo; font-weight: {weight}; src: url(\"data:font/ttf;base64,{}\"); }}\n",
+        STANDARD.encode(font)
+    )
+}
 
 /// A finished figure.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,8 +43,8 @@ impl Figure {
             |what: String| Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain");
         let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
         let fonts = Arc::make_mut(&mut options.fontdb);
-        fonts.load_font_data(include_bytes!("../font/Arimo-Regular.ttf").to_vec());
-        fonts.load_font_data(include_bytes!("../font/Arimo-Bold.ttf").to_vec());
+        fonts.load_font_data(REGULAR.to_vec());
+        fonts.load_font_data(BOLD.to_vec());
         fonts.set_sans_serif_family("Arimo");
         let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
         let scale = pixels::DPI / options.dpi;
@@ -50,12 +67,15 @@ impl Figure {
         self.write_png(&stem.with_extension("png"))
     }
 
-    /// Writes the SVG.
+    /// Writes the SVG, with its font: where a program takes it, texts are as wide as they were measured whatever is installed.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn write_svg(&self, path: &Path) -> Result<()> {
-        atomic_file::write(path, self.svg.as_bytes())
+        let bold = if self.svg.contains("font-weight=\"bold\"") { face(BOLD, "bold") } else { String::new() };
+        let style = format!("<style>\n{}{bold}</style>\n", face(REGULAR, "normal"));
+        let (head, body) = self.svg.split_once('\n').unwrap_or((&self.svg, ""));
+        atomic_file::write(path, format!("{head}\n{style}{body}").as_bytes())
     }
 
     /// Writes the PNG.

@@ -9,5 +9,6 @@ mod svg;
 
 pub(super) use axes::{Axes, ticks};
 pub use document::Figure;
+pub(crate) use document::font_faces;
 pub(super) use number::{in_tens, signed};
 pub(super) use svg::{Anchor, FAINT, GREY, INK, SMALL, Style, Svg, TEXT, TITLE, fit, width_of, wrap};

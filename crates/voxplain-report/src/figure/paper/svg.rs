@@ -50,6 +50,11 @@ impl Style {
     }
 }
 
+/// Fonts whose letters are as wide as those of Arimo, by which texts are placed: of these one is nearly everywhere. The last two are
+/// about as wide.
+const FONTS: &str = "Arimo, 'Liberation Sans', Arial, Helvetica, 'Nimbus Sans', 'Nimbus Sans L', 'TeX Gyre Heros', FreeSans, Roboto, \
+                     sans-serif";
+
 pub(in crate::figure) struct Svg {
     width: f64,
     body: String,
@@ -228,7 +233,7 @@ impl Svg {
         });
         let svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{w}mm\" height=\"{h}mm\" viewBox=\"0 0 {w} {h}\" role=\"img\" \
-             aria-label=\"{}\" font-family=\"Arimo, 'Liberation Sans', Arial, Helvetica, sans-serif\">\n{paper}{}</svg>\n",
+             aria-label=\"{}\" font-family=\"{FONTS}\">\n{paper}{}</svg>\n",
             escape(&alt),
             self.body
         );

@@ -28,13 +28,13 @@ pub(in crate::report) fn of_groups(summary: &GroupSummary) -> Option<Agreement> 
     let n = summary.groups.first().map_or(0, |g| g.subjects.len());
     let rows = |level: Level| summary.similarity.iter().filter(move |r| r.level == level && r.group == "group-all");
     for (stem, title, measure, percent, what) in [
-        (figure_name::SIMILARITY_SPEARMAN, "Agreement: Spearman's correlation", "spearman", None, "Inside the brain"),
+        (figure_name::SIMILARITY_SPEARMAN, "Agreement: Spearman's correlation", "spearman", None, "Inside the mask"),
         (
             figure_name::SIMILARITY_DICE,
             "Agreement: overlap of the top 5 %",
             "dice",
             Some(5.0),
-            "Dice's coefficient of the 5 % of the brain with largest |value|, corrected for chance (0: chance, 1: same)",
+            "Dice's coefficient of the 5 % of the mask with largest |value|, corrected for chance (0: chance, 1: same)",
         ),
     ] {
         let of = |a: &str, b: &str| {

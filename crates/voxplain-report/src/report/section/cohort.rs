@@ -48,7 +48,7 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
         .rows
         .iter()
         .zip(&cohort.subjects)
-        .map(|(row, subject)| (class_of(row), subject.brain_volume / 1000.0))
+        .map(|(row, subject)| (class_of(row), subject.mask_volume / 1000.0))
         .collect();
     let by_class = |name: String, values: &dyn Fn(&str) -> Vec<f64>| -> Vec<String> {
         std::iter::once(name).chain(classes.iter().map(|c| spread(&values(c)))).collect()

@@ -22,7 +22,7 @@ pub(in crate::report) struct Faithfulness {
 }
 
 /// `None` where nothing was measured.
-pub(in crate::report) fn of_run(run: &Run, warnings: &mut Vec<Warning>) -> Option<Faithfulness> {
+pub(in crate::report) fn of_run(run: &Run, organ: &str, warnings: &mut Vec<Warning>) -> Option<Faithfulness> {
     let mut summaries = Vec::new();
     for metric in [Metric::Deletion, Metric::Insertion] {
         match Summary::read(run, metric) {
@@ -35,7 +35,7 @@ pub(in crate::report) fn of_run(run: &Run, warnings: &mut Vec<Warning>) -> Optio
     let first = summaries.first()?;
     let maps = summaries.iter().flat_map(|s| &s.found).map(|f| f.maps).max().unwrap_or(0);
     let words = format!(
-        "The brain's voxels are taken out (deletion) or put back (insertion) in the order of a map: {}, in blocks of {} \
+        "The {organ}'s voxels are taken out (deletion) or put back (insertion) in the order of a map: {}, in blocks of {} \
          voxels, {} steps. A faithful map makes the probability of the explained class fall fast, or rise fast. Random orders \
          are as smooth as the map they stand beside; {maps} subjects, none of whom the models saw.",
         first.ranking(),
@@ -62,8 +62,8 @@ fn panels(summaries: &[Summary]) -> Vec<DeletionPanel> {
         for summary in summaries {
             let of = summary.found.iter().filter(|f| f.substrate == substrate);
             let (name, axis) = match summary.metric {
-                Metric::Deletion => ("Deletion", "brain replaced, %"),
-                Metric::Insertion => ("Insertion", "brain put back, %"),
+                Metric::Deletion => ("Deletion", "replaced, %"),
+                Metric::Insertion => ("Insertion", "put back, %"),
             };
             panels.push(DeletionPanel {
                 title: format!("{name}, {} ({} is better)", substrate.word(), summary.better),
@@ -128,7 +128,8 @@ fn table(summaries: &[Summary]) -> TextTable {
 fn interval(i: &Interval, sign: bool) -> String {
     let number = |v: f64| if sign { format!("{v:+.3}") } else { format!("{v:.3}") };
     let text = match (i.low, i.high) {
-        (Some(low), Some(high)) => format!("{} [{}, {}]", number(i.mean), number(low), number(high)),
+        // A line may end before the interval, not in it.
+        (Some(low), Some(high)) => format!("{} [{},\u{a0}{}]", number(i.mean), number(low), number(high)),
         _ => number(i.mean),
     };
     text.replace('-', "\u{2212}")

@@ -133,7 +133,7 @@ pub(in crate::report) fn side_by_side(
     let space = format!("Coordinates: {space}.");
     let gallery = Gallery { title, underlay, panels: &panels, at, width: PAGE, space }.draw()?;
     let caption = "Cut in the middle of the largest part where the maps together are strongest. The range of colours ends at \
-                   the 99.5th percentile of |value| in the brain.";
+                   the 99.5th percentile of |value| in the mask.";
     Ok(vec![Placed::new(figure_name::METHOD_GALLERY, gallery, caption), contours(of, underlay, &panels, at)?])
 }
 
@@ -175,7 +175,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
         n => format!(" {n} methods or controls are not drawn, for want of colours."),
     };
     let caption = format!(
-        "Outlines of the {STRONGEST} % of the brain with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
+        "Outlines of the {STRONGEST} % of the mask with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
          deviation) so that single voxels have none, at the cuts above.{left_out}"
     );
     Ok(Placed::new(figure_name::METHOD_CONTOURS, figure, caption))

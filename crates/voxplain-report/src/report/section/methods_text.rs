@@ -91,7 +91,7 @@ impl MethodsText {
         }
         match &p.template {
             Some(template) => s.push_str(&format!(
-                "Each brain was turned and shifted to a template ({}), {}. ",
+                "Each image was turned and shifted to a template ({}), {}. ",
                 template.path.file_name().unwrap_or_default().to_string_lossy(),
                 match template.sizes {
                     Sizes::Keep => "keeping its size",
@@ -246,7 +246,7 @@ impl MethodsText {
         }
         if groups.methods.len() > 1 {
             s.push_str(
-                "Methods were compared inside the brain, subject by subject, by Spearman's and Pearson's correlation and by \
+                "Methods were compared inside the masks, subject by subject, by Spearman's and Pearson's correlation and by \
                  Dice's coefficient of the most relevant parts, corrected for chance. ",
             );
         }
@@ -274,7 +274,7 @@ impl MethodsText {
             .collect();
         let maps = summaries.iter().flat_map(|s| &s.found).map(|f| f.maps).max().unwrap_or(0);
         let paragraph = format!(
-            "Faithfulness was measured by {} curves {petsiuk} of {maps} subjects: the voxels of the brain were ordered by {}, in \
+            "Faithfulness was measured by {} curves {petsiuk} of {maps} subjects: the voxels of the mask were ordered by {}, in \
              blocks of {} voxels, and replaced (deletion) or put back (insertion) in {} steps of equal volume; in their place \
              stood {}. The area under the probability of the explained class was compared, subject by subject, \
              with that of a random order whose autocorrelation was fitted to that of the map. {}",

@@ -83,10 +83,10 @@ pub(in crate::report) fn checks(cohort: &Cohort, progress: &dyn Progress) -> Res
         figure,
         brains,
         note: format!(
-            "One axial cut (left is left) and one sagittal cut (nose to the right) of every brain, at the same voxels; the \
-             subject's brain mask in orange, the majority's in blue; {}. Those furthest from the others come first.{rest}",
+            "One axial cut (left is left) and one sagittal cut (nose to the right) of every volume, at the same voxels; the \
+             subject's mask in orange, the majority's in blue; {}. Those furthest from the others come first.{rest}",
             match cohort.preparation.normalize {
-                Normalize::None => "black to white is each brain's own range of intensities",
+                Normalize::None => "black to white is each volume's own range of intensities",
                 _ => "black to white is the same range of intensities for all",
             }
         ),
@@ -99,7 +99,7 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
     let mut words = Vec::new();
     if let Some([low, high]) = range(quality, Quantity::MaskOverlap) {
         words.push(format!(
-            "Each subject's brain mask overlaps with the mask of the majority (voxels that at least half of the masks \
+            "Each subject's mask overlaps with the mask of the majority (voxels that at least half of the masks \
              hold) by {} to {} (Dice's coefficient, voxel by voxel on the cohort's grid).",
             significant(low, 3),
             significant(high, 3)
@@ -107,7 +107,7 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
     }
     if let Some([low, high]) = range(quality, Quantity::Alignment) {
         words.push(format!(
-            "After alignment the brains correlate with the template at {} to {}; below {MIN_CORRELATION} an image is refused.",
+            "After alignment the volumes correlate with the template at {} to {}; below {MIN_CORRELATION} an image is refused.",
             significant(low, 3),
             significant(high, 3)
         ));
@@ -202,7 +202,8 @@ fn brains(
     order.truncate(MAX_BRAINS);
     let typical = |q: Quantity| deviations(&values(quality, q)).0;
     let common = [Quantity::Darkest, Quantity::Brightest].map(typical);
-    progress.begin("pictures of brains", order.len());
+    let organ = cohort.preparation.organ();
+    progress.begin("pictures of subjects", order.len());
     let brains = order
         .into_par_iter()
         .map(|n| {
@@ -216,7 +217,7 @@ fn brains(
             let far = if odd.is_empty() { String::new() } else { format!("; far from the others: {odd}") };
             Ok(Brain {
                 source: format!("data:image/png;base64,{}", STANDARD.encode(png)),
-                alt: format!("Axial and sagittal cut of the brain of {id} with the outline of its mask{far}"),
+                alt: format!("Axial and sagittal cut of the {organ} of {id} with the outline of its mask{far}"),
                 odd,
                 id,
             })

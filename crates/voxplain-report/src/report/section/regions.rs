@@ -1,16 +1,17 @@
-//! Region tables of a run: `regions/*.tsv`, one for each atlas.
+//! Region tables of a run: `regions/*.tsv`, one for each atlas, with the means beside it.
 
 use crate::{
     figure::{ForestRow, forest_plot},
     report::element::{COLUMN, Placed, Warning, file_name},
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, Table};
 use voxplain_stats::Interval;
 use voxplain_study::{
     regions::RegionRecord,
-    run::{Run, figure_name},
+    run::{Run, RunLayout, figure_name},
 };
 
 /// One table.
@@ -34,6 +35,9 @@ struct Line {
 
 /// Regions shown per method; the rest stands in the file.
 const SHOWN: usize = 16;
+
+/// What `region` holds for the brain that no label covers.
+const UNLABELLED: &str = "0";
 
 /// The region tables of a run, by name, but those of other models than it has now. A table without a record stays: somebody put
 /// it there.
@@ -65,7 +69,7 @@ pub(in crate::report) fn of_run(tables: &[PathBuf], warnings: &mut Vec<Warning>)
     all
 }
 
-/// One region of one method.
+/// One region of one method: a mean over maps or, of a method with one map, that map.
 struct Row {
     method: String,
     region: String,
@@ -75,59 +79,94 @@ struct Row {
     enrichment: Option<Interval>,
 }
 
-fn one(file: &Path) -> Result<Regions> {
+/// The rows of the means that belong to a table and, of methods with one map, of the table itself.
+fn rows(file: &Path) -> Result<Vec<Row>> {
     let table = Table::read(file)?;
-    let names = ["method", "n", "region", "name", "hemisphere", "enrichment", "enrichment_low", "enrichment_high"];
-    let columns = names.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
-    let shown = ["voxels", "mean", "share_positive", "share_negative"];
-    let shown_columns = shown.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
-    let bounds = ["share_positive_low", "share_positive_high", "share_negative_low", "share_negative_high"];
-    let bounds = bounds.iter().map(|n| table.column(n)).collect::<Result<Vec<_>>>()?;
-    let numbers = [&columns[1..2], &columns[5..], &shown_columns, &bounds].concat();
-    for (n, row) in table.rows.iter().enumerate() {
-        let odd = numbers.iter().filter_map(|&c| row[c].as_deref()).find(|cell| cell.parse::<f64>().is_err());
+    let column = |name: &str| {
+        table.column(name).map_err(|e| Error::file(file, format!("{e}: it is not as this version writes it"), AGAIN))
+    };
+    let (method, region) = (column("method")?, column("region")?);
+    column("note")?;
+    // A method of several maps has several rows of a region.
+    let mut maps = BTreeMap::<&str, BTreeMap<&str, usize>>::new();
+    for row in &table.rows {
+        let cell = |c: usize| row[c].as_deref().unwrap_or_default();
+        *maps.entry(cell(method)).or_default().entry(cell(region)).or_default() += 1;
+    }
+    let count = |method: &str| maps.get(method).and_then(|of| of.values().copied().max()).unwrap_or(0);
+    let means = RunLayout::region_means(file);
+    let mut rows = Vec::new();
+    if let Some((method, n)) = maps.keys().map(|method| (method, count(method))).find(|(_, n)| *n > 1) {
+        if !means.is_file() {
+            let what = format!("{n} maps by {method}, and no means of them in {}", file_name(&means));
+            return Err(Error::file(file, what, AGAIN));
+        }
+        rows = read(&Table::read(&means)?, &means)?;
+    }
+    let mut alone = read(&table, file)?;
+    alone.retain(|row| count(&row.method) == 1);
+    rows.append(&mut alone);
+    Ok(rows)
+}
+
+const AGAIN: &str = "make the table again";
+
+/// The rows of a table of maps, which has no column `n`, or of means.
+fn read(table: &Table, file: &Path) -> Result<Vec<Row>> {
+    let need = |name: &str| {
+        table.column(name).map_err(|e| Error::file(file, format!("{e}: it is not as this version writes it"), AGAIN))
+    };
+    let (method, region, name, side) = (need("method")?, need("region")?, need("name")?, need("hemisphere")?);
+    let n = table.column("n").ok();
+    let (voxels, mean) = (need("voxels")?, need("mean")?);
+    // The mean and, in a table of means, both ends.
+    let triple = |name: &str| -> Result<[Option<usize>; 3]> {
+        let ends = match n {
+            None => [None, None],
+            Some(_) => [Some(need(&format!("{name}_low"))?), Some(need(&format!("{name}_high"))?)],
+        };
+        Ok([Some(need(name)?), ends[0], ends[1]])
+    };
+    let [enrichment, positive, negative] =
+        [triple("enrichment")?, triple("share_positive")?, triple("share_negative")?];
+    let numbers = [enrichment, positive, negative].concat().into_iter().flatten().chain([voxels, mean]).chain(n);
+    for (at, row) in table.rows.iter().enumerate() {
+        let odd = numbers.clone().filter_map(|c| row[c].as_deref()).find(|cell| cell.parse::<f64>().is_err());
         if let Some(cell) = odd {
-            let what = format!("row {} holds {cell:?}, not a number", n + 1);
-            return Err(Error::file(file, what, "make the table again"));
+            return Err(Error::file(file, format!("row {} holds {cell:?}, not a number", at + 1), AGAIN));
         }
     }
-    let rows: Vec<Row> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let text = |c: usize| row[columns[c]].clone().unwrap_or_default();
-            let number = |c: usize| row[c].as_deref().and_then(|t| t.parse::<f64>().ok());
-            let n = text(1).parse().unwrap_or(1);
-            let per_cent = |mean: usize, low: usize, high: usize| match (number(mean), number(low), number(high)) {
-                (Some(m), Some(l), Some(h)) => format!("{:.1} [{:.1}, {:.1}]", 100.0 * m, 100.0 * l, 100.0 * h),
-                (Some(m), ..) => format!("{:.1}", 100.0 * m),
-                _ => "n/a".into(),
-            };
-            let plain = |c: usize| row[c].clone().unwrap_or_else(|| "n/a".into());
-            Row {
-                method: text(0),
-                region: text(2),
-                name: text(3),
-                side: text(4),
-                cells: vec![
-                    n.to_string(),
-                    plain(shown_columns[0]),
-                    plain(shown_columns[1]),
-                    per_cent(shown_columns[2], bounds[0], bounds[1]),
-                    per_cent(shown_columns[3], bounds[2], bounds[3]),
-                ],
-                enrichment: number(columns[5]).map(|mean| Interval {
-                    mean,
-                    low: number(columns[6]),
-                    high: number(columns[7]),
-                    n,
-                    ..Interval::default()
-                }),
-            }
-        })
-        .collect();
-    // With group rows those are shown; without, every map is its own.
-    let grouped = rows.iter().any(|r| r.enrichment.is_some_and(|e| e.n > 1));
+    let of = |row: &Vec<Option<String>>| {
+        let text = |c: usize| row[c].clone().unwrap_or_default();
+        let plain = |c: usize| row[c].clone().unwrap_or_else(|| "n/a".into());
+        let number = |c: Option<usize>| row[c?].as_deref()?.parse::<f64>().ok();
+        let count = n.map_or(1, |c| text(c).parse().unwrap_or(0));
+        let per_cent = |[mean, low, high]: [Option<usize>; 3]| match (number(mean), number(low), number(high)) {
+            (Some(m), Some(l), Some(h)) => format!("{:.1} [{:.1}, {:.1}]", 100.0 * m, 100.0 * l, 100.0 * h),
+            (Some(m), ..) => format!("{:.1}", 100.0 * m),
+            _ => "n/a".into(),
+        };
+        let [middle, low, high] = enrichment;
+        Row {
+            method: text(method),
+            region: text(region),
+            name: text(name),
+            side: text(side),
+            cells: vec![count.to_string(), plain(voxels), plain(mean), per_cent(positive), per_cent(negative)],
+            enrichment: number(middle).map(|mean| Interval {
+                mean,
+                low: number(low),
+                high: number(high),
+                n: count,
+                ..Interval::default()
+            }),
+        }
+    };
+    Ok(table.rows.iter().map(of).collect())
+}
+
+fn one(file: &Path) -> Result<Regions> {
+    let rows = rows(file)?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let mut methods: Vec<&str> = rows.iter().map(|r| r.method.as_str()).collect();
     methods.sort_unstable();
@@ -140,7 +179,8 @@ fn one(file: &Path) -> Result<Regions> {
         rows: Vec::new(),
         note: format!(
             "Regions with most relevance for their size, up to {SHOWN} a method; enrichment: part of |relevance| over \
-             part of voxels (1: chance). All rows: regions/{stem}.tsv.{}",
+             part of voxels (1: chance). All regions: regions/{stem}_means.tsv where there are several maps; each person's, with class \
+             and outcome: regions/{stem}.tsv.{}",
             RegionRecord::read(file)?
                 .and_then(|record| record.intervals)
                 .map(|about| format!(" {about}"))
@@ -149,11 +189,8 @@ fn one(file: &Path) -> Result<Regions> {
         findings: findings(file)?,
     };
     for method in methods {
-        let mut of: Vec<&Row> = rows
-            .iter()
-            .filter(|r| r.method == method && !r.region.is_empty())
-            .filter(|r| r.enrichment.is_some_and(|e| !grouped || e.n > 1))
-            .collect();
+        let mut of: Vec<&Row> =
+            rows.iter().filter(|r| r.method == method && r.region != UNLABELLED && r.enrichment.is_some()).collect();
         let value = |r: &Row| r.enrichment.map_or(0.0, |e| e.mean);
         of.sort_by(|a, b| value(b).total_cmp(&value(a)).then_with(|| a.name.cmp(&b.name)));
         of.truncate(SHOWN);

@@ -91,7 +91,7 @@ pub(in crate::report) fn of_run(
         String::from("Those told wrong come first, then those whose true class was given the least probability. ");
     if cards.iter().any(|p| !p.pictures.is_empty()) {
         note.push_str(
-            "Each picture is the axial cut through the middle of the map's |relevance| over the subject's own brain, left is left, \
+            "Each picture is the axial cut through the middle of the map's |relevance| over the subject's own volume, left is left, \
              with a range of colours of its own: compare places, not strengths. ",
         );
     }
@@ -131,7 +131,7 @@ fn picture(underlay: &Underlay, map: &Volume, method: &str, of: &str) -> Result<
     let place = if range.max > 0.0 {
         format!("z = {}, ± {}", significant(cut.at, 4).replace('-', "\u{2212}"), significant(range.max, 2))
     } else {
-        "0 in the whole brain".into()
+        "0 in the whole mask".into()
     };
     Ok(Picture {
         method: method.to_owned(),

@@ -7,6 +7,8 @@
   const el = (name) => document.getElementById(`${report}-${name}`);
   const section = el("viewer");
   const data = JSON.parse(el("index").textContent);
+  // What masks hold, in a word.
+  const organ = el("canvas").dataset.organ;
   // Volumes that came with files beside the page, by report and number.
   window.voxplainVolumes ??= {};
   window.voxplainVolumes[report] ??= {};
@@ -236,10 +238,10 @@
     for (const m of scene.maps) option(select, m.method, m.method);
     select.value = entry.method;
     el("about").textContent = scene.about;
-    const outside = entry.outside >= 0.005 ? ` ${number(100 * entry.outside, 2)} % of |relevance| lies outside the brain and is not shown.` : "";
+    const outside = entry.outside >= 0.005 ? ` ${number(100 * entry.outside, 2)} % of |relevance| lies outside the ${organ} and is not shown.` : "";
     const range = entry.most > 0
-      ? `Colours end at ± ${number(entry.most)}, the 99.5th percentile of |value| in the brain; values are kept to ± ${number(state.step / 2, 2)}.`
-      : "The map is 0 in the whole brain.";
+      ? `Colours end at ± ${number(entry.most)}, the 99.5th percentile of |value| in the ${organ}; values are kept to ± ${number(state.step / 2, 2)}.`
+      : `The map is 0 in the whole ${organ}.`;
     const sign = data.methods[entry.method]?.sign;
     el("map-about").textContent = `${sign ? `Sign: ${sign}. ` : ""}${range}${outside}`;
     if (entry.file) {
@@ -282,7 +284,7 @@
     el("place").textContent = ["x", "y", "z"].map((axis, a) => `${axis} ${minus(mm[a].toFixed(1))}`).join("  ");
     const value = map.img[n] * state.step;
     const size = Math.abs(value) / state.most;
-    el("value").textContent = brain.img[n] > 0 ? `${number(value)} ${state.units}`.trim() : "outside the brain";
+    el("value").textContent = brain.img[n] > 0 ? `${number(value)} ${state.units}`.trim() : `outside the ${organ}`;
     el("value").dataset.value = String(value);
     el("value").dataset.size = String(size);
     const id = labels ? labels.img[n] : 0;

@@ -297,7 +297,7 @@ fn caption_of_group(groups: &GroupSummary, group: &Group) -> Caption {
     Caption {
         key: group.name.clone(),
         title: format!("{} (n = {n})", group.title),
-        about: format!("Mean map of {} over the mean brain.", group.headcount()),
+        about: format!("Mean map of {} over the mean of their volumes.", group.headcount()),
         group: true,
         space: groups.space.clone(),
     }

@@ -227,11 +227,13 @@ pub enum Verdict {
     Undecided,
     /// Worse than a random order.
     Worse,
+    /// There is no interval, and so no verdict.
+    NotGiven,
 }
 
 impl Verdict {
     fn of(metric: Metric, difference: &Interval) -> Self {
-        let (Some(low), Some(high)) = (difference.low, difference.high) else { return Self::Undecided };
+        let Some((low, high)) = difference.ends() else { return Self::NotGiven };
         match metric {
             Metric::Deletion if high < 0.0 => Self::Better,
             Metric::Deletion if low > 0.0 => Self::Worse,
@@ -247,6 +249,7 @@ impl Verdict {
             Self::Better => "better than random",
             Self::Undecided => "not told apart from random",
             Self::Worse => "worse than random",
+            Self::NotGiven => "none given",
         }
     }
 }
@@ -293,7 +296,15 @@ impl Summary {
         let mut summary: Self = serde_json::from_slice(&bytes)
             .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
         let ranking = summary.settings.ranking;
-        summary.found.iter_mut().filter(|f| f.ranking == Ranking::ByMethod).for_each(|f| f.ranking = ranking);
+        for found in &mut summary.found {
+            if found.ranking == Ranking::ByMethod {
+                found.ranking = ranking;
+            }
+            // Older versions wrote that it is undecided.
+            if found.difference.ends().is_none() {
+                found.verdict = Verdict::NotGiven;
+            }
+        }
         run.models()?.check(&path, &summary.models, again())?;
         Ok(Some(summary))
     }
@@ -303,18 +314,27 @@ impl Summary {
         self.settings.ranking.words()
     }
 
-    /// How the intervals were found, what they are conditional on and which are absent, and that rows are not corrected for their
-    /// number; in sentences.
+    /// How the intervals were found, what they are conditional on and which are absent; which rows have no verdict, and that those
+    /// with one are not corrected for their number; in sentences.
     pub fn about_intervals(&self) -> String {
         let all: Vec<Interval> = self.found.iter().flat_map(|f| [f.auc, f.random, f.difference]).collect();
-        let rows = match self.found.len() {
-            0 | 1 => String::new(),
-            n => format!(
-                " Each of the {n} rows is judged by itself: verdicts are not corrected for their number, so that one in twenty rows \
-                 without an effect is expected to show one."
+        let mut text = Interval::explain(&all).unwrap_or_default();
+        let (rows, judged) = (self.found.len(), self.found.iter().filter(|f| f.verdict != Verdict::NotGiven).count());
+        match rows - judged {
+            0 => {}
+            _ if judged == 0 => text.push_str(
+                " No verdict is given, since that is what the interval of the difference says: in how many people a map is better \
+                 than a random order does not say what maps of other models would be.",
             ),
-        };
-        format!("{}{rows}", Interval::explain(&all).unwrap_or_default())
+            n => text.push_str(&format!(" {n} of the {rows} rows have no interval of the difference, and so no verdict.")),
+        }
+        if judged > 1 {
+            text.push_str(&format!(
+                " Each of {judged} rows is judged by itself: verdicts are not corrected for their number, so that one in twenty rows \
+                 without an effect is expected to show one."
+            ));
+        }
+        text
     }
 }
 
@@ -384,11 +404,44 @@ mod tests {
         // The same maps by one model: no interval, and no verdict.
         let one: Vec<_> = pairs.iter().map(|(t, _)| (*t, "a")).collect();
         let one = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &one).unwrap();
-        assert_eq!((one.difference.low, one.verdict), (None, Verdict::Undecided));
+        assert_eq!((one.difference.low, one.verdict), (None, Verdict::NotGiven));
         found.curve.iter().zip([0.8, 0.35, 0.1]).for_each(|(i, mean)| close(i.mean, mean));
         assert!(MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[]).is_none());
         let alone = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[(&two[0], "a")]).unwrap();
-        assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::Undecided));
+        assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::NotGiven));
+    }
+
+    #[test]
+    fn without_an_interval_there_is_no_verdict_and_it_is_said() {
+        let metric = Metric::Deletion;
+        let traces: Vec<Trace> =
+            (0..6).map(|n| trace(metric, [1.0, 0.1 * f64::from(n), 0.0], [1.0, 0.9, 0.0])).collect();
+        let found = |models: [&str; 6]| {
+            let pairs: Vec<_> = traces.iter().zip(models).collect();
+            MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs).unwrap()
+        };
+        let (one, six) = (found(["a"; 6]), found(["a", "b", "c", "d", "e", "f"]));
+        assert_eq!((one.wins, one.verdict.words(), six.verdict), (1.0, "none given", Verdict::Better));
+        let about = |found: &[&MethodCurves]| {
+            let found = found.iter().map(|f| (*f).clone()).collect();
+            let summary = Summary {
+                metric,
+                better: "lower".into(),
+                settings: Settings::default(),
+                block_voxels: [1; 3],
+                models: Vec::new(),
+                found,
+                version: String::new(),
+            };
+            summary.about_intervals()
+        };
+        let none = about(&[&one, &one]);
+        assert!(none.contains("maps of one model") && none.contains("No verdict is given"), "{none}");
+        assert!(!none.contains("one in twenty"), "{none}");
+        let some = about(&[&one, &six, &six]);
+        assert!(some.contains("1 of the 3 rows have no interval") && some.contains("Each of 2 rows"), "{some}");
+        let all = about(&[&six]);
+        assert!(!all.contains("verdict"), "{all}");
     }
 
     #[test]
