@@ -130,7 +130,7 @@ fn align_to(
         let remedy = remedy![
             "check brain mask, contrast and orientation (`",
             Action::new("inspect"),
-            "`; a mirrored brain cannot be turned back); the template is to be skull-stripped"
+            "`); brain and template are to be skull-stripped"
         ];
         let what = format!("{found}, which is less than {}: it was not found in it", MIN_CORRELATION);
         return Err(Error::file(path, what, remedy));

@@ -23,6 +23,11 @@ use voxplain_volume::{Affine, Grid, Volume};
 
 /// Brains of noise, with more in the middle for class `b`; families of two.
 fn cohort(folder: &Path, people: usize) -> Cohort {
+    cohort_with(folder, people, |_, _| {})
+}
+
+/// The same, after a change of the volume of each subject.
+fn cohort_with(folder: &Path, people: usize, change: impl Fn(usize, &mut Volume)) -> Cohort {
     let grid = Grid::new([22; 3], Affine::from_spacing_origin([8.0; 3], [0.0; 3])).unwrap();
     let mask = Volume::from_fn(grid, |v| v.iter().all(|x| (2..20).contains(x)));
     let mut rows = Vec::new();
@@ -30,12 +35,13 @@ fn cohort(folder: &Path, people: usize) -> Cohort {
         .map(|n| {
             let mut random = Seed::new(99).index(n as u64).random();
             let class = n % 2;
-            let volume = Volume::from_fn(grid, |v| {
+            let mut volume = Volume::from_fn(grid, |v| {
                 let inside = v.iter().all(|x| (2..20).contains(x));
                 let middle = v.iter().all(|x| (8..14).contains(x));
                 let value = random.normal() * 0.3 + if middle && class == 1 { 2.0 } else { 0.5 };
                 if inside { value as f32 } else { 0.0 }
             });
+            change(n, &mut volume);
             let id = format!("{n:02}");
             let row = [id.clone(), ["a", "b"][class].to_owned(), format!("family{}", n / 2), n.to_string()];
             rows.push(row.map(Some).to_vec());
@@ -277,6 +283,27 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
     assert!(of(|o| o.learning_rate = f64::NAN).1.contains("learning rate of NaN"));
     assert!(of(|o| o.epochs = 0).1.contains("0 epochs"));
     assert_eq!(of(|o| o.split = SplitScheme::Holdout(0.5)).0.unwrap().run.predictions().unwrap().len(), 4);
+}
+
+/// One value that is none, or so large that nothing is left beside it, in one prepared volume: whether the subject is trained on,
+/// validated on or held out first, it is named.
+#[test]
+fn a_subject_whose_values_are_no_numbers_is_named() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e30, -1e30] {
+        for subject in [0, 5, 7] {
+            let folder = tempfile::tempdir().unwrap();
+            let cohort = cohort_with(&folder.path().join("cohort"), 8, |n, volume| {
+                if n == subject {
+                    volume.data_mut()[11 * 22 * 22 + 11 * 22 + 11] = value;
+                }
+            });
+            let out = folder.path().join("run");
+            let error = train(&cohort, &options(), &out, false, &engine(1), &Silent, &Silent).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains(&format!("subject {subject:02}")), "{value} in {subject}: {text}");
+            assert!(error.remedy().is_some_and(|r| r.to_string().contains("inspect")), "{text}: {:?}", error.remedy());
+        }
+    }
 }
 
 /// Counts warnings about batches in parts.

@@ -21,7 +21,8 @@ pub struct Alignment {
     /// From the image's own world (mm) to the template's (mm).
     pub to_template: Affine,
     /// Correlation of the two brains where the template's is, after the fit with scales: 1 is perfect. Below about
-    /// 0.85 something is wrong (not skull-stripped, mirrored, another contrast).
+    /// 0.85 something is wrong (not skull-stripped, another contrast, lengths in other units). A mirrored brain is not among what it
+    /// shows: hemispheres are so alike that it correlates as well.
     pub correlation: f64,
     /// By how many degrees the brain was turned, against the orientation that its header gives. Heads in a scanner are askew by 30 or
     /// less; about 90 or 180 are a header that is wrong.
