@@ -18,6 +18,10 @@ pub trait Progress: Send + Sync {
     fn advise(&self, message: &str, remedy: &Remedy) {
         self.warn(&format!("{message}; {remedy}"));
     }
+    /// Something that is as it should be and good to know, once.
+    fn note(&self, message: &str) {
+        self.warn(message);
+    }
     /// Whether the user has asked to stop. Long work then leaves what it has in a state to go on from.
     fn interrupted(&self) -> bool {
         false

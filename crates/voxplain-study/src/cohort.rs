@@ -15,6 +15,7 @@ mod persons;
 mod preparation;
 mod quality;
 mod subject;
+mod unseen;
 mod writer;
 
 pub use inclusion::{Inclusion, LeftOut, OfSource};

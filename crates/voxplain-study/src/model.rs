@@ -13,6 +13,7 @@ use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::{Explainer, Unseen};
 use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
+use voxplain_volume::Mask;
 
 /// The key in the file's metadata under which graph and card are. One key only: a map of several has no fixed order.
 const KEY: &str = "voxplain";
@@ -109,6 +110,20 @@ impl Model {
     pub fn unseen(&self) -> Result<Option<Unseen>> {
         let grid = if self.card.grid_unknown { None } else { Some(self.card.preparation.any_grid()?) };
         Ok(Unseen::of(&self.network.input_reach(), grid.as_ref(), None))
+    }
+
+    /// The voxels of its input that cannot change what it says, whatever its weights; none where there are none. In the space
+    /// of the preparation's grid, whose place in the world may be any.
+    ///
+    /// # Errors
+    /// The grid of the preparation is none.
+    pub fn blind_voxels(&self) -> Result<Option<Mask>> {
+        let reach = self.network.input_reach();
+        if reach.blind() == 0 {
+            return Ok(None);
+        }
+        let grid = self.card.preparation.any_grid()?;
+        Ok(Some(Mask::from_fn(grid, |[i, j, k]| reach.is_blind(grid.index(i, j, k)))))
     }
 
     /// Whether a subject was in the training set, by the [`Subject::hash`](crate::cohort::Subject::hash) of its volume.

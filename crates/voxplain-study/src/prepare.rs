@@ -63,6 +63,18 @@ pub struct PrepareSummary {
     pub inclusion: Inclusion,
     /// Findings: the id of a subject, and what is unusual about its image or mask.
     pub findings: Vec<(String, String)>,
+    /// What the network that is trained by default cannot see of the grid; absent where it sees all.
+    pub lost_on_the_grid: Option<LostOnTheGrid>,
+}
+
+/// What a network cannot see of a grid, and the nearest grid without loss.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LostOnTheGrid {
+    /// A sentence without a point.
+    pub what: String,
+    /// The nearest grid without loss. Whoever shows it chooses the words.
+    #[serde(skip)]
+    pub remedy: Remedy,
 }
 
 /// Why a subject could not be prepared.
@@ -106,9 +118,6 @@ pub fn prepare_sites(
 ) -> Result<PrepareSummary> {
     let plan = Plan::new(sites, options)?;
     plan.inclusion.reasons().iter().chain(&plan.notes).for_each(|left| progress.warn(left));
-    if let Some((what, remedy)) = lost_on_the_grid(&plan.preparation)? {
-        progress.advise(&what, &remedy);
-    }
     let is_image = |item: &Item| match &item.input {
         Input::Image { mask: Ok(Some(mask)), .. } => freesurfer::holds_the_brain(mask),
         _ => false,
@@ -127,6 +136,7 @@ pub fn prepare_sites(
         without_row: plan.without_row.clone(),
         without_image: plan.without_image.clone(),
         findings: Vec::new(),
+        lost_on_the_grid: lost_on_the_grid(&plan.preparation)?,
         inclusion: plan.inclusion.clone(),
     };
     // Of whole heads there are mostly as many as images: said once, and before anything is written that other
@@ -201,14 +211,15 @@ pub fn prepare_sites(
 
 /// What the paper's network would not see on the grid of a preparation, and the nearest grid of which it sees all. None for a
 /// grid that is too small for it, which training refuses.
-fn lost_on_the_grid(preparation: &Preparation) -> Result<Option<(String, Remedy)>> {
+fn lost_on_the_grid(preparation: &Preparation) -> Result<Option<LostOnTheGrid>> {
     let Ok(network) = mrinet(preparation.shape, 1, 2) else { return Ok(None) };
     let grid = preparation.any_grid()?;
     Ok(Unseen::of(&network.input_reach(), Some(&grid), None).map(|unseen| {
         let [i, j, k] = preparation.shape;
         let [wi, wj, wk] = whole_shape(preparation.shape);
         let what = format!("on this grid of {i} x {j} x {k} the network mrinet {unseen}");
-        (what, remedy![format!("it sees all of {wi}x{wj}x{wk} ("), GRID, "), the nearest grid without loss"])
+        let remedy = remedy![format!("it sees all of {wi}x{wj}x{wk} ("), GRID, "), the nearest grid without loss"];
+        LostOnTheGrid { what, remedy }
     }))
 }
 

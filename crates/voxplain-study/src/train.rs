@@ -91,7 +91,13 @@ pub fn train(
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
     let network = mrinet(cohort.preparation.shape, options.width, dataset.classes.len())?;
     if let Some(unseen) = dataset.unseen(&network)? {
-        progress.warn(&format!("on this grid the network {unseen}"));
+        let what = format!("on this grid the network {unseen}");
+        // A rim, as on the default grid, is no reason to stop; much of the brain is.
+        if unseen.share_of_brain.is_some_and(|share| share > MUCH_UNSEEN) {
+            progress.warn(&what);
+        } else {
+            progress.note(&what);
+        }
     }
     let positive = dataset.positive(options)?;
     let groups = dataset.groups();
@@ -116,6 +122,9 @@ pub fn train(
     atomic_file::write_json(&run.layout().metrics(), &metrics)?;
     Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
 }
+
+/// A share of the brain that the network cannot see, above which training warns.
+const MUCH_UNSEEN: f64 = 0.05;
 
 /// The comparators on the same folds. One that the data do not allow is left out with a warning.
 fn comparators(

@@ -42,6 +42,7 @@ pub(crate) struct Live<'a> {
     began: Instant,
     ended: AtomicBool,
     warnings: Mutex<Vec<String>>,
+    notes: Mutex<Vec<String>>,
 }
 
 /// Does `work` with a view of it, where there is a terminal to draw on; otherwise with lines, and says so.
@@ -62,6 +63,7 @@ pub(crate) fn watch<T>(
         began: Instant::now(),
         ended: AtomicBool::new(false),
         warnings: Mutex::new(Vec::new()),
+        notes: Mutex::new(Vec::new()),
     };
     let screen = match Screen::take() {
         Ok(screen) => screen,
@@ -79,6 +81,9 @@ pub(crate) fn watch<T>(
     drop(screen);
     for warning in live.warnings.into_inner().unwrap_or_else(PoisonError::into_inner) {
         session.progress().warn(&warning);
+    }
+    for note in live.notes.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        session.progress().note(&note);
     }
     done
 }
@@ -179,6 +184,10 @@ impl Progress for Live<'_> {
 
     fn advise(&self, message: &str, remedy: &Remedy) {
         self.warn(&format!("{message}; {}", remedy.render(&Shell)));
+    }
+
+    fn note(&self, message: &str) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push(message.to_owned());
     }
 
     fn interrupted(&self) -> bool {

@@ -144,6 +144,10 @@ impl Progress for Terminal {
         self.line(&format!("{} {message}", painted("warning:", YELLOW, colours())));
     }
 
+    fn note(&self, message: &str) {
+        self.line(&format!("note: {message}"));
+    }
+
     fn interrupted(&self) -> bool {
         interrupt::interrupted()
     }

@@ -246,6 +246,9 @@ fn text(summary: &PrepareSummary) -> String {
     }
     lines.extend(summary.cohort.iter().flat_map(Cohort::findings_in_words));
     lines.extend(summary.inclusion.lines());
+    if let (Some(_), Some(lost)) = (&summary.cohort, &summary.lost_on_the_grid) {
+        lines.push(format!("note: {}; {}", lost.what, lost.remedy.render(&Shell)));
+    }
     lines.join("\n")
 }
 

@@ -18,6 +18,9 @@ const CACHE: usize = 2 << 30;
 
 /// Brains that stand for all when it is counted how much of them a network does not see, evenly taken.
 const MAX_BRAINS: usize = 20;
+/// The largest size of a prepared value. Squares of larger ones do not fit the 32 bits that networks count with, so that one voxel would
+/// wipe out its whole batch; prepared intensities are some thousands at most.
+const MAX_VALUE: f32 = 1e15;
 
 /// The subjects with a label, by their position in it: `0..len()`.
 #[derive(Debug)]
@@ -135,18 +138,9 @@ impl<'a> Dataset<'a> {
 
     /// What a network cannot see of the field of view, and of the brains of up to [`MAX_BRAINS`] subjects together.
     pub(super) fn unseen(&self, network: &Network) -> Result<Option<Unseen>> {
-        let reach = network.input_reach();
-        let grid = self.cohort.preparation.any_grid()?;
-        let Some(mut unseen) = Unseen::of(&reach, Some(&grid), None) else { return Ok(None) };
         let taken = self.len().min(MAX_BRAINS);
-        let mut counts = [0; 2];
-        for n in (0..taken).map(|n| n * self.len() / taken) {
-            let of_brain = Unseen::in_brain(&reach, &self.cohort.mask(self.subjects[n])?);
-            counts.iter_mut().zip(of_brain).for_each(|(sum, count)| *sum += count);
-        }
-        let [blind, all] = counts;
-        unseen.share_of_brain = (all > 0).then(|| blind as f64 / all as f64);
-        Ok(Some(unseen))
+        let subjects: Vec<usize> = (0..taken).map(|n| self.subjects[n * self.len() / taken]).collect();
+        self.cohort.unseen(network, &subjects)
     }
 
     /// What every classifier is trained and evaluated on.
@@ -177,10 +171,13 @@ impl<'a> Dataset<'a> {
 
     fn read(&self, position: usize) -> Result<Vec<f32>> {
         let values = self.cohort.volume(self.subjects[position])?.into_data();
-        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
+        if let Some(bad) = values.iter().find(|v| !(v.abs() <= MAX_VALUE)) {
+            let least = values.iter().filter(|v| v.abs() <= MAX_VALUE).fold(0.0f32, |m, v| m.max(v.abs()));
             return Err(Error::subject(
                 self.id(position),
-                format!("its prepared volume holds {bad}"),
+                format!(
+                    "its prepared volume holds {bad}, where its other values end at {least}: nothing can be learnt from it"
+                ),
                 remedy!["look at the source with `", Action::new("inspect"), "`, then prepare it again"],
             ));
         }
