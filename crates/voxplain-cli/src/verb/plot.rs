@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use voxplain::{
     Error,
     figure::{Colours, Cuts, Display, Plot as Drawing, Threshold},
+    stats::significant,
     volume::{ReadOptions, Volume, read},
 };
 
@@ -169,12 +170,16 @@ impl Plot {
             width: self.width,
         }
         .draw()?;
+        for note in &plotted.notes {
+            session.progress().warn(note);
+        }
         if png {
             figure.write_png(&self.out)?;
         } else {
             figure.write_svg(&self.out)?;
         }
-        let cuts: Vec<String> = plotted.cuts.iter().map(|(axis, at)| format!("{axis} = {at}")).collect();
+        let cuts: Vec<String> =
+            plotted.cuts.iter().map(|(axis, at)| format!("{axis} = {}", significant(*at, 4))).collect();
         let where_ = if cuts.is_empty() { String::new() } else { format!("cuts at {} mm; ", cuts.join(", ")) };
         let text = format!(
             "{}\n{where_}|value| from {:.4e} on, colours to {:.4e}",

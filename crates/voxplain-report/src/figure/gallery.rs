@@ -118,8 +118,9 @@ impl Gallery<'_> {
             PLANES.map(|p| format!("{} = {}", ["x", "y", "z"][p.axis()], signed(&significant(self.at[p.axis()], 4))));
         let words = format!(
             "Left is left (neurological convention). Every map has a range of colours of its own, written above it: compare \
-             places, not strengths. Cuts at {}. {}",
+             places, not strengths. Cuts at {}. {} {}",
             places.join(", "),
+            self.underlay.hatched_in_words().unwrap_or_default(),
             self.space
         );
         for line in wrap(&words, SMALL, self.width) {

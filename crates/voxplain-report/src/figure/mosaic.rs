@@ -93,6 +93,7 @@ impl Mosaic<'_> {
                 significant(100.0 * outside, 2)
             ));
         }
+        words.extend(self.underlay.hatched_in_words());
         for line in wrap(&format!("{} {}", words.join(" "), self.space), SMALL, self.width) {
             svg.text(0.0, y, Style::new(SMALL, Anchor::Start).colour(GREY), &line);
             y += 2.8;

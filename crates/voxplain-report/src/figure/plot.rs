@@ -1,18 +1,21 @@
 //! [`Plot`]: one map over one brain for a paper or a look, with the names and habits of nilearn's `plot_stat_map` and
 //! `plot_glass_brain`.
 
+mod scene;
+
+use self::scene::Scene;
 use super::{
-    brain::{Cut, Extent, Plane, contour, cuts, extent, focus, lattice, onto, picture, projection, sample},
+    brain::{Cut, Plane, contour, cuts, focus, lattice, onto, picture, projection, sample, sampled},
     paper::{
         Anchor, Figure, GREY, INK, SMALL, Style, Svg, TITLE,
         colour::{ARMS, LINES, Rgb, along, byte, over},
-        fit, in_tens, pixels, signed,
+        fit, in_tens, pixels, signed, wrap,
     },
 };
 use crate::setting::{CUTS, DISPLAY_MODE};
 use voxplain_core::{Error, Result, remedy};
 use voxplain_stats::significant;
-use voxplain_volume::{Volume, quantiles};
+use voxplain_volume::{Grid, Interpolation, Volume, quantiles};
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,8 +38,8 @@ pub enum Display {
 /// Where to cut.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Cuts {
-    /// Where relevance is: see [`super::cuts`]; for [`Display::Ortho`] the middle (of |value|) of the largest connected part
-    /// of the values from their 80th percentile on, as nilearn's `find_xyz_cut_coords` does.
+    /// Where what is drawn of the map is: see [`super::cuts`]; for [`Display::Ortho`] the voxel nearest to the middle (of |value|)
+    /// of the largest connected part of the values from their 80th percentile on, nearly as nilearn's `find_xyz_cut_coords`.
     #[default]
     Auto,
     /// So many, where relevance is.
@@ -70,12 +73,12 @@ pub enum Colours {
 /// One map over one brain.
 #[derive(Clone, Debug)]
 pub struct Plot<'a> {
-    /// The map.
+    /// The map. NaN is taken as 0, in all images.
     pub map: &'a Volume,
     /// What it is drawn over, on any grid of the same world.
     pub background: Option<&'a Volume>,
-    /// Names and maps whose contours at the threshold (without one, at half of their largest value) are drawn on top, for
-    /// values above 0.
+    /// Names and maps whose contours at the threshold are drawn on top, for values above 0; without a threshold, and for masks
+    /// (0 and one other value), at half of their largest value.
     pub contours: &'a [(String, Volume)],
     /// What is drawn.
     pub display: Display,
@@ -110,6 +113,8 @@ pub struct Plotted {
     pub threshold: f64,
     /// The value at the end of the range of colours.
     pub vmax: f64,
+    /// What a reader of the picture should know: NaN, values that are not drawn, cuts without anything in them.
+    pub notes: Vec<String>,
 }
 
 /// Grey of the background, between these so that colours stand out on it.
@@ -117,6 +122,10 @@ const DARK: f64 = 20.0;
 const LIGHT: f64 = 235.0;
 /// Cuts in a row where nothing else is said.
 const COUNT: usize = 7;
+/// Pixels along the longest side of a panel.
+const MOST_PIXELS: f64 = 1500.0;
+/// A value that falls this far (relatively) below the threshold by arithmetic alone is still shown.
+const ROUNDING: f64 = 1e-6;
 
 impl Colours {
     /// The colour at `t` from -1 to 1.
@@ -138,6 +147,9 @@ struct Panel {
     pixels: Vec<u8>,
     shape: [usize; 2],
     outlines: Vec<Outline>,
+    /// Pixels with a colour of the map, and with a value of the background.
+    coloured: usize,
+    under: usize,
 }
 
 /// A line in a panel.
@@ -147,120 +159,154 @@ struct Outline {
     width: f64,
     /// In pixels.
     segments: Vec<[[f64; 2]; 2]>,
+    /// Which contour it is; none for the edge of a glass brain.
+    contour: Option<usize>,
 }
 
 impl Plot<'_> {
     /// Draws it, and says what was drawn.
     ///
     /// # Errors
-    /// Values that are no numbers; a threshold, range or place that makes no sense; nothing to draw on.
+    /// Infinite values, or nothing but NaN; a threshold or range that makes no sense, or that nothing of the map reaches; a
+    /// cut where neither map nor background is; a background or contour that lies elsewhere.
     pub fn draw(&self) -> Result<(Figure, Plotted)> {
-        for (name, volume) in [("the map", Some(self.map)), ("the background", self.background)]
-            .into_iter()
-            .chain(self.contours.iter().map(|(n, v)| (n.as_str(), Some(v))))
-        {
-            if let Some(value) = volume.and_then(|v| v.data().iter().find(|x| !x.is_finite())) {
-                return Err(Error::request(format!("{name} holds the value {value}"), "give an image of numbers only"));
-            }
-        }
-        let largest = self.map.data().iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
-        let max = self.vmax.unwrap_or(largest);
-        if !(max >= 0.0 && max.is_finite()) {
-            return Err(Error::request(format!("colours cannot end at {max}"), "give a value above 0"));
-        }
-        let threshold = self.level(self.map)?;
-        let there = |v: &f32| *v != 0.0;
-        let extent =
-            self.background.and_then(|b| extent(b, there)).or_else(|| extent(self.map, |_| true)).ok_or_else(|| {
-                Error::request("there is nothing to draw on", "give a background with values other than 0")
-            })?;
-        let places = self.places(threshold)?;
-        let finest = self.background.unwrap_or(self.map).grid().spacing().into_iter().fold(f64::INFINITY, f64::min);
-        let step = (finest / 2.0).clamp(0.5, 1.5);
-        let ink = Ink { map: self, threshold, max, window: self.window() };
+        let mut scene = Scene::new(self)?;
+        let places = self.places(&scene)?;
+        let grids = [Some(&scene.map), scene.background.as_ref()].into_iter().flatten().map(|v| v.grid().spacing());
+        let finest = grids.flatten().fold(f64::INFINITY, f64::min);
+        let longest = scene.extent.iter().map(|e| e[1] - e[0]).fold(0.0, f64::max);
+        let step = (finest / 2.0).clamp(0.25, 1.5).max(longest / MOST_PIXELS);
+        let ink = Ink { plot: self, window: window(scene.background.as_deref()), scene: &scene };
         let rows = places
             .iter()
-            .map(|row| row.iter().map(|cut| ink.panel(*cut, &extent, step)).collect::<Result<Vec<_>>>())
+            .map(|row| row.iter().map(|cut| ink.panel(*cut, step)).collect::<Result<Vec<_>>>())
             .collect::<Result<Vec<_>>>()?;
+        let (notes, foot) = self.what_is_missing(&scene, &rows);
+        scene.notes.extend(notes);
         let plotted = Plotted {
             cuts: if self.display == Display::Glass {
                 Vec::new()
             } else {
                 places.iter().flatten().map(|c| (axis(c.plane).to_owned(), c.at)).collect()
             },
-            threshold,
-            vmax: max,
+            threshold: scene.threshold,
+            vmax: scene.max,
+            notes: scene.notes.clone(),
         };
-        Ok((self.compose(&rows, &places, threshold, max)?, plotted))
+        Ok((self.compose(&rows, &places, &scene, foot.as_deref())?, plotted))
     }
 
-    /// The |value| from which on a map is shown.
-    fn level(&self, map: &Volume) -> Result<f64> {
-        let bad = |what: String| Error::request(what, "give a |value|, or a percentile from 0 to 100 such as 95%");
-        match self.threshold {
-            Threshold::None => Ok(0.0),
-            Threshold::Value(v) if v >= 0.0 && v.is_finite() => Ok(v),
-            Threshold::Value(v) => Err(bad(format!("a map cannot be shown from |value| {v} on"))),
-            Threshold::Percentile(p) if (0.0..=100.0).contains(&p) => {
-                let mut sizes: Vec<f32> = map.data().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
-                let [at] = quantiles(&mut sizes, [p / 100.0]);
-                Ok(if at.is_finite() { at } else { 0.0 })
-            }
-            Threshold::Percentile(p) => Err(bad(format!("there is no {p}th percentile"))),
+    /// Notes about what a picture does not show though it was asked for, and the one that stands below the picture itself.
+    fn what_is_missing(&self, scene: &Scene<'_>, rows: &[Vec<Panel>]) -> (Vec<String>, Option<String>) {
+        let (mut notes, mut foot) = (Vec::new(), None);
+        let panels = || rows.iter().flatten();
+        let glass = self.display == Display::Glass;
+        if scene.largest == 0.0 {
+            foot = self.contours.is_empty().then(|| "The map is 0 everywhere.".to_owned());
+        } else if panels().all(|p| p.coloured == 0) {
+            let from = scene.from_the_threshold();
+            let most = scene.map.data().iter().position(|v| f64::from(v.abs()) >= scene.largest).unwrap_or(0);
+            let grid = scene.map.grid();
+            let [x, y, z] = grid.affine.apply(grid.voxel(most).map(|v| v as f64)).map(|x| significant(x, 4));
+            let largest = significant(scene.largest, 4);
+            notes.push(format!(
+                "no value of the map{from} lies in these cuts: its largest |value|, {largest}, is at {x},{y},{z} mm"
+            ));
+            foot = Some(format!("No value of the map{from} lies in these cuts."));
         }
-    }
-
-    /// Intensities of the background shown as darkest and lightest: the 1st and 99.5th percentile of those other than 0.
-    fn window(&self) -> [f64; 2] {
-        let Some(background) = self.background else { return [0.0, 1.0] };
-        let mut values: Vec<f32> = background.data().iter().copied().filter(|v| *v != 0.0).collect();
-        let [low, high] = quantiles(&mut values, [0.01, 0.995]);
-        if high > low { [low, high] } else { [0.0, 1.0] }
+        let empty: Vec<String> = panels()
+            .filter(|p| !glass && p.coloured == 0 && p.under == 0 && p.outlines.iter().all(|o| o.segments.is_empty()))
+            .map(|p| format!("{} = {}", axis(p.cut.plane), significant(p.cut.at, 4)))
+            .collect();
+        // Where all are empty it is said already.
+        if !empty.is_empty() && empty.len() < panels().count() {
+            notes.push(format!("nothing is there to be drawn at {} mm", empty.join(", ")));
+        }
+        for (n, contour) in scene.contours.iter().enumerate() {
+            let met = panels().flat_map(|p| &p.outlines).any(|o| o.contour == Some(n) && !o.segments.is_empty());
+            if !met {
+                let level = significant(contour.level, 4);
+                notes.push(format!("the outline of {} (value {level}) meets none of the cuts", contour.name));
+            }
+        }
+        (notes, foot)
     }
 
     /// The cuts, row by row; for the glass brain only which way.
-    fn places(&self, threshold: f64) -> Result<Vec<Vec<Cut>>> {
+    fn places(&self, scene: &Scene<'_>) -> Result<Vec<Vec<Cut>>> {
         let rows = |count: usize| {
-            let within = self.map.map(|v| if v.abs() as f64 >= threshold { 1.0 } else { 0.0 });
-            cuts(self.map, &within, count, 6.0)
+            let (shown, within) = scene.drawn();
+            cuts(&shown, &within, count, 6.0)
         };
         let order = [Plane::Coronal, Plane::Sagittal, Plane::Axial];
+        let given = |plane: Plane, at: f64| {
+            let axis = plane.axis();
+            let [low, high] = scene.field[axis];
+            // Written coordinates and affines are rounded.
+            if at >= low - 1e-3 && at <= high + 1e-3 {
+                return Ok(Cut { plane, at: at.clamp(low, high) });
+            }
+            let name = ["x", "y", "z"][axis];
+            let [low, high] = [low, high].map(|x| significant((x * 10.0).round() / 10.0, 6));
+            let of = if scene.background.is_some() { "map and background" } else { "the map" };
+            Err(Error::request(
+                format!(
+                    "there is nothing at {name} = {at} mm: the field of view of {of} has {name} from {low} to {high} mm"
+                ),
+                remedy!["give places in that range (", CUTS, "), or none to cut where the map's values are"],
+            ))
+        };
         let one = |plane: Plane| {
-            let [z, y, x] = match self.cuts {
-                Cuts::At(_) => Default::default(),
-                Cuts::Count(n) => rows(n.clamp(1, 20)),
-                Cuts::Auto => rows(COUNT),
+            let auto = |count: usize| {
+                let [z, y, x] = rows(count);
+                [x, y, z][plane.axis()].clone()
             };
             match &self.cuts {
-                Cuts::At(places) => places.iter().map(|at| Cut { plane, at: *at }).collect(),
-                _ => [x, y, z][plane.axis()].clone(),
+                Cuts::At(places) => places.iter().map(|at| given(plane, *at)).collect::<Result<Vec<_>>>(),
+                Cuts::Count(n) => Ok(auto((*n).clamp(1, 20))),
+                Cuts::Auto => Ok(auto(COUNT)),
             }
         };
-        if let Cuts::At(places) = &self.cuts
-            && let Some(odd) = places.iter().find(|p| !p.is_finite())
-        {
-            return Err(Error::request(format!("there is no cut at {odd} mm"), "give coordinates in mm"));
+        if let Cuts::At(places) = &self.cuts {
+            if let Some(odd) = places.iter().find(|p| !p.is_finite()) {
+                return Err(Error::request(format!("there is no cut at {odd} mm"), "give coordinates in mm"));
+            }
+            if places.is_empty() && self.display != Display::Glass {
+                return Err(Error::request(
+                    "no place to cut is given",
+                    remedy!["give places in mm (", CUTS, "), or none"],
+                ));
+            }
         }
         Ok(match self.display {
-            Display::X => vec![one(Plane::Sagittal)],
-            Display::Y => vec![one(Plane::Coronal)],
-            Display::Z => vec![one(Plane::Axial)],
+            Display::X => vec![one(Plane::Sagittal)?],
+            Display::Y => vec![one(Plane::Coronal)?],
+            Display::Z => vec![one(Plane::Axial)?],
             Display::Mosaic => match &self.cuts {
                 Cuts::At(_) => {
                     return Err(Error::request(
                         "a mosaic's cuts are along three axes, so that one list of places does not say where",
-                        remedy!["give how many (", CUTS.to(5), "), or choose ", DISPLAY_MODE.to("x"), ", y or z"],
+                        remedy!["give how many (", CUTS.to("n=5"), "), or choose ", DISPLAY_MODE.to("x"), ", y or z"],
                     ));
                 }
                 Cuts::Count(n) => rows((*n).clamp(1, 20)).to_vec(),
                 Cuts::Auto => rows(COUNT).to_vec(),
             },
-            Display::Glass => vec![order.map(|plane| Cut { plane, at: 0.0 }).to_vec()],
+            Display::Glass => match &self.cuts {
+                Cuts::Auto => vec![order.map(|plane| Cut { plane, at: 0.0 }).to_vec()],
+                Cuts::At(_) | Cuts::Count(_) => {
+                    return Err(Error::request(
+                        "a glass brain is a projection of the whole brain and has no cuts",
+                        remedy!["leave out ", CUTS, ", or choose another ", DISPLAY_MODE],
+                    ));
+                }
+            },
             Display::Ortho => {
                 let at = match &self.cuts {
                     Cuts::At(at) => <[f64; 3]>::try_from(at.clone()).map_err(|at| {
+                        let many = if at.len() == 1 { "coordinate" } else { "coordinates" };
                         Error::request(
-                            format!("{} coordinates for three cuts", at.len()),
+                            format!("{} {many} for three cuts", at.len()),
                             remedy!["give x,y,z in mm: ", CUTS.to("24,-20,10")],
                         )
                     })?,
@@ -276,14 +322,27 @@ impl Plot<'_> {
                             ],
                         ));
                     }
-                    Cuts::Auto => focus(self.map, 0.8),
+                    // Of a map of zeros, the middle of what is drawn.
+                    Cuts::Auto if scene.largest == 0.0 => scene.extent.map(|[low, high]| {
+                        let middle = f64::midpoint(low, high);
+                        Some(middle.round()).filter(|at| (low..=high).contains(at)).unwrap_or(middle)
+                    }),
+                    Cuts::Auto => focus(&scene.drawn().0, 0.8),
                 };
-                vec![order.map(|plane| Cut { plane, at: at[plane.axis()] }).to_vec()]
+                let cuts: Result<Vec<_>> = order.map(|plane| given(plane, at[plane.axis()])).into_iter().collect();
+                vec![cuts?]
             }
         })
     }
 
-    fn compose(&self, rows: &[Vec<Panel>], places: &[Vec<Cut>], threshold: f64, max: f64) -> Result<Figure> {
+    fn compose(
+        &self,
+        rows: &[Vec<Panel>],
+        places: &[Vec<Cut>],
+        scene: &Scene<'_>,
+        foot: Option<&str>,
+    ) -> Result<Figure> {
+        let max = scene.max;
         let ink = if self.black_bg { "#f0f0f0" } else { INK };
         let soft = if self.black_bg { "#b5b5b5" } else { GREY };
         // The bar, with room for numbers such as −0.0051.
@@ -308,13 +367,13 @@ impl Plot<'_> {
                 let (left, up) = (x, y + (tall - h) / 2.0);
                 let pixel = [w / panel.shape[0] as f64, h / panel.shape[1] as f64];
                 svg.image([left, up], [w, h], &pixels::rgba(&panel.pixels, panel.shape)?);
-                for Outline { colour, width, segments } in &panel.outlines {
+                for Outline { colour, width, segments, .. } in &panel.outlines {
                     let place = |p: &[f64; 2]| [left + (p[0] + 0.5) * pixel[0], up + (p[1] + 0.5) * pixel[1]];
                     let lines: Vec<_> = segments.iter().map(|s| [place(&s[0]), place(&s[1])]).collect();
                     svg.segments(&lines, colour, *width);
                 }
                 if self.draw_cross && self.display == Display::Ortho {
-                    self.cross(&mut svg, panel, &places[0], ([left, up], scale));
+                    cross(&mut svg, panel, &places[0], ([left, up], scale), (scene, self.black_bg));
                 }
                 if self.annotate {
                     self.words(&mut svg, panel, [left, up, w, h], ink);
@@ -324,12 +383,7 @@ impl Plot<'_> {
             y += tall + if self.annotate { 3.6 } else { 1.0 };
         }
         if max > 0.0 {
-            self.bar(
-                &mut svg,
-                [self.width - bar + 4.0, top + 1.0, (y - top - 5.0).clamp(8.0, 45.0)],
-                (threshold, max),
-                ink,
-            )?;
+            self.bar(&mut svg, [self.width - bar + 4.0, top + 1.0, (y - top - 5.0).clamp(8.0, 45.0)], scene, ink)?;
         }
         for (n, (name, _)) in self.contours.iter().enumerate() {
             svg.line([1.0, y + 1.2], [5.0, y + 1.2], LINES[n % LINES.len()], 0.5);
@@ -337,49 +391,28 @@ impl Plot<'_> {
             y += 3.0;
         }
         if self.annotate {
-            svg.text(1.0, y + 2.0, Style::new(SMALL, Anchor::Start).colour(soft), "Left is left. Coordinates in mm.");
-            y += 3.2;
+            let words = format!("Left is left. Coordinates in mm. {}", foot.unwrap_or_default());
+            for line in wrap(words.trim_end(), SMALL, self.width - 2.0) {
+                svg.text(1.0, y + 2.0, Style::new(SMALL, Anchor::Start).colour(soft), &line);
+                y += 3.2;
+            }
         }
         let what = match self.display {
             Display::Glass => "projections of the value furthest from 0 onto a glass brain".to_owned(),
             _ => format!(
                 "cuts at {}",
-                places.iter().flatten().map(|c| format!("{} = {}", axis(c.plane), c.at)).collect::<Vec<_>>().join(", ")
+                places
+                    .iter()
+                    .flatten()
+                    .map(|c| format!("{} = {}", axis(c.plane), significant(c.at, 4)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         };
         let named = if self.title.is_empty() { "A signed map" } else { &self.title };
         let figure =
             svg.finish_on(y + 0.6, format!("{named}: {what}; left is left"), self.black_bg.then_some("#000000"));
         Ok(figure)
-    }
-
-    /// Lines at the other two cuts.
-    fn cross(&self, svg: &mut Svg, panel: &Panel, cuts: &[Cut], ([left, up], scale): ([f64; 2], f64)) {
-        let [w, h] = panel.size.map(|s| s * scale);
-        let colour = if self.black_bg { "#f0f0f0" } else { "#3a3a3a" };
-        for other in cuts.iter().filter(|c| c.plane != panel.cut.plane) {
-            let [right, top] = panel.cut.plane.across();
-            let axis = other.plane.axis();
-            if axis == right {
-                let x = left + (other.at - self.origin(panel)[0]) * scale;
-                if (left..=left + w).contains(&x) {
-                    svg.line([x, up], [x, up + h], colour, 0.15);
-                }
-            } else if axis == top {
-                let y = up + h - (other.at - self.origin(panel)[1]) * scale;
-                if (up..=up + h).contains(&y) {
-                    svg.line([left, y], [left + w, y], colour, 0.15);
-                }
-            }
-        }
-    }
-
-    /// Where the lower left corner of a panel is, mm along its axes.
-    fn origin(&self, panel: &Panel) -> [f64; 2] {
-        let there = |v: &f32| *v != 0.0;
-        let all = self.background.and_then(|b| extent(b, there)).or_else(|| extent(self.map, |_| true));
-        let pixel = panel.size[0] / panel.shape[0] as f64;
-        panel.cut.plane.across().map(|a| all.map_or(0.0, |e| e[a][0]) - pixel / 2.0)
     }
 
     fn words(&self, svg: &mut Svg, panel: &Panel, [left, up, w, h]: [f64; 4], ink: &'static str) {
@@ -394,15 +427,10 @@ impl Plot<'_> {
         }
     }
 
-    fn bar(
-        &self,
-        svg: &mut Svg,
-        [x, y, height]: [f64; 3],
-        (threshold, max): (f64, f64),
-        ink: &'static str,
-    ) -> Result<()> {
+    fn bar(&self, svg: &mut Svg, [x, y, height]: [f64; 3], scene: &Scene<'_>, ink: &'static str) -> Result<()> {
         let steps = 160u16;
-        let low = if self.map.data().iter().any(|v| *v < 0.0) { -max } else { 0.0 };
+        let (threshold, max) = (scene.threshold, scene.max);
+        let low = if scene.map.data().iter().any(|v| *v < 0.0) { -max } else { 0.0 };
         let mut pixels = Vec::with_capacity(4 * usize::from(steps));
         for n in 0..steps {
             let value = max - (max - low) * (f64::from(n) + 0.5) / f64::from(steps);
@@ -442,75 +470,135 @@ fn axis(plane: Plane) -> &'static str {
     ["x", "y", "z"][plane.axis()]
 }
 
+/// Lines at the other two cuts.
+fn cross(
+    svg: &mut Svg,
+    panel: &Panel,
+    cuts: &[Cut],
+    ([left, up], scale): ([f64; 2], f64),
+    (scene, black): (&Scene<'_>, bool),
+) {
+    let [w, h] = panel.size.map(|s| s * scale);
+    let colour = if black { "#f0f0f0" } else { "#3a3a3a" };
+    // The lower left corner of the panel, mm along its axes.
+    let pixel = panel.size[0] / panel.shape[0] as f64;
+    let across = panel.cut.plane.across();
+    let origin = across.map(|a| scene.extent[a][0] - pixel / 2.0);
+    for other in cuts.iter().filter(|c| c.plane != panel.cut.plane) {
+        let axis = other.plane.axis();
+        if axis == across[0] {
+            let x = left + (other.at - origin[0]) * scale;
+            if (left..=left + w).contains(&x) {
+                svg.line([x, up], [x, up + h], colour, 0.15);
+            }
+        } else if axis == across[1] {
+            let y = up + h - (other.at - origin[1]) * scale;
+            if (up..=up + h).contains(&y) {
+                svg.line([left, y], [left + w, y], colour, 0.15);
+            }
+        }
+    }
+}
+
+/// Intensities of the background shown as darkest and lightest: the 1st and 99.5th percentile of those other than 0.
+fn window(background: Option<&Volume>) -> [f64; 2] {
+    let Some(background) = background else { return [0.0, 1.0] };
+    let mut values: Vec<f32> = background.data().iter().copied().filter(|v| *v != 0.0).collect();
+    let [low, high] = quantiles(&mut values, [0.01, 0.995]);
+    // A background of one value is light.
+    if high > low {
+        [low, high]
+    } else if low.is_finite() {
+        [low - 1.0, low]
+    } else {
+        [0.0, 1.0]
+    }
+}
+
 /// How panels are painted.
 struct Ink<'a> {
-    map: &'a Plot<'a>,
-    threshold: f64,
-    max: f64,
+    plot: &'a Plot<'a>,
+    scene: &'a Scene<'a>,
     window: [f64; 2],
 }
 
 impl Ink<'_> {
-    fn panel(&self, cut: Cut, extent: &Extent, step: f64) -> Result<Panel> {
+    fn panel(&self, cut: Cut, step: f64) -> Result<Panel> {
         let small = || Error::request("a panel without pixels", "give a background with values other than 0");
-        let plot = self.map;
+        let (plot, scene) = (self.plot, self.scene);
+        let background = scene.background.as_deref();
         let glass = plot.display == Display::Glass;
-        let grid = picture(cut, extent, step).ok_or_else(small)?;
+        let grid = picture(cut, &scene.extent, step).ok_or_else(small)?;
+        let whole = if glass { Some(lattice(&scene.extent, step).ok_or_else(small)?) } else { None };
+        let seen_of = |volume: &Volume| match &whole {
+            Some(whole) => projection(&onto(volume, whole), cut.plane).0,
+            None => sample(volume, &grid, 0.0),
+        };
         let shape = [grid.shape[0], grid.shape[1]];
         let size = shape.map(|n| n as f64 * step);
         let mut outlines = Vec::new();
+        let mut under = 0;
         let black = if plot.black_bg { [0; 3] } else { [255; 3] };
-        let (values, under): (Vec<f32>, Vec<Rgb>) = if glass {
-            let whole = lattice(extent, step).ok_or_else(small)?;
-            let body = plot.background.unwrap_or(plot.map).map(|v| if *v != 0.0 { 1.0 } else { 0.0 });
-            let (outline, width) = projection(&onto(&body, &whole), cut.plane);
+        let greys: Vec<Rgb> = if glass {
+            let body = background.unwrap_or(&scene.map).map(|v| if *v != 0.0 { 1.0 } else { 0.0 });
             let colour = if plot.black_bg { "#9a9a9a" } else { "#606060" };
-            outlines.push(Outline { colour, width: 0.25, segments: contour(&outline, width, 0.5) });
+            let segments = contour(&seen_of(&body), shape[0], 0.5);
+            outlines.push(Outline { colour, width: 0.25, segments, contour: None });
             // Inside it, where the brain ends in the middle of the box.
-            let at = f64::midpoint(extent[cut.plane.axis()][0], extent[cut.plane.axis()][1]);
-            let middle = picture(Cut { at, ..cut }, extent, step).ok_or_else(small)?;
+            let [low, high] = scene.extent[cut.plane.axis()];
+            let middle = picture(Cut { at: f64::midpoint(low, high), ..cut }, &scene.extent, step).ok_or_else(small)?;
             let segments = contour(&sample(&body, &middle, 0.0), shape[0], 0.5);
-            outlines.push(Outline { colour, width: 0.1, segments });
-            (projection(&onto(plot.map, &whole), cut.plane).0, vec![black; shape[0] * shape[1]])
+            outlines.push(Outline { colour, width: 0.1, segments, contour: None });
+            vec![black; shape[0] * shape[1]]
         } else {
-            let under = match plot.background {
-                Some(background) => sample(background, &grid, 0.0)
-                    .into_iter()
-                    .map(|b| {
-                        let t = (f64::from(b) - self.window[0]) / (self.window[1] - self.window[0]);
-                        if b == 0.0 { black } else { [byte(DARK + (LIGHT - DARK) * t.clamp(0.0, 1.0)); 3] }
-                    })
-                    .collect(),
-                None => vec![black; shape[0] * shape[1]],
+            let values = background.map_or_else(|| vec![0.0; shape[0] * shape[1]], |b| sample(b, &grid, 0.0));
+            under = values.iter().filter(|b| **b != 0.0).count();
+            let grey = |b: f32| {
+                let t = (f64::from(b) - self.window[0]) / (self.window[1] - self.window[0]);
+                if b == 0.0 { black } else { [byte(DARK + (LIGHT - DARK) * t.clamp(0.0, 1.0)); 3] }
             };
-            (sample(plot.map, &grid, 0.0), under)
+            values.into_iter().map(grey).collect()
         };
+        let values = self.values(cut, &grid, whole.as_ref());
         let mut pixels = Vec::with_capacity(4 * values.len());
-        for (value, grey) in values.iter().zip(under) {
+        let mut coloured = 0;
+        for (value, grey) in values.iter().zip(greys) {
             let value = f64::from(*value);
-            let seen = self.max > 0.0 && value != 0.0 && value.abs() >= self.threshold;
-            let t = if self.max > 0.0 { value / self.max } else { 0.0 };
+            let seen = scene.max > 0.0 && value != 0.0 && value.abs() >= scene.threshold * (1.0 - ROUNDING);
+            let t = if scene.max > 0.0 { value / scene.max } else { 0.0 };
             // Without a threshold colours fade towards 0, so that the background is seen.
-            let opacity = if self.threshold > 0.0 { 0.95 } else { (t.abs() / 0.5).min(1.0).powf(0.8) };
+            let opacity = if scene.threshold > 0.0 { 0.95 } else { (t.abs() / 0.5).min(1.0).powf(0.8) };
             pixels.extend(if seen { over(plot.colours.at(t), opacity, grey) } else { grey });
             pixels.push(255);
+            coloured += usize::from(seen);
         }
-        for (n, (_, map)) in plot.contours.iter().enumerate() {
-            let level = match plot.level(map)? {
-                level if level > 0.0 => level,
-                _ => 0.5 * map.data().iter().fold(0.0f64, |m, v| m.max(f64::from(*v))),
-            };
-            let seen = if glass {
-                let whole = lattice(extent, step).ok_or_else(small)?;
-                projection(&onto(map, &whole), cut.plane).0
-            } else {
-                sample(map, &grid, 0.0)
-            };
-            if level > 0.0 {
-                let colour = LINES[n % LINES.len()];
-                outlines.push(Outline { colour, width: 0.4, segments: contour(&seen, shape[0], level) });
+        for (n, of) in scene.contours.iter().enumerate() {
+            let segments = contour(&seen_of(&of.map), shape[0], of.level);
+            outlines.push(Outline { colour: LINES[n % LINES.len()], width: 0.4, segments, contour: Some(n) });
+        }
+        Ok(Panel { cut, size, pixels, shape, outlines, coloured, under })
+    }
+
+    /// The map in a panel, between voxels linearly. With a threshold, a voxel that reaches it is shown in all of its box: between
+    /// it and lower ones the values fall below the threshold, and a voxel by itself would be hidden.
+    fn values(&self, cut: Cut, grid: &Grid, whole: Option<&Grid>) -> Vec<f32> {
+        let map = &self.scene.map;
+        let [linear, nearest] = [Interpolation::Linear, Interpolation::Nearest].map(|how| {
+            if how == Interpolation::Nearest && self.scene.threshold == 0.0 {
+                return Vec::new();
+            }
+            match whole {
+                Some(whole) => projection(&map.resample(whole, how, 0.0), cut.plane).0,
+                None => sampled(map, grid, how),
+            }
+        });
+        let mut values = linear;
+        for (value, nearest) in values.iter_mut().zip(nearest) {
+            let reaches = |v: f32| f64::from(v.abs()) >= self.scene.threshold;
+            if !reaches(*value) && reaches(nearest) {
+                *value = nearest;
             }
         }
-        Ok(Panel { cut, size, pixels, shape, outlines })
+        values
     }
 }

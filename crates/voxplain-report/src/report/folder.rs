@@ -11,14 +11,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_attribution::Record;
+use voxplain_attribution::{Record, Unseen};
 use voxplain_core::{Action, Error, Progress, Result, remedy};
 use voxplain_study::{
     map::{files_of, maps_below, read_record},
     run::figure_name,
     setting::{INPUT, METHOD, OUT},
 };
-use voxplain_volume::{Mask, MaskOptions, ReadOptions, Volume, read, read_mask};
+use voxplain_volume::{Grid, Mask, MaskOptions, ReadOptions, Volume, read, read_mask};
 
 /// Maps drawn; the rest is named.
 const MAX_MAPS: usize = 32;
@@ -84,7 +84,7 @@ fn side_by_side(files: &[PathBuf]) -> Result<Vec<Placed>> {
             Some(underlay) => underlay,
             None => {
                 of = format!("Maps of {}", record.subject);
-                &*underlay.insert((*map.grid(), under(file, &map)?.0))
+                &*underlay.insert((*map.grid(), hatched(under(file, &map)?.0, &record, &map)?))
             }
         };
         // Maps of the same image on another grid are drawn by themselves, above.
@@ -113,9 +113,40 @@ fn under(file: &Path, map: &Volume) -> Result<(Underlay, &'static str)> {
     })
 }
 
+/// The brain with the planes hatched that the network cannot see, where the map lies on the network's own grid.
+fn hatched(underlay: Underlay, record: &Record, map: &Volume) -> Result<Underlay> {
+    match record.unseen.as_ref().and_then(|unseen| unseen_planes(unseen, map.grid())) {
+        Some(planes) => underlay.with_unseen(&planes),
+        None => Ok(underlay),
+    }
+}
+
+/// The planes at the edges of a grid (RAS+) that a network cannot see. None where these are not all that it cannot see: then
+/// the grid is another than the network's, as of a map in an image's own space, or it has blind voxels between others.
+fn unseen_planes(unseen: &Unseen, grid: &Grid) -> Option<Mask> {
+    let mut seen = grid.shape.map(|n| [0, n]);
+    for edge in &unseen.edges {
+        let (axis, last) = match edge.side? {
+            'R' => (0, true),
+            'L' => (0, false),
+            'A' => (1, true),
+            'P' => (1, false),
+            'S' => (2, true),
+            _ => (2, false),
+        };
+        let [from, to] = &mut seen[axis];
+        if last { *to = to.checked_sub(edge.planes)? } else { *from += edge.planes }
+    }
+    let left: usize = seen.iter().map(|[from, to]| to.saturating_sub(*from)).product();
+    let share = 1.0 - left as f64 / grid.len() as f64;
+    let inside = |v: [usize; 3]| (0..3).all(|a| (seen[a][0]..seen[a][1]).contains(&v[a]));
+    ((share - unseen.share).abs() < 1e-9 && share > 0.0).then(|| Mask::from_fn(*grid, |v| !inside(v)))
+}
+
 fn one(file: &Path) -> Result<(MethodMaps, (Record, Volume, Underlay))> {
     let (record, map) = map_of(file)?;
     let (underlay, under) = under(file, &map)?;
+    let underlay = hatched(underlay, &record, &map)?;
     let figure = Mosaic {
         title: format!("{}: {}", record.method, record.subject),
         units: record.units.clone(),
@@ -169,7 +200,7 @@ fn facts(record: &Record) -> Vec<[String; 2]> {
         Some(true) => "the model was trained on this subject (in sample)",
         None => "not known",
     };
-    vec![
+    let mut facts = vec![
         ["Explained".into(), format!("{} = {:.4}", record.target, record.score)],
         ["Logits".into(), logits.join(", ")],
         ["A value is".into(), record.units.clone()],
@@ -177,5 +208,32 @@ fn facts(record: &Record) -> Vec<[String; 2]> {
         ["Options".into(), options(&record.parameters)],
         ["In sample".into(), seen.into()],
         ["Model".into(), record.model.clone()],
-    ]
+    ];
+    let unseen = record.unseen.as_ref().filter(|unseen| unseen.share > 0.0);
+    facts.extend(unseen.map(|unseen| ["Not seen".into(), format!("the network {unseen}")]));
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxplain_attribution::UnseenEdge;
+    use voxplain_volume::Affine;
+
+    /// 58 x 70 x 58 voxels of which the last four planes to the right and to the top are not seen, on the network's grid and on one
+    /// that is not its own.
+    #[test]
+    fn planes_are_hatched_on_the_networks_grid_alone() {
+        let edge = |axis, side| UnseenEdge { axis, last: true, planes: 4, side: Some(side), mm: Some(12.0) };
+        let share = 1.0 - (54.0 * 70.0 * 54.0) / (58.0 * 70.0 * 58.0);
+        let unseen =
+            Unseen { share, partial_share: 0.0, share_of_brain: None, edges: vec![edge(0, 'R'), edge(2, 'S')] };
+        let grid = |shape| Grid::new(shape, Affine::from_spacing_origin([3.0; 3], [0.0; 3])).unwrap();
+        let planes = unseen_planes(&unseen, &grid([58, 70, 58])).unwrap();
+        assert!(planes.at(54, 0, 0) && planes.at(0, 0, 54) && !planes.at(53, 69, 53));
+        assert_eq!(planes.data().iter().filter(|v| **v).count(), 58 * 70 * 58 - 54 * 70 * 54);
+        assert_eq!(unseen_planes(&unseen, &grid([91, 109, 91])), None);
+        let nowhere = Unseen { edges: vec![UnseenEdge { side: None, ..edge(0, 'R') }], ..unseen };
+        assert_eq!(unseen_planes(&nowhere, &grid([58, 70, 58])), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! The page of a run.
 
 use super::{
-    element::{Warning, file_name, order},
+    element::{NotSeen, Warning, file_name, order},
     page::Page,
     section::{
         accuracy::{self, Accuracy},
@@ -83,6 +83,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         _ => page.lacks("Accuracy on held-out subjects: training has not finished", steps.train()),
     }
 
+    let not_seen = NotSeen::of_run(run, cohort.as_ref())?;
+    page.facts.extend(not_seen.as_ref().map(|not_seen| ["Not seen".into(), not_seen.fact()]));
     let groups = page.current("Group maps are left out", GroupSummary::read(run));
     let there = run.maps()?;
     page.warnings.extend(there.left_out().into_iter().map(|(what, remedy)| Warning::new(what, remedy)));
@@ -93,7 +95,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.lacks("Group maps and the agreement of methods", steps.group());
     }
     if let Some(groups) = &groups {
-        Maps { side_by_side: page.side_by_side, methods: page.methods } = maps::of_groups(run, groups, progress)?;
+        Maps { side_by_side: page.side_by_side, methods: page.methods } =
+            maps::of_groups(run, groups, not_seen.as_ref(), progress)?;
         page.space.clone_from(&groups.space);
         if let Some(Agreement { figures, table }) = agreement::of_groups(groups) {
             (page.agreement, page.agreement_table) = (figures, Some(table));
@@ -116,7 +119,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     }
     if let Some(predictions) = &predictions {
         let order = order(&manifest.classes, predictions);
-        page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, progress)?);
+        page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, not_seen.as_ref(), progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let atlases = Atlases::new(run, &tables, &mut page.warnings);
             let scenes = Scenes::new(run.clone(), cohort.clone(), groups.clone(), &order, there, atlases);
@@ -130,7 +133,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     }
     let atlases: Vec<String> =
         tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let mut text = MethodsText::of_run(run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases);
+    let mut text =
+        MethodsText::of_run(run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases, not_seen.as_ref());
     if let Some(faithfulness) = &page.faithfulness {
         text.faithfulness(&faithfulness.summaries);
     }

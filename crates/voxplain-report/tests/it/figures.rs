@@ -9,7 +9,7 @@ use voxplain_report::figure::{
     roc_curves, thumbnail,
 };
 use voxplain_stats::Interval;
-use voxplain_volume::{Affine, Grid, Volume};
+use voxplain_volume::{Affine, Grid, Mask, Volume};
 
 fn mosaic(x_to_the_left: bool, width: f64, count: usize) -> Figure {
     let (brain, mask, map) = phantom(x_to_the_left);
@@ -98,6 +98,46 @@ fn a_mosaic_says_its_sides_and_its_numbers() {
         assert!(column < 2 || at(0) > 200, "column {column}: {}", at(0));
     }
     look("mosaic-86", &mosaic(false, 86.0, 4));
+}
+
+/// Voxels of the right half from 20 mm on are not seen: hatched there and nowhere else, whichever way the array runs, and said.
+#[test]
+fn what_is_not_seen_is_hatched_on_its_side() {
+    for flipped in [false, true] {
+        let (brain, mask, map) = phantom(flipped);
+        let grid = *mask.grid();
+        let unseen = Mask::from_fn(grid, |v| grid.affine.apply(v.map(|x| x as f64))[0] > 20.0);
+        let plain = Underlay::new(brain, &mask).unwrap();
+        let range = ColourRange::percentile(&plain, &map, 99.5);
+        let black = |underlay: &Underlay, plane: Plane| {
+            let png = thumbnail(underlay, &map, Cut { plane, at: 10.0 }, range, 2.0).unwrap();
+            let (width, _, pixels) = decode(&png);
+            let columns = (0..pixels.len()).filter(|n| pixels[*n] == [0; 3]).map(|n| n % width).collect::<Vec<_>>();
+            (columns, width)
+        };
+        let hatched = plain.clone().with_unseen(&unseen).unwrap();
+        for plane in [Plane::Axial, Plane::Coronal] {
+            assert!(black(&plain, plane).0.is_empty());
+            let (columns, width) = black(&hatched, plane);
+            assert!(columns.len() > 20 && columns.iter().all(|c| *c > width / 2), "{plane:?}, flipped {flipped}");
+        }
+        let draw = |underlay: &Underlay| {
+            let (title, units, space) = Default::default();
+            let rows = underlay.cuts(&map, 3, 6.0);
+            Mosaic { title, units, underlay, map: &map, range, rows, width: 130.0, space }.draw().unwrap()
+        };
+        let inside = mask.data().iter().filter(|m| **m).count();
+        let both = mask.data().iter().zip(unseen.data()).filter(|(m, u)| **m && **u).count();
+        let percent = 100.0 * both as f64 / inside as f64;
+        let figure = draw(&hatched);
+        assert!(figure.svg.contains(&format!("cannot change the output of the network ({percent:.0} %")), "{percent}");
+        look("mosaic-hatched", &figure);
+        // Nothing of the brain is unseen: nothing is hatched, and nothing said.
+        let outside = plain.clone().with_unseen(&mask.map(|m| !m)).unwrap();
+        assert_eq!(draw(&outside).svg, draw(&plain).svg);
+        let small = Mask::filled(Grid::new([2; 3], Affine::IDENTITY).unwrap(), true);
+        assert!(plain.with_unseen(&small).unwrap_err().to_string().contains("2 x 2 x 2 voxels"));
+    }
 }
 
 #[test]
@@ -429,8 +469,8 @@ fn what_is_below_the_threshold_is_not_drawn() {
         plot.threshold = threshold;
         coloured(&plot)
     };
-    let (all, half, none) = (at(Threshold::Value(1e-9)), at(Threshold::Percentile(90.0)), at(Threshold::Value(1e9)));
-    assert!(all > half && half > 0 && none == 0, "{all}, {half}, {none}");
+    let (all, half) = (at(Threshold::Value(1e-9)), at(Threshold::Percentile(90.0)));
+    assert!(all > half && half > 0, "{all}, {half}");
     // Contours of another map are drawn in its own colour and named; on black the paper is black.
     let other = [("the other map <b>".to_owned(), map.clone())];
     let drawn = Plot { contours: &other, black_bg: true, ..plot(&brain, &map, Display::Z) };
@@ -441,16 +481,181 @@ fn what_is_below_the_threshold_is_not_drawn() {
     // Without a background the grid of the map is drawn on; a map of zeros is nothing but that.
     let zero = map.map(|_| 0.0);
     let alone = Plot { background: None, ..plot(&brain, &zero, Display::Ortho) };
-    assert!(!alone.draw().unwrap().0.svg.contains("NaN"));
+    let (figure, plotted) = alone.draw().unwrap();
+    assert!(!figure.svg.contains("NaN") && figure.svg.contains("The map is 0 everywhere."));
+    assert_eq!(plotted.notes, ["the map is 0 everywhere: nothing of it is drawn"]);
     let error = |plot: Plot<'_>| plot.draw().unwrap_err().to_string();
     let one = |display| plot(&brain, &map, display);
     assert!(error(Plot { cuts: Cuts::At(vec![1.0, 2.0]), ..one(Display::Ortho) }).contains("2 coordinates"));
     assert!(error(Plot { cuts: Cuts::At(vec![1.0]), ..one(Display::Mosaic) }).contains("three axes"));
     assert!(error(Plot { cuts: Cuts::At(vec![f64::NAN]), ..one(Display::X) }).contains("NaN"));
     assert!(error(Plot { threshold: Threshold::Percentile(101.0), ..one(Display::X) }).contains("101"));
-    assert!(error(Plot { vmax: Some(-1.0), ..one(Display::X) }).contains("-1"));
-    let nan = map.map(|v| if *v > 0.0 { f32::NAN } else { *v });
-    assert!(error(Plot { map: &nan, ..one(Display::X) }).contains("NaN"));
+    for vmax in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let error = error(Plot { vmax: Some(vmax), ..one(Display::X) });
+        assert!(error.contains(&format!("cannot end at {vmax}")), "{error}");
+    }
+    let above = Plot { threshold: Threshold::Value(0.004), vmax: Some(0.003), ..one(Display::X) };
+    assert!(error(above).contains("would end at 0.003, below the threshold 0.004"));
+    let pale = Plot { vmax: Some(1.0), ..one(Display::X) }.draw().unwrap().1;
+    assert!(pale.notes[0].contains("hardly anything"), "{:?}", pale.notes);
     let empty = mask.map(|_| 0.0f32);
-    assert!(Plot { background: Some(&empty), ..one(Display::X) }.draw().is_ok(), "the map's own grid then");
+    let (_, plotted) = Plot { background: Some(&empty), ..one(Display::X) }.draw().unwrap();
+    assert_eq!(
+        plotted.notes,
+        ["the background is 0 everywhere: the map is drawn without it"],
+        "the map's own grid then"
+    );
+}
+
+/// A brain of 1 in a box of 2 mm voxels from -40 to 40 mm, and a map in it that is 3 in one voxel and -1 in a few others.
+fn boxes() -> (Volume, Volume) {
+    let grid = Grid::new([51; 3], Affine::from_spacing_origin([2.0; 3], [-50.0; 3])).unwrap();
+    let brain = Volume::from_fn(grid, |v| if v.iter().all(|x| (5..=45).contains(x)) { 1.0 } else { 0.0 });
+    let map = Volume::from_fn(grid, |v| match v {
+        [10, 20, 30] => 3.0,
+        [40, 40, k] if k < 20 && k > 9 => -1.0,
+        _ => 0.0,
+    });
+    (brain, map)
+}
+
+/// A volume whose voxels lie elsewhere by so many mm.
+fn moved(volume: &Volume, by: [f64; 3]) -> Volume {
+    let mut rows = *volume.grid().affine.rows();
+    rows.iter_mut().zip(by).for_each(|(row, by)| row[3] += by);
+    Volume::new(Grid::new(volume.shape(), Affine::from_rows(rows)).unwrap(), volume.data().to_vec()).unwrap()
+}
+
+#[test]
+fn nan_is_background_and_said_and_infinite_values_are_refused() {
+    let (brain, map) = boxes();
+    let hole = |v: &Volume| Volume::from_fn(*v.grid(), |[i, j, k]| if i == 3 { f32::NAN } else { v.at(i, j, k) });
+    let (with, without) = (hole(&map), plot(&brain, &map, Display::Ortho).draw().unwrap());
+    let contours = [("outline".to_owned(), hole(&map))];
+    let under = hole(&brain);
+    let plain = [("outline".to_owned(), map.clone())];
+    let peak = || Cuts::At(vec![-30.0, -10.0, 10.0]);
+    let one = |map| Plot { cuts: peak(), ..plot(&brain, map, Display::Ortho) };
+    let (figure, plotted) = Plot { contours: &contours, background: Some(&under), ..one(&with) }.draw().unwrap();
+    let expected = Plot { contours: &plain, ..one(&map) }.draw().unwrap().0;
+    assert_eq!(figure.svg, expected.svg, "as if NaN were 0");
+    let of = 51 * 51;
+    let all = 51 * of;
+    let said = ["the map", "the background", "outline"]
+        .map(|n| format!("{of} of {all} values of {n} are NaN and are taken as 0"));
+    assert_eq!(plotted.notes, said);
+    assert!(without.1.notes.is_empty(), "{:?}", without.1.notes);
+    let error = |map: &Volume| plot(&brain, map, Display::X).draw().unwrap_err().to_string();
+    let mut odd = map.clone();
+    odd.data_mut()[2] = f32::NEG_INFINITY;
+    assert!(error(&odd).contains("the map holds 1 infinite value, at voxel 0,0,2"));
+    assert!(error(&map.map(|_| f32::NAN)).contains("all its values are NaN"));
+    let contours = [("odd.nii".to_owned(), odd)];
+    let drawn = Plot { contours: &contours, ..plot(&brain, &map, Display::X) };
+    assert!(drawn.draw().unwrap_err().to_string().contains("odd.nii holds 1 infinite"));
+}
+
+#[test]
+fn an_empty_picture_is_refused_or_said() {
+    let (brain, map) = boxes();
+    let one = |display| plot(&brain, &map, display);
+    let error = |plot: Plot<'_>| plot.draw().unwrap_err().to_string();
+    let notes = |plot: Plot<'_>| plot.draw().unwrap().1.notes;
+    // By hand: the largest |value| is 3; the field of view goes from -50 to 50 mm.
+    let high = error(Plot { threshold: Threshold::Value(3.1), ..one(Display::Glass) });
+    assert!(high.contains("its largest |value| is 3, below the threshold 3.1"), "{high}");
+    assert!(notes(Plot { threshold: Threshold::Value(3.0), ..one(Display::Ortho) }).is_empty());
+    assert!(notes(Plot { threshold: Threshold::Percentile(100.0), ..one(Display::Mosaic) }).is_empty());
+    for (display, at) in
+        [(Display::Z, vec![0.0, 51.0]), (Display::X, vec![-51.0]), (Display::Ortho, vec![0.0, 0.0, 900.0])]
+    {
+        let cut = error(Plot { cuts: Cuts::At(at), ..one(display) });
+        assert!(cut.contains("from -50 to 50 mm") && cut.contains("field of view of map and background"), "{cut}");
+    }
+    assert!(notes(Plot { cuts: Cuts::At(vec![10.0, 8.0]), ..one(Display::Z) }).is_empty());
+    assert_eq!(
+        notes(Plot { cuts: Cuts::At(vec![20.0]), ..one(Display::Z) }),
+        ["no value of the map lies in these cuts: its largest |value|, 3, is at -30,-10,10 mm"]
+    );
+    let (figure, plotted) = Plot { cuts: Cuts::At(vec![10.0, 48.0]), ..one(Display::Z) }.draw().unwrap();
+    assert_eq!(plotted.notes, ["nothing is there to be drawn at z = 48 mm"]);
+    assert!(!figure.svg.contains("No value"));
+    assert!(error(Plot { cuts: Cuts::At(vec![]), ..one(Display::Z) }).contains("no place"));
+    assert!(error(Plot { cuts: Cuts::At(vec![1.0, 2.0, 3.0]), ..one(Display::Glass) }).contains("has no cuts"));
+}
+
+#[test]
+fn a_background_elsewhere_is_refused_and_a_part_is_said() {
+    let (brain, map) = boxes();
+    let with = |background: &Volume| plot(background, &map, Display::Ortho).draw().map(|(_, plotted)| plotted.notes);
+    assert!(with(&brain).unwrap().is_empty());
+    let far = with(&moved(&brain, [200.0, 0.0, 0.0])).unwrap_err().to_string();
+    assert!(far.contains("do not meet") && far.contains("x -50 to 50,") && far.contains("x 150 to 250,"), "{far}");
+    // By 60 mm the fields of view meet from 10 to 50 mm in x: of eleven values, the one at -30 mm lies outside, and of the
+    // background (20 to 100 mm) the planes from 52 mm on are bare: 25 of 41.
+    let part = with(&moved(&brain, [60.0, 0.0, 0.0])).unwrap();
+    assert!(part[0].starts_with("9.09 % of the map's values lie outside the background's field of view (x 10 to 110,"));
+    assert!(
+        part[1].starts_with("61 % of the background lies outside the map's field of view (x -50 to 50,"),
+        "{part:?}"
+    );
+    // The fields of view meet, but no value of the map lies where the background is: 3 at y = -10 and -1 at 30 mm, background from 40 mm.
+    let beside = with(&moved(&brain, [0.0, 80.0, 0.0])).unwrap_err().to_string();
+    assert!(beside.contains("lie beside the background") && beside.contains("y 40 to 120"), "{beside}");
+    // A larger background hides nothing.
+    let grid = Grid::new([101; 3], Affine::from_spacing_origin([2.0; 3], [-100.0; 3])).unwrap();
+    let large = Volume::from_fn(grid, |v| if v.iter().all(|x| (30..=70).contains(x)) { 1.0 } else { 0.0 });
+    assert!(with(&large).unwrap().is_empty());
+}
+
+#[test]
+fn contours_are_looked_at_as_maps_are() {
+    let (brain, map) = boxes();
+    let draw = |contour: Volume, threshold: Threshold| {
+        let contours = [("other.nii".to_owned(), contour)];
+        let cuts = Cuts::At(vec![-30.0, -10.0, 10.0]);
+        let plot = Plot { contours: &contours, threshold, cuts, ..plot(&brain, &map, Display::Ortho) };
+        plot.draw().map(|(_, plotted)| plotted.notes).map_err(|e| e.to_string())
+    };
+    let ball = |value: f32| {
+        Volume::from_fn(*map.grid(), |[i, j, k]| {
+            let away = [i as f64 - 10.0, j as f64 - 20.0, k as f64 - 30.0];
+            if away.iter().map(|x| x * x).sum::<f64>() < 16.0 { value } else { 0.0 }
+        })
+    };
+    // A mask is outlined at its half, whatever the threshold.
+    assert_eq!(draw(ball(1.0), Threshold::Value(2.0)), Ok(vec![]));
+    assert!(draw(ball(-1.0), Threshold::None).unwrap_err().contains("other.nii has no value above 0"));
+    let low = map.map(|v| 0.1 * v);
+    assert!(draw(low.clone(), Threshold::Value(2.0)).unwrap_err().contains("threshold 2: its largest value is 0.3"));
+    assert!(
+        draw(moved(&ball(1.0), [300.0, 0.0, 0.0]), Threshold::None).unwrap_err().contains("lies beside what is drawn")
+    );
+    let elsewhere = draw(moved(&ball(1.0), [20.0, 20.0, -30.0]), Threshold::None).unwrap();
+    assert_eq!(elsewhere, ["the outline of other.nii (value 0.5) meets none of the cuts"]);
+    let mask = ball(1.0);
+    let atlas = Volume::from_fn(*map.grid(), |[i, j, k]| mask.at(i, j, k) * (1.0 + (i % 3) as f32));
+    assert!(draw(atlas, Threshold::None).unwrap()[0].contains("holds whole numbers"));
+}
+
+/// Voxels of 0.7 mm over a brain of 2 mm, one of them with a value: every way of cutting shows it, with and without a threshold.
+#[test]
+fn a_single_fine_voxel_is_seen() {
+    let (brain, _) = boxes();
+    let grid = Grid::new([51; 3], Affine::from_spacing_origin([0.7; 3], [-13.37, -9.21, 4.55])).unwrap();
+    let map = Volume::from_fn(grid, |v| if v == [7, 33, 41] { 2.0 } else { 0.0 });
+    for display in [Display::Ortho, Display::X, Display::Y, Display::Z, Display::Mosaic, Display::Glass] {
+        for threshold in [Threshold::None, Threshold::Value(1.9), Threshold::Percentile(100.0)] {
+            let (figure, plotted) = Plot { threshold, ..plot(&brain, &map, display) }.draw().unwrap();
+            assert!(
+                !plotted.notes.iter().any(|n| n.contains("no value")),
+                "{display:?}, {threshold:?}: {:?}",
+                plotted.notes
+            );
+            let mut panels = panels(&figure.svg);
+            panels.pop();
+            let seen = panels.iter().filter(|(_, _, pixels)| pixels.iter().any(is_warm)).count();
+            assert!(seen >= if matches!(display, Display::Ortho | Display::Glass | Display::Mosaic) { 3 } else { 1 });
+        }
+    }
 }

@@ -10,6 +10,6 @@ pub(super) use contour::contour;
 pub(super) use glass::{lattice, onto, projection};
 pub use range::ColourRange;
 pub use slice::{Cut, Plane, cuts};
-pub(super) use slice::{Extent, extent, focus, picture, sample};
+pub(super) use slice::{Extent, extent, field_of_view, focus, picture, sample, sampled};
 pub use underlay::Underlay;
 pub(super) use underlay::{DARK, LIGHT};

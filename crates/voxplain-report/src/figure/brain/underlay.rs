@@ -1,9 +1,10 @@
 //! [`Underlay`]: the brain that maps are drawn over.
 
-use super::slice::{Cut, Extent, Plane, cuts, extent, picture, sample};
+use super::slice::{Cut, Extent, Plane, cuts, extent, picture, sample, sampled};
 use crate::figure::paper::colour::{byte, diverging, over};
 use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Mask, Volume, quantiles};
+use voxplain_stats::significant;
+use voxplain_volume::{Interpolation, Mask, Volume, quantiles};
 
 /// The brain under a map.
 #[derive(Clone, Debug)]
@@ -13,11 +14,16 @@ pub struct Underlay {
     extent: Extent,
     /// Intensities shown as darkest and lightest.
     window: [f64; 2],
+    /// 1 in the voxels of the brain that are hatched, 0 elsewhere; none where there are none.
+    hatched: Option<Volume>,
 }
 
 /// Grey of the brain: between these, so that colours stand out on it.
 pub(in crate::figure) const DARK: f64 = 35.0;
 pub(in crate::figure) const LIGHT: f64 = 225.0;
+
+/// Pixels from one line of a hatching to the next.
+const HATCH: usize = 4;
 
 impl Underlay {
     /// A brain (the intensities of a prepared volume or a mean of many) with its mask, on one grid.
@@ -39,12 +45,39 @@ impl Underlay {
         let mut values: Vec<f32> = brain.data().iter().zip(mask.data()).filter(|(_, m)| **m).map(|(v, _)| *v).collect();
         let [low, high] = quantiles(&mut values, [0.01, 0.995]);
         let cover = mask.map(|&m| f32::from(u8::from(m)));
-        Ok(Self { brain, cover, extent, window: [low, if high > low { high } else { low + 1.0 }] })
+        Ok(Self { brain, cover, extent, window: [low, if high > low { high } else { low + 1.0 }], hatched: None })
     }
 
     /// With those intensities as darkest and lightest.
     pub(crate) fn with_window(self, window: [f64; 2]) -> Self {
         Self { window, ..self }
+    }
+
+    /// With the voxels of the brain hatched that cannot change what maps explain (of a network, those without a way to its
+    /// output). As it is where there are none in the brain.
+    ///
+    /// # Errors
+    /// They are on a grid of another shape.
+    pub fn with_unseen(mut self, unseen: &Mask) -> Result<Self> {
+        if unseen.shape() != self.cover.shape() {
+            let [a, b] = [unseen.shape(), self.cover.shape()].map(|s| format!("{} x {} x {}", s[0], s[1], s[2]));
+            return Err(Error::request(
+                format!("what is not seen is given on {a} voxels, the brain has {b}"),
+                "give it on the grid of the brain",
+            ));
+        }
+        let both = unseen.data().iter().zip(self.cover.data()).map(|(u, c)| f32::from(u8::from(*u && *c > 0.5)));
+        let hatched = Volume::new(*self.cover.grid(), both.collect())?;
+        self.hatched = hatched.data().contains(&1.0).then_some(hatched);
+        Ok(self)
+    }
+
+    /// What is hatched, in words; none where nothing is.
+    pub(crate) fn hatched_in_words(&self) -> Option<String> {
+        let count = |volume: &Volume| volume.data().iter().filter(|v| **v > 0.5).count() as f64;
+        let share = count(self.hatched.as_ref()?) / count(&self.cover);
+        let percent = if share < 0.001 { "less than 0.1".to_owned() } else { significant(100.0 * share, 2) };
+        Some(format!("Hatched: voxels that cannot change the output of the network ({percent} % of what is shown)."))
     }
 
     /// The values of a map inside the brain.
@@ -105,12 +138,22 @@ impl Underlay {
         let grid = picture(cut, &self.extent, step)?;
         let (brain, cover) = (sample(&self.brain, &grid, 0.0), sample(&self.cover, &grid, 0.0));
         let values = sample(map, &grid, 0.0);
+        let hatched = self.hatched.as_ref().map(|hatched| sampled(hatched, &grid, Interpolation::Nearest));
         let mut pixels = Vec::with_capacity(4 * grid.len());
-        for ((b, c), v) in brain.iter().zip(cover).zip(values) {
+        for (n, ((b, c), v)) in brain.iter().zip(cover).zip(values).enumerate() {
             let t = ((f64::from(*b) - self.window[0]) / (self.window[1] - self.window[0])).clamp(0.0, 1.0);
             let grey = [byte(DARK + (LIGHT - DARK) * t); 3];
             let (colour, opacity) = if max > 0.0 { diverging(f64::from(v) / max) } else { ([0; 3], 0.0) };
-            pixels.extend(over(colour, 0.92 * opacity, grey));
+            let mut pixel = over(colour, 0.92 * opacity, grey);
+            if hatched.as_ref().is_some_and(|hatched| hatched[n] > 0.5) {
+                // Dark and light lines side by side, so that they are seen on every grey.
+                match (n % grid.shape[0] + n / grid.shape[0]) % HATCH {
+                    0 => pixel = [0; 3],
+                    1 => pixel = [255; 3],
+                    _ => {}
+                }
+            }
+            pixels.extend(pixel);
             // A soft edge where the mask ends.
             pixels.push(byte(255.0 * ((f64::from(c) - 0.35) / 0.3).clamp(0.0, 1.0)));
         }

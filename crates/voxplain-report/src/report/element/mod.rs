@@ -1,6 +1,7 @@
 //! What sections of a page are made of.
 
 mod map_file;
+mod not_seen;
 mod order;
 mod placed;
 mod style;
@@ -8,6 +9,7 @@ mod text_table;
 mod warning;
 
 pub(super) use map_file::{file_name, read_map};
+pub(super) use not_seen::NotSeen;
 pub(super) use order::{of_truth, order};
 pub(super) use placed::Placed;
 pub(super) use style::{COLUMN, PAGE, PERCENTILE};

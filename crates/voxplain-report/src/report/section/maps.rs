@@ -2,7 +2,7 @@
 
 use crate::{
     figure::{ColourRange, Colours, Cuts, Display, Gallery, GalleryPanel, Mosaic, Plot, Threshold, Underlay},
-    report::element::{PAGE, PERCENTILE, Placed, read_map},
+    report::element::{NotSeen, PAGE, PERCENTILE, Placed, read_map},
 };
 use serde::Serialize;
 use voxplain_attribution::{METHODS, RuleTarget, method_named};
@@ -42,11 +42,16 @@ const MAX_CONTOURS: usize = 6;
 const SMOOTHED: f64 = 4.0;
 
 /// Group maps of every method over the mean brain.
-pub(in crate::report) fn of_groups(run: &Run, summary: &GroupSummary, progress: &dyn Progress) -> Result<Maps> {
+pub(in crate::report) fn of_groups(
+    run: &Run,
+    summary: &GroupSummary,
+    not_seen: Option<&NotSeen>,
+    progress: &dyn Progress,
+) -> Result<Maps> {
     let files = run.layout().group();
     let brain = read_map(&files.mean_brain())?;
     let mask = read_mask(&files.brain_mask(), &MaskOptions::anywhere())?.on(brain.grid())?;
-    let underlay = Underlay::new(brain, &mask)?;
+    let underlay = NotSeen::hatch(not_seen, Underlay::new(brain, &mask)?)?;
     progress.begin("mosaics", summary.methods.len());
     let (mut methods, mut means_of_all) = (Vec::new(), Vec::new());
     for method in &summary.methods {
@@ -134,11 +139,13 @@ pub(in crate::report) fn side_by_side(
     let gallery = Gallery { title, underlay, panels: &panels, at, width: PAGE, space }.draw()?;
     let caption = "Cut in the middle of the largest part where the maps together are strongest. The range of colours ends at \
                    the 99.5th percentile of |value| in the mask.";
-    Ok(vec![Placed::new(figure_name::METHOD_GALLERY, gallery, caption), contours(of, underlay, &panels, at)?])
+    let mut placed = vec![Placed::new(figure_name::METHOD_GALLERY, gallery, caption)];
+    placed.extend(contours(of, underlay, &panels, at)?);
+    Ok(placed)
 }
 
-/// The outlines of where each method is strongest, over one brain.
-fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64; 3]) -> Result<Placed> {
+/// The outlines of where each method is strongest, over one brain. None where all maps are 0 in the brain.
+fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64; 3]) -> Result<Option<Placed>> {
     // Values from 1 on: the top part of the brain; for a map that is 0 in most of the brain, its largest value.
     let over_level = |panel: &&GalleryPanel<'_>| {
         let size = underlay.covered(&underlay.covered(panel.map).map(|v| v.abs()).smooth(SMOOTHED, Border::Zero));
@@ -149,9 +156,14 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
     };
     // The controls are no methods, and there are colours for so many.
     let control = |e: &&GalleryPanel<'_>| method_named(&e.name).is_some_and(|m| m.control.is_some());
-    let mut methods: Vec<&GalleryPanel<'_>> = panels.iter().filter(|e| !control(e)).collect();
+    // A map of zeros has no strongest part.
+    let zero = panels.iter().filter(|e| !control(e) && e.range.max <= 0.0).count();
+    let mut methods: Vec<&GalleryPanel<'_>> = panels.iter().filter(|e| !control(e) && e.range.max > 0.0).collect();
     methods.sort_by_key(|e| method_named(&e.name).and_then(|m| m.contour).unwrap_or(u8::MAX));
     let drawn: Vec<_> = methods.iter().take(MAX_CONTOURS).map(over_level).collect();
+    if drawn.is_empty() {
+        return Ok(None);
+    }
     let brain = underlay.grey(255.0);
     let (figure, _) = Plot {
         map: &brain.map(|_| 0.0),
@@ -170,15 +182,21 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
         width: 130.0,
     }
     .draw()?;
-    let left_out = match panels.len() - drawn.len() {
+    let mut left_out = match panels.len() - drawn.len() - zero {
         0 => String::new(),
         n => format!(" {n} methods or controls are not drawn, for want of colours."),
     };
+    if zero > 0 {
+        left_out.push_str(&format!(
+            " {zero} without an outline {} 0 in the whole mask.",
+            if zero == 1 { "is" } else { "are" }
+        ));
+    }
     let caption = format!(
         "Outlines of the {STRONGEST} % of the mask with the largest |value|, smoothed by a Gaussian of {SMOOTHED} mm (standard \
          deviation) so that single voxels have none, at the cuts above.{left_out}"
     );
-    Ok(Placed::new(figure_name::METHOD_CONTOURS, figure, caption))
+    Ok(Some(Placed::new(figure_name::METHOD_CONTOURS, figure, caption)))
 }
 
 /// `26`, or `26 scans of 13 people`.

@@ -1,8 +1,9 @@
 //! [`MethodsText`]: what was done, as the methods section of a paper, from what the run's records say was done.
 
 use super::maps::{options, rule_applied};
+use crate::report::element::NotSeen;
 use serde::Serialize;
-use voxplain_attribution::{citation, method_named};
+use voxplain_attribution::{ExtremalPerturbation, MeaningfulPerturbation, Method as _, citation, method_named};
 use voxplain_core::{Citation, arxiv};
 use voxplain_stats::significant;
 use voxplain_study::{
@@ -45,12 +46,14 @@ impl MethodsText {
         metrics: Option<&Metrics>,
         groups: Option<&GroupSummary>,
         atlases: &[String],
+        not_seen: Option<&NotSeen>,
     ) -> Self {
         let mut text = Self::default();
         if let Some(cohort) = cohort {
             text.prepared(run, cohort);
         }
         text.trained(run, metrics);
+        text.paragraphs.extend(not_seen.map(NotSeen::sentence));
         if let Some(groups) = groups.filter(|g| !g.methods.is_empty()) {
             text.explained(groups, atlases);
         }
@@ -233,6 +236,18 @@ impl MethodsText {
             s.push_str(&format!(
                 "Maps of {} subjects were made by {control}{}{cited} (explained: {}{options}{rule}{compat}). ",
                 method.subjects, method.method, method.target
+            ));
+        }
+        let area_of = |name: &str| groups.methods.iter().any(|m| m.method == name && m.compat.is_none());
+        let masks: Vec<&str> = [MeaningfulPerturbation::NAME, ExtremalPerturbation::NAME]
+            .into_iter()
+            .filter(|name| area_of(name))
+            .collect();
+        if !masks.is_empty() {
+            s.push_str(&format!(
+                "The area of a mask ({}) counts all that it selects, in the brain and outside it, as a share of the brain's \
+                 volume. ",
+                masks.join(", ")
             ));
         }
         let seen: usize = groups.methods.iter().map(|m| m.in_sample).sum();

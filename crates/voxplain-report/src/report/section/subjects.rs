@@ -2,7 +2,7 @@
 
 use crate::{
     figure::{ColourRange, Cut, Plane, Underlay, thumbnail},
-    report::element::{PERCENTILE, of_truth, read_map},
+    report::element::{NotSeen, PERCENTILE, of_truth, read_map},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rayon::prelude::*;
@@ -56,6 +56,7 @@ pub(in crate::report) fn of_run(
     cohort: Option<&Cohort>,
     order: &[&Prediction],
     maps: &RunMaps,
+    not_seen: Option<&NotSeen>,
     progress: &dyn Progress,
 ) -> Result<Subjects> {
     let (classes, methods) = (&run.manifest.classes, maps.methods());
@@ -68,7 +69,7 @@ pub(in crate::report) fn of_run(
         .map(|(n, p)| {
             progress.go_on()?;
             let pictures = match cohort {
-                Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, (maps, &methods))?,
+                Some(cohort) if n < pictured => pictures(run, cohort, &p.participant_id, (maps, &methods), not_seen)?,
                 _ => Vec::new(),
             };
             if n < pictured {
@@ -94,6 +95,9 @@ pub(in crate::report) fn of_run(
             "Each picture is the axial cut through the middle of the map's |relevance| over the subject's own volume, left is left, \
              with a range of colours of its own: compare places, not strengths. ",
         );
+        if not_seen.is_some_and(NotSeen::in_brains) {
+            note.push_str("What is hatched cannot change the output of the network. ");
+        }
     }
     if order.len() > pictured && pictured > 0 {
         note.push_str(&format!(
@@ -107,7 +111,13 @@ pub(in crate::report) fn of_run(
     Ok(Subjects { cards, note })
 }
 
-fn pictures(run: &Run, cohort: &Cohort, id: &str, (maps, methods): (&RunMaps, &[String])) -> Result<Vec<Picture>> {
+fn pictures(
+    run: &Run,
+    cohort: &Cohort,
+    id: &str,
+    (maps, methods): (&RunMaps, &[String]),
+    not_seen: Option<&NotSeen>,
+) -> Result<Vec<Picture>> {
     let Some(index) = cohort.find(id) else { return Ok(Vec::new()) };
     let mut underlay = None;
     let mut pictures = Vec::new();
@@ -115,7 +125,10 @@ fn pictures(run: &Run, cohort: &Cohort, id: &str, (maps, methods): (&RunMaps, &[
         let map = read_map(&run.layout().map(id, method).path())?;
         let underlay = match &underlay {
             Some(underlay) => underlay,
-            None => &*underlay.insert(Underlay::new(cohort.volume(index)?, &cohort.mask(index)?)?),
+            None => {
+                let brain = Underlay::new(cohort.volume(index)?, &cohort.mask(index)?)?;
+                &*underlay.insert(NotSeen::hatch(not_seen, brain)?)
+            }
         };
         pictures.push(picture(underlay, &map, method, id)?);
     }
