@@ -171,7 +171,7 @@ impl<'a> Dataset<'a> {
 
     fn read(&self, position: usize) -> Result<Vec<f32>> {
         let values = self.cohort.volume(self.subjects[position])?.into_data();
-        if let Some(bad) = values.iter().find(|v| !(v.abs() <= MAX_VALUE)) {
+        if let Some(bad) = values.iter().find(|v| v.is_nan() || v.abs() > MAX_VALUE) {
             let least = values.iter().filter(|v| v.abs() <= MAX_VALUE).fold(0.0f32, |m, v| m.max(v.abs()));
             return Err(Error::subject(
                 self.id(position),
