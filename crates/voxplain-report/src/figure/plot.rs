@@ -204,7 +204,7 @@ impl Plot<'_> {
         if scene.largest == 0.0 {
             foot = self.contours.is_empty().then(|| "The map is 0 everywhere.".to_owned());
         } else if panels().all(|p| p.coloured == 0) {
-            let from = scene.from_the_threshold();
+            let from = scene.where_shown();
             let most = scene.map.data().iter().position(|v| f64::from(v.abs()) >= scene.largest).unwrap_or(0);
             let grid = scene.map.grid();
             let [x, y, z] = grid.affine.apply(grid.voxel(most).map(|v| v as f64)).map(|x| significant(x, 4));

@@ -112,7 +112,7 @@ impl<'a> Scene<'a> {
     }
 
     /// Values `from 0.02 on`, where there is a threshold.
-    pub(super) fn from_the_threshold(&self) -> String {
+    pub(super) fn where_shown(&self) -> String {
         if self.threshold > 0.0 { format!(" from {} on", significant(self.threshold, 4)) } else { String::new() }
     }
 
@@ -148,7 +148,7 @@ impl<'a> Scene<'a> {
             beyond += usize::from(!seen_by_background(at));
             undrawn += if holds(&self.extent, at, margin) { 0.0 } else { value };
         }
-        let from = self.from_the_threshold();
+        let from = self.where_shown();
         if voxels > 0 && undrawn >= size {
             let shown = extent(&self.map, |v| self.is_shown(f64::from(*v))).unwrap_or(map);
             let what = format!("nothing of the map would be drawn, since its values{from} lie beside the background");
