@@ -177,7 +177,7 @@ fn masks_follow_the_session() {
     }
     let options = PrepareOptions { mask: MaskRule::Suffix("_desc-brain_mask.nii.gz".into()), ..options() };
     let cohort = run(&root, &options).unwrap().cohort.unwrap();
-    let volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.brain_volume).collect();
+    let volumes: Vec<f64> = cohort.subjects.iter().map(|s| s.mask_volume).collect();
     // In the order of ids: images 3, 2, 1, 0, with ever larger masks.
     assert!(volumes.windows(2).all(|pair| pair[0] < pair[1]), "{volumes:?}");
 }
