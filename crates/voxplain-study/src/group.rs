@@ -393,6 +393,9 @@ fn mean_brain(
     Ok(mask)
 }
 
+/// One statistic of the maps of a group.
+type OfGroup<'a> = (&'a Group, Statistic, Volume);
+
 /// All statistics of all groups for one method, from as many voxels at a time as memory allows: where it allows all, each map is
 /// read once. `models` made the maps, which are scaled by their sizes.
 fn statistics<'a>(
@@ -401,7 +404,7 @@ fn statistics<'a>(
     (scale, models): (Scale, &[&str]),
     groups: &'a [Group],
     grid: &Grid,
-) -> Result<(Vec<(&'a Group, Statistic, Volume)>, ScaleRecord)> {
+) -> Result<(Vec<OfGroup<'a>>, ScaleRecord)> {
     let at_once = (BUDGET_BYTES / (4 * files.len().max(1))).clamp(1, grid.len());
     let wanted: Vec<(&Group, Statistic, Vec<usize>)> = groups
         .iter()

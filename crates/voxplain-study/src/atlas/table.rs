@@ -428,8 +428,8 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
     Ok(rows)
 }
 
-/// Takes away the number behind every name where all names have one and are told apart without it: a code of the atlas (`1
-/// Precentral_L 2001`, as MRIcron has AAL). In `Area 1`, `Area 2` it is the name.
+/// Takes away the number behind every name where all names have one and are told apart without it: a code of the atlas
+/// (`1 Precentral_L 2001`, as `MRIcron` has AAL). In `Area 1`, `Area 2` it is the name.
 fn uncoded(rows: &mut [Row], findings: &mut Vec<Finding>) {
     let named: Vec<usize> = (0..rows.len()).filter(|&n| rows[n].1 > 0 && !is_nameless(&rows[n].2)).collect();
     let bare: Option<Vec<String>> = named

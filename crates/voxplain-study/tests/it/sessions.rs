@@ -346,14 +346,14 @@ fn tables_of_several_sources_and_what_is_left_out() {
         let (sites, participants) = Site::of(&paths, &[], tables).unwrap();
         run_sites(root, &sites, &PrepareOptions { participants, keep_going, ..options() })
     };
-    let summary = go(&[joint.clone()], false).unwrap();
+    let summary = go(std::slice::from_ref(&joint), false).unwrap();
     assert_eq!(column(summary.cohort.as_ref().unwrap(), "sex"), ["M", "F", "M", "F"]);
     assert_eq!(summary.inclusion.lines()[0], "found 4 images and 4 rows; 4 used, nothing left out");
     table("all.tsv", "01\tM\n02\tF\n11\tM\n13\tF\n");
-    let error = go(&[joint.clone()], false).unwrap_err().to_string();
+    let error = go(std::slice::from_ref(&joint), false).unwrap_err().to_string();
     assert!(error.contains("b: 1 images have no row in the table: sub-12_T1w.nii.gz"), "{error}");
     assert!(error.contains("1 rows have no image in any source: 13"), "{error}");
-    let summary = go(&[joint.clone()], true).unwrap();
+    let summary = go(std::slice::from_ref(&joint), true).unwrap();
     let lines = summary.inclusion.lines();
     assert_eq!(lines[0], "found 4 images and 4 rows; 3 used, 2 left out");
     assert_eq!(lines[2], "  b: found 2 images; 1 used, 1 left out");
