@@ -246,14 +246,22 @@ fn and_more(count: usize) -> String {
 }
 
 impl MapFile {
-    /// Subject and method are taken from the record and, without one, from the name.
+    /// Subject and method are taken from the record and, without one, from the name. A session is part of the subject
+    /// there: `sub-01_ses-2_...` is of 01_ses-2.
     fn new(path: PathBuf) -> Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let entity = |key: &str| name.split('_').find_map(|part| part.strip_prefix(key)).map(str::to_owned);
-        let subject = entity("sub-");
-        let (method, model) = match read_record_beside(&path)? {
-            Some(record) => (Some(record.method), Some(record.model)),
-            None => (entity("desc-"), None),
+        let named = || match (entity("sub-"), entity("ses-")) {
+            (Some(subject), Some(session)) => Some(format!("{subject}_ses-{session}")),
+            (subject, _) => subject,
+        };
+        let (subject, method, model) = match read_record_beside(&path)? {
+            // The record of an image that is nobody's of a cohort has the stem of its name there.
+            Some(record) if name.starts_with(&format!("sub-{}_", record.subject)) => {
+                (Some(record.subject), Some(record.method), Some(record.model))
+            }
+            Some(record) => (named(), Some(record.method), Some(record.model)),
+            None => (named(), entity("desc-"), None),
         };
         Ok(Self { path, name: MapName { subject, method, map: name, model: model.clone() }, model })
     }
@@ -290,4 +298,19 @@ fn fill(pattern: &str, name: &MapName, file: &Path) -> Result<String> {
         Error::file(file, "has no subject in its name (sub-<id>_...)", "without one, give an atlas path without {id}")
     })?;
     Ok(pattern.replace("{id}", id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Labels and brain masks are looked up by the subject of a map: with half an id, none would be found.
+    #[test]
+    fn a_session_belongs_to_the_subject() {
+        let subject = |name: &str| MapFile::new(name.into()).unwrap().name.subject;
+        assert_eq!(subject("sub-01_desc-gradcam_attribution.nii.gz").as_deref(), Some("01"));
+        assert_eq!(subject("sub-01_ses-2_desc-gradcam_attribution.nii.gz").as_deref(), Some("01_ses-2"));
+        assert_eq!(subject("sub-01_ses-2_space-MNI_desc-gradcam_attribution.nii.gz").as_deref(), Some("01_ses-2"));
+        assert_eq!(subject("mean_attribution.nii.gz"), None);
+    }
 }

@@ -9,15 +9,17 @@ use super::{
 };
 use crate::figure::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::path::Path;
+use std::{path::Path, sync::LazyLock};
 use voxplain_attribution::{Record, Score, Target};
 use voxplain_core::{Action, Library, Result, Silent, Table, atomic_file};
+use voxplain_nn::{Conv3d, Linear, Network, Op};
 use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
     group::{GroupOptions, GroupSummary, Level, group},
+    model::{Card, Model},
     regions::{RegionOptions, measure_regions},
     run::{
         ClassifierMetrics, Manifest, Metrics, Prediction, Run, RunLayout, cohort_hash, read_json, write_predictions,
@@ -30,8 +32,24 @@ use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, exp
 const EVIL: &str = "<script>alert(1)</script>";
 /// An id that must come out as text; unlike a class it is also part of paths.
 const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
-/// What stands in the file of the run's model.
-const MODEL: &str = "a model";
+/// The model of the run: a network that sees every voxel.
+static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let mut network = Network::new([1, 12, 14, 10]);
+    network.then("features.10", Conv3d::new(1, 2, [3; 3]).with_padding([1; 3])).unwrap();
+    network.then("mean", Op::GlobalAvgPool).unwrap();
+    network.then("linear", Linear::new(2, 2)).unwrap();
+    network.initialize(1);
+    let card = Card {
+        architecture: "small".into(),
+        classes: vec!["F".into(), EVIL.into()],
+        label: "sex".into(),
+        preparation: preparation(),
+        grid_unknown: false,
+        trained_on: IDS.map(str::to_owned).into(),
+        training: serde_json::json!({}),
+    };
+    Model { network, card }
+});
 const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
 
 fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
@@ -69,6 +87,17 @@ fn value(n: usize, method: &str, v: [usize; 3]) -> f32 {
     if brain(v) { (pattern * (n + 1) as f64) as f32 } else { 0.0 }
 }
 
+fn preparation() -> Preparation {
+    Preparation {
+        shape: [12, 14, 10],
+        spacing: [8.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+        template: None,
+        whole_head: false,
+    }
+}
+
 fn made_run(folder: &Path) -> Run {
     let people: Vec<(Subject, Volume, Mask)> = IDS
         .iter()
@@ -79,14 +108,6 @@ fn made_run(folder: &Path) -> Run {
             (Subject::new(*id, &volume, &mask), volume, mask)
         })
         .collect();
-    let preparation = Preparation {
-        shape: [12, 14, 10],
-        spacing: [8.0; 3],
-        normalize: Normalize::Robust,
-        placement: Placement::MaskCentre,
-        template: None,
-        whole_head: false,
-    };
     let truth = |n: usize| if n.is_multiple_of(2) { "F" } else { EVIL };
     let participants = Table {
         columns: vec!["sex".into(), "age".into(), "site".into()],
@@ -94,7 +115,7 @@ fn made_run(folder: &Path) -> Run {
             .map(|n| vec![Some(truth(n).into()), Some((30 + n).to_string()), Some("<b>here</b>".into())])
             .collect(),
     };
-    let cohort = Cohort::write(&folder.join("cohort"), &preparation, &participants, &people).unwrap();
+    let cohort = Cohort::write(&folder.join("cohort"), &preparation(), &participants, &people).unwrap();
     let classes = vec!["F".to_owned(), EVIL.to_owned()];
     let manifest = Manifest {
         version: "0".into(),
@@ -107,10 +128,9 @@ fn made_run(folder: &Path) -> Run {
         options: serde_json::json!({}),
     };
     let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
-    // Nothing here asks the model; its hash is what maps name.
     let model = run.layout().fold(0).model();
     std::fs::create_dir_all(model.parent().unwrap()).unwrap();
-    std::fs::write(model, MODEL).unwrap();
+    MODEL.write(&model).unwrap();
     // The last is told wrong.
     let predictions: Vec<Prediction> = (0..6)
         .map(|n| {
@@ -167,7 +187,7 @@ fn record(id: &str, method: &str) -> Record {
         "Classes": ["F", EVIL], "Logits": [0.1, 0.5], "Truth": 1, "Units": "logit", "Sign": EVIL,
         "Parameters": {"layer": "features.10"}, "RulesApplied": null, "Measured": null,
         "Passes": {"Forward": 1, "Backward": 1}, "Requested": [Target::Predicted, Score::Logit], "Compat": null,
-        "Model": blake3::hash(MODEL.as_bytes()).to_hex().to_string(), "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
+        "Model": MODEL.hash(), "Input": "i", "InSample": false, "Warnings": [EVIL], "Version": "0",
     }))
     .unwrap()
 }
@@ -630,7 +650,7 @@ fn faithfulness(metric: Metric) -> Summary {
     Summary {
         metric,
         better: metric.better().into(),
-        models: vec![blake3::hash(MODEL.as_bytes()).to_hex().to_string()],
+        models: vec![MODEL.hash()],
         settings,
         block_voxels: [2, 2, 1],
         found: vec![MethodCurves {

@@ -324,7 +324,7 @@ mod tests {
             (
                 estimate(0.04, 0.004, 0.08),
                 Some((1.6, 0.15)),
-                "The CNN is ahead of mask volume alone by the interval over {over}, but not by the folds",
+                "The CNN is ahead of mask volume alone by the interval over subjects, but not by the folds",
             ),
             (
                 estimate(0.04, 0.004, 0.08),
