@@ -9,7 +9,7 @@ use super::{
     paper::{
         Anchor, Figure, GREY, INK, SMALL, Style, Svg, TITLE,
         colour::{ARMS, LINES, Rgb, along, byte, over},
-        fit, in_tens, pixels, signed, wrap,
+        fit, in_tens, pixels, signed, width_of, wrap,
     },
 };
 use crate::setting::{CUTS, DISPLAY_MODE};
@@ -422,7 +422,8 @@ impl Plot<'_> {
             svg.text(left + w - 1.4, up + h + 2.6, bold, "R");
         }
         if self.display != Display::Glass {
-            let text = format!("{} = {}", axis(panel.cut.plane), signed(&significant(panel.cut.at, 4)));
+            let room = if panel.cut.plane == Plane::Sagittal { w } else { w - 5.6 };
+            let text = place_in(panel.cut.plane, panel.cut.at, room);
             svg.text(left + w / 2.0, up + h + 2.6, Style::new(SMALL, Anchor::Middle).colour(ink), &text);
         }
     }
@@ -600,5 +601,38 @@ impl Ink<'_> {
             }
         }
         values
+    }
+}
+
+/// Where a cut lies, to a tenth of a millimetre, as long as `room` mm of paper allow: `z = 12.5`, `z 12.5`, `z 13`, `13`.
+fn place_in(plane: Plane, at: f64, room: f64) -> String {
+    let number = |digits: usize| {
+        let text = format!("{at:.digits$}");
+        let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+        signed(if text == "-0" { "0" } else { text })
+    };
+    let (name, tenths, whole) = (axis(plane), number(1), number(0));
+    let forms = [format!("{name} = {tenths}"), format!("{name} {tenths}"), format!("{name} {whole}")];
+    forms.into_iter().find(|text| width_of(text, SMALL) <= room).unwrap_or(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_as_long_as_the_panel_is_wide() {
+        let text = |at, room| place_in(Plane::Axial, at, room);
+        assert_eq!(text(-52.191, 50.0), "z = \u{2212}52.2");
+        assert_eq!(text(12.0, 50.0), "z = 12");
+        assert_eq!(text(-0.04, 50.0), "z = 0");
+        let mut last = usize::MAX;
+        for room in (0..=50).rev().map(|n| f64::from(n) * 0.5) {
+            let found = text(-52.191, room);
+            assert!(found.chars().count() <= last);
+            assert!(width_of(&found, SMALL) <= room || found == "\u{2212}52", "{found} in {room}");
+            last = found.chars().count();
+        }
+        assert_eq!(last, 3);
     }
 }
