@@ -64,7 +64,7 @@ pub use engine::{
     RulesApplied, Tape,
 };
 pub use error::{Error, Result};
-pub use graph::{Network, Node, NodeId, Parameter, Reach, ReceptiveField};
+pub use graph::{Initialisation, Network, Node, NodeId, Parameter, Reach, ReceptiveField};
 pub use loss::CrossEntropy;
 pub use ops::{Activation, BatchNorm, Conv3d, Linear, Op, OpClass, Pool3d};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerState};

@@ -1,11 +1,11 @@
 //! [`Model`]: a network with its expected input, its classes and its training subjects.
 
 mod import;
-mod mrinet;
 pub(crate) mod tensors;
+mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
-pub use mrinet::{min_shape, mrinet, whole_shape};
+pub use zoo::{NetworkKind, ResnetBlock, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
 
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ pub struct Model {
 /// The model card: what a model file holds besides the weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
-    /// The architecture, `mrinet`.
+    /// The architecture: the name of a [`NetworkKind`], or of an imported network.
     pub architecture: String,
     /// Names of the classes, in the order of the outputs.
     pub classes: Vec<String>,

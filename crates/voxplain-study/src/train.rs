@@ -32,7 +32,7 @@ use crate::{
     cohort::Cohort,
     comparators::{self, Task},
     folds,
-    model::mrinet,
+    model::NetworkKind,
     run::{Metrics, Run},
 };
 use dataset::Dataset;
@@ -76,6 +76,8 @@ pub fn train(
     observer: &dyn TrainingObserver,
 ) -> Result<Training> {
     options.check()?;
+    let options = &options.with_width()?;
+    let kind = NetworkKind::named(&options.model)?;
     let dataset = Dataset::new(cohort, options)?;
     let group = options.group.as_deref().unwrap_or_default();
     for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
@@ -89,8 +91,9 @@ pub fn train(
         }
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
-    let network = mrinet(cohort.preparation.shape, options.width, dataset.classes.len())?;
-    if let Some(unseen) = dataset.unseen(&network)? {
+    let network = kind.network(cohort.preparation.shape, options.width(), dataset.classes.len())?;
+    // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
+    if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
         let what = format!("on this grid the network {unseen}");
         // A rim, as on the default grid, is no reason to stop; much of the brain is.
         if unseen.share_of_brain.is_some_and(|share| share > MUCH_UNSEEN) {

@@ -12,7 +12,7 @@
 //! let cohort = voxplain::simulate(&at("cohort"), &brains, false, &Silent)?;
 //!
 //! let folds = SplitScheme::Folds(2);
-//! let options = TrainOptions { label: "label".into(), split: folds, width: 2, epochs: 2, ..Default::default() };
+//! let options = TrainOptions { label: "label".into(), split: folds, width: Some(2), epochs: 2, ..Default::default() };
 //! let engine = Engine::new(EngineOptions::default())?;
 //! let run = voxplain::train(&cohort, &options, &at("run"), false, &engine, &Silent, &Silent)?.run;
 //!

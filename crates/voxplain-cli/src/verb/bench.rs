@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use voxplain::attribution::{Case, Explainer, MaskSearch, MeaningfulPerturbation};
-use voxplain::model::mrinet;
+use voxplain::model::NetworkKind;
 use voxplain::nn::{
     AdamOptions, CrossEntropy, Engine, InstructionSet, MemoryUse, Network, Optimizer, OptimizerKind, PlanOptions,
     Purpose, Rules,
@@ -29,14 +29,15 @@ type Times = (Vec<Duration>, Option<MemoryUse>);
 #[command(after_help = "\
 Examples:
   voxplain bench --workload infer
-  voxplain bench --workload input-gradient --batch 8 --threads 2 --json")]
+  voxplain bench --workload input-gradient --batch 8 --threads 2 --json
+  voxplain bench --workload train --model resnet18 --grid 96x112x96 --batch 4")]
 pub(crate) struct Bench {
     /// What to do over and over.
     #[arg(long, value_enum)]
     workload: Workload,
     /// The network.
-    #[arg(long, value_enum, default_value_t)]
-    model: Architecture,
+    #[arg(long, default_value = NetworkKind::Mrinet.name(), value_parser = NetworkKind::ALL.map(NetworkKind::name))]
+    model: String,
     /// Volumes at a time (`perturbation`: jittered copies of one volume).
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     batch: u16,
@@ -67,20 +68,11 @@ enum Workload {
     Peak,
 }
 
-/// The network.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Architecture {
-    /// The paper's: 32, 64 and 128 channels.
-    #[default]
-    Mrinet,
-}
-
 /// The result.
 #[derive(Debug, Serialize)]
-struct Measured {
+struct Measured<'a> {
     workload: Workload,
-    model: Architecture,
+    model: &'a str,
     batch: usize,
     threads: usize,
     repeats: usize,
@@ -103,9 +95,11 @@ struct Measured {
 impl Bench {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let engine = session.engine()?;
-        let Architecture::Mrinet = self.model;
-        let mut network = mrinet(self.grid, 32, 2)?;
-        network.initialize(self.seed);
+        let kind = NetworkKind::named(&self.model)?;
+        // As published.
+        let width = if kind == NetworkKind::Mrinet { 32 } else { kind.width() };
+        let mut network = kind.network(self.grid, width, 2)?;
+        kind.initialize(&mut network, self.seed);
         let [forward, to_input, to_weights] = operations(&network);
         let batch = f64::from(self.batch);
         let ((mut times, plan), operations) = match self.workload {
@@ -134,7 +128,7 @@ impl Bench {
             if times.len() % 2 == 1 { ms(times[middle]) } else { (ms(times[middle - 1]) + ms(times[middle])) / 2.0 };
         let measured = Measured {
             workload: self.workload,
-            model: self.model,
+            model: &self.model,
             batch: usize::from(self.batch),
             threads: engine.thread_pool().threads(),
             repeats: times.len(),
@@ -150,7 +144,7 @@ impl Bench {
         let mut text = format!(
             "{} of {} on {}x{}x{}, batch {}, {} threads, {}: median {:.2} ms, fastest {:.2}, slowest {:.2} (of {}); {:.0} GFLOP/s{}",
             name(self.workload),
-            name(self.model),
+            self.model,
             self.grid[0],
             self.grid[1],
             self.grid[2],

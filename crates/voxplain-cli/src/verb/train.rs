@@ -12,6 +12,7 @@ use voxplain::{
     Progress, Silent,
     cohort::Cohort,
     folds::SplitScheme,
+    model::NetworkKind,
     run::Metrics,
     stats::Estimate,
     train::{Augmentation, ScheduleKind, TrainOptions, TrainingObserver, train},
@@ -44,12 +45,14 @@ pub(crate) struct Train {
     /// The class that AUC and sensitivity are about [default: the last one].
     #[arg(long, value_name = "CLASS")]
     positive: Option<String>,
-    /// The network.
-    #[arg(long, default_value = "mrinet", value_parser = ["mrinet"])]
+    /// The network: the paper's (mrinet), the one for brain age of Peng et al. 2021 (sfcn), residual or densely connected
+    /// networks as MONAI has them.
+    #[arg(long, default_value = NetworkKind::Mrinet.name(), value_parser = NetworkKind::ALL.map(NetworkKind::name))]
     model: String,
-    /// Channels of its first convolution; the paper's network has 32, which small cohorts do not need.
-    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().width)]
-    width: usize,
+    /// Channels of its first convolution; all others are in proportion [default: mrinet 8 (32 in the paper, which small cohorts
+    /// do not need), sfcn 32, the others 64].
+    #[arg(long, value_name = "N")]
+    width: Option<usize>,
     /// Hold everyone out once, in so many folds [default: 10].
     #[arg(long, value_name = "K", conflicts_with = "holdout")]
     folds: Option<usize>,
@@ -283,9 +286,8 @@ mod tests {
             label: "sex".into(),
             missing: vec!["-7".into(), "x".into()],
             positive: Some("F".into()),
-            // There is one architecture.
-            model: plain.model.clone(),
-            width: 4,
+            model: "sfcn".into(),
+            width: Some(4),
             split: SplitScheme::Holdout(0.3),
             group: Some("site".into()),
             epochs: 3,

@@ -1,5 +1,6 @@
 //! [`Network`]: named operations in topological order, with their weights.
 
+use super::Initialisation;
 use crate::ops::{Slot, Start, count};
 use crate::{Error, Op, Result, Tensor};
 use serde::{Deserialize, Serialize};
@@ -295,17 +296,29 @@ impl Network {
         Ok(())
     }
 
-    /// Draws all weights anew as PyTorch's defaults do, by seed: convolutions and linear layers, weight and bias,
-    /// uniform within `1 / sqrt(fan in)` (Kaiming uniform with a = sqrt 5); batch normalisation 1 and 0, running
-    /// mean 0 and variance 1. A tensor's values depend on the seed and its name alone.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "weights are f32")]
+    /// Draws all weights anew as PyTorch's defaults do, by seed: [`Initialisation::PyTorch`]. A tensor's values depend on the
+    /// seed and its name alone.
     pub fn initialize(&mut self, seed: u64) {
+        self.initialize_as(Initialisation::PyTorch, seed);
+    }
+
+    /// Draws all weights anew by seed. Batch normalisation is 1 and 0, its running mean 0 and variance 1. A tensor's values
+    /// depend on the seed and its name alone.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "weights are f32")]
+    pub fn initialize_as(&mut self, how: Initialisation, seed: u64) {
         for node in &mut self.nodes {
+            let convolves = matches!(node.op, Op::Conv3d(_));
             node.op.slots_mut(&mut |slot| match slot.start {
                 Start::Uniform { fan_in } => {
-                    let bound = 1.0 / (fan_in as f64).sqrt();
                     let mut random = Seed::new(seed).child(&format!("{}.{}", node.name, slot.name)).random();
-                    slot.tensor.data_mut().fill_with(|| random.range(-bound, bound) as f32);
+                    match how.deviation(convolves, slot.shape(), fan_in) {
+                        Some(0.0) => slot.tensor.data_mut().fill(0.0),
+                        Some(deviation) => slot.tensor.data_mut().fill_with(|| (random.normal() * deviation) as f32),
+                        None => {
+                            let bound = 1.0 / (fan_in as f64).sqrt();
+                            slot.tensor.data_mut().fill_with(|| random.range(-bound, bound) as f32);
+                        }
+                    }
                 }
                 Start::Constant(value) => slot.tensor.data_mut().fill(value),
             });

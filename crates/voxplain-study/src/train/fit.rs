@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     folds::{self, SplitScheme},
-    model::mrinet,
+    model::NetworkKind,
     run::{Epoch, FoldLayout},
     setting::{LR, NORMALIZE},
 };
@@ -66,8 +66,9 @@ impl Fit<'_> {
     /// was trained for.
     pub(super) fn run(&self, progress: &dyn Progress, observer: &dyn TrainingObserver) -> Result<(Network, usize)> {
         let (train, validation) = self.set_aside()?;
-        let mut network = mrinet(self.dataset.shape(), self.options.width, self.dataset.classes.len())?;
-        network.initialize(self.seed.child("weights").value());
+        let kind = NetworkKind::named(&self.options.model)?;
+        let mut network = kind.network(self.dataset.shape(), self.options.width(), self.dataset.classes.len())?;
+        kind.initialize(&mut network, self.seed.child("weights").value());
         let method = OptimizerKind::Adam(AdamOptions {
             #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
             weight_decay: self.options.weight_decay as f32,

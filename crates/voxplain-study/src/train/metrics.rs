@@ -34,7 +34,7 @@ impl Classifier {
 
 /// The network in words.
 pub(super) fn describe_network(options: &TrainOptions) -> String {
-    format!("{} of width {}, {} epochs at most", options.model, options.width, options.epochs)
+    format!("{} of width {}, {} epochs at most", options.model, options.width(), options.epochs)
 }
 
 /// Metrics of classifiers on the same subjects. The first, the network, is compared with each of the others.

@@ -2,6 +2,7 @@
 
 use super::augmentation::Augmentation;
 use crate::folds::SplitScheme;
+use crate::model::NetworkKind;
 use crate::setting::{
     AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, KEEP_GOING, LABEL, LR, MEMORY, MISSING,
     MODEL, POSITIVE, SCHEDULE, SEED, WEIGHT_DECAY, WIDTH,
@@ -33,10 +34,11 @@ pub struct TrainOptions {
     /// The positive class, the one to detect; the last class when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positive: Option<String>,
-    /// The architecture of the network: `mrinet`.
+    /// The network: the name of a [`NetworkKind`], such as `mrinet`.
     pub model: String,
-    /// Number of channels of its first convolution.
-    pub width: usize,
+    /// Number of channels of its first convolution; [`NetworkKind::width`] when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
     /// How subjects are held out.
     #[serde(rename = "holding")]
     pub split: SplitScheme,
@@ -80,7 +82,7 @@ impl Default for TrainOptions {
             missing: Vec::new(),
             positive: None,
             model: "mrinet".into(),
-            width: 8,
+            width: None,
             split: SplitScheme::Folds(10),
             group: None,
             epochs: 20,
@@ -137,7 +139,10 @@ impl TrainOptions {
             (MISSING, unless(missing.is_empty(), &missing.join(","))),
             (POSITIVE, positive.clone()),
             (MODEL, unless(*model == default.model, model)),
-            (WIDTH, unless(*width == default.width, width)),
+            (
+                WIDTH,
+                width.filter(|n| NetworkKind::named(model).is_ok_and(|kind| kind.width() != *n)).map(|n| n.to_string()),
+            ),
             (FOLDS, folds),
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
@@ -156,12 +161,24 @@ impl TrainOptions {
         given.chain(keep_going.then_some((KEEP_GOING, None))).collect()
     }
 
+    /// The number of channels of the first convolution; 0 for a network that does not exist.
+    pub fn width(&self) -> usize {
+        self.width.unwrap_or_else(|| NetworkKind::named(&self.model).map_or(0, NetworkKind::width))
+    }
+
+    /// The same with the width said, so that a run records it and goes on as it began.
+    ///
+    /// # Errors
+    /// There is no such network.
+    pub(super) fn with_width(&self) -> Result<Self> {
+        let width = NetworkKind::named(&self.model)?.width();
+        Ok(Self { width: Some(self.width.unwrap_or(width)), ..self.clone() })
+    }
+
     /// Refuses values that make no sense.
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |what: String, remedy: &str| Err(Error::request(what, remedy));
-        if self.model != "mrinet" {
-            return wrong(format!("there is no network {}", self.model), "the network there is: mrinet");
-        }
+        NetworkKind::named(&self.model)?;
         if self.epochs == 0 || self.epochs > 100_000 {
             return wrong(format!("{} epochs", self.epochs), "give from 1 to 100000 epochs");
         }

@@ -1,6 +1,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
 use super::*;
+use crate::model::mrinet;
 use crate::run::ChanceVerdict;
 use crate::{
     cohort::{Normalize, Placement, Preparation, Subject},
@@ -63,7 +64,7 @@ fn cohort_with(folder: &Path, people: usize, change: impl Fn(usize, &mut Volume)
 fn options() -> TrainOptions {
     TrainOptions {
         label: "group".into(),
-        width: 1,
+        width: Some(1),
         split: SplitScheme::Folds(2),
         epochs: 3,
         batch: 4,
@@ -194,7 +195,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
 fn a_clear_difference_is_learnt() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(&folder.path().join("cohort"), 24);
-    let options = TrainOptions { epochs: 12, augment: Augmentation::NONE, width: 2, ..options() };
+    let options = TrainOptions { epochs: 12, augment: Augmentation::NONE, width: Some(2), ..options() };
     let out = folder.path().join("run");
     let training = train(&cohort, &options, &out, false, &engine(2), &Silent, &Silent).unwrap();
     let metrics = &training.metrics;

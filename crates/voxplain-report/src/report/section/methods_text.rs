@@ -10,6 +10,7 @@ use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
     evaluation::faithfulness::{Substrate, Summary},
     group::GroupSummary,
+    model::NetworkKind,
     run::{Metrics, Run},
     train::{ScheduleKind, TrainOptions},
 };
@@ -27,6 +28,12 @@ pub(in crate::report) struct MethodsText {
 
 #[rustfmt::skip]
 const KAN_2020: Citation = arxiv!("kan2020", "Kan, Maxim and Aliev, Ruslan and Rudenko, Anna and Drobyshev, Nikita and Petrashen, Nikita and Kondrateva, Ekaterina and Sharaev, Maxim and Bernstein, Alexander and Burnaev, Evgeny", "Interpretation of 3D CNNs for Brain MRI Data Classification", "2020", "2006.15969");
+#[rustfmt::skip]
+const PENG_2021: Citation = Citation { key: "peng2021", bibtex: "@article{peng2021,\n  author = {Peng, Han and Gong, Weikang and Beckmann, Christian F. and Vedaldi, Andrea and Smith, Stephen M.},\n  title = {{Accurate brain age prediction with lightweight deep neural networks}},\n  journal = {Medical Image Analysis},\n  volume = {68},\n  pages = {101871},\n  year = {2021},\n  doi = {10.1016/j.media.2020.101871}\n}" };
+#[rustfmt::skip]
+const HE_2016: Citation = arxiv!("he2016", "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian", "Deep Residual Learning for Image Recognition", "2016", "1512.03385");
+#[rustfmt::skip]
+const HUANG_2017: Citation = arxiv!("huang2017", "Huang, Gao and Liu, Zhuang and van der Maaten, Laurens and Weinberger, Kilian Q.", "Densely Connected Convolutional Networks", "2017", "1608.06993");
 #[rustfmt::skip]
 const KINGMA_2015: Citation = arxiv!("kingma2015", "Kingma, Diederik P. and Ba, Jimmy", "Adam: A Method for Stochastic Optimization", "2015", "1412.6980");
 #[rustfmt::skip]
@@ -123,6 +130,27 @@ impl MethodsText {
         self.paragraphs.push(s);
     }
 
+    /// The network in words, with the work that it comes from.
+    fn network(&mut self, name: &str) -> String {
+        match NetworkKind::named(name) {
+            Ok(NetworkKind::Mrinet) => format!("the 3D convolutional network of Kan et al. {}", self.cite(KAN_2020)),
+            Ok(NetworkKind::Sfcn) => {
+                format!("the simple fully convolutional network of Peng et al. {}", self.cite(PENG_2021))
+            }
+            Ok(kind @ (NetworkKind::Resnet10 | NetworkKind::Resnet18 | NetworkKind::Resnet50)) => {
+                let layers = kind.name().trim_start_matches("resnet");
+                format!("a residual network {} of {layers} layers and three-dimensional kernels", self.cite(HE_2016))
+            }
+            Ok(NetworkKind::Densenet121) => {
+                format!(
+                    "a densely connected network {} of 121 layers and three-dimensional kernels",
+                    self.cite(HUANG_2017)
+                )
+            }
+            Err(_) => format!("the network {name}"),
+        }
+    }
+
     fn trained(&mut self, run: &Run, metrics: Option<&Metrics>) {
         let mut s = String::new();
         // Options that are not recorded would be taken as their defaults.
@@ -130,12 +158,12 @@ impl MethodsText {
             ["width", "epochs", "batch", "learning-rate"].iter().all(|o| run.manifest.options.get(o).is_some());
         let options = serde_json::from_value::<TrainOptions>(run.manifest.options.clone());
         if let (true, Ok(o)) = (recorded, options) {
-            let (net, adam) = (self.cite(KAN_2020), self.cite(KINGMA_2015));
+            let (net, adam) = (self.network(&o.model), self.cite(KINGMA_2015));
             s.push_str(&format!(
-                "To tell {} apart, the 3D convolutional network of Kan et al. {net} with {} channels in its first layer was \
+                "To tell {} apart, {net} with {} channels in its first layer was \
                  trained for {} epochs{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
                 run.manifest.classes.join(" and "),
-                o.width,
+                o.width(),
                 o.epochs,
                 o.early_stop.map_or_else(String::new, |n| format!(", stopped early after {n} without progress,")),
                 o.learning_rate,
@@ -323,7 +351,17 @@ mod tests {
 
     #[test]
     fn references_are_whole_and_each_there_once() {
-        let own = [KAN_2020, KINGMA_2015, WILSON_1927, NEWCOMBE_2006, OBUCHOWSKI_1997, NADEAU_2003];
+        let own = [
+            KAN_2020,
+            PENG_2021,
+            HE_2016,
+            HUANG_2017,
+            KINGMA_2015,
+            WILSON_1927,
+            NEWCOMBE_2006,
+            OBUCHOWSKI_1997,
+            NADEAU_2003,
+        ];
         let mut all: Vec<Citation> = own.to_vec();
         for entry in METHODS {
             let citation = entry.citation.unwrap_or_else(|| panic!("{} comes from no work", entry.name));

@@ -1,0 +1,125 @@
+//! [`NetworkKind`]: the networks that can be trained, by name. A network is a file: a function that returns its graph.
+
+mod densenet;
+mod mrinet;
+mod resnet;
+mod sfcn;
+
+pub use densenet::densenet;
+pub use mrinet::{min_shape, mrinet, whole_shape};
+pub use resnet::{ResnetBlock, resnet};
+pub use sfcn::sfcn;
+
+use crate::setting::{GRID, MODEL};
+use voxplain_core::{Error, Result, remedy};
+use voxplain_nn::{Initialisation, Network};
+
+/// A network that can be trained. Layers have the names of the published code, so that its state dictionaries fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkKind {
+    /// [`mrinet`].
+    Mrinet,
+    /// [`sfcn`].
+    Sfcn,
+    /// [`resnet`] of one basic block in each of its four stages.
+    Resnet10,
+    /// [`resnet`] of two basic blocks in each stage.
+    Resnet18,
+    /// [`resnet`] of 3, 4, 6 and 3 bottlenecks.
+    Resnet50,
+    /// [`densenet`] of 6, 12, 24 and 16 layers.
+    Densenet121,
+}
+
+impl NetworkKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Mrinet, Self::Sfcn, Self::Resnet10, Self::Resnet18, Self::Resnet50, Self::Densenet121];
+
+    /// Its name: `mrinet`, `sfcn`, `resnet10`, `resnet18`, `resnet50`, `densenet121`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mrinet => "mrinet",
+            Self::Sfcn => "sfcn",
+            Self::Resnet10 => "resnet10",
+            Self::Resnet18 => "resnet18",
+            Self::Resnet50 => "resnet50",
+            Self::Densenet121 => "densenet121",
+        }
+    }
+
+    /// The network of a name.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn named(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::request(
+                format!("there is no network {name}"),
+                remedy!["give one of these (", MODEL, format!("): {names}")],
+            )
+        })
+    }
+
+    /// Channels of its first convolution where nothing else is asked for: as published, but 8 for `mrinet`, which has 32 in
+    /// the paper.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Mrinet => 8,
+            Self::Sfcn => 32,
+            Self::Resnet10 | Self::Resnet18 | Self::Resnet50 | Self::Densenet121 => 64,
+        }
+    }
+
+    /// The graph for one-channel volumes of that shape and so many classes, with `width` channels in its first convolution and
+    /// all others in proportion. Weights are not drawn yet.
+    ///
+    /// # Errors
+    /// The volume is too small for it, the width is odd where it must be even, or not from 1 to 256, or there are fewer than 2
+    /// classes.
+    pub fn network(self, shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
+        if width == 0 || width > 256 {
+            return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
+        }
+        if classes < 2 {
+            return Err(Error::request(format!("a classifier of {classes} classes"), "give at least 2 classes"));
+        }
+        if self == Self::Densenet121 && width % 2 == 1 {
+            return Err(Error::request(
+                format!("{} of width {width}", self.name()),
+                "give an even width: each of its layers adds half as many channels",
+            ));
+        }
+        let built = match self {
+            Self::Mrinet => return mrinet(shape, width, classes),
+            Self::Sfcn => sfcn(shape, width, classes),
+            Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, classes),
+            Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, classes),
+            Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, classes),
+            Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, classes),
+        };
+        built.map_err(|e| {
+            let [i, j, k] = shape;
+            Error::request(
+                format!("{} cannot take volumes of {i} x {j} x {k}: {e}", self.name()),
+                remedy!["prepare the cohort on a larger grid (", GRID, "), or take another network (", MODEL, ")"],
+            )
+        })
+    }
+
+    /// Draws its weights as the published code does: `mrinet` and `sfcn` by PyTorch's defaults, the others by He's.
+    pub fn initialize(self, network: &mut Network, seed: u64) {
+        network.initialize_as(
+            match self {
+                Self::Mrinet | Self::Sfcn => Initialisation::PyTorch,
+                Self::Resnet10 | Self::Resnet18 | Self::Resnet50 => Initialisation::HeFanOut,
+                Self::Densenet121 => Initialisation::HeFanIn,
+            },
+            seed,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
