@@ -3,7 +3,7 @@
 //! * [`Error`]: what went wrong, where, and what to do about it. What to do is a [`Remedy`], a sentence that the command
 //!   renders with its flags and another front end in its own words.
 //! * [`Progress`]: how long work says how far it is, and asks whether it should stop.
-//! * [`Table`]: a CSV or TSV file as text under named columns.
+//! * [`Table`]: a CSV or TSV file as text under named columns. [`lookalike`]: words in it that differ and look the same.
 //! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
 //! * [`ThreadPool`]: threads that share out work.
 //! * [`atomic_file`]: files that are there with all their bytes or not at all. [`hash_file`] and its like: what files
@@ -42,6 +42,7 @@ pub mod atomic_file;
 mod citation;
 mod error;
 mod hash;
+pub mod lookalike;
 pub mod memory;
 mod progress;
 pub mod random;

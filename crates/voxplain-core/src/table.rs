@@ -1,6 +1,9 @@
 //! [`Table`]: a CSV or TSV file as text under named columns.
 
-use crate::{Error, Result, atomic_file};
+use crate::{
+    Error, Result, atomic_file,
+    lookalike::{look, spelled},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
@@ -106,12 +109,12 @@ impl Table {
     /// Position of a column.
     ///
     /// # Errors
-    /// There is none of that name: the remedy names one that differs by case alone, else all.
+    /// There is none of that name: the remedy names one that differs by case or by what is not seen alone, else all.
     pub fn column(&self, name: &str) -> Result<usize> {
         self.columns.iter().position(|c| c == name).ok_or_else(|| {
-            let alike = self.columns.iter().find(|c| c.eq_ignore_ascii_case(name));
+            let alike = self.columns.iter().find(|c| look(c) == look(name));
             let remedy = match alike {
-                Some(c) => format!("did you mean `{c}`?"),
+                Some(c) => format!("did you mean {}?", spelled(&[c, name])[0]),
                 None => format!("the table has: {}", self.columns.join(", ")),
             };
             Error::request(format!("there is no column `{name}`"), remedy)
@@ -263,6 +266,8 @@ mod tests {
         let t = Table::parse("id,Sex\na,M\n").unwrap();
         assert_eq!(t.column("Sex").unwrap(), 1);
         assert_eq!(t.column("sex").unwrap_err().remedy().unwrap().to_string(), "did you mean `Sex`?");
+        let unseen = Table::parse("id,sex\u{200b}\na,M\n").unwrap().column("sex").unwrap_err();
+        assert_eq!(unseen.remedy().unwrap().to_string(), "did you mean `sex` with invisible U+200B?");
         assert_eq!(t.column("age").unwrap_err().remedy().unwrap().to_string(), "the table has: id, Sex");
         let t = Table::parse("id\na\nb\na\n").unwrap();
         assert_eq!(t.repeated(0), BTreeMap::from([("a", 2)]));
