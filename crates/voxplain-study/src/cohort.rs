@@ -21,6 +21,7 @@ mod writer;
 pub use inclusion::{Inclusion, LeftOut, OfSource};
 pub use layout::CohortLayout;
 pub use missing::is_missing;
+pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
 pub use preparation::{Placement, Preparation, Template};
@@ -28,7 +29,7 @@ pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use subject::{Subject, hash};
 pub use writer::{Begun, Writer};
 
-use crate::setting::FORCE;
+use crate::{setting::FORCE, spelling};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -172,6 +173,12 @@ impl Cohort {
     /// The cells of a column, in the order of the subjects; the error lists the columns there are.
     pub fn column(&self, name: &str) -> Result<Vec<Option<&str>>> {
         Ok(self.participants.cells(self.participants.column(name)?).collect())
+    }
+
+    /// Columns of the table of which some values seem to be one in several spellings (by case, signs, zeros, or letters that look
+    /// the same), each with a sentence that shows them. `missing` are words that stand for no value, beside the usual ones.
+    pub fn spellings(&self, missing: &[String]) -> Vec<(String, String)> {
+        spelling::columns(&self.participants, missing)
     }
 
     /// Where a subject of that id stands.

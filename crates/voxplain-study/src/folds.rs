@@ -1,9 +1,9 @@
 //! Which subjects a model is trained on and which are held out: [`Split`].
 
-use crate::setting::{FOLDS, HOLDOUT};
+use crate::setting::{FOLDS, GROUP, HOLDOUT, KEEP_GOING, MISSING};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Error, Result, random::Seed, remedy};
+use voxplain_core::{Error, Remedy, Result, random::Seed, remedy};
 
 /// How subjects are divided into those that are trained on and those held out, in folds for example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -218,7 +218,7 @@ pub fn check(
                 format!("there are {units} {of} class {class}, fewer than the {needed} that are needed"),
                 match scheme {
                     SplitScheme::Folds(_) if units >= 2 => remedy!["use ", FOLDS.to(units), " or fewer"],
-                    _ => format!("leave class {class} out, or add subjects").into(),
+                    _ => leave_out(class, groups.map(|(_, noun)| noun)),
                 },
             ));
         }
@@ -227,10 +227,10 @@ pub fn check(
         if split.test.is_empty() {
             return Err(Error::request(
                 format!("fold {fold} holds nobody out"),
-                format!(
-                    "the {} are too few or too large: use fewer folds",
-                    groups.map_or("subjects", |(_, noun)| noun)
-                ),
+                remedy![
+                    format!("the {} are too few or too large: use fewer ", groups.map_or("subjects", |(_, noun)| noun)),
+                    FOLDS
+                ],
             ));
         }
         for (c, class) in classes.iter().enumerate() {
@@ -238,12 +238,23 @@ pub fn check(
             if n < 2 {
                 return Err(Error::request(
                     format!("fold {fold} trains on {n} images of class {class}, fewer than 2"),
-                    "use more subjects, or other folds",
+                    remedy!["use more subjects, or another number of ", FOLDS],
                 ));
             }
         }
     }
     Ok(())
+}
+
+/// What to do about a class that is in too few groups, or of too few subjects.
+fn leave_out(class: &str, groups: Option<&str>) -> Remedy {
+    let mut parts = Vec::new();
+    if groups == Some("groups") {
+        parts.extend(remedy!["name other groups with ", GROUP, " (or none), "].parts().to_vec());
+    }
+    let leave =
+        remedy![format!("leave class {class} out with "), MISSING.to(class), " and ", KEEP_GOING, ", or add subjects"];
+    Remedy::new(parts.into_iter().chain(leave.parts().iter().cloned()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! | `fit.rs`, `checkpoint.rs` | epochs, batches, steps of the optimiser |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
+//! | `words.rs` | what is said about the words of the table |
 
 mod augmentation;
 mod checkpoint;
@@ -23,6 +24,7 @@ mod observer;
 mod options;
 mod persons;
 mod predictions;
+mod words;
 
 pub use augmentation::Augmentation;
 pub use observer::TrainingObserver;
@@ -78,7 +80,9 @@ pub fn train(
     options.check()?;
     let options = &options.with_width()?;
     let kind = NetworkKind::named(&options.model)?;
+    words::of_table(cohort, options, progress)?;
     let dataset = Dataset::new(cohort, options)?;
+    words::of_dataset(&dataset, options, progress);
     let group = options.group.as_deref().unwrap_or_default();
     for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
         if !left.is_empty() {

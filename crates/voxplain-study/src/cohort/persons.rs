@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
-use voxplain_core::{Error, Result};
+use voxplain_core::{Error, Result, lookalike::spelled};
 
 /// The column of a cohort's table that says whose image a row is.
 pub const PERSON: &str = "person";
@@ -46,7 +46,10 @@ impl Cohort {
         let table = self.layout().participants();
         let names: BTreeSet<&str> = subjects.iter().filter_map(|&n| cell(n)).collect();
         if let Some((one, other)) = alike(names.iter().copied()) {
-            let what = format!("column {PERSON} seems to spell one person in two ways: `{one}` and `{other}`");
+            let what = format!(
+                "column {PERSON} seems to spell one person in two ways: {}",
+                spelled(&[one, other]).join(" and ")
+            );
             return Err(Error::file(table, what, "write the same person in the same way, and others in another way"));
         }
         let unknown: Vec<&str> =

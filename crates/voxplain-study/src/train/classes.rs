@@ -1,19 +1,32 @@
 //! The classes of a label column, as people spell them; and what is one value of a column in two spellings.
 
-use crate::setting::{LABEL, MISSING};
+use crate::{
+    setting::{LABEL, MISSING},
+    spelling::{number, several},
+};
 use std::{cmp::Ordering, collections::BTreeMap};
 use voxplain_core::{Error, Result, remedy};
 
 /// A column of more values than this is taken for a measurement, not for classes.
-const MAX_CLASSES: usize = 20;
+pub(super) const MAX_CLASSES: usize = 20;
 
-/// The classes of a column, sorted (as numbers where they all are).
+/// The classes of a column, sorted (as numbers where they all are). `others` are columns that could be a label too.
 ///
 /// # Errors
 /// One class in several spellings, numbers that are no classes, fewer than two values or too many.
-pub(super) fn of(cells: &[&str], column: &str) -> Result<Vec<String>> {
+pub(super) fn of(cells: &[&str], column: &str, others: &[String]) -> Result<Vec<String>> {
     let mut counts = BTreeMap::<&str, usize>::new();
     cells.iter().for_each(|cell| *counts.entry(cell).or_default() += 1);
+    let such_as = match others {
+        [] => String::new(),
+        others => format!(", such as {}", super::dataset::list(others)),
+    };
+    let other = || remedy!["name a column of 2 to ", MAX_CLASSES.to_string(), " classes with ", LABEL, such_as.clone()];
+    // Nobody shares a class with anybody: said before any two of them are called alike.
+    if counts.len() == cells.len() && cells.len() > 5 && cells.iter().any(|cell| number(cell).is_none()) {
+        let what = format!("column {column} has another value for each of the {} subjects, as ids have", cells.len());
+        return Err(Error::request(what, other()));
+    }
     one_spelling_each(&counts, column, "class")?;
     let mut classes: Vec<String> = counts.keys().map(|c| (*c).to_owned()).collect();
     classes.sort_by(|a, b| match (a.parse::<f64>(), b.parse::<f64>()) {
@@ -41,23 +54,20 @@ pub(super) fn of(cells: &[&str], column: &str) -> Result<Vec<String>> {
         }
     }
     if classes.len() < 2 || classes.len() > MAX_CLASSES {
-        let what =
-            format!("column {column} has {} different values: {}", classes.len(), super::dataset::list(&classes));
-        return Err(Error::request(what, remedy![LABEL, format!(" takes a column of 2 to {MAX_CLASSES} classes")]));
+        let what = match classes.as_slice() {
+            [] => format!("column {column} has no value"),
+            [only] => format!("column {column} has one value for all {} subjects: {only}", cells.len()),
+            many => format!("column {column} has {} different values: {}", many.len(), super::dataset::list(many)),
+        };
+        return Err(Error::request(what, other()));
     }
     Ok(classes)
 }
 
-/// Refuses values that differ by case, by spaces and signs between words, or by how a number is written alone. `noun` is what
-/// a value of the column stands for.
+/// Refuses values that differ by case, by letters that look the same, by zeros before a number, by spaces and signs between words,
+/// or by how a number is written alone. `noun` is what a value of the column stands for.
 pub(super) fn one_spelling_each(counts: &BTreeMap<&str, usize>, column: &str, noun: &str) -> Result<()> {
-    let mut alike = BTreeMap::<String, Vec<&str>>::new();
-    counts.keys().for_each(|value| alike.entry(plain(value)).or_default().push(value));
-    let several: Vec<String> = alike
-        .iter()
-        .filter(|(plain, values)| values.len() > 1 && !plain.is_empty())
-        .map(|(_, values)| values.iter().map(|v| format!("`{v}` ({})", counts[v])).collect::<Vec<_>>().join(" and "))
-        .collect();
+    let several = several(counts);
     if several.is_empty() {
         return Ok(());
     }
@@ -69,41 +79,53 @@ pub(super) fn one_spelling_each(counts: &BTreeMap<&str, usize>, column: &str, no
     Err(Error::request(what, remedy))
 }
 
-/// A value without what people spell in different ways. A sign between digits tells numbers apart (`1-12` and `11-2`) and stays.
-fn plain(value: &str) -> String {
-    if let Some(number) = value.parse::<f64>().ok().filter(|n| n.is_finite()) {
-        return (number + 0.0).to_string();
-    }
-    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
-    let words = value.split(|c: char| c.is_whitespace() || ['-', '_', '.'].contains(&c)).filter(|w| !w.is_empty());
-    words.fold(String::new(), |mut all, word| {
-        if is_digit(all.chars().last()) && is_digit(word.chars().next()) {
-            all.push('-');
-        }
-        all + &word.to_lowercase()
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn error(cells: &[&str]) -> String {
-        of(cells, "x").unwrap_err().to_string()
+        of(cells, "x", &[]).unwrap_err().to_string()
     }
 
     #[test]
     fn one_class_one_spelling() {
-        assert_eq!(of(&["M", "F", "M"], "sex").unwrap(), ["F", "M"]);
-        assert_eq!(of(&["10", "2", "10", "2"], "x").unwrap(), ["2", "10"]);
+        assert_eq!(of(&["M", "F", "M"], "sex", &[]).unwrap(), ["F", "M"]);
+        assert_eq!(of(&["10", "2", "10", "2"], "x", &[]).unwrap(), ["2", "10"]);
         assert_eq!(
             error(&["M", "F", "m", "M"]),
             "column x seems to spell one class in several ways: `M` (2) and `m` (1)"
         );
         assert!(error(&["0", "0.0", "1"]).contains("`0` (1) and `0.0` (1)"));
         assert!(error(&["mild-AD", "mild AD", "no"]).contains("`mild AD` (1) and `mild-AD` (1)"));
-        assert!(of(&["1-12", "11-2", "112"], "x").is_ok());
+        assert!(of(&["1-12", "11-2", "112"], "x", &[]).is_ok());
         assert!(error(&["site 1-2", "Site 1_2", "b"]).contains("`Site 1_2` (1) and `site 1-2` (1)"));
+        assert!(error(&["fam1", "fam01", "FAM1"]).contains("`FAM1` (1) and `fam01` (1) and `fam1` (1)"));
+    }
+
+    /// Ids are no classes, and columns that would do are named.
+    #[test]
+    fn ids_are_no_classes() {
+        let error =
+            of(&["s1", "s01", "s2", "s3", "s4", "s5"], "participant_id", &["sex".into(), "site".into()]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "column participant_id has another value for each of the 6 subjects, as ids have"
+        );
+        assert_eq!(
+            error.remedy().unwrap().to_string(),
+            "name a column of 2 to 20 classes with `label`, such as sex, site"
+        );
+        assert!(of(&["a", "b"], "x", &[]).is_ok());
+    }
+
+    /// What looks the same is shown by its code points.
+    #[test]
+    fn classes_that_look_the_same() {
+        assert!(error(&["M", "\u{41c}", "F"]).ends_with("`M` (1) and `\u{41c}` with Cyrillic U+041C (1)"));
+        assert!(error(&["M", "M\u{200b}", "F"]).ends_with("`M` (1) and `M` with invisible U+200B (1)"));
+        let accents = error(&["d\u{e9}prim\u{e9}", "de\u{301}prime\u{301}", "t"]);
+        assert!(accents.contains("with combining U+0301 (1) and `d\u{e9}prim\u{e9}` with U+00E9 (1)"), "{accents}");
+        assert!(error(&["mild AD", "mild\u{a0}AD", "no"]).ends_with("with space U+00A0 (1)"));
     }
 
     #[test]
@@ -112,7 +134,7 @@ mod tests {
         let ages: Vec<&str> = ages.iter().map(String::as_str).collect();
         assert_eq!(error(&ages), "column x holds numbers, not classes: 40 different ones from 20 to 59");
         assert!(error(&["1.5", "2.5", "3.25", "1.5", "2.5", "3.25"]).contains("numbers, not classes"));
-        assert!(of(&["0", "1", "2", "0", "1", "2"], "x").is_ok() && of(&["1", "2"], "x").is_ok());
-        assert!(error(&["a", "a"]).contains("has 1 different values: a"));
+        assert!(of(&["0", "1", "2", "0", "1", "2"], "x", &[]).is_ok() && of(&["1", "2"], "x", &[]).is_ok());
+        assert!(error(&["a", "a"]).contains("has one value for all 2 subjects: a"));
     }
 }

@@ -1,14 +1,21 @@
 //! [`Dataset`]: the labelled subjects of a cohort, as training needs them.
 
-use super::{classes, options::TrainOptions, persons::Grouping};
+use super::{
+    classes::{self, MAX_CLASSES},
+    options::TrainOptions,
+    persons::Grouping,
+};
 use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::Task,
     folds::Split,
     listed::listed,
-    setting::{KEEP_GOING, MISSING},
+    setting::{GROUP, KEEP_GOING, MISSING},
 };
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_nn::Network;
@@ -50,11 +57,6 @@ impl<'a> Dataset<'a> {
         let cells: Vec<Option<&str>> =
             written.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
         let (mut subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
-        // With the word that stands in place of a value.
-        let name = |&n: &usize| match written[n] {
-            Some(word) => format!("{} ({word})", cohort.subjects[n].id),
-            None => cohort.subjects[n].id.clone(),
-        };
         let left_out: Vec<String> = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
         if !left_out.is_empty() && !options.keep_going {
             return Err(Error::request(
@@ -63,9 +65,20 @@ impl<'a> Dataset<'a> {
                     left_out.len(),
                     cells.len(),
                     options.label,
-                    list(&without.iter().map(name).collect::<Vec<_>>())
+                    without_value(cohort, &written, &without)
                 ),
                 remedy!["fill it in, or leave them out with ", KEEP_GOING],
+            ));
+        }
+        if options.group.as_ref() == Some(&options.label) {
+            return Err(Error::request(
+                format!("column {} is to be both the label and the groups", options.label),
+                remedy![
+                    "a group stays on one side of every fold, so that a whole class would: name the column of those who belong \
+                     together (a family, a site) with ",
+                    GROUP,
+                    ", or leave it out"
+                ],
             ));
         }
         let group = options.group.as_deref().map(|column| groups(cohort, column, &subjects, options)).transpose()?;
@@ -80,7 +93,7 @@ impl<'a> Dataset<'a> {
         let persons = cohort.persons(&subjects)?;
         let grouping = Grouping::of(cohort, &subjects, asked, persons.as_ref())?;
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
-        let classes = classes::of(&labelled, &options.label)?;
+        let classes = classes::of(&labelled, &options.label, &label_columns(cohort, options))?;
         let labels =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
@@ -96,6 +109,14 @@ impl<'a> Dataset<'a> {
     /// The group of each subject, where there are groups.
     pub(super) fn groups(&self) -> Option<&[usize]> {
         self.grouping.as_ref().map(|grouping| grouping.of.as_slice())
+    }
+
+    /// The class of a subject, or its group.
+    pub(super) fn value(&self, position: usize, of_group: bool) -> &str {
+        match &self.grouping {
+            Some(grouping) if of_group => &grouping.names[grouping.of[position]],
+            _ => &self.classes[self.labels[position]],
+        }
     }
 
     /// The groups, and what they are called.
@@ -203,16 +224,12 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
     let group = |n: usize| written[n].filter(|c| !is_missing(c, &options.missing));
     let without: Vec<usize> = subjects.iter().copied().filter(|&n| group(n).is_none()).collect();
     if !without.is_empty() && !options.keep_going {
-        let name = |&n: &usize| match written[n] {
-            Some(word) => format!("{} ({word})", cohort.subjects[n].id),
-            None => cohort.subjects[n].id.clone(),
-        };
         return Err(Error::request(
             format!(
                 "{} of {} subjects have no {column}: {}",
                 without.len(),
                 subjects.len(),
-                list(&without.iter().map(name).collect::<Vec<_>>())
+                without_value(cohort, &written, &without)
             ),
             remedy![
                 "fill it in (who belongs together must be known to keep them in one fold), or leave them out with ",
@@ -230,12 +247,42 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
         ));
     }
     classes::one_spelling_each(&counts, column, "group")?;
+    if let (1, Some(only)) = (counts.len(), counts.keys().next()) {
+        return Err(Error::request(
+            format!(
+                "column {column} holds one group: `{only}` for all {} subjects, and a group stays on one side of every fold",
+                subjects.len() - without.len()
+            ),
+            remedy!["name a column of several groups with ", GROUP, ", or leave it out"],
+        ));
+    }
     let numbers: BTreeMap<&str, usize> = counts.keys().enumerate().map(|(n, name)| (*name, n)).collect();
     Ok(Groups {
         of: subjects.iter().filter_map(|&n| group(n)).map(|name| numbers[name]).collect(),
         names: counts.keys().map(|name| (*name).to_owned()).collect(),
         without,
     })
+}
+
+/// Columns of the table that could be a label: of 2 to [`MAX_CLASSES`] values, each of several subjects on average.
+fn label_columns(cohort: &Cohort, options: &TrainOptions) -> Vec<String> {
+    let could = |at: usize| {
+        let cells = cohort.participants.cells(at).flatten().filter(|c| !is_missing(c, &options.missing));
+        let cells: Vec<&str> = cells.collect();
+        let values = cells.iter().collect::<BTreeSet<_>>().len();
+        (2..=MAX_CLASSES).contains(&values) && 2 * values <= cells.len()
+    };
+    let columns = cohort.participants.columns.iter().enumerate();
+    columns.filter(|(at, name)| **name != options.label && could(*at)).map(|(_, name)| name.clone()).collect()
+}
+
+/// Subjects without a value in a column, each with the word that stands there in place of one.
+fn without_value(cohort: &Cohort, written: &[Option<&str>], subjects: &[usize]) -> String {
+    let name = |&n: &usize| match written[n] {
+        Some(word) => format!("{} ({word})", cohort.subjects[n].id),
+        None => cohort.subjects[n].id.clone(),
+    };
+    list(&subjects.iter().map(name).collect::<Vec<_>>())
 }
 
 /// At most 12 names.

@@ -373,6 +373,107 @@ fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
     assert_eq!(error, "column family seems to spell one group in several ways: `Family 0` (1) and `family0` (1)");
 }
 
+/// Keeps what is said.
+#[derive(Debug, Default)]
+struct Said(Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, what: &str) {
+        self.0.lock().unwrap().push(what.to_owned());
+    }
+}
+
+/// What is said about the words of a table before training.
+fn said(cohort: &Cohort, options: &TrainOptions) -> Vec<String> {
+    let said = Said::default();
+    words::of_table(cohort, options, &said).unwrap();
+    words::of_dataset(&Dataset::new(cohort, options).unwrap(), options, &said);
+    said.0.into_inner().unwrap()
+}
+
+#[test]
+fn words_that_match_nothing_codes_and_two_spellings_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cohort = cohort(&dir.path().join("c"), 12);
+    assert_eq!(said(&cohort, &options()), [""; 0]);
+    // 999 is 999.0; 99 is nowhere.
+    cohort.participants.rows[3][1] = Some("999.0".into());
+    let missing = |words: &[&str]| TrainOptions {
+        missing: words.iter().map(|w| (*w).to_owned()).collect(),
+        keep_going: true,
+        ..options()
+    };
+    let dataset = Dataset::new(&cohort, &missing(&["999"])).unwrap();
+    assert_eq!(
+        (dataset.classes.as_slice(), dataset.left_out.as_slice()),
+        (&["a".into(), "b".into()][..], &["03".into()][..])
+    );
+    assert_eq!(said(&cohort, &missing(&["999", "n/a"])), [""; 0]);
+    assert_eq!(
+        said(&cohort, &missing(&["999", "99"])),
+        ["`99` is to stand for no value, but no cell of the table is `99`; column group holds 999.0, a, b"]
+    );
+    // Not named, it is a class, with a word of advice.
+    assert_eq!(
+        said(&cohort, &options()),
+        [
+            "a class of column group may be a code for no value: `999.0` (1); if so, name it with `missing` = 999.0 and leave \
+          those subjects out with `keep-going`"
+        ]
+    );
+    let by_family = TrainOptions { group: Some("family".into()), ..missing(&["999"]) };
+    cohort.participants.rows[5][2] = Some("-99".into());
+    let advice = said(&cohort, &by_family);
+    assert!(
+        advice[0].starts_with("a group of column family may be a code for no value: `-99` (1); if so"),
+        "{advice:?}"
+    );
+    assert!(advice[0].contains("`missing` = 999,-99"), "{advice:?}");
+    // A covariate in two spellings is said, and stops nothing.
+    cohort.participants.columns.push("site".into());
+    let site = |n: usize| ["London", "LONDON", "Bern"][n % 3].to_owned();
+    cohort.participants.rows.iter_mut().enumerate().for_each(|(n, row)| row.push(Some(site(n))));
+    assert_eq!(
+        said(&cohort, &missing(&["999"])),
+        ["column site seems to spell one value in several ways: `LONDON` (4) and `London` (4)"]
+    );
+}
+
+#[test]
+fn columns_that_cannot_be_labels_or_groups_are_refused_with_what_can() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cohort = cohort(&dir.path().join("c"), 12);
+    let refused = |cohort: &Cohort, options: TrainOptions| {
+        let out = dir.path().join("run");
+        let error = train(cohort, &options, &out, false, &engine(1), &Silent, &Silent).unwrap_err();
+        (error.to_string(), error.remedy().unwrap().to_string())
+    };
+    let (what, remedy) = refused(&cohort, TrainOptions { group: Some("group".into()), ..options() });
+    assert_eq!(what, "column group is to be both the label and the groups");
+    assert!(remedy.ends_with("with `group`, or leave it out"), "{remedy}");
+    let (what, remedy) = refused(&cohort, TrainOptions { label: "participant_id".into(), ..options() });
+    assert_eq!(what, "column participant_id has another value for each of the 12 subjects, as ids have");
+    assert_eq!(remedy, "name a column of 2 to 20 classes with `label`, such as group, family");
+    cohort.participants.rows.iter_mut().for_each(|row| row[2] = Some("x".into()));
+    let (what, remedy) = refused(&cohort, TrainOptions { group: Some("family".into()), ..options() });
+    assert!(what.starts_with("column family holds one group: `x` for all 12 subjects"), "{what}");
+    assert_eq!(remedy, "name a column of several groups with `group`, or leave it out");
+    // Groups that are the classes by other names, and a class of one subject.
+    cohort.participants.rows.iter_mut().enumerate().for_each(|(n, row)| row[2] = Some(["x", "y"][n % 2].to_owned()));
+    let (what, remedy) = refused(&cohort, TrainOptions { group: Some("family".into()), ..options() });
+    assert!(what.starts_with("there are 1 groups with class a"), "{what}");
+    assert!(
+        remedy.starts_with("name other groups with `group` (or none), leave class a out with `missing` = a and"),
+        "{remedy}"
+    );
+    cohort.participants.rows[0][1] = Some("c".into());
+    let (_, remedy) = refused(&cohort, options());
+    assert_eq!(remedy, "leave class c out with `missing` = c and `keep-going`, or add subjects");
+}
+
 /// The cohort with another column in its table.
 fn with_column(cohort: Cohort, name: &str, cell: impl Fn(usize) -> String) -> Cohort {
     let mut table = cohort.participants.clone();
@@ -388,7 +489,7 @@ fn images_of_one_person_stay_together_by_themselves() {
     // Twelve people with two scans: classes a and b take turns, so that each person has both but for those of the last four.
     let cohort = cohort(&folder.path().join("cohort"), 24);
     let cohort =
-        with_column(cohort, "person", |n| if n < 16 { format!("p{}", n / 2) } else { format!("p{}{}", n % 2, n / 4) });
+        with_column(cohort, "person", |n| if n < 16 { format!("p{}", n / 2) } else { format!("q{}{}", n % 2, n / 4) });
     let cohort = with_column(cohort, "site", |n| format!("s{}", n / 4 % 3));
     let cohort = with_column(cohort, "odd", |n| format!("s{}", n % 3));
     let run = |change: fn(&mut TrainOptions), name: &str| {

@@ -1,0 +1,60 @@
+//! What is said about the words of a table before a training: those that match nothing, that may stand for no value, that are spelled
+//! in several ways.
+
+use super::{dataset::Dataset, options::TrainOptions};
+use crate::{
+    cohort::{Cohort, PERSON, SESSION_ID, doubtful, unmatched},
+    listed::listed,
+    setting::{KEEP_GOING, MISSING},
+};
+use std::collections::BTreeSet;
+use voxplain_core::{Progress, Result, remedy};
+
+/// Words of a column that are listed.
+const LISTED: usize = 12;
+
+/// Says which words for no value are in no cell of the table, and which columns that are neither label nor group seem to spell one
+/// value in several ways (they change no result but how often the report counts each).
+///
+/// # Errors
+/// There is no column of that name.
+pub(super) fn of_table(cohort: &Cohort, options: &TrainOptions, progress: &dyn Progress) -> Result<()> {
+    let written: BTreeSet<&str> = cohort.column(&options.label)?.into_iter().flatten().collect();
+    let cells = cohort.participants.rows.iter().flatten().flatten().map(String::as_str);
+    for word in unmatched(&options.missing, cells) {
+        progress.warn(&format!(
+            "`{word}` is to stand for no value, but no cell of the table is `{word}`; column {} holds {}",
+            options.label,
+            listed(&written, LISTED)
+        ));
+    }
+    let own = [Some(options.label.as_str()), options.group.as_deref(), Some(PERSON), Some(SESSION_ID)];
+    for (_, sentence) in cohort.spellings(&options.missing).iter().filter(|(c, _)| !own.contains(&Some(c.as_str()))) {
+        progress.warn(sentence);
+    }
+    Ok(())
+}
+
+/// Says which classes and groups may be codes for no value.
+pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) {
+    let group = options.group.as_deref().zip(dataset.grouping.as_ref());
+    let groups = group.map(|(column, grouping)| (column, "group", &grouping.names));
+    for (column, noun, values) in [(options.label.as_str(), "class", &dataset.classes)].into_iter().chain(groups) {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let odd = doubtful(&values);
+        if odd.is_empty() {
+            continue;
+        }
+        let count = |value: &str| (0..dataset.len()).filter(|&n| dataset.value(n, noun == "group") == value).count();
+        let counted = odd.iter().map(|value| format!("`{value}` ({})", count(value)));
+        let what = format!("a {noun} of column {column} may be a code for no value: {}", listed(counted, LISTED));
+        let words: Vec<&str> = options.missing.iter().map(String::as_str).chain(odd).collect();
+        let remedy = remedy![
+            "if so, name it with ",
+            MISSING.to(words.join(",")),
+            " and leave those subjects out with ",
+            KEEP_GOING
+        ];
+        progress.advise(&what, &remedy);
+    }
+}
