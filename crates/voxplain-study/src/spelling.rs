@@ -1,7 +1,7 @@
 //! Names that are spelled in several ways and may mean one thing: ids ([`plain`]), values of a column ([`value`]), and how two of them
 //! differ ([`difference`]).
 
-use crate::cohort::is_missing;
+use crate::cohort::{PERSON, SESSION_ID, is_missing};
 use std::collections::BTreeMap;
 use voxplain_core::{
     Table,
@@ -68,6 +68,18 @@ fn without_zeros(word: &str) -> String {
     all
 }
 
+/// Sets of different names that are the same by a key.
+pub(crate) fn alike_by<'a>(names: impl IntoIterator<Item = &'a str>, key: fn(&str) -> String) -> Vec<Vec<&'a str>> {
+    let mut of = BTreeMap::<String, Vec<&str>>::new();
+    for name in names {
+        let alike = of.entry(key(name)).or_default();
+        if !alike.contains(&name) {
+            alike.push(name);
+        }
+    }
+    of.into_values().filter(|names| names.len() > 1).collect()
+}
+
 /// The first two names that differ and are the same when they are [`plain`].
 pub(crate) fn alike<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
     let mut seen = BTreeMap::<String, &str>::new();
@@ -93,13 +105,17 @@ pub(crate) fn several(counts: &BTreeMap<&str, usize>) -> Vec<String> {
 }
 
 /// Columns of a table of which some values seem to be one in several spellings, each with a sentence about them. Columns of numbers
-/// are left out, and columns of ids and comments: of more than [`WORDS`] values, and more than half as many as cells.
+/// are left out, and columns of ids and comments: of more than [`WORDS`] values and more than half as many as cells, or of another in
+/// each cell.
 pub(crate) fn columns(table: &Table, missing: &[String]) -> Vec<(String, String)> {
     let of_column = |(at, column): (usize, &String)| {
         let mut counts = BTreeMap::<&str, usize>::new();
         let cells = table.cells(at).flatten().filter(|cell| !is_missing(cell, missing));
         cells.for_each(|cell| *counts.entry(cell).or_default() += 1);
-        if counts.len() > WORDS.max(counts.values().sum::<usize>() / 2) || counts.keys().all(|c| number(c).is_some()) {
+        let filled = counts.values().sum::<usize>();
+        let other = counts.len() > WORDS.max(filled / 2) || counts.len() == filled;
+        let apart = ["participant_id", PERSON, SESSION_ID].contains(&column.as_str());
+        if other || apart || counts.keys().all(|c| number(c).is_some()) {
             return None;
         }
         let several = several(&counts);

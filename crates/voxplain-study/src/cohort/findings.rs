@@ -1,6 +1,8 @@
 //! What is to be known about the preparation of a cohort by whoever reads a result that stands on it.
 
 use super::Cohort;
+use crate::spelling::{self, alike_by};
+use voxplain_core::lookalike::spelled;
 use voxplain_volume::{BRAIN_ML, is_brain_volume};
 
 /// Subjects that are named one by one.
@@ -20,7 +22,8 @@ impl Cohort {
         sentences
     }
 
-    /// That there were no brain masks, that masks are too small or too large for brains, and what was found in whose image.
+    /// That there were no brain masks, that masks are too small or too large for brains, what was found in whose image, and whose
+    /// ids are nearly the same.
     pub fn findings_in_words(&self) -> Vec<String> {
         let count = self.subjects.len();
         // Where people have several images but it is not clear who, `train` says so.
@@ -61,6 +64,16 @@ impl Cohort {
                 "The preparation has findings about {} of {count} {noun}s (all are in cohort.json): {}.",
                 found.len(),
                 some(&found)
+            ));
+        }
+        let near: Vec<String> = alike_by(self.subjects.iter().map(|s| s.id.as_str()), spelling::id)
+            .iter()
+            .map(|ids| spelled(ids).join(" and "))
+            .collect();
+        if !near.is_empty() {
+            sentences.push(format!(
+                "Ids that differ by zeros, signs or characters that look the same alone are taken for different people: {}.",
+                some(&near)
             ));
         }
         sentences

@@ -7,7 +7,10 @@ use super::{
     pattern::matches,
 };
 use crate::setting::{EXCLUDE, INCLUDE};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Error, Phrase, Remedy, remedy};
 
 /// None of the images of a source is chosen, by their paths below it: which of the options leaves none, and what there is.
@@ -37,6 +40,27 @@ pub(super) fn none_chosen(source: &Path, images: &[&Path], options: &PrepareOpti
     let what = format!("none of its {} images is chosen: {} ({})", images.len(), why.join("; "), few(paths));
     let change = remedy!["change or leave out "];
     Error::file(source, what, Remedy::new(change.parts().iter().cloned().chain(remedies)))
+}
+
+/// Says which of the options that choose matches nothing, where others choose some: an exclusion, or a value of an entity.
+pub(super) fn unmatched(paths: &[PathBuf], options: &PrepareOptions) -> Vec<String> {
+    let named: Vec<String> = paths.iter().map(|path| path.to_string_lossy().replace('\\', "/")).collect();
+    let mut said = Vec::new();
+    if let Some(pattern) = options.exclude.as_ref().filter(|pattern| !named.iter().any(|p| matches(pattern, p))) {
+        let by_case = named.iter().find(|path| matches(&pattern.to_lowercase(), &path.to_lowercase()));
+        let there = match by_case {
+            Some(path) => format!("upper and lower case count: {path}"),
+            None => few(&named),
+        };
+        said.push(format!("`{pattern}` is to be left out, and no image matches it ({there})"));
+    }
+    let images: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    for filter in &options.entities {
+        let each = filter.values.iter().map(|value| EntityFilter { values: vec![value.clone()], ..filter.clone() });
+        let none = each.filter(|filter| !images.iter().any(|image| filter.takes(image)));
+        said.extend(none.map(|filter| format!("of the images, {}", lacking(&filter, &images))));
+    }
+    said
 }
 
 /// `none has ses-5 (there are ses-1, ses-2)`.
@@ -84,5 +108,22 @@ mod tests {
         let options =
             PrepareOptions { include: Some("ses-1".into()), entities: session("2"), ..PrepareOptions::default() };
         assert!(said(&options).0.contains("each is left out by one of"));
+    }
+
+    #[test]
+    fn what_matches_nothing_is_said() {
+        let images = ["sub-1/sub-1_ses-1_T1w.nii", "sub-1/sub-1_ses-2_T1w.nii"].map(PathBuf::from);
+        let said = |options: PrepareOptions| unmatched(&images, &options);
+        let exclude = |pattern: &str| PrepareOptions { exclude: Some(pattern.into()), ..PrepareOptions::default() };
+        assert_eq!(said(exclude("ses-1")), [""; 0]);
+        assert_eq!(
+            said(exclude("run-2")),
+            [
+                "`run-2` is to be left out, and no image matches it (sub-1/sub-1_ses-1_T1w.nii, sub-1/sub-1_ses-2_T1w.nii)"
+            ]
+        );
+        assert!(said(exclude("SES-1"))[0].contains("upper and lower case count: sub-1/sub-1_ses-1"));
+        let sessions = PrepareOptions { entities: vec![EntityFilter::new("ses", "1,5")], ..PrepareOptions::default() };
+        assert_eq!(said(sessions), ["of the images, none has ses-5 (there are ses-1, ses-2)"]);
     }
 }

@@ -9,13 +9,17 @@ use crate::{
     cohort::{Inclusion, LeftOut, bare},
     listed::listed,
     setting::{EACH_SESSION, EXCLUDE, ID_COLUMN, INCLUDE, PERSON_COLUMN, SESSION},
-    spelling::plain,
+    spelling::{alike_by, difference, plain},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Phrase, Remedy, Result, Table, remedy};
+use voxplain_core::{
+    Error, Phrase, Remedy, Result, Table,
+    lookalike::{folded, spelled},
+    remedy,
+};
 
 /// Images and rows that belong together, and those left over.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +41,8 @@ pub(super) struct Matched {
 pub(super) struct Aside {
     /// Number of images, those that were not chosen included.
     pub(super) found: usize,
+    /// What options that choose were asked about: the paths of images, masks and folders below the source.
+    pub(super) paths: Vec<PathBuf>,
     /// Images that were not chosen.
     pub(super) not_chosen: Vec<PathBuf>,
     /// What could not be looked at.
@@ -204,30 +210,58 @@ pub(crate) fn id_of(image: &Path) -> String {
     }
 }
 
-/// Says which images and rows without each other have ids that differ by zeros before a number, a decimal point, case or the
-/// `sub-` of BIDS alone.
+/// Says which images and rows without each other have ids that differ by zeros before a number, a decimal point, case, signs or
+/// characters that look the same alone.
 pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
-    let plain = |id: &str| plain(id).replace('-', "");
     let near: Vec<String> = matched
         .without_row
         .iter()
         .filter_map(|image| {
-            let id = id_of(image);
-            let session = Entities::of_path(image).get("ses");
-            let scan = session.map(|session| format!("{id}_ses-{session}"));
-            let same = |row: &&String| plain(row) == plain(&id) || scan.as_deref().map(plain) == Some(plain(row));
-            let row = matched.without_image.iter().find(same)?;
-            Some(format!("image `{}`, row `{row}`", scan.as_deref().filter(|s| plain(s) == plain(row)).unwrap_or(&id)))
+            let (row, own) = matched.without_image.iter().find_map(|row| Some((row, near_id(image, row)?)))?;
+            let shown = spelled(&[&own, row]);
+            Some(format!("image {}, row {} (they differ by {})", shown[0], shown[1], difference(&own, row)))
         })
         .collect();
     if near.is_empty() {
         return Vec::new();
     }
-    vec![format!(
-        "ids of {} images and rows differ by zeros, a decimal point, case or signs between alone, and must be the same: {}",
-        near.len(),
-        few(&near)
-    )]
+    vec![format!("ids of {} images and rows are nearly the same, and must be the same: {}", near.len(), few(&near))]
+}
+
+/// What an image is called that is nearly the id of a row: its id, with its session perhaps, or the beginning of its name.
+fn near_id(image: &Path, row: &str) -> Option<String> {
+    let plain = |id: &str| plain(id).replace('-', "");
+    let id = id_of(image);
+    let session = Entities::of_path(image).get("ses");
+    let names = std::iter::once(id.clone()).chain(session.map(|session| format!("{id}_ses-{session}")));
+    // `s05_T1` begins with `s05`.
+    let ends = id.char_indices().filter(|(at, c)| *at > 0 && !c.is_alphanumeric()).map(|(at, _)| at);
+    let begins: Vec<String> = ends.map(|at| id[..at].to_owned()).collect();
+    names.chain(begins.into_iter().rev()).find(|name| plain(name) == plain(row))
+}
+
+/// Longest id in bytes. File systems take names of 255; files of a subject are called `sub-<id>_space-native_desc-<method>_...`.
+pub(super) const MAX_ID: usize = 128;
+
+/// Refuses ids whose files could not lie beside each other on every file system: that are the same without regard to case and to how
+/// accents are written, or too long.
+pub(super) fn check_ids(ids: &[&str]) -> Result<()> {
+    if let Some(long) = ids.iter().find(|id| id.len() > MAX_ID) {
+        let what =
+            format!("the id `{long}` has {} bytes, and the names of its files more than file systems take", long.len());
+        return Err(Error::request(
+            what,
+            remedy![format!("give ids of up to {MAX_ID} bytes, in another column with "), ID_COLUMN],
+        ));
+    }
+    let same = alike_by(ids.iter().copied(), folded);
+    let Some(first) = same.first() else { return Ok(()) };
+    let what = format!(
+        "the ids {} are one name on file systems that ignore case or how accents are written{}",
+        spelled(first).join(" and "),
+        if same.len() > 1 { format!(" (and {} more like this)", same.len() - 1) } else { String::new() }
+    );
+    Err(Error::request(what, remedy!["make them differ, or name another column of ids with ", ID_COLUMN]))
 }
 
 /// The first eight of a list, and how many more there are.
@@ -275,6 +309,47 @@ mod tests {
         );
         assert_eq!(m.without_image, ["12", "IXI013"]);
         assert_eq!(m.without_row, [PathBuf::from("10_T1.nii"), PathBuf::from("12b.nii")]);
+    }
+
+    #[test]
+    fn images_and_rows_that_are_nearly_the_same_are_named() {
+        let near = |image: &str, row: &str| {
+            near_ids(&Matched {
+                without_row: vec![image.into()],
+                without_image: vec!["other".into(), row.into()],
+                ..Matched::default()
+            })
+            .join("")
+        };
+        let start = "ids of 1 images and rows are nearly the same, and must be the same: ";
+        for (image, row, what) in [
+            ("s05_T1.nii.gz", "S05", "image `s05`, row `S05` (they differ by case alone)"),
+            ("sub-s05_T1w.nii", "S05", "image `s05`, row `S05` (they differ by case alone)"),
+            ("s5.nii", "s05", "image `s5`, row `s05` (they differ by zeros alone)"),
+            ("IXI12-Guys_T1.nii", "IXI012-Guys", "image `IXI12-Guys`, row `IXI012-Guys` (they differ by zeros alone)"),
+            (
+                "Zoe\u{301}_T1.nii",
+                "Zo\u{e9}",
+                "image `Zoe\u{301}` with combining U+0301, row `Zo\u{e9}` with U+00E9 (they differ by characters that look the same)",
+            ),
+        ] {
+            assert_eq!(near(image, row), format!("{start}{what}"));
+        }
+        assert!(near("s1_ses-2_T1w.nii", "S1_ses-02").contains("image `s1_ses-2`, row `S1_ses-02`"));
+        for (image, row) in [("s15_T1.nii", "s1"), ("s1_T1.nii", "s10"), ("Muller.nii", "M\u{fc}ller")] {
+            assert_eq!(near(image, row), "", "{image} {row}");
+        }
+    }
+
+    #[test]
+    fn ids_that_are_one_file_are_refused_and_near_ones_named() {
+        let refused = |ids: &[&str]| check_ids(ids).unwrap_err().to_string();
+        assert!(refused(&["s1", "s2", "S1"]).starts_with("the ids `s1` and `S1` are one name on file systems"));
+        let accents = refused(&["Zo\u{e9}", "Zoe\u{301}"]);
+        assert!(accents.contains("`Zo\u{e9}` with U+00E9 and `Zoe\u{301}` with combining U+0301"), "{accents}");
+        assert!(refused(&[&"x".repeat(129)]).contains("has 129 bytes"));
+        assert!(refused(&[&"é".repeat(65)]).contains("has 130 bytes"));
+        assert!(check_ids(&["s1", "s01", "s_1", "Muller", "M\u{fc}ller", &"x".repeat(128)]).is_ok());
     }
 
     #[test]

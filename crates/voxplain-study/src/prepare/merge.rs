@@ -114,6 +114,8 @@ pub(super) struct Part {
     pub(super) without_row: Vec<PathBuf>,
     /// Ids of rows without an image.
     pub(super) without_image: Vec<String>,
+    /// What options that choose were asked about ([`Aside::paths`](super::matching::Aside)).
+    pub(super) paths: Vec<PathBuf>,
 }
 
 /// The parts of several sources in one, with the position of each item's source.
@@ -155,6 +157,7 @@ pub(super) fn together(
         notes,
         without_row: Vec::new(),
         without_image: without_image(&parts, joint),
+        paths: Vec::new(),
     };
     let (mut of, mut cells) = (Vec::new(), Vec::new());
     for (n, part) in parts.into_iter().enumerate() {
@@ -167,6 +170,7 @@ pub(super) fn together(
         cells.resize(of.len(), Some(names[n].clone()));
         whole.items.extend(part.items);
         whole.without_row.extend(part.without_row);
+        whole.paths.extend(part.paths);
     }
     add(&mut table, column, cells);
     whole.participants = table;

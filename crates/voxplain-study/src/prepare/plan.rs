@@ -1,7 +1,7 @@
 //! [`Plan`]: which subject is prepared from which file, settled before any image is read.
 
 use super::{
-    choice::none_chosen,
+    choice::{none_chosen, unmatched},
     freesurfer, image,
     mask::MaskRule,
     mask_finder::MaskFinder,
@@ -17,6 +17,7 @@ use crate::{
         GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING,
         WHOLE_HEAD,
     },
+    spelling,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -115,6 +116,9 @@ impl Plan {
             let what = format!("no image of {} goes with a row of the table", paths.join(" or "));
             return Err(Error::request(what, remedy!["check the ids (", ID_COLUMN, "), ", INCLUDE, " and the source"]));
         }
+        let ids: Vec<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
+        matching::check_ids(&ids)?;
+        plan.notes.extend(spelling::columns(&plan.participants, &[]).into_iter().map(|(_, sentence)| sentence));
         plan.made_by = plan.made_by(sites, &sources, options)?;
         Ok(plan)
     }
@@ -127,7 +131,8 @@ impl Plan {
         spacing: [f64; 3],
         options: &PrepareOptions,
     ) -> Result<Self> {
-        let Part { items, participants, inclusion, mut notes, without_row, without_image } = part;
+        let Part { items, participants, inclusion, mut notes, without_row, without_image, paths } = part;
+        notes.extend(unmatched(&paths, options));
         let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let participants = sessions::with_people(participants, &ids, options.person_column.as_deref(), source.path())?;
         notes.extend(merge::travellers(&participants, &source_of));
@@ -318,7 +323,7 @@ impl Plan {
 fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part, Vec<String>)> {
     let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
     let mut finder = MaskFinder::new(&options.mask, root)?;
-    let (participants, matched, notes) = match source {
+    let (participants, matched, mut notes) = match source {
         Source::Table(file) => {
             by_path(file, &mut finder, options).map(|(table, matched)| (table, matched, Vec::new()))?
         }
@@ -327,6 +332,9 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     // Where a table of paths says all, the options that choose leave no row without an image.
     let chooses = options.chooses() && !matches!(source, Source::Table(_));
     let wrong = leftovers(&matched, chooses || joint);
+    if options.keep_going {
+        notes.extend(matching::near_ids(&matched));
+    }
     let inclusion = matched.inclusion();
     let mask_column = match source {
         Source::Table(file) => mask_column(&participants, file, options)?,
@@ -361,6 +369,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
         notes,
         without_row: matched.without_row,
         without_image: matched.without_image,
+        paths: matched.aside.paths,
     };
     Ok((part, wrong))
 }
@@ -405,6 +414,9 @@ fn by_name(
         }
     };
     let all = images.len();
+    let below = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_owned();
+    let mut paths: Vec<PathBuf> = images.iter().map(|i| below(i)).collect();
+    paths.extend(apart.iter().map(|left| below(Path::new(&left.what))));
     images.retain(|i| !finder.is_mask(i));
     let found = images.len();
     if found == 0 {
@@ -432,7 +444,7 @@ fn by_name(
         let below: Vec<&Path> = images.iter().map(|i| i.strip_prefix(root).unwrap_or(i)).collect();
         return Err(none_chosen(root, &below, options));
     }
-    let aside = Aside { found: found + apart.len(), not_chosen, odd, apart, noted: Vec::new() };
+    let aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, noted: Vec::new() };
     let own = root.join("participants.tsv");
     let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
     let Some(path) = path else {
@@ -512,7 +524,8 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
         false => matching::ids_of(&table, id_column, &rows, file)?,
     };
     let not_chosen = others.iter().filter_map(|&n| cells[n]).map(|path| folder.join(path)).collect();
-    let aside = Aside { found: paths.len(), not_chosen, ..Aside::default() };
+    let below = paths.iter().map(|path| path.to_path_buf()).collect();
+    let aside = Aside { found: paths.len(), paths: below, not_chosen, ..Aside::default() };
     let mut matched = Matched { aside, rows: Some(table.rows.len()), ..Matched::default() };
     for (n, id) in rows.into_iter().zip(ids) {
         match cells[n] {

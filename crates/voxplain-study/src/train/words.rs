@@ -3,7 +3,7 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    cohort::{Cohort, PERSON, SESSION_ID, doubtful, unmatched},
+    cohort::{Cohort, doubtful, unmatched},
     listed::listed,
     setting::{KEEP_GOING, MISSING},
 };
@@ -28,7 +28,7 @@ pub(super) fn of_table(cohort: &Cohort, options: &TrainOptions, progress: &dyn P
             listed(&written, LISTED)
         ));
     }
-    let own = [Some(options.label.as_str()), options.group.as_deref(), Some(PERSON), Some(SESSION_ID)];
+    let own = [Some(options.label.as_str()), options.group.as_deref()];
     for (_, sentence) in cohort.spellings(&options.missing).iter().filter(|(c, _)| !own.contains(&Some(c.as_str()))) {
         progress.warn(sentence);
     }

@@ -378,3 +378,43 @@ fn a_bids_dataset_brings_its_own_table() {
     let error = run(dir.path(), &out, &PrepareOptions { force: true, ..options }).unwrap_err().to_string();
     assert!(error.contains("more than one image") && error.contains("sub-01_run-2_T1w.nii.gz"), "{error}");
 }
+
+/// Keeps what is said.
+#[derive(Debug, Default)]
+struct Said(std::sync::Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+    fn warn(&self, what: &str) {
+        self.0.lock().unwrap().push(what.to_owned());
+    }
+}
+
+#[test]
+fn filters_that_match_nothing_and_words_in_two_spellings_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["s1", "s01", "t3", "t4"]);
+    fs::write(dir.path().join("people.csv"), "who;site\ns1;Bern\ns01;bern\nt3;Bern\nt4;Rome\n").unwrap();
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let said = |options: &PrepareOptions| {
+        let said = Said::default();
+        let summary = prepare(&source, &out, options, &said).unwrap();
+        (said.0.into_inner().unwrap(), summary.cohort.unwrap())
+    };
+    let (words, cohort) = said(&PrepareOptions { exclude: Some("T4".into()), ..options.clone() });
+    assert!(words.iter().any(|w| w.starts_with("`T4` is to be left out, and no image matches it")), "{words:?}");
+    let spelled = "column site seems to spell one value in several ways: `Bern` (2) and `bern` (1)";
+    assert!(words.iter().any(|w| w == spelled), "{words:?}");
+    let near = "Ids that differ by zeros, signs or characters that look the same alone are taken for different people: \
+                `s1` and `s01`.";
+    assert!(cohort.findings_in_words().iter().any(|f| f == near), "{:?}", cohort.findings_in_words());
+    let (words, _) = said(&PrepareOptions { exclude: Some("t4".into()), force: true, ..options });
+    assert!(!words.iter().any(|w| w.contains("is to be left out")), "{words:?}");
+    // One file where case does not count.
+    let options = dataset(&dir.path().join("two"), &["a", "A"]);
+    let error = run(&dir.path().join("two/t1"), &dir.path().join("none"), &options).unwrap_err();
+    assert!(error.to_string().starts_with("the ids `a` and `A` are one name on file systems"), "{error}");
+    assert!(!dir.path().join("none").exists());
+}

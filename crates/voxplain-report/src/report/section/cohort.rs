@@ -82,6 +82,9 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
             shown.rows.push(std::iter::once(title).chain(counts).collect());
         }
     }
+    for (_, what) in cohort.spellings(missing).iter().filter(|(column, _)| column != label) {
+        shown.note.push_str(&format!(" {}{}.", what[..1].to_uppercase(), &what[1..]));
+    }
     shown
 }
 
