@@ -21,6 +21,9 @@ pub struct Regions {
 pub struct AtlasName {
     /// The label image.
     pub image: String,
+    /// The table of its labels, where it was one; absent in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
     /// BLAKE3 of the labels on the map's grid, with their names.
     pub hash: String,
 }
@@ -36,7 +39,7 @@ impl Regions {
             hasher.update(&id.to_le_bytes());
             hasher.update(name.as_bytes());
         }
-        let atlas = AtlasName { image, hash: hasher.finalize().to_hex().to_string() };
+        let atlas = AtlasName { image, labels: None, hash: hasher.finalize().to_hex().to_string() };
         Self { labels, names, atlas }
     }
 

@@ -74,6 +74,32 @@ impl Target {
     }
 }
 
+impl Target {
+    /// As [`Target::parse`] reads it for a model of these classes: by their names, since a class may be called `1` and stand elsewhere.
+    pub fn named(self, classes: &[String]) -> String {
+        let name = |k: usize| match classes.get(k) {
+            Some(name) if !name.contains(',') && name.trim() == name => name.clone(),
+            _ => k.to_string(),
+        };
+        match self {
+            Self::Predicted | Self::True => self.to_string(),
+            Self::Class(k) => format!("class:{}", name(k)),
+            Self::Difference(a, b) => format!("diff:{},{}", name(a), name(b)),
+        }
+    }
+}
+
+impl Score {
+    /// For flags and records: `log-prob`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Logit => "logit",
+            Self::LogProb => "log-prob",
+            Self::Prob => "prob",
+        }
+    }
+}
+
 /// As [`Target::parse`] reads it, classes by position.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,6 +213,18 @@ mod tests {
     use super::*;
 
     const LOGITS: [f32; 3] = [0.5, -1.25, 2.0];
+
+    #[test]
+    fn a_target_by_name_is_read_back() {
+        for classes in [["2", "1"], ["a", "b"], ["x,y", "z"]] {
+            let classes = classes.map(String::from);
+            for target in
+                [Target::Predicted, Target::True, Target::Class(1), Target::Class(0), Target::Difference(1, 0)]
+            {
+                assert_eq!(Target::parse(&target.named(&classes), &classes).unwrap(), target);
+            }
+        }
+    }
 
     #[test]
     fn targets_are_read_by_name_and_position() {

@@ -5,6 +5,7 @@
 //! explained only if that is asked for, and the record then says so. Only a few volumes are in memory at a time. A map is not made
 //! again if its record says that it comes from the same volume, model and options.
 
+mod again;
 mod atlas;
 mod inputs;
 mod load;
@@ -12,6 +13,7 @@ mod options;
 mod output;
 mod summary;
 
+pub use again::steps_again;
 pub use atlas::AtlasFiles;
 pub use options::{ExplainOptions, Images, Inputs};
 pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};

@@ -96,6 +96,10 @@ settings! {
     REC = "rec";
     /// The runs that are taken, by their `run` in BIDS.
     RUN = "run";
+    /// Which part of a map counts as relevance.
+    RELEVANCE = "relevance";
+    /// How maps are scaled before they are combined.
+    SCALE = "scale";
     /// How the learning rate changes.
     SCHEDULE = "schedule";
     /// Where all chance comes from.
@@ -112,6 +116,8 @@ settings! {
     SPACE = "image-space";
     /// Spacing of a grid in mm.
     SPACING = "spacing";
+    /// Steps of deletion and insertion.
+    STEPS = "steps";
     /// Which subjects are taken; in a simulation, how many there are.
     SUBJECTS = "subjects";
     /// What removed voxels are replaced by when maps are evaluated.

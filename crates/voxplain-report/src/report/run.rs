@@ -13,19 +13,28 @@ use super::{
     },
     viewer::{self, Atlases, Scenes},
 };
-use std::path::Path;
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 use voxplain_attribution::{
     GuidedBackprop, HiresCam, MeaningfulPerturbation, Method as _,
     setting::{ATLAS, LABELS},
 };
-use voxplain_core::{Action, Error, Progress, Result};
+use voxplain_core::{Action, Error, Progress, Result, Table};
 use voxplain_study::{
     cohort::Cohort,
-    group::GroupSummary,
+    evaluation::faithfulness::{Ranking, Settings, Summary},
+    explain::steps_again,
+    group::{GroupSummary, Scale},
+    regions::RegionRecord,
     run::Run,
-    setting::{LABEL, METHOD, METRIC, OUT},
+    setting::{
+        ALLOW_MISMATCH, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS, SUBSTRATE,
+    },
     train::TrainOptions,
 };
+use voxplain_volume::setting::MASK_THRESHOLD;
 
 /// Where the viewer's volumes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +98,10 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let there = run.maps()?;
     page.warnings.extend(there.left_out().into_iter().map(|(what, remedy)| Warning::new(what, remedy)));
     let methods = there.methods();
+    let explained = steps_again(run, &there)?;
+    let map = |method: &String, id: &str| layout.map(id, method).path();
+    let all_maps: BTreeSet<PathBuf> =
+        methods.iter().flat_map(|m| there.subjects(m).map(move |id| map(m, id))).collect();
     if methods.is_empty() {
         page.lacks("Maps", steps.explain());
     } else if groups.is_none() {
@@ -144,15 +157,13 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.warnings.push(Warning::left_out("The command that trains again lacks the options of this run", &error));
     }
     page.steps = vec![steps.train()];
-    if !methods.is_empty() {
-        page.steps.push(steps.on_run("explain").with(METHOD, methods.join(",")));
+    page.steps.extend(explained);
+    page.steps.extend(groups.as_ref().map(|groups| steps.group_again(groups, &methods)));
+    if let Some(measured) = &page.faithfulness {
+        page.steps.extend(steps.evaluate_again(&measured.summaries, &methods));
     }
-    if groups.is_some() {
-        page.steps.push(steps.group());
-    }
-    if let Some(measured) = page.faithfulness.as_ref().filter(|f| !f.summaries.is_empty()) {
-        let metrics: Vec<&str> = measured.summaries.iter().map(|s| s.metric.word()).collect();
-        page.steps.push(steps.on_run("evaluate").with(METRIC, metrics.join(",")));
+    for table in &tables {
+        page.steps.extend(steps.regions_again(table, &all_maps)?);
     }
     page.steps.push(steps.report());
     for file in [layout.config(), layout.manifest(), layout.metrics()].iter().filter(|file| file.is_file()) {
@@ -206,6 +217,91 @@ impl Steps<'_> {
 
     fn group(&self) -> Action {
         self.on_run("group")
+    }
+
+    /// As the groups were made.
+    fn group_again(&self, groups: &GroupSummary, methods: &[String]) -> Action {
+        let mut step = self.group();
+        let own: Vec<&str> = groups.methods.iter().map(|m| m.method.as_str()).collect();
+        if !own.iter().copied().eq(methods.iter().map(String::as_str)) {
+            step = step.with(METHOD, own.join(","));
+        }
+        // Files of older versions did not scale.
+        let scale = groups.methods.first().map(|m| m.scale.as_ref().map_or(Scale::None, |record| record.scale));
+        if let Some(scale) = scale.filter(|scale| *scale != Scale::default()) {
+            step = step.with(SCALE, scale.word());
+        }
+        if groups.methods.iter().any(|m| !m.missing.is_empty()) { step.switch(KEEP_GOING) } else { step }
+    }
+
+    /// As the curves were made: one step for metrics that were measured in the same way.
+    fn evaluate_again(&self, summaries: &[Summary], methods: &[String]) -> Vec<Action> {
+        let mut steps: Vec<(Vec<&str>, Action)> = Vec::new();
+        for summary in summaries {
+            let step = self.curves_again(summary, methods);
+            match steps.iter_mut().find(|(_, same)| *same == step) {
+                Some((metrics, _)) => metrics.push(summary.metric.word()),
+                None => steps.push((vec![summary.metric.word()], step)),
+            }
+        }
+        let with_metrics = |(metrics, mut step): (Vec<&str>, Action)| {
+            step.settings.insert(0, (METRIC, Some(metrics.join(","))));
+            step
+        };
+        steps.into_iter().map(with_metrics).collect()
+    }
+
+    /// As the curves of a metric were made, without the metric.
+    fn curves_again(&self, summary: &Summary, methods: &[String]) -> Action {
+        let mut step = self.on_run("evaluate");
+        let own: BTreeSet<&str> = summary.found.iter().map(|f| f.method.as_str()).collect();
+        if !own.iter().copied().eq(methods.iter().map(String::as_str)) {
+            step = step.with(METHOD, own.into_iter().collect::<Vec<_>>().join(","));
+        }
+        let (settings, plain) = (&summary.settings, Settings::default());
+        if settings.steps != plain.steps {
+            step = step.with(STEPS, settings.steps);
+        }
+        if settings.substrates != plain.substrates {
+            let words: Vec<&str> = settings.substrates.iter().map(|s| s.word()).collect();
+            step = step.with(SUBSTRATE, words.join(","));
+        }
+        let relevance = match settings.ranking {
+            Ranking::ByMethod => return step,
+            Ranking::Signed => "signed",
+            Ranking::Absolute => "absolute",
+            Ranking::Positive => "positive",
+        };
+        step.with(RELEVANCE, relevance)
+    }
+
+    /// As a table was made, by its record; nothing for one without.
+    fn regions_again(&self, table: &Path, all: &BTreeSet<PathBuf>) -> Result<Option<Action>> {
+        let Some(record) = RegionRecord::read(table)? else { return Ok(None) };
+        let survey = record.options(table, &self.run.path)?;
+        // The maps that the table has, if it has not those of the whole run.
+        let names: BTreeSet<String> =
+            Table::read(table).and_then(|t| Ok(t.cells(t.column("map")?).flatten().map(str::to_owned).collect()))?;
+        let measured: Vec<&PathBuf> = all.iter().filter(|map| names.contains(&file_name(map))).collect();
+        let mut step = if measured.len() == all.len() || measured.is_empty() {
+            self.on_run("regions")
+        } else {
+            measured.into_iter().fold(Action::new("regions"), |step, map| step.on(map))
+        };
+        step = step.with(ATLAS, &survey.atlas).with(LABELS, survey.labels.display());
+        if let Some(mask) = &survey.mask {
+            step = step.with(MASK, mask);
+        }
+        if let Some(threshold) = survey.mask_threshold {
+            step = step.with(MASK_THRESHOLD, threshold);
+        }
+        if let Some(cohort) = &survey.cohort {
+            step = step.with(COHORT, cohort.display());
+        }
+        if survey.allow_mismatch {
+            step = step.switch(ALLOW_MISMATCH);
+        }
+        Ok(Some(step.with(OUT, table.display())))
     }
 
     fn evaluate(&self) -> Action {

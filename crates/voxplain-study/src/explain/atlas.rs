@@ -5,7 +5,7 @@ use crate::atlas::Atlas;
 use std::path::PathBuf;
 use std::sync::Arc;
 use voxplain_attribution::Regions;
-use voxplain_core::{Progress, Result};
+use voxplain_core::{Error, Progress, Result};
 use voxplain_volume::{Grid, Level};
 
 /// The files of an atlas. Labels are looked up by the affines of both images: the atlas must lie in the world (mm) of the grid that
@@ -24,6 +24,7 @@ pub struct AtlasFiles {
 #[derive(Debug)]
 pub(super) struct PlacedAtlas {
     atlas: Atlas,
+    files: AtlasFiles,
     last: Option<(Grid, Arc<Regions>)>,
 }
 
@@ -36,7 +37,9 @@ impl PlacedAtlas {
         for finding in atlas.findings.iter().filter(|f| f.level >= Level::Warning) {
             progress.warn(&format!("{}: {}; {}", files.image.display(), finding.what, finding.remedy));
         }
-        Ok(Some(Self { atlas, last: None }))
+        let absolute = |path: &PathBuf| std::path::absolute(path).map_err(Error::io(path));
+        let files = AtlasFiles { image: absolute(&files.image)?, labels: absolute(&files.labels)?, ..files.clone() };
+        Ok(Some(Self { atlas, files, last: None }))
     }
 
     /// The regions on a grid.
@@ -44,7 +47,11 @@ impl PlacedAtlas {
         if let Some((_, regions)) = self.last.as_ref().filter(|(last, _)| last == grid) {
             return Ok(Arc::clone(regions));
         }
-        let regions = Arc::new(self.atlas.regions(grid)?);
+        let mut regions = self.atlas.regions(grid)?;
+        // Where they are found from any folder.
+        regions.atlas.image = self.files.image.display().to_string();
+        regions.atlas.labels = Some(self.files.labels.display().to_string());
+        let regions = Arc::new(regions);
         self.last = Some((*grid, Arc::clone(&regions)));
         Ok(regions)
     }

@@ -54,6 +54,11 @@ impl RunMaps {
         self.current.keys().cloned().collect()
     }
 
+    /// Ids of the subjects that there is a current map of by a method.
+    pub fn subjects(&self, method: &str) -> impl Iterator<Item = &str> {
+        self.current.get(method).into_iter().flatten().map(String::as_str)
+    }
+
     /// Whether there is a current map of a subject by a method.
     pub fn have(&self, subject: &str, method: &str) -> bool {
         self.current.get(method).is_some_and(|ids| ids.contains(subject))
