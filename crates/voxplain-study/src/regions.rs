@@ -43,7 +43,7 @@ pub struct RegionOptions {
 /// left out, and a finding says so. Subject and method are taken from a map's record and, without one, from its name
 /// (`sub-<id>_..._desc-<method>_...`). The brains of a run's subjects are those of its cohort, unless a mask is given; maps of
 /// nobody in a cohort are measured where they or the labels are not 0. Of a run's people the table also has the true class and what
-/// the model that made the map said of them.
+/// the model that made the map said of them. A single map in a run, or the folder of a subject, is one of that run too.
 ///
 /// # Errors
 /// [`Atlas::open`], [`RegionTable::measure`], files that cannot be read, no map at all, a run whose cohort is not found.
@@ -144,10 +144,13 @@ impl Sources {
         if let (Some(path), None) = (&what.cohort, &what.mask) {
             sources.cohorts.push(Cohort::open(path)?);
         }
+        let mut runs = BTreeSet::new();
         for path in maps {
             if RunLayout::at(path).manifest().is_file() {
                 sources.of_run(path, what, table)?;
-            } else if path.is_dir() {
+                continue;
+            }
+            if path.is_dir() {
                 let found = maps_below(path)?;
                 if found.is_empty() {
                     return Err(no_maps(path, "holds no map (*_attribution.nii.gz)"));
@@ -158,8 +161,32 @@ impl Sources {
             } else {
                 sources.files.push(MapFile::new(path.clone())?);
             }
+            runs.extend(run_above(path));
+        }
+        for run in runs {
+            sources.of_part(&run, what, table)?;
         }
         Ok(sources)
+    }
+
+    /// The people, and the brains where they are found, of a run of which some maps are measured.
+    fn of_part(&mut self, path: &Path, what: &RegionOptions, table: &mut RegionTable) -> Result<()> {
+        let run = Run::open(path)?.with_cohort(what.cohort.as_deref());
+        if what.mask.is_none() && what.cohort.is_none() {
+            match run.cohort() {
+                Ok(cohort) => self.cohorts.push(cohort),
+                Err(error) => table.note(Finding {
+                    id: "no-cohort",
+                    level: Level::Warning,
+                    what: format!("the brains of this run's people are not known: {error}"),
+                    remedy:
+                        "all voxels with a label or a value other than 0 are taken for brain; say where the cohort is, \
+                             or give a mask"
+                            .into(),
+                }),
+            }
+        }
+        people_of(&run, &run.models()?, table)
     }
 
     /// The maps that the models of a run made, and the brains of its subjects.
@@ -207,6 +234,14 @@ impl Sources {
         }
         people_of(&run, &models, table)
     }
+}
+
+/// The run that a map of a subject, or the folder of one, lies in.
+fn run_above(path: &Path) -> Option<PathBuf> {
+    let real = path.canonicalize().ok()?;
+    let folder = if real.is_dir() { &real } else { real.parent()? };
+    let of_subject = folder.file_name()?.to_string_lossy().starts_with("sub-");
+    folder.parent().filter(|run| of_subject && RunLayout::at(run).manifest().is_file()).map(Path::to_path_buf)
 }
 
 /// The people of a run, each with the model in whose fold they were held out.

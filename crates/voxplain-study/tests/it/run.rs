@@ -147,6 +147,18 @@ fn tables_of_regions_know_the_people_and_means_lie_apart() {
     assert!(rows.len() == 2 && (mean(0, &means) - expected).abs() < 1e-5 * expected.abs(), "{rows:?}");
     assert_eq!(run.layout().region_tables().unwrap(), std::slice::from_ref(&path), "means are no table of their own");
 
+    // The folder of a person, and one of the maps in it, are of the run all the same: the same people and brains.
+    let whole = measure().people_table();
+    let lines = |table: &Table, word: &str| -> Vec<Vec<Option<String>>> {
+        table.rows.iter().filter(|row| row.iter().flatten().any(|cell| cell == word)).cloned().collect()
+    };
+    let part = measure_regions(&[run.layout().subject("p2")], &what, &Silent).unwrap().people_table();
+    assert_eq!((&part.columns, &part.rows), (&whole.columns, &lines(&whole, "sub-p2")));
+    let map = run.layout().map("p2", "saliency").path();
+    let part = measure_regions(std::slice::from_ref(&map), &what, &Silent).unwrap().people_table();
+    let name = map.file_name().unwrap().to_string_lossy();
+    assert_eq!((part.columns, part.rows), (whole.columns.clone(), lines(&whole, &name)));
+
     // A map by a model that did not judge the person: nothing is said of it.
     let mut one = measure();
     one.people.clear();
