@@ -8,9 +8,10 @@
 //! lower case are the same there. The networks of all folds are asked and their probabilities averaged. The linear model
 //! ([`comparators::linear_voxels`]) and the mask volume are fitted on everyone the run was trained on.
 
-#![allow(clippy::print_stdout, reason = "it prints its table")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it prints its table")]
 
 use std::path::Path;
+use voxplain::cohort::is_missing;
 use voxplain::comparators::{self, Task};
 use voxplain::folds::Split;
 use voxplain::stats::{Classification, FoldPrediction};
@@ -30,8 +31,8 @@ fn main() -> Fallible<()> {
     if a != b {
         return Err(format!("the cohort of the run is on {a:?}, the other on {b:?}").into());
     }
-    let (known, own) = labelled(&cohort, &run.manifest.label, &run.manifest.classes)?;
-    let (asked, truth) = labelled(&others, column, &run.manifest.classes)?;
+    let (known, own) = labelled(&cohort, &run.manifest.label, &run)?;
+    let (asked, truth) = labelled(&others, column, &run)?;
     let probabilities = networks(&run, &others, &asked)?;
 
     // Fitted on everyone of the run, asked about everyone else.
@@ -62,11 +63,24 @@ fn main() -> Fallible<()> {
     Ok(())
 }
 
-/// The subjects of a cohort that have one of the classes in this column, and which.
-fn labelled(cohort: &Cohort, column: &str, classes: &[String]) -> Fallible<(Vec<usize>, Vec<usize>)> {
+/// The subjects of a cohort that have one of the classes in this column, and which. How many have no value there, by the words that
+/// the run was trained with, or another one, is said on stderr.
+fn labelled(cohort: &Cohort, column: &str, run: &Run) -> Fallible<(Vec<usize>, Vec<usize>)> {
+    let missing = run.manifest.missing();
     let cells = cohort.column(column)?;
+    let values: Vec<(usize, &str)> = cells
+        .iter()
+        .enumerate()
+        .filter_map(|(n, cell)| Some((n, cell.filter(|cell| !is_missing(cell, &missing))?)))
+        .collect();
+    let classes = &run.manifest.classes;
     let class = |cell: &str| classes.iter().position(|c| c.eq_ignore_ascii_case(cell));
-    Ok(cells.iter().enumerate().filter_map(|(n, cell)| Some((n, class((*cell)?)?))).unzip())
+    let of: (Vec<usize>, Vec<usize>) = values.iter().filter_map(|&(n, cell)| Some((n, class(cell)?))).unzip();
+    let (without, others) = (cells.len() - values.len(), values.len() - of.0.len());
+    if without + others > 0 {
+        eprintln!("{}: {without} without {column}, {others} of other classes are left out", cohort.path.display());
+    }
+    Ok(of)
 }
 
 /// The mean over the folds' networks of the probability of each class, for these subjects.
