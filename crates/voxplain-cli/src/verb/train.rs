@@ -39,7 +39,8 @@ pub(crate) struct Train {
     /// The run's directory.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
-    /// Words that stand for no value in that table (classes, groups, covariates), a list, beside n/a, none, null, #n/a, -, ., ?, unknown and -9.
+    /// Words that stand for no value in that table (classes, groups, covariates), a list, beside none, null, missing, unknown, not
+    /// available, n/a and its like, errors of spreadsheets (#DIV/0!), signs alone (-, ., ?) and -9. Numbers are compared as numbers.
     #[arg(long, value_name = "WORDS", value_delimiter = ',', allow_hyphen_values = true)]
     missing: Vec<String>,
     /// The class that AUC and sensitivity are about [default: the last one].

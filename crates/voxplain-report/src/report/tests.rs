@@ -18,6 +18,7 @@ use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
+    explain::steps_again,
     group::{GroupOptions, GroupSummary, Level, group},
     model::{Card, Model},
     regions::{RegionOptions, measure_regions},
@@ -201,6 +202,54 @@ fn add_maps(run: &Run, method: &str) {
         let sidecar = path.to_str().unwrap().replace(".nii.gz", ".json");
         atomic_file::write_json(Path::new(&sidecar), &record(id, method)).unwrap();
     }
+}
+
+/// The steps that make the maps again have what the maps were asked: target, scale, options, atlas, people.
+#[test]
+fn the_steps_that_make_maps_again_say_all_that_was_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    let said = || -> Vec<String> {
+        let steps = steps_again(&run, &run.maps().unwrap()).unwrap();
+        steps.iter().map(|step| Library.action(step).replace(&run.path.display().to_string(), "RUN")).collect()
+    };
+    add_maps(&run, "grad-cam");
+    add_maps(&run, "saliency");
+    // Their layer is not that of the default, and saliency has no such option.
+    assert_eq!(said(), ["explain RUN with `method` = grad-cam,saliency, `set` = grad-cam.layer=features.10"]);
+    let change = |id: &str, method: &str, of: &dyn Fn(&mut serde_json::Value)| {
+        let file = run.layout().map(id, method).path().to_str().unwrap().replace(".nii.gz", ".json");
+        let mut record = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        of(&mut record);
+        atomic_file::write_json(Path::new(&file), &record).unwrap();
+    };
+    for id in IDS {
+        change(id, "grad-cam", &|r| {
+            r["Parameters"] = serde_json::json!({"layer": "last", "rectify": true});
+            r["Requested"] = serde_json::json!([{"difference": [0, 1]}, "log-prob"]);
+            r["Classes"] = serde_json::json!(["1", "0"]);
+        });
+    }
+    // One was made in another way.
+    change(IDS[1], "saliency", &|r| {
+        r["Atlas"] = serde_json::json!({"Image": "/a.nii.gz", "Labels": "/a.tsv", "Hash": "h"});
+        r["InSample"] = true.into();
+    });
+    let mut others: Vec<&str> = IDS.iter().copied().filter(|id| *id != IDS[1]).collect();
+    others.sort_unstable();
+    let mut expected = [
+        format!("explain RUN with `method` = saliency, `subjects` = {}", others.join(",")),
+        format!(
+            "explain RUN with `method` = saliency, `atlas` = /a.nii.gz, `labels` = /a.tsv, `in-sample`, `subjects` = {}",
+            IDS[1]
+        ),
+        "explain RUN with `method` = grad-cam, `set` = grad-cam.rectify=true, `target` = diff:1,0, `score` = log-prob"
+            .into(),
+    ];
+    expected.sort();
+    let mut said = said();
+    said.sort();
+    assert_eq!(said, expected);
 }
 
 fn group_map(run: &Run, name: &str) -> Volume {

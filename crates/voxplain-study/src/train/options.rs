@@ -28,7 +28,8 @@ pub enum ScheduleKind {
 pub struct TrainOptions {
     /// The column of the participants' table that holds the classes.
     pub label: String,
-    /// Words that stand for no value in the columns of classes, groups and covariates, beside the usual ones (none, null, unknown, -9, ...).
+    /// Words that stand for no value in the columns of classes, groups and covariates, beside the usual ones
+    /// ([`is_missing`](crate::cohort::is_missing)).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// The positive class, the one to detect; the last class when `None`.
