@@ -288,7 +288,9 @@ impl Steps<'_> {
         } else {
             measured.into_iter().fold(Action::new("regions"), |step, map| step.on(map))
         };
-        step = step.with(ATLAS, &survey.atlas).with(LABELS, survey.labels.display());
+        // Without the way through the table's folder, where the file is there.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
+        step = step.with(ATLAS, real(Path::new(&survey.atlas))).with(LABELS, real(&survey.labels));
         if let Some(mask) = &survey.mask {
             step = step.with(MASK, mask);
         }
