@@ -138,7 +138,7 @@ fn take_apart(c: char, into: &mut Vec<char>) {
             // Syllables are numbered: 19 beginnings, 21 vowels, 28 ends of which the first is none.
             let n = c as u32 - 0xac00;
             let parts = [0x1100 + n / 588, 0x1161 + n % 588 / 28, 0x11a7 + n % 28];
-            let parts = parts.into_iter().take(if n % 28 == 0 { 2 } else { 3 });
+            let parts = parts.into_iter().take(if n.is_multiple_of(28) { 2 } else { 3 });
             into.extend(parts.filter_map(char::from_u32));
         }
         c => match accented(c) {
