@@ -11,7 +11,7 @@ use crate::figure::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{path::Path, sync::LazyLock};
 use voxplain_attribution::{Record, Score, Target};
-use voxplain_core::{Action, Library, Result, Silent, Table, atomic_file};
+use voxplain_core::{Action, Library, Result, Silent, Table, Vocabulary as _, atomic_file};
 use voxplain_nn::{Conv3d, Linear, Network, Op};
 use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
