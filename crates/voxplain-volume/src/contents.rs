@@ -64,6 +64,23 @@ const ONE_VALUE: f64 = 0.3;
 /// About how many voxels are looked at for one value.
 const SAMPLE: usize = 200_000;
 
+/// What to know about the volume (mm³) of a mask that is to be a brain's; `None` where it can be that of an adult.
+pub fn odd_brain_volume(mm3: f64) -> Option<String> {
+    let of = if mm3 > 1000.0 * BRAIN_ML[1] { "more" } else { "less" };
+    (!is_brain_volume(mm3)).then(|| {
+        format!(
+            "the mask holds {:.0} ml, {of} than the brain of an adult (which has {} to {} ml)",
+            mm3 / 1000.0,
+            BRAIN_ML[0],
+            BRAIN_ML[1]
+        )
+    })
+}
+
+/// Volume (ml) up to which what is more than a brain need not be a head: a brain with parts of the skull, or one whose voxel
+/// sizes are wrong. The smallest head of IXI has 3170 ml.
+const PERHAPS_HEAD_ML: f64 = 3000.0;
+
 impl Contents {
     /// Judges an image. NaN is background.
     pub fn of(image: &Volume) -> Self {
@@ -146,6 +163,11 @@ impl Contents {
         let adult = format!("the brain of an adult has {:.1} to {:.1} l", BRAIN_ML[0] / 1e3, BRAIN_ML[1] / 1e3);
         Some(match self.kind {
             ContentsKind::Brain => return None,
+            ContentsKind::WholeHead if self.is_little_more() => format!(
+                "holds more than a brain: {} stand out from the background; {adult}: a brain with parts of the skull, a small \
+                 head, or voxel sizes that are too large?",
+                litres(self.object)
+            ),
             ContentsKind::WholeHead => {
                 format!("looks like a whole head: {} stand out from the background; {adult}", litres(self.object))
             }
@@ -165,10 +187,19 @@ impl Contents {
         })
     }
 
+    /// Whether what stands out is more than a brain, and less than any head of an adult.
+    pub fn is_little_more(&self) -> bool {
+        self.kind == ContentsKind::WholeHead && self.object <= 1000.0 * PERHAPS_HEAD_ML
+    }
+
     /// The words as a finding.
     pub fn finding(&self) -> Option<Finding> {
         let (id, remedy) = match self.kind {
             ContentsKind::Brain => return None,
+            ContentsKind::WholeHead if self.is_little_more() => (
+                "more-than-a-brain",
+                "check the voxel sizes; to work on the brain alone, give a brain mask with it, or strip the rest of the skull",
+            ),
             ContentsKind::WholeHead => {
                 ("whole-head", "to work on the brain, give a brain mask with it, or strip the skull")
             }
@@ -337,6 +368,23 @@ mod tests {
                 assert!((ml - 1300.0).abs() < 20.0, "{name}: {ml}");
             }
         }
+    }
+
+    #[test]
+    fn a_little_more_than_a_brain_is_not_called_a_head() {
+        let found = |ml: f64| Contents::of(&scene(ml, 3.0, |_| 0.0)).finding().unwrap();
+        let more = found(2600.0);
+        assert_eq!(more.id, "more-than-a-brain");
+        assert!(
+            more.what.contains("holds more than a brain: 2.6") && more.what.contains("voxel sizes"),
+            "{}",
+            more.what
+        );
+        assert_eq!(found(3500.0).id, "whole-head");
+        assert_eq!(odd_brain_volume(1.3e6), None);
+        let words = [0.348e6, 3.834e6].map(|mm3| odd_brain_volume(mm3).unwrap());
+        assert!(words[0].starts_with("the mask holds 348 ml, less than the brain of an adult"), "{}", words[0]);
+        assert!(words[1].starts_with("the mask holds 3834 ml, more than"), "{}", words[1]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ mod spatial;
 mod volume;
 
 pub use affine::Affine;
-pub use contents::{BRAIN_ML, Contents, ContentsKind, is_brain_volume};
+pub use contents::{BRAIN_ML, Contents, ContentsKind, is_brain_volume, odd_brain_volume};
 pub use error::{Error, Result};
 pub use finding::{Finding, Level};
 pub use format::npy;
@@ -69,7 +69,7 @@ pub use format::{
 };
 pub use grid::Grid;
 pub use hemisphere::{Hemisphere, SideSource};
-pub use mask::{MAX_LEVELS, MaskContent, MaskExtent, MaskFile, MaskOptions, read_mask};
+pub use mask::{MAX_LEVELS, MaskContent, MaskExtent, MaskFile, MaskOptions, read_mask, read_mask_by_either};
 pub use orientation::Orientation;
 pub use spatial::{Alignment, Border, Connectivity, Interpolation, Sizes, Summary, align, quantiles};
 pub use volume::{Labels, Mask, Volume};

@@ -6,7 +6,10 @@
 
 use crate::grid::corner_distances;
 use crate::setting::MASK_THRESHOLD;
-use crate::{Error, Finding, Grid, Level, Mask, Orientation, ReadOptions, Result, Volume, read};
+use crate::{
+    Connectivity, Contents, ContentsKind, Error, Finding, Grid, Level, Mask, Orientation, ReadOptions, Result, Volume,
+    read,
+};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -56,6 +59,8 @@ pub struct MaskContent {
     pub range: [f64; 2],
     /// Voxels whose value is between: further than a hundredth of the largest value from 0 and from the largest.
     pub between: usize,
+    /// Voxels further than a hundredth of the largest value above 0.
+    above: usize,
     /// Voxels that are not a number.
     pub nan: usize,
     /// Voxels that are infinite.
@@ -72,6 +77,9 @@ const ROUNDING: f64 = 1e-5;
 /// Values this close to 0 or to the largest (relative to it) are near them.
 const NEAR: f64 = 0.01;
 
+/// Share of a mask that may lie outside its largest piece. Our choice: all masks of IXI stay below it.
+const SCATTERED: f64 = 0.01;
+
 /// A mask as it was read from a file.
 #[derive(Clone, Debug)]
 pub struct MaskFile {
@@ -83,6 +91,8 @@ pub struct MaskFile {
     pub content: MaskContent,
     /// What is odd about the file, and what to do about it.
     pub findings: Vec<Finding>,
+    /// The value above which voxels were taken: the one that was stated, or one between the values of the file.
+    pub threshold: f64,
     path: PathBuf,
 }
 
@@ -95,22 +105,34 @@ pub struct MaskFile {
 /// | NaN beside 0, or beside one other value | yes, with a warning: NaN is outside |
 /// | fractions, negative values, intensities | with [`MaskOptions::threshold`] alone |
 /// | two values of which none is 0 | with [`MaskOptions::threshold`] alone |
-/// | infinite values, one value everywhere | no |
+/// | infinite values, one value everywhere, a threshold that is no number | no |
 /// | more at the borders of the image than inside (an inverted mask), a filled box | with [`MaskExtent::Anywhere`] alone |
 ///
 /// # Errors
 /// A file that [`read`] refuses, and what the table says: what was found, and what to do about it.
 pub fn read_mask(path: &Path, options: &MaskOptions) -> Result<MaskFile> {
+    read_mask_by_either(path, None, options)
+}
+
+/// Reads a mask by `first` where it can be, else by `options`. The file is read once.
+///
+/// # Errors
+/// Those of [`read_mask`] by `options`.
+pub fn read_mask_by_either(path: &Path, first: Option<&MaskOptions>, options: &MaskOptions) -> Result<MaskFile> {
     let image = read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
     let content = MaskContent::of(&image.volume);
-    let mut findings = image.findings;
-    let taken = cut(&image.volume, &content, options, &mut findings).and_then(|cut| {
-        let mask = image.volume.map(|v| f64::from(*v) > cut);
-        reach(&mask, options)?;
-        Ok(mask)
-    });
-    match taken {
-        Ok(mask) => Ok(MaskFile { mask, native: image.native, content, findings, path: path.to_owned() }),
+    let by = |options: &MaskOptions| {
+        let mut findings = image.findings.clone();
+        let threshold = cut(&image.volume, &content, options, &mut findings)?;
+        let mask = image.volume.map(|v| f64::from(*v) > threshold);
+        reach(&mask, options.extent)?;
+        findings.extend(scattered(&mask, options.extent));
+        Ok((mask, threshold, findings))
+    };
+    match first.and_then(|first| by(first).ok()).map_or_else(|| by(options), Ok) {
+        Ok((mask, threshold, findings)) => {
+            Ok(MaskFile { mask, native: image.native, content, findings, threshold, path: path.to_owned() })
+        }
         Err((what, remedy)) => Err(Error::file(path, what, remedy)),
     }
 }
@@ -131,8 +153,22 @@ fn cut(
     if content.infinite > 0 {
         return Err((format!("is no mask: {} of its values are infinite", content.infinite), again()));
     }
+    if let Some(threshold) = options.threshold.filter(|t| !t.is_finite()) {
+        let what = format!("a mask cannot be cut at {threshold}, which is no value that a voxel is above or below");
+        return Err((what, remedy!["give a number with ", MASK_THRESHOLD, ", or leave it out"]));
+    }
     if content.nan == content.voxels {
         return Err(("is no mask: all its values are NaN".into(), again()));
+    }
+    if low == 0.0 && high == 0.0 && content.nan > 0 {
+        let what = format!(
+            "is no mask: it is 0 or NaN and nothing else (NaN in {}), and NaN is no value that is inside",
+            content.share(content.nan)
+        );
+        return Err((
+            what,
+            "where NaN stands for the brain, write 1 there; otherwise get or make the mask again".into(),
+        ));
     }
     if low == 0.0 && high == 0.0 {
         return Err((
@@ -145,15 +181,13 @@ fn cut(
         find("mask-nan", Level::Warning, what, "replace them by 0 if that is right");
     }
     if let Some(threshold) = options.threshold {
-        if threshold.is_nan() || high <= threshold {
+        if high <= threshold {
             let what = format!("no value of the mask is above {threshold}: it holds {content}");
             return Err((what, remedy!["choose another ", MASK_THRESHOLD]));
         }
         return Ok(threshold);
     }
-    let state = |at: f64| {
-        remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
-    };
+    let state = |at: f64| advise(volume, content, at);
     let is_whole = |v: f64| v == v.round();
     let levels: Vec<f64> = content.levels.iter().map(|l| l.0).collect();
     match levels[..] {
@@ -186,7 +220,7 @@ fn cut(
     if !levels.is_empty() && levels.iter().all(|v| is_whole(*v)) && low >= 0.0 {
         if low > 0.0 {
             let what = format!("is no mask: no voxel is 0, it holds {content}");
-            return Err((what, state(half)));
+            return Err((what, state(f64::midpoint(low, levels[1]))));
         }
         if is_segmentation(volume, &content.levels) {
             let what = format!("the mask is a segmentation of {} labels; all that are not 0 belong", levels.len() - 1);
@@ -198,12 +232,44 @@ fn cut(
         );
         return Err((what, state(half)));
     }
-    let what = if low < 0.0 {
-        format!("is no mask: it holds values below 0 ({content})")
-    } else {
-        format!("is no mask of two values: it holds {content}, as soft edges, probabilities or intensities do")
-    };
+    if low < 0.0 {
+        // Whole numbers from a negative one on are labels beside a background; others are ripple around 0.
+        let labels = levels.len() > 2 && levels.iter().all(|v| is_whole(*v));
+        let at = if labels { f64::midpoint(low, levels[1]) } else { half };
+        return Err((format!("is no mask: it holds values below 0 ({content})"), state(at)));
+    }
+    let what = format!("is no mask of two values: it holds {content}, as soft edges, probabilities or intensities do");
     Err((what, state(half)))
+}
+
+/// What to do about a file that is no mask beyond doubt: to state `at` as the threshold where what is above it can be a brain; of an
+/// image, its background. Where no threshold does, what to make of the file.
+fn advise(volume: &Volume, content: &MaskContent, at: f64) -> Remedy {
+    let is_outside = |outside: f64, at: f64| {
+        let mask = volume.map(|v| f64::from(*v) > at);
+        outside <= at && mask.data().contains(&true) && reach(&mask, MaskExtent::Brain).is_ok()
+    };
+    let contents = Contents::of(volume);
+    if content.has_little_near_the_largest() && contents.has_intensities(volume) {
+        let is_brain = matches!(contents.kind, ContentsKind::Brain | ContentsKind::Small | ContentsKind::Cut);
+        return match contents.background[..] {
+            [air] if is_brain && is_outside(f64::from(air), f64::from(air)) => remedy![
+                "it looks like an image, not like a mask: make the brain mask from it; if it is skull-stripped, all that is above its \
+                 background can be taken with ",
+                MASK_THRESHOLD.to(air)
+            ],
+            _ => "it looks like an image, not like a mask: make the brain mask from it, and give that".into(),
+        };
+    }
+    // Where no value is common at the sides, the lowest is taken for the outside.
+    let outside = contents.background.first().map_or(content.range[0], |v| f64::from(*v));
+    if is_outside(outside, at) {
+        remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
+    } else {
+        let stands =
+            format!("make a mask of it that is 1 in the brain and 0 outside; at its sides it is mostly {outside}");
+        stands.into()
+    }
 }
 
 /// The whole number that a value is nearest to, where it is near one; else the value.
@@ -258,9 +324,27 @@ fn is_segmentation(volume: &Volume, levels: &[(f64, usize)]) -> bool {
     in_regions && !in_steps
 }
 
+/// A finding about a mask of many pieces: voxels scattered around a brain move its centre and change its volume.
+fn scattered(mask: &Mask, extent: MaskExtent) -> Option<Finding> {
+    if extent == MaskExtent::Anywhere {
+        return None;
+    }
+    let (_, sizes) = mask.components(Connectivity::Corners);
+    let all: usize = sizes.iter().sum();
+    let beside = 1.0 - *sizes.first()? as f64 / all as f64;
+    (beside > SCATTERED).then(|| {
+        let what = format!(
+            "the mask is in {} pieces that do not touch; {:.1} % of it lie outside the largest",
+            sizes.len(),
+            100.0 * beside
+        );
+        Finding::new("mask-pieces", Level::Warning, what, "look at it; of a mask of the brain, keep the largest piece")
+    })
+}
+
 /// Refuses a mask that takes what no brain takes.
-fn reach(mask: &Mask, options: &MaskOptions) -> Result<(), Refusal> {
-    if options.extent == MaskExtent::Anywhere {
+fn reach(mask: &Mask, extent: MaskExtent) -> Result<(), Refusal> {
+    if extent == MaskExtent::Anywhere {
         return Ok(());
     }
     let (shape, voxels) = (mask.shape(), mask.data().len());
@@ -307,7 +391,7 @@ fn reach(mask: &Mask, options: &MaskOptions) -> Result<(), Refusal> {
 impl MaskContent {
     fn of(volume: &Volume) -> Self {
         let data = volume.data();
-        let (mut nan, mut infinite, mut between) = (0, 0, 0);
+        let (mut nan, mut infinite, mut between, mut above) = (0, 0, 0, 0);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for &v in data {
             nan += usize::from(v.is_nan());
@@ -317,11 +401,18 @@ impl MaskContent {
             }
         }
         for v in data.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)) {
+            above += usize::from(v > NEAR * high);
             between += usize::from(v > NEAR * high && v < (1.0 - NEAR) * high);
         }
         let range = if low <= high { [low, high] } else { [f64::NAN; 2] };
         let levels = levels(data, range[1]).unwrap_or_default();
-        Self { voxels: data.len(), levels, range, between, nan, infinite }
+        Self { voxels: data.len(), levels, range, between, above, nan, infinite }
+    }
+
+    /// Whether few of the values that are not near 0 are near the largest, as in images. The inside of a mask is there, also where its
+    /// edges are soft.
+    fn has_little_near_the_largest(&self) -> bool {
+        (self.above - self.between) as f64 <= 0.1 * self.above as f64
     }
 
     /// A number of voxels, and as a share of the field of view.
@@ -383,6 +474,17 @@ impl fmt::Display for MaskContent {
 }
 
 impl MaskFile {
+    /// Whether stating this threshold would take the same voxels.
+    pub fn is_same_above(&self, threshold: f64) -> bool {
+        !self.content.levels.is_empty()
+            && self.content.levels.iter().all(|(v, _)| (*v > threshold) == (*v > self.threshold))
+    }
+
+    /// Volume of the mask in mm³.
+    pub fn volume(&self) -> f64 {
+        self.mask.count() as f64 * self.mask.grid().voxel_volume()
+    }
+
     /// Those findings about the mask that a result should be seen with.
     pub fn warnings(&self) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(|f| f.id.starts_with("mask-") && f.level >= Level::Warning)

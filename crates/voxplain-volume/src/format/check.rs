@@ -10,7 +10,8 @@ pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
     let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     let (shape, spacing) = (grid.shape, grid.spacing());
     let extent: [f64; 3] = std::array::from_fn(|a| shape[a] as f64 * spacing[a]);
-    let mm = |v: [f64; 3]| format!("{:.1} x {:.1} x {:.1} mm", v[0], v[1], v[2]);
+    // Three digits, so that no length is said to be 0.
+    let mm = |v: [f64; 3]| format!("{} mm", v.map(length).join(" x "));
     if matches!(header.unit, "m" | "um") {
         add(
             "unit",
@@ -20,10 +21,19 @@ pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
         );
     }
     if extent.iter().any(|&e| e > 600.0) || spacing.iter().any(|&s| !(0.05..=20.0).contains(&s)) {
+        // A head and more in the unit that the numbers would be.
+        let fits = |factor: f64| extent.iter().all(|&e| (60.0..=600.0).contains(&(e * factor)));
+        let unit = if fits(1000.0) {
+            " (in metres it would be)"
+        } else if fits(0.001) {
+            " (in micrometres it would be)"
+        } else {
+            ""
+        };
         add(
             "implausible-size",
             Level::Error,
-            format!("the image covers {} with voxels of {}, which is no human head", mm(extent), mm(spacing)),
+            format!("the image covers {} with voxels of {}, which is no human head{unit}", mm(extent), mm(spacing)),
             "are the lengths in mm? correct the affine in the header",
         );
     } else if extent.iter().any(|&e| e < 100.0) {
@@ -75,6 +85,16 @@ pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
         add("intent", Level::Note, what, "make sure that it is what you take it for: image, mask or atlas");
     }
     out
+}
+
+/// A length in mm with one decimal, a short one with three digits.
+fn length(mm: f64) -> String {
+    if mm >= 0.1 || mm == 0.0 {
+        return format!("{mm:.1}");
+    }
+    let digits = (2.0 - mm.abs().log10().floor()).clamp(1.0, 12.0) as usize;
+    let text = format!("{mm:.digits$}");
+    text.trim_end_matches('0').to_owned()
 }
 
 fn geometry(header: &Header, grid: &Grid, out: &mut Vec<Finding>) {
@@ -148,7 +168,9 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
     let mut out = Vec::new();
     let mut add = |id, level, what: String, remedy: &str| out.push(Finding::new(id, level, what, remedy));
     let row = volume.shape()[2];
-    let seen = volume.data().par_chunks(row * 64).map(|part| Seen::of(part, row)).collect::<Vec<_>>();
+    // What a corner holds is background, whatever its value.
+    let corner = volume.data()[0];
+    let seen = volume.data().par_chunks(row * 64).map(|part| Seen::of(part, row, corner)).collect::<Vec<_>>();
     let seen = seen.into_iter().fold(Seen::default(), Seen::and);
     if seen.nan + seen.infinite > 0 {
         let all = volume.data().len();
@@ -255,7 +277,7 @@ struct Seen {
     whole: bool,
     /// Up to two different values other than 0.
     values: [Option<f32>; 2],
-    /// Pairs of neighbours along `k` that are not 0, and how many of them are equal.
+    /// Pairs of neighbours along `k` that are neither 0 nor the background, and how many of them are equal.
     neighbours: usize,
     equal: usize,
 }
@@ -282,7 +304,7 @@ fn is_whole(v: f32) -> bool {
 }
 
 impl Seen {
-    fn of(values: &[f32], row: usize) -> Self {
+    fn of(values: &[f32], row: usize, background: f32) -> Self {
         let mut seen = Self::default();
         // Lane by lane, so that several values are taken at once.
         const LANES: usize = 8;
@@ -307,16 +329,17 @@ impl Seen {
         seen.whole = values.chunks(1024).all(|part| part.iter().fold(true, |all, &v| all & is_whole(v)));
         // What follows is asked of whole numbers only.
         if seen.whole {
-            values.chunks(row).for_each(|line| seen.look_at_neighbours(line));
+            values.chunks(row).for_each(|line| seen.look_at_neighbours(line, background));
         }
         seen
     }
 
-    fn look_at_neighbours(&mut self, line: &[f32]) {
+    fn look_at_neighbours(&mut self, line: &[f32], background: f32) {
         let something = |v: f32| v != 0.0 && v.abs() < f32::INFINITY;
+        let inside = |v: f32| something(v) & (v != background);
         let (mut neighbours, mut equal) = (0u32, 0u32);
         for (&a, &b) in line.iter().zip(&line[1..]) {
-            let both = something(a) & something(b);
+            let both = inside(a) & inside(b);
             neighbours += u32::from(both);
             equal += u32::from(both & (a == b));
         }

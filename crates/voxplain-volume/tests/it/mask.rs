@@ -1,10 +1,10 @@
 //! What is taken for a mask, and what is refused with what was found.
 
 use crate::support::witness;
-use voxplain_core::Setting;
+use voxplain_core::{Phrase, Setting};
 use voxplain_volume::{
-    Affine, Border, Grid, Mask, MaskExtent, MaskFile, MaskOptions, Orientation, Result, Volume, WriteOptions,
-    read_mask, write,
+    Affine, Border, Connectivity, Grid, Mask, MaskExtent, MaskFile, MaskOptions, Orientation, Result, Volume,
+    WriteOptions, read_mask, read_mask_by_either, write,
 };
 
 fn grid() -> Grid {
@@ -143,6 +143,86 @@ fn masks_without_a_0() {
     assert!(refused(&three).0.contains("no voxel is 0"));
 }
 
+/// A brain of many intensities, from 300 to 900.
+fn intensities() -> Volume {
+    let inside = brain();
+    Volume::from_fn(
+        grid(),
+        |[i, j, k]| {
+            if inside.at(i, j, k) { 300.0 + ((i * 7 + j * 3 + k * 11) % 601) as f32 } else { 0.0 }
+        },
+    )
+}
+
+/// What is advised, where it is a threshold.
+fn advised(volume: &Volume) -> Option<f64> {
+    let error = read_as(volume, &MaskOptions::default()).unwrap_err();
+    error.remedy().unwrap().parts().iter().find_map(|part| match part {
+        Phrase::Setting(setting, Some(value)) if setting.name() == "mask-threshold" => value.parse().ok(),
+        _ => None,
+    })
+}
+
+#[test]
+fn an_advised_threshold_gives_the_brain_and_is_not_given_where_none_does() {
+    let mask = plain();
+    let halves = Volume::from_fn(grid(), |[i, j, k]| mask.at(i, j, k) * (1.0 + f32::from(u8::from(i > 20))));
+    let cases = [
+        ("1 and 2", mask.map(|v| v + 1.0)),
+        ("-1 and 1", mask.map(|v| 2.0 * v - 1.0)),
+        ("-1 and 0", mask.map(|v| v - 1.0)),
+        ("labels 1 and 2 on -1", halves.map(|v| if *v == 0.0 { -1.0 } else { *v })),
+        ("labels 2 and 3 on 1", halves.map(|v| v + 1.0)),
+        ("labels 9 and 10 on 1", halves.map(|v| if *v == 0.0 { 1.0 } else { v + 8.0 })),
+        ("a stripped brain", intensities()),
+        ("a stripped brain on -1024", intensities().map(|v| if *v == 0.0 { -1024.0 } else { *v })),
+    ];
+    for (name, volume) in cases {
+        let at = advised(&volume).unwrap_or_else(|| panic!("{name}: {:?}", refused(&volume)));
+        assert_eq!(read_as(&volume, &above(at)).unwrap().mask, brain(), "{name}: {at}");
+    }
+    let none = [
+        ("0 and -1", mask.map(|v| -v)),
+        ("2 and 1", mask.map(|v| 2.0 - v)),
+        ("labels on the outside", halves.map(|v| 3.0 - v)),
+        ("an image without a background", intensities().map(|v| if *v == 0.0 { 1000.0 } else { *v })),
+    ];
+    for (name, volume) in none {
+        assert_eq!(advised(&volume), None, "{name}: {:?}", refused(&volume));
+        assert!(refused(&volume).1.contains("make"), "{name}");
+    }
+}
+
+#[test]
+fn a_threshold_for_all_is_the_same_for_some() {
+    let file = taken(&plain());
+    assert_eq!(file.threshold, 0.5);
+    assert!(file.is_same_above(0.1) && !file.is_same_above(1.5) && !file.is_same_above(-0.5));
+    assert_eq!(read_as(&plain().map(|v| v + 1.0), &above(1.5)).unwrap().threshold, 1.5);
+    // FreeSurfer's way: above 1 where that leaves something, else as any mask.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.nii.gz");
+    let either = |volume: &Volume| {
+        write(&path, volume, &WriteOptions::default()).unwrap();
+        read_mask_by_either(&path, Some(&above(1.0)), &MaskOptions::default()).unwrap()
+    };
+    assert_eq!((either(&plain()).threshold, either(&intensities()).threshold), (0.5, 1.0));
+    assert_eq!(either(&intensities()).mask, brain());
+}
+
+#[test]
+fn a_mask_in_many_pieces_is_a_finding() {
+    let speckled: Vec<f32> =
+        plain().data().iter().enumerate().map(|(n, v)| if noise(n) > 0.94 { 1.0 } else { *v }).collect();
+    let file = taken(&Volume::new(grid(), speckled).unwrap());
+    let found = file.warnings().find(|f| f.id == "mask-pieces").unwrap();
+    let (_, sizes) = file.mask.components(Connectivity::Corners);
+    assert!(found.what.contains(&format!("is in {} pieces", sizes.len())), "{}", found.what);
+    assert!(!has(&taken(&plain()), "mask-pieces"));
+    let elsewhere = read_as(&file.mask.map(|m| f32::from(u8::from(*m))), &MaskOptions::anywhere()).unwrap();
+    assert!(!has(&elsewhere, "mask-pieces"));
+}
+
 #[test]
 fn masks_of_everything_or_nothing() {
     assert!(refused(&plain().map(|_| 1.0)).0.contains("it is 1 everywhere"));
@@ -172,6 +252,9 @@ fn values_that_are_no_numbers() {
     let halves = Volume::from_fn(grid(), |[i, j, k]| outside.at(i, j, k) + f32::from(u8::from(i > 20)));
     assert!(refused(&halves).0.contains("which of them is inside"));
     assert!(refused(&plain().map(|_| f32::NAN)).0.contains("all its values are NaN"));
+    let inside = plain().map(|v| if *v > 0.0 { f32::NAN } else { 0.0 });
+    let (what, _) = refused(&inside);
+    assert!(what.contains("0 or NaN and nothing else") && !what.contains("empty"), "{what}");
     few.data_mut()[0] = f32::INFINITY;
     assert!(refused(&few).0.contains("1 of its values are infinite"));
 }
@@ -199,7 +282,10 @@ fn a_threshold_that_takes_nothing_is_refused() {
     let error = read_as(&plain(), &above(1.0)).unwrap_err();
     assert!(error.to_string().contains("no value of the mask is above 1"), "{error}");
     assert!(error.remedy().unwrap().parts().iter().any(|p| *p == Setting::new("mask-threshold").into()));
-    assert!(read_as(&plain(), &above(f64::NAN)).is_err());
+    for no_number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+        let error = read_as(&plain(), &above(no_number)).unwrap_err().to_string();
+        assert!(error.contains(&format!("cannot be cut at {no_number}")), "{error}");
+    }
 }
 
 #[test]
