@@ -83,17 +83,17 @@ impl<'a> Case<'a> {
         voxplain_core::hash_values(&self.values())
     }
 
-    /// The voxels that count as brain, and what they are in words: the mask given, else the voxels other than 0 in any channel, else all.
+    /// The voxels that count as brain, and what they are in words, as a mask may hold a whole head: the mask given, else the voxels other than 0 in any channel, else all.
     pub fn brain(&self) -> (Mask, &'static str) {
         if let Some(mask) = self.mask.filter(|mask| mask.data().contains(&true)) {
-            return (mask.clone(), "the brain mask");
+            return (mask.clone(), "the mask");
         }
         let mut inside = self.image.map(|&v| v != 0.0);
         for channel in self.others {
             inside.data_mut().iter_mut().zip(channel.data()).for_each(|(inside, &v)| *inside |= v != 0.0);
         }
         if inside.data().contains(&true) {
-            (inside, "voxels other than 0")
+            (inside, "the voxels other than 0")
         } else {
             (self.image.map(|_| true), "all voxels")
         }

@@ -117,6 +117,8 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             atlas: case.regions.filter(|_| Self::BY_REGION).map(|regions| regions.atlas.clone()),
             model: explainer.model().into(),
             input: case.hash(),
+            mask: None,
+            whole_heads: None,
             zero: None,
             unseen: explainer.unseen(case),
             in_sample: case.in_sample,

@@ -78,6 +78,12 @@ pub struct Record {
     pub model: String,
     /// BLAKE3 of the values of the explained volume.
     pub input: String,
+    /// The file of the mask, where the volume was made from an image with one; the masks of a cohort are in the cohort.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<MaskName>,
+    /// That the images were taken as whole heads, in a sentence; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// What the value 0 is on the scale of the explained volume, where that is known: what the baseline `zero` puts in place of a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero: Option<String>,
@@ -106,6 +112,20 @@ impl<'de> Deserialize<'de> for Record {
         }
         Ok(record)
     }
+}
+
+/// Which file said where the brain is, and how it was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MaskName {
+    /// Its absolute path.
+    pub file: String,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// The value above which voxels were taken.
+    pub threshold: f64,
+    /// Volume in ml of what was taken.
+    pub volume: f64,
 }
 
 /// Volumes sent through a network.

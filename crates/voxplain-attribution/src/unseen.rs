@@ -148,7 +148,7 @@ impl fmt::Display for Unseen {
             };
             write!(f, "cannot see {where_}{} of the field of view", percent(self.share))?;
             if let Some(share) = self.share_of_brain {
-                write!(f, ", {} of the brain", percent(share))?;
+                write!(f, ", {} of the mask", percent(share))?;
             }
             if self.partial_share > 0.0 {
                 write!(f, "; {} more it sees in part", percent(self.partial_share))?;
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             unseen.to_string(),
             "cannot see 2.0 mm at the left (L, 1 plane) and 3.0 mm at the back (P, 1 plane): 31.4 % of the field of view, \
-             50.0 % of the brain"
+             50.0 % of the mask"
         );
         assert_eq!(
             [side(&grid, 0, false), side(&grid, 1, true), side(&grid, 2, false)],

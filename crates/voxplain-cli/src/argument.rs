@@ -61,9 +61,23 @@ pub(crate) fn free_memory() -> Option<usize> {
     voxplain::memory::available().and_then(|bytes| usize::try_from(bytes).ok())
 }
 
+/// For clap: the value above which a voxel belongs.
+pub(crate) fn threshold(text: &str) -> Result<f64, String> {
+    let value: Option<f64> = text.trim().parse().ok();
+    value.filter(|v| v.is_finite()).ok_or_else(|| "expected a number, as in 0.5 or -0.5".into())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, threshold};
+
+    #[test]
+    fn a_threshold_is_a_number() {
+        assert_eq!((threshold("-0.5"), threshold(" 127.5")), (Ok(-0.5), Ok(127.5)));
+        for wrong in ["nan", "inf", "-inf", "", "half", "0,5"] {
+            assert!(threshold(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn sizes_have_units() {

@@ -126,6 +126,19 @@ impl Remedy {
         &self.0
     }
 
+    /// Whether it names a setting.
+    pub fn names(&self, setting: Setting) -> bool {
+        self.0.iter().any(|part| matches!(part, Phrase::Setting(own, _) if *own == setting))
+    }
+
+    /// The value that it would give a setting.
+    pub fn value(&self, setting: Setting) -> Option<&str> {
+        self.0.iter().find_map(|part| match part {
+            Phrase::Setting(own, Some(value)) if *own == setting => Some(value.as_str()),
+            _ => None,
+        })
+    }
+
     /// The sentence in the words of whoever shows it.
     pub fn render(&self, vocabulary: &dyn Vocabulary) -> String {
         let word = |part: &Phrase| match part {

@@ -260,6 +260,8 @@ fn current_map(
             == case.regions.filter(|_| method.by_region()).map(|regions| regions.atlas.hash.clone())
         && record.model == explainer.model()
         && record.input == ready.loaded.hash
+        && record.mask == ready.loaded.mask_name
+        && record.whole_heads.as_deref() == ready.loaded.whole_heads
         && record.truth == case.label
         && record.in_sample == case.in_sample
         && record.version == env!("CARGO_PKG_VERSION");
@@ -286,6 +288,8 @@ fn write_map(
     let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
     attribution.record.warnings.extend(findings);
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
+    attribution.record.mask.clone_from(&ready.loaded.mask_name);
+    attribution.record.whole_heads = ready.loaded.whole_heads.map(str::to_owned);
     attribution.record.compat = options.compat.map(|c| c.to_string());
     attribution.record.cost = Some(cost);
     let files = ready.input.files(&attribution.record.method);

@@ -53,6 +53,9 @@ pub struct GroupSummary {
     pub models: Vec<String>,
     /// The world of the group maps, in words.
     pub space: String,
+    /// That the images were taken as whole heads, in a sentence; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// The groups, all subjects first.
     pub groups: Vec<Group>,
     /// The methods.
@@ -224,7 +227,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         let (volumes, scale) = statistics(&cohort, &files, (options.scale, &models_of), &groups, &grid)?;
         for (group, statistic, volume) in volumes {
             let file = GroupLayout::map_name(&group.name, statistic.word(), method);
-            let record = serde_json::json!({
+            let mut record = serde_json::json!({
                 "Method": method,
                 "Group": group.title,
                 "Statistic": statistic.word(),
@@ -242,6 +245,9 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 "Models": models,
                 "Version": env!("CARGO_PKG_VERSION"),
             });
+            if let Some(heads) = cohort.preparation.whole_heads() {
+                record["WholeHeads"] = heads.into();
+            }
             let path = layout.map(&file);
             write_volume(&path, &volume)?;
             atomic_file::write_json(&record_path(&path), &record)?;
@@ -267,6 +273,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         version: env!("CARGO_PKG_VERSION").into(),
         models,
         space,
+        whole_heads: cohort.preparation.whole_heads().map(str::to_owned),
         groups,
         methods: methods
             .iter()

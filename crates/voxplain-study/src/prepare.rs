@@ -11,6 +11,7 @@ mod mask;
 mod mask_finder;
 mod mask_folder;
 mod mask_hint;
+mod masks;
 mod matching;
 mod merge;
 mod options;
@@ -22,7 +23,8 @@ mod source;
 mod tree;
 
 pub use entities::EntityFilter;
-pub(crate) use freesurfer::{read_brain_mask, subject as freesurfer_subject};
+pub(crate) use freesurfer::{above_1, read_brain_mask, subject as freesurfer_subject};
+pub(crate) use image::STRIPPED;
 pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
 pub(crate) use mask_finder::MaskFinder;
@@ -35,6 +37,7 @@ use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, S
 use crate::model::{mrinet, whole_shape};
 use crate::setting::GRID;
 use image::prepare_with;
+use masks::Masks;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -118,16 +121,6 @@ pub fn prepare_sites(
 ) -> Result<PrepareSummary> {
     let plan = Plan::new(sites, options)?;
     plan.inclusion.reasons().iter().chain(&plan.notes).for_each(|left| progress.warn(left));
-    let is_image = |item: &Item| match &item.input {
-        Input::Image { mask: Ok(Some(mask)), .. } => freesurfer::holds_the_brain(mask),
-        _ => false,
-    };
-    if plan.mask_options.threshold.is_none() && plan.items.iter().any(is_image) {
-        progress.warn(
-            "masks that are FreeSurfer's brainmask.mgz hold the image inside the brain: voxels above 1 are taken (0 is \
-             outside, 1 was erased by hand)",
-        );
-    }
     let mut summary = PrepareSummary {
         cohort: None,
         prepared: 0,
@@ -161,6 +154,7 @@ pub fn prepare_sites(
         Begun::Open(writer) => writer,
     };
     progress.begin("preparing", plan.items.len());
+    let masks = Masks::default();
     let outcomes: Vec<(bool, Result<Subject>)> = plan
         .items
         .par_iter()
@@ -169,14 +163,19 @@ pub fn prepare_sites(
             let outcome = match writer.done(n) {
                 Some(subject) => (true, Ok(subject)),
                 None if progress.interrupted() => return (false, Err(Error::Interrupted)),
-                None => (false, one(n, item, &plan, &writer)),
+                None => (false, one(n, item, &plan, &writer, &masks)),
             };
             match &outcome.1 {
                 Ok(subject) if !outcome.0 => {
-                    subject.findings.iter().for_each(|f| progress.warn(&format!("subject {}: {f}", item.id)));
+                    let of_one = |f: &&String| *f != STRIPPED;
+                    subject
+                        .findings
+                        .iter()
+                        .filter(of_one)
+                        .for_each(|f| progress.warn(&format!("subject {}: {f}", item.id)));
                 }
-                Err(e) => progress.warn(&format!("subject {} is skipped: {e}", item.id)),
-                Ok(_) => {}
+                // Who fails is told at the end, with what to do about it.
+                _ => {}
             }
             progress.advance(1, &item.id);
             outcome
@@ -184,6 +183,9 @@ pub fn prepare_sites(
         .collect();
     progress.end();
     progress.go_on()?;
+    if outcomes.iter().any(|(resumed, _)| *resumed) {
+        masks.unread();
+    }
     let mut ready = Vec::new();
     for (n, (item, (resumed, outcome))) in plan.items.iter().zip(outcomes).enumerate() {
         summary.resumed += usize::from(resumed);
@@ -194,15 +196,20 @@ pub fn prepare_sites(
                 if let Some(of) = of {
                     (of.used, of.left_out) = (of.used.saturating_sub(1), of.left_out + 1);
                 }
-                summary.failed.push(Failure { subject: item.id.clone(), what: e.to_string(), remedy: e.remedy() });
+                let remedy = masks.fitting(e.remedy());
+                summary.failed.push(Failure { subject: item.id.clone(), what: e.to_string(), remedy });
             }
         }
+    }
+    masks.rules().iter().for_each(|rule| progress.warn(rule));
+    if let Some(stripped) = stripped(&ready) {
+        progress.warn(&stripped);
     }
     summary.prepared = ready.len();
     summary.findings = findings(&ready);
     summary.inclusion.used = ready.len();
     summary.inclusion.left_out.extend(summary.failed.iter().map(|f| LeftOut::new(f.subject.as_str(), f.what.as_str())));
-    if summary.failed.is_empty() || options.keep_going {
+    if summary.failed.is_empty() || (options.keep_going && !ready.is_empty()) {
         summary.cohort =
             Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
     }
@@ -227,14 +234,26 @@ fn findings(subjects: &[Subject]) -> Vec<(String, String)> {
     subjects.iter().flat_map(|s| s.findings.iter().map(|f| (s.id.clone(), f.clone()))).collect()
 }
 
+/// That some, or all, of the images taken as whole heads are none.
+fn stripped(subjects: &[Subject]) -> Option<String> {
+    let is_stripped = |s: &&Subject| s.findings.iter().any(|f| f == STRIPPED);
+    let ids: Vec<&str> = subjects.iter().filter(is_stripped).map(|s| s.id.as_str()).collect();
+    let of = match ids.len() {
+        0 => return None,
+        n if n == subjects.len() => format!("all {n} images"),
+        n => format!("{n} of {} images ({})", subjects.len(), matching::few(&ids)),
+    };
+    Some(format!("{of} look like skull-stripped brains, and are taken as whole heads all the same"))
+}
+
 /// Prepares and stores one subject.
-fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer) -> Result<Subject> {
+fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Result<Subject> {
     let (source, native, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
             fetched(path)?;
             mask.as_deref().map(fetched).transpose()?;
-            let mask = mask.as_deref().map(|file| read_brain_mask(file, &plan.mask_options)).transpose()?;
+            let mask = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
             let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), prepared)
         }

@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::{Finding, Grid, Labels, Level, Mask, MaskOptions, ReadOptions, read, read_mask};
+use voxplain_volume::{
+    Finding, Grid, Labels, Level, Mask, MaskOptions, ReadOptions, odd_brain_volume, read, read_mask,
+};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,8 +57,18 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
     let mut placed: Option<(Grid, Labels)> = None;
     let mut models = BTreeSet::new();
     let mut without_brain = Vec::new();
+    let heads = files.iter().find_map(|file| file.whole_heads.as_deref());
+    let heads = heads.or_else(|| cohorts.iter().find_map(|cohort| cohort.preparation.whole_heads()));
+    if let Some(heads) = heads {
+        table.note(Finding {
+            id: "whole-heads",
+            level: Level::Warning,
+            what: heads.trim_end_matches('.').to_owned(),
+            remedy: "nothing to do if that is meant; otherwise prepare the cohort with brain masks".into(),
+        });
+    }
     progress.begin("regions", files.len());
-    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model }| {
+    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model, .. }| {
         progress.go_on()?;
         let image = what.image(name, path)?;
         let atlas = match &mut atlas {
@@ -70,8 +82,17 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         let mask = match &what.mask {
             Some(pattern) => {
                 let options = MaskOptions::brain(what.mask_threshold);
-                let mask = read_mask(Path::new(&fill(pattern, name, path)?), &options)?;
+                let file = fill(pattern, name, path)?;
+                let mask = read_mask(Path::new(&file), &options)?;
                 table.note_all(mask.warnings());
+                if let Some(what) = odd_brain_volume(mask.volume()) {
+                    table.note(Finding {
+                        id: "mask-volume",
+                        level: Level::Warning,
+                        what: format!("{file}: {what}"),
+                        remedy: "nothing to do if it is meant to be so; otherwise give the mask of the brain".into(),
+                    });
+                }
                 Some(mask.on(map.grid())?)
             }
             None => brain_of(&cohorts, name, map.grid())?,
@@ -129,6 +150,8 @@ struct MapFile {
     name: MapName,
     /// BLAKE3 of the model that made it, where its record says so.
     model: Option<String>,
+    /// That its image was taken as a whole head, in a sentence.
+    whole_heads: Option<String>,
 }
 
 /// What is to be measured, and whose brains are known.
@@ -290,7 +313,9 @@ impl MapFile {
             (Some(subject), Some(session)) => Some(format!("{subject}_ses-{session}")),
             (subject, _) => subject,
         };
-        let (subject, method, model) = match read_record_beside(&path)? {
+        let record = read_record_beside(&path)?;
+        let whole_heads = record.as_ref().and_then(|record| record.whole_heads.clone());
+        let (subject, method, model) = match record {
             // The record of an image that is nobody's of a cohort has the stem of its name there.
             Some(record) if name.starts_with(&format!("sub-{}_", record.subject)) => {
                 (Some(record.subject), Some(record.method), Some(record.model))
@@ -298,7 +323,7 @@ impl MapFile {
             Some(record) => (named(), Some(record.method), Some(record.model)),
             None => (named(), entity("desc-"), None),
         };
-        Ok(Self { path, name: MapName { subject, method, map: name, model: model.clone() }, model })
+        Ok(Self { path, name: MapName { subject, method, map: name, model: model.clone() }, model, whole_heads })
     }
 }
 

@@ -125,7 +125,13 @@ pub fn read_mask_by_either(path: &Path, first: Option<&MaskOptions>, options: &M
         let mut findings = image.findings.clone();
         let threshold = cut(&image.volume, &content, options, &mut findings)?;
         let mask = image.volume.map(|v| f64::from(*v) > threshold);
-        reach(&mask, options.extent)?;
+        reach(&mask, options.extent).map_err(|(what, remedy)| match options.threshold {
+            Some(stated) => {
+                let remedy = remedy![format!("{remedy}; or choose another "), MASK_THRESHOLD, ", or none"];
+                (format!("{what} (taken is what is above {stated}; it holds {content})"), remedy)
+            }
+            None => (what, remedy),
+        })?;
         findings.extend(scattered(&mask, options.extent));
         Ok((mask, threshold, findings))
     };
@@ -474,10 +480,17 @@ impl fmt::Display for MaskContent {
 }
 
 impl MaskFile {
-    /// Whether stating this threshold would take the same voxels.
-    pub fn is_same_above(&self, threshold: f64) -> bool {
-        !self.content.levels.is_empty()
-            && self.content.levels.iter().all(|(v, _)| (*v > threshold) == (*v > self.threshold))
+    /// The highest value outside and the lowest inside; `None` where there are too many values to tell.
+    pub fn bounds(&self) -> Option<[f64; 2]> {
+        let levels = || self.content.levels.iter().map(|(v, _)| *v);
+        let low = levels().filter(|v| *v <= self.threshold).fold(f64::NEG_INFINITY, f64::max);
+        let high = levels().filter(|v| *v > self.threshold).fold(f64::INFINITY, f64::min);
+        (!self.content.levels.is_empty()).then_some([low, high])
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Volume of the mask in mm³.

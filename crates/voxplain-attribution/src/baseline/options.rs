@@ -116,7 +116,7 @@ impl<'a> BaselineOptions<'a> {
     pub fn describe(&self, count: usize) -> String {
         match self.baseline {
             Baseline::Zero => "zeros".into(),
-            Baseline::ImageMean => "the mean of the image over its brain".into(),
+            Baseline::ImageMean => "the mean of the image over its mask".into(),
             Baseline::Blur => format!("the image blurred by {} mm", self.blur),
             Baseline::CohortMean => "the mean of the people that the model was trained on".into(),
             Baseline::Opposite => "the mean of the people of the opposite class that the model was trained on".into(),

@@ -14,7 +14,7 @@ pub(crate) fn renamed(method: &str, name: &str) -> Option<(Baseline, String)> {
     let (baseline, is) = if MEAN_OF_COHORT.contains(&method) {
         (Baseline::CohortMean, "the mean of the people that the model was trained on")
     } else {
-        (Baseline::ImageMean, "the mean of the image over its brain")
+        (Baseline::ImageMean, "the mean of the image over its mask")
     };
     let warning = format!(
         "The baseline `mean` is two baselines by now. For {method} it was, and is here, {is}; its name is now `{baseline}`."

@@ -56,14 +56,14 @@ impl Partition {
         let met = voxels.values().map(Vec::len).sum::<usize>();
         if met == 0 {
             return Err(case.refuse(
-                format!("no region of {} has a voxel in the brain", regions.atlas.image),
+                format!("no region of {} has a voxel in {brain_is}", regions.atlas.image),
                 "atlas and image must lie in one space: overlay both",
             ));
         }
         let mut warnings = Vec::new();
         if (met as f64) < 0.75 * labelled as f64 {
             warnings.push(format!(
-                "Only {:.0} % of the atlas's voxels lie in this brain: atlas and image are perhaps not in one space.",
+                "Only {:.0} % of the atlas's voxels lie in {brain_is}: atlas and image are perhaps not in one space.",
                 100.0 * met as f64 / labelled as f64
             ));
         }
@@ -75,7 +75,7 @@ impl Partition {
         };
         let mut parts: Vec<Part> = voxels.into_iter().map(part).collect();
         if !rest.is_empty() {
-            parts.push(Part { id: None, name: "rest of the brain".into(), hemisphere: None, voxels: rest });
+            parts.push(Part { id: None, name: format!("rest of {brain_is}"), hemisphere: None, voxels: rest });
         }
         Ok(Self { parts, brain_is, absent, warnings })
     }

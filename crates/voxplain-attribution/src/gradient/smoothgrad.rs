@@ -151,7 +151,7 @@ impl SmoothGrad {
         let range = range(case);
         if range <= 0.0 {
             return Err(case.refuse(
-                "smoothgrad: the image is the same almost everywhere in the brain, so its noise has no scale",
+                "smoothgrad: the image is the same almost everywhere in its mask, so its noise has no scale",
                 remedy!["look at the image's intensities with ", Action::new("inspect")],
             ));
         }

@@ -163,7 +163,7 @@ impl Rise {
         });
         if clear < 0.1 {
             record.warnings.push(format!(
-                "Only {:.0} % of the brain stands out from 0 by two standard errors (5 % would by chance): give more masks (rise.masks).",
+                "Only {:.0} % of {brain_is} stands out from 0 by two standard errors (5 % would by chance): give more masks (rise.masks).",
                 100.0 * clear
             ));
         }

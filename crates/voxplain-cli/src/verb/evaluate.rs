@@ -256,6 +256,9 @@ fn table(summary: &faithfulness::Summary) -> String {
         before = &found.method;
     }
     let _ = writeln!(text, "\n{}\nICC: intraclass correlation of the differences by model.", summary.about_intervals());
+    if let Some(heads) = &summary.whole_heads {
+        let _ = writeln!(text, "{heads}");
+    }
     text
 }
 
@@ -296,6 +299,9 @@ fn in_words(found: &[MethodLocalisation], organ: &str) -> String {
     if let Some(about) = Interval::explain(&all) {
         let several = found.len() > 1 && all.iter().any(|i| i.ends().is_some());
         let _ = writeln!(text, "\n{about}{}", if several { " Rows are not corrected for their number." } else { "" });
+    }
+    if let Some(heads) = found.iter().find_map(|row| row.whole_heads.as_ref()) {
+        let _ = writeln!(text, "\n{heads}");
     }
     text
 }

@@ -72,13 +72,13 @@ pub(crate) struct Explain {
     /// Only these subjects, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
-    /// Brain masks of the images: one file for all, the ending of a file for each, or a folder of masks, as in `prepare`
-    /// [default: voxels other than 0].
-    #[arg(long, value_name = "SUFFIX|FOLDER|FILE", requires = "input")]
+    /// Brain masks of the images: one file for all, the ending of a file for each, a folder of masks (names begin with those of
+    /// the images), or `nonzero`: where the image differs from its background, for skull-stripped images [default: nonzero].
+    #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero", requires = "input")]
     mask: Option<MaskRule>,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
-    #[arg(long, value_name = "VALUE", requires = "mask")]
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask")]
     mask_threshold: Option<f64>,
     /// How intensities of the images are normalised [default: as the model says].
     #[arg(long, value_enum, requires = "input")]
@@ -299,6 +299,9 @@ fn table(made: &ExplainSummary) -> String {
     }
     for (method, warning, count) in warnings {
         let _ = writeln!(text, "\n{method} ({count} maps): {warning}");
+    }
+    if let Some(heads) = made.whole_heads() {
+        let _ = writeln!(text, "\n{heads}");
     }
     text
 }

@@ -85,6 +85,9 @@ fn in_words(summary: &GroupSummary) -> String {
         let noun = heads.noun();
         let _ = writeln!(text, "{:<28} {:>4} {noun}s   {}{people}", group.name, heads.scans, group.title);
     }
+    if let Some(heads) = &summary.whole_heads {
+        let _ = writeln!(text, "\n{heads}");
+    }
     if let Some(scale) = summary.about_scale() {
         let _ = writeln!(text, "\n{scale}");
     }

@@ -101,7 +101,7 @@ const NO_IMAGE: [&str; 6] =
 /// First that it is a whole head, then by level; last what nearly every file has.
 fn in_order(findings: &mut [Finding]) {
     findings.sort_by_key(|f| match f.id {
-        "whole-head" => (0, std::cmp::Reverse(f.level)),
+        "whole-head" | "more-than-a-brain" => (0, std::cmp::Reverse(f.level)),
         "left-handed" => (2, std::cmp::Reverse(f.level)),
         _ => (1, std::cmp::Reverse(f.level)),
     });

@@ -97,7 +97,7 @@ pub(crate) struct Prepare {
     whole_head: bool,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true)]
     mask_threshold: Option<f64>,
     /// Shape of the grid [default: 58x70x58; tensors keep their own].
     #[arg(long, value_name = "IxJxK", value_parser = argument::shape)]
@@ -194,6 +194,10 @@ impl Prepare {
                 session.next(["train", &cohort.path.display().to_string(), "--label", "COLUMN", "--out", "RUN"]);
                 Ok(Outcome::Done)
             }
+            None if self.keep_going => {
+                session.say("hint: no subject could be prepared, so there is no cohort; mend them and run the same command again");
+                Ok(Outcome::Incomplete)
+            }
             None => {
                 session.say("hint: mend these subjects and run the same command again (what is prepared is kept), or leave them out with --keep-going");
                 Ok(Outcome::Incomplete)
@@ -245,7 +249,9 @@ fn text(summary: &PrepareSummary) -> String {
         }));
     }
     lines.extend(summary.cohort.iter().flat_map(Cohort::findings_in_words));
-    lines.extend(summary.inclusion.lines());
+    // Who failed, and why, stands above.
+    let failed = |what: &str| summary.failed.iter().any(|f| f.subject == what);
+    lines.extend(summary.inclusion.lines_without(&failed));
     if let (Some(_), Some(lost)) = (&summary.cohort, &summary.lost_on_the_grid) {
         lines.push(format!("note: {}; {}", lost.what, lost.remedy.render(&Shell)));
     }

@@ -1,6 +1,9 @@
 //! `voxplain regions`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -39,7 +42,7 @@ pub(crate) struct Regions {
     mask: Option<String>,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
-    #[arg(long, value_name = "VALUE", requires = "mask")]
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask")]
     mask_threshold: Option<f64>,
     /// The cohort whose brain masks are taken [default: that of a run, where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "mask")]

@@ -699,6 +699,7 @@ fn faithfulness(metric: Metric) -> Summary {
     Summary {
         metric,
         better: metric.better().into(),
+        whole_heads: None,
         models: vec![MODEL.hash()],
         settings,
         block_voxels: [2, 2, 1],

@@ -3,6 +3,8 @@
 use super::Cohort;
 use crate::spelling::{self, alike_by};
 use voxplain_core::lookalike::spelled;
+use crate::listed::listed;
+use std::collections::BTreeMap;
 use voxplain_volume::{BRAIN_ML, is_brain_volume};
 
 /// Subjects that are named one by one.
@@ -29,12 +31,8 @@ impl Cohort {
         // Where people have several images but it is not clear who, `train` says so.
         let noun = self.headcount(&(0..count).collect::<Vec<_>>()).map_or("image", |heads| heads.noun());
         let mut sentences = Vec::new();
-        if self.preparation.whole_head {
-            sentences.push(
-                "No brain mask was used: the images were taken as whole heads, so that skull, face and neck can tell the \
-                 classes apart as well as the brain."
-                    .to_owned(),
-            );
+        if let Some(heads) = self.preparation.whole_heads() {
+            sentences.push(heads.to_owned());
         } else {
             let odd: Vec<String> = self
                 .subjects
@@ -53,16 +51,23 @@ impl Cohort {
                 ));
             }
         }
-        let found: Vec<String> = self
-            .subjects
-            .iter()
-            .filter(|s| !s.findings.is_empty())
-            .map(|s| format!("{}: {}", s.id, s.findings.join("; ")))
-            .collect();
-        if !found.is_empty() {
+        // What is said of several is said once.
+        let mut of = BTreeMap::<&str, Vec<&str>>::new();
+        for subject in &self.subjects {
+            subject.findings.iter().for_each(|what| of.entry(what).or_default().push(&subject.id));
+        }
+        let (shared, own): (Vec<_>, Vec<_>) = of.into_iter().partition(|(_, ids)| ids.len() > 1);
+        let mut found: Vec<String> =
+            shared.iter().map(|(what, ids)| format!("{what} ({}: {})", ids.len(), listed(ids, NAMED))).collect();
+        let is_own = |what: &&String| own.iter().any(|(other, _)| other == what);
+        found.extend(self.subjects.iter().filter_map(|subject| {
+            let own: Vec<&str> = subject.findings.iter().filter(is_own).map(String::as_str).collect();
+            (!own.is_empty()).then(|| format!("{}: {}", subject.id, own.join("; ")))
+        }));
+        let about = self.subjects.iter().filter(|s| !s.findings.is_empty()).count();
+        if about > 0 {
             sentences.push(format!(
-                "The preparation has findings about {} of {count} {noun}s (all are in cohort.json): {}.",
-                found.len(),
+                "The preparation has findings about {about} of {count} {noun}s (all are in cohort.json): {}.",
                 some(&found)
             ));
         }

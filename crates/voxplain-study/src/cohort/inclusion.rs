@@ -57,6 +57,11 @@ impl LeftOut {
 impl Inclusion {
     /// The count in a sentence, then a line for each reason.
     pub fn lines(&self) -> Vec<String> {
+        self.lines_without(&|_| false)
+    }
+
+    /// The same, but for the reasons of those that are told elsewhere.
+    pub fn lines_without(&self, told: &dyn Fn(&str) -> bool) -> Vec<String> {
         let line = |images: usize, rows: Option<usize>, used: usize, left_out: usize| {
             let rows = rows.map_or_else(String::new, |n| format!(" and {n} rows"));
             let left = if left_out == 0 { "nothing left out".to_owned() } else { format!("{left_out} left out") };
@@ -65,14 +70,18 @@ impl Inclusion {
         let mut lines = vec![line(self.images, self.rows, self.used, self.left_out.len())];
         let of = self.sources.iter().map(|s| format!("  {}: {}", s.site, line(s.images, s.rows, s.used, s.left_out)));
         lines.extend(of);
-        lines.extend(self.reasons().into_iter().map(|line| format!("  {line}")));
+        lines.extend(self.reasons_without(told).into_iter().map(|line| format!("  {line}")));
         lines
     }
 
     /// A line for each reason: how many, why, and the first of them.
     pub fn reasons(&self) -> Vec<String> {
+        self.reasons_without(&|_| false)
+    }
+
+    fn reasons_without(&self, told: &dyn Fn(&str) -> bool) -> Vec<String> {
         let mut of = BTreeMap::<&str, Vec<&str>>::new();
-        self.left_out.iter().for_each(|l| of.entry(&l.why).or_default().push(&l.what));
+        self.left_out.iter().filter(|l| !told(&l.what)).for_each(|l| of.entry(&l.why).or_default().push(&l.what));
         of.into_iter()
             .map(|(why, whats)| format!("{} left out, {why}: {}", whats.len(), listed(&whats, SHOWN)))
             .collect()

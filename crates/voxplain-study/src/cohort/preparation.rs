@@ -26,6 +26,14 @@ pub struct Preparation {
 }
 
 impl Preparation {
+    /// What stands beside every result of images that were taken as whole heads, in a sentence; `None` for brains.
+    pub fn whole_heads(&self) -> Option<&'static str> {
+        self.whole_head.then_some(
+            "No brain mask was used: the images were taken as whole heads, so that whatever they show of skull, face and neck can tell \
+             the classes apart as well as the brain.",
+        )
+    }
+
     /// What a mask holds, in a word for sentences: `brain`, or `head` where images were taken without brain masks.
     pub const fn organ(&self) -> &'static str {
         if self.whole_head { "head" } else { "brain" }

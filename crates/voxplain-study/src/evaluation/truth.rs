@@ -27,6 +27,9 @@ pub struct MethodLocalisation {
     /// BLAKE3 of the models that made the maps, fold by fold.
     #[serde(default)]
     pub models: Vec<String>,
+    /// That the images were taken as whole heads, in a sentence; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// The true class of the subjects; `None` for all subjects. A method that shows evidence for a class cannot find a change in
     /// subjects who do not have it.
     pub class: Option<String>,
@@ -101,6 +104,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
         }
     }
     progress.end();
+    all.iter_mut().for_each(|row| row.whole_heads = cohort.preparation.whole_heads().map(str::to_owned));
 
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
@@ -163,6 +167,7 @@ fn summary(
     Some(MethodLocalisation {
         method: method.to_owned(),
         models: models.to_vec(),
+        whole_heads: None,
         class: class.map(str::to_owned),
         maps: each.len(),
         chance: share(&|l| Some(l.chance))?,

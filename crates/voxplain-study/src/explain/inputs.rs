@@ -103,7 +103,7 @@ impl ModelInputs<'_> {
     pub(super) fn load(&self, input: &Input, model: &Model) -> Result<LoadedVolume> {
         match (&self.source, &input.file) {
             (InputSource::Images(images, masks), Some(file)) => load::of_image(file, images, masks, &model.card),
-            (InputSource::Cohort(cohort), _) => load::of_subject(cohort, input.number),
+            (InputSource::Cohort(cohort), _) => load::of_subject(cohort, input.number, &model.card),
             (InputSource::Images(..), None) => Err(Error::request("an image without a file", "report this")),
         }
     }
@@ -298,6 +298,13 @@ fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
             return refuse(what);
         }
         progress.warn(&format!("{}: {what}", cohort.path.display()));
+    }
+    if !model.card.grid_unknown && ours.whole_head != theirs.whole_head {
+        let [has, was] = [theirs, ours].map(|p| if p.whole_head { "whole heads" } else { "brains inside masks" });
+        progress.warn(&format!(
+            "{}: the cohort has {has}, but the model was trained on {was}: it never saw images like these",
+            cohort.path.display()
+        ));
     }
     if let (Placement::Fixed(a), Placement::Fixed(b), false) =
         (ours.placement, theirs.placement, model.card.grid_unknown)

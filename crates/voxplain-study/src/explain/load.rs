@@ -3,11 +3,17 @@
 use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
-use crate::prepare::{MaskFinder, Prepared, fetched, id_of, intensity, prepare_image, read_brain_mask};
-use crate::setting::{MASK, NORMALIZE};
+use crate::prepare::{
+    MaskFinder, Prepared, STRIPPED, above_1, fetched, id_of, intensity, prepare_image, read_brain_mask,
+};
+use crate::setting::{MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::Path;
-use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::{Affine, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, read};
+use voxplain_attribution::MaskName;
+use voxplain_core::{Action, Error, Result, hash_file, remedy};
+use voxplain_volume::{
+    Affine, Contents, ContentsKind, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, odd_brain_volume,
+    read,
+};
 
 /// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
@@ -26,13 +32,21 @@ pub(super) struct LoadedVolume {
     pub(super) form_code: i16,
     /// What the value 0 is.
     pub(super) zero: &'static str,
+    /// The file of the mask, where the image has one.
+    pub(super) mask_name: Option<MaskName>,
+    /// That the image was taken as a whole head, in a sentence.
+    pub(super) whole_heads: Option<&'static str>,
     /// Warnings about the image, in words.
     pub(super) findings: Vec<String>,
 }
 
 /// The volume of subject `number` of a cohort.
-pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<LoadedVolume> {
+pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<LoadedVolume> {
     let subject = &cohort.subjects[number];
+    let mut findings = subject.findings.clone();
+    if !card.grid_unknown && cohort.preparation.whole_head != card.preparation.whole_head {
+        findings.push(if card.preparation.whole_head { UNLIKE.into() } else { UNLIKE_BRAINS.into() });
+    }
     Ok(LoadedVolume {
         image: cohort.volume(number)?,
         mask: Some(cohort.mask(number)?),
@@ -42,7 +56,9 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize) -> Result<LoadedVolume>
         turn: None,
         form_code: 0,
         zero: cohort.preparation.normalize.zero(),
-        findings: subject.findings.clone(),
+        mask_name: None,
+        whole_heads: cohort.preparation.whole_heads(),
+        findings,
     })
 }
 
@@ -55,9 +71,12 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
     let options = MaskOptions::brain(images.mask_threshold);
-    let mask_file = masks.find(file, &id_of(file))?;
+    let mask_file = masks.find(file, &id_of(file)).map_err(without_table)?;
     mask_file.as_deref().map(fetched).transpose()?;
-    let mask = mask_file.map(|mask| read_brain_mask(&mask, &options)).transpose()?;
+    let mask = mask_file.as_deref().map(|mask| read_brain_mask(mask, &options)).transpose()?;
+    let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| named(file, mask)).transpose()?;
+    let mut about = about_mask(mask.as_ref(), &options, card);
+    let whole_heads = card.preparation.whole_heads().filter(|_| mask.is_none());
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if !on_grid(volume.grid(), card) {
         if card.grid_unknown {
@@ -69,7 +88,11 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         }
         let preparation = Preparation { normalize, ..card.preparation.clone() };
         let Prepared { volume, mask, native, alignment, findings, .. } =
-            prepare_image(file, mask.as_ref(), &preparation)?;
+            prepare_image(file, mask.as_ref(), &preparation).map_err(for_a_model)?;
+        let is_stripped = |what: &String| what == STRIPPED;
+        about.extend(
+            findings.into_iter().map(|what| if is_stripped(&what) { format!("{what}; {UNLIKE}") } else { what }),
+        );
         let (hash, mask) = (cohort::hash(&volume), Some(mask));
         let to_template = alignment.map(|a| a.to_template);
         return Ok(LoadedVolume {
@@ -81,7 +104,9 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
             turn: None,
             form_code,
             zero: normalize.zero(),
-            findings,
+            mask_name,
+            whole_heads,
+            findings: about,
         });
     }
     if let Some(n) = volume.data().iter().position(|v| !v.is_finite()) {
@@ -99,10 +124,13 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
             Error::file(file, what, remedy!["give a brain mask with ", MASK, ", or ", NORMALIZE.to("none")])
         })?;
     }
+    if brain.is_none() && !card.grid_unknown {
+        about.extend(unlike_the_model(&volume, card));
+    }
     let turn = (native != *volume.grid()).then_some(native);
     let odd = image.findings.iter().filter(|f| f.level >= Level::Warning);
     let odd = odd.chain(mask.iter().flat_map(MaskFile::warnings));
-    let findings = odd.map(|f| f.what.clone()).collect();
+    about.extend(odd.map(|f| f.what.clone()));
     let hash = cohort::hash(&volume);
     let zero = normalize.zero();
     Ok(LoadedVolume {
@@ -114,8 +142,83 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         turn,
         form_code,
         zero,
-        findings,
+        mask_name,
+        whole_heads,
+        findings: about,
     })
+}
+
+/// Which file the mask is.
+fn named(file: &Path, mask: &MaskFile) -> Result<MaskName> {
+    Ok(MaskName {
+        file: std::path::absolute(file).map_err(Error::io(file))?.to_string_lossy().into_owned(),
+        hash: hash_file(file)?,
+        threshold: mask.threshold,
+        volume: mask.volume() / 1000.0,
+    })
+}
+
+/// Why what is no whole head is none for a model of whole heads.
+const UNLIKE: &str =
+    "the model was trained on whole heads, without masks, and never saw an image of a brain inside a mask";
+
+/// Why a whole head is none for other models.
+const UNLIKE_BRAINS: &str = "the model was trained on brains inside masks, and never saw a whole head";
+
+/// What is to be known about the mask of an image: a volume that no brain has, how FreeSurfer's was read, and that the model knows
+/// no masks.
+fn about_mask(mask: Option<&MaskFile>, options: &MaskOptions, card: &Card) -> Vec<String> {
+    let Some(mask) = mask else { return Vec::new() };
+    let mut about: Vec<String> = odd_brain_volume(mask.volume()).into_iter().collect();
+    about.extend(above_1(mask, options));
+    if card.preparation.whole_head {
+        about.push(UNLIKE.into());
+    }
+    about
+}
+
+/// What an image on the grid of the model shows, where that is not what the model was trained on.
+fn unlike_the_model(volume: &Volume, card: &Card) -> Option<String> {
+    let contents = Contents::of(volume);
+    match (contents.kind, card.preparation.whole_head) {
+        (ContentsKind::WholeHead | ContentsKind::NoBackground, false) => {
+            Some(format!("there is no mask, and the image {}; {UNLIKE_BRAINS}", contents.words()?))
+        }
+        (ContentsKind::Brain, true) => Some(format!("{STRIPPED}; {UNLIKE}")),
+        _ => None,
+    }
+}
+
+/// Of images that are given one by one, no table says where their masks are.
+fn without_table(error: Error) -> Error {
+    match error {
+        Error::Subject { subject, what, remedy } if remedy.names(MASK_COLUMN) => Error::Subject {
+            subject,
+            what,
+            remedy: remedy![
+                "check ",
+                MASK,
+                "; the name of a mask, or of a folder above it, begins with the name of its image; or give the file itself"
+            ],
+        },
+        other => other,
+    }
+}
+
+/// What to do about an image that cannot be prepared for a model: how the model was prepared is given.
+fn for_a_model(error: Error) -> Error {
+    match error {
+        Error::File { path, what, remedy } if remedy.names(WHOLE_HEAD) => {
+            let mask = remedy.value(MASK).map_or_else(|| MASK.into(), |beside| MASK.to(beside));
+            let remedy = remedy![
+                "give its brain mask with ",
+                mask,
+                ", or strip the skull first: the model was trained on brains"
+            ];
+            Error::file(path, what, remedy)
+        }
+        other => other,
+    }
 }
 
 /// Whether an image in RAS order lies on the grid that a model takes.

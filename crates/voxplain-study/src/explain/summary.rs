@@ -52,6 +52,9 @@ pub struct MapSummary {
     pub reused: bool,
     /// Seconds to make the map, without reading and writing: an equal share of its batch.
     pub seconds: f64,
+    /// That the image was taken as a whole head, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// Warnings of the method and about the image.
     pub warnings: Vec<String>,
 }
@@ -71,6 +74,11 @@ pub struct Failure {
 }
 
 impl ExplainSummary {
+    /// That images were taken as whole heads, in a sentence; `None` where none was.
+    pub fn whole_heads(&self) -> Option<&str> {
+        self.maps.iter().find_map(|map| map.whole_heads.as_deref())
+    }
+
     pub(super) fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
         progress.warn(&error.to_string());
         self.failures.push(Failure {
@@ -96,6 +104,7 @@ impl MapSummary {
             in_sample: record.in_sample,
             reused: false,
             seconds: 0.0,
+            whole_heads: record.whole_heads.clone(),
             warnings: record.warnings.clone(),
         }
     }

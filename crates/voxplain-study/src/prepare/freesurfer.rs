@@ -8,9 +8,12 @@ use crate::{
     cohort::LeftOut,
     setting::{IMAGE, INCLUDE, KEEP_GOING, MASK},
 };
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Error, Remedy, Result, remedy};
-use voxplain_volume::{MaskFile, MaskOptions, read_mask};
+use voxplain_volume::{MaskFile, MaskOptions, read_mask_by_either};
 
 /// The image that is taken of each subject: skull-stripped, intensities corrected.
 pub(super) const BRAIN: &str = "brain.mgz";
@@ -24,6 +27,8 @@ pub(super) struct Found {
     pub(super) images: Vec<PathBuf>,
     /// Folders with images that are not taken.
     pub(super) left_out: Vec<LeftOut>,
+    /// Folders without the image.
+    pub(super) lacking: Vec<LeftOut>,
 }
 
 /// Whether a folder is a `SUBJECTS_DIR`: one of its folders has a folder `mri` that holds `.mgz` files.
@@ -61,18 +66,20 @@ pub(super) fn image_name<'a>(wanted: Option<&'a str>, include: Option<&'a str>) 
 }
 
 /// The image `called` of every subject. Templates of FreeSurfer, averages of the longitudinal stream (`base-tps` names their
-/// sessions) and, unless `include` asks for them by `.long.`, its images are left out: they show people who are there already.
+/// sessions) and, unless `include` has the word `long`, its images are left out: they show people who are there already.
 ///
 /// # Errors
 /// Subjects without that image, unless one goes on without them.
 pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_going: bool) -> Result<Found> {
-    let wants_long = include.is_some_and(|pattern| pattern.contains(LONGITUDINAL));
+    // As the images are called, or as one says it.
+    let wants_long =
+        include.is_some_and(|pattern| pattern.split(|c: char| !c.is_alphanumeric()).any(|word| word == "long"));
     let (mut found, mut lacking) = (Found::default(), Vec::new());
     for folder in folders(root)? {
         let mri = folder.join("mri");
         let begun = ["mri", "surf", "scripts"].iter().filter(|part| folder.join(part).is_dir()).count();
         let why = match name(&folder) {
-            id if id.starts_with("fsaverage") || id.starts_with("cvs_avg35") => Some("a template of FreeSurfer"),
+            id if is_template(id) => Some("a template of FreeSurfer"),
             id if id.contains(LONGITUDINAL) && !wants_long => {
                 Some("an image of the longitudinal stream (the same scan again)")
             }
@@ -94,19 +101,33 @@ pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_goin
             lacking.push((folder, there.into_iter().map(str::to_owned).collect::<Vec<_>>()));
         }
     }
-    if !lacking.is_empty() && !keep_going {
+    if !lacking.is_empty() && (!keep_going || found.images.is_empty()) {
         return Err(without_image(root, called, &lacking, found.images.len()));
     }
-    found.left_out.extend(
-        lacking
-            .iter()
-            .map(|(folder, _)| LeftOut::new(folder.display().to_string(), format!("there is no mri/{called}"))),
-    );
+    found.lacking = lacking
+        .iter()
+        .map(|(folder, _)| LeftOut::new(folder.display().to_string(), format!("there is no mri/{called}")))
+        .collect();
     Ok(found)
+}
+
+/// Whether a folder is one of those that FreeSurfer itself puts into a `SUBJECTS_DIR`.
+fn is_template(folder: &str) -> bool {
+    ["fsaverage", "cvs_avg35", "lh.", "rh.", "V1_average"].iter().any(|start| folder.starts_with(start))
 }
 
 /// Says which subjects have no such image, and which images they have.
 fn without_image(root: &Path, called: &str, lacking: &[(PathBuf, Vec<String>)], others: usize) -> Error {
+    if others == 0 {
+        let mut has = BTreeMap::<&str, usize>::new();
+        lacking.iter().flat_map(|(_, there)| there).for_each(|name| *has.entry(name).or_default() += 1);
+        let has = match has.len() {
+            0 => "nothing".to_owned(),
+            _ => few(has.iter().map(|(name, count)| format!("{name} ({count})"))),
+        };
+        let what = format!("none of its {} subjects has mri/{called}; in their mri there is {has}", lacking.len());
+        return Error::file(root, what, remedy!["say which image to take with ", IMAGE, ", or finish recon-all"]);
+    }
     let word = |(folder, there): &(PathBuf, Vec<String>)| match there.as_slice() {
         [] => format!("{} (its mri is empty or not there)", name(folder)),
         there => format!("{} (in its mri: {})", name(folder), few(there)),
@@ -155,13 +176,22 @@ pub(super) fn holds_the_brain(mask: &Path) -> bool {
 /// Reads a mask. FreeSurfer's `brainmask.mgz` is the image inside the brain; where no threshold is stated, values above 1 belong:
 /// outside is 0, and 1 is what `mri_mask -keep_mask_deletion_edits` knows as a voxel that was erased by hand.
 pub(crate) fn read_brain_mask(path: &Path, options: &MaskOptions) -> voxplain_volume::Result<MaskFile> {
-    if options.threshold.is_none()
-        && holds_the_brain(path)
-        && let Ok(mask) = read_mask(path, &MaskOptions { threshold: Some(1.0), ..*options })
-    {
-        return Ok(mask);
-    }
-    read_mask(path, options)
+    let above_1 = MaskOptions { threshold: Some(1.0), ..*options };
+    let first = (options.threshold.is_none() && holds_the_brain(path)).then_some(&above_1);
+    read_mask_by_either(path, first, options)
+}
+
+/// That a mask was read by the rule for FreeSurfer's images inside the brain, in words; `None` where it was not.
+pub(crate) fn above_1(mask: &MaskFile, options: &MaskOptions) -> Option<String> {
+    let by_rule = options.threshold.is_none() && holds_the_brain(mask.path()) && mask.threshold == 1.0;
+    by_rule.then(|| rule(name(mask.path())))
+}
+
+/// The rule for a file of this name, in words.
+fn rule(called: &str) -> String {
+    format!(
+        "the mask {called} of FreeSurfer holds the image inside the brain: voxels above 1 are taken (0 is outside, 1 was erased by hand)"
+    )
 }
 
 #[cfg(test)]
@@ -179,20 +209,32 @@ mod tests {
             "sub-01/mri/brain.mgz",
             "sub-01/base-tps",
             "fsaverage/mri/brain.mgz",
+            "lh.EC_average/mri/brain.mgz",
+            "rh.EC_average/mri/brain.mgz",
             "logs/x.txt",
         ]);
         assert!(is_subjects_dir(dir.path()).unwrap());
         let names = |found: &Found| found.images.iter().map(|p| subject(p).unwrap().to_owned()).collect::<Vec<_>>();
         let found = images(dir.path(), BRAIN, None, false).unwrap();
         assert_eq!(names(&found), ["bert", "sub-01_ses-1"]);
-        assert_eq!(found.left_out.len(), 3, "{:?}", found.left_out);
-        let long = images(dir.path(), BRAIN, Some(".long."), false).unwrap();
-        assert_eq!(names(&long), ["bert", "sub-01_ses-1", "sub-01_ses-1.long.sub-01"]);
+        assert_eq!(found.left_out.len(), 5, "{:?}", found.left_out);
+        for pattern in [".long.", "long", "*long*"] {
+            let long = images(dir.path(), BRAIN, Some(pattern), false).unwrap();
+            assert_eq!(names(&long), ["bert", "sub-01_ses-1", "sub-01_ses-1.long.sub-01"]);
+        }
+        assert_eq!(images(dir.path(), BRAIN, Some("oblong"), false).unwrap().images.len(), 2);
         let error = images(dir.path(), "T1.mgz", None, false).unwrap_err();
         assert!(error.to_string().contains("1 of 2 subjects have no mri/T1.mgz: sub-01_ses-1 (in its mri: brain.mgz)"));
         assert!(error.remedy().unwrap().to_string().contains("`image` = brain.mgz"), "{error:?}");
         let found = images(dir.path(), "T1.mgz", None, true).unwrap();
-        assert_eq!((found.images.len(), found.left_out.len()), (1, 4));
+        assert_eq!((found.images.len(), found.left_out.len(), found.lacking.len()), (1, 5, 1));
+        let error = images(dir.path(), "T2.mgz", None, true).unwrap_err();
+        let what = error.to_string();
+        assert!(
+            what.contains("none of its 2 subjects has mri/T2.mgz; in their mri there is T1.mgz (1), brain.mgz (2)"),
+            "{what}"
+        );
+        assert!(error.remedy().unwrap().to_string().contains("`image`"), "{error:?}");
         let error = mask_beside(&found.images[0], "bert", "brainmask.mgz").unwrap_err().to_string();
         assert!(error.contains("there is no brainmask.mgz in") && error.ends_with("there is no mask"), "{error}");
     }

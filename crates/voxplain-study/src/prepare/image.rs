@@ -62,6 +62,9 @@ pub(super) fn prepare_with(
     template: Option<&Volume>,
 ) -> Result<Prepared> {
     let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
+    if let Some(bad) = image.findings.iter().find(|f| f.level == Level::Error) {
+        return Err(Error::file(path, bad.what.as_str(), bad.remedy.clone()));
+    }
     let mut findings: Vec<String> =
         image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
     let (native, head) = (image.native, image.volume);
@@ -79,7 +82,11 @@ pub(super) fn prepare_with(
         }
     };
     if mask_volume == 0.0 {
-        return Err(Error::file(path, "the image is 0 everywhere", "check the file; a mask is not 0 in the brain"));
+        let what = match mask {
+            Some(_) => "nothing of the mask lies in the image",
+            None => "nothing in the image differs from its background",
+        };
+        return Err(Error::file(path, what, remedy!["check the file (`", Action::new("inspect").on(path), "`)"]));
     }
     let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
     if bad > 0 {
@@ -209,11 +216,11 @@ fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Res
     }
     match (contents.kind, contents.words()) {
         (ContentsKind::WholeHead | ContentsKind::NoBackground, Some(what)) if !whole_heads => {
-            Err((format!("there is no brain mask, and the image {what}"), no_mask()))
+            Err((format!("there is no brain mask, and the image {what}"), no_mask(&contents)))
         }
         (ContentsKind::WholeHead, _) => Ok(inside),
         (ContentsKind::Brain, _) if whole_heads => {
-            findings.push("looks like a skull-stripped brain among whole heads".into());
+            findings.push(STRIPPED.into());
             Ok(inside)
         }
         (_, words) => {
@@ -230,8 +237,19 @@ pub(super) fn check_unmasked(path: &Path) -> Result<()> {
     unmasked(&image.volume, false, &mut Vec::new()).map(drop).map_err(refused)
 }
 
-/// What to do about a whole head.
-fn no_mask() -> Remedy {
+/// The finding about a brain that is to be taken as a whole head.
+pub(crate) const STRIPPED: &str = "looks like a skull-stripped brain, not like a whole head";
+
+/// What to do about a whole head, or more than a brain.
+fn no_mask(contents: &Contents) -> Remedy {
+    if contents.is_little_more() {
+        return remedy![
+            "check the voxel sizes; where they are right, give its brain mask with ",
+            MASK,
+            ", or strip the rest of the skull; to work on images as they are, prepare them with ",
+            WHOLE_HEAD
+        ];
+    }
     remedy![
         "give its brain mask with ",
         MASK,

@@ -212,7 +212,8 @@ impl MaskFolder {
         let remedy = remedy![
             "check ",
             MASK,
-            "; a mask has the id of its image and nothing that says another session, run or space, or stands in a table of paths with ",
+            "; the name of a mask, or of a folder above it, begins with the id of its image and says no other session, run or space; \
+             masks that are called otherwise stand in a table of paths with ",
             MASK_COLUMN
         ];
         Error::subject(id, what, remedy)

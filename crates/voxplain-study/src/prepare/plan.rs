@@ -19,10 +19,10 @@ use crate::{
     },
     spelling,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Remedy, Result, Setting, Table, remedy};
-use voxplain_volume::{Affine, Grid, Mask, MaskOptions, ReadOptions, Volume, npy};
+use voxplain_volume::{Affine, Grid, Mask, MaskOptions, ReadOptions, Volume, npy, setting::MASK_THRESHOLD};
 
 /// Everything that is known before the first image is read.
 #[derive(Debug)]
@@ -92,6 +92,10 @@ impl Plan {
             let what = "which image of a FreeSurfer subject is taken is said, but this is no SUBJECTS_DIR";
             return Err(Error::file(path, what, remedy!["leave out ", IMAGE, ", or choose with ", INCLUDE]));
         }
+        if let Some(threshold) = options.mask_threshold.filter(|t| !t.is_finite()) {
+            let what = format!("masks cannot be cut at {threshold}, which is no value that a voxel is above or below");
+            return Err(Error::request(what, remedy!["give a number with ", MASK_THRESHOLD, ", or leave it out"]));
+        }
         if let Some(column) =
             options.mask_column.as_ref().filter(|_| !sources.iter().any(|s| matches!(s, Source::Table(_))))
         {
@@ -119,8 +123,26 @@ impl Plan {
         let ids: Vec<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
         matching::check_ids(&ids)?;
         plan.notes.extend(spelling::columns(&plan.participants, &[]).into_iter().map(|(_, sentence)| sentence));
+        if let Some(threshold) = options.mask_threshold.filter(|_| !plan.has_masks()) {
+            let what = format!("a threshold for masks is stated ({threshold}), but there are no masks");
+            let remedy = remedy![
+                "give the masks with ",
+                MASK,
+                ", or in a column of a table of paths with ",
+                MASK_COLUMN,
+                "; or leave out ",
+                MASK_THRESHOLD
+            ];
+            return Err(Error::request(what, remedy));
+        }
         plan.made_by = plan.made_by(sites, &sources, options)?;
         Ok(plan)
+    }
+
+    /// Whether any image has a mask, or should have.
+    fn has_masks(&self) -> bool {
+        let has = |item: &Item| matches!(&item.input, Input::Image { mask: Ok(Some(_)) | Err(_), .. });
+        self.mask.is_some() || self.items.iter().any(has)
     }
 
     /// From what the sources give, with the source of each item where there are several.
@@ -204,14 +226,8 @@ impl Plan {
         let mask = match &options.mask {
             MaskRule::Unstated | MaskRule::Nonzero => None,
             MaskRule::File(mask) => Some(image::template_mask(mask, &mask_options, &grid)?),
-            MaskRule::Suffix(name) => {
-                let what = format!("masks by their names ({name}) cannot belong to tensors");
-                return Err(Error::file(file, what, remedy!["give one mask file for all, or leave ", MASK, " out"]));
-            }
-            MaskRule::Folder(folder, _) => {
-                let what = format!("masks in a folder ({}) cannot belong to tensors", folder.display());
-                return Err(Error::file(file, what, remedy!["give one mask file for all, or leave ", MASK, " out"]));
-            }
+            MaskRule::Suffix(name) => return Err(no_mask_of_tensors(file, name)),
+            MaskRule::Folder(folder, _) => return Err(no_mask_of_tensors(file, &folder.display())),
         };
         let Some(table_path) = &options.participants else {
             return Err(Error::file(
@@ -318,6 +334,12 @@ impl Plan {
     }
 }
 
+/// Masks that are found by the names of images, of an array that has none.
+fn no_mask_of_tensors(file: &Path, said: &dyn std::fmt::Display) -> Error {
+    let what = format!("masks that are found by the names of images ({said}) cannot belong to tensors");
+    Error::file(file, what, remedy!["give one mask file for all, or leave ", MASK, " out"])
+}
+
 /// What one source gives, and what of it must stop the work unless that is to go on. `joint`: its table is that of other sources too,
 /// so that rows without an image in it are none of its business.
 fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part, Vec<String>)> {
@@ -331,7 +353,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     };
     // Where a table of paths says all, the options that choose leave no row without an image.
     let chooses = options.chooses() && !matches!(source, Source::Table(_));
-    let wrong = leftovers(&matched, chooses || joint);
+    let wrong = leftovers(&matched, chooses, joint);
     if options.keep_going {
         notes.extend(matching::near_ids(&matched));
     }
@@ -401,16 +423,16 @@ fn by_name(
     options: &PrepareOptions,
 ) -> Result<(Table, Matched, Vec<String>)> {
     let root = source.root();
-    let (mut images, odd, apart) = match source {
+    let (mut images, odd, apart, mut lacking) = match source {
         Source::FreeSurfer(root) => {
             let include = options.include.as_deref();
             let called = freesurfer::image_name(options.image.as_deref(), include);
             let found = freesurfer::images(root, called, include, options.keep_going)?;
-            (found.images, Vec::new(), found.left_out)
+            (found.images, Vec::new(), found.left_out, found.lacking)
         }
         _ => {
             let (images, odd) = source.images()?;
-            (images, odd, Vec::new())
+            (images, odd, Vec::new(), Vec::new())
         }
     };
     let all = images.len();
@@ -444,10 +466,11 @@ fn by_name(
         let below: Vec<&Path> = images.iter().map(|i| i.strip_prefix(root).unwrap_or(i)).collect();
         return Err(none_chosen(root, &below, options));
     }
-    let aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, noted: Vec::new() };
+    let mut aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, noted: Vec::new() };
     let own = root.join("participants.tsv");
     let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
     let Some(path) = path else {
+        aside.apart.extend(lacking);
         // Without a table every image is a subject, without labels.
         if options.each_session {
             finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
@@ -481,6 +504,14 @@ fn by_name(
         finder.know(images.iter().map(|i| (i.clone(), id_of(i))));
         (table, matching::by_name(&chosen, &ids)?)
     };
+    // Of a folder without the image and a row without one, the row is told.
+    lacking.retain(|l| {
+        !matched
+            .without_image
+            .iter()
+            .any(|id| Path::new(&l.what).ends_with(id) || Path::new(&l.what).ends_with(format!("sub-{id}")))
+    });
+    aside.apart.extend(lacking);
     let mut matched = Matched { aside, rows, ..matched };
     let notes = sessions_told(source, &mut table, &mut matched, options)?;
     Ok((table, matched, notes))
@@ -543,10 +574,14 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
 fn mask_column(table: &Table, file: &Path, options: &PrepareOptions) -> Result<Option<usize>> {
     let column = match &options.mask_column {
         Some(wanted) => in_file(file, table.column(wanted), "name it with ", MASK_COLUMN)?,
-        None => match table.columns.iter().position(|c| c == "mask") {
-            Some(column) => column,
-            None => return Ok(None),
-        },
+        None => {
+            let named = |is: &dyn Fn(&str) -> bool| table.columns.iter().position(|column| is(column));
+            // As it is written everywhere here, else in any case.
+            match named(&|c| c == "mask").or_else(|| named(&|c| c.eq_ignore_ascii_case("mask"))) {
+                Some(column) => column,
+                None => return Ok(None),
+            }
+        }
     };
     let called = &table.columns[column];
     if options.mask != MaskRule::Unstated {
@@ -590,16 +625,20 @@ fn refuse_no_masks(items: &[Item]) -> Result<()> {
     }
 }
 
-/// Images without a row and rows without an image, in words.
-fn leftovers(matched: &Matched, chooses: bool) -> Vec<String> {
+/// Images without a row and rows without an image, in words. Where images are chosen, a row whose images were not is no matter.
+fn leftovers(matched: &Matched, chooses: bool, joint: bool) -> Vec<String> {
     let mut wrong = matching::near_ids(matched);
     if !matched.without_row.is_empty() {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
         wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
     }
-    if !matched.without_image.is_empty() && !chooses {
-        let ids = few(&matched.without_image);
-        wrong.push(format!("{} rows have no image: {ids}", matched.without_image.len()));
+    let not_chosen: BTreeSet<String> = match chooses {
+        true => matched.aside.not_chosen.iter().filter_map(|p| matching::row_id(p, &matched.without_image)).collect(),
+        false => BTreeSet::new(),
+    };
+    let without: Vec<&String> = matched.without_image.iter().filter(|id| !not_chosen.contains(*id)).collect();
+    if !without.is_empty() && !joint {
+        wrong.push(format!("{} rows have no image: {}", without.len(), few(without)));
     }
     if !matched.aside.odd.is_empty() {
         let odd = few(matched.aside.odd.iter().map(|l| format!("{}: {}", l.what, l.why)));

@@ -48,6 +48,8 @@ struct Paths {
 struct Hashes {
     atlas: Option<String>,
     labels: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask: Option<String>,
 }
 
 /// The words of [`RegionRecord::columns`].
@@ -106,7 +108,11 @@ impl RegionTable {
         let findings = self.findings.iter().map(serde_json::to_value).collect::<serde_json::Result<_>>();
         let record = RegionRecord {
             from_here: Some(Paths::new(path, &survey)?),
-            hashes: Some(Hashes { atlas: hash(Path::new(&survey.atlas))?, labels: hash(&survey.labels)? }),
+            hashes: Some(Hashes {
+                atlas: hash(Path::new(&survey.atlas))?,
+                labels: hash(&survey.labels)?,
+                mask: survey.mask.as_deref().map(|mask| hash(Path::new(mask))).transpose()?.flatten(),
+            }),
             survey,
             models: Some(self.models.clone()),
             findings: findings.map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?,
@@ -166,7 +172,14 @@ impl RegionRecord {
         Ok(RegionOptions {
             atlas: pattern(paths.and_then(|p| p.atlas.as_ref()), &was.atlas, hashes.and_then(|h| h.atlas.as_ref()))?,
             labels: find(paths.and_then(|p| p.labels.as_deref()), &was.labels, hashes.and_then(|h| h.labels.as_ref()))?,
-            mask: was.mask.as_ref().map(|mask| pattern(paths.and_then(|p| p.mask.as_ref()), mask, None)).transpose()?,
+            mask: was
+                .mask
+                .as_ref()
+                .map(|mask| {
+                    let expected = hashes.and_then(|h| h.mask.as_ref());
+                    pattern(paths.and_then(|p| p.mask.as_ref()), mask, expected)
+                })
+                .transpose()?,
             mask_threshold: was.mask_threshold,
             cohort: was.cohort.clone(),
             allow_mismatch: was.allow_mismatch,

@@ -8,6 +8,7 @@ use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
     model::{Card, Model},
+    prepare::MaskRule,
     run::{Manifest, Run, cohort_hash},
 };
 use voxplain_volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
@@ -294,6 +295,88 @@ fn masks_of_images_agree_with_them_in_every_entity() {
     let own = explained_with(masks.to_str().unwrap(), "own");
     assert_eq!(own.maps.iter().map(|m| m.subject.as_str()).collect::<Vec<_>>(), ["sub-1_desc-preproc_T1w"]);
     assert!(own.failures[0].error.contains("differ from it in an entity"), "{:?}", own.failures);
+}
+
+/// The record of the only map in a folder.
+fn record_in(out: &Path) -> Record {
+    let path = out.join("a_desc-saliency_attribution.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_record_names_the_mask_and_what_is_odd_about_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = left_model(Normalize::None);
+    let volume = phantom(&grid());
+    let file = save(folder.path(), "a.nii.gz", &volume);
+    let mask = save(folder.path(), "m.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
+    let out = folder.path().join("maps");
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let explained = |model: &Model, mask: MaskRule, threshold: Option<f64>| {
+        let images = Images { files: vec![file.clone()], mask, mask_threshold: threshold, ..Images::default() };
+        explain(&engine, Inputs::Images(model, &images), &request(&out, "saliency", &[]), &Silent).unwrap()
+    };
+    explained(&model, MaskRule::Unstated, None);
+    let plain = record_in(&out);
+    assert_eq!((plain.mask, plain.whole_heads), (None, None));
+    // The same volume, but a mask: made again, and the record says by which.
+    let with = || MaskRule::File(mask.clone());
+    assert!(!explained(&model, with(), None).maps[0].reused);
+    let named = record_in(&out).mask.unwrap();
+    assert_eq!(named.file, mask.to_str().unwrap());
+    assert_eq!((named.threshold, named.hash), (0.5, voxplain_core::hash_file(&mask).unwrap()));
+    let ml = volume.data().iter().filter(|v| **v != 0.0).count() as f64 * 216.0 / 1000.0;
+    assert!((named.volume - ml).abs() < 1e-9);
+    assert!(explained(&model, with(), None).maps[0].reused);
+    assert!(!explained(&model, with(), Some(0.25)).maps[0].reused);
+    assert_eq!(record_in(&out).mask.unwrap().threshold, 0.25);
+    // A volume that no brain has, as `prepare` says it.
+    let odd = format!("The image: the mask holds {ml:.0} ml, less than the brain of an adult");
+    let warned = explained(&model, with(), Some(0.25)).maps[0].warnings.clone();
+    assert!(warned.iter().any(|w| w.starts_with(&odd)), "{warned:?}");
+    // A model of whole heads knows no masks.
+    model.card.preparation.whole_head = true;
+    let cut = explained(&model, with(), None);
+    assert!(cut.maps[0].warnings.iter().any(|w| w.contains("trained on whole heads")) && cut.whole_heads().is_none());
+    let whole = explained(&model, MaskRule::Unstated, None);
+    assert!(whole.whole_heads().unwrap().contains("taken as whole heads"));
+    assert!(record_in(&out).whole_heads.unwrap().contains("taken as whole heads"));
+}
+
+#[test]
+fn an_image_that_is_not_what_the_model_knows_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let wide = Grid::new(SHAPE, Affine::from_spacing_origin([20.0; 3], [-90.0, -110.0, -70.0])).unwrap();
+    let mut model = left_model(Normalize::None);
+    model.card.preparation =
+        Preparation { spacing: [20.0; 3], placement: Placement::Fixed(wide), ..model.card.preparation };
+    let ball = |radius: f64| {
+        Volume::from_fn(wide, |voxel| {
+            let off = wide.affine.apply(voxel.map(|v| v as f64)).iter().map(|x| x * x).sum::<f64>();
+            if off < radius * radius { 100.0 + (voxel[0] * 7 + voxel[1] * 3) as f32 } else { 0.0 }
+        })
+    };
+    let out = folder.path().join("maps");
+    let warned = |model: &Model, radius: f64| {
+        let file = save(folder.path(), "a.nii.gz", &ball(radius));
+        run(model, &[file], &request(&out, "saliency", &[])).maps[0].warnings.join(" ")
+    };
+    assert!(
+        warned(&model, 95.0).contains("the model was trained on brains inside masks, and never saw a whole head"),
+        "{}",
+        warned(&model, 95.0)
+    );
+    assert!(!warned(&model, 66.0).contains("trained on"), "{}", warned(&model, 66.0));
+    model.card.preparation.whole_head = true;
+    assert!(warned(&model, 66.0).contains("the model was trained on whole heads"), "{}", warned(&model, 66.0));
+    assert!(!warned(&model, 95.0).contains("trained on"));
+    // What it cannot prepare is refused with what can be done here.
+    model.card.preparation.whole_head = false;
+    let fine = Grid::new([40; 3], Affine::from_spacing_origin([5.0; 3], [-98.0; 3])).unwrap();
+    let head = ball(95.0).resample(&fine, Interpolation::Nearest, 0.0);
+    let failed = run(&model, &[save(folder.path(), "a.nii.gz", &head)], &request(&out, "saliency", &[])).failures;
+    let remedy = failed[0].remedy.as_ref().unwrap().to_string();
+    assert!(remedy.contains("`mask`") && !remedy.contains("whole-head"), "{}: {remedy}", failed[0].error);
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn what_is_wrong_with_an_image_is_said() {
     let mut nan = head.clone();
     *nan.data_mut().get_mut(head.grid().index(28, 32, 26)).unwrap() = f32::NAN;
     assert!(error(&nan, &mask).contains("1 voxels in the brain mask are NaN"));
-    assert!(error(&head.map(|_| 7.0), &mask).contains("constant"));
+    assert!(error(&head.map(|_| 7.0), &mask).contains("all values are 7"));
     assert!(error(&head, &mask.map(|_| 0.0)).contains("mask is empty"));
     let far = Grid::new(mask.shape(), Affine::from_spacing_origin([2.0; 3], [400.0, 0.0, 0.0])).unwrap();
     let elsewhere = Volume::new(far, mask.data().to_vec()).unwrap();
@@ -211,8 +211,11 @@ fn leftovers_are_named_and_refused() {
     assert!(!out.exists());
     let summary = run(&source, &out, &PrepareOptions { keep_going: true, ..options.clone() }).unwrap();
     assert_eq!((summary.prepared, summary.without_image.as_slice()), (2, &["y".to_owned()][..]));
-    // An explicit filter may leave rows out, too.
+    // An explicit filter may leave rows out, too; but not one that has no image at all.
     let options = PrepareOptions { include: Some("a_*".into()), force: true, ..options };
+    let error = run(&source, &out, &options).unwrap_err().to_string();
+    assert_eq!(error, "1 rows have no image: y");
+    fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\n").unwrap();
     assert_eq!(run(&source, &out, &options).unwrap().prepared, 1);
     // The source that holds the masks as well does not take them for images.
     fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\nx;F\n").unwrap();
@@ -379,16 +382,132 @@ fn a_bids_dataset_brings_its_own_table() {
     assert!(error.contains("more than one image") && error.contains("sub-01_run-2_T1w.nii.gz"), "{error}");
 }
 
-/// Keeps what is said.
-#[derive(Debug, Default)]
-struct Said(std::sync::Mutex<Vec<String>>);
+/// What is advised about the subjects that failed, in the words of the library.
+fn advice(summary: &PrepareSummary) -> Vec<String> {
+    summary.failed.iter().map(|f| f.remedy.as_ref().unwrap().to_string()).collect()
+}
 
-impl Progress for Said {
+#[test]
+fn a_threshold_without_masks_is_refused_and_must_be_a_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b"]);
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    for mask in [MaskRule::Unstated, MaskRule::Nonzero] {
+        let stated = PrepareOptions { mask, mask_threshold: Some(0.5), ..options.clone() };
+        let error = run(&source, &out, &stated).unwrap_err();
+        assert!(error.to_string().contains("a threshold for masks is stated (0.5), but there are no masks"), "{error}");
+        assert!(error.remedy().unwrap().to_string().contains("leave out `mask-threshold`"));
+    }
+    for no_number in [f64::NAN, f64::INFINITY] {
+        let stated = PrepareOptions { mask_threshold: Some(no_number), ..options.clone() };
+        let error = run(&source, &out, &stated).unwrap_err().to_string();
+        assert!(error.contains(&format!("cannot be cut at {no_number}")), "{error}");
+    }
+    assert!(!out.exists());
+    let stated = PrepareOptions { mask_threshold: Some(0.5), ..options };
+    assert_eq!(run(&source, &out, &stated).unwrap().prepared, 2);
+}
+
+#[test]
+fn advice_about_one_mask_leaves_the_others_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b", "c"]);
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let mask = head(0.0).1;
+    let put = |id: &str, of: &dyn Fn(f32) -> f32| {
+        save(&dir.path().join(format!("masks/{id}_T1_brain.nii.gz")), &mask.map(|v| of(*v)));
+    };
+    // Above 1.5 nothing of the others is left; above 0 they stay as they are.
+    put("b", &|v| v + 1.0);
+    let found = advice(&run(&source, &out, &options).unwrap());
+    assert!(found[0].contains("(1 above 1.5)") && found[0].contains("could change the others"), "{found:?}");
+    put("b", &|v| 2.0 * v - 1.0);
+    let found = advice(&run(&source, &out, &PrepareOptions { force: true, ..options.clone() }).unwrap());
+    assert!(found[0].contains("`mask-threshold` = 0"), "{found:?}");
+    // Two that need two thresholds; and where all are bad, one that goes on is still told what to do.
+    put("a", &|v| v + 1.0);
+    put("b", &|v| v + 2.0);
+    put("c", &|v| v + 2.0);
+    let all = PrepareOptions { force: true, keep_going: true, ..options.clone() };
+    let summary = run(&source, &out, &all).unwrap();
+    assert!(summary.cohort.is_none() && summary.prepared == 0 && !out.exists());
+    assert!(advice(&summary).iter().all(|a| a.contains("no threshold fits all of them")), "{:?}", advice(&summary));
+    put("a", &|v| v + 2.0);
+    assert!(advice(&run(&source, &out, &all).unwrap()).iter().all(|a| a.contains("`mask-threshold` = 2.5")));
+}
+
+#[test]
+fn stripped_brains_among_whole_heads_are_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let grid = Grid::new([40; 3], Affine::from_spacing_origin([4.0; 3], [-78.0; 3])).unwrap();
+    let ball = |radius: f64| {
+        Volume::from_fn(grid, |voxel| {
+            let off = grid.affine.apply(voxel.map(|v| v as f64)).iter().map(|x| x * x).sum::<f64>();
+            if off < radius * radius { 100.0 + ((voxel[0] * 7 + voxel[1] * 3) % 50) as f32 } else { 0.0 }
+        })
+    };
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    for id in ["a", "b", "c"] {
+        save(&source.join(format!("{id}.nii.gz")), &ball(68.0));
+    }
+    let options = PrepareOptions { whole_head: true, shape: Some([50; 3]), ..small() };
+    let heard = Heard::default();
+    prepare(&source, &out, &options, &heard).unwrap();
+    let warnings = heard.0.lock().unwrap().clone();
+    let about: Vec<&String> = warnings.iter().filter(|w| w.contains("skull-stripped")).collect();
+    assert_eq!(about, ["all 3 images look like skull-stripped brains, and are taken as whole heads all the same"]);
+    let words = Cohort::open(&out).unwrap().findings_in_words();
+    assert!(words[0].contains("whatever they show of skull"), "{words:?}");
+    assert!(words[1].contains("not like a whole head (3: a, b, c)"), "{words:?}");
+    let one = tempfile::tempdir().unwrap();
+    save(&one.path().join("x.nii.gz"), &ball(68.0));
+    save(&one.path().join("y.nii.gz"), &ball(76.0).map(|v| v + 0.0));
+    save(&one.path().join("z.nii.gz"), &ball(95.0));
+    let heard = Heard::default();
+    prepare(one.path(), &out, &PrepareOptions { force: true, ..options }, &heard).unwrap();
+    let warnings = heard.0.lock().unwrap().clone();
+    assert!(warnings.iter().any(|w| w.starts_with("2 of 3 images (x, y) look like")), "{warnings:?}");
+}
+
+/// Hears warnings.
+#[derive(Default)]
+struct Heard(std::sync::Mutex<Vec<String>>);
+
+impl Progress for Heard {
     fn begin(&self, _: &str, _: usize) {}
     fn advance(&self, _: usize, _: &str) {}
     fn end(&self) {}
-    fn warn(&self, what: &str) {
-        self.0.lock().unwrap().push(what.to_owned());
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+}
+
+#[test]
+fn an_image_of_one_value_or_in_metres_is_told_by_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.nii.gz");
+    let preparation = Preparation {
+        template: None,
+        whole_head: false,
+        shape: [24, 30, 22],
+        spacing: [3.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+    };
+    let refused = |volume: &Volume| {
+        save(&file, volume);
+        prepare_image(&file, None, &preparation).unwrap_err().to_string()
+    };
+    let (head, _) = head(0.0);
+    assert!(refused(&head.map(|_| 7.0)).ends_with("all values are 7"));
+    assert!(refused(&head.map(|_| 0.0)).ends_with("all values are 0"));
+    let nan = Volume::from_fn(*head.grid(), |[i, j, k]| if head.at(i, j, k) > 0.0 { f32::NAN } else { 0.0 });
+    assert!(refused(&nan).ends_with("all values that are numbers are 0"));
+    for (factor, unit) in [(0.001, "in metres it would be"), (1000.0, "in micrometres it would be")] {
+        let grid =
+            Grid::new(head.shape(), Affine::from_spacing_origin([2.0 * factor; 3], [-60.0 * factor; 3])).unwrap();
+        let what = refused(&Volume::new(grid, head.data().to_vec()).unwrap());
+        assert!(what.contains(unit) && !what.contains(" 0.0 x"), "{what}");
     }
 }
 
@@ -399,7 +518,7 @@ fn filters_that_match_nothing_and_words_in_two_spellings_are_said() {
     fs::write(dir.path().join("people.csv"), "who;site\ns1;Bern\ns01;bern\nt3;Bern\nt4;Rome\n").unwrap();
     let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
     let said = |options: &PrepareOptions| {
-        let said = Said::default();
+        let said = Heard::default();
         let summary = prepare(&source, &out, options, &said).unwrap();
         (said.0.into_inner().unwrap(), summary.cohort.unwrap())
     };

@@ -364,3 +364,55 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
         if entry.path().is_dir() { files(&entry.path(), all) } else { all.push(entry.path()) }
     }
 }
+
+#[test]
+fn whole_heads_stand_in_every_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let what = atlas(folder.path());
+    let table = run.layout().regions().join("halves.tsv");
+    let options = faithfulness::Options {
+        metrics: vec![Metric::Deletion],
+        methods: None,
+        subjects: None,
+        settings: Settings { steps: 4, substrates: vec![Substrate::Blur], block: 6.0, ..Settings::default() },
+        memory: None,
+        force: false,
+    };
+    let truth = folder.path().join("truth.nii.gz");
+    let part = Volume::from_fn(grid(SHAPE), |[i, ..]| f32::from(u8::from(i < 3)));
+    write(&truth, &part, &WriteOptions::default()).unwrap();
+    let localisation = truth::Options { truth: Some(truth), ..truth::Options::default() };
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    // Every file of a result, by name.
+    let derive = || {
+        explain_run(&run, &["saliency", "input-x-gradient"]);
+        group(&run, &GroupOptions::default(), &Silent).unwrap();
+        faithfulness::evaluate(&engine(1), &run, &options, &Silent).unwrap();
+        truth::evaluate(&run, &localisation, &Silent).unwrap();
+        measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap().write(&table, &what).unwrap();
+        let layout = run.layout();
+        let map = layout.map("p2", "saliency").path();
+        [
+            layout.map("p2", "saliency").record(),
+            layout.group().summary(),
+            layout.group().map("group-all_stat-mean_desc-saliency_attribution.json"),
+            layout.evaluation().summary("deletion"),
+            layout.evaluation().summary("localisation"),
+            RegionRecord::path(&table),
+            record_path(&map),
+        ]
+        .map(|path| (read(&path), path))
+    };
+    let heads = "the images were taken as whole heads";
+    for (text, path) in derive() {
+        assert!(!text.contains(heads), "{}", path.display());
+    }
+    let document = run.cohort().unwrap().layout().document();
+    let mut json: serde_json::Value = serde_json::from_str(&read(&document)).unwrap();
+    json["preparation"]["whole_head"] = true.into();
+    std::fs::write(&document, json.to_string()).unwrap();
+    for (text, path) in derive() {
+        assert!(text.contains(heads), "{}", path.display());
+    }
+}

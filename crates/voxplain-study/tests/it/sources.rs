@@ -97,6 +97,9 @@ fn a_table_of_paths_names_masks_and_is_filtered() {
     let summary = run(&table, &out, &first).unwrap();
     assert_eq!((summary.prepared, summary.failed.len()), (1, 1));
     assert!(summary.failed[0].what.contains("subject 2: it has no mask: its cell in the column `mask` is empty"));
+    let upper = fs::read_to_string(&table).unwrap().replace(",mask\n", ",Mask\n");
+    fs::write(dir.path().join("upper.csv"), upper).unwrap();
+    assert_eq!(run(&dir.path().join("upper.csv"), &dir.path().join("upper"), &first).unwrap().prepared, 1);
     let both = PrepareOptions { mask: MaskRule::Suffix("_m.nii".into()), ..first.clone() };
     let (what, remedy) = said(&run(&table, &out, &both).unwrap_err());
     assert!(what.contains("column `mask`") && remedy.contains("leave out `mask`"), "{what}; {remedy}");

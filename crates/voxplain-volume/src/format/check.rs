@@ -92,8 +92,11 @@ fn length(mm: f64) -> String {
     if mm >= 0.1 || mm == 0.0 {
         return format!("{mm:.1}");
     }
-    let digits = (2.0 - mm.abs().log10().floor()).clamp(1.0, 12.0) as usize;
-    let text = format!("{mm:.digits$}");
+    let mut digits = 3;
+    while digits < 12 && mm.abs() < 10f64.powi(1 - digits) {
+        digits += 1;
+    }
+    let text = format!("{mm:.0$}", digits.unsigned_abs() as usize);
     text.trim_end_matches('0').to_owned()
 }
 
@@ -185,11 +188,9 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
         return out;
     }
     if seen.min == seen.max {
-        let (id, what) = if seen.min == 0.0 {
-            ("all-zero", "all values are 0".to_owned())
-        } else {
-            ("constant", format!("all values are {}", seen.min))
-        };
+        let id = if seen.min == 0.0 { "all-zero" } else { "constant" };
+        let numbers = if seen.nan + seen.infinite > 0 { " that are numbers" } else { "" };
+        let what = format!("all values{numbers} are {}", seen.min);
         add(id, Level::Error, what, "the image is empty: get or make it again");
         return out;
     }

@@ -3,7 +3,7 @@
 use crate::support::witness;
 use serde_json::Value;
 use std::path::Path;
-use voxplain_volume::{Affine, Error, ReadOptions, Volume, read, read_labels};
+use voxplain_volume::{Affine, Error, Grid, ReadOptions, Volume, WriteOptions, read, read_labels, write};
 
 const NIBABEL: &str = include_str!("fixtures/nibabel.json");
 
@@ -201,6 +201,23 @@ fn findings_name_what_is_odd() {
         let image = read(&data.join(name), &ReadOptions::default()).unwrap();
         assert!(image.findings.iter().any(|f| f.id == id), "{name}: {:?}", image.findings);
         assert!(image.findings.iter().all(|f| !f.what.is_empty() && !f.remedy.is_empty()));
+    }
+}
+
+#[test]
+fn a_brain_on_another_background_is_no_atlas() {
+    let grid = Grid::new([30; 3], Affine::from_spacing_origin([7.0; 3], [-100.0; 3])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.nii.gz");
+    let is_labels = |air: f32, inside: &dyn Fn([usize; 3]) -> f32| {
+        let near = |v: usize| (v as f64 - 15.0).powi(2);
+        let volume = Volume::from_fn(grid, |v| if v.map(near).iter().sum::<f64>() < 80.0 { inside(v) } else { air });
+        write(&path, &volume, &WriteOptions { integer: true, ..WriteOptions::default() }).unwrap();
+        read(&path, &ReadOptions::default()).unwrap().findings.iter().any(|f| f.id.ends_with("-labels"))
+    };
+    for air in [0.0, 1000.0, -1.0, -1024.0] {
+        assert!(!is_labels(air, &|[i, j, k]| air + 300.0 + ((i * 7 + j * 3 + k * 11) % 601) as f32), "{air}");
+        assert!(is_labels(air, &|[i, ..]| if i < 15 { 7.0 } else { 9.0 }), "{air}");
     }
 }
 

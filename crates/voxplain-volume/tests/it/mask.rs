@@ -194,10 +194,10 @@ fn an_advised_threshold_gives_the_brain_and_is_not_given_where_none_does() {
 }
 
 #[test]
-fn a_threshold_for_all_is_the_same_for_some() {
+fn a_mask_knows_where_it_was_cut() {
     let file = taken(&plain());
     assert_eq!(file.threshold, 0.5);
-    assert!(file.is_same_above(0.1) && !file.is_same_above(1.5) && !file.is_same_above(-0.5));
+    assert_eq!(file.bounds(), Some([0.0, 1.0]));
     assert_eq!(read_as(&plain().map(|v| v + 1.0), &above(1.5)).unwrap().threshold, 1.5);
     // FreeSurfer's way: above 1 where that leaves something, else as any mask.
     let folder = tempfile::tempdir().unwrap();

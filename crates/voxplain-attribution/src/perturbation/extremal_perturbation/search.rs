@@ -162,8 +162,9 @@ impl<'a> Search<'a> {
         });
         if !reached {
             record.warnings.push(format!(
-                "No area reached its goal: shown is the mask of {:.3} % of the brain, which leaves {:.0} % of the way.",
+                "No area reached its goal: shown is the area of {:.3} % of {}, which leaves {:.0} % of the way.",
                 100.0 * best.area,
+                self.brain_is,
                 100.0 * best.left
             ));
         }

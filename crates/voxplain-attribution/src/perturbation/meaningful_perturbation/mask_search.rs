@@ -332,9 +332,11 @@ impl<'a> MaskSearch<'a> {
             record.warnings.push(format!("No region was found that lowers the score when it is taken out ({score_before:.4} before, {score_after:.4} after)."));
         }
         if area_in_brain > 0.5 {
-            record
-                .warnings
-                .push(format!("The mask covers {:.0} % of the brain: it localises little.", 100.0 * area_in_brain));
+            record.warnings.push(format!(
+                "What was found takes {:.0} % of {}: it localises little.",
+                100.0 * area_in_brain,
+                self.brain
+            ));
         }
         Attribution::new(&self.case, map, record)
     }

@@ -236,7 +236,8 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
         .iter()
         .map(|&metric| {
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
-            let summary = Summary::of(metric, &methods, &of, &options.settings, &models);
+            let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models);
+            summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
             results::table(&of).write_tsv(&files.table(metric.word()))?;
             atomic_file::write_json(&files.summary(metric.word()), &summary)?;
             Ok(summary)

@@ -182,6 +182,9 @@ pub struct Summary {
     /// BLAKE3 of the models that were asked, fold by fold; none in files of older versions.
     #[serde(default)]
     pub models: Vec<String>,
+    /// That the images were taken as whole heads, in a sentence; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// One entry for each method and substrate.
     pub found: Vec<MethodCurves>,
     /// Version of voxplain.
@@ -277,6 +280,7 @@ impl Summary {
             settings: settings.clone(),
             block_voxels: all.first().map_or([0; 3], |c| c.block_voxels),
             models: models.among(all.iter().map(|curves| curves.model.as_str())),
+            whole_heads: None,
             found: found.collect(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
@@ -430,6 +434,7 @@ mod tests {
                 settings: Settings::default(),
                 block_voxels: [1; 3],
                 models: Vec::new(),
+                whole_heads: None,
                 found,
                 version: String::new(),
             };
