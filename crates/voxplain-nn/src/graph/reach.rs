@@ -1,6 +1,7 @@
 //! [`Reach`]: which cells of a feature map can reach the output at all.
 
 use super::{Network, NodeId};
+use crate::ops::activations;
 use crate::{Op, Result};
 
 /// How many ways lead from each cell of a feature map to the output, and how many end before it.
@@ -184,13 +185,8 @@ fn hand_back(op: &Op, after: &Reach, before: &mut Reach) {
         }
         Op::GlobalAvgPool | Op::Flatten => before.add_everywhere(after),
         Op::Input { .. }
+        | activations!()
         | Op::BatchNorm(_)
-        | Op::Relu
-        | Op::LeakyRelu { .. }
-        | Op::Elu
-        | Op::Gelu
-        | Op::Sigmoid
-        | Op::Tanh
         | Op::Dropout { .. }
         | Op::Linear(_)
         | Op::Add

@@ -1,6 +1,7 @@
 //! [`ReceptiveField`]: where the cells of a feature map sit in the input.
 
 use super::{Network, Node, NodeId};
+use crate::ops::activations;
 use crate::{Error, Op, Result};
 
 /// Where the cells of a feature map sit in the input: along each axis the centre of cell `c` is at voxel
@@ -61,14 +62,7 @@ fn receptive_field_of(node: &Node, fields: &[Result<ReceptiveField, String>]) ->
         Op::Input { .. } => Ok(ReceptiveField::INPUT),
         Op::Conv3d(conv) => Ok(first()?.slide(conv.kernel, conv.stride, conv.padding, conv.dilation)),
         Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => Ok(first()?.slide(pool.kernel, pool.stride, pool.padding, [1; 3])),
-        Op::BatchNorm(_)
-        | Op::Relu
-        | Op::LeakyRelu { .. }
-        | Op::Elu
-        | Op::Gelu
-        | Op::Sigmoid
-        | Op::Tanh
-        | Op::Dropout { .. } => first(),
+        activations!() | Op::BatchNorm(_) | Op::Dropout { .. } => first(),
         Op::Add | Op::Concat => {
             node.inputs[1..].iter().try_fold(first()?, |field, input| join(&node.name, field, fields[input.0].clone()?))
         }

@@ -1,9 +1,10 @@
-//! Weights in files: our own ([`safetensors`]) and what others trained ([`pytorch`]).
+//! Weights in files: our own ([`safetensors`]) and what others trained ([`pytorch`]); whole networks of others ([`onnx`]).
 //!
 //! Reading never runs anything that a file says, and whatever a file holds, the outcome is a value or an error.
 
 #![allow(clippy::wildcard_enum_match_arm, reason = "whatever else a file holds is refused")]
 
+pub mod onnx;
 mod pickle;
 pub mod pytorch;
 pub mod safetensors;
@@ -61,6 +62,23 @@ impl Number {
             Self::I8 => f32::from(i8::from_le_bytes([a])),
             Self::U8 => f32::from(a),
             Self::Bool => f32::from(u8::from(a != 0)),
+        }
+    }
+
+    /// The whole number in `bytes`, of [`Number::size`]; floating-point numbers lose what is behind the point.
+    #[expect(clippy::cast_possible_truncation, reason = "no floating-point number is asked for as a whole one")]
+    fn read_whole(self, bytes: &[u8]) -> i64 {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        let [a, b, c, d, ..] = word;
+        match self {
+            Self::F64 | Self::F32 | Self::F16 | Self::Bf16 => self.read(bytes) as i64,
+            Self::I64 => i64::from_le_bytes(word),
+            Self::I32 => i64::from(i32::from_le_bytes([a, b, c, d])),
+            Self::I16 => i64::from(i16::from_le_bytes([a, b])),
+            Self::I8 => i64::from(i8::from_le_bytes([a])),
+            Self::U8 => i64::from(a),
+            Self::Bool => i64::from(a != 0),
         }
     }
 }

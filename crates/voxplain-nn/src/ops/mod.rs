@@ -56,10 +56,43 @@ pub enum Op {
     Elu,
     /// Gaussian error linear unit, by the error function.
     Gelu,
+    /// Gaussian error linear unit, by the hyperbolic tangent.
+    GeluTanh,
     /// Logistic function.
     Sigmoid,
     /// Hyperbolic tangent.
     Tanh,
+    /// Exponential linear unit with an alpha and a scale, as SELU.
+    ScaledElu {
+        /// What it goes to far below zero, divided by `-scale`.
+        alpha: f32,
+        /// Slope above zero.
+        scale: f32,
+    },
+    /// `x` times its logistic function.
+    Silu,
+    /// `x` times the hyperbolic tangent of its softplus.
+    Mish,
+    /// `ln(1 + exp(x))`.
+    Softplus,
+    /// `slope * x + offset`, cut off below 0 and above 1.
+    HardSigmoid {
+        /// Slope between the two ends.
+        slope: f32,
+        /// Value at zero.
+        offset: f32,
+    },
+    /// `x` times its hard sigmoid of slope 1/6 and offset 1/2.
+    HardSwish,
+    /// `x` cut off below `low` and above `high`.
+    Clip {
+        /// The least value; none where nothing is cut off below.
+        #[serde(with = "shape::bound::low")]
+        low: f32,
+        /// The largest value; none where nothing is cut off above.
+        #[serde(with = "shape::bound::high")]
+        high: f32,
+    },
     /// Largest value of each window; the first of equals in C order. Padding never counts.
     MaxPool3d(Pool3d),
     /// Mean of each window; padding counts as zeros, as PyTorch's default.
@@ -108,22 +141,46 @@ impl From<Activation> for Op {
             Activation::LeakyRelu { slope } => Self::LeakyRelu { slope },
             Activation::Elu => Self::Elu,
             Activation::Gelu => Self::Gelu,
+            Activation::GeluTanh => Self::GeluTanh,
+            Activation::ScaledElu { alpha, scale } => Self::ScaledElu { alpha, scale },
+            Activation::Silu => Self::Silu,
+            Activation::Mish => Self::Mish,
+            Activation::Softplus => Self::Softplus,
+            Activation::HardSigmoid { slope, offset } => Self::HardSigmoid { slope, offset },
+            Activation::HardSwish => Self::HardSwish,
+            Activation::Clip { low, high } => Self::Clip { low, high },
             Activation::Sigmoid => Self::Sigmoid,
             Activation::Tanh => Self::Tanh,
         }
     }
 }
 
+/// Every [`Activation`] as an operation, as a pattern.
+macro_rules! activations {
+    () => {
+        $crate::Op::Relu
+            | $crate::Op::LeakyRelu { .. }
+            | $crate::Op::Elu
+            | $crate::Op::Gelu
+            | $crate::Op::GeluTanh
+            | $crate::Op::Sigmoid
+            | $crate::Op::Tanh
+            | $crate::Op::ScaledElu { .. }
+            | $crate::Op::Silu
+            | $crate::Op::Mish
+            | $crate::Op::Softplus
+            | $crate::Op::HardSigmoid { .. }
+            | $crate::Op::HardSwish
+            | $crate::Op::Clip { .. }
+    };
+}
+pub(crate) use activations;
+
 /// Every operation that holds no tensors, as a pattern.
 macro_rules! weightless {
     () => {
         $crate::Op::Input { .. }
-            | $crate::Op::Relu
-            | $crate::Op::LeakyRelu { .. }
-            | $crate::Op::Elu
-            | $crate::Op::Gelu
-            | $crate::Op::Sigmoid
-            | $crate::Op::Tanh
+            | $crate::ops::activations!()
             | $crate::Op::MaxPool3d(_)
             | $crate::Op::AvgPool3d(_)
             | $crate::Op::GlobalAvgPool
@@ -144,17 +201,30 @@ impl Op {
             Self::Conv3d(_) | Self::Linear(_) => OpClass::Layer,
             Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::GlobalAvgPool => OpClass::Affine,
             Self::Relu => OpClass::Activation(Activation::Relu),
-            Self::LeakyRelu { slope } => OpClass::Activation(Activation::LeakyRelu { slope: *slope }),
+            &Self::LeakyRelu { slope } => OpClass::Activation(Activation::LeakyRelu { slope }),
             Self::Elu => OpClass::Activation(Activation::Elu),
             Self::Gelu => OpClass::Activation(Activation::Gelu),
+            Self::GeluTanh => OpClass::Activation(Activation::GeluTanh),
             Self::Sigmoid => OpClass::Activation(Activation::Sigmoid),
             Self::Tanh => OpClass::Activation(Activation::Tanh),
+            &Self::ScaledElu { alpha, scale } => OpClass::Activation(Activation::ScaledElu { alpha, scale }),
+            Self::Silu => OpClass::Activation(Activation::Silu),
+            Self::Mish => OpClass::Activation(Activation::Mish),
+            Self::Softplus => OpClass::Activation(Activation::Softplus),
+            &Self::HardSigmoid { slope, offset } => OpClass::Activation(Activation::HardSigmoid { slope, offset }),
+            Self::HardSwish => OpClass::Activation(Activation::HardSwish),
+            &Self::Clip { low, high } => OpClass::Activation(Activation::Clip { low, high }),
             Self::MaxPool3d(pool) => OpClass::MaxPool(pool),
             Self::Flatten | Self::Dropout { .. } => OpClass::Identity,
             Self::Add => OpClass::Sum,
             Self::Concat => OpClass::Concat,
             Self::LogSoftmax => OpClass::LogSoftmax,
         }
+    }
+
+    /// The activation that it is, if it is one.
+    pub(crate) const fn activation(&self) -> Option<Activation> {
+        if let OpClass::Activation(activation) = self.class() { Some(activation) } else { None }
     }
 
     /// Whether it scales with its input outside training: `f(a x) = a f(x)` for every `a > 0` (homogeneous of degree one).
@@ -171,12 +241,21 @@ impl Op {
             | Self::Add
             | Self::Concat => true,
             Self::Conv3d(conv) => !conv.has_bias,
+            // Both ends at 0 or at none.
+            Self::Clip { low, high } => [low, high].iter().all(|bound| **bound == 0.0 || bound.is_infinite()),
             Self::BatchNorm(_)
             | Self::Linear(_)
             | Self::Elu
             | Self::Gelu
+            | Self::GeluTanh
             | Self::Sigmoid
             | Self::Tanh
+            | Self::ScaledElu { .. }
+            | Self::Silu
+            | Self::Mish
+            | Self::Softplus
+            | Self::HardSigmoid { .. }
+            | Self::HardSwish
             | Self::LogSoftmax => false,
         }
     }
@@ -212,12 +291,10 @@ impl Op {
             Self::Input { shape } => shape.to_vec(),
             Self::Conv3d(conv) => conv.output_shape(inputs[0])?,
             Self::BatchNorm(norm) => norm.output_shape(inputs[0])?,
-            Self::Relu => Activation::Relu.output_shape(inputs[0])?,
-            Self::LeakyRelu { slope } => Activation::LeakyRelu { slope: *slope }.output_shape(inputs[0])?,
-            Self::Elu => Activation::Elu.output_shape(inputs[0])?,
-            Self::Gelu => Activation::Gelu.output_shape(inputs[0])?,
-            Self::Sigmoid => Activation::Sigmoid.output_shape(inputs[0])?,
-            Self::Tanh => Activation::Tanh.output_shape(inputs[0])?,
+            activations!() => match self.activation() {
+                Some(activation) => activation.output_shape(inputs[0])?,
+                None => inputs[0].to_vec(),
+            },
             Self::MaxPool3d(pool) | Self::AvgPool3d(pool) => pool.output_shape(inputs[0])?,
             Self::GlobalAvgPool => pooling::global_output_shape(inputs[0])?,
             Self::Flatten => identity::flatten_output_shape(inputs[0])?,

@@ -66,3 +66,40 @@ pub(super) fn flat(shape: &[usize]) -> Result<usize, String> {
 pub(super) fn within(name: &str, value: f32, ok: bool, expected: &str) -> Result<(), String> {
     if ok { Ok(()) } else { Err(format!("found {name} {value}, expected {expected}")) }
 }
+
+/// Bounds in files: an infinite one is none, as JSON has no infinity.
+pub(super) mod bound {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    fn write<S: Serializer>(bound: f32, to: S) -> Result<S::Ok, S::Error> {
+        Some(bound).filter(|bound| bound.is_finite()).serialize(to)
+    }
+
+    /// Of what is cut off below.
+    pub(in crate::ops) mod low {
+        use super::{Deserialize, Deserializer, Serializer};
+
+        #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+        pub(in crate::ops) fn serialize<S: Serializer>(bound: &f32, to: S) -> Result<S::Ok, S::Error> {
+            super::write(*bound, to)
+        }
+
+        pub(in crate::ops) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+            Ok(Option::deserialize(from)?.unwrap_or(f32::NEG_INFINITY))
+        }
+    }
+
+    /// Of what is cut off above.
+    pub(in crate::ops) mod high {
+        use super::{Deserialize, Deserializer, Serializer};
+
+        #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+        pub(in crate::ops) fn serialize<S: Serializer>(bound: &f32, to: S) -> Result<S::Ok, S::Error> {
+            super::write(*bound, to)
+        }
+
+        pub(in crate::ops) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f32, D::Error> {
+            Ok(Option::deserialize(from)?.unwrap_or(f32::INFINITY))
+        }
+    }
+}

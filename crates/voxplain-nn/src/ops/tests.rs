@@ -39,6 +39,14 @@ examples! {
     Op::Gelu => Op::Gelu,
     Op::Sigmoid => Op::Sigmoid,
     Op::Tanh => Op::Tanh,
+    Op::GeluTanh => Op::GeluTanh,
+    Op::ScaledElu { .. } => Op::ScaledElu { alpha: 1.5, scale: 1.25 },
+    Op::Silu => Op::Silu,
+    Op::Mish => Op::Mish,
+    Op::Softplus => Op::Softplus,
+    Op::HardSigmoid { .. } => Op::HardSigmoid { slope: 0.5, offset: 0.25 },
+    Op::HardSwish => Op::HardSwish,
+    Op::Clip { .. } => Op::Clip { low: -0.5, high: f32::INFINITY },
     Op::MaxPool3d(_) => Op::MaxPool3d(Pool3d::new([2; 3]).with_stride([1, 2, 1])),
     Op::AvgPool3d(_) => Op::AvgPool3d(Pool3d::new([3; 3]).with_stride([1; 3]).with_padding([1; 3])),
     Op::GlobalAvgPool => Op::GlobalAvgPool,
@@ -65,13 +73,8 @@ fn network_of(op: &Op) -> (Network, NodeId) {
             net.add("op", op.clone(), &[NodeId(0), branch]).unwrap()
         }
         Op::Conv3d(_)
+        | activations!()
         | Op::BatchNorm(_)
-        | Op::Relu
-        | Op::LeakyRelu { .. }
-        | Op::Elu
-        | Op::Gelu
-        | Op::Sigmoid
-        | Op::Tanh
         | Op::MaxPool3d(_)
         | Op::AvgPool3d(_)
         | Op::GlobalAvgPool

@@ -28,8 +28,18 @@ pub(crate) fn forward(of: Activation, x: f64) -> f64 {
             }
         }
         Activation::Gelu => x * normal_distribution(x),
-        Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+        Activation::GeluTanh => 0.5 * x * (1.0 + gelu_argument(x).tanh()),
+        Activation::Sigmoid => sigmoid(x),
         Activation::Tanh => x.tanh(),
+        Activation::ScaledElu { alpha, scale } => {
+            f64::from(scale) * if x > 0.0 { x } else { f64::from(alpha) * x.exp_m1() }
+        }
+        Activation::Silu => x * sigmoid(x),
+        Activation::Mish => x * softplus(x).tanh(),
+        Activation::Softplus => softplus(x),
+        Activation::HardSigmoid { slope, offset } => (f64::from(slope) * x + f64::from(offset)).clamp(0.0, 1.0),
+        Activation::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::Clip { low, high } => x.clamp(f64::from(low), f64::from(high)),
     }
 }
 
@@ -59,10 +69,58 @@ pub(crate) fn backward(of: Activation, rules: &Rules, x: f64, y: f64, r: f64) ->
             }
         }
         Activation::Gelu => normal_distribution(x) + x * (-0.5 * x * x).exp() / (2.0 * PI).sqrt(),
+        Activation::GeluTanh => {
+            let t = gelu_argument(x).tanh();
+            let inner = FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * (1.0 + 3.0 * GELU_CUBE * x * x);
+            0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner
+        }
         Activation::Sigmoid => y * (1.0 - y),
         Activation::Tanh => 1.0 - y * y,
+        Activation::ScaledElu { alpha, scale } => {
+            f64::from(scale) * if x > 0.0 { 1.0 } else { f64::from(alpha) * x.exp() }
+        }
+        Activation::Silu => sigmoid(x) * (1.0 + x * (1.0 - sigmoid(x))),
+        Activation::Mish => {
+            let t = softplus(x).tanh();
+            t + x * (1.0 - t * t) * sigmoid(x)
+        }
+        Activation::Softplus => sigmoid(x),
+        // At their corners as PyTorch has them: flat.
+        Activation::HardSigmoid { slope, .. } => {
+            if y > 0.0 && y < 1.0 {
+                f64::from(slope)
+            } else {
+                0.0
+            }
+        }
+        Activation::HardSwish => {
+            if x <= -3.0 {
+                0.0
+            } else if x < 3.0 {
+                x / 3.0 + 0.5
+            } else {
+                1.0
+            }
+        }
+        Activation::Clip { low, high } => f64::from(u8::from(x > f64::from(low) && x < f64::from(high))),
     };
     slope * r
+}
+
+/// The factor of the cube in the hyperbolic tangent of [`Activation::GeluTanh`].
+const GELU_CUBE: f64 = 0.044_715;
+
+fn gelu_argument(x: f64) -> f64 {
+    FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * (x + GELU_CUBE * x * x * x)
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// `ln(1 + exp(x))`, without an overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// Probability that a standard normal number is below `x`.

@@ -23,7 +23,7 @@ mod convolution;
 mod normalisation;
 pub(crate) mod pooling;
 
-use crate::ops::weightless;
+use crate::ops::{activations, weightless};
 use crate::{Activation, Error, Network, NodeId, Op, ReluRule, Result, Rules, RulesApplied};
 use normalisation::Statistics;
 use std::borrow::Cow;
@@ -169,12 +169,7 @@ impl Tape<'_> {
                 .collect(),
             Op::LogSoftmax => x.chunks_exact(x.len() / self.batch).flat_map(activation::log_softmax).collect(),
             Op::Flatten => x.to_vec(),
-            Op::Relu => each(Activation::Relu),
-            &Op::LeakyRelu { slope } => each(Activation::LeakyRelu { slope }),
-            Op::Elu => each(Activation::Elu),
-            Op::Gelu => each(Activation::Gelu),
-            Op::Sigmoid => each(Activation::Sigmoid),
-            Op::Tanh => each(Activation::Tanh),
+            activations!() => op.activation().map_or_else(Vec::new, each),
         }
     }
 
@@ -263,12 +258,7 @@ impl Tape<'_> {
                 rows.flat_map(|(y, r)| activation::log_softmax_backward(y, r)).collect()
             }
             Op::Flatten => r.to_vec(),
-            Op::Relu => each(Activation::Relu),
-            &Op::LeakyRelu { slope } => each(Activation::LeakyRelu { slope }),
-            Op::Elu => each(Activation::Elu),
-            Op::Gelu => each(Activation::Gelu),
-            Op::Sigmoid => each(Activation::Sigmoid),
-            Op::Tanh => each(Activation::Tanh),
+            activations!() => node.op.activation().map_or_else(Vec::new, each),
         };
         vec![to_input]
     }

@@ -126,7 +126,22 @@ fn random_network(seed: u64, depth: usize) -> Network {
                 net.then(&name, norm(seed, c)).unwrap();
             }
             8 => {
-                let kinds = [Op::Relu, Op::LeakyRelu { slope: 0.1 }, Op::Elu, Op::Gelu, Op::Sigmoid, Op::Tanh];
+                let kinds = [
+                    Op::Relu,
+                    Op::LeakyRelu { slope: 0.1 },
+                    Op::Elu,
+                    Op::Gelu,
+                    Op::GeluTanh,
+                    Op::Sigmoid,
+                    Op::Tanh,
+                    Op::ScaledElu { alpha: 1.673, scale: 1.051 },
+                    Op::Silu,
+                    Op::Mish,
+                    Op::Softplus,
+                    Op::HardSigmoid { slope: 0.2, offset: 0.5 },
+                    Op::HardSwish,
+                    Op::Clip { low: 0.0, high: 6.0 },
+                ];
                 net.then(&name, kinds[seed.child("act").random().below(kinds.len())].clone()).unwrap();
             }
             9 => {

@@ -9,6 +9,7 @@
 
 mod engine_arrays;
 mod engine_reference;
+mod onnx;
 mod optimizers;
 mod reach;
 mod reference_arrays;

@@ -4,17 +4,17 @@ use crate::support::random_net::random_net;
 use proptest::prelude::*;
 use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
-use voxplain_nn::{Network, NodeId, Op, Rules, Tensor};
+use voxplain_nn::{Network, NodeId, Op, OpClass, Rules, Tensor};
 
 /// The same graph with positive weights, activations that pass everything and means for maxima: every way counts.
 fn open(net: &Network) -> Network {
     let [c, i, j, k] = net.input_shape();
     let mut open = Network::new([c, i, j, k]);
     for node in &net.nodes()[1..] {
-        let op = match &node.op {
-            Op::Relu | Op::Elu | Op::Gelu | Op::Sigmoid | Op::Tanh => Op::LeakyRelu { slope: 0.5 },
-            Op::MaxPool3d(pool) => Op::AvgPool3d(*pool),
-            op => op.clone(),
+        let op = match (&node.op, node.op.class()) {
+            (_, OpClass::Activation(_)) => Op::LeakyRelu { slope: 0.5 },
+            (Op::MaxPool3d(pool), _) => Op::AvgPool3d(*pool),
+            (op, _) => op.clone(),
         };
         open.add(&node.name, op, &node.inputs).unwrap();
     }

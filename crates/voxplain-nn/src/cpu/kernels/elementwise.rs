@@ -27,8 +27,16 @@ impl Activation {
                 }
             }
             Self::Gelu => x * normal_distribution(x),
-            Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Self::GeluTanh => x * gelu_gate(x),
+            Self::Sigmoid => sigmoid(x),
             Self::Tanh => x.tanh(),
+            Self::ScaledElu { alpha, scale } => scale * if x > 0.0 { x } else { alpha * x.exp_m1() },
+            Self::Silu => x * sigmoid(x),
+            Self::Mish => x * softplus(x).tanh(),
+            Self::Softplus => softplus(x),
+            Self::HardSigmoid { slope, offset } => (slope * x + offset).clamp(0.0, 1.0),
+            Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+            Self::Clip { low, high } => x.clamp(low, high),
         }
     }
 
@@ -62,16 +70,70 @@ impl Activation {
                 let density = density as f32;
                 normal_distribution(x) + x * density
             }
+            Self::GeluTanh => {
+                // The gate g is (1 + tanh(u)) / 2, so that its derivative is 2 g (1 - g) u'.
+                let gate = gelu_gate(x);
+                gate + 2.0 * x * gate * (1.0 - gate) * SQRT_2_PI * (1.0 + 3.0 * GELU_CUBE * x * x)
+            }
             Self::Sigmoid => {
-                let y = 1.0 / (1.0 + (-x).exp());
+                let y = sigmoid(x);
                 y * (1.0 - y)
             }
             Self::Tanh => {
                 let y = x.tanh();
                 1.0 - y * y
             }
+            Self::ScaledElu { alpha, scale } => scale * if x > 0.0 { 1.0 } else { alpha * x.exp() },
+            Self::Silu => {
+                let y = sigmoid(x);
+                y * (1.0 + x * (1.0 - y))
+            }
+            Self::Mish => {
+                let t = softplus(x).tanh();
+                t + x * (1.0 - t * t) * sigmoid(x)
+            }
+            Self::Softplus => sigmoid(x),
+            Self::HardSigmoid { slope, offset } => {
+                let y = slope * x + offset;
+                if y > 0.0 && y < 1.0 { slope } else { 0.0 }
+            }
+            Self::HardSwish => {
+                if x <= -3.0 {
+                    0.0
+                } else if x < 3.0 {
+                    x / 3.0 + 0.5
+                } else {
+                    1.0
+                }
+            }
+            Self::Clip { low, high } => {
+                if x > low && x < high {
+                    1.0
+                } else {
+                    0.0
+                }
+            }
         }
     }
+}
+
+/// The factor of the cube in the hyperbolic tangent of [`Activation::GeluTanh`].
+const GELU_CUBE: f32 = 0.044_715;
+/// `sqrt(2 / pi)`.
+const SQRT_2_PI: f32 = 0.797_884_6;
+
+/// What [`Activation::GeluTanh`] multiplies with.
+fn gelu_gate(x: f32) -> f32 {
+    sigmoid(2.0 * SQRT_2_PI * (x + GELU_CUBE * x * x * x))
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// `ln(1 + exp(x))`, without an overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 /// Distribution function of the standard normal.

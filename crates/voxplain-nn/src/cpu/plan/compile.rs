@@ -10,6 +10,7 @@ use crate::cpu::kernels::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, linear::Sizes, norm, patches, sparse,
     winograd, winograd_gradient,
 };
+use crate::ops::activations;
 use crate::{Activation, BatchNorm, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
@@ -388,12 +389,7 @@ impl Compiler<'_> {
                 Op::Add => Work::Add,
                 Op::Concat => Work::Concat,
                 Op::LogSoftmax => Work::LogSoftmax,
-                Op::Relu => Work::Activation(Activation::Relu),
-                &Op::LeakyRelu { slope } => Work::Activation(Activation::LeakyRelu { slope }),
-                Op::Elu => Work::Activation(Activation::Elu),
-                Op::Gelu => Work::Activation(Activation::Gelu),
-                Op::Sigmoid => Work::Activation(Activation::Sigmoid),
-                Op::Tanh => Work::Activation(Activation::Tanh),
+                activations!() => node.op.activation().map_or(Work::Convert, Work::Activation),
             };
             self.push(inputs, output, work);
         }

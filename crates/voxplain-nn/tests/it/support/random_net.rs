@@ -32,7 +32,20 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
             9 => Op::AvgPool3d(pool),
             10 => Op::LeakyRelu { slope: 0.25 },
             11 => {
-                let kinds = [Op::Elu, Op::Gelu, Op::Sigmoid, Op::Tanh];
+                let kinds = [
+                    Op::Elu,
+                    Op::Gelu,
+                    Op::GeluTanh,
+                    Op::Sigmoid,
+                    Op::Tanh,
+                    Op::ScaledElu { alpha: 1.5, scale: 1.25 },
+                    Op::Silu,
+                    Op::Mish,
+                    Op::Softplus,
+                    Op::HardSigmoid { slope: 0.3, offset: 0.4 },
+                    Op::HardSwish,
+                    Op::Clip { low: -0.7, high: 0.9 },
+                ];
                 kinds[random.below(kinds.len())].clone()
             }
             12 => Op::Dropout { p: 0.4 },

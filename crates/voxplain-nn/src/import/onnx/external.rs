@@ -1,0 +1,105 @@
+//! [`External`]: values that an ONNX file keeps in files beside it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+/// Files beside a model, from which ranges of bytes are read. A path leads to nothing outside the model's folder.
+#[derive(Debug)]
+pub(super) struct External {
+    /// The folder of the model; none where it was given as bytes.
+    folder: Option<PathBuf>,
+}
+
+impl External {
+    pub(super) fn beside(model: &Path) -> Self {
+        let folder = model.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        Self { folder: folder.map(Path::to_owned) }
+    }
+
+    /// For a model that has no files beside it.
+    #[cfg(test)]
+    pub(super) const fn none() -> Self {
+        Self { folder: None }
+    }
+
+    /// The bytes of a tensor: `location` relative to the folder, `offset` and `length` where given.
+    pub(super) fn read(&self, place: &BTreeMap<String, String>, expected: usize) -> Result<Vec<u8>, String> {
+        let location = place.get("location").ok_or("its values are in a file that it does not name")?;
+        let folder = self.folder.as_ref().ok_or_else(|| format!("its values are in {location}, which is not here"))?;
+        let number = |key: &str| {
+            place
+                .get(key)
+                .map(|text| text.parse::<u64>().map_err(|_| format!("found {key} {text:?}, expected a number")))
+        };
+        let offset = number("offset").transpose()?.unwrap_or(0);
+        if let Some(length) = number("length").transpose()?
+            && length != expected as u64
+        {
+            return Err(format!("found {length} bytes in {location}, expected {expected}"));
+        }
+        let path = inside(folder, location)?;
+        let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
+        let mut file = File::open(&path).map_err(wrong)?;
+        let held = file.metadata().map_err(wrong)?.len();
+        if offset.checked_add(expected as u64).is_none_or(|end| end > held) {
+            return Err(format!("{} holds {held} bytes, expected {expected} from {offset} on", path.display()));
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(wrong)?;
+        let mut bytes = vec![0; expected];
+        file.read_exact(&mut bytes).map_err(wrong)?;
+        Ok(bytes)
+    }
+}
+
+/// The path of a file in a folder; refused where it leads out of it, by its names or by links.
+fn inside(folder: &Path, location: &str) -> Result<PathBuf, String> {
+    let out = || format!("its values are in {location:?}, which is outside of the folder of the file");
+    let steps = Path::new(location).components();
+    if location.is_empty() || !steps.clone().all(|step| matches!(step, Component::Normal(_) | Component::CurDir)) {
+        return Err(out());
+    }
+    let path = folder.join(location);
+    let real = |path: &Path| path.canonicalize().map_err(|error| format!("{}: {error}", path.display()));
+    if !real(&path)?.starts_with(real(folder)?) {
+        return Err(out());
+    }
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn ranges_are_read_and_nothing_outside_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = folder.path().join("models");
+        std::fs::create_dir(&models).unwrap();
+        std::fs::write(models.join("weights.bin"), b"0123456789").unwrap();
+        std::fs::write(folder.path().join("secret"), b"0123456789").unwrap();
+        let external = External::beside(&models.join("model.onnx"));
+        let there = place(&[("location", "weights.bin"), ("offset", "3"), ("length", "4")]);
+        assert_eq!(external.read(&there, 4).unwrap(), b"3456");
+        assert_eq!(external.read(&place(&[("location", "./weights.bin")]), 10).unwrap(), b"0123456789");
+        for location in ["../secret", "/etc/passwd", "a/../../secret", ""] {
+            let error = external.read(&place(&[("location", location)]), 4).unwrap_err();
+            assert!(error.contains("outside of the folder"), "{location}: {error}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(folder.path().join("secret"), models.join("link")).unwrap();
+            assert!(external.read(&place(&[("location", "link")]), 4).unwrap_err().contains("outside of the folder"));
+        }
+        let error = external.read(&there, 5).unwrap_err();
+        assert!(error.contains("found 4 bytes in weights.bin, expected 5"), "{error}");
+        let beyond = place(&[("location", "weights.bin"), ("offset", "18446744073709551615")]);
+        assert!(external.read(&beyond, 4).unwrap_err().contains("holds 10 bytes"));
+        assert!(external.read(&place(&[("location", "none")]), 4).is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! From canonical operations to a [`Network`] that ends in scores.
+
+use super::canonical::{Canonical, Head, Kind, Step, View};
+use crate::ops::weightless;
+use crate::{Network, NodeId, Op};
+use std::collections::BTreeSet;
+
+/// The network of what `output` depends on, without what comes after the scores; and what that is.
+pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network, Head), String> {
+    let (scores, head) = scores(&canonical, output.node);
+    let shape = canonical.values[scores].shape.clone();
+    if shape[1..].iter().any(|&length| length != 1) {
+        return Err(format!(
+            "its output has the shape {:?}: an image, as a segmentation gives. Explained are networks that give one row of \
+             scores, or a value",
+            canonical.dims(output)
+        ));
+    }
+    if scores == 0 {
+        return Err("its output is its input".into());
+    }
+    let last = canonical.flatten(scores)?;
+    let mut needed = vec![false; canonical.values.len()];
+    needed[last] = true;
+    for n in (0..=last).rev().filter(|&n| n > 0) {
+        if needed[n] {
+            canonical.values[n].inputs.iter().for_each(|&input| needed[input] = true);
+        }
+    }
+    if !needed[0] {
+        return Err("its output does not depend on its input".into());
+    }
+    let [c, i, j, k] =
+        <[usize; 4]>::try_from(canonical.values[0].shape.clone()).map_err(|_| "its input is no volume")?;
+    let mut network = Network::new([c, i, j, k]);
+    let mut place = vec![NodeId(0); canonical.values.len()];
+    let mut names: BTreeSet<String> = ["input".to_owned()].into();
+    for (n, value) in canonical.values.into_iter().enumerate().skip(1).filter(|(n, _)| needed[*n]) {
+        let op = match value.kind {
+            Kind::Op(op) => *op,
+            Kind::Step(step) => return Err(unfinished(&step, &value.name)),
+            Kind::Input => continue,
+        };
+        let name = free(&mut names, &value.name);
+        let inputs: Vec<NodeId> = value.inputs.iter().map(|&input| place[input]).collect();
+        place[n] = network.add(&name, op, &inputs).map_err(|error| error.to_string())?;
+    }
+    Ok((network, head))
+}
+
+/// The scores that an output is made of: what comes before a softmax or a sigmoid at the end.
+fn scores(canonical: &Canonical, output: usize) -> (usize, Head) {
+    let (mut node, mut head) = (output, Head::Scores);
+    // A logarithm of the probabilities after their softmax, and the like: the first of them counts.
+    loop {
+        let value = &canonical.values[node];
+        head = match &value.kind {
+            Kind::Step(Step::Head(of)) => *of,
+            Kind::Op(op) if **op == Op::Sigmoid && head == Head::Scores => Head::Sigmoid,
+            // Flattened after it.
+            Kind::Op(op) if **op == Op::Flatten && ends(canonical, value.inputs[0]) => head,
+            Kind::Input | Kind::Op(_) | Kind::Step(_) => return (node, head),
+        };
+        node = value.inputs[0];
+    }
+}
+
+fn ends(canonical: &Canonical, node: usize) -> bool {
+    matches!(canonical.step(node), Some(Step::Head(_))) || canonical.op(node) == Some(&Op::Sigmoid)
+}
+
+/// Why a part of something is left over.
+fn unfinished(step: &Step, name: &str) -> String {
+    match step {
+        Step::Function(operator) => {
+            format!("{name}: the operator {operator} is part of no activation that the engine has")
+        }
+        Step::Head(Head::Softmax | Head::LogSoftmax | Head::Sigmoid | Head::Scores) => {
+            format!("{name}: a softmax inside the network, which the engine does not have")
+        }
+        Step::Mean | Step::Centred | Step::Squared | Step::Variance | Step::Shifted(_) | Step::Deviation(_) => {
+            format!("{name}: a mean over channels that belongs to no normalisation")
+        }
+    }
+}
+
+/// A name that no other node has.
+fn free(names: &mut BTreeSet<String>, name: &str) -> String {
+    let mut free = name.to_owned();
+    let mut number = 1;
+    while !names.insert(free.clone()) {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    free
+}
+
+/// Whether a network has weights that a single score could be split by; see [`super::two_classes`].
+pub(super) fn last_layer(network: &Network) -> Option<&crate::Linear> {
+    match &network.nodes().last()?.op {
+        Op::Linear(linear) => Some(linear),
+        Op::Conv3d(_) | Op::BatchNorm(_) | weightless!() => None,
+    }
+}

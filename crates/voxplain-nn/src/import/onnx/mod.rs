@@ -1,0 +1,200 @@
+//! Networks of other frameworks, in ONNX: what PyTorch's two exporters write (`torch.onnx.export` with `dynamo=True` or not),
+//! opsets 11 to 20, weights inside the file or in files beside it.
+//!
+//! The protocol buffer becomes nodes and constants (`proto`), constants are computed (`fold`), operators become operations
+//! on volumes and features, whatever exporter wrote them (`operators`, `canonical`, `function`), and these a [`Network`]
+//! (`lower`) that ends in scores: a softmax or sigmoid at the end is taken off and named ([`Head`]). What cannot be taken is
+//! refused with the reason, all of it at once. Nothing in a file is run, and whatever a file holds, the outcome is a network
+//! or an error.
+
+mod array;
+mod canonical;
+mod external;
+mod fold;
+mod function;
+mod lower;
+mod name;
+mod operators;
+mod proto;
+mod protobuf;
+#[cfg(test)]
+mod tests;
+
+pub use canonical::Head;
+
+use super::{io, refused};
+use crate::{Network, Op, Result, Tensor};
+use external::External;
+use operators::{Reader, Trouble};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The oldest and the newest opset whose operators are read.
+const OPSETS: std::ops::RangeInclusive<i64> = 11..=20;
+/// Most reasons that an error lists.
+const REASONS: usize = 12;
+/// What to do about a file that cannot be taken.
+const REMEDY: &str = "export the network again with batch size 1 and after model.eval(), with operators of the table in the \
+                      page \"Your own network\"";
+
+/// A network from a file, and what the file says about it.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The network. It gives scores, before any softmax.
+    pub network: Network,
+    /// What the file makes of the scores.
+    pub head: Head,
+    /// Who wrote the file, `pytorch`.
+    pub producer: String,
+    /// The version of ONNX's operators.
+    pub opset: i64,
+    /// Operators of the file that the output depends on.
+    pub operators: usize,
+    /// Batch normalisations that the file has. Exporters fold those that follow a convolution into it: rules that treat
+    /// convolution and normalisation apart then see one layer.
+    pub batch_norms: usize,
+}
+
+/// Reads a file. `grid` is the shape of its input along `(i, j, k)` where the file leaves it open; where it says it, both must
+/// be the same.
+///
+/// # Errors
+/// The file cannot be read, is no ONNX model, has more than one input or output or a batch other than 1, or holds operators
+/// that have no counterpart, which are all listed.
+pub fn read(path: &Path, grid: Option<[usize; 3]>) -> Result<Imported> {
+    let bytes = std::fs::read(path).map_err(io(path))?;
+    decode(&bytes, &mut External::beside(path), grid).map_err(|what| refused(path, what, REMEDY))
+}
+
+fn decode(bytes: &[u8], external: &mut External, grid: Option<[usize; 3]>) -> Result<Imported, String> {
+    let model = proto::decode(bytes, external)?;
+    let opset = model.opset.ok_or("found no version of ONNX's operators, expected an ONNX model")?;
+    if !OPSETS.contains(&opset) {
+        let (first, last) = OPSETS.into_inner();
+        return Err(format!("found opset {opset}, expected {first} to {last} (opset_version= of torch.onnx.export)"));
+    }
+    let graph = &model.graph;
+    // Older files list constants among the inputs.
+    let mut inputs = graph.inputs.iter().filter(|input| !graph.initializers.contains_key(&input.name));
+    let input = inputs.next().ok_or("found no input, expected one volume")?;
+    if let Some(other) = inputs.next() {
+        return Err(format!("found inputs {} and {}, expected one volume", input.name, other.name));
+    }
+    let [output] = graph.outputs.as_slice() else {
+        return Err(format!("found outputs {}, expected one: that of the scores", graph.outputs.join(", ")));
+    };
+    let shape = input_shape(input, grid)?;
+    let reader = Reader::read(graph, opset, (&input.name, shape), output)?;
+    if !reader.troubles.is_empty() {
+        return Err(list(&reader.troubles));
+    }
+    let view = reader.output(output)?.ok_or("its output was refused")?;
+    let (operators, batch_norms) = (reader.operators, reader.norms);
+    let (network, head) = lower::lower(reader.canonical, &view)?;
+    Ok(Imported { network, head, producer: model.producer, opset, operators, batch_norms })
+}
+
+/// The shape of one sample of the input, `[C, i, j, k]`.
+fn input_shape(input: &proto::Input, grid: Option<[usize; 3]>) -> Result<[usize; 4], String> {
+    let axes = input.shape.as_ref().ok_or_else(|| format!("its input {} has no shape", input.name))?;
+    let &[batch, channels, ref space @ ..] = axes.as_slice() else {
+        return Err(format!("its input has {} axes, expected five: batch, channels and (i, j, k)", axes.len()));
+    };
+    let space = <[Option<usize>; 3]>::try_from(space)
+        .map_err(|_| format!("its input has {} axes, expected five: batch, channels and (i, j, k)", axes.len()))?;
+    if let Some(batch) = batch.filter(|&batch| batch != 1) {
+        return Err(format!(
+            "the batch size {batch} is baked in: its operators take that many images together. Export with one image as \
+             example, torch.onnx.export(model, (x[:1],), ...)"
+        ));
+    }
+    let mut shape = [channels.unwrap_or(1), 1, 1, 1];
+    for axis in 0..3 {
+        shape[axis + 1] = match (space[axis], grid.map(|grid| grid[axis])) {
+            (Some(length), Some(wanted)) if length != wanted => {
+                let found: Vec<String> = space.iter().map(|n| n.map_or("?".into(), |n| n.to_string())).collect();
+                return Err(format!(
+                    "its input is {}, and the grid that was asked for is {}",
+                    found.join(" x "),
+                    times(grid)
+                ));
+            }
+            (Some(length), _) | (None, Some(length)) => length,
+            (None, None) => return Err("the file leaves the shape of its input open; say its grid".into()),
+        };
+    }
+    crate::ops::count(&shape)?;
+    Ok(shape)
+}
+
+fn times(grid: Option<[usize; 3]>) -> String {
+    grid.into_iter().flatten().map(|n| n.to_string()).collect::<Vec<_>>().join(" x ")
+}
+
+/// Everything that was refused: operators without a counterpart with their number, then the reasons of the others.
+fn list(troubles: &[Trouble]) -> String {
+    let mut unknown: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut reasons: Vec<(String, &str, usize)> = Vec::new();
+    for trouble in troubles {
+        match &trouble.reason {
+            None => *unknown.entry(&trouble.operator).or_default() += 1,
+            Some(reason) => {
+                let what = format!("{}: {reason}", trouble.operator);
+                match reasons.iter_mut().find(|(known, ..)| *known == what) {
+                    Some((_, _, count)) => *count += 1,
+                    None => reasons.push((what, &trouble.label, 1)),
+                }
+            }
+        }
+    }
+    let times = |count: usize| if count == 1 { String::new() } else { format!(" ({count} times)") };
+    let mut parts = Vec::new();
+    if !unknown.is_empty() {
+        let names: Vec<String> = unknown.iter().map(|(name, &count)| format!("{name}{}", times(count))).collect();
+        parts.push(format!("it holds operators that have no counterpart here: {}", names.join(", ")));
+    }
+    let left = reasons.len().saturating_sub(REASONS);
+    parts.extend(
+        reasons.into_iter().take(REASONS).map(|(what, label, count)| format!("at {label}, {what}{}", times(count))),
+    );
+    if left > 0 {
+        parts.push(format!("and {left} more"));
+    }
+    parts.join("; ")
+}
+
+/// The same network with two scores for its one, `-z / 2` and `z / 2`: their softmax is the sigmoid of `z` for the second class,
+/// and what speaks for one class speaks against the other.
+///
+/// # Errors
+/// The network gives more than one score.
+pub fn two_classes(network: &Network) -> Result<Network> {
+    let halves =
+        |values: &[f32]| values.iter().map(|v| -v / 2.0).chain(values.iter().map(|v| v / 2.0)).collect::<Vec<_>>();
+    if network.outputs() != 1 {
+        return Err(crate::Error::Request(format!("found {} scores, expected one to make two of", network.outputs())));
+    }
+    let mut split = crate::Linear::new(1, 2);
+    split.weight = Tensor::new([2, 1], vec![-0.5, 0.5]);
+    let Some(last) = lower::last_layer(network) else {
+        let mut network = network.clone();
+        let name =
+            ["classes", "two_classes"].into_iter().find(|name| network.node(name).is_err()).unwrap_or("of_two_classes");
+        network.then(name, split)?;
+        return Ok(network);
+    };
+    let mut two = Network::new(network.input_shape());
+    for node in &network.nodes()[1..] {
+        let is_last = std::ptr::eq(node, &network.nodes()[network.output().0]);
+        let op = if is_last {
+            let mut linear = crate::Linear::new(last.input, 2);
+            linear.weight = Tensor::new([2, last.input], halves(last.weight.data()));
+            linear.bias = Tensor::new([2], halves(last.bias.data()));
+            Op::Linear(linear)
+        } else {
+            node.op.clone()
+        };
+        two.add(&node.name, op, &node.inputs)?;
+    }
+    Ok(two)
+}

@@ -1,0 +1,89 @@
+//! Networks that PyTorch's exporters wrote, against what PyTorch computes.
+
+use crate::support::{npy, witness::witness};
+use voxplain_nn::import::onnx::{self, Head, Imported};
+use voxplain_nn::{Engine, EngineOptions, PlanOptions, Purpose, Rules};
+
+/// The three exports of a family.
+const EXPORTS: [&str; 3] = ["dynamo", "torchscript", "torchscript.opset13"];
+
+fn import(family: &str, export: &str) -> Option<Imported> {
+    let path = witness(&format!("reference/onnx/{family}.{export}.onnx"))?;
+    Some(onnx::read(&path, None).unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Outputs, and the gradient of the target by the input, of each input by itself.
+fn agrees(family: &str) {
+    let engine = Engine::new(EngineOptions { threads: Some(2), instruction_set: None }).unwrap();
+    for export in EXPORTS {
+        let Some(imported) = import(family, export) else { return };
+        let arrays = npy::read_npz(&witness(&format!("reference/onnx/{family}.npz")).unwrap());
+        let [(_, x), (shape, y), (_, g), (_, target)] = ["x", "y", "g", "target"].map(|name| arrays[name].clone());
+        let (inputs, outputs, target) = (x.len() / 2, shape[1], target[0] as usize);
+        let options = PlanOptions { purpose: Purpose::InputGradient, batch: 1, keep: Vec::new() };
+        let mut plan = engine.plan(&imported.network, &options).unwrap();
+        for sample in 0..2 {
+            let x: Vec<f32> = x[sample * inputs..][..inputs].iter().map(|&x| x as f32).collect();
+            let mut tape = plan.forward(&x).unwrap();
+            let scores: Vec<f64> = tape.output().iter().map(|&y| f64::from(y)).collect();
+            let expected = &y[sample * outputs..][..outputs];
+            let largest = expected.iter().fold(0.0f64, |most, y| most.max(y.abs()));
+            // What the file says after its head, and the gradient of the target through that.
+            let (found, start) = after(imported.head, &scores, target);
+            let off = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest;
+            let gradient = tape.backward(&start, &Rules::GRADIENT).unwrap().input;
+            let g = &g[sample * inputs..][..inputs];
+            let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+            let distance =
+                norm(&mut gradient.iter().zip(g).map(|(&a, b)| f64::from(a) - b)) / norm(&mut g.iter().copied());
+            println!("{family}.{export} {sample}: outputs {off:.1e}, gradient {distance:.1e}");
+            assert!(off < 1e-5, "{family}.{export}: {found:?}, expected {expected:?}");
+            assert!(distance < 1e-4, "{family}.{export}: gradient off by {distance}");
+        }
+    }
+}
+
+/// Outputs from scores, and the gradient of one of them by the scores.
+fn after(head: Head, scores: &[f64], target: usize) -> (Vec<f64>, Vec<f32>) {
+    let one = |n: usize| f64::from(u8::from(n == target));
+    match head {
+        Head::Scores => (scores.to_vec(), (0..scores.len()).map(|n| one(n) as f32).collect()),
+        Head::LogSoftmax => {
+            let sum = scores.iter().map(|s| s.exp()).sum::<f64>().ln();
+            let found: Vec<f64> = scores.iter().map(|s| s - sum).collect();
+            let start = (0..scores.len()).map(|n| (one(n) - found[n].exp()) as f32).collect();
+            (found, start)
+        }
+        head => panic!("no file of these ends in {head:?}"),
+    }
+}
+
+macro_rules! families {
+    ($($test:ident $family:literal),* $(,)?) => {
+        $(#[test]
+        fn $test() {
+            agrees($family);
+        })*
+    };
+}
+
+families! {
+    densenet_agrees "densenet",
+    resnet_of_basic_blocks_agrees "resnet-basic",
+    resnet_of_bottlenecks_agrees "resnet-bottleneck",
+    sfcn_agrees "sfcn",
+    alexnet_agrees "alexnet",
+    meshnet_agrees "meshnet",
+    regression_agrees "regression",
+}
+
+/// TorchScript made constants of what the example image gave in the shortcuts.
+#[test]
+fn baked_activations_are_refused_with_the_reason() {
+    for export in ["torchscript", "torchscript.opset13"] {
+        let Some(path) = witness(&format!("reference/onnx/resnet-shortcut-a.{export}.onnx")) else { return };
+        let error = onnx::read(&path, None).unwrap_err().to_string();
+        assert!(error.contains("its constant has the shape [1, 16, 10, 12, 10] of a value of the network"), "{error}");
+        assert!(error.contains("shortcut_type='A'"), "{error}");
+    }
+}
