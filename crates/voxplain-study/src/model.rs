@@ -1,11 +1,13 @@
 //! [`Model`]: a network with its expected input, its classes and its training subjects.
 
 mod import;
+mod onnx;
 pub(crate) mod tensors;
 mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
 pub use zoo::{NetworkKind, ResnetBlock, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
+pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
 
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};

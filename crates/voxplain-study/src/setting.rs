@@ -24,6 +24,8 @@ settings! {
     AUGMENT = "augment";
     /// Subjects in a step of the optimiser.
     BATCH = "batch";
+    /// Pairs of inputs and outputs that an imported network must give.
+    CHECK = "check";
     /// What an error on each class weighs in training.
     CLASS_WEIGHTS = "class-weights";
     /// Names of the classes, in the order of the outputs.
@@ -62,6 +64,8 @@ settings! {
     KEEP_GOING = "keep-going";
     /// The column of classes.
     LABEL = "label";
+    /// A run or model whose images are prepared as those of an imported network.
+    LIKE = "like";
     /// The learning rate.
     LR = "lr";
     /// Where the brain is: a suffix, a file, a folder, or where the image is not 0.
@@ -80,6 +84,8 @@ settings! {
     NORMALIZE = "normalize";
     /// Words that stand for no value in the table of people.
     MISSING = "missing";
+    /// To which side each axis of a network's input grows, `RAS`.
+    ORIENTATION = "orientation";
     /// World position (mm) of the first voxel of a grid.
     ORIGIN = "origin";
     /// The directory or file to write.

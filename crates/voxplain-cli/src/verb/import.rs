@@ -1,41 +1,63 @@
 //! `voxplain import`.
 
 use crate::{
-    argument::Intensities,
+    argument::{Intensities, shape},
     session::{Outcome, Session},
+    verb::prepare::spacing,
 };
 use clap::Args;
 use serde::Serialize;
-use std::path::PathBuf;
-use voxplain::model::{Architecture, Card, ImportOptions, import};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use voxplain::cohort::Normalize;
+use voxplain::model::{Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, import, import_onnx};
 
-/// Turn a PyTorch checkpoint into a model file.
+/// Turn a network of PyTorch into a model file.
 ///
-/// The file is read without running anything from it: it may hold a state dictionary of tensors and nothing else.
-/// Where the network's input lies in the world is not known; the model takes any image of its shape.
+/// An ONNX file (torch.onnx.export) holds the whole network. What it does not say is asked for: the size of voxels, how
+/// intensities are prepared, to which side the axes grow, the names of the classes; or it is taken from a run whose images
+/// are prepared alike (--like). A checkpoint (torch.save of a state dictionary) holds weights alone, and --arch says of
+/// which network. Files are read without running anything from them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  voxplain import net.onnx --spacing 2 --normalize robust --orientation RAS --classes female,male --check pairs.npz --out net.safetensors
+  voxplain import net.onnx --like run --out net.safetensors
   voxplain import best_model_all_grad --arch mrinet-grad --classes female,male --out kan2020.safetensors
   voxplain import checkpoint.pt --arch mrinet --shape 58x70x58 --out model.safetensors")]
 pub(crate) struct Import {
-    /// The checkpoint, a state dictionary as `torch.save` writes it.
-    #[arg(value_name = "CHECKPOINT")]
-    checkpoint: PathBuf,
-    /// The network it belongs to.
+    /// The ONNX file, or a checkpoint as `torch.save` writes it.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The network that a checkpoint belongs to.
     #[arg(long, value_enum)]
-    arch: Arch,
-    /// Names of the classes in the order of the outputs [default: class0,class1,...].
+    arch: Option<Arch>,
+    /// Names of the classes in the order of the outputs; two for one output, which is then the logit of the second.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     classes: Vec<String>,
     /// The model file to write.
     #[arg(long, value_name = "MODEL")]
     out: PathBuf,
-    /// How intensities of images are to be prepared.
-    #[arg(long, value_enum, default_value_t = Intensities::None)]
-    normalize: Intensities,
-    /// Shape of the input [default: 58x70x58, where the weights fit it].
+    /// How intensities of images are to be prepared [default for a checkpoint: none].
+    #[arg(long, value_enum)]
+    normalize: Option<Intensities>,
+    /// Of an ONNX file: size of a voxel in mm, one or three.
+    #[arg(long, value_name = "MM", value_parser = spacing, conflicts_with = "like")]
+    spacing: Option<[f64; 3]>,
+    /// Of an ONNX file: to which side each axis of the input grows.
+    #[arg(long, value_name = "RAS", conflicts_with = "like")]
+    orientation: Option<String>,
+    /// Of an ONNX file: a run or model whose images are prepared as those of this network.
+    #[arg(long, value_name = "RUN", conflicts_with = "normalize")]
+    like: Option<PathBuf>,
+    /// Of an ONNX file: shape of the input, where the file leaves it open.
     #[arg(long, value_name = "IxJxK", value_parser = shape)]
+    grid: Option<[usize; 3]>,
+    /// Of an ONNX file: inputs `x` and outputs `y` of the network in its own framework, to compare with (numpy.savez).
+    #[arg(long, value_name = "PAIRS.npz")]
+    check: Option<PathBuf>,
+    /// Of a checkpoint: shape of the input [default: 58x70x58, where the weights fit it].
+    #[arg(long, value_name = "IxJxK", value_parser = shape, requires = "arch")]
     shape: Option<[usize; 3]>,
 }
 
@@ -50,43 +72,61 @@ enum Arch {
 /// The result as JSON.
 #[derive(Serialize)]
 struct Document<'a> {
-    model: &'a std::path::Path,
+    model: &'a Path,
     hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<OutputCheck>,
     #[serde(flatten)]
     card: &'a Card,
 }
 
-fn shape(text: &str) -> Result<[usize; 3], String> {
-    let lengths: Option<Vec<usize>> = text.split('x').map(|n| n.trim().parse().ok()).collect();
-    lengths
-        .and_then(|l| <[usize; 3]>::try_from(l).ok())
-        .ok_or_else(|| "expected three lengths, such as 58x70x58".to_owned())
-}
-
 impl Import {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let options = ImportOptions {
-            architecture: match self.arch {
-                Arch::Mrinet => Architecture::Mrinet,
-                Arch::MrinetGrad => Architecture::MrinetGrad,
-            },
-            classes: self.classes.clone(),
-            shape: self.shape,
-            normalize: self.normalize.into(),
-        };
-        let model = import(&self.checkpoint, &options)?;
+        let (model, check) = self.model(session)?;
         model.write(&self.out)?;
         let [_, i, j, k] = model.network.input_shape();
         let weights: usize = model.network.parameters().iter().map(|p| p.tensor.len()).sum();
-        let text = format!(
+        let mut text = format!(
             "{}: {} with {weights} weights, input {i} x {j} x {k}, classes {}",
             self.out.display(),
             model.card.architecture,
             model.card.classes.join(", ")
         );
-        session.result(&Document { model: &self.out, hash: model.hash(), card: &model.card }, &text)?;
+        if let Some(OutputCheck { pairs, difference, largest }) = check {
+            write!(
+                text,
+                "\nOutputs of {pairs} pairs differ by at most {difference:.1e}; the largest of them is {largest:.3}."
+            )?;
+        }
+        session.result(&Document { model: &self.out, hash: model.hash(), check, card: &model.card }, &text)?;
         let model = self.out.display().to_string();
         session.next(["explain", &model, "--input", "IMAGE", "--method", "hires-cam", "--out", "maps"]);
         Ok(Outcome::Done)
+    }
+
+    fn model(&self, session: &Session) -> anyhow::Result<(Model, Option<OutputCheck>)> {
+        let Some(arch) = self.arch else {
+            let options = OnnxOptions {
+                grid: self.grid,
+                like: self.like.clone(),
+                spacing: self.spacing,
+                normalize: self.normalize.map(Normalize::from),
+                orientation: self.orientation.clone(),
+                classes: self.classes.clone(),
+                check: self.check.clone(),
+            };
+            let imported = import_onnx(&session.engine()?, &self.file, &options)?;
+            return Ok((imported.model, imported.check));
+        };
+        let options = ImportOptions {
+            architecture: match arch {
+                Arch::Mrinet => Architecture::Mrinet,
+                Arch::MrinetGrad => Architecture::MrinetGrad,
+            },
+            classes: self.classes.clone(),
+            shape: self.shape,
+            normalize: self.normalize.map_or(Normalize::None, Normalize::from),
+        };
+        Ok((import(&self.file, &options)?, None))
     }
 }

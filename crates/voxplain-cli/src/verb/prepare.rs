@@ -265,7 +265,7 @@ fn heads(cohort: &Cohort, count: usize) -> String {
 }
 
 /// For clap: one spacing, or one per axis.
-fn spacing(text: &str) -> Result<[f64; 3], String> {
+pub(super) fn spacing(text: &str) -> Result<[f64; 3], String> {
     let parts: Option<Vec<f64>> = text.split(['x', ',']).map(|n| n.trim().parse().ok()).collect();
     match parts.as_deref() {
         Some(&[all]) => Ok([all; 3]),

@@ -47,6 +47,62 @@ pub fn read(path: impl AsRef<Path>) -> Result<NpyArray> {
     Ok(NpyArray { shape: header.shape, data })
 }
 
+/// More bytes than an array of an `.npz` file may hold.
+const MOST_IN_ARCHIVE: u64 = 1 << 32;
+
+/// Reads all arrays of an `.npz` file, as `numpy.savez` and `numpy.savez_compressed` write it, by name.
+pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, NpyArray)>> {
+    let path = path.as_ref();
+    let wrong = |error: zip::result::ZipError| {
+        Error::file(path, format!("is not a whole .npz file: {error}"), "expected a file written by numpy.savez")
+    };
+    let mut archive = zip::ZipArchive::new(File::open(path).map_err(Error::io(path))?).map_err(wrong)?;
+    let mut arrays = Vec::with_capacity(archive.len().min(64));
+    for n in 0..archive.len() {
+        let entry = archive.by_index_raw(n).map_err(wrong)?;
+        let name = entry.name().map_err(wrong)?.trim_end_matches(".npy").to_owned();
+        let limit = entry.size().min(MOST_IN_ARCHIVE);
+        let mut bytes = Vec::new();
+        let read = match entry.compression() {
+            zip::CompressionMethod::Stored => entry.take(limit).read_to_end(&mut bytes),
+            // Raw, because what unpacks it is in the project already.
+            _ => flate2::read::DeflateDecoder::new(entry).take(limit).read_to_end(&mut bytes),
+        };
+        read.map_err(Error::io(path))?;
+        arrays.push((name, from_bytes(path, &bytes)?));
+    }
+    Ok(arrays)
+}
+
+/// An array from the bytes of its file.
+fn from_bytes(path: &Path, bytes: &[u8]) -> Result<NpyArray> {
+    let start = match bytes.get(6) {
+        Some(1) => 10,
+        _ => 12,
+    };
+    if !bytes.starts_with(MARK) || bytes.len() < start {
+        return Err(Error::file(
+            path,
+            "holds something that is no NumPy array",
+            "expected a file written by numpy.savez",
+        ));
+    }
+    let length = match start {
+        10 => usize::from(u16::from_le_bytes([bytes[8], bytes[9]])),
+        _ => u32::from_le_bytes([bytes[8], bytes[9], bytes[10], bytes[11]]) as usize,
+    };
+    let text = bytes.get(start..start + length).ok_or_else(|| truncated(path))?;
+    let header = parse(&String::from_utf8_lossy(text))
+        .map_err(|what| Error::file(path, what, "save plain arrays of real numbers, numpy.savez(path, x=x, y=y)"))?;
+    let body = &bytes[start + length..];
+    let need = header.len.checked_mul(header.dtype.size()).filter(|&need| need <= body.len());
+    let mut data = decode(&header, &body[..need.ok_or_else(|| truncated(path))?]);
+    if header.fortran && header.shape.len() > 1 {
+        data = fortran_to_c(&header.shape, &data);
+    }
+    Ok(NpyArray { shape: header.shape, data })
+}
+
 /// Writes a whole float32 array in C order, gzipped if the name ends in `.gz`, as an
 /// [atomic file](voxplain_core::atomic_file).
 pub fn write(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()> {

@@ -85,7 +85,8 @@ pub(super) fn activation(samples: &Samples) -> Option<Activation> {
         Activation::Clip { low: low as f32, high: high as f32 },
     ];
     let fits = |activation: &Activation| {
-        let bounded = !matches!(activation, Activation::Clip { low, high } if low.partial_cmp(high) != Some(Ordering::Less));
+        let bounded =
+            !matches!(activation, Activation::Clip { low, high } if low.partial_cmp(high) != Some(Ordering::Less));
         bounded && same(samples, |x| forward(*activation, x))
     };
     fixed.into_iter().chain(with_parameters).find(fits)

@@ -1,0 +1,293 @@
+//! [`import_onnx`]: models from ONNX files, with what these do not say.
+
+use super::{Card, Model};
+use crate::{
+    cohort::{Normalize, Placement, Preparation},
+    listed::listed,
+    run::Run,
+    setting::{ARCH, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING},
+};
+use serde::Serialize;
+use std::io::Read;
+use std::{collections::BTreeSet, path::Path};
+use voxplain_core::{Error, Phrase, Remedy, Result, log_sum_exp, remedy, softmax};
+use voxplain_nn::import::onnx::{self, Head, Imported};
+use voxplain_nn::{Engine, Network, PlanOptions, Purpose};
+use voxplain_volume::npy;
+
+/// What an ONNX file does not hold and must be given.
+#[derive(Clone, Debug, Default)]
+pub struct OnnxOptions {
+    /// Shape of the input, where the file leaves it open.
+    pub grid: Option<[usize; 3]>,
+    /// A run or a model file whose images are prepared as this network's are.
+    pub like: Option<std::path::PathBuf>,
+    /// Size of a voxel in mm, without [`OnnxOptions::like`].
+    pub spacing: Option<[f64; 3]>,
+    /// How intensities are normalised, without [`OnnxOptions::like`].
+    pub normalize: Option<Normalize>,
+    /// To which side each axis of the input grows, `RAS`, without [`OnnxOptions::like`].
+    pub orientation: Option<String>,
+    /// Names of the classes, in the order of the outputs. Two for one output: it is then the logit of the second.
+    pub classes: Vec<String>,
+    /// Pairs of inputs and outputs of the network's own framework: an `.npz` file with `x` and `y`.
+    pub check: Option<std::path::PathBuf>,
+}
+
+/// A model that was imported.
+#[derive(Clone, Debug)]
+pub struct OnnxModel {
+    /// The model. It gives scores: a softmax or a sigmoid at the end is taken off.
+    pub model: Model,
+    /// What was compared, where pairs were given.
+    pub check: Option<OutputCheck>,
+}
+
+/// How outputs compare with those of another framework.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct OutputCheck {
+    /// Number of pairs.
+    pub pairs: usize,
+    /// The largest difference of an output.
+    pub difference: f64,
+    /// The largest of the outputs given.
+    pub largest: f64,
+}
+
+/// Outputs that differ by more than this share of the largest are another network's: single precision leaves less than a
+/// hundredth of it.
+const DIFFERENT: f64 = 1e-3;
+
+/// Imports a network that PyTorch exported ([`onnx`]).
+///
+/// # Errors
+/// The file cannot be read or holds what cannot be taken; something that it does not say is not given; or its outputs are not
+/// those of the pairs.
+pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Result<OnnxModel> {
+    if is_checkpoint(file)? {
+        return Err(Error::file(
+            file,
+            "is a PyTorch checkpoint: it holds weights and no network",
+            remedy!["export the network with torch.onnx.export, or say which one it belongs to with ", ARCH],
+        ));
+    }
+    let imported = onnx::read(file, options.grid).map_err(|error| match error {
+        voxplain_nn::Error::File { what, .. } if what.contains("say its grid") => {
+            Error::file(file, what, remedy!["say the shape of its input with ", GRID.to("IxJxK")])
+        }
+        error => error.into(),
+    })?;
+    let check = options.check.as_deref().map(|pairs| compare(engine, &imported, pairs)).transpose()?;
+    let [channels, shape @ ..] = imported.network.input_shape();
+    if channels != 1 {
+        return Err(Error::file(
+            file,
+            format!("takes {channels} channels, expected one image of each person"),
+            "networks of several images of a person are explained by the library, not by the command",
+        ));
+    }
+    let like = options.like.as_deref().map(example).transpose()?;
+    let preparation = preparation(file, shape, options, like.as_ref())?;
+    let (network, classes) = classes(file, &imported, options, like.as_ref())?;
+    let Imported { producer, opset, operators, batch_norms, head, .. } = imported;
+    let card = Card {
+        architecture: "onnx".into(),
+        classes,
+        label: like.as_ref().map_or_else(|| "class".into(), |card| card.label.clone()),
+        preparation,
+        grid_unknown: false,
+        trained_on: BTreeSet::new(),
+        training: serde_json::json!({
+            "imported": true,
+            "file": file.file_name().map(|name| name.to_string_lossy()),
+            "producer": producer,
+            "opset": opset,
+            "operators": operators,
+            "batch_norms": batch_norms,
+            "head": format!("{head:?}").to_lowercase(),
+        }),
+    };
+    let model = Model { network, card };
+    model.check().map_err(|what| Error::file(file, what, "give names to all of its classes"))?;
+    Ok(OnnxModel { model, check })
+}
+
+/// Whether it is a file of `torch.save`: a zip archive, or a pickle.
+fn is_checkpoint(file: &Path) -> Result<bool> {
+    let mut start = Vec::new();
+    let open = std::fs::File::open(file).map_err(Error::io(file))?;
+    open.take(2).read_to_end(&mut start).map_err(Error::io(file))?;
+    Ok(start == b"PK" || start.first() == Some(&0x80))
+}
+
+/// The card of the first model of a run, or that of a model file.
+fn example(path: &Path) -> Result<Card> {
+    if !path.is_dir() {
+        return Ok(Model::read(path)?.card);
+    }
+    let run = Run::open(path)?;
+    let trained = (0..run.manifest.folds).find(|&fold| run.layout().fold(fold).model().is_file());
+    Ok(run.model(trained.unwrap_or(0))?.model.card)
+}
+
+fn preparation(file: &Path, shape: [usize; 3], options: &OnnxOptions, like: Option<&Card>) -> Result<Preparation> {
+    if let Some(card) = like {
+        if card.grid_unknown {
+            return Err(Error::request(
+                "the model that it shall be like does not say where its grid lies",
+                remedy!["say it with ", SPACING, ", ", NORMALIZE, " and ", ORIENTATION],
+            ));
+        }
+        if card.preparation.shape != shape {
+            return Err(Error::file(
+                file,
+                format!("takes {shape:?}, the model that it shall be like {:?}", card.preparation.shape),
+                remedy!["give a run on the network's own grid, or say how images are prepared with ", SPACING],
+            ));
+        }
+        return Ok(card.preparation.clone());
+    }
+    let asked = [
+        (options.spacing.is_none(), "the size of its voxels", SPACING.to("MM")),
+        (options.normalize.is_none(), "how intensities are prepared", NORMALIZE.to("robust")),
+        (options.orientation.is_none(), "to which side its axes grow", ORIENTATION.to("RAS")),
+    ];
+    let (Some(spacing), Some(normalize), Some(orientation)) =
+        (options.spacing, options.normalize, &options.orientation)
+    else {
+        let missing = asked.iter().filter(|(missing, ..)| *missing);
+        let names: Vec<&str> = missing.clone().map(|(_, name, _)| *name).collect();
+        let mut say = vec![Phrase::from("say it: ")];
+        say.extend(missing.flat_map(|(.., setting)| [setting.clone(), Phrase::from(", ")]));
+        say.extend([Phrase::from("or that it is as with a run of voxplain: "), LIKE.to("RUN")]);
+        let what = format!("does not say {}, and no guess would show that it is wrong", names.join(", "));
+        return Err(Error::file(file, what, Remedy::new(say)));
+    };
+    if !orientation.eq_ignore_ascii_case("RAS") {
+        return Err(Error::request(
+            format!(
+                "the network's axes are {orientation:?}; images are given to it in RAS order: to the right, to the front, up"
+            ),
+            "train or wrap it so that it takes images in RAS order, and export that",
+        ));
+    }
+    Ok(Preparation { shape, spacing, normalize, placement: Placement::MaskCentre, template: None, whole_head: false })
+}
+
+/// The network with one score for each class, and their names.
+fn classes(
+    file: &Path,
+    imported: &Imported,
+    options: &OnnxOptions,
+    like: Option<&Card>,
+) -> Result<(Network, Vec<String>)> {
+    let outputs = imported.network.outputs();
+    let mut names = options.classes.clone();
+    if names.is_empty()
+        && let Some(card) = like.filter(|card| card.classes.len() == outputs)
+    {
+        names.clone_from(&card.classes);
+    }
+    if names.is_empty() {
+        return Err(Error::file(
+            file,
+            format!("gives {outputs} output(s) and does not say of what"),
+            remedy!["name its classes in the order of the outputs: ", CLASSES.to("NAME,NAME")],
+        ));
+    }
+    if outputs == 1 && names.len() == 2 {
+        return Ok((onnx::two_classes(&imported.network)?, names));
+    }
+    if outputs == 1 {
+        return Err(Error::file(
+            file,
+            "gives one output, and a model tells at least two classes apart",
+            remedy!["name two classes with ", CLASSES, ": the output is then the logit of the second"],
+        ));
+    }
+    if imported.head == Head::Sigmoid {
+        return Err(Error::file(
+            file,
+            format!("gives {outputs} probabilities, each by itself; classes exclude each other"),
+            "export one of its outputs",
+        ));
+    }
+    if names.len() != outputs {
+        return Err(Error::file(
+            file,
+            format!("gives {outputs} output(s), found {} name(s): {}", names.len(), listed(&names, 8)),
+            remedy!["name each output with ", CLASSES, "; one output is the logit of the second of two classes"],
+        ));
+    }
+    Ok((imported.network.clone(), names))
+}
+
+/// Outputs as the file gives them, from scores.
+fn after(head: Head, scores: &[f32]) -> Vec<f64> {
+    match head {
+        Head::Scores => scores.iter().map(|&s| f64::from(s)).collect(),
+        Head::Softmax => softmax(scores),
+        Head::LogSoftmax => {
+            let all = log_sum_exp(scores);
+            scores.iter().map(|&s| f64::from(s) - all).collect()
+        }
+        Head::Sigmoid => scores.iter().map(|&s| 1.0 / (1.0 + (-f64::from(s)).exp())).collect(),
+    }
+}
+
+/// Compares the outputs for given inputs with given ones.
+fn compare(engine: &Engine, imported: &Imported, file: &Path) -> Result<OutputCheck> {
+    let arrays = npy::read_npz(file)?;
+    let array = |name: &str| {
+        arrays.iter().find(|(there, _)| there == name).map(|(_, array)| array).ok_or_else(|| {
+            let there = listed(arrays.iter().map(|(name, _)| name), 8);
+            let remedy = "write it by numpy.savez(file, x=inputs, y=outputs)";
+            Error::file(file, format!("holds no array {name}, found: {there}"), remedy)
+        })
+    };
+    let (x, y) = (array("x")?, array("y")?);
+    let (input, outputs) = (imported.network.input_shape(), imported.network.outputs());
+    let pairs = x.shape.first().copied().unwrap_or(0);
+    let fits = x.shape[1.min(x.shape.len())..].iter().filter(|&&n| n != 1).eq(input.iter().filter(|&&n| n != 1));
+    if !fits || y.shape.first() != Some(&pairs) || y.data.len() != pairs * outputs {
+        return Err(Error::file(
+            file,
+            format!("holds x of {:?} and y of {:?}, expected [n, {input:?}] and [n, {outputs}]", x.shape, y.shape),
+            "write the inputs and outputs of the network that was exported, one image after the other",
+        ));
+    }
+    if pairs < 2 {
+        return Err(Error::file(
+            file,
+            format!("holds {pairs} pair(s), expected at least two"),
+            "add inputs that are not the example of the export: what an exporter bakes in is right for that one alone",
+        ));
+    }
+    let options = PlanOptions { purpose: Purpose::Infer, batch: 1, keep: Vec::new() };
+    let mut plan = engine.plan(&imported.network, &options)?;
+    let mut check = OutputCheck { pairs, difference: 0.0, largest: 0.0 };
+    for (x, y) in x.data.chunks_exact(x.data.len() / pairs).zip(y.data.chunks_exact(outputs)) {
+        let found = after(imported.head, plan.forward(x)?.output());
+        for (found, &expected) in found.into_iter().zip(y) {
+            // A difference that is no number is the largest there is.
+            let difference = (found - f64::from(expected)).abs();
+            check.difference = if difference.is_nan() { f64::INFINITY } else { check.difference.max(difference) };
+            check.largest = check.largest.max(f64::from(expected).abs());
+        }
+    }
+    if check.difference > DIFFERENT * check.largest {
+        return Err(Error::file(
+            file,
+            format!(
+                "its outputs differ by up to {:.2e} from what the imported network gives (they are up to {:.2e})",
+                check.difference, check.largest
+            ),
+            remedy![
+                "write the pairs of ",
+                CHECK,
+                " with the same network, after model.eval(), from the inputs that it takes"
+            ],
+        ));
+    }
+    Ok(check)
+}
