@@ -6,8 +6,8 @@ pub(crate) mod tensors;
 mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
-pub use zoo::{NetworkKind, ResnetBlock, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
 pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
+pub use zoo::{NetworkKind, ResnetBlock, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
 
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,10 @@
 //! What is to be known about the preparation of a cohort by whoever reads a result that stands on it.
 
 use super::Cohort;
-use crate::spelling::{self, alike_by};
-use voxplain_core::lookalike::spelled;
 use crate::listed::listed;
+use crate::spelling::{self, alike_by};
 use std::collections::BTreeMap;
+use voxplain_core::lookalike::spelled;
 use voxplain_volume::{BRAIN_ML, is_brain_volume};
 
 /// Subjects that are named one by one.
