@@ -106,18 +106,14 @@ fn weights_are_drawn_as_published() {
             let tensor = state.iter().find(|p| p.name == name).unwrap().tensor.data();
             (tensor.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / tensor.len() as f64).sqrt()
         };
-        match kind {
+        let (name, deviation) = match kind {
             // Kaiming uniform with a = sqrt 5 has a deviation of 1 / sqrt(3 fan in).
-            NetworkKind::Sfcn => {
-                assert!((spread("feature_extractor.conv_3.0.weight") * (3.0 * 216.0f64).sqrt() - 1.0).abs() < 0.1)
-            }
-            NetworkKind::Resnet18 => {
-                assert!((spread("layer3.0.conv2.weight") / (2.0 / 216.0f64).sqrt() - 1.0).abs() < 0.1)
-            }
-            NetworkKind::Densenet121 => {
-                assert!((spread("features.conv0.weight") / (2.0 / 343.0f64).sqrt() - 1.0).abs() < 0.1)
-            }
-            NetworkKind::Mrinet | NetworkKind::Resnet10 | NetworkKind::Resnet50 => {}
-        }
+            NetworkKind::Mrinet => ("classifier.3.weight", (1.0 / (3.0 * 512.0f64)).sqrt()),
+            NetworkKind::Sfcn => ("feature_extractor.conv_3.0.weight", (1.0 / (3.0 * 216.0f64)).sqrt()),
+            NetworkKind::Resnet10 | NetworkKind::Resnet18 => ("layer3.0.conv2.weight", (2.0 / 216.0f64).sqrt()),
+            NetworkKind::Resnet50 => ("layer4.0.conv2.weight", (2.0 / 432.0f64).sqrt()),
+            NetworkKind::Densenet121 => ("features.conv0.weight", (2.0 / 343.0f64).sqrt()),
+        };
+        assert!((spread(name) / deviation - 1.0).abs() < 0.1, "{}: {name}", kind.name());
     }
 }
