@@ -46,9 +46,16 @@ pub(super) fn constant(value: f64) -> Samples {
     vec![value; POINTS].into()
 }
 
-/// Whether it gives each value as it is.
+/// Whether it gives each value as it is, to the last digit: a small number added is none to [`activation`], but an epsilon to
+/// a normalisation.
 pub(super) fn is_identity(samples: &Samples) -> bool {
-    same(samples, |x| x)
+    samples.iter().enumerate().all(|(n, &value)| (value - point(n)).abs() <= 1e-12 * point(n).abs())
+}
+
+/// Whether it is a line: a scale and a shift, which are no activation.
+fn is_line(samples: &Samples) -> bool {
+    let (last, middle) = (samples[POINTS - 1], samples[POINTS / 2]);
+    same(samples, |x| middle + (last - middle) / FURTHEST * x)
 }
 
 /// The activation that gives these values, if there is one.
@@ -60,6 +67,9 @@ pub(super) fn activation(samples: &Samples) -> Option<Activation> {
         // The points are known ones: 0, and the two ends.
         samples[n as usize]
     };
+    if is_line(samples) {
+        return None;
+    }
     let (low, middle, high) = (at(-FURTHEST), at(0.0), at(FURTHEST));
     let fixed = [
         Activation::Relu,
@@ -128,7 +138,7 @@ mod tests {
             Some(Activation::ScaledElu { alpha: 0.5, scale: 1.0 })
         );
         assert_eq!(of(|x| if x > 20.0 { x } else { (1.0 + x.exp()).ln() }), Some(Activation::Softplus));
-        assert_eq!((of(|x| x * x), of(|x| x), of(|_| f64::NAN)), (None, None, None));
-        assert!(is_identity(&identity()));
+        assert_eq!((of(|x| x * x), of(|x| x + 1e-6), of(|x| 2.0 * x), of(|_| f64::NAN)), (None, None, None, None));
+        assert!(is_identity(&identity()) && !is_identity(&compose(&[&identity()], |x| Some(x[0] + 1e-6)).unwrap()));
     }
 }
