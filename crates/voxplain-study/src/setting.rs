@@ -58,6 +58,8 @@ settings! {
     IMAGE = "image";
     /// Which images are taken, by a part of their path.
     INCLUDE = "include";
+    /// A model whose weights training starts from.
+    INIT = "init";
     /// Images to explain.
     INPUT = "input";
     /// Whether work goes on without what is missing.

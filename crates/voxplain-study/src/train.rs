@@ -19,6 +19,7 @@ mod dataset;
 mod directory;
 mod fit;
 mod fold;
+mod initial;
 mod metrics;
 mod observer;
 mod options;
@@ -39,6 +40,7 @@ use crate::{
 };
 use dataset::Dataset;
 use fold::Trainer;
+use initial::InitialWeights;
 use metrics::{CNN, Classifier, describe_network};
 use persons::Grouping;
 use std::path::Path;
@@ -78,7 +80,7 @@ pub fn train(
     observer: &dyn TrainingObserver,
 ) -> Result<Training> {
     options.check()?;
-    let options = &options.with_width()?;
+    let options = &options.resolved()?;
     let kind = NetworkKind::named(&options.model)?;
     words::of_table(cohort, options, progress)?;
     let dataset = Dataset::new(cohort, options)?;
@@ -97,6 +99,7 @@ pub fn train(
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
     let network = kind.network(cohort.preparation.shape, options.width(), dataset.classes.len())?;
     // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
+    let initial = InitialWeights::of(options, &dataset, &network, progress)?;
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
         let what = format!("on this grid the network {unseen}");
         // A rim, as on the default grid, is no reason to stop; much of the brain is.
@@ -117,7 +120,16 @@ pub fn train(
     let task = dataset.task(&splits, options);
 
     let run = directory::open_or_create(&dataset, options, splits.len(), out, force, progress)?;
-    let trainer = Trainer { dataset: &dataset, task: &task, options, run: &run, engine, progress, observer };
+    let trainer = Trainer {
+        dataset: &dataset,
+        task: &task,
+        options,
+        initial: initial.as_ref(),
+        run: &run,
+        engine,
+        progress,
+        observer,
+    };
     let mut classifiers = vec![Classifier::new(CNN, describe_network(options), trainer.cross_validate(positive)?)];
     classifiers.extend(comparators(&dataset, &task, engine, progress)?);
     for classifier in &classifiers {

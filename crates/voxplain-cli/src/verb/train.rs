@@ -54,6 +54,10 @@ pub(crate) struct Train {
     /// do not need), sfcn 32, the others 64].
     #[arg(long, value_name = "N")]
     width: Option<usize>,
+    /// Start from the weights of this model, which has the same network; its last layer is drawn anew where classes or grid are
+    /// others. Refused where it was trained on people of the cohort.
+    #[arg(long, value_name = "MODEL")]
+    init: Option<PathBuf>,
     /// Hold everyone out once, in so many folds [default: 10].
     #[arg(long, value_name = "K", conflicts_with = "holdout")]
     folds: Option<usize>,
@@ -140,6 +144,8 @@ impl Train {
             positive: self.positive.clone(),
             model: self.model.clone(),
             width: self.width,
+            init: self.init.clone(),
+            init_hash: None,
             split: match (self.holdout, self.folds) {
                 (Some(share), _) => SplitScheme::Holdout(share),
                 (None, Some(folds)) => SplitScheme::Folds(folds),
@@ -289,6 +295,8 @@ mod tests {
             positive: Some("F".into()),
             model: "sfcn".into(),
             width: Some(4),
+            init: Some("other/model.safetensors".into()),
+            init_hash: None,
             split: SplitScheme::Holdout(0.3),
             group: Some("site".into()),
             epochs: 3,

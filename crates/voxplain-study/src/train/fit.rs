@@ -3,6 +3,7 @@
 use super::{
     checkpoint::Checkpoint,
     dataset::Dataset,
+    initial::InitialWeights,
     observer::TrainingObserver,
     options::{ScheduleKind, TrainOptions},
     predictions::predict,
@@ -29,6 +30,8 @@ pub(super) struct Fit<'a> {
     pub(super) train: &'a [usize],
     pub(super) dataset: &'a Dataset<'a>,
     pub(super) options: &'a TrainOptions,
+    /// Weights that training starts from, where they are not drawn.
+    pub(super) initial: Option<&'a InitialWeights>,
     pub(super) engine: &'a Engine,
     pub(super) seed: Seed,
     /// Where the learning curve and the checkpoint go.
@@ -69,6 +72,7 @@ impl Fit<'_> {
         let kind = NetworkKind::named(&self.options.model)?;
         let mut network = kind.network(self.dataset.shape(), self.options.width(), self.dataset.classes.len())?;
         kind.initialize(&mut network, self.seed.child("weights").value());
+        self.initial.map_or(Ok(()), |initial| initial.give(&mut network))?;
         let method = OptimizerKind::Adam(AdamOptions {
             #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
             weight_decay: self.options.weight_decay as f32,

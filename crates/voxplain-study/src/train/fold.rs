@@ -1,7 +1,8 @@
 //! [`Trainer`]: the network of each fold, and its predictions for the subjects held out.
 
 use super::{
-    checkpoint, dataset::Dataset, fit::Fit, observer::TrainingObserver, options::TrainOptions, predictions::predict,
+    checkpoint, dataset::Dataset, fit::Fit, initial::InitialWeights, observer::TrainingObserver, options::TrainOptions,
+    predictions::predict,
 };
 use crate::{
     comparators::Task,
@@ -19,6 +20,8 @@ pub(super) struct Trainer<'a> {
     pub(super) dataset: &'a Dataset<'a>,
     pub(super) task: &'a Task<'a>,
     pub(super) options: &'a TrainOptions,
+    /// Weights that training starts from, where they are not drawn.
+    pub(super) initial: Option<&'a InitialWeights>,
     pub(super) run: &'a Run,
     pub(super) engine: &'a Engine,
     pub(super) progress: &'a dyn Progress,
@@ -85,6 +88,7 @@ impl Trainer<'_> {
             train,
             dataset,
             options,
+            initial: self.initial,
             engine: self.engine,
             seed: Seed::new(options.seed).child(&format!("fold-{fold}")),
             files: &self.run.layout().fold(fold),

@@ -1,14 +1,14 @@
 //! [`TrainOptions`]: how a network is trained.
 
-use super::augmentation::Augmentation;
+use super::{augmentation::Augmentation, initial};
 use crate::folds::SplitScheme;
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, KEEP_GOING, LABEL, LR, MEMORY, MISSING,
-    MODEL, POSITIVE, SCHEDULE, SEED, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL, LR, MEMORY,
+    MISSING, MODEL, POSITIVE, SCHEDULE, SEED, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, path::PathBuf};
 use voxplain_core::{Error, Result, Setting};
 
 /// How the learning rate changes from the first step to the last.
@@ -40,6 +40,13 @@ pub struct TrainOptions {
     /// Number of channels of its first convolution; [`NetworkKind::width`] when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<usize>,
+    /// A model of the same network whose weights training starts from, instead of weights drawn at random. Its last layer is
+    /// drawn anew where the classes, or the inputs of the layer, are others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
+    /// BLAKE3 of that model's file. A run records it; what is given here is not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_hash: Option<String>,
     /// How subjects are held out.
     #[serde(rename = "holding")]
     pub split: SplitScheme,
@@ -84,6 +91,8 @@ impl Default for TrainOptions {
             positive: None,
             model: "mrinet".into(),
             width: None,
+            init: None,
+            init_hash: None,
             split: SplitScheme::Folds(10),
             group: None,
             epochs: 20,
@@ -112,6 +121,8 @@ impl TrainOptions {
             positive,
             model,
             width,
+            init,
+            init_hash: _,
             split,
             group,
             epochs,
@@ -144,6 +155,7 @@ impl TrainOptions {
                 WIDTH,
                 width.filter(|n| NetworkKind::named(model).is_ok_and(|kind| kind.width() != *n)).map(|n| n.to_string()),
             ),
+            (INIT, init.as_ref().map(|path| path.display().to_string())),
             (FOLDS, folds),
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
@@ -167,13 +179,15 @@ impl TrainOptions {
         self.width.unwrap_or_else(|| NetworkKind::named(&self.model).map_or(0, NetworkKind::width))
     }
 
-    /// The same with the width said, so that a run records it and goes on as it began.
+    /// The same with the width said and the hash of the model that training starts from, so that a run records them and goes on
+    /// as it began.
     ///
     /// # Errors
-    /// There is no such network.
-    pub(super) fn with_width(&self) -> Result<Self> {
+    /// There is no such network, or the model cannot be read.
+    pub(super) fn resolved(&self) -> Result<Self> {
         let width = NetworkKind::named(&self.model)?.width();
-        Ok(Self { width: Some(self.width.unwrap_or(width)), ..self.clone() })
+        let init_hash = self.init.as_deref().map(initial::hash).transpose()?;
+        Ok(Self { width: Some(self.width.unwrap_or(width)), init_hash, ..self.clone() })
     }
 
     /// Refuses values that make no sense.

@@ -555,3 +555,58 @@ fn people_that_change_between_two_calls_are_noticed() {
     let error = train(&cohort, &options, &out, false, &engine(1), &Silent, &Silent).unwrap_err();
     assert!(error.to_string().contains("begun with others held out"), "{error}");
 }
+
+#[test]
+fn training_starts_from_another_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (first, engine) = (cohort(&at("cohort"), 24), engine(2));
+    let options = TrainOptions { epochs: 8, ..options() };
+    let model = {
+        let trained = train(&first, &options, &at("first"), false, &engine, &Silent, &Silent).unwrap();
+        trained.run.layout().fold(0).model()
+    };
+    // The same people: who is held out here would not be new to it.
+    let from = TrainOptions { init: Some(model.clone()), epochs: 1, ..options.clone() };
+    let error = train(&first, &from, &at("none"), false, &engine, &Silent, &Silent).unwrap_err().to_string();
+    assert!(error.contains("was trained on 12 of the 24 people of this cohort"), "{error}");
+
+    // Other people of the same classes: it starts where the other ended, in every tensor, and learns faster.
+    let other = cohort_with(&at("other"), 12, |n, volume| {
+        // One voxel of the brain: other volumes.
+        volume.data_mut()[(4 * 22 + 4) * 22 + 4 + n % 4] += 0.125;
+    });
+    let said = |options: &TrainOptions, name: &str| {
+        let heard = Hearing::default();
+        let trained = train(&other, options, &at(name), false, &engine, &Silent, &heard).unwrap();
+        let loss = heard.epochs.lock().unwrap()[0].1.loss;
+        (trained, loss)
+    };
+    let (warm, loss) = said(&from, "warm");
+    let (_, drawn) = said(&TrainOptions { epochs: 1, ..options.clone() }, "cold");
+    assert!(loss < drawn, "{loss} from the model, {drawn} from nothing");
+    let given = {
+        let dataset = Dataset::new(&other, &from).unwrap();
+        let mut network = mrinet([22; 3], 1, 2).unwrap();
+        let initial = initial::InitialWeights::of(&from, &dataset, &network, &Silent).unwrap().unwrap();
+        initial.give(&mut network).unwrap();
+        network
+    };
+    assert_eq!(given, Model::read(&model).unwrap().network);
+    let hash = warm.run.manifest.options["init-hash"].as_str().unwrap();
+    assert_eq!(hash, voxplain_core::hash_bytes(&std::fs::read(&model).unwrap()));
+
+    // Another network is refused, and so is a file that changed under a run that goes on.
+    let wider = TrainOptions { width: Some(2), ..from.clone() };
+    let error = train(&other, &wider, &at("none"), false, &engine, &Silent, &Silent).unwrap_err().to_string();
+    assert!(error.contains("is not the network mrinet of width 2") && error.contains("features.0.weight"), "{error}");
+    assert!(!at("none").exists());
+    std::fs::copy(at("first").join("folds/fold-1/model.safetensors"), &model).unwrap();
+    let error = train(&other, &from, &at("warm"), false, &engine, &Silent, &Silent).unwrap_err().to_string();
+    assert!(error.contains("init-hash"), "{error}");
+
+    // Other classes: the last layer is drawn anew.
+    let three = with_column(other, "three", |n| ["x", "y", "z"][n % 3].into());
+    let three_classes = TrainOptions { label: "three".into(), ..from };
+    assert!(train(&three, &three_classes, &at("three"), false, &engine, &Silent, &Silent).is_ok());
+}
