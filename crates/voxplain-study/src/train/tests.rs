@@ -588,7 +588,7 @@ fn training_starts_from_another_model() {
     let given = {
         let dataset = Dataset::new(&other, &from).unwrap();
         let mut network = mrinet([22; 3], 1, 2).unwrap();
-        let initial = initial::InitialWeights::of(&from, &dataset, &network, &Silent).unwrap().unwrap();
+        let initial = InitialWeights::of(&from, &dataset, &network, &Silent).unwrap().unwrap();
         initial.give(&mut network).unwrap();
         network
     };
