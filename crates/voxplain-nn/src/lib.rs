@@ -66,7 +66,7 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use graph::{Initialisation, Network, Node, NodeId, Parameter, Reach, ReceptiveField};
 pub use loss::CrossEntropy;
-pub use ops::{Activation, BatchNorm, Conv3d, Linear, Op, OpClass, Pool3d};
+pub use ops::{Activation, BatchNorm, Conv3d, Linear, NormOver, Op, OpClass, Pad3d, Pool3d, Prelu, SampleNorm};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerState};
 pub use schedule::Schedule;
 pub use tensor::Tensor;

@@ -24,6 +24,9 @@ impl CrossEntropy {
             | OpClass::Affine
             | OpClass::Activation(_)
             | OpClass::MaxPool(_)
+            | OpClass::Prelu(_)
+            | OpClass::SampleNorm(_)
+            | OpClass::Product
             | OpClass::Identity
             | OpClass::Sum
             | OpClass::Concat => false,

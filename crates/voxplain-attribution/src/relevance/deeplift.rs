@@ -11,9 +11,9 @@ use crate::relevance::lrp::logits_only;
 use crate::schema::OptionSchema;
 use crate::target::Score;
 use serde::{Deserialize, Serialize};
-use voxplain_core::Citation;
-use voxplain_core::Result;
 use voxplain_core::random::Seed;
+use voxplain_core::{Citation, Error, Result};
+use voxplain_nn::{Node, OpClass};
 
 /// DeepLIFT by the rescale rule (Shrikumar et al. 2017, arXiv 1704.02685): the difference of the score from that of
 /// a reference is propagated back with multipliers, the ratio of what comes out of an operation to what goes in, both
@@ -69,6 +69,17 @@ impl Method for DeepLift {
 
     fn suits(&self, explainer: &Explainer, score: Score) -> Result<()> {
         logits_only(Self::NAME, score)?;
+        let own = |node: &&Node| matches!(node.op.class(), OpClass::SampleNorm(_));
+        if let Some(node) = explainer.network().nodes().iter().find(own) {
+            return Err(Error::request(
+                format!(
+                    "{} has no rule for the normalisation {}, which is by each image's own statistics",
+                    Self::NAME,
+                    node.name
+                ),
+                "use lrp, which has one, or integrated-gradients, which needs none",
+            ));
+        }
         self.baseline().check(Self::BASELINES, explainer)
     }
 

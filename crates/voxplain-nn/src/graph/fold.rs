@@ -58,7 +58,7 @@ fn fold(norm: &BatchNorm, op: &mut Op) -> bool {
             (&mut conv.weight, conv.bias.get_or_insert_with(|| Tensor::zeros([outputs])))
         }
         Op::Linear(linear) => (&mut linear.weight, &mut linear.bias),
-        Op::BatchNorm(_) | weightless!() => return false,
+        Op::BatchNorm(_) | Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => return false,
     };
     let row = weight.len() / norm.channels;
     let rows = weight.data_mut().chunks_mut(row).zip(bias.data_mut());

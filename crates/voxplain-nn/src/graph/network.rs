@@ -520,7 +520,7 @@ mod tests {
             let mut net = Network::new([1, 4, 4, 4]);
             let _ = net.then("c", Conv3d::new(1, sizes[0], three(1)).with_stride(three(4)).with_padding(three(7))
                 .with_dilation(three(10)));
-            let pool = Pool3d { kernel: three(4), stride: three(1), padding: three(13) };
+            let pool = Pool3d::new(three(4)).with_stride(three(1)).with_padding(three(13));
             let _ = net.then("p", Op::MaxPool3d(pool));
             let _ = net.then("f", Op::Flatten);
             let _ = net.then("l", Linear::new(sizes[16], sizes[17]));

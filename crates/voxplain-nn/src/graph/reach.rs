@@ -2,7 +2,7 @@
 
 use super::{Network, NodeId};
 use crate::ops::activations;
-use crate::{Op, Result};
+use crate::{NormOver, Op, Result, SampleNorm};
 
 /// How many ways lead from each cell of a feature map to the output, and how many end before it.
 ///
@@ -180,13 +180,31 @@ fn hand_back(op: &Op, after: &Reach, before: &mut Reach) {
             before.add_windows(&Window { kernel, stride, padding, dilation }, after);
         }
         Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => {
-            let (kernel, stride, padding) = (pool.kernel, pool.stride, pool.padding);
-            before.add_windows(&Window { kernel, stride, padding, dilation: [1; 3] }, after);
+            let (kernel, stride, padding, dilation) = (pool.kernel, pool.stride, pool.padding, pool.dilation);
+            before.add_windows(&Window { kernel, stride, padding, dilation }, after);
+        }
+        Op::Pad3d(pad) => {
+            let window = Window { kernel: [1; 3], stride: [1; 3], padding: pad.before, dilation: [1; 3] };
+            before.add_windows(&window, after);
+        }
+        // The statistics of a cell's channel are those of all cells.
+        Op::SampleNorm(SampleNorm { over: NormOver::Groups(_), .. }) => {
+            let (ways, lost): (f64, f64) = (after.ways.iter().sum(), after.lost.iter().sum());
+            before.ways.iter_mut().for_each(|sum| *sum += ways);
+            before.lost.iter_mut().for_each(|sum| *sum += lost);
+        }
+        // One value for each channel meets all cells of it.
+        Op::Multiply if before.shape != after.shape => {
+            let (ways, lost) = (after.ways.iter().sum::<f64>(), after.lost.iter().sum::<f64>());
+            before.add(&[ways], &[lost]);
         }
         Op::GlobalAvgPool | Op::Flatten => before.add_everywhere(after),
         Op::Input { .. }
         | activations!()
         | Op::BatchNorm(_)
+        | Op::SampleNorm(SampleNorm { over: NormOver::Channels, .. })
+        | Op::Prelu(_)
+        | Op::Multiply
         | Op::Dropout { .. }
         | Op::Linear(_)
         | Op::Add

@@ -61,7 +61,12 @@ fn receptive_field_of(node: &Node, fields: &[Result<ReceptiveField, String>]) ->
     match &node.op {
         Op::Input { .. } => Ok(ReceptiveField::INPUT),
         Op::Conv3d(conv) => Ok(first()?.slide(conv.kernel, conv.stride, conv.padding, conv.dilation)),
-        Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => Ok(first()?.slide(pool.kernel, pool.stride, pool.padding, [1; 3])),
+        Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => {
+            Ok(first()?.slide(pool.kernel, pool.stride, pool.padding, pool.dilation))
+        }
+        Op::Pad3d(pad) => Ok(first()?.slide([1; 3], [1; 3], pad.before, [1; 3])),
+        // Statistics of a sample see all of it; the cells are where they were, and so are those that a factor is for.
+        Op::SampleNorm(_) | Op::Prelu(_) | Op::Multiply => first(),
         activations!() | Op::BatchNorm(_) | Op::Dropout { .. } => first(),
         Op::Add | Op::Concat => {
             node.inputs[1..].iter().try_fold(first()?, |field, input| join(&node.name, field, fields[input.0].clone()?))

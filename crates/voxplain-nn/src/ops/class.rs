@@ -1,6 +1,6 @@
 //! [`OpClass`]: what an operation is to those that look through a network.
 
-use super::{Activation, Pool3d};
+use super::{Activation, Pool3d, Prelu, SampleNorm};
 
 /// What an operation is to those that look through a network: relevance rules, counts of layers, methods.
 ///
@@ -11,16 +11,22 @@ pub enum OpClass<'a> {
     Input,
     /// A weighted sum whose weights are trained: a convolution or a fully connected layer.
     Layer,
-    /// Another affine map: batch normalisation by running statistics, means over windows or channels.
+    /// Another affine map: batch normalisation by running statistics, means over windows or channels, padding.
     Affine,
     /// A function of single values that is not linear.
     Activation(Activation),
     /// The largest value of each window.
     MaxPool(&'a Pool3d),
+    /// A ReLU with a trained slope below zero for each channel.
+    Prelu(&'a Prelu),
+    /// Normalisation by a sample's own statistics.
+    SampleNorm(&'a SampleNorm),
     /// The same values: flatten, dropout.
     Identity,
     /// The sum of its inputs.
     Sum,
+    /// The product of its two inputs, of which the second may have one value for each channel.
+    Product,
     /// Its inputs side by side along the channel axis.
     Concat,
     /// The logarithm of the softmax.

@@ -8,6 +8,17 @@ pub(super) fn sum_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String
     Ok(inputs[0].to_vec())
 }
 
+/// Of the product of two inputs: the first's, which the second has too, or of whose channels it has one value each.
+pub(super) fn product_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+    let (first, second) = (inputs[0], inputs[1]);
+    if first != second && (second.len() != 1 || first.first() != second.first()) {
+        return Err(format!(
+            "found shapes {first:?} and {second:?}, expected them equal, or one value for each channel"
+        ));
+    }
+    Ok(first.to_vec())
+}
+
 /// Of inputs side by side along the channel axis: their channels together, all else the same.
 pub(super) fn concat_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
     let mut shape = inputs[0].to_vec();

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 /// with `i' = (i + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conv3d {
-    /// `[out, in, ki, kj, kk]`.
+    /// `[out, in / groups, ki, kj, kk]`.
     #[serde(skip)]
     pub weight: Tensor,
     /// `[out]`.
@@ -31,13 +31,28 @@ pub struct Conv3d {
     pub padding: [usize; 3],
     /// Distance between kernel taps.
     pub dilation: [usize; 3],
+    /// Groups of channels: those of the output see those of the input of their own group alone. As many as channels in
+    /// is a depthwise convolution.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
+}
+
+const fn one() -> usize {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+const fn is_one(groups: &usize) -> bool {
+    *groups == 1
 }
 
 slots! {
-    Conv3d { weight, bias, input, output, kernel, .. }, visit => {
+    Conv3d { weight, bias, input, output, kernel, groups, .. }, visit => {
         let [i, j, k] = *kernel;
-        let start = Start::Uniform { fan_in: kernel.iter().fold(*input, |product, &length| product.saturating_mul(length)) };
-        visit(Slot::new("weight", [*output, *input, i, j, k], start, weight));
+        // A number of groups that divides nothing is refused with its shape.
+        let seen = *input / (*groups).max(1);
+        let start = Start::Uniform { fan_in: kernel.iter().fold(seen, |product, &length| product.saturating_mul(length)) };
+        visit(Slot::new("weight", [*output, seen, i, j, k], start, weight));
         if let Some(bias) = bias {
             visit(Slot::new("bias", [*output], start, bias));
         }
@@ -58,6 +73,7 @@ impl Conv3d {
             stride: [1; 3],
             padding: [0; 3],
             dilation: [1; 3],
+            groups: 1,
         }
     }
 
@@ -74,6 +90,21 @@ impl Conv3d {
     /// The same with another distance between kernel taps.
     pub fn with_dilation(self, dilation: [usize; 3]) -> Self {
         Self { dilation, ..self }
+    }
+
+    /// The same in groups of channels.
+    pub fn with_groups(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
+    /// Channels of the input that each channel of the output sees.
+    pub(crate) fn seen(&self) -> usize {
+        self.input / self.groups
+    }
+
+    /// The first channel of the input that a channel of the output sees.
+    pub(crate) fn first_seen(&self, output: usize) -> usize {
+        output / (self.output / self.groups) * self.seen()
     }
 
     /// The same without a bias, as before a batch normalisation.
@@ -101,6 +132,12 @@ impl Conv3d {
         if self.output == 0 {
             return Err("found 0 output channels, expected at least 1".into());
         }
+        if self.groups == 0 || !self.input.is_multiple_of(self.groups) || !self.output.is_multiple_of(self.groups) {
+            return Err(format!(
+                "found {} groups of {} channels in and {} out, expected a divisor of both",
+                self.groups, self.input, self.output
+            ));
+        }
         let Self { kernel, stride, padding, dilation, .. } = *self;
         let [i, j, k] = Sliding { kernel, stride, padding, dilation }.positions([i, j, k])?;
         Ok(vec![self.output, i, j, k])
@@ -109,7 +146,8 @@ impl Conv3d {
     /// Whether both differ in nothing but their weights.
     pub(super) fn same_geometry(&self, other: &Self) -> bool {
         let of = |conv: &Self| {
-            (conv.has_bias, conv.input, conv.output, conv.kernel, conv.stride, conv.padding, conv.dilation)
+            let window = (conv.kernel, conv.stride, conv.padding, conv.dilation);
+            (conv.has_bias, conv.input, conv.output, conv.groups, window)
         };
         of(self) == of(other)
     }

@@ -10,7 +10,10 @@ mod convolution;
 mod identity;
 mod linear;
 mod normalisation;
+mod padding;
 mod pooling;
+mod prelu;
+mod sample_norm;
 mod shape;
 mod slot;
 #[cfg(test)]
@@ -21,7 +24,10 @@ pub use class::OpClass;
 pub use convolution::Conv3d;
 pub use linear::Linear;
 pub use normalisation::BatchNorm;
+pub use padding::Pad3d;
 pub use pooling::Pool3d;
+pub use prelu::Prelu;
+pub use sample_norm::{NormOver, SampleNorm};
 pub(crate) use shape::count;
 pub(crate) use slot::{Slot, Start};
 
@@ -45,6 +51,8 @@ pub enum Op {
     Conv3d(Conv3d),
     /// Batch normalisation over the channel axis.
     BatchNorm(BatchNorm),
+    /// Normalisation by a sample's own statistics: of groups of channels, of instances, of layers.
+    SampleNorm(SampleNorm),
     /// `max(x, 0)`.
     Relu,
     /// `x` where positive, else `slope * x`.
@@ -52,6 +60,8 @@ pub enum Op {
         /// Slope below zero.
         slope: f32,
     },
+    /// `x` where positive, else `weight * x`, with a trained weight for each channel.
+    Prelu(Prelu),
     /// Exponential linear unit, alpha 1.
     Elu,
     /// Gaussian error linear unit, by the error function.
@@ -95,8 +105,10 @@ pub enum Op {
     },
     /// Largest value of each window; the first of equals in C order. Padding never counts.
     MaxPool3d(Pool3d),
-    /// Mean of each window; padding counts as zeros, as PyTorch's default.
+    /// Mean of each window; padding counts as zeros, as PyTorch's default, unless [`Pool3d::inside`].
     AvgPool3d(Pool3d),
+    /// A value around the volume.
+    Pad3d(Pad3d),
     /// Mean over all voxels: `[C, i, j, k]` to `[C]`.
     GlobalAvgPool,
     /// `[C, i, j, k]` to `[C * i * j * k]`, in C order.
@@ -110,6 +122,8 @@ pub enum Op {
     },
     /// Sum of two inputs of the same shape.
     Add,
+    /// Product of two inputs: of the same shape, or the second with one value for each channel of the first.
+    Multiply,
     /// Concatenation along the channel axis.
     Concat,
     /// Logarithm of the softmax on `[F]`.
@@ -125,6 +139,18 @@ impl From<Conv3d> for Op {
 impl From<BatchNorm> for Op {
     fn from(norm: BatchNorm) -> Self {
         Self::BatchNorm(norm)
+    }
+}
+
+impl From<SampleNorm> for Op {
+    fn from(norm: SampleNorm) -> Self {
+        Self::SampleNorm(norm)
+    }
+}
+
+impl From<Prelu> for Op {
+    fn from(prelu: Prelu) -> Self {
+        Self::Prelu(prelu)
     }
 }
 
@@ -183,10 +209,12 @@ macro_rules! weightless {
             | $crate::ops::activations!()
             | $crate::Op::MaxPool3d(_)
             | $crate::Op::AvgPool3d(_)
+            | $crate::Op::Pad3d(_)
             | $crate::Op::GlobalAvgPool
             | $crate::Op::Flatten
             | $crate::Op::Dropout { .. }
             | $crate::Op::Add
+            | $crate::Op::Multiply
             | $crate::Op::Concat
             | $crate::Op::LogSoftmax
     };
@@ -199,7 +227,9 @@ impl Op {
         match self {
             Self::Input { .. } => OpClass::Input,
             Self::Conv3d(_) | Self::Linear(_) => OpClass::Layer,
-            Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::GlobalAvgPool => OpClass::Affine,
+            Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::Pad3d(_) | Self::GlobalAvgPool => OpClass::Affine,
+            Self::SampleNorm(norm) => OpClass::SampleNorm(norm),
+            Self::Prelu(prelu) => OpClass::Prelu(prelu),
             Self::Relu => OpClass::Activation(Activation::Relu),
             &Self::LeakyRelu { slope } => OpClass::Activation(Activation::LeakyRelu { slope }),
             Self::Elu => OpClass::Activation(Activation::Elu),
@@ -217,6 +247,7 @@ impl Op {
             Self::MaxPool3d(pool) => OpClass::MaxPool(pool),
             Self::Flatten | Self::Dropout { .. } => OpClass::Identity,
             Self::Add => OpClass::Sum,
+            Self::Multiply => OpClass::Product,
             Self::Concat => OpClass::Concat,
             Self::LogSoftmax => OpClass::LogSoftmax,
         }
@@ -233,6 +264,7 @@ impl Op {
             Self::Input { .. }
             | Self::Relu
             | Self::LeakyRelu { .. }
+            | Self::Prelu(_)
             | Self::MaxPool3d(_)
             | Self::AvgPool3d(_)
             | Self::GlobalAvgPool
@@ -241,9 +273,12 @@ impl Op {
             | Self::Add
             | Self::Concat => true,
             Self::Conv3d(conv) => !conv.has_bias,
+            Self::Pad3d(pad) => pad.value == 0.0,
             // Both ends at 0 or at none.
             Self::Clip { low, high } => [low, high].iter().all(|bound| **bound == 0.0 || bound.is_infinite()),
             Self::BatchNorm(_)
+            | Self::SampleNorm(_)
+            | Self::Multiply
             | Self::Linear(_)
             | Self::Elu
             | Self::Gelu
@@ -264,9 +299,9 @@ impl Op {
     /// convolutions and fully connected layers. What other operations compute is little beside it and counts as 0.
     pub fn multiply_adds(&self, output: &[usize]) -> usize {
         let terms = match self {
-            Self::Conv3d(conv) => conv.input * conv.kernel.iter().product::<usize>(),
+            Self::Conv3d(conv) => conv.seen() * conv.kernel.iter().product::<usize>(),
             Self::Linear(linear) => linear.input,
-            Self::BatchNorm(_) | weightless!() => 0,
+            Self::BatchNorm(_) | Self::SampleNorm(_) | Self::Prelu(_) | weightless!() => 0,
         };
         2 * terms * output.iter().product::<usize>()
     }
@@ -275,12 +310,14 @@ impl Op {
     pub(crate) fn output_shape(&self, inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
         let (arity, expected) = match self.class() {
             OpClass::Input => (0..=0, "none"),
-            OpClass::Sum => (2..=2, "2"),
+            OpClass::Sum | OpClass::Product => (2..=2, "2"),
             OpClass::Concat => (2..=usize::MAX, "2 or more"),
             OpClass::Layer
             | OpClass::Affine
             | OpClass::Activation(_)
             | OpClass::MaxPool(_)
+            | OpClass::Prelu(_)
+            | OpClass::SampleNorm(_)
             | OpClass::Identity
             | OpClass::LogSoftmax => (1..=1, "1"),
         };
@@ -295,12 +332,17 @@ impl Op {
                 Some(activation) => activation.output_shape(inputs[0])?,
                 None => inputs[0].to_vec(),
             },
-            Self::MaxPool3d(pool) | Self::AvgPool3d(pool) => pool.output_shape(inputs[0])?,
+            Self::SampleNorm(norm) => norm.output_shape(inputs[0])?,
+            Self::Prelu(prelu) => prelu.output_shape(inputs[0])?,
+            Self::MaxPool3d(pool) => pool.max_output_shape(inputs[0])?,
+            Self::AvgPool3d(pool) => pool.output_shape(inputs[0])?,
+            Self::Pad3d(pad) => pad.output_shape(inputs[0])?,
             Self::GlobalAvgPool => pooling::global_output_shape(inputs[0])?,
             Self::Flatten => identity::flatten_output_shape(inputs[0])?,
             Self::Linear(linear) => linear.output_shape(inputs[0])?,
             Self::Dropout { p } => identity::dropout_output_shape(*p, inputs[0])?,
             Self::Add => combine::sum_output_shape(inputs)?,
+            Self::Multiply => combine::product_output_shape(inputs)?,
             Self::Concat => combine::concat_output_shape(inputs)?,
             Self::LogSoftmax => linear::log_softmax_output_shape(inputs[0])?,
         };
@@ -313,6 +355,8 @@ impl Op {
         match self {
             Self::Conv3d(conv) => conv.slots(visit),
             Self::BatchNorm(norm) => norm.slots(visit),
+            Self::SampleNorm(norm) => norm.slots(visit),
+            Self::Prelu(prelu) => prelu.slots(visit),
             Self::Linear(linear) => linear.slots(visit),
             weightless!() => {}
         }
@@ -323,6 +367,8 @@ impl Op {
         match self {
             Self::Conv3d(conv) => conv.slots_mut(visit),
             Self::BatchNorm(norm) => norm.slots_mut(visit),
+            Self::SampleNorm(norm) => norm.slots_mut(visit),
+            Self::Prelu(prelu) => prelu.slots_mut(visit),
             Self::Linear(linear) => linear.slots_mut(visit),
             weightless!() => {}
         }
@@ -332,7 +378,7 @@ impl Op {
     pub(crate) fn complete(&mut self) -> Result<(), String> {
         match self {
             Self::Conv3d(conv) => conv.complete(),
-            Self::BatchNorm(_) | Self::Linear(_) | weightless!() => Ok(()),
+            Self::BatchNorm(_) | Self::SampleNorm(_) | Self::Prelu(_) | Self::Linear(_) | weightless!() => Ok(()),
         }
     }
 
@@ -348,6 +394,8 @@ impl Op {
         match self {
             Self::Conv3d(this) => matches!(other, Self::Conv3d(other) if this.same_geometry(other)),
             Self::BatchNorm(this) => matches!(other, Self::BatchNorm(other) if this.same_geometry(other)),
+            Self::SampleNorm(this) => matches!(other, Self::SampleNorm(other) if this.same_geometry(other)),
+            Self::Prelu(this) => matches!(other, Self::Prelu(other) if this.channels == other.channels),
             Self::Linear(this) => matches!(other, Self::Linear(other) if this.same_geometry(other)),
             weightless!() => self == other,
         }

@@ -33,6 +33,8 @@ examples! {
     Op::Input { .. } => Op::Input { shape: INPUT },
     Op::Conv3d(_) => Conv3d::new(2, 3, [3, 2, 1]).with_stride([1, 2, 1]).with_padding([1, 0, 0]).into(),
     Op::BatchNorm(_) => BatchNorm::new(2).into(),
+    Op::SampleNorm(_) => SampleNorm::new(2, NormOver::Groups(2)).into(),
+    Op::Prelu(_) => Prelu::new(2).into(),
     Op::Relu => Op::Relu,
     Op::LeakyRelu { .. } => Op::LeakyRelu { slope: 0.25 },
     Op::Elu => Op::Elu,
@@ -49,11 +51,13 @@ examples! {
     Op::Clip { .. } => Op::Clip { low: -0.5, high: f32::INFINITY },
     Op::MaxPool3d(_) => Op::MaxPool3d(Pool3d::new([2; 3]).with_stride([1, 2, 1])),
     Op::AvgPool3d(_) => Op::AvgPool3d(Pool3d::new([3; 3]).with_stride([1; 3]).with_padding([1; 3])),
+    Op::Pad3d(_) => Op::Pad3d(Pad3d { before: [1, 0, 2], after: [0, 1, 1], value: 0.5 }),
     Op::GlobalAvgPool => Op::GlobalAvgPool,
     Op::Flatten => Op::Flatten,
     Op::Linear(_) => Linear::new(120, 5).into(),
     Op::Dropout { .. } => Op::Dropout { p: 0.5 },
     Op::Add => Op::Add,
+    Op::Multiply => Op::Multiply,
     Op::Concat => Op::Concat,
     Op::LogSoftmax => Op::LogSoftmax,
 }
@@ -68,13 +72,16 @@ fn network_of(op: &Op) -> (Network, NodeId) {
             net.then("features", Op::Flatten).unwrap();
             net.then("op", op.clone()).unwrap()
         }
-        Op::Add | Op::Concat => {
+        Op::Add | Op::Multiply | Op::Concat => {
             let branch = net.then("branch", Conv3d::new(2, 2, [1; 3])).unwrap();
             net.add("op", op.clone(), &[NodeId(0), branch]).unwrap()
         }
         Op::Conv3d(_)
         | activations!()
         | Op::BatchNorm(_)
+        | Op::SampleNorm(_)
+        | Op::Prelu(_)
+        | Op::Pad3d(_)
         | Op::MaxPool3d(_)
         | Op::AvgPool3d(_)
         | Op::GlobalAvgPool
@@ -230,6 +237,8 @@ fn every_operation_has_a_receptive_field_or_says_that_it_has_none() {
         let (net, node) = network_of(&op);
         let shape = net.shape(node).unwrap();
         match net.receptive_field(node) {
+            // Its cells are around the volume as well.
+            Ok(field) if matches!(op, Op::Pad3d(_)) => assert_eq!(field.offset, [-1.0, 0.0, -2.0]),
             Ok(field) => {
                 assert_eq!(shape.len(), 4, "{op:?}");
                 for axis in 0..3 {
@@ -265,6 +274,11 @@ fn every_operation_hands_relevance_back_or_is_refused() {
         for composite in [Composite::EPSILON_PLUS, Composite::EPSILON_PLUS_FLAT] {
             let relevance = layerwise.relevance(&x, &[1.0, 0.0], &composite).unwrap();
             assert!(relevance.input.iter().all(|r| r.is_finite()) && relevance.input.iter().any(|&r| r != 0.0));
+        }
+        if matches!(op, Op::SampleNorm(_)) {
+            let error = layerwise.multipliers(&x, &x0, &[1.0, -2.0]).unwrap_err().to_string();
+            assert!(error.contains("DeepLIFT has no rule for that"), "{error}");
+            continue;
         }
         let found = layerwise.multipliers(&x, &x0, &[1.0, -2.0]).unwrap();
         assert_eq!(found.applied, layerwise.nonlinear(), "{op:?}");

@@ -64,9 +64,10 @@ pub(super) fn forward(conv: &Conv3d, shape: &[usize], x: &[f64]) -> Vec<f64> {
     y.par_chunks_exact_mut(outputs).enumerate().for_each(|(at, y)| {
         let (sample, out) = (at / conv.output, at % conv.output);
         y.fill(conv.bias.as_ref().map_or(0.0, |bias| f64::from(bias.data()[out])));
-        for channel in 0..conv.input {
+        for seen in 0..conv.seen() {
+            let channel = conv.first_seen(out) + seen;
             let x = &x[(sample * conv.input + channel) * voxels..][..voxels];
-            let weight = &conv.weight.data()[(out * conv.input + channel) * taps..][..taps];
+            let weight = &conv.weight.data()[(out * conv.seen() + seen) * taps..][..taps];
             rows(conv, &sizes, |tap, to, from, length| {
                 let weight = f64::from(weight[tap]);
                 let inputs = x[from..].iter().step_by(conv.stride[2]);
@@ -91,9 +92,11 @@ pub(super) fn backward(conv: &Conv3d, shape: &[usize], r: &[f64]) -> Vec<f64> {
     let mut gradient = vec![0.0; batch * conv.input * voxels];
     gradient.par_chunks_exact_mut(voxels).enumerate().for_each(|(at, gradient)| {
         let (sample, channel) = (at / conv.input, at % conv.input);
-        for out in 0..conv.output {
+        let of_group = conv.output / conv.groups;
+        let (group, seen) = (channel / conv.seen(), channel % conv.seen());
+        for out in group * of_group..(group + 1) * of_group {
             let r = &r[(sample * conv.output + out) * outputs..][..outputs];
-            let weight = &conv.weight.data()[(out * conv.input + channel) * taps..][..taps];
+            let weight = &conv.weight.data()[(out * conv.seen() + seen) * taps..][..taps];
             rows(conv, &sizes, |tap, to, from, length| {
                 let weight = f64::from(weight[tap]);
                 let r = &r[to..to + length];
@@ -114,9 +117,9 @@ pub(super) fn weight_gradients(conv: &Conv3d, shape: &[usize], x: &[f64], r: &[f
     let (voxels, outputs): (usize, usize) = (sizes.input.iter().product(), sizes.output.iter().product());
     let taps: usize = conv.kernel.iter().product();
     let batch = r.len() / (conv.output * outputs);
-    let mut weight = vec![0.0; conv.output * conv.input * taps];
+    let mut weight = vec![0.0; conv.output * conv.seen() * taps];
     weight.par_chunks_exact_mut(taps).enumerate().for_each(|(at, weight)| {
-        let (out, channel) = (at / conv.input, at % conv.input);
+        let (out, channel) = (at / conv.seen(), conv.first_seen(at / conv.seen()) + at % conv.seen());
         for sample in 0..batch {
             let x = &x[(sample * conv.input + channel) * voxels..][..voxels];
             let r = &r[(sample * conv.output + out) * outputs..][..outputs];

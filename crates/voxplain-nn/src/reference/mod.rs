@@ -22,9 +22,10 @@ pub(crate) mod activation;
 mod convolution;
 mod normalisation;
 pub(crate) mod pooling;
+pub(crate) mod sample_norm;
 
 use crate::ops::{activations, weightless};
-use crate::{Activation, Error, Network, NodeId, Op, ReluRule, Result, Rules, RulesApplied};
+use crate::{Activation, Error, Network, NodeId, Op, Pad3d, ReluRule, Result, Rules, RulesApplied};
 use normalisation::Statistics;
 use std::borrow::Cow;
 use voxplain_core::random::dropout_mask;
@@ -110,7 +111,7 @@ pub(crate) fn run<'n, T: Copy + Into<f64>>(network: Cow<'n, Network>, input: &[T
                 Mode::Train { .. } => Statistics::of(norm, inputs[0], tape.batch)
                     .map_err(|what| Error::Shape { node: node.name.clone(), what })?,
             }),
-            Op::Conv3d(_) | Op::Linear(_) | weightless!() => None,
+            Op::Conv3d(_) | Op::SampleNorm(_) | Op::Prelu(_) | Op::Linear(_) | weightless!() => None,
         };
         let value = if index == 0 {
             input.iter().map(|&x| x.into()).collect()
@@ -153,6 +154,18 @@ impl Tape<'_> {
             Op::Conv3d(conv) => convolution::forward(conv, self.shape_into(index, 0), x),
             Op::BatchNorm(norm) => {
                 normalisation::forward(norm, statistics.expect("computed for each batch-norm"), x, self.batch)
+            }
+            Op::SampleNorm(norm) => sample_norm::forward(norm, self.shape_into(index, 0), x),
+            Op::Prelu(prelu) => {
+                let shape = self.shape_into(index, 0);
+                let of = |at: usize| prelu.of_channel(at / shape[1..].iter().product::<usize>() % prelu.channels);
+                x.iter().enumerate().map(|(at, &x)| activation::forward(of(at), x)).collect()
+            }
+            Op::Pad3d(pad) => padded(pad, self.shape_into(index, 0), x),
+            Op::Multiply => {
+                let factor = inputs[1];
+                let voxels = x.len() / factor.len();
+                x.iter().enumerate().map(|(at, x)| x * factor[at / voxels]).collect()
             }
             Op::MaxPool3d(pool) => pooling::max(pool, self.shape_into(index, 0), x),
             Op::AvgPool3d(pool) => pooling::mean(pool, self.shape_into(index, 0), x),
@@ -242,6 +255,22 @@ impl Tape<'_> {
                 let statistics = self.statistics[index].as_ref().expect("computed for each batch-norm");
                 normalisation::backward(norm, statistics, x, r, self.batch)
             }
+            Op::SampleNorm(norm) => sample_norm::backward(norm, self.shape_into(index, 0), x, r),
+            Op::Prelu(prelu) => {
+                let voxels: usize = self.shape_into(index, 0)[1..].iter().product();
+                let of = |at: usize| prelu.of_channel(at / voxels % prelu.channels);
+                let one = |at: usize| activation::backward(of(at), &Rules::GRADIENT, x[at], y[at], r[at]);
+                (0..r.len()).map(one).collect()
+            }
+            Op::Pad3d(pad) => cut(pad, self.shape_into(index, 0), r),
+            Op::Multiply => {
+                let factor = &self.values[node.inputs[1].0];
+                let voxels = x.len() / factor.len();
+                let to_first = r.iter().enumerate().map(|(at, r)| r * factor[at / voxels]).collect();
+                let mut to_second = vec![0.0; factor.len()];
+                r.iter().zip(x).enumerate().for_each(|(at, (r, x))| to_second[at / voxels] += r * x);
+                return vec![to_first, to_second];
+            }
             Op::MaxPool3d(pool) => pooling::max_backward(pool, self.shape_into(index, 0), x, r),
             Op::AvgPool3d(pool) => pooling::mean_backward(pool, self.shape_into(index, 0), r, x.len()),
             Op::GlobalAvgPool => {
@@ -289,6 +318,15 @@ impl Tape<'_> {
                 let statistics = self.statistics[index].as_ref().expect("computed for each batch-norm");
                 normalisation::weight_gradients(statistics, x(), r, self.batch)
             }
+            Op::SampleNorm(norm) => sample_norm::weight_gradients(norm, self.shape_into(index, 0), x(), r),
+            Op::Prelu(prelu) => {
+                let voxels: usize = self.shape_into(index, 0)[1..].iter().product();
+                let mut weight = vec![0.0; prelu.channels];
+                for (at, (x, r)) in x().iter().zip(r).enumerate() {
+                    weight[at / voxels % prelu.channels] += r * x.min(0.0);
+                }
+                vec![weight]
+            }
             Op::Linear(linear) => convolution::linear_weight_gradients(linear, x(), r),
             weightless!() => Vec::new(),
         }
@@ -305,6 +343,36 @@ impl Tape<'_> {
         }
         network
     }
+}
+
+/// Calls `visit` with each place of the values of a volume, and where it lies with the padding around it.
+fn inside(pad: &Pad3d, shape: &[usize], len: usize, mut visit: impl FnMut(usize, usize)) {
+    let [i, j, k] = [shape[1], shape[2], shape[3]];
+    let to = std::array::from_fn::<_, 3, _>(|axis| pad.before[axis] + shape[axis + 1] + pad.after[axis]);
+    for at in 0..len {
+        let (channel, i, j, k) = (at / (i * j * k), at / (j * k) % i, at / k % j, at % k);
+        let row = (channel * to[0] + i + pad.before[0]) * to[1] + j + pad.before[1];
+        visit(at, row * to[2] + k + pad.before[2]);
+    }
+}
+
+/// A volume with a padding around it.
+fn padded(pad: &Pad3d, shape: &[usize], x: &[f64]) -> Vec<f64> {
+    let voxels: usize = shape[1..].iter().product();
+    let to: usize = (0..3).map(|axis| pad.before[axis] + shape[axis + 1] + pad.after[axis]).product();
+    let mut y = vec![f64::from(pad.value); x.len() / voxels * to];
+    inside(pad, shape, x.len(), |at, place| y[place] = x[at]);
+    y
+}
+
+/// What reaches the volume inside a padding.
+fn cut(pad: &Pad3d, shape: &[usize], r: &[f64]) -> Vec<f64> {
+    let voxels: usize = shape[1..].iter().product();
+    let to: usize = (0..3).map(|axis| pad.before[axis] + shape[axis + 1] + pad.after[axis]).product();
+    let mut gradient = vec![0.0; r.len() / to * voxels];
+    let len = gradient.len();
+    inside(pad, shape, len, |at, place| gradient[at] = r[place]);
+    gradient
 }
 
 /// The values of one sample.

@@ -6,14 +6,13 @@ use crate::Pool3d;
 /// the input that lie inside the volume, in C order.
 pub(crate) fn windows(pool: &Pool3d, shape: &[usize], len: usize, mut visit: impl FnMut(usize, &[usize])) {
     let size = [shape[1], shape[2], shape[3]];
-    let out: [usize; 3] =
-        std::array::from_fn(|axis| (size[axis] + 2 * pool.padding[axis] - pool.kernel[axis]) / pool.stride[axis] + 1);
+    let out = pool.positions(size).expect("a network's pools fit their volumes");
     let voxels: usize = size.iter().product();
     // The positions of one window along one axis.
     let along = |axis: usize, at: usize| {
         let start = at * pool.stride[axis];
-        (start..start + pool.kernel[axis])
-            .filter_map(move |position| position.checked_sub(pool.padding[axis]))
+        (0..pool.kernel[axis])
+            .filter_map(move |tap| (start + tap * pool.dilation[axis]).checked_sub(pool.padding[axis]))
             .filter(move |&position| position < size[axis])
     };
     let mut window = Vec::new();
@@ -54,16 +53,27 @@ pub(super) fn max_backward(pool: &Pool3d, shape: &[usize], x: &[f64], r: &[f64])
     gradient
 }
 
+/// What the sum of each window of a volume is divided by.
+fn divisors(pool: &Pool3d, shape: &[usize]) -> Vec<f64> {
+    let size = [shape[1], shape[2], shape[3]];
+    let [i, j, k] = pool.positions(size).expect("a network's pools fit their volumes");
+    (0..i * j * k).map(|at| pool.divisor(size, [at / (j * k), at / k % j, at % k]) as f64).collect()
+}
+
 pub(super) fn mean(pool: &Pool3d, shape: &[usize], x: &[f64]) -> Vec<f64> {
-    let count = pool.kernel.iter().product::<usize>() as f64;
+    let divisors = divisors(pool, shape);
     let mut y = Vec::new();
-    windows(pool, shape, x.len(), |_, window| y.push(window.iter().map(|&at| x[at]).sum::<f64>() / count));
+    windows(pool, shape, x.len(), |at, window| {
+        y.push(window.iter().map(|&at| x[at]).sum::<f64>() / divisors[at % divisors.len()]);
+    });
     y
 }
 
 pub(super) fn mean_backward(pool: &Pool3d, shape: &[usize], r: &[f64], len: usize) -> Vec<f64> {
-    let count = pool.kernel.iter().product::<usize>() as f64;
+    let divisors = divisors(pool, shape);
     let mut gradient = vec![0.0; len];
-    windows(pool, shape, len, |at, window| window.iter().for_each(|&voxel| gradient[voxel] += r[at] / count));
+    windows(pool, shape, len, |at, window| {
+        window.iter().for_each(|&voxel| gradient[voxel] += r[at] / divisors[at % divisors.len()]);
+    });
     gradient
 }

@@ -3,7 +3,7 @@
 use super::argmax::{argmax_of_both, scatter};
 use super::{Layerwise, WeightPart, add};
 use crate::reference::activation;
-use crate::{Activation, OpClass, Result};
+use crate::{Activation, Error, OpClass, Result};
 
 /// What a backward pass of multipliers gives, `[n, ...]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,8 +37,11 @@ impl Layerwise {
     /// (Captum 0.9.0 leaves the rule out where a pool directly follows an activation, and takes the gradient: its
     /// contributions then sum up for baselines that are the same everywhere alone, where the two agree.)
     ///
+    /// A product hands the change of each factor times the mean of the other's values for input and baseline.
+    ///
     /// # Errors
-    /// The sizes do not fit, or the memory allowed is too small.
+    /// The sizes do not fit, the memory allowed is too small, or the network normalises by a sample's own statistics, which there
+    /// is no rule for.
     pub fn multipliers(&mut self, input: &[f32], baseline: &[f32], of_outputs: &[f32]) -> Result<Multipliers> {
         self.samples(input, of_outputs)?;
         self.samples(baseline, of_outputs)?;
@@ -88,6 +91,29 @@ impl Layerwise {
                         rest = others;
                     }
                 }
+                OpClass::Product => {
+                    all.applied += 1;
+                    let second = of.inputs[1].0;
+                    let parts = product((from, from0), (&x[second], &x0[second]), &m);
+                    for (input, part) in [first, second].into_iter().zip(parts) {
+                        add(&mut reached[input], part);
+                    }
+                }
+                OpClass::Prelu(prelu) => {
+                    all.applied += 1;
+                    let voxels: usize = self.shapes[node][1..].iter().product();
+                    let one = |(at, m): (usize, f32)| {
+                        m * rescale(prelu.of_channel(at / voxels % prelu.channels), from[at], from0[at])
+                    };
+                    let part = m.into_iter().enumerate().map(one).collect();
+                    add(&mut reached[first], part);
+                }
+                OpClass::SampleNorm(_) => {
+                    return Err(Error::Request(format!(
+                        "node {} normalises by a sample's own statistics, and DeepLIFT has no rule for that",
+                        of.name
+                    )));
+                }
                 OpClass::Identity => add(&mut reached[first], m),
                 OpClass::Activation(activation) => {
                     all.applied += 1;
@@ -122,6 +148,16 @@ fn cross_maximum(
         if f64::from(difference.abs()) < NONE { gradient[n] } else { (of_input[n] + of_baseline[n]) / difference }
     };
     (0..x.len()).map(one).collect()
+}
+
+/// What a product hands to its factors: the change of each, times the mean of the other's two values, is the change of the
+/// product to the last digit. The second factor may have one value for each channel of the first.
+fn product((a, a0): (&[f32], &[f32]), (b, b0): (&[f32], &[f32]), m: &[f32]) -> [Vec<f32>; 2] {
+    let voxels = a.len() / b.len();
+    let of_first = m.iter().enumerate().map(|(at, m)| m * (b[at / voxels] + b0[at / voxels]) / 2.0).collect();
+    let mut of_second = vec![0.0; b.len()];
+    m.iter().enumerate().for_each(|(at, m)| of_second[at / voxels] += m * (a[at] + a0[at]) / 2.0);
+    [of_first, of_second]
 }
 
 /// The multiplier of an activation.

@@ -3,7 +3,8 @@
 use super::argmax::{argmax_of_windows, scatter};
 use super::{Composite, InputPart, Layerwise, Rule, Share, add};
 use crate::ops::weightless;
-use crate::{Op, OpClass, Result};
+use crate::reference::sample_norm;
+use crate::{Activation, Op, OpClass, Result, SampleNorm};
 
 /// Relative error of a sum in single precision, through the transforms of a fast convolution.
 const ROUND_OFF: f64 = 1e-6;
@@ -89,6 +90,18 @@ impl Layerwise {
                         add(&mut reached[input], part);
                     }
                 }
+                OpClass::Product => {
+                    let second = of.inputs[1].0;
+                    for (input, part) in [first, second].into_iter().zip(self.share_product(node, &values, &r)) {
+                        add(&mut reached[input], part);
+                    }
+                }
+                OpClass::SampleNorm(norm) => {
+                    let (part, step) =
+                        share_norm(&of.name, norm, &self.shapes[node], (&values[first], &values[node]), &r);
+                    steps.push(step);
+                    add(&mut reached[first], part);
+                }
                 OpClass::Concat => {
                     let mut rest = r.as_slice();
                     for input in &of.inputs {
@@ -97,7 +110,7 @@ impl Layerwise {
                         rest = others;
                     }
                 }
-                OpClass::Activation(_) | OpClass::Identity => add(&mut reached[first], r),
+                OpClass::Activation(_) | OpClass::Prelu(_) | OpClass::Identity => add(&mut reached[first], r),
                 // The input comes before all others; networks with a log-softmax are refused.
                 OpClass::Input | OpClass::LogSoftmax => unreachable!("{} has no rule", of.name),
             }
@@ -117,12 +130,48 @@ impl Layerwise {
             let own = match node.op {
                 Op::Conv3d(_) => composite.convolution,
                 Op::Linear(_) => composite.dense,
-                Op::BatchNorm(_) | weightless!() => continue,
+                Op::BatchNorm(_) | Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => continue,
             };
             rules[n] = Some(if after_layer[n] { own } else { composite.first.unwrap_or(own) });
             after_layer[n] = true;
         }
         rules
+    }
+
+    /// Relevance of a product handed to its two factors. A gate gets none, what it lets through gets all (Arras et al. 2017,
+    /// arXiv 1706.07206): a gate is a factor by channel, or the one of the two that a bounded activation gives. Of two factors
+    /// of the same kind, each gets half (Achtibat et al. 2024, arXiv 2402.05602).
+    fn share_product(&self, node: usize, values: &[Vec<f32>], r: &[f32]) -> [Vec<f32>; 2] {
+        let nodes = self.network.nodes();
+        let [first, second] = [nodes[node].inputs[0].0, nodes[node].inputs[1].0];
+        let bounded = |of: usize| {
+            let bounded = |activation| match activation {
+                Activation::Sigmoid | Activation::HardSigmoid { .. } | Activation::Tanh => true,
+                Activation::Clip { low, high } => low.is_finite() && high.is_finite(),
+                Activation::Relu
+                | Activation::LeakyRelu { .. }
+                | Activation::Elu
+                | Activation::Gelu
+                | Activation::GeluTanh
+                | Activation::ScaledElu { .. }
+                | Activation::Silu
+                | Activation::Mish
+                | Activation::Softplus
+                | Activation::HardSwish => false,
+            };
+            nodes[of].op.activation().is_some_and(bounded)
+        };
+        let by_channel = values[first].len() != values[second].len();
+        let share = match (by_channel || bounded(second), !by_channel && bounded(first)) {
+            (true, false) => [1.0, 0.0],
+            (false, true) => [0.0, 1.0],
+            (true, true) | (false, false) => [0.5, 0.5],
+        };
+        let to_first = r.iter().map(|r| share[0] * r).collect();
+        let mut to_second = vec![0.0; values[second].len()];
+        let voxels = r.len() / to_second.len();
+        r.iter().enumerate().for_each(|(at, r)| to_second[at / voxels] += share[1] * r);
+        [to_first, to_second]
     }
 
     /// What a linear operation hands to its input, by a rule; adds what its bias takes.
@@ -189,6 +238,27 @@ fn share_sum(node: &str, a: &[f32], b: &[f32], r: &[f32]) -> ([Vec<f32>; 2], Ste
     let handed = sum(&parts[0]) + sum(&parts[1]);
     let step = Step { node: node.into(), rule: Rule::EPSILON, layer: false, reached: sum(r), handed, bias: 0.0 };
     (parts, step)
+}
+
+/// Relevance of a normalisation by a sample's own statistics handed to its input by [`Rule::EPSILON`], with its deviation held
+/// fast, and what happened.
+#[expect(clippy::cast_possible_truncation, reason = "relevance is float32")]
+fn share_norm(node: &str, norm: &SampleNorm, shape: &[usize], (x, y): (&[f32], &[f32]), r: &[f32]) -> (Vec<f32>, Step) {
+    let Share { epsilon, .. } = Rule::EPSILON.shares().remove(0);
+    let none = ROUND_OFF * y.iter().fold(0.0f64, |most, y| most.max(f64::from(y.abs())));
+    let ratio = |(&z, &r): (&f32, &f32)| {
+        let z = f64::from(z);
+        if z.abs() <= none { 0.0 } else { f64::from(r) / (z + if z < 0.0 { -epsilon } else { epsilon }) }
+    };
+    let ratios: Vec<f64> = y.iter().zip(r).map(ratio).collect();
+    let voxels: usize = shape[1..].iter().product();
+    let of_bias = |(at, ratio): (usize, &f64)| ratio * f64::from(norm.bias.data()[at / voxels % norm.channels]);
+    let bias = ratios.iter().enumerate().map(of_bias).sum();
+    let x: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+    let handed = sample_norm::hand_back(norm, shape, &x, &ratios);
+    let all = handed.iter().sum();
+    let step = Step { node: node.into(), rule: Rule::EPSILON, layer: false, reached: sum(r), handed: all, bias };
+    (handed.into_iter().map(|h| h as f32).collect(), step)
 }
 
 fn sum(values: &[f32]) -> f64 {

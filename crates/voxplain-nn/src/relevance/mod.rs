@@ -20,7 +20,7 @@ pub use rule::{Composite, InputPart, Rule, Share, Term, WeightPart};
 
 use crate::ops::weightless;
 use crate::{
-    BatchNorm, Engine, Error, Network, NodeId, Op, OpClass, Plan, PlanOptions, Purpose, Result, Rules, Tensor,
+    BatchNorm, Engine, Error, Network, NodeId, Op, OpClass, Pad3d, Plan, PlanOptions, Purpose, Result, Rules, Tensor,
 };
 use std::collections::BTreeMap;
 
@@ -170,7 +170,8 @@ impl Layerwise {
             Op::Conv3d(conv) => conv.bias.as_ref()?.data().iter().map(|&b| f64::from(b)).collect(),
             Op::Linear(linear) => linear.bias.data().iter().map(|&b| f64::from(b)).collect(),
             Op::BatchNorm(norm) => norm.scale_and_shift().map(|(_, shift)| shift).collect(),
-            weightless!() => return None,
+            Op::Pad3d(pad) if pad.value != 0.0 => return Some(around(pad, &self.shapes[node])),
+            Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => return None,
         };
         let cells: usize = self.shapes[node][1..].iter().product();
         Some(per_channel.into_iter().flat_map(|b| std::iter::repeat_n(b, cells)).collect())
@@ -180,7 +181,12 @@ impl Layerwise {
 /// Whether an operation is not linear: an activation or max-pooling. (A log-softmax is refused from the start.)
 fn is_nonlinear(op: &Op) -> bool {
     match op.class() {
-        OpClass::Activation(_) | OpClass::MaxPool(_) | OpClass::LogSoftmax => true,
+        OpClass::Activation(_)
+        | OpClass::Prelu(_)
+        | OpClass::SampleNorm(_)
+        | OpClass::Product
+        | OpClass::MaxPool(_)
+        | OpClass::LogSoftmax => true,
         OpClass::Input | OpClass::Layer | OpClass::Affine | OpClass::Identity | OpClass::Sum | OpClass::Concat => false,
     }
 }
@@ -213,8 +219,20 @@ fn without_bias(op: &Op, weight: WeightPart) -> Op {
             let zeros = Tensor::zeros([norm.channels]);
             BatchNorm { bias: zeros.clone(), running_mean: zeros, ..norm.clone() }.into()
         }
-        weightless!() => op.clone(),
+        Op::Pad3d(pad) if pad.value != 0.0 => Op::Pad3d(Pad3d { value: 0.0, ..*pad }),
+        Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => op.clone(),
     }
+}
+
+/// What a padding adds to each value of its output: its value around, 0 inside.
+fn around(pad: &Pad3d, shape: &[usize]) -> Vec<f64> {
+    let [_, i, j, k] = [shape[0], shape[1], shape[2], shape[3]];
+    let inside = |axis: usize, at: usize| (pad.before[axis]..shape[axis + 1] - pad.after[axis]).contains(&at);
+    let of = |at: usize| {
+        let within = inside(0, at / (j * k) % i) && inside(1, at / k % j) && inside(2, at % k);
+        if within { 0.0 } else { f64::from(pad.value) }
+    };
+    (0..shape.iter().product()).map(of).collect()
 }
 
 /// A network of one operation.

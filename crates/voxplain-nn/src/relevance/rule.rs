@@ -147,8 +147,9 @@ impl Rule {
 /// Which layer follows which rule (Montavon et al. 2019; Kohlbrenner et al. 2020, arXiv 1910.09840).
 ///
 /// Everything else is the same for all: activations, dropout and flattening pass relevance on as it is; max-pooling
-/// gives it to the largest value; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
-/// layer of one weight per channel) follow [`Rule::EPSILON`].
+/// gives it to the largest value; a product gives it to what a gate lets through; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
+/// layer of one weight per channel) follow [`Rule::EPSILON`], as does normalisation by a sample's own statistics, with its
+/// deviation held fast.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Composite {

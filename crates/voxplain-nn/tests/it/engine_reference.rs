@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use voxplain_core::random::{Random, Seed};
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{
-    BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, NodeId, Op, PlanOptions, Pool3d,
-    Purpose, Rules, Tensor,
+    BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, NodeId, NormOver, Op, Pad3d,
+    PlanOptions, Pool3d, Prelu, Purpose, Rules, SampleNorm, Tensor,
 };
 
 /// Engines for every instruction set of this machine.
@@ -44,6 +44,7 @@ fn conv(seed: Seed, input: usize, output: usize, window: [[usize; 3]; 4], bias: 
         stride,
         padding,
         dilation,
+        groups: 1,
     })
 }
 
@@ -74,7 +75,7 @@ fn linear(seed: Seed, input: usize, output: usize) -> Op {
 }
 
 fn pool(kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3]) -> Pool3d {
-    Pool3d { kernel, stride, padding }
+    Pool3d::new(kernel).with_stride(stride).with_padding(padding)
 }
 
 /// A network that follows from a seed: up to `depth` operations with branches, then a head.
@@ -151,6 +152,47 @@ fn random_network(seed: u64, depth: usize) -> Network {
                 let pool = pool(if fits { w[0] } else { [1; 3] }, w[1], if fits { padding } else { [0; 3] });
                 let max = seed.child("max").random().chance(0.5);
                 net.then(&name, if max { Op::MaxPool3d(pool) } else { Op::AvgPool3d(pool) }).unwrap();
+            }
+            10 if seed.child("kind").random().chance(0.7) => {
+                let mut of = seed.child("other").random();
+                let groups = if of.chance(0.5) { c } else { 1 };
+                let op = match of.below(6) {
+                    0 => SampleNorm::new(c, NormOver::Groups(groups)).into(),
+                    1 => SampleNorm::new(c, NormOver::Channels).into(),
+                    2 => Prelu::new(c).into(),
+                    3 => Op::Pad3d(Pad3d { value: 0.5, ..Pad3d::new([1, 0, 2], [0, 1, 0]) }),
+                    4 => {
+                        let window = window(3, 2, 2);
+                        let fits = (0..3).all(|a| (window[0][a] - 1) * window[3][a] < size[a]);
+                        let [kernel, stride, padding, dilation] =
+                            if fits { window } else { [[1; 3], [1; 3], [0; 3], [1; 3]] };
+                        let conv =
+                            Conv3d::new(c, c * (1 + of.below(2)), kernel).with_stride(stride).with_padding(padding);
+                        conv.with_dilation(dilation).with_groups(if of.chance(0.7) { c } else { 1 }).into()
+                    }
+                    _ => {
+                        let kernel = [0, 1, 2].map(|axis: usize| 3.min(size[axis]));
+                        let inside = of.chance(0.5);
+                        let ceil = Pool3d { ceil: true, inside, ..Pool3d::new(kernel).with_stride([2; 3]) };
+                        if of.chance(0.5) { Op::MaxPool3d(ceil) } else { Op::AvgPool3d(ceil) }
+                    }
+                };
+                let number = net.state().len();
+                net.then(&name, op).unwrap();
+                let weights = net.state().into_iter().enumerate().map(|(n, p)| {
+                    let (shape, len) = (p.tensor.shape(), p.tensor.len());
+                    let is_new = n >= number;
+                    let drawn = || Tensor::new(shape, values(seed.child(&p.name), len));
+                    (p.name.clone(), if is_new { drawn() } else { p.tensor.clone() })
+                });
+                let weights = weights.collect();
+                net.load_state(weights).unwrap();
+                if seed.child("gate").random().chance(0.4) {
+                    let gated = net.output();
+                    let gate = net.add(&format!("{name}.mean"), Op::GlobalAvgPool, &[gated]).unwrap();
+                    let gate = net.add(&format!("{name}.gate"), Op::Sigmoid, &[gate]).unwrap();
+                    net.add(&format!("{name}.product"), Op::Multiply, &[gated, gate]).unwrap();
+                }
             }
             10 => {
                 net.then(&name, Op::Dropout { p: 0.3 }).unwrap();

@@ -71,9 +71,16 @@ families! {
     densenet_agrees "densenet",
     resnet_of_basic_blocks_agrees "resnet-basic",
     resnet_of_bottlenecks_agrees "resnet-bottleneck",
+    se_resnet_agrees "se-resnet",
+    efficientnet_agrees "efficientnet",
     sfcn_agrees "sfcn",
+    clinicadl_agrees "clinicadl",
+    vgg_agrees "vgg-ceil",
     alexnet_agrees "alexnet",
+    convnext_agrees "convnext",
     meshnet_agrees "meshnet",
+    nnunet_encoder_agrees "nnunet-encoder",
+    activations_agree "activations",
     regression_agrees "regression",
 }
 

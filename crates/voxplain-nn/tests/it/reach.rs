@@ -12,7 +12,8 @@ fn open(net: &Network) -> Network {
     let mut open = Network::new([c, i, j, k]);
     for node in &net.nodes()[1..] {
         let op = match (&node.op, node.op.class()) {
-            (_, OpClass::Activation(_)) => Op::LeakyRelu { slope: 0.5 },
+            // A mean that is taken away may take all away.
+            (_, OpClass::Activation(_) | OpClass::SampleNorm(_)) => Op::LeakyRelu { slope: 0.5 },
             (Op::MaxPool3d(pool), _) => Op::AvgPool3d(*pool),
             (op, _) => op.clone(),
         };

@@ -1,6 +1,6 @@
 //! The gradients of the reference implementation are the slopes of its values.
 
-use crate::support::random_net::random_net;
+use crate::support::random_net::{random_net, wide_net};
 use proptest::prelude::*;
 use voxplain_core::random::Random;
 use voxplain_nn::reference::{Mode, forward};
@@ -17,7 +17,7 @@ proptest! {
     #[test]
     fn gradients_are_slopes(number: u64, training: bool) {
         let mut random = Random::new(number);
-        let net = random_net(&mut random);
+        let net = wide_net(&mut random);
         let mode = if training { Mode::Train { seed: number, step: 3 } } else { Mode::Evaluate };
         let batch = 3;
         let count = batch * net.input_shape().iter().product::<usize>();

@@ -1,7 +1,7 @@
 //! Value by value: activations, sums, masks.
 
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
-use super::shape::LANES;
+use super::shape::{LANES, Volume};
 use crate::{Activation, ReluRule};
 use rayon::prelude::*;
 
@@ -200,6 +200,83 @@ pub(crate) fn multiply(factor: &[f32], out: &mut [f32]) {
         for (o, f) in out.iter_mut().zip(factor) {
             *o *= f;
         }
+    });
+}
+
+/// `out = x` where positive, else `slope x`, with a slope per channel padded to 16.
+pub(crate) fn prelu(volume: &Volume, slope: &[f32], x: &[f32], out: &mut [f32]) {
+    by_channel(volume, x, out, |channels, x, out| {
+        for ((o, x), slope) in out.iter_mut().zip(x).zip(&slope[channels..][..LANES]) {
+            *o = if *x > 0.0 { *x } else { slope * x };
+        }
+    });
+}
+
+/// `gradient *= 1` where `x` is positive, else the slope of its channel.
+pub(crate) fn prelu_gradient(volume: &Volume, slope: &[f32], x: &[f32], gradient: &mut [f32]) {
+    by_channel(volume, x, gradient, |channels, x, gradient| {
+        for ((g, x), slope) in gradient.iter_mut().zip(x).zip(&slope[channels..][..LANES]) {
+            if *x <= 0.0 {
+                *g *= slope;
+            }
+        }
+    });
+}
+
+/// Gradient of the slopes.
+#[allow(clippy::cast_possible_truncation, reason = "gradients are f32, sums are not")]
+pub(crate) fn slope_gradient(volume: &Volume, batch: usize, x: &[f32], gradient: &[f32], slopes: &mut [f32]) {
+    let voxels = volume.voxels();
+    slopes.par_iter_mut().enumerate().for_each(|(channel, slope)| {
+        let mut sum = 0.0;
+        for sample in 0..batch {
+            let start = sample * volume.len() + channel / LANES * voxels * LANES + channel % LANES;
+            for at in (start..start + voxels * LANES).step_by(LANES) {
+                sum += f64::from(gradient[at]) * f64::from(x[at].min(0.0));
+            }
+        }
+        *slope = sum as f32;
+    });
+}
+
+/// `out = x` times one value for each channel of each sample, `[C]` padded to 16.
+pub(crate) fn multiply_channels(volume: &Volume, factor: &[f32], x: &[f32], out: &mut [f32]) {
+    let of_block = volume.voxels() * LANES;
+    out.par_chunks_exact_mut(of_block).zip(x.par_chunks_exact(of_block)).zip(factor.par_chunks_exact(LANES)).for_each(
+        |((out, x), factor)| {
+            for (out, x) in out.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES)) {
+                for ((o, x), f) in out.iter_mut().zip(x).zip(factor) {
+                    *o = x * f;
+                }
+            }
+        },
+    );
+}
+
+/// Gradient of that factor: sums over the voxels of each channel.
+#[allow(clippy::cast_possible_truncation, reason = "gradients are f32, sums are not")]
+pub(crate) fn factor_gradient(volume: &Volume, x: &[f32], gradient: &[f32], out: &mut [f32]) {
+    let of_block = volume.voxels() * LANES;
+    out.par_chunks_exact_mut(LANES)
+        .zip(x.par_chunks_exact(of_block))
+        .zip(gradient.par_chunks_exact(of_block))
+        .for_each(|((out, x), gradient)| {
+            let mut sums = [0f64; LANES];
+            for (x, g) in x.chunks_exact(LANES).zip(gradient.chunks_exact(LANES)) {
+                for ((sum, x), g) in sums.iter_mut().zip(x).zip(g) {
+                    *sum += f64::from(*x) * f64::from(*g);
+                }
+            }
+            out.iter_mut().zip(sums).for_each(|(o, sum)| *o = sum as f32);
+        });
+}
+
+/// Calls `work` with the sixteen channels of each voxel: the first of them, their values, and what is written.
+fn by_channel(volume: &Volume, x: &[f32], out: &mut [f32], work: impl Fn(usize, &[f32], &mut [f32]) + Sync + Send) {
+    let (of_block, blocks) = (volume.voxels() * LANES, volume.blocks());
+    out.par_chunks_exact_mut(of_block).zip(x.par_chunks_exact(of_block)).enumerate().for_each(|(block, (out, x))| {
+        let first = block % blocks * LANES;
+        out.chunks_exact_mut(LANES).zip(x.chunks_exact(LANES)).for_each(|(out, x)| work(first, x, out));
     });
 }
 

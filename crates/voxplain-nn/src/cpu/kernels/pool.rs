@@ -3,14 +3,17 @@
 use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::shape::{LANES, Volume, Window};
+use crate::Pool3d;
 use rayon::prelude::*;
 
 /// The range of taps of a window at output position `p` that lie within `length` voxels, and the first voxel's index.
 fn span(window: &Window, axis: usize, p: usize, length: usize) -> (std::ops::Range<usize>, usize) {
-    let at = p * window.stride[axis];
-    let first = window.padding[axis].saturating_sub(at);
-    let end = window.kernel[axis].min((length + window.padding[axis]).saturating_sub(at));
-    (first..end, at + first - window.padding[axis])
+    let (at, padding, dilation) = (p * window.stride[axis], window.padding[axis], window.dilation[axis]);
+    let (before, left) = (padding.saturating_sub(at), (length + padding).saturating_sub(at));
+    // Divisions take longer than the rest; nearly no window has gaps.
+    let (first, end) =
+        if dilation == 1 { (before, left) } else { (before.div_ceil(dilation), left.div_ceil(dilation)) };
+    (first..end.min(window.kernel[axis]), at + first * dilation - padding)
 }
 
 /// Taps of the window at one output voxel, as (tap, voxel) pairs in C order.
@@ -18,15 +21,33 @@ fn taps(window: &Window, size: [usize; 3], at: [usize; 3]) -> impl Iterator<Item
     let (i, i0) = span(window, 0, at[0], size[0]);
     let (j, j0) = span(window, 1, at[1], size[1]);
     let (k, k0) = span(window, 2, at[2], size[2]);
-    let kernel = window.kernel;
+    let (kernel, [di, dj, dk]) = (window.kernel, window.dilation);
     i.enumerate().flat_map(move |(a, ti)| {
         let k = k.clone();
         j.clone().enumerate().flat_map(move |(b, tj)| {
             k.clone().enumerate().map(move |(c, tk)| {
-                ((ti * kernel[1] + tj) * kernel[2] + tk, ((i0 + a) * size[1] + j0 + b) * size[2] + k0 + c)
+                let voxel = ((i0 + a * di) * size[1] + j0 + b * dj) * size[2] + k0 + c * dk;
+                ((ti * kernel[1] + tj) * kernel[2] + tk, voxel)
             })
         })
     })
+}
+
+/// How means are taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Means {
+    /// The window.
+    pub(crate) window: Window,
+    /// The pool, where its windows are divided by different numbers.
+    pub(crate) pool: Option<Pool3d>,
+}
+
+impl Means {
+    /// What the sum of the window at a position is divided by.
+    #[allow(clippy::cast_precision_loss, reason = "windows are small")]
+    fn divisor(&self, size: [usize; 3], at: [usize; 3]) -> f32 {
+        self.pool.map_or_else(|| self.window.taps(), |pool| pool.divisor(size, at)) as f32
+    }
 }
 
 /// Largest value of each window and the tap it is at: the first of equals in C order. Padding never counts.
@@ -114,7 +135,7 @@ pub(crate) fn max_backward(
     out: &mut [f32],
 ) {
     let (input, output) = shape;
-    let [_, kj, kk] = window.kernel;
+    let ([_, kj, kk], [di, dj, dk]) = (window.kernel, window.dilation);
     out[..batch * input.len()].par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(volume, out)| {
         out.fill(0.0);
         let start = volume * output.voxels() * LANES;
@@ -128,11 +149,11 @@ pub(crate) fn max_backward(
             ];
             for (lane, (g, tap)) in gradient.iter().zip(taps).enumerate() {
                 let tap = usize::from(*tap);
-                let at = ((i + tap / (kj * kk) - window.padding[0]) * input.size[1] + j + tap / kk % kj
+                let at = ((i + tap / (kj * kk) * di - window.padding[0]) * input.size[1] + j + tap / kk % kj * dj
                     - window.padding[1])
                     * input.size[2]
                     + k
-                    + tap % kk
+                    + tap % kk * dk
                     - window.padding[2];
                 out[at * LANES + lane] += g;
             }
@@ -140,40 +161,40 @@ pub(crate) fn max_backward(
     });
 }
 
-/// Mean of each window; padding counts as zeros.
-#[allow(clippy::cast_precision_loss, reason = "windows are small")]
-pub(crate) fn mean_forward(window: &Window, shape: (&Volume, &Volume), batch: usize, x: &[f32], out: &mut [f32]) {
+/// Mean of each window.
+pub(crate) fn mean_forward(means: &Means, shape: (&Volume, &Volume), batch: usize, x: &[f32], out: &mut [f32]) {
     let (input, output) = shape;
-    let share = 1.0 / window.taps() as f32;
+    let window = &means.window;
+    let even = means.pool.is_none().then(|| 1.0 / means.divisor(input.size, [0; 3]));
     let plane = output.size[1] * output.size[2] * LANES;
     out[..batch * output.len()].par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
         let (z, volume) = (task % output.size[0], task / output.size[0]);
         let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
         for (voxel, out) in out.chunks_exact_mut(LANES).enumerate() {
+            let at = [z, voxel / output.size[2], voxel % output.size[2]];
             out.fill(0.0);
-            for (_, from) in taps(window, input.size, [z, voxel / output.size[2], voxel % output.size[2]]) {
+            for (_, from) in taps(window, input.size, at) {
                 for (o, x) in out.iter_mut().zip(&x[from * LANES..][..LANES]) {
                     *o += x;
                 }
             }
-            for o in out.iter_mut() {
-                *o *= share;
+            match even {
+                Some(share) => out.iter_mut().for_each(|o| *o *= share),
+                // The mean of equal values is that value, to the last digit: else rounding would choose the largest of means.
+                None => {
+                    let divisor = means.divisor(input.size, at);
+                    out.iter_mut().for_each(|o| *o /= divisor);
+                }
             }
         }
     });
 }
 
 /// Spreads each window's gradient evenly.
-#[allow(clippy::cast_precision_loss, reason = "windows are small")]
-pub(crate) fn mean_backward(
-    window: &Window,
-    shape: (&Volume, &Volume),
-    batch: usize,
-    gradient: &[f32],
-    out: &mut [f32],
-) {
+pub(crate) fn mean_backward(means: &Means, shape: (&Volume, &Volume), batch: usize, gradient: &[f32], out: &mut [f32]) {
     let (input, output) = shape;
-    let share = 1.0 / window.taps() as f32;
+    let window = &means.window;
+    let even = means.pool.is_none().then(|| 1.0 / means.divisor(input.size, [0; 3]));
     out[..batch * input.len()].par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(volume, out)| {
         out.fill(0.0);
         let gradient = &gradient[volume * output.voxels() * LANES..][..output.voxels() * LANES];
@@ -183,6 +204,7 @@ pub(crate) fn mean_backward(
                 voxel / output.size[2] % output.size[1],
                 voxel % output.size[2],
             ];
+            let share = even.unwrap_or_else(|| 1.0 / means.divisor(input.size, at));
             for (_, to) in taps(window, input.size, at) {
                 for (o, g) in out[to * LANES..][..LANES].iter_mut().zip(g) {
                     *o += g * share;

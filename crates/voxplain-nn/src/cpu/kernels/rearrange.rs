@@ -44,6 +44,39 @@ pub(crate) fn from_plain(volume: &Volume, plain: &[f32], sample: &mut [f32]) {
     }
 }
 
+/// A batch in blocks with a value around it, more on one side than on the other.
+pub(crate) fn surround(
+    (from, to): (&Volume, &Volume),
+    before: [usize; 3],
+    value: f32,
+    batch: usize,
+    x: &[f32],
+    out: &mut [f32],
+) {
+    let row = from.size[2] * LANES;
+    let of_block = to.voxels() * LANES;
+    out[..batch * to.len()].par_chunks_exact_mut(of_block).enumerate().for_each(|(block, out)| {
+        out.fill(value);
+        let x = &x[block * from.voxels() * LANES..][..from.voxels() * LANES];
+        for (index, x) in x.chunks_exact(row).enumerate() {
+            let (i, j) = (index / from.size[1], index % from.size[1]);
+            let at = ((i + before[0]) * to.size[1] + j + before[1]) * to.size[2] + before[2];
+            out[at * LANES..][..row].copy_from_slice(x);
+        }
+    });
+}
+
+/// What reaches the inside of that.
+pub(crate) fn cut((from, to): (&Volume, &Volume), before: [usize; 3], batch: usize, gradient: &[f32], out: &mut [f32]) {
+    let row = from.size[2] * LANES;
+    out[..batch * from.len()].par_chunks_exact_mut(row).enumerate().for_each(|(index, out)| {
+        let (block, i, j) =
+            (index / (from.size[0] * from.size[1]), index / from.size[1] % from.size[0], index % from.size[1]);
+        let at = ((block * to.size[0] + i + before[0]) * to.size[1] + j + before[1]) * to.size[2] + before[2];
+        out.copy_from_slice(&gradient[at * LANES..][..row]);
+    });
+}
+
 /// A batch with zeros around it.
 pub(crate) fn pad(volume: &Volume, padding: [usize; 3], batch: usize, x: &[f32], padded: &mut [f32]) {
     let (to, unit) = (volume.padded(padding), volume.unit());

@@ -2,16 +2,17 @@
 
 use super::memory::{Memory, RegionId};
 use super::step::{
-    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, LinearWork, NormWork, Sink, Step, ValueId, Work,
+    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, SampleNormWork,
+    Sink, Step, ValueId, Work,
 };
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
-    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, linear::Sizes, norm, patches, sparse,
-    winograd, winograd_gradient,
+    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, norm,
+    patches, pool::Means, sample_norm::Normalisation, sparse, winograd, winograd_gradient,
 };
 use crate::ops::activations;
-use crate::{Activation, BatchNorm, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
+use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
 const PLANAR_CHANNELS: usize = 4;
@@ -202,11 +203,15 @@ fn volume(shape: &[usize], layout: Layout) -> Volume {
 
 /// Whether it is the max-pool that blocks are fused with.
 fn pools_pairs(op: &Op) -> bool {
-    matches!(op, Op::MaxPool3d(pool) if *pool == Pool3d { kernel: [2; 3], stride: [2; 3], padding: [0; 3] })
+    matches!(op, Op::MaxPool3d(pool) if *pool == Pool3d::new([2; 3]))
+}
+
+fn conv_window(conv: &Conv3d) -> Window {
+    Window { kernel: conv.kernel, stride: conv.stride, padding: conv.padding, dilation: conv.dilation }
 }
 
 fn pool_window(pool: &Pool3d) -> Window {
-    Window { kernel: pool.kernel, stride: pool.stride, padding: pool.padding, dilation: [1; 3] }
+    Window { kernel: pool.kernel, stride: pool.stride, padding: pool.padding, dilation: pool.dilation }
 }
 
 impl Compiler<'_> {
@@ -260,20 +265,28 @@ impl Compiler<'_> {
             }
             let network = self.network;
             let node = &network.nodes()[index];
-            let is_conv = matches!(node.op, Op::Conv3d(_));
+            let is_conv = matches!(&node.op, Op::Conv3d(conv) if conv.groups == 1);
             let planar = is_conv && self.values[0].volume.channels <= PLANAR_CHANNELS;
             let inputs: Vec<ValueId> = node.inputs.iter().map(|input| self.source(input.0, planar)).collect();
             let from = self.values[inputs[0]].volume;
             let mut output = index;
             let work = match &node.op {
                 Op::Input { .. } => continue,
+                Op::Conv3d(spec) if spec.groups > 1 => {
+                    let window = conv_window(spec);
+                    let conv = Conv { input: from, output: self.values[index].volume, window };
+                    let grouped = Grouped { conv, seen: spec.seen(), of_group: spec.output / spec.groups };
+                    Work::Grouped(Box::new(GroupedWork {
+                        node: index,
+                        grouped,
+                        weights: Buffer::zeros(grouped.packed_len()),
+                        bias: Buffer::zeros(conv.output.blocks() * LANES),
+                        has_bias: spec.has_bias,
+                        gradient: self.parameters[index],
+                    }))
+                }
                 Op::Conv3d(spec) => {
-                    let window = Window {
-                        kernel: spec.kernel,
-                        stride: spec.stride,
-                        padding: spec.padding,
-                        dilation: spec.dilation,
-                    };
+                    let window = conv_window(spec);
                     let conv = Conv { input: from, output: self.values[index].volume, window };
                     if let Some((block, last)) = self.first_block(index, inputs[0], &conv, spec.has_bias) {
                         done[index..=last].fill(true);
@@ -360,11 +373,25 @@ impl Compiler<'_> {
                         Work::Affine { node: index, scale: Buffer::zeros(padded), shift: Buffer::zeros(padded) }
                     }
                 }
+                Op::SampleNorm(spec) => Work::SampleNorm(Box::new(SampleNormWork {
+                    node: index,
+                    norm: Normalisation::new(spec, &from, self.batch),
+                    gradient: self.parameters[index],
+                })),
+                Op::Prelu(_) => Work::Prelu {
+                    node: index,
+                    slope: Buffer::zeros(from.blocks() * LANES),
+                    gradient: self.parameters[index],
+                },
+                Op::Pad3d(pad) => Work::Pad(*pad),
+                Op::Multiply => Work::Multiply,
                 Op::MaxPool3d(pool) => Work::MaxPool {
                     window: pool_window(pool),
                     taps: vec![0; self.batch * self.values[index].volume.len()],
                 },
-                Op::AvgPool3d(pool) => Work::AvgPool(pool_window(pool)),
+                Op::AvgPool3d(pool) => {
+                    Work::AvgPool(Means { window: pool_window(pool), pool: (!pool.divides_evenly()).then_some(*pool) })
+                }
                 Op::GlobalAvgPool => Work::GlobalAvgPool,
                 Op::Flatten => Work::Convert,
                 Op::Linear(spec) => {
@@ -490,10 +517,13 @@ impl Compiler<'_> {
                     recorded[step.inputs[0]] = true;
                     recorded[step.output] = true;
                 }
-                Work::Linear(_) => recorded[step.inputs[0]] |= train,
+                Work::Linear(_) | Work::Grouped(_) => recorded[step.inputs[0]] |= train,
+                Work::SampleNorm(_) | Work::Prelu { .. } => recorded[step.inputs[0]] = true,
+                Work::Multiply => step.inputs.iter().for_each(|&input| recorded[input] = true),
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
                 Work::Affine { .. }
+                | Work::Pad(_)
                 | Work::MaxPool { .. }
                 | Work::AvgPool(_)
                 | Work::GlobalAvgPool
@@ -521,6 +551,11 @@ impl Compiler<'_> {
                 }
                 Work::Dropout { mask, .. } => self.memory.extend(*mask, end),
                 Work::Conv(_)
+                | Work::Grouped(_)
+                | Work::SampleNorm(_)
+                | Work::Prelu { .. }
+                | Work::Pad(_)
+                | Work::Multiply
                 | Work::Affine { .. }
                 | Work::BatchNorm(_)
                 | Work::FirstBlock(_)

@@ -95,7 +95,20 @@ impl CpuPlan {
                 Work::MaxPool { window, taps } => {
                     pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
                 }
-                Work::AvgPool(window) => pool::mean_forward(window, (&from, &to), count, x, out),
+                Work::Grouped(work) => work.grouped.forward(count, x, &work.weights, &work.bias, out),
+                Work::SampleNorm(work) => work.norm.forward((first, count), x, out),
+                Work::Prelu { slope, .. } => elementwise::prelu(&from, slope, x, out),
+                Work::Pad(pad) => rearrange::surround((&from, &to), pad.before, pad.value, count, x, out),
+                Work::Multiply => {
+                    let factor = memory.read(self.region(step.inputs[1]), first, count);
+                    if self.values[step.inputs[1]].volume == from {
+                        out.copy_from_slice(x);
+                        elementwise::multiply(factor, out);
+                    } else {
+                        elementwise::multiply_channels(&from, factor, x, out);
+                    }
+                }
+                Work::AvgPool(means) => pool::mean_forward(means, (&from, &to), count, x, out),
                 Work::GlobalAvgPool => pool::global_mean(&from, count, x, out),
                 Work::Convert => rearrange::convert(&from, &to, count, x, out),
                 Work::Linear(work) => linear::forward(isa, &work.sizes, x, &work.weights, &work.bias, count, out),
@@ -210,7 +223,32 @@ impl CpuPlan {
                 let (weight, bias) = self.gradients.split_at_mut(work.gradient + 1);
                 linear::weight_gradient(&work.sizes, x, g, count, &mut weight[work.gradient], &mut bias[0]);
             }
-            Work::Linear(_)
+            Work::Grouped(work) if self.purpose == Purpose::Train => {
+                let (x, g) =
+                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let (weight, bias) = self.gradients.split_at_mut(work.gradient + 1);
+                let bias = if work.has_bias { bias.first_mut() } else { None };
+                let weight = &mut weight[work.gradient];
+                work.grouped.weight_gradient(count, x, g, weight, bias.map(Vec::as_mut_slice));
+            }
+            Work::SampleNorm(work) if self.purpose == Purpose::Train => {
+                let (x, g) =
+                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let (scale, shift) = self.gradients.split_at_mut(work.gradient + 1);
+                work.norm.weight_gradients(count, (x, g), (&mut scale[work.gradient], &mut shift[0]));
+            }
+            Work::Prelu { gradient, .. } if self.purpose == Purpose::Train => {
+                let (x, g) =
+                    (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
+                let from = self.values[step.inputs[0]].volume;
+                elementwise::slope_gradient(&from, count, x, g, &mut self.gradients[*gradient]);
+            }
+            Work::Grouped(_)
+            | Work::SampleNorm(_)
+            | Work::Prelu { .. }
+            | Work::Pad(_)
+            | Work::Multiply
+            | Work::Linear(_)
             | Work::Affine { .. }
             | Work::Activation(_)
             | Work::MaxPool { .. }
@@ -270,7 +308,33 @@ impl CpuPlan {
                         Work::MaxPool { window, taps } => {
                             pool::max_backward(window, (&from, &to), count, g, &taps[first * to.len()..], out);
                         }
-                        Work::AvgPool(window) => pool::mean_backward(window, (&from, &to), count, g, out),
+                        Work::Grouped(work) => work.grouped.backward(count, g, &work.weights, out),
+                        Work::SampleNorm(work) => {
+                            let x = memory.read(self.region(input), first, count);
+                            work.norm.backward((first, count), x, g, out);
+                        }
+                        Work::Prelu { slope, .. } => {
+                            out.copy_from_slice(g);
+                            elementwise::prelu_gradient(
+                                &from,
+                                slope,
+                                memory.read(self.region(input), first, count),
+                                out,
+                            );
+                        }
+                        Work::Pad(pad) => rearrange::cut((&from, &to), pad.before, count, g, out),
+                        Work::Multiply => {
+                            let other = memory.read(self.region(step.inputs[1 - index]), first, count);
+                            if self.values[step.inputs[1]].volume == to {
+                                out.copy_from_slice(g);
+                                elementwise::multiply(other, out);
+                            } else if index == 0 {
+                                elementwise::multiply_channels(&to, other, g, out);
+                            } else {
+                                elementwise::factor_gradient(&to, other, g, out);
+                            }
+                        }
+                        Work::AvgPool(means) => pool::mean_backward(means, (&from, &to), count, g, out),
                         Work::GlobalAvgPool => pool::global_mean_backward(&from, count, g, out),
                         Work::Convert => rearrange::convert(&to, &from, count, g, out),
                         Work::Linear(work) => linear::backward(isa, &work.sizes, g, &work.weights, count, out),

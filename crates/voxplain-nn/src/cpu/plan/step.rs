@@ -1,8 +1,10 @@
 //! What a plan does, one step per operation or fused group of operations.
 
 use super::memory::RegionId;
-use crate::Activation;
-use crate::cpu::kernels::{Buffer, Conv, Window, linear::Sizes, norm, patches};
+use crate::cpu::kernels::{
+    Buffer, Conv, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, sample_norm::Normalisation,
+};
+use crate::{Activation, Pad3d};
 
 /// Index of a value: that of the node whose output it is, or beyond the nodes.
 pub(crate) type ValueId = usize;
@@ -65,8 +67,25 @@ pub(crate) enum Work {
         /// Which tap is largest, over the whole batch.
         taps: Vec<u16>,
     },
+    /// A convolution in groups of channels.
+    Grouped(Box<GroupedWork>),
+    /// Normalisation by a sample's own statistics.
+    SampleNorm(Box<SampleNormWork>),
+    /// A ReLU with a slope for each channel.
+    Prelu {
+        /// The node.
+        node: usize,
+        /// Slope of each channel padded to 16.
+        slope: Buffer,
+        /// Position of the slope's gradient.
+        gradient: usize,
+    },
+    /// A value around a volume.
+    Pad(Pad3d),
+    /// Product of two.
+    Multiply,
     /// Mean-pooling.
-    AvgPool(Window),
+    AvgPool(Means),
     /// Mean over all voxels.
     GlobalAvgPool,
     /// Another layout of the same values: flatten, dropout outside training.
@@ -94,8 +113,16 @@ impl Work {
     /// Whether it has weights that training changes.
     pub(crate) fn has_weights(&self) -> bool {
         match self {
-            Self::Conv(_) | Self::BatchNorm(_) | Self::FirstBlock(_) | Self::Linear(_) => true,
+            Self::Conv(_)
+            | Self::Grouped(_)
+            | Self::BatchNorm(_)
+            | Self::SampleNorm(_)
+            | Self::Prelu { .. }
+            | Self::FirstBlock(_)
+            | Self::Linear(_) => true,
             Self::Affine { .. }
+            | Self::Pad(_)
+            | Self::Multiply
             | Self::Activation(_)
             | Self::MaxPool { .. }
             | Self::AvgPool(_)
@@ -120,7 +147,12 @@ impl Work {
             Self::FirstBlock(block) => (bytes(&block.norm.pool), block.weights.len() + block.kernel.len()),
             Self::MaxPool { taps, .. } => (taps.len() * size_of::<u16>(), 0),
             Self::Linear(linear) => (0, linear.weights.len()),
+            Self::Grouped(grouped) => (0, grouped.weights.len()),
+            Self::SampleNorm(norm) => (0, norm.norm.weights_len()),
+            Self::Prelu { slope, .. } => (0, slope.len()),
             Self::Affine { .. }
+            | Self::Pad(_)
+            | Self::Multiply
             | Self::Activation(_)
             | Self::AvgPool(_)
             | Self::GlobalAvgPool
@@ -250,6 +282,34 @@ pub(crate) struct FirstBlock {
     pub(crate) gradient: usize,
     /// Room for sums.
     pub(crate) sums: Option<RegionId>,
+}
+
+/// A convolution in groups of channels.
+#[derive(Debug)]
+pub(crate) struct GroupedWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// Extents and groups.
+    pub(crate) grouped: Grouped,
+    /// Packed weights.
+    pub(crate) weights: Buffer,
+    /// Bias per output channel padded to 16.
+    pub(crate) bias: Buffer,
+    /// Whether the network has a bias.
+    pub(crate) has_bias: bool,
+    /// Position of the weight's gradient; the bias's is the next.
+    pub(crate) gradient: usize,
+}
+
+/// Normalisation by a sample's own statistics.
+#[derive(Debug)]
+pub(crate) struct SampleNormWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// The normalisation.
+    pub(crate) norm: Normalisation,
+    /// Position of the scale's gradient; the shift's is the next.
+    pub(crate) gradient: usize,
 }
 
 /// A fully connected layer.

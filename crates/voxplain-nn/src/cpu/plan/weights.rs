@@ -83,12 +83,33 @@ impl CpuPlan {
                     work.norm.weight.copy_from_slice(norm.weight.data());
                     work.norm.bias.copy_from_slice(norm.bias.data());
                 }
+                Work::Grouped(work) => {
+                    let Op::Conv3d(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    let grouped = &work.grouped;
+                    if spec.weight.len() != grouped.conv.output.channels * grouped.seen * grouped.conv.window.taps() {
+                        return Err(other(work.node));
+                    }
+                    grouped.pack(spec.weight.data(), &mut work.weights);
+                    if let Some(bias) = &spec.bias {
+                        work.bias[..bias.len()].copy_from_slice(bias.data());
+                    }
+                }
+                Work::SampleNorm(work) => {
+                    let Op::SampleNorm(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    work.norm.take(spec);
+                }
+                Work::Prelu { node, slope, .. } => {
+                    let Op::Prelu(spec) = &nodes[*node].op else { return Err(other(*node)) };
+                    slope[..spec.channels].copy_from_slice(spec.weight.data());
+                }
                 Work::Linear(work) => {
                     let Op::Linear(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
                     linear::pack(&work.sizes, spec.weight.data(), &mut work.weights);
                     work.bias.copy_from_slice(spec.bias.data());
                 }
                 Work::Activation(_)
+                | Work::Pad(_)
+                | Work::Multiply
                 | Work::MaxPool { .. }
                 | Work::AvgPool(_)
                 | Work::GlobalAvgPool
@@ -111,6 +132,11 @@ impl CpuPlan {
                 Work::BatchNorm(work) => (&**work, self.values[step.inputs[0]].volume.voxels()),
                 Work::FirstBlock(work) => (&work.norm, work.conv.output.voxels()),
                 Work::Conv(_)
+                | Work::Grouped(_)
+                | Work::SampleNorm(_)
+                | Work::Prelu { .. }
+                | Work::Pad(_)
+                | Work::Multiply
                 | Work::Affine { .. }
                 | Work::Activation(_)
                 | Work::MaxPool { .. }

@@ -222,6 +222,14 @@ fn joined(op: &Op, scale: &[f32], shift: &[f32]) -> Option<Op> {
             linear.bias = Tensor::new([shift.len()], shift.to_vec());
             Some(linear.into())
         }
+        Op::SampleNorm(norm) => {
+            let mut norm = norm.clone();
+            let both = norm.weight.data_mut().iter_mut().zip(norm.bias.data_mut());
+            for ((weight, bias), (&s, &t)) in both.zip(scale.iter().zip(shift)) {
+                (*weight, *bias) = (*weight * s, *bias * s + t);
+            }
+            Some(norm.into())
+        }
         Op::BatchNorm(norm) if is_fixed(norm) => {
             let old = norm.scale_and_shift();
             #[expect(clippy::cast_possible_truncation, reason = "weights are single precision")]

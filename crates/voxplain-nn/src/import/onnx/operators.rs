@@ -6,7 +6,7 @@ use super::fold::{self, Budget};
 use super::function;
 use super::name;
 use super::proto::{Graph, Node};
-use crate::{BatchNorm, Conv3d, Linear, Op, Pool3d, Tensor};
+use crate::{Activation, BatchNorm, Conv3d, Linear, NormOver, Op, Pad3d, Pool3d, Prelu, SampleNorm, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -112,6 +112,10 @@ const OTHERS: &[&str] = &[
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "Pad",
     "Identity",
     "LogSoftmax",
     "MatMul",
@@ -309,6 +313,21 @@ impl<'a> Reader<'a> {
                 };
                 self.reduce(&of, &view, &over, node.int("keepdims", 1)? != 0, node.operator == "ReduceMax")
             }
+            "InstanceNormalization" => self.instance_norm(&of),
+            "LayerNormalization" => self.layer_norm(&of),
+            "GroupNormalization" => {
+                let node = self.volume(&of.value(0)?)?;
+                let groups = usize::try_from(of.node.int("num_groups", 0)?).map_err(|_| "it has no groups")?;
+                // Since opset 21 by channel; which of the two it is, the number of scales says as well.
+                let given = of.known(1)?.map_or(0, |scale| scale.len());
+                let channels = self.canonical.channels(node);
+                if groups == 0 || given == 0 || !channels.is_multiple_of(groups) || !channels.is_multiple_of(given) {
+                    return Err(format!("it has {groups} groups and {given} scales for {channels} channels"));
+                }
+                let node = self.group_norm(&of, node, groups, given)?;
+                Ok(Meaning::Value(self.volume_view(node)))
+            }
+            "Pad" => self.pad(&of),
             "Concat" => self.concat(&of),
             "Sum" => {
                 let mut sum = of.value(0)?;
@@ -412,10 +431,9 @@ impl<'a> Reader<'a> {
         };
         let kernel = [ki, kj, kk];
         let mut node = self.volume(&of.value(0)?)?;
-        let groups = of.node.int("group", 1)?;
-        if groups != 1 {
-            return Err(format!("it has {groups} groups, which the engine does not have yet"));
-        }
+        let groups = usize::try_from(of.node.int("group", 1)?).ok().filter(|&groups| groups > 0);
+        let groups = groups.ok_or("it has no groups of channels")?;
+        let inputs = per_group.checked_mul(groups).ok_or("it has too many channels")?;
         let stride = three(of.node.ints("strides")?, 1)?;
         let dilation = three(of.node.ints("dilations")?, 1)?;
         let window = Window { kernel, stride, dilation };
@@ -424,36 +442,36 @@ impl<'a> Reader<'a> {
             if kernel != [1; 3] || of.paddings(&window, [1; 3])? != [[0; 2]; 3] {
                 return Err("it slides a window over single values".into());
             }
-            let linear = Linear {
-                weight: weight.tensor(&[outputs, per_group]).or_else(|_| of_shape(&weight, &[outputs, per_group]))?,
-                bias: bias.unwrap_or_else(|| Tensor::zeros([outputs])),
-                ..Linear::new(per_group, outputs)
-            };
+            if groups > outputs || !outputs.is_multiple_of(groups) {
+                return Err(format!("it has {groups} groups of {outputs} channels"));
+            }
+            let mut full = Tensor::zeros([outputs, inputs]);
+            let rows = full.data_mut().chunks_exact_mut(inputs).zip(weight.real()?.chunks_exact(per_group));
+            for (out, (row, own)) in rows.enumerate() {
+                row[out / (outputs / groups) * per_group..][..per_group].copy_from_slice(own);
+            }
+            let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs]));
+            let linear = Linear { weight: full, bias, ..Linear::new(inputs, outputs) };
             node = self.canonical.add(&of.name, linear, &[node])?;
             return Ok(Meaning::Value(self.volume_view(node)));
         }
         let shape = &self.canonical.values[node].shape;
         let paddings = of.paddings(&window, [shape[1], shape[2], shape[3]])?;
-        let padding = self.symmetric(paddings)?;
+        let mut padding = paddings.map(|[before, _]| before);
+        if paddings.iter().any(|[before, after]| before != after) {
+            let pad = Pad3d::new(padding, paddings.map(|[_, after]| after));
+            node = self.canonical.add(&format!("{}.pad", of.name), Op::Pad3d(pad), &[node])?;
+            padding = [0; 3];
+        }
+        let conv = Conv3d::new(inputs, outputs, kernel).with_stride(stride).with_padding(padding);
         let conv = Conv3d {
             weight: weight.tensor(&[outputs, per_group, ki, kj, kk])?,
             has_bias: bias.is_some(),
             bias,
-            ..Conv3d::new(per_group, outputs, kernel).with_stride(stride).with_padding(padding).with_dilation(dilation)
+            ..conv.with_dilation(dilation).with_groups(groups)
         };
         node = self.canonical.add(&of.name, conv, &[node])?;
         Ok(Meaning::Value(self.volume_view(node)))
-    }
-
-    /// The padding where it is the same on both sides.
-    #[expect(clippy::unused_self, reason = "a padding of its own takes its place")]
-    fn symmetric(&self, paddings: [[usize; 2]; 3]) -> Result<[usize; 3], String> {
-        if paddings.iter().any(|[before, after]| before != after) {
-            return Err(format!(
-                "it has other paddings before and after ({paddings:?}), which the engine does not have yet"
-            ));
-        }
-        Ok(paddings.map(|[before, _]| before))
     }
 
     fn gemm(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
@@ -579,24 +597,24 @@ impl<'a> Reader<'a> {
         let size = [shape[1], shape[2], shape[3]];
         let window = Window { kernel, stride, dilation };
         let paddings = of.paddings(&window, size)?;
-        let padding = self.symmetric(paddings)?;
-        let overhangs = |axis: usize| (size[axis] + 2 * padding[axis]).wrapping_sub(kernel[axis]) % stride[axis] != 0;
-        if of.node.int("ceil_mode", 0)? != 0 && (0..3).any(overhangs) {
-            return Err(
-                "its last windows reach beyond the volume (ceil_mode), which the engine does not have yet".into()
-            );
-        }
-        if dilation != [1; 3] {
-            return Err("it has dilations, which the engine does not have yet".into());
-        }
-        if !max && padding != [0; 3] && of.node.int("count_include_pad", 0)? == 0 {
-            return Err("it does not count its padding (count_include_pad), which the engine does not have yet".into());
-        }
-        if !max && kernel == size && padding == [0; 3] {
+        let [padding, end] = [0, 1].map(|side| paddings.map(|of| of[side]));
+        if !max && kernel == size && padding == [0; 3] && end == [0; 3] && dilation == [1; 3] {
             node = self.canonical.add(&of.name, Op::GlobalAvgPool, &[node])?;
             return Ok(Meaning::Value(self.volume_view(node)));
         }
-        let pool = Pool3d::new(kernel).with_stride(stride).with_padding(padding);
+        let mut pool = Pool3d {
+            padding_end: (end != padding).then_some(end),
+            dilation,
+            ceil: of.node.int("ceil_mode", 0)? != 0,
+            ..Pool3d::new(kernel).with_stride(stride).with_padding(padding)
+        };
+        // What changes nothing is left out.
+        let floor = Pool3d { ceil: false, ..pool };
+        if pool.ceil && floor.positions(size).is_ok_and(|positions| pool.positions(size) == Ok(positions)) {
+            pool = floor;
+        }
+        let counts = of.node.int("count_include_pad", 0)? != 0 || (padding == [0; 3] && end == [0; 3]);
+        pool.inside = !max && !counts;
         node = self.canonical.add(&of.name, if max { Op::MaxPool3d(pool) } else { Op::AvgPool3d(pool) }, &[node])?;
         Ok(Meaning::Value(self.volume_view(node)))
     }
@@ -840,22 +858,170 @@ impl<'a> Reader<'a> {
         Ok((0..array.len()).map(|at| array.at(at)).collect())
     }
 
-    fn product(&mut self, _of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
-        let (a, b) = (self.canonical.dims(a), self.canonical.dims(b));
-        Err(format!("it multiplies two values of the network ({a:?} and {b:?}), which the engine does not have yet"))
+    /// The product of two values of one shape, or of one with a factor for each of its channels.
+    fn product(&mut self, of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
+        if self.alike(a, b) {
+            let node = self.canonical.add(&of.name, Op::Multiply, &[a.node, b.node])?;
+            return Ok(View { node, ..a.clone() });
+        }
+        let values = |view: &View| self.canonical.values[view.node].shape.iter().product::<usize>();
+        let (signal, gate) = if values(a) >= values(b) { (a, b) } else { (b, a) };
+        let pairs = self.align(signal, gate)?;
+        let channels = self.canonical.channels(signal.node);
+        let by_channel = self.canonical.channels(gate.node) == channels
+            && values(gate) == channels
+            && pairs.iter().all(|[of_signal, of_gate]| *of_signal != Some(0) || *of_gate == Some(0) || channels == 1);
+        if !by_channel {
+            let [a, b] = [a, b].map(|view| self.canonical.dims(view));
+            return Err(format!(
+                "it multiplies values of shapes {a:?} and {b:?}, expected one shape or a factor by channel"
+            ));
+        }
+        let factor = self.canonical.flatten(gate.node)?;
+        let node = self.canonical.add(&of.name, Op::Multiply, &[signal.node, factor])?;
+        Ok(View { node, axes: pairs.into_iter().map(|[of_signal, _]| of_signal).collect() })
     }
 
     /// The quotient that ends a normalisation over channels.
-    fn normalised(&mut self, _of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
-        let (a, b) = (self.canonical.step(a.node), self.canonical.step(b.node));
-        if matches!((a, b), (Some(Step::Centred), Some(Step::Deviation(_)))) {
-            return Err("it normalises over channels, which the engine does not have yet".into());
+    fn normalised(&mut self, of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
+        let before = |node: usize| self.canonical.values[node].inputs.first().copied();
+        if let (Some(Step::Centred), Some(&Step::Deviation(epsilon))) =
+            (self.canonical.step(a.node), self.canonical.step(b.node))
+        {
+            // Shifted, the variance, the squares, and what is squared.
+            let squared = before(b.node).and_then(before).and_then(before).and_then(before);
+            if let (true, Some(input)) = (squared == Some(a.node), before(a.node)) {
+                let norm =
+                    SampleNorm { epsilon, ..SampleNorm::new(self.canonical.channels(input), NormOver::Channels) };
+                return Ok(View { node: self.canonical.add(&of.name, whole(norm), &[input])?, ..a.clone() });
+            }
         }
         Err("it divides one value of the network by another".into())
     }
 
-    fn prelu(&mut self, _of: &Operator<'_>, _a: &View) -> Result<View, String> {
-        Err("it has a slope for each channel, which the engine does not have yet".into())
+    fn prelu(&mut self, of: &Operator<'_>, view: &View) -> Result<View, String> {
+        let constant = of.constant().ok_or("its slopes are no constant")?;
+        let slopes = self.per_channel(&constant, view)?;
+        let channels = slopes.len();
+        let node = match slopes.first() {
+            Some(&slope) if slopes.iter().all(|&other| other == slope) => {
+                self.canonical.activation(&of.name, Activation::LeakyRelu { slope }, view.node)?
+            }
+            _ => {
+                let prelu = Prelu { weight: Tensor::new([channels], slopes), ..Prelu::new(channels) };
+                self.canonical.add(&of.name, prelu, &[view.node])?
+            }
+        };
+        Ok(View { node, ..view.clone() })
+    }
+
+    /// Normalisation of each channel over its voxels; or of groups of channels, which are channels of another shape then.
+    fn instance_norm(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
+        let (node, shape) = match of.first()? {
+            Meaning::Value(view) => match self.canonical.op(view.node) {
+                // One group: flattened on the way.
+                Some(Op::Flatten) => (self.canonical.values[view.node].inputs[0], Some(self.canonical.dims(&view))),
+                _ => (self.volume(&view)?, None),
+            },
+            Meaning::Reshaped { view, shape } => (self.volume(&view)?, Some(shape)),
+            Meaning::Known(_) | Meaning::Refused => return Err("its input is no value of the network".into()),
+        };
+        let channels = self.canonical.channels(node);
+        let groups = shape.as_ref().map_or(channels, |shape| shape.get(1).copied().unwrap_or(0));
+        if groups == 0 || !channels.is_multiple_of(groups) || shape.as_ref().is_some_and(|shape| shape[0] != 1) {
+            return Err(format!("it takes a value in the shape {shape:?}, expected [1, groups, the rest]"));
+        }
+        let node = self.group_norm(of, node, groups, groups)?;
+        let view = self.volume_view(node);
+        Ok(shape.map_or_else(|| Meaning::Value(view.clone()), |shape| Meaning::Reshaped { view: view.clone(), shape }))
+    }
+
+    /// Normalisation of groups of channels, with `given` scales and shifts.
+    fn group_norm(&mut self, of: &Operator<'_>, node: usize, groups: usize, given: usize) -> Result<usize, String> {
+        let channels = self.canonical.channels(node);
+        let values = |n: usize| -> Result<Tensor, String> {
+            let values = of.known(n)?.ok_or("its scale or shift is no constant")?.tensor(&[given])?;
+            let spread = values.data().iter().flat_map(|&value| std::iter::repeat_n(value, channels / given)).collect();
+            Ok(Tensor::new([channels], spread))
+        };
+        let norm = SampleNorm {
+            weight: values(1)?,
+            bias: values(2)?,
+            epsilon: of.node.float("epsilon", 1e-5)?,
+            ..SampleNorm::new(channels, NormOver::Groups(groups))
+        };
+        self.canonical.add(&of.name, norm, &[node])
+    }
+
+    fn layer_norm(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
+        let view = of.value(0)?;
+        let from = axis(of.node.int("axis", -1)?, view.axes.len())?;
+        let shape = &self.canonical.values[view.node].shape;
+        let over: BTreeSet<usize> =
+            view.axes[from..].iter().copied().flatten().filter(|&axis| shape[axis] != 1).collect();
+        let all: BTreeSet<usize> = (0..shape.len()).filter(|&axis| shape[axis] != 1).collect();
+        let over = match () {
+            () if over == [0].into() => NormOver::Channels,
+            () if over == all => NormOver::Groups(1),
+            () => return Err(format!("it is over axes from {from} on of {:?}", self.canonical.dims(&view))),
+        };
+        let channels = self.canonical.channels(view.node);
+        let scale = of.known(1)?.ok_or("its scale is no constant")?;
+        let scale = self.per_channel(&scale, &view)?;
+        let shift = of.known(2)?.map(|shift| self.per_channel(&shift, &view)).transpose()?;
+        let norm = SampleNorm {
+            weight: Tensor::new([channels], scale),
+            bias: shift.map_or_else(|| Tensor::zeros([channels]), |shift| Tensor::new([channels], shift)),
+            epsilon: of.node.float("epsilon", 1e-5)?,
+            ..SampleNorm::new(channels, over)
+        };
+        let node = self.canonical.add(&of.name, norm, &[view.node])?;
+        Ok(Meaning::Value(View { node, ..view }))
+    }
+
+    fn pad(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
+        let mode = of.node.text("mode", "constant")?;
+        if mode != "constant" {
+            return Err(format!("it pads by {mode}, expected a constant"));
+        }
+        let pads = of.known(1)?.ok_or("its paddings are no constant")?;
+        let value = match of.known(2)? {
+            Some(value) => value.single().ok_or("it pads with more than one value")?,
+            None if of.inputs.get(2).is_some_and(Option::is_some) => {
+                return Err("it pads with a value of the network".into());
+            }
+            None => 0.0,
+        };
+        let view = of.value(0)?;
+        let rank = view.axes.len();
+        let axes: Vec<usize> = match of.known(3)? {
+            Some(axes) => axes.whole()?.iter().map(|&of| axis(of, rank)).collect::<Result<_, _>>()?,
+            None => (0..rank).collect(),
+        };
+        let pads = pads.whole()?;
+        if pads.len() != 2 * axes.len() {
+            return Err(format!("it has {} paddings for {} axes", pads.len(), axes.len()));
+        }
+        let mut sides = vec![[0; 2]; rank];
+        for (n, &at) in axes.iter().enumerate() {
+            sides[at] = [pads[n], pads[n + axes.len()]];
+        }
+        if sides.iter().flatten().all(|&side| side == 0) {
+            return Ok(Meaning::Value(view));
+        }
+        let node = self.volume(&view)?;
+        if self.is_flat(node) || sides[..2].iter().flatten().any(|&side| side != 0) {
+            return Err("it pads other axes than those of the volume".into());
+        }
+        let length = |side: i64| usize::try_from(side).map_err(|_| "it cuts the volume");
+        let mut pad = Pad3d::new([0; 3], [0; 3]);
+        for (at, [before, after]) in sides[2..].iter().enumerate() {
+            (pad.before[at], pad.after[at]) = (length(*before)?, length(*after)?);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "values are single precision")]
+        let value = value as f32;
+        let node = self.canonical.add(&of.name, Op::Pad3d(Pad3d { value, ..pad }), &[node])?;
+        Ok(Meaning::Value(self.volume_view(node)))
     }
 
     /// A value with constants added to it or multiplied with it, channel by channel.
@@ -946,6 +1112,13 @@ fn full_name(node: &Node) -> String {
     } else {
         format!("{}.{}", node.domain, node.operator)
     }
+}
+
+/// A normalisation with its weights as they begin.
+fn whole(mut norm: SampleNorm) -> SampleNorm {
+    norm.weight = Tensor::full([norm.channels], 1.0);
+    norm.bias = Tensor::zeros([norm.channels]);
+    norm
 }
 
 /// The same values in another shape.

@@ -1,11 +1,22 @@
 //! Small random networks: every operation, in any order that fits.
 
 use voxplain_core::random::Random;
-use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d};
+use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, NormOver, Op, Pad3d, Pool3d, Prelu, SampleNorm};
 
 /// A random network for small volumes, with weights that are odd multiples of 2^-9 (so that small steps from
 /// them are exact, and no bias alone puts a ReLU at its kink), and statistics unlike the initial ones. It ends in two classes.
 pub(crate) fn random_net(random: &mut Random) -> Network {
+    draw(random, false)
+}
+
+/// The same with every operation: more activations, groups of channels, other windows, normalisation by a sample's own
+/// statistics, products. Of [`random_net`] the definitions beside relevance and reach are written out, and its seeds that once fell
+/// stay what they were.
+pub(crate) fn wide_net(random: &mut Random) -> Network {
+    draw(random, true)
+}
+
+fn draw(random: &mut Random, wide: bool) -> Network {
     let mut three =
         |low: usize, high: usize| -> [usize; 3] { std::array::from_fn(|_| low + random.below(high - low + 1)) };
     let [i, j, k] = three(3, 7);
@@ -21,10 +32,24 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
         let conv = if random.chance(0.5) { conv.with_stride(stride) } else { conv };
         let conv = if random.chance(0.3) { conv.with_dilation(dilation) } else { conv };
         let conv = if random.chance(0.3) { conv.without_bias() } else { conv };
+        let conv = if wide && random.chance(0.3) {
+            Conv3d { output: shape[0] * (1 + random.below(2)), ..conv }.with_groups(shape[0])
+        } else {
+            conv
+        };
         let half = kernel.map(|kernel| kernel / 2);
         let pool = Pool3d::new(kernel).with_stride(stride);
         let pool = if random.chance(0.5) { pool.with_padding(half) } else { pool };
-        let op = match random.below(16) {
+        let windows = |random: &mut Random| Pool3d {
+            dilation: if random.chance(0.3) { dilation } else { [1; 3] },
+            padding_end: random.chance(0.2).then(|| half.map(|half| half.min(1))),
+            ceil: random.chance(0.3),
+            inside: random.chance(0.5),
+            ..pool
+        };
+        let pool = if wide { windows(random) } else { pool };
+        let sides = [padding, dilation.map(|n| n - 1)];
+        let op = match random.below(if wide { 20 } else { 16 }) {
             0..4 => conv.into(),
             4 | 5 => BatchNorm::new(shape[0]).into(),
             6 | 7 => Op::Relu,
@@ -35,9 +60,9 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
                 let kinds = [
                     Op::Elu,
                     Op::Gelu,
-                    Op::GeluTanh,
                     Op::Sigmoid,
                     Op::Tanh,
+                    Op::GeluTanh,
                     Op::ScaledElu { alpha: 1.5, scale: 1.25 },
                     Op::Silu,
                     Op::Mish,
@@ -46,9 +71,19 @@ pub(crate) fn random_net(random: &mut Random) -> Network {
                     Op::HardSwish,
                     Op::Clip { low: -0.7, high: 0.9 },
                 ];
-                kinds[random.below(kinds.len())].clone()
+                kinds[random.below(if wide { kinds.len() } else { 4 })].clone()
             }
             12 => Op::Dropout { p: 0.4 },
+            16 => Op::Pad3d(Pad3d { value: 0.125, ..Pad3d::new(sides[0], sides[1]) }),
+            17 => Prelu::new(shape[0]).into(),
+            18 => SampleNorm::new(shape[0], NormOver::Groups(if random.chance(0.5) { 1 } else { shape[0] })).into(),
+            19 if random.chance(0.3) => SampleNorm::new(shape[0], NormOver::Channels).into(),
+            19 => {
+                let (trunk, gate) = (net.output(), if random.chance(0.5) { Op::GlobalAvgPool } else { Op::Sigmoid });
+                let gate = net.then(&format!("{name}.gate"), gate).unwrap();
+                net.add(&name, Op::Multiply, &[trunk, gate]).unwrap();
+                continue;
+            }
             13 | 14 => {
                 let branch = net.then(&format!("{name}.branch"), Op::Tanh).unwrap();
                 let trunk = NodeId(branch.0 - 1);

@@ -1,0 +1,35 @@
+//! [`Pad3d`]: a volume with more around it.
+
+use super::shape::{self, within};
+use serde::{Deserialize, Serialize};
+
+/// A value put around a volume, `[C, i, j, k]` to `[C, before + i + after, ...]`.
+///
+/// Convolutions and pools have a padding of their own, the same on both sides; this one is for what differs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pad3d {
+    /// Voxels at the start of `(i, j, k)`.
+    pub before: [usize; 3],
+    /// Voxels at the end.
+    pub after: [usize; 3],
+    /// What they hold.
+    pub value: f32,
+}
+
+impl Pad3d {
+    /// Zeros around a volume.
+    pub fn new(before: [usize; 3], after: [usize; 3]) -> Self {
+        Self { before, after, value: 0.0 }
+    }
+
+    pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {
+        let [channels, space @ ..] = shape::volume(input)?;
+        within("value", self.value, self.value.is_finite(), "a finite number")?;
+        let mut shape = vec![channels];
+        for axis in 0..3 {
+            let length = self.before[axis].checked_add(self.after[axis]).and_then(|more| more.checked_add(space[axis]));
+            shape.push(length.ok_or("the padding is too large")?);
+        }
+        Ok(shape)
+    }
+}
