@@ -26,8 +26,8 @@ impl Pad3d {
         let [channels, space @ ..] = shape::volume(input)?;
         within("value", self.value, self.value.is_finite(), "a finite number")?;
         let mut shape = vec![channels];
-        for axis in 0..3 {
-            let length = self.before[axis].checked_add(self.after[axis]).and_then(|more| more.checked_add(space[axis]));
+        for ((length, before), after) in space.into_iter().zip(self.before).zip(self.after) {
+            let length = before.checked_add(after).and_then(|more| more.checked_add(length));
             shape.push(length.ok_or("the padding is too large")?);
         }
         Ok(shape)
