@@ -8,7 +8,7 @@ use crate::{Activation, Op, Tensor};
 use std::collections::BTreeMap;
 
 /// Longest chain of functions that is followed back.
-const CHAIN: usize = 16;
+const CHAIN: usize = 12;
 
 /// The axes of a tensor of the file: which axis of a value each is, none where it has length one.
 #[derive(Clone, Debug, PartialEq)]

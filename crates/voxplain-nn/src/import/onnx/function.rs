@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::rc::Rc;
 
 /// Points that functions are compared at, denser near 0.
-const POINTS: usize = 257;
+const POINTS: usize = 129;
 /// The furthest of them.
 const FURTHEST: f64 = 25.0;
 /// Functions that differ by no more than this (of 1, or of the value where that is larger) are the same: constants of

@@ -348,7 +348,8 @@ impl<'a> Reader<'a> {
                 let node = self.canonical.add_step(&of.name, Step::Head(head), view.node, None);
                 Ok(Meaning::Value(View { node, ..view }))
             }
-            _ => self.function(&of),
+            operator if FUNCTIONS.contains(&operator) => self.function(&of),
+            _ => Err("it cuts, repeats or reorders values of the network, which the engine does not".into()),
         }
     }
 

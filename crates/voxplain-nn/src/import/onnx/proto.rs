@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// More nodes than any network of layers has.
-const MAX_NODES: usize = 100_000;
+const MAX_NODES: usize = 20_000;
 /// More axes than any tensor of a network has.
 const MAX_RANK: usize = 16;
 

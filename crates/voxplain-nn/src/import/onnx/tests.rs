@@ -132,6 +132,42 @@ fn a_head_is_taken_off_and_named() {
     drop(flat);
 }
 
+/// Windows that reach beyond the volume, groups of channels, and a gate: each with the shape that ONNX gives it.
+#[test]
+fn geometry_is_that_of_onnx() {
+    let text = |name: &str, value: &str| [bytes(1, name), bytes(4, value), int(20, 3)].concat();
+    let shapes = |nodes: &[Vec<u8>], more: Vec<Vec<u8>>| -> Vec<(String, Vec<usize>)> {
+        let file = more.into_iter().fold(File::new(nodes), File::with);
+        let network = file.read().unwrap().network;
+        network.nodes().iter().zip(network.shapes()).map(|(node, shape)| (node.name.clone(), shape)).collect()
+    };
+    let mean = node("GlobalAveragePool", &["d"], "m", &[]);
+    let flat = node("Flatten", &["m"], "y", &[]);
+    // c is [2, 2, 3, 2]. A kernel of 2 with as many outputs as inputs is padded by one at the end.
+    let same = node("Conv", &["c", "w"], "d", &[text("auto_pad", "SAME_UPPER"), number("group", 2)]);
+    let weights = floats("w", &[4, 1, 2, 2, 2], &[0.5; 32]);
+    let found = shapes(&[same, mean.clone(), flat.clone()], vec![weights]);
+    assert_eq!(found[2], ("d.pad".into(), vec![2, 3, 4, 3]));
+    assert_eq!(found[3], ("d".into(), vec![4, 2, 3, 2]));
+    // Three voxels in steps of two: one window, or two.
+    for (ceil, length) in [(0, 1), (1, 2)] {
+        let windows = [list("kernel_shape", &[1, 2, 1]), list("strides", &[1, 2, 1]), number("ceil_mode", ceil)];
+        let found = shapes(&[node("MaxPool", &["c"], "d", &windows), mean.clone(), flat.clone()], Vec::new());
+        assert_eq!(found[2].1, [2, 2, length, 2]);
+    }
+    let gate = [
+        node("ReduceMean", &["c"], "s", &[list("axes", &[2, 3, 4])]),
+        node("Sigmoid", &["s"], "g", &[]),
+        node("Mul", &["g", "c"], "d", &[]),
+    ];
+    let found = shapes(&[&gate[..], &[mean, flat]].concat(), Vec::new());
+    assert_eq!(found.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["input", "conv", "s", "g", "d", "m"]);
+    // A cut is no activation.
+    let cut = [node("Slice", &["c", "from", "to"], "d", &[]), node("GlobalAveragePool", &["d"], "y", &[])];
+    let error = File::new(&cut).with(ints("from", &[0])).with(ints("to", &[1])).read().unwrap_err();
+    assert!(error.contains("Slice: it cuts, repeats or reorders"), "{error}");
+}
+
 /// A sigmoid of one score is a softmax of two.
 #[test]
 fn one_score_makes_two_classes() {
