@@ -49,6 +49,11 @@ impl Normalisation {
         self.bias[..spec.channels].copy_from_slice(spec.bias.data());
     }
 
+    /// Bytes of what it measures.
+    pub(crate) fn measured_len(&self) -> usize {
+        (self.moments.len() + self.taken.len() + self.sums.len()) * size_of::<[f64; 2]>()
+    }
+
     /// Floats of its weights.
     pub(crate) fn weights_len(&self) -> usize {
         self.weight.len() + self.bias.len()

@@ -115,10 +115,11 @@ impl Draft {
     /// What it will take.
     fn memory_use(&self, network: &Network, options: &PlanOptions) -> MemoryUse {
         let floats = size_of::<f32>();
-        let values = self.slots.iter().sum::<usize>() * floats;
+        let mut values = self.slots.iter().sum::<usize>() * floats;
         let [mut argmax, mut weights] = [0; 2];
         for step in &self.steps {
             let (of_argmax, of_weights) = step.work.memory();
+            values += step.work.statistics();
             argmax += of_argmax;
             weights += of_weights * floats;
         }

@@ -135,6 +135,11 @@ impl Work {
         }
     }
 
+    /// Bytes of statistics of each sample of a batch, which lie beside its values.
+    pub(crate) fn statistics(&self) -> usize {
+        if let Self::SampleNorm(work) = self { work.norm.measured_len() } else { 0 }
+    }
+
     /// Bytes that say which value of each pooling window is largest, and floats of packed weights.
     pub(crate) fn memory(&self) -> (usize, usize) {
         let bytes = |taps: &Option<Vec<u8>>| taps.as_ref().map_or(0, Vec::len);
