@@ -57,7 +57,7 @@ pub(crate) struct Prepare {
     /// Leave out images whose path below SOURCE contains this text, or matches it where it has a `*`.
     #[arg(long, value_name = "PATTERN")]
     exclude: Option<String>,
-    /// Only images of these sessions (BIDS `ses`): 2, or 1,2, or none for images without.
+    /// Only images of these sessions (BIDS `ses`): 2, or 1,2, or none for images without; lists may have none too.
     #[arg(long, value_name = "SES")]
     session: Option<String>,
     /// Keep every session of a person as a row of its own (01_ses-1), with columns `person` and `session_id`: `train` then
@@ -68,7 +68,7 @@ pub(crate) struct Prepare {
     /// The column that says whose image a row is, where people have several [default: person, if there is one].
     #[arg(long, value_name = "C")]
     person_column: Option<String>,
-    /// Only these runs (BIDS `run`), or none.
+    /// Only these runs (BIDS `run`): 1, or 1,none to keep images without a run, or none.
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
     /// Only images in these spaces (BIDS `space`), or none.

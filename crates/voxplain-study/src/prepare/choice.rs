@@ -71,13 +71,15 @@ fn lacking(filter: &EntityFilter, images: &[&Path]) -> String {
         0 => format!("no image has `{key}` in its name"),
         _ => format!("there are {}", few(there.iter().map(|value| format!("{key}-{value}")))),
     };
-    match filter.values.as_slice() {
-        [] => format!("none is without `{key}` ({there})"),
-        values => {
-            let wanted: Vec<String> = values.iter().map(|value| format!("{key}-{value}")).collect();
-            format!("none has {} ({there})", wanted.join(" or "))
-        }
+    let wanted: Vec<String> = filter.named().map(|value| format!("{key}-{value}")).collect();
+    let mut lacks = Vec::new();
+    if !wanted.is_empty() {
+        lacks.push(format!("has {}", wanted.join(" or ")));
     }
+    if filter.takes_without() {
+        lacks.push(format!("is without `{key}`"));
+    }
+    format!("none {} ({there})", lacks.join(" or "))
 }
 
 #[cfg(test)]
@@ -125,5 +127,8 @@ mod tests {
         assert!(said(exclude("SES-1"))[0].contains("upper and lower case count: sub-1/sub-1_ses-1"));
         let sessions = PrepareOptions { entities: vec![EntityFilter::new("ses", "1,5")], ..PrepareOptions::default() };
         assert_eq!(said(sessions), ["of the images, none has ses-5 (there are ses-1, ses-2)"]);
+        let sessions =
+            PrepareOptions { entities: vec![EntityFilter::new("ses", "1,none")], ..PrepareOptions::default() };
+        assert_eq!(said(sessions), ["of the images, none is without `ses` (there are ses-1, ses-2)"]);
     }
 }

@@ -95,31 +95,49 @@ impl<'a> Entities<'a> {
 pub struct EntityFilter {
     /// The entity, `ses`.
     pub entity: String,
-    /// The values that are taken; none: images without this entity.
+    /// The values that are taken, `none` for images without this entity; nothing: images without it alone.
     pub values: Vec<String>,
 }
 
 impl EntityFilter {
-    /// From `2`, `1,2` or `none`.
+    /// From `2`, `1,2`, `none` or `1,none`.
     pub fn new(entity: &str, values: &str) -> Self {
         let prefix = format!("{entity}-");
         let value = |v: &str| v.trim().trim_start_matches(&prefix).to_owned();
-        let values = if values == "none" { Vec::new() } else { values.split(',').map(value).collect() };
+        let mut values: Vec<String> = values.split(',').map(value).collect();
+        if values.iter().all(|value| is_none(value)) {
+            values.clear();
+        }
         Self { entity: entity.to_owned(), values }
     }
 
     /// Whether an image at that path is taken. Zeros before a number do not count.
     pub(super) fn takes(&self, path: &Path) -> bool {
         match Entities::of_path(path).get(&self.entity) {
-            None => self.values.is_empty(),
-            Some(value) => self.values.iter().any(|v| plain(v) == plain(value)),
+            None => self.takes_without(),
+            Some(value) => self.named().any(|v| plain(v) == plain(value)),
         }
+    }
+
+    /// Whether images without the entity are taken.
+    pub(super) fn takes_without(&self) -> bool {
+        self.values.is_empty() || self.values.iter().any(|value| is_none(value))
+    }
+
+    /// The values that images with the entity are taken by.
+    pub(super) fn named(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(String::as_str).filter(|value| !is_none(value))
     }
 
     /// The setting that it is given by.
     pub(super) fn setting(&self) -> Setting {
         CHOOSING.iter().find(|(key, _)| *key == self.entity).map_or(INCLUDE, |(_, setting)| *setting)
     }
+}
+
+/// Whether a value that is asked for means that there is none.
+fn is_none(value: &str) -> bool {
+    value.eq_ignore_ascii_case(NONE)
 }
 
 /// A value of an entity without zeros before a number.
@@ -191,6 +209,10 @@ mod tests {
         assert!(takes("ses", "2", "sub-1_ses-02_T1w") && takes("ses", "ses-1,2", "sub-1_ses-2_T1w"));
         assert!(!takes("run", "1", "sub-1_T1w") && takes("rec", "none", "sub-1_T1w"));
         assert!(!takes("rec", "none", "sub-1_rec-norm_T1w"));
+        for list in ["1,none", "none, 1", "run-01,None"] {
+            assert!(takes("run", list, "sub-1_run-1_T1w") && takes("run", list, "sub-1_T1w"), "{list}");
+            assert!(!takes("run", list, "sub-1_run-2_T1w") && !takes("run", list, "sub-1_run-none_T1w"), "{list}");
+        }
         assert!(takes("ses", "2", "sub-1/ses-2/anat/T1.nii") && !takes("ses", "2", "sub-1/ses-1/T1.nii"));
         assert!(takes("ses", "2", "sub-1_ses-2/mri/brain.mgz"));
         let of = |images: [&'static str; 2]| images.map(Path::new);

@@ -127,7 +127,6 @@ pub(super) fn together(
     names: &[String],
     joint: bool,
     site_in_id: bool,
-    person_column: Option<&str>,
 ) -> Result<(Part, Vec<usize>)> {
     refuse_shared_files(&parts, names)?;
     if joint || !site_in_id {
@@ -137,7 +136,7 @@ pub(super) fn together(
     for (part, name) in parts.iter_mut().zip(names) {
         notes.extend(part.notes.drain(..).map(|note| format!("{name}: {note}")));
         if site_in_id {
-            put_into_ids(part, name, person_column.unwrap_or(PERSON));
+            put_into_ids(part, name);
         }
     }
     let column = site_column(&parts, &mut notes)?;
@@ -197,16 +196,13 @@ pub(super) fn travellers(table: &Table, of: &[usize]) -> Option<String> {
     let column = table.columns.iter().position(|c| c == PERSON)?;
     let mut first = BTreeMap::<&str, usize>::new();
     let people = table.cells(column).zip(of).filter_map(|(person, source)| {
-        let person = person?;
+        let person = bare(person?);
         (*first.entry(person).or_insert(*source) != *source).then_some(person)
     });
     let people: BTreeSet<&str> = people.collect();
     (!people.is_empty()).then(|| {
-        format!(
-            "{} people have images in more than one source, by the column `{PERSON}`: {}",
-            people.len(),
-            few(&people)
-        )
+        let have = if people.len() == 1 { "1 person has".to_owned() } else { format!("{} people have", people.len()) };
+        format!("{have} images in more than one source, by the column `{PERSON}`: {}", few(&people))
     })
 }
 
@@ -332,13 +328,8 @@ fn refuse_shared_ids(parts: &[Part], names: &[String], joint: bool) -> Result<()
     Err(Error::request(what, remedy))
 }
 
-/// Puts the site before the ids, and before the people that a table names.
-fn put_into_ids(part: &mut Part, name: &str, person_column: &str) {
+/// Puts the site before the ids. The people that a table names stay as they are: the same code in two sources is one person.
+fn put_into_ids(part: &mut Part, name: &str) {
     let site: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
     part.items.iter_mut().for_each(|item| item.id = format!("{site}-{}", item.id));
-    if let Ok(column) = part.participants.column(person_column) {
-        for cell in part.participants.rows.iter_mut().filter_map(|row| row[column].as_mut()) {
-            *cell = format!("{site}-{}", bare(cell));
-        }
-    }
 }

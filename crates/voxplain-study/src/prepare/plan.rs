@@ -407,7 +407,7 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
         wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
         parts.push(part);
     }
-    let together = merge::together(parts, &names, joint, options.site_in_id, options.person_column.as_deref())?;
+    let together = merge::together(parts, &names, joint, options.site_in_id)?;
     if joint && !together.0.without_image.is_empty() && !options.chooses() {
         let ids = &together.0.without_image;
         wrong.push(format!("{} rows have no image in any source: {}", ids.len(), few(ids)));

@@ -321,14 +321,16 @@ fn what_is_in_two_sources_is_refused() {
             assert_eq!(column(&cohort, "person"), ["a-01", "a-02", "t-01"]);
         }
     }
-    // The person that both tables name is one person, unless the sites go into the ids.
+    // The person that both tables name is one person, whether or not the sites go into the ids.
     text(root, "a/participants.tsv", "participant_id\tperson\nsub-01\tp\nsub-02\tr\n");
     text(root, "b/participants.tsv", "participant_id\tperson\nsub-11\tp\nsub-12\tq\n");
     let cohort = run_sites(root, &sites(root, &["a", "b"]), &options()).unwrap().cohort.unwrap();
     assert_eq!(cohort.headcount(&[0, 1, 2, 3]).unwrap().to_string(), "4 scans of 3 people");
     let apart = PrepareOptions { site_in_id: true, ..options() };
     let cohort = run_sites(root, &sites(root, &["a", "b"]), &apart).unwrap().cohort.unwrap();
-    assert_eq!(column(&cohort, "person"), ["a-p", "a-r", "b-p", "b-q"]);
+    assert_eq!(ids(&cohort), ["a-01", "a-02", "b-11", "b-12"]);
+    assert_eq!(column(&cohort, "person"), ["p", "r", "p", "q"]);
+    assert_eq!(cohort.headcount(&[0, 1, 2, 3]).unwrap().to_string(), "4 scans of 3 people");
 }
 
 #[test]
