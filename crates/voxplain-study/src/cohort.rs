@@ -23,6 +23,7 @@ pub use layout::CohortLayout;
 pub use missing::is_missing;
 pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
+pub(crate) use persons::person_column;
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};

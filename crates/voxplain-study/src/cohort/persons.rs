@@ -9,7 +9,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
-use voxplain_core::{Error, Result, lookalike::spelled};
+use voxplain_core::{
+    Error, Result, Table,
+    lookalike::{look, spelled},
+};
 
 /// The column of a cohort's table that says whose image a row is.
 pub const PERSON: &str = "person";
@@ -35,13 +38,19 @@ pub struct Headcount {
     pub people: Option<usize>,
 }
 
+/// The column of people of a table: `person`, else the one that differs from it by case or by what is not seen alone.
+pub(crate) fn person_column(table: &Table) -> Option<usize> {
+    let position = |is: &dyn Fn(&str) -> bool| table.columns.iter().position(|column| is(column));
+    position(&|c| c == PERSON).or_else(|| position(&|c| look(c) == PERSON))
+}
+
 impl Cohort {
     /// Whose images those of these subjects (by position) are; `None` where no person occurs twice among them.
     ///
     /// # Errors
     /// Some occur twice and it is not said who others are, or one person seems to be spelled in two ways.
     pub fn persons(&self, subjects: &[usize]) -> Result<Option<Persons>> {
-        let Some(column) = self.participants.columns.iter().position(|c| c == PERSON) else { return Ok(None) };
+        let Some(column) = person_column(&self.participants) else { return Ok(None) };
         let cell = |n: usize| self.participants.rows[n][column].as_deref().map(bare);
         let table = self.layout().participants();
         let names: BTreeSet<&str> = subjects.iter().filter_map(|&n| cell(n)).collect();
@@ -74,7 +83,7 @@ impl Cohort {
 
     /// Other subjects (by position) that are images of the same person as this one, by the column of people.
     pub fn others_of_person(&self, subject: usize) -> impl Iterator<Item = usize> + '_ {
-        let column = self.participants.columns.iter().position(|c| c == PERSON);
+        let column = person_column(&self.participants);
         let person = move |n: usize| self.participants.rows.get(n)?[column?].as_deref().map(bare);
         let own = person(subject);
         (0..self.subjects.len()).filter(move |&n| n != subject && own.is_some() && person(n) == own)
@@ -114,7 +123,6 @@ impl fmt::Display for Headcount {
 mod tests {
     use super::*;
     use crate::cohort::{Normalize, Placement, Preparation, Subject};
-    use voxplain_core::Table;
     use voxplain_volume::{Affine, Grid, Volume};
 
     /// A cohort with these cells in its column of people.

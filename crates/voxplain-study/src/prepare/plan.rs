@@ -12,7 +12,7 @@ use super::{
     source::{self, Source},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing},
+    cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column},
     setting::{
         GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING,
         WHOLE_HEAD,
@@ -345,15 +345,12 @@ fn no_mask_of_tensors(file: &Path, said: &dyn std::fmt::Display) -> Error {
 fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part, Vec<String>)> {
     let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
     let mut finder = MaskFinder::new(&options.mask, root)?;
-    let (participants, matched, mut notes) = match source {
-        Source::Table(file) => {
-            by_path(file, &mut finder, options).map(|(table, matched)| (table, matched, Vec::new()))?
-        }
+    let (mut participants, matched, mut notes) = match source {
+        Source::Table(file) => by_path(file, &mut finder, options)?,
         _ => by_name(source, &mut finder, options)?,
     };
-    // Where a table of paths says all, the options that choose leave no row without an image.
-    let chooses = options.chooses() && !matches!(source, Source::Table(_));
-    let wrong = leftovers(&matched, chooses, joint);
+    sessions::name_people(&mut participants, options.participants.as_deref().unwrap_or_else(|| source.path()))?;
+    let wrong = leftovers(&matched, joint);
     if options.keep_going {
         notes.extend(matching::near_ids(&matched));
     }
@@ -382,6 +379,11 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     // What is left over is said first, by the caller.
     if wrong.is_empty() || options.keep_going {
         refuse_no_masks(&items)?;
+    }
+    if person_column(&participants).is_none() && options.person_column.is_none() {
+        let scans: Vec<(&str, &Path)> =
+            matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
+        notes.extend(sessions::unsaid_people(&scans));
     }
     let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
     let part = Part {
@@ -489,7 +491,9 @@ fn by_name(
         };
         let ids = matching::ids(&table, 0, root)?;
         let pairs = ids.into_iter().zip(chosen).enumerate().map(|(n, (id, image))| (n, id, image)).collect();
-        return Ok((table, Matched { pairs, aside, ..Matched::default() }, Vec::new()));
+        let (mut table, mut matched) = (table, Matched { pairs, aside, ..Matched::default() });
+        let notes = sessions_told(source, &mut table, &mut matched, options)?;
+        return Ok((table, matched, notes));
     };
     source::fetched(&path)?;
     let table = Table::read(&path)?;
@@ -513,11 +517,15 @@ fn by_name(
     });
     aside.apart.extend(lacking);
     let mut matched = Matched { aside, rows, ..matched };
+    // A row whose images were not chosen has images: these are told.
+    let not_chosen: BTreeSet<String> =
+        matched.aside.not_chosen.iter().filter_map(|p| matching::row_id(p, &matched.without_image)).collect();
+    matched.without_image.retain(|id| !not_chosen.contains(id));
     let notes = sessions_told(source, &mut table, &mut matched, options)?;
     Ok((table, matched, notes))
 }
 
-/// Joins what a BIDS dataset says about sessions, where each is a row.
+/// Joins what a BIDS dataset says about the sessions of its images, be each session a row or one that was chosen of each person.
 fn sessions_told(
     source: &Source,
     table: &mut Table,
@@ -525,14 +533,14 @@ fn sessions_told(
     options: &PrepareOptions,
 ) -> Result<Vec<String>> {
     match source {
-        Source::Bids(root) if options.each_session => sessions::join(root, table, matched, options.chooses()),
+        Source::Bids(root) => sessions::join(root, table, matched, options.chooses()),
         _ => Ok(Vec::new()),
     }
 }
 
 /// The images that the table itself names in a column of paths.
-fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Result<(Table, Matched)> {
-    let table = Table::read(file)?;
+fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Result<(Table, Matched, Vec<String>)> {
+    let mut table = Table::read(file)?;
     let wanted = options.path_column.as_deref().unwrap_or("path");
     let column = in_file(file, table.column(wanted), "name it with ", PATH_COLUMN)?;
     if let Some(path) = &options.participants {
@@ -555,8 +563,8 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
         false => matching::ids_of(&table, id_column, &rows, file)?,
     };
     let not_chosen = others.iter().filter_map(|&n| cells[n]).map(|path| folder.join(path)).collect();
-    let below = paths.iter().map(|path| path.to_path_buf()).collect();
-    let aside = Aside { found: paths.len(), paths: below, not_chosen, ..Aside::default() };
+    let named_paths = paths.iter().map(|path| path.to_path_buf()).collect();
+    let aside = Aside { found: paths.len(), paths: named_paths, not_chosen, ..Aside::default() };
     let mut matched = Matched { aside, rows: Some(table.rows.len()), ..Matched::default() };
     for (n, id) in rows.into_iter().zip(ids) {
         match cells[n] {
@@ -567,7 +575,19 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
     let others = others.iter().filter_map(|&n| cells[n]).map(|path| folder.join(path));
     let others: Vec<_> = others.map(|path| (path.clone(), matching::id_of(&path))).collect();
     finder.know(matched.pairs.iter().map(|(_, id, path)| (path.clone(), id.clone())).chain(others));
-    Ok((table, matched))
+    let mut notes = Vec::new();
+    if options.each_session && options.person_column.is_none() {
+        let rows: Vec<usize> = matched.pairs.iter().map(|(row, ..)| *row).collect();
+        let scans: Vec<(&str, &Path)> =
+            matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, folder))).collect();
+        notes.extend(sessions::people_of_paths(&mut table, id_column, &rows, &scans));
+    }
+    Ok((table, matched, notes))
+}
+
+/// A path below a source, or as it is where it lies elsewhere.
+fn below<'a>(path: &'a Path, root: &Path) -> &'a Path {
+    path.strip_prefix(root).unwrap_or(path)
 }
 
 /// The column of the paths of masks of a table of paths, where it has one.
@@ -625,18 +645,14 @@ fn refuse_no_masks(items: &[Item]) -> Result<()> {
     }
 }
 
-/// Images without a row and rows without an image, in words. Where images are chosen, a row whose images were not is no matter.
-fn leftovers(matched: &Matched, chooses: bool, joint: bool) -> Vec<String> {
+/// Images without a row and rows without an image, in words.
+fn leftovers(matched: &Matched, joint: bool) -> Vec<String> {
     let mut wrong = matching::near_ids(matched);
     if !matched.without_row.is_empty() {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
         wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
     }
-    let not_chosen: BTreeSet<String> = match chooses {
-        true => matched.aside.not_chosen.iter().filter_map(|p| matching::row_id(p, &matched.without_image)).collect(),
-        false => BTreeSet::new(),
-    };
-    let without: Vec<&String> = matched.without_image.iter().filter(|id| !not_chosen.contains(*id)).collect();
+    let without = &matched.without_image;
     if !without.is_empty() && !joint {
         wrong.push(format!("{} rows have no image: {}", without.len(), few(without)));
     }

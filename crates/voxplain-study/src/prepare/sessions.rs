@@ -9,7 +9,7 @@ use super::{
     source::{called, is_there},
 };
 use crate::{
-    cohort::{LeftOut, PERSON, SESSION_ID, bare},
+    cohort::{LeftOut, PERSON, SESSION_ID, bare, person_column},
     setting::PERSON_COLUMN,
 };
 use std::{
@@ -17,7 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, Table, remedy};
+use voxplain_core::{Error, Result, Table, lookalike::look, remedy};
 
 /// Entities that tell images of one person apart.
 const OF_ONE_PERSON: [&str; 4] = ["ses", "run", "acq", "rec"];
@@ -197,7 +197,8 @@ fn by_person_and_session(
 /// `participant_<column>`. What a reader must know of it is returned in sentences.
 pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, chooses: bool) -> Result<Vec<String>> {
     let mut told = BTreeMap::<String, Option<Told>>::new();
-    for (_, _, image) in &matched.pairs {
+    // Of an image that is of no session, sessions.tsv says nothing.
+    for (_, _, image) in matched.pairs.iter().filter(|(_, _, image)| session_of(image).is_some()) {
         let subject = Entities::of_path(image).get("sub").unwrap_or_default();
         if !told.contains_key(subject) {
             let file = root.join(format!("sub-{subject}/sub-{subject}_sessions.tsv"));
@@ -223,7 +224,10 @@ pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, choose
         cells.push(columns.iter().map(|c| row.get(c).cloned()).collect::<Vec<_>>());
     }
     let mut notes = Vec::new();
-    if silent > 0 {
+    let says_nothing = silent == cells.len();
+    if says_nothing {
+        notes.push(format!("sessions.tsv says nothing about any of the {silent} images, and nothing of it is taken"));
+    } else if silent > 0 {
         notes.push(format!(
             "sessions.tsv says nothing about {silent} of {} images: {} are n/a for them",
             cells.len(),
@@ -235,6 +239,9 @@ pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, choose
             let why = "its session stands in sessions.tsv and has no image";
             matched.aside.noted.extend(told.left().map(|id| LeftOut::new(id, why)));
         }
+    }
+    if says_nothing {
+        return Ok(notes);
     }
     for (at, column) in columns.iter().enumerate() {
         let own = table.columns.iter().position(|c| c == column);
@@ -310,6 +317,80 @@ impl Told {
     }
 }
 
+/// Calls the column of people `person`, in whatever case a table has it.
+///
+/// # Errors
+/// Several columns differ by case alone.
+pub(super) fn name_people(table: &mut Table, file: &Path) -> Result<()> {
+    let alike: Vec<&String> = table.columns.iter().filter(|c| look(c) == PERSON).collect();
+    if alike.len() > 1 {
+        let what = format!(
+            "the columns {} could each say whose image a row is",
+            alike.iter().map(|c| format!("`{c}`")).collect::<Vec<_>>().join(" and ")
+        );
+        return Err(Error::file(file, what, format!("keep one of them, and call it `{PERSON}`")));
+    }
+    if let Some(column) = person_column(table) {
+        PERSON.clone_into(&mut table.columns[column]);
+    }
+    Ok(())
+}
+
+/// The `sub-` of a path (or of an id) below a source, where it says one.
+fn subject_of<'a>(path: &'a Path, id: &'a str) -> Option<&'a str> {
+    Entities::of_path(path).get("sub").or_else(|| Entities::pairs(id).get("sub"))
+}
+
+/// Takes the `sub-` of paths for the people of a table of paths, where some rows share one and their ids (without sessions) do not:
+/// `scan1` and `scan2`, which lie in `sub-01`. A table with a column of people stays as it is. Returns what was done, in a sentence.
+pub(super) fn people_of_paths(
+    table: &mut Table,
+    column: usize,
+    rows: &[usize],
+    scans: &[(&str, &Path)],
+) -> Option<String> {
+    let subjects: Vec<Option<&str>> = scans.iter().map(|(id, path)| subject_of(path, id)).collect();
+    let shared = shared_subjects(scans.iter().zip(&subjects).map(|((id, _), subject)| (*id, *subject)));
+    if shared.is_empty() || person_column(table).is_some() {
+        return None;
+    }
+    let mut cells = vec![None; table.rows.len()];
+    for ((row, subject), (id, _)) in rows.iter().zip(subjects).zip(scans) {
+        cells[*row] = Some(subject.unwrap_or_else(|| person_of(id)).to_owned());
+    }
+    add(table, PERSON, cells);
+    let (column, people) = (&table.columns[column], shared.len());
+    let have = if people == 1 { "1 person has".to_owned() } else { format!("{people} people have") };
+    Some(format!(
+        "whose image a row is stands in the `sub-` of the paths, not in `{column}`: {have} several images ({})",
+        few(shared.iter().map(|(subject, ids)| format!("sub-{subject}: {}", few(ids))))
+    ))
+}
+
+/// The ids of each `sub-` that ids of different people carry.
+fn shared_subjects<'a>(scans: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let mut of = BTreeMap::<&str, Vec<&str>>::new();
+    scans
+        .filter_map(|(id, subject)| Some((id, subject?)))
+        .for_each(|(id, subject)| of.entry(subject).or_default().push(id));
+    of.retain(|_, ids| ids.iter().map(|id| person_of(id)).collect::<BTreeSet<_>>().len() > 1);
+    of
+}
+
+/// Says which rows of a source would be different people and carry one same `sub-`: ids, and paths below the source.
+pub(super) fn unsaid_people(scans: &[(&str, &Path)]) -> Option<String> {
+    let shared = shared_subjects(scans.iter().map(|(id, path)| (*id, subject_of(path, id))));
+    let (rows, people) = (shared.values().map(Vec::len).sum::<usize>(), shared.len());
+    (people > 0).then(|| {
+        format!(
+            "{rows} rows carry {} that other rows carry too, and no column `{PERSON}` says whose images they are, so each is taken for another \
+             person: {} (give the column if they are scans of one person; else one person stands on both sides of a split)",
+            if people == 1 { "a `sub-`".to_owned() } else { format!("one of {people} `sub-`") },
+            few(shared.iter().map(|(subject, ids)| format!("sub-{subject}: {}", few(ids))))
+        )
+    })
+}
+
 /// Adds the columns `person` and `session_id` to the table of the images that are used, a row each: from the column that the user
 /// names or that is there already, else from ids that say a session (`01_ses-1`). A table whose ids say nothing of the kind stays
 /// as it is.
@@ -317,6 +398,9 @@ impl Told {
 /// # Errors
 /// The column of people is not there, has gaps, would take another's name, or divides the sessions of one person.
 pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, file: &Path) -> Result<Table> {
+    name_people(&mut table, file)?;
+    // The column was asked for by the name that it had.
+    let wanted = wanted.map(|wanted| if look(wanted) == PERSON { PERSON } else { wanted });
     let by_ids = ids.iter().any(|id| person_of(id) != *id);
     let own = table.columns.iter().position(|c| c == PERSON);
     let at = match wanted {

@@ -378,3 +378,54 @@ fn tables_of_several_sources_and_what_is_left_out() {
         ]
     );
 }
+
+/// One session of each person, without a row for every session: its sessions.tsv counts as well.
+#[test]
+fn a_chosen_session_has_what_sessions_tsv_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("bids");
+    images(&root, &LONGITUDINAL);
+    text(&root, "participants.tsv", "participant_id\tstate\nsub-01\tCN\nsub-02\tCN\n");
+    text(&root, "sub-01/sub-01_sessions.tsv", "session_id\tstate\nses-1\tCN\nses-2\tAD\n");
+    text(&root, "sub-02/sub-02_sessions.tsv", "session_id\tstate\nses-2\tMCI\nses-10\tAD\n");
+    let second =
+        PrepareOptions { entities: vec![EntityFilter::new("ses", "2,none")], each_session: false, ..options() };
+    let summary = run(&root, &second).unwrap();
+    let cohort = summary.cohort.unwrap();
+    assert_eq!(ids(&cohort), ["01", "02"]);
+    assert_eq!(column(&cohort, "state"), ["AD", "MCI"]);
+    assert_eq!(column(&cohort, "participant_state"), ["CN", "CN"]);
+    // A row whose images are not chosen has images, and is counted by them alone.
+    let tenth = PrepareOptions { entities: vec![EntityFilter::new("ses", "10")], ..second };
+    let summary = run(&root, &tenth).unwrap();
+    assert_eq!(column(&summary.cohort.unwrap(), "state"), ["AD"]);
+    assert_eq!(summary.without_image, [""; 0]);
+    let lines = summary.inclusion.lines();
+    assert_eq!(lines[0], "found 4 images and 2 rows; 1 used, 3 left out");
+    assert!(lines.len() == 2 && lines[1].contains("3 left out, not among the chosen images"), "{lines:?}");
+}
+
+#[test]
+fn people_stand_in_a_column_of_any_case_or_in_the_paths() {
+    let dir = tempfile::tempdir().unwrap();
+    images(dir.path(), &["sub-01/ses-1/a.nii.gz", "sub-01/ses-2/b.nii.gz", "sub-02/ses-1/c.nii.gz"]);
+    let table = dir.path().join("t.csv");
+    let run = |text: &str, options: &PrepareOptions| {
+        fs::write(&table, text).unwrap();
+        run(&table, options).unwrap().cohort.unwrap()
+    };
+    let rows =
+        "participant_id,path,Person\nA,sub-01/ses-1/a.nii.gz,x\nB,sub-01/ses-2/b.nii.gz,x\nC,sub-02/ses-1/c.nii.gz,y\n";
+    let plain = PrepareOptions { each_session: false, ..options() };
+    let named = PrepareOptions { person_column: Some("Person".into()), ..plain.clone() };
+    for options in [&plain, &named, &options()] {
+        let cohort = run(rows, options);
+        assert_eq!(column(&cohort, "person"), ["x", "x", "y"]);
+        assert!(!cohort.participants.columns.contains(&"Person".to_owned()));
+    }
+    let rows = rows.replace(",Person", "").replace(",x", "").replace(",y", "");
+    assert!(run(&rows, &plain).column("person").is_err());
+    let cohort = run(&rows, &options());
+    assert_eq!(ids(&cohort), ["A_ses-1", "B_ses-2", "C_ses-1"]);
+    assert_eq!(column(&cohort, "person"), ["01", "01", "02"]);
+}
