@@ -1,6 +1,6 @@
 //! Which subjects a model is trained on and which are held out: [`Split`].
 
-use crate::setting::{FOLDS, GROUP, HOLDOUT, KEEP_GOING, MISSING};
+use crate::setting::{FOLDS, GROUP, HOLDOUT, KEEP_GOING, LABEL, MISSING};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Error, Remedy, Result, random::Seed, remedy};
@@ -213,12 +213,18 @@ pub fn check(
         let members: Vec<usize> = (0..labels.len()).filter(|&n| labels[n] == c).collect();
         let units = groups.map_or(members.len(), |(g, _)| members.iter().map(|&n| g[n]).collect::<BTreeSet<_>>().len());
         if units < needed {
-            let of = groups.map_or_else(|| "subjects of".to_owned(), |(_, noun)| format!("{noun} with"));
+            let of = match (groups.map(|(_, noun)| noun), units) {
+                (None, 1) => "is 1 subject of".to_owned(),
+                (None, n) => format!("are {n} subjects of"),
+                (Some("people"), 1) => "is 1 person with".to_owned(),
+                (Some("groups"), 1) => "is 1 group with".to_owned(),
+                (Some(noun), n) => format!("are {n} {noun} with"),
+            };
             return Err(Error::request(
-                format!("there are {units} {of} class {class}, fewer than the {needed} that are needed"),
+                format!("there {of} class {class}, fewer than the {needed} that are needed"),
                 match scheme {
                     SplitScheme::Folds(_) if units >= 2 => remedy!["use ", FOLDS.to(units), " or fewer"],
-                    _ => leave_out(class, groups.map(|(_, noun)| noun)),
+                    _ => leave_out(class, classes.len(), groups.map(|(_, noun)| noun)),
                 },
             ));
         }
@@ -246,11 +252,15 @@ pub fn check(
     Ok(())
 }
 
-/// What to do about a class that is in too few groups, or of too few subjects.
-fn leave_out(class: &str, groups: Option<&str>) -> Remedy {
+/// What to do about a class, one of so many, that is in too few groups, or of too few subjects. Of two none can be left out.
+fn leave_out(class: &str, classes: usize, groups: Option<&str>) -> Remedy {
     let mut parts = Vec::new();
     if groups == Some("groups") {
         parts.extend(remedy!["name other groups with ", GROUP, " (or none), "].parts().to_vec());
+    }
+    if classes < 3 {
+        let add = remedy![format!("add subjects of class {class}, or name another label with "), LABEL];
+        return Remedy::new(parts.into_iter().chain(add.parts().iter().cloned()));
     }
     let leave =
         remedy![format!("leave class {class} out with "), MISSING.to(class), " and ", KEEP_GOING, ", or add subjects"];

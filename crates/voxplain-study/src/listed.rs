@@ -12,6 +12,16 @@ pub(crate) fn listed<T: Display>(items: impl IntoIterator<Item = T>, most: usize
     }
 }
 
+/// A number of something whose plural takes an `s`: `1 subject`, `2 subjects`.
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What so many do: `has` or `have`.
+pub(crate) fn have(count: usize) -> &'static str {
+    if count == 1 { "has" } else { "have" }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

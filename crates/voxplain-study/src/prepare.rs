@@ -41,7 +41,10 @@ use masks::Masks;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use voxplain_attribution::Unseen;
 use voxplain_core::{Error, Progress, Remedy, Result, remedy};
 use voxplain_volume::Grid;
@@ -205,6 +208,9 @@ pub fn prepare_sites(
     if let Some(stripped) = stripped(&ready) {
         progress.warn(&stripped);
     }
+    if let Some(same) = same_volumes(&ready) {
+        progress.warn(&same);
+    }
     summary.prepared = ready.len();
     summary.findings = findings(&ready);
     summary.inclusion.used = ready.len();
@@ -244,6 +250,14 @@ fn stripped(subjects: &[Subject]) -> Option<String> {
         n => format!("{n} of {} images ({})", subjects.len(), matching::few(&ids)),
     };
     Some(format!("{of} look like skull-stripped brains, and are taken as whole heads all the same"))
+}
+
+/// Which subjects have one and the same prepared volume.
+fn same_volumes(subjects: &[Subject]) -> Option<String> {
+    let mut of = BTreeMap::<&str, Vec<&str>>::new();
+    subjects.iter().for_each(|s| of.entry(s.hash.as_str()).or_default().push(s.id.as_str()));
+    let same: Vec<String> = of.into_values().filter(|ids| ids.len() > 1).map(|ids| ids.join(" and ")).collect();
+    (!same.is_empty()).then(|| format!("one and the same volume belongs to {}", matching::few(&same)))
 }
 
 /// Prepares and stores one subject.

@@ -35,6 +35,7 @@ use crate::{
     cohort::Cohort,
     comparators::{self, Task},
     folds,
+    listed::counted,
     model::NetworkKind,
     run::{Metrics, Run},
 };
@@ -85,13 +86,18 @@ pub fn train(
     words::of_table(cohort, options, progress)?;
     let dataset = Dataset::new(cohort, options)?;
     words::of_dataset(&dataset, options, progress);
+    if let Some(change) =
+        dataset.persons.as_ref().and_then(|of| persons::who_change(of, &dataset.labels, &options.label))
+    {
+        progress.note(&change);
+    }
     let group = options.group.as_deref().unwrap_or_default();
     for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
         if !left.is_empty() {
             progress.warn(&format!(
-                "{} {} without {column} are left out: {}",
-                left.len(),
-                if dataset.persons.is_some() { "scans" } else { "subjects" },
+                "{} without {column} {} left out: {}",
+                counted(left.len(), cohort.noun()),
+                if left.len() == 1 { "is" } else { "are" },
                 left.join(", ")
             ));
         }
@@ -113,6 +119,7 @@ pub fn train(
     let groups = dataset.groups();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
     folds::check(&splits, &dataset.labels, dataset.units(), &dataset.classes, options.split)?;
+    dataset.refuse_divided_duplicates(&splits)?;
     let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, &dataset.classes, groups.noun());
     if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);

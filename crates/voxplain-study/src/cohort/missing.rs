@@ -5,8 +5,13 @@ use std::collections::BTreeSet;
 use voxplain_core::lookalike::look;
 
 /// Words that stand for no value, in any case, whatever signs are in and around them: `N.A.`, `<NA>`, `#N/A`, `(not available)`.
-const WORDS: [&str; 13] = [
+const WORDS: [&str; 18] = [
     "na",
+    "nacharacter",
+    "nainteger",
+    "nareal",
+    "missingvalue",
+    "missingdata",
     "nan",
     "none",
     "null",
@@ -33,6 +38,8 @@ pub fn is_missing(cell: &str, more: &[String]) -> bool {
     let cell = look(cell);
     // What a spreadsheet says instead of a value, in any language: #DIV/0!, #WERT!, #NOM?, #NV.
     let error = cell.starts_with('#') && (cell.ends_with(['!', '?']) || ["#nv", "#n/v", "#n/d"].contains(&&*cell));
+    // #N/A N/A, and 1.#IND and -1.#QNAN of C on Windows.
+    let error = error || cell.starts_with("#n/a") || ["#ind", "#qnan", "#snan"].iter().any(|nan| cell.contains(nan));
     let bare: String = cell.chars().filter(|c| !SIGNS.contains(c)).collect();
     let usual = error || bare.is_empty() || WORDS.contains(&&*bare) || number(&cell) == Some(MISSING_NUMBER);
     usual || more.iter().any(|word| same(&cell, &look(word)))
@@ -56,7 +63,9 @@ pub(crate) fn unmatched<'a, 'c>(
 }
 
 /// Words that may stand for no value or for a value of their own.
-const DOUBTFUL: [&str; 16] = [
+const DOUBTFUL: [&str; 18] = [
+    "nat",
+    "nd",
     "notapplicable",
     "nottested",
     "notdone",
@@ -78,6 +87,8 @@ const DOUBTFUL: [&str; 16] = [
 /// Values of a column that may be codes for no value: doubtful words; a number among words; a number of sevens, eights or nines, or
 /// one below 0, that lies far from the others.
 pub(crate) fn doubtful<'a>(values: &[&'a str]) -> Vec<&'a str> {
+    // A minus of another kind is one: −99.
+    let number = |value: &str| number(&look(value));
     let numbers: Vec<f64> = values.iter().filter_map(|v| number(v)).collect();
     let words = values.len() - numbers.len();
     let is_odd = |value: &&str| {
@@ -131,6 +142,11 @@ mod tests {
             "n/a\u{200b}",
             "(null)",
             "not recorded",
+            "-1.#IND",
+            "1.#QNAN",
+            "#N/A N/A",
+            "NA_character_",
+            "missing value",
         ] {
             assert!(is_missing(word, &[]), "{word}");
         }
@@ -163,6 +179,9 @@ mod tests {
             (&["1", "2", "9"], &["9"]),
             (&["0", "1", "-1"], &["-1"]),
             (&["case", "999"], &["999"]),
+            (&["M", "F", "−99"], &["−99"]),
+            (&["M", "F", "n.d."], &["n.d."]),
+            (&["M", "F", "NaT"], &["NaT"]),
             (&["M", "F", "not applicable"], &["not applicable"]),
             (&["-1", "1"], &[]),
             (&["7", "8", "9"], &[]),

@@ -89,6 +89,14 @@ impl Cohort {
         (0..self.subjects.len()).filter(move |&n| n != subject && own.is_some() && person(n) == own)
     }
 
+    /// What a row is called: a `scan` where people have several, or may have, else a `subject`.
+    pub(crate) fn noun(&self) -> &'static str {
+        let column = person_column(&self.participants);
+        let mut seen = BTreeSet::new();
+        let twice = column.is_some_and(|at| self.participants.cells(at).flatten().any(|cell| !seen.insert(bare(cell))));
+        if twice { "scan" } else { "subject" }
+    }
+
     /// How many images of how many people these subjects (by position) are.
     ///
     /// # Errors

@@ -1,9 +1,15 @@
 //! [`Entities`]: what the name of a BIDS file says, `sub-01_ses-2_T1w`.
 
 use super::source::called;
-use crate::setting::{ACQ, INCLUDE, REC, RUN, SESSION, SPACE};
+use crate::{
+    listed::{counted, have},
+    setting::{ACQ, INCLUDE, REC, RUN, SESSION, SPACE},
+};
 use serde::Serialize;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Phrase, Setting};
 
 /// Entities that tell images of one person apart.
@@ -151,33 +157,63 @@ fn plain(value: &str) -> &str {
 /// Entities that images are chosen by.
 const CHOOSING: [(&str, Setting); 5] = [("ses", SESSION), ("run", RUN), ("space", SPACE), ("rec", REC), ("acq", ACQ)];
 
-/// The setting that chooses among these images, with each value that would do: `--run 1 or --run 2`. Nothing where they differ in no
-/// entity that images are chosen by.
-pub(super) fn choices<'a>(images: impl IntoIterator<Item = &'a Path>) -> Option<Vec<Phrase>> {
-    let (setting, values) = values(&images.into_iter().map(Entities::of_path).collect::<Vec<_>>())?;
+/// The setting that chooses among these images, with each value that would do: `--run 1 or --run 2`. Values are joined (`1,none`) so
+/// that none of all subjects (`of`) is left without an image, where that leaves none with two; else it is said how many are. Nothing
+/// where the images differ in no entity that images are chosen by.
+pub(super) fn choices<'a>(images: &[&'a PathBuf], of: impl Iterator<Item = &'a [&'a PathBuf]>) -> Option<Vec<Phrase>> {
+    let entities = |images: &[&'a PathBuf]| images.iter().map(|i| Entities::of_path(i)).collect::<Vec<_>>();
+    let (key, setting, values) = values(&entities(images))?;
+    let of: Vec<BTreeSet<&str>> =
+        of.map(|images| entities(images).iter().map(|image| plain(image.get(key).unwrap_or(NONE))).collect()).collect();
     let mut phrases = Vec::new();
     for (n, value) in values.iter().enumerate() {
         if n > 0 {
             phrases.push(" or ".into());
         }
-        phrases.push(setting.to(value));
-        if setting == SPACE && *value == NONE {
+        let (all, without) = joined(plain(value), &of);
+        let only = all.len() == 1;
+        phrases.push(setting.to(if only { (*value).to_owned() } else { all.join(",") }));
+        if setting == SPACE && *value == NONE && only {
             phrases.push(" (each in its own space)".into());
+        }
+        if without > 0 {
+            phrases.push(
+                format!(" (which leaves out {} that {} none of it)", counted(without, "subject"), have(without)).into(),
+            );
         }
     }
     Some(phrases)
 }
 
+/// A value with others, so that as many subjects as can be have an image and none has two by them; and how many have none. `of` holds
+/// the values of each subject's images.
+fn joined<'a>(value: &'a str, of: &[BTreeSet<&'a str>]) -> (Vec<&'a str>, usize) {
+    let mut all = vec![value];
+    let chosen = |all: &[&str], of: &BTreeSet<&str>| all.iter().filter(|value| of.contains(**value)).count();
+    let others: BTreeSet<&str> = of.iter().flatten().copied().collect();
+    // `none` last.
+    let (none, others): (Vec<&str>, Vec<&str>) = others.into_iter().partition(|value| *value == NONE);
+    for other in others.into_iter().chain(none) {
+        let more = [all.as_slice(), &[other]].concat();
+        let helps = of.iter().any(|of| chosen(&all, of) == 0 && of.contains(other));
+        if helps && of.iter().all(|of| chosen(&more, of) < 2) {
+            all = more;
+        }
+    }
+    let without = of.iter().filter(|of| chosen(&all, of) == 0).count();
+    (all, without)
+}
+
 /// How images without an entity are asked for.
 const NONE: &str = "none";
 
-/// An entity that images differ in, and the values it has.
-fn values<'a>(images: &[Entities<'a>]) -> Option<(Setting, Vec<&'a str>)> {
+/// An entity that images differ in, its setting, and the values it has.
+fn values<'a>(images: &[Entities<'a>]) -> Option<(&'static str, Setting, Vec<&'a str>)> {
     CHOOSING.into_iter().find_map(|(key, setting)| {
         let mut values: Vec<&str> = images.iter().map(|image| image.get(key).unwrap_or(NONE)).collect();
         values.sort_unstable();
         values.dedup();
-        (values.len() > 1).then_some((setting, values))
+        (values.len() > 1).then_some((key, setting, values))
     })
 }
 
@@ -215,12 +251,22 @@ mod tests {
         }
         assert!(takes("ses", "2", "sub-1/ses-2/anat/T1.nii") && !takes("ses", "2", "sub-1/ses-1/T1.nii"));
         assert!(takes("ses", "2", "sub-1_ses-2/mri/brain.mgz"));
-        let of = |images: [&'static str; 2]| images.map(Path::new);
-        assert!(choices(of(["a_x.nii", "a_y.nii"])).is_none());
-        let sessions = choices(of(["sub-1/ses-1/anat/x.nii", "sub-1/ses-2/anat/x.nii"])).unwrap();
-        assert_eq!(sessions[0], SESSION.to("1"));
-        let choices = choices(of(["sub-1_T1w.nii", "sub-1_space-MNI_T1w.nii"])).unwrap();
-        let words = voxplain_core::Remedy::new(choices).to_string();
+        let choices = |of: &[&[&str]]| {
+            let paths: Vec<Vec<PathBuf>> = of.iter().map(|images| images.iter().map(PathBuf::from).collect()).collect();
+            let of: Vec<Vec<&PathBuf>> = paths.iter().map(|images| images.iter().collect()).collect();
+            let phrases = choices(&of[0], of.iter().map(Vec::as_slice));
+            phrases.map(|phrases| voxplain_core::Remedy::new(phrases).to_string())
+        };
+        assert!(choices(&[&["a_x.nii", "a_y.nii"]]).is_none());
+        let sessions = ["sub-1/ses-1/anat/x.nii", "sub-1/ses-2/anat/x.nii"];
+        assert!(choices(&[&sessions]).unwrap().starts_with("`session` = 1 or"));
+        // Those who have no run stay, and who has none of a value is counted.
+        let runs = ["sub-1_run-1_T1w.nii", "sub-1_run-02_T1w.nii"];
+        let words = choices(&[&runs, &["sub-2_T1w.nii"]]).unwrap();
+        assert_eq!(words, "`run` = 2,none or `run` = 1,none");
+        let words = choices(&[&sessions, &["sub-2_ses-2_T1w.nii"]]).unwrap();
+        assert_eq!(words, "`session` = 1 (which leaves out 1 subject that has none of it) or `session` = 2");
+        let words = choices(&[&["sub-1_T1w.nii", "sub-1_space-MNI_T1w.nii"]]).unwrap();
         assert_eq!(words, "`image-space` = MNI or `image-space` = none (each in its own space)");
     }
 }

@@ -2,12 +2,12 @@
 
 use super::{
     entities::{Entities, choices},
-    freesurfer,
+    freesurfer, sessions,
     source::called,
 };
 use crate::{
     cohort::{Inclusion, LeftOut, bare},
-    listed::listed,
+    listed::{counted, have, listed},
     setting::{EACH_SESSION, EXCLUDE, ID_COLUMN, INCLUDE, PERSON_COLUMN, SESSION},
     spelling::{alike_by, difference, plain},
 };
@@ -85,8 +85,9 @@ pub(super) fn ids_of(table: &Table, column: usize, rows: &[usize], path: &Path) 
             ID_COLUMN,
             "; where they are people with several images, take each session as a row with ",
             EACH_SESSION,
-            ", or give each image an id of its own and name the column of people with ",
-            PERSON_COLUMN
+            ", or give each image an id of its own, beside the column of people that ",
+            PERSON_COLUMN,
+            " names"
         ];
         return Err(Error::file(path, what, remedy));
     }
@@ -151,15 +152,17 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
 
 /// Refuses several images of one subject: which, and what chooses among them.
 pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a PathBuf])>) -> Result<()> {
-    let several: Vec<_> = of.filter(|(_, images)| images.len() > 1).collect();
+    let of: Vec<_> = of.collect();
+    let several: Vec<_> = of.iter().filter(|(_, images)| images.len() > 1).collect();
     let Some((_, first)) = several.first() else { return Ok(()) };
     let words = several.iter().take(3).map(|(id, images)| {
         let names: BTreeSet<String> = images.iter().map(|i| i.display().to_string()).collect();
         format!("{id}: {}", few(&names))
     });
-    let what = format!("{} subjects have more than one image: {}", several.len(), words.collect::<Vec<_>>().join("; "));
+    let (who, words) = (counted(several.len(), "subject"), words.collect::<Vec<_>>().join("; "));
+    let what = format!("{who} {} more than one image: {words}", have(several.len()));
     let mut phrases: Vec<Phrase> = vec!["choose with ".into()];
-    if let Some(choices) = choices(first.iter().map(|image| image.as_path())) {
+    if let Some(choices) = choices(first, of.iter().map(|(_, images)| *images)) {
         let by_session = matches!(choices.first(), Some(Phrase::Setting(SESSION, _)));
         phrases.extend(choices);
         if by_session {
@@ -218,6 +221,19 @@ pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
         .iter()
         .filter_map(|image| {
             let (row, own) = matched.without_image.iter().find_map(|row| Some((row, near_id(image, row)?)))?;
+            if own == *row {
+                // The row is of no session, and the image is, or the other way round.
+                let whole = sessions::id_of(image);
+                return Some(match Entities::of_path(image).get("ses") {
+                    Some(session) => {
+                        format!("image `{whole}`, row `{row}` (the row names no session, the image ses-{session})")
+                    }
+                    None => format!(
+                        "image `{}`, row `{row}` (the image is called so, but the row is of another)",
+                        called(image)
+                    ),
+                });
+            }
             let shown = spelled(&[&own, row]);
             Some(format!("image {}, row {} (they differ by {})", shown[0], shown[1], difference(&own, row)))
         })

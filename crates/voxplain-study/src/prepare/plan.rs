@@ -409,6 +409,11 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
         wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
         parts.push(part);
     }
+    if parts.iter().any(|part| part.inclusion.rows.is_some()) {
+        for part in parts.iter_mut().filter(|part| part.inclusion.rows.is_none()) {
+            part.notes.push("it has no table, so that all columns are n/a for its images".to_owned());
+        }
+    }
     let together = merge::together(parts, &names, joint, options.site_in_id)?;
     if joint && !together.0.without_image.is_empty() && !options.chooses() {
         let ids = &together.0.without_image;

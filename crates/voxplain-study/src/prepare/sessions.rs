@@ -24,7 +24,11 @@ const OF_ONE_PERSON: [&str; 4] = ["ses", "run", "acq", "rec"];
 
 /// The column of sessions of a table, where it has one.
 pub(super) fn session_column(table: &Table) -> Option<usize> {
-    [SESSION_ID, "session"].into_iter().find_map(|name| table.columns.iter().position(|c| c == name))
+    let named = |is: &dyn Fn(&str, &str) -> bool| {
+        [SESSION_ID, "session"].into_iter().find_map(|name| table.columns.iter().position(|c| is(c, name)))
+    };
+    // As it is written everywhere here, else in any case.
+    named(&|c, name| c == name).or_else(|| named(&|c, name| look(c) == name))
 }
 
 /// The id of an image: the person's, and its session if it has one.
@@ -91,21 +95,30 @@ pub(super) fn ids_of_paths(
             if person_of(person) == person { scan_id(person, session) } else { person.clone() }
         })
         .collect();
-    unique(&ids, file)?;
+    unique(&ids, file, sessions.is_some())?;
     Ok(ids)
 }
 
-/// Refuses rows of one person and session.
-fn unique(ids: &[String], file: &Path) -> Result<()> {
+/// Refuses rows of one person and session; `told`: a column says the session.
+fn unique(ids: &[String], file: &Path, told: bool) -> Result<()> {
     let mut seen = BTreeSet::new();
     let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
     if twice.is_empty() {
         return Ok(());
     }
-    let what = format!("{} people have more than one row of one session: {}", twice.len(), few(&twice));
+    let (who, few) =
+        (if twice.len() == 1 { "1 person has".into() } else { format!("{} people have", twice.len()) }, few(&twice));
+    let (what, first) = if told {
+        (format!("{who} more than one row of one session: {few}"), "keep one row of a session".to_owned())
+    } else {
+        let what = format!("{who} more than one row, and no column says of which session each is: {few}");
+        (what, format!("call the column of sessions `{SESSION_ID}`"))
+    };
     let remedy = remedy![
-        "keep one row of a session, or give every image an id of its own and name the column of people with ",
-        PERSON_COLUMN
+        first,
+        ", or give every image an id of its own, beside the column of people that ",
+        PERSON_COLUMN,
+        " names"
     ];
     Err(Error::file(file, what, remedy))
 }
@@ -132,7 +145,8 @@ pub(super) fn by_name(images: &[PathBuf], table: &Table, column: usize, file: &P
 
 /// A row of the table for all images of a person.
 fn by_person(images: &[PathBuf], table: &Table, column: usize, file: &Path) -> Result<(Table, Matched)> {
-    let people = matching::ids(table, column, file)?;
+    let people = matching::named(table, column, &all(table), file)?;
+    unique(&people, file, false)?;
     let rows = people.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
     let mut matched = Matched::default();
     let mut of = BTreeMap::<(usize, Order<'_>), Vec<&PathBuf>>::new();
@@ -170,7 +184,7 @@ fn by_person_and_session(
     let people = matching::named(table, column, &all(table), file)?;
     let named = matching::session_cells(table, sessions, file)?;
     let ids: Vec<String> = people.iter().zip(&named).map(|(p, s)| scan_id(p, s.as_deref().map(bare_session))).collect();
-    unique(&ids, file)?;
+    unique(&ids, file, true)?;
     let known: BTreeMap<&str, usize> = people.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
     let rows: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
     let mut matched = Matched::default();

@@ -9,7 +9,7 @@ use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::Task,
     folds::Split,
-    listed::listed,
+    listed::{counted, have, listed},
     setting::{GROUP, KEEP_GOING, MISSING},
 };
 use std::{
@@ -61,9 +61,10 @@ impl<'a> Dataset<'a> {
         if !left_out.is_empty() && !options.keep_going {
             return Err(Error::request(
                 format!(
-                    "{} of {} subjects have no {}: {}",
+                    "{} of {} {} no {}: {}",
                     left_out.len(),
-                    cells.len(),
+                    counted(cells.len(), cohort.noun()),
+                    have(left_out.len()),
                     options.label,
                     without_value(cohort, &written, &without)
                 ),
@@ -94,11 +95,42 @@ impl<'a> Dataset<'a> {
         let grouping = Grouping::of(cohort, &subjects, asked, persons.as_ref())?;
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
         let classes = classes::of(&labelled, &options.label, &label_columns(cohort, options))?;
-        let labels =
+        let labels: Vec<usize> =
             subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
+        if let Some(asked) = grouping.as_ref().filter(|grouping| options.group.as_ref() == Some(&grouping.column)) {
+            refuse_recode(asked, &labels, &classes, &options.label)?;
+        }
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
         Ok(Self { cohort, subjects, labels, classes, grouping, persons, left_out, without_group, cache })
+    }
+
+    /// Refuses subjects with one and the same volume on both sides of a split: all of them are named.
+    pub(super) fn refuse_divided_duplicates(&self, splits: &[Split]) -> Result<()> {
+        let mut divided = BTreeSet::<(usize, usize)>::new();
+        for split in splits {
+            let mut trained = BTreeMap::<&str, Vec<usize>>::new();
+            split.train.iter().for_each(|&n| trained.entry(self.hash(n)).or_default().push(n));
+            for &held in &split.test {
+                let same = trained.get(self.hash(held)).into_iter().flatten();
+                divided.extend(same.map(|&n| (n.min(held), n.max(held))));
+            }
+        }
+        if divided.is_empty() {
+            return Ok(());
+        }
+        let pairs = divided.iter().map(|&(one, other)| format!("{} and {}", self.id(one), self.id(other)));
+        let what = format!(
+            "{} with one and the same volume would be on both sides of a split: {}",
+            counted(divided.len(), "pair"),
+            listed(pairs, 12)
+        );
+        let remedy = remedy![
+            "remove the duplicates from the cohort, or, where they are images of one person, put them in one group (",
+            GROUP,
+            ")"
+        ];
+        Err(Error::request(what, remedy))
     }
 
     /// Number of subjects.
@@ -226,9 +258,10 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
     if !without.is_empty() && !options.keep_going {
         return Err(Error::request(
             format!(
-                "{} of {} subjects have no {column}: {}",
+                "{} of {} {} no {column}: {}",
                 without.len(),
-                subjects.len(),
+                counted(subjects.len(), cohort.noun()),
+                have(without.len()),
                 without_value(cohort, &written, &without)
             ),
             remedy![
@@ -250,8 +283,8 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
     if let (1, Some(only)) = (counts.len(), counts.keys().next()) {
         return Err(Error::request(
             format!(
-                "column {column} holds one group: `{only}` for all {} subjects, and a group stays on one side of every fold",
-                subjects.len() - without.len()
+                "column {column} holds one group: `{only}` for all {}, and a group stays on one side of every fold",
+                counted(subjects.len() - without.len(), cohort.noun())
             ),
             remedy!["name a column of several groups with ", GROUP, ", or leave it out"],
         ));
@@ -262,6 +295,28 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
         names: counts.keys().map(|name| (*name).to_owned()).collect(),
         without,
     })
+}
+
+/// Refuses groups that are the classes by other names: each has one class, and each class one group.
+fn refuse_recode(grouping: &Grouping, labels: &[usize], classes: &[String], label: &str) -> Result<()> {
+    let pairs: BTreeSet<(usize, usize)> = grouping.of.iter().copied().zip(labels.iter().copied()).collect();
+    if pairs.len() != classes.len() || pairs.len() != grouping.names.len() {
+        return Ok(());
+    }
+    let words = pairs.iter().map(|&(group, class)| format!("`{}` is {}", grouping.names[group], classes[class]));
+    let column = &grouping.column;
+    let what = format!(
+        "column {column} is the label {label} by other names: each group has one class and each class one group ({})",
+        listed(words, 12)
+    );
+    Err(Error::request(
+        what,
+        remedy![
+            "a group stays on one side of every fold, so that a whole class would: name other groups with ",
+            GROUP,
+            ", or leave it out"
+        ],
+    ))
 }
 
 /// Columns of the table that could be a label: of 2 to [`MAX_CLASSES`] values, each of several subjects on average.

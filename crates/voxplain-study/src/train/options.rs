@@ -9,7 +9,7 @@ use crate::setting::{
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
-use voxplain_core::{Error, Result, Setting};
+use voxplain_core::{Error, Result, Setting, lookalike::look};
 
 /// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -194,6 +194,13 @@ impl TrainOptions {
     pub(super) fn check(&self) -> Result<()> {
         let wrong = |what: String, remedy: &str| Err(Error::request(what, remedy));
         NetworkKind::named(&self.model)?;
+        if self.missing.iter().any(|word| look(word).is_empty()) {
+            let what = "a word for no value is empty".to_owned();
+            return wrong(
+                what,
+                "an empty cell has no value anyway: leave it out, or give a word that stands in the table",
+            );
+        }
         if self.epochs == 0 || self.epochs > 100_000 {
             return wrong(format!("{} epochs", self.epochs), "give from 1 to 100000 epochs");
         }

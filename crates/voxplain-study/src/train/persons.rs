@@ -2,9 +2,10 @@
 
 use crate::{
     cohort::{Cohort, PERSON, Persons},
+    listed::listed,
     setting::GROUP,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Error, Result, remedy};
 
 /// The groups that no split divides: those of a column that was asked for, else people where some have several images.
@@ -69,10 +70,26 @@ impl Grouping {
     }
 }
 
+/// Says who changes the class from one image to the next, in a column of labels.
+pub(super) fn who_change(persons: &Persons, labels: &[usize], column: &str) -> Option<String> {
+    let who = changing(persons, labels);
+    let names = listed(who.iter().map(|&person| &persons.names[person]), 8);
+    match who.len() {
+        0 => None,
+        1 => Some(format!("1 person has images of more than one class of column {column}: {names}")),
+        n => Some(format!("{n} people have images of more than one class of column {column}: {names}")),
+    }
+}
+
 /// Number of people whose images are of more than one class.
 pub(super) fn of_several_classes(persons: &Persons, labels: &[usize]) -> usize {
+    changing(persons, labels).len()
+}
+
+/// The people whose images are of more than one class, by position.
+fn changing(persons: &Persons, labels: &[usize]) -> BTreeSet<usize> {
     let mut first = BTreeMap::<usize, usize>::new();
     let changes =
         persons.of.iter().zip(labels).filter(|(person, label)| *first.entry(**person).or_insert(**label) != **label);
-    changes.map(|(person, _)| person).collect::<std::collections::BTreeSet<_>>().len()
+    changes.map(|(person, _)| *person).collect()
 }

@@ -360,7 +360,7 @@ fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
     cohort.participants.rows[3][2] = Some("Unknown".into());
     let strict = TrainOptions { group: Some("family".into()), ..options() };
     let error = Dataset::new(&cohort, &strict).unwrap_err();
-    assert_eq!(error.to_string(), "1 of 8 subjects have no family: 03 (Unknown)");
+    assert_eq!(error.to_string(), "1 of 8 subjects has no family: 03 (Unknown)");
     assert!(error.remedy().unwrap().to_string().contains("`keep-going`"));
     let without = TrainOptions { keep_going: true, ..strict.clone() };
     let dataset = Dataset::new(&cohort, &without).unwrap();
@@ -464,10 +464,16 @@ fn columns_that_cannot_be_labels_or_groups_are_refused_with_what_can() {
     // Groups that are the classes by other names, and a class of one subject.
     cohort.participants.rows.iter_mut().enumerate().for_each(|(n, row)| row[2] = Some(["x", "y"][n % 2].to_owned()));
     let (what, remedy) = refused(&cohort, TrainOptions { group: Some("family".into()), ..options() });
-    assert!(what.starts_with("there are 1 groups with class a"), "{what}");
-    assert!(
-        remedy.starts_with("name other groups with `group` (or none), leave class a out with `missing` = a and"),
-        "{remedy}"
+    let recode = "column family is the label group by other names: each group has one class and each class one group";
+    assert_eq!(what, format!("{recode} (`x` is a, `y` is b)"));
+    assert!(remedy.ends_with("name other groups with `group`, or leave it out"), "{remedy}");
+    // Of two classes none can be left out.
+    cohort.participants.rows[1][2] = Some("z".into());
+    let (what, remedy) = refused(&cohort, TrainOptions { group: Some("family".into()), ..options() });
+    assert!(what.starts_with("there is 1 group with class a, fewer than"), "{what}");
+    assert_eq!(
+        remedy,
+        "name other groups with `group` (or none), add subjects of class a, or name another label with `label`"
     );
     cohort.participants.rows[0][1] = Some("c".into());
     let (_, remedy) = refused(&cohort, options());

@@ -5,7 +5,7 @@ use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
     cohort::{Cohort, doubtful, unmatched},
     listed::listed,
-    setting::{KEEP_GOING, MISSING},
+    setting::{GROUP, KEEP_GOING, LABEL, MISSING},
 };
 use std::collections::BTreeSet;
 use voxplain_core::{Progress, Result, remedy};
@@ -48,6 +48,16 @@ pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress
         let count = |value: &str| (0..dataset.len()).filter(|&n| dataset.value(n, noun == "group") == value).count();
         let counted = odd.iter().map(|value| format!("`{value}` ({})", count(value)));
         let what = format!("a {noun} of column {column} may be a code for no value: {}", listed(counted, LISTED));
+        if values.len() - odd.len() < 2 {
+            // Left out, they would leave one class, or one group, or none.
+            let setting = if noun == "class" { LABEL } else { GROUP };
+            let remedy = remedy![
+                format!("if so, too few of the others are left: fill these in, or name another column with "),
+                setting
+            ];
+            progress.advise(&what, &remedy);
+            continue;
+        }
         let words: Vec<&str> = options.missing.iter().map(String::as_str).chain(odd).collect();
         let remedy = remedy![
             "if so, name it with ",

@@ -92,7 +92,7 @@ fn every_session_is_a_row_with_the_label_of_its_person() {
     // Two runs of one session cannot be told apart.
     images(&root, &["sub-01/ses-1/anat/sub-01_ses-1_run-2_T1w.nii.gz"]);
     let error = run(&root, &PrepareOptions { keep_going: true, ..options() }).unwrap_err();
-    assert!(error.to_string().contains("1 subjects have more than one image: 01_ses-1: "), "{error}");
+    assert!(error.to_string().contains("1 subject has more than one image: 01_ses-1: "), "{error}");
     assert!(error.remedy().unwrap().to_string().contains("`run`"), "{error}");
     // Nobody's table: ids and people from the names.
     fs::remove_file(root.join("participants.tsv")).unwrap();
