@@ -441,6 +441,6 @@ mod tests {
         let groups = [0, 1, 2, 3, 4, 5, 6, 6, 6];
         let splits = splits(&labels, Some(&groups), SplitScheme::Folds(2), Seed::new(0)).unwrap();
         let error = check(&splits, &labels, Some((&groups, "groups")), &classes, SplitScheme::Folds(2)).unwrap_err();
-        assert!(error.to_string().contains("1 groups with class patient"), "{error}");
+        assert!(error.to_string().contains("there is 1 group with class patient"), "{error}");
     }
 }
