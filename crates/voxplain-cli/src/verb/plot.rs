@@ -29,7 +29,7 @@ pub(crate) struct Plot {
     /// The image to draw it over.
     #[arg(long, visible_alias = "bg-img", value_name = "IMG")]
     background: Option<PathBuf>,
-    /// Maps whose outlines are drawn on top, at the threshold.
+    /// Maps whose outlines are drawn on top, where |value| reaches the threshold.
     #[arg(long, value_name = "MAP", num_args = 1..)]
     contour: Vec<PathBuf>,
     /// What is drawn.

@@ -77,8 +77,8 @@ pub struct Plot<'a> {
     pub map: &'a Volume,
     /// What it is drawn over, on any grid of the same world.
     pub background: Option<&'a Volume>,
-    /// Names and maps whose contours at the threshold are drawn on top, for values above 0; without a threshold, and for masks
-    /// (0 and one other value), at half of their largest value.
+    /// Names and maps whose contours are drawn on top, where |value| reaches the threshold, above 0 and below it; without a threshold,
+    /// and for masks (0 and one other value), half of their largest |value|.
     pub contours: &'a [(String, Volume)],
     /// What is drawn.
     pub display: Display,
@@ -226,7 +226,7 @@ impl Plot<'_> {
             let met = panels().flat_map(|p| &p.outlines).any(|o| o.contour == Some(n) && !o.segments.is_empty());
             if !met {
                 let level = significant(contour.level, 4);
-                notes.push(format!("the outline of {} (value {level}) meets none of the cuts", contour.name));
+                notes.push(format!("the outline of {} (|value| {level}) meets none of the cuts", contour.name));
             }
         }
         (notes, foot)
@@ -574,7 +574,10 @@ impl Ink<'_> {
             coloured += usize::from(seen);
         }
         for (n, of) in scene.contours.iter().enumerate() {
-            let segments = contour(&seen_of(&of.map), shape[0], of.level);
+            // Above 0 and below it: a threshold is one of |value|.
+            let values = seen_of(&of.map);
+            let mut segments = contour(&values, shape[0], of.level);
+            segments.extend(contour(&values.iter().map(|v| -v).collect::<Vec<_>>(), shape[0], of.level));
             outlines.push(Outline { colour: LINES[n % LINES.len()], width: 0.4, segments, contour: Some(n) });
         }
         Ok(Panel { cut, size, pixels, shape, outlines, coloured, under })

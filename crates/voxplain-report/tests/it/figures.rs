@@ -625,17 +625,38 @@ fn contours_are_looked_at_as_maps_are() {
     };
     // A mask is outlined at its half, whatever the threshold.
     assert_eq!(draw(ball(1.0), Threshold::Value(2.0)), Ok(vec![]));
-    assert!(draw(ball(-1.0), Threshold::None).unwrap_err().contains("other.nii has no value above 0"));
+    assert_eq!(draw(ball(-1.0), Threshold::None), Ok(vec![]));
+    assert!(draw(ball(0.0), Threshold::None).unwrap_err().contains("other.nii is 0 everywhere"));
     let low = map.map(|v| 0.1 * v);
-    assert!(draw(low.clone(), Threshold::Value(2.0)).unwrap_err().contains("threshold 2: its largest value is 0.3"));
+    assert!(draw(low.clone(), Threshold::Value(2.0)).unwrap_err().contains("threshold 2: its largest |value| is 0.3"));
     assert!(
         draw(moved(&ball(1.0), [300.0, 0.0, 0.0]), Threshold::None).unwrap_err().contains("lies beside what is drawn")
     );
     let elsewhere = draw(moved(&ball(1.0), [20.0, 20.0, -30.0]), Threshold::None).unwrap();
-    assert_eq!(elsewhere, ["the outline of other.nii (value 0.5) meets none of the cuts"]);
+    assert_eq!(elsewhere, ["the outline of other.nii (|value| 0.5) meets none of the cuts"]);
     let mask = ball(1.0);
     let atlas = Volume::from_fn(*map.grid(), |[i, j, k]| mask.at(i, j, k) * (1.0 + (i % 3) as f32));
     assert!(draw(atlas, Threshold::None).unwrap()[0].contains("holds whole numbers"));
+}
+
+/// A threshold is one of |value|: what speaks against a class is outlined as what speaks for it.
+#[test]
+fn contours_run_around_both_signs() {
+    let (brain, map) = boxes();
+    let cube = |[i, j, k]: [usize; 3], sign: f32| {
+        let at = [(i, 30), (j, 30), (k, 30)];
+        if at.iter().all(|(x, c)| x.abs_diff(*c) < 3) { sign * (2.0 + i as f32 / 100.0) } else { 0.0 }
+    };
+    let (above, below) =
+        (Volume::from_fn(*map.grid(), |v| cube(v, 1.0)), Volume::from_fn(*map.grid(), |v| cube(v, -1.0)));
+    let svg = |contour: Volume| {
+        let contours = [("other.nii".to_owned(), contour)];
+        let cuts = Cuts::At(vec![0.0, 0.0, 0.0]);
+        let drawn =
+            Plot { contours: &contours, threshold: Threshold::Value(1.0), cuts, ..plot(&brain, &map, Display::Ortho) };
+        drawn.draw().unwrap().0.svg
+    };
+    assert_eq!(svg(above), svg(below));
 }
 
 /// Voxels of 0.7 mm over a brain of 2 mm, one of them with a value: every way of cutting shows it, with and without a threshold.

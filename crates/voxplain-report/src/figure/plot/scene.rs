@@ -33,7 +33,7 @@ pub(super) struct Scene<'a> {
 pub(super) struct Contour<'a> {
     pub(super) name: &'a str,
     pub(super) map: Cow<'a, Volume>,
-    /// The value that it runs along.
+    /// The |value| that it runs along.
     pub(super) level: f64,
 }
 
@@ -187,14 +187,14 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// An outline, with the value that it runs along: of a mask half of its value, otherwise the threshold.
+    /// An outline, with the |value| that it runs along: of a mask half of its value, otherwise the threshold.
     fn contour(&mut self, name: &'a str, map: &'a Volume, threshold: Threshold) -> Result<Contour<'a>> {
         let map = numbers(name, map, &mut self.notes)?;
-        let largest = map.data().iter().fold(0.0f32, |m, v| m.max(*v));
-        let most = f64::from(largest);
-        if largest <= 0.0 {
+        let largest = map.data().iter().fold(0.0f32, |m, v| if v.abs() > m.abs() { *v } else { m });
+        let most = f64::from(largest.abs());
+        if largest == 0.0 {
             return Err(Error::request(
-                format!("{name} has no value above 0, so that it has no outline"),
+                format!("{name} is 0 everywhere, so that it has no outline"),
                 remedy!["leave it out of ", CONTOUR],
             ));
         }
@@ -203,7 +203,7 @@ impl<'a> Scene<'a> {
         if asked > most {
             return Err(Error::request(
                 format!(
-                    "{name} has no outline at the threshold {}: its largest value is {}",
+                    "{name} has no outline at the threshold {}: its largest |value| is {}",
                     significant(asked, 4),
                     significant(most, 4)
                 ),
@@ -220,13 +220,13 @@ impl<'a> Scene<'a> {
         }
         let margin = slack(map.grid());
         let (mut all, mut outside) = (0usize, 0usize);
-        for (n, _) in map.data().iter().enumerate().filter(|(_, v)| f64::from(**v) >= level) {
+        for (n, _) in map.data().iter().enumerate().filter(|(_, v)| f64::from(v.abs()) >= level) {
             let at = map.grid().affine.apply(map.grid().voxel(n).map(|x| x as f64));
             all += 1;
             outside += usize::from(!holds(&self.extent, at, margin));
         }
         if outside == all {
-            let of = extent(&map, |v| f64::from(*v) >= level).unwrap_or_else(|| field_of_view(map.grid()));
+            let of = extent(&map, |v| f64::from(v.abs()) >= level).unwrap_or_else(|| field_of_view(map.grid()));
             return Err(Error::request(
                 format!(
                     "the outline of {name} lies beside what is drawn: at {}, where the picture shows {}",
