@@ -298,7 +298,7 @@ fn table(made: &ExplainSummary) -> String {
         }
     }
     for (method, warning, count) in warnings {
-        let _ = writeln!(text, "\n{method} ({count} maps): {warning}");
+        let _ = writeln!(text, "\n{method} ({count} {}): {warning}", if count == 1 { "map" } else { "maps" });
     }
     if let Some(heads) = made.whole_heads() {
         let _ = writeln!(text, "\n{heads}");

@@ -43,8 +43,9 @@ impl Clusters {
 
     /// Why no interval can be given, where none can.
     pub(super) fn too_few(&self) -> Option<String> {
+        let are = if self.count == 1 { "group is" } else { "groups are" };
         (self.grouped && self.count < MIN_GROUPS)
-            .then(|| format!("none: {} groups are too few, at least {MIN_GROUPS} are needed", self.count))
+            .then(|| format!("none: {} {are} too few, at least {MIN_GROUPS} are needed", self.count))
     }
 
     /// The quantile that half an interval is a multiple of.

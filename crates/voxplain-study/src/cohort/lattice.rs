@@ -22,8 +22,11 @@ impl Cohort {
         for (row, middle) in rows.iter_mut().zip(middle) {
             row[3] = -middle;
         }
-        let space = "mm from the centre of each subject's brain mask; no subject is registered to another, so group maps \
-                     are as sharp as heads put on one centre";
-        (Grid { affine: Affine::from_rows(rows), ..grid }, space.into())
+        let centred = if self.preparation.whole_head { "what differs from the background" } else { "the brain mask" };
+        let space = format!(
+            "mm from the centre of {centred} of each subject; no subject is registered to another, so group maps are as sharp \
+             as heads put on one centre"
+        );
+        (Grid { affine: Affine::from_rows(rows), ..grid }, space)
     }
 }

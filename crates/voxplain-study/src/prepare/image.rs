@@ -295,14 +295,12 @@ fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<Strin
         return None;
     }
     let share = 100.0 * cut as f64 / brain.count() as f64;
+    let share = if share < 0.01 { "less than 0.01 %".to_owned() } else { format!("{share:.2} %") };
     let need: [usize; 3] = std::array::from_fn(|a| {
         let needed = (2.0 * reach[a]).ceil() as usize + 2;
         needed.max(preparation.shape[a])
     });
-    Some(format!(
-        "{share:.2} % of the mask lie outside the grid; one of {}x{}x{} would hold it",
-        need[0], need[1], need[2]
-    ))
+    Some(format!("{share} of the mask lie outside the grid; one of {}x{}x{} would hold it", need[0], need[1], need[2]))
 }
 
 /// Image and mask resampled to the grid, as [`prepare_image`] says.

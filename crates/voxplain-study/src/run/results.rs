@@ -155,7 +155,7 @@ impl Metrics {
     /// Why there is no interval, with groups called people where they are.
     pub fn said_of_groups(&self, why: &str) -> String {
         if self.grouped_by.as_deref() == Some(PERSON) {
-            why.replace("groups are too few", "people are too few")
+            why.replace("groups are too few", "people are too few").replace("group is too few", "person is too few")
         } else {
             why.to_owned()
         }

@@ -97,10 +97,16 @@ fn method(metrics: &Metrics, dataset: &Dataset<'_>, options: &TrainOptions) -> S
         SplitScheme::Holdout(share) => format!("{} % held out once, stratified by class", percent(share)),
     };
     let (noun, independent) = (metrics.noun(), metrics.independent());
+    // Where there are none, it is said why in their place.
+    let none = metrics.classifiers.first().is_some_and(|c| c.classification.accuracy.interval.starts_with("none: "));
+    let intervals = match none {
+        true => String::new(),
+        false => format!("; 95 % intervals are over {independent}, each number says how"),
+    };
     let Some(persons) = &dataset.persons else {
         return format!(
-            "{scheme}. Numbers pool what each {noun} was said by a model that never saw it; 95 % intervals are over \
-             {independent}, each number says how. Differences are paired by {noun}."
+            "{scheme}. Numbers pool what each {noun} was said by a model that never saw it{intervals}. \
+             Differences are paired by {noun}."
         );
     };
     let changed = match of_several_classes(persons, &dataset.labels) {
@@ -110,8 +116,7 @@ fn method(metrics: &Metrics, dataset: &Dataset<'_>, options: &TrainOptions) -> S
     };
     format!(
         "{scheme}; {} held out, and no person on both sides of a split.{changed} Numbers pool what each scan was said by a \
-         model that never saw the person; 95 % intervals are over {independent}, each number says how. Differences are \
-         paired by scan.",
+         model that never saw the person{intervals}. Differences are paired by scan.",
         metrics.headcount()
     )
 }
