@@ -18,7 +18,7 @@ use crate::listed::listed;
 use crate::{
     cohort::Cohort,
     map::{read_record, record_path},
-    run::{GroupLayout, Run, read_json},
+    run::{GroupLayout, MadeFrom, Run, RunMaps, digest, read_json},
     setting::{KEEP_GOING, METHOD},
 };
 use rayon::prelude::*;
@@ -51,6 +51,9 @@ pub struct GroupSummary {
     /// BLAKE3 of the models that made the maps, fold by fold; none in files of older versions.
     #[serde(default)]
     pub models: Vec<String>,
+    /// The maps of subjects, by what their records said when they were combined; none in files of older versions.
+    #[serde(default)]
+    pub made_from: MadeFrom,
     /// The world of the group maps, in words.
     pub space: String,
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
@@ -217,6 +220,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     if let Some(all) = groups.first_mut().filter(|_| any_has_several) {
         all.title = "all scans".into();
     }
+    let mut made_from = MadeFrom::default();
+    for (member, records) in members.iter().zip(&records) {
+        methods.iter().zip(records).for_each(|(method, record)| made_from.add(&member.id, method, digest(record)));
+    }
     let (mut maps, mut scales) = (Vec::new(), Vec::with_capacity(methods.len()));
     let mut means: BTreeMap<(String, String), Vec<f32>> = BTreeMap::new();
     progress.begin("group maps", methods.len());
@@ -272,6 +279,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let summary = GroupSummary {
         version: env!("CARGO_PKG_VERSION").into(),
         models,
+        made_from,
         space,
         whole_heads: cohort.preparation.whole_heads().map(str::to_owned),
         groups,
@@ -279,7 +287,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
             .iter()
             .enumerate()
             .zip(scales)
-            .map(|((n, method), scale)| describe(method, &records, n, std::mem::take(&mut missing[n]), scale))
+            .map(|((n, method), scale)| {
+                let of: Vec<&Record> = records.iter().map(|records| &records[n]).collect();
+                describe(method, &of, std::mem::take(&mut missing[n]), Some(scale))
+            })
             .collect(),
         maps,
         brain_voxels: brain.data().iter().filter(|b| **b).count(),
@@ -322,15 +333,16 @@ impl GroupSummary {
     /// Reads `group/summary.json` of a run; `None` where there is none yet.
     ///
     /// # Errors
-    /// It is damaged, or of other models than those that the run has now.
+    /// It is damaged, or of other models or maps than those that the run has now.
     pub fn read(run: &Run) -> Result<Option<Self>> {
         let path = run.layout().group().summary();
         if !path.is_file() {
             return Ok(None);
         }
         let summary: Self = read_json(&path)?;
-        let again = remedy!["make it again: ", Action::new("group").on(&run.path)];
-        run.models()?.check(&path, &summary.models, again)?;
+        let again = || remedy!["make it again: ", Action::new("group").on(&run.path)];
+        run.models()?.check(&path, &summary.models, again())?;
+        summary.made_from.check(run, &path, again())?;
         Ok(Some(summary))
     }
 }
@@ -520,16 +532,30 @@ fn units(scale: Scale, record: &Record) -> &str {
     }
 }
 
-fn describe(
-    method: &str,
-    records: &[Vec<Record>],
-    n: usize,
-    missing: Vec<String>,
-    scale: ScaleRecord,
-) -> MethodSummary {
-    let first = &records[0][n];
+/// What the current maps of these methods are, by their records: one entry for all of a method that were made alike. They are not
+/// scaled.
+///
+/// # Errors
+/// A record that cannot be read.
+pub fn describe_maps(run: &Run, maps: &RunMaps, methods: &[&str]) -> Result<Vec<MethodSummary>> {
+    let mut all = Vec::new();
+    for &method in methods {
+        let mut alike = BTreeMap::<(String, String, Option<String>), Vec<Record>>::new();
+        for subject in maps.subjects(method) {
+            let record = read_record(&run.layout().map(subject, method).path())?;
+            let key = (target(&record), record.parameters.to_string(), record.compat.clone());
+            alike.entry(key).or_default().push(record);
+        }
+        all.extend(alike.values().map(|of| describe(method, &of.iter().collect::<Vec<_>>(), Vec::new(), None)));
+    }
+    Ok(all)
+}
+
+/// `records` are those of all maps of the method, at least one.
+fn describe(method: &str, records: &[&Record], missing: Vec<String>, scale: Option<ScaleRecord>) -> MethodSummary {
+    let first = records[0];
     let mut warnings: BTreeMap<&str, usize> = BTreeMap::new();
-    for warning in records.iter().flat_map(|r| &r[n].warnings) {
+    for warning in records.iter().flat_map(|r| &r.warnings) {
         *warnings.entry(warning).or_default() += 1;
     }
     MethodSummary {
@@ -537,13 +563,13 @@ fn describe(
         subjects: records.len(),
         missing,
         target: target(first),
-        units: units(scale.scale, first).to_owned(),
+        units: units(scale.as_ref().map_or(Scale::None, |record| record.scale), first).to_owned(),
         sign: first.sign.clone(),
         parameters: first.parameters.clone(),
         rules_applied: first.rules_applied,
         compat: first.compat.clone(),
-        in_sample: records.iter().filter(|r| r[n].in_sample == Some(true)).count(),
-        scale: Some(scale),
+        in_sample: records.iter().filter(|r| r.in_sample == Some(true)).count(),
+        scale,
         warnings: warnings.into_iter().map(|(w, n)| (w.to_owned(), n)).collect(),
     }
 }

@@ -8,11 +8,11 @@ use crate::{
     atlas::{Atlas, MapName, Person, RegionTable},
     cohort::Cohort,
     map::{maps_below, read_record_beside},
-    run::{Models, Outcome, Run, RunLayout},
+    run::{Models, Outcome, Run, RunLayout, digest},
     setting::MASK,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
 use voxplain_volume::{
@@ -68,7 +68,7 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         });
     }
     progress.begin("regions", files.len());
-    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model, .. }| {
+    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model, digest, .. }| {
         progress.go_on()?;
         let image = what.image(name, path)?;
         let atlas = match &mut atlas {
@@ -106,6 +106,9 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         };
         table.measure_on(name, &map, (atlas, labels), mask.as_ref())?;
         models.extend(model.clone());
+        if let (Some(subject), Some(method), Some(digest)) = (&name.subject, &name.method, digest) {
+            table.made_from.add(subject, method, digest.clone());
+        }
         progress.advance(1, &name.map);
         Ok(())
     });
@@ -140,6 +143,17 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         table.note(Finding { id: "map-of-nobody-held-out", level: Level::Note, what, remedy });
     }
     table.models = models.into_iter().collect();
+    let measured: BTreeSet<&str> = table.rows.iter().filter_map(|row| row.map.subject.as_deref()).collect();
+    let mut persons_of = BTreeMap::new();
+    for cohort in &cohorts {
+        let of: Vec<usize> =
+            (0..cohort.subjects.len()).filter(|&n| measured.contains(cohort.subjects[n].id.as_str())).collect();
+        let Some(persons) = cohort.persons(&of)? else { continue };
+        for (subject, person) in of.into_iter().zip(persons.of) {
+            persons_of.insert(cohort.subjects[subject].id.clone(), persons.names[person].clone());
+        }
+    }
+    table.persons = persons_of;
     table.summarise();
     Ok(table)
 }
@@ -150,6 +164,8 @@ struct MapFile {
     name: MapName,
     /// BLAKE3 of the model that made it, where its record says so.
     model: Option<String>,
+    /// What it is, by its record.
+    digest: Option<String>,
     /// That its image was taken as a whole head, in a sentence.
     whole_heads: Option<String>,
 }
@@ -189,7 +205,26 @@ impl Sources {
         for run in runs {
             sources.of_part(&run, what, table)?;
         }
+        sources.count_once(table)?;
         Ok(sources)
+    }
+
+    /// Keeps each file once, whatever names and links it was given by: a person would count twice in the means.
+    fn count_once(&mut self, table: &mut RegionTable) -> Result<()> {
+        let (mut seen, mut again) = (BTreeSet::new(), Vec::new());
+        for file in std::mem::take(&mut self.files) {
+            let real = file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
+            if seen.insert(real) { self.files.push(file) } else { again.push(file.path) }
+        }
+        if let Some(first) = again.first() {
+            table.note(Finding {
+                id: "map-named-twice",
+                level: Level::Note,
+                what: format!("{}: named more than once{}", first.display(), and_more(again.len())),
+                remedy: "nothing to do: every map is measured and counted once".into(),
+            });
+        }
+        Ok(())
     }
 
     /// The people, and the brains where they are found, of a run of which some maps are measured.
@@ -315,6 +350,7 @@ impl MapFile {
         };
         let record = read_record_beside(&path)?;
         let whole_heads = record.as_ref().and_then(|record| record.whole_heads.clone());
+        let digest = record.as_ref().map(digest);
         let (subject, method, model) = match record {
             // The record of an image that is nobody's of a cohort has the stem of its name there.
             Some(record) if name.starts_with(&format!("sub-{}_", record.subject)) => {
@@ -323,7 +359,13 @@ impl MapFile {
             Some(record) => (named(), Some(record.method), Some(record.model)),
             None => (named(), entity("desc-"), None),
         };
-        Ok(Self { path, name: MapName { subject, method, map: name, model: model.clone() }, model, whole_heads })
+        Ok(Self {
+            path,
+            name: MapName { subject, method, map: name, model: model.clone() },
+            model,
+            digest,
+            whole_heads,
+        })
     }
 }
 

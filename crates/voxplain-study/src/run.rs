@@ -2,6 +2,7 @@
 
 mod clear;
 mod layout;
+mod made_from;
 mod manifest;
 mod maps;
 mod models;
@@ -12,6 +13,8 @@ mod results;
 
 pub use clear::clear;
 pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
+pub use made_from::MadeFrom;
+pub(crate) use made_from::digest;
 pub use manifest::{Manifest, cohort_hash};
 pub use maps::{RunMaps, StaleMap, Staleness};
 pub use models::{FoldModel, Models};

@@ -17,7 +17,8 @@ use voxplain::{
 
 /// Read maps off in the regions of an atlas.
 ///
-/// Labels are looked up where the map's voxels are, by the affines of both files; nothing is registered or stretched.
+/// A voxel of the map has the label that fills most of it: labels are looked up at evenly spaced points of each voxel, by the
+/// affines of both files, as many as the voxel is larger than those of the labels. Nothing is registered or stretched.
 /// Prints a table (TSV), a row for each map and region: the region's voxels, side, mean, sum, share of positive and negative
 /// relevance, and peak in mm; for maps of a run also the person's true and predicted class, probabilities, outcome and fold. With
 /// --out, means over several maps with 95 % intervals are in a file of their own beside it, NAME_means.tsv. What is doubtful

@@ -8,7 +8,7 @@ use super::{
         agreement::{self, Agreement},
         cohort, faithfulness, learning,
         maps::{self, Maps},
-        methods_text::MethodsText,
+        methods_text::{MapsOf, MethodsText},
         provenance, quality, regions, subjects,
     },
     viewer::{self, Atlases, Scenes},
@@ -26,7 +26,7 @@ use voxplain_study::{
     cohort::Cohort,
     evaluation::faithfulness::{Ranking, Settings, Summary},
     explain::steps_again,
-    group::{GroupSummary, Scale},
+    group::{GroupSummary, Scale, describe_maps},
     regions::RegionRecord,
     run::Run,
     setting::{
@@ -121,6 +121,10 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
             page.lacks(format!("Group maps of {}", new.join(", ")), steps.group());
         }
     }
+    // What is not combined is known from the records of the maps.
+    let combined = |method: &&str| groups.iter().flat_map(|g| &g.methods).any(|of| of.method == **method);
+    let alone: Vec<&str> = methods.iter().map(String::as_str).filter(|method| !combined(method)).collect();
+    let alone = describe_maps(run, &there, &alone)?;
     page.faithfulness = faithfulness::of_run(run, page.organ, &mut page.warnings);
     if page.faithfulness.is_none() && !methods.is_empty() {
         page.lacks("Deletion and insertion curves: do maps name what the network uses?", steps.evaluate());
@@ -146,8 +150,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     }
     let atlases: Vec<String> =
         tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
-    let mut text =
-        MethodsText::of_run(run, cohort.as_ref(), metrics.as_ref(), groups.as_ref(), &atlases, not_seen.as_ref());
+    let maps_of = MapsOf { groups: groups.as_ref(), alone, atlases: &atlases };
+    let mut text = MethodsText::of_run(run, cohort.as_ref(), metrics.as_ref(), &maps_of, not_seen.as_ref());
     if let Some(faithfulness) = &page.faithfulness {
         text.faithfulness(&faithfulness.summaries);
     }

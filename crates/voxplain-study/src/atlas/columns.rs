@@ -64,12 +64,16 @@ impl RegionTable {
     }
 
     /// One row for each method and region: means over maps with their intervals, and how many maps and models there are. No row
-    /// where a method has one map.
+    /// where a method has one map. Where maps are of scans, a column has the number of people.
     pub fn means_table(&self) -> Table {
         let mut columns: Vec<String> =
             ["method", "region", "name", "hemisphere", "hemisphere_from", "maps", "n", "models", "voxels"]
                 .map(Into::into)
                 .into();
+        let scans = !self.persons.is_empty();
+        if scans {
+            columns.insert(columns.len() - 2, "people".to_owned());
+        }
         for value in ["mean", "sum", "share_positive", "share_negative", "enrichment"] {
             columns.extend([value.to_owned(), format!("{value}_low"), format!("{value}_high")]);
         }
@@ -79,6 +83,9 @@ impl RegionTable {
             let mut row = vec![g.method.clone()];
             row.extend(region(g.id, &g.name, g.hemisphere, g.side_source));
             row.extend([Some(g.maps.to_string()), Some(n.to_string())]);
+            if scans {
+                row.push(g.people.map(|n| n.to_string()));
+            }
             row.push(g.mean.and_then(|i| i.models).map(|n| n.to_string()));
             row.push(Some(g.voxels.map_or_else(|| "0".to_owned(), |i| cell(i.mean))));
             for interval in [g.mean, g.sum, g.share_positive, g.share_negative, g.enrichment] {

@@ -1,6 +1,7 @@
 //! [`RegionTable`]: what maps do in each region of an atlas.
 
 use super::{Atlas, Hemisphere, SideSource, list};
+use crate::run::MadeFrom;
 use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Error, Result};
 use voxplain_stats::Interval;
@@ -84,6 +85,8 @@ pub struct GroupRow {
     pub side_source: SideSource,
     /// Number of the method's maps. The means are over those that have a voxel in the region.
     pub maps: usize,
+    /// Number of people whose maps have a voxel in the region, where maps are of scans and people may have several.
+    pub people: Option<usize>,
     /// Of the subjects' means.
     pub mean: Option<Interval>,
     /// Of the subjects' sums.
@@ -107,10 +110,14 @@ pub struct RegionTable {
     pub group: Vec<GroupRow>,
     /// The people that are known, by the subject's id and the model of the map.
     pub people: BTreeMap<(String, String), Person>,
+    /// The person of each subject, by the subject's id, where subjects are scans and people may have several; else empty.
+    pub persons: BTreeMap<String, String>,
     /// What the reader should know, once each.
     pub findings: Vec<Finding>,
     /// BLAKE3 of the models that made the maps, where it is known, sorted.
     pub models: Vec<String>,
+    /// The maps, by their records, where they have one.
+    pub made_from: MadeFrom,
 }
 
 #[derive(Default)]
@@ -312,6 +319,7 @@ impl RegionTable {
                     hemisphere: rows[0].hemisphere,
                     side_source: rows[0].side_source,
                     maps: rows.len(),
+                    people: self.people_of(&rows),
                     mean: of(&|r| r.mean),
                     sum: of(&|r| Some(r.sum)),
                     share_positive: bounded(of(&|r| r.share_positive), 1.0),
@@ -321,6 +329,14 @@ impl RegionTable {
                 });
             }
         }
+    }
+
+    /// Number of people whose rows these are, of those with a voxel; `None` where subjects are people, or one of them is not known.
+    fn people_of(&self, rows: &[&RegionRow]) -> Option<usize> {
+        let there = rows.iter().filter(|row| row.voxels > 0);
+        let person = |row: &&RegionRow| self.persons.get(row.map.subject.as_ref()?);
+        let people: Option<BTreeSet<&String>> = there.map(person).collect();
+        people.filter(|_| !self.persons.is_empty()).map(|people| people.len())
     }
 
     /// How the intervals of the means were found, what they are conditional on and which are absent, in sentences; `None` without means.

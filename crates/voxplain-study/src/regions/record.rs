@@ -2,8 +2,8 @@
 
 use super::RegionOptions;
 use crate::atlas::RegionTable;
-use crate::run::RunLayout;
 use crate::run::place::{relative, resolved};
+use crate::run::{MadeFrom, RunLayout};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, atomic_file, hash_file};
@@ -21,6 +21,9 @@ pub struct RegionRecord {
     hashes: Option<Hashes>,
     /// BLAKE3 of the models that made the maps, as their records say; absent in files of older versions.
     pub models: Option<Vec<String>>,
+    /// The maps, by what their records said when the table was made.
+    #[serde(default, skip_serializing_if = "MadeFrom::is_empty")]
+    pub made_from: MadeFrom,
     /// What the reader should know: objects of `id`, `level`, `what` and `remedy`.
     pub findings: Vec<serde_json::Value>,
     /// How the intervals were found, what they are conditional on, which are absent; none without means.
@@ -55,7 +58,7 @@ struct Hashes {
 /// The words of [`RegionRecord::columns`].
 const COLUMNS: &str = "a row for each map and region; fold, label, predicted, outcome, p_<class>: of the person, as the model judged them \
 that made the map and never saw them (label: the true class; outcome: tp, tn, fp, fn of two classes, correct or incorrect of more; \
-p_<class>: probability), n/a where that is not known; region: label in the atlas, 0 for the brain that no label covers; \
+p_<class>: probability), n/a where that is not known; region: label in the atlas that fills most of each of its voxels, 0 for the brain that no label covers; \
 sum, mean: of the map's values in the region; share_positive, share_negative: part of the map's positive (negative) relevance that lies there; \
 enrichment: part of |relevance| over part of voxels (1: chance); density_per_mm3: sum over volume; peak: value furthest from \
 0 and its voxel's centre in RAS+ mm; hemisphere_from: table (name or column) or geometry (position of the labels); note: why there is \
@@ -63,7 +66,7 @@ no voxel";
 
 /// The words of [`RegionRecord::columns_of_means`].
 const COLUMNS_OF_MEANS: &str = "a row for each method and region: means over maps, with 95 % intervals by model (_low, _high); maps: of the \
-method; n: those that have a voxel in the region, over which the means are; models: that made them; voxels: their mean number; \
+method; n: those that have a voxel in the region, over which the means are; people: whose maps these are, where people have several scans; models: that made them; voxels: their mean number; \
 intraclass_mean, intraclass_enrichment: intraclass correlation of the maps' values by model; other columns as in the table of maps";
 
 /// Refuses a name that a table of regions cannot have.
@@ -115,6 +118,7 @@ impl RegionTable {
             }),
             survey,
             models: Some(self.models.clone()),
+            made_from: self.made_from.clone(),
             findings: findings.map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?,
             intervals: self.about_intervals(),
             columns: COLUMNS.into(),

@@ -159,6 +159,35 @@ fn tables_of_regions_know_the_people_and_means_lie_apart() {
     let name = map.file_name().unwrap().to_string_lossy();
     assert_eq!((part.columns, part.rows), (whole.columns.clone(), lines(&whole, &name)));
 
+    // A map that is named twice is one map, by whatever name.
+    let twice = [run.layout().subject("p2"), run.path.clone(), run.path.join("sub-p3/../sub-p2")];
+    let twice = measure_regions(&twice, &what, &Silent).unwrap();
+    assert_eq!((twice.rows.len(), &twice.means_table().rows), (whole.rows.len(), &means.rows));
+    let said: Vec<_> = twice.findings.iter().filter(|f| f.id == "map-named-twice").collect();
+    assert!(said.len() == 1 && said[0].what.ends_with("named more than once (and 3 more like this)"), "{said:?}");
+
+    // Where maps are of scans, means say of how many people.
+    let mut scans = measure();
+    scans.persons = [("p2", "one"), ("p3", "one")].map(|(a, b)| (a.to_owned(), b.to_owned())).into();
+    scans.summarise();
+    assert_eq!(cells(&scans.means_table(), 0, &["maps", "n", "people", "models"]), ["2", "2", "1", "1"]);
+    assert!(means.column("people").is_err());
+
+    // The record knows which maps the table was made from: a map that is made again in the same way is no other, one with
+    // another option is.
+    let known = RegionRecord::read(&path).unwrap().unwrap().made_from;
+    let record = record_path(&run.layout().map("p2", "saliency").path());
+    let before = std::fs::read(&record).unwrap();
+    let mut changed: serde_json::Value = serde_json::from_slice(&before).unwrap();
+    changed["Cost"] = serde_json::json!({"Seconds": 77.0, "MemoryBytes": 1, "MemoryLimit": null});
+    std::fs::write(&record, changed.to_string()).unwrap();
+    assert!(!known.is_empty() && known.check(&run, &path, "make it again").is_ok());
+    changed["Parameters"]["rectify"] = true.into();
+    std::fs::write(&record, changed.to_string()).unwrap();
+    let error = text(&known.check(&run, &path, "make it again").unwrap_err());
+    assert!(error.contains("was made from other maps of saliency than those there now"), "{error}");
+    std::fs::write(&record, before).unwrap();
+
     // A map by a model that did not judge the person: nothing is said of it.
     let mut one = measure();
     one.people.clear();

@@ -250,8 +250,11 @@ pub(in crate::report) fn options(parameters: &serde_json::Value) -> String {
 }
 
 fn warnings(method: &MethodSummary) -> Vec<String> {
-    let mut all: Vec<String> =
-        method.warnings.iter().map(|(w, n)| format!("{w} ({n} of {} maps)", method.subjects)).collect();
+    let mut all: Vec<String> = method
+        .warnings
+        .iter()
+        .map(|(w, n)| format!("{w} ({n} of {} {})", method.subjects, if method.subjects == 1 { "map" } else { "maps" }))
+        .collect();
     if method.in_sample > 0 {
         all.push(format!("{} maps come from a model that was trained on the subject.", method.in_sample));
     }

@@ -9,7 +9,7 @@ use voxplain_stats::significant;
 use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
     evaluation::faithfulness::{Substrate, Summary},
-    group::GroupSummary,
+    group::{GroupSummary, MethodSummary},
     model::NetworkKind,
     run::{Metrics, Run},
     train::{ScheduleKind, TrainOptions},
@@ -45,14 +45,30 @@ const OBUCHOWSKI_1997: Citation = Citation { key: "obuchowski1997", bibtex: "@ar
 #[rustfmt::skip]
 const NADEAU_2003: Citation = Citation { key: "nadeau2003", bibtex: "@article{nadeau2003,\n  author = {Nadeau, Claude and Bengio, Yoshua},\n  title = {{Inference for the Generalization Error}},\n  journal = {Machine Learning},\n  volume = {52},\n  number = {3},\n  pages = {239--281},\n  year = {2003}\n}" };
 
+/// What is known of the maps of a run.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct MapsOf<'a> {
+    /// Those that are combined.
+    pub(in crate::report) groups: Option<&'a GroupSummary>,
+    /// Methods whose maps are not.
+    pub(in crate::report) alone: Vec<MethodSummary>,
+    /// Names of the atlases in whose regions maps were read off.
+    pub(in crate::report) atlases: &'a [String],
+}
+
+impl MapsOf<'_> {
+    fn methods(&self) -> impl Iterator<Item = &MethodSummary> {
+        self.groups.into_iter().flat_map(|groups| &groups.methods).chain(&self.alone)
+    }
+}
+
 impl MethodsText {
     /// From the records of a run; what is not recorded is not said.
     pub(in crate::report) fn of_run(
         run: &Run,
         cohort: Option<&Cohort>,
         metrics: Option<&Metrics>,
-        groups: Option<&GroupSummary>,
-        atlases: &[String],
+        maps: &MapsOf<'_>,
         not_seen: Option<&NotSeen>,
     ) -> Self {
         let mut text = Self::default();
@@ -61,8 +77,8 @@ impl MethodsText {
         }
         text.trained(run, metrics);
         text.paragraphs.extend(not_seen.map(NotSeen::sentence));
-        if let Some(groups) = groups.filter(|g| !g.methods.is_empty()) {
-            text.explained(groups, atlases);
+        if maps.methods().next().is_some() {
+            text.explained(maps);
         }
         text.paragraphs.push(format!(
             "Everything was done with voxplain {} from seed {}; models, predictions, maps and the options of every step are kept \
@@ -161,10 +177,11 @@ impl MethodsText {
             let (net, adam) = (self.network(&o.model), self.cite(KINGMA_2015));
             s.push_str(&format!(
                 "To tell {} apart, {net} with {} channels in its first layer was \
-                 trained for {} epochs{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
+                 trained for {} {}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
                 run.manifest.classes.join(" and "),
                 o.width(),
                 o.epochs,
+                if o.epochs == 1 { "epoch" } else { "epochs" },
                 o.early_stop.map_or_else(String::new, |n| format!(", stopped early after {n} without progress,")),
                 o.learning_rate,
                 match o.schedule {
@@ -249,9 +266,9 @@ impl MethodsText {
         s
     }
 
-    fn explained(&mut self, groups: &GroupSummary, atlases: &[String]) {
+    fn explained(&mut self, maps: &MapsOf<'_>) {
         let mut s = String::new();
-        for method in &groups.methods {
+        for method in maps.methods() {
             let entry = method_named(&method.method);
             let cited = entry.and_then(|e| e.citation).map(|c| format!(" {}", self.cite(c))).unwrap_or_default();
             let options = options(&method.parameters);
@@ -262,11 +279,14 @@ impl MethodsText {
             let compat = method.compat.as_ref().map_or_else(String::new, |c| format!("; as in the code of {c}"));
             let control = if entry.is_some_and(|e| e.control.is_some()) { "the control " } else { "" };
             s.push_str(&format!(
-                "Maps of {} subjects were made by {control}{}{cited} (explained: {}{options}{rule}{compat}). ",
-                method.subjects, method.method, method.target
+                "Maps of {} {} were made by {control}{}{cited} (explained: {}{options}{rule}{compat}). ",
+                method.subjects,
+                if method.subjects == 1 { "subject" } else { "subjects" },
+                method.method,
+                method.target
             ));
         }
-        let area_of = |name: &str| groups.methods.iter().any(|m| m.method == name && m.compat.is_none());
+        let area_of = |name: &str| maps.methods().any(|m| m.method == name && m.compat.is_none());
         let masks: Vec<&str> = [MeaningfulPerturbation::NAME, ExtremalPerturbation::NAME]
             .into_iter()
             .filter(|name| area_of(name))
@@ -278,23 +298,23 @@ impl MethodsText {
                 masks.join(", ")
             ));
         }
-        let seen: usize = groups.methods.iter().map(|m| m.in_sample).sum();
+        let seen: usize = maps.methods().map(|m| m.in_sample).sum();
         s.push_str(if seen == 0 {
             "Every subject was explained by a model that had never seen it. Maps are signed and not normalised. "
         } else {
             "Some subjects were explained by models that had been trained on them. Maps are signed and not normalised. "
         });
-        if let Some(scale) = groups.about_scale() {
+        if let Some(scale) = maps.groups.and_then(GroupSummary::about_scale) {
             s.push_str(&format!("{scale} "));
         }
-        if groups.methods.len() > 1 {
+        if maps.groups.is_some_and(|groups| groups.methods.len() > 1) {
             s.push_str(
                 "Methods were compared inside the masks, subject by subject, by Spearman's and Pearson's correlation and by \
                  Dice's coefficient of the most relevant parts, corrected for chance. ",
             );
         }
-        if !atlases.is_empty() {
-            s.push_str(&format!("Maps were read off in regions of: {}. ", atlases.join(", ")));
+        if !maps.atlases.is_empty() {
+            s.push_str(&format!("Maps were read off in regions of: {}. ", maps.atlases.join(", ")));
         }
         self.paragraphs.push(s.trim_end().to_owned());
     }

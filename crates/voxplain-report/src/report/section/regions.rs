@@ -39,7 +39,7 @@ const SHOWN: usize = 16;
 /// What `region` holds for the brain that no label covers.
 const UNLABELLED: &str = "0";
 
-/// The region tables of a run, by name, but those of other models than it has now. A table without a record stays: somebody put
+/// The region tables of a run, by name, but those of other models or maps than it has now. A table without a record stays: somebody put
 /// it there.
 pub(in crate::report) fn current(run: &Run, warnings: &mut Vec<Warning>) -> Result<Vec<PathBuf>> {
     let models = run.models()?;
@@ -48,8 +48,9 @@ pub(in crate::report) fn current(run: &Run, warnings: &mut Vec<Warning>) -> Resu
         let checked = RegionRecord::read(table).and_then(|record| match record {
             // Of maps without records, as of other programs, nothing is known.
             Some(RegionRecord { models: Some(made_by), .. }) if made_by.is_empty() => Ok(()),
-            Some(RegionRecord { models: made_by, .. }) => {
-                models.check(table, &made_by.unwrap_or_default(), "make the table again")
+            Some(RegionRecord { models: made_by, made_from, .. }) => {
+                models.check(table, &made_by.unwrap_or_default(), AGAIN)?;
+                made_from.check(run, table, AGAIN)
             }
             None => Ok(()),
         });

@@ -21,7 +21,8 @@ pub use results::{MapCurves, MethodCurves, Summary, Verdict};
 
 use crate::{
     cohort::Cohort,
-    run::{HeldOut, Run},
+    map::read_record,
+    run::{HeldOut, Run, digest},
     setting::{METHOD, SUBJECTS},
 };
 use serde::{Deserialize, Serialize};
@@ -238,6 +239,10 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
             let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models);
             summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
+            for curves in &of {
+                let record = read_record(&run.layout().map(&curves.subject, &curves.method).path())?;
+                summary.made_from.add(&curves.subject, &curves.method, digest(&record));
+            }
             results::table(&of).write_tsv(&files.table(metric.word()))?;
             atomic_file::write_json(&files.summary(metric.word()), &summary)?;
             Ok(summary)

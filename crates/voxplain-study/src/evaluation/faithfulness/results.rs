@@ -4,7 +4,7 @@ use super::{Case, Explainer, Metric, Ranking, Run, Settings, Substrate, Trace, c
 use crate::{
     cohort::Subject,
     map::read_record,
-    run::Models,
+    run::{MadeFrom, Models},
     setting::{FORCE, METHOD, METRIC},
 };
 use serde::{Deserialize, Serialize};
@@ -182,6 +182,9 @@ pub struct Summary {
     /// BLAKE3 of the models that were asked, fold by fold; none in files of older versions.
     #[serde(default)]
     pub models: Vec<String>,
+    /// The maps that ordered the voxels, by what their records said when they were used; none in files of older versions.
+    #[serde(default)]
+    pub made_from: MadeFrom,
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
@@ -280,6 +283,7 @@ impl Summary {
             settings: settings.clone(),
             block_voxels: all.first().map_or([0; 3], |c| c.block_voxels),
             models: models.among(all.iter().map(|curves| curves.model.as_str())),
+            made_from: MadeFrom::default(),
             whole_heads: None,
             found: found.collect(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -289,7 +293,7 @@ impl Summary {
     /// Reads the summary of a run; `None` where there is none yet.
     ///
     /// # Errors
-    /// A damaged file, or one of other models than those that the run has now.
+    /// A damaged file, or one of other models or maps than those that the run has now.
     pub fn read(run: &Run, metric: Metric) -> Result<Option<Self>> {
         let path = run.layout().evaluation().summary(metric.word());
         if !path.is_file() {
@@ -310,6 +314,7 @@ impl Summary {
             }
         }
         run.models()?.check(&path, &summary.models, again())?;
+        summary.made_from.check(run, &path, again())?;
         Ok(Some(summary))
     }
 
@@ -434,6 +439,7 @@ mod tests {
                 settings: Settings::default(),
                 block_voxels: [1; 3],
                 models: Vec::new(),
+                made_from: MadeFrom::default(),
                 whole_heads: None,
                 found,
                 version: String::new(),
