@@ -435,8 +435,17 @@ fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
         atomic_file::write_json(&record, &stale).unwrap();
         left_out(why);
     }
+    // Maps were made in another way since.
+    let mut stale = good.clone();
+    let (_, digest) = stale["made_from"]["grad-cam"].as_object_mut().unwrap().iter_mut().next().unwrap();
+    *digest = "another".into();
+    atomic_file::write_json(&record, &stale).unwrap();
+    left_out("was made from other maps of grad-cam than those there now");
     atomic_file::write_json(&record, &good).unwrap();
     assert!(shown(&page().1));
+    // What is not combined is in the methods text.
+    let text = std::fs::read_to_string(run.path.join("report_methods.md")).unwrap();
+    assert!(!run.layout().group().summary().is_file() && text.contains("made by grad-cam [@selvaraju2017]"), "{text}");
     // Its means are gone.
     let means = RunLayout::region_means(&table);
     let kept = std::fs::read(&means).unwrap();

@@ -162,7 +162,7 @@ fn tables_of_regions_know_the_people_and_means_lie_apart() {
     // A map that is named twice is one map, by whatever name.
     let twice = [run.layout().subject("p2"), run.path.clone(), run.path.join("sub-p3/../sub-p2")];
     let twice = measure_regions(&twice, &what, &Silent).unwrap();
-    assert_eq!((twice.rows.len(), &twice.means_table().rows), (whole.rows.len(), &means.rows));
+    assert_eq!((twice.rows.len(), twice.means_table().rows), (whole.rows.len(), measure().means_table().rows));
     let said: Vec<_> = twice.findings.iter().filter(|f| f.id == "map-named-twice").collect();
     assert!(said.len() == 1 && said[0].what.ends_with("named more than once (and 3 more like this)"), "{said:?}");
 
