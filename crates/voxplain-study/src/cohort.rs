@@ -25,6 +25,7 @@ pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
 pub(crate) use persons::person_column;
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
+pub(crate) use preparation::usable_spacing;
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use subject::{Subject, hash};

@@ -51,6 +51,11 @@ impl Preparation {
     }
 }
 
+/// Whether images can be brought to voxels of this size, in mm: from 0.1 to 50 along each axis.
+pub(crate) fn usable_spacing(spacing: [f64; 3]) -> bool {
+    spacing.iter().all(|length| (0.1..=50.0).contains(length))
+}
+
 /// A skull-stripped template that brains are aligned to ([`voxplain_volume::align`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Template {

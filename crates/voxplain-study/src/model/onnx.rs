@@ -2,7 +2,7 @@
 
 use super::{Card, Model};
 use crate::{
-    cohort::{Normalize, Placement, Preparation},
+    cohort::{Normalize, Placement, Preparation, usable_spacing},
     listed::listed,
     run::Run,
     setting::{ARCH, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING},
@@ -163,6 +163,17 @@ fn preparation(file: &Path, shape: [usize; 3], options: &OnnxOptions, like: Opti
         let what = format!("does not say {}, and no guess would show that it is wrong", names.join(", "));
         return Err(Error::file(file, what, Remedy::new(say)));
     };
+    if !usable_spacing(spacing) {
+        let what = format!("voxels of {spacing:?} mm are not usable");
+        return Err(Error::request(what, remedy!["choose ", SPACING, " from 0.1 to 50 mm"]));
+    }
+    if shape.iter().any(|&length| length > 1024) {
+        return Err(Error::file(
+            file,
+            format!("takes {shape:?} voxels, expected at most 1024 a side"),
+            "images of this size are not prepared; train a network on a smaller grid",
+        ));
+    }
     if !orientation.eq_ignore_ascii_case("RAS") {
         return Err(Error::request(
             format!(

@@ -12,7 +12,7 @@ use super::{
     source::{self, Source},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column},
+    cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column, usable_spacing},
     setting::{
         GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING,
         WHOLE_HEAD,
@@ -79,7 +79,7 @@ impl Plan {
         // What is said about one kind of source holds where any is of that kind.
         let path = first.path.as_path();
         let (shape, spacing) = (options.shape.unwrap_or([58, 70, 58]), options.spacing.unwrap_or([3.0; 3]));
-        if spacing.iter().any(|s| !(0.1..=50.0).contains(s)) || shape.iter().any(|n| *n > 1024) {
+        if !usable_spacing(spacing) || shape.iter().any(|n| *n > 1024) {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
             let remedy = remedy!["choose ", GRID, " up to 1024 voxels a side and ", SPACING, " from 0.1 to 50 mm"];
             return Err(Error::request(what, remedy));
