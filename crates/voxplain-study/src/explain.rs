@@ -135,7 +135,10 @@ fn explain_by_model(
                 let (memory_bytes, memory_limit) = explainer.memory();
                 let cost = Cost { seconds, memory_bytes, memory_limit };
                 let write = |((ready, _), result): (&(&Ready<'_>, _), Result<Attribution>)| {
-                    write_map(options, ready, result?, cost)
+                    let mut attribution = result?;
+                    let halves = model.card.halves(attribution.record.requested);
+                    attribution.record.warnings.extend(halves);
+                    write_map(options, ready, attribution, cost)
                 };
                 let written: Vec<_> =
                     engine.thread_pool().install(|| batch.par_iter().zip(results).map(write).collect());

@@ -12,7 +12,7 @@ pub use zoo::{NetworkKind, ResnetBlock, densenet, min_shape, mrinet, resnet, sfc
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
-use voxplain_attribution::{Explainer, Unseen};
+use voxplain_attribution::{Explainer, Score, Target, Unseen};
 use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
 use voxplain_volume::Mask;
@@ -52,6 +52,26 @@ pub struct Card {
     pub trained_on: BTreeSet<String>,
     /// Seed, fold, number of epochs, options and version, as JSON.
     pub training: serde_json::Value,
+}
+
+impl Card {
+    /// Whether it was trained elsewhere, on people and images that nothing is known of.
+    pub(crate) fn imported(&self) -> bool {
+        self.training["imported"] == true
+    }
+
+    /// That scores are halves of the network's one output, in a sentence, where the score of one class is asked for.
+    pub(crate) fn halves(&self, (target, score): (Target, Score)) -> Option<String> {
+        let [first, second] = self.classes.as_slice() else { return None };
+        let asked =
+            self.training["one_output"] == true && score == Score::Logit && !matches!(target, Target::Difference(..));
+        asked.then(|| {
+            format!(
+                "The network gives one output z, the logit of {second}; the score of {second} is z / 2 and that of {first} \
+                 -z / 2, and such a half is explained here. The score of {second} minus {first} is z itself."
+            )
+        })
+    }
 }
 
 /// The metadata, as JSON.

@@ -29,7 +29,14 @@ pub(crate) fn report_error(error: &anyhow::Error) {
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {hint}");
     }
-    eprintln!("{}", coloured(&text, colours()));
+    eprintln!("{}", coloured(&harmless(&text), colours()));
+}
+
+/// Text without what a terminal obeys: names of files and in files may hold escape sequences.
+pub(crate) fn harmless(text: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_unicode().to_string() } else { c.into() };
+    text.chars().map(shown).collect()
 }
 
 /// The words `error:` and `hint:` at the beginning of lines in colour.
@@ -45,6 +52,11 @@ fn coloured(text: &str, colours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        assert_eq!(harmless("a\x1b[31mb\u{9b}c\n\td"), "a\\u{1b}[31mb\\u{9b}c\n\td");
+    }
 
     #[test]
     fn the_words_that_begin_lines_are_coloured() {

@@ -10,7 +10,7 @@ pub(crate) mod screen;
 
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
-pub(crate) use error::report_error;
+pub(crate) use error::{harmless, report_error};
 pub(crate) use interrupt::{go_on, interrupt};
 
 use crate::shell::Shell;

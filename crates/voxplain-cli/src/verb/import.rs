@@ -3,12 +3,14 @@
 use crate::{
     argument::{Intensities, shape},
     session::{Outcome, Session},
+    terminal::harmless,
     verb::prepare::spacing,
 };
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use voxplain::Error;
 use voxplain::cohort::Normalize;
 use voxplain::model::{Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, import, import_onnx};
 
@@ -32,7 +34,8 @@ pub(crate) struct Import {
     /// The network that a checkpoint belongs to.
     #[arg(long, value_enum)]
     arch: Option<Arch>,
-    /// Names of the classes in the order of the outputs; two for one output, which is then the logit of the second.
+    /// Names of the classes in the order of the outputs; two for one output z, which is then the logit of the second:
+    /// its score is z / 2, that of the first -z / 2, and their difference z.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     classes: Vec<String>,
     /// The model file to write.
@@ -41,7 +44,7 @@ pub(crate) struct Import {
     /// How intensities of images are to be prepared [default for a checkpoint: none].
     #[arg(long, value_enum)]
     normalize: Option<Intensities>,
-    /// Of an ONNX file: size of a voxel in mm, one or three.
+    /// Of an ONNX file: size of a voxel in mm, one or three, from 0.1 to 50.
     #[arg(long, value_name = "MM", value_parser = spacing, conflicts_with = "like")]
     spacing: Option<[f64; 3]>,
     /// Of an ONNX file: to which side each axis of the input grows.
@@ -50,6 +53,9 @@ pub(crate) struct Import {
     /// Of an ONNX file: a run or model whose images are prepared as those of this network.
     #[arg(long, value_name = "RUN", conflicts_with = "normalize")]
     like: Option<PathBuf>,
+    /// Of an ONNX file: the network takes whole heads, without brain masks.
+    #[arg(long, conflicts_with = "like")]
+    whole_head: bool,
     /// Of an ONNX file: shape of the input, where the file leaves it open.
     #[arg(long, value_name = "IxJxK", value_parser = shape)]
     grid: Option<[usize; 3]>,
@@ -59,6 +65,9 @@ pub(crate) struct Import {
     /// Of a checkpoint: shape of the input [default: 58x70x58, where the weights fit it].
     #[arg(long, value_name = "IxJxK", value_parser = shape, requires = "arch")]
     shape: Option<[usize; 3]>,
+    /// Replace a model file that is there.
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -82,6 +91,10 @@ struct Document<'a> {
 
 impl Import {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        if self.out.exists() && !self.force {
+            let remedy = "choose another --out, or replace it with --force";
+            return Err(Error::file(&self.out, "is there already", remedy).into());
+        }
         let (model, check) = self.model(session)?;
         model.write(&self.out)?;
         let [_, i, j, k] = model.network.input_shape();
@@ -92,15 +105,31 @@ impl Import {
             model.card.architecture,
             model.card.classes.join(", ")
         );
-        if let Some(OutputCheck { pairs, difference, largest }) = check {
+        if let Some(OutputCheck { pairs, difference, largest, spread }) = check {
             write!(
                 text,
-                "\nOutputs of {pairs} pairs differ by at most {difference:.1e}; the largest of them is {largest:.3}."
+                "\nOutputs of {pairs} pairs differ by at most {difference:.1e} from those given; these are up to {largest:.3} and \
+                 differ by up to {spread:.2e} from pair to pair."
             )?;
         }
-        session.result(&Document { model: &self.out, hash: model.hash(), check, card: &model.card }, &text)?;
-        let model = self.out.display().to_string();
-        session.next(["explain", &model, "--input", "IMAGE", "--method", "hires-cam", "--out", "maps"]);
+        let of_onnx = self.arch.is_none();
+        let one_output = model.card.training["one_output"] == true;
+        if one_output && let [first, second] = model.card.classes.as_slice() {
+            write!(
+                text,
+                "\nThe network's one output z is the logit of {second}: the score of {second} is z / 2, that of {first} -z / 2, \
+                 and their difference (--target diff:1,0) is z itself."
+            )?;
+        }
+        session
+            .result(&Document { model: &self.out, hash: model.hash(), check, card: &model.card }, &harmless(&text))?;
+        let difference = (one_output && of_onnx).then_some("diff:1,0");
+        let path = self.out.display().to_string();
+        // Any network has a gradient; not every one has a layer for class activation maps.
+        let method = if of_onnx { "saliency" } else { "hires-cam" };
+        let mut next = vec!["explain", path.as_str(), "--input", "IMAGE", "--method", method, "--out", "maps"];
+        next.extend(difference.into_iter().flat_map(|target| ["--target", target]));
+        session.next(next);
         Ok(Outcome::Done)
     }
 
@@ -112,6 +141,7 @@ impl Import {
                 spacing: self.spacing,
                 normalize: self.normalize.map(Normalize::from),
                 orientation: self.orientation.clone(),
+                whole_head: self.whole_head,
                 classes: self.classes.clone(),
                 check: self.check.clone(),
             };

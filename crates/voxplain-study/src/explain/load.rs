@@ -45,7 +45,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
     let subject = &cohort.subjects[number];
     let mut findings = subject.findings.clone();
     if !card.grid_unknown && cohort.preparation.whole_head != card.preparation.whole_head {
-        findings.push(if card.preparation.whole_head { UNLIKE.into() } else { UNLIKE_BRAINS.into() });
+        findings.push(if card.preparation.whole_head { unlike_heads(card).into() } else { unlike_brains(card).into() });
     }
     Ok(LoadedVolume {
         image: cohort.volume(number)?,
@@ -88,10 +88,12 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         }
         let preparation = Preparation { normalize, ..card.preparation.clone() };
         let Prepared { volume, mask, native, alignment, findings, .. } =
-            prepare_image(file, mask.as_ref(), &preparation).map_err(for_a_model)?;
+            prepare_image(file, mask.as_ref(), &preparation).map_err(|error| for_a_model(error, card))?;
         let is_stripped = |what: &String| what == STRIPPED;
         about.extend(
-            findings.into_iter().map(|what| if is_stripped(&what) { format!("{what}; {UNLIKE}") } else { what }),
+            findings
+                .into_iter()
+                .map(|what| if is_stripped(&what) { format!("{what}; {}", unlike_heads(card)) } else { what }),
         );
         let (hash, mask) = (cohort::hash(&volume), Some(mask));
         let to_template = alignment.map(|a| a.to_template);
@@ -159,11 +161,22 @@ fn named(file: &Path, mask: &MaskFile) -> Result<MaskName> {
 }
 
 /// Why what is no whole head is none for a model of whole heads.
-const UNLIKE: &str =
-    "the model was trained on whole heads, without masks, and never saw an image of a brain inside a mask";
+fn unlike_heads(card: &Card) -> &'static str {
+    if card.imported() {
+        "the model takes whole heads, and it is not known whether it was trained on brains inside masks as well"
+    } else {
+        "the model was trained on whole heads, without masks, and never saw an image of a brain inside a mask"
+    }
+}
 
 /// Why a whole head is none for other models.
-const UNLIKE_BRAINS: &str = "the model was trained on brains inside masks, and never saw a whole head";
+fn unlike_brains(card: &Card) -> &'static str {
+    if card.imported() {
+        "it is not known whether the model was trained on whole heads or on brains inside masks"
+    } else {
+        "the model was trained on brains inside masks, and never saw a whole head"
+    }
+}
 
 /// What is to be known about the mask of an image: a volume that no brain has, how FreeSurfer's was read, and that the model knows
 /// no masks.
@@ -172,7 +185,7 @@ fn about_mask(mask: Option<&MaskFile>, options: &MaskOptions, card: &Card) -> Ve
     let mut about: Vec<String> = odd_brain_volume(mask.volume()).into_iter().collect();
     about.extend(above_1(mask, options));
     if card.preparation.whole_head {
-        about.push(UNLIKE.into());
+        about.push(unlike_heads(card).into());
     }
     about
 }
@@ -182,9 +195,9 @@ fn unlike_the_model(volume: &Volume, card: &Card) -> Option<String> {
     let contents = Contents::of(volume);
     match (contents.kind, card.preparation.whole_head) {
         (ContentsKind::WholeHead | ContentsKind::NoBackground, false) => {
-            Some(format!("there is no mask, and the image {}; {UNLIKE_BRAINS}", contents.words()?))
+            Some(format!("there is no mask, and the image {}; {}", contents.words()?, unlike_brains(card)))
         }
-        (ContentsKind::Brain, true) => Some(format!("{STRIPPED}; {UNLIKE}")),
+        (ContentsKind::Brain, true) => Some(format!("{STRIPPED}; {}", unlike_heads(card))),
         _ => None,
     }
 }
@@ -206,15 +219,16 @@ fn without_table(error: Error) -> Error {
 }
 
 /// What to do about an image that cannot be prepared for a model: how the model was prepared is given.
-fn for_a_model(error: Error) -> Error {
+fn for_a_model(error: Error, card: &Card) -> Error {
     match error {
         Error::File { path, what, remedy } if remedy.names(WHOLE_HEAD) => {
             let mask = remedy.value(MASK).map_or_else(|| MASK.into(), |beside| MASK.to(beside));
-            let remedy = remedy![
-                "give its brain mask with ",
-                mask,
-                ", or strip the skull first: the model was trained on brains"
-            ];
+            let why = if card.imported() {
+                "the model takes brains inside masks, as far as was said when it was imported"
+            } else {
+                "the model was trained on brains"
+            };
+            let remedy = remedy!["give its brain mask with ", mask, ", or strip the skull first: ", why];
             Error::file(path, what, remedy)
         }
         other => other,

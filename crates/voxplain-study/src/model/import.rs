@@ -85,6 +85,10 @@ impl Architecture {
 /// # Errors
 /// The file cannot be read, its tensors are not those of the architecture, or shape or classes do not fit them.
 pub fn import(checkpoint: &Path, options: &ImportOptions) -> Result<Model> {
+    if super::onnx::is_onnx(checkpoint)? {
+        let what = "is an ONNX file, which holds the network itself";
+        return Err(Error::file(checkpoint, what, remedy!["leave out ", ARCH]));
+    }
     let state: Vec<(String, Tensor)> = voxplain_nn::import::pytorch::read(checkpoint)?
         .into_iter()
         .filter(|(name, _)| !name.ends_with("num_batches_tracked"))
