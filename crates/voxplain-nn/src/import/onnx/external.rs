@@ -10,22 +10,24 @@ use std::path::{Component, Path, PathBuf};
 pub(super) struct External {
     /// The folder of the model; none where it was given as bytes.
     folder: Option<PathBuf>,
+    /// The name of a file that is not there.
+    pub(super) missing: Option<String>,
 }
 
 impl External {
     pub(super) fn beside(model: &Path) -> Self {
         let folder = model.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        Self { folder: folder.map(Path::to_owned) }
+        Self { folder: folder.map(Path::to_owned), missing: None }
     }
 
     /// For a model that has no files beside it.
     #[cfg(test)]
     pub(super) const fn none() -> Self {
-        Self { folder: None }
+        Self { folder: None, missing: None }
     }
 
     /// The bytes of a tensor: `location` relative to the folder, `offset` and `length` where given.
-    pub(super) fn read(&self, place: &BTreeMap<String, String>, expected: usize) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&mut self, place: &BTreeMap<String, String>, expected: usize) -> Result<Vec<u8>, String> {
         let location = place.get("location").ok_or("its values are in a file that it does not name")?;
         let folder = self.folder.as_ref().ok_or_else(|| format!("its values are in {location}, which is not here"))?;
         let number = |key: &str| {
@@ -38,6 +40,14 @@ impl External {
             && length != expected as u64
         {
             return Err(format!("found {length} bytes in {location}, expected {expected}"));
+        }
+        let named = Path::new(location);
+        if named.components().all(|step| matches!(step, Component::Normal(_) | Component::CurDir))
+            && !location.is_empty()
+            && !folder.join(named).exists()
+        {
+            self.missing = Some(location.clone());
+            return Err(format!("its values are in {location}, which is not there"));
         }
         let path = inside(folder, location)?;
         let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -83,7 +93,7 @@ mod tests {
         std::fs::create_dir(&models).unwrap();
         std::fs::write(models.join("weights.bin"), b"0123456789").unwrap();
         std::fs::write(folder.path().join("secret"), b"0123456789").unwrap();
-        let external = External::beside(&models.join("model.onnx"));
+        let mut external = External::beside(&models.join("model.onnx"));
         let there = place(&[("location", "weights.bin"), ("offset", "3"), ("length", "4")]);
         assert_eq!(external.read(&there, 4).unwrap(), b"3456");
         assert_eq!(external.read(&place(&[("location", "./weights.bin")]), 10).unwrap(), b"0123456789");
@@ -100,6 +110,7 @@ mod tests {
         assert!(error.contains("found 4 bytes in weights.bin, expected 5"), "{error}");
         let beyond = place(&[("location", "weights.bin"), ("offset", "18446744073709551615")]);
         assert!(external.read(&beyond, 4).unwrap_err().contains("holds 10 bytes"));
-        assert!(external.read(&place(&[("location", "none")]), 4).is_err());
+        assert!(external.read(&place(&[("location", "none")]), 4).unwrap_err().contains("not there"));
+        assert_eq!(external.missing.as_deref(), Some("none"));
     }
 }

@@ -63,7 +63,23 @@ pub struct Imported {
 /// that have no counterpart, which are all listed.
 pub fn read(path: &Path, grid: Option<[usize; 3]>) -> Result<Imported> {
     let bytes = std::fs::read(path).map_err(io(path))?;
-    decode(&bytes, &mut External::beside(path), grid).map_err(|what| refused(path, what, REMEDY))
+    if !proto::is_model(&bytes) {
+        let what = "is not an ONNX file, or a part of one";
+        return Err(refused(
+            path,
+            what,
+            "give the file that torch.onnx.export wrote; copy it again if it was cut short",
+        ));
+    }
+    let mut external = External::beside(path);
+    decode(&bytes, &mut external, grid).map_err(|what| match &external.missing {
+        Some(name) => refused(
+            path,
+            what,
+            &format!("put {name} beside the file, in its folder, or export again with external_data=False"),
+        ),
+        None => refused(path, what, REMEDY),
+    })
 }
 
 fn decode(bytes: &[u8], external: &mut External, grid: Option<[usize; 3]>) -> Result<Imported, String> {

@@ -566,6 +566,9 @@ impl<'a> Reader<'a> {
             momentum: (1.0 - of.node.float("momentum", 0.9)?).clamp(0.0, 1.0),
             ..BatchNorm::new(channels)
         };
+        if let Some(variance) = norm.running_var.data().iter().find(|variance| **variance < 0.0) {
+            return Err(format!("it has the variance {variance}, expected none below 0"));
+        }
         self.norms += 1;
         let node = self.canonical.add(&of.name, norm, &[view.node])?;
         Ok(Meaning::Value(View { node, ..view }))

@@ -110,6 +110,12 @@ impl Node {
     }
 }
 
+/// Whether bytes are whole fields of a message, with a graph among them, as a model is.
+pub(super) fn is_model(bytes: &[u8]) -> bool {
+    let graph = Fields::new(bytes).try_fold(false, |graph, field| field.map(|(number, _)| graph || number == 7));
+    graph.unwrap_or(false)
+}
+
 /// Reads the bytes of a file.
 pub(super) fn decode(bytes: &[u8], external: &mut External) -> Result<Model, String> {
     let mut model = Model::default();
