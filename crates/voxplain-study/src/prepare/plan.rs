@@ -411,7 +411,7 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
     }
     if parts.iter().any(|part| part.inclusion.rows.is_some()) {
         for part in parts.iter_mut().filter(|part| part.inclusion.rows.is_none()) {
-            part.notes.push("it has no table, so that all columns are n/a for its images".to_owned());
+            part.notes.push("it has no table, so that the columns of the others are n/a for its images".to_owned());
         }
     }
     let together = merge::together(parts, &names, joint, options.site_in_id)?;
