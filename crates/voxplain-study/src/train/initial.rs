@@ -54,11 +54,9 @@ impl InitialWeights {
                 path.display()
             ));
         }
-        let of_head = |name: &str| {
-            let head = network.nodes().iter().rev().map(|node| node.name.as_str());
-            let mut weighted = head.filter(|node| network.parameters().iter().any(|p| is_of(&p.name, node)));
-            weighted.next().is_some_and(|node| is_of(name, node))
-        };
+        let parameters = network.parameters();
+        let head = parameters.last().and_then(|last| last.name.rsplit_once('.')).map(|(node, _)| node);
+        let of_head = |name: &str| head.is_some_and(|node| is_of(name, node));
         let (ours, theirs) = (network.state(), theirs.state());
         let same_classes = card.classes == dataset.classes;
         let mut state = Vec::new();
