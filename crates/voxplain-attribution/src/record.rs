@@ -78,7 +78,7 @@ pub struct Record {
     pub model: String,
     /// BLAKE3 of the values of the explained volume.
     pub input: String,
-    /// The file of the mask, where the volume was made from an image with one; the masks of a cohort are in the cohort.
+    /// The file of the mask, where the volume was made from an image with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskName>,
     /// That the images were taken as whole heads, in a sentence; absent where they were not.

@@ -28,6 +28,7 @@ pub(crate) use image::STRIPPED;
 pub use image::{MIN_CORRELATION, Prepared, prepare_image};
 pub use mask::MaskRule;
 pub(crate) use mask_finder::MaskFinder;
+pub(crate) use masks::mask_name;
 pub(crate) use matching::id_of;
 pub use merge::Site;
 pub use options::{PrepareOptions, Space};
@@ -262,22 +263,24 @@ fn same_volumes(subjects: &[Subject]) -> Option<String> {
 
 /// Prepares and stores one subject.
 fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Result<Subject> {
-    let (source, native, prepared) = match &item.input {
+    let (source, native, mask, prepared) = match &item.input {
         Input::Image { path, mask } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
             fetched(path)?;
             mask.as_deref().map(fetched).transpose()?;
-            let mask = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
-            let prepared = prepare_with(path, mask.as_ref(), &plan.preparation, plan.template.as_ref())?;
-            (Some(source::absolute(path)?), Some(prepared.native), prepared)
+            let read = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
+            let name = mask.as_deref().zip(read.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
+            let prepared = prepare_with(path, read.as_ref(), &plan.preparation, plan.template.as_ref())?;
+            (Some(source::absolute(path)?), Some(prepared.native), name, prepared)
         }
-        Input::Tensor(at) => (None, None, tensor(*at, plan)?),
+        Input::Tensor(at) => (None, None, None, tensor(*at, plan)?),
     };
     let subject = Subject {
         source,
         native,
         alignment: prepared.alignment,
         mask_volume: prepared.mask_volume,
+        mask,
         findings: prepared.findings,
         ..Subject::new(item.id.as_str(), &prepared.volume, &prepared.mask)
     };

@@ -21,7 +21,7 @@ pub enum Normalize {
     /// `x / median` inside the mask: the median of the brain becomes 1.
     BrainMedian,
     /// `x / w`, with `w` the intensity of white matter in the mask, which becomes 1. `w` is the median of the flattest
-    /// quarter of the brighter half of the brain: in T1-weighted images white matter is bright, and it is the only bright
+    /// quarter of the brighter half of the mask: in T1-weighted images white matter is bright, and it is the only bright
     /// tissue that fills whole neighbourhoods.
     WhiteMatter,
 }
@@ -49,7 +49,7 @@ impl Normalize {
             Self::Zscore => "scaled by mean and standard deviation inside the mask",
             Self::BrainMedian => "divided by their median inside the mask",
             Self::WhiteMatter => {
-                "divided by that of white matter (the median of the flattest quarter of the brighter half of the brain)"
+                "divided by that of white matter (the median of the flattest quarter of the brighter half of the mask)"
             }
         }
     }
@@ -62,7 +62,7 @@ impl Normalize {
             }
             Self::Robust => "the median intensity in the subject's own mask, the same value as outside it",
             Self::Zscore => "the mean intensity in the subject's own mask, the same value as outside it",
-            Self::BrainMedian | Self::WhiteMatter => "no signal, as in air, the same value as outside the brain",
+            Self::BrainMedian | Self::WhiteMatter => "no signal, as in air, the same value as outside the mask",
         }
     }
 }

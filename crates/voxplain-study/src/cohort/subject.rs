@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use voxplain_attribution::MaskName;
 use voxplain_volume::{Alignment, Grid, Mask, Volume};
 
 /// One subject of a cohort.
@@ -22,6 +23,9 @@ pub struct Subject {
     /// said: masks may hold more or less.
     #[serde(alias = "brain_volume")]
     pub mask_volume: f64,
+    /// The file that the mask was read from, where there is one. Absent too in cohorts of version 0.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<MaskName>,
     /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.
     pub hash: String,
     /// Warnings about the image or its mask, in words.
@@ -40,6 +44,7 @@ impl Subject {
             native: None,
             alignment: None,
             mask_volume: inside as f64 * mask.grid().voxel_volume(),
+            mask: None,
             hash: hash(volume),
             findings: Vec::new(),
         }

@@ -4,12 +4,12 @@ use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{
-    MaskFinder, Prepared, STRIPPED, above_1, fetched, id_of, intensity, prepare_image, read_brain_mask,
+    MaskFinder, Prepared, STRIPPED, above_1, fetched, id_of, intensity, mask_name, prepare_image, read_brain_mask,
 };
 use crate::setting::{MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::Path;
 use voxplain_attribution::MaskName;
-use voxplain_core::{Action, Error, Result, hash_file, remedy};
+use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{
     Affine, Contents, ContentsKind, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, odd_brain_volume,
     read,
@@ -56,7 +56,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
         turn: None,
         form_code: 0,
         zero: cohort.preparation.normalize.zero(),
-        mask_name: None,
+        mask_name: subject.mask.clone(),
         whole_heads: cohort.preparation.whole_heads(),
         findings,
     })
@@ -74,7 +74,7 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let mask_file = masks.find(file, &id_of(file)).map_err(without_table)?;
     mask_file.as_deref().map(fetched).transpose()?;
     let mask = mask_file.as_deref().map(|mask| read_brain_mask(mask, &options)).transpose()?;
-    let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| named(file, mask)).transpose()?;
+    let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
     let mut about = about_mask(mask.as_ref(), &options, card);
     let whole_heads = card.preparation.whole_heads().filter(|_| mask.is_none());
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
@@ -147,16 +147,6 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         mask_name,
         whole_heads,
         findings: about,
-    })
-}
-
-/// Which file the mask is.
-fn named(file: &Path, mask: &MaskFile) -> Result<MaskName> {
-    Ok(MaskName {
-        file: std::path::absolute(file).map_err(Error::io(file))?.to_string_lossy().into_owned(),
-        hash: hash_file(file)?,
-        threshold: mask.threshold,
-        volume: mask.volume() / 1000.0,
     })
 }
 

@@ -6,8 +6,19 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError},
 };
-use voxplain_core::{Remedy, remedy};
+use voxplain_attribution::MaskName;
+use voxplain_core::{Error, Remedy, hash_file, remedy};
 use voxplain_volume::{MaskFile, MaskOptions, Result, setting::MASK_THRESHOLD};
+
+/// Which file a mask is, and how it was read.
+pub(crate) fn mask_name(file: &Path, mask: &MaskFile) -> voxplain_core::Result<MaskName> {
+    Ok(MaskName {
+        file: std::path::absolute(file).map_err(Error::io(file))?.to_string_lossy().into_owned(),
+        hash: hash_file(file)?,
+        threshold: mask.threshold,
+        volume: mask.volume() / 1000.0,
+    })
+}
 
 /// The masks that were read, by several threads at a time.
 #[derive(Debug, Default)]

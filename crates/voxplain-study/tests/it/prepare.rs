@@ -87,6 +87,11 @@ fn a_folder_with_masks_next_to_it() {
         assert!((subject.mask_volume / truth - 1.0).abs() < 0.01, "{}", subject.mask_volume);
         assert!(subject.grid.center().iter().all(|c| (c - n as f64).abs() < 0.2), "{:?}", subject.grid.center());
         assert_eq!(subject.native.unwrap(), *head(0.0).0.grid());
+        // Which file the mask is, so that maps can say it too.
+        let (mask, file) = (subject.mask.as_ref().unwrap(), format!("masks/{}_T1_brain.nii.gz", subject.id));
+        assert!(mask.file.ends_with(&file) && Path::new(&mask.file).is_absolute(), "{mask:?}");
+        assert_eq!(mask.hash, voxplain_core::hash_file(Path::new(&mask.file)).unwrap());
+        assert!((mask.volume * 1000.0 / truth - 1.0).abs() < 0.01 && mask.threshold == 0.5, "{mask:?}");
         let (volume, mask) = (cohort.volume(n).unwrap(), cohort.mask(n).unwrap());
         // A voxel belongs when more than half of it does: the volume stays, but for the curvature of the surface.
         let kept = mask.count() as f64 * 27.0 / truth;

@@ -247,6 +247,20 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(group_map).unwrap()).unwrap();
     assert_eq!(record["Models"], serde_json::json!(models));
 
+    // A map is made in another way since.
+    let record = run.layout().map("p2", "saliency").record();
+    let kept = std::fs::read(&record).unwrap();
+    let mut other: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    other["Input"] = "another".into();
+    std::fs::write(&record, other.to_string()).unwrap();
+    for error in [GroupSummary::read(&run).unwrap_err(), Summary::read(&run, Metric::Deletion).unwrap_err()] {
+        let error = text(&error);
+        let says = error.contains("was made from other maps of saliency than those there now");
+        assert!(says && error.contains("make it again"), "{error}");
+    }
+    std::fs::write(&record, kept).unwrap();
+    assert!(GroupSummary::read(&run).unwrap().is_some());
+
     // The model is replaced behind the run's back.
     write_model(run.layout(), &cohort, 1);
     let maps = run.maps().unwrap();

@@ -203,7 +203,10 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             progress.go_on()?;
             let ranking = options.settings.ranking.for_method(method);
             let settings = Settings { ranking, ..options.settings.clone() };
-            let begun = MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &settings)?;
+            let begun = MapCurves {
+                whole_heads: cohort.preparation.whole_heads().map(str::to_owned),
+                ..MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &settings)?
+            };
             let mut wanted = Vec::new();
             for &metric in &options.metrics {
                 let there = begun.made_before(&files.curves(id, method, metric.word()), metric)?;

@@ -40,6 +40,9 @@ pub struct MapCurves {
     pub voxels: usize,
     /// One for each substrate.
     pub traces: Vec<Trace>,
+    /// That the images were taken as whole heads, in a sentence; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_heads: Option<String>,
     /// Version of voxplain.
     pub version: String,
 }
@@ -92,6 +95,7 @@ impl MapCurves {
             block_voxels: [0; 3],
             voxels: 0,
             traces: Vec::new(),
+            whole_heads: None,
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }
