@@ -231,7 +231,8 @@ fn text(summary: &PrepareSummary) -> String {
                 cohort.path.display()
             ));
             lines.push(format!(
-                "mask volume {:.0} ml (median), {:.0} to {:.0} ml",
+                "{} {:.0} ml (median), {:.0} to {:.0} ml",
+                if cohort.preparation.whole_head { "what differs from the background:" } else { "mask volume" },
                 volumes[volumes.len() / 2],
                 volumes[0],
                 volumes[volumes.len() - 1]

@@ -161,7 +161,7 @@ impl GalleryPanel<'_> {
     /// `± 3.1 × 10⁻⁴ logit`.
     fn range_in_words(&self) -> String {
         if self.range.max <= 0.0 {
-            return "0 in the whole brain".into();
+            return "0 in the whole mask".into();
         }
         let (factor, units) = in_tens(self.range.max, &self.units);
         let times = if factor == 1.0 { "" } else { "\u{d7} " };
@@ -183,7 +183,7 @@ mod tests {
         };
         assert_eq!(of(0.5, "logit"), "± 0.5 logit");
         assert_eq!(of(0.000_312, "logit"), "± 3.1 × 10⁻⁴ logit");
-        assert_eq!((of(2.0, ""), of(0.0, "logit")), ("± 2".into(), "0 in the whole brain".into()));
+        assert_eq!((of(2.0, ""), of(0.0, "logit")), ("± 2".into(), "0 in the whole mask".into()));
     }
 
     #[test]

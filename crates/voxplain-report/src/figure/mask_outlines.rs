@@ -42,7 +42,7 @@ impl MaskOutlines {
             return Err(Error::request("the masks lie on different grids", "give masks on the cohort's lattice"));
         }
         let Some(mut extent) = extent(whole, |m| *m) else {
-            return Err(Error::request("the brain mask is empty", "look at the masks of the cohort"));
+            return Err(Error::request("the mask is empty", "look at the masks of the cohort"));
         };
         let margin = whole.grid().spacing().into_iter().fold(0.0, f64::max);
         extent.iter_mut().for_each(|e| *e = [e[0] - margin, e[1] + margin]);

@@ -89,7 +89,7 @@ impl Mosaic<'_> {
             vec!["Left is left (neurological convention).".to_owned(), format!("{}.", capital(&self.range.words()))];
         if outside >= 0.005 {
             words.push(format!(
-                "{} % of |relevance| lies outside the brain and is not drawn.",
+                "{} % of |relevance| lies outside the mask and is not drawn.",
                 significant(100.0 * outside, 2)
             ));
         }

@@ -158,7 +158,7 @@ fn a_map_of_zeros_is_drawn_and_said() {
     }
     .draw()
     .unwrap();
-    assert!(figure.svg.contains("map is 0 in the whole brain") && !figure.svg.contains("NaN"));
+    assert!(figure.svg.contains("map is 0 in the whole mask") && !figure.svg.contains("NaN"));
     look("mosaic-zero", &figure);
     assert!(Underlay::new(map.clone(), &mask.map(|_| false)).is_err());
     assert_eq!(underlay.outside(&zero), 0.0);

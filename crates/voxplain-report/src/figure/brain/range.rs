@@ -24,9 +24,9 @@ impl ColourRange {
 
     pub(in crate::figure) fn words(self) -> String {
         match self.percentile {
-            _ if self.max <= 0.0 => "the map is 0 in the whole brain".into(),
-            Some(p) if p >= 100.0 => "range: ± largest |value| in the brain".into(),
-            Some(p) => format!("range: ± {} percentile of |value| in the brain", ordinal(p)),
+            _ if self.max <= 0.0 => "the map is 0 in the whole mask".into(),
+            Some(p) if p >= 100.0 => "range: ± largest |value| in the mask".into(),
+            Some(p) => format!("range: ± {} percentile of |value| in the mask", ordinal(p)),
             None => format!("range: ± {}", significant(self.max, 3)),
         }
     }

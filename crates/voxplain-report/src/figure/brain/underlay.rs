@@ -35,10 +35,7 @@ impl Underlay {
             return Err(Error::request("brain and mask lie on different grids", "give the mask of this volume"));
         }
         let Some(mut extent) = extent(mask, |m| *m) else {
-            return Err(Error::request(
-                "the brain mask is empty",
-                remedy!["look at the mask with ", Action::new("inspect")],
-            ));
+            return Err(Error::request("the mask is empty", remedy!["look at the mask with ", Action::new("inspect")]));
         };
         let margin = brain.grid().spacing().into_iter().fold(0.0, f64::max);
         extent.iter_mut().for_each(|e| *e = [e[0] - margin, e[1] + margin]);

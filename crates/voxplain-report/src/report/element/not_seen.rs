@@ -53,8 +53,8 @@ impl NotSeen {
         let (blind, all) = (self.blind.data().iter().filter(|v| **v).count(), self.blind.data().len());
         let brain = match self.unseen.share_of_brain {
             Some(0.0) => "none of them lies in a brain mask".to_owned(),
-            Some(_) => "figures of maps hatch those in the brain".to_owned(),
-            None => "figures of maps hatch those in the brain, where there are any".to_owned(),
+            Some(_) => "figures of maps hatch those in the mask".to_owned(),
+            None => "figures of maps hatch those in the mask, where there are any".to_owned(),
         };
         format!(
             "Whatever its weights, {blind} of the {all} voxels of the field of view cannot change the output of the network, since no \

@@ -293,8 +293,8 @@ impl MethodsText {
             .collect();
         if !masks.is_empty() {
             s.push_str(&format!(
-                "The area of a mask ({}) counts all that it selects, in the brain and outside it, as a share of the brain's \
-                 volume. ",
+                "The area of a mask ({}) counts all that it selects, inside the mask of the image and outside it, as a share of the volume \
+                 of that mask. ",
                 masks.join(", ")
             ));
         }

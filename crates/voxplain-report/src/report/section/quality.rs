@@ -170,7 +170,7 @@ fn coverage(cohort: &Cohort, quality: &Quality, whole: &Mask) -> Result<Placed> 
     let map = quality.coverage.map(|&share| if share >= 0.5 { share - 1.0 } else { share });
     let (_, space) = cohort.common_grid();
     let figure = Mosaic {
-        title: format!("Brain masks of {} subjects", cohort.subjects.len()),
+        title: format!("Masks of {} subjects", cohort.subjects.len()),
         units: "share of subjects".into(),
         underlay: &underlay,
         map: &map,
