@@ -1,10 +1,14 @@
 //! Texts that differ and look the same, or that differ by case alone: [`folded`], [`look`], and [`spelled`], which shows where.
 //!
 //! Accents are taken apart for Latin, Greek, Cyrillic, Hangul and kana. Letters of Cyrillic and Greek count as the Latin letters that
-//! they look like (most Latin capitals have a twin there). Other scripts, and letters and digits that look alike within ASCII (`O`
-//! and `0`), are taken as they are.
+//! they look like (most Latin capitals have a twin there), and letters and digits in another style (bold, circled, wide, raised, Roman
+//! numerals) as the plain ones. Other scripts, and letters and digits that look alike within ASCII (`O` and `0`), are taken as they
+//! are.
+
+mod style;
 
 use std::collections::BTreeSet;
+use style::unstyled;
 
 /// A text in small letters, each accent a character of its own behind its letter. File systems that ignore case, or how accents
 /// are written, take two names for one where this is the same.
@@ -16,18 +20,20 @@ pub fn folded(text: &str) -> String {
     all.into_iter().collect()
 }
 
-/// What a text looks like: [`folded`], without what is not seen, with Latin letters for their twins in Cyrillic and Greek, and one
-/// kind of space, hyphen and quote.
+/// What a text looks like: [`folded`], without what is not seen, with Latin letters for their twins in Cyrillic and Greek, letters
+/// and digits of one style, and one kind of space, hyphen and quote.
 pub fn look(text: &str) -> String {
-    let plain: String = text.chars().filter(|c| !is_invisible(*c)).map(ascii_twin).collect();
+    let mut plain = String::new();
+    for c in text.chars().filter(|c| !is_invisible(*c) && !encloses(*c)) {
+        match unstyled(c) {
+            Some(same) => plain.extend(same.chars().map(ascii_twin)),
+            None => plain.push(ascii_twin(c)),
+        }
+    }
     let mut all = String::new();
     for c in folded(&plain).chars() {
         match c {
-            '\u{fb00}' => all.push_str("ff"),
-            '\u{fb01}' => all.push_str("fi"),
-            '\u{fb02}' => all.push_str("fl"),
-            '…' => all.push_str("..."),
-            c if c.is_whitespace() => all.push(' '),
+            c if is_blank(c) => all.push(' '),
             c => all.push(TWINS.iter().find(|(twin, _)| *twin == c).map_or(c, |(_, latin)| *latin)),
         }
     }
@@ -73,7 +79,8 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e01ef}')
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
         || c.is_control() && !c.is_whitespace()
 }
 
@@ -81,6 +88,16 @@ pub fn is_invisible(c: char) -> bool {
 pub fn is_mark(c: char) -> bool {
     matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
         | '\u{3099}' | '\u{309a}' | '\u{fe20}'..='\u{fe2f}')
+}
+
+/// Whether a character leaves its place on the screen empty: spaces, and the braille cell without a dot.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{2800}'
+}
+
+/// Whether a character is a circle, square or key around the one before it.
+fn encloses(c: char) -> bool {
+    matches!(c, '\u{20dd}'..='\u{20e0}' | '\u{20e2}'..='\u{20e4}')
 }
 
 /// Whether a reader may take a character for another, or not see it.
@@ -103,7 +120,7 @@ fn distinct(chars: impl Iterator<Item = char>) -> Vec<char> {
 fn code_point(c: char) -> String {
     let kind = match c {
         _ if is_invisible(c) => "invisible ",
-        _ if c.is_whitespace() => "space ",
+        _ if is_blank(c) => "space ",
         _ if is_mark(c) => "combining ",
         '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => "Greek ",
         '\u{400}'..='\u{52f}' => "Cyrillic ",
@@ -112,10 +129,9 @@ fn code_point(c: char) -> String {
     format!("{kind}U+{:04X}", c as u32)
 }
 
-/// The character of ASCII that is written in other ways too: wide forms, hyphens, quotes.
+/// The character of ASCII that is written in other ways too: hyphens, quotes.
 fn ascii_twin(c: char) -> char {
     match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
         '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' => '-',
         '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{2bc}' | '\u{2032}' | '\u{b4}' | '`' => '\'',
         '\u{201c}'..='\u{201f}' | '\u{2033}' => '"',
@@ -278,6 +294,18 @@ mod tests {
             ("M", "М"),
             ("M", "Μ"),
             ("M", "Ｍ"),
+            ("M", "M\u{2800}"),
+            ("mild AD", "mild\u{2800}AD"),
+            ("M", "Ⅿ"),
+            ("M", "𝐌"),
+            ("M", "𝚳"),
+            ("M", "Ⓜ"),
+            ("M", "M\u{20dd}"),
+            ("m", "ᴍ"),
+            ("1", "①"),
+            ("1", "1\u{fe0f}\u{20e3}"),
+            ("E", "𝛆"),
+            ("M", "M\u{e0100}"),
             ("НЕТ", "нет"),
             ("M", "m\u{200b}"),
             ("\u{feff}M", "M\u{ad}"),
@@ -300,6 +328,10 @@ mod tests {
     fn what_is_not_seen_is_shown() {
         assert_eq!(spelled(&["é", "e\u{301}"]), ["`é` with U+00E9", "`e\u{301}` with combining U+0301"]);
         assert_eq!(spelled(&["a b", "a\u{a0}b"]), ["`a b`", "`a\u{a0}b` with space U+00A0"]);
+        assert_eq!(
+            spelled(&["M", "M\u{2800}", "Ⅿ", "𝐌"]),
+            ["`M`", "`M\u{2800}` with space U+2800", "`Ⅿ` with U+216F", "`𝐌` with U+1D40C"]
+        );
         assert_eq!(spelled(&["Köln", "köln", "KOLN"]), ["`Köln` with U+00F6", "`köln` with U+00F6", "`KOLN`"]);
         assert_eq!(spelled(&["Köln", "KÖLN"]), ["`Köln`", "`KÖLN`"]);
         let places = spelled(&["a\u{200b}b", "ab\u{200b}"]);
