@@ -26,6 +26,8 @@ pub struct Contents {
     pub object: f64,
     /// The largest area, in mm², over which it touches a side of the image.
     pub cut: f64,
+    /// How far it reaches along the axis of the image along which it reaches least, in mm.
+    pub thickness: f64,
 }
 
 /// What an image shows.
@@ -41,6 +43,8 @@ pub enum ContentsKind {
     Small,
     /// As much as a brain, but it goes on beyond the sides of the image.
     Cut,
+    /// As much as a brain, but flat: some slices of a head or brain.
+    Slab,
 }
 
 /// Share of the sides that the background's value takes, at least.
@@ -53,6 +57,10 @@ const FLAT: f64 = 0.9;
 /// From which area on contents are cut where they touch a side, as a share of their volume to the power of 2/3. The middle
 /// plane of a ball has 1.2, a brain in its bounding box touches over 0.15 and less.
 const TOUCHED: f64 = 0.3;
+
+/// How far contents reach along each axis at least, as a multiple of the cube root of their volume: a ball has 1.24, a brain about 1.1, the
+/// middle 40 mm of a head 0.4. Our choice.
+const FLAT_BRAIN: f64 = 0.75;
 
 /// Share of the distances from the background, those above a tenth of the brightest, that the lesser side has at least in an image
 /// with signs.
@@ -87,7 +95,11 @@ impl Contents {
         let sides = Sides::of(image);
         let background = sides.background();
         let ml = |voxels: usize| voxels as f64 * image.grid().voxel_volume();
+        // Infinite values show nothing, as NaN does.
         let differs = differing(image, &background);
+        let grid = *image.grid();
+        let differs = Mask::from_fn(grid, |[i, j, k]| differs.at(i, j, k) && image.at(i, j, k).is_finite());
+        let thickness = thickness(&differs);
         let differing = ml(differs.count());
         let cut = sides.touched(&differs, image.grid());
         let middle = background.first().copied().unwrap_or_else(|| sides.median());
@@ -101,10 +113,12 @@ impl Contents {
             ContentsKind::Small
         } else if cut > TOUCHED * differing.powf(2.0 / 3.0) {
             ContentsKind::Cut
+        } else if thickness < FLAT_BRAIN * differing.cbrt() {
+            ContentsKind::Slab
         } else {
             ContentsKind::Brain
         };
-        Self { kind, background, differing, object, cut }
+        Self { kind, background, differing, object, cut, thickness }
     }
 
     /// The voxels that are no background. Where the background is 0, every voxel that is neither 0 nor NaN; where it has
@@ -184,6 +198,11 @@ impl Contents {
                 "is cut off: what is not background touches a side over {:.0} cm², and may be more than a brain",
                 self.cut / 100.0
             ),
+            ContentsKind::Slab => format!(
+                "is flat: what is not background reaches over {:.0} mm alone along one axis, which is less than a whole brain does: some \
+                 slices of a head or of a brain?",
+                self.thickness
+            ),
         })
     }
 
@@ -206,9 +225,25 @@ impl Contents {
             ContentsKind::NoBackground => ("no-background", "give a brain mask with it"),
             ContentsKind::Small => ("small-contents", "none if it is meant to be so; otherwise check the voxel sizes"),
             ContentsKind::Cut => ("cut-contents", "none if it is meant to be so"),
+            ContentsKind::Slab => {
+                ("flat-contents", "none if it is meant to be so; otherwise look for the other slices")
+            }
         };
         self.words().map(|what| Finding::new(id, Level::Note, what, remedy))
     }
+}
+
+/// How far a mask reaches along the axis along which it reaches least, in mm.
+fn thickness(mask: &Mask) -> f64 {
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (n, _) in mask.data().iter().enumerate().filter(|(_, inside)| **inside) {
+        let voxel = mask.grid().voxel(n);
+        for a in 0..3 {
+            (low[a], high[a]) = (low[a].min(voxel[a]), high[a].max(voxel[a] + 1));
+        }
+    }
+    let spacing = mask.grid().spacing();
+    (0..3).map(|a| high[a].saturating_sub(low[a]) as f64 * spacing[a]).fold(f64::INFINITY, f64::min)
 }
 
 /// Where an image differs from its background.
@@ -419,6 +454,29 @@ mod tests {
         for (name, volume, intensities) in cases {
             let contents = Contents::of(&volume);
             assert_eq!(contents.has_intensities(&volume), intensities, "{name}: {contents:?}");
+        }
+    }
+
+    #[test]
+    fn a_slab_in_a_whole_field_of_view_is_no_brain() {
+        let head = scene(3500.0, 3.0, |_| 0.0);
+        let slab = |from: usize, to: usize| {
+            Volume::from_fn(*head.grid(), |[i, j, k]| if (from..to).contains(&k) { head.at(i, j, k) } else { 0.0 })
+        };
+        for (from, to, mm) in [(32, 46, 42.0), (30, 50, 60.0)] {
+            let contents = Contents::of(&slab(from, to));
+            assert_eq!((contents.kind, contents.thickness), (ContentsKind::Slab, mm), "{contents:?}");
+            let what = contents.finding().unwrap().what;
+            assert!(what.contains(&format!("over {mm:.0} mm alone along one axis")), "{what}");
+        }
+    }
+
+    #[test]
+    fn infinite_values_are_no_contents() {
+        for air in [f32::NEG_INFINITY, f32::INFINITY] {
+            let contents = Contents::of(&scene(1300.0, 3.0, |_| air));
+            assert_eq!(contents.kind, ContentsKind::Brain, "{contents:?}");
+            assert!((contents.differing / 1000.0 - 1300.0).abs() < 20.0);
         }
     }
 

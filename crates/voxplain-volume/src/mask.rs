@@ -59,8 +59,6 @@ pub struct MaskContent {
     pub range: [f64; 2],
     /// Voxels whose value is between: further than a hundredth of the largest value from 0 and from the largest.
     pub between: usize,
-    /// Voxels further than a hundredth of the largest value above 0.
-    above: usize,
     /// Voxels that are not a number.
     pub nan: usize,
     /// Voxels that are infinite.
@@ -76,6 +74,9 @@ const ROUNDING: f64 = 1e-5;
 
 /// Values this close to 0 or to the largest (relative to it) are near them.
 const NEAR: f64 = 0.01;
+
+/// Share of the field of view from which on a value is no edge between two others. Edges smoothed over 6 to 10 mm have 0.005.
+const COMMON: f64 = 0.02;
 
 /// Share of a mask that may lie outside its largest piece. Our choice: all masks of IXI stay below it.
 const SCATTERED: f64 = 0.01;
@@ -193,7 +194,8 @@ fn cut(
         }
         return Ok(threshold);
     }
-    let state = |at: f64| advise(volume, content, at);
+    let state = |at: f64| advise(volume, content, Some(at));
+    let soft = || advise(volume, content, None);
     let is_whole = |v: f64| v == v.round();
     let levels: Vec<f64> = content.levels.iter().map(|l| l.0).collect();
     match levels[..] {
@@ -213,6 +215,12 @@ fn cut(
         }
         _ => {}
     }
+    // Labels on a background that is not 0.
+    #[expect(clippy::cast_possible_truncation, reason = "values are f32")]
+    let is_labels = || {
+        let levels: Vec<(f64, usize)> = content.levels.iter().map(|l| (l.0 - low, l.1)).collect();
+        is_segmentation(&volume.map(|v| (f64::from(*v) - low) as f32), &levels)
+    };
     let half = high / 2.0;
     if content.between == 0 && low >= -NEAR * high {
         let what = format!(
@@ -226,7 +234,7 @@ fn cut(
     if !levels.is_empty() && levels.iter().all(|v| is_whole(*v)) && low >= 0.0 {
         if low > 0.0 {
             let what = format!("is no mask: no voxel is 0, it holds {content}");
-            return Err((what, state(f64::midpoint(low, levels[1]))));
+            return Err((what, if is_labels() { state(f64::midpoint(low, levels[1])) } else { soft() }));
         }
         if is_segmentation(volume, &content.levels) {
             let what = format!("the mask is a segmentation of {} labels; all that are not 0 belong", levels.len() - 1);
@@ -239,25 +247,30 @@ fn cut(
         return Err((what, state(half)));
     }
     if low < 0.0 {
-        // Whole numbers from a negative one on are labels beside a background; others are ripple around 0.
-        let labels = levels.len() > 2 && levels.iter().all(|v| is_whole(*v));
-        let at = if labels { f64::midpoint(low, levels[1]) } else { half };
-        return Err((format!("is no mask: it holds values below 0 ({content})"), state(at)));
+        // Whole numbers from a negative one on may be labels beside a background.
+        let labels = levels.len() > 2 && levels.iter().all(|v| is_whole(*v)) && is_labels();
+        let remedy = if labels { state(f64::midpoint(low, levels[1])) } else { soft() };
+        return Err((format!("is no mask: it holds values below 0 ({content})"), remedy));
     }
     let what = format!("is no mask of two values: it holds {content}, as soft edges, probabilities or intensities do");
-    Err((what, state(half)))
+    Err((what, soft()))
 }
 
-/// What to do about a file that is no mask beyond doubt: to state `at` as the threshold where what is above it can be a brain; of an
-/// image, its background. Where no threshold does, what to make of the file.
-fn advise(volume: &Volume, content: &MaskContent, at: f64) -> Remedy {
+/// What to do about a file that is no mask beyond doubt: to state `at` as the threshold (without it, the middle between what is
+/// outside and the largest value) where what is above it can be a brain; of an image, its background. Where no threshold does, what
+/// to make of the file.
+fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
     let is_outside = |outside: f64, at: f64| {
         let mask = volume.map(|v| f64::from(*v) > at);
         outside <= at && mask.data().contains(&true) && reach(&mask, MaskExtent::Brain).is_ok()
     };
     let contents = Contents::of(volume);
-    if content.has_little_near_the_largest() && contents.has_intensities(volume) {
-        let is_brain = matches!(contents.kind, ContentsKind::Brain | ContentsKind::Small | ContentsKind::Cut);
+    // Where no value is common at the sides, the lowest is taken for the outside.
+    let [low, high] = content.range;
+    let outside = contents.background.first().map_or(low, |v| f64::from(*v));
+    if has_little_near(volume, outside, high) && contents.has_intensities(volume) {
+        let is_brain =
+            matches!(contents.kind, ContentsKind::Brain | ContentsKind::Small | ContentsKind::Cut | ContentsKind::Slab);
         return match contents.background[..] {
             [air] if is_brain && is_outside(f64::from(air), f64::from(air)) => remedy![
                 "it looks like an image, not like a mask: make the brain mask from it; if it is skull-stripped, all that is above its \
@@ -267,15 +280,26 @@ fn advise(volume: &Volume, content: &MaskContent, at: f64) -> Remedy {
             _ => "it looks like an image, not like a mask: make the brain mask from it, and give that".into(),
         };
     }
-    // Where no value is common at the sides, the lowest is taken for the outside.
-    let outside = contents.background.first().map_or(content.range[0], |v| f64::from(*v));
-    if is_outside(outside, at) {
+    let middle = f64::midpoint(outside, high);
+    // A middle that many voxels have is a third value, and no edge between two.
+    let on_it = |v: &&f32| (f64::from(**v) - middle).abs() <= NEAR * (high - low);
+    let is_edge = || volume.data().iter().filter(on_it).count() as f64 <= COMMON * content.voxels as f64;
+    let at = at.unwrap_or(middle);
+    if (at != middle || is_edge()) && is_outside(outside, at) {
         remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
     } else {
         let stands =
             format!("make a mask of it that is 1 in the brain and 0 outside; at its sides it is mostly {outside}");
         stands.into()
     }
+}
+
+/// Whether few of the values that are not near the outside's are near the largest, as in images. The inside of a mask is there, also
+/// where its edges are soft.
+fn has_little_near(volume: &Volume, outside: f64, high: f64) -> bool {
+    let share = |v: &f32| (f64::from(*v) - outside) / (high - outside);
+    let count = |from: f64| volume.data().iter().filter(|v| v.is_finite() && share(v) > from).count();
+    count(1.0 - NEAR) as f64 <= 0.1 * count(NEAR) as f64
 }
 
 /// The whole number that a value is nearest to, where it is near one; else the value.
@@ -397,7 +421,7 @@ fn reach(mask: &Mask, extent: MaskExtent) -> Result<(), Refusal> {
 impl MaskContent {
     fn of(volume: &Volume) -> Self {
         let data = volume.data();
-        let (mut nan, mut infinite, mut between, mut above) = (0, 0, 0, 0);
+        let (mut nan, mut infinite, mut between) = (0, 0, 0);
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for &v in data {
             nan += usize::from(v.is_nan());
@@ -407,25 +431,18 @@ impl MaskContent {
             }
         }
         for v in data.iter().filter(|v| v.is_finite()).map(|v| f64::from(*v)) {
-            above += usize::from(v > NEAR * high);
             between += usize::from(v > NEAR * high && v < (1.0 - NEAR) * high);
         }
         let range = if low <= high { [low, high] } else { [f64::NAN; 2] };
         let levels = levels(data, range[1]).unwrap_or_default();
-        Self { voxels: data.len(), levels, range, between, above, nan, infinite }
-    }
-
-    /// Whether few of the values that are not near 0 are near the largest, as in images. The inside of a mask is there, also where its
-    /// edges are soft.
-    fn has_little_near_the_largest(&self) -> bool {
-        (self.above - self.between) as f64 <= 0.1 * self.above as f64
+        Self { voxels: data.len(), levels, range, between, nan, infinite }
     }
 
     /// A number of voxels, and as a share of the field of view.
     fn share(&self, voxels: usize) -> String {
         let part = 100.0 * voxels as f64 / self.voxels as f64;
         let digits = if part == 0.0 || part >= 0.1 { 1 } else { 3 };
-        format!("{voxels} voxels ({part:.digits$} %)")
+        format!("{voxels} {} ({part:.digits$} %)", if voxels == 1 { "voxel" } else { "voxels" })
     }
 }
 

@@ -194,6 +194,10 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
         add(id, Level::Error, what, "the image is empty: get or make it again");
         return out;
     }
+    if let Some(what) = nearly_constant(volume) {
+        let remedy = "none if it is a mask or map of so few voxels; otherwise get or make it again";
+        add("nearly-constant", Level::Warning, what, remedy);
+    }
     let beyond = 16_777_216.0;
     if !header.stored.is_float() && header.stored.size() >= 4 && (seen.max >= beyond || seen.min <= -beyond) {
         add(
@@ -238,6 +242,21 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
 /// How many times the 99.9 % quantile a value is that no tissue, vessel or fat can have. Our choice: in T1-weighted heads the brightest
 /// voxel is two to four times this quantile.
 const EXTREME: f32 = 10.0;
+
+/// One voxel in so many may differ from all others in an image that is as good as constant. Our choice.
+const FEW: usize = 10_000;
+
+/// That nearly all finite values are one, in words.
+fn nearly_constant(volume: &Volume) -> Option<String> {
+    let data = volume.data();
+    // The commonest of five voxels, of which few are odd.
+    let some = [0, 1, 2, 3, 4].map(|n| data[n * (data.len() - 1) / 4]);
+    let common = some.into_iter().max_by_key(|v| some.iter().filter(|other| *other == v).count())?;
+    let differing = data.iter().filter(|v| v.is_finite() && **v != common).take(data.len() / FEW + 2).count();
+    let finite = || data.iter().filter(|v| v.is_finite()).count();
+    (common.is_finite() && differing > 0 && differing <= (finite() / FEW).max(1))
+        .then(|| format!("all but {differing} of {} values are {common}", finite()))
+}
 
 /// Values far beyond all others, in words. `largest` is the largest size of a finite value.
 fn extremes(volume: &Volume, largest: f32) -> Option<String> {
@@ -378,5 +397,30 @@ impl Seen {
             neighbours: self.neighbours + other.neighbours,
             equal: self.equal + other.equal,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Affine;
+
+    #[test]
+    fn one_voxel_makes_no_image() {
+        let grid = Grid::new([30; 3], Affine::from_spacing_origin([6.0; 3], [0.0; 3])).unwrap();
+        let with = |background: f32, odd: usize, step: usize| {
+            let mut volume = Volume::from_fn(grid, |_| background);
+            (0..odd).for_each(|n| volume.data_mut()[n * step] = 7.0 + n as f32);
+            nearly_constant(&volume)
+        };
+        for background in [0.0, 5.0, -1.0] {
+            assert_eq!(with(background, 1, 1).unwrap(), format!("all but 1 of 27000 values are {background}"));
+            assert_eq!(with(background, 2, 13_500).unwrap(), format!("all but 2 of 27000 values are {background}"));
+            assert_eq!(with(background, 3, 1), None);
+            assert_eq!(with(background, 0, 1), None);
+        }
+        let mut volume = Volume::from_fn(grid, |[i, ..]| if i < 4 { f32::NAN } else { 2.0 });
+        volume.data_mut()[20_000] = 3.0;
+        assert_eq!(nearly_constant(&volume).unwrap(), "all but 1 of 23400 values are 2");
     }
 }

@@ -194,6 +194,30 @@ fn an_advised_threshold_gives_the_brain_and_is_not_given_where_none_does() {
 }
 
 #[test]
+fn of_soft_masks_the_middle_between_outside_and_inside_is_advised() {
+    let soft = plain().smooth(6.0, Border::Zero);
+    let expected = read_as(&soft, &above(0.5)).unwrap().mask;
+    for (low, high) in [(0.0, 1.0), (1.0, 2.0), (-1.0, 1.0), (-1.0, 0.0), (-5.0, -1.0), (100.0, 355.0)] {
+        let between = soft.map(|v| low + (high - low) * v);
+        for volume in [between.clone(), between.map(|v| (v * 64.0).round() / 64.0), between.map(|v| (v * 15.0).round())]
+        {
+            let at = advised(&volume).unwrap_or_else(|| panic!("{low} to {high}: {:?}", refused(&volume)));
+            let mask = read_as(&volume, &above(at)).unwrap().mask;
+            let apart = mask.data().iter().zip(expected.data()).filter(|(a, b)| a != b).count();
+            assert!(apart < expected.count() / 30, "{low} to {high}: {at} is off by {apart} voxels");
+        }
+        // What is inside has the lower value, so that no threshold gives it.
+        let inverted = between.map(|v| low + high - v);
+        assert_eq!(advised(&inverted), None, "{low} to {high}: {:?}", refused(&inverted));
+    }
+    // Brought into a larger field of view that was filled with 0: the middle is what the outside has.
+    let padded =
+        Volume::from_fn(grid(), |v| if v.iter().any(|n| *n < 2) { 0.0 } else { 1.0 + soft.at(v[0], v[1], v[2]) });
+    let at = advised(&padded);
+    assert!(at.is_none_or(|at| at > 1.1), "{at:?}");
+}
+
+#[test]
 fn a_mask_knows_where_it_was_cut() {
     let file = taken(&plain());
     assert_eq!(file.threshold, 0.5);
@@ -247,7 +271,7 @@ fn values_that_are_no_numbers() {
     few.data_mut()[0] = f32::NAN;
     let file = taken(&few);
     assert_eq!(file.mask, brain());
-    assert!(file.findings.iter().any(|f| f.what.starts_with("1 voxels")), "{:?}", file.findings);
+    assert!(file.findings.iter().any(|f| f.what.starts_with("1 voxel (0.001 %) of the mask")), "{:?}", file.findings);
     // Which of two values belongs is not said by NaN beside them.
     let halves = Volume::from_fn(grid(), |[i, j, k]| outside.at(i, j, k) + f32::from(u8::from(i > 20)));
     assert!(refused(&halves).0.contains("which of them is inside"));
