@@ -124,7 +124,8 @@ pub fn prepare_sites(
     progress: &dyn Progress,
 ) -> Result<PrepareSummary> {
     let plan = Plan::new(sites, options)?;
-    plan.inclusion.reasons().iter().chain(&plan.notes).for_each(|left| progress.warn(left));
+    // Who is left out, and why, ends the work: it is in the summary.
+    plan.notes.iter().for_each(|note| progress.warn(note));
     let mut summary = PrepareSummary {
         cohort: None,
         prepared: 0,

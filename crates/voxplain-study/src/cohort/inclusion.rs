@@ -1,6 +1,6 @@
 //! [`Inclusion`]: what was found when a cohort was prepared, and who is not in it, and why.
 
-use crate::listed::listed;
+use crate::listed::{counted, listed};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,9 +63,9 @@ impl Inclusion {
     /// The same, but for the reasons of those that are told elsewhere.
     pub fn lines_without(&self, told: &dyn Fn(&str) -> bool) -> Vec<String> {
         let line = |images: usize, rows: Option<usize>, used: usize, left_out: usize| {
-            let rows = rows.map_or_else(String::new, |n| format!(" and {n} rows"));
+            let rows = rows.map_or_else(String::new, |n| format!(" and {}", counted(n, "row")));
             let left = if left_out == 0 { "nothing left out".to_owned() } else { format!("{left_out} left out") };
-            format!("found {images} images{rows}; {used} used, {left}")
+            format!("found {}{rows}; {used} used, {left}", counted(images, "image"))
         };
         let mut lines = vec![line(self.images, self.rows, self.used, self.left_out.len())];
         let of = self.sources.iter().map(|s| format!("  {}: {}", s.site, line(s.images, s.rows, s.used, s.left_out)));

@@ -3,6 +3,7 @@
 use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
 use crate::cohort::{Cohort, Placement};
+use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
     model::Model,
@@ -65,7 +66,30 @@ pub(super) struct Input {
     pub(super) file: Option<PathBuf>,
 }
 
+/// What a model was trained on.
+pub(super) const ITSELF: &str = "this subject";
+pub(super) const ANOTHER: &str = "another image of this person";
+
+/// How many of the subjects that are explained were trained on, or other images of their persons were, in words.
+fn in_sample_words(seen: &[&str]) -> String {
+    let alone = seen.iter().filter(|what| **what != ITSELF).count();
+    match (alone, seen.len()) {
+        (0, n) => format!("{} {} trained on", counted(n, "subject"), if n == 1 { "was" } else { "were" }),
+        (n, all) if n == all => format!("of {} another image of the same person was trained on", counted(n, "subject")),
+        (n, all) => format!(
+            "{} {} trained on, and of {n} another image of the same person",
+            counted(all - n, "subject"),
+            if all - n == 1 { "was" } else { "were" }
+        ),
+    }
+}
+
 impl Input {
+    /// What of this person a model was trained on, in words; `None` where it has seen nothing of it. `hash`: of this image's volume.
+    fn seen_by(&self, model: &Model, hash: &str) -> Option<&'static str> {
+        if model.has_seen(hash) { Some(ITSELF) } else { self.person_is_known(model).then_some(ANOTHER) }
+    }
+
     /// Whether a model was trained on another image of the same person.
     pub(super) fn person_is_known(&self, model: &Model) -> bool {
         self.of_same_person.iter().any(|hash| model.has_seen(hash))
@@ -126,10 +150,13 @@ fn chosen(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
     let Some(ids) = &options.subjects else { return Ok((0..cohort.subjects.len()).collect()) };
     let find = |id: &String| {
         cohort.find(id).ok_or_else(|| {
-            let some: Vec<_> = cohort.subjects.iter().take(5).map(|s| s.id.as_str()).collect();
             Error::request(
                 format!("there is no subject {id:?} in {}", cohort.path.display()),
-                format!("it has {} subjects: {}, ...", cohort.subjects.len(), some.join(", ")),
+                format!(
+                    "it has {}: {}",
+                    counted(cohort.subjects.len(), "subject"),
+                    listed(cohort.subjects.iter().map(|s| s.id.as_str()), 5)
+                ),
             )
         })
     };
@@ -166,9 +193,10 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
     let mut folds: Vec<Vec<Input>> = vec![Vec::new(); run.manifest.folds];
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
-    let mut in_sample = 0;
+    let mut in_sample = Vec::new();
     for number in chosen(&cohort, options)? {
         let input = input(&cohort, number, &out, &labels);
+        let hash = cohort.subjects[number].hash.as_str();
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
             None => {
@@ -177,30 +205,35 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
                     let read = |fold| Ok(run.model(fold)?.model);
                     models = Some((0..run.manifest.folds).map(read).collect::<Result<_>>()?);
                 }
-                let hash = &cohort.subjects[number].hash;
                 models.iter().flatten().position(|m| !m.has_seen(hash) && !input.person_is_known(m))
             }
         };
         match fold {
             Some(fold) => folds[fold].push(input),
             None if options.in_sample => {
-                in_sample += 1;
+                in_sample.extend(models.iter().flatten().next().and_then(|m| input.seen_by(m, hash)));
                 folds[0].push(input);
             }
             None if options.subjects.is_some() => {
+                let seen = |what| models.iter().flatten().any(|m| input.seen_by(m, hash) == Some(what));
+                let on = match (seen(ITSELF), seen(ANOTHER)) {
+                    (true, true) => format!("{ITSELF} or on {ANOTHER}"),
+                    (true, false) => ITSELF.to_owned(),
+                    (false, _) => ANOTHER.to_owned(),
+                };
                 return Err(Error::Subject {
+                    what: format!("every model of this run was trained on {on}"),
                     subject: input.id,
-                    what: "every model of this run was trained on this subject, or on another image of the same person"
-                        .into(),
                     remedy: remedy![IN_SAMPLE, " explains it all the same, and its record says so"],
                 });
             }
             None => left_out.push(input.id),
         }
     }
-    if in_sample > 0 {
+    if !in_sample.is_empty() {
         progress.warn(&format!(
-            "IN SAMPLE: {in_sample} subjects are explained by a model that was trained on them; their records say so"
+            "IN SAMPLE by the model that explains: {}; the records say so",
+            in_sample_words(&in_sample)
         ));
     }
     let of_fold = |(fold, inputs)| {
@@ -230,12 +263,13 @@ fn of_cohort<'a>(
         vec![None; cohort.subjects.len()]
     };
     let inputs: Vec<_> = chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, &out, &labels)).collect();
-    let is_seen = |input: &&Input| model.has_seen(&cohort.subjects[input.number].hash) || input.person_is_known(model);
-    let seen = inputs.iter().filter(is_seen).count();
-    if options.in_sample && seen > 0 {
+    let seen = |input: &Input| input.seen_by(model, &cohort.subjects[input.number].hash);
+    let seen: Vec<&str> = inputs.iter().filter_map(seen).collect();
+    if options.in_sample && !seen.is_empty() {
         progress.warn(&format!(
-            "IN SAMPLE: the model was trained on {seen} of these {} subjects; their records say so",
-            inputs.len()
+            "IN SAMPLE, of {}: {}; the records say so",
+            counted(inputs.len(), "subject"),
+            in_sample_words(&seen)
         ));
     }
     let trained_on = trained_on(model, cohort, labels);
@@ -260,7 +294,8 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
         let column = &model.card.label;
         return Err((
             format!(
-                "{place} holds, with a class in its column {column:?}, none of the {all} subjects it was trained on"
+                "{place} holds, with a class in its column {column:?}, none of the {} it was trained on",
+                counted(all, "subject")
             ),
             remedy![
                 "give the cohort that the model was trained on with ",
@@ -365,4 +400,21 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
     let source = InputSource::Images(images, Box::new(masks));
     let of_model = ModelInputs { model: ModelSource::Memory(model), source, inputs, trained_on };
     Ok(Plan { models: vec![of_model], left_out: Vec::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_trained_on_is_said_of_each() {
+        for (seen, words) in [
+            (&[ITSELF][..], "1 subject was trained on"),
+            (&[ITSELF, ITSELF], "2 subjects were trained on"),
+            (&[ANOTHER], "of 1 subject another image of the same person was trained on"),
+            (&[ANOTHER, ITSELF], "1 subject was trained on, and of 1 another image of the same person"),
+        ] {
+            assert_eq!(in_sample_words(seen), words);
+        }
+    }
 }

@@ -74,7 +74,7 @@ pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_goin
     // As the images are called, or as one says it.
     let wants_long =
         include.is_some_and(|pattern| pattern.split(|c: char| !c.is_alphanumeric()).any(|word| word == "long"));
-    let (mut found, mut lacking) = (Found::default(), Vec::new());
+    let (mut found, mut lacking, mut others) = (Found::default(), Vec::new(), Vec::new());
     for folder in folders(root)? {
         let mri = folder.join("mri");
         let begun = ["mri", "surf", "scripts"].iter().filter(|part| folder.join(part).is_dir()).count();
@@ -99,6 +99,8 @@ pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_goin
             let there = files(&mri).unwrap_or_default();
             let there: Vec<&str> = there.iter().filter(|f| is_mgz(f)).map(|f| name(f)).collect();
             lacking.push((folder, there.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        } else {
+            others.push(LeftOut::new(folder.display().to_string(), "there is no folder mri in it"));
         }
     }
     if !lacking.is_empty() && (!keep_going || found.images.is_empty()) {
@@ -107,13 +109,30 @@ pub(super) fn images(root: &Path, called: &str, include: Option<&str>, keep_goin
     found.lacking = lacking
         .iter()
         .map(|(folder, _)| LeftOut::new(folder.display().to_string(), format!("there is no mri/{called}")))
+        .chain(others)
         .collect();
     Ok(found)
 }
 
-/// Whether a folder is one of those that FreeSurfer itself puts into a `SUBJECTS_DIR`.
+/// Whether a folder is one of those that FreeSurfer itself puts into a `SUBJECTS_DIR`: `fsaverage`, `fsaverage5`, `fsaverage_sym`,
+/// `lh.EC_average`. A person may be called `lh.s03`.
 fn is_template(folder: &str) -> bool {
-    ["fsaverage", "cvs_avg35", "lh.", "rh.", "V1_average"].iter().any(|start| folder.starts_with(start))
+    let known = ["cvs_avg35", "cvs_avg35_inMNI152", "V1_average", "lh.EC_average", "rh.EC_average", "EC_average"];
+    let of_average = |rest: &str| rest == "_sym" || rest.chars().all(|c| c.is_ascii_digit());
+    known.contains(&folder) || folder.strip_prefix("fsaverage").is_some_and(of_average)
+}
+
+/// Why the row of an id has no image, in words: what was looked for, and where.
+pub(super) fn why_without(root: &Path, called: &str, id: &str, folders: &[PathBuf]) -> String {
+    let is_its =
+        |folder: &&PathBuf| super::matching::row_id(&folder.join("mri").join(called), &[id.to_owned()]).is_some();
+    match folders.iter().find(is_its) {
+        Some(folder) if folder.join("mri").is_dir() => {
+            format!("the row has no image: mri/{called} is not in its folder in {}", root.display())
+        }
+        Some(_) => format!("the row has no image: there is no folder mri in its folder in {}", root.display()),
+        None => format!("the row has no image: there is no folder of its name in {}", root.display()),
+    }
 }
 
 /// Says which subjects have no such image, and which images they have.
@@ -212,26 +231,34 @@ mod tests {
             "lh.EC_average/mri/brain.mgz",
             "rh.EC_average/mri/brain.mgz",
             "logs/x.txt",
+            "lh.s03/mri/brain.mgz",
+            "fsaverage5/surf/lh.white",
         ]);
         assert!(is_subjects_dir(dir.path()).unwrap());
         let names = |found: &Found| found.images.iter().map(|p| subject(p).unwrap().to_owned()).collect::<Vec<_>>();
         let found = images(dir.path(), BRAIN, None, false).unwrap();
-        assert_eq!(names(&found), ["bert", "sub-01_ses-1"]);
-        assert_eq!(found.left_out.len(), 5, "{:?}", found.left_out);
+        assert_eq!(names(&found), ["bert", "lh.s03", "sub-01_ses-1"]);
+        assert_eq!(
+            found.lacking,
+            [LeftOut::new(dir.path().join("logs").display().to_string(), "there is no folder mri in it")]
+        );
+        assert_eq!(found.left_out.len(), 6, "{:?}", found.left_out);
         for pattern in [".long.", "long", "*long*"] {
             let long = images(dir.path(), BRAIN, Some(pattern), false).unwrap();
-            assert_eq!(names(&long), ["bert", "sub-01_ses-1", "sub-01_ses-1.long.sub-01"]);
+            assert_eq!(names(&long), ["bert", "lh.s03", "sub-01_ses-1", "sub-01_ses-1.long.sub-01"]);
         }
-        assert_eq!(images(dir.path(), BRAIN, Some("oblong"), false).unwrap().images.len(), 2);
+        assert_eq!(images(dir.path(), BRAIN, Some("oblong"), false).unwrap().images.len(), 3);
         let error = images(dir.path(), "T1.mgz", None, false).unwrap_err();
-        assert!(error.to_string().contains("1 of 2 subjects have no mri/T1.mgz: sub-01_ses-1 (in its mri: brain.mgz)"));
+        assert!(error.to_string().contains(
+            "2 of 3 subjects have no mri/T1.mgz: lh.s03 (in its mri: brain.mgz), sub-01_ses-1 (in its mri: brain.mgz)"
+        ));
         assert!(error.remedy().unwrap().to_string().contains("`image` = brain.mgz"), "{error:?}");
         let found = images(dir.path(), "T1.mgz", None, true).unwrap();
-        assert_eq!((found.images.len(), found.left_out.len(), found.lacking.len()), (1, 5, 1));
+        assert_eq!((found.images.len(), found.left_out.len(), found.lacking.len()), (1, 6, 3));
         let error = images(dir.path(), "T2.mgz", None, true).unwrap_err();
         let what = error.to_string();
         assert!(
-            what.contains("none of its 2 subjects has mri/T2.mgz; in their mri there is T1.mgz (1), brain.mgz (2)"),
+            what.contains("none of its 3 subjects has mri/T2.mgz; in their mri there is T1.mgz (1), brain.mgz (3)"),
             "{what}"
         );
         assert!(error.remedy().unwrap().to_string().contains("`image`"), "{error:?}");

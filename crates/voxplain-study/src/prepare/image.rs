@@ -3,6 +3,7 @@
 use super::{intensity, mask_hint::masks_beside};
 use crate::{
     cohort::{Placement, Preparation, Template},
+    listed::counted,
     setting::{MASK, WHOLE_HEAD},
 };
 use std::path::Path;
@@ -90,7 +91,8 @@ pub(super) fn prepare_with(
     }
     let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
     if bad > 0 {
-        let what = format!("{bad} voxels in the brain mask are NaN or infinite");
+        let are = if bad == 1 { "is" } else { "are" };
+        let what = format!("{} in the brain mask {are} NaN or infinite", counted(bad, "voxel"));
         return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
     }
     let sizes = preparation.template.as_ref().map_or(Sizes::Keep, |t| t.sizes);
@@ -199,7 +201,8 @@ fn volume_of(mask: &Mask) -> f64 {
 fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Result<Mask, (String, Remedy)> {
     let nan = head.data().iter().filter(|v| v.is_nan()).count();
     if nan > 0 {
-        findings.push(format!("{nan} voxels are NaN; they are taken as outside the brain"));
+        let (are, they) = if nan == 1 { ("is", "it is") } else { ("are", "they are") };
+        findings.push(format!("{} {are} NaN; {they} taken as outside the brain", counted(nan, "voxel")));
     }
     let contents = Contents::of(head);
     let inside = contents.inside(head);

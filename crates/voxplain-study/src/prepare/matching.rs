@@ -51,6 +51,14 @@ pub(super) struct Aside {
     pub(super) apart: Vec<LeftOut>,
     /// What is counted among those left out and is no reason to stop.
     pub(super) noted: Vec<LeftOut>,
+    /// Why rows have no image, by their ids, where more is known than that.
+    pub(super) without_image: BTreeMap<String, String>,
+}
+
+impl Aside {
+    fn why_without(&self, id: &str) -> &str {
+        self.without_image.get(id).map_or("the row has no image", String::as_str)
+    }
 }
 
 impl Matched {
@@ -61,7 +69,7 @@ impl Matched {
         left_out.extend(self.aside.apart.iter().cloned());
         left_out.extend(self.aside.not_chosen.iter().map(|p| path(p, "not among the chosen images")));
         left_out.extend(self.without_row.iter().map(|p| path(p, "the image has no row")));
-        left_out.extend(self.without_image.iter().map(|id| LeftOut::new(id, "the row has no image")));
+        left_out.extend(self.without_image.iter().map(|id| LeftOut::new(id, self.aside.why_without(id))));
         left_out.extend(self.aside.noted.iter().cloned());
         Inclusion { images: self.aside.found, rows: self.rows, used: self.pairs.len(), left_out, sources: Vec::new() }
     }
@@ -79,7 +87,9 @@ pub(super) fn ids_of(table: &Table, column: usize, rows: &[usize], path: &Path) 
     let mut seen = BTreeSet::new();
     let twice: BTreeSet<&str> = ids.iter().filter(|id| !seen.insert(id.as_str())).map(String::as_str).collect();
     if !twice.is_empty() {
-        let what = format!("{} values of `{called}` stand in more than one row: {}", twice.len(), few(&twice));
+        let stand = if twice.len() == 1 { "stands" } else { "stand" };
+        let values = counted(twice.len(), "value");
+        let what = format!("{values} of `{called}` {stand} in more than one row: {}", few(&twice));
         let remedy = remedy![
             "make them unique (site and id together, say), or name another column with ",
             ID_COLUMN,
@@ -241,7 +251,11 @@ pub(super) fn near_ids(matched: &Matched) -> Vec<String> {
     if near.is_empty() {
         return Vec::new();
     }
-    vec![format!("ids of {} images and rows are nearly the same, and must be the same: {}", near.len(), few(&near))]
+    let pairs = match near.len() {
+        1 => "an image and a row".to_owned(),
+        n => format!("{n} images and rows"),
+    };
+    vec![format!("ids of {pairs} are nearly the same, and must be the same: {}", few(&near))]
 }
 
 /// What an image is called that is nearly the id of a row: its id, with its session perhaps, or the beginning of its name.
@@ -337,7 +351,7 @@ mod tests {
             })
             .join("")
         };
-        let start = "ids of 1 images and rows are nearly the same, and must be the same: ";
+        let start = "ids of an image and a row are nearly the same, and must be the same: ";
         for (image, row, what) in [
             ("s05_T1.nii.gz", "S05", "image `s05`, row `S05` (they differ by case alone)"),
             ("sub-s05_T1w.nii", "S05", "image `s05`, row `S05` (they differ by case alone)"),

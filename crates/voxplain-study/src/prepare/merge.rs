@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cohort::{Inclusion, LeftOut, OfSource, PERSON, bare},
+    listed::counted,
     setting::{PARTICIPANTS, SITE, SITE_IN_ID},
     spelling::plain,
 };
@@ -44,14 +45,14 @@ impl Site {
     pub fn of(paths: &[PathBuf], names: &[String], tables: &[PathBuf]) -> Result<(Vec<Self>, Option<PathBuf>)> {
         let count = paths.len();
         if !names.is_empty() && names.len() != count {
-            let what = format!("{} names for {count} sources", names.len());
+            let what = format!("{} for {}", counted(names.len(), "name"), counted(count, "source"));
             return Err(Error::request(
                 what,
                 remedy!["give ", SITE, " once for each source, in their order, or not at all"],
             ));
         }
         if tables.len() > 1 && tables.len() != count {
-            let what = format!("{} tables for {count} sources", tables.len());
+            let what = format!("{} for {}", counted(tables.len(), "table"), counted(count, "source"));
             return Err(Error::request(
                 what,
                 remedy!["give ", PARTICIPANTS, " once for each source, in their order, or once for all of them"],
@@ -314,8 +315,12 @@ fn refuse_shared_ids(parts: &[Part], names: &[String], joint: bool) -> Result<()
     if shared.is_empty() {
         return Ok(());
     }
-    let what =
-        format!("{} ids stand in more than one source, and may be one person or two: {}", shared.len(), few(&shared));
+    let what = format!(
+        "{} {} in more than one source, and may be one person or two: {}",
+        counted(shared.len(), "id"),
+        if shared.len() == 1 { "stands" } else { "stand" },
+        few(&shared)
+    );
     let remedy = if joint {
         remedy!["give each source a table of its own with ", PARTICIPANTS, ", or rename them"]
     } else {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column, usable_spacing},
+    listed::{counted, have, listed},
     setting::{
         GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING,
         WHOLE_HEAD,
@@ -51,6 +52,9 @@ pub(super) struct Plan {
     /// Command, options and a hash of what it was made from.
     pub(super) made_by: serde_json::Value,
 }
+
+/// Ids of each side that are named where none of them is on the other.
+const IDS: usize = 3;
 
 /// One subject to prepare.
 #[derive(Debug)]
@@ -117,7 +121,15 @@ impl Plan {
         };
         if plan.items.is_empty() {
             let paths: Vec<String> = sites.iter().map(|site| site.path.display().to_string()).collect();
-            let what = format!("no image of {} goes with a row of the table", paths.join(" or "));
+            let rows: Vec<String> = plan.without_image.iter().map(|id| format!("`{id}`")).collect();
+            let images: Vec<String> = plan.without_row.iter().map(|i| format!("`{}`", matching::id_of(i))).collect();
+            let ids = match (rows.is_empty(), images.is_empty()) {
+                (false, false) => {
+                    format!(": images are called {}, rows {}", listed(images, IDS), listed(rows, IDS))
+                }
+                _ => String::new(),
+            };
+            let what = format!("no image of {} goes with a row of the table{ids}", paths.join(" or "));
             return Err(Error::request(what, remedy!["check the ids (", ID_COLUMN, "), ", INCLUDE, " and the source"]));
         }
         let ids: Vec<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
@@ -248,7 +260,7 @@ impl Plan {
         }
         let left = of.iter().filter(|row| row.is_none()).count();
         if left > 0 && !options.keep_going {
-            let what = format!("{left} of {count} items of {} have no row", file.display());
+            let what = format!("{left} of {} of {} {} no row", counted(count, "item"), file.display(), have(left));
             let remedy = remedy!["add the rows, or go on without those items with ", KEEP_GOING];
             return Err(Error::file(table_path, what, remedy));
         }
@@ -417,7 +429,8 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
     let together = merge::together(parts, &names, joint, options.site_in_id)?;
     if joint && !together.0.without_image.is_empty() && !options.chooses() {
         let ids = &together.0.without_image;
-        wrong.push(format!("{} rows have no image in any source: {}", ids.len(), few(ids)));
+        let rows = counted(ids.len(), "row");
+        wrong.push(format!("{rows} {} no image in any source: {}", have(ids.len()), few(ids)));
     }
     refuse_leftovers(&wrong, options)?;
     Ok(together)
@@ -450,7 +463,14 @@ fn by_name(
     let found = images.len();
     if found == 0 {
         let (what, remedy) = if all > 0 {
-            let what = format!("all of its {all} images are masks by what is said about masks, and none is left");
+            let what = format!(
+                "{} by what is said about masks, and none is left",
+                if all == 1 {
+                    "its one image is a mask".to_owned()
+                } else {
+                    format!("all of its {all} images are masks")
+                }
+            );
             (what, remedy!["give the folder of the images, and their masks with ", MASK])
         } else if !odd.is_empty() {
             let odd = few(odd.iter().map(|l| format!("{} ({})", l.what, l.why)));
@@ -473,7 +493,7 @@ fn by_name(
         let below: Vec<&Path> = images.iter().map(|i| i.strip_prefix(root).unwrap_or(i)).collect();
         return Err(none_chosen(root, &below, options));
     }
-    let mut aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, noted: Vec::new() };
+    let mut aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, ..Aside::default() };
     let own = root.join("participants.tsv");
     let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
     let Some(path) = path else {
@@ -526,6 +546,12 @@ fn by_name(
     let not_chosen: BTreeSet<String> =
         matched.aside.not_chosen.iter().filter_map(|p| matching::row_id(p, &matched.without_image)).collect();
     matched.without_image.retain(|id| !not_chosen.contains(id));
+    if let Source::FreeSurfer(root) = source {
+        let called = freesurfer::image_name(options.image.as_deref(), options.include.as_deref());
+        let folders = source::folders(root)?;
+        let why = |id: &String| (id.clone(), freesurfer::why_without(root, called, id, &folders));
+        matched.aside.without_image = matched.without_image.iter().map(why).collect();
+    }
     let notes = sessions_told(source, &mut table, &mut matched, options)?;
     Ok((table, matched, notes))
 }
@@ -655,11 +681,12 @@ fn leftovers(matched: &Matched, joint: bool) -> Vec<String> {
     let mut wrong = matching::near_ids(matched);
     if !matched.without_row.is_empty() {
         let names = few(matched.without_row.iter().map(|p| source::name(p).to_owned()));
-        wrong.push(format!("{} images have no row in the table: {names}", matched.without_row.len()));
+        let count = matched.without_row.len();
+        wrong.push(format!("{} {} no row in the table: {names}", counted(count, "image"), have(count)));
     }
     let without = &matched.without_image;
     if !without.is_empty() && !joint {
-        wrong.push(format!("{} rows have no image: {}", without.len(), few(without)));
+        wrong.push(format!("{} {} no image: {}", counted(without.len(), "row"), have(without.len()), few(without)));
     }
     if !matched.aside.odd.is_empty() {
         let odd = few(matched.aside.odd.iter().map(|l| format!("{}: {}", l.what, l.why)));
@@ -708,7 +735,7 @@ fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
             .collect::<Result<_>>()?,
         Err(_) if table.rows.len() == count => (0..count).collect(),
         Err(_) => {
-            let what = format!("{} rows for {count} items", table.rows.len());
+            let what = format!("{} for {}", counted(table.rows.len(), "row"), counted(count, "item"));
             return Err(Error::file(
                 path,
                 what,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cohort::{LeftOut, PERSON, SESSION_ID, bare, person_column},
+    listed::{counted, have},
     setting::PERSON_COLUMN,
 };
 use std::{
@@ -430,7 +431,8 @@ pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, 
             }
             let without: Vec<&&str> = ids.iter().zip(table.cells(at)).filter(|c| c.1.is_none()).map(|c| c.0).collect();
             if !without.is_empty() {
-                let what = format!("{} rows have no `{wanted}`: {}", without.len(), few(&without));
+                let rows = counted(without.len(), "row");
+                let what = format!("{rows} {} no `{wanted}`: {}", have(without.len()), few(&without));
                 return Err(Error::file(file, what, "fill it in: images of one person must be known as such"));
             }
             Some(at)

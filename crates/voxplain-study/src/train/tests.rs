@@ -412,6 +412,10 @@ fn words_that_match_nothing_codes_and_two_spellings_are_said() {
         (&["a".into(), "b".into()][..], &["03".into()][..])
     );
     assert_eq!(said(&cohort, &missing(&["999", "n/a"])), [""; 0]);
+    for empty in ["", " ", "\u{200b}", "\u{2800}"] {
+        let error = missing(&["999", empty]).check().unwrap_err().to_string();
+        assert!(error.contains("a word for no value is empty"), "{error}");
+    }
     assert_eq!(
         said(&cohort, &missing(&["999", "99"])),
         ["`99` is to stand for no value, but no cell of the table is `99`; column group holds 999.0, a, b"]

@@ -467,7 +467,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
     assert!(imported.to_string().contains("does not say whom"), "{imported}");
     model.card.trained_on.insert("someone else".into());
     let strangers = by_model(&model, &asked("a", "3", "mean", false)).unwrap_err();
-    assert!(strangers.to_string().contains("none of the 1 subjects"), "{strangers}");
+    assert!(strangers.to_string().contains("none of the 1 subject it was"), "{strangers}");
     model.card.trained_on.extend(cohort.subjects[..3].iter().map(|s| s.hash.clone()));
     let made = by_model(&model, &asked("a", "3", "mean", false)).unwrap();
     assert!(close(&map(&made), &against(&volumes, 3, &[0, 1, 2])));

@@ -178,7 +178,7 @@ fn what_is_wrong_with_an_image_is_said() {
     let error = |image: &Volume, mask: &Volume| attempt(image, mask, &preparation).unwrap_err().to_string();
     let mut nan = head.clone();
     *nan.data_mut().get_mut(head.grid().index(28, 32, 26)).unwrap() = f32::NAN;
-    assert!(error(&nan, &mask).contains("1 voxels in the brain mask are NaN"));
+    assert!(error(&nan, &mask).contains("1 voxel in the brain mask is NaN"));
     assert!(error(&head.map(|_| 7.0), &mask).contains("all values are 7"));
     assert!(error(&head, &mask.map(|_| 0.0)).contains("mask is empty"));
     let far = Grid::new(mask.shape(), Affine::from_spacing_origin([2.0; 3], [400.0, 0.0, 0.0])).unwrap();
@@ -212,14 +212,14 @@ fn leftovers_are_named_and_refused() {
     fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\ny;F\n").unwrap();
     let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
     let error = run(&source, &out, &options).unwrap_err().to_string();
-    assert_eq!(error, "1 images have no row in the table: x_T1.nii.gz; 1 rows have no image: y");
+    assert_eq!(error, "1 image has no row in the table: x_T1.nii.gz; 1 row has no image: y");
     assert!(!out.exists());
     let summary = run(&source, &out, &PrepareOptions { keep_going: true, ..options.clone() }).unwrap();
     assert_eq!((summary.prepared, summary.without_image.as_slice()), (2, &["y".to_owned()][..]));
     // An explicit filter may leave rows out, too; but not one that has no image at all.
     let options = PrepareOptions { include: Some("a_*".into()), force: true, ..options };
     let error = run(&source, &out, &options).unwrap_err().to_string();
-    assert_eq!(error, "1 rows have no image: y");
+    assert_eq!(error, "1 row has no image: y");
     fs::write(dir.path().join("people.csv"), "who;sex\na;M\nb;F\n").unwrap();
     assert_eq!(run(&source, &out, &options).unwrap().prepared, 1);
     // The source that holds the masks as well does not take them for images.

@@ -86,7 +86,7 @@ fn every_session_is_a_row_with_the_label_of_its_person() {
     assert_eq!(ids(&run(&root, &first).unwrap().cohort.unwrap()), ["01_ses-2", "02_ses-2"]);
     text(&root, "participants.tsv", "participant_id\tsex\nsub-01\tM\nsub-03\tF\n");
     let error = run(&root, &options()).unwrap_err().to_string();
-    assert!(error.contains("2 images have no row") && error.contains("1 rows have no image: 03"), "{error}");
+    assert!(error.contains("2 images have no row") && error.contains("1 row has no image: 03"), "{error}");
     let summary = run(&root, &PrepareOptions { keep_going: true, ..options() }).unwrap();
     assert_eq!((summary.prepared, summary.inclusion.left_out.len()), (2, 3));
     // Two runs of one session cannot be told apart.
@@ -119,7 +119,7 @@ fn a_table_of_sessions_gives_each_its_own_label() {
     text(&root, "participants.tsv", &rows.replace("ses-1\t", "ses-01\t"));
     let error = run(&root, &options()).unwrap_err().to_string();
     assert!(error.contains("image `01_ses-1`, row `01_ses-01`"), "{error}");
-    assert!(error.contains("1 images have no row") && error.contains("1 rows have no image: 01_ses-01"), "{error}");
+    assert!(error.contains("1 image has no row") && error.contains("1 row has no image: 01_ses-01"), "{error}");
     text(&root, "participants.tsv", &format!("{rows}sub-01\tses-1\tAD\n"));
     let error = run(&root, &options()).unwrap_err().to_string();
     assert!(error.contains("more than one row of one session: 01_ses-1"), "{error}");
@@ -206,12 +206,12 @@ fn tables_of_paths_name_the_person() {
     let cohort = run(rows, &options()).unwrap().cohort.unwrap();
     assert_eq!((ids(&cohort), column(&cohort, "person")), (vec!["x_ses-1", "x_ses-2", "y_ses-1"], vec!["x", "x", "y"]));
     let error = run(rows, &plain).unwrap_err();
-    assert!(error.to_string().contains("1 values of `participant_id` stand in more than one row: x"), "{error}");
+    assert!(error.to_string().contains("1 value of `participant_id` stands in more than one row: x"), "{error}");
     let remedy = error.remedy().unwrap().to_string();
     assert!(remedy.contains("`each-session`") && remedy.contains("`person-column`"), "{remedy}");
     for (rows, what) in [
         ("participant_id,path,who,person\nA,a1.nii.gz,x,z\n", "has a column `person` too"),
-        ("participant_id,path,who\nA,a1.nii.gz,\nB,a2.nii.gz,x\n", "1 rows have no `who`: A"),
+        ("participant_id,path,who\nA,a1.nii.gz,\nB,a2.nii.gz,x\n", "1 row has no `who`: A"),
         ("participant_id,path\nA,a1.nii.gz\n", "no column `who`"),
     ] {
         let error = run(rows, &named).unwrap_err().to_string();
@@ -267,7 +267,7 @@ fn several_sources_come_into_one_cohort() {
             "found 5 images and 5 rows; 5 used, nothing left out",
             "  a: found 2 images and 2 rows; 2 used, nothing left out",
             "  b: found 2 images and 2 rows; 2 used, nothing left out",
-            "  t: found 1 images and 1 rows; 1 used, nothing left out",
+            "  t: found 1 image and 1 row; 1 used, nothing left out",
         ]
     );
     // The same again is done already; other sources, names or a changed table are another cohort.
@@ -311,7 +311,7 @@ fn what_is_in_two_sources_is_refused() {
         let both =
             [Site { path: root.join("a"), ..Site::default() }, Site { path: at.join("t.csv"), ..Site::default() }];
         let error = run_sites(root, &both, &options()).unwrap_err();
-        assert!(error.to_string().starts_with("1 ids stand in more than one source"), "{error}");
+        assert!(error.to_string().starts_with("1 id stands in more than one source"), "{error}");
         assert!(error.to_string().contains(&format!("01 (a) and {other} (t)")), "{error}");
         let remedy = error.remedy().unwrap().to_string();
         assert!(remedy.contains("`site-in-id`") && remedy.contains("rename"), "{remedy}");
@@ -353,8 +353,8 @@ fn tables_of_several_sources_and_what_is_left_out() {
     assert_eq!(summary.inclusion.lines()[0], "found 4 images and 4 rows; 4 used, nothing left out");
     table("all.tsv", "01\tM\n02\tF\n11\tM\n13\tF\n");
     let error = go(std::slice::from_ref(&joint), false).unwrap_err().to_string();
-    assert!(error.contains("b: 1 images have no row in the table: sub-12_T1w.nii.gz"), "{error}");
-    assert!(error.contains("1 rows have no image in any source: 13"), "{error}");
+    assert!(error.contains("b: 1 image has no row in the table: sub-12_T1w.nii.gz"), "{error}");
+    assert!(error.contains("1 row has no image in any source: 13"), "{error}");
     let summary = go(std::slice::from_ref(&joint), true).unwrap();
     let lines = summary.inclusion.lines();
     assert_eq!(lines[0], "found 4 images and 4 rows; 3 used, 2 left out");
@@ -362,7 +362,7 @@ fn tables_of_several_sources_and_what_is_left_out() {
     // A table for each; numbers that do not go together.
     let summary = go(&[table("a.tsv", "01\tF\n02\tF\n"), table("b.tsv", "11\tM\n12\tM\n")], false).unwrap();
     assert_eq!(column(&summary.cohort.unwrap(), "sex"), ["F", "F", "M", "M"]);
-    assert!(Site::of(&paths, &["x".into()], &[]).unwrap_err().to_string().contains("1 names for 2 sources"));
+    assert!(Site::of(&paths, &["x".into()], &[]).unwrap_err().to_string().contains("1 name for 2 sources"));
     let three = [joint.clone(), joint.clone(), joint.clone()];
     assert!(Site::of(&paths, &[], &three).unwrap_err().to_string().contains("3 tables for 2 sources"));
     // A subject that fails is counted at its source.

@@ -205,6 +205,24 @@ fn a_subjects_dir() {
     fs::write(&people, "participant_id\nsub-01\nbert\n").unwrap();
     run(&root, &out, &PrepareOptions { participants: Some(people), ..t1.clone() }).unwrap();
     assert_eq!(ids(&out), ["01", "bert"]);
+    // Of rows without an image, what was looked for, and where.
+    let some = dir.path().join("some.tsv");
+    fs::write(&some, "participant_id\nbert\ns9\ns8\ns7\n").unwrap();
+    fs::create_dir_all(root.join("s8/scripts")).unwrap();
+    save(&root.join("s7/mri/orig.mgz"), &head(0.0).0);
+    let going = PrepareOptions { participants: Some(some.clone()), keep_going: true, ..t1.clone() };
+    let why = run(&root, &out, &going).unwrap().inclusion.left_out;
+    let why = |what: &str| {
+        why.iter().filter(|l| l.what == what).map(|l| l.why.replace(root.to_str().unwrap(), "ROOT")).collect::<Vec<_>>()
+    };
+    assert_eq!(why("s9"), ["the row has no image: there is no folder of its name in ROOT"]);
+    assert_eq!(why("s8"), ["the row has no image: there is no folder mri in its folder in ROOT"]);
+    assert_eq!(why("s7"), ["the row has no image: mri/T1.mgz is not in its folder in ROOT"]);
+    fs::remove_dir_all(root.join("s7")).unwrap();
+    // No row fits: ids of both sides.
+    fs::write(&some, "participant_id\n1\n2\n3\n4\n").unwrap();
+    let (what, _) = said(&run(&root, &out, &going).unwrap_err());
+    assert!(what.ends_with("images are called `bert`, `01_ses-1`, rows `1`, `2`, `3` and 1 more"), "{what}");
     // What is not there is named with what is.
     fs::remove_file(root.join("bert/mri/brain.mgz")).unwrap();
     let (what, remedy) = said(&run(&root, &out, &options).unwrap_err());
