@@ -66,7 +66,10 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use graph::{Initialisation, Network, Node, NodeId, Parameter, Reach, ReceptiveField};
 pub use loss::CrossEntropy;
-pub use ops::{Activation, BatchNorm, Conv3d, Linear, NormOver, Op, OpClass, Pad3d, Pool3d, Prelu, SampleNorm};
+pub use ops::{
+    Activation, Alignment, BatchNorm, Conv3d, ConvTranspose3d, Interpolation, Linear, NormOver, Op, OpClass, Pad3d,
+    Pool3d, Prelu, Resize3d, SampleNorm,
+};
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerState};
 pub use schedule::Schedule;
 pub use tensor::Tensor;

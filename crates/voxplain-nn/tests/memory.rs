@@ -10,8 +10,8 @@ use paper_net::paper_net;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use voxplain_core::random::Seed;
 use voxplain_nn::{
-    AdamOptions, Conv3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NormOver, Op, Optimizer, OptimizerKind,
-    Pad3d, PlanOptions, Pool3d, Prelu, Purpose, Rules, SampleNorm,
+    AdamOptions, Conv3d, ConvTranspose3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NormOver, Op,
+    Optimizer, OptimizerKind, Pad3d, PlanOptions, Pool3d, Prelu, Purpose, Resize3d, Rules, SampleNorm,
 };
 
 #[global_allocator]
@@ -42,9 +42,14 @@ fn of_others() -> Network {
     net.then("layer", SampleNorm::new(6, NormOver::Channels)).unwrap();
     net.then("silu", Op::Silu).unwrap();
     net.then("max", Op::MaxPool3d(Pool3d { ceil: true, ..Pool3d::new([3; 3]) })).unwrap();
-    let trunk = net.then("mean", Op::AvgPool3d(Pool3d { ceil: true, inside: true, ..Pool3d::new([2; 3]) })).unwrap();
-    net.then("all", Op::GlobalAvgPool).unwrap();
-    let gate = net.then("gate", Op::Sigmoid).unwrap();
+    net.then("mean", Op::AvgPool3d(Pool3d { ceil: true, inside: true, ..Pool3d::new([2; 3]) })).unwrap();
+    net.then("up", ConvTranspose3d::new(6, 5, [3; 3]).with_stride([2; 3]).with_padding([1; 3])).unwrap();
+    let grouped = ConvTranspose3d::new(5, 10, [2; 3]).with_stride([2, 1, 1]).with_groups(5);
+    net.then("up_grouped", grouped).unwrap();
+    let trunk = net.then("resized", Op::Resize3d(Resize3d::linear([4, 3, 5]))).unwrap();
+    let mean = net.then("all", Op::GlobalAvgPool).unwrap();
+    let trunk = net.add("shifted", Op::Add, &[trunk, mean]).unwrap();
+    let gate = net.add("gate", Op::Sigmoid, &[mean]).unwrap();
     net.add("gated", Op::Multiply, &[trunk, gate]).unwrap();
     net.then("flat", Op::Flatten).unwrap();
     let features = net.outputs();

@@ -2,7 +2,7 @@
 
 use super::{Network, NodeId};
 use crate::ops::weightless;
-use crate::{BatchNorm, Op, Result, Tensor};
+use crate::{BatchNorm, ConvTranspose3d, Op, Result, Tensor};
 
 impl Network {
     /// The same network with batch normalisations folded until none is left to fold ([`fold_once`]).
@@ -58,12 +58,33 @@ fn fold(norm: &BatchNorm, op: &mut Op) -> bool {
             (&mut conv.weight, conv.bias.get_or_insert_with(|| Tensor::zeros([outputs])))
         }
         Op::Linear(linear) => (&mut linear.weight, &mut linear.bias),
+        // Its weights have the channels of the output second.
+        Op::ConvTranspose3d(conv) => return fold_transposed(norm, conv),
         Op::BatchNorm(_) | Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => return false,
     };
     let row = weight.len() / norm.channels;
     let rows = weight.data_mut().chunks_mut(row).zip(bias.data_mut());
     for ((row, bias), (scale, shift)) in rows.zip(norm.scale_and_shift()) {
         row.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
+        *bias = (f64::from(*bias) * scale + shift) as f32;
+    }
+    true
+}
+
+/// The same for a transposed convolution, whose weights are `[in][out / groups]`.
+#[expect(clippy::cast_possible_truncation, reason = "weights are float32")]
+fn fold_transposed(norm: &BatchNorm, conv: &mut ConvTranspose3d) -> bool {
+    let (inputs, of_group) = (conv.input / conv.groups, conv.of_group());
+    let maps: Vec<(f64, f64)> = norm.scale_and_shift().collect();
+    let taps: usize = conv.kernel.iter().product();
+    for (at, kernel) in conv.weight.data_mut().chunks_mut(taps).enumerate() {
+        let (scale, _) = maps[at / of_group / inputs * of_group + at % of_group];
+        kernel.iter_mut().for_each(|w| *w = (f64::from(*w) * scale) as f32);
+    }
+    conv.has_bias = true;
+    let outputs = conv.output;
+    let bias = conv.bias.get_or_insert_with(|| Tensor::zeros([outputs]));
+    for (bias, (scale, shift)) in bias.data_mut().iter_mut().zip(maps) {
         *bias = (f64::from(*bias) * scale + shift) as f32;
     }
     true

@@ -307,7 +307,7 @@ impl Network {
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "weights are f32")]
     pub fn initialize_as(&mut self, how: Initialisation, seed: u64) {
         for node in &mut self.nodes {
-            let convolves = matches!(node.op, Op::Conv3d(_));
+            let convolves = matches!(node.op, Op::Conv3d(_) | Op::ConvTranspose3d(_));
             node.op.slots_mut(&mut |slot| match slot.start {
                 Start::Uniform { fan_in } => {
                     let mut random = Seed::new(seed).child(&format!("{}.{}", node.name, slot.name)).random();

@@ -79,50 +79,54 @@ impl Reach {
         self.lost.iter_mut().for_each(|sum| *sum += after.lost[0]);
     }
 
-    /// Adds what a window that slides over it gives: of each window to every cell that it holds.
-    fn add_windows(&mut self, window: &Window, after: &Self) {
+    /// Adds what cells after it give to every cell that they take.
+    fn add_taken(&mut self, taken: &Taken, after: &Self) {
         let [ways, mut lost, held] = [&after.ways, &after.lost, &vec![1.0; after.ways.len()]]
-            .map(|values| window.hand_back(values, after.shape, self.shape));
+            .map(|values| hand_along(taken, values, after.shape, self.shape));
         lost.iter_mut().zip(held).filter(|(_, held)| *held == 0.0).for_each(|(lost, _)| *lost += 1.0);
         self.add(&ways, &lost);
     }
 }
 
-/// A window that slides over a volume, along `(i, j, k)`.
-struct Window {
-    kernel: [usize; 3],
-    stride: [usize; 3],
-    padding: [usize; 3],
-    dilation: [usize; 3],
+/// Along each axis, the cells after an operation each with a cell before it that it takes.
+type Taken = [Vec<(usize, usize)>; 3];
+
+/// Those of a window that slides over a volume.
+fn windows(
+    [kernel, stride, padding, dilation]: [[usize; 3]; 4],
+    after: [usize; 3],
+    before: [usize; 3],
+) -> [Vec<(usize, usize)>; 3] {
+    std::array::from_fn(|axis| {
+        let taps = (0..after[axis]).flat_map(|window| (0..kernel[axis]).map(move |tap| (window, tap)));
+        taps.filter_map(|(window, tap)| {
+            let padded = window * stride[axis] + tap * dilation[axis];
+            let cell = padded.checked_sub(padding[axis]).filter(|&cell| cell < before[axis])?;
+            Some((window, cell))
+        })
+        .collect()
+    })
 }
 
-impl Window {
-    /// For each cell the sum of the values of all windows that hold it, one axis after the other.
-    fn hand_back(&self, values: &[f64], after: [usize; 3], before: [usize; 3]) -> Vec<f64> {
-        let mut shape = after;
-        let mut values = values.to_vec();
-        for axis in 0..3 {
-            let inner: usize = shape[axis + 1..].iter().product();
-            let outer: usize = shape[..axis].iter().product();
-            let mut out = vec![0.0; outer * before[axis] * inner];
-            for window in 0..shape[axis] {
-                for tap in 0..self.kernel[axis] {
-                    let padded = window * self.stride[axis] + tap * self.dilation[axis];
-                    let Some(cell) = padded.checked_sub(self.padding[axis]).filter(|&cell| cell < before[axis]) else {
-                        continue;
-                    };
-                    for o in 0..outer {
-                        let from = &values[(o * shape[axis] + window) * inner..][..inner];
-                        let to = &mut out[(o * before[axis] + cell) * inner..][..inner];
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
-                    }
-                }
+/// For each cell the sum of the values of all cells after it that take it, one axis after the other.
+fn hand_along(taken: &Taken, values: &[f64], after: [usize; 3], before: [usize; 3]) -> Vec<f64> {
+    let mut shape = after;
+    let mut values = values.to_vec();
+    for axis in 0..3 {
+        let inner: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        let mut out = vec![0.0; outer * before[axis] * inner];
+        for &(window, cell) in &taken[axis] {
+            for o in 0..outer {
+                let from = &values[(o * shape[axis] + window) * inner..][..inner];
+                let to = &mut out[(o * before[axis] + cell) * inner..][..inner];
+                to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
             }
-            shape[axis] = before[axis];
-            values = out;
         }
-        values
+        shape[axis] = before[axis];
+        values = out;
     }
+    values
 }
 
 impl Network {
@@ -176,16 +180,36 @@ impl Network {
 fn hand_back(op: &Op, after: &Reach, before: &mut Reach) {
     match op {
         Op::Conv3d(conv) => {
-            let (kernel, stride, padding, dilation) = (conv.kernel, conv.stride, conv.padding, conv.dilation);
-            before.add_windows(&Window { kernel, stride, padding, dilation }, after);
+            let taken = windows([conv.kernel, conv.stride, conv.padding, conv.dilation], after.shape, before.shape);
+            before.add_taken(&taken, after);
+        }
+        // What the convolution takes the other way round.
+        Op::ConvTranspose3d(conv) => {
+            let window = [conv.kernel, conv.stride, conv.padding, conv.dilation];
+            let taken = windows(window, before.shape, after.shape)
+                .map(|pairs| pairs.into_iter().map(|(before, after)| (after, before)).collect());
+            before.add_taken(&taken, after);
+        }
+        Op::Resize3d(resize) => {
+            let shape = before.shape;
+            let taken = std::array::from_fn(|axis| {
+                let cells = resize.taken(axis, shape[axis]).enumerate();
+                let parts = cells.flat_map(|(cell, of)| [0, 1].map(|n| (cell, of.at[n], of.weight[n])));
+                let mut pairs: Vec<(usize, usize)> =
+                    parts.filter(|(.., weight)| *weight != 0.0).map(|(cell, at, _)| (cell, at)).collect();
+                // Two neighbours beyond the edge are one.
+                pairs.dedup();
+                pairs
+            });
+            before.add_taken(&taken, after);
         }
         Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => {
-            let (kernel, stride, padding, dilation) = (pool.kernel, pool.stride, pool.padding, pool.dilation);
-            before.add_windows(&Window { kernel, stride, padding, dilation }, after);
+            let taken = windows([pool.kernel, pool.stride, pool.padding, pool.dilation], after.shape, before.shape);
+            before.add_taken(&taken, after);
         }
         Op::Pad3d(pad) => {
-            let window = Window { kernel: [1; 3], stride: [1; 3], padding: pad.before, dilation: [1; 3] };
-            before.add_windows(&window, after);
+            let taken = windows([[1; 3], [1; 3], pad.before, [1; 3]], after.shape, before.shape);
+            before.add_taken(&taken, after);
         }
         // The statistics of a cell's channel are those of all cells.
         Op::SampleNorm(SampleNorm { over: NormOver::Groups(_), .. }) => {
@@ -194,7 +218,7 @@ fn hand_back(op: &Op, after: &Reach, before: &mut Reach) {
             before.lost.iter_mut().for_each(|sum| *sum += lost);
         }
         // One value for each channel meets all cells of it.
-        Op::Multiply if before.shape != after.shape => {
+        Op::Add | Op::Multiply if before.shape != after.shape => {
             let (ways, lost) = (after.ways.iter().sum::<f64>(), after.lost.iter().sum::<f64>());
             before.add(&[ways], &[lost]);
         }

@@ -2,7 +2,7 @@
 
 use super::{Network, Node, NodeId};
 use crate::ops::activations;
-use crate::{Error, Op, Result};
+use crate::{ConvTranspose3d, Error, Interpolation, Op, Resize3d, Result};
 
 /// Where the cells of a feature map sit in the input: along each axis the centre of cell `c` is at voxel
 /// `offset + stride * c`, and the cell sees `size` voxels around it.
@@ -10,7 +10,7 @@ use crate::{Error, Op, Result};
 /// The voxel affine of the map is that of the input times `[diag(stride) | offset]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReceptiveField {
-    /// Input voxels from one cell to the next, along `(i, j, k)`.
+    /// Input voxels from one cell to the next, along `(i, j, k)`; below 1 where volumes were made larger.
     pub stride: [f64; 3],
     /// Position of cell 0 in input voxels; a half where a window of even length has its centre between two voxels.
     pub offset: [f64; 3],
@@ -29,18 +29,49 @@ impl ReceptiveField {
             let span = (dilation[axis] * (kernel[axis] - 1)) as f64;
             out.offset[axis] += (span / 2.0 - padding[axis] as f64) * self.stride[axis];
             out.stride[axis] *= stride[axis] as f64;
-            // Strides are whole numbers, held as f64 for the sake of affines.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a whole number of voxels")]
-            let reach = (span * self.stride[axis]) as usize;
-            out.size[axis] += reach;
+            out.size[axis] += voxels(span * self.stride[axis]);
+        }
+        out
+    }
+
+    /// That of what spreads each cell out by a kernel: cell `o` is fed by cells around `(o + p - d (k - 1) / 2) / s`.
+    fn spread(self, conv: &ConvTranspose3d) -> Self {
+        let mut out = self;
+        for axis in 0..3 {
+            let span = (conv.dilation[axis] * (conv.kernel[axis] - 1)) as f64;
+            let stride = conv.stride[axis] as f64;
+            out.offset[axis] += (conv.padding[axis] as f64 - span / 2.0) / stride * self.stride[axis];
+            out.stride[axis] /= stride;
+            out.size[axis] += voxels((span / stride).floor() * self.stride[axis]);
+        }
+        out
+    }
+
+    /// That of the same volume on another grid.
+    fn resize(self, resize: &Resize3d, from: [usize; 3]) -> Self {
+        let (step, first) = resize.cells(from);
+        let mut out = self;
+        for axis in 0..3 {
+            out.offset[axis] += first[axis] * self.stride[axis];
+            out.stride[axis] *= step[axis];
+            if resize.interpolation == Interpolation::Linear {
+                out.size[axis] += voxels(self.stride[axis]);
+            }
         }
         out
     }
 }
 
+/// A reach in voxels: whole, but where cells lie closer than voxels.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of voxels")]
+fn voxels(reach: f64) -> usize {
+    reach.ceil() as usize
+}
+
 impl Network {
     /// Where the cells of a node's feature map sit in the input: `s = prod s_l`,
-    /// `o = sum_l (d_l (k_l - 1) / 2 - p_l) prod_{m<l} s_m` over the layers before it.
+    /// `o = sum_l (d_l (k_l - 1) / 2 - p_l) prod_{m<l} s_m` over the layers before it; a transposed convolution counts as
+    /// the inverse of the convolution.
     ///
     /// Refused for a node whose value is no volume, and where branches that meet disagree on stride or offset, as
     /// their cells then have no one place.
@@ -48,19 +79,29 @@ impl Network {
         self.shape(node)?;
         let mut fields: Vec<Result<ReceptiveField, String>> = Vec::new();
         for node in &self.nodes()[..=node.0] {
-            let field = receptive_field_of(node, &fields);
+            let shapes = node.inputs.iter().map(|input| self.shape(*input)).collect::<Result<Vec<_>>>()?;
+            let field = receptive_field_of(node, &shapes, &fields);
             fields.push(field);
         }
         fields.swap_remove(node.0).map_err(|what| Error::Shape { node: self.nodes()[node.0].name.clone(), what })
     }
 }
 
-/// That of a node, from those of the nodes before it.
-fn receptive_field_of(node: &Node, fields: &[Result<ReceptiveField, String>]) -> Result<ReceptiveField, String> {
+/// That of a node, from the shapes of its inputs and the fields of the nodes before it.
+fn receptive_field_of(
+    node: &Node,
+    shapes: &[&[usize]],
+    fields: &[Result<ReceptiveField, String>],
+) -> Result<ReceptiveField, String> {
     let first = || fields[node.inputs[0].0].clone();
     match &node.op {
         Op::Input { .. } => Ok(ReceptiveField::INPUT),
         Op::Conv3d(conv) => Ok(first()?.slide(conv.kernel, conv.stride, conv.padding, conv.dilation)),
+        Op::ConvTranspose3d(conv) => Ok(first()?.spread(conv)),
+        Op::Resize3d(resize) => match *shapes[0] {
+            [_, i, j, k] => Ok(first()?.resize(resize, [i, j, k])),
+            _ => first(),
+        },
         Op::MaxPool3d(pool) | Op::AvgPool3d(pool) => {
             Ok(first()?.slide(pool.kernel, pool.stride, pool.padding, pool.dilation))
         }
@@ -68,6 +109,8 @@ fn receptive_field_of(node: &Node, fields: &[Result<ReceptiveField, String>]) ->
         // Statistics of a sample see all of it; the cells are where they were, and so are those that a factor is for.
         Op::SampleNorm(_) | Op::Prelu(_) | Op::Multiply => first(),
         activations!() | Op::BatchNorm(_) | Op::Dropout { .. } => first(),
+        // A value by channel has no place.
+        Op::Add if shapes[0] != shapes[1] => first(),
         Op::Add | Op::Concat => {
             node.inputs[1..].iter().try_fold(first()?, |field, input| join(&node.name, field, fields[input.0].clone()?))
         }

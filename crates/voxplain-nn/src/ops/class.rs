@@ -9,9 +9,10 @@ use super::{Activation, Pool3d, Prelu, SampleNorm};
 pub enum OpClass<'a> {
     /// The volume that the network is given.
     Input,
-    /// A weighted sum whose weights are trained: a convolution or a fully connected layer.
+    /// A weighted sum whose weights are trained: a convolution, transposed or not, or a fully connected layer.
     Layer,
-    /// Another affine map: batch normalisation by running statistics, means over windows or channels, padding.
+    /// Another affine map: batch normalisation by running statistics, means over windows or channels, padding,
+    /// interpolation.
     Affine,
     /// A function of single values that is not linear.
     Activation(Activation),
@@ -23,7 +24,7 @@ pub enum OpClass<'a> {
     SampleNorm(&'a SampleNorm),
     /// The same values: flatten, dropout.
     Identity,
-    /// The sum of its inputs.
+    /// The sum of its two inputs, of which the second may have one value for each channel.
     Sum,
     /// The product of its two inputs, of which the second may have one value for each channel.
     Product,

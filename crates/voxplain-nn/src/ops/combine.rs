@@ -1,15 +1,7 @@
-//! What joins branches: the sum, and channels side by side.
+//! What joins branches: the sum, the product, and channels side by side.
 
-/// Of the sum of two inputs: theirs, which are the same.
-pub(super) fn sum_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
-    if inputs[0] != inputs[1] {
-        return Err(format!("found shapes {:?} and {:?}, expected them equal", inputs[0], inputs[1]));
-    }
-    Ok(inputs[0].to_vec())
-}
-
-/// Of the product of two inputs: the first's, which the second has too, or of whose channels it has one value each.
-pub(super) fn product_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
+/// Of the sum or product of two inputs: the first's, which the second has too, or of whose channels it has one value each.
+pub(super) fn pair_output_shape(inputs: &[&[usize]]) -> Result<Vec<usize>, String> {
     let (first, second) = (inputs[0], inputs[1]);
     if first != second && (second.len() != 1 || first.first() != second.first()) {
         return Err(format!(

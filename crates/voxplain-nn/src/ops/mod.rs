@@ -13,11 +13,13 @@ mod normalisation;
 mod padding;
 mod pooling;
 mod prelu;
+mod resize;
 mod sample_norm;
 mod shape;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod transposed;
 
 pub use activation::Activation;
 pub use class::OpClass;
@@ -27,9 +29,12 @@ pub use normalisation::BatchNorm;
 pub use padding::Pad3d;
 pub use pooling::Pool3d;
 pub use prelu::Prelu;
+pub(crate) use resize::Taken;
+pub use resize::{Alignment, Interpolation, Resize3d};
 pub use sample_norm::{NormOver, SampleNorm};
 pub(crate) use shape::count;
 pub(crate) use slot::{Slot, Start};
+pub use transposed::ConvTranspose3d;
 
 use crate::Tensor;
 use serde::{Deserialize, Serialize};
@@ -49,6 +54,8 @@ pub enum Op {
     },
     /// Cross-correlation, as every framework's convolution.
     Conv3d(Conv3d),
+    /// What a convolution hands back: each value spread out by the kernel.
+    ConvTranspose3d(ConvTranspose3d),
     /// Batch normalisation over the channel axis.
     BatchNorm(BatchNorm),
     /// Normalisation by a sample's own statistics: of groups of channels, of instances, of layers.
@@ -109,6 +116,8 @@ pub enum Op {
     AvgPool3d(Pool3d),
     /// A value around the volume.
     Pad3d(Pad3d),
+    /// The volume on another grid.
+    Resize3d(Resize3d),
     /// Mean over all voxels: `[C, i, j, k]` to `[C]`.
     GlobalAvgPool,
     /// `[C, i, j, k]` to `[C * i * j * k]`, in C order.
@@ -120,7 +129,7 @@ pub enum Op {
         /// Probability of a zero.
         p: f32,
     },
-    /// Sum of two inputs of the same shape.
+    /// Sum of two inputs: of the same shape, or the second with one value for each channel of the first.
     Add,
     /// Product of two inputs: of the same shape, or the second with one value for each channel of the first.
     Multiply,
@@ -133,6 +142,12 @@ pub enum Op {
 impl From<Conv3d> for Op {
     fn from(conv: Conv3d) -> Self {
         Self::Conv3d(conv)
+    }
+}
+
+impl From<ConvTranspose3d> for Op {
+    fn from(conv: ConvTranspose3d) -> Self {
+        Self::ConvTranspose3d(conv)
     }
 }
 
@@ -210,6 +225,7 @@ macro_rules! weightless {
             | $crate::Op::MaxPool3d(_)
             | $crate::Op::AvgPool3d(_)
             | $crate::Op::Pad3d(_)
+            | $crate::Op::Resize3d(_)
             | $crate::Op::GlobalAvgPool
             | $crate::Op::Flatten
             | $crate::Op::Dropout { .. }
@@ -226,8 +242,10 @@ impl Op {
     pub const fn class(&self) -> OpClass<'_> {
         match self {
             Self::Input { .. } => OpClass::Input,
-            Self::Conv3d(_) | Self::Linear(_) => OpClass::Layer,
-            Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::Pad3d(_) | Self::GlobalAvgPool => OpClass::Affine,
+            Self::Conv3d(_) | Self::ConvTranspose3d(_) | Self::Linear(_) => OpClass::Layer,
+            Self::BatchNorm(_) | Self::AvgPool3d(_) | Self::Pad3d(_) | Self::Resize3d(_) | Self::GlobalAvgPool => {
+                OpClass::Affine
+            }
             Self::SampleNorm(norm) => OpClass::SampleNorm(norm),
             Self::Prelu(prelu) => OpClass::Prelu(prelu),
             Self::Relu => OpClass::Activation(Activation::Relu),
@@ -267,12 +285,14 @@ impl Op {
             | Self::Prelu(_)
             | Self::MaxPool3d(_)
             | Self::AvgPool3d(_)
+            | Self::Resize3d(_)
             | Self::GlobalAvgPool
             | Self::Flatten
             | Self::Dropout { .. }
             | Self::Add
             | Self::Concat => true,
             Self::Conv3d(conv) => !conv.has_bias,
+            Self::ConvTranspose3d(conv) => !conv.has_bias,
             Self::Pad3d(pad) => pad.value == 0.0,
             // Both ends at 0 or at none.
             Self::Clip { low, high } => [low, high].iter().all(|bound| **bound == 0.0 || bound.is_infinite()),
@@ -300,6 +320,11 @@ impl Op {
     pub fn multiply_adds(&self, output: &[usize]) -> usize {
         let terms = match self {
             Self::Conv3d(conv) => conv.seen() * conv.kernel.iter().product::<usize>(),
+            // Of the taps of a value of the output, one in a stride meets a value of the input.
+            Self::ConvTranspose3d(conv) => {
+                let taps: usize = conv.kernel.iter().zip(conv.stride).map(|(k, s)| k.div_ceil(s)).product();
+                conv.input / conv.groups.max(1) * taps
+            }
             Self::Linear(linear) => linear.input,
             Self::BatchNorm(_) | Self::SampleNorm(_) | Self::Prelu(_) | weightless!() => 0,
         };
@@ -327,6 +352,7 @@ impl Op {
         let shape = match self {
             Self::Input { shape } => shape.to_vec(),
             Self::Conv3d(conv) => conv.output_shape(inputs[0])?,
+            Self::ConvTranspose3d(conv) => conv.output_shape(inputs[0])?,
             Self::BatchNorm(norm) => norm.output_shape(inputs[0])?,
             activations!() => match self.activation() {
                 Some(activation) => activation.output_shape(inputs[0])?,
@@ -337,12 +363,12 @@ impl Op {
             Self::MaxPool3d(pool) => pool.max_output_shape(inputs[0])?,
             Self::AvgPool3d(pool) => pool.output_shape(inputs[0])?,
             Self::Pad3d(pad) => pad.output_shape(inputs[0])?,
+            Self::Resize3d(resize) => resize.output_shape(inputs[0])?,
             Self::GlobalAvgPool => pooling::global_output_shape(inputs[0])?,
             Self::Flatten => identity::flatten_output_shape(inputs[0])?,
             Self::Linear(linear) => linear.output_shape(inputs[0])?,
             Self::Dropout { p } => identity::dropout_output_shape(*p, inputs[0])?,
-            Self::Add => combine::sum_output_shape(inputs)?,
-            Self::Multiply => combine::product_output_shape(inputs)?,
+            Self::Add | Self::Multiply => combine::pair_output_shape(inputs)?,
             Self::Concat => combine::concat_output_shape(inputs)?,
             Self::LogSoftmax => linear::log_softmax_output_shape(inputs[0])?,
         };
@@ -354,6 +380,7 @@ impl Op {
     pub(crate) fn slots<'a>(&'a self, visit: &mut dyn FnMut(Slot<&'a Tensor>)) {
         match self {
             Self::Conv3d(conv) => conv.slots(visit),
+            Self::ConvTranspose3d(conv) => conv.slots(visit),
             Self::BatchNorm(norm) => norm.slots(visit),
             Self::SampleNorm(norm) => norm.slots(visit),
             Self::Prelu(prelu) => prelu.slots(visit),
@@ -366,6 +393,7 @@ impl Op {
     pub(crate) fn slots_mut<'a>(&'a mut self, visit: &mut dyn FnMut(Slot<&'a mut Tensor>)) {
         match self {
             Self::Conv3d(conv) => conv.slots_mut(visit),
+            Self::ConvTranspose3d(conv) => conv.slots_mut(visit),
             Self::BatchNorm(norm) => norm.slots_mut(visit),
             Self::SampleNorm(norm) => norm.slots_mut(visit),
             Self::Prelu(prelu) => prelu.slots_mut(visit),
@@ -378,6 +406,7 @@ impl Op {
     pub(crate) fn complete(&mut self) -> Result<(), String> {
         match self {
             Self::Conv3d(conv) => conv.complete(),
+            Self::ConvTranspose3d(conv) => conv.complete(),
             Self::BatchNorm(_) | Self::SampleNorm(_) | Self::Prelu(_) | Self::Linear(_) | weightless!() => Ok(()),
         }
     }
@@ -393,6 +422,9 @@ impl Op {
     pub(crate) fn same_geometry(&self, other: &Self) -> bool {
         match self {
             Self::Conv3d(this) => matches!(other, Self::Conv3d(other) if this.same_geometry(other)),
+            Self::ConvTranspose3d(this) => {
+                matches!(other, Self::ConvTranspose3d(other) if this.same_geometry(other))
+            }
             Self::BatchNorm(this) => matches!(other, Self::BatchNorm(other) if this.same_geometry(other)),
             Self::SampleNorm(this) => matches!(other, Self::SampleNorm(other) if this.same_geometry(other)),
             Self::Prelu(this) => matches!(other, Self::Prelu(other) if this.channels == other.channels),

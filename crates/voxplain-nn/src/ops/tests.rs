@@ -32,6 +32,11 @@ const INPUT: [usize; 4] = [2, 4, 5, 3];
 examples! {
     Op::Input { .. } => Op::Input { shape: INPUT },
     Op::Conv3d(_) => Conv3d::new(2, 3, [3, 2, 1]).with_stride([1, 2, 1]).with_padding([1, 0, 0]).into(),
+    Op::ConvTranspose3d(_) => ConvTranspose3d::new(2, 3, [3, 2, 1])
+        .with_stride([2, 1, 1])
+        .with_padding([1, 0, 0])
+        .with_output_padding([1, 0, 0])
+        .into(),
     Op::BatchNorm(_) => BatchNorm::new(2).into(),
     Op::SampleNorm(_) => SampleNorm::new(2, NormOver::Groups(2)).into(),
     Op::Prelu(_) => Prelu::new(2).into(),
@@ -52,6 +57,7 @@ examples! {
     Op::MaxPool3d(_) => Op::MaxPool3d(Pool3d::new([2; 3]).with_stride([1, 2, 1])),
     Op::AvgPool3d(_) => Op::AvgPool3d(Pool3d::new([3; 3]).with_stride([1; 3]).with_padding([1; 3])),
     Op::Pad3d(_) => Op::Pad3d(Pad3d { before: [1, 0, 2], after: [0, 1, 1], value: 0.5 }),
+    Op::Resize3d(_) => Op::Resize3d(Resize3d::linear([6, 5, 7])),
     Op::GlobalAvgPool => Op::GlobalAvgPool,
     Op::Flatten => Op::Flatten,
     Op::Linear(_) => Linear::new(120, 5).into(),
@@ -77,6 +83,8 @@ fn network_of(op: &Op) -> (Network, NodeId) {
             net.add("op", op.clone(), &[NodeId(0), branch]).unwrap()
         }
         Op::Conv3d(_)
+        | Op::ConvTranspose3d(_)
+        | Op::Resize3d(_)
         | activations!()
         | Op::BatchNorm(_)
         | Op::SampleNorm(_)
@@ -239,6 +247,17 @@ fn every_operation_has_a_receptive_field_or_says_that_it_has_none() {
         match net.receptive_field(node) {
             // Its cells are around the volume as well.
             Ok(field) if matches!(op, Op::Pad3d(_)) => assert_eq!(field.offset, [-1.0, 0.0, -2.0]),
+            // Between the voxels, as a kernel of two is not in the middle of any.
+            Ok(field) if matches!(op, Op::ConvTranspose3d(_)) => {
+                assert_eq!((field.stride, field.offset), ([0.5, 1.0, 1.0], [0.0, -0.5, 0.0]));
+                assert_eq!(field.size, [2, 2, 1]);
+            }
+            // Smaller boxes begin before the middle of the first voxel: 4 of them in 6, 5 in 5 and 3 in 7.
+            Ok(field) if matches!(op, Op::Resize3d(_)) => {
+                let first = |voxels: f64, cells: f64| (voxels / cells - 1.0) / 2.0;
+                assert_eq!(field.offset, [first(4.0, 6.0), 0.0, first(3.0, 7.0)]);
+                assert_eq!(field.stride, [4.0 / 6.0, 1.0, 3.0 / 7.0]);
+            }
             Ok(field) => {
                 assert_eq!(shape.len(), 4, "{op:?}");
                 for axis in 0..3 {

@@ -22,7 +22,9 @@ pub(crate) mod activation;
 mod convolution;
 mod normalisation;
 pub(crate) mod pooling;
+mod resize;
 pub(crate) mod sample_norm;
+mod transposed;
 
 use crate::ops::{activations, weightless};
 use crate::{Activation, Error, Network, NodeId, Op, Pad3d, ReluRule, Result, Rules, RulesApplied};
@@ -111,7 +113,12 @@ pub(crate) fn run<'n, T: Copy + Into<f64>>(network: Cow<'n, Network>, input: &[T
                 Mode::Train { .. } => Statistics::of(norm, inputs[0], tape.batch)
                     .map_err(|what| Error::Shape { node: node.name.clone(), what })?,
             }),
-            Op::Conv3d(_) | Op::SampleNorm(_) | Op::Prelu(_) | Op::Linear(_) | weightless!() => None,
+            Op::Conv3d(_)
+            | Op::ConvTranspose3d(_)
+            | Op::SampleNorm(_)
+            | Op::Prelu(_)
+            | Op::Linear(_)
+            | weightless!() => None,
         };
         let value = if index == 0 {
             input.iter().map(|&x| x.into()).collect()
@@ -146,12 +153,19 @@ impl Tape<'_> {
         self.network.shape(input).expect("a network's nodes take nodes that exist")
     }
 
+    /// The same, and that of its own output.
+    fn shapes_of(&self, node: usize) -> [&[usize]; 2] {
+        let own = self.network.shape(NodeId(node)).expect("a network's nodes exist");
+        [self.shape_into(node, 0), own]
+    }
+
     fn apply(&self, index: usize, op: &Op, inputs: &[&[f64]], statistics: Option<&Statistics>) -> Vec<f64> {
         let Some(&x) = inputs.first() else { return Vec::new() };
         let each = |of: Activation| x.iter().map(|&x| activation::forward(of, x)).collect();
         match op {
             Op::Input { .. } => Vec::new(),
             Op::Conv3d(conv) => convolution::forward(conv, self.shape_into(index, 0), x),
+            Op::ConvTranspose3d(conv) => transposed::forward(conv, self.shapes_of(index), x),
             Op::BatchNorm(norm) => {
                 normalisation::forward(norm, statistics.expect("computed for each batch-norm"), x, self.batch)
             }
@@ -162,6 +176,7 @@ impl Tape<'_> {
                 x.iter().enumerate().map(|(at, &x)| activation::forward(of(at), x)).collect()
             }
             Op::Pad3d(pad) => padded(pad, self.shape_into(index, 0), x),
+            Op::Resize3d(resize) => resize::forward(resize, self.shape_into(index, 0), x),
             Op::Multiply => {
                 let factor = inputs[1];
                 let voxels = x.len() / factor.len();
@@ -175,7 +190,10 @@ impl Tape<'_> {
             }
             Op::Linear(linear) => convolution::linear(linear, x),
             Op::Dropout { .. } => x.iter().zip(self.dropout(index)).map(|(x, scale)| x * scale).collect(),
-            Op::Add => x.iter().zip(inputs[1]).map(|(a, b)| a + b).collect(),
+            Op::Add => {
+                let voxels = x.len() / inputs[1].len();
+                x.iter().enumerate().map(|(at, x)| x + inputs[1][at / voxels]).collect()
+            }
             Op::Concat => (0..self.batch)
                 .flat_map(|sample| inputs.iter().flat_map(move |part| of_sample(part, sample, self.batch)))
                 .copied()
@@ -251,6 +269,7 @@ impl Tape<'_> {
         let to_input = match &node.op {
             Op::Input { .. } => return Vec::new(),
             Op::Conv3d(conv) => convolution::backward(conv, self.shape_into(index, 0), r),
+            Op::ConvTranspose3d(conv) => transposed::backward(conv, self.shapes_of(index), r),
             Op::BatchNorm(norm) => {
                 let statistics = self.statistics[index].as_ref().expect("computed for each batch-norm");
                 normalisation::backward(norm, statistics, x, r, self.batch)
@@ -263,6 +282,7 @@ impl Tape<'_> {
                 (0..r.len()).map(one).collect()
             }
             Op::Pad3d(pad) => cut(pad, self.shape_into(index, 0), r),
+            Op::Resize3d(resize) => resize::backward(resize, self.shape_into(index, 0), r),
             Op::Multiply => {
                 let factor = &self.values[node.inputs[1].0];
                 let voxels = x.len() / factor.len();
@@ -279,7 +299,11 @@ impl Tape<'_> {
             }
             Op::Linear(linear) => convolution::linear_backward(linear, r),
             Op::Dropout { .. } => r.iter().zip(self.dropout(index)).map(|(r, scale)| r * scale).collect(),
-            Op::Add => return vec![r.to_vec(), r.to_vec()],
+            Op::Add => {
+                let values = self.values[node.inputs[1].0].len();
+                let to_second = r.chunks_exact(r.len() / values).map(|channel| channel.iter().sum()).collect();
+                return vec![r.to_vec(), to_second];
+            }
             Op::Concat => return self.split(index, r),
             Op::LogSoftmax => {
                 let classes = y.len() / self.batch;
@@ -314,6 +338,7 @@ impl Tape<'_> {
         let x = || &self.values[node.inputs[0].0];
         match &node.op {
             Op::Conv3d(conv) => convolution::weight_gradients(conv, self.shape_into(index, 0), x(), r),
+            Op::ConvTranspose3d(conv) => transposed::weight_gradients(conv, self.shapes_of(index), x(), r),
             Op::BatchNorm(_) => {
                 let statistics = self.statistics[index].as_ref().expect("computed for each batch-norm");
                 normalisation::weight_gradients(statistics, x(), r, self.batch)

@@ -1,7 +1,7 @@
 //! DeepLIFT by the rescale rule: the backward pass.
 
 use super::argmax::{argmax_of_both, scatter};
-use super::{Layerwise, WeightPart, add};
+use super::{Layerwise, WeightPart, add, over_voxels};
 use crate::reference::activation;
 use crate::{Activation, Error, OpClass, Result};
 
@@ -82,7 +82,11 @@ impl Layerwise {
                     let places = argmax_of_both(pool, &self.shapes[first], from, from0);
                     add(&mut reached[first], cross_maximum(&places, (from, from0), (&x[node], &x0[node]), &m));
                 }
-                OpClass::Sum => of.inputs.iter().for_each(|input| add(&mut reached[input.0], m.clone())),
+                OpClass::Sum => {
+                    let second = of.inputs[1].0;
+                    add(&mut reached[second], over_voxels(x[second].len(), m.clone()));
+                    add(&mut reached[first], m);
+                }
                 OpClass::Concat => {
                     let mut rest = m.as_slice();
                     for input in &of.inputs {

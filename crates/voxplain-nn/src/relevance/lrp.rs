@@ -1,7 +1,7 @@
 //! Layer-wise relevance propagation: the backward pass.
 
 use super::argmax::{argmax_of_windows, scatter};
-use super::{Composite, InputPart, Layerwise, Rule, Share, add};
+use super::{Composite, InputPart, Layerwise, Rule, Share, add, over_voxels};
 use crate::ops::weightless;
 use crate::reference::sample_norm;
 use crate::{Activation, Op, OpClass, Result, SampleNorm};
@@ -128,7 +128,7 @@ impl Layerwise {
         for (n, node) in nodes.iter().enumerate() {
             after_layer[n] = node.inputs.iter().any(|input| after_layer[input.0]);
             let own = match node.op {
-                Op::Conv3d(_) => composite.convolution,
+                Op::Conv3d(_) | Op::ConvTranspose3d(_) => composite.convolution,
                 Op::Linear(_) => composite.dense,
                 Op::BatchNorm(_) | Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => continue,
             };
@@ -224,17 +224,21 @@ fn part(taken: InputPart, a: f32) -> f32 {
     }
 }
 
-/// Relevance of a sum handed to its two parts by [`Rule::EPSILON`], and what happened.
+/// Relevance of a sum handed to its two parts by [`Rule::EPSILON`], and what happened. The second part may have one value for
+/// each channel of the first.
 #[expect(clippy::cast_possible_truncation, reason = "relevance is float32")]
 fn share_sum(node: &str, a: &[f32], b: &[f32], r: &[f32]) -> ([Vec<f32>; 2], Step) {
     let Share { epsilon, .. } = Rule::EPSILON.shares().remove(0);
-    let ratio = |((&a, &b), &r): ((&f32, &f32), &f32)| {
-        let z = f64::from(a) + f64::from(b);
-        f64::from(r) / (z + if z < 0.0 { -epsilon } else { epsilon })
-    };
-    let ratios: Vec<f64> = a.iter().zip(b).zip(r).map(ratio).collect();
-    let hand = |x: &[f32]| x.iter().zip(&ratios).map(|(&x, s)| (f64::from(x) * s) as f32).collect::<Vec<f32>>();
-    let parts = [hand(a), hand(b)];
+    let voxels = a.len() / b.len();
+    let (mut of_first, mut of_second) = (Vec::with_capacity(r.len()), Vec::with_capacity(r.len()));
+    for (at, (&a, &r)) in a.iter().zip(r).enumerate() {
+        let (a, b) = (f64::from(a), f64::from(b[at / voxels]));
+        let z = a + b;
+        let ratio = f64::from(r) / (z + if z < 0.0 { -epsilon } else { epsilon });
+        of_first.push((a * ratio) as f32);
+        of_second.push((b * ratio) as f32);
+    }
+    let parts = [of_first, over_voxels(b.len(), of_second)];
     let handed = sum(&parts[0]) + sum(&parts[1]);
     let step = Step { node: node.into(), rule: Rule::EPSILON, layer: false, reached: sum(r), handed, bias: 0.0 };
     (parts, step)

@@ -20,7 +20,8 @@ pub use rule::{Composite, InputPart, Rule, Share, Term, WeightPart};
 
 use crate::ops::weightless;
 use crate::{
-    BatchNorm, Engine, Error, Network, NodeId, Op, OpClass, Pad3d, Plan, PlanOptions, Purpose, Result, Rules, Tensor,
+    BatchNorm, Conv3d, ConvTranspose3d, Engine, Error, Network, NodeId, Op, OpClass, Pad3d, Plan, PlanOptions, Purpose,
+    Result, Rules, Tensor,
 };
 use std::collections::BTreeMap;
 
@@ -167,7 +168,9 @@ impl Layerwise {
     /// The bias of every output value of a linear operation; nothing where it has none.
     fn bias(&self, node: usize) -> Option<Vec<f64>> {
         let per_channel: Vec<f64> = match &self.network.nodes()[node].op {
-            Op::Conv3d(conv) => conv.bias.as_ref()?.data().iter().map(|&b| f64::from(b)).collect(),
+            Op::Conv3d(Conv3d { bias, .. }) | Op::ConvTranspose3d(ConvTranspose3d { bias, .. }) => {
+                bias.as_ref()?.data().iter().map(|&b| f64::from(b)).collect()
+            }
             Op::Linear(linear) => linear.bias.data().iter().map(|&b| f64::from(b)).collect(),
             Op::BatchNorm(norm) => norm.scale_and_shift().map(|(_, shift)| shift).collect(),
             Op::Pad3d(pad) if pad.value != 0.0 => return Some(around(pad, &self.shapes[node])),
@@ -205,6 +208,11 @@ fn without_bias(op: &Op, weight: WeightPart) -> Op {
     };
     match op {
         Op::Conv3d(conv) => {
+            let mut conv = conv.clone().without_bias();
+            conv.weight = taken(&conv.weight);
+            conv.into()
+        }
+        Op::ConvTranspose3d(conv) => {
             let mut conv = conv.clone().without_bias();
             conv.weight = taken(&conv.weight);
             conv.into()
@@ -248,6 +256,17 @@ fn alone(name: &str, op: Op, input: &[usize]) -> Result<Network> {
     // A node of its own name may be called as those that come with the network.
     network.then(&format!("{name} alone"), op)?;
     Ok(network)
+}
+
+/// For each of `values` values the sum over those that it stands for: all voxels of its channel, or itself.
+fn over_voxels(values: usize, all: Vec<f32>) -> Vec<f32> {
+    if all.len() == values {
+        return all;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "values are float32, sums are not")]
+    all.chunks_exact(all.len() / values)
+        .map(|channel| channel.iter().map(|&v| f64::from(v)).sum::<f64>() as f32)
+        .collect()
 }
 
 /// Adds `part` to what has reached a node.

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use voxplain_core::random::{Random, Seed};
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{
-    BatchNorm, Conv3d, Engine, EngineOptions, InstructionSet, Linear, Network, NodeId, NormOver, Op, Pad3d,
-    PlanOptions, Pool3d, Prelu, Purpose, Rules, SampleNorm, Tensor,
+    Alignment, BatchNorm, Conv3d, ConvTranspose3d, Engine, EngineOptions, InstructionSet, Interpolation, Linear,
+    Network, NodeId, NormOver, Op, Pad3d, PlanOptions, Pool3d, Prelu, Purpose, Resize3d, Rules, SampleNorm, Tensor,
 };
 
 /// Engines for every instruction set of this machine.
@@ -153,10 +153,11 @@ fn random_network(seed: u64, depth: usize) -> Network {
                 let max = seed.child("max").random().chance(0.5);
                 net.then(&name, if max { Op::MaxPool3d(pool) } else { Op::AvgPool3d(pool) }).unwrap();
             }
-            10 if seed.child("kind").random().chance(0.7) => {
+            // Not the draw above, which was 10.
+            10 if seed.child("others").random().chance(0.7) => {
                 let mut of = seed.child("other").random();
                 let groups = if of.chance(0.5) { c } else { 1 };
-                let op = match of.below(6) {
+                let op = match of.below(9) {
                     0 => SampleNorm::new(c, NormOver::Groups(groups)).into(),
                     1 => SampleNorm::new(c, NormOver::Channels).into(),
                     2 => Prelu::new(c).into(),
@@ -170,6 +171,29 @@ fn random_network(seed: u64, depth: usize) -> Network {
                             Conv3d::new(c, c * (1 + of.below(2)), kernel).with_stride(stride).with_padding(padding);
                         conv.with_dilation(dilation).with_groups(if of.chance(0.7) { c } else { 1 }).into()
                     }
+                    5 | 6 => {
+                        let [kernel, stride, padding, dilation] = window(3, 2, 2);
+                        let groups = if of.chance(0.3) { c } else { 1 };
+                        let more = [0, 1, 2].map(|axis: usize| if stride[axis] > 1 { of.below(2) as isize } else { 0 });
+                        let more = if of.chance(0.3) { [0, -1, 0] } else { more };
+                        let conv = ConvTranspose3d::new(c, groups * (1 + of.below(3)), kernel)
+                            .with_stride(stride)
+                            .with_padding(padding)
+                            .with_output_padding(more)
+                            .with_dilation(dilation)
+                            .with_groups(groups);
+                        if of.chance(0.3) { conv.without_bias().into() } else { conv.into() }
+                    }
+                    7 => {
+                        let size = [0, 1, 2].map(|axis: usize| 1 + of.below(2 * size[axis]));
+                        let resize = if of.chance(0.7) { Resize3d::linear(size) } else { Resize3d::nearest(size) };
+                        let corners = resize.interpolation == Interpolation::Linear && of.chance(0.5);
+                        Op::Resize3d(if corners {
+                            Resize3d { alignment: Alignment::Corners, ..resize }
+                        } else {
+                            resize
+                        })
+                    }
                     _ => {
                         let kernel = [0, 1, 2].map(|axis: usize| 3.min(size[axis]));
                         let inside = of.chance(0.5);
@@ -178,7 +202,10 @@ fn random_network(seed: u64, depth: usize) -> Network {
                     }
                 };
                 let number = net.state().len();
-                net.then(&name, op).unwrap();
+                // A transposed convolution may leave nothing of a small volume.
+                if net.then(&name, op).is_err() {
+                    continue;
+                }
                 let weights = net.state().into_iter().enumerate().map(|(n, p)| {
                     let (shape, len) = (p.tensor.shape(), p.tensor.len());
                     let is_new = n >= number;
@@ -187,6 +214,11 @@ fn random_network(seed: u64, depth: usize) -> Network {
                 });
                 let weights = weights.collect();
                 net.load_state(weights).unwrap();
+                if seed.child("shift").random().chance(0.3) {
+                    let shifted = net.output();
+                    let shift = net.add(&format!("{name}.all"), Op::GlobalAvgPool, &[shifted]).unwrap();
+                    net.add(&format!("{name}.sum"), Op::Add, &[shifted, shift]).unwrap();
+                }
                 if seed.child("gate").random().chance(0.4) {
                     let gated = net.output();
                     let gate = net.add(&format!("{name}.mean"), Op::GlobalAvgPool, &[gated]).unwrap();
@@ -300,6 +332,12 @@ fn norm_rounding(net: &Network, tape: &reference::Tape<'_>, back: &reference::Gr
                 };
                 (0..norm.channels).map(of).collect()
             }
+            // All weights at once where not every channel sees every other, or where channels come the other way round.
+            Op::Conv3d(Conv3d { weight, input, groups: 2.., .. })
+            | Op::ConvTranspose3d(ConvTranspose3d { weight, input, .. }) => {
+                let squares: f64 = weight.data().iter().map(|w| f64::from(*w).powi(2)).sum();
+                vec![largest(&noise) * squares.sqrt(); *input]
+            }
             Op::Conv3d(Conv3d { weight, input, .. }) | Op::Linear(Linear { weight, input, .. }) => {
                 let mut squares = vec![0.0; *input];
                 let taps = weight.len() / noise.len() / input;
@@ -318,6 +356,11 @@ fn norm_rounding(net: &Network, tape: &reference::Tape<'_>, back: &reference::Gr
             Op::Relu => {
                 let y = tape.value(NodeId(n)).unwrap();
                 (0..noise.len()).map(|c| if largest(&channel(y, c)) > 0.0 { noise[c] } else { 0.0 }).collect()
+            }
+            // The second has one value for all voxels of a channel.
+            Op::Add | Op::Multiply if shapes[node.inputs[1].0].len() != shapes[n].len() => {
+                let cells: usize = shapes[n][1..].iter().product();
+                noise.iter().map(|e| e * 2.0 * cells as f64).collect()
             }
             Op::Add | Op::Concat | Op::GlobalAvgPool => noise,
             // Slopes of 1.13 at most; of log-softmax, 1 and as much again through the sum.
@@ -343,11 +386,11 @@ fn trained(net: &Network, x: &[f64], r: &[f32], keep: &[NodeId]) -> Option<Vec<A
     let most = back.parameters.iter().map(|g| largest(g)).fold(1e-6, f64::max);
     let mut gradients = back.parameters.iter();
     for (n, node) in net.nodes().iter().enumerate() {
-        let parameters = match &node.op {
-            Op::Conv3d(conv) => 1 + usize::from(conv.has_bias),
-            Op::BatchNorm(_) | Op::Linear(_) => 2,
-            _ => continue,
-        };
+        let own = |name: &str| name.rsplit_once('.').is_some_and(|(node_name, _)| node_name == node.name);
+        let parameters = net.parameters().iter().filter(|parameter| own(&parameter.name)).count();
+        if parameters == 0 {
+            continue;
+        }
         // A gradient sums over the batch and its volume the gradient here, times what it is multiplied with.
         let count = tape.value(NodeId(n)).unwrap().len() / net.shapes()[n][0];
         let factor = match &node.op {

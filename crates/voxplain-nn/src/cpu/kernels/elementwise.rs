@@ -271,6 +271,34 @@ pub(crate) fn factor_gradient(volume: &Volume, x: &[f32], gradient: &[f32], out:
         });
 }
 
+/// Adds to each channel of a batch a value of its own for each sample.
+pub(crate) fn add_channels(volume: &Volume, shift: &[f32], out: &mut [f32]) {
+    let of_block = volume.voxels() * LANES;
+    out.par_chunks_exact_mut(of_block).zip(shift.par_chunks_exact(LANES)).for_each(|(out, shift)| {
+        for out in out.chunks_exact_mut(LANES) {
+            out.iter_mut().zip(shift).for_each(|(o, s)| *o += s);
+        }
+    });
+}
+
+/// Adds to each channel of a batch a value of its own, the same for all samples.
+pub(crate) fn add_bias(volume: &Volume, bias: &[f32], out: &mut [f32]) {
+    out.par_chunks_exact_mut(volume.len()).for_each(|sample| add_channels(volume, bias, sample));
+}
+
+/// Gradient of what [`add_channels`] adds: sums over the voxels of each channel.
+#[allow(clippy::cast_possible_truncation, reason = "gradients are f32, sums are not")]
+pub(crate) fn shift_gradient(volume: &Volume, gradient: &[f32], out: &mut [f32]) {
+    let of_block = volume.voxels() * LANES;
+    out.par_chunks_exact_mut(LANES).zip(gradient.par_chunks_exact(of_block)).for_each(|(out, gradient)| {
+        let mut sums = [0f64; LANES];
+        for g in gradient.chunks_exact(LANES) {
+            sums.iter_mut().zip(g).for_each(|(sum, g)| *sum += f64::from(*g));
+        }
+        out.iter_mut().zip(sums).for_each(|(o, sum)| *o = sum as f32);
+    });
+}
+
 /// Calls `work` with the sixteen channels of each voxel: the first of them, their values, and what is written.
 fn by_channel(volume: &Volume, x: &[f32], out: &mut [f32], work: impl Fn(usize, &[f32], &mut [f32]) + Sync + Send) {
     let (of_block, blocks) = (volume.voxels() * LANES, volume.blocks());

@@ -91,6 +91,7 @@ pub(crate) mod patches;
 pub(crate) mod peak;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
+pub(crate) mod resize;
 pub(crate) mod sample_norm;
 mod scratch;
 mod shape;

@@ -3,13 +3,13 @@
 use super::memory::{Memory, RegionId};
 use super::step::{
     ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, SampleNormWork,
-    Sink, Step, ValueId, Work,
+    Sink, Step, TransposedWork, ValueId, Work,
 };
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, norm,
-    patches, pool::Means, sample_norm::Normalisation, sparse, winograd, winograd_gradient,
+    patches, pool::Means, resize::Resampling, sample_norm::Normalisation, sparse, winograd, winograd_gradient,
 };
 use crate::ops::activations;
 use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
@@ -359,6 +359,40 @@ impl Compiler<'_> {
                         train,
                     }))
                 }
+                Op::ConvTranspose3d(spec) => {
+                    let window = Window {
+                        kernel: spec.kernel,
+                        stride: spec.stride,
+                        padding: spec.padding,
+                        dilation: spec.dilation,
+                    };
+                    let to = self.values[index].volume;
+                    let conv = Conv { input: to, output: from, window };
+                    let beyond = spec.output_padding.iter().any(|&more| more < 0);
+                    let grouped = (spec.groups > 1 || beyond).then(|| Grouped {
+                        conv,
+                        seen: spec.of_group(),
+                        of_group: spec.input / spec.groups,
+                    });
+                    let len = match &grouped {
+                        Some(grouped) => grouped.packed_len(),
+                        None => direct::packed_len(&conv.backward()),
+                    };
+                    Work::Transposed(Box::new(TransposedWork {
+                        node: index,
+                        conv,
+                        grouped,
+                        weights: Buffer::zeros(len),
+                        backward: Buffer::default(),
+                        bias: Buffer::zeros(to.blocks() * LANES),
+                        zeros: Buffer::zeros(from.blocks() * LANES),
+                        spread: None,
+                        padded: None,
+                        scratch: None,
+                        has_bias: spec.has_bias,
+                        gradient: self.parameters[index],
+                    }))
+                }
                 Op::BatchNorm(spec) => {
                     if train {
                         let mut pool = None;
@@ -385,6 +419,9 @@ impl Compiler<'_> {
                     gradient: self.parameters[index],
                 },
                 Op::Pad3d(pad) => Work::Pad(*pad),
+                Op::Resize3d(resize) => {
+                    Work::Resize(Box::new(Resampling::new(resize, from, self.values[index].volume)))
+                }
                 Op::Multiply => Work::Multiply,
                 Op::MaxPool3d(pool) => Work::MaxPool {
                     window: pool_window(pool),
@@ -518,13 +555,14 @@ impl Compiler<'_> {
                     recorded[step.inputs[0]] = true;
                     recorded[step.output] = true;
                 }
-                Work::Linear(_) | Work::Grouped(_) => recorded[step.inputs[0]] |= train,
+                Work::Linear(_) | Work::Grouped(_) | Work::Transposed(_) => recorded[step.inputs[0]] |= train,
                 Work::SampleNorm(_) | Work::Prelu { .. } => recorded[step.inputs[0]] = true,
                 Work::Multiply => step.inputs.iter().for_each(|&input| recorded[input] = true),
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
                 Work::Affine { .. }
                 | Work::Pad(_)
+                | Work::Resize(_)
                 | Work::MaxPool { .. }
                 | Work::AvgPool(_)
                 | Work::GlobalAvgPool
@@ -550,12 +588,17 @@ impl Compiler<'_> {
                     let len = conv.conv.on_padded().input.len();
                     conv.padded = Some(self.memory.request(len, false, life));
                 }
+                Work::Transposed(work) if work.grouped.is_none() => {
+                    work.spread = Some(self.memory.request(work.conv.backward().input.len(), false, life));
+                }
                 Work::Dropout { mask, .. } => self.memory.extend(*mask, end),
                 Work::Conv(_)
                 | Work::Grouped(_)
+                | Work::Transposed(_)
                 | Work::SampleNorm(_)
                 | Work::Prelu { .. }
                 | Work::Pad(_)
+                | Work::Resize(_)
                 | Work::Multiply
                 | Work::Affine { .. }
                 | Work::BatchNorm(_)
@@ -624,6 +667,21 @@ impl Compiler<'_> {
             if let Work::FirstBlock(work) = &mut step.work {
                 let len = patches::correlation_len(&work.conv);
                 work.sums = Some(self.memory.request(len.div_ceil(self.batch), false, (at, at)));
+            }
+            if let Work::Transposed(work) = &mut step.work
+                && work.grouped.is_none()
+            {
+                let mut scratch = |len: usize| Some(self.memory.request(len, false, (at, at)));
+                let conv = work.conv.on_padded();
+                if work.conv.window.padding != [0; 3] {
+                    work.padded = scratch(conv.input.len());
+                }
+                if step.sinks[0].is_some() {
+                    work.backward = Buffer::zeros(direct::packed_len(&conv));
+                }
+                if train {
+                    work.scratch = scratch(direct::gradient_scratch(&conv, self.batch).div_ceil(self.batch));
+                }
             }
             if let Work::Conv(work) = &mut step.work {
                 let mut scratch = |len: usize| Some(self.memory.request(len, false, (at, at)));

@@ -1,11 +1,11 @@
 //! Running a plan's steps, forward and back, on groups of samples.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, Work};
+use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, TransposedWork, Work};
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::kernels::{
-    Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool, rearrange,
-    sparse, winograd, winograd_gradient,
+    Conv, Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool,
+    rearrange, sparse, winograd, winograd_gradient,
 };
 use crate::{Activation, Purpose, Rules};
 use voxplain_core::random::dropout_mask;
@@ -75,6 +75,13 @@ impl CpuPlan {
                 rearrange::pad(&from, work.conv.window.padding, count, memory.read(source, first, count), out);
             });
         }
+        if let Work::Transposed(work) = &step.work
+            && let Some(spread) = work.spread
+        {
+            memory.write(spread, first, count, |memory, out| {
+                rearrange::spread(&work.conv, count, memory.read(source, first, count), out);
+            });
+        }
         if let Work::Dropout { node, p, mask } = &step.work {
             let draw = (dropout, *node, *p);
             memory.write(*mask, first, count, |_, mask| draw_mask(&self.scratch, &from, count, draw, mask));
@@ -96,6 +103,17 @@ impl CpuPlan {
                     pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
                 }
                 Work::Grouped(work) => work.grouped.forward(count, x, &work.weights, &work.bias, out),
+                Work::Transposed(work) => {
+                    let (weights, bias) = (&work.weights, &work.bias);
+                    if let Some(grouped) = &work.grouped {
+                        grouped.backward(count, x, weights, out);
+                        elementwise::add_bias(&to, bias, out);
+                    } else {
+                        let x = work.spread.map_or(x, |spread| memory.read(spread, first, count));
+                        direct::forward(isa, &work.conv.backward(), count, x, weights, bias, out);
+                    }
+                }
+                Work::Resize(resampling) => resampling.forward(count, x, out),
                 Work::SampleNorm(work) => work.norm.forward((first, count), x, out),
                 Work::Prelu { slope, .. } => elementwise::prelu(&from, slope, x, out),
                 Work::Pad(pad) => rearrange::surround((&from, &to), pad.before, pad.value, count, x, out),
@@ -117,8 +135,13 @@ impl CpuPlan {
                     elementwise::multiply(memory.read(*mask, first, count), out);
                 }
                 Work::Add => {
+                    let other = memory.read(self.region(step.inputs[1]), first, count);
                     out.copy_from_slice(x);
-                    elementwise::add(isa, memory.read(self.region(step.inputs[1]), first, count), out);
+                    if self.values[step.inputs[1]].volume == from {
+                        elementwise::add(isa, other, out);
+                    } else {
+                        elementwise::add_channels(&from, other, out);
+                    }
                 }
                 Work::Concat => {
                     let mut at = 0;
@@ -231,6 +254,18 @@ impl CpuPlan {
                 let weight = &mut weight[work.gradient];
                 work.grouped.weight_gradient(count, x, g, weight, bias.map(Vec::as_mut_slice));
             }
+            Work::Transposed(work) => {
+                if let Some(padded) = work.padded {
+                    memory.write(padded, first, count, |memory, out| {
+                        let g = memory.read(reaching, first, count);
+                        rearrange::pad(&to, work.conv.window.padding, count, g, out);
+                    });
+                    gradient = padded;
+                }
+                if self.purpose == Purpose::Train {
+                    self.transposed_weights(group, work, step.inputs[0], (reaching, gradient), &mut memory);
+                }
+            }
             Work::SampleNorm(work) if self.purpose == Purpose::Train => {
                 let (x, g) =
                     (memory.read(self.region(step.inputs[0]), first, count), memory.read(reaching, first, count));
@@ -247,6 +282,7 @@ impl CpuPlan {
             | Work::SampleNorm(_)
             | Work::Prelu { .. }
             | Work::Pad(_)
+            | Work::Resize(_)
             | Work::Multiply
             | Work::Linear(_)
             | Work::Affine { .. }
@@ -309,6 +345,14 @@ impl CpuPlan {
                             pool::max_backward(window, (&from, &to), count, g, &taps[first * to.len()..], out);
                         }
                         Work::Grouped(work) => work.grouped.backward(count, g, &work.weights, out),
+                        Work::Transposed(work) => match &work.grouped {
+                            Some(grouped) => grouped.forward(count, g, &work.weights, &work.zeros, out),
+                            None => {
+                                let conv = work.conv.on_padded();
+                                direct::forward(isa, &conv, count, g, &work.backward, &work.zeros, out);
+                            }
+                        },
+                        Work::Resize(resampling) => resampling.backward(count, g, out),
                         Work::SampleNorm(work) => {
                             let x = memory.read(self.region(input), first, count);
                             work.norm.backward((first, count), x, g, out);
@@ -342,7 +386,8 @@ impl CpuPlan {
                             out.copy_from_slice(g);
                             elementwise::multiply(memory.read(*mask, first, count), out);
                         }
-                        Work::Add => out.copy_from_slice(g),
+                        Work::Add if from == to => out.copy_from_slice(g),
+                        Work::Add => elementwise::shift_gradient(&to, g, out),
                         Work::Concat => {
                             rearrange::fill(out, 0.0);
                             rearrange::copy_channels((&to, g, channel), (&from, out, 0), from.channels, count);
@@ -362,6 +407,35 @@ impl CpuPlan {
             }
         }
         self.memory = memory;
+    }
+
+    /// Gradients of a transposed convolution's weights and bias, in training, from the gradient of its output, with and without
+    /// what was cut off around it.
+    fn transposed_weights(
+        &mut self,
+        group: Group,
+        work: &TransposedWork,
+        input: usize,
+        (reaching, padded): (RegionId, RegionId),
+        memory: &mut Memory,
+    ) {
+        let Group { first, count } = group;
+        let (isa, source) = (self.isa, self.region(input));
+        let weights = &mut self.gradients[work.gradient];
+        if let Some(grouped) = &work.grouped {
+            let (x, g) = (memory.read(source, first, count), memory.read(reaching, first, count));
+            grouped.weight_gradient(count, g, x, weights, None);
+        }
+        if let Some(scratch) = work.scratch {
+            memory.write(scratch, 0, self.batch, |memory, scratch| {
+                let (x, g) = (memory.read(source, first, count), memory.read(padded, first, count));
+                direct::weight_gradient(isa, &work.conv.on_padded(), count, g, x, scratch, weights);
+            });
+        }
+        if work.has_bias {
+            let (g, conv) = (memory.read(reaching, first, count), Conv { output: work.conv.input, ..work.conv });
+            direct::bias_gradient(isa, &conv, count, g, &mut self.gradients[work.gradient + 1]);
+        }
     }
 
     /// Gradients of a convolution's weights and bias, in training.

@@ -2,7 +2,8 @@
 
 use super::memory::RegionId;
 use crate::cpu::kernels::{
-    Buffer, Conv, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, sample_norm::Normalisation,
+    Buffer, Conv, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, resize::Resampling,
+    sample_norm::Normalisation,
 };
 use crate::{Activation, Pad3d};
 
@@ -69,6 +70,10 @@ pub(crate) enum Work {
     },
     /// A convolution in groups of channels.
     Grouped(Box<GroupedWork>),
+    /// A transposed convolution.
+    Transposed(Box<TransposedWork>),
+    /// A volume on another grid.
+    Resize(Box<Resampling>),
     /// Normalisation by a sample's own statistics.
     SampleNorm(Box<SampleNormWork>),
     /// A ReLU with a slope for each channel.
@@ -115,6 +120,7 @@ impl Work {
         match self {
             Self::Conv(_)
             | Self::Grouped(_)
+            | Self::Transposed(_)
             | Self::BatchNorm(_)
             | Self::SampleNorm(_)
             | Self::Prelu { .. }
@@ -122,6 +128,7 @@ impl Work {
             | Self::Linear(_) => true,
             Self::Affine { .. }
             | Self::Pad(_)
+            | Self::Resize(_)
             | Self::Multiply
             | Self::Activation(_)
             | Self::MaxPool { .. }
@@ -153,10 +160,12 @@ impl Work {
             Self::MaxPool { taps, .. } => (taps.len() * size_of::<u16>(), 0),
             Self::Linear(linear) => (0, linear.weights.len()),
             Self::Grouped(grouped) => (0, grouped.weights.len()),
+            Self::Transposed(work) => (0, work.weights.len() + work.backward.len()),
             Self::SampleNorm(norm) => (0, norm.norm.weights_len()),
             Self::Prelu { slope, .. } => (0, slope.len()),
             Self::Affine { .. }
             | Self::Pad(_)
+            | Self::Resize(_)
             | Self::Multiply
             | Self::Activation(_)
             | Self::AvgPool(_)
@@ -300,6 +309,35 @@ pub(crate) struct GroupedWork {
     pub(crate) weights: Buffer,
     /// Bias per output channel padded to 16.
     pub(crate) bias: Buffer,
+    /// Whether the network has a bias.
+    pub(crate) has_bias: bool,
+    /// Position of the weight's gradient; the bias's is the next.
+    pub(crate) gradient: usize,
+}
+
+/// A transposed convolution: the backward pass of a convolution as the forward pass, and the other way round.
+#[derive(Debug)]
+pub(crate) struct TransposedWork {
+    /// The node.
+    pub(crate) node: usize,
+    /// That convolution: from what this one gives to what it takes.
+    pub(crate) conv: Conv,
+    /// How it is computed where there are groups, or where its last windows reach beyond the output.
+    pub(crate) grouped: Option<Grouped>,
+    /// Packed weights, of both passes where there are groups.
+    pub(crate) weights: Buffer,
+    /// Packed weights of the backward pass; empty where there is none.
+    pub(crate) backward: Buffer,
+    /// Bias per output channel padded to 16.
+    pub(crate) bias: Buffer,
+    /// A bias for the backward pass.
+    pub(crate) zeros: Buffer,
+    /// The input spread out.
+    pub(crate) spread: Option<RegionId>,
+    /// The gradient of the output with what was cut off as zeros around it.
+    pub(crate) padded: Option<RegionId>,
+    /// Partial sums of the weights' gradient.
+    pub(crate) scratch: Option<RegionId>,
     /// Whether the network has a bias.
     pub(crate) has_bias: bool,
     /// Position of the weight's gradient; the bias's is the next.

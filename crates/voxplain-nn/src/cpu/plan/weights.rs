@@ -94,6 +94,26 @@ impl CpuPlan {
                         work.bias[..bias.len()].copy_from_slice(bias.data());
                     }
                 }
+                Work::Transposed(work) => {
+                    let Op::ConvTranspose3d(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
+                    let conv = &work.conv;
+                    if spec.weight.len() != conv.output.channels * spec.of_group() * conv.window.taps() {
+                        return Err(other(work.node));
+                    }
+                    let weight = spec.weight.data();
+                    match &work.grouped {
+                        Some(grouped) => grouped.pack(weight, &mut work.weights),
+                        None => {
+                            direct::pack_backward(conv, weight, None, &mut work.weights);
+                            if !work.backward.is_empty() {
+                                direct::pack(&conv.on_padded(), weight, None, &mut work.backward);
+                            }
+                        }
+                    }
+                    if let Some(bias) = &spec.bias {
+                        work.bias[..bias.len()].copy_from_slice(bias.data());
+                    }
+                }
                 Work::SampleNorm(work) => {
                     let Op::SampleNorm(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
                     work.norm.take(spec);
@@ -109,6 +129,7 @@ impl CpuPlan {
                 }
                 Work::Activation(_)
                 | Work::Pad(_)
+                | Work::Resize(_)
                 | Work::Multiply
                 | Work::MaxPool { .. }
                 | Work::AvgPool(_)
@@ -133,9 +154,11 @@ impl CpuPlan {
                 Work::FirstBlock(work) => (&work.norm, work.conv.output.voxels()),
                 Work::Conv(_)
                 | Work::Grouped(_)
+                | Work::Transposed(_)
                 | Work::SampleNorm(_)
                 | Work::Prelu { .. }
                 | Work::Pad(_)
+                | Work::Resize(_)
                 | Work::Multiply
                 | Work::Affine { .. }
                 | Work::Activation(_)

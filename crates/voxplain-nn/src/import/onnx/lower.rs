@@ -99,6 +99,11 @@ fn free(names: &mut BTreeSet<String>, name: &str) -> String {
 pub(super) fn last_layer(network: &Network) -> Option<&crate::Linear> {
     match &network.nodes().last()?.op {
         Op::Linear(linear) => Some(linear),
-        Op::Conv3d(_) | Op::BatchNorm(_) | Op::SampleNorm(_) | Op::Prelu(_) | weightless!() => None,
+        Op::Conv3d(_)
+        | Op::ConvTranspose3d(_)
+        | Op::BatchNorm(_)
+        | Op::SampleNorm(_)
+        | Op::Prelu(_)
+        | weightless!() => None,
     }
 }

@@ -1,7 +1,10 @@
 //! Small random networks: every operation, in any order that fits.
 
 use voxplain_core::random::Random;
-use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, NormOver, Op, Pad3d, Pool3d, Prelu, SampleNorm};
+use voxplain_nn::{
+    Alignment, BatchNorm, Conv3d, ConvTranspose3d, Interpolation, Linear, Network, NodeId, NormOver, Op, Pad3d, Pool3d,
+    Prelu, Resize3d, SampleNorm,
+};
 
 /// A random network for small volumes, with weights that are odd multiples of 2^-9 (so that small steps from
 /// them are exact, and no bias alone puts a ReLU at its kink), and statistics unlike the initial ones. It ends in two classes.
@@ -49,7 +52,7 @@ fn draw(random: &mut Random, wide: bool) -> Network {
         };
         let pool = if wide { windows(random) } else { pool };
         let sides = [padding, dilation.map(|n| n - 1)];
-        let op = match random.below(if wide { 20 } else { 16 }) {
+        let op = match random.below(if wide { 24 } else { 16 }) {
             0..4 => conv.into(),
             4 | 5 => BatchNorm::new(shape[0]).into(),
             6 | 7 => Op::Relu,
@@ -84,6 +87,14 @@ fn draw(random: &mut Random, wide: bool) -> Network {
                 net.add(&name, Op::Multiply, &[trunk, gate]).unwrap();
                 continue;
             }
+            20 | 21 => larger(random, &shape, [kernel, stride, padding, dilation]),
+            22 => resized(random, &shape),
+            23 => {
+                let trunk = net.output();
+                let shift = net.then(&format!("{name}.shift"), Op::GlobalAvgPool);
+                shift.and_then(|shift| net.add(&name, Op::Add, &[trunk, shift])).unwrap();
+                continue;
+            }
             13 | 14 => {
                 let branch = net.then(&format!("{name}.branch"), Op::Tanh).unwrap();
                 let trunk = NodeId(branch.0 - 1);
@@ -115,4 +126,41 @@ fn draw(random: &mut Random, wide: bool) -> Network {
         .collect();
     net.load_state(state).unwrap();
     net
+}
+
+/// A transposed convolution of a volume of a shape; some in groups, some whose end loses more than their start.
+fn larger(random: &mut Random, shape: &[usize], window: [[usize; 3]; 4]) -> Op {
+    let [kernel, stride, padding, dilation] = window;
+    let groups = if random.chance(0.3) { shape[0] } else { 1 };
+    let conv = ConvTranspose3d::new(shape[0], groups * (1 + random.below(3)), kernel)
+        .with_stride(stride)
+        .with_padding(padding)
+        .with_groups(groups)
+        .with_output_padding(std::array::from_fn(|axis| {
+            let more = random.below(3);
+            if more == 2 { -1 } else { isize::from(more == 1 && stride[axis] > 1) }
+        }));
+    let conv = if random.chance(0.3) { conv.with_dilation(dilation) } else { conv };
+    if random.chance(0.3) { conv.without_bias().into() } else { conv.into() }
+}
+
+/// A volume of a shape on another grid.
+fn resized(random: &mut Random, shape: &[usize]) -> Op {
+    let size = std::array::from_fn(|axis| 1 + random.below(2 * shape[axis + 1]));
+    let interpolations = [
+        Interpolation::Before,
+        Interpolation::Behind,
+        Interpolation::NearestBefore,
+        Interpolation::NearestBehind,
+        Interpolation::Linear,
+        Interpolation::Linear,
+    ];
+    let alignments = [Alignment::Centres, Alignment::CentresOrFirst, Alignment::Corners, Alignment::Starts];
+    let scale = random.chance(0.2).then(|| std::array::from_fn(|_| random.range(0.5, 2.0)));
+    Op::Resize3d(Resize3d {
+        size,
+        interpolation: interpolations[random.below(interpolations.len())],
+        alignment: alignments[random.below(alignments.len())],
+        scale,
+    })
 }
