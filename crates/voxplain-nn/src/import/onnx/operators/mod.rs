@@ -1,0 +1,384 @@
+//! Each operator of ONNX as operations of [`Canonical`], from the first to the last of a file.
+
+mod dense;
+mod elementwise;
+mod normalisation;
+mod operator;
+mod shapes;
+mod windows;
+
+use super::array::{Array, aligned, axis};
+use super::canonical::{Canonical, Head, Step, View};
+use super::fold::{self, Budget};
+use super::name;
+use super::proto::{Graph, Node};
+use operator::Operator;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// What a name of the file stands for.
+#[derive(Clone, Debug)]
+enum Meaning {
+    /// Numbers that are known.
+    Known(Rc<Array>),
+    /// A value of the network.
+    Value(View),
+    /// A value in a shape that is none of volumes or features, until what comes next says what it is for.
+    Reshaped { view: View, shape: Vec<usize> },
+    /// What an operator that was refused would have given.
+    Refused,
+}
+
+/// An operator that was refused.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) operator: String,
+    pub(super) label: String,
+    /// Why; none where there is no operation for it.
+    pub(super) reason: Option<String>,
+}
+
+/// A file being read.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    pub(super) canonical: Canonical,
+    meanings: BTreeMap<&'a str, Meaning>,
+    opset: i64,
+    budget: Budget,
+    pub(super) troubles: Vec<Trouble>,
+    /// Batch normalisations that the file has.
+    pub(super) norms: usize,
+    /// Operators that the output depends on.
+    pub(super) operators: usize,
+}
+
+/// Operators that run other graphs.
+const CONTROL: &[&str] = &["If", "Loop", "Scan"];
+
+/// Functions of single values: as activations, as parts of them, or between constants.
+const FUNCTIONS: &[&str] = &[
+    "Abs",
+    "Add",
+    "And",
+    "Ceil",
+    "Celu",
+    "Clip",
+    "Div",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "Max",
+    "Min",
+    "Mish",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pow",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Softplus",
+    "Softsign",
+    "Sqrt",
+    "Sub",
+    "Swish",
+    "Tanh",
+    "ThresholdedRelu",
+    "Where",
+];
+
+/// Operators that a value of the network may go through.
+const OTHERS: &[&str] = &[
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "CastLike",
+    "Concat",
+    "Conv",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "Pad",
+    "Identity",
+    "LogSoftmax",
+    "MatMul",
+    "MaxPool",
+    "ReduceMax",
+    "ReduceMean",
+    "Reshape",
+    "Shape",
+    "Size",
+    "Softmax",
+    "Squeeze",
+    "Sum",
+    "Transpose",
+    "Unsqueeze",
+];
+
+fn known_operator(node: &Node) -> bool {
+    let operator = node.operator.as_str();
+    (node.domain.is_empty() || node.domain == "ai.onnx")
+        && (FUNCTIONS.contains(&operator) || OTHERS.contains(&operator) || fold::OPERATORS.contains(&operator))
+}
+
+impl<'a> Reader<'a> {
+    /// Reads the operators that `output` depends on; `input` is of the given shape.
+    pub(super) fn read(
+        graph: &'a Graph,
+        opset: i64,
+        input: (&'a str, [usize; 4]),
+        output: &str,
+    ) -> Result<Self, String> {
+        let (input, shape) = input;
+        let values = graph.initializers.values().map(|array| array.len()).sum();
+        let mut reader = Self {
+            canonical: Canonical::new(shape),
+            meanings: BTreeMap::new(),
+            opset,
+            budget: Budget::for_file(values),
+            troubles: Vec::new(),
+            norms: 0,
+            operators: 0,
+        };
+        for (name, array) in &graph.initializers {
+            reader.meanings.insert(name, Meaning::Known(array.clone()));
+        }
+        let axes = vec![None, Some(0), Some(1), Some(2), Some(3)];
+        reader.meanings.insert(input, Meaning::Value(View { node: 0, axes }));
+        let needed = needed(graph, output)?;
+        for (node, _) in graph.nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
+            reader.operators += 1;
+            let meanings = reader.node(node);
+            for (name, meaning) in node.outputs.iter().zip(meanings) {
+                if !name.is_empty() && reader.meanings.insert(name, meaning).is_some() {
+                    return Err(format!("the value {name} is given twice"));
+                }
+            }
+        }
+        Ok(reader)
+    }
+
+    /// What the output is: a value of the network, with its axes; nothing where it was refused.
+    pub(super) fn output(&self, name: &str) -> Result<Option<View>, String> {
+        match self.meanings.get(name) {
+            Some(Meaning::Value(view)) => Ok(Some(view.clone())),
+            Some(Meaning::Refused) => Ok(None),
+            Some(Meaning::Reshaped { shape, .. }) => {
+                Err(format!("its output has the shape {shape:?}, expected one row of scores"))
+            }
+            Some(Meaning::Known(_)) => Err("its output is a constant: it does not depend on its input".into()),
+            None => Err(format!("its output {name} is given by no operator")),
+        }
+    }
+
+    /// What an operator gives, one for each of its outputs.
+    fn node(&mut self, node: &'a Node) -> Vec<Meaning> {
+        let refused = vec![Meaning::Refused; node.outputs.len()];
+        let mut trouble = |reason| {
+            let (operator, label) = (full_name(node), node.label().to_owned());
+            self.troubles.push(Trouble { operator, label, reason });
+        };
+        if CONTROL.contains(&node.operator.as_str()) {
+            trouble(Some(
+                "it runs another graph, which may differ from image to image; export without control flow".into(),
+            ));
+            return refused;
+        }
+        if !known_operator(node) {
+            trouble(None);
+            return refused;
+        }
+        let mut inputs = Vec::with_capacity(node.inputs.len());
+        for name in &node.inputs {
+            match self.meanings.get(name.as_str()) {
+                _ if name.is_empty() => inputs.push(None),
+                Some(Meaning::Refused) => return refused,
+                Some(meaning) => inputs.push(Some(meaning.clone())),
+                None => {
+                    trouble(Some(format!("it takes {name}, which nothing before it gives")));
+                    return refused;
+                }
+            }
+        }
+        // Second outputs (the places of maxima, the mask of a dropout) are refused where somebody takes them.
+        match self.meaning(node, &inputs) {
+            Ok(meaning) => std::iter::once(meaning).chain(refused.into_iter().skip(1)).collect(),
+            Err(reason) => {
+                let (operator, label) = (full_name(node), node.label().to_owned());
+                self.troubles.push(Trouble { operator, label, reason: Some(reason) });
+                refused
+            }
+        }
+    }
+
+    fn meaning(&mut self, node: &Node, inputs: &[Option<Meaning>]) -> Result<Meaning, String> {
+        let known = |input: &Option<Meaning>| match input {
+            None => Some(None),
+            Some(Meaning::Known(array)) => Some(Some(array.clone())),
+            Some(_) => None,
+        };
+        if let Some(known) = inputs.iter().map(known).collect::<Option<Vec<_>>>() {
+            return match fold::fold(node, &known, self.opset, &mut self.budget)? {
+                Some(array) => Ok(Meaning::Known(array)),
+                None => Err("all that it takes is constant, and it is not computed".into()),
+            };
+        }
+        let of = Operator { node, inputs, name: name::of(node) };
+        match node.operator.as_str() {
+            "Shape" => Ok(Meaning::Known(Rc::new(fold::shape_of(node, &self.shape_of(&of)?)?))),
+            "Size" => {
+                let count = i64::try_from(self.shape_of(&of)?.iter().product::<usize>()).map_err(|e| e.to_string())?;
+                Ok(Meaning::Known(Rc::new(Array::ints(Vec::new(), vec![count]))))
+            }
+            "Identity" => of.first(),
+            "Dropout" => match of.known(2)?.and_then(|array| array.single()) {
+                Some(training) if training != 0.0 => Err("it drops values at random; export after model.eval()".into()),
+                _ => of.first(),
+            },
+            "Cast" if !matches!(node.int("to", 1)?, 1 | 10 | 11 | 16) => {
+                Err("it turns values of the network to whole numbers, which have no gradient".into())
+            }
+            "Cast" | "CastLike" => of.first(),
+            "Reshape" => {
+                let wanted = of.known(1)?.ok_or("its shape is missing")?;
+                let shape = self.shape_of(&of)?;
+                let shape = fold::reshaped(&shape, wanted.whole()?, node.int("allowzero", 0)? != 0)?;
+                self.reshape(&of, &shape)
+            }
+            "Flatten" => {
+                let shape = self.shape_of(&of)?;
+                let at = fold::flatten_axis(node, shape.len())?;
+                self.reshape(&of, &[shape[..at].iter().product(), shape[at..].iter().product()])
+            }
+            "Squeeze" => {
+                let shape = fold::squeezed(&self.shape_of(&of)?, of.axes(13, self.opset)?.as_deref())?;
+                self.reshape(&of, &shape)
+            }
+            "Unsqueeze" => {
+                let axes = of.axes(13, self.opset)?.ok_or("its axes are missing")?;
+                let shape = fold::unsqueezed(&self.shape_of(&of)?, &axes)?;
+                self.reshape(&of, &shape)
+            }
+            "Expand" => {
+                let wanted = fold::lengths(of.known(1)?.ok_or("its shape is missing")?.whole()?)?;
+                let shape = self.shape_of(&of)?;
+                let rank = shape.len().max(wanted.len());
+                let all = (0..rank).map(|at| (aligned(&shape, rank, at), aligned(&wanted, rank, at)));
+                if all.clone().any(|(own, wanted)| wanted != 1 && own != wanted) {
+                    return Err("it repeats values of the network".into());
+                }
+                let shape: Vec<usize> = all.map(|(own, _)| own).collect();
+                self.reshape(&of, &shape)
+            }
+            "Transpose" => {
+                let view = of.value(0)?;
+                let order = fold::permutation(node, view.axes.len())?;
+                Ok(Meaning::Value(View { axes: order.iter().map(|&axis| view.axes[axis]).collect(), ..view }))
+            }
+            "Conv" => self.convolution(&of),
+            "Gemm" => self.gemm(&of),
+            "MatMul" => self.matmul(&of),
+            "BatchNormalization" => self.batch_norm(&of),
+            "MaxPool" | "AveragePool" => self.pool(&of),
+            "GlobalAveragePool" | "GlobalMaxPool" => {
+                let view = of.value(0)?;
+                let over: BTreeSet<usize> = (2..view.axes.len()).collect();
+                self.reduce(&of, &view, &over, true, node.operator == "GlobalMaxPool")
+            }
+            "ReduceMean" | "ReduceMax" => {
+                let view = of.value(0)?;
+                let rank = view.axes.len();
+                let axes = of.axes(18, self.opset)?.filter(|axes| !axes.is_empty());
+                let over: BTreeSet<usize> = match axes {
+                    Some(axes) => axes.iter().map(|&of| axis(of, rank)).collect::<Result<_, _>>()?,
+                    None if node.int("noop_with_empty_axes", 0)? != 0 => BTreeSet::new(),
+                    None => (0..rank).collect(),
+                };
+                self.reduce(&of, &view, &over, node.int("keepdims", 1)? != 0, node.operator == "ReduceMax")
+            }
+            "InstanceNormalization" => self.instance_norm(&of),
+            "LayerNormalization" => self.layer_norm(&of),
+            "GroupNormalization" => {
+                let node = self.volume(&of.value(0)?)?;
+                let groups = usize::try_from(of.node.int("num_groups", 0)?).map_err(|_| "it has no groups")?;
+                // Since opset 21 by channel; which of the two it is, the number of scales says as well.
+                let given = of.known(1)?.map_or(0, |scale| scale.len());
+                let channels = self.canonical.channels(node);
+                if groups == 0 || given == 0 || !channels.is_multiple_of(groups) || !channels.is_multiple_of(given) {
+                    return Err(format!("it has {groups} groups and {given} scales for {channels} channels"));
+                }
+                let node = self.group_norm(&of, node, groups, given)?;
+                Ok(Meaning::Value(self.volume_view(node)))
+            }
+            "Pad" => self.pad(&of),
+            "Concat" => self.concat(&of),
+            "Sum" => {
+                let mut sum = of.value(0)?;
+                for n in 1..inputs.len() {
+                    sum = self.sum(&of, &sum, &of.value(n)?)?;
+                }
+                Ok(Meaning::Value(sum))
+            }
+            "Softmax" | "LogSoftmax" => {
+                let view = of.value(0)?;
+                let default = if self.opset < 13 { 1 } else { -1 };
+                let at = axis(node.int("axis", default)?, view.axes.len())?;
+                let rest: usize = self.canonical.values[view.node].shape[1..].iter().product();
+                if rest != 1 || self.canonical.dims(&view)[at] != self.canonical.channels(view.node) {
+                    return Err("it is not over the classes of a row of scores".into());
+                }
+                let head = if node.operator == "Softmax" { Head::Softmax } else { Head::LogSoftmax };
+                let node = self.canonical.add_step(&of.name, Step::Head(head), view.node, None);
+                Ok(Meaning::Value(View { node, ..view }))
+            }
+            operator if FUNCTIONS.contains(&operator) => self.function(&of),
+            _ => Err("it cuts, repeats or reorders values of the network, which the engine does not".into()),
+        }
+    }
+}
+
+/// Whether each operator is one that the output depends on.
+fn needed(graph: &Graph, output: &str) -> Result<Vec<bool>, String> {
+    let mut wanted: BTreeSet<&str> = [output].into();
+    let mut needed = vec![false; graph.nodes.len()];
+    // Files list operators after what they take.
+    for (node, needed) in graph.nodes.iter().zip(&mut needed).rev() {
+        if node.outputs.iter().any(|name| !name.is_empty() && wanted.contains(name.as_str())) {
+            *needed = true;
+            wanted.extend(node.inputs.iter().map(String::as_str));
+        }
+    }
+    if needed.contains(&true) { Ok(needed) } else { Err(format!("its output {output} is given by no operator")) }
+}
+
+/// The name of an operator with its domain.
+fn full_name(node: &Node) -> String {
+    if node.domain.is_empty() || node.domain == "ai.onnx" {
+        node.operator.clone()
+    } else {
+        format!("{}.{}", node.domain, node.operator)
+    }
+}
