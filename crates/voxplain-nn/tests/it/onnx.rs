@@ -1,6 +1,7 @@
 //! Networks that PyTorch's exporters wrote, against what PyTorch computes.
 
 use crate::support::{npy, witness::witness};
+use std::path::{Path, PathBuf};
 use voxplain_nn::import::onnx::{self, Head, Imported};
 use voxplain_nn::{Engine, EngineOptions, Network, Op, PlanOptions, Purpose, Rules};
 
@@ -123,6 +124,83 @@ families! {
     nnunet_encoder_agrees "nnunet-encoder",
     activations_agree "activations",
     regression_agrees "regression",
+}
+
+/// Networks of `tests/fixtures/generate_onnx.py`, whose outputs are images: outputs, and the gradient along a direction of
+/// all of them. `limit` is how far the gradient may be off, of its norm.
+fn images_agree(folder: &Path, name: &str, limit: f64) {
+    let arrays = npy::read_npz(&folder.join(format!("{name}.npz")));
+    let [(_, x), (shape, y), (_, r), (_, g)] = ["x", "y", "r", "g"].map(|name| arrays[name].clone());
+    let samples = shape[0];
+    let (inputs, outputs) = (x.len() / samples, y.len() / samples);
+    for export in ["dynamo", "torchscript"] {
+        let Imported { network, head, .. } =
+            onnx::read(&folder.join(format!("{name}.{export}.onnx")), None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(network.shape(network.output()).unwrap(), &shape[1..], "{name}.{export}");
+        for threads in [1, 2] {
+            let engine = Engine::new(EngineOptions { threads: Some(threads), instruction_set: None }).unwrap();
+            let options = PlanOptions { purpose: Purpose::InputGradient, batch: 1, keep: Vec::new() };
+            let mut plan = engine.plan(&network, &options).unwrap();
+            for sample in 0..samples {
+                let x: Vec<f32> = x[sample * inputs..][..inputs].iter().map(|&x| x as f32).collect();
+                let mut tape = plan.forward(&x).unwrap();
+                let scores: Vec<f64> = tape.output().iter().map(|&y| f64::from(y)).collect();
+                // A softmax over the channels of each voxel, and what it hands back.
+                let (found, start) = match head {
+                    Head::Scores => (scores, r.clone()),
+                    Head::Softmax => by_voxel_softmax(&scores, &r, shape[1]),
+                    head => panic!("no file of these ends in {head:?}"),
+                };
+                let y = &y[sample * outputs..][..outputs];
+                let largest = y.iter().fold(0.0f64, |most, y| most.max(y.abs()));
+                let off = found.iter().zip(y).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / largest;
+                let start: Vec<f32> = start.iter().map(|&r| r as f32).collect();
+                let gradient = tape.backward(&start, &Rules::GRADIENT).unwrap().input;
+                let g = &g[sample * inputs..][..inputs];
+                let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+                let distance =
+                    norm(&mut gradient.iter().zip(g).map(|(&a, b)| f64::from(a) - b)) / norm(&mut g.iter().copied());
+                println!("{name}.{export} {sample}: outputs {off:.1e}, gradient {distance:.1e}");
+                assert!(off < 1e-5 && distance < limit, "{name}.{export} {sample}: {off:.1e}, {distance:.1e}");
+            }
+        }
+    }
+}
+
+fn by_voxel_softmax(scores: &[f64], r: &[f64], channels: usize) -> (Vec<f64>, Vec<f64>) {
+    let voxels = scores.len() / channels;
+    let sums: Vec<f64> = (0..voxels).map(|v| scores.iter().skip(v).step_by(voxels).map(|s| s.exp()).sum()).collect();
+    let p: Vec<f64> = scores.iter().enumerate().map(|(at, s)| s.exp() / sums[at % voxels]).collect();
+    let along = |v: usize| (0..channels).map(|c| p[c * voxels + v] * r[c * voxels + v]).sum::<f64>();
+    let means: Vec<f64> = (0..voxels).map(along).collect();
+    let start = p.iter().zip(r).enumerate().map(|(at, (p, r))| p * (r - means[at % voxels])).collect();
+    (p, start)
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
+}
+
+#[test]
+fn a_small_linknet_agrees() {
+    images_agree(&fixtures(), "linknet", 1e-4);
+}
+
+#[test]
+fn transposed_convolutions_and_resizing_agree() {
+    images_agree(&fixtures(), "decoder", 1e-4);
+    images_agree(&fixtures(), "decoder-pooled", 1e-4);
+}
+
+/// The two networks of deepbet on a head, where `VOXPLAIN_DEEPBET` names the folder that the script wrote.
+#[test]
+fn the_linknets_of_deepbet_agree() {
+    let Some(folder) = std::env::var_os("VOXPLAIN_DEEPBET").map(PathBuf::from) else {
+        eprintln!("skipped: set VOXPLAIN_DEEPBET to what tests/fixtures/generate_onnx.py deepbet writes");
+        return;
+    };
+    images_agree(&folder, "bbox", 1e-4);
+    images_agree(&folder, "brain", 1e-4);
 }
 
 /// TorchScript made constants of what the example image gave in the shortcuts.

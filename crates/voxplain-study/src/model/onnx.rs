@@ -87,6 +87,15 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
             "export the network with the weights of a training that did not diverge",
         ));
     }
+    let output = imported.network.output();
+    if let Ok([channels, i, j, k]) = imported.network.shape(output) {
+        return Err(Error::file(
+            file,
+            format!("gives an image of {channels} channel(s), {i} x {j} x {k}, as a segmentation does"),
+            "export a network that gives one row of scores, such as each channel's mean over the voxels, before any softmax: \
+             torch.nn.Sequential(net, torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten())",
+        ));
+    }
     let check = options.check.as_deref().map(|pairs| compare(engine, &imported, pairs)).transpose()?;
     let [channels, shape @ ..] = imported.network.input_shape();
     if channels != 1 {

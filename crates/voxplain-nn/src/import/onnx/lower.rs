@@ -5,21 +5,23 @@ use crate::ops::weightless;
 use crate::{Network, NodeId, Op};
 use std::collections::BTreeSet;
 
-/// The network of what `output` depends on, without what comes after the scores; and what that is.
+/// The network of what `output` depends on, without what comes after the scores; and what that is. Scores of single voxels stay
+/// a volume.
 pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network, Head), String> {
     let (scores, head) = scores(&canonical, output.node);
     let shape = canonical.values[scores].shape.clone();
-    if shape[1..].iter().any(|&length| length != 1) {
+    let is_image = shape[1..].iter().any(|&length| length != 1);
+    let long = output.axes.iter().copied().flatten().filter(|&axis| shape.get(axis).is_some_and(|&length| length != 1));
+    if is_image && !long.is_sorted() {
         return Err(format!(
-            "its output has the shape {:?}: an image, as a segmentation gives. Explained are networks that give one row of \
-             scores, or a value",
+            "its output has the shape {:?} in another order of axes, expected [1, C, i, j, k]",
             canonical.dims(output)
         ));
     }
     if scores == 0 {
         return Err("its output is its input".into());
     }
-    let last = canonical.flatten(scores)?;
+    let last = if is_image { scores } else { canonical.flatten(scores)? };
     let mut needed = vec![false; canonical.values.len()];
     needed[last] = true;
     for n in (0..=last).rev().filter(|&n| n > 0) {
@@ -76,7 +78,9 @@ fn unfinished(step: &Step, name: &str) -> String {
             format!("{name}: the operator {operator} is part of no activation that the engine has")
         }
         Step::Head(Head::Softmax | Head::LogSoftmax | Head::Sigmoid | Head::Scores) => {
-            format!("{name}: a softmax inside the network, which the engine does not have")
+            format!(
+                "{name}: a softmax inside the network, as in attention, which the engine does not have; at the end it is taken off"
+            )
         }
         Step::Mean | Step::Centred | Step::Squared | Step::Variance | Step::Shifted(_) | Step::Deviation(_) => {
             format!("{name}: a mean over channels that belongs to no normalisation")

@@ -33,9 +33,41 @@ use std::path::Path;
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=20;
 /// Most reasons that an error lists.
 const REASONS: usize = 12;
-/// What to do about a file that cannot be taken.
-const REMEDY: &str = "export the network again with batch size 1 and after model.eval(), with operators of the table in the \
-                      page \"Your own network\"";
+
+/// Why a file cannot be taken, and what to do about it.
+#[derive(Debug)]
+struct Refusal {
+    what: String,
+    remedy: &'static str,
+}
+
+impl Refusal {
+    fn new(what: impl Into<String>, remedy: &'static str) -> Self {
+        Self { what: what.into(), remedy }
+    }
+
+    /// Of operators, and of what they are given.
+    fn of_operators(what: String) -> Self {
+        Self::new(
+            what,
+            "replace what is named, or leave it out, and export the network again after model.eval(); the operators that are \
+             taken are in the table of the page \"Your own network\"",
+        )
+    }
+
+    /// Of bytes that are no model.
+    fn of_bytes(what: String) -> Self {
+        Self::new(what, "copy the file again if it was cut short, or export the network again with torch.onnx.export")
+    }
+
+    /// Of an input that is no volume.
+    fn of_input(what: String) -> Self {
+        Self::new(
+            what,
+            "export a 3D network, with one image [1, C, i, j, k] as example: torch.onnx.export(model, (x[:1],), ...)",
+        )
+    }
+}
 
 /// A network from a file, and what the file says about it.
 #[derive(Clone, Debug)]
@@ -75,71 +107,88 @@ pub fn read(path: &Path, grid: Option<[usize; 3]>) -> Result<Imported> {
     decode(&bytes, &mut external, grid).map_err(|what| match &external.missing {
         Some(name) => refused(
             path,
-            what,
+            what.what,
             &format!("put {name} beside the file, in its folder, or export again with external_data=False"),
         ),
-        None => refused(path, what, REMEDY),
+        None => refused(path, what.what, what.remedy),
     })
 }
 
-fn decode(bytes: &[u8], external: &mut External, grid: Option<[usize; 3]>) -> Result<Imported, String> {
-    let model = proto::decode(bytes, external)?;
-    let opset = model.opset.ok_or("found no version of ONNX's operators, expected an ONNX model")?;
+fn decode(bytes: &[u8], external: &mut External, grid: Option<[usize; 3]>) -> Result<Imported, Refusal> {
+    let model = proto::decode(bytes, external).map_err(Refusal::of_bytes)?;
+    let opset = model
+        .opset
+        .ok_or_else(|| Refusal::of_bytes("found no version of ONNX's operators, expected an ONNX model".into()))?;
     if !OPSETS.contains(&opset) {
         let (first, last) = OPSETS.into_inner();
-        return Err(format!("found opset {opset}, expected {first} to {last} (opset_version= of torch.onnx.export)"));
+        return Err(Refusal::new(
+            format!("found opset {opset}, expected {first} to {last}"),
+            "export the network again with opset_version=17 of torch.onnx.export",
+        ));
     }
     let graph = &model.graph;
     // Older files list constants among the inputs.
     let mut inputs = graph.inputs.iter().filter(|input| !graph.initializers.contains_key(&input.name));
-    let input = inputs.next().ok_or("found no input, expected one volume")?;
-    if let Some(other) = inputs.next() {
-        return Err(format!("found inputs {} and {}, expected one volume", input.name, other.name));
+    let input = inputs.next().ok_or_else(|| Refusal::of_input("found no input, expected one volume".into()))?;
+    let others: Vec<&str> = inputs.map(|input| input.name.as_str()).collect();
+    if !others.is_empty() {
+        return Err(Refusal::new(
+            format!("found inputs {} and {}, expected one volume", input.name, others.join(", ")),
+            "export a module whose forward takes the image alone and gives the network the rest as constants",
+        ));
     }
     let [output] = graph.outputs.as_slice() else {
-        return Err(format!("found outputs {}, expected one: that of the scores", graph.outputs.join(", ")));
+        return Err(Refusal::new(
+            format!("found outputs {}, expected one: that of the scores", graph.outputs.join(", ")),
+            "export a module whose forward returns the scores alone",
+        ));
     };
     let shape = input_shape(input, grid)?;
-    let reader = Reader::read(graph, opset, (&input.name, shape), output)?;
+    let reader = Reader::read(graph, opset, (&input.name, shape), output).map_err(Refusal::of_operators)?;
     if !reader.troubles.is_empty() {
-        return Err(list(&reader.troubles));
+        return Err(Refusal::of_operators(list(&reader.troubles)));
     }
-    let view = reader.output(output)?.ok_or("its output was refused")?;
+    let view = reader.output(output).map_err(Refusal::of_operators)?;
+    let view = view.ok_or_else(|| Refusal::of_operators("its output was refused".into()))?;
     let (operators, batch_norms) = (reader.operators, reader.norms);
-    let (network, head) = lower::lower(reader.canonical, &view)?;
+    let (network, head) = lower::lower(reader.canonical, &view).map_err(Refusal::of_operators)?;
     Ok(Imported { network, head, producer: model.producer, opset, operators, batch_norms })
 }
 
 /// The shape of one sample of the input, `[C, i, j, k]`.
-fn input_shape(input: &proto::Input, grid: Option<[usize; 3]>) -> Result<[usize; 4], String> {
-    let axes = input.shape.as_ref().ok_or_else(|| format!("its input {} has no shape", input.name))?;
-    let &[batch, channels, ref space @ ..] = axes.as_slice() else {
-        return Err(format!("its input has {} axes, expected five: batch, channels and (i, j, k)", axes.len()));
+fn input_shape(input: &proto::Input, grid: Option<[usize; 3]>) -> Result<[usize; 4], Refusal> {
+    let axes = input.shape.as_ref();
+    let axes = axes.ok_or_else(|| Refusal::of_input(format!("its input {} has no shape", input.name)))?;
+    let five = || {
+        Refusal::of_input(format!("its input has {} axes, expected five: batch, channels and (i, j, k)", axes.len()))
     };
-    let space = <[Option<usize>; 3]>::try_from(space)
-        .map_err(|_| format!("its input has {} axes, expected five: batch, channels and (i, j, k)", axes.len()))?;
+    let &[batch, channels, ref space @ ..] = axes.as_slice() else {
+        return Err(five());
+    };
+    let space = <[Option<usize>; 3]>::try_from(space).map_err(|_| five())?;
     if let Some(batch) = batch.filter(|&batch| batch != 1) {
-        return Err(format!(
-            "the batch size {batch} is baked in: its operators take that many images together. Export with one image as \
-             example, torch.onnx.export(model, (x[:1],), ...)"
-        ));
+        return Err(Refusal::of_input(format!(
+            "the batch size {batch} is baked in: its operators take that many images together"
+        )));
     }
     let mut shape = [channels.unwrap_or(1), 1, 1, 1];
     for axis in 0..3 {
         shape[axis + 1] = match (space[axis], grid.map(|grid| grid[axis])) {
             (Some(length), Some(wanted)) if length != wanted => {
                 let found: Vec<String> = space.iter().map(|n| n.map_or("?".into(), |n| n.to_string())).collect();
-                return Err(format!(
-                    "its input is {}, and the grid that was asked for is {}",
-                    found.join(" x "),
-                    times(grid)
+                return Err(Refusal::new(
+                    format!("its input is {}, and the grid that was asked for is {}", found.join(" x "), times(grid)),
+                    "ask for none: the file says it",
                 ));
             }
             (Some(length), _) | (None, Some(length)) => length,
-            (None, None) => return Err("the file leaves the shape of its input open; say its grid".into()),
+            (None, None) => {
+                let what = "the file leaves the shape of its input open; say its grid";
+                return Err(Refusal::new(what, "read it with the shape that the network was trained on"));
+            }
         };
     }
-    crate::ops::count(&shape)?;
+    crate::ops::count(&shape).map_err(Refusal::of_input)?;
     Ok(shape)
 }
 

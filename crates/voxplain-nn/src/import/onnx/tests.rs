@@ -92,6 +92,7 @@ impl File {
 
     fn read(&self) -> Result<Imported, String> {
         decode(&self.bytes(), &mut External::none(), None)
+            .map_err(|refusal| format!("{}; {}", refusal.what, refusal.remedy))
     }
 }
 
@@ -113,7 +114,7 @@ fn a_small_file_is_read() {
     assert!(open.read().unwrap_err().contains("say its grid"));
     let read = decode(&open.bytes(), &mut External::none(), Some([4, 5, 6])).unwrap();
     assert_eq!(read.network.input_shape(), [1, 4, 5, 6]);
-    let error = decode(&File::new(&mean()).bytes(), &mut External::none(), Some([4, 5, 6])).unwrap_err();
+    let error = decode(&File::new(&mean()).bytes(), &mut External::none(), Some([4, 5, 6])).unwrap_err().what;
     assert!(error.contains("3 x 4 x 3") && error.contains("4 x 5 x 6"), "{error}");
 }
 
@@ -169,6 +170,55 @@ fn geometry_is_that_of_onnx() {
 }
 
 /// A sigmoid of one score is a softmax of two.
+fn text(name: &str, value: &str) -> Vec<u8> {
+    [bytes(1, name), bytes(4, value), int(20, 3)].concat()
+}
+
+/// A transposed convolution of a volume of 2 x 3 x 2 with a kernel of 2, and resizing of it: the shapes that ONNX gives.
+#[test]
+fn larger_volumes_have_the_shape_of_onnx() {
+    let weights = || floats("w", &[2, 1, 2, 2, 2], &[0.5; 16]);
+    let shape = |attributes: &[Vec<u8>]| {
+        let file = File::new(&[node("ConvTranspose", &["c", "w"], "y", attributes)]).with(weights());
+        file.read().map(|imported| imported.network.shape(imported.network.output()).unwrap().to_vec())
+    };
+    let stride = || list("strides", &[2, 1, 3]);
+    assert_eq!(shape(&[]).unwrap(), [1, 3, 4, 3]);
+    assert_eq!(shape(&[stride()]).unwrap(), [1, 4, 4, 5]);
+    assert_eq!(shape(&[stride(), list("output_padding", &[1, 0, 2])]).unwrap(), [1, 5, 4, 7]);
+    assert_eq!(shape(&[stride(), list("pads", &[1, 0, 0, 0, 1, 2])]).unwrap(), [1, 3, 3, 3]);
+    assert_eq!(shape(&[stride(), text("auto_pad", "SAME_UPPER")]).unwrap_err().matches("is to give 6").count(), 1);
+    assert_eq!(shape(&[list("strides", &[2, 1, 2]), text("auto_pad", "SAME_UPPER")]).unwrap(), [1, 4, 3, 4]);
+    assert_eq!(shape(&[stride(), list("output_shape", &[3, 3, 4])]).unwrap(), [1, 3, 3, 4]);
+    assert!(shape(&[list("strides", &[0, 1, 1])]).unwrap_err().contains("steps or dilations of 0"));
+    assert!(shape(&[list("pads", &[9; 6])]).unwrap_err().contains("leave nothing"));
+    assert!(shape(&[number("group", 3)]).unwrap_err().contains("expected"));
+
+    let resized = |given: [&str; 2], attributes: &[Vec<u8>], constant: Vec<u8>| {
+        let file = File::new(&[node("Resize", &["c", "", given[0], given[1]], "y", attributes)]).with(constant);
+        file.read().map(|imported| {
+            let op = imported.network.nodes()[2].op.clone();
+            (imported.network.shape(imported.network.output()).unwrap().to_vec(), op)
+        })
+    };
+    let scales = |s: &[f32]| floats("s", &[s.len() as i64], s);
+    let (shape, op) = resized(["s", ""], &[], scales(&[1.0, 1.0, 2.0, 1.0, 1.3])).unwrap();
+    assert_eq!(shape, [2, 4, 3, 2]);
+    // Two voxels 1.3 times as many are two, and lie 1 / 1.3 apart.
+    assert!(matches!(op, Op::Resize3d(of) if of.scale.is_some_and(|scale| (scale[2] - 1.3).abs() < 1e-6)), "{op:?}");
+    let sizes = ints("n", &[1, 2, 5, 6, 7]);
+    let (shape, op) = resized(["", "n"], &[text("mode", "linear")], sizes.clone()).unwrap();
+    assert_eq!((shape.as_slice(), op), ([2, 5, 6, 7].as_slice(), Op::Resize3d(crate::Resize3d::linear([5, 6, 7]))));
+    assert!(resized(["", "n"], &[text("mode", "cubic")], sizes.clone()).unwrap_err().contains("by cubic"));
+    let error = resized(["", "n"], &[text("coordinate_transformation_mode", "tf_crop_and_resize")], sizes).unwrap_err();
+    assert!(error.contains("tf_crop_and_resize"), "{error}");
+    let error = resized(["s", ""], &[], scales(&[1.0, 2.0, 1.0, 1.0, 1.0])).unwrap_err();
+    assert!(error.contains("other axes than those of a volume"), "{error}");
+    for wrong in [-1.0, 0.0, f32::NAN, f32::INFINITY, 1e30] {
+        assert!(resized(["s", ""], &[], scales(&[1.0, 1.0, wrong, 1.0, 1.0])).is_err());
+    }
+}
+
 #[test]
 fn one_score_makes_two_classes() {
     use crate::reference::{Mode, forward};
@@ -217,8 +267,15 @@ fn what_cannot_be_taken_is_refused_all_at_once() {
         refused(File::new(&[node("Relu", &["nothing"], "y", &[])]))
             .contains("takes nothing, which nothing before it gives")
     );
-    let error = refused(File::new(&[node("Relu", &["c"], "y", &[])]));
-    assert!(error.contains("[1, 2, 2, 3, 2]: an image"), "{error}");
+    let long = [node("LSTM", &["c"], "a", &[]), node("Relu", &["a"], "y", &[])];
+    assert!(refused(File::new(&long)).contains("replace what is named, or leave it out"));
+    assert!(refused(File { opset: 9, ..File::new(&mean()) }).contains("opset_version=17"));
+    let error = refused(File::new(&[node("Transpose", &["c"], "y", &[list("perm", &[0, 2, 3, 4, 1])])]));
+    assert!(error.contains("in another order of axes"), "{error}");
+    let error = refused(File::new(&[node("Softmax", &["c"], "y", &[number("axis", 4)])]));
+    assert!(error.contains("as in attention; transformers are not taken"), "{error}");
+    let error = refused(File::new(&[node("MatMul", &["c", "c"], "y", &[])]));
+    assert!(error.contains("as attention does; transformers are not taken"), "{error}");
     let pool = node("GlobalAveragePool", &["c2"], "m", &[]);
     let baked = floats("z", &[1, 2, 2, 3, 2], &(0..24).map(|n| n as f32).collect::<Vec<_>>());
     let error = refused(File::new(&[node("Add", &["c", "z"], "c2", &[]), pool, flat]).with(baked));
@@ -272,6 +329,35 @@ proptest! {
         .with(ints("two", &[1]))
         .with(ints("rest", &[-1]))
         .with(floats("head", &[4, 2], &[0.5; 8]));
+        let mut bytes = file.bytes();
+        prop_assert!(decode(&bytes, &mut External::none(), None).is_ok());
+        for (at, byte) in changes {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let _ = decode(&bytes, &mut External::none(), None);
+        bytes.truncate(cut % bytes.len());
+        let _ = decode(&bytes, &mut External::none(), None);
+    }
+
+    /// The same of volumes made larger, and sums with one value by channel.
+    #[test]
+    fn no_bytes_of_a_decoder_panic(changes in proptest::collection::vec((any::<usize>(), any::<u8>()), 1..6), cut: usize) {
+        let up = [
+            list("strides", &[2, 1, 2]), list("pads", &[1, 0, 0, 0, 0, 1]), list("output_padding", &[1, 0, 0]),
+            list("dilations", &[1, 2, 1]), number("group", 2), list("kernel_shape", &[2, 2, 2]),
+        ];
+        let file = File::new(&[
+            node("ConvTranspose", &["c", "w"], "u", &up),
+            node("GlobalAveragePool", &["u"], "m", &[]),
+            node("Add", &["u", "m"], "a", &[]),
+            node("Resize", &["a", "", "s"], "r", &[text("mode", "linear"), text("nearest_mode", "floor")]),
+            node("Resize", &["r", "", "", "n"], "t", &[text("coordinate_transformation_mode", "align_corners")]),
+            node("Softmax", &["t"], "y", &[number("axis", 1)]),
+        ])
+        .with(floats("w", &[2, 1, 2, 2, 2], &[0.5; 16]))
+        .with(floats("s", &[5], &[1.0, 1.0, 2.0, 1.5, 0.5]))
+        .with(ints("n", &[1, 2, 3, 4, 5]));
         let mut bytes = file.bytes();
         prop_assert!(decode(&bytes, &mut External::none(), None).is_ok());
         for (at, byte) in changes {

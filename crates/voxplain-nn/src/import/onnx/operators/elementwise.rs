@@ -7,13 +7,9 @@ use super::{Meaning, Operator, Reader};
 use crate::{Activation, Op, Prelu, Tensor};
 
 impl Reader<'_> {
+    /// The sum of two values of one shape, or of one with a shift for each of its channels.
     pub(super) fn sum(&mut self, of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
-        if !self.alike(a, b) {
-            let (a, b) = (self.canonical.dims(a), self.canonical.dims(b));
-            return Err(format!("it adds values of shapes {a:?} and {b:?}, expected the same"));
-        }
-        let node = self.canonical.add(&of.name, Op::Add, &[a.node, b.node])?;
-        Ok(View { node, ..a.clone() })
+        self.pair(of, Op::Add, a, b)
     }
 
     /// An operator that works value by value.
@@ -126,25 +122,31 @@ impl Reader<'_> {
 
     /// The product of two values of one shape, or of one with a factor for each of its channels.
     pub(super) fn product(&mut self, of: &Operator<'_>, a: &View, b: &View) -> Result<View, String> {
+        self.pair(of, Op::Multiply, a, b)
+    }
+
+    /// Two values of one shape, or one with a value for each of its channels, brought together.
+    fn pair(&mut self, of: &Operator<'_>, op: Op, a: &View, b: &View) -> Result<View, String> {
         if self.alike(a, b) {
-            let node = self.canonical.add(&of.name, Op::Multiply, &[a.node, b.node])?;
+            let node = self.canonical.add(&of.name, op, &[a.node, b.node])?;
             return Ok(View { node, ..a.clone() });
         }
         let values = |view: &View| self.canonical.values[view.node].shape.iter().product::<usize>();
-        let (signal, gate) = if values(a) >= values(b) { (a, b) } else { (b, a) };
-        let pairs = self.align(signal, gate)?;
+        let (signal, other) = if values(a) >= values(b) { (a, b) } else { (b, a) };
+        let pairs = self.align(signal, other)?;
         let channels = self.canonical.channels(signal.node);
-        let by_channel = self.canonical.channels(gate.node) == channels
-            && values(gate) == channels
-            && pairs.iter().all(|[of_signal, of_gate]| *of_signal != Some(0) || *of_gate == Some(0) || channels == 1);
+        let by_channel = self.canonical.channels(other.node) == channels
+            && values(other) == channels
+            && pairs.iter().all(|[of_signal, of_other]| *of_signal != Some(0) || *of_other == Some(0) || channels == 1);
         if !by_channel {
             let [a, b] = [a, b].map(|view| self.canonical.dims(view));
+            let what = if op == Op::Add { "adds" } else { "multiplies" };
             return Err(format!(
-                "it multiplies values of shapes {a:?} and {b:?}, expected one shape or a factor by channel"
+                "it {what} values of shapes {a:?} and {b:?}, expected one shape or a value by channel"
             ));
         }
-        let factor = self.canonical.flatten(gate.node)?;
-        let node = self.canonical.add(&of.name, Op::Multiply, &[signal.node, factor])?;
+        let by_channel = self.canonical.flatten(other.node)?;
+        let node = self.canonical.add(&of.name, op, &[signal.node, by_channel])?;
         Ok(View { node, axes: pairs.into_iter().map(|[of_signal, _]| of_signal).collect() })
     }
 

@@ -112,6 +112,7 @@ const OTHERS: &[&str] = &[
     "CastLike",
     "Concat",
     "Conv",
+    "ConvTranspose",
     "Dropout",
     "Expand",
     "Flatten",
@@ -129,6 +130,7 @@ const OTHERS: &[&str] = &[
     "ReduceMax",
     "ReduceMean",
     "Reshape",
+    "Resize",
     "Shape",
     "Size",
     "Softmax",
@@ -299,6 +301,8 @@ impl<'a> Reader<'a> {
                 Ok(Meaning::Value(View { axes: order.iter().map(|&axis| view.axes[axis]).collect(), ..view }))
             }
             "Conv" => self.convolution(&of),
+            "ConvTranspose" => self.transposed(&of),
+            "Resize" => self.resize(&of),
             "Gemm" => self.gemm(&of),
             "MatMul" => self.matmul(&of),
             "BatchNormalization" => self.batch_norm(&of),
@@ -346,9 +350,17 @@ impl<'a> Reader<'a> {
                 let view = of.value(0)?;
                 let default = if self.opset < 13 { 1 } else { -1 };
                 let at = axis(node.int("axis", default)?, view.axes.len())?;
-                let rest: usize = self.canonical.values[view.node].shape[1..].iter().product();
-                if rest != 1 || self.canonical.dims(&view)[at] != self.canonical.channels(view.node) {
-                    return Err("it is not over the classes of a row of scores".into());
+                let (dims, channels) = (self.canonical.dims(&view), self.canonical.channels(view.node));
+                // A single row of scores has no other axis; an image has its channels. Before opset 13 all axes behind the
+                // one that is named belong to it.
+                let alone = dims.iter().enumerate().all(|(n, &length)| n == at || length == 1);
+                let behind: usize = dims[at + 1..].iter().product();
+                let of_channels = view.axes[at] == Some(0) && (self.opset >= 13 || behind == 1);
+                if dims[at] != channels || !(alone || of_channels) {
+                    return Err(format!(
+                        "it is over axis {at} of a value of shape {dims:?}, and not over the classes, as in attention; \
+                         transformers are not taken"
+                    ));
                 }
                 let head = if node.operator == "Softmax" { Head::Softmax } else { Head::LogSoftmax };
                 let node = self.canonical.add_step(&of.name, Step::Head(head), view.node, None);

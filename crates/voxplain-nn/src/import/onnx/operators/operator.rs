@@ -5,7 +5,7 @@ use super::super::canonical::View;
 use super::super::fold;
 use super::super::proto::Node;
 use super::Meaning;
-use super::windows::Window;
+use super::windows::{Window, three};
 use std::rc::Rc;
 
 /// One operator with what it takes.
@@ -83,5 +83,39 @@ impl Operator<'_> {
             })),
             other => Err(format!("it has the padding {other}, which is none of ONNX")),
         }
+    }
+
+    /// Of a transposed convolution of a volume of a size: what is cut off at the start, and how much less of it at the end.
+    pub(super) fn cuts(&self, window: &Window, size: [usize; 3]) -> Result<([usize; 3], [isize; 3]), String> {
+        let Window { kernel, stride, dilation } = window;
+        let more = three(self.node.ints("output_padding")?, 0)?;
+        let auto = self.node.text("auto_pad", "NOTSET")?;
+        let wanted = match self.node.ints("output_shape")? {
+            // Some files give all five axes.
+            Some(shape) => Some(three(Some(&shape[shape.len().saturating_sub(3)..]), 1)?),
+            None if auto.starts_with("SAME") => Some([0, 1, 2].map(|axis| size[axis].saturating_mul(stride[axis]))),
+            None => None,
+        };
+        let (mut cut, mut less) = ([0; 3], [0; 3]);
+        let given = if wanted.is_none() { self.paddings(window, size)? } else { [[0; 2]; 3] };
+        for axis in 0..3 {
+            let [start, end] = match wanted {
+                None => given[axis],
+                Some(wanted) => {
+                    let span = kernel[axis].saturating_sub(1).saturating_mul(dilation[axis]).saturating_add(1);
+                    let steps = size[axis].saturating_sub(1).saturating_mul(stride[axis]);
+                    let all = steps.saturating_add(span).saturating_add(more[axis]);
+                    let total = all.checked_sub(wanted[axis]).ok_or_else(|| {
+                        format!("it gives {all} voxels along an axis and is to give {}", wanted[axis])
+                    })?;
+                    let (smaller, larger) = (total / 2, total - total / 2);
+                    if auto == "SAME_UPPER" { [smaller, larger] } else { [larger, smaller] }
+                }
+            };
+            cut[axis] = start;
+            let whole = |n: usize| isize::try_from(n).map_err(|_| "its paddings are too large");
+            less[axis] = whole(more[axis])?.saturating_add(whole(start)?).saturating_sub(whole(end)?);
+        }
+        Ok((cut, less))
     }
 }

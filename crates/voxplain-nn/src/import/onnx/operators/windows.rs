@@ -3,7 +3,7 @@
 use super::super::array::axis;
 use super::super::fold;
 use super::{Meaning, Operator, Reader};
-use crate::{Conv3d, Linear, Op, Pad3d, Pool3d, Tensor};
+use crate::{Alignment, Conv3d, ConvTranspose3d, Interpolation, Linear, Op, Pad3d, Pool3d, Resize3d, Tensor};
 
 impl Reader<'_> {
     pub(super) fn convolution(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
@@ -54,6 +54,113 @@ impl Reader<'_> {
             ..conv.with_dilation(dilation).with_groups(groups)
         };
         node = self.canonical.add(&of.name, conv, &[node])?;
+        Ok(Meaning::Value(self.volume_view(node)))
+    }
+
+    pub(super) fn transposed(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
+        let weight = of.known(1)?.ok_or("its weights are not constant")?;
+        let bias = of.known(2)?;
+        let &[inputs, per_group, ki, kj, kk] = weight.shape.as_slice() else {
+            return Err(format!("its weights have the shape {:?}, expected those of a 3D convolution", weight.shape));
+        };
+        let kernel = [ki, kj, kk];
+        let node = self.volume(&of.value(0)?)?;
+        if self.is_flat(node) {
+            return Err("it makes a volume of single values, which the engine does not".into());
+        }
+        let groups = usize::try_from(of.node.int("group", 1)?).ok().filter(|&groups| groups > 0);
+        let groups = groups.ok_or("it has no groups of channels")?;
+        let outputs = per_group.checked_mul(groups).ok_or("it has too many channels")?;
+        let window = Window {
+            kernel,
+            stride: three(of.node.ints("strides")?, 1)?,
+            dilation: three(of.node.ints("dilations")?, 1)?,
+        };
+        let shape = &self.canonical.values[node].shape;
+        let (cut, more) = of.cuts(&window, [shape[1], shape[2], shape[3]])?;
+        let bias = bias.map(|bias| bias.tensor(&[outputs])).transpose()?;
+        let conv = ConvTranspose3d::new(inputs, outputs, kernel).with_stride(window.stride).with_padding(cut);
+        let conv = ConvTranspose3d {
+            weight: weight.tensor(&[inputs, per_group, ki, kj, kk])?,
+            has_bias: bias.is_some(),
+            bias,
+            ..conv.with_output_padding(more).with_dilation(window.dilation).with_groups(groups)
+        };
+        let node = self.canonical.add(&of.name, conv, &[node])?;
+        Ok(Meaning::Value(self.volume_view(node)))
+    }
+
+    /// A volume on another grid.
+    pub(super) fn resize(&mut self, of: &Operator<'_>) -> Result<Meaning, String> {
+        let view = of.value(0)?;
+        let (rank, dims) = (view.axes.len(), self.canonical.dims(&view));
+        if of.node.int("antialias", 0)? != 0 {
+            return Err("it smooths what it makes smaller (antialias), which the engine does not".into());
+        }
+        let policy = of.node.text("keep_aspect_ratio_policy", "stretch")?;
+        if policy != "stretch" {
+            return Err(format!("it keeps the ratio of its axes ({policy}), expected its size"));
+        }
+        let axes = match of.node.ints("axes")? {
+            Some(axes) => axes.iter().map(|&of| axis(of, rank)).collect::<Result<Vec<_>, _>>()?,
+            None => (0..rank).collect(),
+        };
+        let (mut size, mut scale) = (dims.clone(), vec![1.0; rank]);
+        let given = |n: usize| Ok::<_, String>(of.known(n)?.filter(|array| array.len() > 0));
+        match (given(2)?, given(3)?) {
+            (None, Some(sizes)) if sizes.len() == axes.len() => {
+                for (&at, length) in axes.iter().zip(fold::lengths(sizes.whole()?)?) {
+                    (size[at], scale[at]) = (length, length as f64 / dims[at] as f64);
+                }
+            }
+            (Some(scales), None) if scales.len() == axes.len() => {
+                for (n, &at) in axes.iter().enumerate() {
+                    let wanted = scales.at(n);
+                    let length = (dims[at] as f64 * wanted).floor();
+                    if !(1.0..=1e6).contains(&length) {
+                        return Err(format!("it makes an axis of {} voxels {wanted} times as large", dims[at]));
+                    }
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e6")]
+                    let length = length as usize;
+                    (size[at], scale[at]) = (length, wanted);
+                }
+            }
+            _ => return Err("its sizes or scales are no constant, or not one for each axis".into()),
+        }
+        if size == dims && scale.iter().all(|&scale| scale == 1.0) {
+            return Ok(Meaning::Value(view));
+        }
+        let node = self.volume(&view)?;
+        if self.is_flat(node) || size[..2] != dims[..2] {
+            return Err("it resizes other axes than those of a volume".into());
+        }
+        let interpolation =
+            match (of.node.text("mode", "nearest")?, of.node.text("nearest_mode", "round_prefer_floor")?) {
+                ("linear", _) => Interpolation::Linear,
+                ("nearest", "floor") => Interpolation::Before,
+                ("nearest", "ceil") => Interpolation::Behind,
+                ("nearest", "round_prefer_floor") => Interpolation::NearestBefore,
+                ("nearest", "round_prefer_ceil") => Interpolation::NearestBehind,
+                (mode, nearest) => {
+                    return Err(format!("it interpolates by {mode} ({nearest}), expected linear or nearest"));
+                }
+            };
+        let alignment = match of.node.text("coordinate_transformation_mode", "half_pixel")? {
+            "half_pixel" => Alignment::Centres,
+            "pytorch_half_pixel" => Alignment::CentresOrFirst,
+            "align_corners" => Alignment::Corners,
+            "asymmetric" => Alignment::Starts,
+            other => return Err(format!("it places voxels by {other}, which the engine does not")),
+        };
+        // A scale in single precision that is the ratio of the sizes is that ratio.
+        let ratio = |at: usize| (scale[at] * dims[at] as f64 - size[at] as f64).abs() <= 1e-6 * size[at] as f64;
+        let resize = Resize3d {
+            size: [size[2], size[3], size[4]],
+            interpolation,
+            alignment,
+            scale: (!(2..5).all(ratio)).then(|| [scale[2], scale[3], scale[4]]),
+        };
+        let node = self.canonical.add(&of.name, Op::Resize3d(resize), &[node])?;
         Ok(Meaning::Value(self.volume_view(node)))
     }
 
@@ -143,7 +250,7 @@ impl Reader<'_> {
 }
 
 /// Three numbers along `(i, j, k)`.
-fn three(values: Option<&[i64]>, default: usize) -> Result<[usize; 3], String> {
+pub(super) fn three(values: Option<&[i64]>, default: usize) -> Result<[usize; 3], String> {
     let Some(values) = values else { return Ok([default; 3]) };
     let lengths = fold::lengths(values)?;
     <[usize; 3]>::try_from(lengths)
