@@ -1,6 +1,9 @@
 //! [`Session`]: the global flags at work: where results, progress and warnings go.
 
-use crate::{shell::command_line, terminal::Terminal};
+use crate::{
+    shell::command_line,
+    terminal::{Terminal, harmless},
+};
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
@@ -122,9 +125,14 @@ impl Session {
         }
     }
 
-    /// The command that comes next, for the user.
+    /// The command that comes next, for the user: its verb, what it is of, and the rest. A file whose name begins like a flag
+    /// is a file all the same.
     pub(crate) fn next<'a>(&self, words: impl IntoIterator<Item = &'a str>) {
-        self.say(&format!("next: {}", command_line(words)));
+        let words = words.into_iter().enumerate().map(|(n, word)| match n {
+            1 if word.starts_with('-') => format!("./{word}"),
+            _ => word.to_owned(),
+        });
+        self.say(&harmless(&format!("next: {}", command_line(words))));
     }
 
     /// A line on stderr for the user (not under `--quiet` or `--json`): what was done, what to do next.

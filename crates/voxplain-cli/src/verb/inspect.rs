@@ -88,7 +88,7 @@ impl Inspect {
         }
         session.progress().end();
         if session.global.json || !text.is_empty() {
-            session.result(&documents, &text)?;
+            session.result(&documents, &terminal::harmless(&text))?;
         }
         Ok(outcome)
     }
