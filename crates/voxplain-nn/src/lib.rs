@@ -48,6 +48,7 @@ pub mod adam;
 mod cpu;
 mod engine;
 mod error;
+pub mod export;
 mod graph;
 pub mod import;
 pub mod loss;

@@ -22,7 +22,7 @@ fn engines(threads: usize) -> Vec<Engine> {
         .collect()
 }
 
-fn values(seed: Seed, len: usize) -> Vec<f32> {
+pub(crate) fn values(seed: Seed, len: usize) -> Vec<f32> {
     let mut random = seed.random();
     (0..len).map(|_| random.normal() as f32).collect()
 }
@@ -79,7 +79,7 @@ fn pool(kernel: [usize; 3], stride: [usize; 3], padding: [usize; 3]) -> Pool3d {
 }
 
 /// A network that follows from a seed: up to `depth` operations with branches, then a head.
-fn random_network(seed: u64, depth: usize) -> Network {
+pub(crate) fn random_network(seed: u64, depth: usize) -> Network {
     let seed = Seed::new(seed);
     let mut random = seed.child("graph").random();
     let channels = [1, 1, 2, 3, 5, 17][random.below(6)];

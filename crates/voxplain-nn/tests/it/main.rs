@@ -9,6 +9,7 @@
 
 mod engine_arrays;
 mod engine_reference;
+mod export;
 mod onnx;
 mod optimizers;
 mod reach;

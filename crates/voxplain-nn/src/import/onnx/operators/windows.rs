@@ -199,6 +199,18 @@ impl Reader<'_> {
         }
         let counts = of.node.int("count_include_pad", 0)? != 0 || (padding == [0; 3] && end == [0; 3]);
         pool.inside = !max && !counts;
+        // Rounding up may be written as more padding at the end, which never counts.
+        let spans: [usize; 3] = std::array::from_fn(|axis| (kernel[axis] - 1).saturating_mul(dilation[axis]) + 1);
+        if (max || pool.inside) && (0..3).any(|axis| end[axis] > spans[axis] / 2) {
+            let rounded = Pool3d { padding_end: None, ceil: true, ..pool };
+            let floor = |axis: usize| {
+                let room = (size[axis] + padding[axis] + end[axis]).checked_sub(spans[axis]);
+                room.map_or(0, |room| room / stride[axis] + 1)
+            };
+            if rounded.positions(size) == Ok(std::array::from_fn(floor)) {
+                pool = rounded;
+            }
+        }
         node = self.canonical.add(&of.name, if max { Op::MaxPool3d(pool) } else { Op::AvgPool3d(pool) }, &[node])?;
         Ok(Meaning::Value(self.volume_view(node)))
     }
