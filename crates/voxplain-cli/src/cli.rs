@@ -15,8 +15,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, completions, demo, doctor, evaluate, explain, group, import, inspect, man, prepare, regions, run,
-        simulate, train,
+        bench, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, prepare, regions,
+        run, simulate, train,
     },
 };
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -70,6 +70,7 @@ enum Verb {
     #[cfg(not(feature = "report"))]
     Plot(Lacking),
     Import(import::Import),
+    Export(export::Export),
     Bench(bench::Bench),
     Demo(demo::Demo),
     Run(run::Run),
@@ -100,6 +101,7 @@ impl Verb {
             #[cfg(not(feature = "serve"))]
             Self::Serve(_) => Err(Lacking::error(SERVE)),
             Self::Import(verb) => verb.run(session),
+            Self::Export(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session, work),
             Self::Run(verb) => verb.run(session, work),

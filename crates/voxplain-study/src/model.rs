@@ -1,5 +1,6 @@
 //! [`Model`]: a network with its expected input, its classes and its training subjects.
 
+mod export;
 mod import;
 mod onnx;
 pub(crate) mod tensors;

@@ -21,6 +21,12 @@ fn a_run_moves_with_its_cohort_and_asks_for_it_without() {
         let (done, words) = run(&first, line);
         assert!(done, "{line}: {words}");
     }
+    // A model leaves for other programs, once.
+    let export = "export run/folds/fold-1/model.safetensors --onnx net.onnx";
+    let (done, words) = run(&first, export);
+    assert!(done && words.contains("[N, 1, 30, 36, 30] (voxels of 6 x 6 x 6 mm"), "{words}");
+    let (done, words) = run(&first, export);
+    assert!(!done && words.contains("net.onnx: is there already") && words.contains("--force"), "{words}");
     std::fs::rename(&first, &both).unwrap();
     let (done, words) = run(&both, "group run");
     assert!(done, "{words}");
