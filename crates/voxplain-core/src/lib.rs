@@ -44,6 +44,7 @@ mod error;
 mod hash;
 pub mod lookalike;
 pub mod memory;
+pub mod plural;
 mod progress;
 pub mod random;
 mod remedy;

@@ -14,7 +14,7 @@ pub use members::{Group, groups};
 pub use scale::{Scale, ScaleRecord};
 pub use similarity::{Level, SimilarityRow};
 
-use crate::listed::listed;
+use crate::listed::{counted, does, listed};
 use crate::{
     cohort::Cohort,
     map::{read_record, record_path},
@@ -498,14 +498,16 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
         }
         let seen = records.iter().filter(|r| r[n].in_sample == Some(true)).count();
         if seen > 0 {
-            warnings
-                .push(format!("{method}: {seen} maps come from a model that was trained on the subject (in sample)."));
+            let maps = counted(seen, "map");
+            let come = does(seen, "comes", "come");
+            warnings.push(format!("{method}: {maps} {come} from a model that was trained on the subject (in sample)."));
         }
     }
     let other_target = records.iter().filter(|r| r.iter().any(|m| target(m) != target(&r[0]))).count();
     if other_target > 0 {
         warnings.push(format!(
-            "For {other_target} subjects the methods explain different targets, so that they are not comparable."
+            "For {} the methods explain different targets, so that they are not comparable.",
+            counted(other_target, "subject")
         ));
     }
     let other_model: Vec<&str> = members
@@ -516,9 +518,9 @@ fn differences(members: &[Member], methods: &[String], records: &[Vec<Record>]) 
         .collect();
     if !other_model.is_empty() {
         warnings.push(format!(
-            "For {} subjects the methods explain different models ({}, ...).",
-            other_model.len(),
-            other_model[0]
+            "For {} the methods explain different models ({}).",
+            counted(other_model.len(), "subject"),
+            listed(&other_model, 1)
         ));
     }
     warnings

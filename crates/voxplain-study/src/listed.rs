@@ -1,6 +1,7 @@
 //! [`listed`]: a list in a message.
 
 use std::fmt::Display;
+pub(crate) use voxplain_core::plural::{counted, does};
 
 /// The first `most` of a list, and how many more there are: `a, b and 3 more`.
 pub(crate) fn listed<T: Display>(items: impl IntoIterator<Item = T>, most: usize) -> String {
@@ -12,14 +13,9 @@ pub(crate) fn listed<T: Display>(items: impl IntoIterator<Item = T>, most: usize
     }
 }
 
-/// A number of something whose plural takes an `s`: `1 subject`, `2 subjects`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
 /// What so many do: `has` or `have`.
-pub(crate) fn have(count: usize) -> &'static str {
-    if count == 1 { "has" } else { "have" }
+pub(crate) const fn have(count: usize) -> &'static str {
+    does(count, "has", "have")
 }
 
 #[cfg(test)]

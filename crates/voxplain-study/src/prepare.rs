@@ -246,12 +246,15 @@ fn findings(subjects: &[Subject]) -> Vec<(String, String)> {
 fn stripped(subjects: &[Subject]) -> Option<String> {
     let is_stripped = |s: &&Subject| s.findings.iter().any(|f| f == STRIPPED);
     let ids: Vec<&str> = subjects.iter().filter(is_stripped).map(|s| s.id.as_str()).collect();
-    let of = match ids.len() {
-        0 => return None,
-        n if n == subjects.len() => format!("all {n} images"),
-        n => format!("{n} of {} images ({})", subjects.len(), matching::few(&ids)),
-    };
-    Some(format!("{of} look like skull-stripped brains, and are taken as whole heads all the same"))
+    let one = "like a skull-stripped brain, and is taken as a whole head all the same";
+    let several = "like skull-stripped brains, and are taken as whole heads all the same";
+    Some(match (ids.len(), subjects.len()) {
+        (0, _) => return None,
+        (1, 1) => format!("the image looks {one}"),
+        (1, all) => format!("1 of {all} images ({}) looks {one}", ids[0]),
+        (n, all) if n == all => format!("all {n} images look {several}"),
+        (n, all) => format!("{n} of {all} images ({}) look {several}", matching::few(&ids)),
+    })
 }
 
 /// Which subjects have one and the same prepared volume.

@@ -7,6 +7,7 @@ use crate::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::{fmt::Write as _, path::PathBuf};
+use voxplain::plural::counted;
 use voxplain::{
     Error,
     evaluation::{
@@ -223,11 +224,12 @@ fn table(summary: &faithfulness::Summary) -> String {
     let maps = summary.found.iter().map(|f| f.maps).max().unwrap_or(0);
     let block = summary.block_voxels.map(|n| n.to_string()).join(" x ");
     let mut text = format!(
-        "{} ({} is better): area under the probability of the explained class, means over {maps} maps [95 % interval].\n\
+        "{} ({} is better): area under the probability of the explained class, means over {} [95 % interval].\n\
          Voxels by {}, in blocks of {block}.\n\n\
          {:<24} {:<10} {:<10} {:<22} {:<22} {:<24} {:<10} {:<6} verdict\n",
         if summary.metric == faithfulness::Metric::Deletion { "Deletion" } else { "Insertion" },
         summary.better,
+        counted(maps, "map"),
         summary.ranking(),
         "",
         "order",

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use voxplain::plural::counted;
 use voxplain::{
     Error,
     attribution::{self, Compat, METHODS, OptionKind, Score},
@@ -249,7 +250,7 @@ impl Explain {
         if !made.failures.is_empty() {
             let mut subjects: Vec<_> = made.failures.iter().map(|f| f.subject.as_str()).collect();
             subjects.dedup();
-            session.say(&format!("{} maps could not be made: {}", made.failures.len(), subjects.join(", ")));
+            session.say(&format!("{} could not be made: {}", counted(made.failures.len(), "map"), subjects.join(", ")));
             if let Some(remedy) = made.failures.iter().find_map(|f| f.remedy.as_ref()) {
                 session.say(&format!("hint: {}", remedy.render(&Shell)));
             }

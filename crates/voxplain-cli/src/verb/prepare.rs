@@ -7,6 +7,7 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use voxplain::plural::{counted, does};
 use voxplain::{
     cohort::Cohort,
     prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Site, Space},
@@ -240,7 +241,11 @@ fn text(summary: &PrepareSummary) -> String {
             let normalize = cohort.preparation.normalize;
             lines.push(format!("intensities {}; 0 is {}", normalize.words(), normalize.zero()));
         }
-        None => lines.push(format!("{} subjects are prepared, the cohort is not complete", summary.prepared)),
+        None => lines.push(format!(
+            "{} {} prepared, the cohort is not complete",
+            counted(summary.prepared, "subject"),
+            does(summary.prepared, "is", "are")
+        )),
     }
     if !summary.failed.is_empty() {
         lines.push(format!("{} could not be prepared:", summary.failed.len()));

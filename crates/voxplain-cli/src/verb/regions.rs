@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
+use voxplain::plural::counted;
 use voxplain::{
     Table,
     regions::{RegionOptions, check_name, measure_regions},
@@ -86,10 +87,10 @@ impl Regions {
         let (rows, means) = (table.people_table(), table.means_table());
         if let Some(out) = &self.out {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
-            session.say(&format!("{} rows of maps in {}", rows.rows.len(), out.display()));
+            session.say(&format!("{} of maps in {}", counted(rows.rows.len(), "row"), out.display()));
             if !means.rows.is_empty() {
                 let file = RunLayout::region_means(out);
-                session.say(&format!("{} rows of means over maps in {}", means.rows.len(), file.display()));
+                session.say(&format!("{} of means over maps in {}", counted(means.rows.len(), "row"), file.display()));
             }
             if let [run] = &self.maps[..]
                 && RunLayout::at(run).manifest().is_file()

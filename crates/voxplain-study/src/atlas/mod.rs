@@ -13,7 +13,7 @@ pub use regions::{GroupRow, MapName, Person, RegionRow, RegionTable};
 pub use table::{LabelTable, Region};
 pub use voxplain_volume::{Hemisphere, SideSource};
 
-use crate::listed::listed;
+use crate::listed::{counted, does, have, listed};
 use crate::setting::ALLOW_MISMATCH;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -119,9 +119,10 @@ impl Atlas {
         }
         if !silent.is_empty() {
             let what = format!(
-                "{} of the table's {} rows have no voxel: {}",
+                "{} of the table's {} {} no voxel: {}",
                 silent.len(),
-                table.regions.len(),
+                counted(table.regions.len(), "row"),
+                have(silent.len()),
                 words(&silent)
             );
             let largest = places.keys().next_back().copied().unwrap_or(0);
@@ -167,8 +168,10 @@ impl Atlas {
         if !wrong.is_empty() {
             let named = table.regions.iter().filter(|r| is_lateral(r.hemisphere) && places.contains_key(&r.id)).count();
             refusals.push(format!(
-                "{} of {named} regions named left or right lie on the other side: {}",
+                "{} of {} named left or right {} on the other side: {}",
                 wrong.len(),
+                counted(named, "region"),
+                does(wrong.len(), "lies", "lie"),
                 list(&wrong)
             ));
         }
@@ -177,8 +180,9 @@ impl Atlas {
                 id: "side-not-seen",
                 level: Level::Warning,
                 what: format!(
-                    "{} regions named left or right lie as much on the other side: {}",
-                    astride.len(),
+                    "{} named left or right {} as much on the other side: {}",
+                    counted(astride.len(), "region"),
+                    does(astride.len(), "lies", "lie"),
                     list(&astride)
                 ),
                 remedy: "the table may be of another version of the atlas; check it".into(),

@@ -1,6 +1,7 @@
 //! [`RegionTable`]: what maps do in each region of an atlas.
 
 use super::{Atlas, Hemisphere, SideSource, list};
+use crate::listed::{counted, does};
 use crate::run::MadeFrom;
 use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Error, Result};
@@ -154,7 +155,12 @@ impl RegionTable {
         let odd = map.data().iter().filter(|x| !x.is_finite()).count();
         if odd > 0 {
             return Err(Error::request(
-                format!("{}: {odd} values are not numbers (NaN or infinite)", name.map),
+                format!(
+                    "{}: {} {} not numbers (NaN or infinite)",
+                    name.map,
+                    counted(odd, "value"),
+                    does(odd, "is", "are")
+                ),
                 "make the map again; a map never holds such values",
             ));
         }

@@ -4,6 +4,7 @@ use super::{
     matching::few,
     source::{files, folders, is_there, name},
 };
+use crate::listed::{counted, have};
 use crate::{
     cohort::LeftOut,
     setting::{IMAGE, INCLUDE, KEEP_GOING, MASK},
@@ -144,7 +145,7 @@ fn without_image(root: &Path, called: &str, lacking: &[(PathBuf, Vec<String>)], 
             0 => "nothing".to_owned(),
             _ => few(has.iter().map(|(name, count)| format!("{name} ({count})"))),
         };
-        let what = format!("none of its {} subjects has mri/{called}; in their mri there is {has}", lacking.len());
+        let what = format!("none of its {} has mri/{called}; in mri there is {has}", counted(lacking.len(), "subject"));
         return Error::file(root, what, remedy!["say which image to take with ", IMAGE, ", or finish recon-all"]);
     }
     let word = |(folder, there): &(PathBuf, Vec<String>)| match there.as_slice() {
@@ -152,9 +153,10 @@ fn without_image(root: &Path, called: &str, lacking: &[(PathBuf, Vec<String>)], 
         there => format!("{} (in its mri: {})", name(folder), few(there)),
     };
     let what = format!(
-        "{} of {} subjects have no mri/{called}: {}",
+        "{} of {} {} no mri/{called}: {}",
         lacking.len(),
-        lacking.len() + others,
+        counted(lacking.len() + others, "subject"),
+        have(lacking.len()),
         few(lacking.iter().map(word))
     );
     // What all of them have beside masks and labels would do.

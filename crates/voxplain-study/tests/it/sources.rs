@@ -226,7 +226,7 @@ fn a_subjects_dir() {
     // What is not there is named with what is.
     fs::remove_file(root.join("bert/mri/brain.mgz")).unwrap();
     let (what, remedy) = said(&run(&root, &out, &options).unwrap_err());
-    assert!(what.contains("1 of 2 subjects have no mri/brain.mgz: bert (in its mri: T1.mgz, brainmask.mgz)"), "{what}");
+    assert!(what.contains("1 of 2 subjects has no mri/brain.mgz: bert (in its mri: T1.mgz, brainmask.mgz)"), "{what}");
     assert!(remedy.contains("`image` = T1.mgz"), "{remedy}");
     let (what, _) = said(
         &run(&dir.path().join("people.tsv"), &out, &PrepareOptions { image: Some("T1.mgz".into()), ..small() })

@@ -4,6 +4,7 @@ use crate::{
     figure::{Cell, matrix},
     report::element::{COLUMN, Placed, TextTable},
 };
+use voxplain_core::plural::counted;
 use voxplain_stats::{Interval, Top};
 use voxplain_study::{
     group::{GroupSummary, Level, SimilarityRow},
@@ -51,7 +52,8 @@ pub(in crate::report) fn of_groups(summary: &GroupSummary) -> Option<Agreement> 
             .iter()
             .map(|a| methods.iter().map(|b| if a == b { same() } else { cell(of(a, b)) }).collect())
             .collect::<Vec<Vec<Cell>>>();
-        let note = format!("{what}; mean over {n} subjects, with 95 % interval by model where there is one.");
+        let note =
+            format!("{what}; mean over {}, with 95 % interval by model where there is one.", counted(n, "subject"));
         figures.push(Placed::new(stem, matrix(title, &methods, &cells, None, &note, COLUMN), ""));
     }
     let words = |i: Option<Interval>| {

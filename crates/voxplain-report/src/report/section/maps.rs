@@ -6,6 +6,7 @@ use crate::{
 };
 use serde::Serialize;
 use voxplain_attribution::{METHODS, RuleTarget, method_named};
+use voxplain_core::plural::{counted, does};
 use voxplain_core::{Progress, Result};
 use voxplain_study::{
     group::{Group, GroupSummary, MethodSummary},
@@ -66,7 +67,7 @@ pub(in crate::report) fn of_groups(
             // The cuts of all subjects' map serve all groups, so that they can be compared.
             let rows = rows.get_or_insert_with(|| underlay.cuts(&map, CUTS, 6.0)).clone();
             let figure = Mosaic {
-                title: format!("{}: mean map, {} (n = {})", method.method, group.title, counted(group)),
+                title: format!("{}: mean map, {} (n = {})", method.method, group.title, people_of(group)),
                 units: method.units.clone(),
                 underlay: &underlay,
                 map: &map,
@@ -90,7 +91,7 @@ pub(in crate::report) fn of_groups(
         progress.advance(1, &method.method);
     }
     progress.end();
-    let n = summary.groups.first().map_or_else(|| "0".to_owned(), counted);
+    let n = summary.groups.first().map_or_else(|| "0".to_owned(), people_of);
     let of = format!("Mean maps of all {}s (n = {n})", summary.noun());
     let side_by_side = side_by_side(&of, &underlay, means_of_all, &summary.space)?;
     keep_small(&side_by_side, &mut methods);
@@ -200,7 +201,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
 }
 
 /// `26`, or `26 scans of 13 people`.
-fn counted(group: &Group) -> String {
+fn people_of(group: &Group) -> String {
     let heads = group.headcount();
     heads.people.map_or_else(|| heads.scans.to_string(), |_| heads.to_string())
 }
@@ -208,7 +209,7 @@ fn counted(group: &Group) -> String {
 fn facts(method: &MethodSummary) -> Vec<[String; 2]> {
     let mut facts = vec![
         ["Explained".into(), method.target.clone()],
-        ["Maps".into(), format!("{} subjects", method.subjects)],
+        ["Maps".into(), counted(method.subjects, "subject")],
         ["A value is".into(), method.units.clone()],
         ["Its sign".into(), method.sign.clone()],
         ["Options".into(), options(&method.parameters)],
@@ -256,7 +257,11 @@ fn warnings(method: &MethodSummary) -> Vec<String> {
         .map(|(w, n)| format!("{w} ({n} of {} {})", method.subjects, if method.subjects == 1 { "map" } else { "maps" }))
         .collect();
     if method.in_sample > 0 {
-        all.push(format!("{} maps come from a model that was trained on the subject.", method.in_sample));
+        all.push(format!(
+            "{} {} from a model that was trained on the subject.",
+            counted(method.in_sample, "map"),
+            does(method.in_sample, "comes", "come")
+        ));
     }
     all
 }

@@ -7,6 +7,7 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rayon::prelude::*;
 use serde::Serialize;
+use voxplain_core::plural::{counted, does};
 use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{cell, significant};
 use voxplain_study::{
@@ -113,7 +114,11 @@ fn words(cohort: &Cohort, quality: &Quality) -> Vec<String> {
         ));
     }
     if quality.judged.is_empty() {
-        words.push(format!("{people} subjects are too few to say who is far from the others."));
+        words.push(format!(
+            "{} {} too few to say who is far from the others.",
+            counted(people, "subject"),
+            does(people, "is", "are")
+        ));
         return words;
     }
     let mut odd: Vec<usize> = quality.outliers.iter().map(|o| o.subject).collect();

@@ -19,6 +19,7 @@ pub use curve::{Trace, auc};
 pub use order::{Blocks, Ranking};
 pub use results::{MapCurves, MethodCurves, Summary, Verdict};
 
+use crate::listed::{counted, does, have};
 use crate::{
     cohort::Cohort,
     map::read_record,
@@ -268,7 +269,12 @@ fn held_out(run: &Run, cohort: &Cohort, options: &Options) -> Result<Vec<HeldOut
         let some: Vec<_> = people.iter().take(5).map(|p| cohort.subjects[p.subject].id.as_str()).collect();
         return Err(Error::request(
             format!("no subject {id:?} was held out in {}", run.path.display()),
-            format!("{} subjects were: {}, ...", people.len(), some.join(", ")),
+            format!(
+                "{} {}: {}, ...",
+                counted(people.len(), "subject"),
+                does(people.len(), "was", "were"),
+                some.join(", ")
+            ),
         ));
     }
     people.retain(|p| wanted.contains(&Some(p.subject)));
@@ -287,7 +293,12 @@ fn all_there(run: &Run, cohort: &Cohort, methods: &[String], people: &[HeldOut])
         if let Some(first) = missing.first() {
             return Err(Error::file(
                 run.layout().map(first, method).path(),
-                format!("{} of {} subjects have no map of {method}", missing.len(), people.len()),
+                format!(
+                    "{} of {} {} no map of {method}",
+                    missing.len(),
+                    counted(people.len(), "subject"),
+                    have(missing.len())
+                ),
                 remedy!["make them: ", explain(method), "; or say whom to take with ", SUBJECTS],
             ));
         }
