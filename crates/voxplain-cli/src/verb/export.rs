@@ -15,7 +15,7 @@ use voxplain::{Error, Model};
 #[command(after_help = "\
 Examples:
   voxplain export run/folds/fold-0/model.safetensors --onnx fold-0.onnx
-  voxplain inspect run/folds/fold-0/model.safetensors")]
+  voxplain export imported.safetensors --onnx net.onnx --force")]
 pub(crate) struct Export {
     /// The model (.safetensors).
     #[arg(value_name = "MODEL")]
