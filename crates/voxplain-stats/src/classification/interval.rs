@@ -227,10 +227,11 @@ impl<'a> Intervals<'a> {
                 None => self.clusters.covariance(a, b),
             };
             let name = if self.clusters.grouped { "clustered-mover" } else { "mover" };
-            if one.value == other.value && one.of == other.of {
+            let spread = (covariance(one, one) * covariance(other, other)).sqrt();
+            // The same order of subjects, unless it is one without a fault: two of those are alike here and need not be elsewhere.
+            if one.value == other.value && one.of == other.of && spread > 0.0 {
                 return estimate(value, (0.0, 0.0), name);
             }
-            let spread = (covariance(one, one) * covariance(other, other)).sqrt();
             let r = if spread > 0.0 { (covariance(one, other) / spread).clamp(-1.0, 1.0) } else { 0.0 };
             let ((one_low, one_high), _) = self.area_ends(one, positive);
             let ((other_low, other_high), _) = self.area_ends(other, positive);

@@ -137,6 +137,18 @@ fn a_comparison_is_paired_and_signed() {
     assert!(Comparison::of(("a", &better), ("b", &worse[1..]), setting).is_none());
 }
 
+/// Neither says how far the other would be off elsewhere: the interval has the width of one of them.
+#[test]
+fn two_without_a_fault_need_not_be_alike() {
+    let of = |scale: f64| -> Vec<FoldPrediction> {
+        let p = |n: usize| 0.5 + scale * if n % 2 == 1 { 1.0 } else { -1.0 };
+        (0..12).map(|n| FoldPrediction::new(n, 0, n % 2, None, vec![1.0 - p(n), p(n)])).collect()
+    };
+    let difference = Comparison::of(("a", &of(0.2)), ("b", &of(0.4)), (2, 1)).unwrap().auc_difference.unwrap();
+    let (low, high) = difference.ends().unwrap();
+    assert!(difference.value == 0.0 && low < -0.1 && (low + high).abs() < 1e-12, "{difference:?}");
+}
+
 #[test]
 fn the_corrected_t_by_hand() {
     // Ten subjects a fold in five folds; differences in accuracy 0.1, 0.2, 0.0, 0.1, 0.1: mean 0.1, variance 0.005.

@@ -127,8 +127,11 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     // The first of equals.
     let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
     let accuracy = sizes[largest] as f64 / cnn.subjects as f64;
+    // Where even an order without a fault could be chance, none is evidence.
+    let too_few = sizes.len() == 2 && least_p(sizes[0], sizes[1]) > 0.05;
     let orders = cnn.auc.as_ref().map(Estimate::ends);
     let verdict = match (orders, cnn.accuracy.ends()) {
+        (Some(Some(_)), _) if too_few => ChanceVerdict::NotShown,
         (Some(Some((low, _))), Some((least, _))) if low > 0.5 && least > accuracy => ChanceVerdict::Better,
         (Some(Some((low, _))), _) if low > 0.5 => ChanceVerdict::OrderAlone,
         (Some(Some((_, high))), _) if high < 0.5 => ChanceVerdict::Worse,
@@ -139,6 +142,12 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
         (Some(None), _) | (None, None) => ChanceVerdict::Unknown,
     };
     Chance { majority: classes[largest].clone(), accuracy, verdict }
+}
+
+/// The least two-sided p that Mann and Whitney's test can give for classes of these sizes: that of the two orders without a fault.
+fn least_p(one: usize, other: usize) -> f64 {
+    let orders: f64 = (1..=one).map(|n| (other + n) as f64 / n as f64).product();
+    (2.0 / orders).min(1.0)
 }
 
 /// Spearman's correlation of the probability of the positive class with the volume of the mask.
@@ -208,13 +217,19 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
     let classes = metrics.classes.join(" and ");
     let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
     let noun = metrics.noun();
+    let few = match cnn.confusion.iter().map(|row| row.iter().sum()).collect::<Vec<usize>>()[..] {
+        [one, other] if one.min(other) > 0 && least_p(one, other) > 0.05 => {
+            format!(" (with {one} and {other} {noun}s, even an order without a fault could be chance)")
+        }
+        _ => String::new(),
+    };
     let says = match chance.verdict {
         ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
         ChanceVerdict::OrderAlone => format!(
             "The CNN orders {noun}s of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
             chance.majority
         ),
-        ChanceVerdict::NotShown => format!("The CNN is not shown to tell {classes} apart better than guessing"),
+        ChanceVerdict::NotShown => format!("The CNN is not shown to tell {classes} apart better than guessing{few}"),
         ChanceVerdict::Worse => format!("The CNN tells {classes} apart worse than guessing"),
         ChanceVerdict::Unknown => {
             format!(
@@ -291,6 +306,23 @@ fn percent(share: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of three and three, one order in twenty is without a fault, and another is so the other way round.
+    #[test]
+    fn few_people_cannot_be_told_from_chance() {
+        assert!(
+            (least_p(3, 3) - 0.1).abs() < 1e-12 && (least_p(4, 4) - 2.0 / 70.0).abs() < 1e-12 && least_p(1, 0) == 1.0
+        );
+        let of = |each: usize| {
+            let one = |n: usize| {
+                FoldPrediction::new(n, 0, n % 2, None, if n % 2 == 1 { vec![0.1, 0.9] } else { vec![0.9, 0.1] })
+            };
+            Classification::of(&(0..2 * each).map(one).collect::<Vec<_>>(), 2, 1).unwrap()
+        };
+        let classes = ["F".to_owned(), "M".to_owned()];
+        assert_eq!(chance(&of(3), &classes).verdict, ChanceVerdict::NotShown);
+        assert_eq!(chance(&of(10), &classes).verdict, ChanceVerdict::Better);
+    }
 
     fn estimate(value: f64, low: f64, high: f64) -> Estimate {
         Estimate { value, low: Some(low), high: Some(high), interval: "mover".into() }
