@@ -188,7 +188,12 @@ impl Train {
             without_group: &training.without_group,
             metrics: &training.metrics,
         };
-        session.result(&document, &table(&training.metrics))?;
+        let mut text = table(&training.metrics);
+        if let Some(left_out) = training.run.manifest.about_left_out(cohort.noun()) {
+            text.push('\n');
+            text.push_str(&left_out);
+        }
+        session.result(&document, &text)?;
         let run = self.out.display();
         let next = command_line(["explain", &run.to_string(), "--method", "hires-cam,guided-backprop"]);
         session.say(&format!("models, predictions and metrics are in {run}; next: {next}"));

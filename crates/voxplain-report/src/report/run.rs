@@ -30,7 +30,8 @@ use voxplain_study::{
     regions::RegionRecord,
     run::Run,
     setting::{
-        ALLOW_MISMATCH, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS, SUBSTRATE,
+        ALLOW_MISMATCH, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS, SUBJECTS,
+        SUBSTRATE,
     },
     train::TrainOptions,
 };
@@ -70,6 +71,9 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     page.facts.push(["Cohort".into(), place.display().to_string()]);
     let predictions = if layout.predictions().is_file() { Some(run.predictions()?) } else { None };
     if let Some(cohort) = &cohort {
+        if let Some(left_out) = manifest.about_left_out(cohort.noun()) {
+            page.facts.push(["Left out".into(), left_out]);
+        }
         page.facts.push(["Volumes".into(), cohort::preparation(cohort)]);
         if let Err(error) = cohort.column(&manifest.label) {
             page.warnings.push(Warning::left_out("The subjects of each class cannot be counted", &error));
@@ -78,7 +82,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.quality = Some(quality::checks(cohort, progress)?);
     }
     let metrics = page.current("Accuracy is left out", run.metrics());
-    let steps = Steps { run, cohort: place };
+    let held_out = predictions.as_ref().map_or(0, Vec::len);
+    let steps = Steps { run, cohort: place, held_out };
     page.charts.extend(learning::of_run(run)?);
     match (&metrics, &predictions) {
         (Some(metrics), Some(predictions)) => {
@@ -189,6 +194,8 @@ struct Steps<'a> {
     run: &'a Run,
     /// Where its cohort lies.
     cohort: &'a Path,
+    /// How many subjects were held out; 0 where that is not known yet.
+    held_out: usize,
 }
 
 impl Steps<'_> {
@@ -261,6 +268,10 @@ impl Steps<'_> {
         let own: BTreeSet<&str> = summary.found.iter().map(|f| f.method.as_str()).collect();
         if !own.iter().copied().eq(methods.iter().map(String::as_str)) {
             step = step.with(METHOD, own.into_iter().collect::<Vec<_>>().join(","));
+        }
+        let subjects = summary.made_from.subjects();
+        if !subjects.is_empty() && subjects.len() < self.held_out {
+            step = step.with(SUBJECTS, subjects.into_iter().collect::<Vec<_>>().join(","));
         }
         let (settings, plain) = (&summary.settings, Settings::default());
         if settings.steps != plain.steps {

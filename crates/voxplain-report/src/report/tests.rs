@@ -127,6 +127,7 @@ fn made_run(folder: &Path) -> Run {
         folds: 1,
         seed: 3,
         options: serde_json::json!({}),
+        left_out: Default::default(),
     };
     let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
     let model = run.layout().fold(0).model();
@@ -774,6 +775,13 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     let (made, html) = page(&run);
     assert_eq!(made.missing, []);
     assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><h2>Faithfulness"));
+    // Curves of some of the people are made again of these alone.
+    let path = run.path.join("evaluation/insertion.json");
+    let mut some = serde_json::to_value(faithfulness(Metric::Insertion)).unwrap();
+    some["made_from"] = serde_json::json!({"grad-cam": {"gone": "0", "too": "0"}});
+    atomic_file::write_json(&path, &some).unwrap();
+    assert!(!html.contains("gone,too") && page(&run).1.contains("gone,too"));
+    atomic_file::write_json(&path, &faithfulness(Metric::Insertion)).unwrap();
     // The area, its control and the difference, with a true minus sign, of each metric.
     assert_eq!(html.matches("<td>\u{2212}0.300 [\u{2212}0.400,\u{a0}\u{2212}0.200]</td>").count(), 2);
     assert_eq!(html.matches("<td>better than random</td>").count(), 1);

@@ -90,7 +90,7 @@ impl Cohort {
     }
 
     /// What a row is called: a `scan` where people have several, or may have, else a `subject`.
-    pub(crate) fn noun(&self) -> &'static str {
+    pub fn noun(&self) -> &'static str {
         let column = person_column(&self.participants);
         let mut seen = BTreeSet::new();
         let twice = column.is_some_and(|at| self.participants.cells(at).flatten().any(|cell| !seen.insert(bare(cell))));

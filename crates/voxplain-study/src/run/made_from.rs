@@ -3,7 +3,7 @@
 use super::Run;
 use crate::map::read_record_beside;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use voxplain_attribution::Record;
 use voxplain_core::{Error, Remedy, Result, hash_bytes};
@@ -18,6 +18,11 @@ impl MadeFrom {
     /// Adds a map, by the digest of its record.
     pub(crate) fn add(&mut self, subject: &str, method: &str, digest: String) {
         self.0.entry(method.to_owned()).or_default().insert(subject.to_owned(), digest);
+    }
+
+    /// The subjects of its maps, in alphabetical order.
+    pub fn subjects(&self) -> BTreeSet<&str> {
+        self.0.values().flat_map(BTreeMap::keys).map(String::as_str).collect()
     }
 
     /// Whether no map is known.

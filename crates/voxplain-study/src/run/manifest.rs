@@ -3,6 +3,8 @@
 use super::CohortPlace;
 use crate::cohort::Cohort;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use voxplain_core::plural::{counted, does};
 
 /// From what a run was made, and with which options: `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,9 +26,22 @@ pub struct Manifest {
     pub seed: u64,
     /// The options of training, as JSON.
     pub options: serde_json::Value,
+    /// The subjects of the cohort that nothing was learned of, by the column that has no value for them. Version 0.1 left it away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, Vec<String>>,
 }
 
 impl Manifest {
+    /// Who of the cohort was left out and why, in sentences; `noun` is what one of its rows is, `subject` or `scan`. `None` where nobody was.
+    pub fn about_left_out(&self, noun: &str) -> Option<String> {
+        let sentence = |(column, ids): (&String, &Vec<String>)| {
+            let (one, was) = (counted(ids.len(), noun), does(ids.len(), "was", "were"));
+            format!("{one} without a value in the column {column} {was} left out: {}.", ids.join(", "))
+        };
+        let sentences: Vec<String> = self.left_out.iter().map(sentence).collect();
+        (!sentences.is_empty()).then(|| sentences.join(" "))
+    }
+
     /// Words that stand for no value in the table of people, beside the usual ones.
     pub fn missing(&self) -> Vec<String> {
         let words = self.options.get("missing").and_then(|words| words.as_array());

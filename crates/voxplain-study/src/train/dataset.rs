@@ -176,6 +176,13 @@ impl<'a> Dataset<'a> {
         &self.cohort.subjects[self.subjects[position]].hash
     }
 
+    /// Who is left out, by the column that has no value for them.
+    pub(super) fn left_out_by_column(&self, options: &TrainOptions) -> BTreeMap<String, Vec<String>> {
+        let group = options.group.as_ref().map(|group| (group, &self.without_group));
+        let of = std::iter::once((&options.label, &self.left_out)).chain(group);
+        of.filter(|(_, ids)| !ids.is_empty()).map(|(column, ids)| (column.clone(), ids.clone())).collect()
+    }
+
     /// The positive class: the one to detect.
     pub(super) fn positive(&self, options: &TrainOptions) -> Result<usize> {
         match &options.positive {

@@ -92,6 +92,7 @@ fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize, out: &P
         seed: options.seed,
         options: serde_json::to_value(options)
             .map_err(|e| Error::request(format!("the options cannot be written as JSON: {e}"), "report this"))?,
+        left_out: dataset.left_out_by_column(options),
     })
 }
 

@@ -494,6 +494,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
         folds: 1,
         seed: 0,
         options: serde_json::Value::Null,
+        left_out: Default::default(),
     };
     json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
     let opened = Run::open(&path).unwrap();

@@ -112,6 +112,10 @@ impl MethodsText {
         let everyone: Vec<usize> = (0..cohort.subjects.len()).collect();
         let heads = cohort.headcount(&everyone).unwrap_or(Headcount { scans: everyone.len(), people: None });
         let mut s = format!("The cohort has {heads}{people}. ");
+        if let Some(left_out) = run.manifest.about_left_out(cohort.noun()) {
+            s.push_str(&left_out);
+            s.push(' ');
+        }
         if heads.people.is_some() {
             s.push_str("In what follows, a subject is a scan. ");
         }
