@@ -127,10 +127,12 @@ families! {
 }
 
 /// Networks of `tests/fixtures/generate_onnx.py`, whose outputs are images: outputs, and the gradient along a direction of
-/// all of them. `limit` is how far the gradient may be off, of its norm.
-fn images_agree(folder: &Path, name: &str, limit: f64) {
+/// all of them. Where PyTorch in single precision is further off than 1e-5 and 1e-4, the engine may be four times as far as it.
+fn images_agree(folder: &Path, name: &str) {
     let arrays = npy::read_npz(&folder.join(format!("{name}.npz")));
     let [(_, x), (shape, y), (_, r), (_, g)] = ["x", "y", "r", "g"].map(|name| arrays[name].clone());
+    let noise = &arrays["noise"].1;
+    let limits = [(4.0 * noise[0]).max(1e-5), (4.0 * noise[1]).max(1e-4)];
     let samples = shape[0];
     let (inputs, outputs) = (x.len() / samples, y.len() / samples);
     for export in ["dynamo", "torchscript"] {
@@ -161,7 +163,7 @@ fn images_agree(folder: &Path, name: &str, limit: f64) {
                 let distance =
                     norm(&mut gradient.iter().zip(g).map(|(&a, b)| f64::from(a) - b)) / norm(&mut g.iter().copied());
                 println!("{name}.{export} {sample}: outputs {off:.1e}, gradient {distance:.1e}");
-                assert!(off < 1e-5 && distance < limit, "{name}.{export} {sample}: {off:.1e}, {distance:.1e}");
+                assert!(off < limits[0] && distance < limits[1], "{name}.{export} {sample}: {off:.1e}, {distance:.1e}");
             }
         }
     }
@@ -183,13 +185,13 @@ fn fixtures() -> PathBuf {
 
 #[test]
 fn a_small_linknet_agrees() {
-    images_agree(&fixtures(), "linknet", 1e-4);
+    images_agree(&fixtures(), "linknet");
 }
 
 #[test]
 fn transposed_convolutions_and_resizing_agree() {
-    images_agree(&fixtures(), "decoder", 1e-4);
-    images_agree(&fixtures(), "decoder-pooled", 1e-4);
+    images_agree(&fixtures(), "decoder");
+    images_agree(&fixtures(), "decoder-pooled");
 }
 
 /// The two networks of deepbet on a head, where `VOXPLAIN_DEEPBET` names the folder that the script wrote.
@@ -199,8 +201,8 @@ fn the_linknets_of_deepbet_agree() {
         eprintln!("skipped: set VOXPLAIN_DEEPBET to what tests/fixtures/generate_onnx.py deepbet writes");
         return;
     };
-    images_agree(&folder, "bbox", 1e-4);
-    images_agree(&folder, "brain", 1e-4);
+    images_agree(&folder, "bbox");
+    images_agree(&folder, "brain");
 }
 
 /// TorchScript made constants of what the example image gave in the shortcuts.

@@ -4,7 +4,7 @@ use std::path::Path;
 use voxplain_nn::{Engine, EngineOptions, PlanOptions, Purpose};
 use voxplain_study::{
     cohort::Normalize,
-    model::{Architecture, ImportOptions, Model, import},
+    model::{Architecture, ImportOptions, Model, OnnxOptions, import, import_onnx},
 };
 
 fn values(path: &Path) -> Vec<f32> {
@@ -44,4 +44,33 @@ fn the_network_that_ends_in_logits() {
 #[test]
 fn the_network_that_ends_in_log_softmax() {
     check("best_model_all", Architecture::Mrinet, "logprob_outputs");
+}
+
+/// A network that makes volumes larger on its way is a model like others; one whose output is an image is refused with what to
+/// export instead.
+#[test]
+fn networks_whose_output_is_an_image_are_refused() {
+    let file = |name: &str| {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../voxplain-nn/tests/fixtures/onnx").join(format!("{name}.onnx"))
+    };
+    let options = OnnxOptions {
+        spacing: Some([2.0; 3]),
+        normalize: Some(Normalize::None),
+        orientation: Some("RAS".into()),
+        classes: ["a", "b", "c"].map(String::from).to_vec(),
+        ..OnnxOptions::default()
+    };
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for export in ["dynamo", "torchscript"] {
+        let error = import_onnx(&engine, &file(&format!("decoder.{export}")), &options).unwrap_err();
+        assert!(
+            error.to_string().contains("gives an image of 3 channel(s), 5 x 8 x 12, as a segmentation does"),
+            "{error}"
+        );
+        let model = import_onnx(&engine, &file(&format!("decoder-pooled.{export}")), &options).unwrap().model;
+        let written = folder.path().join(format!("{export}.safetensors"));
+        model.write(&written).unwrap();
+        assert_eq!(Model::read(&written).unwrap().network, model.network);
+    }
 }
