@@ -119,9 +119,10 @@ impl Resize3d {
             (Interpolation::Before, Alignment::Starts) => Self { alignment: Alignment::Centres, ..*self },
             _ => *self,
         };
-        let step = |axis: usize| boxes.place(axis, 1, from[axis]) - boxes.place(axis, 0, from[axis]);
-        let step = |axis: usize| {
-            if self.size[axis] > 1 { step(axis) } else { from[axis] as f64 / self.size[axis] as f64 }
+        let step = |axis: usize| match (self.alignment, self.scale) {
+            (Alignment::Corners, _) if self.size[axis] > 1 => boxes.place(axis, 1, from[axis]),
+            (Alignment::Corners, _) | (_, None) => from[axis] as f64 / self.size[axis] as f64,
+            (_, Some(scale)) => 1.0 / scale[axis],
         };
         (std::array::from_fn(step), std::array::from_fn(|axis| boxes.place(axis, 0, from[axis])))
     }

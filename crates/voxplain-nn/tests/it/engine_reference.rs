@@ -537,8 +537,37 @@ fn the_papers_network_gives_what_the_reference_gives() {
 }
 
 #[test]
+fn strides_and_what_undoes_them_give_what_the_reference_gives() {
+    check(&up_and_down(), 2, 3, &[NodeId(1), NodeId(5)]);
+}
+
+#[test]
 fn bits_do_not_depend_on_threads_or_on_the_run() {
-    let net = small_paper_net();
+    bits_of(&small_paper_net());
+    bits_of(&up_and_down());
+}
+
+/// Strides, and what undoes them, on the grid of [`small_paper_net`].
+fn up_and_down() -> Network {
+    let mut net = Network::new([1, 20, 23, 26]);
+    net.then("stem", Conv3d::new(1, 20, [7; 3]).with_stride([2; 3]).with_padding([3; 3])).unwrap();
+    net.then("down", Conv3d::new(20, 33, [3; 3]).with_stride([2, 2, 3]).with_padding([1; 3])).unwrap();
+    net.then("norm", SampleNorm::new(33, NormOver::Groups(33))).unwrap();
+    net.then("relu", Op::Relu).unwrap();
+    let up = ConvTranspose3d::new(33, 18, [3; 3]).with_stride([2; 3]).with_padding([1; 3]);
+    net.then("up", up.with_output_padding([1, 0, 1])).unwrap();
+    net.then("grouped", ConvTranspose3d::new(18, 18, [2; 3]).with_groups(9)).unwrap();
+    let trunk = net.then("resized", Op::Resize3d(Resize3d::linear([7, 9, 5]))).unwrap();
+    let mean = net.then("mean", Op::GlobalAvgPool).unwrap();
+    net.add("shifted", Op::Add, &[trunk, mean]).unwrap();
+    net.then("flat", Op::Flatten).unwrap();
+    let features = net.outputs();
+    net.then("head", Linear::new(features, 2)).unwrap();
+    net.initialize(5);
+    net
+}
+
+fn bits_of(net: &Network) {
     let batch = 3;
     let x = values(Seed::new(1), batch * 20 * 23 * 26);
     let r = values(Seed::new(2), batch * 2);
@@ -551,7 +580,7 @@ fn bits_do_not_depend_on_threads_or_on_the_run() {
             let mut all = Vec::new();
             let bits = |v: &[f32]| v.iter().map(|v| v.to_bits()).collect::<Vec<u32>>();
             for purpose in [Purpose::Infer, Purpose::InputGradient, Purpose::Train] {
-                let mut plan = engine.plan(&net, &PlanOptions { purpose, batch, keep: vec![] }).unwrap();
+                let mut plan = engine.plan(net, &PlanOptions { purpose, batch, keep: vec![] }).unwrap();
                 let mut tape = plan.forward(&x).unwrap();
                 all.push(bits(tape.output()));
                 if purpose != Purpose::Infer {

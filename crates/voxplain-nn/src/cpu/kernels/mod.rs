@@ -96,6 +96,7 @@ pub(crate) mod sample_norm;
 mod scratch;
 mod shape;
 pub(crate) mod sparse;
+pub(crate) mod strided;
 pub(crate) mod winograd;
 pub(crate) mod winograd_gradient;
 

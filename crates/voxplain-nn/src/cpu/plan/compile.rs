@@ -9,7 +9,7 @@ use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, norm,
-    patches, pool::Means, resize::Resampling, sample_norm::Normalisation, sparse, winograd, winograd_gradient,
+    patches, pool::Means, resize::Resampling, sample_norm::Normalisation, sparse, strided, winograd, winograd_gradient,
 };
 use crate::ops::activations;
 use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
@@ -355,7 +355,6 @@ impl Compiler<'_> {
                         padded: None,
                         masked: None,
                         spread: None,
-                        blocked: None,
                         train,
                     }))
                 }
@@ -589,7 +588,8 @@ impl Compiler<'_> {
                     conv.padded = Some(self.memory.request(len, false, life));
                 }
                 Work::Transposed(work) if work.grouped.is_none() => {
-                    work.spread = Some(self.memory.request(work.conv.backward().input.len(), false, life));
+                    let spread = work.spread_input();
+                    work.spread = Some(self.memory.request(spread.len(), false, life));
                 }
                 Work::Dropout { mask, .. } => self.memory.extend(*mask, end),
                 Work::Conv(_)
@@ -698,11 +698,20 @@ impl Compiler<'_> {
                         self.scratch = self.scratch.max(winograd::scratch_len(&backward));
                         (ConvBackward::Winograd, winograd::packed_len(&backward))
                     } else {
-                        work.spread = scratch(backward.input.len());
-                        if work.conv.input.layout == Layout::Planar {
-                            work.blocked = scratch(backward.output.len());
-                        }
-                        (ConvBackward::Direct, direct::packed_len(&backward))
+                        let (way, surrounded, len) = match work.conv.input.layout {
+                            Layout::Planar => {
+                                (ConvBackward::Narrow, strided::surrounded(&work.conv), strided::narrow_len(&work.conv))
+                            }
+                            Layout::Blocked | Layout::Flat if work.conv.window.stride != [1; 3] => {
+                                let len = direct::packed_len(&backward);
+                                (ConvBackward::Strided, strided::surrounded(&work.conv), len)
+                            }
+                            Layout::Blocked | Layout::Flat => {
+                                (ConvBackward::Direct, backward.input, direct::packed_len(&backward))
+                            }
+                        };
+                        work.spread = scratch(surrounded.len());
+                        (way, len)
                     };
                     work.backward = Some((backward, Buffer::zeros(len)));
                 }

@@ -5,7 +5,7 @@ use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, S
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::kernels::{
     Conv, Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool,
-    rearrange, sparse, winograd, winograd_gradient,
+    rearrange, sparse, strided, winograd, winograd_gradient,
 };
 use crate::{Activation, Purpose, Rules};
 use voxplain_core::random::dropout_mask;
@@ -79,7 +79,13 @@ impl CpuPlan {
             && let Some(spread) = work.spread
         {
             memory.write(spread, first, count, |memory, out| {
-                rearrange::spread(&work.conv, count, memory.read(source, first, count), out);
+                let x = memory.read(source, first, count);
+                if work.is_strided() {
+                    let volumes = (&work.conv.output, &work.spread_input());
+                    rearrange::surround(volumes, strided::before(&work.conv), 0.0, count, x, out);
+                } else {
+                    rearrange::spread(&work.conv, count, x, out);
+                }
             });
         }
         if let Work::Dropout { node, p, mask } = &step.work {
@@ -110,7 +116,11 @@ impl CpuPlan {
                         elementwise::add_bias(&to, bias, out);
                     } else {
                         let x = work.spread.map_or(x, |spread| memory.read(spread, first, count));
-                        direct::forward(isa, &work.conv.backward(), count, x, weights, bias, out);
+                        if work.is_strided() {
+                            strided::backward(isa, &work.conv, count, x, weights, bias, out);
+                        } else {
+                            direct::forward(isa, &work.conv.backward(), count, x, weights, bias, out);
+                        }
                     }
                 }
                 Work::Resize(resampling) => resampling.forward(count, x, out),
@@ -525,7 +535,9 @@ fn conv_backward(
             let finish = winograd::Finish::Store { relu: false };
             winograd::forward(cpu, &winograd::backward(&work.conv), count, g, (weights, &work.zeros), finish, out);
         }),
-        (ConvBackward::Direct, _) => conv_backward_direct(cpu.isa, work, group, gradient, target, memory),
+        (way @ (ConvBackward::Direct | ConvBackward::Strided | ConvBackward::Narrow), _) => {
+            conv_backward_by_taps(cpu.isa, (work, *way), group, gradient, target, memory);
+        }
         (ConvBackward::Sparse, None) => {
             unreachable!("only a convolution fused with its pool has gradients at few positions")
         }
@@ -533,9 +545,9 @@ fn conv_backward(
 }
 
 /// The same, tap by tap.
-fn conv_backward_direct(
+fn conv_backward_by_taps(
     isa: Isa,
-    work: &ConvWork,
+    (work, way): (&ConvWork, ConvBackward),
     group: Group,
     gradient: RegionId,
     target: RegionId,
@@ -543,19 +555,26 @@ fn conv_backward_direct(
 ) {
     let Group { first, count } = group;
     let (Some(spread), Some((_, weights))) = (work.spread, &work.backward) else { return };
+    let conv = &work.conv;
     memory.write(spread, first, count, |memory, out| {
-        rearrange::spread(&work.conv, count, memory.read(gradient, first, count), out);
+        let g = memory.read(gradient, first, count);
+        if way == ConvBackward::Direct {
+            rearrange::spread(conv, count, g, out);
+        } else {
+            let (to, before) = (strided::surrounded(conv), strided::before(conv));
+            rearrange::surround((&conv.output, &to), before, 0.0, count, g, out);
+        }
     });
-    let backward = work.conv.backward();
-    memory.write(work.blocked.unwrap_or(target), first, count, |memory, out| {
-        direct::forward(isa, &backward, count, memory.read(spread, first, count), weights, &work.zeros, out);
+    memory.write(target, first, count, |memory, out| {
+        let g = memory.read(spread, first, count);
+        match way {
+            ConvBackward::Narrow => strided::narrow(isa, conv, count, g, weights, out),
+            ConvBackward::Strided => strided::backward(isa, conv, count, g, weights, &work.zeros, out),
+            ConvBackward::Direct | ConvBackward::Winograd | ConvBackward::Sparse => {
+                direct::forward(isa, &conv.backward(), count, g, weights, &work.zeros, out);
+            }
+        }
     });
-    if let Some(blocked) = work.blocked {
-        debug_assert_eq!(work.conv.input.layout, Layout::Planar);
-        memory.write(target, first, count, |memory, out| {
-            rearrange::convert(&backward.output, &work.conv.input, count, memory.read(blocked, first, count), out);
-        });
-    }
 }
 
 /// Batch normalisation by the batch's own statistics.

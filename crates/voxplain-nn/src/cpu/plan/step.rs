@@ -2,8 +2,8 @@
 
 use super::memory::RegionId;
 use crate::cpu::kernels::{
-    Buffer, Conv, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, resize::Resampling,
-    sample_norm::Normalisation,
+    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, resize::Resampling,
+    sample_norm::Normalisation, strided,
 };
 use crate::{Activation, Pad3d};
 
@@ -207,10 +207,8 @@ pub(crate) struct ConvWork {
     pub(crate) padded: Option<RegionId>,
     /// The gradient that passed the ReLU.
     pub(crate) masked: Option<RegionId>,
-    /// The gradient spread out for the backward pass.
+    /// The gradient with zeros around it for the backward pass.
     pub(crate) spread: Option<RegionId>,
-    /// The gradient of a planar input, in blocks.
-    pub(crate) blocked: Option<RegionId>,
     /// Training.
     pub(crate) train: Option<ConvTrain>,
 }
@@ -227,8 +225,12 @@ pub(crate) enum ConvAlgorithm {
 /// How the backward pass of a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConvBackward {
-    /// Tap by tap, over the gradient spread out.
+    /// Tap by tap, over the gradient with zeros around it.
     Direct,
+    /// The same of the taps alone that a stride lets meet.
+    Strided,
+    /// To few channels that lie as planes.
+    Narrow,
     /// By Winograd's transforms.
     Winograd,
     /// From the few positions that a pool and a ReLU leave.
@@ -332,7 +334,7 @@ pub(crate) struct TransposedWork {
     pub(crate) bias: Buffer,
     /// A bias for the backward pass.
     pub(crate) zeros: Buffer,
-    /// The input spread out.
+    /// The input with zeros around it.
     pub(crate) spread: Option<RegionId>,
     /// The gradient of the output with what was cut off as zeros around it.
     pub(crate) padded: Option<RegionId>,
@@ -342,6 +344,18 @@ pub(crate) struct TransposedWork {
     pub(crate) has_bias: bool,
     /// Position of the weight's gradient; the bias's is the next.
     pub(crate) gradient: usize,
+}
+
+impl TransposedWork {
+    /// Whether taps are left out by a stride.
+    pub(crate) fn is_strided(&self) -> bool {
+        self.conv.window.stride != [1; 3]
+    }
+
+    /// Its input with zeros around it.
+    pub(crate) fn spread_input(&self) -> Volume {
+        if self.is_strided() { strided::surrounded(&self.conv) } else { self.conv.backward().input }
+    }
 }
 
 /// Normalisation by a sample's own statistics.

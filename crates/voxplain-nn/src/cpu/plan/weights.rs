@@ -3,7 +3,7 @@
 use super::CpuPlan;
 use super::step::Work;
 use super::step::{ConvAlgorithm, ConvBackward};
-use crate::cpu::kernels::{direct, linear, sparse, winograd};
+use crate::cpu::kernels::{direct, linear, sparse, strided, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
 /// Scale and shift that running statistics amount to, per channel.
@@ -42,7 +42,10 @@ impl CpuPlan {
                         }
                     }
                     match &mut work.backward {
-                        Some((ConvBackward::Direct, packed)) => {
+                        Some((ConvBackward::Narrow, packed)) => {
+                            strided::pack_narrow(&work.conv, weight, scale, packed);
+                        }
+                        Some((ConvBackward::Direct | ConvBackward::Strided, packed)) => {
                             direct::pack_backward(&work.conv, weight, scale, packed);
                         }
                         Some((ConvBackward::Winograd, packed)) => {
