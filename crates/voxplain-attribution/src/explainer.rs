@@ -4,6 +4,7 @@ use crate::case::Case;
 use crate::ood_distance::TrainingFeatures;
 use crate::plans::{Part, Plans};
 use crate::target::{Objective, Target};
+use crate::task::Task;
 use crate::training_subjects::TrainingSubjects;
 use crate::unseen::{BlindVoxels, Unseen};
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use voxplain_volume::Volume;
 pub struct Explainer {
     engine: Engine,
     network: Network,
-    classes: Vec<String>,
+    task: Task,
     model: String,
     plans: Plans,
     layerwise: Option<Layerwise>,
@@ -64,11 +65,19 @@ impl Explainer {
     /// # Errors
     /// None yet.
     pub fn new(engine: &Engine, network: &Network, classes: &[String], model: String) -> Result<Self> {
+        Self::of_task(engine, network, Task::classes_named(classes), model)
+    }
+
+    /// [`Explainer::new`] for a network of any task.
+    ///
+    /// # Errors
+    /// None yet.
+    pub fn of_task(engine: &Engine, network: &Network, task: Task, model: String) -> Result<Self> {
         let network = network.without_log_softmax();
         Ok(Self {
             engine: engine.clone(),
             network,
-            classes: classes.to_vec(),
+            task,
             model,
             plans: Plans::default(),
             layerwise: None,
@@ -128,9 +137,14 @@ impl Explainer {
         blind.unseen(Some(case.image.grid()), case.mask)
     }
 
-    /// Names of the classes.
+    /// What the network predicts.
+    pub const fn task(&self) -> &Task {
+        &self.task
+    }
+
+    /// Names of the classes; none where a value is predicted.
     pub fn classes(&self) -> &[String] {
-        &self.classes
+        self.task.classes()
     }
 
     /// BLAKE3 of the model file.

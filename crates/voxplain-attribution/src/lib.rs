@@ -79,6 +79,7 @@ mod separable;
 pub mod setting;
 mod shapley;
 mod target;
+mod task;
 mod training_subjects;
 mod unseen;
 
@@ -101,5 +102,6 @@ pub use schema::{OptionKind, OptionSchema, Unit};
 pub use separable::{AxisMap, Separable};
 pub use shapley::*;
 pub use target::{Objective, Score, Target};
+pub use task::{Quantity, Task};
 pub use training_subjects::{DrawnSubject, TrainingSubject, TrainingSubjects, VolumeSource};
 pub use unseen::{Unseen, UnseenEdge};

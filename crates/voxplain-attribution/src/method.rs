@@ -100,10 +100,11 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
         Record {
             method: Self::NAME.into(),
             subject: case.id.into(),
-            target: objective.describe(explainer.classes()),
+            target: objective.describe_for(explainer.task()),
             class: objective.class,
             score: objective.value(logits),
             classes: explainer.classes().to_vec(),
+            value: explainer.task().value().cloned(),
             logits: logits.iter().map(|&z| f64::from(z)).collect(),
             truth: case.label,
             units: String::new(),
@@ -203,6 +204,12 @@ impl<M: Method> AnyMethod for M {
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         for case in cases {
             explainer.check(case)?;
+            if case.score.of_task(explainer.task())? != case.score {
+                return Err(case.refuse(
+                    "the network predicts a value, and a logit was asked for",
+                    "explain the value (`Score::Value`)",
+                ));
+            }
             Method::suits(self, explainer, case.score)?;
         }
         Method::explain(self, explainer, cases)

@@ -4,6 +4,7 @@ use crate::baseline;
 use crate::case::{Case, overflow};
 use crate::regions::AtlasName;
 use crate::target::{Score, Target};
+use crate::task::Quantity;
 use crate::unseen::Unseen;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use voxplain_core::{Error, Result};
@@ -40,8 +41,11 @@ pub struct Record {
     pub class: usize,
     /// Value of the explained score on this input.
     pub score: f64,
-    /// Names of the classes.
+    /// Names of the classes; none where a value is predicted.
     pub classes: Vec<String>,
+    /// The value that is predicted, where the network predicts one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Quantity>,
     /// All logits of this input.
     pub logits: Vec<f64>,
     /// The true class, where it is known.

@@ -1,6 +1,7 @@
 //! [`Target`] and [`Score`]: which output is explained, and on which scale; [`Objective`], both for one input.
 
-use crate::setting::TARGET;
+use crate::setting::{SCORE, TARGET};
+use crate::task::Task;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use voxplain_core::{Error, Result, argmax, log_sum_exp, remedy};
@@ -31,6 +32,8 @@ pub enum Score {
     LogProb,
     /// The softmax.
     Prob,
+    /// The number that a network of values predicts, in its own unit.
+    Value,
 }
 
 impl Target {
@@ -75,6 +78,25 @@ impl Target {
 }
 
 impl Target {
+    /// [`Target::parse`] for a network of this task. Of a value there is one target, `value`, which `predicted` means too.
+    ///
+    /// # Errors
+    /// Those of [`Target::parse`]; a class of a value, or the value of classes.
+    pub fn parse_for(text: &str, task: &Task) -> Result<Self> {
+        match (task, text.trim()) {
+            (Task::Value { .. }, "predicted" | "value") => Ok(Self::Predicted),
+            (Task::Value { value }, _) => Err(Error::request(
+                format!("target {text}: the network predicts a value, {value}, and no classes"),
+                remedy!["leave ", TARGET, " out: the predicted value is explained"],
+            )),
+            (Task::Classes { .. }, "value") => Err(Error::request(
+                format!("target value: the network predicts classes ({task}), and no value"),
+                "write predicted, true, class:K or diff:A,B, where K, A and B are class names or positions from 0",
+            )),
+            (Task::Classes { classes }, _) => Self::parse(text, classes),
+        }
+    }
+
     /// As [`Target::parse`] reads it for a model of these classes: by their names, since a class may be called `1` and stand elsewhere.
     pub fn named(self, classes: &[String]) -> String {
         let name = |k: usize| match classes.get(k) {
@@ -96,6 +118,26 @@ impl Score {
             Self::Logit => "logit",
             Self::LogProb => "log-prob",
             Self::Prob => "prob",
+            Self::Value => "value",
+        }
+    }
+
+    /// The scale on which a network of this task is explained: where it predicts a value there is one only, and a logit means it.
+    ///
+    /// # Errors
+    /// A probability of a value, or the value of classes, was asked for.
+    pub fn of_task(self, task: &Task) -> Result<Self> {
+        match (task, self) {
+            (Task::Value { .. }, Self::Logit | Self::Value) => Ok(Self::Value),
+            (Task::Value { value }, Self::LogProb | Self::Prob) => Err(Error::request(
+                format!("the network predicts a value, {value}, which has no {self}"),
+                remedy!["leave ", SCORE, " out: the value itself is explained"],
+            )),
+            (Task::Classes { .. }, Self::Value) => Err(Error::request(
+                format!("the network predicts classes ({task}), and no value"),
+                remedy!["leave ", SCORE, " out, or give logit, log-prob or prob"],
+            )),
+            (Task::Classes { .. }, Self::Logit | Self::LogProb | Self::Prob) => Ok(self),
         }
     }
 }
@@ -112,13 +154,14 @@ impl fmt::Display for Target {
     }
 }
 
-/// `logit`, `log-probability`, `probability`.
+/// `logit`, `log-probability`, `probability`, `value`.
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Logit => "logit",
             Self::LogProb => "log-probability",
             Self::Prob => "probability",
+            Self::Value => "value",
         })
     }
 }
@@ -168,7 +211,7 @@ impl Objective {
     /// Its value at these logits.
     pub fn value(&self, logits: &[f32]) -> f64 {
         let of = |c: usize| match self.score {
-            Score::Logit => f64::from(logits[c]),
+            Score::Logit | Score::Value => f64::from(logits[c]),
             Score::LogProb => f64::from(logits[c]) - log_sum_exp(logits),
             Score::Prob => (f64::from(logits[c]) - log_sum_exp(logits)).exp(),
         };
@@ -186,12 +229,20 @@ impl Objective {
             let of = |c: usize| {
                 let hit = f64::from(u8::from(c == k));
                 match self.score {
-                    Score::Logit => hit,
+                    Score::Logit | Score::Value => hit,
                     Score::LogProb => hit - p(k),
                     Score::Prob => p(c) * (hit - p(k)),
                 }
             };
             *g = (of(self.class) - self.minus.map_or(0.0, of)) as f32;
+        }
+    }
+
+    /// [`Objective::describe`] for a network of this task; of a value it is `age (years)`.
+    pub fn describe_for(&self, task: &Task) -> String {
+        match task {
+            Task::Classes { classes } => self.describe(classes),
+            Task::Value { value } => value.to_string(),
         }
     }
 

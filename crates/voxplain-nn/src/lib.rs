@@ -6,7 +6,7 @@
 //! * [`Engine`]: compiles a network for one purpose and at most one batch size into a [`Plan`]. A forward pass of it leaves
 //!   a [`Tape`], and backward passes over that give gradients by [`Rules`].
 //! * [`relevance::Layerwise`]: layer-wise relevance propagation and DeepLIFT.
-//! * [`Optimizer`], with [`CrossEntropy`] and [`Schedule`]: training.
+//! * [`Optimizer`], with [`CrossEntropy`], [`ValueLoss`] and [`Schedule`]: training.
 //! * [`mod@reference`]: every operation in the slow and obvious way, which all else is tested against.
 //!
 //! ```
@@ -66,7 +66,7 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use graph::{Initialisation, Network, Node, NodeId, Parameter, Reach, ReceptiveField};
-pub use loss::CrossEntropy;
+pub use loss::{CrossEntropy, ValueLoss};
 pub use ops::{
     Activation, Alignment, BatchNorm, Conv3d, ConvTranspose3d, Interpolation, Linear, NormOver, Op, OpClass, Pad3d,
     Pool3d, Prelu, Resize3d, SampleNorm,

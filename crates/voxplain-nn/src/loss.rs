@@ -1,4 +1,4 @@
-//! [`CrossEntropy`]: how far predictions are from the labels.
+//! [`CrossEntropy`]: how far predictions are from the labels; [`ValueLoss`]: how far they are from numbers.
 
 use crate::{Error, Network, OpClass, Result};
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,65 @@ impl CrossEntropy {
     }
 }
 
+/// How far one predicted number of each sample is from the true one, averaged over the batch. With the error `e = z - y`:
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValueLoss {
+    /// `e²`, the mean squared error.
+    #[default]
+    Mse,
+    /// `|e|`, the mean absolute error; its slope at 0 is 0.
+    Mae,
+    /// `e² / 2` up to `|e| = 1`, and `|e| - 1/2` beyond (Huber 1964, with PyTorch's default of 1): errors are counted in
+    /// the unit of the targets, which are best standardised.
+    Huber,
+}
+
+impl ValueLoss {
+    /// Its name: `mse`, `mae`, `huber`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mse => "mse",
+            Self::Mae => "mae",
+            Self::Huber => "huber",
+        }
+    }
+
+    /// The loss of outputs `[n]` against `targets` `[n]`; `gradient` (`[n]`) receives its gradient with respect to the
+    /// outputs. Sums are taken in double precision.
+    ///
+    /// # Errors
+    /// Not as many outputs as targets, or none; a target that is not finite.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    pub fn evaluate(self, outputs: &[f32], targets: &[f64], gradient: &mut [f32]) -> Result<f64> {
+        if targets.is_empty() || outputs.len() != targets.len() || gradient.len() != targets.len() {
+            return Err(Error::Request(format!(
+                "loss: found {} outputs and {} gradients for {} values, expected one of each",
+                outputs.len(),
+                gradient.len(),
+                targets.len()
+            )));
+        }
+        if let Some(target) = targets.iter().find(|target| !target.is_finite()) {
+            return Err(Error::Request(format!("loss: found the value {target}, expected a number")));
+        }
+        let n = targets.len() as f64;
+        let mut loss = 0.0;
+        for ((&output, target), gradient) in outputs.iter().zip(targets).zip(gradient) {
+            let error = f64::from(output) - target;
+            let (value, slope) = match self {
+                Self::Mse => (error * error, 2.0 * error),
+                Self::Mae => (error.abs(), if error == 0.0 { 0.0 } else { error.signum() }),
+                Self::Huber if error.abs() <= 1.0 => (error * error / 2.0, error),
+                Self::Huber => (error.abs() - 0.5, error.signum()),
+            };
+            loss += value / n;
+            *gradient = (slope / n) as f32;
+        }
+        Ok(loss)
+    }
+}
+
 /// The weight of each class that makes all classes count alike: `n / (classes * n_c)` for `n` labels, `n_c` of them of
 /// class `c` (scikit-learn's `balanced`). Their mean over the labels is 1. A class without labels has weight 0.
 ///
@@ -132,7 +191,51 @@ mod tests {
         assert!(loss.evaluate(&[0.0; 2], &[0], &mut [0.0; 2]).is_err(), "nothing to average over");
     }
 
+    /// Errors -2, 0.5 and 0: squares 4, 0.25, 0; sizes 2, 0.5, 0; Huber 1.5, 0.125, 0.
+    #[test]
+    fn losses_of_values_by_hand() {
+        let mut gradient = [0.0; 3];
+        let mut of = |loss: ValueLoss| {
+            let value = loss.evaluate(&[1.0, 2.5, -1.0], &[3.0, 2.0, -1.0], &mut gradient).unwrap();
+            (value * 3.0, gradient.map(|g| g * 3.0))
+        };
+        assert_eq!(of(ValueLoss::Mse), (4.25, [-4.0, 1.0, 0.0]));
+        assert_eq!(of(ValueLoss::Mae), (2.5, [-1.0, 1.0, 0.0]));
+        assert_eq!(of(ValueLoss::Huber), (1.625, [-1.0, 0.5, 0.0]));
+        let refused = |outputs: &[f32], targets: &[f64]| {
+            ValueLoss::Mse.evaluate(outputs, targets, &mut vec![0.0; outputs.len()]).is_err()
+        };
+        assert!(refused(&[], &[]) && refused(&[1.0], &[1.0, 2.0]) && refused(&[1.0], &[f64::NAN]));
+    }
+
     proptest! {
+        /// The gradient is the slope, for errors of either size.
+        #[test]
+        fn gradients_of_values_are_slopes(
+            outputs in proptest::collection::vec(-4f32..4.0, 5), targets in proptest::collection::vec(-4f64..4.0, 5),
+        ) {
+            for loss in [ValueLoss::Mse, ValueLoss::Mae, ValueLoss::Huber] {
+                let mut gradient = [0.0; 5];
+                loss.evaluate(&outputs, &targets, &mut gradient).unwrap();
+                for at in 0..5 {
+                    // A corner of the loss has no slope.
+                    let error = (f64::from(outputs[at]) - targets[at]).abs();
+                    if error < 0.01 || (error - 1.0).abs() < 0.01 {
+                        continue;
+                    }
+                    let moved = |step: f32| {
+                        let mut moved = outputs.clone();
+                        moved[at] += step;
+                        let step = f64::from(moved[at]) - f64::from(outputs[at]);
+                        (loss.evaluate(&moved, &targets, &mut [0.0; 5]).unwrap(), step)
+                    };
+                    let ((above, up), (below, down)) = (moved(4e-3), moved(-4e-3));
+                    let slope = (above - below) / (up - down);
+                    prop_assert!((slope - f64::from(gradient[at])).abs() < 1e-5, "{loss:?}: {slope} {}", gradient[at]);
+                }
+            }
+        }
+
         /// The gradient is the slope, for logits and for log-probabilities.
         #[test]
         fn gradients_are_slopes(logits in proptest::collection::vec(-4f32..4.0, 6), log_probabilities: bool) {

@@ -19,8 +19,8 @@
 //! `cargo run --release -p voxplain-stats --example coverage`.
 
 mod comparison;
-mod influence;
-mod interval;
+pub(crate) mod influence;
+pub(crate) mod interval;
 
 pub use comparison::Comparison;
 pub use interval::MIN_GROUPS;

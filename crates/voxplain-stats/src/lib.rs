@@ -2,6 +2,8 @@
 //!
 //! * [`Classification`]: how well classes are told apart, from one [`FoldPrediction`] per subject; every number is an
 //!   [`Estimate`] with its interval. [`Comparison`] sets two classifiers against each other.
+//! * [`Regression`]: how near numbers are predicted, from one [`ValuePrediction`] per subject; [`ValueComparison`] sets two
+//!   predictors against each other.
 //! * [`Calibration`] says whether a probability means what it says; [`roc`] has the curve and the area under it.
 //! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
@@ -32,6 +34,7 @@ mod estimate;
 mod interval;
 mod number;
 mod prediction;
+mod regression;
 pub mod roc;
 mod similarity;
 mod voxelwise;
@@ -42,6 +45,7 @@ pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
 pub use number::{cell, significant};
 pub use prediction::FoldPrediction;
+pub use regression::{BiasCorrection, FoldError, MIN_UNITS, Regression, ValueComparison, ValuePrediction};
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};
 pub use voxelwise::Statistic;
 

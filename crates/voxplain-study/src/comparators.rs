@@ -9,15 +9,19 @@
 //! * [`linear_voxels`]: the first 40 principal components of the prepared volumes, standardised, and logistic
 //!   regression on them.
 //!
-//! Everything is fitted on the training subjects of each fold. No hyperparameter is tuned: the penalty of both
+//! Of a value: [`training_mean`], [`mask_volume_line`] and [`ridge_voxels`], whose penalty is chosen inside the training part.
+//!
+//! Everything is fitted on the training subjects of each fold. No hyperparameter of a classifier is tuned: the penalty of both
 //! regressions is 1 (scikit-learn's default), the number of components is fixed.
 
 mod gram;
 mod logistic;
+mod value;
 
 pub(crate) use gram::reads;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
+pub use value::{RIDGE_VOXELS, TRAINING_MEAN, ValueTask, mask_volume_line, ridge_voxels, training_mean};
 
 use crate::folds::Split;
 use nalgebra::DMatrix;
@@ -43,7 +47,7 @@ pub const COMPONENTS: usize = 40;
 
 /// A classification task: the classes of the subjects and the folds, the same for every classifier.
 #[derive(Clone, Copy, Debug)]
-pub struct Task<'a> {
+pub struct ClassificationTask<'a> {
     /// The class of each subject.
     pub labels: &'a [usize],
     /// The group of each subject, where there are groups.
@@ -56,7 +60,7 @@ pub struct Task<'a> {
     pub balanced: bool,
 }
 
-impl Task<'_> {
+impl ClassificationTask<'_> {
     /// The prediction for a held-out subject.
     pub(crate) fn prediction(&self, subject: usize, fold: usize, probabilities: Vec<f64>) -> FoldPrediction {
         let group = self.groups.map(|groups| groups[subject]);
@@ -90,7 +94,7 @@ impl Task<'_> {
 }
 
 /// The share of each class among the training subjects as its probability, for every held-out subject.
-pub fn majority_class(task: &Task<'_>) -> Vec<FoldPrediction> {
+pub fn majority_class(task: &ClassificationTask<'_>) -> Vec<FoldPrediction> {
     let mut all = Vec::new();
     for (fold, split) in task.splits.iter().enumerate() {
         let share = |class: usize| {
@@ -109,7 +113,7 @@ pub fn majority_class(task: &Task<'_>) -> Vec<FoldPrediction> {
 ///
 /// # Errors
 /// A volume is not positive.
-pub fn volume_rank(volumes: &[f64], task: &Task<'_>) -> Result<Option<Vec<FoldPrediction>>> {
+pub fn volume_rank(volumes: &[f64], task: &ClassificationTask<'_>) -> Result<Option<Vec<FoldPrediction>>> {
     check(volumes)?;
     if task.classes != 2 {
         return Ok(None);
@@ -142,7 +146,7 @@ pub fn volume_rank(volumes: &[f64], task: &Task<'_>) -> Result<Option<Vec<FoldPr
 ///
 /// # Errors
 /// A volume is not positive.
-pub fn mask_volume(volumes: &[f64], task: &Task<'_>) -> Result<Vec<FoldPrediction>> {
+pub fn mask_volume(volumes: &[f64], task: &ClassificationTask<'_>) -> Result<Vec<FoldPrediction>> {
     check(volumes)?;
     let logs: Vec<f64> = volumes.iter().map(|v| v.ln()).collect();
     Ok(task.cross_predict(|split| {
@@ -167,7 +171,7 @@ fn check(volumes: &[f64]) -> Result<()> {
 }
 
 /// Logistic regression on standardised principal components, from the inner products of all volumes of the task.
-pub fn linear_voxels(gram: &Gram, task: &Task<'_>) -> Vec<FoldPrediction> {
+pub fn linear_voxels(gram: &Gram, task: &ClassificationTask<'_>) -> Vec<FoldPrediction> {
     task.cross_predict(|split| gram.principal_components(&split.train, &split.test, COMPONENTS))
 }
 

@@ -79,7 +79,8 @@ fn explain_by_model(
     let mut explainer = of_model.with_training_subjects(explainer, model);
     let methods = suitable(&explainer, options, atlas.is_some(), progress, summary)?;
     progress.advance((options.methods.len() - methods.len()) * of_model.inputs.len(), "left out");
-    let target = options.target.as_deref().map(|text| Target::parse(text, &model.card.classes)).transpose()?;
+    let score = options.score.of_task(&model.card.task)?;
+    let target = options.target.as_deref().map(|text| Target::parse_for(text, &model.card.task)).transpose()?;
     for inputs in of_model.inputs.chunks(AT_A_TIME) {
         let load = |input| {
             let loaded = of_model.load(input, model)?;
@@ -113,7 +114,7 @@ fn explain_by_model(
             }
             let mut wanted = Vec::with_capacity(ready.len());
             for ready in ready.iter().filter(|ready| !method.by_region() || ready.regions.is_some()) {
-                let case = ready.case(target, options.score);
+                let case = ready.case(target, score);
                 match current_map(options, method, &explainer, ready, &case) {
                     Some(map) => {
                         summary.maps.push(map);
@@ -166,7 +167,7 @@ fn suitable<'a>(
     let mut methods = Vec::with_capacity(options.methods.len());
     for method in options.methods.iter().map(AsRef::as_ref) {
         let by_region = if method.by_region() && !has_regions { Err(Regions::missing(method.name())) } else { Ok(()) };
-        match by_region.and_then(|()| method.suits(explainer, options.score)) {
+        match by_region.and_then(|()| method.suits(explainer, options.score.of_task(explainer.task())?)) {
             Ok(()) => methods.push(method),
             Err(why) if options.where_possible => {
                 let skipped = Skipped { method: method.name().into(), why: why.to_string() };
@@ -200,7 +201,8 @@ impl Ready<'_> {
             others: &[],
             mask: self.loaded.mask.as_ref(),
             regions: self.regions.as_deref(),
-            label: self.input.label,
+            // Of a value there is no class; the number of class 0 stands for everyone who has one.
+            label: self.input.label.filter(|_| score != Score::Value),
             target,
             score,
             in_sample: self.in_sample,

@@ -168,9 +168,9 @@ fn exchange(of_units: &[Vec<f64>], places: &mut [usize], counts: &mut [Vec<f64>]
     }
 }
 
-/// What groups (`noun`: groups, people) do not allow, in a sentence: held-out parts in which a class is far from its share, by more than half of it (and more than
+/// What groups (`noun`: groups, people) do not allow, in a sentence (`stratum`: class, or value): held-out parts in which a class is far from its share, by more than half of it (and more than
 /// one subject). Nothing where all are near.
-pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String], noun: &str) -> Option<String> {
+pub fn uneven(splits: &[Split], labels: &[usize], (stratum, classes): (&str, &[String]), noun: &str) -> Option<String> {
     let mut worst: Vec<String> = Vec::new();
     for (fold, split) in splits.iter().enumerate() {
         for (c, class) in classes.iter().enumerate() {
@@ -179,8 +179,9 @@ pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String], noun: &str
             let share = all * split.test.len() as f64 / labels.len().max(1) as f64;
             let held = of(&split.test);
             if (held - share).abs() > (0.5 * share).max(1.0) {
-                worst
-                    .push(format!("fold {fold} holds out {held} of class {class} where {share:.1} would be its share"));
+                worst.push(format!(
+                    "fold {fold} holds out {held} of {stratum} {class} where {share:.1} would be its share"
+                ));
             }
         }
     }
@@ -190,7 +191,7 @@ pub fn uneven(splits: &[Split], labels: &[usize], classes: &[String], noun: &str
         worst.push(format!("{more} more"));
     }
     (!worst.is_empty())
-        .then(|| format!("{noun} cannot be divided, so that folds are not balanced by class: {}", worst.join("; ")))
+        .then(|| format!("{noun} cannot be divided, so that folds are not balanced by {stratum}: {}", worst.join("; ")))
 }
 
 /// Refuses splits that cannot be trained on or evaluated. Groups come with what they are called: groups, people.
@@ -403,10 +404,10 @@ mod tests {
         let classes = ["control".to_owned(), "patient".to_owned()];
         let labels = [vec![0; 10], vec![1; 10], vec![0, 1, 0, 1]].concat();
         let even = splits(&labels, None, SplitScheme::Folds(2), Seed::new(0)).unwrap();
-        assert_eq!(uneven(&even, &labels, &classes, "groups"), None);
+        assert_eq!(uneven(&even, &labels, ("class", &classes), "groups"), None);
         // A site of one class.
         let one = Split { test: (0..10).collect(), train: (10..24).collect() };
-        let said = uneven(&[one], &labels, &classes, "groups").unwrap();
+        let said = uneven(&[one], &labels, ("class", &classes), "groups").unwrap();
         assert!(said.contains("fold 0 holds out 10 of class control where 5.0 would be its share"), "{said}");
     }
 

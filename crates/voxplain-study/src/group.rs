@@ -213,7 +213,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let models = run.models()?;
     let models = models.among(records.iter().flatten().map(|record| record.model.as_str()));
     let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
-    let mut groups = groups(&predictions, &ids, &run.manifest.classes, positive.as_deref());
+    let mut groups = groups(&predictions, &ids, run.manifest.task.classes(), positive.as_deref());
     let everyone: Vec<usize> = members.iter().map(|m| m.index).collect();
     let any_has_several = cohort.persons(&everyone)?.is_some();
     groups.iter_mut().try_for_each(|group| group.count_people(&cohort, any_has_several))?;

@@ -1,4 +1,4 @@
-//! [`Model`]: a network with its expected input, its classes and its training subjects.
+//! [`Model`]: a network with its expected input, what it predicts and its training subjects.
 
 mod export;
 mod import;
@@ -14,6 +14,7 @@ use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::{Explainer, Score, Target, Unseen};
+pub use voxplain_attribution::{Quantity, Task};
 use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
 use voxplain_volume::Mask;
@@ -24,11 +25,12 @@ const KEY: &str = "voxplain";
 /// The layout of graph and card in the metadata.
 const FORMAT: u32 = 1;
 
-/// A network with its expected input, the names of its classes and its training subjects. It is one `.safetensors` file;
+/// A network with its expected input, what it predicts and its training subjects. It is one `.safetensors` file;
 /// everything but the weights is in the metadata of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The network. It takes `[1, i, j, k]` and gives one logit per class (a final log-softmax is allowed).
+    /// The network. It takes `[1, i, j, k]` and gives one logit per class (a final log-softmax is allowed), or the value that it
+    /// predicts, in its own unit.
     pub network: Network,
     /// What is stored beside the weights.
     pub card: Card,
@@ -39,9 +41,10 @@ pub struct Model {
 pub struct Card {
     /// The architecture: the name of a [`NetworkKind`], or of an imported network.
     pub architecture: String,
-    /// Names of the classes, in the order of the outputs.
-    pub classes: Vec<String>,
-    /// The column of the participants' table that holds the classes, `Sex`.
+    /// What it predicts: classes, in the order of the outputs, or a value. Files of older versions are of classes.
+    #[serde(flatten)]
+    pub task: Task,
+    /// The column of the participants' table that holds the classes or the value, `Sex`.
     pub label: String,
     /// How its inputs are prepared. Where the grid is unknown, placement and spacing have no meaning.
     pub preparation: Preparation,
@@ -63,7 +66,7 @@ impl Card {
 
     /// That scores are halves of the network's one output, in a sentence, where the score of one class is asked for.
     pub(crate) fn halves(&self, (target, score): (Target, Score)) -> Option<String> {
-        let [first, second] = self.classes.as_slice() else { return None };
+        let [first, second] = self.task.classes() else { return None };
         let asked =
             self.training["one_output"] == true && score == Score::Logit && !matches!(target, Target::Difference(..));
         asked.then(|| {
@@ -122,7 +125,7 @@ impl Model {
     /// # Errors
     /// Those of [`Explainer::new`].
     pub fn explainer(&self, engine: &Engine) -> Result<Explainer> {
-        Explainer::new(engine, &self.network, &self.card.classes, self.hash())
+        Explainer::of_task(engine, &self.network, self.card.task.clone(), self.hash())
     }
 
     /// What the network cannot see of its field of view, whatever its weights; none where it sees all. Sides of the body are
@@ -179,8 +182,12 @@ impl Model {
     }
 
     fn check(&self) -> Result<(), String> {
-        let (classes, outputs) = (&self.card.classes, self.network.outputs());
-        if classes.len() < 2 || classes.len() != outputs {
+        let (classes, outputs) = (self.card.task.classes(), self.network.outputs());
+        if let Some(value) = self.card.task.value() {
+            if outputs != 1 || value.name.is_empty() {
+                return Err(format!("found {outputs} outputs for the value `{value}`, expected one, and a name"));
+            }
+        } else if classes.len() < 2 || classes.len() != outputs {
             return Err(format!("found {} classes for {outputs} outputs, expected as many, at least 2", classes.len()));
         }
         if classes.iter().collect::<BTreeSet<_>>().len() != classes.len() || classes.iter().any(String::is_empty) {

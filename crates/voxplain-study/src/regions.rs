@@ -314,7 +314,7 @@ fn people_of(run: &Run, models: &Models, table: &mut RegionTable) -> Result<()> 
         return Ok(());
     }
     let positive = run.metrics()?.map(|metrics| metrics.positive);
-    let classes = &run.manifest.classes;
+    let classes = run.manifest.task.classes();
     for prediction in run.predictions()? {
         let Some(model) = models.of_fold(prediction.fold) else { continue };
         let outcome = Outcome::of(&prediction, classes, positive.as_deref()).word().to_owned();

@@ -10,6 +10,7 @@ mod outcome;
 pub(crate) mod place;
 mod predictions;
 mod results;
+mod value_results;
 
 pub use clear::clear;
 pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
@@ -23,6 +24,7 @@ pub use place::CohortPlace;
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
 pub use results::{Chance, ChanceVerdict, ClassifierMetrics, Epoch, GroupMetrics, Metrics};
+pub use value_results::{GroupErrors, PredictedValue, PredictorMetrics, ValueMetrics, ValueVerdict, write_values};
 
 use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
@@ -66,10 +68,11 @@ impl Run {
             ));
         }
         let manifest: Manifest = read_json(&file)?;
-        if manifest.classes.len() < 2 || manifest.folds == 0 {
+        let learnt = manifest.task.value().is_some() || manifest.task.classes().len() >= 2;
+        if !learnt || manifest.folds == 0 {
             return Err(Error::file(
                 &file,
-                format!("found {} classes and {} folds", manifest.classes.len(), manifest.folds),
+                format!("found {} classes and {} folds", manifest.task.classes().len(), manifest.folds),
                 remedy!["the manifest is damaged: train again with ", FORCE],
             ));
         }
@@ -164,9 +167,10 @@ impl Run {
     /// Reads `predictions.tsv`, held-out subjects only.
     ///
     /// # Errors
-    /// There is none, or it is damaged.
+    /// There is none, or it is damaged; the run predicts a value.
     pub fn predictions(&self) -> Result<Vec<Prediction>> {
-        predictions::read(&self.layout().predictions(), &self.manifest.classes)
+        self.refuse_value("classes are compared here")?;
+        predictions::read(&self.layout().predictions(), self.manifest.task.classes())
     }
 
     /// Reads `predictions-<comparator>.tsv`: the predictions of a comparator for the same subjects.
@@ -174,23 +178,74 @@ impl Run {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn comparator_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
-        predictions::read(&self.layout().comparator_predictions(name), &self.manifest.classes)
+        self.refuse_value("classes are compared here")?;
+        predictions::read(&self.layout().comparator_predictions(name), self.manifest.task.classes())
     }
 
-    /// Reads `metrics.json`; `None` where training has not ended.
+    /// Reads `predictions.tsv` of a run that predicts a value.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn value_predictions(&self) -> Result<Vec<PredictedValue>> {
+        value_results::read(&self.layout().predictions())
+    }
+
+    /// Reads `predictions-<comparator>.tsv` of a run that predicts a value.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
+    pub fn comparator_values(&self, name: &str) -> Result<Vec<PredictedValue>> {
+        value_results::read(&self.layout().comparator_predictions(name))
+    }
+
+    /// Refuses what has no meaning for a run that predicts a value; `why` says what it is.
+    ///
+    /// # Errors
+    /// The run predicts a value.
+    pub fn refuse_value(&self, why: &str) -> Result<()> {
+        match self.manifest.task.value() {
+            None => Ok(()),
+            Some(value) => Err(Error::file(
+                &self.path,
+                format!("this run predicts a value, {value}, and {why}"),
+                "use a run of classes for this",
+            )),
+        }
+    }
+
+    /// Reads `metrics.json` of a run of classes; `None` where training has not ended, or the run predicts a value.
     ///
     /// # Errors
     /// It is damaged, or of other models than those that the run has now.
     pub fn metrics(&self) -> Result<Option<Metrics>> {
-        let path = self.layout().metrics();
-        if !path.is_file() {
+        if self.manifest.task.value().is_some() {
             return Ok(None);
         }
-        let metrics: Metrics = read_json(&path)?;
-        if !metrics.models.is_empty() {
-            self.models()?.check(&path, &metrics.models, again())?;
+        let metrics: Option<Metrics> = self.any_metrics()?;
+        if let Some(metrics) = metrics.as_ref().filter(|metrics| !metrics.models.is_empty()) {
+            self.models()?.check(&self.layout().metrics(), &metrics.models, again())?;
         }
-        Ok(Some(metrics))
+        Ok(metrics)
+    }
+
+    /// Reads `metrics.json` of a run that predicts a value; `None` where training has not ended, or the run is of classes.
+    ///
+    /// # Errors
+    /// It is damaged, or of other models than those that the run has now.
+    pub fn value_metrics(&self) -> Result<Option<ValueMetrics>> {
+        if self.manifest.task.value().is_none() {
+            return Ok(None);
+        }
+        let metrics: Option<ValueMetrics> = self.any_metrics()?;
+        if let Some(metrics) = &metrics {
+            self.models()?.check(&self.layout().metrics(), &metrics.models, again())?;
+        }
+        Ok(metrics)
+    }
+
+    fn any_metrics<M: DeserializeOwned>(&self) -> Result<Option<M>> {
+        let path = self.layout().metrics();
+        if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
     }
 
     /// Reads the learning curve of a fold, one entry per epoch.

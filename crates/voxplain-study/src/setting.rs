@@ -68,6 +68,8 @@ settings! {
     LABEL = "label";
     /// A run or model whose images are prepared as those of an imported network.
     LIKE = "like";
+    /// The loss of a value in training.
+    LOSS = "loss";
     /// The learning rate.
     LR = "lr";
     /// Where the brain is: a suffix, a file, a folder, or where the image is not 0.
@@ -130,8 +132,12 @@ settings! {
     SUBJECTS = "subjects";
     /// What removed voxels are replaced by when maps are evaluated.
     SUBSTRATE = "substrate";
+    /// Whether a network predicts classes or a value.
+    TASK = "task";
     /// The image of where classes truly differ.
     TRUTH = "truth";
+    /// The unit of a value that is predicted.
+    UNIT = "unit";
     /// Weight decay of the optimiser.
     WEIGHT_DECAY = "weight-decay";
     /// Whether images are taken without a brain mask though they show whole heads.

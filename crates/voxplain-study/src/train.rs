@@ -10,6 +10,8 @@
 //! | `fit.rs`, `checkpoint.rs` | epochs, batches, steps of the optimiser |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
+//! | `value.rs` | labels that are numbers |
+//! | `value_metrics.rs` | numbers and sentences about predicted values |
 //! | `words.rs` | what is said about the words of the table |
 
 mod augmentation;
@@ -25,28 +27,33 @@ mod observer;
 mod options;
 mod persons;
 mod predictions;
+mod value;
+mod value_metrics;
 mod words;
 
 pub use augmentation::Augmentation;
 pub use observer::TrainingObserver;
 pub use options::{ScheduleKind, TrainOptions};
+pub use value::TaskKind;
 
 use crate::{
     cohort::Cohort,
-    comparators::{self, Task},
+    comparators::{self, ClassificationTask, Gram},
     folds,
     listed::counted,
     model::NetworkKind,
-    run::{Metrics, Run},
+    run::{Metrics, Run, ValueMetrics},
 };
 use dataset::Dataset;
 use fold::Trainer;
 use initial::InitialWeights;
 use metrics::{CNN, Classifier, describe_network};
 use persons::Grouping;
+use serde::Serialize;
 use std::path::Path;
 use voxplain_core::{Progress, Result, atomic_file, random::Seed};
 use voxplain_nn::Engine;
+use voxplain_stats::fold_scores;
 
 /// The result of a training.
 #[derive(Debug)]
@@ -54,11 +61,39 @@ pub struct Training {
     /// The run directory.
     pub run: Run,
     /// Metrics of the network and of the comparators.
-    pub metrics: Metrics,
+    pub metrics: TrainingMetrics,
     /// Ids of subjects that were left out because they have no label.
     pub left_out: Vec<String>,
     /// Ids of subjects that were left out because they have no group, where there are groups.
     pub without_group: Vec<String>,
+}
+
+/// Metrics of classes or of a value.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum TrainingMetrics {
+    /// Of classes.
+    Classes(Box<Metrics>),
+    /// Of a value.
+    Value(Box<ValueMetrics>),
+}
+
+impl TrainingMetrics {
+    /// Those of classes; `None` where a value was learnt.
+    pub fn classes(&self) -> Option<&Metrics> {
+        match self {
+            Self::Classes(metrics) => Some(metrics),
+            Self::Value(_) => None,
+        }
+    }
+
+    /// Those of a value; `None` where classes were learnt.
+    pub fn value(&self) -> Option<&ValueMetrics> {
+        match self {
+            Self::Value(metrics) => Some(metrics),
+            Self::Classes(_) => None,
+        }
+    }
 }
 
 /// Trains a network for every fold of a cohort and writes the run directory `out`: models, learning curves,
@@ -83,11 +118,16 @@ pub fn train(
     options.check()?;
     let options = &options.resolved()?;
     let kind = NetworkKind::named(&options.model)?;
+    if let Some(what) = value::announced(cohort, options) {
+        progress.note(&what);
+    }
     words::of_table(cohort, options, progress)?;
     let dataset = Dataset::new(cohort, options)?;
     words::of_dataset(&dataset, options, progress);
-    if let Some(change) =
-        dataset.persons.as_ref().and_then(|of| persons::who_change(of, &dataset.labels, &options.label))
+    // A value is another one at every age.
+    if dataset.values.is_none()
+        && let Some(change) =
+            dataset.persons.as_ref().and_then(|of| persons::who_change(of, &dataset.labels, &options.label))
     {
         progress.note(&change);
     }
@@ -103,7 +143,7 @@ pub fn train(
         }
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
-    let network = kind.network(cohort.preparation.shape, options.width(), dataset.classes.len())?;
+    let network = kind.network(cohort.preparation.shape, options.width(), dataset.task().outputs())?;
     // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
     let initial = InitialWeights::of(options, &dataset, &network, progress)?;
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
@@ -115,21 +155,22 @@ pub fn train(
             progress.note(&what);
         }
     }
-    let positive = dataset.positive(options)?;
     let groups = dataset.groups();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
-    folds::check(&splits, &dataset.labels, dataset.units(), &dataset.classes, options.split)?;
+    dataset.check_splits(&splits, options.split)?;
     dataset.refuse_divided_duplicates(&splits)?;
-    let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, &dataset.classes, groups.noun());
+    let strata = (dataset.stratum(), dataset.classes.as_slice());
+    let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, strata, groups.noun());
     if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);
     }
-    let task = dataset.task(&splits, options);
+    // A class that is not there is said before anything is written.
+    let positive = if dataset.values.is_some() { 0 } else { dataset.positive(options)? };
 
     let run = directory::open_or_create(&dataset, options, splits.len(), out, force, progress)?;
     let trainer = Trainer {
         dataset: &dataset,
-        task: &task,
+        splits: &splits,
         options,
         initial: initial.as_ref(),
         run: &run,
@@ -137,16 +178,31 @@ pub fn train(
         progress,
         observer,
     };
-    let mut classifiers = vec![Classifier::new(CNN, describe_network(options), trainer.cross_validate(positive)?)];
-    classifiers.extend(comparators(&dataset, &task, engine, progress)?);
+    let metrics = match &dataset.values {
+        Some(values) => TrainingMetrics::Value(Box::new(value_metrics::judged(&trainer, values)?)),
+        None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive)?)),
+    };
+    Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
+}
+
+/// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.
+fn judged(trainer: &Trainer<'_>, positive: usize) -> Result<Metrics> {
+    let Trainer { dataset, splits, options, run, engine, progress, observer, .. } = *trainer;
+    let task = dataset.classification(splits, options);
+    let predictions = trainer.cross_validate(
+        |subject, fold, probabilities| task.prediction(subject, fold, probabilities),
+        |of_fold| fold_scores(of_fold, task.classes, positive).iter().for_each(|score| observer.fold(score)),
+    )?;
+    let mut classifiers = vec![Classifier::new(CNN, describe_network(options), predictions)];
+    classifiers.extend(comparators(dataset, &task, engine, progress)?);
     for classifier in &classifiers {
         let name = Some(classifier.name).filter(|name| *name != CNN);
-        predictions::write(&run, name, &classifier.predictions, &dataset)?;
+        predictions::write(run, name, &classifier.predictions, dataset)?;
     }
-    let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, &dataset, positive, options));
+    let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, dataset, positive, options));
     metrics.models = run.models()?.all();
     atomic_file::write_json(&run.layout().metrics(), &metrics)?;
-    Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
+    Ok(metrics)
 }
 
 /// A share of the brain that the network cannot see, above which training warns.
@@ -155,7 +211,7 @@ const MUCH_UNSEEN: f64 = 0.05;
 /// The comparators on the same folds. One that the data do not allow is left out with a warning.
 fn comparators(
     dataset: &Dataset<'_>,
-    task: &Task<'_>,
+    task: &ClassificationTask<'_>,
     engine: &Engine,
     progress: &dyn Progress,
 ) -> Result<Vec<Classifier>> {
@@ -180,16 +236,7 @@ fn comparators(
         }
         Err(e) => progress.warn(&format!("no baseline by mask volume: {e}")),
     }
-    progress.begin("linear baseline", comparators::reads(dataset.len()));
-    let gram = engine.thread_pool().install(|| {
-        comparators::inner_products(dataset.len(), |n| {
-            progress.go_on()?;
-            progress.advance(1, "");
-            dataset.volume(n)
-        })
-    });
-    progress.end();
-    let predictions = comparators::linear_voxels(&gram?, task);
+    let predictions = comparators::linear_voxels(&gram(dataset, engine, progress)?, task);
     // A fold of few volumes has fewer components.
     let all_have = task.splits.iter().all(|split| split.train.len() > comparators::COMPONENTS);
     let description = format!(
@@ -199,6 +246,20 @@ fn comparators(
     );
     all.push(Classifier::new(comparators::LINEAR_VOXELS, description, predictions));
     Ok(all)
+}
+
+/// The inner products of all volumes.
+fn gram(dataset: &Dataset<'_>, engine: &Engine, progress: &dyn Progress) -> Result<Gram> {
+    progress.begin("linear baseline", comparators::reads(dataset.len()));
+    let gram = engine.thread_pool().install(|| {
+        comparators::inner_products(dataset.len(), |n| {
+            progress.go_on()?;
+            progress.advance(1, "");
+            dataset.volume(n)
+        })
+    });
+    progress.end();
+    gram
 }
 
 #[cfg(test)]

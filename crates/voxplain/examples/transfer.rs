@@ -12,7 +12,7 @@
 
 use std::path::Path;
 use voxplain::cohort::is_missing;
-use voxplain::comparators::{self, Task};
+use voxplain::comparators::{self, ClassificationTask};
 use voxplain::folds::Split;
 use voxplain::stats::{Classification, FoldPrediction};
 use voxplain::{Case, Cohort, Engine, EngineOptions, Run};
@@ -39,7 +39,7 @@ fn main() -> Fallible<()> {
     let (n, m) = (known.len(), asked.len());
     let labels: Vec<usize> = own.iter().chain(&truth).copied().collect();
     let splits = [Split { train: (0..n).collect(), test: (n..n + m).collect() }];
-    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
     let volumes = known.iter().map(|&s| cohort.subjects[s].mask_volume);
     let volumes: Vec<f64> = volumes.chain(asked.iter().map(|&s| others.subjects[s].mask_volume)).collect();
     let gram = comparators::inner_products(n + m, |s| {
@@ -73,7 +73,7 @@ fn labelled(cohort: &Cohort, column: &str, run: &Run) -> Fallible<(Vec<usize>, V
         .enumerate()
         .filter_map(|(n, cell)| Some((n, cell.filter(|cell| !is_missing(cell, &missing))?)))
         .collect();
-    let classes = &run.manifest.classes;
+    let classes = run.manifest.task.classes();
     let class = |cell: &str| classes.iter().position(|c| c.eq_ignore_ascii_case(cell));
     let of: (Vec<usize>, Vec<usize>) = values.iter().filter_map(|&(n, cell)| Some((n, class(cell)?))).unzip();
     let (without, others) = (cells.len() - values.len(), values.len() - of.0.len());

@@ -44,6 +44,10 @@ impl<'a> BaselineOptions<'a> {
                 wrong(format!("{method}.blur={blur}: expected more than 0"))
             }
             Baseline::Expected if subjects == 0 => wrong(format!("{method}.donors=0: expected at least 1")),
+            Baseline::Opposite if explainer.task().value().is_some() => Err(Error::request(
+                format!("{method} with baseline {baseline}: the network predicts a value, which has no other class"),
+                "take another baseline, such as cohort-mean or expected",
+            )),
             Baseline::CohortMean | Baseline::Opposite | Baseline::Expected => {
                 explainer.require_training_subjects(&format!("{method} with baseline {baseline}"))
             }

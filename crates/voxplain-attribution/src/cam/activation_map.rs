@@ -38,7 +38,7 @@ pub(crate) fn explain<M: Method>(
     let mut maps = Vec::with_capacity(cases.len());
     for (n, case) in cases.iter().enumerate() {
         let mut record = method.record(explainer, case, &pass.objectives[n], &pass.logits[n]);
-        if let (Some(bias), Score::Logit) = (&head.bias, case.score) {
+        if let (Some(bias), Score::Logit | Score::Value) = (&head.bias, case.score) {
             let objective = &pass.objectives[n];
             let bias = f64::from(bias[objective.class]) - objective.minus.map_or(0.0, |m| f64::from(bias[m]));
             record.measured["ScoreMinusBias"] = json!(record.score - bias);

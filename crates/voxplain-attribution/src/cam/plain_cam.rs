@@ -93,7 +93,7 @@ impl Cam {
         let Objective { class, minus, score } = objective;
         activation_map::attribution(case, &layer, map, record, (self.rectify, Placement::Centres), |record| {
             record.units = format!("{} times the {cells} cells of {}", case.score, layer.name);
-            if score == Score::Logit {
+            if matches!(score, Score::Logit | Score::Value) {
                 let bias = |c: usize| f64::from(linear.bias.data()[c]);
                 let sum = record.measured["Sum"].clone();
                 record.complete(mean, record.score - bias(class) + minus.map_or(0.0, bias), 0.01);

@@ -14,7 +14,7 @@ use crate::schema::OptionSchema;
 use crate::target::{Objective, Score};
 use serde::{Deserialize, Serialize};
 use voxplain_core::Citation;
-use voxplain_core::{Result, softmax};
+use voxplain_core::{Error, Result, softmax};
 
 /// Score-CAM (Wang et al. 2020, arXiv 1910.01279), in three dimensions: `M = sum_k w_k A^k`,
 /// where `w` is the softmax over channels of `S(x * H^k)` and `H^k` is the channel's activation, upsampled and
@@ -24,6 +24,8 @@ use voxplain_core::{Result, softmax};
 /// `H^k` hides becomes 0, so the method means something where zero means "nothing there". A channel whose upsampled
 /// map is the same everywhere (within 1e-8) shows nothing and is left out. Signed by default (negative only where
 /// activations are); the paper rectifies. Upsampled at the true centres of the layer's cells.
+///
+/// A network that predicts a value is refused: the softmax of numbers in years is another one than of the same in months.
 ///
 /// Cost: for each layer one pass forward, and one for each of its channels. Memory: a batch of volumes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,15 @@ impl Method for ScoreCam {
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        if let Some(value) = explainer.task().value() {
+            return Err(Error::request(
+                format!(
+                    "score-cam weighs channels by a softmax of their scores, and the network predicts a value, {value}: weights \
+                     would change with its unit"
+                ),
+                "take another method of the family, such as ablation-cam or hires-cam",
+            ));
+        }
         self.cam.suits(explainer)
     }
 

@@ -66,6 +66,14 @@ impl Method for MeaningfulPerturbation2020 {
     const BATCH: usize = 1;
 
     fn suits(&self, explainer: &Explainer, _score: Score) -> Result<()> {
+        if let Some(value) = explainer.task().value() {
+            return Err(Error::request(
+                format!(
+                    "the code of 2020 lowers the probability of a class, and this network predicts a value, {value}"
+                ),
+                remedy!["leave ", COMPAT, " out"],
+            ));
+        }
         match explainer.network().input_shape()[0] {
             1 => Ok(()),
             channels => Err(Error::request(

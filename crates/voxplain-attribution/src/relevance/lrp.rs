@@ -190,7 +190,7 @@ impl Lrp {
 /// Refuses scores other than logits.
 pub(crate) fn logits_only(method: &str, score: Score) -> Result<()> {
     match score {
-        Score::Logit => Ok(()),
+        Score::Logit | Score::Value => Ok(()),
         Score::LogProb | Score::Prob => Err(Error::request(
             format!("{method} shares out logits, and cannot share out a {score}"),
             remedy!["leave ", SCORE, " out; ", TARGET.to("diff:A,B"), " explains one class against another"],

@@ -26,7 +26,12 @@ use std::{
     time::{Duration, Instant},
 };
 use view::{Ink, View};
-use voxplain::{Progress, Remedy, Silent, run::Epoch, stats::FoldScore, train::TrainingObserver};
+use voxplain::{
+    Progress, Remedy, Silent,
+    run::Epoch,
+    stats::{FoldError, FoldScore},
+    train::TrainingObserver,
+};
 
 /// How often it is drawn and keys are looked at.
 const EVERY: Duration = Duration::from_millis(200);
@@ -202,5 +207,9 @@ impl TrainingObserver for Live<'_> {
 
     fn fold(&self, score: &FoldScore) {
         self.view().finished.push(score.clone());
+    }
+
+    fn fold_of_values(&self, error: &FoldError) {
+        self.view().finished_values.push(error.clone());
     }
 }

@@ -5,7 +5,10 @@
 
 use crate::terminal::duration;
 use std::{collections::BTreeMap, time::Duration};
-use voxplain::{run::Epoch, stats::FoldScore};
+use voxplain::{
+    run::Epoch,
+    stats::{FoldError, FoldScore},
+};
 
 /// What is known of a training run.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub(crate) struct View {
     pub(crate) curves: BTreeMap<usize, Vec<Epoch>>,
     /// Folds that are trained.
     pub(crate) finished: Vec<FoldScore>,
+    /// The same where a value is learnt.
+    pub(crate) finished_values: Vec<FoldError>,
     /// The last warning.
     pub(crate) warning: Option<String>,
     /// Epochs that were there when the first batch of this session began.
@@ -63,7 +68,7 @@ impl View {
             lines.push(self.key());
             // The curves take what the finished folds leave, and never less than half.
             let room = height - lines.len() - foot.len();
-            let folds = (self.finished.len() + 1).min(room / 2);
+            let folds = (self.finished.len() + self.finished_values.len() + 1).min(room / 2);
             lines.extend(self.curves(width, room - folds));
             lines.extend(self.folds(folds));
         } else {
@@ -140,10 +145,17 @@ impl View {
     /// The last epoch in a line.
     fn latest(&self) -> Option<Line> {
         let last = self.fold().last()?;
-        Some(vec![(format!("loss {:.3}  accuracy {:.2}", last.loss, last.accuracy), Ink::Plain)])
+        let mut text = format!("loss {:.3}", last.loss);
+        if let Some(accuracy) = last.accuracy {
+            text.push_str(&format!("  accuracy {accuracy:.2}"));
+        }
+        if let Some(error) = last.error {
+            text.push_str(&format!("  error {}", significant(error)));
+        }
+        Some(vec![(text, Ink::Plain)])
     }
 
-    /// Loss and accuracy of the fold that is trained, side by side.
+    /// Loss and accuracy (of a value: mean absolute error) of the fold that is trained, side by side.
     fn curves(&self, width: usize, height: usize) -> Vec<Line> {
         let curve = self.fold();
         let last = |value: Option<f64>| value.map_or_else(|| "-".into(), |v| format!("{v:.3}"));
@@ -152,8 +164,16 @@ impl View {
         let losses: Vec<f64> = curve.iter().map(|e| e.loss).collect();
         let aside: Vec<f64> = curve.iter().filter_map(|e| e.validation_loss).collect();
         let highest = losses.iter().chain(&aside).copied().filter(|v| v.is_finite()).fold(0.0, f64::max);
-        let accuracies: Vec<f64> = curve.iter().map(|e| e.accuracy).collect();
-        let aside_right: Vec<f64> = curve.iter().filter_map(|e| e.validation_accuracy).collect();
+        let of_values = curve.iter().any(|e| e.error.is_some());
+        let pick = |accuracy: Option<f64>, error: Option<f64>| if of_values { error } else { accuracy };
+        let judged: Vec<f64> = curve.iter().filter_map(|e| pick(e.accuracy, e.error)).collect();
+        let aside_judged: Vec<f64> =
+            curve.iter().filter_map(|e| pick(e.validation_accuracy, e.validation_error)).collect();
+        let (name, most) = if of_values {
+            ("error", judged.iter().chain(&aside_judged).copied().filter(|v| v.is_finite()).fold(1e-9, f64::max))
+        } else {
+            ("accuracy", 1.0)
+        };
         let title = |name: &str, trained: Option<&f64>, aside: Option<&f64>| -> Line {
             let mut line = vec![
                 (format!("{:MARGIN$}{name} ", ""), Ink::Plain),
@@ -185,7 +205,7 @@ impl View {
             &aside,
             if highest > 0.0 { highest } else { 1.0 },
         );
-        let right = panel(title("accuracy", accuracies.last(), aside_right.last()), &accuracies, &aside_right, 1.0);
+        let right = panel(title(name, judged.last(), aside_judged.last()), &judged, &aside_judged, most);
         left.into_iter().zip(right).map(|(l, r)| [filled(l, half + 2), r].concat()).take(height).collect()
     }
 
@@ -193,6 +213,14 @@ impl View {
     fn folds(&self, height: usize) -> Vec<Line> {
         if height == 0 {
             return Vec::new();
+        }
+        if !self.finished_values.is_empty() {
+            let mut lines = vec![vec![("held out     subjects  mean absolute error".to_owned(), Ink::Soft)]];
+            for error in self.finished_values.iter().skip(self.finished_values.len().saturating_sub(height - 1)) {
+                let text = format!("fold {:<8}{:>8}  {:>19}", error.fold, error.subjects, significant(error.mae));
+                lines.push(vec![(text, Ink::Plain)]);
+            }
+            return lines;
         }
         let mut lines = vec![vec![("held out     subjects  accuracy       AUC".to_owned(), Ink::Soft)]];
         for score in self.finished.iter().skip(self.finished.len().saturating_sub(height - 1)) {
@@ -295,9 +323,11 @@ mod tests {
             epoch: n + 1,
             learning_rate: 1e-3,
             loss,
-            accuracy: 1.0 - loss / 1.4,
+            accuracy: Some(1.0 - loss / 1.4),
+            error: None,
             validation_loss: aside.then_some(loss + 0.1),
             validation_accuracy: aside.then_some(0.9 - loss / 1.4),
+            validation_error: None,
         }
     }
 

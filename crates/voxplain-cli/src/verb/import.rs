@@ -103,7 +103,7 @@ impl Import {
             "{}: {} with {weights} weights, input {i} x {j} x {k}, classes {}",
             self.out.display(),
             model.card.architecture,
-            model.card.classes.join(", ")
+            model.card.task.classes().join(", ")
         );
         if let Some(OutputCheck { pairs, difference, largest, spread }) = check {
             write!(
@@ -114,7 +114,7 @@ impl Import {
         }
         let of_onnx = self.arch.is_none();
         let one_output = model.card.training["one_output"] == true;
-        if one_output && let [first, second] = model.card.classes.as_slice() {
+        if one_output && let [first, second] = model.card.task.classes() {
             write!(
                 text,
                 "\nThe network's one output z is the logit of {second}: the score of {second} is z / 2, that of {first} -z / 2, \

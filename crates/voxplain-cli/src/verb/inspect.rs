@@ -129,7 +129,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
                 network.parameters().iter().map(|p| p.tensor.len()).sum::<usize>()
             ),
         ),
-        ("classes", format!("{} ({})", card.classes.join(", "), card.label)),
+        ("classes", format!("{} ({})", card.task.classes().join(", "), card.label)),
         ("trained on", trained_on),
     ];
     let spacing = card.preparation.spacing.map(number).join(" x ");
@@ -169,7 +169,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
     let document = json!({
         "file": file.display().to_string(),
         "architecture": card.architecture,
-        "classes": card.classes,
+        "classes": card.task.classes(),
         "label": card.label,
         "trained_on": card.trained_on.len(),
         "shape": card.preparation.shape,

@@ -13,13 +13,15 @@ use voxplain::{
     cohort::Cohort,
     folds::SplitScheme,
     model::NetworkKind,
-    run::Metrics,
-    stats::Estimate,
-    train::{Augmentation, ScheduleKind, TrainOptions, TrainingObserver, train},
+    nn::ValueLoss,
+    run::{Metrics, ValueMetrics},
+    stats::{Estimate, Regression, significant},
+    train::{Augmentation, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver, train},
 };
 
 /// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
 ///
+/// A label that is numeric with many values (age) is learnt as a value, any other as classes.
 /// Every subject is judged by a network that never saw it. Run the same command again to go on after an
 /// interruption. Mask volume alone and a linear model on the voxels are fitted on the same folds, and the
 /// summary says whether the network beats them.
@@ -28,7 +30,8 @@ use voxplain::{
 Examples:
   voxplain train cohort --label sex --out run
   voxplain train cohort --label sex --out run --live
-  voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run")]
+  voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run
+  voxplain train cohort --label age --unit years --model sfcn --out run")]
 pub(crate) struct Train {
     /// The prepared cohort.
     #[arg(value_name = "COHORT")]
@@ -36,6 +39,16 @@ pub(crate) struct Train {
     /// The column of participants.tsv to learn.
     #[arg(long, value_name = "COLUMN")]
     label: String,
+    /// Whether it holds classes or a value [default: a value where it is numeric with many values].
+    #[arg(long, value_enum)]
+    task: Option<Task>,
+    /// The unit of the value, such as years.
+    #[arg(long, value_name = "UNIT")]
+    unit: Option<String>,
+    /// How far a predicted value is from the true one, both standardised: squared, absolute, or squared up to one standard deviation and
+    /// absolute beyond [default: mse].
+    #[arg(long, value_enum)]
+    loss: Option<Loss>,
     /// The run's directory.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -118,6 +131,24 @@ enum Schedule {
     Constant,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Task {
+    /// One of several classes.
+    Class,
+    /// A number.
+    Value,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Loss {
+    /// Mean squared error.
+    Mse,
+    /// Mean absolute error.
+    Mae,
+    /// Huber's.
+    Huber,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum ClassWeights {
     /// As much as the class is common.
@@ -133,13 +164,23 @@ struct Document<'a> {
     left_out: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     without_group: &'a [String],
-    metrics: &'a Metrics,
+    metrics: &'a TrainingMetrics,
 }
 
 impl Train {
     fn options(&self) -> TrainOptions {
         TrainOptions {
             label: self.label.clone(),
+            task: self.task.map(|task| match task {
+                Task::Class => TaskKind::Class,
+                Task::Value => TaskKind::Value,
+            }),
+            unit: self.unit.clone(),
+            loss: self.loss.map(|loss| match loss {
+                Loss::Mse => ValueLoss::Mse,
+                Loss::Mae => ValueLoss::Mae,
+                Loss::Huber => ValueLoss::Huber,
+            }),
             missing: self.missing.clone(),
             positive: self.positive.clone(),
             model: self.model.clone(),
@@ -188,7 +229,10 @@ impl Train {
             without_group: &training.without_group,
             metrics: &training.metrics,
         };
-        let mut text = table(&training.metrics);
+        let mut text = match &training.metrics {
+            TrainingMetrics::Classes(metrics) => table(metrics),
+            TrainingMetrics::Value(metrics) => value_table(metrics),
+        };
         if let Some(left_out) = training.run.manifest.about_left_out(cohort.noun()) {
             text.push('\n');
             text.push_str(&left_out);
@@ -252,6 +296,65 @@ fn table(metrics: &Metrics) -> String {
     text
 }
 
+/// A row for each predictor of a value, then the result in words.
+fn value_table(metrics: &ValueMetrics) -> String {
+    let cell = |e: Option<&Estimate>| {
+        e.map_or_else(
+            || "-".to_owned(),
+            |e| match e.ends() {
+                Some((low, high)) => {
+                    format!("{} ({} to {})", significant(e.value, 3), significant(low, 3), significant(high, 3))
+                }
+                None => significant(e.value, 3),
+            },
+        )
+    };
+    let row = |cells: [&str; 5]| {
+        let [name, mae, rmse, r2, r] = cells;
+        format!("{name:<17} {mae:>24} {rmse:>24} {r2:>26} {r:>26}\n")
+    };
+    let mut text = row(["held out", "mean absolute error", "root mean square error", "R2", "r"]);
+    let mut line = |name: &str, e: &Regression| {
+        let [mae, rmse] = [&e.mae, &e.rmse].map(|e| cell(Some(e)));
+        text.push_str(&row([name, &mae, &rmse, &cell(e.r2.as_ref()), &cell(e.r.as_ref())]));
+    };
+    metrics.predictors.iter().for_each(|p| line(&p.predictor, &p.regression));
+    if let Some(correction) = &metrics.correction {
+        line("cnn, corrected", &correction.corrected);
+    }
+    let interval = metrics.predictors.first().map_or("", |p| p.regression.mae.interval.as_str());
+    let over = match interval.strip_prefix("none: ") {
+        Some(why) => format!("no intervals: {}", metrics.said_of_groups(why)),
+        None => format!("95 % intervals over {}", metrics.independent()),
+    };
+    let heads = metrics.people.map_or_else(String::new, |_| format!("{}; ", metrics.headcount()));
+    let _ = writeln!(text, "value: {}; {heads}{over}", metrics.value);
+    if metrics.correction.is_some() {
+        text.push_str(
+            "corrected: for the bias towards the mean, by the line of the other folds; the result is the row cnn\n",
+        );
+    }
+    text.push('\n');
+    for group in &metrics.groups {
+        let plus = if group.mean_error > 0.0 { "+" } else { "" };
+        let _ = writeln!(
+            text,
+            "{:<17} {}, mean absolute error {}, mean error {plus}{}",
+            group.group,
+            group.headcount(),
+            significant(group.mae, 3),
+            significant(group.mean_error, 3)
+        );
+    }
+    if !metrics.groups.is_empty() {
+        text.push('\n');
+    }
+    for line in &metrics.summary {
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
 /// True classes in rows, what the network said in columns.
 fn confusion(text: &mut String, classes: &[String], confusion: &[Vec<usize>]) {
     let width = classes.iter().map(String::len).max().unwrap_or(0).max(5);
@@ -296,6 +399,9 @@ mod tests {
         assert_eq!(plain.settings().len(), 1, "what is by default is not said");
         let every = TrainOptions {
             label: "sex".into(),
+            task: Some(TaskKind::Value),
+            unit: Some("years".into()),
+            loss: Some(ValueLoss::Huber),
             missing: vec!["-7".into(), "x".into()],
             positive: Some("F".into()),
             model: "sfcn".into(),

@@ -7,17 +7,26 @@ use super::paper::{Anchor, Axes, Figure, GREY, SMALL, Style, Svg, TITLE, colour:
 pub struct LearningCurve {
     /// Loss in training.
     pub loss: Vec<f64>,
-    /// Share told right in training.
+    /// Share told right in training; of values the mean absolute error.
     pub accuracy: Vec<f64>,
     /// Loss on subjects set aside for early stopping; empty without.
     pub validation_loss: Vec<f64>,
-    /// Share of them told right.
+    /// Share of them told right, or their mean absolute error.
     pub validation_accuracy: Vec<f64>,
 }
 
 /// Two panels, loss and accuracy: every fold thin, the mean of the folds (up to the shortest) thick; training in blue,
 /// the part set aside in orange.
 pub fn learning_curves(curves: &[LearningCurve], width: f64) -> Figure {
+    draw(curves, width, None)
+}
+
+/// [`learning_curves`] of a value, with the mean absolute error (in `unit`, in words) in place of accuracy.
+pub fn value_learning_curves(curves: &[LearningCurve], unit: &str, width: f64) -> Figure {
+    draw(curves, width, Some(unit))
+}
+
+fn draw(curves: &[LearningCurve], width: f64, unit: Option<&str>) -> Figure {
     let mut svg = Svg::new(width);
     let panel = (width - 12.0 - 14.0 - 2.0) / 2.0;
     let height = (panel * 0.72).clamp(24.0, 46.0);
@@ -43,10 +52,23 @@ pub fn learning_curves(curves: &[LearningCurve], width: f64) -> Figure {
         svg.text(at + 5.0, 7.0, Style::new(SMALL, Anchor::Start), words);
         at += 8.0 + width_of(words, SMALL);
     }
+    let largest = curves.iter().flat_map(|c| c.accuracy.iter().chain(&c.validation_accuracy)).copied();
+    let largest = largest.filter(|v| v.is_finite()).fold(1e-9, f64::max);
+    let error = unit.map_or_else(String::new, |unit| format!("mean absolute error{unit}"));
     type Pick = fn(&LearningCurve) -> &Vec<f64>;
     let panels: [(&str, [f64; 2], Pick, Pick); 2] = [
-        ("cross-entropy (nats)", [0.0, high], |c| &c.loss, |c| &c.validation_loss),
-        ("share told right", [0.0, 1.0], |c| &c.accuracy, |c| &c.validation_accuracy),
+        (
+            if unit.is_some() { "loss of the standardised value" } else { "cross-entropy (nats)" },
+            [0.0, high],
+            |c| &c.loss,
+            |c| &c.validation_loss,
+        ),
+        (
+            if unit.is_some() { &error } else { "share told right" },
+            [0.0, if unit.is_some() { largest } else { 1.0 }],
+            |c| &c.accuracy,
+            |c| &c.validation_accuracy,
+        ),
     ];
     for (n, (words, y, train, aside)) in panels.into_iter().enumerate() {
         let axes = Axes { at: [12.0 + n as f64 * (panel + 14.0), 9.5], size: [panel, height], x, y };
@@ -76,15 +98,16 @@ pub fn learning_curves(curves: &[LearningCurve], width: f64) -> Figure {
         }
     }
     let bottom = 9.5 + height + 9.8;
+    let what = if unit.is_some() { "error" } else { "accuracy" };
     svg.text(
         0.0,
         bottom,
         Style::new(SMALL, Anchor::Start).colour(GREY),
         &format!(
-            "{} fold{} (thin) and their mean (thick). Training accuracy is not accuracy on new people.",
+            "{} fold{} (thin) and their mean (thick). Training {what} is not {what} on new people.",
             curves.len(),
             if curves.len() == 1 { "" } else { "s" }
         ),
     );
-    svg.finish(bottom + 1.5, format!("Loss and accuracy over {epochs} epochs of training for {} folds", curves.len()))
+    svg.finish(bottom + 1.5, format!("Loss and {what} over {epochs} epochs of training for {} folds", curves.len()))
 }

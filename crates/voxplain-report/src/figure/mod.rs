@@ -25,7 +25,7 @@ pub use brain::{ColourRange, Cut, Plane, Underlay, cuts};
 pub use deletion_curves::{DeletionCurve, DeletionPanel, deletion_curves};
 pub use forest_plot::{ForestRow, forest_plot};
 pub use gallery::{Gallery, GalleryPanel};
-pub use learning_curves::{LearningCurve, learning_curves};
+pub use learning_curves::{LearningCurve, learning_curves, value_learning_curves};
 pub use mask_outlines::MaskOutlines;
 pub use matrix::{Cell, matrix};
 pub use mosaic::Mosaic;

@@ -51,7 +51,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let (manifest, layout) = (&run.manifest, run.layout());
     let mut page = Page::new(String::new());
     page.facts = vec![
-        ["Label".into(), format!("{} ({})", manifest.label, manifest.classes.join(", "))],
+        ["Label".into(), format!("{} ({})", manifest.label, manifest.task.classes().join(", "))],
         [
             "Held out".into(),
             if manifest.folds > 1 {
@@ -78,7 +78,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         if let Err(error) = cohort.column(&manifest.label) {
             page.warnings.push(Warning::left_out("The subjects of each class cannot be counted", &error));
         }
-        page.cohort = Some(cohort::table(cohort, &manifest.label, &manifest.classes, &manifest.missing()));
+        page.cohort = Some(cohort::table(cohort, &manifest.label, manifest.task.classes(), &manifest.missing()));
         page.quality = Some(quality::checks(cohort, progress)?);
     }
     let metrics = page.current("Accuracy is left out", run.metrics());
@@ -140,7 +140,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.lacks("Region tables", steps.regions());
     }
     if let Some(predictions) = &predictions {
-        let order = order(&manifest.classes, predictions);
+        let order = order(manifest.task.classes(), predictions);
         page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, not_seen.as_ref(), progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let atlases = Atlases::new(run, &tables, &mut page.warnings);

@@ -20,7 +20,7 @@ use voxplain_study::{
     evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
     explain::steps_again,
     group::{GroupOptions, GroupSummary, Level, group},
-    model::{Card, Model},
+    model::{Card, Model, Task},
     regions::{RegionOptions, measure_regions},
     run::{
         ClassifierMetrics, Manifest, Metrics, Prediction, Run, RunLayout, cohort_hash, read_json, write_predictions,
@@ -42,7 +42,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     network.initialize(1);
     let card = Card {
         architecture: "small".into(),
-        classes: vec!["F".into(), EVIL.into()],
+        task: Task::classes_named(["F".into(), EVIL.into()]),
         label: "sex".into(),
         preparation: preparation(),
         grid_unknown: false,
@@ -123,7 +123,7 @@ fn made_run(folder: &Path) -> Run {
         cohort: cohort.path.clone().into(),
         cohort_hash: cohort_hash(&cohort),
         label: "sex".into(),
-        classes: classes.clone(),
+        task: Task::classes_named(classes.clone()),
         folds: 1,
         seed: 3,
         options: serde_json::json!({}),

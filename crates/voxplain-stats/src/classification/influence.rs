@@ -8,9 +8,9 @@ use crate::roc::area_under_curve;
 
 /// A number with the influence of each subject, in the order of the subjects.
 #[derive(Clone, Debug)]
-pub(super) struct Influence {
-    pub(super) value: f64,
-    pub(super) of: Vec<f64>,
+pub(crate) struct Influence {
+    pub(crate) value: f64,
+    pub(crate) of: Vec<f64>,
 }
 
 impl Influence {

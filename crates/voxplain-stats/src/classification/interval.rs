@@ -15,27 +15,32 @@ pub const MIN_GROUPS: usize = 10;
 
 /// What is independent among subjects: each by itself, or groups.
 #[derive(Clone, Debug)]
-pub(super) struct Clusters {
+pub(crate) struct Clusters {
     /// The cluster of each subject.
     of: Vec<usize>,
-    count: usize,
-    grouped: bool,
+    pub(crate) count: usize,
+    pub(crate) grouped: bool,
 }
 
 impl Clusters {
     pub(super) fn of(predictions: &[FoldPrediction]) -> Self {
-        let grouped = predictions.iter().any(|p| p.group.is_some());
+        Self::of_groups(&predictions.iter().map(|p| p.group).collect::<Vec<_>>())
+    }
+
+    /// Of the group of each subject.
+    pub(crate) fn of_groups(groups: &[Option<usize>]) -> Self {
+        let grouped = groups.iter().any(Option::is_some);
         if !grouped {
-            return Self { of: (0..predictions.len()).collect(), count: predictions.len(), grouped };
+            return Self { of: (0..groups.len()).collect(), count: groups.len(), grouped };
         }
         let mut numbers = BTreeMap::new();
-        let of = predictions
+        let of = groups
             .iter()
             .enumerate()
-            .map(|(n, p)| {
+            .map(|(n, group)| {
                 let next = numbers.len();
                 // Whoever has no group is alone.
-                *numbers.entry(p.group.map_or((1, n), |g| (0, g))).or_insert(next)
+                *numbers.entry(group.map_or((1, n), |g| (0, g))).or_insert(next)
             })
             .collect();
         Self { of, count: numbers.len(), grouped }
@@ -72,7 +77,7 @@ impl Clusters {
 
     /// Covariance of two numbers of the same subjects: of the sums over clusters, each with the correction for their
     /// number.
-    fn covariance(&self, a: &Influence, b: &Influence) -> f64 {
+    pub(crate) fn covariance(&self, a: &Influence, b: &Influence) -> f64 {
         let ((a, _), (b, _)) = (self.sums(&a.of, |_| true), self.sums(&b.of, |_| true));
         dot(&a, &b) * corrected(self.count as f64)
     }

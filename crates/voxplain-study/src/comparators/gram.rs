@@ -64,19 +64,23 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 }
 
 impl Gram {
-    /// Scores on the first `max` principal components of the volumes in `train`, for the volumes in `train` and in
-    /// `test`: a row for each volume, a column for each component. Scores have mean 0 and variance 1 over `train`.
-    /// Components without variance are left out.
-    pub fn principal_components(&self, train: &[usize], test: &[usize], max: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+    /// Inner products of the volumes in `of` (rows) with those in `train` (columns), all less the mean of `train`.
+    pub(super) fn centred(&self, train: &[usize], of: &[usize]) -> DMatrix<f64> {
         let (n, gram) = (train.len(), &self.0);
         // Row sums of the training part give the products with the training mean.
         let with_mean = |s: usize| train.iter().map(|&t| gram[(s, t)]).sum::<f64>() / n as f64;
         let means: Vec<f64> = train.iter().map(|&s| with_mean(s)).collect();
         let mean_square = means.iter().sum::<f64>() / n as f64;
-        let centred = |of: &[usize]| {
-            let own: Vec<f64> = of.iter().map(|&s| with_mean(s)).collect();
-            DMatrix::from_fn(of.len(), n, |a, b| gram[(of[a], train[b])] - own[a] - means[b] + mean_square)
-        };
+        let own: Vec<f64> = of.iter().map(|&s| with_mean(s)).collect();
+        DMatrix::from_fn(of.len(), n, |a, b| gram[(of[a], train[b])] - own[a] - means[b] + mean_square)
+    }
+
+    /// Scores on the first `max` principal components of the volumes in `train`, for the volumes in `train` and in
+    /// `test`: a row for each volume, a column for each component. Scores have mean 0 and variance 1 over `train`.
+    /// Components without variance are left out.
+    pub fn principal_components(&self, train: &[usize], test: &[usize], max: usize) -> (DMatrix<f64>, DMatrix<f64>) {
+        let n = train.len();
+        let centred = |of: &[usize]| self.centred(train, of);
         let eigen = SymmetricEigen::new(centred(train));
         let mut order: Vec<usize> = (0..n).collect();
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));

@@ -88,7 +88,7 @@ fn components_from_inner_products_are_those_of_the_voxels() {
 fn a_signal_is_found_and_noise_is_not() {
     let labels: Vec<usize> = (0..60).map(|n| n % 2).collect();
     let splits = splits(&labels, None, SplitScheme::Folds(5), Seed::new(0)).unwrap();
-    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
     let right = |all: &[FoldPrediction]| all.iter().filter(|p| p.predicted == labels[p.subject]).count();
     let mut random = Seed::new(2).random();
     let mut volumes = |effect: f32| -> Vec<Vec<f32>> {
@@ -110,7 +110,7 @@ fn guessing_and_ranks_by_hand() {
     let labels = [0, 0, 0, 1, 1, 0];
     let split = |train: &[usize], test: &[usize]| Split { train: train.to_vec(), test: test.to_vec() };
     let splits = [split(&[0, 1, 3, 4], &[2, 5]), split(&[2, 5, 0], &[1, 3, 4])];
-    let task = Task { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
     let guess = majority_class(&task);
     assert_eq!(guess.iter().map(|p| p.predicted).collect::<Vec<_>>(), [0; 5]);
     assert_eq!(
@@ -123,7 +123,7 @@ fn guessing_and_ranks_by_hand() {
     let p: Vec<f64> = ranked.iter().map(|p| p.probabilities[1]).collect();
     assert!((p[0] - 2.0 / 6.0).abs() < 1e-12 && (p[1] - 3.5 / 6.0).abs() < 1e-12, "{p:?}");
     assert!(volume_rank(&[0.0; 6], &task).is_err());
-    assert!(volume_rank(&volumes, &Task { classes: 3, ..task }).unwrap().is_none());
+    assert!(volume_rank(&volumes, &ClassificationTask { classes: 3, ..task }).unwrap().is_none());
 }
 
 /// A subject's own label must not reach its prediction.
@@ -135,7 +135,7 @@ fn the_prediction_for_a_subject_does_not_know_its_label() {
     let volumes: Vec<Vec<f32>> = (0..30).map(|_| (0..50).map(|_| random.normal() as f32).collect()).collect();
     let gram = inner_products(30, |n| Ok(volumes[n].clone())).unwrap();
     let of = |labels: &[usize], subject: usize| {
-        let task = Task { labels, groups: None, classes: 2, splits: &splits, balanced: true };
+        let task = ClassificationTask { labels, groups: None, classes: 2, splits: &splits, balanced: true };
         // Balanced weights are those of the training part alone.
         linear_voxels(&gram, &task).into_iter().find(|p| p.subject == subject).unwrap().probabilities
     };

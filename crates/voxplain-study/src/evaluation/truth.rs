@@ -97,7 +97,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
             progress.advance(1, method);
         }
         all.extend(summary(method, None, &models, &each));
-        for class in &run.manifest.classes {
+        for class in run.manifest.task.classes() {
             let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
             let of_class: Vec<_> = (0..each.len()).filter(|&n| truly(n)).map(|n| each[n]).collect();
             all.extend(summary(method, Some(class.as_str()), &models, &of_class));

@@ -6,7 +6,7 @@ use crate::cohort::{Cohort, Placement};
 use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
-    model::Model,
+    model::{Model, Task},
     prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
     setting::{COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
@@ -116,7 +116,7 @@ impl ModelInputs<'_> {
     pub(super) fn with_training_subjects(&self, explainer: Explainer, model: &Model) -> Explainer {
         match (&self.source, &self.trained_on) {
             (InputSource::Cohort(cohort), Ok((numbers, labels))) => {
-                explainer.with_training_subjects(cohort.training_subjects(numbers, labels, model.card.classes.len()))
+                explainer.with_training_subjects(cohort.training_subjects(numbers, labels, model.card.task.outputs()))
             }
             (_, Err((why, remedy))) => explainer.without_training_subjects(why.as_str(), remedy.clone()),
             (InputSource::Images(..), Ok(_)) => explainer,
@@ -173,9 +173,13 @@ fn input(cohort: &Cohort, number: usize, out: &Path, labels: &[Option<usize>]) -
     Input { folder: out.join(&stem), stem, id, label: labels[number], number, of_same_person, file: None }
 }
 
-/// The true class of every subject, where its value in a column is a class.
-fn labels(cohort: &Cohort, column: &str, classes: &[String]) -> Result<Vec<Option<usize>>> {
-    let class = |cell: Option<&str>| classes.iter().position(|class| Some(class.as_str()) == cell);
+/// The true class of every subject, where its value in a column is a class; for a network that predicts a value, 0 for each
+/// subject with a number there, as if all were of one class.
+fn labels(cohort: &Cohort, column: &str, task: &Task) -> Result<Vec<Option<usize>>> {
+    let class = |cell: Option<&str>| match task {
+        Task::Classes { classes } => classes.iter().position(|class| Some(class.as_str()) == cell),
+        Task::Value { .. } => cell.and_then(|cell| cell.trim().parse::<f64>().ok()).map(|_| 0),
+    };
     Ok(cohort.column(column)?.into_iter().map(class).collect())
 }
 
@@ -189,7 +193,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             remedy!["say where they go with ", OUT],
         ));
     }
-    let labels = labels(&cohort, &run.manifest.label, &run.manifest.classes)?;
+    let labels = labels(&cohort, &run.manifest.label, &run.manifest.task)?;
     let mut folds: Vec<Vec<Input>> = vec![Vec::new(); run.manifest.folds];
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
@@ -258,7 +262,7 @@ fn of_cohort<'a>(
     // A cohort of others need not have the label.
     let has_label = cohort.participants.columns.contains(&model.card.label);
     let labels = if has_label {
-        labels(cohort, &model.card.label, &model.card.classes)?
+        labels(cohort, &model.card.label, &model.card.task)?
     } else {
         vec![None; cohort.subjects.len()]
     };

@@ -1,6 +1,6 @@
 //! [`import`]: models from PyTorch checkpoints.
 
-use super::{Card, Model, mrinet};
+use super::{Card, Model, Task, mrinet};
 use crate::listed::listed;
 use crate::{
     cohort::{Normalize, Placement, Preparation},
@@ -157,7 +157,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
         network,
         card: Card {
             architecture: name.into(),
-            classes,
+            task: Task::classes_named(classes),
             label: "class".into(),
             preparation: Preparation {
                 shape,
@@ -203,7 +203,7 @@ mod tests {
         for architecture in [Architecture::Mrinet, Architecture::MrinetGrad] {
             let state = state(architecture, [24, 22, 30]);
             let model = assemble(state.clone(), &ImportOptions { architecture, ..OPTIONS }).unwrap();
-            assert_eq!(model.card.classes, ["class0", "class1"]);
+            assert_eq!(model.card.task.classes(), ["class0", "class1"]);
             assert!(model.card.grid_unknown);
             let back: Vec<_> = model.network.state().into_iter().map(|p| (p.name, p.tensor.clone())).collect();
             assert_eq!(back, state);
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(paper.network.input_shape(), [1, 58, 70, 58]);
         let named = ImportOptions { classes: vec!["female".into(), "male".into()], ..OPTIONS };
         let model = assemble(state(Architecture::MrinetGrad, [24, 22, 30]), &named).unwrap();
-        assert_eq!(model.card.classes, ["female", "male"]);
+        assert_eq!(model.card.task.classes(), ["female", "male"]);
     }
 
     #[test]

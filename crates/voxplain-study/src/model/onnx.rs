@@ -1,6 +1,6 @@
 //! [`import_onnx`]: models from ONNX files, with what these do not say.
 
-use super::{Card, Model};
+use super::{Card, Model, Task};
 use crate::{
     cohort::{Normalize, Placement, Preparation, usable_spacing},
     listed::listed,
@@ -112,7 +112,7 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
     let Imported { producer, opset, operators, batch_norms, head, .. } = imported;
     let card = Card {
         architecture: "onnx".into(),
-        classes,
+        task: Task::classes_named(classes),
         label: like.as_ref().map_or_else(|| "class".into(), |card| card.label.clone()),
         preparation,
         grid_unknown: false,
@@ -273,9 +273,9 @@ fn classes(
     let outputs = imported.network.outputs();
     let mut names = options.classes.clone();
     if names.is_empty()
-        && let Some(card) = like.filter(|card| card.classes.len() == outputs)
+        && let Some(card) = like.filter(|card| card.task.classes().len() == outputs)
     {
-        names.clone_from(&card.classes);
+        names = card.task.classes().to_vec();
     }
     if names.is_empty() {
         return Err(Error::file(

@@ -11,7 +11,7 @@ fn model() -> Model {
         network,
         card: Card {
             architecture: "mrinet".into(),
-            classes: vec!["F".into(), "M".into()],
+            task: Task::classes_named(["F".into(), "M".into()]),
             label: "Sex".into(),
             preparation: Preparation {
                 shape: [22, 24, 23],
@@ -50,8 +50,11 @@ fn what_does_not_fit_together_is_refused() {
         change(&mut model);
         Model::from_bytes(&model.to_bytes()).unwrap_err()
     };
-    assert!(refused(|m| m.card.classes.push("X".into())).contains("3 classes for 2 outputs"));
-    assert!(refused(|m| m.card.classes[1] = "F".into()).contains("not all different"));
+    assert!(
+        refused(|m| m.card.task = Task::classes_named(["F".into(), "M".into(), "X".into()]))
+            .contains("3 classes for 2 outputs")
+    );
+    assert!(refused(|m| m.card.task = Task::classes_named(["F".into(), "F".into()])).contains("not all different"));
     assert!(refused(|m| m.card.preparation.shape[0] = 30).contains("[30, 24, 23]"));
     assert!(refused(|m| m.network.parameters_mut()[0].data_mut()[0] = f32::NAN).contains("features.0.weight"));
     let other = tensors::to_bytes("other", "{}", std::iter::empty());
@@ -79,7 +82,7 @@ fn too_small_a_shape_is_refused_with_the_least() {
     assert_eq!(mrinet([22; 3], 1, 2).unwrap().shapes()[12], [4, 1, 1, 1]);
     let error = mrinet([58, 21, 58], 8, 2).unwrap_err();
     assert!(error.to_string().contains("22 x 22 x 22"), "{error}");
-    assert!(mrinet([58; 3], 0, 2).is_err() && mrinet([58; 3], 8, 1).is_err());
+    assert!(mrinet([58; 3], 0, 2).is_err() && mrinet([58; 3], 8, 0).is_err());
     assert!(matches!(mrinet([22; 3], 1, 2).unwrap().nodes()[12].op, Op::MaxPool3d(_)));
 }
 

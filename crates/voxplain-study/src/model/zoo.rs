@@ -72,18 +72,20 @@ impl NetworkKind {
         }
     }
 
-    /// The graph for one-channel volumes of that shape and so many classes, with `width` channels in its first convolution and
+    /// The graph for one-channel volumes of that shape and so many outputs (one per class, or one for a value), with `width` channels in its first convolution and
     /// all others in proportion. Weights are not drawn yet.
     ///
     /// # Errors
-    /// The volume is too small for it, the width is odd where it must be even, or not from 1 to 256, or there are fewer than 2
-    /// classes.
-    pub fn network(self, shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
+    /// The volume is too small for it, the width is odd where it must be even, or not from 1 to 256, or there is no output.
+    pub fn network(self, shape: [usize; 3], width: usize, outputs: usize) -> Result<Network> {
         if width == 0 || width > 256 {
             return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
         }
-        if classes < 2 {
-            return Err(Error::request(format!("a classifier of {classes} classes"), "give at least 2 classes"));
+        if outputs == 0 {
+            return Err(Error::request(
+                "a network without an output",
+                "give an output for each class, or one for a value",
+            ));
         }
         if self == Self::Densenet121 && width % 2 == 1 {
             return Err(Error::request(
@@ -92,12 +94,12 @@ impl NetworkKind {
             ));
         }
         let built = match self {
-            Self::Mrinet => return mrinet(shape, width, classes),
-            Self::Sfcn => sfcn(shape, width, classes),
-            Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, classes),
-            Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, classes),
-            Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, classes),
-            Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, classes),
+            Self::Mrinet => return mrinet(shape, width, outputs),
+            Self::Sfcn => sfcn(shape, width, outputs),
+            Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, outputs),
+            Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, outputs),
+            Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, outputs),
+            Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, outputs),
         };
         built.map_err(|e| {
             let [i, j, k] = shape;

@@ -1,7 +1,7 @@
 //! [`Manifest`]: from what a run was made, and with which options.
 
 use super::CohortPlace;
-use crate::cohort::Cohort;
+use crate::{cohort::Cohort, model::Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use voxplain_core::plural::{counted, does};
@@ -18,8 +18,9 @@ pub struct Manifest {
     pub cohort_hash: String,
     /// The column of the participants table that was learned.
     pub label: String,
-    /// Names of the classes, in the order of the outputs of the network.
-    pub classes: Vec<String>,
+    /// What was learned: classes, in the order of the outputs of the network, or a value.
+    #[serde(flatten)]
+    pub task: Task,
     /// Number of folds (1 for a hold-out).
     pub folds: usize,
     /// The seed of all random numbers.

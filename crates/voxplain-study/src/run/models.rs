@@ -22,7 +22,7 @@ impl FoldModel {
     /// # Errors
     /// Those of [`Explainer::new`].
     pub fn explainer(&self, engine: &Engine) -> Result<Explainer> {
-        Explainer::new(engine, &self.model.network, &self.model.card.classes, self.hash.clone())
+        Explainer::of_task(engine, &self.model.network, self.model.card.task.clone(), self.hash.clone())
     }
 }
 

@@ -114,16 +114,23 @@ pub struct Epoch {
     pub epoch: usize,
     /// Learning rate at its end.
     pub learning_rate: f64,
-    /// Mean cross-entropy over the epoch, in nats, as trained (augmented, with dropout).
+    /// Mean cross-entropy over the epoch, in nats, or loss of standardised values, as trained (augmented, with dropout).
     pub loss: f64,
-    /// Share told right while training.
-    pub accuracy: f64,
-    /// Cross-entropy on the part of the training fold set aside for early stopping, where there is one.
+    /// Share told right while training, of classes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub accuracy: Option<f64>,
+    /// Mean absolute error while training, of values, in their unit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<f64>,
+    /// The same on the part of the training fold set aside for early stopping, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_loss: Option<f64>,
     /// Share told right there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation_accuracy: Option<f64>,
+    /// Mean absolute error there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validation_error: Option<f64>,
 }
 
 impl Metrics {
@@ -145,19 +152,29 @@ impl Metrics {
 
     /// What is independent, and intervals are over: `subjects`, `people`, `groups (site)`.
     pub fn independent(&self) -> String {
-        match self.grouped_by.as_deref() {
-            None => "subjects".to_owned(),
-            Some(PERSON) => "people".to_owned(),
-            Some(column) => format!("groups ({column})"),
-        }
+        independent(self.grouped_by.as_deref())
     }
 
     /// Why there is no interval, with groups called people where they are.
     pub fn said_of_groups(&self, why: &str) -> String {
-        if self.grouped_by.as_deref() == Some(PERSON) {
-            why.replace("groups are too few", "people are too few").replace("group is too few", "person is too few")
-        } else {
-            why.to_owned()
-        }
+        said_of_groups(self.grouped_by.as_deref(), why)
+    }
+}
+
+/// What is independent where splits divide no group of this column.
+pub(super) fn independent(grouped_by: Option<&str>) -> String {
+    match grouped_by {
+        None => "subjects".to_owned(),
+        Some(PERSON) => "people".to_owned(),
+        Some(column) => format!("groups ({column})"),
+    }
+}
+
+/// A sentence with groups called people where they are.
+pub(super) fn said_of_groups(grouped_by: Option<&str>, why: &str) -> String {
+    if grouped_by == Some(PERSON) {
+        why.replace("groups are too few", "people are too few").replace("group is too few", "person is too few")
+    } else {
+        why.to_owned()
     }
 }

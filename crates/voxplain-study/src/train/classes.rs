@@ -1,7 +1,7 @@
 //! The classes of a label column, as people spell them; and what is one value of a column in two spellings.
 
 use crate::{
-    setting::{LABEL, MISSING},
+    setting::{LABEL, MISSING, TASK},
     spelling::{number, several},
 };
 use std::{cmp::Ordering, collections::BTreeMap};
@@ -10,11 +10,12 @@ use voxplain_core::{Error, Result, remedy};
 /// A column of more values than this is taken for a measurement, not for classes.
 pub(super) const MAX_CLASSES: usize = 20;
 
-/// The classes of a column, sorted (as numbers where they all are). `others` are columns that could be a label too.
+/// The classes of a column, sorted (as numbers where they all are). `others` are columns that could be a label too; numbers that
+/// look like measurements are classes only where that was `asked` for.
 ///
 /// # Errors
 /// One class in several spellings, numbers that are no classes, fewer than two values or too many.
-pub(super) fn of(cells: &[&str], column: &str, others: &[String]) -> Result<Vec<String>> {
+pub(super) fn of(cells: &[&str], column: &str, others: &[String], asked: bool) -> Result<Vec<String>> {
     let mut counts = BTreeMap::<&str, usize>::new();
     cells.iter().for_each(|cell| *counts.entry(cell).or_default() += 1);
     let such_as = match others {
@@ -38,7 +39,7 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String]) -> Result<Vec<
     let numbers: Option<Vec<f64>> = classes.iter().map(|c| c.parse::<f64>().ok().filter(|v| v.is_finite())).collect();
     if let Some(numbers) = numbers.filter(|n| n.len() > 2) {
         let many = numbers.len() > MAX_CLASSES || (numbers.len() > 5 && 2 * numbers.len() > cells.len());
-        if many || numbers.iter().any(|v| v.fract() != 0.0) {
+        if !asked && (many || numbers.iter().any(|v| v.fract() != 0.0)) {
             let what = format!(
                 "column {column} holds numbers, not classes: {} different ones from {} to {}",
                 classes.len(),
@@ -46,9 +47,11 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String]) -> Result<Vec<
                 classes[classes.len() - 1]
             );
             let remedy = remedy![
-                "add a column of groups to the table (such as younger and older) and name it with ",
-                LABEL,
-                "; numbers cannot be learnt as such yet"
+                "say which of both they are: ",
+                TASK.to("value"),
+                " learns the number, ",
+                TASK.to("class"),
+                " takes each number for a class"
             ];
             return Err(Error::request(what, remedy));
         }
@@ -84,20 +87,20 @@ mod tests {
     use super::*;
 
     fn error(cells: &[&str]) -> String {
-        of(cells, "x", &[]).unwrap_err().to_string()
+        of(cells, "x", &[], false).unwrap_err().to_string()
     }
 
     #[test]
     fn one_class_one_spelling() {
-        assert_eq!(of(&["M", "F", "M"], "sex", &[]).unwrap(), ["F", "M"]);
-        assert_eq!(of(&["10", "2", "10", "2"], "x", &[]).unwrap(), ["2", "10"]);
+        assert_eq!(of(&["M", "F", "M"], "sex", &[], false).unwrap(), ["F", "M"]);
+        assert_eq!(of(&["10", "2", "10", "2"], "x", &[], false).unwrap(), ["2", "10"]);
         assert_eq!(
             error(&["M", "F", "m", "M"]),
             "column x seems to spell one class in several ways: `M` (2) and `m` (1)"
         );
         assert!(error(&["0", "0.0", "1"]).contains("`0` (1) and `0.0` (1)"));
         assert!(error(&["mild-AD", "mild AD", "no"]).contains("`mild AD` (1) and `mild-AD` (1)"));
-        assert!(of(&["1-12", "11-2", "112"], "x", &[]).is_ok());
+        assert!(of(&["1-12", "11-2", "112"], "x", &[], false).is_ok());
         assert!(error(&["site 1-2", "Site 1_2", "b"]).contains("`Site 1_2` (1) and `site 1-2` (1)"));
         assert!(error(&["fam1", "fam01", "FAM1"]).contains("`FAM1` (1) and `fam01` (1) and `fam1` (1)"));
     }
@@ -105,8 +108,8 @@ mod tests {
     /// Ids are no classes, and columns that would do are named.
     #[test]
     fn ids_are_no_classes() {
-        let error =
-            of(&["s1", "s01", "s2", "s3", "s4", "s5"], "participant_id", &["sex".into(), "site".into()]).unwrap_err();
+        let error = of(&["s1", "s01", "s2", "s3", "s4", "s5"], "participant_id", &["sex".into(), "site".into()], false)
+            .unwrap_err();
         assert_eq!(
             error.to_string(),
             "column participant_id has another value for each of the 6 subjects, as ids have"
@@ -115,7 +118,7 @@ mod tests {
             error.remedy().unwrap().to_string(),
             "name a column of 2 to 20 classes with `label`, such as sex, site"
         );
-        assert!(of(&["a", "b"], "x", &[]).is_ok());
+        assert!(of(&["a", "b"], "x", &[], false).is_ok());
     }
 
     /// What looks the same is shown by its code points.
@@ -134,7 +137,9 @@ mod tests {
         let ages: Vec<&str> = ages.iter().map(String::as_str).collect();
         assert_eq!(error(&ages), "column x holds numbers, not classes: 40 different ones from 20 to 59");
         assert!(error(&["1.5", "2.5", "3.25", "1.5", "2.5", "3.25"]).contains("numbers, not classes"));
-        assert!(of(&["0", "1", "2", "0", "1", "2"], "x", &[]).is_ok() && of(&["1", "2"], "x", &[]).is_ok());
+        assert!(
+            of(&["0", "1", "2", "0", "1", "2"], "x", &[], false).is_ok() && of(&["1", "2"], "x", &[], false).is_ok()
+        );
         assert!(error(&["a", "a"]).contains("has one value for all 2 subjects: a"));
     }
 }

@@ -4,13 +4,15 @@ use super::{
     classes::{self, MAX_CLASSES},
     options::TrainOptions,
     persons::Grouping,
+    value::{self, TaskKind, Values},
 };
 use crate::{
     cohort::{Cohort, Persons, is_missing},
-    comparators::Task,
-    folds::Split,
+    comparators::ClassificationTask,
+    folds::{self, Split, SplitScheme},
     listed::{counted, have, listed},
-    setting::{GROUP, KEEP_GOING, MISSING},
+    model::{Quantity, Task},
+    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LOSS, MISSING, POSITIVE, TASK, UNIT},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,10 +37,12 @@ pub(super) struct Dataset<'a> {
     pub(super) cohort: &'a Cohort,
     /// Position of each subject in the cohort.
     pub(super) subjects: Vec<usize>,
-    /// The class of each subject.
+    /// The class of each subject; for values the bin of its value, by which folds are balanced.
     pub(super) labels: Vec<usize>,
-    /// Names of the classes, sorted (as numbers where they all are).
+    /// Names of the classes, sorted (as numbers where they all are), or what the bins hold.
     pub(super) classes: Vec<String>,
+    /// The values that are predicted, where they are no classes.
+    pub(super) values: Option<Values>,
     /// Who stays on one side of every split, where there are groups.
     pub(super) grouping: Option<Grouping>,
     /// Whose images the subjects are, where people have several.
@@ -94,15 +98,98 @@ impl<'a> Dataset<'a> {
         let persons = cohort.persons(&subjects)?;
         let grouping = Grouping::of(cohort, &subjects, asked, persons.as_ref())?;
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
-        let classes = classes::of(&labelled, &options.label, &label_columns(cohort, options))?;
-        let labels: Vec<usize> =
-            subjects.iter().filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n])).collect();
-        if let Some(asked) = grouping.as_ref().filter(|grouping| options.group.as_ref() == Some(&grouping.column)) {
+        let kind = options.task.unwrap_or_else(|| value::kind(&labelled));
+        refuse_options_of_others(options, kind)?;
+        let (values, classes, labels) = match kind {
+            TaskKind::Class => {
+                let asked = options.task.is_some();
+                let classes = classes::of(&labelled, &options.label, &label_columns(cohort, options), asked)?;
+                let labels: Vec<usize> = subjects
+                    .iter()
+                    .filter_map(|&n| classes.iter().position(|c| Some(c.as_str()) == cells[n]))
+                    .collect();
+                (None, classes, labels)
+            }
+            TaskKind::Value => {
+                let ids: Vec<&str> = subjects.iter().map(|&n| cohort.subjects[n].id.as_str()).collect();
+                let of = value::of(&labelled, &ids, &options.label)?;
+                let (labels, bins) = value::bins(&of, bins_of(of.len(), options.split));
+                let quantity = Quantity { name: options.label.clone(), unit: options.unit.clone() };
+                (Some(Values { quantity, of }), bins, labels)
+            }
+        };
+        if values.is_none()
+            && let Some(asked) = grouping.as_ref().filter(|grouping| options.group.as_ref() == Some(&grouping.column))
+        {
             refuse_recode(asked, &labels, &classes, &options.label)?;
         }
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        Ok(Self { cohort, subjects, labels, classes, grouping, persons, left_out, without_group, cache })
+        Ok(Self { cohort, subjects, labels, classes, values, grouping, persons, left_out, without_group, cache })
+    }
+
+    /// What the network predicts.
+    pub(super) fn task(&self) -> Task {
+        match &self.values {
+            Some(values) => Task::Value { value: values.quantity.clone() },
+            None => Task::classes_named(self.classes.clone()),
+        }
+    }
+
+    /// The values of these subjects, where values are predicted.
+    pub(super) fn values_of(&self, subjects: &[usize]) -> Option<Vec<f64>> {
+        self.values.as_ref().map(|values| subjects.iter().map(|&n| values.of[n]).collect())
+    }
+
+    /// What folds are balanced by, in a word.
+    pub(super) fn stratum(&self) -> &'static str {
+        if self.values.is_some() { "value" } else { "class" }
+    }
+
+    /// Refuses splits that cannot be trained on or evaluated.
+    ///
+    /// # Errors
+    /// See [`folds::check`]; of values, fewer subjects or groups than folds, and a training part of one value.
+    pub(super) fn check_splits(&self, splits: &[Split], scheme: SplitScheme) -> Result<()> {
+        let Some(values) = &self.values else {
+            return folds::check(splits, &self.labels, self.units(), &self.classes, scheme);
+        };
+        let needed = match scheme {
+            SplitScheme::Folds(k) => k,
+            SplitScheme::Holdout(_) => 2,
+        };
+        let (units, noun) = match self.units() {
+            Some((groups, noun)) => (groups.iter().collect::<BTreeSet<_>>().len(), noun),
+            None => (self.len(), "subjects"),
+        };
+        if units < needed {
+            return Err(Error::request(
+                format!(
+                    "{} with a value of {}: {units}, fewer than the {needed} that are needed",
+                    noun, values.quantity.name
+                ),
+                if units >= 2 {
+                    remedy!["use ", FOLDS.to(units), " or fewer"]
+                } else {
+                    "use a cohort of more people".into()
+                },
+            ));
+        }
+        folds::check(splits, &self.labels, self.units(), &[], scheme)?;
+        for (fold, split) in splits.iter().enumerate() {
+            let of = self.values_of(&split.train).unwrap_or_default();
+            if value::Standard::of(&of).is_none() {
+                return Err(Error::request(
+                    format!(
+                        "fold {fold} trains on {} of one value of {}",
+                        counted(of.len(), "image"),
+                        values.quantity.name
+                    ),
+                    remedy!["use more subjects, or another number of ", FOLDS],
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses subjects with one and the same volume on both sides of a split: all of them are named.
@@ -204,8 +291,8 @@ impl<'a> Dataset<'a> {
     }
 
     /// What every classifier is trained and evaluated on.
-    pub(super) fn task<'b>(&'b self, splits: &'b [Split], options: &TrainOptions) -> Task<'b> {
-        Task {
+    pub(super) fn classification<'b>(&'b self, splits: &'b [Split], options: &TrainOptions) -> ClassificationTask<'b> {
+        ClassificationTask {
             labels: &self.labels,
             groups: self.groups(),
             classes: self.classes.len(),
@@ -243,6 +330,38 @@ impl<'a> Dataset<'a> {
         }
         Ok(values)
     }
+}
+
+/// Into how many bins so many values are put: each is to have somebody in every fold, and ten are fine enough.
+fn bins_of(subjects: usize, scheme: SplitScheme) -> usize {
+    let folds = match scheme {
+        SplitScheme::Folds(k) => k,
+        SplitScheme::Holdout(_) => 5,
+    };
+    (subjects / folds.max(1)).clamp(1, 10)
+}
+
+/// Refuses options that mean something for the other kind of label alone.
+fn refuse_options_of_others(options: &TrainOptions, kind: TaskKind) -> Result<()> {
+    let given = match kind {
+        TaskKind::Value => [
+            (options.positive.is_some(), POSITIVE, "there is no positive class"),
+            (options.balanced, CLASS_WEIGHTS, "there are no classes to weigh"),
+        ],
+        TaskKind::Class => [
+            (options.loss.is_some(), LOSS, "classes are learnt by cross-entropy"),
+            (options.unit.is_some(), UNIT, "classes have no unit"),
+        ],
+    };
+    let Some((_, setting, why)) = given.into_iter().find(|(given, ..)| *given) else { return Ok(()) };
+    let other = match kind {
+        TaskKind::Value => TaskKind::Class,
+        TaskKind::Class => TaskKind::Value,
+    };
+    Err(Error::request(
+        format!("column {} is learnt as a {kind}, and {why}", options.label),
+        remedy!["leave out ", setting, ", or say ", TASK.to(other)],
+    ))
 }
 
 /// Who belongs together.

@@ -87,7 +87,7 @@ fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize, out: &P
         cohort: CohortPlace::new(out, &cohort.path)?,
         cohort_hash: cohort_hash(cohort),
         label: options.label.clone(),
-        classes: dataset.classes.clone(),
+        task: dataset.task(),
         folds,
         seed: options.seed,
         options: serde_json::to_value(options)
@@ -112,7 +112,7 @@ fn is_free(out: &Path) -> Result<bool> {
 fn difference(found: &Manifest, now: &Manifest, cohort: &Path) -> Option<String> {
     if found.options != now.options {
         Some(format!("it was made with other options ({})", changes(&found.options, &now.options)))
-    } else if found.cohort_hash != now.cohort_hash || found.classes != now.classes {
+    } else if found.cohort_hash != now.cohort_hash || found.task != now.task {
         Some(format!("it was made from other volumes or labels than those of {}", cohort.display()))
     } else if found.version != now.version {
         Some(format!("version {} made it, this is {}", found.version, now.version))

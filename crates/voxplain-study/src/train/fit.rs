@@ -6,7 +6,8 @@ use super::{
     initial::InitialWeights,
     observer::TrainingObserver,
     options::{ScheduleKind, TrainOptions},
-    predictions::predict,
+    predictions::{self, predict},
+    value::Standard,
 };
 use crate::{
     folds::{self, SplitScheme},
@@ -18,7 +19,9 @@ use std::ops::Range;
 use voxplain_core::{Action, Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
     AdamOptions, CrossEntropy, Engine, Network, Optimizer, OptimizerKind, Plan, PlanOptions, Purpose, Rules, Schedule,
+    Tensor, ValueLoss,
 };
+use voxplain_stats::significant;
 
 /// Share of the training subjects that early stopping sets aside for validation. Our choice.
 const VALIDATION: f64 = 0.15;
@@ -38,11 +41,59 @@ pub(super) struct Fit<'a> {
     pub(super) files: &'a FoldLayout,
 }
 
+/// What is made smaller: the cross-entropy of classes, or the loss of standardised values.
+enum Loss<'a> {
+    Classes(CrossEntropy, &'a [usize]),
+    Value(ValueLoss, Standard, &'a [f64]),
+}
+
+impl Loss<'_> {
+    /// The share of a part of a batch in the mean over the batch.
+    fn share(&self, part: &[usize], batch: &[usize]) -> f64 {
+        match self {
+            Self::Classes(loss, labels) => {
+                let total = |of: &[usize]| loss.total(&of.iter().map(|&n| labels[n]).collect::<Vec<_>>());
+                total(part) / total(batch)
+            }
+            Self::Value(..) => part.len() as f64 / batch.len() as f64,
+        }
+    }
+
+    /// The loss of the outputs for these subjects, and its gradient.
+    fn evaluate(&self, outputs: &[f32], subjects: &[usize], gradient: &mut [f32]) -> Result<f64> {
+        Ok(match self {
+            Self::Classes(loss, labels) => {
+                let labels: Vec<usize> = subjects.iter().map(|&n| labels[n]).collect();
+                loss.evaluate(outputs, &labels, gradient)?
+            }
+            Self::Value(loss, standard, values) => {
+                let targets: Vec<f64> = subjects.iter().map(|&n| standard.standardised(values[n])).collect();
+                loss.evaluate(outputs, &targets, gradient)?
+            }
+        })
+    }
+
+    /// Adds up how well the outputs for these subjects do: those told right, or the sizes of errors in the unit of the value.
+    fn judge(&self, outputs: &[f32], subjects: &[usize], sums: &mut Sums) {
+        match self {
+            Self::Classes(_, labels) => {
+                let rows = outputs.chunks_exact(outputs.len() / subjects.len());
+                sums.correct += rows.zip(subjects).filter(|(row, n)| argmax(*row) == labels[**n]).count();
+            }
+            Self::Value(_, standard, values) => {
+                let errors = outputs.iter().zip(subjects);
+                let size = |(&z, &n): (&f32, &usize)| (f64::from(z) - standard.standardised(values[n])).abs();
+                sums.error += standard.scale * errors.map(size).sum::<f64>();
+            }
+        }
+    }
+}
+
 /// What stays the same in every batch of an epoch.
-struct Pass {
+struct Pass<'a> {
     /// Number of the epoch, from 0.
     epoch: usize,
-    loss: CrossEntropy,
+    loss: Loss<'a>,
     schedule: Schedule,
     /// Where the augmentation of each subject starts in this epoch.
     augmentation: Seed,
@@ -53,6 +104,8 @@ struct Pass {
 struct Sums {
     loss: f64,
     correct: usize,
+    /// Sizes of the errors of values.
+    error: f64,
     /// Learning rate of the last step.
     learning_rate: f64,
 }
@@ -64,14 +117,28 @@ struct Buffers {
     gradients: Vec<Vec<f32>>,
 }
 
+/// A network that was trained.
+pub(super) struct Fitted {
+    pub(super) network: Network,
+    /// Number of epochs that it was trained for.
+    pub(super) epochs: usize,
+    /// How values were standardised; the network answers in their own unit.
+    pub(super) standard: Option<Standard>,
+}
+
 impl Fit<'_> {
-    /// Trains from the last checkpoint, if there is one, to the end. Gives the network and the number of epochs that it
-    /// was trained for.
-    pub(super) fn run(&self, progress: &dyn Progress, observer: &dyn TrainingObserver) -> Result<(Network, usize)> {
+    /// Trains from the last checkpoint, if there is one, to the end.
+    pub(super) fn run(&self, progress: &dyn Progress, observer: &dyn TrainingObserver) -> Result<Fitted> {
         let (train, validation) = self.set_aside()?;
+        let standard = self.standard(&train)?;
         let kind = NetworkKind::named(&self.options.model)?;
-        let mut network = kind.network(self.dataset.shape(), self.options.width(), self.dataset.classes.len())?;
+        let mut network = kind.network(self.dataset.shape(), self.options.width(), self.dataset.task().outputs())?;
         kind.initialize(&mut network, self.seed.child("weights").value());
+        if standard.is_some() {
+            // A bias of 0 is the mean of the values trained on.
+            let [_, bias] = last_layer(&mut network)?;
+            bias.data_mut().fill(0.0);
+        }
         self.initial.map_or(Ok(()), |initial| initial.give(&mut network))?;
         let method = OptimizerKind::Adam(AdamOptions {
             #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
@@ -95,8 +162,8 @@ impl Fit<'_> {
         state.history.iter().for_each(|epoch| observer.epoch(self.fold, epoch));
         let mut work = || -> Result<()> {
             while state.history.len() < self.options.epochs && !self.is_stopped(&state) {
-                let epoch = self.epoch(&mut state, &mut plan, &train, &batches, progress)?;
-                let epoch = self.validate(&mut state, epoch, &validation)?;
+                let epoch = self.epoch(&mut state, &mut plan, (&train, standard), &batches, progress)?;
+                let epoch = self.validate(&mut state, epoch, &validation, standard)?;
                 observer.epoch(self.fold, &epoch);
                 progress.advance(1, &describe(&epoch));
             }
@@ -106,10 +173,26 @@ impl Fit<'_> {
         progress.end();
         done?;
         let epochs = state.history.len();
-        Ok(match state.best {
+        let (mut network, epochs) = match state.best {
             Some((epoch, network)) => (network, epoch),
             None => (state.network, epochs),
-        })
+        };
+        if let Some(standard) = standard {
+            answer_in_unit(&mut network, standard)?;
+        }
+        Ok(Fitted { network, epochs, standard })
+    }
+
+    /// Mean and scale of the values trained on, where values are.
+    fn standard(&self, train: &[usize]) -> Result<Option<Standard>> {
+        let Some(values) = self.dataset.values_of(train) else { return Ok(None) };
+        let same = || {
+            Error::request(
+                format!("all {} people that fold {} trains on have one value", train.len(), self.fold),
+                "use more subjects, or no early stopping",
+            )
+        };
+        Standard::of(&values).ok_or_else(same).map(Some)
     }
 
     /// The plan for a batch, or for the largest part of it that fits in memory.
@@ -141,7 +224,8 @@ impl Fit<'_> {
         let scheme = SplitScheme::Holdout(VALIDATION);
         let splits = folds::splits(&labels, groups.as_deref(), scheme, self.seed.child("set-aside"))?;
         let units = groups.as_deref().zip(self.dataset.units().map(|(_, noun)| noun));
-        folds::check(&splits, &labels, units, &self.dataset.classes, scheme)?;
+        let classes: &[String] = if self.dataset.values.is_some() { &[] } else { &self.dataset.classes };
+        folds::check(&splits, &labels, units, classes, scheme)?;
         let of = |part: &[usize]| part.iter().map(|&n| self.train[n]).collect();
         Ok((of(&splits[0].train), of(&splits[0].test)))
     }
@@ -159,7 +243,7 @@ impl Fit<'_> {
         &self,
         state: &mut Checkpoint,
         plan: &mut Plan,
-        train: &[usize],
+        (train, standard): (&[usize], Option<Standard>),
         batches: &[Range<usize>],
         progress: &dyn Progress,
     ) -> Result<Epoch> {
@@ -167,7 +251,7 @@ impl Fit<'_> {
         let order = self.seed.child("order").index(number as u64).random().permutation(train.len());
         let pass = Pass {
             epoch: number,
-            loss: self.loss(&state.network, train),
+            loss: self.loss(&state.network, train, standard),
             schedule: match self.options.schedule {
                 ScheduleKind::Constant => Schedule::Constant,
                 ScheduleKind::Cosine => {
@@ -196,27 +280,32 @@ impl Fit<'_> {
             epoch: number + 1,
             learning_rate: sums.learning_rate,
             loss: sums.loss / n,
-            accuracy: sums.correct as f64 / n,
+            accuracy: standard.is_none().then(|| sums.correct as f64 / n),
+            error: standard.is_some().then(|| sums.error / n),
             validation_loss: None,
             validation_accuracy: None,
+            validation_error: None,
         })
     }
 
     /// The loss, with class weights where classes are balanced.
-    fn loss(&self, network: &Network, train: &[usize]) -> CrossEntropy {
+    fn loss(&self, network: &Network, train: &[usize], standard: Option<Standard>) -> Loss<'_> {
+        if let Some((standard, values)) = standard.zip(self.dataset.values.as_ref()) {
+            return Loss::Value(self.options.loss.unwrap_or_default(), standard, &values.of);
+        }
         let loss = CrossEntropy::of(network);
         if !self.options.balanced {
-            return loss;
+            return Loss::Classes(loss, &self.dataset.labels);
         }
         let labels: Vec<usize> = train.iter().map(|&n| self.dataset.labels[n]).collect();
-        loss.balanced(&labels, self.dataset.classes.len())
+        Loss::Classes(loss.balanced(&labels, self.dataset.classes.len()), &self.dataset.labels)
     }
 
     /// One step of the optimiser on the subjects of a batch. Gives the loss of the batch. A batch that is larger than
     /// the plan goes through in parts, whose gradients are summed.
     fn step(
         &self,
-        pass: &Pass,
+        pass: &Pass<'_>,
         state: &mut Checkpoint,
         plan: &mut Plan,
         members: &[usize],
@@ -225,8 +314,7 @@ impl Fit<'_> {
     ) -> Result<f64> {
         let shape = self.dataset.shape();
         let voxels: usize = shape.iter().product();
-        let classes = self.dataset.classes.len();
-        let labels: Vec<usize> = members.iter().map(|&n| self.dataset.labels[n]).collect();
+        let outputs = state.network.outputs();
         let step = state.optimizer.steps();
         let rate = pass.schedule.rate(self.options.learning_rate, step);
         let parts = batches(members.len(), plan.batch());
@@ -238,18 +326,17 @@ impl Fit<'_> {
                 self.dataset.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
             }
             plan.set_dropout(self.dropout(number).value(), step);
-            let labels_of = &labels[part.clone()];
-            let share = pass.loss.total(labels_of) / pass.loss.total(&labels);
-            let mut gradient = vec![0.0; part.len() * classes];
+            let of_part = &members[part.clone()];
+            let share = pass.loss.share(of_part, members);
+            let mut gradient = vec![0.0; part.len() * outputs];
             let mut tape = plan.forward(&buffers.input)?;
             // A part whose classes have weight 0 adds nothing.
             if share > 0.0 {
-                value += share * pass.loss.evaluate(tape.output(), labels_of, &mut gradient)?;
+                value += share * pass.loss.evaluate(tape.output(), of_part, &mut gradient)?;
                 #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
                 gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
             }
-            let rows = tape.output().chunks_exact(classes);
-            sums.correct += rows.zip(labels_of).filter(|(o, l)| argmax(*o) == **l).count();
+            pass.loss.judge(tape.output(), of_part, sums);
             tape.backward(&gradient, &Rules::GRADIENT)?;
             let gradients = tape.weight_gradients()?;
             if parts.len() == 1 {
@@ -315,16 +402,19 @@ impl Fit<'_> {
 
     /// Ends an epoch: validates the network where subjects are set aside, keeps the best one, writes learning curve and
     /// checkpoint. Gives the epoch with its validation loss.
-    fn validate(&self, state: &mut Checkpoint, mut epoch: Epoch, validation: &[usize]) -> Result<Epoch> {
+    fn validate(
+        &self,
+        state: &mut Checkpoint,
+        mut epoch: Epoch,
+        validation: &[usize],
+        standard: Option<Standard>,
+    ) -> Result<Epoch> {
         if !validation.is_empty() {
-            let probabilities = predict(&state.network, validation, self.dataset, self.options.batch, self.engine)?;
-            let labels = validation.iter().map(|&n| self.dataset.labels[n]);
-            // A probability that rounds to 0 would make the loss infinite.
-            let losses = probabilities.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
-            let loss = losses.sum::<f64>() / validation.len() as f64;
-            let correct = probabilities.iter().zip(labels).filter(|(p, l)| argmax(*p) == *l).count();
+            let loss = match standard {
+                Some(standard) => self.validate_values(&state.network, &mut epoch, validation, standard)?,
+                None => self.validate_classes(&state.network, &mut epoch, validation)?,
+            };
             epoch.validation_loss = Some(loss);
-            epoch.validation_accuracy = Some(correct as f64 / validation.len() as f64);
             let least = state.history.iter().filter_map(|e| e.validation_loss).fold(f64::INFINITY, f64::min);
             if loss < least {
                 state.best = Some((epoch.epoch, state.network.clone()));
@@ -343,6 +433,59 @@ impl Fit<'_> {
         state.write(&self.files.checkpoint())?;
         Ok(epoch)
     }
+
+    /// Loss of the network on the subjects set aside; notes the share told right.
+    fn validate_classes(&self, network: &Network, epoch: &mut Epoch, validation: &[usize]) -> Result<f64> {
+        let probabilities = predict(network, validation, self.dataset, self.options.batch, self.engine)?;
+        let labels = validation.iter().map(|&n| self.dataset.labels[n]);
+        // A probability that rounds to 0 would make the loss infinite.
+        let losses = probabilities.iter().zip(labels.clone()).map(|(p, l)| -p[l].max(1e-300).ln());
+        let loss = losses.sum::<f64>() / validation.len() as f64;
+        let correct = probabilities.iter().zip(labels).filter(|(p, l)| argmax(*p) == *l).count();
+        epoch.validation_accuracy = Some(correct as f64 / validation.len() as f64);
+        Ok(loss)
+    }
+
+    /// The same of values; notes the mean absolute error.
+    fn validate_values(
+        &self,
+        network: &Network,
+        epoch: &mut Epoch,
+        validation: &[usize],
+        standard: Standard,
+    ) -> Result<f64> {
+        let outputs = predictions::outputs(network, validation, self.dataset, self.options.batch, self.engine)?;
+        let outputs: Vec<f32> = outputs.concat();
+        let loss = self.loss(network, validation, Some(standard));
+        let mut sums = Sums::default();
+        loss.judge(&outputs, validation, &mut sums);
+        epoch.validation_error = Some(sums.error / validation.len() as f64);
+        loss.evaluate(&outputs, validation, &mut vec![0.0; outputs.len()])
+    }
+}
+
+/// Weight and bias of the last layer.
+fn last_layer(network: &mut Network) -> Result<[&mut Tensor; 2]> {
+    let names: Vec<String> = network.parameters().iter().rev().take(2).map(|p| p.name.clone()).collect();
+    let node = names.first().and_then(|name| name.strip_suffix(".bias"));
+    if node.is_none() || names.get(1).and_then(|name| name.strip_suffix(".weight")) != node {
+        return Err(Error::request("the last layer of the network has no weight and bias", "report this"));
+    }
+    let mut all = network.parameters_mut();
+    match (all.pop(), all.pop()) {
+        (Some(bias), Some(weight)) => Ok([weight, bias]),
+        _ => Err(Error::request("the network has no layer", "report this")),
+    }
+}
+
+/// Folds the scale of the values into the last layer of a network that was trained on standardised values: it then answers in
+/// their own unit.
+#[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+fn answer_in_unit(network: &mut Network, standard: Standard) -> Result<()> {
+    let [weight, bias] = last_layer(network)?;
+    weight.data_mut().iter_mut().for_each(|w| *w = (f64::from(*w) * standard.scale) as f32);
+    bias.data_mut().iter_mut().for_each(|b| *b = (f64::from(*b) * standard.scale + standard.mean) as f32);
+    Ok(())
 }
 
 /// Consecutive ranges over `n`, as few as hold at most `batch` each, whose lengths differ by at most one: a last
@@ -366,7 +509,13 @@ fn add(sums: &mut Vec<Vec<f32>>, gradients: &[Vec<f32>], first: bool) {
 
 /// An epoch in a few words, for progress.
 fn describe(epoch: &Epoch) -> String {
-    let mut text = format!("loss {:.3}, accuracy {:.2}", epoch.loss, epoch.accuracy);
+    let mut text = format!("loss {:.3}", epoch.loss);
+    if let Some(accuracy) = epoch.accuracy {
+        text.push_str(&format!(", accuracy {accuracy:.2}"));
+    }
+    if let Some(error) = epoch.error {
+        text.push_str(&format!(", error {}", significant(error, 3)));
+    }
     if let Some(validation) = epoch.validation_loss {
         text.push_str(&format!(", set aside {validation:.3}"));
     }

@@ -1,11 +1,15 @@
 //! [`Trainer`]: the network of each fold, and its predictions for the subjects held out.
 
 use super::{
-    checkpoint, dataset::Dataset, fit::Fit, initial::InitialWeights, observer::TrainingObserver, options::TrainOptions,
-    predictions::predict,
+    checkpoint,
+    dataset::Dataset,
+    fit::{Fit, Fitted},
+    initial::InitialWeights,
+    observer::TrainingObserver,
+    options::TrainOptions,
+    predictions::{outputs, predict},
 };
 use crate::{
-    comparators::Task,
     folds::Split,
     model::{Card, Model},
     run::{Run, read_json},
@@ -13,12 +17,11 @@ use crate::{
 };
 use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
-use voxplain_stats::{FoldPrediction, fold_scores};
 
 /// What the training of every fold shares.
 pub(super) struct Trainer<'a> {
     pub(super) dataset: &'a Dataset<'a>,
-    pub(super) task: &'a Task<'a>,
+    pub(super) splits: &'a [Split],
     pub(super) options: &'a TrainOptions,
     /// Weights that training starts from, where they are not drawn.
     pub(super) initial: Option<&'a InitialWeights>,
@@ -29,14 +32,21 @@ pub(super) struct Trainer<'a> {
 }
 
 impl Trainer<'_> {
-    /// Out-of-fold predictions of the network for every held-out subject, fold by fold.
-    pub(super) fn cross_validate(&self, positive: usize) -> Result<Vec<FoldPrediction>> {
-        let folds = self.task.splits.len();
+    /// Out-of-fold predictions of the network for every held-out subject, fold by fold. `made` turns what the network of a fold
+    /// says of a subject (by number) into one: the probability of each class, or the value. `told` is given those of each fold.
+    pub(super) fn cross_validate<P>(
+        &self,
+        made: impl Fn(usize, usize, Vec<f64>) -> P,
+        told: impl Fn(&[P]),
+    ) -> Result<Vec<P>> {
+        let folds = self.splits.len();
         self.progress.begin("folds", folds);
         let mut all = Vec::new();
         let trained: Result<()> = (0..folds).try_for_each(|fold| {
-            let of_fold = self.fold(fold)?;
-            fold_scores(&of_fold, self.task.classes, positive).iter().for_each(|score| self.observer.fold(score));
+            let said = self.fold(fold)?;
+            let subjects = self.splits[fold].test.iter();
+            let of_fold: Vec<P> = subjects.zip(said).map(|(&n, said)| made(n, fold, said)).collect();
+            told(&of_fold);
             all.extend(of_fold);
             self.progress.advance(1, "");
             Ok(())
@@ -45,9 +55,9 @@ impl Trainer<'_> {
         trained.map(|()| all)
     }
 
-    /// Predictions of the model of a fold for the subjects held out in it. The model is trained where there is none.
-    fn fold(&self, fold: usize) -> Result<Vec<FoldPrediction>> {
-        let split = &self.task.splits[fold];
+    /// What the model of a fold says of the subjects held out in it. The model is trained where there is none.
+    fn fold(&self, fold: usize) -> Result<Vec<Vec<f64>>> {
+        let split = &self.splits[fold];
         let files = self.run.layout().fold(fold);
         std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
         let in_cohort = |of: &[usize]| of.iter().map(|&n| self.dataset.subjects[n]).collect();
@@ -75,14 +85,18 @@ impl Trainer<'_> {
                 remedy!["remove the duplicate from the cohort, or put both in one group (", GROUP, ")"],
             ));
         }
-        let probabilities = predict(&model.network, &split.test, self.dataset, self.options.batch, self.engine)?;
-        Ok(split.test.iter().zip(probabilities).map(|(&n, p)| self.task.prediction(n, fold, p)).collect())
+        let (network, batch) = (&model.network, self.options.batch);
+        if self.dataset.values.is_none() {
+            return predict(network, &split.test, self.dataset, batch, self.engine);
+        }
+        let outputs = outputs(network, &split.test, self.dataset, batch, self.engine)?;
+        Ok(outputs.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
     }
 
     /// Trains the model of a fold.
     fn train(&self, fold: usize) -> Result<Model> {
         let (dataset, options) = (self.dataset, self.options);
-        let train = &self.task.splits[fold].train;
+        let train = &self.splits[fold].train;
         let fit = Fit {
             fold,
             train,
@@ -93,21 +107,25 @@ impl Trainer<'_> {
             seed: Seed::new(options.seed).child(&format!("fold-{fold}")),
             files: &self.run.layout().fold(fold),
         };
-        let (network, epochs) = fit.run(self.progress, self.observer)?;
+        let Fitted { network, epochs, standard } = fit.run(self.progress, self.observer)?;
+        let mut training = serde_json::json!({
+            "seed": options.seed,
+            "fold": fold,
+            "epochs": epochs,
+            "version": env!("CARGO_PKG_VERSION"),
+            "options": options,
+        });
+        if let Some(standard) = standard {
+            training["standardised_by"] = serde_json::json!(standard);
+        }
         let card = Card {
             architecture: options.model.clone(),
-            classes: dataset.classes.clone(),
+            task: dataset.task(),
             label: options.label.clone(),
             preparation: dataset.cohort.preparation.clone(),
             grid_unknown: false,
             trained_on: train.iter().map(|&n| dataset.hash(n).to_owned()).collect(),
-            training: serde_json::json!({
-                "seed": options.seed,
-                "fold": fold,
-                "epochs": epochs,
-                "version": env!("CARGO_PKG_VERSION"),
-                "options": options,
-            }),
+            training,
         };
         Ok(Model { network, card })
     }

@@ -58,7 +58,8 @@ impl InitialWeights {
         let head = parameters.last().and_then(|last| last.name.rsplit_once('.')).map(|(node, _)| node);
         let of_head = |name: &str| head.is_some_and(|node| is_of(name, node));
         let (ours, theirs) = (network.state(), theirs.state());
-        let same_classes = card.classes == dataset.classes;
+        // The last layer of a value is learnt on the scale of the people of each fold.
+        let same_classes = dataset.values.is_none() && card.task == dataset.task();
         let mut state = Vec::new();
         let mut anew = false;
         for parameter in &ours {
@@ -84,10 +85,14 @@ impl InitialWeights {
             }
         }
         if anew {
-            let why = if same_classes {
+            let why = if dataset.values.is_some() {
+                format!("it predicts {}; that of the value {} is learnt anew", card.task, dataset.task())
+            } else if card.task.value().is_some() {
+                format!("it predicts a value, {}, here classes: {}", card.task, dataset.classes.join(", "))
+            } else if same_classes {
                 "it has other inputs there, since the grid is another".to_owned()
             } else {
-                format!("its classes are {}, here {}", card.classes.join(", "), dataset.classes.join(", "))
+                format!("its classes are {}, here {}", card.task.classes().join(", "), dataset.classes.join(", "))
             };
             progress.note(&format!("{}: all weights are taken but those of the last layer ({why})", path.display()));
         }

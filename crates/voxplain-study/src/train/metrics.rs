@@ -299,7 +299,7 @@ fn signed(e: &Estimate) -> String {
     }
 }
 
-fn percent(share: f64) -> f64 {
+pub(super) fn percent(share: f64) -> f64 {
     (share * 1000.0).round() / 10.0
 }
 

@@ -1,15 +1,16 @@
 //! [`TrainOptions`]: how a network is trained.
 
-use super::{augmentation::Augmentation, initial};
+use super::{augmentation::Augmentation, initial, value::TaskKind};
 use crate::folds::SplitScheme;
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL, LR, MEMORY,
-    MISSING, MODEL, POSITIVE, SCHEDULE, SEED, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL, LOSS, LR,
+    MEMORY, MISSING, MODEL, POSITIVE, SCHEDULE, SEED, TASK, UNIT, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
 use voxplain_core::{Error, Result, Setting, lookalike::look};
+use voxplain_nn::ValueLoss;
 
 /// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,8 +27,18 @@ pub enum ScheduleKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TrainOptions {
-    /// The column of the participants' table that holds the classes.
+    /// The column of the participants' table that holds the classes, or the values.
     pub label: String,
+    /// Whether a class or a value is predicted; by the column when `None`: a value where it is numeric with many values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskKind>,
+    /// The unit of the value, `years`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The loss of a value, on the scale where the values trained on have a mean of 0 and a standard deviation of 1; the mean
+    /// squared error when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<ValueLoss>,
     /// Words that stand for no value in the columns of classes, groups and covariates, beside the usual ones
     /// ([`is_missing`](crate::cohort::is_missing)).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,6 +98,9 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             label: String::new(),
+            task: None,
+            unit: None,
+            loss: None,
             missing: Vec::new(),
             positive: None,
             model: "mrinet".into(),
@@ -117,6 +131,9 @@ impl TrainOptions {
         // Named one by one, so that no option is forgotten.
         let Self {
             label,
+            task,
+            unit,
+            loss,
             missing,
             positive,
             model,
@@ -148,6 +165,9 @@ impl TrainOptions {
         };
         let given = [
             (LABEL, Some(label.clone())),
+            (TASK, task.map(|kind| kind.to_string())),
+            (UNIT, unit.clone()),
+            (LOSS, loss.map(|loss| loss.name().to_owned())),
             (MISSING, unless(missing.is_empty(), &missing.join(","))),
             (POSITIVE, positive.clone()),
             (MODEL, unless(*model == default.model, model)),
@@ -200,6 +220,9 @@ impl TrainOptions {
                 what,
                 "an empty cell has no value anyway: leave it out, or give a word that stands in the table",
             );
+        }
+        if self.unit.as_deref().is_some_and(|unit| unit.trim().is_empty() || unit.len() > 40) {
+            return wrong("the unit is empty or longer than 40 letters".into(), "give it in a word, such as years");
         }
         if self.epochs == 0 || self.epochs > 100_000 {
             return wrong(format!("{} epochs", self.epochs), "give from 1 to 100000 epochs");

@@ -17,6 +17,17 @@ pub(super) fn predict(
     batch: usize,
     engine: &Engine,
 ) -> Result<Vec<Vec<f64>>> {
+    Ok(outputs(network, subjects, dataset, batch, engine)?.iter().map(|row| softmax(row)).collect())
+}
+
+/// The outputs of a network for these subjects.
+pub(super) fn outputs(
+    network: &Network,
+    subjects: &[usize],
+    dataset: &Dataset<'_>,
+    batch: usize,
+    engine: &Engine,
+) -> Result<Vec<Vec<f32>>> {
     let voxels: usize = dataset.shape().iter().product();
     let options = PlanOptions { purpose: Purpose::Infer, batch: batch.min(subjects.len()), keep: Vec::new() };
     let mut plan = engine.plan(network, &options)?;
@@ -28,7 +39,7 @@ pub(super) fn predict(
             dataset.with(n, |from| to.copy_from_slice(from))?;
         }
         let tape = plan.forward(&input)?;
-        for (row, &n) in tape.output().chunks_exact(dataset.classes.len()).zip(members) {
+        for (row, &n) in tape.output().chunks_exact(network.outputs()).zip(members) {
             if row.iter().any(|v| !v.is_finite()) {
                 return Err(Error::subject(
                     dataset.id(n),
@@ -36,7 +47,7 @@ pub(super) fn predict(
                     remedy!["train again with a lower ", LR],
                 ));
             }
-            all.push(softmax(row));
+            all.push(row.to_vec());
         }
     }
     Ok(all)

@@ -152,7 +152,7 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     let curves = (0..2).flat_map(|fold| two.history(fold).unwrap().into_iter().map(move |epoch| (fold, epoch)));
     assert_eq!(epochs, curves.collect::<Vec<_>>());
     // The folds as the metrics have them in the end.
-    assert_eq!(folds, training.metrics.classifiers[0].classification.folds);
+    assert_eq!(folds, training.metrics.classes().unwrap().classifiers[0].classification.folds);
     assert_eq!(folds.iter().map(|f| f.subjects).sum::<usize>(), 16);
     assert!(files(&at("two")) == whole, "two threads do not give the same bytes as one");
 
@@ -173,8 +173,8 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     // What is read is what was written, and no model predicted a subject that it was trained on.
     let run = Run::open(&at("one")).unwrap();
     assert_eq!(run.manifest, training.run.manifest);
-    assert_eq!(run.metrics().unwrap().unwrap(), training.metrics);
-    assert_eq!(training.metrics.models, run.models().unwrap().all());
+    assert_eq!(&run.metrics().unwrap().unwrap(), training.metrics.classes().unwrap());
+    assert_eq!(training.metrics.classes().unwrap().models, run.models().unwrap().all());
     let predictions = run.predictions().unwrap();
     assert_eq!(predictions.len(), 16);
     let held_out = run.held_out(&run.cohort().unwrap()).unwrap();
@@ -198,7 +198,7 @@ fn a_clear_difference_is_learnt() {
     let options = TrainOptions { epochs: 12, augment: Augmentation::NONE, width: Some(2), ..options() };
     let out = folder.path().join("run");
     let training = train(&cohort, &options, &out, false, &engine(2), &Silent, &Silent).unwrap();
-    let metrics = &training.metrics;
+    let metrics = training.metrics.classes().unwrap();
     let auc = |name: &str| metrics.of(name).unwrap().auc.as_ref().unwrap().value;
     assert!(auc("cnn") > 0.9, "{}", auc("cnn"));
     assert_eq!(auc("linear-voxels"), 1.0);
@@ -521,7 +521,7 @@ fn images_of_one_person_stay_together_by_themselves() {
             let split = trained.run.split(fold).unwrap();
             assert!(!divided(&split.train, &split.test), "{name}: {split:?}");
         }
-        let metrics = trained.metrics;
+        let metrics = trained.metrics.classes().unwrap();
         assert_eq!(metrics.grouped_by.as_deref(), Some("person"));
         assert!(metrics.groups.is_empty());
         assert!(metrics.method.contains("8 people have images of more than one class"), "{}", metrics.method);
@@ -546,8 +546,9 @@ fn images_of_one_person_stay_together_by_themselves() {
     assert!(!divided(&splits[0].train, &splits[0].test) && all.len() == splits[0].train.len() + splits[0].test.len());
     // A column of coarser groups is used; one that divides a person is refused with both groups.
     let site = run(|o| (o.group, o.early_stop) = (Some("site".into()), None), "site").unwrap();
-    assert_eq!(site.metrics.groups.len(), 3);
-    assert!(site.metrics.groups.iter().all(|g| g.people.is_some_and(|p| p < g.subjects)), "{:?}", site.metrics.groups);
+    let site = site.metrics.classes().unwrap();
+    assert_eq!(site.groups.len(), 3);
+    assert!(site.groups.iter().all(|g| g.people.is_some_and(|p| p < g.subjects)), "{:?}", site.groups);
     let error = run(|o| o.group = Some("odd".into()), "odd").unwrap_err();
     assert_eq!(error.to_string(), "column odd divides person p0: 00 is in group s0, 01 in group s1");
     assert!(error.remedy().unwrap().to_string().contains("`group`"));

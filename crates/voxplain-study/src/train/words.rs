@@ -37,9 +37,11 @@ pub(super) fn of_table(cohort: &Cohort, options: &TrainOptions, progress: &dyn P
 
 /// Says which classes and groups may be codes for no value.
 pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) {
+    let label = dataset.values.is_none().then_some((options.label.as_str(), "class", &dataset.classes));
+    of_values(dataset, options, progress);
     let group = options.group.as_deref().zip(dataset.grouping.as_ref());
     let groups = group.map(|(column, grouping)| (column, "group", &grouping.names));
-    for (column, noun, values) in [(options.label.as_str(), "class", &dataset.classes)].into_iter().chain(groups) {
+    for (column, noun, values) in label.into_iter().chain(groups) {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
         let odd = doubtful(&values);
         if odd.is_empty() {
@@ -67,4 +69,21 @@ pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress
         ];
         progress.advise(&what, &remedy);
     }
+}
+
+/// Says which values may be codes for no value: 999 among ages.
+fn of_values(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) {
+    let Some(values) = &dataset.values else { return };
+    let written: Vec<String> = values.of.iter().map(f64::to_string).collect();
+    let different: BTreeSet<&str> = written.iter().map(String::as_str).collect();
+    let odd = doubtful(&different.into_iter().collect::<Vec<_>>());
+    if odd.is_empty() {
+        return;
+    }
+    let counted = odd.iter().map(|value| format!("`{value}` ({})", written.iter().filter(|v| v == value).count()));
+    let what = format!("a value of column {} may be a code for no value: {}", options.label, listed(counted, LISTED));
+    let words: Vec<&str> = options.missing.iter().map(String::as_str).chain(odd.iter().copied()).collect();
+    let remedy =
+        remedy!["if so, name it with ", MISSING.to(words.join(",")), " and leave those subjects out with ", KEEP_GOING];
+    progress.advise(&what, &remedy);
 }

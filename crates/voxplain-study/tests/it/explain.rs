@@ -7,7 +7,7 @@ use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
-    model::{Card, Model},
+    model::{Card, Model, Task},
     prepare::MaskRule,
     run::{Manifest, Run, cohort_hash},
 };
@@ -33,7 +33,7 @@ fn left_model(normalize: Normalize) -> Model {
     network.then("linear", last).unwrap();
     let card = Card {
         architecture: "linear".into(),
-        classes: vec!["right".into(), "left".into()],
+        task: Task::classes_named(["right".into(), "left".into()]),
         label: "side".into(),
         preparation: Preparation {
             template: None,
@@ -490,7 +490,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
         cohort: cohort.path.clone().into(),
         cohort_hash: cohort_hash(&cohort),
         label: "side".into(),
-        classes: model.card.classes.clone(),
+        task: model.card.task.clone(),
         folds: 1,
         seed: 0,
         options: serde_json::Value::Null,

@@ -287,7 +287,11 @@ impl<'a> MaskSearch<'a> {
         let [score_before, score_baseline] = self.logits.each_ref().map(|z| self.objective.value(z));
         let score_after = self.objective.value(&best.logits[0]);
         let optimized = |z: &[f32]| self.options.objective.value(&self.objective, z);
-        let probability = |z: &[f32]| Objective { score: Score::Prob, minus: None, ..self.objective }.value(z);
+        // Of a value there is no probability.
+        let probability = |z: &[f32]| {
+            let of = Objective { score: Score::Prob, minus: None, ..self.objective };
+            (self.objective.score != Score::Value).then(|| of.value(z))
+        };
         (record.units, record.sign) = match criterion {
             RegionCriterion::Delete => (
                 "share of each voxel that is taken out, 0 to 1".into(),

@@ -1,7 +1,7 @@
 //! How training went, fold by fold.
 
 use crate::{
-    figure::{LearningCurve, learning_curves},
+    figure::{LearningCurve, learning_curves, value_learning_curves},
     report::element::Placed,
 };
 use voxplain_core::Result;
@@ -17,14 +17,20 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Placed>> {
         let history = run.history(fold)?;
         curves.push(LearningCurve {
             loss: history.iter().map(|e| e.loss).collect(),
-            accuracy: history.iter().map(|e| e.accuracy).collect(),
+            accuracy: history.iter().filter_map(|e| e.accuracy.or(e.error)).collect(),
             validation_loss: history.iter().filter_map(|e| e.validation_loss).collect(),
-            validation_accuracy: history.iter().filter_map(|e| e.validation_accuracy).collect(),
+            validation_accuracy: history.iter().filter_map(|e| e.validation_accuracy.or(e.validation_error)).collect(),
         });
     }
     if curves.is_empty() {
         return Ok(None);
     }
     let caption = format!("{} of {} folds.", curves.len(), run.manifest.folds);
-    Ok(Some(Placed::new(figure_name::LEARNING_CURVES, learning_curves(&curves, 130.0), caption)))
+    let figure = match run.manifest.task.value() {
+        None => learning_curves(&curves, 130.0),
+        Some(value) => {
+            value_learning_curves(&curves, &value.unit.as_ref().map_or_else(String::new, |u| format!(" ({u})")), 130.0)
+        }
+    };
+    Ok(Some(Placed::new(figure_name::LEARNING_CURVES, figure, caption)))
 }

@@ -102,7 +102,8 @@ impl MethodsText {
         let counts: Vec<String> = match cohort.column(&run.manifest.label) {
             Ok(cells) => run
                 .manifest
-                .classes
+                .task
+                .classes()
                 .iter()
                 .map(|c| format!("{} {c}", cells.iter().filter(|v| **v == Some(c)).count()))
                 .collect(),
@@ -182,7 +183,7 @@ impl MethodsText {
             s.push_str(&format!(
                 "To tell {} apart, {net} with {} channels in its first layer was \
                  trained for {} {}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
-                run.manifest.classes.join(" and "),
+                run.manifest.task.classes().join(" and "),
                 o.width(),
                 o.epochs,
                 if o.epochs == 1 { "epoch" } else { "epochs" },

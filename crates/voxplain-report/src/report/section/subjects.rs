@@ -59,7 +59,7 @@ pub(in crate::report) fn of_run(
     not_seen: Option<&NotSeen>,
     progress: &dyn Progress,
 ) -> Result<Subjects> {
-    let (classes, methods) = (&run.manifest.classes, maps.methods());
+    let (classes, methods) = (run.manifest.task.classes(), maps.methods());
     let pictured = if methods.is_empty() { 0 } else { (MAX_PICTURES / methods.len()).max(1) };
     let listed = order.len().min(MAX_CARDS);
     progress.begin("pictures of subjects", pictured.min(listed));

@@ -264,7 +264,7 @@ impl Scenes {
     fn caption_of_subject(&self, person: &Prediction) -> Caption {
         let id = &person.participant_id;
         let aligned = self.cohort.find(id).is_some_and(|n| self.cohort.subjects[n].alignment.is_some());
-        let probability = of_truth(&self.run.manifest.classes, person);
+        let probability = of_truth(self.run.manifest.task.classes(), person);
         Caption {
             key: format!("sub-{id}"),
             title: format!(

@@ -6,7 +6,7 @@ use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
 
 /// The network of Kan et al. 2020 (arXiv 2006.15969): three blocks of convolution (3 x 3 x 3, without padding),
 /// batch normalisation, ReLU and max-pooling by 2; then dropout 0.5 and one linear layer. The blocks have `width`,
-/// `2 width` and `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class. In the paper, `width` is 32
+/// `2 width` and `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class, or one value. In the paper, `width` is 32
 /// and the input 58 x 70 x 58.
 ///
 /// Names of nodes are those of the published `best_model_all_grad`: `features.0` ... `features.10`,
@@ -14,13 +14,13 @@ use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
 /// Weights are all zero until [`Network::initialize`].
 ///
 /// # Errors
-/// A width that is not from 1 to 256, fewer than 2 classes, or a shape below [`min_shape`].
-pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
+/// A width that is not from 1 to 256, no output, or a shape below [`min_shape`].
+pub fn mrinet(shape: [usize; 3], width: usize, outputs: usize) -> Result<Network> {
     if width == 0 || width > 256 {
         return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
     }
-    if classes < 2 {
-        return Err(Error::request(format!("a classifier of {classes} classes"), "give at least 2 classes"));
+    if outputs == 0 {
+        return Err(Error::request("a network without an output", "give an output for each class, or one for a value"));
     }
     let min = min_shape();
     if (0..3).any(|a| shape[a] < min[a]) {
@@ -49,7 +49,7 @@ pub fn mrinet(shape: [usize; 3], width: usize, classes: usize) -> Result<Network
     net.then("classifier.1", Op::Flatten)?;
     net.then("classifier.2", Op::Dropout { p: 0.5 })?;
     let features = net.outputs();
-    net.then("classifier.3", Linear::new(features, classes))?;
+    net.then("classifier.3", Linear::new(features, outputs))?;
     Ok(net)
 }
 

@@ -9,7 +9,7 @@ use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     explain::{ExplainOptions, ExplainSummary, Inputs, explain},
     folds::Split,
-    model::{Card, Model},
+    model::{Card, Model, Task},
     run::{CohortPlace, Manifest, Prediction, Run, RunLayout, cohort_hash, write_predictions},
 };
 use voxplain_volume::{Mask, Volume};
@@ -53,7 +53,7 @@ fn classes() -> Vec<String> {
 pub(crate) fn write_model(run: RunLayout<'_>, cohort: &Cohort, number: usize) {
     let card = Card {
         architecture: "linear".into(),
-        classes: classes(),
+        task: Task::classes_named(classes()),
         label: "sex".into(),
         preparation: cohort.preparation.clone(),
         grid_unknown: false,
@@ -79,7 +79,7 @@ pub(crate) fn small_run(folder: &Path) -> Run {
         cohort: CohortPlace::new(&path, &cohort.path).unwrap(),
         cohort_hash: cohort_hash(&cohort),
         label: "sex".into(),
-        classes: classes(),
+        task: Task::classes_named(classes()),
         folds: 1,
         seed: 4,
         options: serde_json::Value::Null,

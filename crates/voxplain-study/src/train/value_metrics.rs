@@ -1,0 +1,381 @@
+//! Metrics of a predicted value, of the network and of the comparators, in numbers and in words.
+
+use super::{
+    dataset::Dataset,
+    fold::Trainer,
+    gram,
+    metrics::{CNN, describe_network, percent},
+    options::TrainOptions,
+    value::Values,
+};
+use crate::{
+    cohort::PERSON,
+    comparators::{self, MASK_VOLUME, RIDGE_VOXELS, TRAINING_MEAN, ValueTask},
+    folds::SplitScheme,
+    run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use voxplain_core::{Result, atomic_file};
+use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, significant, spearman};
+
+/// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
+struct Predictor {
+    name: &'static str,
+    description: String,
+    predictions: Vec<ValuePrediction>,
+}
+
+impl Predictor {
+    fn new(name: &'static str, description: &str, mut predictions: Vec<ValuePrediction>) -> Self {
+        predictions.sort_by_key(|p| p.subject);
+        Self { name, description: description.to_owned(), predictions }
+    }
+}
+
+/// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.
+pub(super) fn judged(trainer: &Trainer<'_>, values: &Values) -> Result<ValueMetrics> {
+    let Trainer { dataset, splits, options, run, engine, progress, observer, .. } = *trainer;
+    let task = ValueTask { values: &values.of, groups: dataset.groups(), splits };
+    let predictions = trainer.cross_validate(
+        |subject, fold, said| task.prediction(subject, fold, said[0]),
+        |of_fold| {
+            let found = Regression::of(of_fold);
+            found.iter().flat_map(|found| &found.folds).for_each(|error| observer.fold_of_values(error));
+        },
+    )?;
+    let mut predictors = vec![Predictor::new(CNN, &describe_network(options), predictions)];
+    let mean = "the mean of the people trained on, whatever the image";
+    predictors.push(Predictor::new(TRAINING_MEAN, mean, comparators::training_mean(&task)));
+    let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.mask_volume(n)).collect();
+    match comparators::mask_volume_line(&volumes, &task) {
+        Ok(predictions) => {
+            let description = "a straight line on the logarithm of the volume of the mask";
+            predictors.push(Predictor::new(MASK_VOLUME, description, predictions));
+        }
+        Err(e) => progress.warn(&format!("no baseline by mask volume: {e}")),
+    }
+    let gram = gram(dataset, engine, progress)?;
+    let unit = dataset
+        .grouping
+        .as_ref()
+        .map_or("subject", |grouping| if grouping.column == PERSON { "person" } else { "group" });
+    let description = format!(
+        "ridge regression on the prepared volumes, its penalty chosen by leaving out each {unit} of the training part"
+    );
+    let ridge = engine.thread_pool().install(|| comparators::ridge_voxels(&gram, &task));
+    predictors.push(Predictor::new(RIDGE_VOXELS, &description, ridge));
+    for predictor in &predictors {
+        write(run, predictor, dataset)?;
+    }
+    let mut metrics = metrics(&predictors, dataset, values, options);
+    metrics.models = run.models()?.all();
+    atomic_file::write_json(&run.layout().metrics(), &metrics)?;
+    Ok(metrics)
+}
+
+/// Writes the predictions of a predictor into the run.
+fn write(run: &Run, predictor: &Predictor, dataset: &Dataset<'_>) -> Result<()> {
+    let layout = run.layout();
+    let file = if predictor.name == CNN { layout.predictions() } else { layout.comparator_predictions(predictor.name) };
+    let row = |p: &ValuePrediction| PredictedValue {
+        participant_id: dataset.id(p.subject).to_owned(),
+        fold: p.fold,
+        truth: p.truth,
+        predicted: p.predicted,
+    };
+    write_values(&file, &predictor.predictions.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Metrics of predictors on the same subjects. The first, the network, is compared with each of the others.
+fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, options: &TrainOptions) -> ValueMetrics {
+    let network = &predictors[0].predictions;
+    let comparisons: Vec<ValueComparison> = predictors[1..]
+        .iter()
+        .filter_map(|other| ValueComparison::of((CNN, network), (other.name, &other.predictions)))
+        .collect();
+    let of_predictor = |p: &Predictor| {
+        Some(PredictorMetrics {
+            predictor: p.name.to_owned(),
+            description: p.description.clone(),
+            regression: Regression::of(&p.predictions)?,
+        })
+    };
+    let (correction, no_correction) = match BiasCorrection::of(network) {
+        Ok(correction) => (Some(correction), None),
+        Err(why) => (None, Some(why)),
+    };
+    let mut metrics = ValueMetrics {
+        value: values.quantity.clone(),
+        models: Vec::new(),
+        method: String::new(),
+        people: dataset.persons.as_ref().map(|_| people_of(network.iter(), dataset)),
+        grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
+        predictors: predictors.iter().filter_map(of_predictor).collect(),
+        verdict: verdict(comparisons.iter().find(|c| c.with == TRAINING_MEAN)),
+        comparisons,
+        correction,
+        no_correction,
+        volume_correlation: volume_correlation(network, dataset),
+        groups: groups(network, dataset),
+        summary: Vec::new(),
+    };
+    metrics.method = method(&metrics, dataset, options);
+    metrics.summary = summary(&metrics);
+    metrics.summary.extend(dataset.cohort.caveats());
+    metrics
+}
+
+/// How many people the images of these predictions are of.
+fn people_of<'a>(predictions: impl Iterator<Item = &'a ValuePrediction>, dataset: &Dataset<'_>) -> usize {
+    let person = |p: &ValuePrediction| dataset.persons.as_ref().map_or(p.subject, |persons| persons.of[p.subject]);
+    predictions.map(person).collect::<BTreeSet<_>>().len()
+}
+
+/// What the interval of the difference to the mean allows to say.
+fn verdict(beside_mean: Option<&ValueComparison>) -> ValueVerdict {
+    match beside_mean.and_then(|c| c.mae_difference.ends()) {
+        None => ValueVerdict::Unknown,
+        Some((_, high)) if high < 0.0 => ValueVerdict::Better,
+        Some((low, _)) if low > 0.0 => ValueVerdict::Worse,
+        Some(_) => ValueVerdict::NotShown,
+    }
+}
+
+fn volume_correlation(network: &[ValuePrediction], dataset: &Dataset<'_>) -> Option<f64> {
+    #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
+    let (predicted, volumes): (Vec<f32>, Vec<f32>) =
+        network.iter().map(|p| (p.predicted as f32, dataset.mask_volume(p.subject) as f32)).unzip();
+    spearman(&predicted, &volumes).ok().flatten().filter(|r| r.is_finite())
+}
+
+/// The network group by group.
+fn groups(network: &[ValuePrediction], dataset: &Dataset<'_>) -> Vec<GroupErrors> {
+    // The few scans of a person say nothing by themselves.
+    let Some(grouping) = dataset.grouping.as_ref().filter(|grouping| grouping.column != PERSON) else {
+        return Vec::new();
+    };
+    let mut of = BTreeMap::<usize, Vec<&ValuePrediction>>::new();
+    network.iter().for_each(|p| of.entry(grouping.of[p.subject]).or_default().push(p));
+    if of.len() > GroupMetrics::MAX {
+        return Vec::new();
+    }
+    let row = |(group, of): (usize, Vec<&ValuePrediction>)| {
+        let mean = |f: fn(f64) -> f64| of.iter().map(|p| f(p.error())).sum::<f64>() / of.len() as f64;
+        GroupErrors {
+            group: grouping.names[group].clone(),
+            subjects: of.len(),
+            people: dataset.persons.as_ref().map(|_| people_of(of.iter().copied(), dataset)),
+            mae: mean(f64::abs),
+            mean_error: mean(|e| e),
+        }
+    };
+    of.into_iter().map(row).collect()
+}
+
+/// What the numbers are, in sentences.
+fn method(metrics: &ValueMetrics, dataset: &Dataset<'_>, options: &TrainOptions) -> String {
+    let bins = dataset.classes.len();
+    let balanced =
+        if bins > 1 { format!("balanced over {bins} bins of the value") } else { "drawn at random".to_owned() };
+    let scheme = match options.split {
+        SplitScheme::Folds(k) => format!("{k}-fold cross-validation, {balanced}"),
+        SplitScheme::Holdout(share) => format!("{} % held out once, {balanced}", percent(share)),
+    };
+    let (noun, independent) = (metrics.noun(), metrics.independent());
+    let none = metrics.predictors.first().is_some_and(|p| p.regression.mae.ends().is_none());
+    let intervals = if none { String::new() } else { format!("; 95 % intervals are over {independent}") };
+    let (split, who) = match &dataset.persons {
+        None => (String::new(), noun),
+        Some(_) => (format!("; {} held out, and no person on both sides of a split", metrics.headcount()), "person"),
+    };
+    format!(
+        "{scheme}{split}. Numbers pool what each {noun} was said by a model that never saw the {who}{intervals}. Differences are \
+         paired by {noun}. R2 compares with the mean of the people that each fold was trained on."
+    )
+}
+
+/// The result in words: first whether it is better than saying the mean.
+fn summary(metrics: &ValueMetrics) -> Vec<String> {
+    let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
+    let unit = metrics.value.suffix();
+    let mut lines = Vec::new();
+    for comparison in &metrics.comparisons {
+        let Some(other) = metrics.of(&comparison.with) else { continue };
+        let name = match comparison.with.as_str() {
+            TRAINING_MEAN => {
+                lines.push(beside_mean(metrics, cnn, other, comparison));
+                continue;
+            }
+            MASK_VOLUME => "a line on mask volume",
+            RIDGE_VOXELS => "ridge regression on the voxels",
+            other => other,
+        };
+        lines.push(beside((cnn, other), comparison, (name, &unit), &metrics.independent()));
+    }
+    lines.push(bias(metrics, cnn));
+    if let Some(r) = metrics.volume_correlation {
+        lines.push(format!(
+            "Rank correlation of the CNN's {} with mask volume, over {}s: {r:.2}.",
+            metrics.value.name,
+            metrics.noun()
+        ));
+    }
+    lines.iter().map(|line| metrics.said_of_groups(line)).collect()
+}
+
+/// The first sentence.
+fn beside_mean(metrics: &ValueMetrics, cnn: &Regression, mean: &Regression, comparison: &ValueComparison) -> String {
+    let (name, unit) = (&metrics.value.name, metrics.value.suffix());
+    let says = match metrics.verdict {
+        ValueVerdict::Better => format!("The CNN predicts {name} better than the mean of the people trained on does"),
+        ValueVerdict::NotShown => {
+            format!("The CNN is not shown to predict {name} better than the mean of the people trained on does")
+        }
+        ValueVerdict::Worse => format!("The CNN predicts {name} worse than the mean of the people trained on does"),
+        ValueVerdict::Unknown => format!(
+            "Whether the CNN predicts {name} better than the mean of the people trained on does cannot be said, for lack of an interval"
+        ),
+    };
+    let more = [("R2", &cnn.r2), ("r", &cnn.r)];
+    let more = more
+        .iter()
+        .filter_map(|(name, e)| e.as_ref().map(|e| format!("; {name} {}", text(e, "", false))))
+        .collect::<String>();
+    let people = match metrics.people {
+        None => String::new(),
+        Some(1) => " (of 1 person)".to_owned(),
+        Some(people) => format!(" (of {people} people)"),
+    };
+    format!(
+        "{says}: mean absolute error over {} held-out {}s{people} {}, where the mean has {}{unit}; difference {}{more}.",
+        cnn.subjects,
+        metrics.noun(),
+        text(&cnn.mae, &unit, false),
+        significant(mean.mae.value, 3),
+        text(&comparison.mae_difference, &unit, true),
+    )
+}
+
+/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
+/// the corrected resampled t-test over folds.
+fn beside(
+    (cnn, other): (&Regression, &Regression),
+    comparison: &ValueComparison,
+    (name, unit): (&str, &str),
+    over: &str,
+) -> String {
+    let difference = &comparison.mae_difference;
+    let ahead = comparison.corrected_t.is_some_and(|t| t < 0.0);
+    let result = match (difference.ends(), comparison.corrected_p) {
+        _ if difference.value >= 0.0 => format!("The CNN does not beat {name}"),
+        (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        (Some((_, high)), _) if high >= 0.0 => {
+            format!("The CNN is ahead of {name}, but by no more than chance could do")
+        }
+        (Some(_), None) => {
+            format!("The CNN is ahead of {name} by the interval over {over} alone: the folds allow no second test")
+        }
+        (Some(_), Some(p)) if p < 0.05 && ahead => format!("The CNN beats {name}"),
+        (Some(_), Some(_)) => format!(
+            "The CNN is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
+        ),
+    };
+    let t_test = comparison
+        .corrected_p
+        .map_or_else(String::new, |p| format!("; corrected resampled t-test of the folds' errors p = {p:.2}"));
+    format!(
+        "{result}: mean absolute error {} against {}{unit}, difference {}{t_test}.",
+        significant(cnn.mae.value, 3),
+        significant(other.mae.value, 3),
+        text(difference, unit, true)
+    )
+}
+
+/// How the error follows the true value, and what is left after a correction.
+fn bias(metrics: &ValueMetrics, cnn: &Regression) -> String {
+    let (name, unit) = (&metrics.value.name, metrics.value.suffix());
+    let mut text_of =
+        format!("The error of the CNN (predicted minus true) is {} on average", text(&cnn.mean_error, &unit, true));
+    if let Some(slope) = &cnn.error_slope {
+        let per = match &metrics.value.unit {
+            Some(unit) => format!("{unit} per {unit} of {name}"),
+            None => format!("per unit of {name}"),
+        };
+        text_of.push_str(&format!(" and changes by {} {per}", text(slope, "", true)));
+    }
+    match (&metrics.correction, &metrics.no_correction) {
+        (Some(correction), _) => text_of.push_str(&format!(
+            "; corrected by the line of the other folds, the mean absolute error would be {}{unit}",
+            significant(correction.corrected.mae.value, 3)
+        )),
+        (None, Some(why)) => text_of.push_str(&format!("; there is no correction: {why}")),
+        (None, None) => {}
+    }
+    text_of.push('.');
+    text_of
+}
+
+/// `5.12 (4.3 to 6.01) years`, or with the reason why there is no interval.
+fn text(e: &Estimate, unit: &str, signed: bool) -> String {
+    let number = |v: f64| {
+        let plus = if signed && v > 0.0 { "+" } else { "" };
+        format!("{plus}{}", significant(v, 3))
+    };
+    match e.ends() {
+        Some((low, high)) => format!("{} ({} to {}){unit}", number(e.value), number(low), number(high)),
+        None => format!("{}{unit} ({})", number(e.value), e.interval.replacen("none", "no interval", 1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn comparison(value: f64, low: f64, high: f64, t: Option<(f64, f64)>) -> ValueComparison {
+        ValueComparison {
+            of: CNN.into(),
+            with: TRAINING_MEAN.into(),
+            mae_difference: Estimate { value, low: Some(low), high: Some(high), interval: "t".into() },
+            corrected_t: t.map(|t| t.0),
+            corrected_p: t.map(|t| t.1),
+        }
+    }
+
+    #[test]
+    fn less_error_is_better() {
+        assert_eq!(verdict(Some(&comparison(-2.0, -3.0, -1.0, None))), ValueVerdict::Better);
+        assert_eq!(verdict(Some(&comparison(-2.0, -3.0, 1.0, None))), ValueVerdict::NotShown);
+        assert_eq!(verdict(Some(&comparison(2.0, 1.0, 3.0, None))), ValueVerdict::Worse);
+        assert_eq!(verdict(None), ValueVerdict::Unknown);
+    }
+
+    #[test]
+    fn to_beat_takes_two_witnesses() {
+        let of = |n: usize| ValuePrediction {
+            subject: n,
+            fold: n % 2,
+            truth: n as f64,
+            predicted: 0.5 + n as f64,
+            training_mean: 5.0,
+            group: None,
+        };
+        let any = Regression::of(&(0..12).map(of).collect::<Vec<_>>()).unwrap();
+        let cases = [
+            (
+                comparison(1.0, -1.0, 3.0, None),
+                "The CNN does not beat ridge: mean absolute error 0.5 against 0.5 years",
+            ),
+            (comparison(-1.0, -3.0, 1.0, None), "The CNN is ahead of ridge, but by no more"),
+            (comparison(-1.0, -3.0, -0.5, None), "The CNN is ahead of ridge by the interval over people alone"),
+            (
+                comparison(-1.0, -3.0, -0.5, Some((1.0, 0.01))),
+                "The CNN is ahead of ridge by the interval over people, but not",
+            ),
+            (comparison(-1.0, -3.0, -0.5, Some((-3.0, 0.01))), "The CNN beats ridge"),
+        ];
+        for (comparison, start) in cases {
+            let text = beside((&any, &any), &comparison, ("ridge", " years"), "people");
+            assert!(text.starts_with(start), "{text}");
+        }
+    }
+}
