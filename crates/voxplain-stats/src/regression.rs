@@ -74,7 +74,8 @@ pub struct Regression {
     /// that is worse than this mean. Absent where all values are that mean.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub r2: Option<Estimate>,
-    /// Pearson's correlation of predicted and true values, pooled over folds; absent where either does not vary.
+    /// Pearson's correlation of predicted and true values, pooled over folds; absent where either does not vary, as where a
+    /// predictor says one value in each fold.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub r: Option<Estimate>,
     /// Mean error: predicted minus true.
@@ -191,6 +192,14 @@ fn varies(squares: f64, x: &[f64]) -> bool {
     squares > x.len() as f64 * (1e-9 * x.iter().fold(0.0f64, |m, x| m.max(x.abs()))).powi(2)
 }
 
+/// Whether predicted values differ within a fold: the means of folds alone go against the values held out, by construction.
+fn varies_in_folds(predictions: &[ValuePrediction]) -> bool {
+    predictions.iter().any(|p| {
+        let first = predictions.iter().find(|other| other.fold == p.fold);
+        first.is_some_and(|first| first.predicted != p.predicted)
+    })
+}
+
 impl Regression {
     /// The numbers; `None` without any prediction.
     pub fn of(predictions: &[ValuePrediction]) -> Option<Self> {
@@ -206,7 +215,7 @@ impl Regression {
             intervals.on_scale(1.0 - ratio, &Influence { value: ratio.ln(), of }, (1, 0.0), |x| 1.0 - x.exp())
         });
         let (mt, mp, tt, pp, tp) = moments(&truth, &predicted);
-        let r = (varies(tt, &truth) && varies(pp, &predicted)).then(|| {
+        let r = (varies(tt, &truth) && varies(pp, &predicted) && varies_in_folds(predictions)).then(|| {
             let r = (tp / (tt * pp).sqrt()).clamp(-1.0, 1.0);
             let of = predictions.iter().map(|p| {
                 let (x, y) = ((p.truth - mt) / tt.sqrt(), (p.predicted - mp) / pp.sqrt());

@@ -10,7 +10,7 @@ mod members;
 mod scale;
 mod similarity;
 
-pub use members::{Group, groups};
+pub use members::{Group, groups, value_groups};
 pub use scale::{Scale, ScaleRecord};
 pub use similarity::{Level, SimilarityRow};
 
@@ -136,14 +136,20 @@ const BUDGET_BYTES: usize = 256 << 20;
 /// Makes `group/`: maps of groups, `mean_brain.nii.gz`, `brain_mask.nii.gz`, `similarity.tsv`, `summary.json`.
 ///
 /// A map is called `<group>_stat-<statistic>_desc-<method>_attribution.nii.gz`, with `<group>` one of `group-all`,
-/// `label-<class>`, `outcome-<tp, tn, fp, fn>` (two classes) or `label-<class>_outcome-<correct, incorrect>` (more).
+/// `label-<class>`, `outcome-<tp, tn, fp, fn>` (two classes) or `label-<class>_outcome-<correct, incorrect>` (more); of a value
+/// `label-<low, middle, high>` and `outcome-<over, under>`.
 ///
 /// # Errors
 /// No maps; maps of some subjects missing, unless [`GroupOptions::keep_going`]; maps on another grid than the
 /// subject's; values that are no numbers.
 pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
     let cohort = run.cohort()?;
-    let predictions = run.predictions()?;
+    let (predictions, values) = match run.manifest.task.value() {
+        None => (run.predictions()?, Vec::new()),
+        Some(_) => (Vec::new(), run.value_predictions()?),
+    };
+    let of_classes = predictions.iter().map(|p| &p.participant_id);
+    let held_out: Vec<&String> = of_classes.chain(values.iter().map(|p| &p.participant_id)).collect();
     let there = run.maps()?;
     let methods = there.chosen(Some(&options.methods[..]).filter(|methods| !methods.is_empty()), progress);
     if methods.is_empty() {
@@ -151,8 +157,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     }
     let mut warnings = Vec::new();
     let (mut members, mut missing) = (Vec::new(), vec![Vec::new(); methods.len()]);
-    for prediction in &predictions {
-        let id = &prediction.participant_id;
+    for &id in &held_out {
         let index = cohort.find(id).ok_or_else(|| Error::Subject {
             subject: id.clone(),
             what: format!("is in predictions.tsv but not in {}", cohort.path.display()),
@@ -171,8 +176,8 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     for (method, missing) in methods.iter().zip(&missing).filter(|(_, m)| !m.is_empty()) {
         let named = listed(missing, 8);
         let why = there.why_missing(missing, method);
-        let what = format!("{method}: no map of {} of {} subjects: {named}{why}", missing.len(), predictions.len());
-        if !options.keep_going || missing.len() == predictions.len() {
+        let what = format!("{method}: no map of {} of {} subjects: {named}{why}", missing.len(), held_out.len());
+        if !options.keep_going || missing.len() == held_out.len() {
             return Err(Error::file(
                 &run.path,
                 what,
@@ -213,7 +218,10 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let models = run.models()?;
     let models = models.among(records.iter().flatten().map(|record| record.model.as_str()));
     let ids: Vec<&str> = members.iter().map(|m| m.id.as_str()).collect();
-    let mut groups = groups(&predictions, &ids, run.manifest.task.classes(), positive.as_deref());
+    let mut groups = match run.manifest.task.value() {
+        None => groups(&predictions, &ids, run.manifest.task.classes(), positive.as_deref()),
+        Some(value) => value_groups(value, &values, &ids),
+    };
     let everyone: Vec<usize> = members.iter().map(|m| m.index).collect();
     let any_has_several = cohort.persons(&everyone)?.is_some();
     groups.iter_mut().try_for_each(|group| group.count_people(&cohort, any_has_several))?;
@@ -477,7 +485,10 @@ fn statistics<'a>(
 
 /// What was asked to be explained.
 fn target(record: &Record) -> String {
-    format!("{}, {}", record.requested.0, record.requested.1)
+    match &record.value {
+        Some(value) => value.to_string(),
+        None => format!("{}, {}", record.requested.0, record.requested.1),
+    }
 }
 
 /// What would make the maps of subjects or methods not comparable.

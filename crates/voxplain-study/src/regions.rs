@@ -12,6 +12,7 @@ use crate::{
     setting::MASK,
 };
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
@@ -313,6 +314,26 @@ fn people_of(run: &Run, models: &Models, table: &mut RegionTable) -> Result<()> 
         });
         return Ok(());
     }
+    if run.manifest.task.value().is_some() {
+        for prediction in run.value_predictions()? {
+            let Some(model) = models.of_fold(prediction.fold) else { continue };
+            let person = Person {
+                fold: prediction.fold,
+                label: prediction.truth.to_string(),
+                predicted: prediction.predicted.to_string(),
+                outcome: match prediction.error().total_cmp(&0.0) {
+                    Ordering::Greater => "over",
+                    Ordering::Less => "under",
+                    Ordering::Equal => "exact",
+                }
+                .into(),
+                probabilities: Vec::new(),
+                error: Some(prediction.error()),
+            };
+            table.people.insert((prediction.participant_id, model.to_owned()), person);
+        }
+        return Ok(());
+    }
     let positive = run.metrics()?.map(|metrics| metrics.positive);
     let classes = run.manifest.task.classes();
     for prediction in run.predictions()? {
@@ -324,6 +345,7 @@ fn people_of(run: &Run, models: &Models, table: &mut RegionTable) -> Result<()> 
             predicted: prediction.predicted,
             outcome,
             probabilities: classes.iter().cloned().zip(prediction.probabilities).collect(),
+            error: None,
         };
         table.people.insert((prediction.participant_id, model.to_owned()), person);
     }

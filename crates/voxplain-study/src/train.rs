@@ -35,6 +35,7 @@ pub use augmentation::Augmentation;
 pub use observer::TrainingObserver;
 pub use options::{ScheduleKind, TrainOptions};
 pub use value::TaskKind;
+pub use voxplain_nn::ValueLoss;
 
 use crate::{
     cohort::Cohort,

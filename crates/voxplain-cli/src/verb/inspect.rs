@@ -9,9 +9,9 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use voxplain::Model;
 use voxplain::map::is_recorded;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
+use voxplain::{Model, model::Task};
 
 /// What is in a file, and is it fit for use.
 ///
@@ -129,7 +129,10 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
                 network.parameters().iter().map(|p| p.tensor.len()).sum::<usize>()
             ),
         ),
-        ("classes", format!("{} ({})", card.task.classes().join(", "), card.label)),
+        match &card.task {
+            Task::Classes { .. } => ("classes", format!("{} ({})", card.task, card.label)),
+            Task::Value { value } => ("value", value.to_string()),
+        },
         ("trained on", trained_on),
     ];
     let spacing = card.preparation.spacing.map(number).join(" x ");
@@ -166,7 +169,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         }
         rows.push(json!({"node": name, "shape": shape, "blind": blind, "partial": partial}));
     }
-    let document = json!({
+    let mut document = json!({
         "file": file.display().to_string(),
         "architecture": card.architecture,
         "classes": card.task.classes(),
@@ -177,6 +180,9 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         "unseen": unseen,
         "layers": rows,
     });
+    if let Some(value) = card.task.value() {
+        document["value"] = json!(value);
+    }
     Ok((document, text))
 }
 

@@ -20,6 +20,7 @@ mod plot;
 mod reliability;
 mod roc;
 mod thumbnail;
+mod value_scatter;
 
 pub use brain::{ColourRange, Cut, Plane, Underlay, cuts};
 pub use deletion_curves::{DeletionCurve, DeletionPanel, deletion_curves};
@@ -38,3 +39,4 @@ pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use reliability::{Reliability, reliability};
 pub use roc::{RocCurve, roc_curves};
 pub use thumbnail::thumbnail;
+pub use value_scatter::{bland_altman, value_scatter};

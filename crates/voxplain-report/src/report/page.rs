@@ -26,6 +26,8 @@ pub(super) struct Page {
     pub(super) cohort: Option<TextTable>,
     pub(super) quality: Option<Checks>,
     pub(super) accuracy: Option<TextTable>,
+    /// Whether the run predicts a value, and no classes.
+    pub(super) of_value: bool,
     /// The network group by group, where there are few groups.
     pub(super) accuracy_by_group: Option<TextTable>,
     pub(super) comparisons: Vec<String>,

@@ -1,7 +1,7 @@
 //! The page of a run.
 
 use super::{
-    element::{NotSeen, Warning, file_name, order},
+    element::{NotSeen, Person, Warning, file_name},
     page::Page,
     section::{
         accuracy::{self, Accuracy},
@@ -9,7 +9,7 @@ use super::{
         cohort, faithfulness, learning,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
-        provenance, quality, regions, subjects,
+        provenance, quality, regions, subjects, value_errors,
     },
     viewer::{self, Atlases, Scenes},
 };
@@ -27,6 +27,7 @@ use voxplain_study::{
     evaluation::faithfulness::{Ranking, Settings, Summary},
     explain::steps_again,
     group::{GroupSummary, Scale, describe_maps},
+    model::Task,
     regions::RegionRecord,
     run::Run,
     setting::{
@@ -51,7 +52,13 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let (manifest, layout) = (&run.manifest, run.layout());
     let mut page = Page::new(String::new());
     page.facts = vec![
-        ["Label".into(), format!("{} ({})", manifest.label, manifest.task.classes().join(", "))],
+        [
+            "Label".into(),
+            match &manifest.task {
+                Task::Classes { .. } => format!("{} ({})", manifest.label, manifest.task),
+                Task::Value { value } => format!("{value}, a value"),
+            },
+        ],
         [
             "Held out".into(),
             if manifest.folds > 1 {
@@ -69,20 +76,24 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     page.title = format!("{} from {} MRI", manifest.label, page.organ);
     let place = cohort.as_ref().map_or_else(|| manifest.cohort.path(), |cohort| &cohort.path);
     page.facts.push(["Cohort".into(), place.display().to_string()]);
-    let predictions = if layout.predictions().is_file() { Some(run.predictions()?) } else { None };
+    page.of_value = manifest.task.value().is_some();
+    let there = layout.predictions().is_file();
+    let predictions = if there && !page.of_value { Some(run.predictions()?) } else { None };
+    let values = if there && page.of_value { Some(run.value_predictions()?) } else { None };
     if let Some(cohort) = &cohort {
         if let Some(left_out) = manifest.about_left_out(cohort.noun()) {
             page.facts.push(["Left out".into(), left_out]);
         }
         page.facts.push(["Volumes".into(), cohort::preparation(cohort)]);
         if let Err(error) = cohort.column(&manifest.label) {
-            page.warnings.push(Warning::left_out("The subjects of each class cannot be counted", &error));
+            page.warnings.push(Warning::left_out("The subjects cannot be counted by their label", &error));
         }
-        page.cohort = Some(cohort::table(cohort, &manifest.label, manifest.task.classes(), &manifest.missing()));
+        page.cohort = Some(cohort::table(cohort, &manifest.label, &manifest.task, &manifest.missing()));
         page.quality = Some(quality::checks(cohort, progress)?);
     }
     let metrics = page.current("Accuracy is left out", run.metrics());
-    let held_out = predictions.as_ref().map_or(0, Vec::len);
+    let value_metrics = page.current("Errors are left out", run.value_metrics());
+    let held_out = predictions.as_ref().map_or(0, Vec::len).max(values.as_ref().map_or(0, Vec::len));
     let steps = Steps { run, cohort: place, held_out };
     page.charts.extend(learning::of_run(run)?);
     match (&metrics, &predictions) {
@@ -94,7 +105,18 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
             (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
             page.charts.extend(charts);
         }
-        _ => page.lacks("Accuracy on held-out subjects: training has not finished", steps.train()),
+        _ => {}
+    }
+    if let (Some(metrics), Some(values)) = (&value_metrics, &values) {
+        page.summary.clone_from(&metrics.summary);
+        page.judging.clone_from(&metrics.method);
+        let Accuracy { table, groups, comparisons, charts } = value_errors::of_run(metrics, values);
+        (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
+        page.charts.extend(charts);
+    }
+    if page.accuracy.is_none() {
+        let what = if page.of_value { "Errors" } else { "Accuracy" };
+        page.lacks(format!("{what} on held-out subjects: training has not finished"), steps.train());
     }
 
     let not_seen = NotSeen::of_run(run, cohort.as_ref())?;
@@ -131,7 +153,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let alone: Vec<&str> = methods.iter().map(String::as_str).filter(|method| !combined(method)).collect();
     let alone = describe_maps(run, &there, &alone)?;
     page.faithfulness = faithfulness::of_run(run, page.organ, &mut page.warnings);
-    if page.faithfulness.is_none() && !methods.is_empty() {
+    if page.faithfulness.is_none() && !methods.is_empty() && !page.of_value {
         page.lacks("Deletion and insertion curves: do maps name what the network uses?", steps.evaluate());
     }
     let tables = regions::current(run, &mut page.warnings)?;
@@ -139,8 +161,12 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     if page.regions.is_empty() && !methods.is_empty() {
         page.lacks("Region tables", steps.regions());
     }
-    if let Some(predictions) = &predictions {
-        let order = order(manifest.task.classes(), predictions);
+    let order = match (&predictions, values.as_ref().zip(manifest.task.value())) {
+        (Some(predictions), _) => Some(Person::of_classes(manifest.task.classes(), predictions)),
+        (None, Some((values, value))) => Some(Person::of_values(value, values)),
+        (None, None) => None,
+    };
+    if let Some(order) = order {
         page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, not_seen.as_ref(), progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let atlases = Atlases::new(run, &tables, &mut page.warnings);
@@ -156,7 +182,13 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let atlases: Vec<String> =
         tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
     let maps_of = MapsOf { groups: groups.as_ref(), alone, atlases: &atlases };
-    let mut text = MethodsText::of_run(run, cohort.as_ref(), metrics.as_ref(), &maps_of, not_seen.as_ref());
+    let mut text = MethodsText::of_run(
+        run,
+        cohort.as_ref(),
+        (metrics.as_ref(), value_metrics.as_ref()),
+        &maps_of,
+        not_seen.as_ref(),
+    );
     if let Some(faithfulness) = &page.faithfulness {
         text.faithfulness(&faithfulness.summaries);
     }

@@ -30,6 +30,8 @@ impl RegionTable {
         let mut columns: Vec<String> =
             ["participant_id", "fold", "label", "predicted", "outcome"].map(Into::into).into();
         columns.extend(classes.iter().map(|class| format!("p_{class}")));
+        let of_values = self.people.values().any(|person| person.error.is_some());
+        columns.extend(of_values.then(|| "error".to_owned()));
         columns.extend(
             ["method", "map", "region", "name", "hemisphere", "hemisphere_from", "voxels", "volume_mm3"]
                 .map(str::to_owned),
@@ -50,6 +52,9 @@ impl RegionTable {
                 let (_, p) = known?.probabilities.iter().find(|(name, _)| name == class)?;
                 Some(p.to_string())
             }));
+            if of_values {
+                row.push(known.and_then(|p| p.error).map(|e| e.to_string()));
+            }
             row.extend([r.map.method.clone(), Some(r.map.map.clone())]);
             row.extend(region(r.id, &r.name, r.hemisphere, r.side_source));
             row.extend([Some(r.voxels.to_string()), Some(cell(r.volume))]);

@@ -26,14 +26,16 @@ pub struct MapName {
 pub struct Person {
     /// The fold of that model, in which the person was held out.
     pub fold: usize,
-    /// The true class.
+    /// The true class, or the true value.
     pub label: String,
-    /// The predicted class.
+    /// What was predicted.
     pub predicted: String,
-    /// How the two compare: `tp`, `tn`, `fp`, `fn` of two classes, `correct`, `incorrect` of more.
+    /// How the two compare: `tp`, `tn`, `fp`, `fn` of two classes, `correct`, `incorrect` of more; `over`, `under`, `exact` of a value.
     pub outcome: String,
     /// The probability of each class.
     pub probabilities: Vec<(String, f64)>,
+    /// Predicted minus true value, where a value is predicted.
+    pub error: Option<f64>,
 }
 
 /// One map in one region.

@@ -40,6 +40,9 @@ pub fn steps_again(run: &Run, maps: &RunMaps) -> Result<Vec<Action>> {
     }
     // Those who are explained where nothing is said about subjects.
     let all: BTreeSet<String> = match run.layout().predictions().is_file() {
+        true if run.manifest.task.value().is_some() => {
+            run.value_predictions()?.into_iter().map(|prediction| prediction.participant_id).collect()
+        }
         true => run.predictions()?.into_iter().map(|prediction| prediction.participant_id).collect(),
         false => BTreeSet::new(),
     };
@@ -66,7 +69,7 @@ impl Asked {
         let (target, score) = record.requested;
         Self {
             target: (target != Default::default()).then(|| target.named(&record.classes)),
-            score: (score != Default::default()).then(|| score.word().to_owned()),
+            score: (score != Default::default() && record.value.is_none()).then(|| score.word().to_owned()),
             compat: record.compat.clone(),
             atlas: record.atlas.as_ref().map(|atlas| (atlas.image.clone(), atlas.labels.clone())),
             in_sample: record.in_sample == Some(true),

@@ -2,10 +2,12 @@
 
 use crate::{
     cohort::{Cohort, Headcount},
-    run::{Outcome, Prediction},
+    model::Quantity,
+    run::{Outcome, PredictedValue, Prediction},
 };
 use serde::{Deserialize, Serialize};
 use voxplain_core::Result;
+use voxplain_stats::significant;
 
 /// Subjects whose maps are combined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,41 @@ pub fn groups(predictions: &[Prediction], ids: &[&str], classes: &[String], posi
     groups
 }
 
+/// The groups of a run that predicts a value: all subjects, the thirds of the true value (`label-low`, `label-middle`,
+/// `label-high`), and those of whom too much or too little was said (`outcome-over`, `outcome-under`).
+///
+/// Thirds are of all predictions, so that they do not depend on who has maps; equal values are in one third.
+pub fn value_groups(value: &Quantity, predictions: &[PredictedValue], ids: &[&str]) -> Vec<Group> {
+    let mut sorted: Vec<f64> = predictions.iter().map(|p| p.truth).collect();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    let third = |p: &PredictedValue| {
+        let less = sorted.partition_point(|&v| v < p.truth);
+        let not_more = sorted.partition_point(|&v| v <= p.truth);
+        3 * (less + not_more) / (2 * n + 1)
+    };
+    let mut groups = Vec::new();
+    let mut add = |name: &str, title: String, belongs: &dyn Fn(&PredictedValue) -> bool| {
+        let is_there = |p: &&PredictedValue| ids.contains(&p.participant_id.as_str()) && belongs(p);
+        let subjects: Vec<String> = predictions.iter().filter(is_there).map(|p| p.participant_id.clone()).collect();
+        if !subjects.is_empty() {
+            groups.push(Group { name: name.to_owned(), title, subjects, people: None });
+        }
+    };
+    add("group-all", "all subjects".into(), &|_| true);
+    for (n, (name, word)) in
+        [("label-low", "lowest"), ("label-middle", "middle"), ("label-high", "highest")].into_iter().enumerate()
+    {
+        let of: Vec<f64> = predictions.iter().filter(|p| third(p) == n).map(|p| p.truth).collect();
+        let (low, high) = of.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        let range = format!("{} to {}{}", significant(low, 4), significant(high, 4), value.suffix());
+        add(name, format!("{word} third of true {}: {range}", value.name), &|p| third(p) == n);
+    }
+    add("outcome-over", format!("{} predicted too high", value.name), &|p| p.error() > 0.0);
+    add("outcome-under", format!("{} predicted too low", value.name), &|p| p.error() < 0.0);
+    groups
+}
+
 /// Class names as BIDS entities: letters and digits alone; names that would then be the same get their position.
 fn entities(classes: &[String]) -> Vec<String> {
     let plain: Vec<String> =
@@ -101,6 +138,30 @@ fn entities(classes: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Seven people of 20 to 80: thirds of 2, 3 and 2, by hand; of two who are 40, both are in one.
+    #[test]
+    fn thirds_and_signs() {
+        let of = |(n, (truth, predicted)): (usize, (f64, f64))| PredictedValue {
+            participant_id: format!("s{n}"),
+            fold: 0,
+            truth,
+            predicted,
+        };
+        let said = [(80.0, 70.0), (20.0, 25.0), (30.0, 30.0), (40.0, 41.0), (40.0, 39.0), (60.0, 61.0), (70.0, 69.0)];
+        let predictions: Vec<_> = said.into_iter().enumerate().map(of).collect();
+        let ids = ["s0", "s1", "s2", "s3", "s4", "s6"];
+        let age = Quantity { name: "age".into(), unit: Some("years".into()) };
+        let found = value_groups(&age, &predictions, &ids);
+        let of = |name: &str| found.iter().find(|g| g.name == name).unwrap();
+        assert_eq!(found.len(), 6);
+        assert_eq!(of("label-low").subjects, ["s1", "s2"]);
+        assert_eq!(of("label-low").title, "lowest third of true age: 20 to 30 years");
+        assert_eq!(of("label-middle").subjects, ["s3", "s4"]);
+        assert_eq!(of("label-high").subjects, ["s0", "s6"]);
+        assert_eq!(of("outcome-over").subjects, ["s1", "s3"]);
+        assert_eq!(of("outcome-under").subjects, ["s0", "s4", "s6"]);
+    }
 
     fn prediction(id: &str, truth: &str, predicted: &str) -> Prediction {
         Prediction {

@@ -298,6 +298,10 @@ pub mod figure_name {
     pub const CALIBRATION: &str = "calibration";
     /// Truth and prediction.
     pub const CONFUSION: &str = "confusion";
+    /// Predicted over true values.
+    pub const SCATTER: &str = "predicted-true";
+    /// Errors of predicted values.
+    pub const BLAND_ALTMAN: &str = "bland-altman";
     /// Where brain masks differ.
     pub const MASK_OVERLAP: &str = "mask-overlap";
     /// All methods at the same cuts.
@@ -311,11 +315,13 @@ pub mod figure_name {
     /// Deletion and insertion curves.
     pub const DELETION_INSERTION: &str = "deletion-insertion";
 
-    const ALL: [&str; 10] = [
+    const ALL: [&str; 12] = [
         LEARNING_CURVES,
         ROC,
         CALIBRATION,
         CONFUSION,
+        SCATTER,
+        BLAND_ALTMAN,
         MASK_OVERLAP,
         METHOD_GALLERY,
         METHOD_CONTOURS,

@@ -297,11 +297,10 @@ fn bias(metrics: &ValueMetrics, cnn: &Regression) -> String {
     let mut text_of =
         format!("The error of the CNN (predicted minus true) is {} on average", text(&cnn.mean_error, &unit, true));
     if let Some(slope) = &cnn.error_slope {
-        let per = match &metrics.value.unit {
-            Some(unit) => format!("{unit} per {unit} of {name}"),
-            None => format!("per unit of {name}"),
-        };
-        text_of.push_str(&format!(" and changes by {} {per}", text(slope, "", true)));
+        text_of.push_str(&format!(
+            " and has a slope of {} on the true {name} (0: no bias; -1: the prediction does not follow it)",
+            text(slope, "", true)
+        ));
     }
     match (&metrics.correction, &metrics.no_correction) {
         (Some(correction), _) => text_of.push_str(&format!(

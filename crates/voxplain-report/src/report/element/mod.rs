@@ -2,7 +2,7 @@
 
 mod map_file;
 mod not_seen;
-mod order;
+mod person;
 mod placed;
 mod style;
 mod text_table;
@@ -10,7 +10,7 @@ mod warning;
 
 pub(super) use map_file::{file_name, read_map};
 pub(super) use not_seen::NotSeen;
-pub(super) use order::{of_truth, order};
+pub(super) use person::Person;
 pub(super) use placed::Placed;
 pub(super) use style::{COLUMN, PAGE, PERCENTILE};
 pub(super) use text_table::TextTable;

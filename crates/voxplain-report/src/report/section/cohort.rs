@@ -2,7 +2,10 @@
 
 use crate::report::element::TextTable;
 use voxplain_stats::significant;
-use voxplain_study::cohort::{Cohort, PERSON, Placement, is_missing};
+use voxplain_study::{
+    cohort::{Cohort, PERSON, Placement, is_missing},
+    model::Task,
+};
 
 /// The preparation in a line.
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
@@ -23,10 +26,13 @@ pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
 }
 
 /// Numbers of people and their covariates by class; `missing` are words that stand for no value, beside the usual ones.
-pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String], missing: &[String]) -> TextTable {
+pub(in crate::report) fn table(cohort: &Cohort, label: &str, task: &Task, missing: &[String]) -> TextTable {
+    // Of a value everyone who has one is in one column.
+    let everyone = [EVERYONE.to_owned()];
+    let classes = if task.value().is_some() { &everyone[..] } else { task.classes() };
     let table = &cohort.participants;
     let label_column = table.columns.iter().position(|c| c == label);
-    let class_of = |row: &[Option<String>]| label_column.and_then(|c| row[c].clone());
+    let class_of = |row: &[Option<String>]| class_of(row, label_column, task);
     let of = |class: &str| -> Vec<&Vec<Option<String>>> {
         table.rows.iter().filter(|r| class_of(r).as_deref() == Some(class)).collect()
     };
@@ -37,11 +43,12 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
         ],
         note: String::new(),
     };
-    let people = people_by_class(cohort, label_column, classes, &mut shown.note);
+    let people = people_by_class(cohort, &class_of, classes, &mut shown.note);
     shown.rows.extend(people);
     let others = table.rows.len() - classes.iter().map(|c| of(c).len()).sum::<usize>();
     if others > 0 {
-        shown.note.push_str(&format!("{others} more subjects of the cohort have none of these classes. "));
+        let none = if task.value().is_some() { "no value" } else { "none of these classes" };
+        shown.note.push_str(&format!("{others} more subjects of the cohort have {none}. "));
     }
     shown.note.push_str("Numbers: mean (standard deviation), least to most.");
     let volume: Vec<(Option<String>, f64)> = table
@@ -57,7 +64,8 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
         volume.iter().filter(|(c, _)| c.as_deref() == Some(class)).map(|(_, v)| *v).collect()
     }));
     for (n, name) in table.columns.iter().enumerate() {
-        if shown.rows.len() >= 10 || [label, "participant_id", PERSON].contains(&name.as_str()) {
+        let skipped = name == label && task.value().is_none();
+        if shown.rows.len() >= 10 || skipped || ["participant_id", PERSON].contains(&name.as_str()) {
             continue;
         }
         let cells: Vec<&str> = table.rows.iter().filter_map(|r| value(r, n, missing)).collect();
@@ -88,6 +96,18 @@ pub(in crate::report) fn table(cohort: &Cohort, label: &str, classes: &[String],
     shown
 }
 
+/// The column of those who have a value, where no classes are told apart.
+const EVERYONE: &str = "Everyone";
+
+/// The class of a row, or [`EVERYONE`] where it has a value.
+fn class_of(row: &[Option<String>], label: Option<usize>, task: &Task) -> Option<String> {
+    let cell = row[label?].as_ref()?;
+    match task {
+        Task::Classes { .. } => Some(cell.clone()),
+        Task::Value { .. } => cell.trim().parse::<f64>().ok().filter(|v| v.is_finite()).map(|_| EVERYONE.to_owned()),
+    }
+}
+
 /// A cell of a row, where it holds a value.
 fn value<'a>(row: &'a [Option<String>], column: usize, missing: &[String]) -> Option<&'a str> {
     row[column].as_deref().filter(|cell| !is_missing(cell, missing))
@@ -96,14 +116,13 @@ fn value<'a>(row: &'a [Option<String>], column: usize, missing: &[String]) -> Op
 /// Where people have several images: how many people there are in each class, and a word about what a subject is.
 fn people_by_class(
     cohort: &Cohort,
-    label: Option<usize>,
+    class_of: &dyn Fn(&[Option<String>]) -> Option<String>,
     classes: &[String],
     note: &mut String,
 ) -> Option<Vec<String>> {
     let rows = &cohort.participants.rows;
-    let all: Vec<usize> = (0..rows.len())
-        .filter(|&n| label.is_some_and(|c| rows[n][c].as_ref().is_some_and(|l| classes.contains(l))))
-        .collect();
+    let all: Vec<usize> =
+        (0..rows.len()).filter(|&n| class_of(&rows[n]).is_some_and(|class| classes.contains(&class))).collect();
     let heads = match cohort.headcount(&all) {
         Ok(heads) => heads,
         Err(error) => {
@@ -114,8 +133,7 @@ fn people_by_class(
     heads.people?;
     note.push_str(&format!("{heads}: on this page, a subject is a scan. "));
     let count = |class: &String| {
-        let of: Vec<usize> =
-            all.iter().copied().filter(|&n| label.is_some_and(|c| rows[n][c].as_ref() == Some(class))).collect();
+        let of: Vec<usize> = all.iter().copied().filter(|&n| class_of(&rows[n]).as_ref() == Some(class)).collect();
         cohort.headcount(&of).map_or_else(|_| "n/a".to_owned(), |heads| heads.people.unwrap_or(heads.scans).to_string())
     };
     Some(std::iter::once("People".to_owned()).chain(classes.iter().map(count)).collect())

@@ -10,9 +10,9 @@ use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
     evaluation::faithfulness::{Substrate, Summary},
     group::{GroupSummary, MethodSummary},
-    model::NetworkKind,
-    run::{Metrics, Run},
-    train::{ScheduleKind, TrainOptions},
+    model::{NetworkKind, Task},
+    run::{Metrics, Run, ValueMetrics},
+    train::{ScheduleKind, TrainOptions, ValueLoss},
 };
 use voxplain_volume::Sizes;
 
@@ -67,7 +67,7 @@ impl MethodsText {
     pub(in crate::report) fn of_run(
         run: &Run,
         cohort: Option<&Cohort>,
-        metrics: Option<&Metrics>,
+        (metrics, value_metrics): (Option<&Metrics>, Option<&ValueMetrics>),
         maps: &MapsOf<'_>,
         not_seen: Option<&NotSeen>,
     ) -> Self {
@@ -75,7 +75,7 @@ impl MethodsText {
         if let Some(cohort) = cohort {
             text.prepared(run, cohort);
         }
-        text.trained(run, metrics);
+        text.trained(run, metrics, value_metrics);
         text.paragraphs.extend(not_seen.map(NotSeen::sentence));
         if maps.methods().next().is_some() {
             text.explained(maps);
@@ -172,8 +172,9 @@ impl MethodsText {
         }
     }
 
-    fn trained(&mut self, run: &Run, metrics: Option<&Metrics>) {
+    fn trained(&mut self, run: &Run, metrics: Option<&Metrics>, value_metrics: Option<&ValueMetrics>) {
         let mut s = String::new();
+        let page_of_value = run.manifest.task.value().is_some();
         // Options that are not recorded would be taken as their defaults.
         let recorded =
             ["width", "epochs", "batch", "learning-rate"].iter().all(|o| run.manifest.options.get(o).is_some());
@@ -181,13 +182,17 @@ impl MethodsText {
         if let (true, Ok(o)) = (recorded, options) {
             let (net, adam) = (self.network(&o.model), self.cite(KINGMA_2015));
             s.push_str(&format!(
-                "To tell {} apart, {net} with {} channels in its first layer was \
-                 trained for {} {}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
-                run.manifest.task.classes().join(" and "),
+                "{}, {net} with {} channels in its first layer was \
+                 trained for {} {}{}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
+                match &run.manifest.task {
+                    Task::Classes { classes } => format!("To tell {} apart", classes.join(" and ")),
+                    Task::Value { value } => format!("To predict {value}"),
+                },
                 o.width(),
                 o.epochs,
                 if o.epochs == 1 { "epoch" } else { "epochs" },
                 o.early_stop.map_or_else(String::new, |n| format!(", stopped early after {n} without progress,")),
+                if page_of_value { loss_of(o.loss.unwrap_or_default()) } else { "" },
                 o.learning_rate,
                 match o.schedule {
                     ScheduleKind::Cosine => " falling along half a cosine",
@@ -215,7 +220,9 @@ impl MethodsText {
                 s.push_str(&format!("No value of {group} was on both sides of a split. "));
             }
         }
-        if metrics.is_some_and(|metrics| metrics.people.is_some()) {
+        if metrics.is_some_and(|metrics| metrics.people.is_some())
+            || value_metrics.is_some_and(|metrics| metrics.people.is_some())
+        {
             s.push_str("All scans of a person were on one side of every split. ");
         }
         if let Some(metrics) = metrics {
@@ -226,9 +233,41 @@ impl MethodsText {
                 s.push_str(&format!("The same subjects were judged by: {}. ", others.join("; ")));
             }
         }
+        if let Some(metrics) = value_metrics {
+            s.push_str(&format!("Held out: {} ", metrics.method));
+            s.push_str(&self.intervals_of_values(metrics));
+            let others: Vec<&str> = metrics.predictors.iter().skip(1).map(|p| p.description.as_str()).collect();
+            s.push_str(&format!("The same subjects were predicted by: {}. ", others.join("; ")));
+            if metrics.correction.is_some() {
+                s.push_str(
+                    "Errors corrected for the bias towards the mean are given beside: predicted values were stretched by the line of \
+                     predicted on true values of the other folds. ",
+                );
+            }
+        }
         if !s.is_empty() {
             self.paragraphs.push(s.trim_end().to_owned());
         }
+    }
+
+    /// Which intervals were used for a value.
+    fn intervals_of_values(&mut self, metrics: &ValueMetrics) -> String {
+        let Some(network) = metrics.predictors.first().map(|p| &p.regression) else { return String::new() };
+        if let Some(why) = network.mae.interval.strip_prefix("none: ") {
+            return format!("No intervals are given: {}. ", metrics.said_of_groups(why));
+        }
+        let mut s = format!(
+            "Intervals are from influence values with quantiles of Student's t, over {}: of mean absolute and root mean square errors \
+             on the scale of the logarithm, of R2 on that of log(1 - R2), of r on that of Fisher's z. ",
+            metrics.independent()
+        );
+        if metrics.comparisons.iter().any(|c| c.corrected_t.is_some()) {
+            s.push_str(&format!(
+                "Errors of folds were compared by the corrected resampled t-test {}. ",
+                self.cite(NADEAU_2003)
+            ));
+        }
+        s
     }
 
     /// Which intervals were used, by what the metrics say of themselves.
@@ -366,6 +405,15 @@ impl MethodsText {
     /// The works cited, as BibTeX.
     pub(in crate::report) fn bibtex(&self) -> String {
         self.references.iter().map(|r| format!("{r}\n")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The loss of a value, in words.
+fn loss_of(loss: ValueLoss) -> &'static str {
+    match loss {
+        ValueLoss::Mse => " on the mean squared error of the standardised value",
+        ValueLoss::Mae => " on the mean absolute error of the standardised value",
+        ValueLoss::Huber => " on Huber's loss of the standardised value",
     }
 }
 

@@ -11,3 +11,4 @@ pub(super) mod provenance;
 pub(super) mod quality;
 pub(super) mod regions;
 pub(super) mod subjects;
+pub(super) mod value_errors;

@@ -2,7 +2,7 @@
 
 use crate::{
     figure::{ColourRange, Cut, Plane, Underlay, thumbnail},
-    report::element::{NotSeen, PERCENTILE, of_truth, read_map},
+    report::element::{NotSeen, PERCENTILE, Person, read_map},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rayon::prelude::*;
@@ -11,7 +11,8 @@ use voxplain_core::{Progress, Result};
 use voxplain_stats::significant;
 use voxplain_study::{
     cohort::Cohort,
-    run::{Prediction, Run, RunMaps},
+    model::Task,
+    run::{Run, RunMaps},
 };
 use voxplain_volume::Volume;
 
@@ -26,11 +27,8 @@ pub(in crate::report) struct Subjects {
 #[derive(Clone, Debug, Default, Serialize)]
 struct Card {
     id: String,
-    truth: String,
-    predicted: String,
-    right: bool,
-    probability: String,
-    fold: usize,
+    wrong: bool,
+    about: String,
     pictures: Vec<Picture>,
 }
 
@@ -54,12 +52,12 @@ const MAX_CARDS: usize = 1000;
 pub(in crate::report) fn of_run(
     run: &Run,
     cohort: Option<&Cohort>,
-    order: &[&Prediction],
+    order: &[Person],
     maps: &RunMaps,
     not_seen: Option<&NotSeen>,
     progress: &dyn Progress,
 ) -> Result<Subjects> {
-    let (classes, methods) = (run.manifest.task.classes(), maps.methods());
+    let methods = maps.methods();
     let pictured = if methods.is_empty() { 0 } else { (MAX_PICTURES / methods.len()).max(1) };
     let listed = order.len().min(MAX_CARDS);
     progress.begin("pictures of subjects", pictured.min(listed));
@@ -75,21 +73,17 @@ pub(in crate::report) fn of_run(
             if n < pictured {
                 progress.advance(1, &p.participant_id);
             }
-            Ok(Card {
-                id: p.participant_id.clone(),
-                truth: p.truth.clone(),
-                predicted: p.predicted.clone(),
-                right: p.truth == p.predicted,
-                probability: format!("{:.2}", of_truth(classes, p)),
-                fold: p.fold,
-                pictures,
-            })
+            Ok(Card { id: p.participant_id.clone(), wrong: p.wrong, about: p.about.clone(), pictures })
         })
         .collect::<Result<Vec<_>>>();
     progress.end();
     let cards = cards?;
-    let mut note =
-        String::from("Those told wrong come first, then those whose true class was given the least probability. ");
+    let mut note = String::from(match run.manifest.task {
+        Task::Classes { .. } => {
+            "Those told wrong come first, then those whose true class was given the least probability. "
+        }
+        Task::Value { .. } => "The largest error comes first. ",
+    });
     if cards.iter().any(|p| !p.pictures.is_empty()) {
         note.push_str(
             "Each picture is the axial cut through the middle of the map's |relevance| over the subject's own volume, left is left, \

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     figure::Underlay,
-    report::element::{Warning, of_truth, read_map},
+    report::element::{Person, Warning, read_map},
 };
 use rayon::prelude::*;
 use std::{
@@ -21,7 +21,7 @@ use voxplain_study::{
     cohort::{Cohort, Placement},
     group::{Group, GroupSummary},
     map::read_record,
-    run::{Prediction, Run, RunMaps},
+    run::{Run, RunMaps},
 };
 use voxplain_volume::{Grid, Labels, MaskOptions, read_mask};
 
@@ -39,7 +39,7 @@ pub(in crate::report) struct Scenes {
     groups: Option<GroupSummary>,
     maps: RunMaps,
     methods: Vec<String>,
-    people: Vec<Prediction>,
+    people: Vec<Person>,
     atlases: Mutex<Atlases>,
     kinds: Vec<Kind>,
     /// The mean brain and, for every atlas, the labels that most subjects have.
@@ -61,15 +61,15 @@ impl Scenes {
         run: Run,
         cohort: Cohort,
         groups: Option<GroupSummary>,
-        people: &[&Prediction],
+        people: &[Person],
         maps: RunMaps,
         atlases: Atlases,
     ) -> Self {
         let methods = maps.methods();
-        let mapped = |p: &&&Prediction| {
+        let mapped = |p: &&Person| {
             cohort.find(&p.participant_id).is_some() && methods.iter().any(|m| maps.have(&p.participant_id, m))
         };
-        let people: Vec<Prediction> = people.iter().filter(mapped).map(|p| (*p).clone()).collect();
+        let people: Vec<Person> = people.iter().filter(mapped).cloned().collect();
         let of_groups = |last: bool| {
             let all = groups.iter().flat_map(|g| &g.groups).enumerate();
             all.filter(move |(_, g)| g.name.contains("outcome-") == last)
@@ -198,7 +198,7 @@ impl Scenes {
     }
 
     /// The labels of every atlas on a subject's grid.
-    fn labels(&self, person: &Prediction) -> Vec<Option<Labels>> {
+    fn labels(&self, person: &Person) -> Vec<Option<Labels>> {
         let mut atlases = self.open_atlases();
         match self.cohort.find(&person.participant_id) {
             Some(index) => atlases.on(&person.participant_id, &self.cohort.subjects[index].grid),
@@ -234,14 +234,14 @@ impl Scenes {
     }
 
     /// The maps of a subject that are there, with their methods.
-    fn maps(&self, person: &Prediction) -> impl Iterator<Item = (&String, PathBuf)> {
+    fn maps(&self, person: &Person) -> impl Iterator<Item = (&String, PathBuf)> {
         let id = &person.participant_id;
         let there = self.methods.iter().filter(move |method| self.maps.have(id, method));
         there.map(move |method| (method, self.run.layout().map(id, method).path()))
     }
 
     /// A subject's scene with the records of its maps; nothing where the subject is not in the cohort.
-    fn subject(&self, person: &Prediction, labels: &[Option<Labels>]) -> Result<Option<(Encoded, Vec<Record>)>> {
+    fn subject(&self, person: &Person, labels: &[Option<Labels>]) -> Result<Option<(Encoded, Vec<Record>)>> {
         let id = &person.participant_id;
         let Some(index) = self.cohort.find(id) else { return Ok(None) };
         let underlay = Underlay::new(self.cohort.volume(index)?, &self.cohort.mask(index)?)?;
@@ -261,21 +261,13 @@ impl Scenes {
         Ok(Some((Encoded::new(self.caption_of_subject(person), &underlay, &maps, labels)?, records)))
     }
 
-    fn caption_of_subject(&self, person: &Prediction) -> Caption {
+    fn caption_of_subject(&self, person: &Person) -> Caption {
         let id = &person.participant_id;
         let aligned = self.cohort.find(id).is_some_and(|n| self.cohort.subjects[n].alignment.is_some());
-        let probability = of_truth(self.run.manifest.task.classes(), person);
         Caption {
             key: format!("sub-{id}"),
-            title: format!(
-                "{id}: {}{}",
-                person.truth,
-                if person.truth == person.predicted { "" } else { ", told wrong" }
-            ),
-            about: format!(
-                "{id} is {}, said to be {}; probability of the truth {probability:.2}; fold {}.",
-                person.truth, person.predicted, person.fold
-            ),
+            title: format!("{id}: {}{}", person.truth, if person.wrong { ", told wrong" } else { "" }),
+            about: format!("{id} {}.", person.about),
             group: false,
             space: if aligned || matches!(self.cohort.preparation.placement, Placement::Fixed(_)) {
                 "mm in the world of the cohort's template or grid".into()

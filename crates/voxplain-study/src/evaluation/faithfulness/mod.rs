@@ -177,9 +177,10 @@ pub fn curves(
 /// already are not made again.
 ///
 /// # Errors
-/// Where a map is missing or does not belong to the fold's model; where the work was interrupted.
+/// Where a map is missing or does not belong to the fold's model; where the run predicts a value; where the work was interrupted.
 pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<Summary>> {
     options.settings.check()?;
+    run.refuse_value("deletion and insertion curves are of the probability of a class")?;
     let cohort = run.cohort()?;
     let maps = run.maps()?;
     let methods = maps.chosen(options.methods.as_deref(), progress);
