@@ -8,7 +8,9 @@
 #![expect(clippy::print_stdout, reason = "an example that prints a table")]
 
 use voxplain_core::random::{Random, Seed};
-use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Interval};
+use voxplain_stats::{
+    Classification, Comparison, Estimate, FoldPrediction, Interval, Regression, ValueComparison, ValuePrediction,
+};
 
 /// What is simulated.
 struct Setting {
@@ -126,6 +128,42 @@ fn by_model(samples: u64) {
     }
 }
 
+/// How often the intervals of numbers about values hold the true ones. True values are standard normal; predicted values are half the
+/// true one and half a standard normal; the other predictor says the mean. Both parts share 0.3 of their variance in a group.
+fn values(samples: u64) {
+    println!("\nvalues: subjects, groups, then coverage of MAE, RMSE, R2, r, slope of error, difference of MAEs");
+    let mean_size = (2.0 / std::f64::consts::PI).sqrt();
+    let truths =
+        [mean_size * 0.5f64.sqrt(), 0.5f64.sqrt(), 0.5, 0.5f64.sqrt(), -0.5, mean_size * (0.5f64.sqrt() - 1.0)];
+    for (subjects, groups) in
+        [(12, None), (20, None), (50, None), (200, None), (30, Some(10)), (60, Some(20)), (200, Some(40))]
+    {
+        let mut counts = [Count::default(); 6];
+        for n in 0..samples {
+            let mut random = Seed::new(17).index(n).random();
+            let shared: Vec<[f64; 2]> = (0..groups.unwrap_or(0)).map(|_| [random.normal(), random.normal()]).collect();
+            let mut both = [Vec::new(), Vec::new()];
+            for subject in 0..subjects {
+                let group = groups.map(|g| subject % g);
+                let mut draw = |part: usize| {
+                    let own = random.normal();
+                    group.map_or(own, |g: usize| 0.3f64.sqrt() * shared[g][part] + 0.7f64.sqrt() * own)
+                };
+                let (truth, noise) = (draw(0), draw(1));
+                for (predictions, predicted) in both.iter_mut().zip([0.5 * truth + 0.5 * noise, 0.0]) {
+                    predictions.push(ValuePrediction { subject, fold: 0, truth, predicted, training_mean: 0.0, group });
+                }
+            }
+            let Some(found) = Regression::of(&both[0]) else { continue };
+            let difference = ValueComparison::of(("a", &both[0]), ("b", &both[1])).map(|c| c.mae_difference);
+            let all = [Some(found.mae), Some(found.rmse), found.r2, found.r, found.error_slope, difference];
+            counts.iter_mut().zip(&all).zip(truths).for_each(|((count, e), truth)| count.add(e.as_ref(), truth));
+        }
+        let shares: Vec<String> = counts.iter().map(|c| format!("{:.3}", c.held as f64 / c.of.max(1) as f64)).collect();
+        println!("{subjects:>4} {:>4}  {}", groups.map_or("-".into(), |g| g.to_string()), shares.join("  "));
+    }
+}
+
 fn main() {
     let samples: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(2000);
     println!("coverage of 95 % intervals over {samples} samples\n");
@@ -164,4 +202,5 @@ fn main() {
         }
     }
     by_model(samples);
+    values(samples);
 }

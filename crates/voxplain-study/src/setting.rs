@@ -138,6 +138,8 @@ settings! {
     TRUTH = "truth";
     /// The unit of a value that is predicted.
     UNIT = "unit";
+    /// The value that an imported network predicts, with its unit.
+    VALUE = "value";
     /// Weight decay of the optimiser.
     WEIGHT_DECAY = "weight-decay";
     /// Whether images are taken without a brain mask though they show whole heads.

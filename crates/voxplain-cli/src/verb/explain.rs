@@ -118,10 +118,10 @@ enum Older {
 fn target(text: &str) -> Result<String, String> {
     let (kind, rest) = text.split_once(':').map_or((text, None), |(kind, rest)| (kind, Some(rest)));
     match (kind, rest) {
-        ("predicted" | "true", None) => Ok(text.to_owned()),
+        ("predicted" | "true" | "value", None) => Ok(text.to_owned()),
         ("class", Some(k)) if !k.is_empty() => Ok(text.to_owned()),
         ("diff", Some(pair)) if pair.split(',').filter(|c| !c.is_empty()).count() == 2 => Ok(text.to_owned()),
-        _ => Err("write predicted, true, class:K or diff:A,B".into()),
+        _ => Err("write predicted, true, class:K or diff:A,B, or value of a network that predicts one".into()),
     }
 }
 

@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::Error;
 use voxplain::cohort::Normalize;
-use voxplain::model::{Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, import, import_onnx};
+use voxplain::model::{
+    Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, Quantity, import, import_onnx,
+};
 
 /// Turn a network of PyTorch into a model file.
 ///
@@ -25,6 +27,7 @@ use voxplain::model::{Architecture, Card, ImportOptions, Model, OnnxOptions, Out
 Examples:
   voxplain import net.onnx --spacing 2 --normalize robust --orientation RAS --classes female,male --check pairs.npz --out net.safetensors
   voxplain import net.onnx --like run --out net.safetensors
+  voxplain import age.onnx --like run --value age,years --out age.safetensors
   voxplain import best_model_all_grad --arch mrinet-grad --classes female,male --out kan2020.safetensors
   voxplain import checkpoint.pt --arch mrinet --shape 58x70x58 --out model.safetensors")]
 pub(crate) struct Import {
@@ -38,6 +41,9 @@ pub(crate) struct Import {
     /// its score is z / 2, that of the first -z / 2, and their difference z.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',')]
     classes: Vec<String>,
+    /// Of an ONNX file: the value that its one output is, with its unit, where it predicts no classes.
+    #[arg(long, value_name = "NAME,UNIT", value_parser = quantity, conflicts_with_all = ["classes", "arch"])]
+    value: Option<Quantity>,
     /// The model file to write.
     #[arg(long, value_name = "MODEL")]
     out: PathBuf,
@@ -89,6 +95,15 @@ struct Document<'a> {
     card: &'a Card,
 }
 
+/// A value with its unit: `age,years`.
+fn quantity(text: &str) -> Result<Quantity, String> {
+    let (name, unit) = text.split_once(',').map_or((text, None), |(name, unit)| (name, Some(unit.trim())));
+    if name.trim().is_empty() || unit.is_some_and(|unit| unit.is_empty() || unit.contains(',')) {
+        return Err("write a name and a unit, such as age,years".into());
+    }
+    Ok(Quantity { name: name.trim().to_owned(), unit: unit.map(str::to_owned) })
+}
+
 impl Import {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         if self.out.exists() && !self.force {
@@ -100,10 +115,11 @@ impl Import {
         let [_, i, j, k] = model.network.input_shape();
         let weights: usize = model.network.parameters().iter().map(|p| p.tensor.len()).sum();
         let mut text = format!(
-            "{}: {} with {weights} weights, input {i} x {j} x {k}, classes {}",
+            "{}: {} with {weights} weights, input {i} x {j} x {k}, {} {}",
             self.out.display(),
             model.card.architecture,
-            model.card.task.classes().join(", ")
+            if model.card.task.value().is_some() { "value" } else { "classes" },
+            model.card.task
         );
         if let Some(OutputCheck { pairs, difference, largest, spread }) = check {
             write!(
@@ -143,6 +159,7 @@ impl Import {
                 orientation: self.orientation.clone(),
                 whole_head: self.whole_head,
                 classes: self.classes.clone(),
+                value: self.value.clone(),
                 check: self.check.clone(),
             };
             let imported = import_onnx(&session.engine()?, &self.file, &options)?;

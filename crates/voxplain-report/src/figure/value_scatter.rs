@@ -23,7 +23,12 @@ pub fn value_scatter(points: &[[f64; 2]], name: &str, width: f64) -> Figure {
     svg.dashed(axes.place(both[0], both[0]), axes.place(both[1], both[1]), GREY, 0.2);
     points.iter().for_each(|p| svg.dot(axes.place(p[0], p[1]), 0.6, LINES[0]));
     let y = 6.0 + side + 10.2;
-    svg.text(0.0, y, Style::new(SMALL, Anchor::Start).colour(GREY), "Dashed: predicted as it is. A point is an image.");
+    svg.text(
+        0.0,
+        y,
+        Style::new(SMALL, Anchor::Start).colour(GREY),
+        "Dashed: where predicted and true value are the same.",
+    );
     svg.finish(y + 1.5, format!("Predicted over true {name} of {} images", points.len()))
 }
 

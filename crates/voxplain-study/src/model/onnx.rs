@@ -1,11 +1,11 @@
 //! [`import_onnx`]: models from ONNX files, with what these do not say.
 
-use super::{Card, Model, Task};
+use super::{Card, Model, Quantity, Task};
 use crate::{
     cohort::{Normalize, Placement, Preparation, usable_spacing},
     listed::listed,
     run::Run,
-    setting::{ARCH, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING},
+    setting::{ARCH, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING, VALUE},
 };
 use serde::Serialize;
 use std::io::Read;
@@ -32,6 +32,8 @@ pub struct OnnxOptions {
     pub whole_head: bool,
     /// Names of the classes, in the order of the outputs. Two for one output: it is then the logit of the second.
     pub classes: Vec<String>,
+    /// The value that its one output is, where it predicts no classes.
+    pub value: Option<Quantity>,
     /// Pairs of inputs and outputs of the network's own framework: an `.npz` file with `x` and `y`.
     pub check: Option<std::path::PathBuf>,
 }
@@ -107,13 +109,24 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
     }
     let like = options.like.as_deref().map(example).transpose()?;
     let preparation = preparation(file, shape, options, like.as_ref())?;
-    let one_output = imported.network.outputs() == 1;
-    let (network, classes) = classes(file, &imported, options, like.as_ref())?;
+    let value = value(file, &imported, options, like.as_ref())?;
+    let one_output = imported.network.outputs() == 1 && value.is_none();
+    let (network, task) = match value {
+        Some(value) => (imported.network.clone(), Task::Value { value }),
+        None => {
+            let (network, classes) = classes(file, &imported, options, like.as_ref())?;
+            (network, Task::classes_named(classes))
+        }
+    };
     let Imported { producer, opset, operators, batch_norms, head, .. } = imported;
     let card = Card {
         architecture: "onnx".into(),
-        task: Task::classes_named(classes),
-        label: like.as_ref().map_or_else(|| "class".into(), |card| card.label.clone()),
+        label: match (&task, &like) {
+            (Task::Value { value }, _) => value.name.clone(),
+            (Task::Classes { .. }, Some(card)) => card.label.clone(),
+            (Task::Classes { .. }, None) => "class".into(),
+        },
+        task,
         preparation,
         grid_unknown: false,
         trained_on: BTreeSet::new(),
@@ -263,6 +276,30 @@ fn preparation(file: &Path, shape: [usize; 3], options: &OnnxOptions, like: Opti
     })
 }
 
+/// The value that the network predicts, where it was said or that of the model whose images it takes.
+fn value(file: &Path, imported: &Imported, options: &OnnxOptions, like: Option<&Card>) -> Result<Option<Quantity>> {
+    let outputs = imported.network.outputs();
+    let Some(value) = &options.value else {
+        let of_like = like.filter(|_| options.classes.is_empty() && outputs == 1 && imported.head == Head::Scores);
+        return Ok(of_like.and_then(|card| card.task.value().cloned()));
+    };
+    if outputs != 1 {
+        return Err(Error::file(
+            file,
+            format!("gives {outputs} outputs, and a value is one"),
+            remedy!["name its classes in the order of the outputs: ", CLASSES.to("NAME,NAME")],
+        ));
+    }
+    if imported.head != Head::Scores {
+        return Err(Error::file(
+            file,
+            "ends in a sigmoid or softmax, so that its output is a probability and no value",
+            remedy!["name two classes with ", CLASSES, ": the output is then the probability of the second"],
+        ));
+    }
+    Ok(Some(value.clone()))
+}
+
 /// The network with one score for each class, and their names.
 fn classes(
     file: &Path,
@@ -281,7 +318,12 @@ fn classes(
         return Err(Error::file(
             file,
             format!("gives {outputs} output(s) and does not say of what"),
-            remedy!["name its classes in the order of the outputs: ", CLASSES.to("NAME,NAME")],
+            remedy![
+                "name its classes in the order of the outputs: ",
+                CLASSES.to("NAME,NAME"),
+                ", or the value: ",
+                VALUE.to("age,years")
+            ],
         ));
     }
     if outputs == 1 && names.len() == 2 {
@@ -291,7 +333,12 @@ fn classes(
         return Err(Error::file(
             file,
             "gives one output, and a model tells at least two classes apart",
-            remedy!["name two classes with ", CLASSES, ": the output is then the logit of the second"],
+            remedy![
+                "name two classes with ",
+                CLASSES,
+                ": the output is then the logit of the second; or the value with ",
+                VALUE
+            ],
         ));
     }
     if imported.head == Head::Sigmoid {

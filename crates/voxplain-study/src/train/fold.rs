@@ -15,7 +15,7 @@ use crate::{
     run::{Run, read_json},
     setting::{FORCE, GROUP, OUT},
 };
-use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Error, Progress, Result, atomic_file, hash_values, random::Seed, remedy};
 use voxplain_nn::Engine;
 
 /// What the training of every fold shares.
@@ -85,12 +85,27 @@ impl Trainer<'_> {
                 remedy!["remove the duplicate from the cohort, or put both in one group (", GROUP, ")"],
             ));
         }
+        let values = self.hash_of_values(&split.train);
+        if values.is_some() && model.card.training["values"].as_str() != values.as_deref() {
+            return Err(Error::file(
+                &path,
+                format!("this fold was trained on other values of {}: the table changed since", self.options.label),
+                remedy!["use another ", OUT, ", or replace the run with ", FORCE],
+            ));
+        }
         let (network, batch) = (&model.network, self.options.batch);
         if self.dataset.values.is_none() {
             return predict(network, &split.test, self.dataset, batch, self.engine);
         }
         let outputs = outputs(network, &split.test, self.dataset, batch, self.engine)?;
         Ok(outputs.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+    }
+
+    /// BLAKE3 of the values of these subjects, where values are learnt.
+    #[expect(clippy::cast_possible_truncation, reason = "a change of a table is larger")]
+    fn hash_of_values(&self, subjects: &[usize]) -> Option<String> {
+        let values = self.dataset.values_of(subjects)?;
+        Some(hash_values(&values.iter().map(|v| *v as f32).collect::<Vec<_>>()))
     }
 
     /// Trains the model of a fold.
@@ -117,6 +132,7 @@ impl Trainer<'_> {
         });
         if let Some(standard) = standard {
             training["standardised_by"] = serde_json::json!(standard);
+            training["values"] = self.hash_of_values(train).into();
         }
         let card = Card {
             architecture: options.model.clone(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::mrinet;
-use crate::run::ChanceVerdict;
+use crate::run::{ChanceVerdict, ValueVerdict};
 use crate::{
     cohort::{Normalize, Placement, Preparation, Subject},
     folds::SplitScheme,
@@ -277,7 +277,8 @@ fn families_stay_together_and_what_cannot_be_is_refused() {
     assert_eq!(metrics.groups.iter().map(|g| g.subjects).collect::<Vec<_>>(), [2; 4]);
     assert!(metrics.summary[0].starts_with("Whether the CNN tells a and b apart better than guessing cannot be said"));
     assert!(of(|o| o.split = SplitScheme::Folds(5)).1.contains("4 subjects of class a"));
-    assert!(of(|o| o.label = "score".into()).1.contains("holds numbers, not classes: 8 different ones from 0 to 7"));
+    let each = |o: &mut TrainOptions| (o.label, o.task) = ("score".into(), Some(TaskKind::Class));
+    assert!(of(each).1.contains("is 1 subject of class 0"), "{}", of(each).1);
     assert!(of(|o| o.label = "sex".into()).1.contains("sex"));
     assert!(of(|o| o.positive = Some("c".into())).1.contains("no class c"));
     assert!(of(|o| o.batch = 1).1.contains("a batch of 1"));
@@ -620,4 +621,74 @@ fn training_starts_from_another_model() {
     let three = with_column(other, "three", |n| ["x", "y", "z"][n % 3].into());
     let three_classes = TrainOptions { label: "three".into(), ..from };
     assert!(train(&three, &three_classes, &at("three"), false, &engine, &Silent, &Silent).is_ok());
+}
+
+/// A number that the middle of the brain shows is learnt, in its own unit, and the files say it.
+#[test]
+fn a_planted_value_is_learnt() {
+    let folder = tempfile::tempdir().unwrap();
+    let people = 24;
+    let cohort = cohort_with(&folder.path().join("cohort"), people, |n, volume| {
+        let shape = volume.shape();
+        for (at, value) in volume.data_mut().iter_mut().enumerate() {
+            let voxel = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
+            if voxel.iter().all(|x| (4..18).contains(x)) {
+                *value += 4.0 * n as f32 / people as f32;
+            }
+        }
+    });
+    let options = TrainOptions {
+        label: "score".into(),
+        unit: Some("points".into()),
+        width: Some(2),
+        epochs: 25,
+        split: SplitScheme::Folds(3),
+        ..options()
+    };
+    let run = folder.path().join("run");
+    let trained = train(&cohort, &options, &run, false, &engine(2), &Silent, &Silent).unwrap();
+    let metrics = trained.metrics.value().unwrap();
+    assert_eq!(&trained.run.value_metrics().unwrap().unwrap(), metrics);
+    assert_eq!(trained.run.metrics().unwrap(), None);
+    assert_eq!(metrics.verdict, ValueVerdict::Better, "{:?}", metrics.summary);
+    assert!(metrics.summary[0].starts_with("The CNN predicts score better than the mean"), "{}", metrics.summary[0]);
+    assert!(metrics.of("ridge-voxels").unwrap().mae.value < 0.4 * metrics.of("training-mean").unwrap().mae.value);
+    // The model itself answers in points.
+    let fold = trained.run.model(0).unwrap().model;
+    assert_eq!(fold.card.task.to_string(), "score (points)");
+    let predictions = trained.run.value_predictions().unwrap();
+    assert_eq!(predictions.len(), people);
+    let one = predictions.iter().find(|p| p.fold == 0).unwrap();
+    let image = cohort.volume(cohort.find(&one.participant_id).unwrap()).unwrap();
+    let case = voxplain_attribution::Case::new("one", &image);
+    let said = fold.explainer(&engine(1)).unwrap().logits(&[case]).unwrap();
+    assert!((f64::from(said[0][0]) - one.predicted).abs() < 1e-3, "{said:?} {one:?}");
+    assert!(trained.run.predictions().unwrap_err().to_string().contains("predicts a value, score (points)"));
+    let again = train(&cohort, &options, &run, false, &engine(1), &Silent, &Silent).unwrap();
+    assert_eq!(again.metrics.value(), Some(metrics));
+}
+
+/// Of numbers that have nothing to do with the images nothing is claimed.
+#[test]
+fn a_value_without_signal_is_not_claimed() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 20);
+    let options = TrainOptions { label: "score".into(), ..options() };
+    let trained = train(&cohort, &options, &folder.path().join("run"), false, &engine(2), &Silent, &Silent).unwrap();
+    let metrics = trained.metrics.value().unwrap();
+    assert_ne!(metrics.verdict, ValueVerdict::Better, "{:?}", metrics.summary);
+    assert!(!metrics.summary[0].starts_with("The CNN predicts score better"), "{:?}", metrics.summary);
+    for (options, part) in [
+        (TrainOptions { positive: Some("3".into()), ..options.clone() }, "there is no positive class"),
+        (TrainOptions { balanced: true, ..options.clone() }, "there are no classes to weigh"),
+        (TrainOptions { label: "group".into(), unit: Some("years".into()), ..options.clone() }, "classes have no unit"),
+        (
+            TrainOptions { label: "group".into(), task: Some(TaskKind::Value), ..options.clone() },
+            "holds no number: 00 (a)",
+        ),
+    ] {
+        let refused = train(&cohort, &options, &folder.path().join("no"), false, &engine(1), &Silent, &Silent);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    }
 }
