@@ -82,7 +82,7 @@ fn every_network_takes_or_refuses_a_grid() {
             }
         }
         assert_eq!(NetworkKind::named(kind.name()).unwrap(), kind);
-        assert!(kind.network([64; 3], 4, 1).is_err());
+        assert!(kind.network([64; 3], 4, 0).is_err());
         assert!(kind.network([64; 3], 0, 2).is_err());
     }
     assert!(NetworkKind::Densenet121.network([64; 3], 3, 2).unwrap_err().to_string().contains("width 3"));
