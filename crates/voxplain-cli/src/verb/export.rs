@@ -51,15 +51,18 @@ impl Export {
             "{}: takes float32 [N, {channels}, {i}, {j}, {k}] ({prepared}), gives [N, {}]: {}",
             self.onnx.display(),
             model.network.outputs(),
-            card.classes.join(", ")
+            card.task
         );
-        let document = json!({
+        let mut document = json!({
             "onnx": self.onnx,
             "model": self.model,
             "hash": model.hash(),
             "input": model.network.input_shape(),
-            "classes": card.classes,
+            "classes": card.task.classes(),
         });
+        if let Some(value) = card.task.value() {
+            document["value"] = json!(value);
+        }
         session.result(&document, &text)?;
         Ok(Outcome::Done)
     }

@@ -20,7 +20,7 @@ impl Model {
         };
         let about = [
             ("architecture", card.architecture.clone()),
-            ("classes", card.classes.join(", ")),
+            (if card.task.value().is_some() { "value" } else { "classes" }, card.task.to_string()),
             ("label", card.label.clone()),
             ("axes", "N, channel, i, j, k; i grows to the subject's right, j to the front, k upwards".to_owned()),
             ("intensities", card.preparation.normalize.words().to_owned()),
