@@ -11,7 +11,7 @@
 //! | Pearson's r | Fisher's z, its variance by influence and not less than `1 / (n - 3)` |
 //! | mean error, slope of the error, difference of mean absolute errors | Student's t |
 //!
-//! Fewer than [`MIN_UNITS`] subjects (groups) give no interval. How often these intervals hold the true value was measured:
+//! Fewer than [`MIN_UNITS`] subjects (groups) give no interval. How often these intervals hold the true value is measured by
 //! `cargo run --release -p voxplain-stats --example coverage`.
 
 use crate::classification::influence::Influence;
