@@ -96,16 +96,13 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let held_out = predictions.as_ref().map_or(0, Vec::len).max(values.as_ref().map_or(0, Vec::len));
     let steps = Steps { run, cohort: place, held_out };
     page.charts.extend(learning::of_run(run)?);
-    match (&metrics, &predictions) {
-        (Some(metrics), Some(predictions)) => {
-            page.summary.clone_from(&metrics.summary);
-            page.judging.clone_from(&metrics.method);
-            let Accuracy { table, groups, comparisons, charts } =
-                accuracy::of_run(run, metrics, predictions, &mut page.warnings);
-            (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
-            page.charts.extend(charts);
-        }
-        _ => {}
+    if let (Some(metrics), Some(predictions)) = (&metrics, &predictions) {
+        page.summary.clone_from(&metrics.summary);
+        page.judging.clone_from(&metrics.method);
+        let Accuracy { table, groups, comparisons, charts } =
+            accuracy::of_run(run, metrics, predictions, &mut page.warnings);
+        (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
+        page.charts.extend(charts);
     }
     if let (Some(metrics), Some(values)) = (&value_metrics, &values) {
         page.summary.clone_from(&metrics.summary);

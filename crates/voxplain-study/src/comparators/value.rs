@@ -167,6 +167,7 @@ mod tests {
     use crate::folds::{SplitScheme, splits};
     use voxplain_core::random::Seed;
 
+    #[expect(clippy::cast_possible_truncation, reason = "volumes are f32")]
     fn volumes(count: usize, size: usize, seed: u64) -> Vec<Vec<f32>> {
         let mut random = Seed::new(seed).random();
         (0..count).map(|_| (0..size).map(|_| random.normal() as f32).collect()).collect()
