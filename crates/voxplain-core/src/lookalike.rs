@@ -49,28 +49,45 @@ pub fn look(text: &str) -> String {
 /// assert_eq!(spelled(&["M\u{200b}", "M"]), ["`M` with invisible U+200B", "`M`"]);
 /// ```
 pub fn spelled(names: &[&str]) -> Vec<String> {
-    let sets: Vec<BTreeSet<char>> =
-        names.iter().map(|name| name.chars().flat_map(char::to_lowercase).collect()).collect();
+    let sets: Vec<BTreeSet<char>> = names.iter().map(|name| name.chars().map(small).collect()).collect();
     // In small letters, so that `É` is no news beside `é`; shown as written.
     let news = |n: usize, c: char| {
         let others = || sets.iter().zip(names).filter(|(_, name)| **name != names[n]).map(|(set, _)| set);
-        is_telling(c) && others().any(|set| c.to_lowercase().any(|c| !set.contains(&c)))
+        is_telling(c) && others().any(|set| !set.contains(&small(c)))
     };
     let mut marked: Vec<Vec<char>> =
         names.iter().enumerate().map(|(n, name)| distinct(name.chars().filter(|c| news(n, *c)))).collect();
     // The same characters in other places.
-    let differ = names.iter().any(|name| name.to_lowercase() != names[0].to_lowercase());
-    if differ && marked.iter().all(Vec::is_empty) && names.iter().all(|name| look(name) == look(names[0])) {
+    let seen = |name: &str| name.chars().filter(|c| !is_invisible(*c)).collect::<String>();
+    let shown: BTreeSet<_> = names.iter().zip(&marked).map(|(name, marked)| (seen(name), marked)).collect();
+    if shown.len() < names.iter().collect::<BTreeSet<_>>().len() {
         marked = names.iter().map(|name| distinct(name.chars().filter(|c| is_telling(*c)))).collect();
     }
     let show = |(name, marked): (&&str, &Vec<char>)| {
-        let seen: String = name.chars().filter(|c| !is_invisible(*c)).collect();
+        let seen = seen(name);
         if marked.is_empty() {
             return format!("`{seen}`");
         }
         format!("`{seen}` with {}", marked.iter().map(|c| code_point(*c)).collect::<Vec<_>>().join(", "))
     };
     names.iter().zip(&marked).map(show).collect()
+}
+
+/// A text in small letters where capitals are another way to write those; a sign that looks like a capital (`\u{212a}`, kelvin) and
+/// becomes a letter in small is no capital, and stays.
+pub fn uncased(text: &str) -> String {
+    text.chars().map(small).collect()
+}
+
+/// The small letter of a capital, where that is its capital and it is one character.
+fn small(c: char) -> char {
+    let (mut lower, mut upper) = (c.to_lowercase(), None);
+    let small = lower.next().filter(|_| lower.next().is_none());
+    if let Some(small) = small {
+        let mut capital = small.to_uppercase();
+        upper = capital.next().filter(|_| capital.next().is_none());
+    }
+    small.filter(|_| upper == Some(c)).unwrap_or(c)
 }
 
 /// Whether a character takes no place on the screen: zero-width spaces, direction marks, soft hyphens, variation selectors,
@@ -334,6 +351,13 @@ mod tests {
         );
         assert_eq!(spelled(&["Köln", "köln", "KOLN"]), ["`Köln` with U+00F6", "`köln` with U+00F6", "`KOLN`"]);
         assert_eq!(spelled(&["Köln", "KÖLN"]), ["`Köln`", "`KÖLN`"]);
+        // Signs that become letters in small: kelvin, angstrom, ohm.
+        assert_eq!(spelled(&["K", "\u{212a}"]), ["`K`", "`\u{212a}` with U+212A"]);
+        assert_eq!(spelled(&["k", "\u{212a}", "K"]), ["`k`", "`\u{212a}` with U+212A", "`K`"]);
+        assert_eq!(spelled(&["\u{c5}", "\u{212b}"]), ["`\u{c5}` with U+00C5", "`\u{212b}` with U+212B"]);
+        assert_eq!(spelled(&["\u{3a9}", "\u{2126}"]), ["`\u{3a9}` with Greek U+03A9", "`\u{2126}` with U+2126"]);
+        assert_ne!(uncased("K"), uncased("\u{212a}"));
+        assert_eq!(uncased("KÖLN Ω"), uncased("Köln ω"));
         let places = spelled(&["a\u{200b}b", "ab\u{200b}"]);
         assert_eq!(places, ["`ab` with invisible U+200B", "`ab` with invisible U+200B"]);
         assert_eq!(spelled(&["fam1", "fam01"]), ["`fam1`", "`fam01`"]);

@@ -5,7 +5,7 @@ use crate::cohort::{PERSON, SESSION_ID, is_missing};
 use std::collections::BTreeMap;
 use voxplain_core::{
     Table,
-    lookalike::{is_mark, look, spelled},
+    lookalike::{is_mark, look, spelled, uncased},
 };
 
 /// A name without what people spell in different ways: case, letters that look the same, the `sub-` of BIDS, the `.0` of
@@ -83,7 +83,9 @@ pub(crate) fn alike_by<'a>(names: impl IntoIterator<Item = &'a str>, key: fn(&st
 /// The first two names that differ and are the same when they are [`plain`].
 pub(crate) fn alike<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<(&'a str, &'a str)> {
     let mut seen = BTreeMap::<String, &str>::new();
-    names.into_iter().find_map(|name| match seen.insert(plain(name), name) {
+    // Names of signs alone have nothing that could be plain.
+    let key = |name| Some(plain(name)).filter(|plain| !plain.is_empty()).unwrap_or_else(|| look(name));
+    names.into_iter().find_map(|name| match seen.insert(key(name), name) {
         Some(other) if other != name => Some((other, name)),
         _ => None,
     })
@@ -130,7 +132,7 @@ const WORDS: usize = 20;
 
 /// By what alone two names differ that are nearly the same.
 pub(crate) fn difference(one: &str, other: &str) -> &'static str {
-    if one.to_lowercase() == other.to_lowercase() {
+    if uncased(one) == uncased(other) {
         "case alone"
     } else if look(one) == look(other) {
         "characters that look the same"
@@ -166,6 +168,7 @@ mod tests {
         }
         assert_eq!(alike(["a", "b", "a"]), None);
         assert_eq!(alike(["a", "b", "A"]), Some(("a", "A")));
+        assert_eq!(alike(["+", "*"]), None);
     }
 
     #[test]
@@ -194,6 +197,7 @@ mod tests {
         assert_eq!(difference("s05", "S05"), "case alone");
         assert_eq!(difference("s5", "s05"), "zeros alone");
         assert_eq!(difference("M", "М"), "characters that look the same");
+        assert_eq!(difference("K", "\u{212a}"), "characters that look the same");
         assert!(difference("s_5", "S05").starts_with("zeros, a decimal point"));
     }
 }
