@@ -23,7 +23,7 @@ pub use layout::CohortLayout;
 pub use missing::is_missing;
 pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
-pub(crate) use persons::person_column;
+pub(crate) use persons::{person_column, person_in};
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
 pub(crate) use preparation::usable_spacing;
 pub use preparation::{Placement, Preparation, Template};
@@ -54,6 +54,8 @@ pub struct Cohort {
     pub made_by: serde_json::Value,
     /// What was found and who is not in it; absent in cohorts that were not prepared from images, and of older versions.
     pub inclusion: Option<Inclusion>,
+    /// Words that stand for no value in the column of people, beside the usual ones.
+    missing: Vec<String>,
 }
 
 impl VolumeSource for Cohort {
@@ -117,7 +119,7 @@ impl Cohort {
             );
             return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
         }
-        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by, inclusion };
+        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by, inclusion, missing: Vec::new() };
         cohort.volumes()?;
         cohort.masks()?;
         Ok(cohort)
@@ -170,6 +172,12 @@ impl Cohort {
         let grid = self.subject(subject)?.grid;
         let inside = self.masks()?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
         Ok(Volume::new(grid, inside)?)
+    }
+
+    /// The cohort in which these words stand for no person, beside the usual ones ([`is_missing`]), as a training was told.
+    pub(crate) fn with_missing(mut self, words: Vec<String>) -> Self {
+        self.missing = words;
+        self
     }
 
     /// The cells of a column, in the order of the subjects; the error lists the columns there are.

@@ -32,6 +32,7 @@ pub(crate) use masks::mask_name;
 pub(crate) use matching::id_of;
 pub use merge::Site;
 pub use options::{PrepareOptions, Space};
+pub(crate) use sessions::person_of;
 pub(crate) use source::fetched;
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};

@@ -106,7 +106,7 @@ impl Run {
                 continue;
             }
             match Cohort::open(place).and_then(|cohort| self.check_cohort(&cohort).map(|()| cohort)) {
-                Ok(cohort) => return Ok(cohort),
+                Ok(cohort) => return Ok(cohort.with_missing(self.manifest.missing())),
                 Err(error) => wrong = wrong.or(Some(error)),
             }
         }

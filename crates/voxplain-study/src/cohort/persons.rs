@@ -3,8 +3,8 @@
 //! A row of a cohort is one image. The column [`PERSON`] of its table says whose; where a value stands in more than one row, the rows
 //! are scans and not people.
 
-use super::{Cohort, bare};
-use crate::{listed::listed, spelling::alike};
+use super::{Cohort, bare, is_missing};
+use crate::{listed::listed, prepare::person_of, spelling::alike};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -44,14 +44,24 @@ pub(crate) fn person_column(table: &Table) -> Option<usize> {
     position(&|c| c == PERSON).or_else(|| position(&|c| look(c) == PERSON))
 }
 
+/// The person that a cell names, without `sub-`; `None` for words that stand for no value.
+pub(crate) fn person_in<'a>(cell: Option<&'a str>, missing: &[String]) -> Option<&'a str> {
+    cell.filter(|cell| !is_missing(cell, missing)).map(bare).filter(|person| !is_missing(person, missing))
+}
+
 impl Cohort {
     /// Whose images those of these subjects (by position) are; `None` where no person occurs twice among them.
     ///
     /// # Errors
     /// Some occur twice and it is not said who others are, or one person seems to be spelled in two ways.
     pub fn persons(&self, subjects: &[usize]) -> Result<Option<Persons>> {
+        self.persons_but(subjects, &self.missing)
+    }
+
+    /// The same, where these words stand for nobody.
+    pub(crate) fn persons_but(&self, subjects: &[usize], missing: &[String]) -> Result<Option<Persons>> {
         let Some(column) = person_column(&self.participants) else { return Ok(None) };
-        let cell = |n: usize| self.participants.rows[n][column].as_deref().map(bare);
+        let cell = |n: usize| person_in(self.participants.rows[n][column].as_deref(), missing);
         let table = self.layout().participants();
         let names: BTreeSet<&str> = subjects.iter().filter_map(|&n| cell(n)).collect();
         if let Some((one, other)) = alike(names.iter().copied()) {
@@ -61,9 +71,20 @@ impl Cohort {
             );
             return Err(Error::file(table, what, "write the same person in the same way, and others in another way"));
         }
-        let unknown: Vec<&str> =
-            subjects.iter().filter(|&&n| cell(n).is_none()).map(|&n| self.subjects[n].id.as_str()).collect();
-        if names.len() + unknown.len() == subjects.len() {
+        let unknown: Vec<String> = subjects
+            .iter()
+            .filter(|&&n| cell(n).is_none())
+            .map(|&n| match self.participants.rows[n][column].as_deref().filter(|word| !word.is_empty()) {
+                Some(word) => format!("{} ({word})", self.subjects[n].id),
+                None => self.subjects[n].id.clone(),
+            })
+            .collect();
+        // Sessions of one id are of one person, whoever that is.
+        let by_id = |n: usize| person_of(&self.subjects[n].id);
+        let mut ids = BTreeSet::new();
+        let shared: BTreeSet<&str> = subjects.iter().map(|&n| by_id(n)).filter(|id| !ids.insert(*id)).collect();
+        let is_shared = subjects.iter().any(|&n| cell(n).is_none() && shared.contains(by_id(n)));
+        if names.len() + unknown.len() == subjects.len() && !is_shared {
             return Ok(None);
         }
         if !unknown.is_empty() {
@@ -84,7 +105,7 @@ impl Cohort {
     /// Other subjects (by position) that are images of the same person as this one, by the column of people.
     pub fn others_of_person(&self, subject: usize) -> impl Iterator<Item = usize> + '_ {
         let column = person_column(&self.participants);
-        let person = move |n: usize| self.participants.rows.get(n)?[column?].as_deref().map(bare);
+        let person = move |n: usize| person_in(self.participants.rows.get(n)?[column?].as_deref(), &self.missing);
         let own = person(subject);
         (0..self.subjects.len()).filter(move |&n| n != subject && own.is_some() && person(n) == own)
     }
@@ -93,7 +114,8 @@ impl Cohort {
     pub fn noun(&self) -> &'static str {
         let column = person_column(&self.participants);
         let mut seen = BTreeSet::new();
-        let twice = column.is_some_and(|at| self.participants.cells(at).flatten().any(|cell| !seen.insert(bare(cell))));
+        let people = |at| self.participants.cells(at).filter_map(|cell| person_in(cell, &self.missing));
+        let twice = column.is_some_and(|at| people(at).any(|person| !seen.insert(person)));
         if twice { "scan" } else { "subject" }
     }
 
@@ -135,12 +157,18 @@ mod tests {
 
     /// A cohort with these cells in its column of people.
     fn cohort(folder: &std::path::Path, people: &[&str]) -> Cohort {
+        let ids: Vec<String> = (0..people.len()).map(|n| n.to_string()).collect();
+        cohort_of(folder, &ids.iter().map(String::as_str).collect::<Vec<_>>(), people)
+    }
+
+    /// The same, with ids.
+    fn cohort_of(folder: &std::path::Path, ids: &[&str], people: &[&str]) -> Cohort {
         let shape = [2, 2, 2];
         let grid = Grid::new(shape, Affine::from_spacing_origin([1.0; 3], [0.0; 3])).unwrap();
         let subjects: Vec<_> = (0..people.len())
             .map(|n| {
                 let (volume, mask) = (Volume::from_fn(grid, |_| n as f32), Volume::from_fn(grid, |_| true));
-                (Subject::new(format!("{n}"), &volume, &mask), volume, mask)
+                (Subject::new(ids[n], &volume, &mask), volume, mask)
             })
             .collect();
         let cell = |p: &&str| vec![Some((*p).to_owned()).filter(|p| !p.is_empty())];
@@ -168,6 +196,24 @@ mod tests {
         assert_eq!((persons.of, persons.names), (vec![1, 0, 1], vec!["a".to_owned(), "b".to_owned()]));
         assert!(of(&["a", "a", ""]).unwrap_err().to_string().contains("does not say whose 1 others are: 2"));
         assert!(of(&["01", "1", "2"]).unwrap_err().to_string().contains("`01` and `1`"));
+        // Words for nothing are nobody: those who are known occur once, and nobody is spelled in two ways.
+        for nothing in ["unknown", "-9", "?", "Missing", "not available", "sub-unknown"] {
+            assert_eq!(of(&["a", "b", nothing, nothing, "."]).unwrap(), None, "{nothing}");
+            let error = of(&["a", "a", nothing, nothing]).unwrap_err().to_string();
+            assert!(error.contains(&format!("whose 2 others are: 2 ({nothing}), 3 ({nothing})")), "{error}");
+        }
+        let coded = cohort(dir.path(), &["a", "b", "999", "999.0"]);
+        assert!(coded.persons(&[0, 1, 2, 3]).is_err());
+        assert_eq!(coded.persons_but(&[0, 1, 2, 3], &["999".into()]).unwrap(), None);
+        let coded = coded.with_missing(vec!["999".into()]);
+        assert_eq!((coded.persons(&[0, 1, 2, 3]).unwrap(), coded.noun()), (None, "subject"));
+        assert_eq!(coded.others_of_person(2).count(), 0);
+        let repeated = cohort(dir.path(), &["a", "a", "999", "999"]);
+        assert!(repeated.persons_but(&[0, 1, 2, 3], &["999".into()]).unwrap_err().to_string().contains("whose 2 others"));
+        // Two sessions of one id are of one person, even where nobody says of whom.
+        let sessions = cohort_of(dir.path(), &["01_ses-1", "01_ses-2", "02"], &["?", "", "b"]);
+        assert!(sessions.persons(&[0, 1, 2]).unwrap_err().to_string().contains("whose 2 others are: 01_ses-1 (?), 01_ses-2"));
+        assert_eq!(sessions.persons(&[0, 2]).unwrap(), None);
         // Those who are asked for count, and nobody else.
         let cohort = cohort(dir.path(), &["a", "a", "b", ""]);
         assert_eq!(cohort.others_of_person(1).collect::<Vec<_>>(), [0]);

@@ -9,7 +9,7 @@ use super::{
     sessions::{self, add},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, OfSource, PERSON, bare},
+    cohort::{Inclusion, LeftOut, OfSource, PERSON, person_in},
     listed::counted,
     setting::{PARTICIPANTS, SITE, SITE_IN_ID},
     spelling::plain,
@@ -197,7 +197,7 @@ pub(super) fn travellers(table: &Table, of: &[usize]) -> Option<String> {
     let column = table.columns.iter().position(|c| c == PERSON)?;
     let mut first = BTreeMap::<&str, usize>::new();
     let people = table.cells(column).zip(of).filter_map(|(person, source)| {
-        let person = bare(person?);
+        let person = person_in(person, &[])?;
         (*first.entry(person).or_insert(*source) != *source).then_some(person)
     });
     let people: BTreeSet<&str> = people.collect();

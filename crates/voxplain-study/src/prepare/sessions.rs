@@ -9,7 +9,7 @@ use super::{
     source::{called, is_there},
 };
 use crate::{
-    cohort::{LeftOut, PERSON, SESSION_ID, bare, person_column},
+    cohort::{LeftOut, PERSON, SESSION_ID, bare, person_column, person_in},
     listed::{counted, have},
     setting::PERSON_COLUMN,
 };
@@ -45,7 +45,7 @@ pub(super) fn id_of(image: &Path) -> String {
 }
 
 /// The person of an id that says more in the manner of BIDS: `01` of `01_ses-1` and of `01_run-2`.
-pub(super) fn person_of(id: &str) -> &str {
+pub(crate) fn person_of(id: &str) -> &str {
     let is_entity = |part: &str| part.split_once('-').is_some_and(|(key, value)| !key.is_empty() && !value.is_empty());
     let tells = |part: &str| OF_ONE_PERSON.iter().any(|key| part.split('-').next() == Some(*key));
     let of = |(at, _): &(usize, &str)| {
@@ -429,7 +429,8 @@ pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, 
                 let what = format!("the people are to be in `{wanted}`, but the table has a column `{PERSON}` too");
                 return Err(Error::file(file, what, format!("rename the column `{PERSON}`")));
             }
-            let without: Vec<&&str> = ids.iter().zip(table.cells(at)).filter(|c| c.1.is_none()).map(|c| c.0).collect();
+            let without: Vec<&&str> = 
+                ids.iter().zip(table.cells(at)).filter(|c| person_in(c.1, &[]).is_none()).map(|c| c.0).collect();
             if !without.is_empty() {
                 let rows = counted(without.len(), "row");
                 let what = format!("{rows} {} no `{wanted}`: {}", have(without.len()), few(&without));

@@ -95,7 +95,7 @@ impl<'a> Dataset<'a> {
                 (Some(Grouping { column, of, names }), ids)
             }
         };
-        let persons = cohort.persons(&subjects)?;
+        let persons = cohort.persons_but(&subjects, &options.missing)?;
         let grouping = Grouping::of(cohort, &subjects, asked, persons.as_ref())?;
         let labelled: Vec<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
         let kind = options.task.unwrap_or_else(|| value::kind(&labelled));
