@@ -23,8 +23,8 @@ pub use layout::CohortLayout;
 pub use missing::is_missing;
 pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
-pub(crate) use persons::{person_column, person_in};
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
+pub(crate) use persons::{person_column, person_in};
 pub(crate) use preparation::usable_spacing;
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
@@ -119,7 +119,15 @@ impl Cohort {
             );
             return Err(Error::file(&tsv, what, "columns may be added, rows may not be added, removed or moved"));
         }
-        let cohort = Self { path: path.to_owned(), subjects, preparation, participants, made_by, inclusion, missing: Vec::new() };
+        let cohort = Self {
+            path: path.to_owned(),
+            subjects,
+            preparation,
+            participants,
+            made_by,
+            inclusion,
+            missing: Vec::new(),
+        };
         cohort.volumes()?;
         cohort.masks()?;
         Ok(cohort)

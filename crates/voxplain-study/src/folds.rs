@@ -1,9 +1,13 @@
 //! Which subjects a model is trained on and which are held out: [`Split`].
 
-use crate::setting::{FOLDS, GROUP, HOLDOUT, KEEP_GOING, LABEL, MISSING};
+mod sample;
+
+pub use sample::{Sample, Units};
+
+use crate::setting::HOLDOUT;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Error, Remedy, Result, random::Seed, remedy};
+use std::collections::BTreeMap;
+use voxplain_core::{Error, Result, random::Seed, remedy};
 
 /// How subjects are divided into those that are trained on and those held out, in folds for example.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -194,84 +198,11 @@ pub fn uneven(splits: &[Split], labels: &[usize], (stratum, classes): (&str, &[S
         .then(|| format!("{noun} cannot be divided, so that folds are not balanced by {stratum}: {}", worst.join("; ")))
 }
 
-/// Refuses splits that cannot be trained on or evaluated. Groups come with what they are called: groups, people.
-///
-/// # Errors
-/// A class has fewer subjects (or groups) than there are folds, a training set has fewer than 2 subjects of a class,
-/// or a fold holds no subject out.
-pub fn check(
-    splits: &[Split],
-    labels: &[usize],
-    groups: Option<(&[usize], &str)>,
-    classes: &[String],
-    scheme: SplitScheme,
-) -> Result<()> {
-    let needed = match scheme {
-        SplitScheme::Folds(k) => k,
-        SplitScheme::Holdout(_) => 2,
-    };
-    for (c, class) in classes.iter().enumerate() {
-        let members: Vec<usize> = (0..labels.len()).filter(|&n| labels[n] == c).collect();
-        let units = groups.map_or(members.len(), |(g, _)| members.iter().map(|&n| g[n]).collect::<BTreeSet<_>>().len());
-        if units < needed {
-            let of = match (groups.map(|(_, noun)| noun), units) {
-                (None, 1) => "is 1 subject of".to_owned(),
-                (None, n) => format!("are {n} subjects of"),
-                (Some("people"), 1) => "is 1 person with".to_owned(),
-                (Some("groups"), 1) => "is 1 group with".to_owned(),
-                (Some(noun), n) => format!("are {n} {noun} with"),
-            };
-            return Err(Error::request(
-                format!("there {of} class {class}, fewer than the {needed} that are needed"),
-                match scheme {
-                    SplitScheme::Folds(_) if units >= 2 => remedy!["use ", FOLDS.to(units), " or fewer"],
-                    _ => leave_out(class, classes.len(), groups.map(|(_, noun)| noun)),
-                },
-            ));
-        }
-    }
-    for (fold, split) in splits.iter().enumerate() {
-        if split.test.is_empty() {
-            return Err(Error::request(
-                format!("fold {fold} holds nobody out"),
-                remedy![
-                    format!("the {} are too few or too large: use fewer ", groups.map_or("subjects", |(_, noun)| noun)),
-                    FOLDS
-                ],
-            ));
-        }
-        for (c, class) in classes.iter().enumerate() {
-            let n = split.train.iter().filter(|&&n| labels[n] == c).count();
-            if n < 2 {
-                return Err(Error::request(
-                    format!("fold {fold} trains on {n} images of class {class}, fewer than 2"),
-                    remedy!["use more subjects, or another number of ", FOLDS],
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What to do about a class, one of so many, that is in too few groups, or of too few subjects. Of two none can be left out.
-fn leave_out(class: &str, classes: usize, groups: Option<&str>) -> Remedy {
-    let mut parts = Vec::new();
-    if groups == Some("groups") {
-        parts.extend(remedy!["name other groups with ", GROUP, " (or none), "].parts().to_vec());
-    }
-    if classes < 3 {
-        let add = remedy![format!("add subjects of class {class}, or name another label with "), LABEL];
-        return Remedy::new(parts.into_iter().chain(add.parts().iter().cloned()));
-    }
-    let leave =
-        remedy![format!("leave class {class} out with "), MISSING.to(class), " and ", KEEP_GOING, ", or add subjects"];
-    Remedy::new(parts.into_iter().chain(leave.parts().iter().cloned()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn scheme() -> impl Strategy<Value = SplitScheme> {
         prop_oneof![(2usize..8).prop_map(SplitScheme::Folds), (0.05f64..0.95).prop_map(SplitScheme::Holdout)]
@@ -425,12 +356,13 @@ mod tests {
         let classes = ["control".to_owned(), "patient".to_owned()];
         let of = |scheme| -> Result<()> {
             let splits = splits(&labels, None, scheme, Seed::new(0))?;
-            check(&splits, &labels, None, &classes, scheme)
+            let (units, seed, missing) = (None, Seed::new(0), &[][..]);
+            Sample { labels: &labels, classes: &classes, units, seed, missing }.check(&splits, scheme)
         };
         assert!(of(SplitScheme::Folds(3)).is_ok());
         let error = of(SplitScheme::Folds(4)).unwrap_err();
         assert!(error.to_string().contains("3 subjects of class patient"), "{error}");
-        assert_eq!(error.remedy().unwrap().to_string(), "use `folds` = 3 or fewer");
+        assert_eq!(error.remedy().unwrap().to_string(), "use `folds` = 3");
         for scheme in [
             SplitScheme::Folds(1),
             SplitScheme::Holdout(0.0),
@@ -441,7 +373,10 @@ mod tests {
         }
         let groups = [0, 1, 2, 3, 4, 5, 6, 6, 6];
         let splits = splits(&labels, Some(&groups), SplitScheme::Folds(2), Seed::new(0)).unwrap();
-        let error = check(&splits, &labels, Some((&groups, "groups")), &classes, SplitScheme::Folds(2)).unwrap_err();
+        let names: Vec<String> = (0..7).map(|n| n.to_string()).collect();
+        let units = Some(Units { of: &groups, names: &names, noun: "groups" });
+        let sample = Sample { labels: &labels, classes: &classes, units, seed: Seed::new(0), missing: &[] };
+        let error = sample.check(&splits, SplitScheme::Folds(2)).unwrap_err();
         assert!(error.to_string().contains("there is 1 group with class patient"), "{error}");
     }
 }

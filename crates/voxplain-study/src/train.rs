@@ -158,7 +158,7 @@ pub fn train(
     }
     let groups = dataset.groups();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
-    dataset.check_splits(&splits, options.split)?;
+    dataset.check_splits(&splits, options)?;
     dataset.refuse_divided_duplicates(&splits)?;
     let strata = (dataset.stratum(), dataset.classes.as_slice());
     let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, strata, groups.noun());

@@ -209,10 +209,18 @@ mod tests {
         assert_eq!((coded.persons(&[0, 1, 2, 3]).unwrap(), coded.noun()), (None, "subject"));
         assert_eq!(coded.others_of_person(2).count(), 0);
         let repeated = cohort(dir.path(), &["a", "a", "999", "999"]);
-        assert!(repeated.persons_but(&[0, 1, 2, 3], &["999".into()]).unwrap_err().to_string().contains("whose 2 others"));
+        assert!(
+            repeated.persons_but(&[0, 1, 2, 3], &["999".into()]).unwrap_err().to_string().contains("whose 2 others")
+        );
         // Two sessions of one id are of one person, even where nobody says of whom.
         let sessions = cohort_of(dir.path(), &["01_ses-1", "01_ses-2", "02"], &["?", "", "b"]);
-        assert!(sessions.persons(&[0, 1, 2]).unwrap_err().to_string().contains("whose 2 others are: 01_ses-1 (?), 01_ses-2"));
+        assert!(
+            sessions
+                .persons(&[0, 1, 2])
+                .unwrap_err()
+                .to_string()
+                .contains("whose 2 others are: 01_ses-1 (?), 01_ses-2")
+        );
         assert_eq!(sessions.persons(&[0, 2]).unwrap(), None);
         // Those who are asked for count, and nobody else.
         let cohort = cohort(dir.path(), &["a", "a", "b", ""]);

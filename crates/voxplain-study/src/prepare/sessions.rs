@@ -429,7 +429,7 @@ pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, 
                 let what = format!("the people are to be in `{wanted}`, but the table has a column `{PERSON}` too");
                 return Err(Error::file(file, what, format!("rename the column `{PERSON}`")));
             }
-            let without: Vec<&&str> = 
+            let without: Vec<&&str> =
                 ids.iter().zip(table.cells(at)).filter(|c| person_in(c.1, &[]).is_none()).map(|c| c.0).collect();
             if !without.is_empty() {
                 let rows = counted(without.len(), "row");

@@ -2,9 +2,12 @@
 
 use crate::{
     setting::{LABEL, MISSING, TASK},
-    spelling::{number, several},
+    spelling::{number, several, value},
 };
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 use voxplain_core::{Error, Result, remedy};
 
 /// A column of more values than this is taken for a measurement, not for classes.
@@ -24,8 +27,16 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String], asked: bool) -
     };
     let other = || remedy!["name a column of 2 to ", MAX_CLASSES.to_string(), " classes with ", LABEL, such_as.clone()];
     // Nobody shares a class with anybody: said before any two of them are called alike.
-    if counts.len() == cells.len() && cells.len() > 5 && cells.iter().any(|cell| number(cell).is_none()) {
-        let what = format!("column {column} has another value for each of the {} subjects, as ids have", cells.len());
+    let words = cells.iter().filter(|cell| number(cell).is_none()).count();
+    let meant = counts.keys().map(|cell| value(cell)).collect::<BTreeSet<_>>().len();
+    let (of, all) = (counts.len(), cells.len());
+    if all > 5 && of == all && words > 0 {
+        let what = format!("column {column} has another value for each of the {all} subjects, as ids have");
+        return Err(Error::request(what, other()));
+    }
+    // As many values as that have several of one subject each, which no fold can hold out and train on. Numbers have their own words.
+    if meant > 5 && 2 * meant > all && 2 * words > all {
+        let what = format!("column {column} has {of} different values for {all} subjects, as ids or comments have");
         return Err(Error::request(what, other()));
     }
     one_spelling_each(&counts, column, "class")?;
@@ -119,6 +130,18 @@ mod tests {
             "name a column of 2 to 20 classes with `label`, such as sex, site"
         );
         assert!(of(&["a", "b"], "x", &[], false).is_ok());
+        // Eleven for twelve.
+        let nearly = ["s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s11", "s11"];
+        let error = of(&nearly, "x", &[], false).unwrap_err().to_string();
+        assert_eq!(error, "column x has 11 different values for 12 subjects, as ids or comments have");
+        let numbers: Vec<&str> = nearly.iter().map(|id| &id[1..]).collect();
+        let error = of(&numbers, "x", &[], false).unwrap_err().to_string();
+        assert!(error.starts_with("column x holds numbers, not classes: 11 different ones"), "{error}");
+        // A few classes in several spellings are not ids.
+        let spelled = ["M", "m", "M.", "F", "f", "F."];
+        assert!(
+            of(&[&spelled[..], &["M"]].concat(), "x", &[], false).unwrap_err().to_string().contains("in several ways")
+        );
     }
 
     /// What looks the same is shown by its code points.

@@ -9,17 +9,22 @@ use super::{
 use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::ClassificationTask,
-    folds::{self, Split, SplitScheme},
+    folds::{Sample, Split, SplitScheme, Units},
     listed::{counted, have, listed},
     model::{Quantity, Task},
-    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LOSS, MISSING, POSITIVE, TASK, UNIT},
+    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LABEL, LOSS, MISSING, POSITIVE, TASK, UNIT},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::OnceLock,
 };
 use voxplain_attribution::Unseen;
-use voxplain_core::{Action, Error, Result, remedy};
+use voxplain_core::{
+    Action, Error, Result,
+    lookalike::{look, spelled},
+    random::Seed,
+    remedy,
+};
 use voxplain_nn::Network;
 
 /// Volumes are kept in memory up to this size in bytes (2 GiB); beyond it they are read again for every batch.
@@ -62,6 +67,12 @@ impl<'a> Dataset<'a> {
             written.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
         let (mut subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
         let left_out: Vec<String> = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
+        // Nobody is left, or all are of one class: the words that were taken for no value say why, perhaps.
+        let values: BTreeSet<&str> = cells.iter().flatten().copied().collect();
+        let because = words_for_nothing(&written, &cells);
+        if values.len() < 2 && (values.is_empty() || !because.is_empty()) {
+            return Err(too_few_values(cohort, options, &cells, because));
+        }
         if !left_out.is_empty() && !options.keep_going {
             return Err(Error::request(
                 format!(
@@ -149,10 +160,11 @@ impl<'a> Dataset<'a> {
     /// Refuses splits that cannot be trained on or evaluated.
     ///
     /// # Errors
-    /// See [`folds::check`]; of values, fewer subjects or groups than folds, and a training part of one value.
-    pub(super) fn check_splits(&self, splits: &[Split], scheme: SplitScheme) -> Result<()> {
+    /// See [`Sample::check`]; of values, fewer subjects or groups than folds, and a training part of one value.
+    pub(super) fn check_splits(&self, splits: &[Split], options: &TrainOptions) -> Result<()> {
+        let (sample, scheme) = (self.sample(options), options.split);
         let Some(values) = &self.values else {
-            return folds::check(splits, &self.labels, self.units(), &self.classes, scheme);
+            return sample.check(splits, scheme);
         };
         let needed = match scheme {
             SplitScheme::Folds(k) => k,
@@ -175,7 +187,7 @@ impl<'a> Dataset<'a> {
                 },
             ));
         }
-        folds::check(splits, &self.labels, self.units(), &[], scheme)?;
+        sample.check(splits, scheme)?;
         for (fold, split) in splits.iter().enumerate() {
             let of = self.values_of(&split.train).unwrap_or_default();
             if value::Standard::of(&of).is_none() {
@@ -238,9 +250,17 @@ impl<'a> Dataset<'a> {
         }
     }
 
-    /// The groups, and what they are called.
-    pub(super) fn units(&self) -> Option<(&[usize], &'static str)> {
-        self.grouping.as_ref().map(|grouping| (grouping.of.as_slice(), grouping.noun()))
+    /// Who is to be divided, by what seed.
+    pub(super) fn sample<'b>(&'b self, options: &'b TrainOptions) -> Sample<'b> {
+        let units = self.grouping.as_ref().map(|grouping| Units {
+            of: &grouping.of,
+            names: &grouping.names,
+            noun: grouping.noun(),
+        });
+        let (seed, missing) = (Seed::new(options.seed), options.missing.as_slice());
+        // Of values every number may be missing from a part.
+        let classes: &[String] = if self.values.is_some() { &[] } else { &self.classes };
+        Sample { labels: &self.labels, classes, units, seed, missing }
     }
 
     /// Shape of the volumes, `[i, j, k]`.
@@ -443,6 +463,45 @@ fn refuse_recode(grouping: &Grouping, labels: &[usize], classes: &[String], labe
             ", or leave it out"
         ],
     ))
+}
+
+/// What stands in a column and was taken for no value, with how often: `` `-9` (3), `n.a.` (1) ``.
+fn words_for_nothing(written: &[Option<&str>], cells: &[Option<&str>]) -> String {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    let words = written.iter().zip(cells).filter(|(_, cell)| cell.is_none()).filter_map(|(word, _)| *word);
+    words.filter(|word| !word.is_empty()).for_each(|word| *counts.entry(word).or_default() += 1);
+    let words: Vec<&str> = counts.keys().copied().collect();
+    listed(words.iter().map(|word| format!("{} ({})", spelled_as(word), counts[word])), 12)
+}
+
+/// A word with the characters in it that a reader may take for others.
+fn spelled_as(word: &str) -> String {
+    // Beside the plain letters that it looks like, where it looks like those.
+    let plain = look(word);
+    if plain.is_ascii() { spelled(&[word, &plain]).swap_remove(0) } else { format!("`{word}`") }
+}
+
+/// A column of labels in which nobody has a value, or all the same.
+fn too_few_values(cohort: &Cohort, options: &TrainOptions, cells: &[Option<&str>], because: String) -> Error {
+    let (column, subjects) = (&options.label, counted(cells.len(), cohort.noun()));
+    let of = cells.iter().flatten().count();
+    let what = match cells.iter().flatten().next() {
+        None => format!("column {column} has no value for any of {subjects}"),
+        Some(only) => format!("column {column} has one value, {} ({of} of {subjects})", spelled_as(only)),
+    };
+    let taken = if because.is_empty() { because } else { format!("; taken for no value: {because}") };
+    let others = match label_columns(cohort, options).as_slice() {
+        [] => String::new(),
+        others => format!(", such as {}", list(others)),
+    };
+    let name = format!("name a column of 2 to {MAX_CLASSES} classes with ");
+    let remedy = if options.missing.is_empty() || taken.is_empty() {
+        remedy!["fill it in, or ", name, LABEL, others]
+    } else {
+        let given = options.missing.iter().map(|word| spelled_as(word)).collect::<Vec<_>>().join(", ");
+        remedy![format!("check what is given with "), MISSING, format!(" ({given}), or {name}"), LABEL, others]
+    };
+    Error::request(format!("{what}{taken}"), remedy)
 }
 
 /// Columns of the table that could be a label: of 2 to [`MAX_CLASSES`] values, each of several subjects on average.

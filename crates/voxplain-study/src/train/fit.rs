@@ -10,10 +10,10 @@ use super::{
     value::Standard,
 };
 use crate::{
-    folds::{self, SplitScheme},
+    folds::{self, Sample, SplitScheme, Units},
     model::NetworkKind,
     run::{Epoch, FoldLayout},
-    setting::{LR, NORMALIZE},
+    setting::{EARLY_STOP, LR, NORMALIZE},
 };
 use std::ops::Range;
 use voxplain_core::{Action, Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
@@ -222,10 +222,14 @@ impl Fit<'_> {
         let labels: Vec<_> = self.train.iter().map(|&n| self.dataset.labels[n]).collect();
         let groups: Option<Vec<_>> = self.dataset.groups().map(|g| self.train.iter().map(|&n| g[n]).collect());
         let scheme = SplitScheme::Holdout(VALIDATION);
-        let splits = folds::splits(&labels, groups.as_deref(), scheme, self.seed.child("set-aside"))?;
-        let units = groups.as_deref().zip(self.dataset.units().map(|(_, noun)| noun));
-        let classes: &[String] = if self.dataset.values.is_some() { &[] } else { &self.dataset.classes };
-        folds::check(&splits, &labels, units, classes, scheme)?;
+        let seed = self.seed.child("set-aside");
+        let splits = folds::splits(&labels, groups.as_deref(), scheme, seed)?;
+        let whole = self.dataset.sample(self.options);
+        let units = groups.as_deref().zip(whole.units).map(|(of, units)| Units { of, ..units });
+        Sample { labels: &labels, units, seed, ..whole }.check(&splits, scheme).map_err(|error| {
+            let what = format!("no subjects can be set aside for early stopping: {error}");
+            Error::request(what, remedy!["train without ", EARLY_STOP, ", or add subjects"])
+        })?;
         let of = |part: &[usize]| part.iter().map(|&n| self.train[n]).collect();
         Ok((of(&splits[0].train), of(&splits[0].test)))
     }

@@ -374,6 +374,37 @@ fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
     assert_eq!(error, "column family seems to spell one group in several ways: `Family 0` (1) and `family0` (1)");
 }
 
+#[test]
+fn a_column_of_one_value_or_none_says_what_was_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut cohort = cohort(&dir.path().join("c"), 8);
+    let refused = |cohort: &Cohort, missing: &[&str], keep_going: bool| {
+        let missing = missing.iter().map(|word| (*word).to_owned()).collect();
+        let error = Dataset::new(cohort, &TrainOptions { missing, keep_going, ..options() }).unwrap_err();
+        (error.to_string(), error.remedy().unwrap().to_string())
+    };
+    // A word of the Latin alphabet is meant by one of Cyrillic too.
+    cohort.participants.rows.iter_mut().for_each(|row| {
+        if row[1].as_deref() == Some("b") {
+            row[1] = Some("\u{41c}".into());
+        }
+    });
+    for keep_going in [false, true] {
+        let (what, remedy) = refused(&cohort, &["M"], keep_going);
+        let taken = "taken for no value: `\u{41c}` with Cyrillic U+041C (4)";
+        assert_eq!(what, format!("column group has one value, `a` (4 of 8 subjects); {taken}"));
+        assert!(remedy.starts_with("check what is given with `missing` (`M`), or name a column"), "{remedy}");
+        // All are without: leaving all out is no way.
+        let mut empty = cohort.clone();
+        empty.participants.rows.iter_mut().for_each(|row| row[1] = Some("unknown".into()));
+        let (what, remedy) = refused(&empty, &[], keep_going);
+        assert_eq!(what, "column group has no value for any of 8 subjects; taken for no value: `unknown` (8)");
+        assert_eq!(remedy, "fill it in, or name a column of 2 to 20 classes with `label`, such as family");
+        empty.participants.rows.iter_mut().for_each(|row| row[1] = None);
+        assert_eq!(refused(&empty, &[], keep_going).0, "column group has no value for any of 8 subjects");
+    }
+}
+
 /// Keeps what is said.
 #[derive(Debug, Default)]
 struct Said(Mutex<Vec<String>>);
