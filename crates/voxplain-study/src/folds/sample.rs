@@ -159,7 +159,7 @@ impl Sample<'_> {
         }
         let hopeless: Vec<usize> = (0..self.classes.len()).filter(|&class| self.is_hopeless(class, scheme)).collect();
         let faulted: BTreeSet<usize> = faults.iter().filter_map(|fault| fault.class()).collect();
-        let out = if hopeless.is_empty() { faulted.into_iter().collect() } else { hopeless };
+        let out = if hopeless.is_empty() { faulted.iter().copied().collect() } else { hopeless };
         let names: Vec<&str> = out.iter().map(|&class| self.classes[class].as_str()).collect();
         let noun = if names.len() == 1 { "class" } else { "classes" };
         let of = listed(names.iter().copied(), NAMED);
@@ -170,7 +170,12 @@ impl Sample<'_> {
         }
         let rest = self.classes.len() - names.len();
         if rest < 2 || names.is_empty() {
-            let who = if names.is_empty() { String::new() } else { format!(" of {noun} {of}") };
+            let small = listed(faulted.iter().map(|&class| &self.classes[class]), NAMED);
+            let who = match faulted.len() {
+                0 => String::new(),
+                1 => format!(" of class {small}"),
+                _ => format!(" of classes {small}"),
+            };
             say(remedy![format!("add subjects{who}, or name another label with "), LABEL]);
             return Remedy::new(parts);
         }
