@@ -24,7 +24,7 @@ pub use missing::is_missing;
 pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;
 pub use persons::{Headcount, PERSON, Persons, SESSION_ID};
-pub(crate) use persons::{person_column, person_in};
+pub(crate) use persons::{person_column, person_in, two_spellings};
 pub(crate) use preparation::usable_spacing;
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};

@@ -49,6 +49,12 @@ pub(crate) fn person_in<'a>(cell: Option<&'a str>, missing: &[String]) -> Option
     cell.filter(|cell| !is_missing(cell, missing)).map(bare).filter(|person| !is_missing(person, missing))
 }
 
+/// Says which two names of people seem to be of one.
+pub(crate) fn two_spellings<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let (one, other) = alike(names)?;
+    Some(format!("column {PERSON} seems to spell one person in two ways: {}", spelled(&[one, other]).join(" and ")))
+}
+
 impl Cohort {
     /// Whose images those of these subjects (by position) are; `None` where no person occurs twice among them.
     ///
@@ -64,11 +70,7 @@ impl Cohort {
         let cell = |n: usize| person_in(self.participants.rows[n][column].as_deref(), missing);
         let table = self.layout().participants();
         let names: BTreeSet<&str> = subjects.iter().filter_map(|&n| cell(n)).collect();
-        if let Some((one, other)) = alike(names.iter().copied()) {
-            let what = format!(
-                "column {PERSON} seems to spell one person in two ways: {}",
-                spelled(&[one, other]).join(" and ")
-            );
+        if let Some(what) = two_spellings(names.iter().copied()) {
             return Err(Error::file(table, what, "write the same person in the same way, and others in another way"));
         }
         let unknown: Vec<String> = subjects

@@ -2,11 +2,14 @@
 
 use super::{
     entities::{Entities, EntityFilter},
-    matching::few,
+    matching::{self, Matched, few},
     options::PrepareOptions,
     pattern::matches,
 };
-use crate::setting::{EXCLUDE, INCLUDE};
+use crate::{
+    listed::{have, listed},
+    setting::{EXCLUDE, INCLUDE},
+};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -39,6 +42,14 @@ pub(super) fn none_chosen(source: &Path, images: &[&Path], options: &PrepareOpti
     }
     let what = format!("none of its {} images is chosen: {} ({})", images.len(), why.join("; "), few(paths));
     let change = remedy!["change or leave out "];
+    let lacks = |filter: &&EntityFilter| {
+        !filter.takes_without() && images.iter().all(|i| Entities::of_path(i).get(&filter.entity).is_none())
+    };
+    if let Some(filter) = options.entities.iter().find(lacks) {
+        // Of several sources one may have sessions, and the other none.
+        let values = format!("{},none", filter.values.join(","));
+        remedies.extend(["; images without it are taken too with ".into(), filter.setting().to(values)]);
+    }
     Error::file(source, what, Remedy::new(change.parts().iter().cloned().chain(remedies)))
 }
 
@@ -61,6 +72,42 @@ pub(super) fn unmatched(paths: &[PathBuf], options: &PrepareOptions) -> Vec<Stri
         said.extend(none.map(|filter| format!("of the images, {}", lacking(&filter, &images))));
     }
     said
+}
+
+/// People that are named where they are left without an image.
+const NAMED: usize = 3;
+
+/// Says who has images and none of the session (run, ...) that is asked for.
+pub(super) fn gone(matched: &Matched, root: &Path, options: &PrepareOptions) -> Option<String> {
+    if options.entities.is_empty() {
+        return None;
+    }
+    let person = |image: &Path| match Entities::of_path(image.strip_prefix(root).unwrap_or(image)).get("sub") {
+        Some(subject) => subject.to_owned(),
+        None => matching::id_of(image),
+    };
+    let stay: BTreeSet<String> =
+        matched.pairs.iter().map(|(.., image)| image).chain(&matched.without_row).map(|image| person(image)).collect();
+    // Whom a pattern leaves out is left out on purpose.
+    let patterns = PrepareOptions { entities: Vec::new(), ..options.clone() };
+    let others =
+        matched.aside.not_chosen.iter().filter(|image| patterns.takes(image.strip_prefix(root).unwrap_or(image)));
+    let gone: BTreeSet<String> = others.map(|image| person(image)).filter(|person| !stay.contains(person)).collect();
+    let wanted = options.entities.iter().map(|filter| {
+        let named = filter.named().map(|value| format!("{}-{value}", filter.entity));
+        let without = filter.takes_without().then(|| format!("no `{}`", filter.entity));
+        named.chain(without).collect::<Vec<_>>().join(" or ")
+    });
+    let who = if gone.len() == 1 { "1 person".to_owned() } else { format!("{} people", gone.len()) };
+    (!gone.is_empty()).then(|| {
+        format!(
+            "{who} {} no image of {} and {} not in the cohort: {}",
+            have(gone.len()),
+            wanted.collect::<Vec<_>>().join(" and "),
+            if gone.len() == 1 { "is" } else { "are" },
+            listed(&gone, NAMED)
+        )
+    })
 }
 
 /// `none has ses-5 (there are ses-1, ses-2)`.
@@ -105,11 +152,36 @@ mod tests {
         assert!(what.contains("none matches `x`; all match `sub`, which is left out"), "{what}");
         assert_eq!(remedy, "change or leave out `include`, `exclude`");
         let run = vec![EntityFilter::new("run", "1")];
-        let (what, _) = said(&PrepareOptions { entities: run, ..PrepareOptions::default() });
+        let (what, remedy) = said(&PrepareOptions { entities: run, ..PrepareOptions::default() });
+        assert_eq!(remedy, "change or leave out `run`; images without it are taken too with `run` = 1,none");
         assert!(what.contains("none has run-1 (no image has `run` in its name)"), "{what}");
         let options =
             PrepareOptions { include: Some("ses-1".into()), entities: session("2"), ..PrepareOptions::default() };
         assert!(said(&options).0.contains("each is left out by one of"));
+    }
+
+    #[test]
+    fn people_without_a_chosen_image_are_counted_and_named() {
+        let path = |id: &str, session: u8| PathBuf::from(format!("d/sub-{id}/sub-{id}_ses-{session}_T1w.nii"));
+        let of = |ids: &[&str], options: &PrepareOptions| {
+            let mut matched = Matched { pairs: vec![(0, "01".into(), path("01", 2))], ..Matched::default() };
+            matched.aside.not_chosen = ids.iter().map(|id| path(id, 1)).collect();
+            gone(&matched, Path::new("d"), options)
+        };
+        let options =
+            PrepareOptions { entities: vec![EntityFilter::new("ses", "2,none")], ..PrepareOptions::default() };
+        assert_eq!(of(&["01"], &options), None);
+        assert_eq!(
+            of(&["01", "02"], &options).unwrap(),
+            "1 person has no image of ses-2 or no `ses` and is not in the cohort: 02"
+        );
+        assert_eq!(
+            of(&["02", "03", "04", "05"], &options).unwrap(),
+            "4 people have no image of ses-2 or no `ses` and are not in the cohort: 02, 03, 04 and 1 more"
+        );
+        // Left out by a pattern: on purpose.
+        let options = PrepareOptions { exclude: Some("sub-02".into()), ..options };
+        assert_eq!(of(&["02"], &options), None);
     }
 
     #[test]

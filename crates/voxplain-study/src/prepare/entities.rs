@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_core::{Phrase, Setting};
+use voxplain_core::{Error, Phrase, Remedy, Setting};
 
 /// Entities that tell images of one person apart.
 const KNOWN: &[&str] =
@@ -176,6 +176,16 @@ pub(super) fn choices<'a>(images: &[&'a PathBuf], of: impl Iterator<Item = &'a [
         if setting == SPACE && *value == NONE && only {
             phrases.push(" (each in its own space)".into());
         }
+        if key == "ses" && all.len() > 1 {
+            // Visits by other names may be other visits.
+            let each = all.iter().map(|value| {
+                let count = of.iter().filter(|of| of.contains(value)).count();
+                let name = if *value == NONE { "no session".to_owned() } else { format!("ses-{value}") };
+                format!("{name} of {}", counted(count, "subject"))
+            });
+            let each = each.collect::<Vec<_>>().join(", ");
+            phrases.push(format!(" (which takes {each}: right only where these are one visit)").into());
+        }
         if without > 0 {
             phrases.push(
                 format!(" (which leaves out {} that {} none of it)", counted(without, "subject"), have(without)).into(),
@@ -183,6 +193,39 @@ pub(super) fn choices<'a>(images: &[&'a PathBuf], of: impl Iterator<Item = &'a [
         }
     }
     Some(phrases)
+}
+
+/// The error of a source with what it would choose by widened to the images of other sources, where it would leave them none: `1,none`
+/// where those have no session.
+pub(super) fn for_others(error: Error, others: &[Vec<PathBuf>]) -> Error {
+    let widened = |key: &str, value: &str| {
+        let filter = EntityFilter::new(key, value);
+        let mut all = vec![value.to_owned()];
+        for images in others.iter().filter(|images| !images.is_empty() && !images.iter().any(|i| filter.takes(i))) {
+            let values: BTreeSet<&str> =
+                images.iter().map(|i| Entities::of_path(i).get(key).map_or(NONE, plain)).collect();
+            // Of several values none is better than another.
+            if let Some(only) = values.first().filter(|_| values.len() == 1)
+                && !all.iter().any(|value| value == only)
+            {
+                all.push((*only).to_owned());
+            }
+        }
+        all.join(",")
+    };
+    match error {
+        Error::Request { what, remedy } => {
+            let phrase = |phrase: &Phrase| match phrase {
+                Phrase::Setting(setting, Some(value)) => match CHOOSING.iter().find(|(_, own)| own == setting) {
+                    Some((key, _)) => setting.to(widened(key, value)),
+                    None => phrase.clone(),
+                },
+                _ => phrase.clone(),
+            };
+            Error::Request { what, remedy: Remedy::new(remedy.parts().iter().map(phrase)) }
+        }
+        other => other,
+    }
 }
 
 /// A value with others, so that as many subjects as can be have an image and none has two by them; and how many have none. `of` holds
@@ -240,6 +283,23 @@ mod tests {
     }
 
     #[test]
+    fn what_chooses_in_one_source_leaves_the_others_their_images() {
+        let hint = |others: &[&[&str]]| {
+            let others: Vec<Vec<PathBuf>> = others.iter().map(|i| i.iter().map(PathBuf::from).collect()).collect();
+            let remedy = voxplain_core::remedy!["choose with ", SESSION.to("1"), " or ", SESSION.to("2,none")];
+            for_others(Error::request("two images", remedy), &others).remedy().unwrap().to_string()
+        };
+        assert_eq!(hint(&[&["sub-B1_T1w.nii"]]), "choose with `session` = 1,none or `session` = 2,none");
+        assert_eq!(hint(&[&["sub-B1_ses-02_T1w.nii"]]), "choose with `session` = 1,2 or `session` = 2,none");
+        let several = ["sub-B1_ses-3_T1w.nii", "sub-B1_ses-4_T1w.nii"];
+        assert_eq!(hint(&[&several]), "choose with `session` = 1 or `session` = 2,none");
+        assert_eq!(
+            hint(&[&["sub-B1_ses-1_T1w.nii", "sub-B2_ses-2_T1w.nii"]]),
+            "choose with `session` = 1 or `session` = 2,none"
+        );
+    }
+
+    #[test]
     fn filters_and_what_chooses() {
         let takes = |e: &str, v: &str, path: &str| EntityFilter::new(e, v).takes(Path::new(path));
         assert!(takes("ses", "2", "sub-1_ses-02_T1w") && takes("ses", "ses-1,2", "sub-1_ses-2_T1w"));
@@ -255,7 +315,7 @@ mod tests {
             let paths: Vec<Vec<PathBuf>> = of.iter().map(|images| images.iter().map(PathBuf::from).collect()).collect();
             let of: Vec<Vec<&PathBuf>> = paths.iter().map(|images| images.iter().collect()).collect();
             let phrases = choices(&of[0], of.iter().map(Vec::as_slice));
-            phrases.map(|phrases| voxplain_core::Remedy::new(phrases).to_string())
+            phrases.map(|phrases| Remedy::new(phrases).to_string())
         };
         assert!(choices(&[&["a_x.nii", "a_y.nii"]]).is_none());
         let sessions = ["sub-1/ses-1/anat/x.nii", "sub-1/ses-2/anat/x.nii"];
@@ -266,6 +326,11 @@ mod tests {
         assert_eq!(words, "`run` = 2,none or `run` = 1,none");
         let words = choices(&[&sessions, &["sub-2_ses-2_T1w.nii"]]).unwrap();
         assert_eq!(words, "`session` = 1 (which leaves out 1 subject that has none of it) or `session` = 2");
+        // Other names of sessions may be other visits.
+        let (first, last) = (["sub-1_ses-a_T1w.nii", "sub-1_ses-b_T1w.nii"], "sub-2_ses-m0_T1w.nii");
+        let words = choices(&[&first, &[last]]).unwrap();
+        let mixed = "(which takes ses-b of 1 subject, ses-m0 of 1 subject: right only where these are one visit)";
+        assert!(words.ends_with(&format!("or `session` = b,m0 {mixed}")), "{words}");
         let words = choices(&[&["sub-1_T1w.nii", "sub-1_space-MNI_T1w.nii"]]).unwrap();
         assert_eq!(words, "`image-space` = MNI or `image-space` = none (each in its own space)");
     }

@@ -169,7 +169,11 @@ pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a Pat
         let names: BTreeSet<String> = images.iter().map(|i| i.display().to_string()).collect();
         format!("{id}: {}", few(&names))
     });
-    let (who, words) = (counted(several.len(), "subject"), words.collect::<Vec<_>>().join("; "));
+    let more = match several.len() {
+        n @ 4.. => format!("; and {} more", n - 3),
+        _ => String::new(),
+    };
+    let (who, words) = (counted(several.len(), "subject"), words.collect::<Vec<_>>().join("; ") + &more);
     let what = format!("{who} {} more than one image: {words}", have(several.len()));
     let mut phrases: Vec<Phrase> = vec!["choose with ".into()];
     if let Some(choices) = choices(first, of.iter().map(|(_, images)| *images)) {
@@ -386,6 +390,12 @@ mod tests {
     fn ambiguity_is_an_error_that_names() {
         let error = matched(&["sub-1_run-1_T1w.nii", "sub-1_run-2_T1w.nii"], &["1"]).unwrap_err();
         assert!(error.to_string().contains("sub-1_run-1_T1w.nii, sub-1_run-2_T1w.nii"), "{error}");
+        let images: Vec<String> =
+            (1..7).flat_map(|id| [1, 2].map(|run| format!("sub-{id}_run-{run}_T1w.nii"))).collect();
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        let error = matched(&images, &["1", "2", "3", "4", "5", "6"]).unwrap_err().to_string();
+        assert!(error.starts_with("6 subjects have more than one image: 1: sub-1_run-1"), "{error}");
+        assert!(error.ends_with("sub-3_run-2_T1w.nii; and 3 more"), "{error}");
         let error = matched(&[], &["a", "sub-a", "b"]).unwrap_err();
         assert!(error.to_string().contains("more than one row: a"), "{error}");
         assert!(matched(&[], &["a", ""]).unwrap_err().to_string().contains("data row 2 has no `id`"));

@@ -9,7 +9,7 @@ use super::{
     sessions::{self, add},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, OfSource, PERSON, person_in},
+    cohort::{Inclusion, LeftOut, OfSource, PERSON, person_column, person_in},
     listed::counted,
     setting::{PARTICIPANTS, SITE, SITE_IN_ID},
     spelling::plain,
@@ -140,6 +140,7 @@ pub(super) fn together(
             put_into_ids(part, name);
         }
     }
+    notes.extend(told_in_part(&parts, names));
     let column = site_column(&parts, &mut notes)?;
     let inclusion = inclusion(&parts, names, joint);
     let mut columns: Vec<String> = Vec::new();
@@ -190,6 +191,20 @@ fn near_columns(columns: &[String], parts: &[Part]) -> Option<String> {
         .collect();
     let what = "differ by case or signs alone and are two columns, each n/a where a source has the other";
     (!near.is_empty()).then(|| format!("columns of the sources {what}: {}", few(&near)))
+}
+
+/// Says that the tables of some sources alone have a column of people.
+fn told_in_part(parts: &[Part], names: &[String]) -> Option<String> {
+    let (have, lack): (Vec<_>, Vec<_>) =
+        parts.iter().zip(names).partition(|(part, _)| person_column(&part.participants).is_some());
+    let few = |of: &[(&Part, &String)]| few(of.iter().map(|(_, name)| *name));
+    (!have.is_empty() && !lack.is_empty()).then(|| {
+        format!(
+            "a column `{PERSON}` stands in the table of {}, not of {}: people who have images in both cannot be recognised",
+            few(&have),
+            few(&lack)
+        )
+    })
 }
 
 /// Says who has images in several sources, by the column of people; `of` is the source of each row.
@@ -321,7 +336,13 @@ fn refuse_shared_ids(parts: &[Part], names: &[String], joint: bool) -> Result<()
         if shared.len() == 1 { "stands" } else { "stand" },
         few(&shared)
     );
-    let remedy = if joint {
+    let remedy = if !joint && parts.iter().all(|part| person_column(&part.participants).is_some()) {
+        remedy![
+            "put the site into the ids with ",
+            SITE_IN_ID,
+            format!(": whose image each is stands in the column `{PERSON}` of the tables")
+        ]
+    } else if joint {
         remedy!["give each source a table of its own with ", PARTICIPANTS, ", or rename them"]
     } else {
         remedy![
@@ -337,4 +358,44 @@ fn refuse_shared_ids(parts: &[Part], names: &[String], joint: bool) -> Result<()
 fn put_into_ids(part: &mut Part, name: &str) {
     let site: String = name.chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
     part.items.iter_mut().for_each(|item| item.id = format!("{site}-{}", item.id));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part with one image of this id, and a table of this column beside the ids.
+    fn part(id: &str, column: &str) -> Part {
+        Part {
+            items: vec![Item { id: id.into(), input: Input::Tensor(0) }],
+            participants: Table {
+                columns: vec!["participant_id".into(), column.into()],
+                rows: vec![vec![Some(id.into()), Some("x".into())]],
+            },
+            inclusion: Inclusion::default(),
+            notes: Vec::new(),
+            without_row: Vec::new(),
+            without_image: Vec::new(),
+            paths: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn people_of_both_sources_or_of_one() {
+        let names = ["A".to_owned(), "B".to_owned()];
+        let hint = |column: &str| {
+            let parts = vec![part("01", "person"), part("01", column)];
+            together(parts, &names, false, false).unwrap_err().remedy().unwrap().to_string()
+        };
+        let known = "put the site into the ids with `site-in-id`: whose image each is stands in the column `person` of the tables";
+        assert_eq!(hint("person"), known);
+        assert!(hint("sex").starts_with("if they are different people, put the site"), "{}", hint("sex"));
+        let notes = |column: &str| {
+            together(vec![part("01", "person"), part("02", column)], &names, false, false).unwrap().0.notes
+        };
+        assert_eq!(notes("person"), [""; 0]);
+        let said =
+            "a column `person` stands in the table of A, not of B: people who have images in both cannot be recognised";
+        assert_eq!(notes("sex"), [said]);
+    }
 }

@@ -1,8 +1,8 @@
 //! [`Plan`]: which subject is prepared from which file, settled before any image is read.
 
 use super::{
-    choice::{none_chosen, unmatched},
-    freesurfer, image,
+    choice::{gone, none_chosen, unmatched},
+    entities, freesurfer, image,
     mask::MaskRule,
     mask_finder::MaskFinder,
     matching::{self, Aside, Matched, few},
@@ -12,11 +12,14 @@ use super::{
     source::{self, Source},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column, usable_spacing},
+    cohort::{
+        Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column, person_in, two_spellings,
+        usable_spacing,
+    },
     listed::{counted, have, listed},
     setting::{
-        GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS, PATH_COLUMN, SPACING,
-        WHOLE_HEAD,
+        EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
+        PATH_COLUMN, SPACING, WHOLE_HEAD,
     },
     spelling,
 };
@@ -134,6 +137,11 @@ impl Plan {
         }
         let ids: Vec<&str> = plan.items.iter().map(|item| item.id.as_str()).collect();
         matching::check_ids(&ids)?;
+        if let Some(column) = person_column(&plan.participants) {
+            let people = plan.participants.cells(column).filter_map(|cell| person_in(cell, &[]));
+            let refused = |what| format!("{what}; training refuses that, so spell each person in one way");
+            plan.notes.extend(two_spellings(people).map(refused));
+        }
         plan.notes.extend(spelling::columns(&plan.participants, &[]).into_iter().map(|(_, sentence)| sentence));
         if let Some(threshold) = options.mask_threshold.filter(|_| !plan.has_masks()) {
             let what = format!("a threshold for masks is stated ({threshold}), but there are no masks");
@@ -366,6 +374,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     if options.keep_going {
         notes.extend(matching::near_ids(&matched));
     }
+    notes.extend(gone(&matched, source.root(), options));
     let inclusion = matched.inclusion();
     let mask_column = match source {
         Source::Table(file) => mask_column(&participants, file, options)?,
@@ -392,10 +401,17 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     if wrong.is_empty() || options.keep_going {
         refuse_no_masks(&items)?;
     }
-    if person_column(&participants).is_none() && options.person_column.is_none() {
+    if options.person_column.is_none() {
         let scans: Vec<(&str, &Path)> =
             matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
-        notes.extend(sessions::unsaid_people(&scans));
+        match person_column(&participants) {
+            None => notes.extend(sessions::unsaid_people(&scans)),
+            Some(column) => {
+                let people: Vec<Option<&str>> =
+                    matched.pairs.iter().map(|(row, ..)| participants.rows[*row][column].as_deref()).collect();
+                notes.extend(sessions::divided_people(&scans, &people));
+            }
+        }
     }
     let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
     let part = Part {
@@ -417,7 +433,14 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
     let (mut parts, mut wrong) = (Vec::new(), Vec::new());
     for ((site, source), name) in sites.iter().zip(sources).zip(&names) {
         let participants = site.participants.clone().or_else(|| options.participants.clone());
-        let (part, of_part) = part(source, &PrepareOptions { participants, ..options.clone() }, joint)?;
+        let given = PrepareOptions { participants, ..options.clone() };
+        let (part, of_part) = part(source, &given, joint).map_err(|error| {
+            let others = sources.iter().filter(|other| other.root() != source.root());
+            // What cannot be listed is an error of its own source.
+            let images = others.filter(|other| matches!(other, Source::Bids(_) | Source::Folder(_)));
+            let images: Vec<Vec<PathBuf>> = images.filter_map(|other| Some(other.images().ok()?.0)).collect();
+            entities::for_others(error, &images)
+        })?;
         wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
         parts.push(part);
     }
@@ -425,6 +448,15 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
         for part in parts.iter_mut().filter(|part| part.inclusion.rows.is_none()) {
             part.notes.push("it has no table, so that the columns of the others are n/a for its images".to_owned());
         }
+    }
+    if let Some(wanted) = &options.person_column {
+        let ids = |part: &Part| -> Vec<String> { part.items.iter().map(|item| item.id.clone()).collect() };
+        let ids: Vec<Vec<String>> = parts.iter().map(ids).collect();
+        let tables =
+            parts.iter().zip(&ids).zip(sources).map(|((part, ids), source)| {
+                (&part.participants, ids.iter().map(String::as_str).collect(), source.path())
+            });
+        sessions::check_people(&tables.collect::<Vec<_>>(), wanted)?;
     }
     let together = merge::together(parts, &names, joint, options.site_in_id)?;
     if joint && !together.0.without_image.is_empty() && !options.chooses() {
@@ -528,7 +560,7 @@ fn by_name(
         finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
         sessions::by_name(&chosen, &table, column, &path)?
     } else {
-        let ids = matching::ids(&table, column, &path)?;
+        let ids = matching::ids(&table, column, &path).map_err(|error| by_session(error, &table, options))?;
         let id_of = |i: &PathBuf| matching::row_id(i, &ids).unwrap_or_else(|| matching::id_of(i));
         finder.know(images.iter().map(|i| (i.clone(), id_of(i))));
         (table, matching::by_name(&chosen, &ids)?)
@@ -554,6 +586,25 @@ fn by_name(
     }
     let notes = sessions_told(source, &mut table, &mut matched, options)?;
     Ok((table, matched, notes))
+}
+
+/// What to do about rows of one id where the table has a column of sessions and some of them are chosen.
+fn by_session(error: Error, table: &Table, options: &PrepareOptions) -> Error {
+    let chosen = options.entities.iter().find(|filter| filter.entity == "ses" && filter.named().next().is_some());
+    match (error, sessions::session_column(table), chosen) {
+        (Error::File { path, what, .. }, Some(column), Some(filter)) => {
+            let what = format!("{what} (column `{}` says of which session each is)", table.columns[column]);
+            let remedy = remedy![
+                "give ",
+                EACH_SESSION,
+                " beside ",
+                filter.setting().to(filter.values.join(",")),
+                ": rows are then found by person and session"
+            ];
+            Error::file(path, what, remedy)
+        }
+        (error, ..) => error,
+    }
 }
 
 /// Joins what a BIDS dataset says about the sessions of its images, be each session a row or one that was chosen of each person.

@@ -406,6 +406,27 @@ pub(super) fn unsaid_people(scans: &[(&str, &Path)]) -> Option<String> {
     })
 }
 
+/// Says which rows carry one same `sub-` and are different people by the column of people: rows as [`unsaid_people`] has them, and
+/// the person of each.
+pub(super) fn divided_people(scans: &[(&str, &Path)], people: &[Option<&str>]) -> Option<String> {
+    let mut of = BTreeMap::<&str, Vec<(&str, &str)>>::new();
+    for ((id, path), person) in scans.iter().zip(people) {
+        if let Some((subject, person)) = subject_of(path, id).zip(person_in(*person, &[])) {
+            of.entry(subject).or_default().push((id, person));
+        }
+    }
+    of.retain(|_, rows| rows.iter().map(|(_, person)| *person).collect::<BTreeSet<_>>().len() > 1);
+    let each = of.iter().map(|(subject, rows)| {
+        format!("sub-{subject}: {}", few(rows.iter().map(|(id, person)| format!("{id} is `{person}`"))))
+    });
+    (!of.is_empty()).then(|| {
+        format!(
+            "rows that carry one same `sub-` are different people by the column `{PERSON}`: {} (if they are scans of one person,              write one `{PERSON}`; else that person stands on both sides of a split)",
+            few(each)
+        )
+    })
+}
+
 /// Adds the columns `person` and `session_id` to the table of the images that are used, a row each: from the column that the user
 /// names or that is there already, else from ids that say a session (`01_ses-1`). A table whose ids say nothing of the kind stays
 /// as it is.
@@ -475,6 +496,31 @@ pub(super) fn with_people(mut table: Table, ids: &[&str], wanted: Option<&str>, 
     Ok(table)
 }
 
+/// Refuses sources of which one does not say whose its images are in the column that is asked for, where others do.
+pub(super) fn check_people(tables: &[(&Table, Vec<&str>, &Path)], wanted: &str) -> Result<()> {
+    let column =
+        |table: &Table| table.columns.iter().position(|c| c == wanted || look(c) == PERSON && look(wanted) == PERSON);
+    let Some((_, _, known)) = tables.iter().find(|(table, ..)| column(table).is_some()) else { return Ok(()) };
+    for (table, ids, file) in tables {
+        let Some(at) = column(table) else {
+            let what = format!(
+                "its table has no column `{wanted}`, which says whose an image of {} is ({})",
+                known.display(),
+                table.columns.join(", ")
+            );
+            return Err(Error::file(*file, what, "add it: images of one person must be known as such"));
+        };
+        let without: Vec<&&str> =
+            ids.iter().zip(table.cells(at)).filter(|c| person_in(c.1, &[]).is_none()).map(|c| c.0).collect();
+        if !without.is_empty() {
+            let what =
+                format!("{} {} no `{wanted}`: {}", counted(without.len(), "row"), have(without.len()), few(&without));
+            return Err(Error::file(*file, what, "fill it in: images of one person must be known as such"));
+        }
+    }
+    Ok(())
+}
+
 /// Adds a column at the end.
 pub(super) fn add(table: &mut Table, name: &str, cells: Vec<Option<String>>) {
     table.columns.push(name.to_owned());
@@ -484,4 +530,39 @@ pub(super) fn add(table: &mut Table, name: &str, cells: Vec<Option<String>>) {
 /// The positions of all rows.
 fn all(table: &Table) -> Vec<usize> {
     (0..table.rows.len()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_that_does_not_say_whose_images_it_has_is_named() {
+        let table = |column: &str, cells: &[&str]| Table {
+            columns: vec![column.to_owned()],
+            rows: cells.iter().map(|c| vec![Some((*c).to_owned())]).collect(),
+        };
+        let (a, b) = (table("person", &["p1", "p2"]), table("sex", &["F", "M"]));
+        let of = |a: &Table, b: &Table| {
+            let tables = [(a, vec!["A1", "A2"], Path::new("A")), (b, vec!["B1", "B2"], Path::new("B"))];
+            check_people(&tables, "person").map_err(|e| e.to_string())
+        };
+        let error = of(&a, &b).unwrap_err();
+        assert_eq!(error, "B: its table has no column `person`, which says whose an image of A is (sex)");
+        assert_eq!(of(&a, &table("person", &["p3", "?"])).unwrap_err(), "B: 1 row has no `person`: B2");
+        assert_eq!(of(&a, &a), Ok(()));
+        assert_eq!(of(&b, &b), Ok(()));
+    }
+
+    #[test]
+    fn rows_of_one_folder_and_several_people_are_said() {
+        let paths = ["sub-01/a.nii", "sub-01/b.nii", "sub-02/c.nii", "d.nii"].map(Path::new);
+        let scans: Vec<(&str, &Path)> = ["a", "b", "c", "d"].into_iter().zip(paths).collect();
+        let said = divided_people(&scans, &["p1", "p2", "p3", "p4"].map(Some)).unwrap();
+        let start = "rows that carry one same `sub-` are different people by the column `person`: ";
+        assert!(said.starts_with(&format!("{start}sub-01: a is `p1`, b is `p2` (if")), "{said}");
+        assert_eq!(divided_people(&scans, &["p1", "p1", "p3", "p4"].map(Some)), None);
+        // Who is nobody's is told elsewhere.
+        assert_eq!(divided_people(&scans, &["p1", "?", "p3", "p4"].map(Some)), None);
+    }
 }
