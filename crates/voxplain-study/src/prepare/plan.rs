@@ -139,7 +139,7 @@ impl Plan {
         matching::check_ids(&ids)?;
         if let Some(column) = person_column(&plan.participants) {
             let people = plan.participants.cells(column).filter_map(|cell| person_in(cell, &[]));
-            let refused = |what| format!("{what}; training refuses that, so spell each person in one way");
+            let refused = |what| format!("{what}; a training on both is refused, so spell each person in one way");
             plan.notes.extend(two_spellings(people).map(refused));
         }
         plan.notes.extend(spelling::columns(&plan.participants, &[]).into_iter().map(|(_, sentence)| sentence));
@@ -812,3 +812,6 @@ fn middle(template: &Volume) -> Result<[f64; 3]> {
     }
     Ok(template.grid().affine.apply(std::array::from_fn(|a| (low[a] + high[a]) as f64 / 2.0)))
 }
+
+#[cfg(test)]
+mod tests;

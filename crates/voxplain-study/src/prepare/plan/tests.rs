@@ -1,0 +1,78 @@
+//! What is said of people, sessions and sources before an image is read.
+
+use super::super::{entities::EntityFilter, tree::tree};
+use super::*;
+use std::fs;
+
+/// The notes of a plan, or the error and what to do about it.
+fn planned(sites: &[PathBuf], options: &PrepareOptions) -> Result<Vec<String>, (String, String)> {
+    let sites: Vec<Site> = sites.iter().map(|path| Site { path: path.clone(), ..Site::default() }).collect();
+    let plan = Plan::new(&sites, options).map_err(|e| (e.to_string(), e.remedy().unwrap().to_string()))?;
+    Ok(plan.notes)
+}
+
+fn session(values: &str) -> PrepareOptions {
+    PrepareOptions { entities: vec![EntityFilter::new("ses", values)], ..PrepareOptions::default() }
+}
+
+#[test]
+fn a_chosen_session_says_whom_it_leaves_out() {
+    let dir = tree(["sub-1_ses-1_T1w.nii", "sub-1_ses-2_T1w.nii", "sub-2_ses-1_T1w.nii", "sub-3_T1w.nii"]);
+    let notes = planned(&[dir.path().to_owned()], &session("2")).unwrap();
+    assert_eq!(notes, ["2 people have no image of ses-2 and are not in the cohort: 2, 3"]);
+    assert_eq!(planned(&[dir.path().to_owned()], &session("1,none")).unwrap(), [""; 0]);
+    // A row for each session needs more than the choice, and what is named works.
+    let table = "participant_id\tsession_id\nsub-1\tses-1\nsub-1\tses-2\nsub-2\tses-1\n";
+    fs::write(dir.path().join("participants.tsv"), table).unwrap();
+    fs::remove_file(dir.path().join("sub-3_T1w.nii")).unwrap();
+    let (what, remedy) = planned(&[dir.path().to_owned()], &session("2")).unwrap_err();
+    assert!(what.ends_with("more than one row: 1 (column `session_id` says of which session each is)"), "{what}");
+    let works = "give `each-session` beside `session` = 2: rows are then found by person and session";
+    assert_eq!(remedy, works);
+    let each = PrepareOptions { each_session: true, ..session("2") };
+    assert_eq!(
+        planned(&[dir.path().to_owned()], &each).unwrap(),
+        ["1 person has no image of ses-2 and is not in the cohort: 2"]
+    );
+}
+
+#[test]
+fn one_of_two_sources_has_sessions() {
+    let dir = tree(["a/sub-A1_ses-1_T1w.nii", "a/sub-A1_ses-2_T1w.nii", "b/sub-B1_T1w.nii"]);
+    let sites = ["a", "b"].map(|name| dir.path().join(name));
+    let (_, remedy) = planned(&sites, &PrepareOptions::default()).unwrap_err();
+    assert!(remedy.starts_with("choose with `session` = 1,none or `session` = 2,none"), "{remedy}");
+    let (_, remedy) = planned(&sites, &session("1")).unwrap_err();
+    assert!(remedy.ends_with("images without it are taken too with `session` = 1,none"), "{remedy}");
+    assert!(planned(&sites, &session("1,none")).is_ok());
+}
+
+#[test]
+fn people_in_one_of_two_sources_or_in_two_spellings() {
+    let dir = tree(["a/A1.nii", "a/A2.nii", "b/B1.nii"]);
+    let sites = ["a", "b"].map(|name| dir.path().join(name));
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    write("a/participants.tsv", "participant_id\tperson\nA1\tp1\nA2\tP01\n");
+    write("b/participants.tsv", "participant_id\tsex\nB1\tF\n");
+    let notes = planned(&sites, &PrepareOptions::default()).unwrap();
+    assert!(notes[0].starts_with("a column `person` stands in the table of a, not of b"), "{notes:?}");
+    assert!(notes[1].contains("two ways: `p1` and `P01`; a training on both is refused"), "{notes:?}");
+    let wanted = PrepareOptions { person_column: Some("person".into()), ..PrepareOptions::default() };
+    let (what, _) = planned(&sites, &wanted).unwrap_err();
+    assert!(what.starts_with(&format!("{}: its table has no column `person`", sites[1].display())), "{what}");
+}
+
+#[test]
+fn rows_of_one_folder_that_are_different_people() {
+    let dir = tree(["sub-01/x.nii", "sub-01/y.nii", "sub-02/z.nii"]);
+    let table = dir.path().join("t.csv");
+    let notes = |people: [&str; 3]| {
+        let [x, y, z] = people;
+        let rows = format!("x,sub-01/x.nii,{x}\ny,sub-01/y.nii,{y}\nz,sub-02/z.nii,{z}\n");
+        fs::write(&table, format!("participant_id,path,person\n{rows}")).unwrap();
+        planned(std::slice::from_ref(&table), &PrepareOptions::default()).unwrap()
+    };
+    assert_eq!(notes(["p", "p", "q"]), [""; 0]);
+    let said = notes(["p", "q", "r"]);
+    assert!(said[0].contains("are different people by the column `person`: sub-01: x is `p`, y is `q`"), "{said:?}");
+}
