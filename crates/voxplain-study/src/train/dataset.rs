@@ -170,8 +170,8 @@ impl<'a> Dataset<'a> {
             SplitScheme::Folds(k) => k,
             SplitScheme::Holdout(_) => 2,
         };
-        let (units, noun) = match self.units() {
-            Some((groups, noun)) => (groups.iter().collect::<BTreeSet<_>>().len(), noun),
+        let (units, noun) = match sample.units {
+            Some(units) => (units.of.iter().collect::<BTreeSet<_>>().len(), units.noun),
             None => (self.len(), "subjects"),
         };
         if units < needed {
