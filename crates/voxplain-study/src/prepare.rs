@@ -203,7 +203,12 @@ pub fn prepare_sites(
                     (of.used, of.left_out) = (of.used.saturating_sub(1), of.left_out + 1);
                 }
                 let remedy = masks.fitting(e.remedy());
-                summary.failed.push(Failure { subject: item.id.clone(), what: e.to_string(), remedy });
+                // Whoever shows it names the subject.
+                let what = match e {
+                    Error::Subject { subject, what, .. } if subject == item.id => what,
+                    e => e.to_string(),
+                };
+                summary.failed.push(Failure { subject: item.id.clone(), what, remedy });
             }
         }
     }
@@ -221,6 +226,9 @@ pub fn prepare_sites(
     if summary.failed.is_empty() || (options.keep_going && !ready.is_empty()) {
         summary.cohort =
             Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
+    } else {
+        // So that advice can be followed at once, with other options.
+        writer.discard_unused()?;
     }
     Ok(summary)
 }

@@ -37,13 +37,14 @@ pub enum ContentsKind {
     Brain,
     /// Something larger than any brain stands out: a head with its skull.
     WholeHead,
-    /// Nothing larger than a brain stands out, but the background is not of one value: noise, or what resampling leaves.
+    /// No part larger than a brain stands out, but more than a brain differs from the background, or no value is common there: noise,
+    /// what resampling leaves, or a head in parts.
     NoBackground,
     /// Less than the brain of an adult: a part, a child, an animal, or other lengths than mm.
     Small,
-    /// As much as a brain, but it goes on beyond the sides of the image.
+    /// No more than a brain, but it goes on beyond the sides of the image.
     Cut,
-    /// As much as a brain, but flat: some slices of a head or brain.
+    /// No more than a brain, but flat: some slices of a head or brain.
     Slab,
 }
 
@@ -90,15 +91,12 @@ pub fn odd_brain_volume(mm3: f64) -> Option<String> {
 const PERHAPS_HEAD_ML: f64 = 3000.0;
 
 impl Contents {
-    /// Judges an image. NaN is background.
+    /// Judges an image. NaN is background, and so are infinite values: they show nothing.
     pub fn of(image: &Volume) -> Self {
         let sides = Sides::of(image);
         let background = sides.background();
         let ml = |voxels: usize| voxels as f64 * image.grid().voxel_volume();
-        // Infinite values show nothing, as NaN does.
         let differs = differing(image, &background);
-        let grid = *image.grid();
-        let differs = Mask::from_fn(grid, |[i, j, k]| differs.at(i, j, k) && image.at(i, j, k).is_finite());
         let thickness = thickness(&differs);
         let differing = ml(differs.count());
         let cut = sides.touched(&differs, image.grid());
@@ -109,19 +107,19 @@ impl Contents {
             ContentsKind::WholeHead
         } else if differing > most || (background.is_empty() && sides.finite > 0) {
             ContentsKind::NoBackground
-        } else if differing < least {
-            ContentsKind::Small
         } else if cut > TOUCHED * differing.powf(2.0 / 3.0) {
             ContentsKind::Cut
         } else if thickness < FLAT_BRAIN * differing.cbrt() {
             ContentsKind::Slab
+        } else if differing < least {
+            ContentsKind::Small
         } else {
             ContentsKind::Brain
         };
         Self { kind, background, differing, object, cut, thickness }
     }
 
-    /// The voxels that are no background. Where the background is 0, every voxel that is neither 0 nor NaN; where it has
+    /// The voxels that are no background. Where the background is 0, every finite voxel that is not 0; where it has
     /// another value, that value belongs wherever it does not reach the border of the image.
     pub fn inside(&self, image: &Volume) -> Mask {
         differing(image, &self.background)
@@ -185,6 +183,13 @@ impl Contents {
             ContentsKind::WholeHead => {
                 format!("looks like a whole head: {} stand out from the background; {adult}", litres(self.object))
             }
+            ContentsKind::NoBackground if !self.background.is_empty() => format!(
+                "holds more than a brain, though the largest part that stands out has {} alone: {} differ from the background, which is \
+                 {} at the sides; {adult}: a head, or noise around a brain?",
+                litres(self.object),
+                litres(self.differing),
+                self.background.iter().map(|v| (v + 0.0).to_string()).collect::<Vec<_>>().join(" and ")
+            ),
             ContentsKind::NoBackground => format!(
                 "has no background of one value, so that where the brain is cannot be told: {} differ from it, {} stand out",
                 litres(self.differing),
@@ -206,6 +211,14 @@ impl Contents {
         })
     }
 
+    /// Whether it cannot be told from the image alone where the brain is, or that it shows nothing else: a mask is needed.
+    pub fn needs_mask(&self) -> bool {
+        match self.kind {
+            ContentsKind::Brain | ContentsKind::Small => false,
+            ContentsKind::WholeHead | ContentsKind::NoBackground | ContentsKind::Cut | ContentsKind::Slab => true,
+        }
+    }
+
     /// Whether what stands out is more than a brain, and less than any head of an adult.
     pub fn is_little_more(&self) -> bool {
         self.kind == ContentsKind::WholeHead && self.object <= 1000.0 * PERHAPS_HEAD_ML
@@ -222,11 +235,18 @@ impl Contents {
             ContentsKind::WholeHead => {
                 ("whole-head", "to work on the brain, give a brain mask with it, or strip the skull")
             }
+            ContentsKind::NoBackground if !self.background.is_empty() => (
+                "more-than-a-brain",
+                "to work on the brain, give a brain mask with it, or strip what is around the brain",
+            ),
             ContentsKind::NoBackground => ("no-background", "give a brain mask with it"),
             ContentsKind::Small => ("small-contents", "none if it is meant to be so; otherwise check the voxel sizes"),
-            ContentsKind::Cut => ("cut-contents", "none if it is meant to be so"),
+            ContentsKind::Cut => (
+                "cut-contents",
+                "look for an image of all of the brain; to work on the part that it shows, give a brain mask with it",
+            ),
             ContentsKind::Slab => {
-                ("flat-contents", "none if it is meant to be so; otherwise look for the other slices")
+                ("flat-contents", "look for the other slices; to work on those that it has, give a brain mask with it")
             }
         };
         self.words().map(|what| Finding::new(id, Level::Note, what, remedy))
@@ -249,10 +269,10 @@ fn thickness(mask: &Mask) -> f64 {
 /// Where an image differs from its background.
 fn differing(image: &Volume, background: &[f32]) -> Mask {
     if matches!(background, [] | [0.0]) {
-        return image.map(|v| *v != 0.0 && !v.is_nan());
+        return image.map(|v| *v != 0.0 && v.is_finite());
     }
-    let other = image.map(|v| !(background.contains(v) || v.is_nan())).fill_holes();
-    Mask::from_fn(*image.grid(), |[i, j, k]| other.at(i, j, k) && !image.at(i, j, k).is_nan())
+    let other = image.map(|v| !background.contains(v) && v.is_finite()).fill_holes();
+    Mask::from_fn(*image.grid(), |[i, j, k]| other.at(i, j, k) && image.at(i, j, k).is_finite())
 }
 
 /// The largest part that differs from the background by more than a tenth of what the 99.5th percentile does: air is
@@ -477,7 +497,42 @@ mod tests {
             let contents = Contents::of(&scene(1300.0, 3.0, |_| air));
             assert_eq!(contents.kind, ContentsKind::Brain, "{contents:?}");
             assert!((contents.differing / 1000.0 - 1300.0).abs() < 20.0);
+            let image = scene(1300.0, 3.0, |_| air);
+            assert_eq!(contents.inside(&image), image.map(|v| v.is_finite()), "nor are they inside");
         }
+    }
+
+    #[test]
+    fn a_common_background_is_not_denied() {
+        // A brain and, apart from it, a shell of as much again, as a skull behind dark fluid is.
+        let image = scene(1300.0, 3.0, |[i, j, k]| {
+            let off =
+                [i, j, k].map(|v| (v as f64 + 0.5).mul_add(3.0, -120.0)).iter().map(|v| v * v).sum::<f64>().sqrt();
+            let open = k > 20;
+            if (76.0..92.0).contains(&off) && open { 900.0 } else { 0.0 }
+        });
+        let contents = Contents::of(&image);
+        assert_eq!((contents.kind, &contents.background[..]), (ContentsKind::NoBackground, &[0.0][..]), "{contents:?}");
+        let finding = contents.finding().unwrap();
+        assert_eq!(finding.id, "more-than-a-brain");
+        assert!(!finding.what.contains("no background"), "{}", finding.what);
+        assert!(finding.what.contains("differ from the background, which is 0 at the sides"), "{}", finding.what);
+    }
+
+    #[test]
+    fn slices_of_a_head_need_a_mask_however_few_they_are() {
+        let head = scene(3500.0, 3.0, |_| 0.0);
+        for (slices, padded) in [(16, false), (16, true), (4, false), (4, true)] {
+            let (shape, from) = if padded { ([80; 3], 0) } else { ([80, 80, slices], 32) };
+            let grid = Grid::new(shape, head.grid().affine).unwrap();
+            let slab = Volume::from_fn(grid, |[i, j, k]| {
+                if (32..32 + slices).contains(&(k + from)) { head.at(i, j, k + from) } else { 0.0 }
+            });
+            let contents = Contents::of(&slab);
+            assert!(contents.needs_mask(), "{slices} {padded}: {contents:?}");
+        }
+        assert!(!Contents::of(&scene(1300.0, 3.0, |_| 0.0)).needs_mask());
+        assert!(!Contents::of(&scene(500.0, 3.0, |_| 0.0)).needs_mask(), "a small child");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use crate::grid::corner_distances;
 use crate::setting::MASK_THRESHOLD;
 use crate::{
     Connectivity, Contents, ContentsKind, Error, Finding, Grid, Level, Mask, Orientation, ReadOptions, Result, Volume,
-    read,
+    quantiles, read,
 };
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Remedy, remedy};
+use voxplain_core::{Remedy, plural::does, remedy};
 
 /// How a file is read as a mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -77,6 +77,10 @@ const NEAR: f64 = 0.01;
 
 /// Share of the field of view from which on a value is no edge between two others. Edges smoothed over 6 to 10 mm have 0.005.
 const COMMON: f64 = 0.02;
+
+/// Share of the field of view that a mask takes at least where its threshold is advised. Our choice: a brain takes 0.05 of a field of
+/// view of 300 mm.
+const LEAST: f64 = 0.005;
 
 /// Share of a mask that may lie outside its largest piece. Our choice: all masks of IXI stay below it.
 const SCATTERED: f64 = 0.01;
@@ -158,7 +162,8 @@ fn cut(
     let mut find = |id, level, what: String, remedy: &str| findings.push(Finding::new(id, level, what, remedy));
     let [low, high] = content.range;
     if content.infinite > 0 {
-        return Err((format!("is no mask: {} of its values are infinite", content.infinite), again()));
+        let are = does(content.infinite, "is", "are");
+        return Err((format!("is no mask: {} of its values {are} infinite", content.infinite), again()));
     }
     if let Some(threshold) = options.threshold.filter(|t| !t.is_finite()) {
         let what = format!("a mask cannot be cut at {threshold}, which is no value that a voxel is above or below");
@@ -184,7 +189,8 @@ fn cut(
         ));
     }
     if content.nan > 0 {
-        let what = format!("{} of the mask are NaN; they are taken as outside", content.share(content.nan));
+        let (are, they) = (does(content.nan, "is", "are"), does(content.nan, "it is", "they are"));
+        let what = format!("{} of the mask {are} NaN; {they} taken as outside", content.share(content.nan));
         find("mask-nan", Level::Warning, what, "replace them by 0 if that is right");
     }
     if let Some(threshold) = options.threshold {
@@ -262,13 +268,15 @@ fn cut(
 fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
     let is_outside = |outside: f64, at: f64| {
         let mask = volume.map(|v| f64::from(*v) > at);
-        outside <= at && mask.data().contains(&true) && reach(&mask, MaskExtent::Brain).is_ok()
+        outside <= at && mask.count() as f64 >= LEAST * content.voxels as f64 && reach(&mask, MaskExtent::Brain).is_ok()
     };
     let contents = Contents::of(volume);
     // Where no value is common at the sides, the lowest is taken for the outside.
     let [low, high] = content.range;
     let outside = contents.background.first().map_or(low, |v| f64::from(*v));
-    if has_little_near(volume, outside, high) && contents.has_intensities(volume) {
+    // A few values above all others are not the inside.
+    let inner = mostly_below(volume, outside);
+    if has_little_near(volume, outside, inner) && contents.has_intensities(volume) {
         let is_brain =
             matches!(contents.kind, ContentsKind::Brain | ContentsKind::Small | ContentsKind::Cut | ContentsKind::Slab);
         return match contents.background[..] {
@@ -280,21 +288,33 @@ fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
             _ => "it looks like an image, not like a mask: make the brain mask from it, and give that".into(),
         };
     }
-    let middle = f64::midpoint(outside, high);
-    // A middle that many voxels have is a third value, and no edge between two.
-    let on_it = |v: &&f32| (f64::from(**v) - middle).abs() <= NEAR * (high - low);
-    let is_edge = || volume.data().iter().filter(on_it).count() as f64 <= COMMON * content.voxels as f64;
-    let at = at.unwrap_or(middle);
-    if (at != middle || is_edge()) && is_outside(outside, at) {
+    let fits = |at: f64, high: f64| {
+        // A middle that many voxels have is a third value, and no edge between two.
+        let is_on_it = |v: &&f32| (f64::from(**v) - at).abs() <= NEAR * (high - low);
+        let is_edge = || volume.data().iter().filter(is_on_it).count() as f64 <= COMMON * content.voxels as f64;
+        (at != f64::midpoint(outside, high) || is_edge()) && is_outside(outside, at)
+    };
+    let middles = [(at.unwrap_or(f64::midpoint(outside, high)), high), (f64::midpoint(outside, inner), inner)];
+    if let Some((at, _)) = middles.into_iter().find(|(at, high)| fits(*at, *high)) {
         remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
     } else {
+        // So that -0 is 0.
+        let outside = outside + 0.0;
         let stands =
             format!("make a mask of it that is 1 in the brain and 0 outside; at its sides it is mostly {outside}");
         stands.into()
     }
 }
 
-/// Whether few of the values that are not near the outside's are near the largest, as in images. The inside of a mask is there, also
+/// The value that 99 % of those above the outside's do not exceed.
+fn mostly_below(volume: &Volume, outside: f64) -> f64 {
+    let mut above: Vec<f32> =
+        volume.data().iter().copied().filter(|v| v.is_finite() && f64::from(*v) > outside).collect();
+    let [inner] = quantiles(&mut above, [0.99]);
+    inner
+}
+
+/// Whether few of the values that are not near the outside's are near `high` or above, as in images. The inside of a mask is there, also
 /// where its edges are soft.
 fn has_little_near(volume: &Volume, outside: f64, high: f64) -> bool {
     let share = |v: &f32| (f64::from(*v) - outside) / (high - outside);

@@ -71,7 +71,11 @@ impl Writer {
         }
         if plan.is_file() {
             let text = fs::read(&plan).map_err(Error::io(&plan))?;
-            if serde_json::from_slice::<serde_json::Value>(&text).ok().as_ref() != Some(made_by) {
+            let same = serde_json::from_slice::<serde_json::Value>(&text).ok().as_ref() == Some(made_by);
+            if !same && is_unused(&partial)? {
+                // Nothing is lost with it.
+                atomic_file::write_json(&plan, made_by)?;
+            } else if !same {
                 let what = "an unfinished cohort was begun with other options or from other files";
                 return Err(Error::file(
                     &partial,
@@ -91,7 +95,7 @@ impl Writer {
         }
         let lock = fs::File::open(&plan).map_err(Error::io(&plan))?;
         if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(Error::file(&partial, "another voxplain is at work here", "wait for it, or stop it"));
+            return Err(at_work(&partial));
         }
         let done = work.marks();
         let array = |path: PathBuf, dtype: Dtype| -> Result<npy::Writer> {
@@ -217,9 +221,41 @@ impl Writer {
         Cohort::open(&path)
     }
 
+    /// Takes away what was begun, where nobody was prepared: then there is nothing to go on with. What voxplain did not write stays.
+    pub fn discard_unused(self) -> Result<()> {
+        if (0..self.count).any(|n| self.done(n).is_some()) {
+            return Ok(());
+        }
+        let Self { partial, volumes, masks, _lock, .. } = self;
+        drop((volumes, masks));
+        let work = CohortLayout::at(&partial);
+        let marks = work.marks();
+        fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
+        remove(&partial)
+    }
+
     fn arrays(&self) -> [(PathBuf, Dtype); 2] {
         [(self.layout().volumes(), VOLUME), (self.layout().masks(), MASK)]
     }
+}
+
+/// Whether nobody has been prepared in the folder of an unfinished cohort, and nobody is at work there.
+fn is_unused(partial: &Path) -> Result<bool> {
+    let work = CohortLayout::at(partial);
+    let plan = work.plan();
+    let lock = fs::File::open(&plan).map_err(Error::io(&plan))?;
+    if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
+        return Err(at_work(partial));
+    }
+    let marks = work.marks();
+    let is_empty = !marks.is_dir() || fs::read_dir(&marks).map_err(Error::io(&marks))?.next().is_none();
+    // What a finished cohort has: the marks went before the rest.
+    Ok(is_empty && !work.document().is_file())
+}
+
+/// That another process builds the cohort.
+fn at_work(partial: &Path) -> Error {
+    Error::file(partial, "another voxplain is at work here", "wait for it, or stop it")
 }
 
 /// Where an array of those who are kept is written before it takes the place of the one with gaps.
@@ -394,6 +430,10 @@ mod tests {
         let Begun::Open(first) = begin(1, false).unwrap() else { panic!() };
         let error = begin(1, false).unwrap_err();
         assert!(error.to_string().contains("another voxplain"), "{error}");
+        let error = begin(2, false).unwrap_err();
+        assert!(error.to_string().contains("another voxplain"), "{error}");
+        let (s, v, m) = person(0);
+        first.put(0, &s, &v, &m).unwrap();
         drop(first);
         assert!(begin(2, false).unwrap_err().remedy().unwrap().to_string().contains("`force`"));
         assert!(Cohort::open(&path).unwrap_err().remedy().unwrap().to_string().contains("interrupted"));
@@ -413,6 +453,26 @@ mod tests {
         fs::write(other.join("thesis.txt"), "mine").unwrap();
         assert!(Writer::begin(&other, &serde_json::json!(1), SHAPE, 1, true).is_err());
         assert!(other.join("thesis.txt").exists());
+    }
+
+    #[test]
+    fn what_nobody_was_prepared_in_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let begin = |options: i32| match Writer::begin(&path, &serde_json::json!(options), SHAPE, 1, false).unwrap() {
+            Begun::Open(writer) => writer,
+            Begun::Complete(_) => panic!(),
+        };
+        drop(begin(1));
+        let (s, v, m) = person(0);
+        begin(2).discard_unused().unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
+        drop(begin(1));
+        let writer = begin(2);
+        writer.put(0, &s, &v, &m).unwrap();
+        writer.discard_unused().unwrap();
+        let cohort = begin(2).finish(&preparation(), &table(1)).unwrap();
+        assert_eq!(cohort.made_by, serde_json::json!(2));
     }
 
     #[test]

@@ -187,6 +187,9 @@ fn unlike_the_model(volume: &Volume, card: &Card) -> Option<String> {
         (ContentsKind::WholeHead | ContentsKind::NoBackground, false) => {
             Some(format!("there is no mask, and the image {}; {}", contents.words()?, unlike_brains(card)))
         }
+        (ContentsKind::Cut | ContentsKind::Slab, false) => {
+            Some(format!("there is no mask, and the image {}", contents.words()?))
+        }
         (ContentsKind::Brain, true) => Some(format!("{STRIPPED}; {}", unlike_heads(card))),
         _ => None,
     }

@@ -3,14 +3,17 @@
 use super::{intensity, mask_hint::masks_beside};
 use crate::{
     cohort::{Placement, Preparation, Template},
-    listed::counted,
     setting::{MASK, WHOLE_HEAD},
 };
 use std::path::Path;
-use voxplain_core::{Action, Error, Remedy, Result, remedy};
+use voxplain_core::{
+    Action, Error, Remedy, Result,
+    plural::{counted, does},
+    remedy,
+};
 use voxplain_volume::{
-    Affine, Alignment, Contents, ContentsKind, Grid, Interpolation, Level, Mask, MaskFile, MaskOptions, ReadOptions,
-    Sizes, Volume, read_mask,
+    Affine, Alignment, Contents, ContentsKind, Finding, Grid, Interpolation, Level, Mask, MaskFile, MaskOptions,
+    ReadOptions, Sizes, Volume, read_mask,
 };
 
 /// An image, prepared as a [`Preparation`] says.
@@ -33,8 +36,8 @@ pub struct Prepared {
 /// Reads one image and prepares it.
 ///
 /// * **Brain mask.** The brain is `mask`, as [`read_mask`](voxplain_volume::read_mask) gives it. Without a mask it is
-///   where the image itself is not background ([`Contents::inside`]; for skull-stripped images): whole heads are refused
-///   unless the preparation is one of whole heads. A mask on another grid is resampled to the
+///   where the image itself is not background ([`Contents::inside`]; for skull-stripped images): whole heads, and
+///   what may be some slices of one, are refused unless the preparation is one of whole heads. A mask on another grid is resampled to the
 ///   grid of the image by its affine.
 /// * **Grid.** Its axes are those of the world (RAS+). With [`Placement::MaskCentre`] it is centred on the centre of
 ///   gravity of the mask: a few stray voxels, or more or less of the neck, hardly move this point; they would move the
@@ -66,8 +69,9 @@ pub(super) fn prepare_with(
     if let Some(bad) = image.findings.iter().find(|f| f.level == Level::Error) {
         return Err(Error::file(path, bad.what.as_str(), bad.remedy.clone()));
     }
-    let mut findings: Vec<String> =
-        image.findings.iter().filter(|f| f.level >= Level::Warning).map(|f| f.what.clone()).collect();
+    // Without a mask it is said below what becomes of values that are no numbers.
+    let told = |f: &&Finding| f.level >= Level::Warning && (mask.is_some() || f.id != "non-finite");
+    let mut findings: Vec<String> = image.findings.iter().filter(told).map(|f| f.what.clone()).collect();
     let (native, head) = (image.native, image.volume);
     let (brain, mask_volume) = match mask {
         Some(own) => {
@@ -84,14 +88,14 @@ pub(super) fn prepare_with(
     };
     if mask_volume == 0.0 {
         let what = match mask {
-            Some(_) => "nothing of the mask lies in the image",
-            None => "nothing in the image differs from its background",
+            Some(own) => format!("nothing of the mask {} lies in the image", own.path().display()),
+            None => "nothing in the image differs from its background".into(),
         };
         return Err(Error::file(path, what, remedy!["check the file (`", Action::new("inspect").on(path), "`)"]));
     }
     let bad = head.data().iter().zip(brain.data()).filter(|(v, m)| **m && !v.is_finite()).count();
     if bad > 0 {
-        let are = if bad == 1 { "is" } else { "are" };
+        let are = does(bad, "is", "are");
         let what = format!("{} in the brain mask {are} NaN or infinite", counted(bad, "voxel"));
         return Err(Error::file(path, what, "repair the image, or leave those voxels out of the mask"));
     }
@@ -105,10 +109,14 @@ pub(super) fn prepare_with(
     if let Some(cut) = cut_off(&brain, &grid, preparation) {
         findings.push(cut);
     }
-    let (volume, mask) = resample(&head, &brain, &grid);
-    let mut volume = volume;
-    intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(|what| {
-        Error::file(path, what, remedy!["check the image and its mask (`", Action::new("inspect"), "`)"])
+    let own = mask;
+    let (mut volume, mask) = resample(&head, &brain, &grid);
+    intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(|what| match own {
+        Some(own) => {
+            let what = format!("{what} (the mask is {}, {})", own.path().display(), counted(own.mask.count(), "voxel"));
+            Error::file(path, what, remedy!["check the image and its mask (`", Action::new("inspect"), "`)"])
+        }
+        None => Error::file(path, what, remedy!["check the image (`", Action::new("inspect").on(path), "`)"]),
     })?;
     Ok(Prepared { volume, mask, native, alignment, mask_volume, findings })
 }
@@ -199,10 +207,11 @@ fn volume_of(mask: &Mask) -> f64 {
 /// Where an image that has no mask is not background. What shows more than a brain, or nothing that can be told from its
 /// background, is refused unless whole heads were asked for.
 fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Result<Mask, (String, Remedy)> {
-    let nan = head.data().iter().filter(|v| v.is_nan()).count();
-    if nan > 0 {
-        let (are, they) = if nan == 1 { ("is", "it is") } else { ("are", "they are") };
-        findings.push(format!("{} {are} NaN; {they} taken as outside the brain", counted(nan, "voxel")));
+    let [nan, infinite] =
+        [f32::is_nan as fn(f32) -> bool, f32::is_infinite].map(|is| head.data().iter().filter(|v| is(**v)).count());
+    for (count, kind) in [(nan, "NaN"), (infinite, "infinite")].into_iter().filter(|(count, _)| *count > 0) {
+        let (are, they) = (does(count, "is", "are"), does(count, "it is", "they are"));
+        findings.push(format!("{} {are} {kind}; {they} taken as outside the brain", counted(count, "voxel")));
     }
     let contents = Contents::of(head);
     let inside = contents.inside(head);
@@ -218,7 +227,7 @@ fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Res
         ));
     }
     match (contents.kind, contents.words()) {
-        (ContentsKind::WholeHead | ContentsKind::NoBackground, Some(what)) if !whole_heads => {
+        (_, Some(what)) if contents.needs_mask() && !whole_heads => {
             Err((format!("there is no brain mask, and the image {what}"), no_mask(&contents)))
         }
         (ContentsKind::WholeHead, _) => Ok(inside),
@@ -243,8 +252,16 @@ pub(super) fn check_unmasked(path: &Path) -> Result<()> {
 /// The finding about a brain that is to be taken as a whole head.
 pub(crate) const STRIPPED: &str = "looks like a skull-stripped brain, not like a whole head";
 
-/// What to do about a whole head, or more than a brain.
+/// What to do about an image that needs a mask.
 fn no_mask(contents: &Contents) -> Remedy {
+    if matches!(contents.kind, ContentsKind::Cut | ContentsKind::Slab) {
+        return remedy![
+            "give its brain mask with ",
+            MASK,
+            ", or an image of all of the brain; to work on images as they are, like whole heads, prepare them with ",
+            WHOLE_HEAD
+        ];
+    }
     if contents.is_little_more() {
         return remedy![
             "check the voxel sizes; where they are right, give its brain mask with ",

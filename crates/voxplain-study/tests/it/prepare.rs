@@ -11,6 +11,7 @@ use voxplain_core::{Progress, Result, Silent};
 use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation},
     prepare::{MaskRule, PrepareOptions, PrepareSummary, Space, prepare, prepare_image},
+    setting::{MASK, WHOLE_HEAD},
 };
 use voxplain_volume::{
     Affine, Grid, Interpolation, MaskOptions, Orientation, ReadOptions, Volume, WriteOptions, npy, read, read_mask,
@@ -514,6 +515,79 @@ fn an_image_of_one_value_or_in_metres_is_told_by_what_it_is() {
         let what = refused(&Volume::new(grid, head.data().to_vec()).unwrap());
         assert!(what.contains(unit) && !what.contains(" 0.0 x"), "{what}");
     }
+}
+
+#[test]
+fn slices_of_a_head_and_what_is_infinite_without_a_mask() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("x.nii.gz");
+    let preparation = |whole_head| Preparation {
+        template: None,
+        whole_head,
+        shape: [24, 30, 22],
+        spacing: [6.0; 3],
+        normalize: Normalize::Robust,
+        placement: Placement::MaskCentre,
+    };
+    let prepared = |volume: &Volume, whole_head| {
+        save(&file, volume);
+        prepare_image(&file, None, &preparation(whole_head))
+    };
+    // A ball of 1.4 l, textured, and 40 mm of one of 3.6 l.
+    let ball = |shape: [usize; 3], radius: f64, air: f32| {
+        let middle = shape.map(|n| (n as f64 - 1.0) / 2.0);
+        let grid = Grid::new(shape, Affine::from_spacing_origin([4.0; 3], middle.map(|m| -4.0 * m))).unwrap();
+        Volume::from_fn(grid, |at| {
+            let off = (0..3).map(|a| (4.0 * (at[a] as f64 - middle[a])).powi(2)).sum::<f64>().sqrt();
+            if off < radius { 300.0 + ((at[0] * 7 + at[1] * 3 + at[2] * 11) % 601) as f32 } else { air }
+        })
+    };
+    let slab = ball([60, 10, 60], 95.0, 0.0);
+    let error = prepared(&slab, false).unwrap_err();
+    assert!(error.to_string().contains("there is no brain mask, and the image is cut off"), "{error}");
+    let remedy = error.remedy().unwrap();
+    assert!(remedy.names(WHOLE_HEAD) && remedy.names(MASK), "{remedy}");
+    assert!(prepared(&slab, true).is_ok());
+    let brain = ball([60; 3], 70.0, 0.0);
+    let plain = prepared(&brain, false).unwrap();
+    assert!(plain.findings.is_empty(), "{:?}", plain.findings);
+    for (air, kind) in [(f32::NEG_INFINITY, "infinite"), (f32::INFINITY, "infinite"), (f32::NAN, "NaN")] {
+        let other = prepared(&ball([60; 3], 70.0, air), false).unwrap();
+        assert_eq!((&other.volume, &other.mask), (&plain.volume, &plain.mask), "{air}");
+        assert_eq!(other.findings.len(), 1, "{:?}", other.findings);
+        assert!(other.findings[0].ends_with(&format!("voxels are {kind}; they are taken as outside the brain")));
+    }
+}
+
+#[test]
+fn what_failed_for_all_leaves_nothing_in_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b"]);
+    let (source, out) = (dir.path().join("t1"), dir.path().join("out"));
+    let coded = |low: f32| {
+        for (n, id) in ["a", "b"].iter().enumerate() {
+            let mask = head(n as f64).1.map(|v| v + low);
+            save(&dir.path().join(format!("masks/{id}_T1_brain.nii.gz")), &mask);
+        }
+    };
+    coded(1.0);
+    for keep_going in [false, true] {
+        let summary = run(&source, &out, &PrepareOptions { keep_going, ..options.clone() }).unwrap();
+        assert_eq!((summary.prepared, summary.failed.len()), (0, 2));
+        assert!(!dir.path().join("out.partial").exists() && !out.exists());
+    }
+    let summary = run(&source, &out, &PrepareOptions { mask_threshold: Some(1.5), ..options.clone() }).unwrap();
+    assert_eq!(summary.prepared, 2, "{:?}", summary.failed);
+    // A mask without which nothing is right is named, and the subject once.
+    coded(0.0);
+    let mut one = head(0.0).1.map(|_| 0.0);
+    let middle = one.data().len() / 2;
+    one.data_mut()[middle] = 1.0;
+    save(&dir.path().join("masks/a_T1_brain.nii.gz"), &one);
+    fs::remove_file(dir.path().join("masks/b_T1_brain.nii.gz")).unwrap();
+    let summary = run(&source, &dir.path().join("other"), &options).unwrap();
+    assert!(summary.failed[0].what.contains("a_T1_brain.nii.gz"), "{:?}", summary.failed);
+    assert!(!summary.failed[1].what.starts_with("subject"), "{:?}", summary.failed);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::header::Header;
 use crate::{Finding, Grid, Level, Volume};
 use rayon::prelude::*;
+use voxplain_core::plural::{counted, does};
 
 /// Oddities of the geometry and of the header's other claims.
 pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
@@ -177,12 +178,19 @@ pub(super) fn of_values(header: &Header, volume: &Volume) -> Vec<Finding> {
     let seen = seen.into_iter().fold(Seen::default(), Seen::and);
     if seen.nan + seen.infinite > 0 {
         let all = volume.data().len();
-        add(
-            "non-finite",
-            if seen.nan + seen.infinite == all { Level::Error } else { Level::Warning },
-            format!("{} values are NaN and {} infinite, of {all}", seen.nan, seen.infinite),
-            "find out where they come from; if they only fill the background, replace them by 0",
-        );
+        let kinds: Vec<String> = [(seen.nan, "NaN"), (seen.infinite, "infinite")]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, kind)| format!("{count} {} {kind}", does(count, "is", "are")))
+            .collect();
+        let what = format!("of {} {}", counted(all, "value"), kinds.join(" and "));
+        if seen.nan + seen.infinite == all {
+            let what = format!("there is nothing in the image: {what}");
+            add("non-finite", Level::Error, what, "get or make it again");
+        } else {
+            let remedy = "find out where they come from; if they only fill the background, replace them by 0";
+            add("non-finite", Level::Warning, what, remedy);
+        }
     }
     if seen.min > seen.max {
         return out;

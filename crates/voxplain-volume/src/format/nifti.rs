@@ -280,6 +280,14 @@ fn nifti_affine(path: &Path, f: &Fields, two: bool, h: &mut Header) -> Result<()
         ));
         h.sform = None;
     }
+    // The reverse.
+    if let (Some(s), Some(q)) = (h.sform, h.qform)
+        && s.inverse().is_some()
+        && q.inverse().is_none()
+    {
+        bad_qform = Some(format!("is no geometry (voxel sizes {:?} mm, origin {:?} mm)", h.voxel_sizes, q.origin()));
+        h.qform = None;
+    }
     match (h.sform, h.qform) {
         (Some(s), _) if s.inverse().is_some() => (h.affine, h.affine_from) = (s, "sform"),
         (Some(s), _) => {
@@ -366,6 +374,8 @@ fn qform(f: &Fields, two: bool, sizes: [f64; 3]) -> std::result::Result<(Affine,
     } else if squared > 0.0 {
         squared.sqrt()
     } else {
+        // Stored as f32, which six digits tell; so that -0 is 0.
+        let [b, c, d] = [b, c, d].map(|v| if v.abs() < 1e9 { (v * 1e6).round() / 1e6 + 0.0 } else { v });
         return Err(format!("whose quaternion ({b}, {c}, {d}) is not one of a rotation"));
     };
     let norm = a * a + b * b + c * c + d * d;

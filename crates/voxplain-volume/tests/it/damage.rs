@@ -369,6 +369,46 @@ fn an_sform_that_is_none_gives_way_to_the_qform() {
 }
 
 #[test]
+fn a_qform_that_is_none_is_a_finding_beside_a_good_sform() {
+    let what = |b: &[u8]| {
+        let image = open(&saved("a.nii", b).1).unwrap();
+        assert_eq!(image.header.affine_from, "sform");
+        image.findings.into_iter().find(|f| f.id == "bad-qform").map(|f| f.what)
+    };
+    assert_eq!(what(&bytes()), None);
+    let mut b = bytes();
+    b[80..84].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(what(&b).unwrap().contains("the qform is no geometry (voxel sizes [NaN, "), "{:?}", what(&b));
+    let mut b = bytes();
+    for (n, v) in [0.8f32, 0.8, -0.0].into_iter().enumerate() {
+        b[256 + 4 * n..260 + 4 * n].copy_from_slice(&v.to_le_bytes());
+    }
+    assert!(what(&b).unwrap().contains("quaternion (0.8, 0.8, 0) is"), "{:?}", what(&b));
+}
+
+#[test]
+fn only_the_kinds_of_values_that_are_there_are_named() {
+    let grid = *volume().grid();
+    let found = |f: &dyn Fn(usize) -> f32| {
+        let mut volume = volume();
+        volume.data_mut().iter_mut().enumerate().for_each(|(n, v)| *v = f(n));
+        assert_eq!(volume.grid(), &grid);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nii");
+        write(&path, &volume, &WriteOptions::default()).unwrap();
+        open(&path).unwrap().findings.into_iter().find(|f| f.id == "non-finite").unwrap()
+    };
+    let all = grid.len();
+    let one = found(&|n| if n == 3 { f32::NAN } else { n as f32 });
+    assert_eq!(one.what, format!("of {all} values 1 is NaN"));
+    let both = found(&|n| [f32::NAN, f32::INFINITY, f32::NEG_INFINITY].get(n).copied().unwrap_or(n as f32));
+    assert_eq!(both.what, format!("of {all} values 1 is NaN and 2 are infinite"));
+    let none = found(&|_| f32::NAN);
+    assert_eq!(none.what, format!("there is nothing in the image: of {all} values {all} are NaN"));
+    assert!(!none.remedy.contains("by 0"), "{}", none.remedy);
+}
+
+#[test]
 fn a_quaternion_that_is_a_little_long_is_shortened() {
     // A half turn about z, by the qform alone.
     let with = |length: f32| {

@@ -194,6 +194,18 @@ fn an_advised_threshold_gives_the_brain_and_is_not_given_where_none_does() {
 }
 
 #[test]
+fn a_spike_does_not_decide_what_is_advised() {
+    for spike in [30_000.0, 50.0, 3e38] {
+        for soft in [plain(), plain().smooth(6.0, Border::Zero)] {
+            let mut volume = soft.clone();
+            volume.data_mut()[grid().shape[2] / 2] = spike;
+            let at = advised(&volume).unwrap_or_else(|| panic!("{spike}: {:?}", refused(&volume)));
+            assert!((0.4..0.6).contains(&at), "{spike}: {at}");
+        }
+    }
+}
+
+#[test]
 fn of_soft_masks_the_middle_between_outside_and_inside_is_advised() {
     let soft = plain().smooth(6.0, Border::Zero);
     let expected = read_as(&soft, &above(0.5)).unwrap().mask;
@@ -280,7 +292,7 @@ fn values_that_are_no_numbers() {
     let (what, _) = refused(&inside);
     assert!(what.contains("0 or NaN and nothing else") && !what.contains("empty"), "{what}");
     few.data_mut()[0] = f32::INFINITY;
-    assert!(refused(&few).0.contains("1 of its values are infinite"));
+    assert!(refused(&few).0.contains("1 of its values is infinite"));
 }
 
 #[test]
