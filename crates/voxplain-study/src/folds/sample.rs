@@ -170,11 +170,12 @@ impl Sample<'_> {
         }
         let rest = self.classes.len() - names.len();
         if rest < 2 || names.is_empty() {
-            let small = listed(faulted.iter().map(|&class| &self.classes[class]), NAMED);
-            let who = match faulted.len() {
+            let small: Vec<usize> = if faulted.is_empty() { out } else { faulted.into_iter().collect() };
+            let of = listed(small.iter().map(|&class| &self.classes[class]), NAMED);
+            let who = match small.len() {
                 0 => String::new(),
-                1 => format!(" of class {small}"),
-                _ => format!(" of classes {small}"),
+                1 => format!(" of class {of}"),
+                _ => format!(" of classes {of}"),
             };
             say(remedy![format!("add subjects{who}, or name another label with "), LABEL]);
             return Remedy::new(parts);
@@ -336,6 +337,9 @@ mod tests {
         assert!(remedy.starts_with("hold a larger share out: `holdout` = 0."), "{remedy}");
         let share: f64 = remedy.rsplit(' ').next().unwrap().parse().unwrap();
         assert_eq!(refused("aaabbb", None, SplitScheme::Holdout(share), &[]), None);
+        // No share holds one of two out and trains on two.
+        let (_, remedy) = refused("aabb", None, SplitScheme::Holdout(0.1), &[]).unwrap();
+        assert_eq!(remedy, "add subjects of classes a, b, or name another label with `label`");
     }
 
     #[test]
