@@ -6,7 +6,8 @@ use voxplain_nn::Reach;
 use voxplain_volume::{Grid, Mask};
 
 /// What a network does not see of its field of view, whatever its weights: pools and strides that leave a rest at the far
-/// edge leave out the voxels that lead there alone ([`Reach`]). Every map that is made from the network's gradient,
+/// edge leave out the voxels that lead there alone ([`Reach`]), and strides longer than the kernel, or with a dilated one, leave out
+/// voxels between others. Every map that is made from the network's gradient,
 /// activations or scores is 0 there, or says nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -17,6 +18,9 @@ pub struct Unseen {
     pub partial_share: f64,
     /// Voxels of the brain that cannot change an output, as a share of the brain; absent where no brain mask is known.
     pub share_of_brain: Option<f64>,
+    /// Voxels that cannot change an output and lie among those that can, beside whole planes at the edges, as a share of all voxels.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub share_among_seen: f64,
     /// Where whole planes of voxels at an edge cannot.
     pub edges: Vec<UnseenEdge>,
 }
@@ -37,7 +41,31 @@ pub struct UnseenEdge {
     pub mm: Option<f64>,
 }
 
+/// A share of the brain that a network cannot see that is no rim any more.
+const MUCH: f64 = 0.05;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
+}
+
 impl Unseen {
+    /// Whether much of the brain is not seen: more than 5 % of it, or, where no brain mask is known, of what lies among the voxels
+    /// that are seen. A rim, as pools leave on most grids, is less.
+    pub fn is_much(&self) -> bool {
+        self.share_of_brain.unwrap_or(self.share_among_seen) > MUCH
+    }
+
+    /// A sentence for the reader of a map, where much is not seen ([`Unseen::is_much`]). It is the same for all brains on one grid: how
+    /// much of each is [`Unseen::share_of_brain`].
+    pub fn warning(&self) -> Option<String> {
+        let of_brain = self
+            .share_of_brain
+            .map_or_else(String::new, |_| format!(", which is more than {} % of the brain", 100.0 * MUCH));
+        let place = Self { share_of_brain: None, ..self.clone() };
+        self.is_much().then(|| format!("The network {place}. The map says nothing there{of_brain}."))
+    }
+
     /// Of a network whose input has this reach; `grid` says how the array lies in the world, where that is known, and `brain`
     /// is a mask on it. None where the network sees all.
     pub fn of(reach: &Reach, grid: Option<&Grid>, brain: Option<&Mask>) -> Option<Self> {
@@ -59,6 +87,7 @@ pub(crate) struct BlindVoxels {
     blind: Vec<usize>,
     /// Number of those of which some ways are lost.
     partial: usize,
+    shape: [usize; 3],
     edges: [[usize; 2]; 3],
 }
 
@@ -66,7 +95,7 @@ impl BlindVoxels {
     pub(crate) fn of(reach: &Reach) -> Self {
         let voxels = reach.ways.len();
         let blind = (0..voxels).filter(|&voxel| reach.is_blind(voxel)).collect();
-        Self { voxels, blind, partial: reach.partial(), edges: reach.blind_edges() }
+        Self { voxels, blind, partial: reach.partial(), shape: reach.shape, edges: reach.blind_edges() }
     }
 
     /// On a grid, with a brain.
@@ -76,8 +105,11 @@ impl BlindVoxels {
             return None;
         }
         let brain = brain.map(|brain| self.in_brain(brain)).filter(|[_, brain]| *brain > 0);
-        let mut edges = Vec::new();
+        let (mut edges, mut among) = (Vec::new(), 0);
         if blind < self.voxels {
+            // Of the box that edges leave.
+            let kept = self.shape.iter().zip(self.edges).map(|(n, [first, last])| n - first - last).product::<usize>();
+            among = blind - (self.voxels - kept);
             for (axis, planes) in self.edges.into_iter().enumerate() {
                 for (planes, last) in planes.into_iter().zip([false, true]).filter(|(planes, _)| *planes > 0) {
                     let side = grid.and_then(|grid| side(grid, axis, last));
@@ -90,6 +122,7 @@ impl BlindVoxels {
             share: blind as f64 / self.voxels as f64,
             partial_share: self.partial as f64 / self.voxels as f64,
             share_of_brain: brain.map(|[blind, all]| blind as f64 / all as f64),
+            share_among_seen: among as f64 / self.voxels as f64,
             edges,
         })
     }
@@ -131,7 +164,8 @@ impl fmt::Display for UnseenEdge {
     }
 }
 
-/// A clause without a subject: `cannot see 12 mm at the right (R, 4 planes): 7 % of the field of view, ...`.
+/// A clause without a subject: `cannot see 12 mm at the right (R, 4 planes): 7 % of the field of view, ...`. Where it leaves out
+/// voxels between others: `cannot see ...: 7 % of the field of view, nor 78 % of it among the voxels that it sees: 85 % in all, ...`.
 impl fmt::Display for Unseen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| match share {
@@ -146,7 +180,18 @@ impl fmt::Display for Unseen {
                 Some((only, [])) => format!("{only}: "),
                 Some((last, others)) => format!("{} and {last}: ", others.join(", ")),
             };
-            write!(f, "cannot see {where_}{} of the field of view", percent(self.share))?;
+            let among = self.share_among_seen;
+            match &edges[..] {
+                _ if among == 0.0 => write!(f, "cannot see {where_}{} of the field of view", percent(self.share))?,
+                [] => write!(f, "cannot see {} of the field of view, among the voxels that it sees", percent(among))?,
+                _ => write!(
+                    f,
+                    "cannot see {where_}{} of the field of view, nor {} of it among the voxels that it sees: {} in all",
+                    percent(self.share - among),
+                    percent(among),
+                    percent(self.share)
+                )?,
+            }
             if let Some(share) = self.share_of_brain {
                 write!(f, ", {} of the mask", percent(share))?;
             }
@@ -163,7 +208,7 @@ impl fmt::Display for Unseen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use voxplain_nn::{Network, NodeId, Op, Pool3d};
+    use voxplain_nn::{Conv3d, Network, NodeId, Op, Pool3d};
     use voxplain_volume::Affine;
 
     /// 5 x 4 x 7 voxels, pooled by 2: the last planes along i and k are left out.
@@ -195,6 +240,52 @@ mod tests {
             [side(&grid, 0, false), side(&grid, 1, true), side(&grid, 2, false)],
             [Some('R'), Some('S'), Some('A')]
         );
+    }
+
+    /// A convolution that is shorter than its stride, or that a stride takes apart, leaves out voxels between others.
+    #[test]
+    fn voxels_between_others_are_told_apart_from_those_at_the_edges() {
+        let strided = |shape: [usize; 3], kernel: usize, stride: usize, dilation: usize| {
+            let [i, j, k] = shape;
+            let mut net = Network::new([1, i, j, k]);
+            let conv = Conv3d { stride: [stride; 3], dilation: [dilation; 3], ..Conv3d::new(1, 1, [kernel; 3]) };
+            net.then("conv", Op::Conv3d(conv)).unwrap();
+            net.then("mean", Op::GlobalAvgPool).unwrap();
+            net.reach(NodeId(0)).unwrap()
+        };
+        // Every second voxel of 4 x 4 x 4, from the first on: the last plane of each axis is at an edge. 8 of 64 are seen, within 27.
+        let reach = strided([4; 3], 1, 2, 1);
+        let grid = Grid::new([4; 3], Affine::from_spacing_origin([2.0; 3], [0.0; 3])).unwrap();
+        let unseen = Unseen::of(&reach, Some(&grid), None).unwrap();
+        assert_eq!((unseen.share, unseen.share_among_seen), (56.0 / 64.0, 19.0 / 64.0));
+        assert!(unseen.is_much());
+        let one = Unseen::of(&reach, Some(&grid), Some(&Mask::filled(grid, true))).unwrap().warning().unwrap();
+        let seen = Mask::from_fn(grid, |v| v[0] % 2 == 0 && v[1] % 2 == 0 && (v[2] < 3));
+        let other = Unseen::of(&reach, Some(&grid), Some(&seen)).unwrap();
+        assert_eq!(other.share_of_brain, Some(4.0 / 12.0));
+        assert_eq!(other.warning().as_ref(), Some(&one));
+        assert!(
+            one.ends_with("87.5 % in all. The map says nothing there, which is more than 5 % of the brain."),
+            "{one}"
+        );
+        let text = unseen.to_string();
+        assert!(
+            text.starts_with("cannot see 2.0 mm at the right (R, 1 plane), 2.0 mm at the front (A, 1 plane) and")
+                && text.ends_with(
+                    "57.8 % of the field of view, nor 29.7 % of it among the voxels that it sees: 87.5 % in all"
+                ),
+            "{text}"
+        );
+        // No edge is left out of 5 x 5 x 5.
+        let all = Unseen::of(&strided([5; 3], 1, 2, 1), None, None).unwrap();
+        assert!((all.share - 98.0 / 125.0).abs() < 1e-12 && all.edges.is_empty());
+        assert_eq!(all.to_string(), "cannot see 78.4 % of the field of view, among the voxels that it sees");
+        // Taps at 0, 2, 4, ... of a dilated kernel whose stride is even never meet the odd ones.
+        assert_eq!(Unseen::of(&strided([7; 3], 3, 2, 2), None, None).unwrap().share_among_seen, (343.0 - 64.0) / 343.0);
+        // A rim alone.
+        let rim = Unseen::of(&self::reach(), None, None).unwrap();
+        assert!(rim.share_among_seen == 0.0 && !rim.is_much());
+        assert!(!serde_json::to_string(&rim).unwrap().contains("Among"));
     }
 
     #[test]

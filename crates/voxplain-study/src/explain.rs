@@ -30,7 +30,7 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use voxplain_attribution::{AnyMethod, Attribution, Case, Cost, Explainer, Regions, Score, Target};
+use voxplain_attribution::{AnyMethod, Attribution, Case, Cost, Explainer, Regions, Score, Target, Unseen};
 use voxplain_core::{Error, Progress, Result, remedy};
 use voxplain_nn::Engine;
 
@@ -292,6 +292,8 @@ fn write_map(
 ) -> Result<MapSummary> {
     let findings = ready.loaded.findings.iter().map(|what| format!("The image: {what}."));
     attribution.record.warnings.extend(findings);
+    let unseen = attribution.record.unseen.as_ref().and_then(Unseen::warning);
+    attribution.record.warnings.extend(unseen);
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
     attribution.record.mask.clone_from(&ready.loaded.mask_name);
     attribution.record.whole_heads = ready.loaded.whole_heads.map(str::to_owned);

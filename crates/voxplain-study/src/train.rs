@@ -150,7 +150,7 @@ pub fn train(
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
         let what = format!("on this grid the network {unseen}");
         // A rim, as on the default grid, is no reason to stop; much of the brain is.
-        if unseen.share_of_brain.is_some_and(|share| share > MUCH_UNSEEN) {
+        if unseen.is_much() {
             progress.warn(&what);
         } else {
             progress.note(&what);
@@ -205,9 +205,6 @@ fn judged(trainer: &Trainer<'_>, positive: usize) -> Result<Metrics> {
     atomic_file::write_json(&run.layout().metrics(), &metrics)?;
     Ok(metrics)
 }
-
-/// A share of the brain that the network cannot see, above which training warns.
-const MUCH_UNSEEN: f64 = 0.05;
 
 /// The comparators on the same folds. One that the data do not allow is left out with a warning.
 fn comparators(

@@ -226,8 +226,13 @@ mod tests {
     fn planes_are_hatched_on_the_networks_grid_alone() {
         let edge = |axis, side| UnseenEdge { axis, last: true, planes: 4, side: Some(side), mm: Some(12.0) };
         let share = 1.0 - (54.0 * 70.0 * 54.0) / (58.0 * 70.0 * 58.0);
-        let unseen =
-            Unseen { share, partial_share: 0.0, share_of_brain: None, edges: vec![edge(0, 'R'), edge(2, 'S')] };
+        let unseen = Unseen {
+            share,
+            partial_share: 0.0,
+            share_of_brain: None,
+            share_among_seen: 0.0,
+            edges: vec![edge(0, 'R'), edge(2, 'S')],
+        };
         let grid = |shape| Grid::new(shape, Affine::from_spacing_origin([3.0; 3], [0.0; 3])).unwrap();
         let planes = unseen_planes(&unseen, &grid([58, 70, 58])).unwrap();
         assert!(planes.at(54, 0, 0) && planes.at(0, 0, 54) && !planes.at(53, 69, 53));

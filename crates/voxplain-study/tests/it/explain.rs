@@ -343,6 +343,39 @@ fn the_record_names_the_mask_and_what_is_odd_about_it() {
     assert!(record_in(&out).whole_heads.unwrap().contains("taken as whole heads"));
 }
 
+/// A network that looks at every second voxel alone: maps warn, in the same words for all people.
+#[test]
+fn what_a_network_cannot_see_of_a_brain_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = left_model(Normalize::None);
+    let mut network = Network::new([1, SHAPE[0], SHAPE[1], SHAPE[2]]);
+    let mut conv = Conv3d { stride: [2; 3], ..Conv3d::new(1, 2, [1; 3]) };
+    conv.weight = Tensor::new([2, 1, 1, 1, 1], vec![0.0, 1.0]);
+    conv.bias = Some(Tensor::new([2], vec![0.0; 2]));
+    network.then("conv", conv).unwrap();
+    network.then("mean", Op::GlobalAvgPool).unwrap();
+    let every_second = Model { network, card: whole.card.clone() };
+    // The second brain ends higher.
+    let files = [0, 3].map(|bottom| {
+        let brain = phantom(&grid());
+        let brain = Volume::from_fn(grid(), |[i, j, k]| if k < bottom { 0.0 } else { brain.at(i, j, k) });
+        save(folder.path(), &format!("from{bottom}.nii.gz"), &brain)
+    });
+    let told = |model: &Model, name: &str| {
+        let summary = run(model, &files, &request(&folder.path().join(name), "saliency", &[]));
+        assert_eq!(summary.maps.len(), 2);
+        let about = |w: &&String| w.starts_with("The network cannot see");
+        summary.maps.iter().filter_map(|map| map.warnings.iter().find(about).cloned()).collect::<Vec<_>>()
+    };
+    let [first, second] = <[String; 2]>::try_from(told(&every_second, "second")).unwrap();
+    assert_eq!(first, second);
+    assert!(
+        first.contains("of it among the voxels that it sees: 87.5 % in all. The map says nothing there"),
+        "{first}"
+    );
+    assert!(told(&whole, "whole").is_empty());
+}
+
 #[test]
 fn an_image_that_is_not_what_the_model_knows_is_told() {
     let folder = tempfile::tempdir().unwrap();

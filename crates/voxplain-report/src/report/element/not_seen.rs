@@ -58,7 +58,7 @@ impl NotSeen {
         };
         format!(
             "Whatever its weights, {blind} of the {all} voxels of the field of view cannot change the output of the network, since no \
-             window of its last layers reaches them: it {}; {brain}.",
+             window of its layers reaches them: it {}; {brain}.",
             self.unseen
         )
     }
