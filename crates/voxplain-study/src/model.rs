@@ -190,7 +190,8 @@ impl Model {
         } else if classes.len() < 2 || classes.len() != outputs {
             return Err(format!("found {} classes for {outputs} outputs, expected as many, at least 2", classes.len()));
         }
-        if classes.iter().collect::<BTreeSet<_>>().len() != classes.len() || classes.iter().any(String::is_empty) {
+        let names: BTreeSet<&str> = classes.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
+        if names.len() != classes.len() {
             return Err(format!("the classes' names {classes:?} are not all different and not empty"));
         }
         let [channels, shape @ ..] = self.network.input_shape();

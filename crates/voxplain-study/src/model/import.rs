@@ -144,7 +144,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
     })?;
     let classes = match options.classes.len() {
         0 => (0..classes).map(|c| format!("class{c}")).collect(),
-        n if n == classes => options.classes.clone(),
+        n if n == classes => options.classes.iter().map(|name| name.trim().to_owned()).collect(),
         n => {
             return Err(Error::request(
                 format!("{n} class names for {classes} outputs"),

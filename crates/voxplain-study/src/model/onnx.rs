@@ -63,6 +63,8 @@ pub struct OutputCheck {
 /// Outputs that differ by more than this share of the largest, or of what they differ by from pair to pair, are another
 /// network's.
 const DIFFERENT: f64 = 1e-3;
+/// What half precision leaves at most, as a share of the largest output: its step is 1 / 1024 of a value, and a network adds some up.
+const HALF: f64 = 0.01;
 /// What single precision leaves undecided, as a share of the largest output: ten times what the reference networks show.
 const RESOLUTION: f64 = 1e-5;
 
@@ -308,7 +310,7 @@ fn classes(
     like: Option<&Card>,
 ) -> Result<(Network, Vec<String>)> {
     let outputs = imported.network.outputs();
-    let mut names = options.classes.clone();
+    let mut names: Vec<String> = options.classes.iter().map(|name| name.trim().to_owned()).collect();
     if names.is_empty()
         && let Some(card) = like.filter(|card| card.task.classes().len() == outputs)
     {
@@ -369,6 +371,47 @@ fn after(head: Head, scores: &[f32]) -> Vec<f64> {
         }
         Head::Sigmoid => scores.iter().map(|&s| 1.0 / (1.0 + (-f64::from(s)).exp())).collect(),
     }
+}
+
+/// Whether all values are those of half precision, as in an array of float16 or one made of it: 11 binary digits, and from 2^-14 to
+/// 65504, or less than that by steps of 2^-24.
+fn are_half(values: &[f32]) -> bool {
+    values.iter().all(|v| {
+        let step = f32::from_bits(v.abs().to_bits() & 0x7f80_0000) / 1024.0;
+        v.abs() <= 65504.0 && v % step.max(2.0f32.powi(-24)) == 0.0
+    })
+}
+
+/// Whether outputs differ by more than rounding from those given, in words, and whether half precision may be the reason. Of each
+/// output the largest difference and what it differs by from pair to pair; of all the largest value; and the pairs by name.
+fn disagreement(
+    differences: &[f64],
+    spreads: &[f64],
+    largest: f64,
+    pairs: [(&str, &[f32]); 2],
+) -> Option<(String, bool)> {
+    // What an output differs by from pair to pair decides, where single precision can tell.
+    let taken = |output: usize| (DIFFERENT * largest).min((RESOLUTION * largest).max(DIFFERENT * spreads[output]));
+    let excess = |output: usize| differences[output] / taken(output);
+    let wrong = (0..differences.len()).filter(|&output| differences[output] > taken(output));
+    let output = wrong.max_by(|&a, &b| excess(a).total_cmp(&excess(b)))?;
+    let difference = differences[output];
+    let of = if differences.len() == 1 { String::new() } else { format!(" in output {}", output + 1) };
+    let mut what = format!(
+        "its outputs differ by up to {difference:.2e} from what the imported network gives{of}, where at most {:.2e} is taken for \
+         rounding (outputs are up to {largest:.2e}; this one differs by up to {:.2e} from pair to pair)",
+        taken(output),
+        spreads[output]
+    );
+    // Beyond what half precision leaves it explains nothing.
+    let may_be_half = difference <= HALF * largest;
+    let half: Vec<&str> = pairs.iter().filter(|(_, values)| are_half(values)).map(|(name, _)| *name).collect();
+    if may_be_half && !half.is_empty() {
+        what += &format!(". The values of {} are those of half precision (float16)", half.join(" and "));
+    } else if may_be_half {
+        what += ". Half precision leaves differences of this size";
+    }
+    Some((what, may_be_half))
 }
 
 /// Compares the outputs for given inputs with given ones.
@@ -434,25 +477,13 @@ fn compare(engine: &Engine, imported: &Imported, file: &Path) -> Result<OutputCh
         largest: y.data.iter().map(|&value| f64::from(value).abs()).fold(0.0, f64::max),
         spread: (0..outputs).map(spread).fold(0.0, f64::max),
     };
-    // What an output differs by from pair to pair decides, where single precision can tell.
     let noise = RESOLUTION * check.largest;
-    let wrong = differences.iter().enumerate().any(|(output, &difference)| {
-        difference > DIFFERENT * check.largest || (difference > noise && difference > DIFFERENT * spread(output))
-    });
-    if wrong {
-        return Err(Error::file(
-            file,
-            format!(
-                "its outputs differ by up to {:.2e} from what the imported network gives (they are up to {:.2e}, and differ by \
-                 up to {:.2e} from pair to pair)",
-                check.difference, check.largest, check.spread
-            ),
-            remedy![
-                "write the pairs of ",
-                CHECK,
-                " with the same network, after model.eval(), from the inputs that it takes"
-            ],
-        ));
+    let spreads: Vec<f64> = (0..outputs).map(spread).collect();
+    if let Some((what, half)) = disagreement(&differences, &spreads, check.largest, [("x", &x.data), ("y", &y.data)]) {
+        let again = " with the same network, after model.eval(), from the inputs that it takes";
+        let single = "; network and inputs in single precision (float32), without autocast";
+        let remedy = remedy!["write the pairs of ", CHECK, again, if half { single } else { "" }];
+        return Err(Error::file(file, what, remedy));
     }
     let tells = |output: usize| spread(output) > noise && differences[output] <= DIFFERENT * spread(output);
     if !(0..outputs).any(tells) {
@@ -466,4 +497,38 @@ fn compare(engine: &Engine, imported: &Imported, file: &Path) -> Result<OutputCh
         ));
     }
     Ok(check)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_half_precision() {
+        assert!(are_half(&[0.0, -1.0, 1.0 + 1.0 / 1024.0, 65504.0, 2.0f32.powi(-24), 3.0 * 2.0f32.powi(-20)]));
+        for other in [1.0 + 1.0 / 2048.0, 65505.0, 0.1, 2.0f32.powi(-25)] {
+            assert!(!are_half(&[other]), "{other}");
+        }
+    }
+
+    /// Pairs of one output that should be 0.3, 0.6 and 0.9.
+    #[test]
+    fn refused_pairs_say_the_tolerance_and_half_precision() {
+        let expected = [0.3f64, 0.6, 0.9];
+        let refused = |found: [f32; 3], x: [f32; 3]| {
+            let found = found.map(f64::from);
+            let difference = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f64::max);
+            (
+                format!("{difference:.2e}"),
+                disagreement(&[difference], &[0.6], 0.9, [("x", &x), ("y", &found.map(|v| v as f32))]).unwrap(),
+            )
+        };
+        let (difference, (what, hint)) = refused([0.3, 0.602, 0.9], [0.1, 0.2, 0.3]);
+        assert!(what.contains(&difference) && what.contains("at most 6.00e-4 is taken for rounding"), "{what}");
+        assert!(what.contains("Half precision leaves differences of this size") && hint, "{what}");
+        let (_, (what, _)) = refused([0.30078125, 0.6015625, 0.90234375], [0.1, 0.2, 0.3]);
+        assert!(what.ends_with("The values of y are those of half precision (float16)"), "{what}");
+        let (_, (what, hint)) = refused([0.3, 1.0, 0.9], [0.5, 0.25, 0.125]);
+        assert!(!what.contains("alf precision") && !hint, "{what}");
+    }
 }
