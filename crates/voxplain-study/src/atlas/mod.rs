@@ -17,6 +17,7 @@ use crate::listed::{counted, does, have, listed};
 use crate::setting::ALLOW_MISMATCH;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Regions;
@@ -75,7 +76,7 @@ impl Atlas {
     /// Of rows without voxels the table itself may say so, in a column `voxels`: they are regions that a coarse grid lost, rows with 0
     /// voxels. Else, a table with gaps in its numbers is a register, of which an image may use any part. A table that numbers its rows without a
     /// gap lists the labels of one image. Where up to a tenth of its rows (or one) have no voxel, and their numbers are below the
-    /// image's largest label (with voxels of 4 mm or more, the last number may be lost too), small regions were lost to a coarse grid: they are
+    /// image's largest label (with voxels of 4 mm or more, the last number may be lost too, unless the table has names only), small regions were lost to a coarse grid: they are
     /// rows with 0 voxels, and said. Else the image has fewer labels than the table, which then is that of another image.
     pub fn new(
         path: &Path,
@@ -118,7 +119,7 @@ impl Atlas {
             });
         }
         if !silent.is_empty() {
-            let what = format!(
+            let mut what = format!(
                 "{} of the table's {} {} no voxel: {}",
                 silent.len(),
                 counted(table.regions.len(), "row"),
@@ -127,7 +128,14 @@ impl Atlas {
             );
             let largest = places.keys().next_back().copied().unwrap_or(0);
             let beyond = silent.iter().filter(|r| r.id > largest).count();
-            let coarse = labels.grid().voxel_volume() >= COARSE;
+            // Of names that are counted, one too many is more likely a header than a region that was lost.
+            let coarse = labels.grid().voxel_volume() >= COARSE && table.first_of_names.is_none();
+            if let Some(first) = table.first_of_names.as_ref().filter(|_| beyond > 0) {
+                let _ = write!(
+                    what,
+                    " (the table has no ids, and its names are counted from {first:?} on: if that is a header, leave it out)"
+                );
+            }
             let few = silent.len() <= (table.regions.len() / 10).max(1);
             if table.is_consecutive() && few && (beyond == 0 || beyond == 1 && coarse) {
                 lost.extend(silent);

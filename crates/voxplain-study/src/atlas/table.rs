@@ -32,6 +32,9 @@ pub struct LabelTable {
     pub format: String,
     /// What is odd about the table.
     pub findings: Vec<Finding>,
+    /// The first name of a table of names only, which counts them from 1: a header that is not known would be taken for it, and
+    /// every name would be that of the label before. None for tables with ids.
+    pub first_of_names: Option<String>,
 }
 
 /// One line of a table, cut into cells.
@@ -54,12 +57,13 @@ impl LabelTable {
     /// * columns of blanks, as `FreeSurferColorLUT.txt` (id, name, red, green, blue, alpha) and ITK-SNAP's;
     /// * FSL's XML: `index` counts the volumes of a probabilistic atlas from 0, so that its summary image holds `index + 1`; in an atlas of
     ///   the type `Label` the image holds `index`;
-    /// * one name per line: the number of the line is the id, from 1.
+    /// * one name per line: the names are counted from 1, without comments and a header (`name`, `Region names`, `ROI`, ...).
     ///
     /// A whole number may be written `1.0`. Lines that begin with `#` are comments. Text is UTF-8, UTF-16 with its mark, or Latin-1.
     ///
     /// # Errors
-    /// No such form, two rows of one id, lines with and without an id, a side that contradicts itself.
+    /// No such form, two rows of one id, lines with and without an id, a side that contradicts itself; the tables of AFNI
+    /// (`.niml`) and of Connectome Workbench, which are named.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         Self::parse(&bytes, path)
@@ -86,6 +90,7 @@ impl LabelTable {
         };
         let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
         let text = text.as_str();
+        refuse_known(text, path)?;
         if text.trim_start().starts_with('<') {
             let (rows, format) = fsl(text, path)?;
             return Self::build(rows, format, BTreeSet::new(), findings, path);
@@ -98,13 +103,12 @@ impl LabelTable {
         let (rows, format) = if is_number(&first.cells[0]) {
             (without_header(&lines, path, &mut findings)?, "no header: the first cell is the id".to_owned())
         } else if lines.iter().all(|l| l.cells.len() == 1) {
-            if is_nameless(&first.cells[0]) {
+            let header = is_header_of_names(&first.cells[0]);
+            let names = &lines[usize::from(header)..];
+            if let Some(name) = names.first().map(|line| &line.cells[0]).filter(|name| is_nameless(name)) {
                 return Err(Error::file(
                     path,
-                    format!(
-                        "has names only, and the first is {:?}: whether it stands for 0 or 1 is not said",
-                        first.cells[0]
-                    ),
+                    format!("has names only, and the first is {name:?}: whether it stands for 0 or 1 is not said"),
                     "write the id before each name",
                 ));
             }
@@ -120,18 +124,27 @@ impl LabelTable {
                 );
                 return Err(Error::file(path, what, FORMATS));
             }
-            let rows = lines.iter().map(|l| (l.number, l.number, l.cells[0].clone(), None));
+            // Other lines count, so that an empty one in the middle would shift all names behind it by one or not: nobody knows.
+            if let Some(pair) = names.windows(2).find(|pair| pair[1].number != pair[0].number + 1) {
+                let what = format!(
+                    "has names only, and between {:?} in line {} and {:?} in line {} there is a line without one: whether a \
+                     label belongs to it is not said",
+                    pair[0].cells[0], pair[0].number, pair[1].cells[0], pair[1].number
+                );
+                return Err(Error::file(path, what, "write the id before each name"));
+            }
+            let under = if header { format!(" under the header {:?}", first.cells[0]) } else { String::new() };
             findings.push(finding(
                 "table-without-ids",
                 Level::Note,
-                "the table has no ids: line n is taken as label n",
+                format!("the table has no ids: name n{under} is taken as label n"),
                 "check a region that you know",
             ));
-            (
-                rows.map(|(n, id, name, side)| Ok((n, u32::try_from(id).unwrap_or(u32::MAX), name, side)))
-                    .collect::<Result<Vec<_>>>()?,
-                "one name per line: the line number is the id".to_owned(),
-            )
+            let rows = names.iter().zip(1..).map(|(l, id)| (l.number, id, l.cells[0].clone(), None)).collect();
+            let format = "one name per line, counted from 1".to_owned();
+            let table = Self::build(rows, format, empty, findings, path)?;
+            let first_of_names = names.first().map(|line| line.cells[0].clone());
+            return Ok(Self { first_of_names, ..table });
         } else {
             with_header(&lines, path, &mut empty)?
         };
@@ -193,7 +206,7 @@ impl LabelTable {
                 ));
             }
         }
-        Ok(Self { regions, nameless, empty, format, findings })
+        Ok(Self { regions, nameless, empty, format, findings, first_of_names: None })
     }
 
     /// The region of a label.
@@ -212,6 +225,50 @@ impl LabelTable {
 
 fn finding(id: &'static str, level: Level, what: impl Into<String>, remedy: impl Into<String>) -> Finding {
     Finding { id, level, what: what.into(), remedy: remedy.into() }
+}
+
+/// Whether the first line of a table of names says what the names are: `name`, `Region names`, `ROI`, `anatomical label`.
+fn is_header_of_names(line: &str) -> bool {
+    const WHAT: [&str; 12] = [
+        "name",
+        "label",
+        "region",
+        "roi",
+        "structure",
+        "parcel",
+        "area",
+        "title",
+        "description",
+        "anatomy",
+        "roiname",
+        "labelname",
+    ];
+    const MORE: [&str; 9] = ["full", "long", "short", "brain", "anatomical", "atlas", "of", "interest", "the"];
+    let is = |word: &str, known: &[&str]| {
+        known.contains(&word) || word.strip_suffix('s').is_some_and(|w| known.contains(&w))
+    };
+    let line = line.to_lowercase();
+    let words: Vec<&str> = line.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).collect();
+    // `(s)` of `name(s)` is a word by itself.
+    words.iter().any(|word| is(word, &WHAT))
+        && words.iter().all(|word| is(word, &WHAT) || MORE.contains(word) || *word == "s")
+}
+
+/// Refuses the tables of programs that are known and not read, by their names.
+fn refuse_known(text: &str, path: &Path) -> Result<()> {
+    let write = "write it as a table with the columns index and name";
+    if text.contains("<VALUE_LABEL_DTABLE") || text.contains("ni_type=") {
+        return Err(Error::file(path, "is a label table of AFNI (NIML), which is not read", write));
+    }
+    // A name, and below it the key and four numbers of colour.
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_key = |line: &str| line.split_whitespace().count() == 5 && line.split_whitespace().all(is_number);
+    let (pairs, rest) = lines.as_chunks::<2>();
+    if !pairs.is_empty() && rest.is_empty() && pairs.iter().all(|[name, key]| !is_key(name) && is_key(key)) {
+        let what = "is a label list of Connectome Workbench (wb_command: a name, and below it its key and colour), which is not read";
+        return Err(Error::file(path, what, write));
+    }
+    Ok(())
 }
 
 /// Names that mean that there is no region.
@@ -389,6 +446,7 @@ type Row = (usize, u32, String, Option<Hemisphere>);
 
 fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Row>> {
     let mut rows = Vec::with_capacity(lines.len());
+    let sided = ends_in_sides(lines);
     for line in lines {
         if !is_number(&line.cells[0]) {
             let what = format!("line {}: {:?} is no label number", line.number, line.cells[0]);
@@ -400,6 +458,10 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
         let words = match words.as_slice() {
             [_] if uncoloured(&one).len() < one.len() => uncoloured(&one).to_vec(),
             cells => uncoloured(cells).to_vec(),
+        };
+        let (words, column) = match words.as_slice() {
+            [name @ .., last] if sided && !name.is_empty() && side_of(last).is_some() => (name.to_vec(), side_of(last)),
+            all => (all.to_vec(), None),
         };
         if words.is_empty() && line.cells.len() > 1 && line.cells[1..].iter().any(|c| !c.is_empty()) {
             let what = format!("line {}: numbers only, and no name ({})", line.number, line.cells.join(" "));
@@ -416,16 +478,36 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
             }
             all => (None, all.join(" ")),
         };
-        let side = match abbreviation {
-            Some(short) => Hemisphere::from_name(short).unwrap_or(None),
-            None => None,
-        };
+        let short = abbreviation.and_then(|short| Hemisphere::from_name(short).unwrap_or(None));
         if let Some(id) = label(&line.cells[0], &name, line.number, path)? {
-            rows.push((line.number, id, name, side));
+            rows.push((line.number, id, name, column.or(short)));
         }
     }
     uncoded(&mut rows, findings);
     Ok(rows)
+}
+
+/// Whether every line that has cells behind the name has a side in the last of them (`1,Insula,L`), colours aside.
+fn ends_in_sides(lines: &[Line]) -> bool {
+    let ends = |line: &Line| {
+        let cells: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
+        match uncoloured(&cells) {
+            [_, .., last] => Some(side_of(last).is_some()),
+            _ => None,
+        }
+    };
+    let known: Vec<bool> = lines.iter().filter_map(ends).collect();
+    !known.is_empty() && known.into_iter().all(|is_side| is_side)
+}
+
+/// The side that a cell of its own says.
+fn side_of(cell: &str) -> Option<Hemisphere> {
+    match cell.trim().to_lowercase().as_str() {
+        "l" | "lh" | "left" => Some(Hemisphere::Left),
+        "r" | "rh" | "right" => Some(Hemisphere::Right),
+        "b" | "bilateral" | "both" => Some(Hemisphere::Both),
+        _ => None,
+    }
 }
 
 /// Takes away the number behind every name where all names have one and are told apart without it: a code of the atlas
@@ -528,12 +610,7 @@ fn with_header(lines: &[Line], path: &Path, empty: &mut BTreeSet<u32>) -> Result
         if voxels.is_some_and(|voxels| number(cell(voxels)) == Some(0)) {
             empty.insert(value);
         }
-        let side = match side.map(cell).unwrap_or_default().to_lowercase().as_str() {
-            "l" | "lh" | "left" => Some(Hemisphere::Left),
-            "r" | "rh" | "right" => Some(Hemisphere::Right),
-            "b" | "bilateral" | "both" => Some(Hemisphere::Both),
-            _ => None,
-        };
+        let side = side.map(cell).and_then(side_of);
         rows.push((line.number, value, cell(name).to_owned(), side));
     }
     Ok((rows, format!("columns {:?} and {:?}", lines[0].cells[id], lines[0].cells[name])))

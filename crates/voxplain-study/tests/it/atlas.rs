@@ -114,8 +114,15 @@ fn other_forms_of_table() {
         ("1.5,A\n", "\"1.5\" is no label number"),
         ("1.0,A\n1,A\n", "twice"),
         ("Unknown\nA\n", "names only"),
+        ("name\nBackground\nA\n", "names only"),
+        ("name\n", "names no region"),
         ("A\n7\n", "a number among names"),
         ("", "no rows"),
+        (
+            "<VALUE_LABEL_DTABLE\n ni_type=\"2*String\"\n ni_dimen=\"1\" >\n\"1\" \"Insula\"\n</VALUE_LABEL_DTABLE>\n",
+            "of AFNI",
+        ),
+        ("Insula\n1 255 0 0 255\nLeft Putamen\n2 0 255 0 255\n", "of Connectome Workbench"),
         ("0,null\n", "names no region"),
         ("id,name,hemi\n1,Left insula,R\n", "left by its name and right"),
         ("1,left_or_right\n", "left and right"),
@@ -210,7 +217,7 @@ fn a_small_region_that_a_coarse_grid_lost_is_a_row_without_voxels() {
     assert!(lost(&open(7.0, [1, 2, 3, 3]).unwrap()), "the last one, on a coarse grid");
     // The last one on a fine grid, or several: the table of another image.
     for (spacing, labels) in [(2.0, [1, 2, 3, 3]), (2.0, [1, 4, 4, 4]), (7.0, [1, 2, 2, 2])] {
-        assert!(open(spacing, labels).unwrap_err().to_string().contains("have no voxel"), "{labels:?}");
+        assert!(open(spacing, labels).unwrap_err().to_string().contains("no voxel: "), "{labels:?}");
     }
     // And it has its row.
     let atlas = open(2.0, [1, 3, 3, 4]).unwrap();
@@ -220,6 +227,55 @@ fn a_small_region_that_a_coarse_grid_lost_is_a_row_without_voxels() {
     let row = regions.rows.iter().find(|r| r.id == Some(2)).unwrap();
     assert_eq!((row.name.as_str(), row.voxels, row.mean), ("B", 0, None));
     assert_eq!(row.note, Some("no voxel in the label image"));
+}
+
+/// A header above names that are counted would be the name of label 1, and every name that of the label before.
+#[test]
+fn a_list_of_names_does_not_take_its_header_for_a_name() {
+    let parse = |text: &str| LabelTable::parse(text.as_bytes(), Path::new("names.txt")).unwrap();
+    let open = |spacing: f64, text: &str| {
+        let grid = Grid::new([4, 1, 1], Affine::from_spacing_origin([spacing; 3], [0.0; 3])).unwrap();
+        let labels = Labels::new(grid, vec![1, 2, 3, 3]).unwrap();
+        Atlas::new(Path::new("atlas.nii"), labels, parse(text), Vec::new(), false)
+    };
+    let headers =
+        ["name", "Region names", "ROI", "region name(s)", "\"Label\"", "STRUCTURE", "Full name", "Regions of interest"];
+    for header in headers {
+        for spacing in [2.0, 6.0] {
+            let atlas = open(spacing, &format!("{header}\nInsula\nPutamen\nThalamus\n")).unwrap();
+            assert_eq!([1, 2, 3].map(|id| atlas.name(id)), ["Insula", "Putamen", "Thalamus"], "{header}");
+            assert!(atlas.findings.iter().any(|f| f.what.contains("under the header")), "{:?}", atlas.findings);
+        }
+    }
+    // Names of regions are none, and comments are no lines.
+    assert_eq!(parse("Area 44\nInsula\n").get(1).map(|r| r.name.as_str()), Some("Area 44"));
+    assert_eq!(parse("# of us\n\nInsula\nPutamen\n\n").get(1).map(|r| r.name.as_str()), Some("Insula"));
+    // Of an unknown header it is said that it may be one, on a coarse grid too, where a last region may else have been lost.
+    for text in ["Gehirnregion\nInsula\nPutamen\nThalamus\n", "name\nInsula\nPutamen\nThalamus\nPons\n"] {
+        for spacing in [2.0, 6.0] {
+            let error = open(spacing, text).unwrap_err().to_string();
+            assert!(error.contains("if that is a header, leave it out"), "{error}");
+        }
+    }
+    let error = LabelTable::parse(b"Insula\n\nPutamen\n", Path::new("names.txt")).unwrap_err().to_string();
+    assert!(error.contains("\"Insula\" in line 1 and \"Putamen\" in line 3"), "{error}");
+}
+
+#[test]
+fn a_side_in_a_cell_of_its_own_is_no_part_of_the_name() {
+    let parse = |text: &str| LabelTable::parse(text.as_bytes(), Path::new("labels.csv")).unwrap();
+    for text in [
+        "1,Insula,L\n2,Insula b,R\n3,Pons,\n",
+        "1\tInsula\tleft\n2\tInsula b\tright\n3\tPons\n",
+        "1,Insula,lh,220,20,3\n2,Insula b,rh,220,20,4\n3,Pons,,1,2,3\n",
+    ] {
+        let table = parse(text);
+        let found: Vec<_> = table.regions.iter().map(|r| (r.name.as_str(), r.hemisphere)).collect();
+        let expected = [("Insula", Some(Hemisphere::Left)), ("Insula b", Some(Hemisphere::Right)), ("Pons", None)];
+        assert_eq!(found, expected, "{text}");
+    }
+    // Where one of them is none, they belong to names.
+    assert_eq!(parse("1,Area,L\n2,Area,M\n").regions[0].name, "Area L");
 }
 
 #[test]
