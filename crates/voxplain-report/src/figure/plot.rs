@@ -5,7 +5,7 @@ mod scene;
 
 use self::scene::Scene;
 use super::{
-    brain::{Cut, Plane, contour, cuts, focus, lattice, onto, picture, projection, sample, sampled},
+    brain::{Cut, Plane, around, contour, cuts, focus, lattice, onto, picture, projection, sample, sampled},
     paper::{
         Anchor, Figure, GREY, INK, SMALL, Style, Svg, TITLE,
         colour::{ARMS, LINES, Rgb, along, byte, over},
@@ -77,7 +77,7 @@ pub struct Plot<'a> {
     pub map: &'a Volume,
     /// What it is drawn over, on any grid of the same world.
     pub background: Option<&'a Volume>,
-    /// Names and maps whose contours are drawn on top, where |value| reaches the threshold, above 0 and below it; without a threshold,
+    /// Names and maps whose contours are drawn on top, around the voxels whose |value| reaches the threshold, above 0 and below it; without a threshold,
     /// and for masks (0 and one other value), half of their largest |value|.
     pub contours: &'a [(String, Volume)],
     /// What is drawn.
@@ -120,6 +120,8 @@ pub struct Plotted {
 /// Grey of the background, between these so that colours stand out on it.
 const DARK: f64 = 20.0;
 const LIGHT: f64 = 235.0;
+/// Length of the colour bar's end, mm on paper, that has colours whatever the threshold.
+const END: f64 = 0.6;
 /// Cuts in a row where nothing else is said.
 const COUNT: usize = 7;
 /// Pixels along the longest side of a panel.
@@ -433,9 +435,12 @@ impl Plot<'_> {
         let (threshold, max) = (scene.threshold, scene.max);
         let low = if scene.map.data().iter().any(|v| *v < 0.0) { -max } else { 0.0 };
         let mut pixels = Vec::with_capacity(4 * usize::from(steps));
+        let step = (max - low) / f64::from(steps);
+        // A threshold at the end of the range, or near it, leaves colours that are drawn: so much of the bar's end shows them.
+        let least = max - (END / height).min(0.5) * (max - low) - step / 2.0;
         for n in 0..steps {
-            let value = max - (max - low) * (f64::from(n) + 0.5) / f64::from(steps);
-            let colour = if value.abs() >= threshold { self.colours.at(value / max) } else { [128; 3] };
+            let value = max - step * (f64::from(n) + 0.5);
+            let colour = if value.abs() >= threshold.min(least) { self.colours.at(value / max) } else { [128; 3] };
             pixels.extend(colour);
             pixels.push(255);
         }
@@ -576,8 +581,22 @@ impl Ink<'_> {
         for (n, of) in scene.contours.iter().enumerate() {
             // Above 0 and below it: a threshold is one of |value|.
             let values = seen_of(&of.map);
-            let mut segments = contour(&values, shape[0], of.level);
-            segments.extend(contour(&values.iter().map(|v| -v).collect::<Vec<_>>(), shape[0], of.level));
+            // As the map itself: a voxel that reaches the threshold does so in all of its box.
+            let nearest = of.by_voxels.then(|| match &whole {
+                Some(whole) => projection(&of.map.resample(whole, Interpolation::Nearest, 0.0), cut.plane).0,
+                None => sampled(&of.map, &grid, Interpolation::Nearest),
+            });
+            let mut segments = Vec::new();
+            for sign in [1.0f32, -1.0] {
+                let values: Vec<f32> = values.iter().map(|v| sign * v).collect();
+                segments.extend(match &nearest {
+                    Some(nearest) => {
+                        let inside: Vec<bool> = nearest.iter().map(|v| f64::from(sign * v) >= of.level).collect();
+                        around(&values, &inside, shape[0], of.level)
+                    }
+                    None => contour(&values, shape[0], of.level),
+                });
+            }
             outlines.push(Outline { colour: LINES[n % LINES.len()], width: 0.4, segments, contour: Some(n) });
         }
         Ok(Panel { cut, size, pixels, shape, outlines, coloured, under })

@@ -639,6 +639,77 @@ fn contours_are_looked_at_as_maps_are() {
     assert!(draw(atlas, Threshold::None).unwrap()[0].contains("holds whole numbers"));
 }
 
+/// A blob of one value, with the threshold at it: the outline is as wide as the blob, and a voxel's as wide as the voxel.
+#[test]
+fn contours_at_a_value_run_around_its_voxels() {
+    let (brain, map) = boxes();
+    let grid = *map.grid();
+    let widths = |voxels: usize, sign: f32, display: Display| {
+        // The second value makes it a map, which a mask is not.
+        let contour = Volume::from_fn(grid, |[i, j, k]| match [i, j, k].map(|x| x.wrapping_sub(20) < voxels) {
+            [true, true, true] => sign,
+            _ if [i, j, k] == [40; 3] => 0.1,
+            _ => 0.0,
+        });
+        let contours = [("other.nii".to_owned(), contour)];
+        let cuts = if display == Display::Glass { Cuts::Auto } else { Cuts::At(vec![-10.0]) };
+        let threshold = Threshold::Value(1.0);
+        let drawn = Plot { contours: &contours, threshold, cuts, ..plot(&brain, &map, display) };
+        let svg = drawn.draw().unwrap().0.svg;
+        // Mm of paper for a mm of brain.
+        let (place, pixels, _) = panels(&svg).remove(0);
+        let scale = place[2] / pixels as f64;
+        let (_, path) = svg.split_once("<path d=\"M").unwrap();
+        let line = svg
+            .split("<path d=\"")
+            .find(|path| path.split_once("stroke=").is_some_and(|(_, rest)| rest.starts_with("\"#0072b2\"")))
+            .unwrap_or(path);
+        let numbers = |text: &str| -> Vec<f64> { text.split(' ').map(|x| x.parse().unwrap()).collect() };
+        let ends: Vec<Vec<f64>> =
+            line.split('"').next().unwrap().split(['M', 'L']).filter(|x| !x.is_empty()).map(numbers).collect();
+        [0, 1].map(|axis| {
+            let along = || ends.iter().map(|end| end[axis]);
+            (along().fold(f64::MIN, f64::max) - along().fold(f64::MAX, f64::min)) / scale
+        })
+    };
+    // Voxels of 2 mm, pixels of 1 mm.
+    for display in [Display::Z, Display::Glass] {
+        for (voxels, sign) in [(1, 1.0), (4, 1.0), (4, -1.0), (1, -1.0)] {
+            for width in widths(voxels, sign, display) {
+                let expected = 2.0 * voxels as f64;
+                assert!((width - expected).abs() <= 0.1, "{display:?}, {voxels} voxels of {sign}: {width} mm");
+            }
+        }
+    }
+}
+
+/// What is drawn has a colour that the bar has, with a threshold at the end of the range too.
+#[test]
+fn the_bar_has_the_colours_that_are_drawn() {
+    let (brain, map) = boxes();
+    let negative = map.map(|v| -v);
+    let constant = map.map(|_| 0.3);
+    for (map, threshold) in [
+        (&map, Threshold::Percentile(100.0)),
+        (&negative, Threshold::Percentile(100.0)),
+        (&constant, Threshold::Percentile(95.0)),
+        (&map, Threshold::Value(2.999)),
+        (&map, Threshold::Value(3.0)),
+    ] {
+        let (figure, plotted) = Plot { threshold, ..plot(&brain, map, Display::Ortho) }.draw().unwrap();
+        let mut panels = panels(&figure.svg);
+        let (place, _, bar) = panels.pop().unwrap();
+        let drawn = panels.iter().flat_map(|(_, _, pixels)| pixels).find(|p| p[0].abs_diff(p[2]) > 40).unwrap();
+        let of_bar: Vec<&[u8; 3]> = bar.iter().filter(|p| **p != [128; 3]).collect();
+        // Drawn at 95 % over grey.
+        let near = |p: &[u8; 3]| (0..3).all(|c| p[c].abs_diff(drawn[c]) < 16);
+        assert!(of_bar.iter().any(|p| near(p)), "{threshold:?}: {drawn:?} is not of {of_bar:?}");
+        // Wide enough to be seen, and no wider.
+        let long = place[3] * of_bar.len() as f64 / bar.len() as f64;
+        assert!((0.5..3.0).contains(&long), "{threshold:?}: {long} mm, from {}", plotted.threshold);
+    }
+}
+
 /// A threshold is one of |value|: what speaks against a class is outlined as what speaks for it.
 #[test]
 fn contours_run_around_both_signs() {

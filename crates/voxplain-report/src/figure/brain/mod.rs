@@ -6,7 +6,7 @@ mod range;
 mod slice;
 mod underlay;
 
-pub(super) use contour::contour;
+pub(super) use contour::{around, contour};
 pub(super) use glass::{lattice, onto, projection};
 pub use range::ColourRange;
 pub use slice::{Cut, Plane, cuts};

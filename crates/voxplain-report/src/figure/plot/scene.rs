@@ -35,6 +35,8 @@ pub(super) struct Contour<'a> {
     pub(super) map: Cow<'a, Volume>,
     /// The |value| that it runs along.
     pub(super) level: f64,
+    /// Whether it goes around the voxels that reach the level, rather than along the level between them.
+    pub(super) by_voxels: bool,
 }
 
 /// A part of a map that is not drawn, from which on it is said.
@@ -243,7 +245,7 @@ impl<'a> Scene<'a> {
                 in_words(&self.extent)
             ));
         }
-        Ok(Contour { name, map, level })
+        Ok(Contour { name, map, level, by_voxels: asked > 0.0 })
     }
 }
 
