@@ -516,12 +516,10 @@ mod tests {
     fn refused_pairs_say_the_tolerance_and_half_precision() {
         let expected = [0.3f64, 0.6, 0.9];
         let refused = |found: [f32; 3], x: [f32; 3]| {
-            let found = found.map(f64::from);
-            let difference = found.iter().zip(expected).map(|(f, e)| (f - e).abs()).fold(0.0, f64::max);
-            (
-                format!("{difference:.2e}"),
-                disagreement(&[difference], &[0.6], 0.9, [("x", &x), ("y", &found.map(|v| v as f32))]).unwrap(),
-            )
+            let off = found.iter().zip(expected).map(|(f, e)| (f64::from(*f) - e).abs());
+            let difference = off.fold(0.0, f64::max);
+            let refusal = disagreement(&[difference], &[0.6], 0.9, [("x", &x), ("y", &found)]).unwrap();
+            (format!("{difference:.2e}"), refusal)
         };
         let (difference, (what, hint)) = refused([0.3, 0.602, 0.9], [0.1, 0.2, 0.3]);
         assert!(what.contains(&difference) && what.contains("at most 6.00e-4 is taken for rounding"), "{what}");
