@@ -50,8 +50,8 @@ impl Refusal {
     fn of_operators(what: String) -> Self {
         Self::new(
             what,
-            "replace what is named, or leave it out, and export the network again after model.eval(); the operators that are \
-             taken are in the table of the page \"Your own network\"",
+            "replace what is named, or leave it out, and export the network again; the operators that are taken are in the table \
+             of the page \"Your own network\"",
         )
     }
 

@@ -167,6 +167,8 @@ fn geometry_is_that_of_onnx() {
     let cut = [node("Slice", &["c", "from", "to"], "d", &[]), node("GlobalAveragePool", &["d"], "y", &[])];
     let error = File::new(&cut).with(ints("from", &[0])).with(ints("to", &[1])).read().unwrap_err();
     assert!(error.contains("Slice: it cuts, repeats or reorders"), "{error}");
+    // Which evaluation mode would not mend: the operators that it does say so themselves.
+    assert!(!Refusal::of_operators(error).remedy.contains("eval()"));
 }
 
 /// A sigmoid of one score is a softmax of two.
