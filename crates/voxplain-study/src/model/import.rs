@@ -142,7 +142,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
     network.load_state(state).map_err(|e| {
         Error::request(format!("the weights do not fit {name}: {e}"), format!("the checkpoint holds: {}", list(&there)))
     })?;
-    let classes = match options.classes.len() {
+    let classes: Vec<String> = match options.classes.len() {
         0 => (0..classes).map(|c| format!("class{c}")).collect(),
         n if n == classes => options.classes.iter().map(|name| name.trim().to_owned()).collect(),
         n => {

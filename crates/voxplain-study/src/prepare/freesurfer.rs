@@ -145,7 +145,8 @@ fn without_image(root: &Path, called: &str, lacking: &[(PathBuf, Vec<String>)], 
             0 => "nothing".to_owned(),
             _ => few(has.iter().map(|(name, count)| format!("{name} ({count})"))),
         };
-        let what = format!("none of its {} has mri/{called}; in mri there is {has}", counted(lacking.len(), "subject"));
+        let what =
+            format!("none of its {} has mri/{called}; in their mri there is {has}", counted(lacking.len(), "subject"));
         return Error::file(root, what, remedy!["say which image to take with ", IMAGE, ", or finish recon-all"]);
     }
     let word = |(folder, there): &(PathBuf, Vec<String>)| match there.as_slice() {

@@ -89,7 +89,7 @@ fn a_table_of_paths_names_masks_and_is_filtered() {
     run(&table, &out, &without).unwrap();
     assert_eq!(ids(&out), ["1", "3"]);
     // Both sessions of a person without a choice, and none that is there.
-    assert!(said(&run(&table, &out, &small()).unwrap_err()).0.contains("stand in more than one row: 1"));
+    assert!(said(&run(&table, &out, &small()).unwrap_err()).0.contains("stands in more than one row: 1"));
     let (what, remedy) = said(&run(&table, &out, &PrepareOptions { entities: session("7"), ..small() }).unwrap_err());
     assert!(what.contains("none has ses-7 (there are ses-1, ses-2)") && remedy.contains("`session`"), "{what}");
 
