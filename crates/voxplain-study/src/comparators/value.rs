@@ -85,7 +85,7 @@ pub fn mask_volume_line(volumes: &[f64], task: &ValueTask<'_>) -> Result<Vec<Val
 }
 
 /// Ridge regression on the prepared volumes, from their inner products: the linear map of least squared error plus a penalty on
-/// the squares of its weights. The intercept has no penalty. The penalty of a fold is, of [`PENALTIES`], the one of the least
+/// the squares of its weights. The intercept has no penalty. The penalty of a fold is, of `PENALTIES`, the one of the least
 /// squared error when each training subject (or group) is left out of the training part.
 pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
     task.cross_predict(|split, mean| {
