@@ -234,7 +234,7 @@ fn text(summary: &PrepareSummary) -> String {
             lines.push(format!(
                 "{} {:.0} ml (median), {:.0} to {:.0} ml",
                 if cohort.preparation.whole_head { "what differs from the background:" } else { "mask volume" },
-                volumes[volumes.len() / 2],
+                f64::midpoint(volumes[(volumes.len() - 1) / 2], volumes[volumes.len() / 2]),
                 volumes[0],
                 volumes[volumes.len() - 1]
             ));
