@@ -13,6 +13,17 @@ pub(crate) fn count(shape: &[usize]) -> Result<usize, String> {
     }
 }
 
+/// The number of groups of a convolution whose file does not say it.
+pub(super) const fn one() -> usize {
+    1
+}
+
+/// Whether a file need not say the number of groups.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+pub(super) const fn is_one(groups: &usize) -> bool {
+    *groups == 1
+}
+
 /// A window that slides over a volume, along `(i, j, k)`.
 pub(super) struct Sliding {
     pub(super) kernel: [usize; 3],

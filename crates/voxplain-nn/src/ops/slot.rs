@@ -1,5 +1,7 @@
 //! [`Slot`]: one tensor of an operation, with all that others need to know of it.
 
+use crate::Tensor;
+
 /// The most axes that a weight has: `[out, in, ki, kj, kk]`.
 const MAX_RANK: usize = 5;
 
@@ -39,6 +41,18 @@ impl Start {
             Self::Constant(value) => value,
             Self::Uniform { .. } => 0.0,
         }
+    }
+}
+
+/// Makes room for the bias that an operation says it has; refuses one that it says it has not.
+pub(super) fn complete_bias(bias: &mut Option<Tensor>, has_bias: bool) -> Result<(), String> {
+    match (&bias, has_bias) {
+        (Some(_), false) => Err("found a bias, expected none (has_bias is false)".into()),
+        (None, true) => {
+            *bias = Some(Tensor::default());
+            Ok(())
+        }
+        (Some(_), true) | (None, false) => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! [`ConvTranspose3d`]: the transposed convolution, which makes volumes larger.
 
 use super::shape;
-use super::slot::{Slot, Start, slots};
+use super::slot::{Slot, Start, complete_bias, slots};
 use crate::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -36,17 +36,8 @@ pub struct ConvTranspose3d {
     /// Distance between kernel taps.
     pub dilation: [usize; 3],
     /// Groups of channels: those of the output see those of the input of their own group alone.
-    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[serde(default = "shape::one", skip_serializing_if = "shape::is_one")]
     pub groups: usize,
-}
-
-const fn one() -> usize {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-const fn is_one(groups: &usize) -> bool {
-    *groups == 1
 }
 
 slots! {
@@ -119,14 +110,7 @@ impl ConvTranspose3d {
 
     /// Makes room for the bias that it says it has; refuses one that it says it has not.
     pub(super) fn complete(&mut self) -> Result<(), String> {
-        match (&self.bias, self.has_bias) {
-            (Some(_), false) => Err("found a bias, expected none (has_bias is false)".into()),
-            (None, true) => {
-                self.bias = Some(Tensor::default());
-                Ok(())
-            }
-            (Some(_), true) | (None, false) => Ok(()),
-        }
+        complete_bias(&mut self.bias, self.has_bias)
     }
 
     pub(super) fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>, String> {

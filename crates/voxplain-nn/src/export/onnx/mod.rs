@@ -8,7 +8,7 @@ mod graph;
 mod protobuf;
 
 use crate::ops::{Alignment, ConvTranspose3d, Interpolation, NormOver, Pool3d, Resize3d, SampleNorm};
-use crate::{Error, Network, Op, Result};
+use crate::{Error, Network, Op, Result, Tensor};
 use graph::{Attribute, Graph, whole};
 use protobuf::Message;
 
@@ -84,11 +84,7 @@ impl Writer {
         Ok(match op {
             Op::Input { .. } => graph.name(name),
             Op::Conv3d(conv) => {
-                let mut of = vec![x.to_owned()];
-                of.push(graph.floats(&format!("{name}.weight"), conv.weight.shape(), conv.weight.data()));
-                if let Some(bias) = &conv.bias {
-                    of.push(graph.floats(&format!("{name}.bias"), bias.shape(), bias.data()));
-                }
+                let of = operands(graph, name, x, (&conv.weight, conv.bias.as_ref()));
                 graph.node(
                     "Conv",
                     &strings(&of),
@@ -295,12 +291,15 @@ fn half_of_one_and(graph: &mut Graph, name: &str, x: &str, y: &str) -> String {
     graph.node("Mul", &[&product, &half], name, &[])
 }
 
+/// What a convolution takes: its input, its weight and, where there is one, its bias.
+fn operands(graph: &mut Graph, name: &str, x: &str, (weight, bias): (&Tensor, Option<&Tensor>)) -> Vec<String> {
+    let mut of = vec![x.to_owned(), graph.floats(&format!("{name}.weight"), weight.shape(), weight.data())];
+    of.extend(bias.map(|bias| graph.floats(&format!("{name}.bias"), bias.shape(), bias.data())));
+    of
+}
+
 fn conv_transpose(graph: &mut Graph, name: &str, x: &str, conv: &ConvTranspose3d) -> String {
-    let mut of = vec![x.to_owned()];
-    of.push(graph.floats(&format!("{name}.weight"), conv.weight.shape(), conv.weight.data()));
-    if let Some(bias) = &conv.bias {
-        of.push(graph.floats(&format!("{name}.bias"), bias.shape(), bias.data()));
-    }
+    let of = operands(graph, name, x, (&conv.weight, conv.bias.as_ref()));
     // An output that is cut is padding at the end.
     let cut = std::array::from_fn(|axis| conv.padding[axis] + conv.output_padding[axis].min(0).unsigned_abs());
     let added = conv.output_padding.map(|length| length.max(0).unsigned_abs());
