@@ -23,7 +23,7 @@ pub struct Subject {
     /// said: masks may hold more or less.
     #[serde(alias = "brain_volume")]
     pub mask_volume: f64,
-    /// The file that the mask was read from, where there is one. Absent too in cohorts of version 0.1.
+    /// The file that the mask was read from, where there is one. Absent too in cohorts of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskName>,
     /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.

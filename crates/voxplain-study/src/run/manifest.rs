@@ -27,7 +27,7 @@ pub struct Manifest {
     pub seed: u64,
     /// The options of training, as JSON.
     pub options: serde_json::Value,
-    /// The subjects of the cohort that nothing was learned of, by the column that has no value for them. Version 0.1 left it away.
+    /// The subjects of the cohort that nothing was learned of, by the column that has no value for them. Older versions left it away.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, Vec<String>>,
 }

@@ -68,11 +68,11 @@ pub(super) fn metrics(
         classes: dataset.classes.clone(),
         positive: dataset.classes[positive].clone(),
         method: String::new(),
-        people: dataset.persons.as_ref().map(|_| people_of(network, dataset)),
+        people: dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset)),
         grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
         models: Vec::new(),
         chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
-        volume_correlation: volume_correlation(network, dataset, positive),
+        volume_correlation: volume_correlation(network.iter().map(|p| (p.subject, p.probabilities[positive])), dataset),
         groups: groups(network, dataset, positive),
         classifiers: of_classifiers,
         comparisons,
@@ -84,10 +84,10 @@ pub(super) fn metrics(
     metrics
 }
 
-/// How many people the images of these predictions are of.
-fn people_of(predictions: &[FoldPrediction], dataset: &Dataset<'_>) -> usize {
-    let person = |p: &FoldPrediction| dataset.persons.as_ref().map_or(p.subject, |persons| persons.of[p.subject]);
-    predictions.iter().map(person).collect::<BTreeSet<_>>().len()
+/// How many people the images of these subjects are of.
+pub(super) fn people_of(subjects: impl Iterator<Item = usize>, dataset: &Dataset<'_>) -> usize {
+    let person = |subject: usize| dataset.persons.as_ref().map_or(subject, |persons| persons.of[subject]);
+    subjects.map(person).collect::<BTreeSet<_>>().len()
 }
 
 /// What the numbers are, in sentences.
@@ -127,11 +127,9 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     // The first of equals.
     let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
     let accuracy = sizes[largest] as f64 / cnn.subjects as f64;
-    // Where even an order without a fault could be chance, none is evidence.
-    let too_few = sizes.len() == 2 && least_p(sizes[0], sizes[1]) > 0.05;
     let orders = cnn.auc.as_ref().map(Estimate::ends);
     let verdict = match (orders, cnn.accuracy.ends()) {
-        (Some(Some(_)), _) if too_few => ChanceVerdict::NotShown,
+        (Some(Some(_)), _) if too_few(cnn).is_some() => ChanceVerdict::NotShown,
         (Some(Some((low, _))), Some((least, _))) if low > 0.5 && least > accuracy => ChanceVerdict::Better,
         (Some(Some((low, _))), _) if low > 0.5 => ChanceVerdict::OrderAlone,
         (Some(Some((_, high))), _) if high < 0.5 => ChanceVerdict::Worse,
@@ -144,18 +142,26 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     Chance { majority: classes[largest].clone(), accuracy, verdict }
 }
 
+/// The sizes of two classes of which even an order without a fault could be chance, so that none is evidence.
+fn too_few(of: &Classification) -> Option<[usize; 2]> {
+    let sizes: Vec<usize> = of.confusion.iter().map(|row| row.iter().sum()).collect();
+    let sizes = <[usize; 2]>::try_from(sizes).ok()?;
+    let [one, other] = sizes;
+    (one.min(other) > 0 && least_p(one, other) > 0.05).then_some(sizes)
+}
+
 /// The least two-sided p that Mann and Whitney's test can give for classes of these sizes: that of the two orders without a fault.
 fn least_p(one: usize, other: usize) -> f64 {
     let orders: f64 = (1..=one).map(|n| (other + n) as f64 / n as f64).product();
     (2.0 / orders).min(1.0)
 }
 
-/// Spearman's correlation of the probability of the positive class with the volume of the mask.
-fn volume_correlation(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) -> Option<f64> {
+/// Spearman's correlation of what the network says of subjects, by their positions, with the volume of the mask.
+pub(super) fn volume_correlation(said: impl Iterator<Item = (usize, f64)>, dataset: &Dataset<'_>) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
-    let (probabilities, volumes): (Vec<f32>, Vec<f32>) =
-        network.iter().map(|p| (p.probabilities[positive] as f32, dataset.mask_volume(p.subject) as f32)).unzip();
-    spearman(&probabilities, &volumes).ok().flatten().filter(|r| r.is_finite())
+    let (said, volumes): (Vec<f32>, Vec<f32>) =
+        said.map(|(subject, said)| (said as f32, dataset.mask_volume(subject) as f32)).unzip();
+    spearman(&said, &volumes).ok().flatten().filter(|r| r.is_finite())
 }
 
 /// The network group by group.
@@ -176,7 +182,7 @@ fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) ->
     }
     let row = |(group, predictions): (usize, Vec<FoldPrediction>)| {
         let score = fold_scores(&predictions, dataset.classes.len(), positive).pop()?;
-        let people = dataset.persons.as_ref().map(|_| people_of(&predictions, dataset));
+        let people = dataset.persons.as_ref().map(|_| people_of(predictions.iter().map(|p| p.subject), dataset));
         let group = grouping.names[group].clone();
         Some(GroupMetrics { group, subjects: score.subjects, people, accuracy: score.accuracy, auc: score.auc })
     };
@@ -212,17 +218,23 @@ fn summary(metrics: &Metrics) -> Vec<String> {
     lines.iter().map(|line| metrics.said_of_groups(line)).collect()
 }
 
+/// ` (of 12 people)`, where images are of people who have several.
+pub(super) fn of_people(people: Option<usize>) -> String {
+    match people {
+        None => String::new(),
+        Some(1) => " (of 1 person)".to_owned(),
+        Some(people) => format!(" (of {people} people)"),
+    }
+}
+
 /// The first sentence.
 fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
     let classes = metrics.classes.join(" and ");
     let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
     let noun = metrics.noun();
-    let few = match cnn.confusion.iter().map(|row| row.iter().sum()).collect::<Vec<usize>>()[..] {
-        [one, other] if one.min(other) > 0 && least_p(one, other) > 0.05 => {
-            format!(" (with {one} and {other} {noun}s, even an order without a fault could be chance)")
-        }
-        _ => String::new(),
-    };
+    let few = too_few(cnn).map_or_else(String::new, |[one, other]| {
+        format!(" (with {one} and {other} {noun}s, even an order without a fault could be chance)")
+    });
     let says = match chance.verdict {
         ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
         ChanceVerdict::OrderAlone => format!(
@@ -244,11 +256,7 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
     format!(
         "{says}: {auc}{right} of {} held-out {noun}s{} right, accuracy {}, where always saying {} has {:.2}.",
         cnn.subjects,
-        match metrics.people {
-            None => String::new(),
-            Some(1) => " (of 1 person)".to_owned(),
-            Some(people) => format!(" (of {people} people)"),
-        },
+        of_people(metrics.people),
         text(&cnn.accuracy),
         chance.majority,
         chance.accuracy,

@@ -4,7 +4,7 @@ use super::{
     dataset::Dataset,
     fold::Trainer,
     gram,
-    metrics::{CNN, describe_network, percent},
+    metrics::{CNN, describe_network, of_people, people_of, percent, volume_correlation},
     options::TrainOptions,
     value::Values,
 };
@@ -14,9 +14,9 @@ use crate::{
     folds::SplitScheme,
     run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use voxplain_core::{Result, atomic_file};
-use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, significant, spearman};
+use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, significant};
 
 /// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
 struct Predictor {
@@ -108,14 +108,14 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
         value: values.quantity.clone(),
         models: Vec::new(),
         method: String::new(),
-        people: dataset.persons.as_ref().map(|_| people_of(network.iter(), dataset)),
+        people: dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset)),
         grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
         predictors: predictors.iter().filter_map(of_predictor).collect(),
         verdict: verdict(comparisons.iter().find(|c| c.with == TRAINING_MEAN)),
         comparisons,
         correction,
         no_correction,
-        volume_correlation: volume_correlation(network, dataset),
+        volume_correlation: volume_correlation(network.iter().map(|p| (p.subject, p.predicted)), dataset),
         groups: groups(network, dataset),
         summary: Vec::new(),
     };
@@ -123,12 +123,6 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
     metrics.summary = summary(&metrics);
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
-}
-
-/// How many people the images of these predictions are of.
-fn people_of<'a>(predictions: impl Iterator<Item = &'a ValuePrediction>, dataset: &Dataset<'_>) -> usize {
-    let person = |p: &ValuePrediction| dataset.persons.as_ref().map_or(p.subject, |persons| persons.of[p.subject]);
-    predictions.map(person).collect::<BTreeSet<_>>().len()
 }
 
 /// What the interval of the difference to the mean allows to say.
@@ -139,13 +133,6 @@ fn verdict(beside_mean: Option<&ValueComparison>) -> ValueVerdict {
         Some((low, _)) if low > 0.0 => ValueVerdict::Worse,
         Some(_) => ValueVerdict::NotShown,
     }
-}
-
-fn volume_correlation(network: &[ValuePrediction], dataset: &Dataset<'_>) -> Option<f64> {
-    #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
-    let (predicted, volumes): (Vec<f32>, Vec<f32>) =
-        network.iter().map(|p| (p.predicted as f32, dataset.mask_volume(p.subject) as f32)).unzip();
-    spearman(&predicted, &volumes).ok().flatten().filter(|r| r.is_finite())
 }
 
 /// The network group by group.
@@ -164,7 +151,7 @@ fn groups(network: &[ValuePrediction], dataset: &Dataset<'_>) -> Vec<GroupErrors
         GroupErrors {
             group: grouping.names[group].clone(),
             subjects: of.len(),
-            people: dataset.persons.as_ref().map(|_| people_of(of.iter().copied(), dataset)),
+            people: dataset.persons.as_ref().map(|_| people_of(of.iter().map(|p| p.subject), dataset)),
             mae: mean(f64::abs),
             mean_error: mean(|e| e),
         }
@@ -241,11 +228,7 @@ fn beside_mean(metrics: &ValueMetrics, cnn: &Regression, mean: &Regression, comp
         .iter()
         .filter_map(|(name, e)| e.as_ref().map(|e| format!("; {name} {}", text(e, "", false))))
         .collect::<String>();
-    let people = match metrics.people {
-        None => String::new(),
-        Some(1) => " (of 1 person)".to_owned(),
-        Some(people) => format!(" (of {people} people)"),
-    };
+    let people = of_people(metrics.people);
     format!(
         "{says}: mean absolute error over {} held-out {}s{people} {}, where the mean has {}{unit}; difference {}{more}.",
         cnn.subjects,
