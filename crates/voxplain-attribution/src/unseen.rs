@@ -16,8 +16,10 @@ pub struct Unseen {
     pub share: f64,
     /// Voxels of which some ways to the output are lost, as a share of all voxels: they count for less than others.
     pub partial_share: f64,
-    /// Voxels of the brain that cannot change an output, as a share of the brain; absent where no brain mask is known.
-    pub share_of_brain: Option<f64>,
+    /// Voxels of the mask that cannot change an output, as a share of the mask; absent where none is known. Files of older versions
+    /// say `ShareOfBrain`.
+    #[serde(alias = "ShareOfBrain")]
+    pub share_of_mask: Option<f64>,
     /// Voxels that cannot change an output and lie among those that can, beside whole planes at the edges, as a share of all voxels.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub share_among_seen: f64,
@@ -53,16 +55,16 @@ impl Unseen {
     /// Whether much of the brain is not seen: more than 5 % of it, or, where no brain mask is known, of what lies among the voxels
     /// that are seen. A rim, as pools leave on most grids, is less.
     pub fn is_much(&self) -> bool {
-        self.share_of_brain.unwrap_or(self.share_among_seen) > MUCH
+        self.share_of_mask.unwrap_or(self.share_among_seen) > MUCH
     }
 
     /// A sentence for the reader of a map, where much is not seen ([`Unseen::is_much`]). It is the same for all brains on one grid: how
-    /// much of each is [`Unseen::share_of_brain`].
+    /// much of each is [`Unseen::share_of_mask`].
     pub fn warning(&self) -> Option<String> {
         let of_brain = self
-            .share_of_brain
-            .map_or_else(String::new, |_| format!(", which is more than {} % of the brain", 100.0 * MUCH));
-        let place = Self { share_of_brain: None, ..self.clone() };
+            .share_of_mask
+            .map_or_else(String::new, |_| format!(", which is more than {} % of the mask", 100.0 * MUCH));
+        let place = Self { share_of_mask: None, ..self.clone() };
         self.is_much().then(|| format!("The network {place}. The map says nothing there{of_brain}."))
     }
 
@@ -121,7 +123,7 @@ impl BlindVoxels {
         Some(Unseen {
             share: blind as f64 / self.voxels as f64,
             partial_share: self.partial as f64 / self.voxels as f64,
-            share_of_brain: brain.map(|[blind, all]| blind as f64 / all as f64),
+            share_of_mask: brain.map(|[blind, all]| blind as f64 / all as f64),
             share_among_seen: among as f64 / self.voxels as f64,
             edges,
         })
@@ -192,7 +194,7 @@ impl fmt::Display for Unseen {
                     percent(self.share)
                 )?,
             }
-            if let Some(share) = self.share_of_brain {
+            if let Some(share) = self.share_of_mask {
                 write!(f, ", {} of the mask", percent(share))?;
             }
             if self.partial_share > 0.0 {
@@ -230,7 +232,7 @@ mod tests {
         assert_eq!(sides, [(0, true, 1, Some('L'), Some(2.0)), (2, true, 1, Some('P'), Some(3.0))]);
         let share = 1.0 - (4 * 4 * 6) as f64 / 140.0;
         assert!((unseen.share - share).abs() < 1e-12 && unseen.partial_share == 0.0);
-        assert_eq!(unseen.share_of_brain, Some(0.5));
+        assert_eq!(unseen.share_of_mask, Some(0.5));
         assert_eq!(
             unseen.to_string(),
             "cannot see 2.0 mm at the left (L, 1 plane) and 3.0 mm at the back (P, 1 plane): 31.4 % of the field of view, \
@@ -262,7 +264,7 @@ mod tests {
         let one = Unseen::of(&reach, Some(&grid), Some(&Mask::filled(grid, true))).unwrap().warning().unwrap();
         let seen = Mask::from_fn(grid, |v| v[0] % 2 == 0 && v[1] % 2 == 0 && (v[2] < 3));
         let other = Unseen::of(&reach, Some(&grid), Some(&seen)).unwrap();
-        assert_eq!(other.share_of_brain, Some(4.0 / 12.0));
+        assert_eq!(other.share_of_mask, Some(4.0 / 12.0));
         assert_eq!(other.warning().as_ref(), Some(&one));
         assert!(
             one.ends_with("87.5 % in all. The map says nothing there, which is more than 5 % of the brain."),

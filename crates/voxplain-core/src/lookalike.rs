@@ -91,12 +91,12 @@ fn small(c: char) -> char {
 }
 
 /// Whether a character takes no place on the screen: zero-width spaces, direction marks, soft hyphens, variation selectors,
-/// controls.
+/// controls; or may take none: those for private use, which show as each font has it.
 pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}'
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
         || c.is_control() && !c.is_whitespace()
 }
@@ -311,6 +311,8 @@ mod tests {
             ("M", "М"),
             ("M", "Μ"),
             ("M", "Ｍ"),
+            ("M", "M\u{e001}"),
+            ("ガン", "ｶﾞﾝ"),
             ("M", "M\u{2800}"),
             ("mild AD", "mild\u{2800}AD"),
             ("M", "Ⅿ"),

@@ -66,7 +66,8 @@ pub struct GroupSummary {
     /// The files.
     pub maps: Vec<GroupMap>,
     /// Number of voxels of the group's brain mask: brain in at least half of the subjects.
-    pub brain_voxels: usize,
+    #[serde(alias = "brain_voxels", alias = "BrainVoxels")]
+    pub mask_voxels: usize,
     /// Similarity of every two methods.
     pub similarity: Vec<SimilarityRow>,
     /// Warnings: maps that are missing or not comparable.
@@ -301,7 +302,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
             })
             .collect(),
         maps,
-        brain_voxels: brain.data().iter().filter(|b| **b).count(),
+        mask_voxels: brain.data().iter().filter(|b| **b).count(),
         similarity,
         warnings,
     };

@@ -32,6 +32,8 @@ enum Style {
     Latin,
     /// The Greek alphabet with its signs, again and again.
     Greek,
+    /// Katakana of half the width, and its two accents.
+    Kana,
 }
 
 impl Style {
@@ -43,12 +45,16 @@ impl Style {
             Self::Number(first, before, after) => Some(format!("{before}{}{after}", first + n)),
             Self::Digits => from('0', n % 10).map(String::from),
             Self::Latin => from(if n % 52 < 26 { 'A' } else { 'a' }, n % 26).map(String::from),
+            Self::Kana => KANA.chars().nth(usize::try_from(n).ok()?).map(String::from),
             Self::Greek => GREEK.chars().nth(usize::try_from(n % 58).ok()?).map(String::from),
         }
     }
 }
 
-const RANGES: [(u32, u32, Style); 27] = [
+/// As they stand in Unicode from U+FF66 on, each as it is in full width.
+const KANA: &str = "ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン\u{3099}\u{309a}";
+
+const RANGES: [(u32, u32, Style); 28] = [
     (0x2074, 0x2079, Style::Number(4, "", "")),
     (0x2080, 0x2089, Style::Number(0, "", "")),
     (0x2460, 0x2473, Style::Number(1, "", "")),
@@ -65,6 +71,7 @@ const RANGES: [(u32, u32, Style); 27] = [
     (0x2780, 0x2789, Style::Number(1, "", "")),
     (0x278a, 0x2793, Style::Number(1, "", "")),
     (0xff01, 0xff5e, Style::From('!')),
+    (0xff66, 0xff9f, Style::Kana),
     (0x1_d400, 0x1_d6a3, Style::Latin),
     (0x1_d6a8, 0x1_d7c9, Style::Greek),
     (0x1_d7ce, 0x1_d7ff, Style::Digits),

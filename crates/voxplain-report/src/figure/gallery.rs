@@ -129,8 +129,8 @@ impl Gallery<'_> {
         }
         let names: Vec<&str> = self.panels.iter().map(|e| e.name.as_str()).collect();
         let alt = format!(
-            "{}: signed maps by {} over the same grey brain in an axial, a coronal and a sagittal cut; orange is positive, \
-             blue is negative; left is left",
+            "{}: signed maps by {} over the same image in grey in an axial, a coronal and a sagittal cut; orange is above 0, \
+             blue is below 0; left is left",
             self.title,
             names.join(", ")
         );

@@ -1,4 +1,4 @@
-//! [`Mosaic`]: a signed map over a grey brain, in axial, coronal and sagittal cuts.
+//! [`Mosaic`]: a signed map over the image in grey, in axial, coronal and sagittal cuts.
 
 use super::{
     brain::{ColourRange, Cut, DARK, LIGHT, Plane, Underlay},
@@ -99,7 +99,7 @@ impl Mosaic<'_> {
             y += 2.8;
         }
         let alt = format!(
-            "{}: signed map over a grey brain in {} cuts; orange is positive, blue is negative; left is left",
+            "{}: signed map over the image in grey in {} cuts; orange is above 0, blue is below 0; left is left",
             self.title,
             self.rows.iter().map(Vec::len).sum::<usize>()
         );

@@ -229,7 +229,7 @@ mod tests {
         let unseen = Unseen {
             share,
             partial_share: 0.0,
-            share_of_brain: None,
+            share_of_mask: None,
             share_among_seen: 0.0,
             edges: vec![edge(0, 'R'), edge(2, 'S')],
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use voxplain_core::lookalike::look;
 
 /// Words that stand for no value, in any case, whatever signs are in and around them: `N.A.`, `<NA>`, `#N/A`, `(not available)`.
-const WORDS: [&str; 18] = [
+const WORDS: [&str; 21] = [
     "na",
     "nacharacter",
     "nainteger",
@@ -17,17 +17,20 @@ const WORDS: [&str; 18] = [
     "null",
     "nil",
     "unknown",
+    "unk",
+    "unkn",
     "notknown",
     "missing",
     "notavailable",
     "notrecorded",
+    "notreported",
     "nodata",
     "novalue",
     "undefined",
 ];
 
 /// Signs that may stand in and around these words, or alone, as `--` and `?` do. A `+` is none of them: it is a result.
-const SIGNS: &[char] = &['-', '_', '.', '?', '/', ' ', '<', '>', '(', ')', '[', ']', '{', '}', '#', '!', '\'', '"'];
+const SIGNS: &[char] = &['-', '_', '.', '?', '/', ' ', '<', '>', '(', ')', '[', ']', '{', '}', '#', '!', '*', '\'', '"'];
 
 /// How PLINK codes a phenotype that is missing. 999 is not taken for missing without being asked: it may as well be a code.
 const MISSING_NUMBER: f64 = -9.0;
@@ -41,7 +44,9 @@ pub fn is_missing(cell: &str, more: &[String]) -> bool {
     // #N/A N/A, and 1.#IND and -1.#QNAN of C on Windows.
     let error = error || cell.starts_with("#n/a") || ["#ind", "#qnan", "#snan"].iter().any(|nan| cell.contains(nan));
     let bare: String = cell.chars().filter(|c| !SIGNS.contains(c)).collect();
-    let usual = error || bare.is_empty() || WORDS.contains(&&*bare) || number(&cell) == Some(MISSING_NUMBER);
+    // Stata and SAS number their reasons for no value: .a to .z.
+    let reason = cell.strip_prefix('.').is_some_and(|rest| rest.len() == 1 && rest.as_bytes()[0].is_ascii_lowercase());
+    let usual = error || reason || bare.is_empty() || WORDS.contains(&&*bare) || number(&cell) == Some(MISSING_NUMBER);
     usual || more.iter().any(|word| same(&cell, &look(word)))
 }
 
@@ -63,9 +68,13 @@ pub(crate) fn unmatched<'a, 'c>(
 }
 
 /// Words that may stand for no value or for a value of their own.
-const DOUBTFUL: [&str; 18] = [
+const DOUBTFUL: [&str; 22] = [
     "nat",
     "nd",
+    "nr",
+    "ns",
+    "blank",
+    "empty",
     "notapplicable",
     "nottested",
     "notdone",
@@ -147,6 +156,11 @@ mod tests {
             "#N/A N/A",
             "NA_character_",
             "missing value",
+            "UNK",
+            "***",
+            "*",
+            ".a",
+            ".Z",
         ] {
             assert!(is_missing(word, &[]), "{word}");
         }

@@ -9,7 +9,7 @@ use super::{
     sessions::{self, add},
 };
 use crate::{
-    cohort::{Inclusion, LeftOut, OfSource, PERSON, person_column, person_in},
+    cohort::{Inclusion, LeftOut, OfSource, PERSON, is_missing, person_column, person_in},
     listed::counted,
     setting::{PARTICIPANTS, SITE, SITE_IN_ID},
     spelling::plain,
@@ -85,7 +85,7 @@ impl Site {
 pub(super) fn names(sites: &[Site]) -> Result<Vec<String>> {
     let names = sites.iter().map(Site::called).collect::<Result<Vec<_>>>()?;
     let say = || remedy!["name each source with ", SITE, ", in their order"];
-    if let Some(n) = names.iter().position(|name| plain(name).is_empty()) {
+    if let Some(n) = names.iter().position(|name| plain(name).is_empty() || is_missing(name, &[])) {
         return Err(Error::file(&sites[n].path, format!("`{}` is no name of a site", names[n]), say()));
     }
     for (n, name) in names.iter().enumerate() {

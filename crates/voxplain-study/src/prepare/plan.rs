@@ -19,7 +19,7 @@ use crate::{
     listed::{counted, have, listed},
     setting::{
         EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
-        PATH_COLUMN, SPACING, WHOLE_HEAD,
+        PATH_COLUMN, SITE, SITE_IN_ID, SPACING, WHOLE_HEAD,
     },
     spelling,
 };
@@ -90,6 +90,10 @@ impl Plan {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
             let remedy = remedy!["choose ", GRID, " up to 1024 voxels a side and ", SPACING, " from 0.1 to 50 mm"];
             return Err(Error::request(what, remedy));
+        }
+        if options.site_in_id && !several {
+            let what = "the name of its source is to be put before each id, but there is one source and it has no name";
+            return Err(Error::request(what, remedy!["name it with ", SITE, ", or leave out ", SITE_IN_ID]));
         }
         if options.whole_head && (options.mask.gives_masks() || options.mask_column.is_some()) {
             let what = "whole heads are taken without brain masks, but masks are given too";
@@ -401,17 +405,19 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part,
     if wrong.is_empty() || options.keep_going {
         refuse_no_masks(&items)?;
     }
-    if options.person_column.is_none() {
-        let scans: Vec<(&str, &Path)> =
-            matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
-        match person_column(&participants) {
-            None => notes.extend(sessions::unsaid_people(&scans)),
-            Some(column) => {
-                let people: Vec<Option<&str>> =
-                    matched.pairs.iter().map(|(row, ..)| participants.rows[*row][column].as_deref()).collect();
-                notes.extend(sessions::divided_people(&scans, &people));
-            }
-        }
+    let scans: Vec<(&str, &Path)> =
+        matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
+    let people = match &options.person_column {
+        // One that is not there is refused later.
+        Some(wanted) => participants.columns.iter().position(|column| column == wanted),
+        None => person_column(&participants),
+    };
+    if let Some(column) = people {
+        let name = |row: usize| participants.rows[row][column].as_deref();
+        let people: Vec<Option<&str>> = matched.pairs.iter().map(|(row, ..)| name(*row)).collect();
+        notes.extend(sessions::divided_people(&scans, &people, &participants.columns[column]));
+    } else if options.person_column.is_none() {
+        notes.extend(sessions::unsaid_people(&scans));
     }
     let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
     let part = Part {

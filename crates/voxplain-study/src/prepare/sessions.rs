@@ -408,7 +408,7 @@ pub(super) fn unsaid_people(scans: &[(&str, &Path)]) -> Option<String> {
 
 /// Says which rows carry one same `sub-` and are different people by the column of people: rows as [`unsaid_people`] has them, and
 /// the person of each.
-pub(super) fn divided_people(scans: &[(&str, &Path)], people: &[Option<&str>]) -> Option<String> {
+pub(super) fn divided_people(scans: &[(&str, &Path)], people: &[Option<&str>], column: &str) -> Option<String> {
     let mut of = BTreeMap::<&str, Vec<(&str, &str)>>::new();
     for ((id, path), person) in scans.iter().zip(people) {
         if let Some((subject, person)) = subject_of(path, id).zip(person_in(*person, &[])) {
@@ -421,7 +421,7 @@ pub(super) fn divided_people(scans: &[(&str, &Path)], people: &[Option<&str>]) -
     });
     (!of.is_empty()).then(|| {
         format!(
-            "rows that carry one same `sub-` are different people by the column `{PERSON}`: {} (if they are scans of one person,              write one `{PERSON}`; else that person stands on both sides of a split)",
+            "rows that carry one same `sub-` are different people by the column `{column}`: {} (if they are scans of one person, write one `{column}`; else that person stands on both sides of a split)",
             few(each)
         )
     })
@@ -558,11 +558,11 @@ mod tests {
     fn rows_of_one_folder_and_several_people_are_said() {
         let paths = ["sub-01/a.nii", "sub-01/b.nii", "sub-02/c.nii", "d.nii"].map(Path::new);
         let scans: Vec<(&str, &Path)> = ["a", "b", "c", "d"].into_iter().zip(paths).collect();
-        let said = divided_people(&scans, &["p1", "p2", "p3", "p4"].map(Some)).unwrap();
+        let said = divided_people(&scans, &["p1", "p2", "p3", "p4"].map(Some), PERSON).unwrap();
         let start = "rows that carry one same `sub-` are different people by the column `person`: ";
         assert!(said.starts_with(&format!("{start}sub-01: a is `p1`, b is `p2` (if")), "{said}");
-        assert_eq!(divided_people(&scans, &["p1", "p1", "p3", "p4"].map(Some)), None);
+        assert_eq!(divided_people(&scans, &["p1", "p1", "p3", "p4"].map(Some), PERSON), None);
         // Who is nobody's is told elsewhere.
-        assert_eq!(divided_people(&scans, &["p1", "?", "p3", "p4"].map(Some)), None);
+        assert_eq!(divided_people(&scans, &["p1", "?", "p3", "p4"].map(Some), PERSON), None);
     }
 }

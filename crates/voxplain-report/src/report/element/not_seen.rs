@@ -31,7 +31,7 @@ impl NotSeen {
 
     /// Whether some of them may lie in a brain.
     pub(in crate::report) fn in_brains(&self) -> bool {
-        self.unseen.share_of_brain != Some(0.0)
+        self.unseen.share_of_mask != Some(0.0)
     }
 
     /// A brain with these voxels hatched.
@@ -51,7 +51,7 @@ impl NotSeen {
     /// For the methods section: how many voxels, where, and how much of the brain.
     pub(in crate::report) fn sentence(&self) -> String {
         let (blind, all) = (self.blind.data().iter().filter(|v| **v).count(), self.blind.data().len());
-        let brain = match self.unseen.share_of_brain {
+        let brain = match self.unseen.share_of_mask {
             Some(0.0) => "none of them lies in a brain mask".to_owned(),
             Some(_) => "figures of maps hatch those in the mask".to_owned(),
             None => "figures of maps hatch those in the mask, where there are any".to_owned(),
