@@ -7,6 +7,7 @@
 //! * [`Calibration`] says whether a probability means what it says; [`roc`] has the curve and the area under it.
 //! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
+//! * [`inference`]: a linear model at every voxel, tested by permutation and corrected for the number of voxels.
 //! * [`Statistic`]: mean, median, spread and sign over subjects, voxel by voxel.
 //!
 //! ```
@@ -31,6 +32,7 @@
 mod calibration;
 mod classification;
 mod estimate;
+pub mod inference;
 mod interval;
 mod number;
 mod prediction;

@@ -30,7 +30,8 @@ const WORDS: [&str; 21] = [
 ];
 
 /// Signs that may stand in and around these words, or alone, as `--` and `?` do. A `+` is none of them: it is a result.
-const SIGNS: &[char] = &['-', '_', '.', '?', '/', ' ', '<', '>', '(', ')', '[', ']', '{', '}', '#', '!', '*', '\'', '"'];
+const SIGNS: &[char] =
+    &['-', '_', '.', '?', '/', ' ', '<', '>', '(', ')', '[', ']', '{', '}', '#', '!', '*', '\'', '"'];
 
 /// How PLINK codes a phenotype that is missing. 999 is not taken for missing without being asked: it may as well be a code.
 const MISSING_NUMBER: f64 = -9.0;
