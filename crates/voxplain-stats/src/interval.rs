@@ -25,6 +25,9 @@ pub struct Interval {
     /// Number of models that made the maps; `None` for independent values, and where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub models: Option<usize>,
+    /// Number of people whose maps these are, where some have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<usize>,
     /// Intraclass correlation of the values by model; `None` where there is none ([`intraclass_correlation`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intraclass: Option<f64>,
@@ -92,6 +95,14 @@ impl Interval {
         Self { low: self.low.map(|x| x.clamp(least, most)), high: self.high.map(|x| x.clamp(least, most)), ..self }
     }
 
+    /// The mean of maps of so many people, where that is fewer than there are maps: no ends below [`MIN_PEOPLE`] of them.
+    #[must_use]
+    pub fn of_people(self, people: usize) -> Self {
+        let ends = self.ends().filter(|_| people >= MIN_PEOPLE);
+        let [low, high] = [ends.map(|e| e.0), ends.map(|e| e.1)];
+        Self { low, high, people: (people < self.n).then_some(people), ..self }
+    }
+
     /// Both ends, where there are any.
     pub fn ends(&self) -> Option<(f64, f64)> {
         self.low.zip(self.high)
@@ -103,7 +114,7 @@ impl Interval {
             return None;
         }
         Some(match self.models {
-            _ if self.n < MIN_PEOPLE => format!("none for fewer than {MIN_PEOPLE} people"),
+            _ if self.people.unwrap_or(self.n) < MIN_PEOPLE => format!("none for fewer than {MIN_PEOPLE} people"),
             None => "none where it is not known which models made the maps".to_owned(),
             Some(1) => "none for maps of one model: how far another model would differ is not known".to_owned(),
             Some(n) if n < MIN_MODELS => format!("none for maps of fewer than {MIN_MODELS} models ({n} here)"),
@@ -324,6 +335,16 @@ mod tests {
         assert_eq!(Interval::by_model(&[], &[] as &[Option<u8>]), None);
         let text = Interval::explain([&Interval::by_model(&[1.0, 2.0], &[Some(1), Some(2)]).unwrap()]).unwrap();
         assert_eq!(text, "No intervals: none for fewer than 5 people.");
+    }
+
+    #[test]
+    fn scans_are_not_people() {
+        let six = Interval::by_model(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[1, 1, 2, 2, 3, 3].map(Some)).unwrap();
+        assert_eq!(six.of_people(6), six);
+        assert!(six.of_people(5).ends().is_some());
+        let three = six.of_people(3);
+        assert_eq!((three.ends(), three.n, three.people), (None, 6, Some(3)));
+        assert!(three.why_none().unwrap().contains("fewer than 5 people"));
     }
 
     #[test]

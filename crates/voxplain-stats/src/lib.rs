@@ -45,7 +45,7 @@ pub use calibration::{Bin, Calibration};
 pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, fold_scores};
 pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
-pub use number::{cell, significant};
+pub use number::{cell, p_in_words, significant};
 pub use prediction::FoldPrediction;
 pub use regression::{BiasCorrection, FoldError, MIN_UNITS, Regression, ValueComparison, ValuePrediction};
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};

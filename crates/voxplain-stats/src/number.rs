@@ -19,6 +19,15 @@ pub fn significant(x: f64, digits: usize) -> String {
     trim(&format!("{x:.*}", usize::try_from(decimals).unwrap_or(0)))
 }
 
+/// A p-value in words: `p = 0.15`, `p = 0.012`, `p < 0.001`.
+pub fn p_in_words(p: f64) -> String {
+    match p {
+        p if p < 0.001 => "p < 0.001".into(),
+        p if p < 0.0995 => format!("p = {p:.3}"),
+        p => format!("p = {p:.2}"),
+    }
+}
+
 /// [`significant`] with six digits, for tables.
 pub fn cell(x: f64) -> String {
     significant(x, 6)
@@ -27,6 +36,14 @@ pub fn cell(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p_values_never_are_0() {
+        assert_eq!(
+            [0.0, 0.000_59, 0.001, 0.0049, 0.0995, 0.15, 1.0].map(p_in_words),
+            ["p < 0.001", "p < 0.001", "p = 0.001", "p = 0.005", "p = 0.10", "p = 0.15", "p = 1.00"]
+        );
+    }
 
     #[test]
     fn as_percent_g() {

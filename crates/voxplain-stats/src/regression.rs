@@ -128,10 +128,7 @@ impl Intervals {
 
     /// Why no interval can be given, where none can.
     fn none(&self) -> Option<String> {
-        let n = self.clusters.count;
-        let noun = if self.clusters.grouped { "group" } else { "subject" };
-        let are = if n == 1 { format!("{noun} is") } else { format!("{noun}s are") };
-        (n < MIN_UNITS).then(|| format!("none: {n} {are} too few, at least {MIN_UNITS} are needed"))
+        self.clusters.few_groups()
     }
 
     /// The interval that is `half` quantiles of the standard error to either side on a scale: `there` is the influence on that

@@ -17,7 +17,7 @@ pub use similarity::{Level, SimilarityRow};
 use crate::listed::{counted, does, listed};
 use crate::{
     cohort::Cohort,
-    map::{read_record, record_path},
+    map::{read_record, record_path, target},
     run::{GroupLayout, MadeFrom, Run, RunMaps, digest, read_json},
     setting::{KEEP_GOING, METHOD},
 };
@@ -156,6 +156,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     if methods.is_empty() {
         return Err(there.none("hires-cam,guided-backprop"));
     }
+    there.warn_of_others(&held_out.iter().map(|id| id.as_str()).collect(), &methods, progress);
     let mut warnings = Vec::new();
     let (mut members, mut missing) = (Vec::new(), vec![Vec::new(); methods.len()]);
     for &id in &held_out {
@@ -482,14 +483,6 @@ fn statistics<'a>(
         .map(|((g, s, _), data)| Ok((g, s, Volume::new(*grid, data)?)))
         .collect::<Result<_>>()?;
     Ok((volumes, scaled.map(|(_, record)| record).unwrap_or_default()))
-}
-
-/// What was asked to be explained.
-fn target(record: &Record) -> String {
-    match &record.value {
-        Some(value) => value.to_string(),
-        None => format!("{}, {}", record.requested.0, record.requested.1),
-    }
 }
 
 /// What would make the maps of subjects or methods not comparable.

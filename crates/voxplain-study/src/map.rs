@@ -129,6 +129,14 @@ pub fn files_of(map: &Path) -> Option<MapFiles> {
     Some(MapFiles::new(map.parent().unwrap_or(Path::new("")), stem, method))
 }
 
+/// What was asked to be explained.
+pub(crate) fn target(record: &Record) -> String {
+    match &record.value {
+        Some(value) => value.to_string(),
+        None => format!("{}, {}", record.requested.0, record.requested.1),
+    }
+}
+
 /// Where the record of a map file lies: beside it, `.json` in place of `.nii.gz` or `.nii`.
 pub fn record_path(map: &Path) -> PathBuf {
     let name = map.file_name().unwrap_or_default().to_string_lossy().into_owned();

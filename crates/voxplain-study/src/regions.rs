@@ -7,7 +7,8 @@ pub use record::{RegionRecord, check_name};
 use crate::{
     atlas::{Atlas, MapName, Person, RegionTable},
     cohort::Cohort,
-    map::{maps_below, read_record_beside},
+    listed::{counted, listed},
+    map::{maps_below, read_record_beside, target},
     run::{Models, Outcome, Run, RunLayout, digest},
     setting::MASK,
 };
@@ -143,6 +144,36 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         let remedy = "nothing to do: class, prediction and outcome are missing in its rows".into();
         table.note(Finding { id: "map-of-nobody-held-out", level: Level::Note, what, remedy });
     }
+    let seen: Vec<&MapFile> = files.iter().filter(|file| file.in_sample).collect();
+    if let Some(first) = seen.first() {
+        table.note(Finding {
+            id: "map-in-sample",
+            level: Level::Warning,
+            what: format!(
+                "{}: the model that made this map was trained on the subject{}",
+                first.path.display(),
+                and_more(seen.len())
+            ),
+            remedy: "nothing to do if that is meant; of new people such a model may use other regions".into(),
+        });
+    }
+    let mut targets = BTreeMap::<&str, BTreeMap<&str, usize>>::new();
+    for file in &files {
+        if let (Some(method), Some(target)) = (&file.name.method, &file.target) {
+            *targets.entry(method).or_default().entry(target).or_default() += 1;
+        }
+    }
+    for (method, of) in targets.iter().filter(|(_, of)| of.len() > 1) {
+        let words: Vec<String> =
+            of.iter().map(|(target, maps)| format!("{target} ({})", counted(*maps, "map"))).collect();
+        table.note(Finding {
+            id: "map-targets-differ",
+            level: Level::Warning,
+            what: format!("{method}: the maps do not explain the same: {}", listed(&words, 6)),
+            remedy: "make them alike, or measure those of each kind by themselves: their means are of different things"
+                .into(),
+        });
+    }
     table.models = models.into_iter().collect();
     let measured: BTreeSet<&str> = table.rows.iter().filter_map(|row| row.map.subject.as_deref()).collect();
     let mut persons_of = BTreeMap::new();
@@ -169,6 +200,10 @@ struct MapFile {
     digest: Option<String>,
     /// That its image was taken as a whole head, in a sentence.
     whole_heads: Option<String>,
+    /// Whether the model that made it was trained on the subject.
+    in_sample: bool,
+    /// What was asked to be explained.
+    target: Option<String>,
 }
 
 /// What is to be measured, and whose brains are known.
@@ -263,17 +298,36 @@ impl Sources {
                 self.cohorts.push(cohort);
             }
         }
-        let (models, mut stale, before) = (run.models()?, Vec::new(), self.files.len());
+        let (models, mut stale, mut seen, before) = (run.models()?, Vec::new(), Vec::new(), self.files.len());
         for file in maps_below(path)? {
             let file = MapFile::new(file)?;
             // Without a record, a map of the run is not finished; one in another folder is somebody's.
             let of_subject = file.path.parent().and_then(Path::parent) == Some(path);
             let counts = file.model.as_ref().map_or(!of_subject, |model| models.have(model));
-            if counts { self.files.push(file) } else { stale.push(file.path) }
+            match (counts, file.in_sample) {
+                (false, _) => stale.push(file.path),
+                // As group and evaluate do: what a model says of people that it learnt from is not what it says of new ones.
+                (true, true) => seen.push(file.path),
+                (true, false) => self.files.push(file),
+            }
+        }
+        if let Some(first) = seen.first() {
+            table.note(Finding {
+                id: "map-in-sample",
+                level: Level::Warning,
+                what: format!(
+                    "{}: left out, since the model that made this map was trained on the subject{}",
+                    first.display(),
+                    and_more(seen.len())
+                ),
+                remedy: "to measure such maps too, name their files and not the run".into(),
+            });
         }
         if self.files.len() == before {
-            let what = if stale.is_empty() {
+            let what = if stale.is_empty() && seen.is_empty() {
                 "holds no map (*_attribution.nii.gz)"
+            } else if stale.is_empty() {
+                "holds no map (*_attribution.nii.gz) of subjects that the model was not trained on"
             } else {
                 "holds no map (*_attribution.nii.gz) of the models that it has now"
             };
@@ -291,7 +345,43 @@ impl Sources {
                 remedy: "explain the run again by this method, or remove the map".into(),
             });
         }
+        self.missing(&run, before, table)?;
         people_of(&run, &models, table)
+    }
+
+    /// Says which subjects that were held out have no map of a method of which others have one.
+    fn missing(&self, run: &Run, before: usize, table: &mut RegionTable) -> Result<()> {
+        if !run.layout().predictions().is_file() {
+            return Ok(());
+        }
+        let held_out: Vec<String> = match run.manifest.task.value() {
+            Some(_) => run.value_predictions()?.into_iter().map(|p| p.participant_id).collect(),
+            None => run.predictions()?.into_iter().map(|p| p.participant_id).collect(),
+        };
+        let mut of = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for file in &self.files[before..] {
+            if let (Some(method), Some(subject)) = (&file.name.method, &file.name.subject) {
+                of.entry(method).or_default().insert(subject);
+            }
+        }
+        for (method, there) in of {
+            let lack: Vec<&String> = held_out.iter().filter(|id| !there.contains(id.as_str())).collect();
+            if !lack.is_empty() {
+                table.note(Finding {
+                    id: "map-missing",
+                    level: Level::Warning,
+                    what: format!(
+                        "{}: no map by {method} of {} of {} held-out subjects: {}",
+                        run.path.display(),
+                        lack.len(),
+                        held_out.len(),
+                        listed(&lack, 8)
+                    ),
+                    remedy: "the means are over the others; explain the run by this method to have all".into(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -372,6 +462,8 @@ impl MapFile {
         };
         let record = read_record_beside(&path)?;
         let whole_heads = record.as_ref().and_then(|record| record.whole_heads.clone());
+        let in_sample = record.as_ref().is_some_and(|record| record.in_sample == Some(true));
+        let target = record.as_ref().map(target);
         let digest = record.as_ref().map(digest);
         let (subject, method, model) = match record {
             // The record of an image that is nobody's of a cohort has the stem of its name there.
@@ -387,6 +479,8 @@ impl MapFile {
             model,
             digest,
             whole_heads,
+            in_sample,
+            target,
         })
     }
 }

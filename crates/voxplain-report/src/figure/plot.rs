@@ -165,6 +165,9 @@ struct Outline {
     contour: Option<usize>,
 }
 
+/// How many times the 99.9th percentile the largest value is from which on it is said that it takes all colours.
+const SPIKE: f64 = 20.0;
+
 impl Plot<'_> {
     /// Draws it, and says what was drawn.
     ///
@@ -215,6 +218,18 @@ impl Plot<'_> {
                 "no value of the map{from} lies in these cuts: its largest |value|, {largest}, is at {x},{y},{z} mm"
             ));
             foot = Some(format!("No value of the map{from} lies in these cuts."));
+        }
+        // A single voxel that is far above all others leaves them without colour.
+        let mut sizes: Vec<f32> = scene.map.data().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
+        if self.vmax.is_none() && sizes.len() > 1 {
+            let [usual] = quantiles(&mut sizes, [0.999]);
+            if scene.largest > SPIKE * usual {
+                let (largest, usual) = (significant(scene.largest, 4), significant(usual, 4));
+                notes.push(format!(
+                    "colours end at the largest |value|, {largest}, and 99.9 % of the values that are not 0 are at most {usual}: what is \
+                     smaller is hardly seen; choose where they end to see it"
+                ));
+            }
         }
         let empty: Vec<String> = panels()
             .filter(|p| !glass && p.coloured == 0 && p.under == 0 && p.outlines.iter().all(|o| o.segments.is_empty()))

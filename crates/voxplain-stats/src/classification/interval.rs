@@ -2,8 +2,9 @@
 //!
 //! Where subjects come in groups (families, sites), what is independent are the groups: variances are those of sums over
 //! groups, quantiles those of Student's t with one degree of freedom less than there are groups, and score intervals take
-//! as many subjects as would give the same variance if all were independent (their effective number). Fewer than
-//! [`MIN_GROUPS`] groups give no interval: with so few, none is known that holds what it says.
+//! as many subjects as would give the same variance if all were independent (their effective number). Groups of different
+//! sizes count as `n² / Σ n_g²` of one size (Carter, Schnepel and Steigerwald 2017), and fewer than [`MIN_GROUPS`] of these give no
+//! interval: with so few, none is known that holds what it says.
 
 use super::influence::Influence;
 use crate::estimate::{Estimate, Z, newcombe, wilson};
@@ -19,6 +20,8 @@ pub(crate) struct Clusters {
     /// The cluster of each subject.
     of: Vec<usize>,
     pub(crate) count: usize,
+    /// As how many of one size they count.
+    pub(crate) effective: f64,
     pub(crate) grouped: bool,
 }
 
@@ -31,10 +34,10 @@ impl Clusters {
     pub(crate) fn of_groups(groups: &[Option<usize>]) -> Self {
         let grouped = groups.iter().any(Option::is_some);
         if !grouped {
-            return Self { of: (0..groups.len()).collect(), count: groups.len(), grouped };
+            return Self::alone(groups.len());
         }
         let mut numbers = BTreeMap::new();
-        let of = groups
+        let of: Vec<usize> = groups
             .iter()
             .enumerate()
             .map(|(n, group)| {
@@ -43,19 +46,40 @@ impl Clusters {
                 *numbers.entry(group.map_or((1, n), |g| (0, g))).or_insert(next)
             })
             .collect();
-        Self { of, count: numbers.len(), grouped }
+        let mut sizes = vec![0usize; numbers.len()];
+        of.iter().for_each(|cluster| sizes[*cluster] += 1);
+        let effective = (of.len() * of.len()) as f64 / sizes.iter().map(|size| size * size).sum::<usize>() as f64;
+        Self { of, count: numbers.len(), effective, grouped }
+    }
+
+    /// Each subject by itself.
+    fn alone(count: usize) -> Self {
+        Self { of: (0..count).collect(), count, effective: count as f64, grouped: false }
     }
 
     /// Why no interval can be given, where none can.
     pub(super) fn too_few(&self) -> Option<String> {
-        let are = if self.count == 1 { "group is" } else { "groups are" };
-        (self.grouped && self.count < MIN_GROUPS)
-            .then(|| format!("none: {} {are} too few, at least {MIN_GROUPS} are needed", self.count))
+        self.grouped.then(|| self.few_groups()).flatten()
+    }
+
+    /// Why these groups, or subjects, are too few.
+    pub(crate) fn few_groups(&self) -> Option<String> {
+        let noun = if self.grouped { "group" } else { "subject" };
+        let are = if self.count == 1 { format!("{noun} is") } else { format!("{noun}s are") };
+        if self.count < MIN_GROUPS {
+            return Some(format!("none: {} {are} too few, at least {MIN_GROUPS} are needed", self.count));
+        }
+        (self.effective < MIN_GROUPS as f64 - 0.05).then(|| {
+            format!(
+                "none: {} {are} of so different sizes that they count as {:.1}, and at least {MIN_GROUPS} are needed",
+                self.count, self.effective
+            )
+        })
     }
 
     /// The quantile that half an interval is a multiple of.
     fn quantile(&self) -> f64 {
-        if self.grouped { student_t(0.975, (self.count - 1) as f64) } else { Z }
+        if self.grouped { student_t(0.975, self.effective - 1.0) } else { Z }
     }
 
     /// Sums of values over the subjects of each cluster that `which` takes, and how many clusters have such a subject.
@@ -195,7 +219,7 @@ impl<'a> Intervals<'a> {
         if !self.clusters.grouped {
             return (newcombe(area.value, m, n, z), "newcombe");
         }
-        let alone = Clusters { of: (0..ups.len()).collect(), count: ups.len(), grouped: false };
+        let alone = Clusters::alone(ups.len());
         let (of_groups, of_subjects) =
             (self.clusters.area_covariance(area, area, &ups), alone.area_covariance(area, area, &ups));
         let (m, n) = if of_subjects > 0.0 && of_groups > 0.0 {
@@ -214,7 +238,7 @@ impl<'a> Intervals<'a> {
     /// A mean of bounded values, by Student's t.
     pub(super) fn mean(&self, number: &Influence, (least, most): (f64, f64)) -> Estimate {
         self.or_none(number.value, || {
-            let t = if self.clusters.count > 1 { student_t(0.975, (self.clusters.count - 1) as f64) } else { f64::MAX };
+            let t = if self.clusters.count > 1 { student_t(0.975, self.clusters.effective - 1.0) } else { f64::MAX };
             let half = t * self.clusters.covariance(number, number).max(0.0).sqrt();
             let name = if self.clusters.grouped { "clustered-t" } else { "t" };
             let half = if self.clusters.count > 1 { half } else { most - least };

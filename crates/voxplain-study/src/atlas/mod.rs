@@ -136,8 +136,10 @@ impl Atlas {
                     " (the table has no ids, and its names are counted from {first:?} on: if that is a header, leave it out)"
                 );
             }
+            // A general table of many more labels than any image has (FreeSurfer's).
+            let register = !table.is_consecutive() || table.regions.len() > 256.max(10 * places.len());
             let few = silent.len() <= (table.regions.len() / 10).max(1);
-            if table.is_consecutive() && few && (beyond == 0 || beyond == 1 && coarse) {
+            if !register && few && (beyond == 0 || beyond == 1 && coarse) {
                 lost.extend(silent);
                 findings.push(Finding {
                     id: "regions-lost",
@@ -145,7 +147,7 @@ impl Atlas {
                     what,
                     remedy: "small regions get lost on coarse grids: they are rows with 0 voxels".into(),
                 });
-            } else if table.is_consecutive() {
+            } else if !register {
                 refusals.push(what);
             } else {
                 findings.push(Finding {
@@ -153,7 +155,8 @@ impl Atlas {
                     level: Level::Note,
                     what,
                     remedy:
-                        "the table's numbers have gaps, so it is taken as a register of which this image uses a part"
+                        "the table's numbers have gaps, or are many more than the image's, so it is taken as a register of which \
+                         this image uses a part"
                             .into(),
                 });
             }

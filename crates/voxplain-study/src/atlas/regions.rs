@@ -186,7 +186,8 @@ impl RegionTable {
             }
             let region = (!atlas.table.nameless.contains(&label)).then_some(label);
             let brain = mask.map_or(value != 0.0, |m| m.data()[n]);
-            labelled += usize::from(region.is_some());
+            // Labels without a name are labelled too: they tell where the atlas lies.
+            labelled += usize::from(label > 0);
             inside += usize::from(region.is_some() && brain);
             if (mask.is_some() || region.is_none()) && !brain {
                 continue;
@@ -314,10 +315,10 @@ impl RegionTable {
             }
             for ((_, id), rows) in regions {
                 let of = |f: &dyn Fn(&RegionRow) -> Option<f64>| {
-                    let there =
-                        rows.iter().filter(|r| r.voxels > 0).filter_map(|r| Some((f(r)?, r.map.model.as_deref())));
-                    let (values, models): (Vec<f64>, Vec<Option<&str>>) = there.unzip();
-                    Interval::by_model(&values, &models)
+                    let there = (rows.iter().filter(|r| r.voxels > 0))
+                        .filter_map(|r| Some(((f(r)?, r.map.model.as_deref()), self.person_of(&r.map))));
+                    let ((values, models), people): ((Vec<f64>, Vec<Option<&str>>), BTreeSet<&str>) = there.unzip();
+                    Interval::by_model(&values, &models).map(|i| i.of_people(people.len()))
                 };
                 let bounded = |i: Option<Interval>, most: f64| i.map(|i| i.within(0.0, most));
                 self.group.push(GroupRow {
@@ -337,6 +338,12 @@ impl RegionTable {
                 });
             }
         }
+    }
+
+    /// Whose map it is, as far as is known: the person, else the subject, else the map by itself.
+    fn person_of<'a>(&'a self, map: &'a MapName) -> &'a str {
+        let subject = map.subject.as_ref();
+        subject.map_or(&map.map, |subject| self.persons.get(subject).unwrap_or(subject))
     }
 
     /// Number of people whose rows these are, of those with a voxel; `None` where subjects are people, or one of them is not known.

@@ -133,6 +133,21 @@ impl LabelTable {
                 );
                 return Err(Error::file(path, what, "write the id before each name"));
             }
+            // `Parietal 2` in the first line: the numbers are those of another order than the lines'.
+            let ends: Option<Vec<u32>> =
+                names.iter().map(|line| number(line.cells[0].rsplit_once(char::is_whitespace)?.1)).collect();
+            if let Some(ends) = ends.filter(|ends| ends.len() > 1) {
+                let (mut sorted, count) = (ends.clone(), u32::try_from(ends.len()).unwrap_or(u32::MAX));
+                sorted.sort_unstable();
+                if sorted.iter().copied().eq(1..=count) && sorted != ends {
+                    let what = format!(
+                        "has names only, each with a number behind it from 1 to {count}, and not in the order of the lines ({:?} is in \
+                         line {}): whether a label is the number or the line is not said",
+                        names[0].cells[0], names[0].number
+                    );
+                    return Err(Error::file(path, what, "write the id before each name"));
+                }
+            }
             let under = if header { format!(" under the header {:?}", first.cells[0]) } else { String::new() };
             findings.push(finding(
                 "table-without-ids",
@@ -146,7 +161,7 @@ impl LabelTable {
             let first_of_names = names.first().map(|line| line.cells[0].clone());
             return Ok(Self { first_of_names, ..table });
         } else {
-            with_header(&lines, path, &mut empty)?
+            with_header(&lines, path, &mut empty, &mut findings)?
         };
         Self::build(rows, format, empty, findings, path)
     }
@@ -271,6 +286,12 @@ fn refuse_known(text: &str, path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What some call the label 0, and others a region of its own.
+fn is_unclassified(name: &str) -> bool {
+    ["unclassified", "unlabelled", "unlabeled", "outside", "no label", "exterior"]
+        .contains(&name.trim().to_lowercase().as_str())
+}
+
 /// Names that mean that there is no region.
 fn is_nameless(name: &str) -> bool {
     let name = name.trim().to_lowercase();
@@ -300,11 +321,14 @@ fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
     let headed = headed && lines.get(1).is_some_and(|(_, second)| numbered(second));
     let lines = if headed { lines[1..].to_vec() } else { lines };
     let starts_with_number = headed || numbered(first);
+    let colours = colour_width(lines.iter().map(|(_, line)| line.split_whitespace().skip(1).collect()));
     let mut cut = Vec::with_capacity(lines.len());
     for (number, line) in lines {
         let cells: Vec<String> = match delimiter {
             // A line of blanks among lines with tabs or commas.
-            Some(delimiter) if numbered(line) && !unquoted(line).contains(char::from(delimiter)) => blanks(line),
+            Some(delimiter) if numbered(line) && !unquoted(line).contains(char::from(delimiter)) => {
+                blanks(line, colours)
+            }
             Some(delimiter) => csv::ReaderBuilder::new()
                 .has_headers(false)
                 .flexible(true)
@@ -317,7 +341,7 @@ fn cut(text: &str, path: &Path) -> Result<Vec<Line>> {
                 .map_err(|e| Error::file(path, format!("line {number}: {e}"), FORMATS))?
                 .map(|record| record.iter().map(str::to_owned).collect())
                 .unwrap_or_default(),
-            None if starts_with_number => blanks(line),
+            None if starts_with_number => blanks(line, colours),
             None => vec![line.trim().to_owned()],
         };
         // Spreadsheets leave lines of separators alone.
@@ -345,7 +369,7 @@ fn utf16(bytes: &[u8]) -> Option<String> {
 }
 
 /// A line of blanks-separated cells: the id and the name, which may hold blanks and may be quoted, without colours.
-fn blanks(line: &str) -> Vec<String> {
+fn blanks(line: &str, colours: usize) -> Vec<String> {
     let mut words = line.split_whitespace();
     let id = words.next().unwrap_or_default().to_owned();
     if let Some((_, quoted)) = line.split_once('"') {
@@ -353,22 +377,32 @@ fn blanks(line: &str) -> Vec<String> {
         return vec![id, quoted.split_once('"').map_or(quoted, |(name, _)| name).trim().to_owned()];
     }
     let rest: Vec<&str> = words.collect();
-    vec![id, uncoloured(&rest).join(" ")]
+    vec![id, uncoloured(&rest, colours).join(" ")]
 }
 
 /// The words of a name without the colours before and behind it: three or more numbers. Fewer belong to the name (`Area 4`,
 /// `7Networks_LH_Vis 1`).
-fn uncoloured<'a, 'b>(words: &'a [&'b str]) -> &'a [&'b str] {
+///
+/// At most so many behind the name are colours: in a table of `Area 44 70 130 180 0` and `Insula 70 130 180 0` four.
+fn uncoloured<'a, 'b>(words: &'a [&'b str], most: usize) -> &'a [&'b str] {
     // `#781283`, behind the name.
     let words = match words {
         [name @ .., last] if !name.is_empty() && is_hex_colour(last) => name,
         all => all,
     };
-    let colour = |w: &&&str| w.parse::<f64>().is_ok_and(|v| (0.0..=255.0).contains(&v));
-    let behind = words.iter().rev().take_while(colour).count();
-    let words = if behind >= 3 { &words[..words.len() - behind] } else { words };
-    let before = words.iter().take_while(colour).count();
+    let behind = colours_behind(words);
+    let words = if behind >= 3 { &words[..words.len() - behind.min(most)] } else { words };
+    let before = words.iter().take_while(|word| is_colour(word)).count();
     if before >= 3 { &words[before..] } else { words }
+}
+
+fn is_colour(word: &str) -> bool {
+    word.parse::<f64>().is_ok_and(|v| (0.0..=255.0).contains(&v))
+}
+
+/// How many numbers that may be colours stand at the end.
+fn colours_behind(words: &[&str]) -> usize {
+    words.iter().rev().take_while(|word| is_colour(word)).count()
 }
 
 fn is_hex_colour(word: &str) -> bool {
@@ -407,7 +441,7 @@ fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
     let labels_type =
         text.split_once("<type>").and_then(|(_, rest)| rest.split_once("</type>")).map(|(kind, _)| kind.trim());
     // `Probabalistic` is how FSL itself spells it.
-    let from_zero = !labels_type.is_some_and(|kind| kind.eq_ignore_ascii_case("label"));
+    let is_label = labels_type.is_some_and(|kind| kind.eq_ignore_ascii_case("label"));
     let mut rows = Vec::new();
     let mut rest = text;
     while let Some((before, label)) = rest.split_once("<label") {
@@ -425,12 +459,31 @@ fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
             let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
             number(rest[1..].split_once(quote)?.0)
         });
-        let id = index.and_then(|n| n.checked_add(u32::from(from_zero))).ok_or_else(broken)?;
-        rows.push((line, id, plain(name.trim()), None));
+        let name = name.trim();
+        let name = name.strip_prefix("<![CDATA[").and_then(|name| name.strip_suffix("]]>")).unwrap_or(name);
+        rows.push((line, index.ok_or_else(broken)?, plain(name.trim()), None));
         rest = after;
     }
     if rows.is_empty() {
-        return Err(Error::file(path, "is XML without a <label>", FORMATS));
+        return Err(Error::file(
+            path,
+            "is XML without a <label index=\"...\">, so not the table of an atlas of FSL",
+            FORMATS,
+        ));
+    }
+    // A row for what is no region: the image's 0, so that the others are the image's own numbers.
+    let names_zero = rows.iter().any(|(_, index, name, _)| *index == 0 && (is_nameless(name) || is_unclassified(name)));
+    if labels_type.is_none() && !names_zero && rows.iter().any(|(_, index, ..)| *index == 0) {
+        let what = "is XML without a <type>: whether index 0 is the image's label 0 or 1 is not said";
+        let remedy = "write <type>Label</type> into its header where the image holds the indices, or <type>Probabilistic</type> \
+                      where it holds each index + 1";
+        return Err(Error::file(path, what, remedy));
+    }
+    let from_zero = !is_label && !names_zero && rows.iter().any(|(_, index, ..)| *index == 0);
+    for (line, index, ..) in &mut rows {
+        *index = index
+            .checked_add(u32::from(from_zero))
+            .ok_or_else(|| Error::file(path, format!("line {line}: index {index} is too large"), FORMATS))?;
     }
     let format = if from_zero { "FSL's XML, index + 1" } else { "FSL's XML, index" };
     Ok((rows, format.to_owned()))
@@ -446,7 +499,9 @@ type Row = (usize, u32, String, Option<Hemisphere>);
 
 fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> Result<Vec<Row>> {
     let mut rows = Vec::with_capacity(lines.len());
-    let sided = ends_in_sides(lines);
+    let most =
+        colour_width(lines.iter().map(|l| l.cells[1..].iter().flat_map(|cell| cell.split_whitespace()).collect()));
+    let sided = ends_in_sides(lines, most);
     for line in lines {
         if !is_number(&line.cells[0]) {
             let what = format!("line {}: {:?} is no label number", line.number, line.cells[0]);
@@ -456,8 +511,8 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
         // Colours in cells of their own, or in the cell of the name.
         let one: Vec<&str> = words.iter().flat_map(|cell| cell.split_whitespace()).collect();
         let words = match words.as_slice() {
-            [_] if uncoloured(&one).len() < one.len() => uncoloured(&one).to_vec(),
-            cells => uncoloured(cells).to_vec(),
+            [_] if uncoloured(&one, most).len() < one.len() => uncoloured(&one, most).to_vec(),
+            cells => uncoloured(cells, most).to_vec(),
         };
         let (words, column) = match words.as_slice() {
             [name @ .., last] if sided && !name.is_empty() && side_of(last).is_some() => (name.to_vec(), side_of(last)),
@@ -487,11 +542,19 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
     Ok(rows)
 }
 
+/// How many numbers behind the names are colours: as many as stand behind every name that has three or more, and four at most (red,
+/// green, blue, opacity). One more belongs to the name.
+fn colour_width<'a>(lines: impl Iterator<Item = Vec<&'a str>>) -> usize {
+    // A line of numbers alone has no name.
+    let behind = lines.map(|words| colours_behind(&words).min(words.len().saturating_sub(1)));
+    behind.filter(|n| *n >= 3).min().unwrap_or(3).min(4)
+}
+
 /// Whether every line that has cells behind the name has a side in the last of them (`1,Insula,L`), colours aside.
-fn ends_in_sides(lines: &[Line]) -> bool {
+fn ends_in_sides(lines: &[Line], most: usize) -> bool {
     let ends = |line: &Line| {
         let cells: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
-        match uncoloured(&cells) {
+        match uncoloured(&cells, most) {
             [_, .., last] => Some(side_of(last).is_some()),
             _ => None,
         }
@@ -567,7 +630,12 @@ const IDS: [&str; 24] = [
     "intensity",
 ];
 
-fn with_header(lines: &[Line], path: &Path, empty: &mut BTreeSet<u32>) -> Result<(Vec<Row>, String)> {
+fn with_header(
+    lines: &[Line],
+    path: &Path,
+    empty: &mut BTreeSet<u32>,
+    findings: &mut Vec<Finding>,
+) -> Result<(Vec<Row>, String)> {
     let header: Vec<String> = lines[0].cells.iter().map(|c| c.to_lowercase().replace([' ', '-'], "_")).collect();
     let column = |names: &[&str]| names.iter().find_map(|n| header.iter().position(|h| h == n));
     let id = column(&IDS);
@@ -602,6 +670,26 @@ fn with_header(lines: &[Line], path: &Path, empty: &mut BTreeSet<u32>) -> Result
     };
     if id == name {
         return Err(Error::file(path, format!("has one column for id and name, {:?}", lines[0].cells[id]), FORMATS));
+    }
+    // Another column that may be the ids, and says others.
+    let cells = |n: usize| lines[1..].iter().map(move |line| line.cells.get(n).map_or("", String::as_str));
+    let other = (0..header.len()).find(|&n| {
+        n != id && n != name && IDS.contains(&header[n].as_str()) && {
+            let mut seen = BTreeSet::new();
+            let all_whole = cells(n).all(|cell| number(cell).is_some_and(|v| seen.insert(v)));
+            all_whole && !cells(n).map(number).eq(cells(id).map(number))
+        }
+    });
+    if let Some(other) = other {
+        findings.push(finding(
+            "two-columns-of-ids",
+            Level::Warning,
+            format!(
+                "columns {:?} and {:?} could both be the label numbers, and differ: {:?} is taken",
+                lines[0].cells[id], lines[0].cells[other], lines[0].cells[id]
+            ),
+            "if the other one is right, leave this column out of the table",
+        ));
     }
     let mut rows = Vec::with_capacity(lines.len());
     for line in &lines[1..] {

@@ -104,6 +104,14 @@ impl Cohort {
         }))
     }
 
+    /// How many people these subjects (by position) are.
+    ///
+    /// # Errors
+    /// Those of [`Cohort::persons`].
+    pub fn people(&self, subjects: &[usize]) -> Result<usize> {
+        Ok(self.persons(subjects)?.map_or(subjects.len(), |persons| persons.of.iter().collect::<BTreeSet<_>>().len()))
+    }
+
     /// Other subjects (by position) that are images of the same person as this one, by the column of people.
     pub fn others_of_person(&self, subject: usize) -> impl Iterator<Item = usize> + '_ {
         let column = person_column(&self.participants);

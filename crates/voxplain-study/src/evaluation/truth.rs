@@ -1,9 +1,17 @@
 //! [`evaluate`]: do the maps of a run lie where a simulation changed the brains?
 
 use super::{Localisation, Relevance};
-use crate::{cohort::Cohort, run::Run, setting::TRUTH};
+use crate::{
+    cohort::Cohort,
+    map::{read_record, target},
+    run::Run,
+    setting::TRUTH,
+};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
@@ -65,6 +73,8 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
         return Err(maps.none("guided-backprop,grad-cam"));
     }
     let people = run.held_out(&cohort)?;
+    let ids = people.iter().map(|person| cohort.subjects[person.subject].id.as_str()).collect();
+    maps.warn_of_others(&ids, &methods, progress);
     // Before the work, not in the midst of it.
     for method in &methods {
         for person in &people {
@@ -77,10 +87,12 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
 
     let labels = cohort.column(&run.manifest.label)?;
+    let count = |of: &[usize]| cohort.people(&of.iter().map(|n| people[*n].subject).collect::<Vec<_>>());
     progress.begin("compare with the truth", methods.len() * people.len());
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for method in &methods {
         let mut each = Vec::new();
+        let mut targets = BTreeMap::<String, usize>::new();
         for person in &people {
             progress.go_on()?;
             let id = &cohort.subjects[person.subject].id;
@@ -92,15 +104,25 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
                     other => other,
                 },
             )?;
+            *targets.entry(target(&read_record(&path)?)).or_default() += 1;
             rows.push(row(id, method, &found));
             each.push((found, models_of.of_fold(person.fold)));
             progress.advance(1, method);
         }
-        all.extend(summary(method, None, &models, &each));
+        if targets.len() > 1 {
+            let words =
+                targets.iter().map(|(target, maps)| format!("{target} ({maps})")).collect::<Vec<_>>().join(", ");
+            progress.warn(&format!(
+                "{method}: the maps do not explain the same, and their means are of different things: {words}"
+            ));
+        }
+        let everyone: Vec<usize> = (0..each.len()).collect();
+        all.extend(summary(method, None, &models, &each, count(&everyone)?));
         for class in run.manifest.task.classes() {
             let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
-            let of_class: Vec<_> = (0..each.len()).filter(|&n| truly(n)).map(|n| each[n]).collect();
-            all.extend(summary(method, Some(class.as_str()), &models, &of_class));
+            let of_class: Vec<usize> = (0..each.len()).filter(|&n| truly(n)).collect();
+            let found: Vec<_> = of_class.iter().map(|&n| each[n]).collect();
+            all.extend(summary(method, Some(class.as_str()), &models, &found, count(&of_class)?));
         }
     }
     progress.end();
@@ -156,11 +178,12 @@ fn summary(
     class: Option<&str>,
     models: &[String],
     each: &[(Localisation, Option<&str>)],
+    people: usize,
 ) -> Option<MethodLocalisation> {
     let some = |f: &dyn Fn(&Localisation) -> Option<f64>| {
         let (values, models): (Vec<f64>, Vec<Option<&str>>) =
             each.iter().filter_map(|(found, model)| Some((f(found)?, *model))).unzip();
-        Some(Interval::by_model(&values, &models)?.within(0.0, f64::INFINITY))
+        Some(Interval::by_model(&values, &models)?.of_people(people.min(values.len())).within(0.0, f64::INFINITY))
     };
     let share = |f: &dyn Fn(&Localisation) -> Option<f64>| some(f).map(|i| i.within(0.0, 1.0));
     let hits = share(&|l| l.hit.map(|h| f64::from(u8::from(h))));

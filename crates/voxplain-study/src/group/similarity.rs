@@ -4,7 +4,10 @@ use super::{Group, Member, read_map};
 use crate::cohort::Cohort;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{Interval, Overlap, PERCENTS, Top, cell, overlap, pearson, spearman};
 
@@ -100,6 +103,8 @@ pub(super) fn compare(
     progress.end();
     let values = values?;
 
+    let persons = cohort.persons(&members.iter().map(|member| member.index).collect::<Vec<_>>())?;
+    let person = |n: usize| persons.as_ref().map_or(n, |persons| persons.of[n]);
     let mut rows = Vec::new();
     for group in groups.iter().filter(|g| !g.name.contains("outcome-")) {
         let of: Vec<usize> = (0..members.len()).filter(|&n| group.subjects.contains(&members[n].id)).collect();
@@ -107,10 +112,11 @@ pub(super) fn compare(
             for (m, (name, percent, top)) in measures().enumerate() {
                 let found = of.iter().filter(|&&n| values[n][pair][m].is_some()).count();
                 let by_model = |pick: fn(&(f64, Option<f64>)) -> Option<f64>| {
-                    let there =
-                        of.iter().filter_map(|&n| Some((pick(&values[n][pair][m]?)?, members[n].model.as_deref())));
-                    let (numbers, models): (Vec<f64>, Vec<Option<&str>>) = there.unzip();
-                    Interval::by_model(&numbers, &models)
+                    let there = of
+                        .iter()
+                        .filter_map(|&n| Some(((pick(&values[n][pair][m]?)?, members[n].model.as_deref()), person(n))));
+                    let ((numbers, models), people): ((Vec<f64>, Vec<Option<&str>>), BTreeSet<usize>) = there.unzip();
+                    Interval::by_model(&numbers, &models).map(|i| i.of_people(people.len()))
                 };
                 // A correlation, or a Dice coefficient, which is never below 0.
                 let least = if name == "dice" { 0.0 } else { -1.0 };

@@ -1,6 +1,7 @@
 //! The maps that a run has, and which of them its models made: [`RunMaps`].
 
 use super::Run;
+use crate::listed::{counted, listed};
 use crate::map::{files_of, read_record};
 use crate::setting::METHOD;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +63,19 @@ impl RunMaps {
     /// Whether there is a current map of a subject by a method.
     pub fn have(&self, subject: &str, method: &str) -> bool {
         self.current.get(method).is_some_and(|ids| ids.contains(subject))
+    }
+
+    /// Warns of maps of subjects who were held out by no model: what is made from the maps of a run leaves them out.
+    pub fn warn_of_others(&self, held_out: &BTreeSet<&str>, methods: &[String], progress: &dyn Progress) {
+        let other = |id: &&str| !held_out.contains(id);
+        let lack: BTreeSet<&str> = methods.iter().flat_map(|method| self.subjects(method)).filter(other).collect();
+        if !lack.is_empty() {
+            progress.warn(&format!(
+                "maps of {} are left out, whom no model of the run was kept from: {}",
+                counted(lack.len(), "subject"),
+                listed(&lack, 8)
+            ));
+        }
     }
 
     /// The maps that do not count, by subject and method.

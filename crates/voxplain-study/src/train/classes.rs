@@ -28,6 +28,13 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String], asked: bool) -
     let other = || remedy!["name a column of 2 to ", MAX_CLASSES.to_string(), " classes with ", LABEL, such_as.clone()];
     // Nobody shares a class with anybody: said before any two of them are called alike.
     let words = cells.iter().filter(|cell| number(cell).is_none()).count();
+    let point = |cell: &str| number(cell).or_else(|| number(&cell.replacen(',', ".", 1)));
+    if words > 1 && counts.len() > 2 && cells.iter().all(|cell| point(cell).is_some()) {
+        let with_comma = cells.iter().find(|cell| number(cell).is_none()).unwrap_or(&"");
+        let what = format!("column {column} holds numbers with a decimal comma ({with_comma})");
+        let remedy = "write numbers with a point in participants.tsv, as in 34.5: they are then learnt as a value";
+        return Err(Error::request(what, remedy));
+    }
     let meant = counts.keys().map(|cell| value(cell)).collect::<BTreeSet<_>>().len();
     let (of, all) = (counts.len(), cells.len());
     if all > 5 && of == all && words > 0 {

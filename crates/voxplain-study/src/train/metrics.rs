@@ -8,7 +8,7 @@ use crate::{
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_scores, spearman};
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_scores, p_in_words, spearman};
 
 /// Name of the network among the classifiers.
 pub(super) const CNN: &str = "cnn";
@@ -271,8 +271,9 @@ fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison,
         (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
         _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
     };
-    let t_test =
-        comparison.corrected_p.map(|p| format!("corrected resampled t-test of the folds' accuracies p = {p:.2}"));
+    let t_test = comparison
+        .corrected_p
+        .map(|p| format!("corrected resampled t-test of the folds' accuracies {}", p_in_words(p)));
     let ahead = comparison.corrected_t.is_some_and(|t| t > 0.0);
     let result = match (difference.ends(), comparison.corrected_p) {
         _ if difference.value <= 0.0 => format!("The CNN does not beat {name}"),

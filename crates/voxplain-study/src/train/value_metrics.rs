@@ -16,7 +16,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 use voxplain_core::{Result, atomic_file};
-use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, significant};
+use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, p_in_words, significant};
 
 /// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
 struct Predictor {
@@ -265,7 +265,7 @@ fn beside(
     };
     let t_test = comparison
         .corrected_p
-        .map_or_else(String::new, |p| format!("; corrected resampled t-test of the folds' errors p = {p:.2}"));
+        .map_or_else(String::new, |p| format!("; corrected resampled t-test of the folds' errors {}", p_in_words(p)));
     format!(
         "{result}: mean absolute error {} against {}{unit}, difference {}{t_test}.",
         significant(cnn.mae.value, 3),

@@ -8,7 +8,7 @@ use crate::{
     setting::{GROUP, KEEP_GOING, LABEL, MISSING},
 };
 use std::collections::BTreeSet;
-use voxplain_core::{Progress, Result, remedy};
+use voxplain_core::{Progress, Result, lookalike::look, remedy};
 
 /// Words of a column that are listed.
 const LISTED: usize = 12;
@@ -43,6 +43,11 @@ pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress
     let groups = group.map(|(column, grouping)| (column, "group", &grouping.names));
     for (column, noun, values) in label.into_iter().chain(groups) {
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        for (one, other) in may_be_one(&values) {
+            progress.warn(&format!(
+                "the {noun}s `{one}` and `{other}` of column {column} may be one: if so, write both in the same way"
+            ));
+        }
         let odd = doubtful(&values);
         if odd.is_empty() {
             continue;
@@ -71,6 +76,28 @@ pub(super) fn of_dataset(dataset: &Dataset<'_>, options: &TrainOptions, progress
     }
 }
 
+/// Pairs of words that may be one, of which neither is a spelling of the other: an initial and its word (`M` and `male`), a
+/// singular and its plural.
+fn may_be_one<'a>(values: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let mut pairs = Vec::new();
+    for (n, one) in values.iter().enumerate() {
+        for other in &values[n + 1..] {
+            let (a, b) = (look(one), look(other));
+            let (short, long) = if a.chars().count() <= b.chars().count() { (a, b) } else { (b, a) };
+            let is_letter = short.chars().count() == 1 && short.chars().all(char::is_alphabetic);
+            let initial = is_letter
+                && long.chars().count() > 2
+                && long.chars().all(char::is_alphabetic)
+                && long.starts_with(&short);
+            let plural = short.chars().count() > 2 && [format!("{short}s"), format!("{short}es")].contains(&long);
+            if initial || plural {
+                pairs.push((*one, *other));
+            }
+        }
+    }
+    pairs
+}
+
 /// Says which values may be codes for no value: 999 among ages.
 fn of_values(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) {
     let Some(values) = &dataset.values else { return };
@@ -86,4 +113,16 @@ fn of_values(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progr
     let remedy =
         remedy!["if so, name it with ", MISSING.to(words.join(",")), " and leave those subjects out with ", KEEP_GOING];
     progress.advise(&what, &remedy);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_may_be_one() {
+        assert_eq!(may_be_one(&["F", "M", "Male"]), [("M", "Male")]);
+        assert_eq!(may_be_one(&["control", "controls", "patient"]), [("control", "controls")]);
+        assert!(may_be_one(&["b", "b2", "AD", "ADHD", "MCI", "1", "10"]).is_empty());
+    }
 }

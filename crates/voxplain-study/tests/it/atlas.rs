@@ -411,3 +411,40 @@ fn labels_keep_their_place_and_value_through_resampling() {
     votes.data_mut()[13] = 128;
     assert_eq!(votes.resample_majority(&coarse, 0).data(), [128]);
 }
+
+#[test]
+fn tables_that_may_be_read_in_two_ways() {
+    let parse = |text: &str, file: &str| LabelTable::parse(text.as_bytes(), Path::new(file));
+    let ids =
+        |table: &LabelTable| -> Vec<(u32, String)> { table.regions.iter().map(|r| (r.id, r.name.clone())).collect() };
+    let named = |all: &[(u32, &str)]| -> Vec<(u32, String)> {
+        all.iter().map(|(id, name)| (*id, (*name).to_owned())).collect()
+    };
+    // FSL's XML whose index counts from 1 or from 0.
+    let xml = |kind: &str, names: &[&str]| {
+        let label = |(n, name): (usize, &&str)| format!("<label index=\"{n}\">{name}</label>");
+        let labels: String = names.iter().enumerate().map(label).collect();
+        parse(&format!("<atlas>{kind}<data>{labels}</data></atlas>"), "a.xml")
+    };
+    assert_eq!(ids(&xml("<type>Probabilistic</type>", &["A", "B"]).unwrap()), named(&[(1, "A"), (2, "B")]));
+    assert_eq!(ids(&xml("<type>Probabilistic</type>", &["Background", "B"]).unwrap()), named(&[(1, "B")]));
+    let found = ids(&xml("", &["Unclassified", "<![CDATA[B & C]]>"]).unwrap());
+    assert_eq!(found.last(), Some(&(1, "B & C".to_owned())));
+    let refused = xml("", &["A", "B"]).unwrap_err();
+    assert!(refused.to_string().contains("whether index 0 is the image's label 0 or 1 is not said"), "{refused}");
+    // Numbers of names before colours.
+    let table = parse("1 Area 44 70 130 180 0\n2 Area 45 1 2 3 0\n", "t.txt").unwrap();
+    assert_eq!(ids(&table), named(&[(1, "Area 44"), (2, "Area 45")]));
+    let table = parse("1 Area 44 70 130 180\n2 Insula 1 2 3\n", "t.txt").unwrap();
+    assert_eq!(ids(&table), named(&[(1, "Area 44"), (2, "Insula")]));
+    let table = parse("1\tArea 44\t70\t130\t180\t0\n2\tInsula\t1\t2\t3\t0\n", "t.txt").unwrap();
+    assert_eq!(ids(&table), named(&[(1, "Area 44"), (2, "Insula")]));
+    // Names with numbers in another order than the lines'.
+    let refused = parse("Parietal 2\nFrontal 1\n", "t.txt").unwrap_err();
+    assert!(refused.to_string().contains("whether a label is the number or the line is not said"), "{refused}");
+    assert!(parse("Frontal 1\nParietal 2\n", "t.txt").is_ok());
+    // Two columns of ids that differ.
+    let findings = |text: &str| parse(text, "t.csv").unwrap().findings.iter().map(|f| f.id).collect::<Vec<_>>();
+    assert_eq!(findings("index,label,name\n1,2,A\n2,1,B\n"), ["two-columns-of-ids"]);
+    assert_eq!(findings("index,label,name\n1,1,A\n2,2,B\n"), [""; 0]);
+}

@@ -162,9 +162,11 @@ impl<'a> Search<'a> {
         });
         if !reached {
             record.warnings.push(format!(
-                "No area reached its goal: shown is the area of {:.3} % of {}, which leaves {:.0} % of the way.",
+                "No area reached its goal: shown is the mask that was searched with an area of {:.2} % of {} (it covers {:.2} %), which \
+                 leaves {:.0} % of the way.",
                 100.0 * best.area,
                 self.brain_is,
+                100.0 * best.area_of_mask,
                 100.0 * best.left
             ));
         }

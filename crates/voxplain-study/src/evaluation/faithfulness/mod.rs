@@ -187,6 +187,9 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
     if methods.is_empty() {
         return Err(maps.none("guided-backprop,hires-cam"));
     }
+    let everyone = run.held_out(&cohort)?;
+    let ids = everyone.iter().map(|person| cohort.subjects[person.subject].id.as_str()).collect();
+    maps.warn_of_others(&ids, &methods, progress);
     let people = held_out(run, &cohort, options)?;
     all_there(run, &cohort, &methods, &people)?;
     let (files, models) = (run.layout().evaluation(), run.models()?);
@@ -237,12 +240,13 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
     }
     progress.end();
     std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
+    let heads = cohort.people(&people.iter().map(|person| person.subject).collect::<Vec<_>>())?;
     options
         .metrics
         .iter()
         .map(|&metric| {
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
-            let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models);
+            let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models, heads);
             summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
             for curves in &of {
                 let record = read_record(&run.layout().map(&curves.subject, &curves.method).path())?;

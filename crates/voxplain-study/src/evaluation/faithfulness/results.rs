@@ -271,6 +271,7 @@ impl Summary {
         all: &[&MapCurves],
         settings: &Settings,
         models: &Models,
+        people: usize,
     ) -> Self {
         let found = methods.iter().flat_map(|method| {
             settings.substrates.iter().filter_map(|&substrate| {
@@ -278,7 +279,7 @@ impl Summary {
                 let traces = of.flat_map(|c| c.traces.iter().map(|t| (t, c.model.as_str())));
                 let traces = traces.filter(|(t, _)| t.substrate == substrate).collect::<Vec<_>>();
                 let ranking = settings.ranking.for_method(method);
-                MethodCurves::of(metric, (method, ranking), substrate, &traces)
+                MethodCurves::of(metric, (method, ranking), substrate, &traces, people)
             })
         });
         Self {
@@ -358,9 +359,10 @@ impl MethodCurves {
         (method, ranking): (&str, Ranking),
         substrate: Substrate,
         traces: &[(&Trace, &str)],
+        people: usize,
     ) -> Option<Self> {
         let models: Vec<Option<&str>> = traces.iter().map(|(_, model)| Some(*model)).collect();
-        let by_model = |values: &[f64]| Interval::by_model(values, &models);
+        let by_model = |values: &[f64]| Interval::by_model(values, &models).map(|i| i.of_people(people));
         // Areas and points are probabilities.
         let bounded = |values: &[f64]| by_model(values).map(|i| i.within(0.0, 1.0));
         let each = |f: fn(&Trace) -> f64| traces.iter().map(|(t, _)| f(t)).collect::<Vec<f64>>();
@@ -406,7 +408,7 @@ mod tests {
         // Areas .5 and .3, random .7 and .7: differences -.2 and -.4, by three models each.
         let two = [trace(metric, [1.0, 0.5, 0.0], [1.0, 0.9, 0.0]), trace(metric, [0.6, 0.2, 0.2], [0.6, 0.8, 0.6])];
         let pairs: Vec<_> = (0..6).map(|n| (&two[n % 2], ["a", "b", "c", "d", "e", "f"][n])).collect();
-        let found = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs).unwrap();
+        let found = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs, 6).unwrap();
         let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
         close(found.auc.mean, 0.4);
         close(found.random.mean, 0.7);
@@ -414,13 +416,16 @@ mod tests {
         // t(0.975, 5) = 2.5706 times s / sqrt(6), s = sqrt(0.06 / 5): paired, not of the two means apart.
         assert!((found.difference.high.unwrap() - (-0.3 + 2.5706 * (0.06f64 / 30.0).sqrt())).abs() < 1e-4);
         assert_eq!((found.wins, found.maps, found.verdict), (1.0, 6, Verdict::Better));
+        // Six scans of three people: no interval, and no verdict.
+        let scans = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs, 3).unwrap();
+        assert_eq!((scans.difference.low, scans.verdict), (None, Verdict::NotGiven));
         // The same maps by one model: no interval, and no verdict.
         let one: Vec<_> = pairs.iter().map(|(t, _)| (*t, "a")).collect();
-        let one = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &one).unwrap();
+        let one = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &one, 6).unwrap();
         assert_eq!((one.difference.low, one.verdict), (None, Verdict::NotGiven));
         found.curve.iter().zip([0.8, 0.35, 0.1]).for_each(|(i, mean)| close(i.mean, mean));
-        assert!(MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[]).is_none());
-        let alone = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[(&two[0], "a")]).unwrap();
+        assert!(MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[], 0).is_none());
+        let alone = MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &[(&two[0], "a")], 1).unwrap();
         assert_eq!((alone.difference.low, alone.verdict), (None, Verdict::NotGiven));
     }
 
@@ -431,7 +436,7 @@ mod tests {
             (0..6).map(|n| trace(metric, [1.0, 0.1 * f64::from(n), 0.0], [1.0, 0.9, 0.0])).collect();
         let found = |models: [&str; 6]| {
             let pairs: Vec<_> = traces.iter().zip(models).collect();
-            MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs).unwrap()
+            MethodCurves::of(metric, ("m", Ranking::Signed), Substrate::Blur, &pairs, 6).unwrap()
         };
         let (one, six) = (found(["a"; 6]), found(["a", "b", "c", "d", "e", "f"]));
         assert_eq!((one.wins, one.verdict.words(), six.verdict), (1.0, "none given", Verdict::Better));
