@@ -21,7 +21,10 @@ mod value;
 pub(crate) use gram::reads;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
-pub use value::{RIDGE_VOXELS, TRAINING_MEAN, ValueTask, mask_volume_line, ridge_voxels, training_mean};
+pub use value::{
+    RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_voxels, training_mean,
+    training_median,
+};
 
 use crate::folds::Split;
 use nalgebra::DMatrix;

@@ -122,6 +122,9 @@ pub fn train(
     if let Some(what) = value::announced(cohort, options) {
         progress.note(&what);
     }
+    if let Some((what, remedy)) = value::doubted(cohort, options) {
+        progress.advise(&what, &remedy);
+    }
     words::of_table(cohort, options, progress)?;
     let dataset = Dataset::new(cohort, options)?;
     words::of_dataset(&dataset, options, progress);

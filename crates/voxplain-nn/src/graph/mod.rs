@@ -3,6 +3,7 @@
 mod fold;
 mod initialisation;
 mod network;
+mod range;
 mod reach;
 mod receptive_field;
 mod subgraph;

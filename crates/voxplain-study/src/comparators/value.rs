@@ -10,6 +10,9 @@ use voxplain_stats::ValuePrediction;
 /// Name of the predictor that says the mean of the people trained on.
 pub const TRAINING_MEAN: &str = "training-mean";
 
+/// Name of the predictor that says the median of the people trained on.
+pub const TRAINING_MEDIAN: &str = "training-median";
+
 /// Name of the linear predictor.
 pub const RIDGE_VOXELS: &str = "ridge-voxels";
 
@@ -62,6 +65,18 @@ impl ValueTask<'_> {
 /// The mean of the training subjects, whatever the image.
 pub fn training_mean(task: &ValueTask<'_>) -> Vec<ValuePrediction> {
     task.cross_predict(|split, mean| vec![mean; split.test.len()])
+}
+
+/// The median of the training subjects, whatever the image: of all constants the one with the least mean absolute error among
+/// them. Where values are skewed, it is ahead of the mean.
+pub fn training_median(task: &ValueTask<'_>) -> Vec<ValuePrediction> {
+    task.cross_predict(|split, _| {
+        let mut of: Vec<f64> = split.train.iter().map(|&n| task.values[n]).collect();
+        of.sort_by(f64::total_cmp);
+        let (low, high) = (of.get(of.len().saturating_sub(1) / 2), of.get(of.len() / 2));
+        let median = f64::midpoint(low.copied().unwrap_or(0.0), high.copied().unwrap_or(0.0));
+        vec![median; split.test.len()]
+    })
 }
 
 /// The least-squares line on the logarithm of the volume of the mask. `volumes` is the volume of the mask (mm³) of each subject of

@@ -66,6 +66,7 @@ pub struct MethodLocalisation {
 /// There is no truth, it lies elsewhere than the maps, or a map is missing or comes from another model than those of the run.
 pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<MethodLocalisation>> {
     let cohort = run.cohort()?;
+    refuse_other_label(run, &cohort, options)?;
     let truth = read_truth(&cohort, options.truth.as_deref())?;
     let maps = run.maps()?;
     let methods = maps.chosen(options.methods.as_deref(), progress);
@@ -157,6 +158,29 @@ fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
     let weight = truth.map(|inside| f32::from(u8::from(*inside)));
     Ok(weight.resample(&grid, Interpolation::Nearest, 0.0).map(|v| *v != 0.0))
 }
+
+/// Refuses the truth of a simulated cohort for a run that learnt another column than that whose classes differ there.
+fn refuse_other_label(run: &Run, cohort: &Cohort, options: &Options) -> Result<()> {
+    let truth = cohort.layout().truth();
+    if run.manifest.label == SIMULATED_LABEL
+        || options.truth.as_ref().is_some_and(|path| *path != truth)
+        || !truth.is_file()
+    {
+        return Ok(());
+    }
+    Err(Error::file(
+        truth,
+        format!(
+            "is where the classes of the column `{SIMULATED_LABEL}` differ, and this run learnt `{}`: where that shows in the brain is not \
+             known",
+            run.manifest.label
+        ),
+        remedy!["give the mask of the truth for this column with ", TRUTH, ", or leave out this measure"],
+    ))
+}
+
+/// The column of classes of a simulated cohort.
+const SIMULATED_LABEL: &str = "label";
 
 fn row(id: &str, method: &str, found: &Localisation) -> Vec<Option<String>> {
     let number = |v: f64| Some(format!("{v:.6}"));

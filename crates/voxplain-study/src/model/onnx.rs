@@ -328,6 +328,7 @@ fn classes(
             ],
         ));
     }
+    refuse_probabilities(file, imported)?;
     if outputs == 1 && names.len() == 2 {
         return Ok((onnx::two_classes(&imported.network)?, names));
     }
@@ -358,6 +359,28 @@ fn classes(
         ));
     }
     Ok((imported.network.clone(), names))
+}
+
+/// Refuses a network whose outputs are probabilities or their logarithms by what it ends in, where that was not taken off: as scores
+/// they would be taken for other probabilities, and for other classes where one output is the score of the second.
+fn refuse_probabilities(file: &Path, imported: &Imported) -> Result<()> {
+    let [low, high] = imported.network.output_range();
+    let (least, most) = (-1e-6, 1.0 + 1e-6);
+    let what = if low >= least && high <= most {
+        "its outputs lie between 0 and 1 whatever the image is: they are probabilities, by another end than a softmax or a sigmoid, and not \
+         scores"
+    } else if high <= -least {
+        "its outputs are never above 0 whatever the image is: they are logarithms of probabilities, by another end than a log-softmax, and \
+         not scores"
+    } else {
+        return Ok(());
+    };
+    Err(Error::file(
+        file,
+        what,
+        "export the network up to the layer before that end (logits): what is explained are scores, of which voxplain makes the \
+         probabilities",
+    ))
 }
 
 /// Outputs as the file gives them, from scores.

@@ -9,7 +9,8 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{Error, Remedy, Result, lookalike::look, plural::counted, remedy};
+use voxplain_stats::significant;
 
 /// Whether a network is to predict a class or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,10 +85,26 @@ pub(super) fn announced(cohort: &Cohort, options: &TrainOptions) -> Option<Strin
     let (first, last) = (numbers.first()?, numbers.last()?);
     let unit = options.unit.as_ref().map_or_else(String::new, |unit| format!(" {unit}"));
     Some(format!(
-        "column {} is learnt as a value: a number, with {} different ones from {first} to {last}{unit}",
+        "column {} is learnt as a value: a number, with {} from {} to {}{unit}",
         options.label,
-        numbers.len()
+        counted(numbers.len(), "different one"),
+        significant(*first, 6),
+        significant(*last, 6)
     ))
+}
+
+/// That whole numbers are learnt as classes though they may be a value, with how to say that, where it was not asked for.
+pub(super) fn doubted(cohort: &Cohort, options: &TrainOptions) -> Option<(String, Remedy)> {
+    let column = cohort.column(&options.label).ok()?;
+    let cells: Vec<&str> = column.into_iter().flatten().filter(|c| !is_missing(c, &options.missing)).collect();
+    let numbers: Option<BTreeSet<u64>> = cells.iter().map(|cell| Some(number(cell)?.to_bits())).collect();
+    let different = numbers?.len();
+    if options.task.is_some() || different < 5 || kind(&cells) != TaskKind::Class {
+        return None;
+    }
+    let what =
+        format!("column {} holds numbers, and its {different} different ones are learnt as classes", options.label);
+    Some((what, remedy!["to learn it as a value, say ", TASK.to("value")]))
 }
 
 /// The numbers of a column; `ids` are the subjects of its cells.
@@ -107,6 +124,11 @@ pub(super) fn of(cells: &[&str], ids: &[&str], column: &str) -> Result<Vec<f64>>
         );
         let remedy = if comma {
             "write numbers with a point in participants.tsv, as in 34.5".into()
+        } else if wrong.iter().all(|&n| number(&look(cells[n])).is_some()) {
+            "write signs and digits in plain characters (ASCII): -5 with a hyphen".into()
+        } else if wrong.iter().all(|&n| bare_number(cells[n]).is_some()) {
+            let (cell, bare) = (cells[wrong[0]], bare_number(cells[wrong[0]]).unwrap_or_default());
+            format!("write the numbers alone in participants.tsv: {bare} for {cell}").into()
         } else if wrong.len() == cells.len() {
             remedy!["name a column of numbers with ", LABEL, ", or learn classes with ", TASK.to("class")]
         } else {
@@ -132,11 +154,26 @@ pub(super) fn of(cells: &[&str], ids: &[&str], column: &str) -> Result<Vec<f64>>
     if Standard::of(&numbers).is_none() {
         let what = match numbers.first() {
             None => format!("column {column} has no value"),
-            Some(only) => format!("column {column} has one value for all {} subjects: {only}", numbers.len()),
+            Some(only) if numbers.iter().all(|n| n == only) => {
+                format!("column {column} has one value for all {} subjects: {only}", numbers.len())
+            }
+            Some(_) => {
+                let [low, high] = [f64::min, f64::max].map(|f| numbers.iter().copied().reduce(f).unwrap_or(0.0));
+                format!(
+                    "the values of column {column} differ by less than a billionth of their size: from {low:e} to {high:e}"
+                )
+            }
         };
         return Err(Error::request(what, remedy!["name a column of numbers that differ with ", LABEL]));
     }
     Ok(numbers)
+}
+
+/// The number that a cell is but for what is written around it: `52.5` of `52.5 y`, `'52.5` and `30 years`.
+fn bare_number(cell: &str) -> Option<&str> {
+    let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
+    let bare = cell.trim().trim_matches(|c: char| !is_of_number(c)).trim_end_matches(['.', '-', '+']);
+    number(bare).map(|_| bare)
 }
 
 /// The bin of each value, of `bins` that hold as many, and what each holds: `20 to 34.5`. Equal values are in one bin; a bin
@@ -184,6 +221,9 @@ mod tests {
     fn what_is_no_number_is_refused() {
         let error = |cells: &[&str]| of(cells, cells, "age").unwrap_err();
         assert!(error(&["34,5", "20"]).remedy().unwrap().to_string().contains("with a point"));
+        assert!(error(&["52.5 y", "30"]).remedy().unwrap().to_string().contains("52.5 for 52.5 y"));
+        assert!(error(&["\u{2212}5", "30"]).remedy().unwrap().to_string().contains("plain characters"));
+        assert!(error(&["50", "50.00000001"]).to_string().contains("differ by less than a billionth"));
         assert!(error(&["F", "M"]).to_string().contains("2 of 2 subjects"));
         assert!(error(&["40", "40.0"]).to_string().contains("one value for all 2 subjects: 40"));
         assert!(error(&["inf", "1"]).to_string().contains("inf (inf)"));

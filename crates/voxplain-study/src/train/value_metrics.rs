@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cohort::PERSON,
-    comparators::{self, MASK_VOLUME, RIDGE_VOXELS, TRAINING_MEAN, ValueTask},
+    comparators::{self, MASK_VOLUME, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask},
     folds::SplitScheme,
     run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
 };
@@ -46,6 +46,8 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values) -> Result<ValueMetr
     let mut predictors = vec![Predictor::new(CNN, &describe_network(options), predictions)];
     let mean = "the mean of the people trained on, whatever the image";
     predictors.push(Predictor::new(TRAINING_MEAN, mean, comparators::training_mean(&task)));
+    let median = "the median of the people trained on, whatever the image";
+    predictors.push(Predictor::new(TRAINING_MEDIAN, median, comparators::training_median(&task)));
     let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.mask_volume(n)).collect();
     match comparators::mask_volume_line(&volumes, &task) {
         Ok(predictions) => {
@@ -111,7 +113,10 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
         people: dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset)),
         grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
         predictors: predictors.iter().filter_map(of_predictor).collect(),
-        verdict: verdict(comparisons.iter().find(|c| c.with == TRAINING_MEAN)),
+        verdict: verdict(
+            [TRAINING_MEAN, TRAINING_MEDIAN].map(|with| comparisons.iter().find(|c| c.with == with)),
+            found_r(&predictors),
+        ),
         comparisons,
         correction,
         no_correction,
@@ -125,13 +130,23 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
     metrics
 }
 
-/// What the interval of the difference to the mean allows to say.
-fn verdict(beside_mean: Option<&ValueComparison>) -> ValueVerdict {
-    match beside_mean.and_then(|c| c.mae_difference.ends()) {
-        None => ValueVerdict::Unknown,
-        Some((_, high)) if high < 0.0 => ValueVerdict::Better,
-        Some((low, _)) if low > 0.0 => ValueVerdict::Worse,
-        Some(_) => ValueVerdict::NotShown,
+/// The correlation of the network's predictions with the values.
+fn found_r(predictors: &[Predictor]) -> Option<f64> {
+    let network = predictors.iter().find(|p| p.name == CNN)?;
+    Regression::of(&network.predictions)?.r.map(|r| r.value)
+}
+
+/// What the intervals of the differences to the mean and to the median allow to say. A constant that is nearer to most values than the
+/// mean is not better than the mean at predicting: the network must be ahead of the median too, and rise with the values.
+fn verdict([mean, median]: [Option<&ValueComparison>; 2], r: Option<f64>) -> ValueVerdict {
+    let ends = |comparison: Option<&ValueComparison>| comparison.and_then(|c| c.mae_difference.ends());
+    match (ends(mean), ends(median)) {
+        (None, _) => ValueVerdict::Unknown,
+        (Some((low, _)), Some((other, _))) if low > 0.0 && other > 0.0 => ValueVerdict::Worse,
+        (Some((_, high)), Some((_, other))) if high < 0.0 && other < 0.0 && r.is_some_and(|r| r > 0.0) => {
+            ValueVerdict::Better
+        }
+        (Some(_), _) => ValueVerdict::NotShown,
     }
 }
 
@@ -193,6 +208,7 @@ fn summary(metrics: &ValueMetrics) -> Vec<String> {
                 lines.push(beside_mean(metrics, cnn, other, comparison));
                 continue;
             }
+            TRAINING_MEDIAN => "the median of the people trained on",
             MASK_VOLUME => "a line on mask volume",
             RIDGE_VOXELS => "ridge regression on the voxels",
             other => other,
@@ -214,11 +230,17 @@ fn summary(metrics: &ValueMetrics) -> Vec<String> {
 fn beside_mean(metrics: &ValueMetrics, cnn: &Regression, mean: &Regression, comparison: &ValueComparison) -> String {
     let (name, unit) = (&metrics.value.name, metrics.value.suffix());
     let says = match metrics.verdict {
-        ValueVerdict::Better => format!("The CNN predicts {name} better than the mean of the people trained on does"),
-        ValueVerdict::NotShown => {
-            format!("The CNN is not shown to predict {name} better than the mean of the people trained on does")
+        ValueVerdict::Better => {
+            format!("The CNN predicts {name} better than the mean and the median of the people trained on do")
         }
-        ValueVerdict::Worse => format!("The CNN predicts {name} worse than the mean of the people trained on does"),
+        ValueVerdict::NotShown => {
+            format!(
+                "The CNN is not shown to predict {name} better than the mean and the median of the people trained on do"
+            )
+        }
+        ValueVerdict::Worse => {
+            format!("The CNN predicts {name} worse than the mean and the median of the people trained on do")
+        }
         ValueVerdict::Unknown => format!(
             "Whether the CNN predicts {name} better than the mean of the people trained on does cannot be said, for lack of an interval"
         ),
@@ -325,10 +347,18 @@ mod tests {
 
     #[test]
     fn less_error_is_better() {
-        assert_eq!(verdict(Some(&comparison(-2.0, -3.0, -1.0, None))), ValueVerdict::Better);
-        assert_eq!(verdict(Some(&comparison(-2.0, -3.0, 1.0, None))), ValueVerdict::NotShown);
-        assert_eq!(verdict(Some(&comparison(2.0, 1.0, 3.0, None))), ValueVerdict::Worse);
-        assert_eq!(verdict(None), ValueVerdict::Unknown);
+        let [better, open, worse] =
+            [(-2.0, -3.0, -1.0), (-2.0, -3.0, 1.0), (2.0, 1.0, 3.0)].map(|(v, l, h)| comparison(v, l, h, None));
+        let of = |mean, median, r| verdict([Some(mean), Some(median)], r);
+        assert_eq!(of(&better, &better, Some(0.3)), ValueVerdict::Better);
+        // A constant near the median, and a network that falls where the values rise.
+        assert_eq!(of(&better, &worse, Some(0.3)), ValueVerdict::NotShown);
+        assert_eq!(of(&better, &better, Some(-0.2)), ValueVerdict::NotShown);
+        assert_eq!(of(&better, &better, None), ValueVerdict::NotShown);
+        assert_eq!(of(&open, &better, Some(0.3)), ValueVerdict::NotShown);
+        assert_eq!(of(&worse, &worse, Some(0.3)), ValueVerdict::Worse);
+        assert_eq!(of(&worse, &better, Some(0.3)), ValueVerdict::NotShown);
+        assert_eq!(verdict([None, None], None), ValueVerdict::Unknown);
     }
 
     #[test]

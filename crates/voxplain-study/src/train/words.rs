@@ -3,12 +3,16 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    cohort::{Cohort, doubtful, unmatched},
+    cohort::{Cohort, deviations, doubtful, unmatched},
     listed::listed,
     setting::{GROUP, KEEP_GOING, LABEL, MISSING},
 };
 use std::collections::BTreeSet;
 use voxplain_core::{Progress, Result, lookalike::look, remedy};
+use voxplain_stats::significant;
+
+/// Robust standard deviations from the median from which on a value is named.
+const FAR: f64 = 6.0;
 
 /// Words of a column that are listed.
 const LISTED: usize = 12;
@@ -101,6 +105,20 @@ fn may_be_one<'a>(values: &[&'a str]) -> Vec<(&'a str, &'a str)> {
 /// Says which values may be codes for no value: 999 among ages.
 fn of_values(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) {
     let Some(values) = &dataset.values else { return };
+    let (median, z) = deviations(&values.of);
+    let far: Vec<String> = (0..dataset.len())
+        .filter(|&n| dataset.len() >= 10 && z[n].abs() > FAR)
+        .map(|n| format!("{} ({})", dataset.id(n), values.of[n]))
+        .collect();
+    if !far.is_empty() {
+        progress.warn(&format!(
+            "values of column {} that lie far from the others (median {}): {}; errors and verdicts may hang on them alone, so look \
+             whether they are true",
+            options.label,
+            significant(median, 4),
+            listed(&far, LISTED)
+        ));
+    }
     let written: Vec<String> = values.of.iter().map(f64::to_string).collect();
     let different: BTreeSet<&str> = written.iter().map(String::as_str).collect();
     let odd = doubtful(&different.into_iter().collect::<Vec<_>>());

@@ -171,6 +171,26 @@ fn geometry_is_that_of_onnx() {
     assert!(!Refusal::of_operators(error).remedy.contains("eval()"));
 }
 
+/// A kernel of three on a volume of one voxel weighs it by its middle; a pool of it leaves it.
+#[test]
+fn windows_on_one_voxel() {
+    let pool = node("GlobalAveragePool", &["c"], "m", &[]);
+    let conv = node("Conv", &["m", "w"], "d", &[list("pads", &[1, 1, 1, 1, 1, 1])]);
+    let mean = node("AveragePool", &["d"], "e", &[list("kernel_shape", &[1, 1, 1])]);
+    let mut values = [0.5f32; 2 * 2 * 27];
+    (0..4).for_each(|n| values[n * 27 + 13] = n as f32);
+    let weights = floats("w", &[2, 2, 3, 3, 3], &values);
+    let file = File::new(&[pool, conv, mean, node("Flatten", &["e"], "y", &[])]).with(weights);
+    let network = file.read().unwrap().network;
+    let last = &network.nodes().last().unwrap().op;
+    assert!(matches!(last, Op::Linear(linear) if linear.weight.data() == [0.0, 1.0, 2.0, 3.0]), "{last:?}");
+    // Two windows of one voxel are a volume again.
+    let pool = node("GlobalAveragePool", &["c"], "m", &[]);
+    let conv = node("Conv", &["m", "w"], "d", &[list("pads", &[2, 1, 1, 1, 1, 1])]);
+    let file = File::new(&[pool, conv, node("Flatten", &["d"], "y", &[])]).with(floats("w", &[2, 2, 3, 3, 3], &values));
+    assert!(file.read().unwrap_err().contains("a volume of single values"));
+}
+
 /// A sigmoid of one score is a softmax of two.
 fn text(name: &str, value: &str) -> Vec<u8> {
     [bytes(1, name), bytes(4, value), int(20, 3)].concat()

@@ -22,16 +22,21 @@ impl Reader<'_> {
         let window = Window { kernel, stride, dilation };
         let bias = bias.map(|bias| bias.tensor(&[outputs])).transpose()?;
         if self.is_flat(node) {
-            if kernel != [1; 3] || of.paddings(&window, [1; 3])? != [[0; 2]; 3] {
-                return Err("it slides a window over single values".into());
-            }
+            // On a volume of one voxel it weighs that voxel by the one of its weights that meets it.
+            let Some(tap) = window.of_one_voxel(&of.paddings(&window, [1; 3])?) else {
+                return Err("it makes a volume of single values, which the engine does not".into());
+            };
             if groups > outputs || !outputs.is_multiple_of(groups) {
                 return Err(format!("it has {groups} groups of {outputs} channels"));
             }
             let mut full = Tensor::zeros([outputs, inputs]);
-            let rows = full.data_mut().chunks_exact_mut(inputs).zip(weight.real()?.chunks_exact(per_group));
-            for (out, (row, own)) in rows.enumerate() {
-                row[out / (outputs / groups) * per_group..][..per_group].copy_from_slice(own);
+            let voxels = kernel.iter().product::<usize>();
+            let all = weight.real()?;
+            for (out, row) in full.data_mut().chunks_exact_mut(inputs).enumerate() {
+                let first = out / (outputs / groups) * per_group;
+                for (own, value) in row[first..first + per_group].iter_mut().enumerate() {
+                    *value = tap.map_or(0.0, |tap| all[(out * per_group + own) * voxels + tap]);
+                }
             }
             let bias = bias.unwrap_or_else(|| Tensor::zeros([outputs]));
             let linear = Linear { weight: full, bias, ..Linear::new(inputs, outputs) };
@@ -172,8 +177,13 @@ impl Reader<'_> {
         let stride = three(of.node.ints("strides")?, 1)?;
         let dilation = three(of.node.ints("dilations")?, 1)?;
         if self.is_flat(node) {
-            if kernel != [1; 3] {
-                return Err("it slides a window over single values".into());
+            // The only voxel is the largest of each window, and the mean of those inside.
+            let window = Window { kernel, stride, dilation };
+            let paddings = of.paddings(&window, [1; 3])?;
+            let padded = paddings.iter().flatten().any(|voxels| *voxels > 0);
+            let zeros_count = !max && padded && of.node.int("count_include_pad", 0)? != 0;
+            if window.of_one_voxel(&paddings).flatten().is_none() || zeros_count {
+                return Err("it makes other values of a volume of one voxel than that voxel".into());
             }
             return Ok(Meaning::Value(self.volume_view(node)));
         }
@@ -274,4 +284,23 @@ pub(super) struct Window {
     pub(super) kernel: [usize; 3],
     pub(super) stride: [usize; 3],
     pub(super) dilation: [usize; 3],
+}
+
+impl Window {
+    /// On a padded volume of one voxel, which of the kernel's places meets it, in C order; none where all lie beside it. `None`
+    /// where there is not one window in each direction.
+    fn of_one_voxel(&self, paddings: &[[usize; 2]; 3]) -> Option<Option<usize>> {
+        let mut place = Some(0);
+        for axis in 0..3 {
+            let [before, after] = paddings[axis];
+            let span = (self.kernel[axis] - 1).checked_mul(self.dilation[axis])?;
+            // As long as the window, or one step would not fit.
+            if (1 + before + after).checked_sub(span + 1)? >= self.stride[axis] {
+                return None;
+            }
+            let meets = before.is_multiple_of(self.dilation[axis]) && before / self.dilation[axis] < self.kernel[axis];
+            place = place.filter(|_| meets).map(|place| place * self.kernel[axis] + before / self.dilation[axis]);
+        }
+        Some(place)
+    }
 }
