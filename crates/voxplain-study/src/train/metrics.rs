@@ -392,7 +392,7 @@ mod tests {
         let beats = words(estimate(0.1, 0.02, 0.2), sure);
         assert!(
             beats.ends_with(
-                "difference +0.10 (+0.02 to +0.20); corrected resampled t-test of the folds' accuracies p = 0.01."
+                "difference +0.10 (+0.02 to +0.20); corrected resampled t-test of the folds' accuracies p = 0.010."
             ),
             "{beats}"
         );
