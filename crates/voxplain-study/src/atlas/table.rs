@@ -391,7 +391,12 @@ fn uncoloured<'a, 'b>(words: &'a [&'b str], most: usize) -> &'a [&'b str] {
         all => all,
     };
     let behind = colours_behind(words);
-    let words = if behind >= 3 { &words[..words.len() - behind.min(most)] } else { words };
+    let words = match behind {
+        // Numbers alone: no name.
+        n if n >= 3 && n == words.len() => &words[..0],
+        n if n >= 3 => &words[..words.len() - n.min(most)],
+        _ => words,
+    };
     let before = words.iter().take_while(|word| is_colour(word)).count();
     if before >= 3 { &words[before..] } else { words }
 }
@@ -546,7 +551,7 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
 /// green, blue, opacity). One more belongs to the name.
 fn colour_width<'a>(lines: impl Iterator<Item = Vec<&'a str>>) -> usize {
     // A line of numbers alone has no name.
-    let behind = lines.map(|words| colours_behind(&words).min(words.len().saturating_sub(1)));
+    let behind = lines.map(|words| Some(colours_behind(&words)).filter(|n| *n < words.len()).unwrap_or(0));
     behind.filter(|n| *n >= 3).min().unwrap_or(3).min(4)
 }
 
