@@ -9,7 +9,8 @@
 
 use voxplain_core::random::{Random, Seed};
 use voxplain_stats::{
-    Classification, Comparison, Estimate, FoldPrediction, Interval, Regression, ValueComparison, ValuePrediction,
+    Classification, Comparison, Estimate, FoldPrediction, Interval, OneVersusRest, Regression, ValueComparison,
+    ValuePrediction,
 };
 
 /// What is simulated.
@@ -128,6 +129,55 @@ fn by_model(samples: u64) {
     }
 }
 
+/// How often the interval of the macro AUC of three classes, each against the rest, holds the true one, and how often that of the
+/// smallest class does. Each class has a normal score that is higher by `signal` for its own people; the true areas are those of a large sample.
+fn several_classes(samples: u64) {
+    println!(
+        "\nthree classes: sizes, groups, signal, true macro AUC, then coverage of the macro AUC, of the last class against the rest\n"
+    );
+    let draw = |sizes: [usize; 3], groups: Option<usize>, signal: f64, random: &mut Random| -> Vec<FoldPrediction> {
+        let effects: Vec<f64> = (0..3 * groups.unwrap_or(0)).map(|_| random.normal()).collect();
+        let truths = (0..3).flat_map(|class| std::iter::repeat_n(class, sizes[class]));
+        let one = |(n, truth): (usize, usize)| {
+            let group = groups.map(|g| n % g);
+            let scores: [f64; 3] = std::array::from_fn(|class| {
+                let own = random.normal();
+                let noise = group.map_or(own, |g| 0.3f64.sqrt() * effects[3 * g + class] + 0.7f64.sqrt() * own);
+                noise + if class == truth { signal } else { 0.0 }
+            });
+            let total: f64 = scores.iter().map(|s| s.exp()).sum();
+            FoldPrediction::new(n, 0, truth, group, scores.iter().map(|s| s.exp() / total).collect())
+        };
+        truths.enumerate().map(one).collect()
+    };
+    for (sizes, groups) in
+        [([10, 10, 10], None), ([20, 20, 2], None), ([40, 20, 5], None), ([40, 40, 40], None), ([60, 40, 20], Some(20))]
+    {
+        for signal in [0.0, 0.8, 1.6, 3.0] {
+            let rest = |c: &Classification| c.one_versus_rest.clone();
+            let mut random = Seed::new(3).random();
+            let large: Vec<_> = (0..20)
+                .filter_map(|_| {
+                    rest(&Classification::of(&draw(sizes.map(|n| 20 * n), None, signal, &mut random), 3, 2)?)
+                })
+                .collect();
+            let mean = |of: fn(&OneVersusRest) -> f64| large.iter().map(of).sum::<f64>() / large.len() as f64;
+            let truths = [mean(|rest| rest.macro_auc.value), mean(|rest| rest.auc[2].value)];
+            let mut counts = [Count::default(); 2];
+            for n in 0..samples {
+                let mut random = Seed::new(23).index(n).random();
+                let found = Classification::of(&draw(sizes, groups, signal, &mut random), 3, 2);
+                let Some(found) = found.as_ref().and_then(rest) else { continue };
+                counts[0].add(Some(&found.macro_auc), truths[0]);
+                counts[1].add(found.auc.last(), truths[1]);
+            }
+            let groups = groups.map_or_else(|| "-".into(), |g| g.to_string());
+            let [of_mean, of_last] = counts.map(Count::show);
+            println!("| {sizes:?} | {groups} | {signal} | {:.3} | {of_mean} | {of_last} |", truths[0]);
+        }
+    }
+}
+
 /// How often the intervals of numbers about values hold the true ones. True values are standard normal; predicted values are half the
 /// true one and half a standard normal; the other predictor says the mean. Both parts share 0.3 of their variance in a group.
 fn values(samples: u64) {
@@ -201,6 +251,7 @@ fn main() {
             );
         }
     }
+    several_classes(samples);
     by_model(samples);
     values(samples);
 }

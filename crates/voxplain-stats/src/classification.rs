@@ -9,7 +9,9 @@
 //! | accuracy, sensitivity, specificity, recalls | Wilson's score interval (Wilson 1927) | the same with the effective number of subjects |
 //! | balanced accuracy | recalls' intervals put together (Zou and Donner 2008) | Wilson's with the effective number |
 //! | AUC of two classes | Newcombe's method 5 (Newcombe 2006): stays open at 1 | the same with class sizes over the inflation of the variance (Obuchowski 1997) |
-//! | AUC of more classes | Wilson's with the effective number by DeLong's components | the same, over groups |
+//! | AUC of more classes, over pairs | Wilson's with the effective number by DeLong's components | the same, over groups |
+//! | AUC of a class against the rest | as that of two classes | as that of two classes |
+//! | macro AUC, the mean of these | their intervals put together with their correlations | the same, over groups |
 //! | Brier score | Student's t | Student's t of the groups |
 //! | difference of AUCs | both intervals put together with their correlation (Zou 2007; DeLong et al. 1988) | the same, over groups |
 //! | difference of accuracies | Bonett and Price 2012 | not narrower than Student's t of the groups |
@@ -45,6 +47,15 @@ pub struct FoldScore {
     pub auc: Option<f64>,
 }
 
+/// More than two classes, each against all others together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OneVersusRest {
+    /// Mean over the classes of the areas, each class weighing the same (scikit-learn's `ovr` with `macro`).
+    pub macro_auc: Estimate,
+    /// Area under the curve of the probability of each class, in the order of the classes; ties counted half.
+    pub auc: Vec<Estimate>,
+}
+
 /// How well classes are told apart. Every number is finite; what cannot be had is absent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Classification {
@@ -60,6 +71,9 @@ pub struct Classification {
     /// for more than two classes the mean over pairs of classes (Hand and Till 2001). Absent where a class is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auc: Option<Estimate>,
+    /// Each class against the rest; more than two classes only. Absent where a class is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub one_versus_rest: Option<OneVersusRest>,
     /// Share of the positive class told right; two classes only.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sensitivity: Option<Estimate>,
@@ -100,6 +114,7 @@ impl Classification {
             balanced_accuracy: intervals
                 .balanced_accuracy(&Influence::balanced_accuracy(predictions, classes)?, &recalls),
             auc: Influence::auc(predictions, classes, positive).map(|area| intervals.area(&area, two)),
+            one_versus_rest: (classes > 2).then(|| OneVersusRest::of(&intervals, predictions, classes)).flatten(),
             sensitivity,
             specificity,
             brier: intervals
@@ -107,6 +122,30 @@ impl Classification {
             recall,
             confusion,
             folds: fold_scores(predictions, classes, positive),
+        })
+    }
+}
+
+impl Classification {
+    /// The area that the result is told by: of two classes the AUC, of more the macro AUC (in files of older versions, which lack it,
+    /// the mean over pairs).
+    pub fn area(&self) -> Option<&Estimate> {
+        self.one_versus_rest.as_ref().map(|rest| &rest.macro_auc).or(self.auc.as_ref())
+    }
+
+    /// What [`Classification::area`] is called.
+    pub fn area_name(&self) -> &'static str {
+        if self.one_versus_rest.is_some() { "macro AUC" } else { "AUC" }
+    }
+}
+
+impl OneVersusRest {
+    fn of(intervals: &Intervals<'_>, predictions: &[FoldPrediction], classes: usize) -> Option<Self> {
+        let areas = Influence::versus_rest(predictions, classes)?;
+        let mean = Influence::average(&areas)?;
+        Some(Self {
+            macro_auc: intervals.mean_area(&areas, &mean),
+            auc: areas.iter().enumerate().map(|(class, area)| intervals.area(area, Some(class))).collect(),
         })
     }
 }

@@ -42,7 +42,7 @@ mod similarity;
 mod voxelwise;
 
 pub use calibration::{Bin, Calibration};
-pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, fold_scores};
+pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, OneVersusRest, fold_scores};
 pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
 pub use number::{cell, p_in_words, significant};

@@ -1,7 +1,7 @@
 //! [`listed`]: a list in a message.
 
 use std::fmt::Display;
-pub(crate) use voxplain_core::plural::{counted, does};
+pub(crate) use voxplain_core::plural::{and, counted, does};
 
 /// The first `most` of a list, and how many more there are: `a, b and 3 more`.
 pub(crate) fn listed<T: Display>(items: impl IntoIterator<Item = T>, most: usize) -> String {

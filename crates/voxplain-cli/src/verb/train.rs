@@ -247,10 +247,15 @@ impl Train {
 
 /// A row for each classifier, then the result in words.
 fn table(metrics: &Metrics) -> String {
-    let mut text = format!(
-        "{:<17} {:>20} {:>20} {:>20} {:>20} {:>20}\n",
-        "held out", "accuracy", "balanced", "AUC", "sensitivity", "specificity"
-    );
+    let two = metrics.classes.len() <= 2;
+    let areas =
+        if two { ["AUC", "sensitivity", "specificity"] } else { ["macro AUC", "AUC over pairs", "Brier score"] };
+    let row = |cells: [&str; 6]| {
+        let [name, rest @ ..] = cells;
+        let rest: String = rest.iter().map(|cell| format!(" {cell:>20}")).collect();
+        format!("{name:<17}{rest}\n")
+    };
+    let mut text = row(["held out", "accuracy", "balanced", areas[0], areas[1], areas[2]]);
     let cell = |e: Option<&Estimate>| {
         e.map_or_else(
             || "-".to_owned(),
@@ -262,16 +267,14 @@ fn table(metrics: &Metrics) -> String {
     };
     for classifier in &metrics.classifiers {
         let c = &classifier.classification;
-        let _ = writeln!(
-            text,
-            "{:<17} {:>20} {:>20} {:>20} {:>20} {:>20}",
-            classifier.classifier,
-            cell(Some(&c.accuracy)),
-            cell(Some(&c.balanced_accuracy)),
-            cell(c.auc.as_ref()),
-            cell(c.sensitivity.as_ref()),
-            cell(c.specificity.as_ref()),
-        );
+        let last = if two {
+            [c.auc.as_ref(), c.sensitivity.as_ref(), c.specificity.as_ref()]
+        } else {
+            [c.one_versus_rest.as_ref().map(|rest| &rest.macro_auc), c.auc.as_ref(), Some(&c.brier)]
+        };
+        let [area, second, third] = last.map(cell);
+        let shares = [Some(&c.accuracy), Some(&c.balanced_accuracy)].map(cell);
+        text.push_str(&row([&classifier.classifier, &shares[0], &shares[1], &area, &second, &third]));
     }
     let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
     let over = match interval.strip_prefix("none: ") {
@@ -279,13 +282,27 @@ fn table(metrics: &Metrics) -> String {
         None => format!("95 % intervals over {}", metrics.independent()),
     };
     let heads = metrics.people.map_or_else(String::new, |_| format!("{}; ", metrics.headcount()));
-    let _ = writeln!(text, "positive: {}; {heads}{over}\n", metrics.positive);
-    if let Some(cnn) = metrics.classifiers.first().filter(|_| metrics.classes.len() > 2) {
+    if two {
+        let _ = writeln!(text, "positive: {}; {heads}{over}\n", metrics.positive);
+    } else {
+        let _ = writeln!(
+            text,
+            "{heads}{over}\nmacro AUC: mean over the classes of the AUC of each against the rest; over pairs: mean over all pairs of classes\n"
+        );
+    }
+    if let Some(cnn) = metrics.classifiers.first().filter(|_| !two) {
         confusion(&mut text, &metrics.classes, &cnn.classification.confusion);
     }
+    let of_group = if two { "AUC" } else { "AUC over pairs" };
     for group in &metrics.groups {
         let auc = group.auc.map_or_else(|| "-".to_owned(), |a| format!("{a:.3}"));
-        let _ = writeln!(text, "{:<17} {}, accuracy {:.3}, AUC {auc}", group.group, group.headcount(), group.accuracy);
+        let _ = writeln!(
+            text,
+            "{:<17} {}, accuracy {:.3}, {of_group} {auc}",
+            group.group,
+            group.headcount(),
+            group.accuracy
+        );
     }
     if !metrics.groups.is_empty() {
         text.push('\n');

@@ -30,6 +30,8 @@ pub(super) struct Page {
     pub(super) of_value: bool,
     /// The network group by group, where there are few groups.
     pub(super) accuracy_by_group: Option<TextTable>,
+    /// The network class by class, where there are more than two.
+    pub(super) accuracy_by_class: Option<TextTable>,
     pub(super) comparisons: Vec<String>,
     pub(super) judging: String,
     /// Figures on training and accuracy.

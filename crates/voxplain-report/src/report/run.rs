@@ -99,15 +99,16 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     if let (Some(metrics), Some(predictions)) = (&metrics, &predictions) {
         page.summary.clone_from(&metrics.summary);
         page.judging.clone_from(&metrics.method);
-        let Accuracy { table, groups, comparisons, charts } =
+        let Accuracy { table, groups, classes, comparisons, charts } =
             accuracy::of_run(run, metrics, predictions, &mut page.warnings);
         (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
+        page.accuracy_by_class = classes;
         page.charts.extend(charts);
     }
     if let (Some(metrics), Some(values)) = (&value_metrics, &values) {
         page.summary.clone_from(&metrics.summary);
         page.judging.clone_from(&metrics.method);
-        let Accuracy { table, groups, comparisons, charts } = value_errors::of_run(metrics, values);
+        let Accuracy { table, groups, comparisons, charts, .. } = value_errors::of_run(metrics, values);
         (page.accuracy, page.accuracy_by_group, page.comparisons) = (Some(table), groups, comparisons);
         page.charts.extend(charts);
     }

@@ -16,6 +16,9 @@ pub struct Comparison {
     /// AUC of the one minus that of the other, paired by subject.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auc_difference: Option<Estimate>,
+    /// The same of the mean over the classes of the area of each against the rest; more than two classes only.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub macro_auc_difference: Option<Estimate>,
     /// Accuracy of the one minus that of the other.
     pub accuracy_difference: Estimate,
     /// Corrected resampled t of the folds' accuracies (Nadeau and Bengio 2003); absent for fewer than three folds
@@ -28,6 +31,11 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The difference of the areas that the results are told by ([`Classification::area`](crate::Classification::area)).
+    pub fn area_difference(&self) -> Option<&Estimate> {
+        self.macro_auc_difference.as_ref().or(self.auc_difference.as_ref())
+    }
+
     /// Compares two classifiers subject by subject; `None` when the predictions are not of the same subjects and folds.
     pub fn of(
         (name, predictions): (&str, &[FoldPrediction]),
@@ -42,11 +50,19 @@ impl Comparison {
         let intervals = Intervals::over(predictions);
         let areas = (Influence::auc(predictions, classes, positive), Influence::auc(others, classes, positive));
         let two = (classes == 2).then_some(positive);
+        let rest = |of: &[FoldPrediction]| {
+            let areas = Influence::versus_rest(of, classes).filter(|areas| areas.len() > 2)?;
+            let mean = Influence::average(&areas)?;
+            Some((areas, mean))
+        };
+        let macros = rest(predictions).zip(rest(others));
         let t = corrected_t(predictions, others, classes, positive);
         Some(Self {
             of: name.into(),
             with: other_name.into(),
             auc_difference: areas.0.zip(areas.1).map(|(one, other)| intervals.area_difference(&one, &other, two)),
+            macro_auc_difference: macros
+                .map(|(one, other)| intervals.mean_area_difference((&one.0, &one.1), (&other.0, &other.1))),
             accuracy_difference: intervals.accuracy_difference(
                 &Influence::accuracy(predictions)?,
                 others,

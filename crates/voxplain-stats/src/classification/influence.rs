@@ -26,7 +26,7 @@ impl Influence {
     }
 
     /// The mean of several numbers of the same subjects; `None` for none.
-    fn average(numbers: &[Self]) -> Option<Self> {
+    pub(super) fn average(numbers: &[Self]) -> Option<Self> {
         let count = numbers.len() as f64;
         let first = numbers.first()?;
         let at = |n: usize| numbers.iter().map(|i| i.of[n]).sum::<f64>() / count;
@@ -64,17 +64,16 @@ impl Influence {
         }))
     }
 
-    /// The area under the curve of one class (`up`) against another by the probability of a class, with the structural
+    /// The area under the curve of one class (`up`) against others by the probability of a class, with the structural
     /// components of DeLong et al. 1988 (Biometrics 44:837): for a positive the share of negatives below it less the
-    /// area, over the number of positives, and the other way round. `None` where either class has nobody.
-    fn pair(predictions: &[FoldPrediction], up: usize, down: usize, by: usize) -> Option<Self> {
-        let scores = |class: usize| {
-            let mut of: Vec<f64> =
-                predictions.iter().filter(|p| p.truth == class).map(|p| p.probabilities[by]).collect();
+    /// area, over the number of positives, and the other way round. `None` where either side has nobody.
+    fn against(predictions: &[FoldPrediction], up: usize, down: impl Fn(usize) -> bool, by: usize) -> Option<Self> {
+        let scores = |is: &dyn Fn(usize) -> bool| {
+            let mut of: Vec<f64> = predictions.iter().filter(|p| is(p.truth)).map(|p| p.probabilities[by]).collect();
             of.sort_by(f64::total_cmp);
             of
         };
-        let (positives, negatives) = (scores(up), scores(down));
+        let (positives, negatives) = (scores(&|class| class == up), scores(&down));
         if positives.is_empty() || negatives.is_empty() {
             return None;
         }
@@ -88,7 +87,7 @@ impl Influence {
             let x = p.probabilities[by];
             if p.truth == up {
                 (below(&negatives, x) - value) / positives.len() as f64
-            } else if p.truth == down {
+            } else if down(p.truth) {
                 (1.0 - below(&positives, x) - value) / negatives.len() as f64
             } else {
                 0.0
@@ -100,10 +99,15 @@ impl Influence {
     /// The area under the curve: of two classes, or the mean over ordered pairs of more.
     pub(super) fn auc(predictions: &[FoldPrediction], classes: usize, positive: usize) -> Option<Self> {
         if classes == 2 {
-            return Self::pair(predictions, positive, 1 - positive, positive);
+            return Self::against(predictions, positive, |class| class != positive, positive);
         }
         let pairs = (0..classes).flat_map(|a| (0..classes).filter(move |&b| b != a).map(move |b| (a, b)));
-        let all: Option<Vec<_>> = pairs.map(|(a, b)| Self::pair(predictions, a, b, a)).collect();
+        let all: Option<Vec<_>> = pairs.map(|(a, b)| Self::against(predictions, a, |class| class == b, a)).collect();
         Self::average(&all?)
+    }
+
+    /// The area under the curve of each class against all others together, by its own probability. `None` where a class has nobody.
+    pub(super) fn versus_rest(predictions: &[FoldPrediction], classes: usize) -> Option<Vec<Self>> {
+        (0..classes).map(|class| Self::against(predictions, class, |other| other != class, class)).collect()
     }
 }

@@ -231,6 +231,40 @@ impl<'a> Intervals<'a> {
         (newcombe(area.value, m.max(1.0), n.max(1.0), z), "clustered-newcombe")
     }
 
+    /// The mean of the areas of all classes, each against the rest.
+    pub(super) fn mean_area(&self, areas: &[Influence], mean: &Influence) -> Estimate {
+        self.or_none(mean.value, || estimate(mean.value, self.mean_area_ends(areas, mean), self.recovered()))
+    }
+
+    /// The intervals of the areas put together (Zou and Donner 2008) with the correlations of DeLong's components: one that is not
+    /// known, since an area has no fault, is taken as 1, by which the interval is the wider.
+    fn mean_area_ends(&self, areas: &[Influence], mean: &Influence) -> (f64, f64) {
+        let (mut below, mut above) = (Vec::new(), Vec::new());
+        for (class, area) in areas.iter().enumerate() {
+            let ((low, high), _) = self.area_ends(area, Some(class));
+            below.push(area.value - low);
+            above.push(high - area.value);
+        }
+        let variances: Vec<f64> = areas.iter().map(|area| self.clusters.covariance(area, area)).collect();
+        let (mut low, mut high) = (0.0, 0.0);
+        for (a, one) in areas.iter().enumerate() {
+            for (b, other) in areas.iter().enumerate() {
+                let spread = (variances[a] * variances[b]).sqrt();
+                let known = a != b && spread > 0.0;
+                let r = if known { (self.clusters.covariance(one, other) / spread).clamp(-1.0, 1.0) } else { 1.0 };
+                low += r * below[a] * below[b];
+                high += r * above[a] * above[b];
+            }
+        }
+        let half = |square: f64| square.max(0.0).sqrt() / areas.len() as f64;
+        ((mean.value - half(low)).max(0.0), (mean.value + half(high)).min(1.0))
+    }
+
+    /// The name of intervals that are put together.
+    fn recovered(&self) -> &'static str {
+        if self.clusters.grouped { "clustered-mover" } else { "mover" }
+    }
+
     fn positives(&self, class: usize) -> Vec<bool> {
         self.predictions.iter().map(|p| p.truth == class).collect()
     }
@@ -249,25 +283,43 @@ impl<'a> Intervals<'a> {
     /// One area under the curve minus another on the same subjects: the intervals of both put together with their correlation
     /// (Zou 2007, Psychol Methods 12:399), which is that of DeLong's components.
     pub(super) fn area_difference(&self, one: &Influence, other: &Influence, positive: Option<usize>) -> Estimate {
+        let covariance = |a: &Influence, b: &Influence| match positive {
+            Some(class) => self.clusters.area_covariance(a, b, &self.positives(class)),
+            None => self.clusters.covariance(a, b),
+        };
+        self.difference((one, other), |n| self.area_ends([one, other][n], positive).0, covariance)
+    }
+
+    /// The same of the means over classes, each against the rest.
+    pub(super) fn mean_area_difference(
+        &self,
+        (ones, one): (&[Influence], &Influence),
+        (others, other): (&[Influence], &Influence),
+    ) -> Estimate {
+        let ends = |n: usize| if n == 0 { self.mean_area_ends(ones, one) } else { self.mean_area_ends(others, other) };
+        self.difference((one, other), ends, |a, b| self.clusters.covariance(a, b))
+    }
+
+    /// One number minus another, by the ends of both.
+    fn difference(
+        &self,
+        (one, other): (&Influence, &Influence),
+        ends: impl Fn(usize) -> (f64, f64),
+        covariance: impl Fn(&Influence, &Influence) -> f64,
+    ) -> Estimate {
         let value = one.value - other.value;
         self.or_none(value, || {
-            let covariance = |a: &Influence, b: &Influence| match positive {
-                Some(class) => self.clusters.area_covariance(a, b, &self.positives(class)),
-                None => self.clusters.covariance(a, b),
-            };
-            let name = if self.clusters.grouped { "clustered-mover" } else { "mover" };
             let spread = (covariance(one, one) * covariance(other, other)).sqrt();
             // The same order of subjects, unless it is one without a fault: two of those are alike here and need not be elsewhere.
             if one.value == other.value && one.of == other.of && spread > 0.0 {
-                return estimate(value, (0.0, 0.0), name);
+                return estimate(value, (0.0, 0.0), self.recovered());
             }
             let r = if spread > 0.0 { (covariance(one, other) / spread).clamp(-1.0, 1.0) } else { 0.0 };
-            let ((one_low, one_high), _) = self.area_ends(one, positive);
-            let ((other_low, other_high), _) = self.area_ends(other, positive);
+            let ((one_low, one_high), (other_low, other_high)) = (ends(0), ends(1));
             let half = |a: f64, b: f64| (a * a + b * b - 2.0 * r * a * b).max(0.0).sqrt();
             let low = value - half(one.value - one_low, other_high - other.value);
             let high = value + half(one_high - one.value, other.value - other_low);
-            estimate(value, (low.max(-1.0), high.min(1.0)), name)
+            estimate(value, (low.max(-1.0), high.min(1.0)), self.recovered())
         })
     }
 

@@ -109,7 +109,57 @@ fn three_classes_are_judged_by_pairs() {
     assert_eq!(c.accuracy.value, 5.0 / 6.0);
     assert!(c.sensitivity.is_none() && c.specificity.is_none());
     // By p0, 0 against 1: (0.8, 0.3) over (0.2, 0.4): 3 of 4; every other ordered pair of classes is perfect.
-    assert!((c.auc.unwrap().value - 5.75 / 6.0).abs() < 1e-12);
+    assert!((c.auc.as_ref().unwrap().value - 5.75 / 6.0).abs() < 1e-12);
+    // Against the rest: of 0 by p0, (0.8, 0.3) over (0.2, 0.4, 0.1, 0.2): 7 of 8. Of 1 by p1, (0.6, 0.5) over (0.1, 0.4, 0.1, 0.2), and of
+    // 2 by p2, (0.8, 0.6) over (0.1, 0.3, 0.2, 0.1), all.
+    let rest = c.one_versus_rest.as_ref().unwrap();
+    assert_eq!(rest.auc.iter().map(|e| e.value).collect::<Vec<_>>(), [0.875, 1.0, 1.0]);
+    assert!((rest.macro_auc.value - 2.875 / 3.0).abs() < 1e-12);
+    assert_eq!((c.area(), c.area_name()), (Some(&rest.macro_auc), "macro AUC"));
+    // Two people of a class say little: its interval, and so that of the mean, is wide.
+    let (low, high) = rest.macro_auc.ends().unwrap();
+    assert!(low < 0.75 && high > 0.99, "{low} {high}");
+    let two = Classification::of(&eight(), 2, 1).unwrap();
+    assert!(two.one_versus_rest.is_none() && two.area_name() == "AUC");
+}
+
+/// Of two classes both areas are one number, and their correlation is 1: the mean has the interval of either.
+#[test]
+fn the_interval_of_a_mean_of_one_area_is_its_own() {
+    let predictions = eight();
+    let intervals = Intervals::over(&predictions);
+    let areas = Influence::versus_rest(&predictions, 2).unwrap();
+    let mean = intervals.mean_area(&areas, &Influence::average(&areas).unwrap());
+    let one = intervals.area(&areas[1], Some(1));
+    assert!((mean.value - one.value).abs() < 1e-12);
+    assert!((mean.low.unwrap() - one.low.unwrap()).abs() < 1e-9, "{mean:?} {one:?}");
+    assert!((mean.high.unwrap() - one.high.unwrap()).abs() < 1e-9);
+}
+
+/// A class that nobody held out is of leaves no area against the rest, and no difference.
+#[test]
+fn macro_areas_need_every_class_and_are_compared_in_pairs() {
+    let of = |scale: f64, classes: usize| -> Vec<FoldPrediction> {
+        let one = |n: usize| {
+            let truth = n % classes;
+            let score =
+                |c: usize| (n * 7 % 11) as f64 * 0.03 + if c == truth { scale } else { (c as f64 - 1.0) * 0.02 };
+            let total: f64 = (0..3).map(|c| score(c).exp()).sum();
+            FoldPrediction::new(n, n % 4, truth, None, (0..3).map(|c| score(c).exp() / total).collect())
+        };
+        (0..36).map(one).collect()
+    };
+    assert!(Classification::of(&of(0.1, 2), 3, 2).unwrap().one_versus_rest.is_none());
+    let (good, poor) = (of(0.3, 3), of(-0.01, 3));
+    let found = Comparison::of(("a", &good), ("b", &poor), (3, 2)).unwrap();
+    let difference = found.area_difference().unwrap();
+    let value = |p: &[FoldPrediction]| Classification::of(p, 3, 2).unwrap().one_versus_rest.unwrap().macro_auc.value;
+    assert!((difference.value - (value(&good) - value(&poor))).abs() < 1e-12);
+    let (low, high) = difference.ends().unwrap();
+    assert!(low > 0.0 && low < difference.value && difference.value <= high && high <= 1.0, "{difference:?}");
+    assert_eq!(difference.interval, "mover");
+    let back = Comparison::of(("b", &poor), ("a", &good), (3, 2)).unwrap();
+    assert!((back.area_difference().unwrap().value + difference.value).abs() < 1e-12);
 }
 
 #[test]

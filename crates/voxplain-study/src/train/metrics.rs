@@ -5,6 +5,7 @@ use crate::{
     cohort::PERSON,
     comparators::{LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, VOLUME_RANK},
     folds::SplitScheme,
+    listed::{and, counted},
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -127,7 +128,7 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     // The first of equals.
     let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
     let accuracy = sizes[largest] as f64 / cnn.subjects as f64;
-    let orders = cnn.auc.as_ref().map(Estimate::ends);
+    let orders = cnn.area().map(Estimate::ends);
     let verdict = match (orders, cnn.accuracy.ends()) {
         (Some(Some(_)), _) if too_few(cnn).is_some() => ChanceVerdict::NotShown,
         (Some(Some((low, _))), Some((least, _))) if low > 0.5 && least > accuracy => ChanceVerdict::Better,
@@ -142,18 +143,22 @@ fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     Chance { majority: classes[largest].clone(), accuracy, verdict }
 }
 
-/// The sizes of two classes of which even an order without a fault could be chance, so that none is evidence.
-fn too_few(of: &Classification) -> Option<[usize; 2]> {
+/// The sizes of classes of which even an order without a fault could be chance, so that none is evidence.
+fn too_few(of: &Classification) -> Option<Vec<usize>> {
     let sizes: Vec<usize> = of.confusion.iter().map(|row| row.iter().sum()).collect();
-    let sizes = <[usize; 2]>::try_from(sizes).ok()?;
-    let [one, other] = sizes;
-    (one.min(other) > 0 && least_p(one, other) > 0.05).then_some(sizes)
+    (sizes.iter().all(|n| *n > 0) && least_p(&sizes) > 0.05).then_some(sizes)
 }
 
-/// The least two-sided p that Mann and Whitney's test can give for classes of these sizes: that of the two orders without a fault.
-fn least_p(one: usize, other: usize) -> f64 {
-    let orders: f64 = (1..=one).map(|n| (other + n) as f64 / n as f64).product();
-    (2.0 / orders).min(1.0)
+/// The least two-sided p that a test by permutation of the classes can give for classes of these sizes (of two, that of Mann and
+/// Whitney): the share of the orders without a fault, and of their opposite, among all ways to give the subjects these classes.
+fn least_p(sizes: &[usize]) -> f64 {
+    let mut before = 0;
+    let mut ways = 1.0;
+    for &size in sizes {
+        ways *= (1..=size).map(|n| (before + n) as f64 / n as f64).product::<f64>();
+        before += size;
+    }
+    (2.0 / ways).min(1.0)
 }
 
 /// Spearman's correlation of what the network says of subjects, by their positions, with the volume of the mask.
@@ -208,6 +213,14 @@ fn summary(metrics: &Metrics) -> Vec<String> {
         };
         lines.push(beside(cnn, other, comparison, name, &metrics.independent()));
     }
+    lines.extend(against_the_rest(metrics, cnn));
+    if metrics.classes.len() > 2 {
+        lines.push(format!(
+            "Mask volume without a fit ({VOLUME_RANK}) is one order of all {}s, by which two classes can be told apart: of {} it is left out.",
+            metrics.noun(),
+            metrics.classes.len()
+        ));
+    }
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
             "Rank correlation of the CNN's probability of {} with mask volume, over {}s: {r:.2}.",
@@ -216,6 +229,19 @@ fn summary(metrics: &Metrics) -> Vec<String> {
         ));
     }
     lines.iter().map(|line| metrics.said_of_groups(line)).collect()
+}
+
+/// Each of more than two classes, in words.
+fn against_the_rest(metrics: &Metrics, cnn: &Classification) -> Option<String> {
+    let rest = cnn.one_versus_rest.as_ref()?;
+    let noun = metrics.noun();
+    let of_class = |(class, auc): (usize, &Estimate)| {
+        let size: usize = cnn.confusion[class].iter().sum();
+        let ends = auc.ends().map_or_else(String::new, |(low, high)| format!(" ({low:.2} to {high:.2})"));
+        format!("{} {:.2}{ends}, {}", metrics.classes[class], auc.value, counted(size, noun))
+    };
+    let all: Vec<String> = rest.auc.iter().enumerate().map(of_class).collect();
+    Some(format!("AUC of the CNN for each class against the rest: {}. The macro AUC is their mean.", all.join("; ")))
 }
 
 /// ` (of 12 people)`, where images are of people who have several.
@@ -229,11 +255,11 @@ pub(super) fn of_people(people: Option<usize>) -> String {
 
 /// The first sentence.
 fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
-    let classes = metrics.classes.join(" and ");
+    let classes = and(&metrics.classes);
     let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
     let noun = metrics.noun();
-    let few = too_few(cnn).map_or_else(String::new, |[one, other]| {
-        format!(" (with {one} and {other} {noun}s, even an order without a fault could be chance)")
+    let few = too_few(cnn).map_or_else(String::new, |sizes| {
+        format!(" (with {} {noun}s, even an order without a fault could be chance)", and(&sizes))
     });
     let says = match chance.verdict {
         ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
@@ -249,8 +275,8 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
             )
         }
     };
-    let auc = match &cnn.auc {
-        Some(auc) => format!("AUC {}, where guessing has 0.5; ", text(auc)),
+    let auc = match cnn.area() {
+        Some(auc) => format!("{} {}, where guessing has 0.5; ", cnn.area_name(), text(auc)),
         None => String::new(),
     };
     format!(
@@ -267,8 +293,8 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
 /// the corrected resampled t-test over folds.
 fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison, name: &str, over: &str) -> String {
     // By AUC where there is one: it does not depend on a threshold.
-    let (what, of_cnn, of_other, difference) = match (&cnn.auc, &other.auc, &comparison.auc_difference) {
-        (Some(a), Some(b), Some(d)) => ("AUC", a.value, b.value, d),
+    let (what, of_cnn, of_other, difference) = match (cnn.area(), other.area(), comparison.area_difference()) {
+        (Some(a), Some(b), Some(d)) => (cnn.area_name(), a.value, b.value, d),
         _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
     };
     let t_test = comparison
@@ -320,7 +346,9 @@ mod tests {
     #[test]
     fn few_people_cannot_be_told_from_chance() {
         assert!(
-            (least_p(3, 3) - 0.1).abs() < 1e-12 && (least_p(4, 4) - 2.0 / 70.0).abs() < 1e-12 && least_p(1, 0) == 1.0
+            (least_p(&[3, 3]) - 0.1).abs() < 1e-12
+                && (least_p(&[4, 4]) - 2.0 / 70.0).abs() < 1e-12
+                && least_p(&[1, 0]) == 1.0
         );
         let of = |each: usize| {
             let one = |n: usize| {
@@ -331,6 +359,20 @@ mod tests {
         let classes = ["F".to_owned(), "M".to_owned()];
         assert_eq!(chance(&of(3), &classes).verdict, ChanceVerdict::NotShown);
         assert_eq!(chance(&of(10), &classes).verdict, ChanceVerdict::Better);
+    }
+
+    /// One person of each of three classes can be ordered in six ways; two of each in 90.
+    #[test]
+    fn few_people_of_several_classes_cannot_be_told_from_chance() {
+        assert!((least_p(&[1, 1, 1]) - 1.0 / 3.0).abs() < 1e-12 && (least_p(&[2, 2, 2]) - 2.0 / 90.0).abs() < 1e-12);
+        let one = |n: usize| {
+            let p = |c: usize| if c == n % 3 { 0.8 } else { 0.1 };
+            FoldPrediction::new(n, 0, n % 3, None, vec![p(0), p(1), p(2)])
+        };
+        let of = |people: usize| Classification::of(&(0..people).map(one).collect::<Vec<_>>(), 3, 2).unwrap();
+        let classes = ["a".to_owned(), "b".to_owned(), "c".to_owned()];
+        assert_eq!(chance(&of(3), &classes).verdict, ChanceVerdict::NotShown);
+        assert_eq!(chance(&of(30), &classes).verdict, ChanceVerdict::Better);
     }
 
     fn estimate(value: f64, low: f64, high: f64) -> Estimate {
@@ -353,6 +395,7 @@ mod tests {
             of: CNN.into(),
             with: MASK_VOLUME.into(),
             auc_difference: Some(difference),
+            macro_auc_difference: None,
             accuracy_difference: estimate(0.0, 0.0, 0.0),
             corrected_t: t.map(|t| t.0),
             corrected_p: t.map(|t| t.1),

@@ -654,6 +654,41 @@ fn training_starts_from_another_model() {
     assert!(train(&three, &three_classes, &at("three"), false, &engine, &Silent, &Silent).is_ok());
 }
 
+/// Of three classes, one of which has four people: each is judged against the rest, and what is said holds.
+#[test]
+fn several_classes_are_judged_against_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |n: usize| if n < 4 { "c" } else { ["a", "b"][n % 2] };
+    let cohort = with_column(cohort(&folder.path().join("cohort"), 24), "three", |n| of(n).into());
+    let options = TrainOptions { label: "three".into(), epochs: 1, ..options() };
+    let trained = train(&cohort, &options, &folder.path().join("run"), false, &engine(2), &Silent, &Silent).unwrap();
+    let metrics = trained.metrics.classes().unwrap();
+    assert_eq!(&trained.run.metrics().unwrap().unwrap(), metrics);
+    let cnn = metrics.of("cnn").unwrap();
+    let rest = cnn.one_versus_rest.as_ref().unwrap();
+    let predictions = trained.run.predictions().unwrap();
+    // Pairs counted one by one.
+    for (class, name) in ["a", "b", "c"].iter().enumerate() {
+        let (own, others): (Vec<_>, Vec<_>) = predictions.iter().partition(|p| p.truth == *name);
+        let wins = own.iter().flat_map(|p| others.iter().map(move |q| p.probabilities[class] - q.probabilities[class]));
+        let won: f64 = wins.map(|d| if d > 0.0 { 1.0 } else { f64::from(u8::from(d == 0.0)) / 2.0 }).sum();
+        let area = won / (own.len() * others.len()) as f64;
+        assert!((rest.auc[class].value - area).abs() < 1e-9, "{name}: {} {area}", rest.auc[class].value);
+    }
+    assert_eq!(cnn.confusion.iter().map(|row| row.iter().sum::<usize>()).collect::<Vec<_>>(), [10, 10, 4]);
+    let mean = rest.auc.iter().map(|e| e.value).sum::<f64>() / 3.0;
+    assert!((rest.macro_auc.value - mean).abs() < 1e-12);
+    assert!(metrics.comparisons.iter().all(|c| c.macro_auc_difference.is_some()));
+    assert!(metrics.of("mask-volume-rank").is_none());
+    let says = |part: &str| metrics.summary.iter().any(|line| line.contains(part));
+    assert!(
+        says("a, b and c") && says("macro AUC") && says("(mask-volume-rank) is one order of all subjects"),
+        "{:?}",
+        metrics.summary
+    );
+    assert!(says(&format!("for each class against the rest: a {:.2}", rest.auc[0].value)), "{:?}", metrics.summary);
+}
+
 /// A number that the middle of the brain shows is learnt, in its own unit, and the files say it.
 #[test]
 fn a_planted_value_is_learnt() {

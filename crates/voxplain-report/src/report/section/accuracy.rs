@@ -14,6 +14,8 @@ pub(in crate::report) struct Accuracy {
     pub(in crate::report) table: TextTable,
     /// The network group by group, where there are few groups.
     pub(in crate::report) groups: Option<TextTable>,
+    /// The network class by class, where there are more than two.
+    pub(in crate::report) classes: Option<TextTable>,
     /// Classifier against classifier, a sentence each.
     pub(in crate::report) comparisons: Vec<String>,
     pub(in crate::report) charts: Vec<Placed>,
@@ -36,19 +38,26 @@ pub(in crate::report) fn of_run(
 ) -> Accuracy {
     let or = |e: &Option<Estimate>| e.as_ref().map_or_else(|| "n/a".into(), estimate);
     let two = metrics.classes.len() == 2;
-    let mut head: Vec<String> = ["Classifier", "AUC", "Accuracy", "Balanced accuracy"].map(str::to_owned).to_vec();
+    let rest = metrics.classifiers.iter().any(|c| c.classification.one_versus_rest.is_some());
+    let areas: &[&str] = match (two, rest) {
+        (true, _) => &["AUC"],
+        (false, true) => &["Macro AUC", "AUC over pairs"],
+        // Runs of older versions.
+        (false, false) => &["AUC over pairs"],
+    };
+    let mut head: Vec<String> = ["Classifier"].iter().chain(areas).map(|&word| word.to_owned()).collect();
+    head.extend(["Accuracy", "Balanced accuracy"].map(str::to_owned));
     if two {
         head.extend([format!("Sensitivity ({})", metrics.positive), "Specificity".into()]);
     }
     head.push("Brier score".into());
     let rows = metrics.classifiers.iter().map(|j| {
         let c = &j.classification;
-        let mut row = vec![
-            format!("{}: {}", j.classifier, j.description),
-            or(&c.auc),
-            estimate(&c.accuracy),
-            estimate(&c.balanced_accuracy),
-        ];
+        let mut row = vec![format!("{}: {}", j.classifier, j.description)];
+        if rest {
+            row.push(or(&c.one_versus_rest.as_ref().map(|rest| rest.macro_auc.clone())));
+        }
+        row.extend([or(&c.auc), estimate(&c.accuracy), estimate(&c.balanced_accuracy)]);
         if two {
             row.extend([or(&c.sensitivity), or(&c.specificity)]);
         }
@@ -57,12 +66,14 @@ pub(in crate::report) fn of_run(
     });
     let table = TextTable { head, rows: rows.collect(), note: note(metrics, run.manifest.options["group"].as_str()) };
     let compared = metrics.comparisons.iter().map(|c| {
-        let auc = c.auc_difference.as_ref().map_or(String::new(), |d| format!("AUC {}, ", difference(d)));
+        let name = if c.macro_auc_difference.is_some() { "macro AUC" } else { "AUC" };
+        let auc = c.area_difference().map_or(String::new(), |d| format!("{name} {}, ", difference(d)));
         format!("{} less {}: {auc}accuracy {}", c.of, c.with, difference(&c.accuracy_difference))
     });
     Accuracy {
         table,
         groups: groups(metrics),
+        classes: classes(metrics),
         comparisons: compared.collect(),
         charts: charts(run, metrics, predictions, warnings),
     }
@@ -80,19 +91,54 @@ fn difference(e: &Estimate) -> String {
 fn note(metrics: &Metrics, group: Option<&str>) -> String {
     let interval = metrics.classifiers.first().map_or("", |c| c.classification.accuracy.interval.as_str());
     let heads = metrics.people.map_or_else(String::new, |_| format!("{}. ", metrics.headcount()));
-    match (interval.strip_prefix("none: "), group.filter(|_| metrics.grouped_by.is_none())) {
-        (Some(why), _) => format!("{heads}Without intervals: {}.", metrics.said_of_groups(why)),
-        (None, Some(group)) => format!("{heads}With 95 % intervals over groups ({group})."),
-        (None, None) => format!("{heads}With 95 % intervals over {}.", metrics.independent()),
-    }
+    let macro_auc = if metrics.classifiers.iter().any(|c| c.classification.one_versus_rest.is_some()) {
+        " Macro AUC: mean over the classes of the AUC of each against all others. AUC over pairs: mean over all pairs of classes (Hand \
+         and Till 2001)."
+    } else {
+        ""
+    };
+    let intervals = match (interval.strip_prefix("none: "), group.filter(|_| metrics.grouped_by.is_none())) {
+        (Some(why), _) => format!("Without intervals: {}.", metrics.said_of_groups(why)),
+        (None, Some(group)) => format!("With 95 % intervals over groups ({group})."),
+        (None, None) => format!("With 95 % intervals over {}.", metrics.independent()),
+    };
+    format!("{heads}{intervals}{macro_auc}")
+}
+
+/// The network class by class, where there are more than two.
+fn classes(metrics: &Metrics) -> Option<TextTable> {
+    let cnn = &metrics.classifiers.first()?.classification;
+    let rest = cnn.one_versus_rest.as_ref()?;
+    let row = |(class, auc): (usize, &Estimate)| {
+        let size: usize = cnn.confusion[class].iter().sum();
+        let recall = cnn.recall[class].as_ref().map_or_else(|| "n/a".to_owned(), estimate);
+        vec![metrics.classes[class].clone(), size.to_string(), estimate(auc), recall]
+    };
+    Some(TextTable {
+        head: [
+            "Class",
+            if metrics.people.is_some() { "Scans" } else { "Subjects" },
+            "AUC against the rest",
+            "Told right",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows: rest.auc.iter().enumerate().map(row).collect(),
+        note: "The network, class by class; told right: the share of the class.".into(),
+    })
 }
 
 /// The network group by group.
 fn groups(metrics: &Metrics) -> Option<TextTable> {
     (!metrics.groups.is_empty()).then(|| TextTable {
-        head: ["Group", if metrics.people.is_some() { "Scans" } else { "Subjects" }, "Accuracy", "AUC"]
-            .map(str::to_owned)
-            .to_vec(),
+        head: [
+            "Group",
+            if metrics.people.is_some() { "Scans" } else { "Subjects" },
+            "Accuracy",
+            if metrics.classes.len() > 2 { "AUC over pairs" } else { "AUC" },
+        ]
+        .map(str::to_owned)
+        .to_vec(),
         rows: metrics
             .groups
             .iter()
@@ -104,6 +150,23 @@ fn groups(metrics: &Metrics) -> Option<TextTable> {
             .collect(),
         note: "The network, group by group.".into(),
     })
+}
+
+/// Of more than two classes the ROC curve of each against all others, by what the network said.
+fn curves_against_the_rest(run: &Run, metrics: &Metrics, predictions: &[Prediction]) -> Option<Placed> {
+    let rest = metrics.classifiers.first()?.classification.one_versus_rest.as_ref()?;
+    let curve = |(class, auc): (usize, &Estimate)| RocCurve {
+        words: format!("{}, AUC {}", metrics.classes[class], estimate(auc)),
+        scores: predictions.iter().map(|p| (p.probabilities[class], p.truth == metrics.classes[class])).collect(),
+    };
+    let curves: Vec<RocCurve> = rest.auc.iter().enumerate().map(curve).collect();
+    let figure = roc_curves(&curves, "each class against the rest", run.manifest.seed, COLUMN);
+    let alone = if metrics.grouped_by.is_some() { " takes every image as independent, and" } else { "" };
+    let caption = format!(
+        "Of the network. Probabilities of the folds' models are pooled. The band{alone} is that of the first class, {}.",
+        metrics.classes[0]
+    );
+    Some(Placed::new(figure_name::ROC, figure, caption))
 }
 
 /// Of two classes the ROC and calibration curves of every classifier; the confusion of the network.
@@ -149,6 +212,7 @@ fn charts(run: &Run, metrics: &Metrics, predictions: &[Prediction], warnings: &m
             charts.push(Placed::new(figure_name::CALIBRATION, figure, caption));
         }
     }
+    charts.extend(curves_against_the_rest(run, metrics, predictions));
     if let Some(first) = metrics.classifiers.first() {
         let cells: Vec<Vec<Cell>> = first
             .classification

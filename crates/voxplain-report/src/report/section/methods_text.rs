@@ -4,7 +4,7 @@ use super::maps::{options, rule_applied};
 use crate::report::element::NotSeen;
 use serde::Serialize;
 use voxplain_attribution::{ExtremalPerturbation, MeaningfulPerturbation, Method as _, citation, method_named};
-use voxplain_core::{Citation, arxiv};
+use voxplain_core::{Citation, arxiv, plural::and};
 use voxplain_stats::significant;
 use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
@@ -42,6 +42,10 @@ const WILSON_1927: Citation = Citation { key: "wilson1927", bibtex: "@article{wi
 const NEWCOMBE_2006: Citation = Citation { key: "newcombe2006", bibtex: "@article{newcombe2006,\n  author = {Newcombe, Robert G.},\n  title = {{Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2: asymptotic methods and evaluation}},\n  journal = {Statistics in Medicine},\n  volume = {25},\n  number = {4},\n  pages = {559--573},\n  year = {2006}\n}" };
 #[rustfmt::skip]
 const OBUCHOWSKI_1997: Citation = Citation { key: "obuchowski1997", bibtex: "@article{obuchowski1997,\n  author = {Obuchowski, Nancy A.},\n  title = {{Nonparametric Analysis of Clustered ROC Curve Data}},\n  journal = {Biometrics},\n  volume = {53},\n  number = {2},\n  pages = {567--578},\n  year = {1997}\n}" };
+#[rustfmt::skip]
+const DELONG_1988: Citation = Citation { key: "delong1988", bibtex: "@article{delong1988,\n  author = {DeLong, Elizabeth R. and DeLong, David M. and Clarke-Pearson, Daniel L.},\n  title = {{Comparing the Areas under Two or More Correlated Receiver Operating Characteristic Curves: A Nonparametric Approach}},\n  journal = {Biometrics},\n  volume = {44},\n  number = {3},\n  pages = {837--845},\n  year = {1988}\n}" };
+#[rustfmt::skip]
+const ZOU_2008: Citation = Citation { key: "zou2008", bibtex: "@article{zou2008,\n  author = {Zou, Guang Yong and Donner, Allan},\n  title = {{Construction of confidence limits about effect measures: A general approach}},\n  journal = {Statistics in Medicine},\n  volume = {27},\n  number = {10},\n  pages = {1693--1702},\n  year = {2008}\n}" };
 #[rustfmt::skip]
 const NADEAU_2003: Citation = Citation { key: "nadeau2003", bibtex: "@article{nadeau2003,\n  author = {Nadeau, Claude and Bengio, Yoshua},\n  title = {{Inference for the Generalization Error}},\n  journal = {Machine Learning},\n  volume = {52},\n  number = {3},\n  pages = {239--281},\n  year = {2003}\n}" };
 
@@ -185,7 +189,7 @@ impl MethodsText {
                 "{}, {net} with {} channels in its first layer was \
                  trained for {} {}{}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
                 match &run.manifest.task {
-                    Task::Classes { classes } => format!("To tell {} apart", classes.join(" and ")),
+                    Task::Classes { classes } => format!("To tell {} apart", and(classes)),
                     Task::Value { value } => format!("To predict {value}"),
                 },
                 o.width(),
@@ -299,7 +303,29 @@ impl MethodsText {
                 self.cite(NEWCOMBE_2006),
                 self.cite(OBUCHOWSKI_1997)
             )),
+            Some("delong-wilson") => s.push_str(&format!(
+                "The interval of an AUC over pairs of classes is Wilson's with the number of subjects that would give the variance by \
+                 the components of DeLong et al. {}. ",
+                self.cite(DELONG_1988)
+            )),
             _ => {}
+        }
+        if let Some(rest) = &network.one_versus_rest {
+            let over_groups = match rest.macro_auc.interval.as_str() {
+                "clustered-mover" => format!(
+                    ", class sizes divided by the inflation of the variance over groups {}",
+                    self.cite(OBUCHOWSKI_1997)
+                ),
+                _ => String::new(),
+            };
+            s.push_str(&format!(
+                "The macro AUC is the mean over the classes of the AUC of each against all others; its interval puts together \
+                 {} those of the classes (Newcombe's method 5 {}{over_groups}) with their correlations by the components of DeLong \
+                 et al. {}. ",
+                self.cite(ZOU_2008),
+                self.cite(NEWCOMBE_2006),
+                self.cite(DELONG_1988)
+            ));
         }
         if metrics.comparisons.iter().any(|c| c.corrected_t.is_some()) {
             s.push_str(&format!(

@@ -57,6 +57,7 @@ pub(in crate::report) fn of_run(metrics: &ValueMetrics, predictions: &[Predicted
     ];
     Accuracy {
         table: TextTable { head: head.map(str::to_owned).to_vec(), rows, note },
+        classes: None,
         groups: groups(metrics),
         comparisons: compared.collect(),
         charts,
