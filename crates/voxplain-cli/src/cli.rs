@@ -15,8 +15,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, prepare, regions,
-        run, simulate, train,
+        bench, compare, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, prepare,
+        regions, run, simulate, train,
     },
 };
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -53,6 +53,7 @@ enum Verb {
     Explain(explain::Explain),
     Group(group::Group),
     Regions(regions::Regions),
+    Compare(Box<compare::Compare>),
     Evaluate(evaluate::Evaluate),
     #[cfg(feature = "report")]
     Report(report::Report),
@@ -89,6 +90,7 @@ impl Verb {
             Self::Explain(verb) => verb.run(session),
             Self::Group(verb) => verb.run(session),
             Self::Regions(verb) => verb.run(session),
+            Self::Compare(verb) => verb.run(session),
             Self::Evaluate(verb) => verb.run(session),
             #[cfg(feature = "report")]
             Self::Report(verb) => verb.run(session),

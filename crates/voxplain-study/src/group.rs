@@ -367,9 +367,9 @@ fn inside(volume: &Volume, brain: &Mask) -> Vec<f32> {
 }
 
 /// Reads a map onto the subject's lattice: RAS+ axes, the subject's grid, finite values.
-fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
+pub(crate) fn read_map(cohort: &Cohort, subject: usize, file: &Path) -> Result<Volume> {
     let map = read(file, &ReadOptions::default())?.volume.to_ras();
-    let grid = &cohort.subjects[member.index].grid;
+    let grid = &cohort.subjects[subject].grid;
     if !map.grid().same_space(grid, 0.1) {
         return Err(Error::file(
             file,
@@ -388,8 +388,8 @@ fn read_map(cohort: &Cohort, member: &Member, file: &Path) -> Result<Volume> {
 }
 
 /// The size of a map: its mean absolute value in the subject's brain.
-fn size(cohort: &Cohort, member: &Member, map: &Volume) -> Result<f64> {
-    let values = inside(map, &cohort.mask(member.index)?);
+pub(crate) fn map_size(cohort: &Cohort, subject: usize, map: &Volume) -> Result<f64> {
+    let values = inside(map, &cohort.mask(subject)?);
     Ok(values.iter().map(|v| f64::from(v.abs())).sum::<f64>() / values.len().max(1) as f64)
 }
 
@@ -452,8 +452,8 @@ fn statistics<'a>(
     for first in (0..grid.len()).step_by(at_once) {
         let slab = first..(first + at_once).min(grid.len());
         let read = files.par_iter().map(|(member, file)| {
-            let map = read_map(cohort, member, file)?;
-            let size = if scaled.is_none() { size(cohort, member, &map)? } else { 0.0 };
+            let map = read_map(cohort, member.index, file)?;
+            let size = if scaled.is_none() { map_size(cohort, member.index, &map)? } else { 0.0 };
             Ok((size, map.data()[slab.clone()].to_vec()))
         });
         let (sizes, mut values): (Vec<f64>, Vec<Vec<f32>>) = read.collect::<Result<Vec<_>>>()?.into_iter().unzip();

@@ -35,11 +35,13 @@
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
 //! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
+//! | [`compare`] | tests maps or volumes voxel by voxel |
 //! | [`doctor`] | whether all works on this machine |
 
 pub mod atlas;
 pub mod cohort;
 pub mod comparators;
+pub mod compare;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;

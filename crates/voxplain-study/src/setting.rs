@@ -22,18 +22,24 @@ settings! {
     ARCH = "arch";
     /// How training volumes are varied at random.
     AUGMENT = "augment";
+    /// A column of subjects who are exchanged with each other alone, or as a whole.
+    BLOCKS = "blocks";
     /// Subjects in a step of the optimiser.
     BATCH = "batch";
     /// Pairs of inputs and outputs that an imported network must give.
     CHECK = "check";
     /// What an error on each class weighs in training.
     CLASS_WEIGHTS = "class-weights";
+    /// The size of a statistic from which on voxels form clusters.
+    CLUSTER = "cluster";
     /// Names of the classes, in the order of the outputs.
     CLASSES = "classes";
     /// The directory of a cohort.
     COHORT = "cohort";
     /// Epochs without a lower loss after which training stops.
     EARLY_STOP = "early-stop";
+    /// A design in words: columns with + between them.
+    DESIGN = "design";
     /// Passes over the training subjects.
     EPOCHS = "epochs";
     /// Which images are not taken, by a part of their path.
@@ -134,12 +140,18 @@ settings! {
     SUBSTRATE = "substrate";
     /// Whether a network predicts classes or a value.
     TASK = "task";
+    /// Which side of 0 is tested.
+    TAIL = "tail";
+    /// The term of a design that is tested.
+    TEST = "test";
     /// The image of where classes truly differ.
     TRUTH = "truth";
     /// The unit of a value that is predicted.
     UNIT = "unit";
     /// The value that an imported network predicts, with its unit.
     VALUE = "value";
+    /// What blocks of subjects mean.
+    WITHIN = "block-kind";
     /// Weight decay of the optimiser.
     WEIGHT_DECAY = "weight-decay";
     /// Whether images are taken without a brain mask though they show whole heads.

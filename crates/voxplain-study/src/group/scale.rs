@@ -54,7 +54,7 @@ impl Scale {
     }
 
     /// The factor of each map, from the sizes of the maps and the models that made them. A map that is 0 throughout stays so.
-    pub(super) fn factors(self, maps: &[(f64, &str)]) -> (Vec<f64>, ScaleRecord) {
+    pub(crate) fn factors(self, maps: &[(f64, &str)]) -> (Vec<f64>, ScaleRecord) {
         let mut of = BTreeMap::<&str, Vec<f64>>::new();
         for (size, model) in maps {
             of.entry(model).or_default().push(*size);

@@ -93,7 +93,7 @@ pub(super) fn compare(
             let maps = member
                 .maps
                 .iter()
-                .map(|file| Ok(super::inside(&read_map(cohort, member, file)?, &mask)))
+                .map(|file| Ok(super::inside(&read_map(cohort, member.index, file)?, &mask)))
                 .collect::<Result<Vec<_>>>()?;
             let found = pairs(maps.len()).map(|(a, b)| measure(&maps[a], &maps[b])).collect::<Result<Vec<_>>>();
             progress.advance(1, &member.id);

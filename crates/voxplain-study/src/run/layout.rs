@@ -14,6 +14,7 @@ use voxplain_core::{Error, Result};
 /// group/                     group maps, mean brain, similarity of methods
 /// evaluation/                localisation, deletion, insertion
 /// regions/                   tables of regions
+/// compare/<method>_<term>/   tests voxel by voxel
 /// report.html  report_*  figures/
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,11 @@ impl<'a> RunLayout<'a> {
     /// `group`: maps of groups.
     pub fn group(self) -> GroupLayout {
         GroupLayout { folder: self.root.join("group") }
+    }
+
+    /// `compare`: tests of maps voxel by voxel, a folder each.
+    pub fn compare(self) -> PathBuf {
+        self.root.join("compare")
     }
 
     /// `evaluation`: how far maps can be trusted.

@@ -1,0 +1,256 @@
+//! `voxplain compare`.
+
+use crate::session::{Outcome, Session};
+use clap::{Args, ValueEnum};
+use std::{fmt::Write as _, path::PathBuf};
+use voxplain::{
+    cohort::{Cohort, CohortLayout},
+    compare::{BlockKind, CompareOptions, CompareSummary, Tail, compare_cohort, compare_run},
+    group::Scale,
+    run::Run,
+    stats::{
+        inference::{Neighbours, Tfce},
+        significant,
+    },
+};
+
+/// Test maps or volumes voxel by voxel: groups, numbers, covariates, corrected p-values.
+///
+/// A linear model is fitted at every voxel: of the maps of a run by one method, or of the volumes of a cohort. The first term of the
+/// design, or that of --test, is tested by permutation with the others held constant (Freedman-Lane). p-values are corrected for the
+/// number of voxels by the largest statistic of each permutation, after threshold-free cluster enhancement and without. Files are
+/// named as FSL's randomise names them: NAME_tstat1, NAME_tfce_corrp_tstat1 (1 - p), NAME_vox_corrp_tstat1, and so on.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A design is columns of participants.tsv with + between them. Numbers are used as such (centred), words are groups; factor(site) makes
+groups of numbers, log(age) takes the logarithm, and mask_volume is the volume of each subject's mask. `1` alone tests the mean.
+
+Examples:
+  voxplain compare run --method hires-cam --design 'label + age + log(mask_volume)'
+  voxplain compare cohort --design 'sex + age' --out sex_in_volumes --smooth 6
+  voxplain compare cohort --design 'age + sex + site' --blocks site --out age_in_volumes --tail less
+  voxplain compare run --method saliency --design 1 --tail greater")]
+pub(crate) struct Compare {
+    /// A run, whose maps are compared, or a cohort, whose volumes are.
+    source: PathBuf,
+    /// The design: columns with + between them.
+    #[arg(long, value_name = "FORMULA")]
+    design: String,
+    /// The term that is tested [default: the first].
+    #[arg(long, value_name = "TERM")]
+    test: Option<String>,
+    /// The method whose maps are compared [default: the only one that the run has maps of].
+    #[arg(long, value_name = "M")]
+    method: Option<String>,
+    /// Where the results go [default: RUN/compare/METHOD_TERM].
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Full width at half maximum of a Gaussian that smooths each image before, mm.
+    #[arg(long, value_name = "MM", default_value_t = 0.0)]
+    smooth: f64,
+    /// The voxels that are tested [default: those that the masks of half of the subjects hold].
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+    /// Number of permutations; where fewer differ, all of these.
+    #[arg(long, value_name = "N", default_value_t = 5000)]
+    permutations: usize,
+    /// A column whose values say who is exchanged with whom: sites, families [default: for maps the models that made them].
+    #[arg(long, value_name = "C")]
+    blocks: Option<String>,
+    /// What blocks mean.
+    #[arg(long, value_enum, default_value = "within")]
+    block_kind: BlockChoice,
+    /// Which side of 0 is tested.
+    #[arg(long, value_enum, default_value = "two")]
+    tail: TailChoice,
+    /// Let each subject have a variance of its own (HC3): where groups differ in spread.
+    #[arg(long)]
+    robust: bool,
+    /// Test extent and mass of clusters too, of voxels whose t (F) is at least so far from 0.
+    #[arg(long, value_name = "T")]
+    cluster: Option<f64>,
+    /// Which voxels touch: 6, 18 or 26 neighbours.
+    #[arg(long, value_enum, default_value = "26")]
+    neighbours: NeighbourChoice,
+    /// Powers of extent and height in the enhancement, E,H.
+    #[arg(long, value_name = "E,H", value_delimiter = ',', default_value = "0.5,2")]
+    tfce: Vec<f64>,
+    /// How maps are scaled before they are compared.
+    #[arg(long, value_enum, default_value = "model")]
+    scale: ScaleChoice,
+    /// A label image, for the names of regions in the table of clusters.
+    #[arg(long, value_name = "FILE", requires = "labels")]
+    atlas: Option<PathBuf>,
+    /// The table of its labels.
+    #[arg(long, value_name = "TABLE", requires = "atlas")]
+    labels: Option<PathBuf>,
+    /// Words of the table that stand for no value, beside the usual ones.
+    #[arg(long, value_name = "WORD", value_delimiter = ',')]
+    missing: Vec<String>,
+    /// Leave out subjects without a value of the design, or without a map.
+    #[arg(long)]
+    keep_going: bool,
+    /// Where chance comes from.
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    seed: u64,
+    /// Where the run's cohort lies [default: where the run has it].
+    #[arg(long, value_name = "COHORT")]
+    cohort: Option<PathBuf>,
+    /// Memory that values and maps may take, in GB; values that do not fit are kept in a file.
+    #[arg(long, value_name = "GB", default_value_t = 2.0)]
+    memory: f64,
+    /// Replace results that are there.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BlockChoice {
+    /// Each subject stays in its block.
+    Within,
+    /// Blocks of one size change places as a whole.
+    Whole,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum TailChoice {
+    /// Both.
+    Two,
+    /// Effects above 0.
+    Greater,
+    /// Effects below 0.
+    Less,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NeighbourChoice {
+    /// With a face in common.
+    #[value(name = "6")]
+    Faces,
+    /// With a face or an edge.
+    #[value(name = "18")]
+    Edges,
+    /// With a face, an edge or a corner.
+    #[value(name = "26")]
+    Corners,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScaleChoice {
+    /// Each model's maps by one factor, to the same mean size.
+    Model,
+    /// Each map to a mean absolute value of 1.
+    Map,
+    /// As they are.
+    None,
+}
+
+impl Compare {
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let &[extent, height] = self.tfce.as_slice() else {
+            anyhow::bail!("--tfce takes two powers, as in --tfce 0.5,2");
+        };
+        if !(self.memory.is_finite() && (0.01..=10_000.0).contains(&self.memory)) {
+            anyhow::bail!("--memory {}: give from 0.01 to 10000 GB", self.memory);
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0.01 and 10000 GB")]
+        let memory = (self.memory * 1e9) as u64;
+        let options = CompareOptions {
+            design: self.design.clone(),
+            test: self.test.clone(),
+            method: self.method.clone(),
+            scale: match self.scale {
+                ScaleChoice::Model => Scale::Model,
+                ScaleChoice::Map => Scale::Map,
+                ScaleChoice::None => Scale::None,
+            },
+            missing: self.missing.clone(),
+            keep_going: self.keep_going,
+            mask: self.mask.clone(),
+            smooth: self.smooth,
+            blocks: self.blocks.clone(),
+            block_kind: match self.block_kind {
+                BlockChoice::Within => BlockKind::Within,
+                BlockChoice::Whole => BlockKind::Whole,
+            },
+            tail: match self.tail {
+                TailChoice::Two => Tail::Two,
+                TailChoice::Greater => Tail::Greater,
+                TailChoice::Less => Tail::Less,
+            },
+            permutations: self.permutations,
+            seed: self.seed,
+            robust: self.robust,
+            neighbours: match self.neighbours {
+                NeighbourChoice::Faces => Neighbours::Faces,
+                NeighbourChoice::Edges => Neighbours::Edges,
+                NeighbourChoice::Corners => Neighbours::Corners,
+            },
+            tfce: Tfce { extent, height },
+            cluster: self.cluster,
+            atlas: self.atlas.clone().zip(self.labels.clone()),
+            out: self.out.clone(),
+            force: self.force,
+            memory,
+        };
+        let progress = session.progress();
+        let is_cohort = CohortLayout::at(&self.source).document().is_file();
+        let (summary, out) = if is_cohort {
+            (compare_cohort(Cohort::open(&self.source)?, &options, progress)?, self.out.clone())
+        } else {
+            let run = Run::open(&self.source)?.with_cohort(self.cohort.as_deref());
+            let summary = compare_run(&run, &options, progress)?;
+            let folder = run.layout().compare().join(&summary.name);
+            (summary, self.out.clone().or(Some(folder)))
+        };
+        session.result(&summary, &in_words(&summary))?;
+        if let Some(out) = out {
+            session.say(&format!("maps and tables in {}", out.display()));
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn in_words(summary: &CompareSummary) -> String {
+    let mut text = summary.summary.join("\n");
+    let _ = writeln!(text, "\n\n{:<18} {:>16} {:>10} {:>12}", "corrected by", "below p 0.05", "least p", "critical");
+    for found in &summary.found {
+        let critical = found.critical.map_or_else(|| "-".to_owned(), |value| significant(value, 4));
+        let what = match found.by.as_str() {
+            "cluster-extent" | "cluster-mass" => "clusters",
+            _ => "voxels",
+        };
+        let count = format!("{} {what}", found.below_005);
+        let _ = writeln!(text, "{:<18} {count:>16} {:>10} {critical:>12}", found.by, significant(found.least, 3));
+    }
+    if summary.clusters.is_empty() {
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "\n{:>3} {:<10} {:>7} {:>9} {:>7} {:>22} {:>9}  regions",
+        "", "cluster", "voxels", "mm3", "p", "peak x, y, z (mm)", "statistic"
+    );
+    for row in summary.clusters.iter().take(SHOWN) {
+        let Some(peak) = row.peaks.first() else { continue };
+        let at = peak.at.map(|v| format!("{:.0}", v.round() + 0.0)).join(", ");
+        let _ = writeln!(
+            text,
+            "{:>3} {:<10} {:>7} {:>9} {:>7} {at:>22} {:>9}  {}",
+            row.number,
+            row.of,
+            row.voxels,
+            significant(row.volume, 4),
+            significant(row.p, 3),
+            significant(peak.statistic, 3),
+            row.regions_in_words(3)
+        );
+    }
+    if summary.clusters.len() > SHOWN {
+        let _ = writeln!(text, "and {} more in clusters.tsv", summary.clusters.len() - SHOWN);
+    }
+    text
+}
+
+/// Clusters that the terminal shows.
+const SHOWN: usize = 20;

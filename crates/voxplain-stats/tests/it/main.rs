@@ -1,0 +1,3 @@
+//! Tests against numbers of other programs.
+
+mod inference;

@@ -1,0 +1,625 @@
+//! [`compare_run`] and [`compare_cohort`]: a linear model at every voxel of maps or of volumes, tested by permutation.
+//!
+//! What differs between groups, or changes with a number, is asked of every voxel by itself: of the maps of a run (what the network
+//! used), or of the volumes of a cohort (the brains themselves), with other columns of the participants' table held constant.
+//! The p-values are corrected for the number of voxels ([`voxplain_stats::inference`]).
+
+mod clusters;
+mod formula;
+mod output;
+mod values;
+
+pub use clusters::{ClusterRow, PeakRow};
+pub use formula::{Built, DesignTerm, Formula, Term, Tested, Use};
+pub use output::{CompareSummary, Found};
+
+use crate::{
+    atlas::Atlas,
+    cohort::Cohort,
+    group::Scale,
+    listed::{counted, listed},
+    map::read_record,
+    run::{MadeFrom, Run, digest},
+    setting::{BLOCKS, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, OUT, TAIL, WITHIN},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use values::Images;
+use voxplain_attribution::Record;
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, hash_bytes, random::Seed, remedy};
+use voxplain_stats::inference::{
+    Blocks, Counts, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides, Tfce, Variance,
+};
+use voxplain_volume::{Mask, MaskOptions, read_mask};
+
+/// Which side of 0 is tested.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tail {
+    /// Both.
+    #[default]
+    Two,
+    /// Effects above 0.
+    Greater,
+    /// Effects below 0.
+    Less,
+}
+
+/// Within what subjects are exchanged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BlockKind {
+    /// Each subject stays in its block.
+    #[default]
+    Within,
+    /// Blocks of one size change places as a whole.
+    Whole,
+}
+
+/// What is compared, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompareOptions {
+    /// The design in words ([`Formula`]).
+    pub design: String,
+    /// The term that is tested; the first where none is named.
+    pub test: Option<String>,
+    /// The method whose maps are compared; of a run that has maps of one alone, that.
+    pub method: Option<String>,
+    /// How maps are scaled before they are compared.
+    pub scale: Scale,
+    /// Words that stand for no value, beside the usual ones.
+    pub missing: Vec<String>,
+    /// Subjects without a value of the design, or without a map, are left out with a warning.
+    pub keep_going: bool,
+    /// The voxels that are tested; by default those of at least half of the subjects' masks.
+    pub mask: Option<PathBuf>,
+    /// Full width at half maximum of the smoothing before, mm; 0 for none.
+    pub smooth: f64,
+    /// A column of blocks: who stays with whom.
+    pub blocks: Option<String>,
+    /// What blocks mean.
+    pub block_kind: BlockKind,
+    /// Which side of 0 is tested.
+    pub tail: Tail,
+    /// How many shuffles.
+    pub permutations: usize,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// Whether each subject has a variance of its own ([`Variance::Robust`]).
+    pub robust: bool,
+    /// Which voxels touch.
+    pub neighbours: Neighbours,
+    /// Powers of the extent and the height.
+    pub tfce: Tfce,
+    /// The size of t (F) from which on voxels form clusters whose extent and mass are tested; none without.
+    pub cluster: Option<f64>,
+    /// An atlas and the table of its labels, for the names in the table of clusters.
+    pub atlas: Option<(PathBuf, PathBuf)>,
+    /// Where results go; for a run `compare/<method>_<term>` in it.
+    pub out: Option<PathBuf>,
+    /// Replaces results that are there.
+    pub force: bool,
+    /// Memory that values and maps of shuffles may take, bytes.
+    pub memory: u64,
+}
+
+impl Default for CompareOptions {
+    fn default() -> Self {
+        Self {
+            design: "1".into(),
+            test: None,
+            method: None,
+            scale: Scale::default(),
+            missing: Vec::new(),
+            keep_going: false,
+            mask: None,
+            smooth: 0.0,
+            blocks: None,
+            block_kind: BlockKind::default(),
+            tail: Tail::default(),
+            permutations: 5000,
+            seed: 0,
+            robust: false,
+            neighbours: Neighbours::default(),
+            tfce: Tfce::default(),
+            cluster: None,
+            atlas: None,
+            out: None,
+            force: false,
+            memory: 2 << 30,
+        }
+    }
+}
+
+/// Subjects with their images.
+struct Material {
+    cohort: Cohort,
+    /// Positions in the cohort.
+    subjects: Vec<usize>,
+    /// The method, and of each subject the map and the model that made it.
+    maps: Option<(String, Vec<PathBuf>, Vec<String>)>,
+    made_from: MadeFrom,
+    /// The run's label and its class that comes last.
+    last: Option<(String, String)>,
+    /// Subjects without a map.
+    left_out: Vec<(String, String)>,
+    /// What the maps explain, where it is not one class for all, in a sentence.
+    targets: Option<String>,
+}
+
+/// Compares the maps of a run by one method.
+///
+/// Only maps by models that never saw the subject count. Maps by one model are alike, so that subjects are exchanged within the models that
+/// made their maps, unless blocks are given.
+///
+/// # Errors
+/// Those of [`Formula::build`]; maps that are missing; results that are there and were made in another way.
+pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress) -> Result<CompareSummary> {
+    let cohort = run.cohort()?;
+    let there = run.maps()?;
+    let methods = there.chosen(options.method.as_ref().map(std::slice::from_ref), progress);
+    let method = match methods.as_slice() {
+        [] => return Err(there.none("hires-cam,guided-backprop")),
+        [method] => method.clone(),
+        several => {
+            return Err(Error::file(
+                &run.path,
+                format!("has maps of {} methods: {}", several.len(), listed(several, 12)),
+                remedy!["say whose are compared with ", METHOD],
+            ));
+        }
+    };
+    let held_out = run.held_out(&cohort)?;
+    let (mut subjects, mut maps, mut models, mut missing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut made_from = MadeFrom::default();
+    let mut targets = BTreeMap::<String, usize>::new();
+    for person in &held_out {
+        let id = &cohort.subjects[person.subject].id;
+        if !there.have(id, &method) {
+            missing.push(id.clone());
+            continue;
+        }
+        let path = run.layout().map(id, &method).path();
+        let record = read_record(&path)?;
+        if record.in_sample == Some(true) {
+            missing.push(id.clone());
+            continue;
+        }
+        made_from.add(id, &method, digest(&record));
+        *targets.entry(explained(&record)).or_default() += 1;
+        subjects.push(person.subject);
+        models.push(record.model);
+        maps.push(path);
+    }
+    if !missing.is_empty() && (!options.keep_going || subjects.is_empty()) {
+        let named = listed(&missing, 8);
+        let why = there.why_missing(&missing, &method);
+        return Err(Error::file(
+            &run.path,
+            format!("{method}: no map of {} of {} subjects: {named}{why}", missing.len(), held_out.len()),
+            remedy![
+                "make them: ",
+                Action::new("explain").on(&run.path).with(METHOD, &method),
+                "; or ",
+                KEEP_GOING,
+                " to leave these subjects out"
+            ],
+        ));
+    }
+    let left_out = missing.into_iter().map(|id| (id, "no map".to_owned())).collect();
+    let classes = run.manifest.task.classes();
+    let positive = run.metrics()?.map(|metrics| metrics.positive).or_else(|| classes.last().cloned());
+    let last = positive.map(|class| (run.manifest.label.clone(), class));
+    let out = options.out.clone();
+    let targets = (targets.len() > 1).then(|| {
+        let each: Vec<String> = targets.iter().map(|(class, maps)| format!("{class} for {maps}")).collect();
+        format!(
+            "The maps do not explain one class: {}. A difference between groups may be that of what is explained; make maps of one class for \
+             all to compare them.",
+            listed(&each, 6)
+        )
+    });
+    let material =
+        Material { cohort, subjects, maps: Some((method, maps, models)), made_from, last, left_out, targets };
+    let usual = |name: &str| run.layout().compare().join(name);
+    compare(&material, options, out, &usual, progress)
+}
+
+/// Compares the prepared volumes of a cohort.
+///
+/// # Errors
+/// Those of [`Formula::build`]; no folder for the results; results that are there and were made in another way.
+pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn Progress) -> Result<CompareSummary> {
+    if options.method.is_some() {
+        return Err(Error::file(
+            &cohort.path,
+            "is a cohort, which has volumes and no maps of a method",
+            remedy!["leave out ", METHOD, ", or name a run"],
+        ));
+    }
+    let Some(out) = options.out.clone() else {
+        return Err(Error::file(
+            &cohort.path,
+            "is a cohort, and what is made from it is not written into it",
+            remedy!["say where the results go with ", OUT],
+        ));
+    };
+    let subjects = (0..cohort.subjects.len()).collect();
+    let material = Material {
+        cohort,
+        subjects,
+        maps: None,
+        made_from: MadeFrom::default(),
+        last: None,
+        left_out: Vec::new(),
+        targets: None,
+    };
+    compare(&material, options, Some(out.clone()), &|_| out.clone(), progress)
+}
+
+fn compare(
+    material: &Material,
+    options: &CompareOptions,
+    out: Option<PathBuf>,
+    usual: &dyn Fn(&str) -> PathBuf,
+    progress: &dyn Progress,
+) -> Result<CompareSummary> {
+    check(options)?;
+    let cohort = &material.cohort;
+    let formula = Formula::parse(&options.design)?;
+    let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
+    let mut built = formula.build(cohort, &material.subjects, &options.missing, last, options.keep_going)?;
+    built.left_out.splice(0..0, material.left_out.iter().cloned());
+    if let Some(persons) = cohort.persons(&built.subjects)?
+        && options.blocks.is_none()
+    {
+        return Err(Error::file(
+            cohort.layout().participants(),
+            format!(
+                "{} are of {} people, and scans of one person cannot be exchanged with those of others",
+                counted(built.subjects.len(), "image"),
+                persons.names.len()
+            ),
+            remedy![
+                "name the column of people with ",
+                BLOCKS,
+                " and say how they are exchanged with ",
+                WITHIN,
+                ", or compare one scan of each"
+            ],
+        ));
+    }
+    let tested = built.tested(options.test.as_deref())?;
+    let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term);
+    let out = out.unwrap_or_else(|| usual(&name));
+    let kept: Vec<usize> =
+        built.subjects.iter().filter_map(|subject| material.subjects.iter().position(|s| s == subject)).collect();
+    let maps = material.maps.as_ref().map(|(method, maps, models)| {
+        let of: Vec<PathBuf> = kept.iter().map(|n| maps[*n].clone()).collect();
+        let by: Vec<String> = kept.iter().map(|n| models[*n].clone()).collect();
+        (method, of, by)
+    });
+    let (exchange, exchange_words) =
+        exchange(material, options, &built, &tested, maps.as_ref().map(|(.., by)| by.as_slice()))?;
+    let (grid, space) = cohort.common_grid();
+    let images = Images {
+        cohort,
+        subjects: &built.subjects,
+        maps: maps.as_ref().map(|(_, of, by)| (of.as_slice(), by.as_slice(), options.scale)),
+        smooth: options.smooth,
+    };
+    let mask = match &options.mask {
+        Some(path) => read_mask(path, &MaskOptions::brain(None))?.on(&grid)?,
+        None => images.majority(&grid)?,
+    };
+    if mask.count() == 0 {
+        return Err(Error::request(
+            "no voxel lies in the masks of half of the subjects",
+            remedy!["give the voxels to be tested with ", MASK],
+        ));
+    }
+    let key = key(material, options, &built, &mask)?;
+    let place = Place::at(&out, &key, options.force)?;
+    if let Some(summary) = place.finished()? {
+        progress.note(&format!("{} is there already, made in this way", out.display()));
+        return Ok(summary);
+    }
+    place.begin()?;
+    let values = images.gather(&mask, options.memory / 2, &place.scratch(), progress)?;
+    let variance = if options.robust { Variance::Robust } else { Variance::Equal };
+    let mut contrast = tested.contrast.clone();
+    if options.tail == Tail::Less {
+        contrast.rows.iter_mut().flatten().for_each(|w| *w = -*w);
+    }
+    let model = Model::new(&built.design, &contrast, variance)?;
+    let is_f = model.rank() > 1;
+    if is_f && options.tail != Tail::Two {
+        return Err(Error::request(
+            format!("{} is tested by F, which has no sides", tested.term.term),
+            remedy!["leave out ", TAIL],
+        ));
+    }
+    let analysis = Permutation {
+        shuffles: Shuffles::new(
+            &built.design,
+            &exchange,
+            options.permutations,
+            Seed::new(options.seed).child("shuffles"),
+        )?,
+        model,
+        lattice: Lattice::new(grid.shape, values.mask.data(), options.neighbours)?,
+        sides: if is_f || options.tail != Tail::Two { Sides::Above } else { Sides::Two },
+        tfce: Some(options.tfce),
+        #[expect(clippy::cast_possible_truncation, reason = "statistics are single precision")]
+        threshold: options.cluster.map(|t| t as f32),
+    };
+    let (fit, enhanced) = analysis.observe(values.rows.as_ref())?;
+    let enhanced = enhanced.unwrap_or_default();
+    let mut counts: Counts = place.counts()?.unwrap_or_default();
+    let bytes = usize::try_from(options.memory / 2).unwrap_or(usize::MAX);
+    let ran = analysis.run(values.rows.as_ref(), (&fit, Some(&enhanced)), &mut counts, bytes, progress);
+    if let Err(error) = ran {
+        place.keep(&counts)?;
+        return Err(error);
+    }
+    let atlas = options.atlas.as_ref().map(|(image, table)| Atlas::open(image, table, false)).transpose()?;
+    let labels = atlas.as_ref().map(|atlas| Ok::<_, Error>((atlas, atlas.on_grid(&grid)?))).transpose()?;
+    output::write(
+        &place,
+        &output::Results {
+            options,
+            cohort,
+            built: &built,
+            tested: &tested,
+            method: maps.as_ref().map(|(method, ..)| method.as_str()),
+            models: maps.as_ref().map(|(.., by)| by.as_slice()),
+            made_from: &material.made_from,
+            targets: material.targets.as_deref(),
+            analysis: &analysis,
+            exchange_words: &exchange_words,
+            fit: &fit,
+            enhanced: &enhanced,
+            counts: &counts,
+            mask: &values.mask,
+            constant: values.constant,
+            scale: values.scale.clone(),
+            space: &space,
+            labels: labels.as_ref().map(|(atlas, labels)| (*atlas, labels)),
+            is_f,
+            name: &name,
+        },
+    )
+}
+
+/// The class that a map explains.
+fn explained(record: &Record) -> String {
+    match &record.value {
+        Some(value) => value.to_string(),
+        None => record.target.clone(),
+    }
+}
+
+fn check(options: &CompareOptions) -> Result<()> {
+    if options.permutations < 1 || options.permutations > 10_000_000 {
+        return Err(Error::request(
+            format!("{} permutations", options.permutations),
+            "choose from 1 to 10000000; 5000 is usual",
+        ));
+    }
+    if !(options.smooth.is_finite() && (0.0..=100.0).contains(&options.smooth)) {
+        return Err(Error::request(format!("a smoothing of {} mm", options.smooth), "choose from 0 to 100 mm (FWHM)"));
+    }
+    if options.cluster.is_some_and(|t| !t.is_finite() || t <= 0.0) {
+        return Err(Error::request(
+            "the threshold of clusters is not above 0",
+            remedy!["give a size of t with ", CLUSTER],
+        ));
+    }
+    let powers = [options.tfce.extent, options.tfce.height];
+    if powers.iter().any(|p| !p.is_finite() || *p < 0.0 || *p > 10.0) {
+        return Err(Error::request(
+            format!("powers of {powers:?} of the enhancement"),
+            "choose from 0 to 10; 0.5 and 2 are usual",
+        ));
+    }
+    Ok(())
+}
+
+/// How subjects are exchanged, and why in words.
+fn exchange(
+    material: &Material,
+    options: &CompareOptions,
+    built: &Built,
+    tested: &Tested,
+    models: Option<&[String]>,
+) -> Result<(Exchange, String)> {
+    let of_mean = tested.term.term == "1";
+    let shuffling = if of_mean { Shuffling::Flip } else { Shuffling::Permute };
+    let numbered = |names: &[&str]| -> Vec<usize> {
+        let mut seen: Vec<&str> = Vec::new();
+        names
+            .iter()
+            .map(|name| {
+                seen.iter().position(|s| s == name).unwrap_or_else(|| {
+                    seen.push(name);
+                    seen.len() - 1
+                })
+            })
+            .collect()
+    };
+    let done = if of_mean { "signs are flipped" } else { "subjects are permuted" };
+    if let Some(column) = &options.blocks {
+        let cells = material.cohort.column(column).map_err(|e| {
+            Error::file(material.cohort.layout().participants(), e.to_string(), remedy!["name a column with ", BLOCKS])
+        })?;
+        let mut names = Vec::new();
+        for &subject in &built.subjects {
+            let Some(name) = cells[subject].filter(|cell| !crate::cohort::is_missing(cell, &options.missing)) else {
+                return Err(Error::subject(
+                    &material.cohort.subjects[subject].id,
+                    format!("no value of column {column}, by which subjects are exchanged"),
+                    remedy!["fill it in in participants.tsv, or name another column with ", BLOCKS],
+                ));
+            };
+            names.push(name);
+        }
+        let of = numbered(&names);
+        let (blocks, how) = match options.block_kind {
+            BlockKind::Within => (Blocks::Within(of), format!("{done} within the values of {column}")),
+            BlockKind::Whole => (Blocks::Whole(of), format!("{done} as whole blocks of {column}")),
+        };
+        return Ok((Exchange { shuffling, blocks }, how));
+    }
+    let by: Option<Vec<&str>> = models.map(|models| models.iter().map(String::as_str).collect());
+    match by.map(|by| numbered(&by)).filter(|of| of.iter().any(|n| *n > 0)) {
+        // Each subject's sign is its own, but the maps of a model share what it learnt: they flip together.
+        Some(of) if of_mean => Ok((
+            Exchange { shuffling, blocks: Blocks::Whole(of) },
+            "signs are flipped for all maps of a model at once, since these are alike".into(),
+        )),
+        Some(of) => Ok((
+            Exchange { shuffling, blocks: Blocks::Within(of) },
+            "subjects are permuted within the models that made their maps, since maps of one model are alike".into(),
+        )),
+        None => Ok((Exchange { shuffling, blocks: Blocks::None }, format!("{done} freely"))),
+    }
+}
+
+/// `guidedbackprop_label`, `volume_age`.
+fn name_of(method: Option<&str>, term: &str) -> String {
+    let plain = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
+    let term = if term == "1" { "mean".to_owned() } else { plain(term) };
+    format!("{}_{term}", method.map_or_else(|| "volume".into(), plain))
+}
+
+/// What decides the result: everything but where it goes and how much memory there is.
+fn key(material: &Material, options: &CompareOptions, built: &Built, mask: &Mask) -> Result<String> {
+    let options = CompareOptions { out: None, force: false, memory: 0, keep_going: false, ..options.clone() };
+    let hashes: Vec<&str> = built.subjects.iter().map(|n| material.cohort.subjects[*n].hash.as_str()).collect();
+    let inside: Vec<u8> = mask.data().iter().map(|inside| u8::from(*inside)).collect();
+    let matrix: Vec<f64> = built.design.matrix().iter().copied().collect();
+    let made = serde_json::json!([
+        options,
+        hashes,
+        matrix,
+        material.made_from,
+        hash_bytes(&inside),
+        env!("CARGO_PKG_VERSION")
+    ]);
+    Ok(hash_bytes(made.to_string().as_bytes()))
+}
+
+/// The folder of the results, and what is there already.
+pub(crate) struct Place {
+    folder: PathBuf,
+    key: String,
+}
+
+/// `unfinished.json`: what was counted before an interruption.
+#[derive(Serialize, Deserialize)]
+struct Unfinished {
+    key: String,
+    counts: Counts,
+}
+
+const UNFINISHED: &str = "unfinished.json";
+
+impl Place {
+    fn at(folder: &Path, key: &str, force: bool) -> Result<Self> {
+        let place = Self { folder: folder.to_owned(), key: key.to_owned() };
+        let other = |what: &str| {
+            Err(Error::file(
+                folder,
+                what.to_owned(),
+                remedy!["choose another folder with ", OUT, ", or replace it with ", FORCE],
+            ))
+        };
+        if !folder.exists() {
+            return Ok(place);
+        }
+        if !folder.is_dir() {
+            return other("is no folder");
+        }
+        let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+        let is_empty = entries.next().is_none();
+        let ours = place.summary().is_file() || place.file(UNFINISHED).is_file();
+        if !is_empty && !ours {
+            return Err(Error::file(
+                folder,
+                "is a folder with other files in it",
+                remedy!["choose another with ", OUT],
+            ));
+        }
+        if place.summary().is_file() && !force {
+            let summary: CompareSummary = crate::run::read_json(&place.summary())?;
+            if summary.key != key {
+                return other("holds a comparison that was made of other data or in another way");
+            }
+        }
+        if force && ours {
+            place.clear()?;
+        }
+        Ok(place)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn summary(&self) -> PathBuf {
+        self.file("summary.json")
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.file("values.partial")
+    }
+
+    /// The result, where it is whole.
+    fn finished(&self) -> Result<Option<CompareSummary>> {
+        if self.summary().is_file() { crate::run::read_json(&self.summary()).map(Some) } else { Ok(None) }
+    }
+
+    fn begin(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))
+    }
+
+    /// What was counted before, of the same analysis.
+    fn counts(&self) -> Result<Option<Counts>> {
+        let path = self.file(UNFINISHED);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let before: Unfinished = crate::run::read_json(&path)?;
+        Ok((before.key == self.key).then_some(before.counts))
+    }
+
+    fn keep(&self, counts: &Counts) -> Result<()> {
+        if counts.done == 0 {
+            return Ok(());
+        }
+        atomic_file::write_json(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
+    }
+
+    /// Removes what an earlier comparison wrote, by the names in its summary.
+    fn clear(&self) -> Result<()> {
+        let mut names = vec![UNFINISHED.to_owned()];
+        if self.summary().is_file() {
+            let before: CompareSummary = crate::run::read_json(&self.summary())?;
+            // First, so that a half-removed result is none.
+            std::fs::remove_file(self.summary()).map_err(Error::io(&self.summary()))?;
+            names.extend(before.files.iter().map(|file| file.file.clone()));
+            names.extend(before.files.iter().map(|file| file.file.replace(".nii.gz", ".json")));
+            names.extend(["clusters.tsv", "design.tsv"].map(str::to_owned));
+        }
+        for name in names {
+            let path = self.file(&name);
+            if path.is_file() {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,455 @@
+//! What a comparison writes: maps, tables, and the summary.
+
+use super::{
+    Built, CompareOptions, DesignTerm, Place, Tail, Tested, UNFINISHED,
+    clusters::{self, ClusterRow},
+};
+use crate::{
+    atlas::Atlas,
+    cohort::Cohort,
+    group::ScaleRecord,
+    listed::{counted, does},
+    map::record_path,
+    run::MadeFrom,
+};
+use serde::{Deserialize, Serialize};
+use voxplain_core::{Error, Result, Table, atomic_file};
+use voxplain_stats::{
+    inference::{
+        Clusters, Counts, EffectSize, Family, Fit, Neighbours, Permutation, Tfce, false_discovery_rate, hedges_g,
+        partial_r,
+    },
+    p_in_words, significant,
+};
+use voxplain_volume::{Labels, Mask, Volume, WriteOptions, write as write_volume};
+
+/// What is written of a comparison.
+pub(super) struct Results<'a> {
+    pub(super) options: &'a CompareOptions,
+    pub(super) cohort: &'a Cohort,
+    pub(super) built: &'a Built,
+    pub(super) tested: &'a Tested,
+    pub(super) method: Option<&'a str>,
+    pub(super) models: Option<&'a [String]>,
+    pub(super) made_from: &'a MadeFrom,
+    pub(super) targets: Option<&'a str>,
+    pub(super) analysis: &'a Permutation,
+    pub(super) exchange_words: &'a str,
+    pub(super) fit: &'a Fit,
+    pub(super) enhanced: &'a [f32],
+    pub(super) counts: &'a Counts,
+    pub(super) mask: &'a Mask,
+    pub(super) constant: usize,
+    pub(super) scale: Option<ScaleRecord>,
+    pub(super) space: &'a str,
+    pub(super) labels: Option<(&'a Atlas, &'a Labels)>,
+    pub(super) is_f: bool,
+    pub(super) name: &'a str,
+}
+
+/// What was found by one way of correcting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// `tfce`, `voxel`, `voxel-fdr`, `cluster-extent`, `cluster-mass`.
+    pub by: String,
+    /// Voxels (clusters) with a corrected p below 0.05.
+    pub below_005: usize,
+    /// The least corrected p.
+    pub least: f64,
+    /// What is reached by chance in 5 % of the shuffles; for rates of false discoveries none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub critical: Option<f64>,
+}
+
+/// A map that was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompareFile {
+    /// Its name in the folder.
+    pub file: String,
+    /// What it holds.
+    pub what: String,
+}
+
+/// `summary.json` of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CompareSummary {
+    /// Version of voxplain.
+    pub version: String,
+    /// What the results hang on, as a hash: options, data, design.
+    pub key: String,
+    /// How the files begin.
+    pub name: String,
+    /// The result in sentences.
+    pub summary: Vec<String>,
+    /// The design in words.
+    pub design: String,
+    /// Its terms.
+    pub terms: Vec<DesignTerm>,
+    /// The term that is tested.
+    pub tested: String,
+    /// What an effect above 0 means.
+    pub effect: String,
+    /// Ids, in the order of the design's rows.
+    pub subjects: Vec<String>,
+    /// Who was left out, and why.
+    pub left_out: Vec<(String, String)>,
+    /// The method whose maps were compared; absent for volumes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub method: Option<String>,
+    /// BLAKE3 of the models that made the maps, each once.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub models: Vec<String>,
+    /// The maps, by their records.
+    #[serde(skip_serializing_if = "MadeFrom::is_empty", default)]
+    pub made_from: MadeFrom,
+    /// How the maps were scaled.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scale: Option<ScaleRecord>,
+    /// Full width at half maximum of the smoothing, mm.
+    pub smooth: f64,
+    /// `t` or `F`, and degrees of freedom.
+    pub statistic: String,
+    /// Degrees of freedom of the errors.
+    pub freedom: usize,
+    /// Whether each subject has a variance of its own.
+    pub robust: bool,
+    /// Which side of 0 is tested.
+    pub tail: Tail,
+    /// How subjects were exchanged.
+    pub exchange: String,
+    /// Shuffles that were counted beside the data as they are.
+    pub permutations: usize,
+    /// Whether these are all that differ.
+    pub all_permutations: bool,
+    /// How many differ.
+    pub possible: f64,
+    /// Where chance came from.
+    pub seed: u64,
+    /// Powers of the enhancement.
+    pub tfce: Tfce,
+    /// Which voxels touch.
+    pub neighbours: Neighbours,
+    /// Size of the statistic from which on voxels form clusters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster: Option<f64>,
+    /// Voxels that were tested.
+    pub voxels: usize,
+    /// Voxels of the mask that were not: one value for all subjects.
+    pub constant: usize,
+    /// In which space coordinates are.
+    pub space: String,
+    /// What was found, by each way of correcting.
+    pub found: Vec<Found>,
+    /// The clusters.
+    pub clusters: Vec<ClusterRow>,
+    /// The maps.
+    pub files: Vec<CompareFile>,
+}
+
+/// Below this, a corrected p is called significant.
+const LEVEL: f64 = 0.05;
+
+#[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
+    let (counts, lattice) = (of.counts, &of.analysis.lattice);
+    let grid = *of.mask.grid();
+    let size = |values: &[f32]| -> Vec<f32> {
+        let two = of.options.tail == Tail::Two && !of.is_f;
+        values.iter().map(|v| if two { v.abs() } else { v.max(0.0) }).collect()
+    };
+    let corrected = |family: Family, values: &[f32]| counts.corrected(family, size(values));
+    let voxel_p = corrected(Family::Voxel, &of.fit.statistic);
+    let tfce_p = corrected(Family::Tfce, of.enhanced);
+    let (voxel_u, tfce_u) = (counts.uncorrected(Family::Voxel), counts.uncorrected(Family::Tfce));
+    let fdr = false_discovery_rate(&voxel_u);
+    let stat = if of.is_f { "fstat1" } else { "tstat1" };
+    // Less than 0 was turned round to be tested; maps have the sign that the effect has.
+    let sign = if of.options.tail == Tail::Less { -1.0 } else { 1.0 };
+    let signed = |values: &[f32]| values.iter().map(|v| sign * v).collect::<Vec<f32>>();
+    let one_less = |p: &[f64]| p.iter().map(|p| (1.0 - p) as f32).collect::<Vec<f32>>();
+    let letter = if of.is_f { "F" } else { "Student's t" };
+    let mut maps: Vec<(String, String, Vec<f32>)> = vec![
+        (stat.into(), letter.into(), signed(&of.fit.statistic)),
+        (format!("tfce_{stat}"), "threshold-free cluster enhancement of the statistic".into(), signed(of.enhanced)),
+        (
+            format!("tfce_corrp_{stat}"),
+            "1 - p of the enhanced statistic, family-wise corrected".into(),
+            one_less(&tfce_p),
+        ),
+        (format!("tfce_p_{stat}"), "1 - p of the enhanced statistic, each voxel by itself".into(), one_less(&tfce_u)),
+        (format!("vox_corrp_{stat}"), "1 - p of the statistic, family-wise corrected".into(), one_less(&voxel_p)),
+        (format!("vox_p_{stat}"), "1 - p of the statistic, each voxel by itself".into(), one_less(&voxel_u)),
+        (format!("vox_fdrp_{stat}"), "1 - false discovery rate (Benjamini and Hochberg)".into(), one_less(&fdr)),
+    ];
+    if !of.is_f {
+        maps.push(("cope1".into(), "the effect, in the units of the values".into(), signed(&of.fit.effect)));
+        maps.push(("stderr1".into(), "the standard error of the effect".into(), of.fit.error.clone()));
+        if let Some((name, words, sizes)) = effect_sizes(of) {
+            let each = |pick: fn(&EffectSize) -> f64| sizes.iter().map(|s| pick(s) as f32).collect::<Vec<f32>>();
+            maps.push((format!("{name}1"), words.into(), each(|s| s.value)));
+            maps.push((format!("{name}low1"), format!("{words}: lower end of the 95 % interval"), each(|s| s.low)));
+            maps.push((format!("{name}high1"), format!("{words}: upper end of the 95 % interval"), each(|s| s.high)));
+        }
+    }
+    let mut found = vec![
+        Found::of("tfce", &tfce_p, counts.critical(Family::Tfce, LEVEL)),
+        Found::of("voxel", &voxel_p, counts.critical(Family::Voxel, LEVEL)),
+        Found::of("voxel-fdr", &fdr, None),
+    ];
+    let mut rows = Vec::new();
+    // Significant voxels, with the sign of their statistic.
+    let significant_map: Vec<f32> =
+        of.fit.statistic.iter().zip(&tfce_p).map(|(v, p)| if *p < LEVEL { *v } else { 0.0 }).collect();
+    let by_tfce = Clusters::of(lattice, &significant_map, f32::MIN_POSITIVE);
+    for (n, cluster) in by_tfce.list.iter().enumerate() {
+        let p = cluster.voxels.iter().map(|v| tfce_p[*v]).fold(1.0, f64::min);
+        rows.push(ClusterRow::of((n + 1, "tfce"), cluster, (lattice, &grid), &of.fit.statistic, (p, None), of.labels));
+    }
+    if let Some(threshold) = of.analysis.threshold {
+        let counted = Clusters::of(lattice, &size_signed(of, &of.fit.statistic), threshold);
+        let extent = counts.corrected(Family::Extent, counted.list.iter().map(|c| c.extent() as f32));
+        let mass = counts.corrected(Family::Mass, counted.list.iter().map(|c| c.mass as f32));
+        let (mut by_extent, mut by_mass) = (vec![0.0f32; lattice.len()], vec![0.0f32; lattice.len()]);
+        for (n, cluster) in counted.list.iter().enumerate() {
+            for voxel in &cluster.voxels {
+                by_extent[*voxel] = (1.0 - extent[n]) as f32;
+                by_mass[*voxel] = (1.0 - mass[n]) as f32;
+            }
+            let p = (extent[n], Some(mass[n]));
+            rows.push(ClusterRow::of((n + 1, "threshold"), cluster, (lattice, &grid), &of.fit.statistic, p, of.labels));
+        }
+        maps.push((
+            format!("clustere_corrp_{stat}"),
+            "1 - p of the extent of each cluster, family-wise corrected".into(),
+            by_extent,
+        ));
+        maps.push((
+            format!("clusterm_corrp_{stat}"),
+            "1 - p of the mass of each cluster, family-wise corrected".into(),
+            by_mass,
+        ));
+        found.push(Found::of("cluster-extent", &extent, counts.critical(Family::Extent, LEVEL)));
+        found.push(Found::of("cluster-mass", &mass, counts.critical(Family::Mass, LEVEL)));
+    }
+    // Where below 0 was tested, what was turned round is turned back.
+    if sign < 0.0 {
+        for row in &mut rows {
+            row.below = !row.below;
+            row.peaks.iter_mut().for_each(|peak| peak.statistic = -peak.statistic);
+        }
+    }
+    let files: Vec<CompareFile> = maps
+        .iter()
+        .map(|(suffix, what, _)| CompareFile { file: format!("{}_{suffix}.nii.gz", of.name), what: what.clone() })
+        .collect();
+    let mut summary = of.summary(place, found, rows, files);
+    summary.summary = sentences(&summary, of);
+    for ((_, what, values), file) in maps.iter().zip(&summary.files) {
+        let path = place.file(&file.file);
+        let mut whole = vec![0.0f32; grid.len()];
+        lattice.voxels().iter().zip(values).for_each(|(at, value)| whole[*at] = *value);
+        write_volume(&path, &Volume::new(grid, whole)?, &WriteOptions { form_code: 2, ..WriteOptions::default() })?;
+        let record = serde_json::json!({
+            "What": what,
+            "Tested": summary.tested,
+            "Effect": summary.effect,
+            "Design": summary.design,
+            "Statistic": summary.statistic,
+            "Tail": summary.tail,
+            "Permutations": summary.permutations,
+            "Exchange": summary.exchange,
+            "Subjects": summary.subjects.len(),
+            "Method": summary.method,
+            "Space": summary.space,
+            "Outside": "0 outside the voxels that were tested",
+            "Version": summary.version,
+        });
+        atomic_file::write_json(&record_path(&path), &record)?;
+    }
+    clusters::write(&place.file("clusters.tsv"), &summary.clusters)?;
+    design_table(of).write_tsv(&place.file("design.tsv"))?;
+    atomic_file::write_json(&place.summary(), &summary)?;
+    let unfinished = place.file(UNFINISHED);
+    if unfinished.is_file() {
+        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
+    }
+    Ok(summary)
+}
+
+/// The statistic as clusters are formed from it: what does not count is 0.
+fn size_signed(of: &Results<'_>, values: &[f32]) -> Vec<f32> {
+    let above = of.is_f || of.options.tail != Tail::Two;
+    values.iter().map(|v| if above { v.max(0.0) } else { *v }).collect()
+}
+
+/// Hedges' g for a difference of two groups, the partial correlation for a number; in the direction that maps have.
+fn effect_sizes(of: &Results<'_>) -> Option<(&'static str, &'static str, Vec<EffectSize>)> {
+    let freedom = of.analysis.model.freedom() as f64;
+    let sign = if of.options.tail == Tail::Less { -1.0 } else { 1.0 };
+    let t = || of.fit.statistic.iter().map(|t| f64::from(*t) * sign);
+    match of.tested.term.levels.as_slice() {
+        [(_, a), (_, b)] => {
+            Some(("hedgesg", "Hedges' g of the difference", t().map(|t| hedges_g(t, freedom, [*b, *a])).collect()))
+        }
+        [] if of.tested.term.term != "1" => {
+            Some(("partialr", "partial correlation", t().map(|t| partial_r(t, freedom)).collect()))
+        }
+        _ => None,
+    }
+}
+
+fn design_table(of: &Results<'_>) -> Table {
+    let mut columns = vec!["participant_id".to_owned()];
+    columns.extend(of.built.design.names().iter().cloned());
+    let matrix = of.built.design.matrix();
+    let rows = of.built.subjects.iter().enumerate().map(|(row, subject)| {
+        let mut cells = vec![Some(of.cohort.subjects[*subject].id.clone())];
+        cells.extend(matrix.row(row).iter().map(|v| Some(significant(*v, 9))));
+        cells
+    });
+    Table { columns, rows: rows.collect() }
+}
+
+impl Found {
+    fn of(by: &str, p: &[f64], critical: Option<f32>) -> Self {
+        Self {
+            by: by.to_owned(),
+            below_005: p.iter().filter(|p| **p < LEVEL).count(),
+            least: p.iter().copied().fold(1.0, f64::min),
+            critical: critical.map(f64::from),
+        }
+    }
+}
+
+impl Results<'_> {
+    fn summary(
+        &self,
+        place: &Place,
+        found: Vec<Found>,
+        clusters: Vec<ClusterRow>,
+        files: Vec<CompareFile>,
+    ) -> CompareSummary {
+        let mut models = self.models.unwrap_or_default().to_vec();
+        models.sort();
+        models.dedup();
+        let (rank, freedom) = (self.analysis.model.rank(), self.analysis.model.freedom());
+        CompareSummary {
+            version: env!("CARGO_PKG_VERSION").into(),
+            key: place.key.clone(),
+            name: self.name.into(),
+            summary: Vec::new(),
+            design: self.options.design.clone(),
+            terms: self.built.terms.clone(),
+            tested: self.tested.term.term.clone(),
+            effect: self.tested.words.clone(),
+            subjects: self.built.subjects.iter().map(|n| self.cohort.subjects[*n].id.clone()).collect(),
+            left_out: self.built.left_out.clone(),
+            method: self.method.map(str::to_owned),
+            models,
+            made_from: self.made_from.clone(),
+            scale: self.scale.clone(),
+            smooth: self.options.smooth,
+            statistic: if self.is_f { format!("F({rank}, {freedom})") } else { format!("t({freedom})") },
+            freedom,
+            robust: self.options.robust,
+            tail: self.options.tail,
+            exchange: self.exchange_words.into(),
+            permutations: self.counts.done,
+            all_permutations: self.analysis.shuffles.are_all(),
+            possible: self.analysis.shuffles.possible(),
+            seed: self.options.seed,
+            tfce: self.options.tfce,
+            neighbours: self.options.neighbours,
+            cluster: self.options.cluster,
+            voxels: self.analysis.lattice.len(),
+            constant: self.constant,
+            space: self.space.into(),
+            found,
+            clusters,
+            files,
+        }
+    }
+}
+
+/// The result in sentences, each true for what was done.
+fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let what =
+        summary.method.as_ref().map_or_else(|| "prepared volumes".to_owned(), |method| format!("maps by {method}"));
+    let side = match (of.is_f, summary.tail) {
+        (true, _) => "",
+        (false, Tail::Two) => ", two-sided",
+        (false, Tail::Greater) => ", above 0 alone",
+        (false, Tail::Less) => ", below 0 alone",
+    };
+    let mean = if summary.tested == "1" { "the mean".to_owned() } else { summary.tested.clone() };
+    lines.push(format!(
+        "{} of {}, design {}: {mean} is tested by {}{side} ({}).",
+        capital(&what),
+        counted(summary.subjects.len(), "subject"),
+        summary.design,
+        summary.statistic,
+        summary.effect,
+    ));
+    let least_possible = 1.0 / (summary.permutations + 1) as f64;
+    let tfce = &summary.found[0];
+    let corrected =
+        format!("corrected for {} voxels (family-wise) after threshold-free cluster enhancement", summary.voxels);
+    lines.push(if least_possible >= LEVEL {
+        format!(
+            "Nothing can be shown: {} {} possible, so that no p below {} can occur.",
+            counted(summary.permutations + 1, "arrangement"),
+            does(summary.permutations + 1, "is", "are"),
+            significant(least_possible, 2)
+        )
+    } else if tfce.below_005 > 0 {
+        let clusters = summary.clusters.iter().filter(|c| c.of == "tfce").count();
+        format!(
+            "{} in {} {} significant at p < 0.05, {corrected} (least {}).",
+            counted(tfce.below_005, "voxel"),
+            counted(clusters, "cluster"),
+            does(tfce.below_005, "is", "are"),
+            p_in_words(tfce.least)
+        )
+    } else {
+        format!("No voxel is significant at p < 0.05, {corrected} (least {}).", p_in_words(tfce.least))
+    });
+    let shuffles = if summary.all_permutations {
+        format!("all {} arrangements that differ", summary.permutations + 1)
+    } else {
+        format!("{} shuffles drawn at random, seed {}", summary.permutations, summary.seed)
+    };
+    lines.push(format!("For p-values {}: {shuffles}.", summary.exchange));
+    if summary.constant > 0 {
+        lines.push(format!(
+            "{} of the mask {} one value for all subjects and {} not tested.",
+            counted(summary.constant, "voxel"),
+            does(summary.constant, "holds", "hold"),
+            does(summary.constant, "was", "were")
+        ));
+    }
+    if !summary.left_out.is_empty() {
+        lines.push(left_out_words(&summary.left_out));
+    }
+    lines.extend(of.targets.map(str::to_owned));
+    if summary.method.is_some() {
+        lines.push(
+            "It is about maps of these networks: networks trained anew may differ, and a difference of maps is not one of brains.".into(),
+        );
+    }
+    if let Some(heads) = of.cohort.preparation.whole_heads() {
+        lines.push(heads.to_owned());
+    }
+    lines
+}
+
+fn left_out_words(left_out: &[(String, String)]) -> String {
+    let n = left_out.len();
+    let shown = crate::listed::listed(left_out.iter().map(|(id, why)| format!("{id} ({why})")), 8);
+    format!("{} {} left out: {shown}.", counted(n, "subject"), does(n, "is", "are"))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
