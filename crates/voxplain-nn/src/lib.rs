@@ -6,7 +6,7 @@
 //! * [`Engine`]: compiles a network for one purpose and at most one batch size into a [`Plan`]. A forward pass of it leaves
 //!   a [`Tape`], and backward passes over that give gradients by [`Rules`].
 //! * [`relevance::Layerwise`]: layer-wise relevance propagation and DeepLIFT.
-//! * [`Optimizer`], with [`CrossEntropy`], [`ValueLoss`] and [`Schedule`]: training.
+//! * [`Optimizer`], with [`CrossEntropy`], [`ValueLoss`], [`Schedule`] and [`WeightAverage`]: training.
 //! * [`mod@reference`]: every operation in the slow and obvious way, which all else is tested against.
 //!
 //! ```
@@ -45,6 +45,7 @@
 #![warn(clippy::wildcard_enum_match_arm)] // a new operation must be answered for wherever operations are told apart
 
 pub mod adam;
+mod average;
 mod cpu;
 mod engine;
 mod error;
@@ -60,6 +61,7 @@ mod schedule;
 mod tensor;
 
 pub use adam::AdamOptions;
+pub use average::WeightAverage;
 pub use engine::{
     Backward, Engine, EngineOptions, InstructionSet, MemoryUse, Plan, PlanOptions, Purpose, ReluRule, Rules,
     RulesApplied, Tape,

@@ -6,12 +6,18 @@ use voxplain_core::log_sum_exp;
 
 /// Cross-entropy of the softmax, averaged over the batch with class weights:
 /// `L = sum_n w[y_n] (-log p_n[y_n]) / sum_n w[y_n]`, as PyTorch's `cross_entropy` and `nll_loss` with `weight`.
+///
+/// With label smoothing `e` (Szegedy et al. 2016) the truth is `1 - e` of the label and `e / K` of each of the `K` classes, as PyTorch's
+/// `label_smoothing`: `L = sum_n ((1 - e) w[y_n] (-log p_n[y_n]) + e / K sum_c w[c] (-log p_n[c])) / sum_n w[y_n]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CrossEntropy {
     /// Weight of each class; all 1 when `None`.
     pub weights: Option<Vec<f32>>,
     /// Whether outputs are log-probabilities already (a network that ends in [`crate::Op::LogSoftmax`]) and not logits.
     pub log_probabilities: bool,
+    /// Label smoothing, from 0 (none) to 1.
+    #[serde(default)]
+    pub smoothing: f64,
 }
 
 impl CrossEntropy {
@@ -31,7 +37,7 @@ impl CrossEntropy {
             | OpClass::Sum
             | OpClass::Concat => false,
         };
-        Self { weights: None, log_probabilities }
+        Self { weights: None, log_probabilities, smoothing: 0.0 }
     }
 
     /// The same loss with the [`class_weights`] of these labels.
@@ -79,6 +85,11 @@ impl CrossEntropy {
         for ((row, gradient), &label) in rows.zip(labels) {
             let share = weight(label) / total;
             let normalizer = if self.log_probabilities { 0.0 } else { log_sum_exp(row) };
+            if self.smoothing > 0.0 {
+                loss += self.smoothed((row, normalizer), label, gradient) / total;
+                gradient.iter_mut().for_each(|g| *g = (f64::from(*g) / total) as f32);
+                continue;
+            }
             loss += share * (normalizer - f64::from(row[label]));
             for (class, (gradient, &output)) in gradient.iter_mut().zip(row).enumerate() {
                 let probability = if self.log_probabilities { 0.0 } else { (f64::from(output) - normalizer).exp() };
@@ -87,6 +98,27 @@ impl CrossEntropy {
             }
         }
         Ok(loss)
+    }
+}
+
+impl CrossEntropy {
+    /// The weighted loss of one sample with a smoothed label; `gradient` receives its gradient. Neither is divided by the weights' sum.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    fn smoothed(&self, (row, normalizer): (&[f32], f64), label: usize, gradient: &mut [f32]) -> f64 {
+        let even = self.smoothing / row.len() as f64;
+        let truth = |class: usize| {
+            let own = if class == label { (1.0 - self.smoothing) * self.weight(label) } else { 0.0 };
+            own + even * self.weight(class)
+        };
+        let mass: f64 = (0..row.len()).map(truth).sum();
+        let mut loss = 0.0;
+        for (class, (gradient, &output)) in gradient.iter_mut().zip(row).enumerate() {
+            let log = f64::from(output) - normalizer;
+            loss -= truth(class) * log;
+            let said = if self.log_probabilities { 0.0 } else { mass * log.exp() };
+            *gradient = (said - truth(class)) as f32;
+        }
+        loss
     }
 }
 
@@ -171,7 +203,7 @@ mod tests {
     /// By hand: probabilities 1/3, 2/3 and 1/2, 1/2; weights 1 and 3 for labels 1 and 0.
     #[test]
     fn weighted_means_are_those_by_hand() {
-        let loss = CrossEntropy { weights: Some(vec![3.0, 1.0]), log_probabilities: false };
+        let loss = CrossEntropy { weights: Some(vec![3.0, 1.0]), log_probabilities: false, smoothing: 0.0 };
         let mut gradient = [0.0; 4];
         let value = loss.evaluate(&[0.0, 2f32.ln(), 5.0, 5.0], &[1, 0], &mut gradient).unwrap();
         assert!((value - (1.5f64.ln() + 3.0 * 2f64.ln()) / 4.0).abs() < 1e-7);
@@ -179,6 +211,17 @@ mod tests {
         assert!(gradient.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-7), "{gradient:?}");
         let balanced = CrossEntropy::default().balanced(&[0, 0, 0, 1], 2);
         assert_eq!(balanced.weights.unwrap(), [2.0 / 3.0, 2.0]);
+    }
+
+    /// Two classes, smoothing 0.2: of the label 0.9, of the other 0.1. With probabilities 1/3 and 2/3 and label 1:
+    /// -0.1 ln(1/3) - 0.9 ln(2/3), and the gradient is p less the truth.
+    #[test]
+    fn smoothed_labels_by_hand() {
+        let loss = CrossEntropy { smoothing: 0.2, ..CrossEntropy::default() };
+        let mut gradient = [0.0; 2];
+        let value = loss.evaluate(&[0.0, 2f32.ln()], &[1], &mut gradient).unwrap();
+        assert!((value - (0.1 * 3f64.ln() + 0.9 * 1.5f64.ln())).abs() < 1e-7, "{value}");
+        assert!((gradient[0] - (1.0 / 3.0 - 0.1)).abs() < 1e-7 && (gradient[1] - (2.0 / 3.0 - 0.9)).abs() < 1e-7);
     }
 
     #[test]
@@ -238,9 +281,11 @@ mod tests {
 
         /// The gradient is the slope, for logits and for log-probabilities.
         #[test]
-        fn gradients_are_slopes(logits in proptest::collection::vec(-4f32..4.0, 6), log_probabilities: bool) {
+        fn gradients_are_slopes(
+            logits in proptest::collection::vec(-4f32..4.0, 6), log_probabilities: bool, smoothing in prop_oneof![Just(0.0), 0.0..1.0],
+        ) {
             let labels = [2, 0];
-            let loss = CrossEntropy { weights: Some(vec![0.5, 1.0, 2.0]), log_probabilities };
+            let loss = CrossEntropy { weights: Some(vec![0.5, 1.0, 2.0]), log_probabilities, smoothing };
             let mut gradient = [0.0; 6];
             loss.evaluate(&logits, &labels, &mut gradient).unwrap();
             for at in 0..6 {

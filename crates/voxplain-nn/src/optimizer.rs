@@ -50,12 +50,30 @@ pub struct Optimizer {
     kind: OptimizerKind,
     step: u64,
     moments: Vec<Moments>,
+    /// The largest norm of the gradients of all parameters together.
+    max_norm: Option<f64>,
+    /// Which parameters do not change; none where it is empty.
+    frozen: Vec<bool>,
 }
 
 impl Optimizer {
     /// An optimiser that has taken no step.
     pub fn new(kind: OptimizerKind) -> Self {
-        Self { kind, step: 0, moments: Vec::new() }
+        Self { kind, step: 0, moments: Vec::new(), max_norm: None, frozen: Vec::new() }
+    }
+
+    /// The same with gradients clipped: where the norm of the gradients of all parameters together is larger than this, all are scaled
+    /// down to it (Pascanu et al. 2013; PyTorch's `clip_grad_norm_`).
+    #[must_use]
+    pub fn with_max_norm(self, max_norm: Option<f64>) -> Self {
+        Self { max_norm, ..self }
+    }
+
+    /// The same with some parameters of the network, in the order of [`Network::parameters`], that never change and whose gradients
+    /// do not count for the norm.
+    #[must_use]
+    pub fn with_frozen(self, frozen: Vec<bool>) -> Self {
+        Self { frozen, ..self }
     }
 
     /// How it follows gradients.
@@ -83,10 +101,22 @@ impl Optimizer {
                 gradients.len()
             )));
         }
+        if !self.frozen.is_empty() && self.frozen.len() != count {
+            return Err(Error::Request(format!(
+                "optimiser: {} parameters are said to be frozen or not, but there are {count}",
+                self.frozen.len()
+            )));
+        }
         self.begin(gradients.iter().map(|gradient| gradient.as_ref().len()))?;
+        let frozen = |index: usize| self.frozen.get(index).copied().unwrap_or(false);
+        let trained = gradients.iter().enumerate().filter(|(index, _)| !frozen(*index));
+        let scale = clip(self.max_norm, trained.map(|(_, gradient)| gradient.as_ref()));
         let mut index = 0;
         network.visit_parameters_mut(|tensor| {
-            self.kind.update(self.step, &mut self.moments[index], tensor.data_mut(), gradients[index].as_ref(), rate);
+            if !frozen(index) {
+                let (values, gradient) = (tensor.data_mut(), gradients[index].as_ref());
+                self.kind.update(self.step, &mut self.moments[index], values, (gradient, scale), rate);
+            }
             index += 1;
         });
         Ok(())
@@ -102,7 +132,8 @@ impl Optimizer {
             )));
         }
         self.begin(std::iter::once(values.len()))?;
-        self.kind.update(self.step, &mut self.moments[0], values, gradient, rate);
+        let scale = clip(self.max_norm, std::iter::once(gradient));
+        self.kind.update(self.step, &mut self.moments[0], values, (gradient, scale), rate);
         Ok(())
     }
 
@@ -171,25 +202,49 @@ impl Optimizer {
             };
             *values = tensor.data().to_vec();
         }
-        Ok(Self { kind, step: state.step, moments })
+        Ok(Self { step: state.step, moments, ..Self::new(kind) })
     }
 }
 
+/// What gradients are multiplied with, so that their norm together is at most that. 1 changes no bit.
+#[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+fn clip<'a>(max_norm: Option<f64>, gradients: impl Iterator<Item = &'a [f32]>) -> f32 {
+    let Some(max_norm) = max_norm else { return 1.0 };
+    let norm = gradients.map(square).sum::<f64>().sqrt();
+    // PyTorch's guard against a norm of zero. A norm that is no number is left to whoever looks at the loss.
+    let scale = max_norm / (norm + 1e-6);
+    if scale < 1.0 { scale as f32 } else { 1.0 }
+}
+
+/// The sum of squares, in double precision; eight sums side by side, always the same way.
+fn square(values: &[f32]) -> f64 {
+    let mut sums = [0.0f64; 8];
+    let chunks = values.chunks_exact(8);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (sum, &value) in sums.iter_mut().zip(chunk) {
+            *sum += f64::from(value) * f64::from(value);
+        }
+    }
+    sums.iter().sum::<f64>() + rest.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>()
+}
+
 impl OptimizerKind {
-    /// One pass over a tensor: step number `step`, counted from 1.
+    /// One pass over a tensor: step number `step`, counted from 1. Gradients come with what they are multiplied with.
     #[expect(clippy::cast_possible_truncation, reason = "weights are f32, and so is PyTorch's arithmetic")]
-    fn update(&self, step: u64, moments: &mut Moments, values: &mut [f32], gradient: &[f32], rate: f64) {
+    fn update(&self, step: u64, moments: &mut Moments, values: &mut [f32], gradient: (&[f32], f32), rate: f64) {
+        let (gradient, scale) = gradient;
         match self {
             &Self::Sgd { momentum, nesterov, weight_decay } => {
                 let rate = rate as f32;
                 if momentum == 0.0 {
                     for (value, gradient) in values.iter_mut().zip(gradient) {
-                        *value -= rate * (gradient + weight_decay * *value);
+                        *value -= rate * (scale * gradient + weight_decay * *value);
                     }
                     return;
                 }
                 for ((value, gradient), kept) in values.iter_mut().zip(gradient).zip(&mut moments.first) {
-                    let gradient = gradient + weight_decay * *value;
+                    let gradient = scale * gradient + weight_decay * *value;
                     *kept = momentum * *kept + gradient;
                     *value -= rate * if nesterov { gradient + momentum * *kept } else { *kept };
                 }
@@ -197,13 +252,13 @@ impl OptimizerKind {
             Self::Adam(options) => {
                 let step = AdamStep::new(options, step, rate);
                 adam(options, step, moments, values, gradient, |value, gradient| {
-                    (value, gradient + options.weight_decay * value)
+                    (value, scale * gradient + options.weight_decay * value)
                 });
             }
             Self::AdamW(options) => {
                 let step = AdamStep::new(options, step, rate);
                 let shrink = (1.0 - rate * f64::from(options.weight_decay)) as f32;
-                adam(options, step, moments, values, gradient, |value, gradient| (value * shrink, gradient));
+                adam(options, step, moments, values, gradient, |value, gradient| (value * shrink, scale * gradient));
             }
         }
     }

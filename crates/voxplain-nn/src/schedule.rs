@@ -24,6 +24,14 @@ pub enum Schedule {
         /// What the rate is multiplied with.
         factor: f64,
     },
+    /// Up in even steps over so many epochs, of which the first has `1 / (epochs + 1)` of the first rate (gradual warm-up, Goyal et al. 2017),
+    /// and then as another schedule has it.
+    Warmup {
+        /// Epochs below the first rate.
+        epochs: u64,
+        /// What follows; its epochs count from the end of the warm-up.
+        then: Box<Self>,
+    },
     /// From the first rate to `last` along half a cosine (Loshchilov and Hutter 2017), and `last` from there on.
     Cosine {
         /// Epochs until it is there.
@@ -44,6 +52,10 @@ impl Schedule {
             Self::MultiStep { at, factor } => {
                 first * power(*factor, at.iter().filter(|&&at| at <= epoch).count() as u64)
             }
+            Self::Warmup { epochs, then } => match epoch.checked_sub(*epochs) {
+                None => first * (epoch + 1) as f64 / (epochs + 1) as f64,
+                Some(after) => then.rate(first, after),
+            },
             Self::Cosine { epochs, last } => {
                 let share = if epoch >= *epochs { 1.0 } else { epoch as f64 / *epochs as f64 };
                 last + (first - last) * (1.0 + (std::f64::consts::PI * share).cos()) / 2.0
@@ -68,6 +80,11 @@ mod tests {
             cosine.iter().zip([1.0, 0.6 + 0.4 * 0.5f64.sqrt(), 0.6, 0.6 - 0.4 * 0.5f64.sqrt(), 0.2, 0.2])
         {
             assert!((rate - expected).abs() < 1e-12, "{cosine:?}");
+        }
+        // Two epochs of warm-up: a third, two thirds, and the cosine from its start.
+        let warm = Schedule::Warmup { epochs: 2, then: Box::new(Schedule::Cosine { epochs: 4, last: 0.2 }) };
+        for (rate, expected) in rates(&warm).iter().zip([1.0 / 3.0, 2.0 / 3.0].iter().chain(&cosine)) {
+            assert!((rate - expected).abs() < 1e-12, "{warm:?}");
         }
         let text = r#"{"kind":"multi-step","at":[3],"factor":0.1}"#;
         assert_eq!(serde_json::from_str::<Schedule>(text).unwrap(), Schedule::MultiStep { at: vec![3], factor: 0.1 });

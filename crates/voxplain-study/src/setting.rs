@@ -32,10 +32,14 @@ settings! {
     CLASS_WEIGHTS = "class-weights";
     /// The size of a statistic from which on voxels form clusters.
     CLUSTER = "cluster";
+    /// The largest norm of the gradients of a step.
+    CLIP_NORM = "clip-norm";
     /// Names of the classes, in the order of the outputs.
     CLASSES = "classes";
     /// The directory of a cohort.
     COHORT = "cohort";
+    /// The decay of the moving average of weights.
+    EMA = "ema";
     /// Epochs without a lower loss after which training stops.
     EARLY_STOP = "early-stop";
     /// A design in words: columns with + between them.
@@ -72,6 +76,8 @@ settings! {
     KEEP_GOING = "keep-going";
     /// The column of classes.
     LABEL = "label";
+    /// The share of the truth that is given to all classes alike in training.
+    LABEL_SMOOTHING = "label-smoothing";
     /// A run or model whose images are prepared as those of an imported network.
     LIKE = "like";
     /// The loss of a value in training.
@@ -88,12 +94,18 @@ settings! {
     METHOD = "method";
     /// A measure of maps.
     METRIC = "metric";
+    /// How evenly pairs of training subjects are mixed.
+    MIXUP = "mixup";
+    /// The share of the last step that an optimiser keeps.
+    MOMENTUM = "momentum";
     /// The architecture of a network that is trained.
     MODEL = "model";
     /// How intensities are brought to one scale.
     NORMALIZE = "normalize";
     /// Words that stand for no value in the table of people.
     MISSING = "missing";
+    /// How weights follow their gradients.
+    OPTIMIZER = "optimizer";
     /// To which side each axis of a network's input grows, `RAS`.
     ORIENTATION = "orientation";
     /// World position (mm) of the first voxel of a grid.
@@ -152,6 +164,8 @@ settings! {
     VALUE = "value";
     /// What blocks of subjects mean.
     WITHIN = "block-kind";
+    /// Epochs over which the learning rate rises at first.
+    WARMUP = "warmup";
     /// Weight decay of the optimiser.
     WEIGHT_DECAY = "weight-decay";
     /// Whether images are taken without a brain mask though they show whole heads.

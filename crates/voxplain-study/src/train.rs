@@ -7,7 +7,7 @@
 //! | `persons.rs` | who stays on one side of every split |
 //! | `directory.rs` | the run directory, new or gone on with |
 //! | `fold.rs` | the model of a fold and its predictions |
-//! | `fit.rs`, `checkpoint.rs` | epochs, batches, steps of the optimiser |
+//! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs` | labels that are numbers |
@@ -23,6 +23,7 @@ mod fit;
 mod fold;
 mod initial;
 mod metrics;
+mod mixup;
 mod observer;
 mod options;
 mod persons;
@@ -33,7 +34,7 @@ mod words;
 
 pub use augmentation::Augmentation;
 pub use observer::TrainingObserver;
-pub use options::{ScheduleKind, TrainOptions};
+pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use value::TaskKind;
 pub use voxplain_nn::ValueLoss;
 

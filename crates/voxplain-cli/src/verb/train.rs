@@ -16,7 +16,9 @@ use voxplain::{
     nn::ValueLoss,
     run::{Metrics, ValueMetrics},
     stats::{Estimate, Regression, significant},
-    train::{Augmentation, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver, train},
+    train::{
+        Augmentation, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver, train,
+    },
 };
 
 /// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
@@ -87,15 +89,37 @@ pub(crate) struct Train {
     /// Subjects in a step.
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().batch)]
     batch: usize,
-    /// Learning rate of the first step (Adam).
+    /// How weights follow their gradients.
+    #[arg(long, value_enum, default_value_t = Optimizer::Adam)]
+    optimizer: Optimizer,
+    /// The share of the last step that sgd keeps (Nesterov's momentum) [default: 0.9].
+    #[arg(long, value_name = "X")]
+    momentum: Option<f64>,
+    /// Learning rate of the first step, or of the first after the warm-up. sgd needs a larger one, such as 0.01.
     #[arg(long, value_name = "X", default_value_t = TrainOptions::default().learning_rate)]
     lr: f64,
     /// How the learning rate goes on.
     #[arg(long, value_enum, default_value_t = Schedule::Cosine)]
     schedule: Schedule,
-    /// Weight decay, as L2.
+    /// Epochs, of all, over which the learning rate rises in even steps at first [default: none].
+    #[arg(long, value_name = "N")]
+    warmup: Option<usize>,
+    /// Weight decay: as L2 in the gradient, with adamw beside it.
     #[arg(long, value_name = "X", default_value_t = TrainOptions::default().weight_decay)]
     weight_decay: f64,
+    /// Scale gradients down whose norm, of all weights together, is larger [default: never].
+    #[arg(long, value_name = "NORM")]
+    clip_norm: Option<f64>,
+    /// Keep a moving average of the weights with this decay, such as 0.99, as the network [default: the last weights].
+    #[arg(long, value_name = "DECAY")]
+    ema: Option<f64>,
+    /// Give this share of the truth to all classes alike, such as 0.1 [default: none].
+    #[arg(long, value_name = "SHARE")]
+    label_smoothing: Option<f64>,
+    /// Mix every image and its truth with another of the batch, by shares from the beta distribution with this parameter, such as 0.2
+    /// [default: none].
+    #[arg(long, value_name = "ALPHA")]
+    mixup: Option<f64>,
     /// What is varied from epoch to epoch: none, or a list of shift[=VOXELS], intensity[=SHARE], flip-left-right.
     #[arg(long, value_name = "LIST", default_value = "shift,intensity")]
     augment: Augmentation,
@@ -129,6 +153,16 @@ enum Schedule {
     Cosine,
     /// As it is.
     Constant,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Optimizer {
+    /// Adam.
+    Adam,
+    /// Adam with weight decay beside the gradient.
+    Adamw,
+    /// Stochastic gradient descent with Nesterov's momentum.
+    Sgd,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -195,12 +229,23 @@ impl Train {
             group: self.group.clone(),
             epochs: self.epochs,
             batch: self.batch,
+            optimizer: match self.optimizer {
+                Optimizer::Adam => OptimizerName::Adam,
+                Optimizer::Adamw => OptimizerName::AdamW,
+                Optimizer::Sgd => OptimizerName::Sgd,
+            },
+            momentum: self.momentum,
             learning_rate: self.lr,
             schedule: match self.schedule {
                 Schedule::Cosine => ScheduleKind::Cosine,
                 Schedule::Constant => ScheduleKind::Constant,
             },
+            warmup: self.warmup,
             weight_decay: self.weight_decay,
+            clip_norm: self.clip_norm,
+            ema: self.ema,
+            label_smoothing: self.label_smoothing,
+            mixup: self.mixup,
             augment: self.augment,
             early_stop: self.early_stop,
             balanced: self.class_weights == ClassWeights::Balanced,
@@ -429,9 +474,16 @@ mod tests {
             group: Some("site".into()),
             epochs: 3,
             batch: 6,
+            optimizer: OptimizerName::Sgd,
+            momentum: Some(0.8),
             learning_rate: 0.0003,
             schedule: ScheduleKind::Constant,
+            warmup: Some(2),
             weight_decay: 0.0,
+            clip_norm: Some(1.5),
+            ema: Some(0.99),
+            label_smoothing: Some(0.1),
+            mixup: Some(0.2),
             augment: Augmentation { shift: 1, intensity: 0.05, flip_left_right: true },
             early_stop: Some(5),
             balanced: true,

@@ -233,6 +233,33 @@ impl Network {
         }
     }
 
+    /// Calls `visit` with each parameter and each running statistic and that of another network in the same place, in the order of
+    /// [`Network::state`]; allocates nothing. `false` where the other has tensors of other shapes: what was visited till then fits.
+    pub(crate) fn visit_pairs_mut(&mut self, other: &Self, mut visit: impl FnMut(&mut Tensor, &Tensor)) -> bool {
+        let mut same = self.nodes.len() == other.nodes.len();
+        for (node, theirs) in self.nodes.iter_mut().zip(&other.nodes) {
+            // No operation holds more.
+            let mut held = [None; 8];
+            let mut count = 0;
+            theirs.op.slots(&mut |slot| {
+                if let Some(place) = held.get_mut(count) {
+                    *place = Some(slot.tensor);
+                }
+                count += 1;
+            });
+            let mut at = 0;
+            node.op.slots_mut(&mut |slot| {
+                match held.get(at).copied().flatten() {
+                    Some(tensor) if tensor.shape() == slot.tensor.shape() => visit(slot.tensor, tensor),
+                    _ => same = false,
+                }
+                at += 1;
+            });
+            same &= at == count;
+        }
+        same
+    }
+
     /// All tensors by name as PyTorch's `state_dict` has them: parameters and running statistics.
     pub fn state(&self) -> Vec<Parameter<'_>> {
         self.named(false)

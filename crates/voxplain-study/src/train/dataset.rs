@@ -12,7 +12,7 @@ use crate::{
     folds::{Sample, Split, SplitScheme, Units},
     listed::{counted, have, listed},
     model::{Quantity, Task},
-    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LABEL, LOSS, MISSING, POSITIVE, TASK, UNIT},
+    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, MISSING, POSITIVE, TASK, UNIT},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -364,11 +364,12 @@ fn bins_of(subjects: usize, scheme: SplitScheme) -> usize {
 /// Refuses options that mean something for the other kind of label alone.
 fn refuse_options_of_others(options: &TrainOptions, kind: TaskKind) -> Result<()> {
     let given = match kind {
-        TaskKind::Value => [
+        TaskKind::Value => vec![
+            (options.label_smoothing.is_some(), LABEL_SMOOTHING, "there are no classes to give a share to"),
             (options.positive.is_some(), POSITIVE, "there is no positive class"),
             (options.balanced, CLASS_WEIGHTS, "there are no classes to weigh"),
         ],
-        TaskKind::Class => [
+        TaskKind::Class => vec![
             (options.loss.is_some(), LOSS, "classes are learnt by cross-entropy"),
             (options.unit.is_some(), UNIT, "classes have no unit"),
         ],

@@ -4,6 +4,7 @@ use super::{
     checkpoint::Checkpoint,
     dataset::Dataset,
     initial::InitialWeights,
+    mixup::Mixup,
     observer::TrainingObserver,
     options::{ScheduleKind, TrainOptions},
     predictions::{self, predict},
@@ -18,8 +19,8 @@ use crate::{
 use std::ops::Range;
 use voxplain_core::{Action, Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
-    AdamOptions, CrossEntropy, Engine, Network, Optimizer, OptimizerKind, Plan, PlanOptions, Purpose, Rules, Schedule,
-    Tensor, ValueLoss,
+    CrossEntropy, Engine, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule, Tensor, ValueLoss,
+    WeightAverage,
 };
 use voxplain_stats::significant;
 
@@ -59,6 +60,75 @@ impl Loss<'_> {
         }
     }
 
+    /// What a part of a batch adds to the loss of the batch; `gradient` receives its gradient. A part whose classes have weight 0 adds
+    /// nothing.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    fn part(&self, outputs: &[f32], part: &[usize], batch: &[usize], gradient: &mut [f32]) -> Result<f64> {
+        let share = self.share(part, batch);
+        gradient.fill(0.0);
+        if share <= 0.0 {
+            return Ok(0.0);
+        }
+        let value = share * self.evaluate(outputs, part, gradient)?;
+        gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
+        Ok(value)
+    }
+
+    /// The same where the subjects are mixed with partners: of classes the two losses are mixed, which is the loss of the mixed truth;
+    /// of values the two values are.
+    #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
+    fn mixed_part(
+        &self,
+        outputs: &[f32],
+        (part, partners): (&[usize], &[usize]),
+        (batch, mixup): (&[usize], &Mixup),
+        gradient: &mut [f32],
+    ) -> Result<f64> {
+        if let Self::Value(loss, ..) = self {
+            let targets: Vec<f64> = part.iter().zip(partners).filter_map(|pair| self.mixed(pair, mixup)).collect();
+            let share = self.share(part, batch);
+            let value = share * loss.evaluate(outputs, &targets, gradient)?;
+            gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
+            return Ok(value);
+        }
+        let mut others = vec![0.0; gradient.len()];
+        let own = self.part(outputs, part, batch, gradient)?;
+        // The partners of a batch are the batch in another order: their weights have the same sum.
+        let other = self.part(outputs, partners, batch, &mut others)?;
+        let (share, rest) = (mixup.share, 1.0 - mixup.share);
+        for (own, other) in gradient.iter_mut().zip(&others) {
+            *own = (share * f64::from(*own) + rest * f64::from(*other)) as f32;
+        }
+        Ok(share * own + rest * other)
+    }
+
+    /// The standardised value of a mixed subject.
+    fn mixed(&self, (&own, &partner): (&usize, &usize), mixup: &Mixup) -> Option<f64> {
+        let Self::Value(_, standard, values) = self else { return None };
+        let of = |n: usize| standard.standardised(values[n]);
+        Some(mixup.share * of(own) + (1.0 - mixup.share) * of(partner))
+    }
+
+    /// [`Loss::judge`] where the subjects are mixed with partners.
+    fn judge_mixed(&self, outputs: &[f32], part: &[usize], partners: &[usize], mixup: &Mixup, sums: &mut Sums) {
+        match self {
+            Self::Classes(..) => {
+                let mut of = |subjects: &[usize], share: f64| {
+                    let mut own = Sums::default();
+                    self.judge(outputs, subjects, &mut own);
+                    sums.correct += share * own.correct;
+                };
+                of(part, mixup.share);
+                of(partners, 1.0 - mixup.share);
+            }
+            Self::Value(_, standard, _) => {
+                let targets = part.iter().zip(partners).filter_map(|pair| self.mixed(pair, mixup));
+                let sizes = outputs.iter().zip(targets).map(|(&z, target)| (f64::from(z) - target).abs());
+                sums.error += standard.scale * sizes.sum::<f64>();
+            }
+        }
+    }
+
     /// The loss of the outputs for these subjects, and its gradient.
     fn evaluate(&self, outputs: &[f32], subjects: &[usize], gradient: &mut [f32]) -> Result<f64> {
         Ok(match self {
@@ -78,7 +148,7 @@ impl Loss<'_> {
         match self {
             Self::Classes(_, labels) => {
                 let rows = outputs.chunks_exact(outputs.len() / subjects.len());
-                sums.correct += rows.zip(subjects).filter(|(row, n)| argmax(*row) == labels[**n]).count();
+                sums.correct += rows.zip(subjects).filter(|(row, n)| argmax(*row) == labels[**n]).count() as f64;
             }
             Self::Value(_, standard, values) => {
                 let errors = outputs.iter().zip(subjects);
@@ -97,13 +167,16 @@ struct Pass<'a> {
     schedule: Schedule,
     /// Where the augmentation of each subject starts in this epoch.
     augmentation: Seed,
+    /// Where the mixing of each batch starts in this epoch.
+    mixup: Seed,
 }
 
 /// Sums over the subjects of an epoch.
 #[derive(Default)]
 struct Sums {
     loss: f64,
-    correct: usize,
+    /// Those told right; of mixed subjects the shares of truths that are told.
+    correct: f64,
     /// Sizes of the errors of values.
     error: f64,
     /// Learning rate of the last step.
@@ -114,6 +187,8 @@ struct Sums {
 #[derive(Default)]
 struct Buffers {
     input: Vec<f32>,
+    /// The volume that another one is mixed with.
+    partner: Vec<f32>,
     gradients: Vec<Vec<f32>>,
 }
 
@@ -140,17 +215,16 @@ impl Fit<'_> {
             bias.data_mut().fill(0.0);
         }
         self.initial.map_or(Ok(()), |initial| initial.give(&mut network))?;
-        let method = OptimizerKind::Adam(AdamOptions {
-            #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
-            weight_decay: self.options.weight_decay as f32,
-            ..AdamOptions::default()
-        });
-        let mut state = Checkpoint::read(&self.files.checkpoint(), &network, &method)?.unwrap_or_else(|| Checkpoint {
+        let (method, ema) = (self.options.optimizer(), self.options.ema);
+        let found = Checkpoint::read(&self.files.checkpoint(), &network, &method, ema)?;
+        let mut state = found.unwrap_or_else(|| Checkpoint {
+            average: ema.map(|decay| WeightAverage::new(decay, network.clone())),
             network,
             optimizer: Optimizer::new(method),
             history: Vec::new(),
             best: None,
         });
+        state.optimizer = state.optimizer.with_max_norm(self.options.clip_norm);
         let batches = batches(train.len(), self.options.batch);
         let largest = batches.iter().map(Range::len).max().unwrap_or(0);
         let mut plan = self.plan(&state.network, largest, progress)?;
@@ -175,7 +249,7 @@ impl Fit<'_> {
         let epochs = state.history.len();
         let (mut network, epochs) = match state.best {
             Some((epoch, network)) => (network, epoch),
-            None => (state.network, epochs),
+            None => (state.judged().clone(), epochs),
         };
         if let Some(standard) = standard {
             answer_in_unit(&mut network, standard)?;
@@ -242,6 +316,20 @@ impl Fit<'_> {
         }
     }
 
+    /// How the learning rate goes on from step to step, with so many steps in an epoch.
+    fn schedule(&self, steps: usize) -> Schedule {
+        let warmup = self.options.warmup.unwrap_or(0);
+        let left = ((self.options.epochs - warmup) * steps) as u64;
+        let after = match self.options.schedule {
+            ScheduleKind::Constant => Schedule::Constant,
+            ScheduleKind::Cosine => Schedule::Cosine { epochs: left, last: 0.0 },
+        };
+        if warmup == 0 {
+            return after;
+        }
+        Schedule::Warmup { epochs: (warmup * steps) as u64, then: Box::new(after) }
+    }
+
     /// One pass over the subjects to train on.
     fn epoch(
         &self,
@@ -256,22 +344,23 @@ impl Fit<'_> {
         let pass = Pass {
             epoch: number,
             loss: self.loss(&state.network, train, standard),
-            schedule: match self.options.schedule {
-                ScheduleKind::Constant => Schedule::Constant,
-                ScheduleKind::Cosine => {
-                    Schedule::Cosine { epochs: (self.options.epochs * batches.len()) as u64, last: 0.0 }
-                }
-            },
+            schedule: self.schedule(batches.len()),
             augmentation: self.seed.child("augmentation").index(number as u64),
+            mixup: self.seed.child("mixup").index(number as u64),
         };
         let mut sums = Sums { learning_rate: self.options.learning_rate, ..Sums::default() };
         let mut buffers = Buffers::default();
         progress.begin(&format!("epoch {}", number + 1), batches.len());
         let mut all = || -> Result<()> {
-            for batch in batches {
+            for (batch_number, batch) in batches.iter().enumerate() {
                 progress.go_on()?;
                 let members: Vec<usize> = order[batch.clone()].iter().map(|&n| train[n]).collect();
-                let loss = self.step(&pass, state, plan, &members, &mut sums, &mut buffers)?;
+                let mixup = self
+                    .options
+                    .mixup
+                    .map(|alpha| Mixup::draw(alpha, &members, &mut pass.mixup.index(batch_number as u64).random()));
+                let batch = (members.as_slice(), mixup.as_ref());
+                let loss = self.step(&pass, state, plan, batch, &mut sums, &mut buffers)?;
                 progress.advance(1, &format!("loss {loss:.3}"));
             }
             Ok(())
@@ -284,7 +373,7 @@ impl Fit<'_> {
             epoch: number + 1,
             learning_rate: sums.learning_rate,
             loss: sums.loss / n,
-            accuracy: standard.is_none().then(|| sums.correct as f64 / n),
+            accuracy: standard.is_none().then(|| sums.correct / n),
             error: standard.is_some().then(|| sums.error / n),
             validation_loss: None,
             validation_accuracy: None,
@@ -297,7 +386,8 @@ impl Fit<'_> {
         if let Some((standard, values)) = standard.zip(self.dataset.values.as_ref()) {
             return Loss::Value(self.options.loss.unwrap_or_default(), standard, &values.of);
         }
-        let loss = CrossEntropy::of(network);
+        let smoothing = self.options.label_smoothing.unwrap_or(0.0);
+        let loss = CrossEntropy { smoothing, ..CrossEntropy::of(network) };
         if !self.options.balanced {
             return Loss::Classes(loss, &self.dataset.labels);
         }
@@ -312,7 +402,7 @@ impl Fit<'_> {
         pass: &Pass<'_>,
         state: &mut Checkpoint,
         plan: &mut Plan,
-        members: &[usize],
+        (members, mixup): (&[usize], Option<&Mixup>),
         sums: &mut Sums,
         buffers: &mut Buffers,
     ) -> Result<f64> {
@@ -325,22 +415,34 @@ impl Fit<'_> {
         let mut value = 0.0;
         for (number, part) in parts.iter().enumerate() {
             buffers.input.resize(part.len() * voxels, 0.0);
-            for (&n, to) in members[part.clone()].iter().zip(buffers.input.chunks_exact_mut(voxels)) {
+            let volume = |n: usize, to: &mut [f32]| {
                 let mut random = pass.augmentation.index(n as u64).random();
-                self.dataset.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))?;
+                self.dataset.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))
+            };
+            for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(voxels)) {
+                volume(members[at], to)?;
+                if let Some(mixup) = mixup {
+                    buffers.partner.resize(voxels, 0.0);
+                    volume(mixup.partners[at], &mut buffers.partner)?;
+                    mixup.mix(to, &buffers.partner);
+                }
             }
             plan.set_dropout(self.dropout(number).value(), step);
             let of_part = &members[part.clone()];
-            let share = pass.loss.share(of_part, members);
             let mut gradient = vec![0.0; part.len() * outputs];
             let mut tape = plan.forward(&buffers.input)?;
-            // A part whose classes have weight 0 adds nothing.
-            if share > 0.0 {
-                value += share * pass.loss.evaluate(tape.output(), of_part, &mut gradient)?;
-                #[expect(clippy::cast_possible_truncation, reason = "gradients are f32")]
-                gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
+            match mixup {
+                None => {
+                    value += pass.loss.part(tape.output(), of_part, members, &mut gradient)?;
+                    pass.loss.judge(tape.output(), of_part, sums);
+                }
+                Some(mixup) => {
+                    let partners = &mixup.partners[part.clone()];
+                    let (pair, whole) = ((of_part, partners), (members, mixup));
+                    value += pass.loss.mixed_part(tape.output(), pair, whole, &mut gradient)?;
+                    pass.loss.judge_mixed(tape.output(), of_part, partners, mixup, sums);
+                }
             }
-            pass.loss.judge(tape.output(), of_part, sums);
             tape.backward(&gradient, &Rules::GRADIENT)?;
             let gradients = tape.weight_gradients()?;
             if parts.len() == 1 {
@@ -373,6 +475,9 @@ impl Fit<'_> {
         }
         sums.loss += value * members.len() as f64;
         sums.learning_rate = rate;
+        if let Some(average) = &mut state.average {
+            average.update(&state.network)?;
+        }
         plan.update_weights(&state.network)?;
         Ok(value)
     }
@@ -415,13 +520,13 @@ impl Fit<'_> {
     ) -> Result<Epoch> {
         if !validation.is_empty() {
             let loss = match standard {
-                Some(standard) => self.validate_values(&state.network, &mut epoch, validation, standard)?,
-                None => self.validate_classes(&state.network, &mut epoch, validation)?,
+                Some(standard) => self.validate_values(state.judged(), &mut epoch, validation, standard)?,
+                None => self.validate_classes(state.judged(), &mut epoch, validation)?,
             };
             epoch.validation_loss = Some(loss);
             let least = state.history.iter().filter_map(|e| e.validation_loss).fold(f64::INFINITY, f64::min);
             if loss < least {
-                state.best = Some((epoch.epoch, state.network.clone()));
+                state.best = Some((epoch.epoch, state.judged().clone()));
             }
         }
         state.history.push(epoch.clone());
@@ -542,6 +647,41 @@ mod tests {
                 assert!(all.iter().all(|b| b.len() <= batch && (b.len() >= 2 || batch == 2)), "{n} {batch}");
             }
         }
+    }
+
+    /// By hand: logits 0 and ln 2, so that p = 1/3, 2/3; a quarter of the truth is the partner's. In two parts it is the same.
+    #[test]
+    fn mixed_truths_have_the_mixed_loss() {
+        let labels = [0, 1];
+        let mixup = Mixup { share: 0.75, partners: vec![1, 0] };
+        let loss = Loss::Classes(CrossEntropy::default(), &labels);
+        let outputs = [0.0, 2f32.ln(), 0.0, 2f32.ln()];
+        let mut gradient = [0.0; 4];
+        let whole = loss.mixed_part(&outputs, (&[0, 1], &[1, 0]), (&[0, 1], &mixup), &mut gradient).unwrap();
+        let (of_0, of_1) = (3f64.ln(), 1.5f64.ln());
+        let expected = f64::midpoint(0.75 * of_0 + 0.25 * of_1, 0.25 * of_0 + 0.75 * of_1);
+        assert!((whole - expected).abs() < 1e-6, "{whole} {expected}");
+        let hand = [1.0 / 3.0 - 0.75, 2.0 / 3.0 - 0.25, 1.0 / 3.0 - 0.25, 2.0 / 3.0 - 0.75];
+        assert!(gradient.iter().zip(hand).all(|(g, h)| (f64::from(*g) - h / 2.0).abs() < 1e-6), "{gradient:?}");
+        let mut sums = Sums::default();
+        loss.judge_mixed(&outputs, &[0, 1], &[1, 0], &mixup, &mut sums);
+        assert!((sums.correct - 1.0).abs() < 1e-12);
+        let mut parts = 0.0;
+        for (n, partner) in [(0, 1), (1, 0)] {
+            let mut of_part = [0.0; 2];
+            parts += loss.mixed_part(&outputs[..2], (&[n], &[partner]), (&[0, 1], &mixup), &mut of_part).unwrap();
+            assert!(of_part.iter().zip(&gradient[2 * n..]).all(|(a, b)| (a - b).abs() < 1e-6));
+        }
+        assert!((parts - whole).abs() < 1e-6);
+        // Values: standardised they are -1 and 1, mixed -0.5 and 0.5.
+        let (values, standard) = ([10.0, 30.0], Standard { mean: 20.0, scale: 10.0 });
+        let loss = Loss::Value(ValueLoss::Mse, standard, &values);
+        let mut gradient = [0.0; 2];
+        let found = loss.mixed_part(&[0.0, 0.5], (&[0, 1], &[1, 0]), (&[0, 1], &mixup), &mut gradient).unwrap();
+        assert!((found - 0.125).abs() < 1e-12 && gradient == [0.5, 0.0], "{found} {gradient:?}");
+        let mut sums = Sums::default();
+        loss.judge_mixed(&[0.0, 0.5], &[0, 1], &[1, 0], &mixup, &mut sums);
+        assert!((sums.error - 5.0).abs() < 1e-12);
     }
 
     #[test]

@@ -4,13 +4,14 @@ use super::{augmentation::Augmentation, initial, value::TaskKind};
 use crate::folds::SplitScheme;
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, EARLY_STOP, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL, LOSS, LR,
-    MEMORY, MISSING, MODEL, POSITIVE, SCHEDULE, SEED, TASK, UNIT, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL,
+    LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, OPTIMIZER, POSITIVE, SCHEDULE, SEED, TASK,
+    UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
-use voxplain_core::{Error, Result, Setting, lookalike::look};
-use voxplain_nn::ValueLoss;
+use voxplain_core::{Error, Result, Setting, lookalike::look, remedy};
+use voxplain_nn::{AdamOptions, OptimizerKind, ValueLoss};
 
 /// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,39 @@ pub enum ScheduleKind {
     Cosine,
     /// It stays as it is.
     Constant,
+}
+
+/// How weights follow their gradients. Arithmetic is PyTorch's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptimizerName {
+    /// Adam (Kingma and Ba 2015); weight decay is an L2 penalty in the gradient.
+    #[default]
+    Adam,
+    /// AdamW (Loshchilov and Hutter 2019): weights decay beside the gradient.
+    AdamW,
+    /// Stochastic gradient descent with Nesterov's momentum (Sutskever et al. 2013); weight decay is an L2 penalty in the gradient.
+    Sgd,
+}
+
+impl OptimizerName {
+    /// The usual momentum of [`OptimizerName::Sgd`].
+    pub const MOMENTUM: f64 = 0.9;
+
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// `adam`, `adamw`, `sgd`.
+impl fmt::Display for OptimizerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Adam => "adam",
+            Self::AdamW => "adamw",
+            Self::Sgd => "sgd",
+        })
+    }
 }
 
 /// How a network is trained. The same options, volumes and labels give the same run.
@@ -69,12 +103,34 @@ pub struct TrainOptions {
     pub epochs: usize,
     /// Batch size: number of subjects in a step of the optimiser.
     pub batch: usize,
-    /// Learning rate of the first step of the optimiser (Adam).
+    /// How weights follow their gradients.
+    #[serde(skip_serializing_if = "OptimizerName::is_default")]
+    pub optimizer: OptimizerName,
+    /// Share of the last step that [`OptimizerName::Sgd`] keeps; [`OptimizerName::MOMENTUM`] when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub momentum: Option<f64>,
+    /// Learning rate of the first step of the optimiser, or of the first after the warm-up.
     pub learning_rate: f64,
     /// How the learning rate changes.
     pub schedule: ScheduleKind,
-    /// Weight decay, as an L2 penalty in the gradient.
+    /// Number of epochs, of all, over which the learning rate rises in even steps before that (Goyal et al. 2017).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warmup: Option<usize>,
+    /// Weight decay: as an L2 penalty in the gradient, or beside it ([`OptimizerName`]).
     pub weight_decay: f64,
+    /// The largest norm of the gradients of all weights together; larger ones are scaled down to it (Pascanu et al. 2013).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Decay of a moving average of the weights (Polyak and Juditsky 1992), which is then the network that is validated and kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<f64>,
+    /// Label smoothing: the share of the truth that is given to all classes alike (Szegedy et al. 2016).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_smoothing: Option<f64>,
+    /// Mixup (Zhang et al. 2018): every subject of a batch is mixed with another one, images and truths, by a share drawn from the beta
+    /// distribution with both parameters equal to this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixup: Option<f64>,
     /// Random changes of the training volumes.
     pub augment: Augmentation,
     /// Early stopping: stop after this many epochs without a lower loss on a validation set (15 % of the training
@@ -111,9 +167,16 @@ impl Default for TrainOptions {
             group: None,
             epochs: 20,
             batch: 4,
+            optimizer: OptimizerName::Adam,
+            momentum: None,
             learning_rate: 1e-3,
             schedule: ScheduleKind::Cosine,
+            warmup: None,
             weight_decay: 1e-4,
+            clip_norm: None,
+            ema: None,
+            label_smoothing: None,
+            mixup: None,
             augment: Augmentation::default(),
             early_stop: None,
             balanced: false,
@@ -144,9 +207,16 @@ impl TrainOptions {
             group,
             epochs,
             batch,
+            optimizer,
+            momentum,
             learning_rate,
             schedule,
+            warmup,
             weight_decay,
+            clip_norm,
+            ema,
+            label_smoothing,
+            mixup,
             augment,
             early_stop,
             balanced,
@@ -181,9 +251,16 @@ impl TrainOptions {
             (GROUP, group.clone()),
             (EPOCHS, unless(*epochs == default.epochs, epochs)),
             (BATCH, unless(*batch == default.batch, batch)),
+            (OPTIMIZER, unless(optimizer.is_default(), optimizer)),
+            (MOMENTUM, momentum.map(|x| x.to_string())),
             (LR, unless(*learning_rate == default.learning_rate, learning_rate)),
             (SCHEDULE, schedule),
+            (WARMUP, warmup.map(|n| n.to_string())),
             (WEIGHT_DECAY, unless(*weight_decay == default.weight_decay, weight_decay)),
+            (CLIP_NORM, clip_norm.map(|x| x.to_string())),
+            (EMA, ema.map(|x| x.to_string())),
+            (LABEL_SMOOTHING, label_smoothing.map(|x| x.to_string())),
+            (MIXUP, mixup.map(|x| x.to_string())),
             (AUGMENT, unless(*augment == default.augment, augment)),
             (EARLY_STOP, early_stop.map(|n| n.to_string())),
             (CLASS_WEIGHTS, balanced.then(|| "balanced".to_owned())),
@@ -197,6 +274,22 @@ impl TrainOptions {
     /// The number of channels of the first convolution; 0 for a network that does not exist.
     pub fn width(&self) -> usize {
         self.width.unwrap_or_else(|| NetworkKind::named(&self.model).map_or(0, NetworkKind::width))
+    }
+
+    /// The optimiser.
+    #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+    pub(super) fn optimizer(&self) -> OptimizerKind {
+        let weight_decay = self.weight_decay as f32;
+        let adam = AdamOptions { weight_decay, ..AdamOptions::default() };
+        match self.optimizer {
+            OptimizerName::Adam => OptimizerKind::Adam(adam),
+            OptimizerName::AdamW => OptimizerKind::AdamW(adam),
+            OptimizerName::Sgd => {
+                let momentum = self.momentum.unwrap_or(OptimizerName::MOMENTUM) as f32;
+                // Nothing to look ahead along without one.
+                OptimizerKind::Sgd { momentum, nesterov: momentum > 0.0, weight_decay }
+            }
+        }
     }
 
     /// The same with the width said and the hash of the model that training starts from, so that a run records them and goes on
@@ -236,6 +329,34 @@ impl TrainOptions {
         }
         if !(0.0..=10.0).contains(&self.weight_decay) {
             return wrong(format!("a weight decay of {}", self.weight_decay), "give one from 0, such as 0.0001");
+        }
+        let outside = |x: Option<f64>, inside: fn(f64) -> bool| x.filter(|x| !inside(*x));
+        if let Some(x) = outside(self.momentum, |x| (0.0..1.0).contains(&x)) {
+            return wrong(format!("a momentum of {x}"), "give one from 0 to below 1, such as 0.9");
+        }
+        if self.momentum.is_some() && self.optimizer != OptimizerName::Sgd {
+            return Err(Error::request(
+                format!("{} takes no momentum", self.optimizer),
+                remedy!["leave out ", MOMENTUM, ", or train with ", OPTIMIZER.to(OptimizerName::Sgd)],
+            ));
+        }
+        if let Some(n) = self.warmup.filter(|n| *n == 0 || *n >= self.epochs) {
+            return wrong(
+                format!("a warm-up of {n} of {} epochs", self.epochs),
+                "give at least 1 epoch, and fewer than there are in all",
+            );
+        }
+        if let Some(x) = outside(self.clip_norm, |x| x > 0.0 && x <= 1e6) {
+            return wrong(format!("gradients clipped to a norm of {x}"), "give one above 0, such as 1");
+        }
+        if let Some(x) = outside(self.ema, |x| x > 0.0 && x < 1.0) {
+            return wrong(format!("an average of weights with decay {x}"), "give one between 0 and 1, such as 0.99");
+        }
+        if let Some(x) = outside(self.label_smoothing, |x| x > 0.0 && x < 1.0) {
+            return wrong(format!("label smoothing by {x}"), "give a share between 0 and 1, such as 0.1");
+        }
+        if let Some(x) = outside(self.mixup, |x| (0.01..=4.0).contains(&x)) {
+            return wrong(format!("mixup with {x}"), "give a number from 0.01 to 4, such as 0.2");
         }
         if self.early_stop == Some(0) {
             return wrong("early stopping after 0 epochs".into(), "give at least 1 epoch of patience");

@@ -654,6 +654,71 @@ fn training_starts_from_another_model() {
     assert!(train(&three, &three_classes, &at("three"), false, &engine, &Silent, &Silent).is_ok());
 }
 
+/// With every choice of the recipe: two threads, parts of batches and interruptions give the same files, and the manifest has the choices.
+#[test]
+fn a_recipe_is_the_same_whatever_the_threads_and_interruptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 16);
+    let at = |name: &str| folder.path().join(name);
+    for (n, optimizer) in [OptimizerName::AdamW, OptimizerName::Sgd].into_iter().enumerate() {
+        let value = n == 1;
+        let options = TrainOptions {
+            optimizer,
+            momentum: value.then_some(0.8),
+            warmup: Some(1),
+            clip_norm: Some(0.5),
+            ema: Some(0.9),
+            label_smoothing: (!value).then_some(0.1),
+            mixup: Some(0.4),
+            early_stop: Some(2),
+            label: if value { "score" } else { "group" }.into(),
+            ..options()
+        };
+        let name = |kind: &str| at(&format!("{kind}{n}"));
+        train(&cohort, &options, &name("one"), false, &engine(1), &Silent, &Silent).unwrap();
+        let whole = files(&name("one"));
+        train(&cohort, &options, &name("two"), false, &engine(2), &Silent, &Silent).unwrap();
+        assert!(files(&name("two")) == whole, "two threads do not give the same bytes as one");
+        let mut stops = 0;
+        for looks in 0..40 {
+            let progress = Interrupting(AtomicUsize::new(2 + 3 * looks));
+            if train(&cohort, &options, &name("three"), false, &engine(1), &progress, &Silent).is_ok() {
+                break;
+            }
+            stops += 1;
+        }
+        assert!((2..40).contains(&stops), "interrupted {stops} times");
+        assert!(files(&name("three")) == whole, "an interrupted run does not give the same bytes");
+        let run = Run::open(&name("one")).unwrap();
+        let said = &run.manifest.options;
+        assert_eq!(said["optimizer"], if value { "sgd" } else { "adamw" });
+        assert_eq!(
+            (said["ema"].as_f64(), said["mixup"].as_f64(), said["warmup"].as_u64()),
+            (Some(0.9), Some(0.4), Some(1))
+        );
+        let rates: Vec<f64> = run.history(0).unwrap().iter().map(|e| e.learning_rate).collect();
+        // Two batches of four of the seven that are not set aside: in the first epoch the rate goes up by thirds.
+        assert!((rates[0] - 0.01 * 2.0 / 3.0).abs() < 1e-12, "{rates:?}");
+    }
+    // What is by default leaves no trace in the manifest.
+    let plain = serde_json::to_value(TrainOptions::default()).unwrap();
+    let new = ["optimizer", "momentum", "warmup", "clip-norm", "ema", "label-smoothing", "mixup"];
+    assert!(new.iter().all(|name| plain.get(name).is_none()), "{plain}");
+    let refused = |change: fn(&mut TrainOptions), part: &str| {
+        let mut options = options();
+        change(&mut options);
+        let error = train(&cohort, &options, &at("no"), false, &engine(1), &Silent, &Silent).unwrap_err().to_string();
+        assert!(error.contains(part), "{error}");
+    };
+    refused(|o| o.momentum = Some(0.9), "adam takes no momentum");
+    refused(|o| o.warmup = Some(3), "a warm-up of 3 of 3 epochs");
+    refused(|o| o.clip_norm = Some(f64::NAN), "a norm of NaN");
+    refused(|o| o.ema = Some(1.0), "decay 1");
+    refused(|o| o.label_smoothing = Some(-0.1), "smoothing by -0.1");
+    refused(|o| o.mixup = Some(0.0), "mixup with 0");
+    refused(|o| (o.label, o.label_smoothing) = ("score".into(), Some(0.1)), "no classes to give a share to");
+}
+
 /// Of three classes, one of which has four people: each is judged against the rest, and what is said holds.
 #[test]
 fn several_classes_are_judged_against_the_rest() {

@@ -4,7 +4,10 @@ use super::maps::{options, rule_applied};
 use crate::report::element::NotSeen;
 use serde::Serialize;
 use voxplain_attribution::{ExtremalPerturbation, MeaningfulPerturbation, Method as _, citation, method_named};
-use voxplain_core::{Citation, arxiv, plural::and};
+use voxplain_core::{
+    Citation, arxiv,
+    plural::{and, counted},
+};
 use voxplain_stats::significant;
 use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
@@ -12,7 +15,7 @@ use voxplain_study::{
     group::{GroupSummary, MethodSummary},
     model::{NetworkKind, Task},
     run::{Metrics, Run, ValueMetrics},
-    train::{ScheduleKind, TrainOptions, ValueLoss},
+    train::{OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
 };
 use voxplain_volume::Sizes;
 
@@ -36,6 +39,20 @@ const HE_2016: Citation = arxiv!("he2016", "He, Kaiming and Zhang, Xiangyu and R
 const HUANG_2017: Citation = arxiv!("huang2017", "Huang, Gao and Liu, Zhuang and van der Maaten, Laurens and Weinberger, Kilian Q.", "Densely Connected Convolutional Networks", "2017", "1608.06993");
 #[rustfmt::skip]
 const KINGMA_2015: Citation = arxiv!("kingma2015", "Kingma, Diederik P. and Ba, Jimmy", "Adam: A Method for Stochastic Optimization", "2015", "1412.6980");
+#[rustfmt::skip]
+const LOSHCHILOV_2019: Citation = arxiv!("loshchilov2019", "Loshchilov, Ilya and Hutter, Frank", "Decoupled Weight Decay Regularization", "2019", "1711.05101");
+#[rustfmt::skip]
+const SUTSKEVER_2013: Citation = Citation { key: "sutskever2013", bibtex: "@inproceedings{sutskever2013,\n  author = {Sutskever, Ilya and Martens, James and Dahl, George and Hinton, Geoffrey},\n  title = {{On the importance of initialization and momentum in deep learning}},\n  booktitle = {Proceedings of the 30th International Conference on Machine Learning},\n  pages = {1139--1147},\n  year = {2013}\n}" };
+#[rustfmt::skip]
+const GOYAL_2017: Citation = arxiv!("goyal2017", "Goyal, Priya and Doll{\\'a}r, Piotr and Girshick, Ross and Noordhuis, Pieter and Wesolowski, Lukasz and Kyrola, Aapo and Tulloch, Andrew and Jia, Yangqing and He, Kaiming", "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", "2017", "1706.02677");
+#[rustfmt::skip]
+const PASCANU_2013: Citation = arxiv!("pascanu2013", "Pascanu, Razvan and Mikolov, Tomas and Bengio, Yoshua", "On the difficulty of training Recurrent Neural Networks", "2013", "1211.5063");
+#[rustfmt::skip]
+const SZEGEDY_2016: Citation = arxiv!("szegedy2016", "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and Wojna, Zbigniew", "Rethinking the Inception Architecture for Computer Vision", "2016", "1512.00567");
+#[rustfmt::skip]
+const ZHANG_2018: Citation = arxiv!("zhang2018", "Zhang, Hongyi and Cisse, Moustapha and Dauphin, Yann N. and Lopez-Paz, David", "mixup: Beyond Empirical Risk Minimization", "2018", "1710.09412");
+#[rustfmt::skip]
+const POLYAK_1992: Citation = Citation { key: "polyak1992", bibtex: "@article{polyak1992,\n  author = {Polyak, Boris T. and Juditsky, Anatoli B.},\n  title = {{Acceleration of Stochastic Approximation by Averaging}},\n  journal = {SIAM Journal on Control and Optimization},\n  volume = {30},\n  number = {4},\n  pages = {838--855},\n  year = {1992}\n}" };
 #[rustfmt::skip]
 const WILSON_1927: Citation = Citation { key: "wilson1927", bibtex: "@article{wilson1927,\n  author = {Wilson, Edwin B.},\n  title = {{Probable Inference, the Law of Succession, and Statistical Inference}},\n  journal = {Journal of the American Statistical Association},\n  volume = {22},\n  number = {158},\n  pages = {209--212},\n  year = {1927}\n}" };
 #[rustfmt::skip]
@@ -176,6 +193,54 @@ impl MethodsText {
         }
     }
 
+    /// The optimiser in words.
+    fn optimizer(&mut self, o: &TrainOptions) -> String {
+        match o.optimizer {
+            OptimizerName::Adam => format!("Adam {}", self.cite(KINGMA_2015)),
+            OptimizerName::AdamW => {
+                format!("AdamW, with weight decay beside the gradient {}", self.cite(LOSHCHILOV_2019))
+            }
+            OptimizerName::Sgd => match o.momentum.unwrap_or(OptimizerName::MOMENTUM) {
+                0.0 => "stochastic gradient descent".to_owned(),
+                x => {
+                    format!("stochastic gradient descent with Nesterov's momentum of {x} {}", self.cite(SUTSKEVER_2013))
+                }
+            },
+        }
+    }
+
+    /// What was done to gradients, weights and labels, a sentence each.
+    fn recipe(&mut self, o: &TrainOptions) -> String {
+        let mut s = String::new();
+        if let Some(norm) = o.clip_norm {
+            s.push_str(&format!(
+                "Gradients were scaled down to a norm of at most {norm} {}. ",
+                self.cite(PASCANU_2013)
+            ));
+        }
+        if let Some(share) = o.label_smoothing {
+            s.push_str(&format!(
+                "Labels were smoothed: all classes shared {share} of the truth evenly {}. ",
+                self.cite(SZEGEDY_2016)
+            ));
+        }
+        if let Some(alpha) = o.mixup {
+            s.push_str(&format!(
+                "The images of a batch and their truths were mixed in pairs, by shares from the beta distribution with both parameters \
+                 {alpha} {}. ",
+                self.cite(ZHANG_2018)
+            ));
+        }
+        if let Some(decay) = o.ema {
+            s.push_str(&format!(
+                "The network kept is the exponential moving average of the weights over the steps, with a decay of {decay}, and the plain \
+                 mean while the steps are too few for it {}. ",
+                self.cite(POLYAK_1992)
+            ));
+        }
+        s
+    }
+
     fn trained(&mut self, run: &Run, metrics: Option<&Metrics>, value_metrics: Option<&ValueMetrics>) {
         let mut s = String::new();
         let page_of_value = run.manifest.task.value().is_some();
@@ -184,10 +249,18 @@ impl MethodsText {
             ["width", "epochs", "batch", "learning-rate"].iter().all(|o| run.manifest.options.get(o).is_some());
         let options = serde_json::from_value::<TrainOptions>(run.manifest.options.clone());
         if let (true, Ok(o)) = (recorded, options) {
-            let (net, adam) = (self.network(&o.model), self.cite(KINGMA_2015));
+            let net = self.network(&o.model);
+            let by = self.optimizer(&o);
+            let warmup = match o.warmup {
+                None => String::new(),
+                Some(n) => {
+                    let epochs = counted(n, "epoch");
+                    format!(" after a warm-up of {epochs} in which it rose in even steps {}", self.cite(GOYAL_2017))
+                }
+            };
             s.push_str(&format!(
                 "{}, {net} with {} channels in its first layer was \
-                 trained for {} {}{}{} by Adam {adam} (learning rate {}{}, weight decay {}, batches of {}{}). ",
+                 trained for {} {}{}{} by {by} (learning rate {}{}{}, weight decay {}, batches of {}{}). ",
                 match &run.manifest.task {
                     Task::Classes { classes } => format!("To tell {} apart", and(classes)),
                     Task::Value { value } => format!("To predict {value}"),
@@ -202,10 +275,12 @@ impl MethodsText {
                     ScheduleKind::Cosine => " falling along half a cosine",
                     ScheduleKind::Constant => "",
                 },
+                warmup,
                 o.weight_decay,
                 o.batch,
                 if o.balanced { ", classes weighted equally" } else { "" },
             ));
+            s.push_str(&self.recipe(&o));
             let a = &o.augment;
             let mut varied = Vec::new();
             if a.shift > 0 {
