@@ -2,7 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options.rs`, `augmentation.rs` | what can be chosen |
+//! | `options.rs` | what can be chosen |
+//! | `augmentation.rs` | random changes of the volumes |
 //! | `dataset.rs` | the labelled subjects of the cohort |
 //! | `persons.rs` | who stays on one side of every split |
 //! | `directory.rs` | the run directory, new or gone on with |
@@ -32,7 +33,7 @@ mod value;
 mod value_metrics;
 mod words;
 
-pub use augmentation::Augmentation;
+pub use augmentation::{AffineChange, Augmentation, Change};
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use value::TaskKind;
@@ -118,6 +119,7 @@ pub fn train(
     observer: &dyn TrainingObserver,
 ) -> Result<Training> {
     options.check()?;
+    options.augment.check_on(&cohort.preparation)?;
     let options = &options.resolved()?;
     let kind = NetworkKind::named(&options.model)?;
     if let Some(what) = value::announced(cohort, options) {

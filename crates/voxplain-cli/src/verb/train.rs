@@ -120,7 +120,9 @@ pub(crate) struct Train {
     /// [default: none].
     #[arg(long, value_name = "ALPHA")]
     mixup: Option<f64>,
-    /// What is varied from epoch to epoch: none, or a list of shift[=VOXELS], intensity[=SHARE], flip-left-right.
+    /// What is varied from epoch to epoch: none, or a list of shift[=VOXELS], intensity[=SHARE], flip-left-right (not where the label has a
+    /// side: handedness, a lesion of one side), and, with a probability P of a half unless it is given, affine[=DEGREES:SCALE:MM][@P],
+    /// elastic[=MM][@P], bias[=COEFFICIENTS][@P], gamma[=LOG][@P], blur[=MM][@P], noise[=SHARE][@P]; usual strengths are TorchIO's.
     #[arg(long, value_name = "LIST", default_value = "shift,intensity")]
     augment: Augmentation,
     /// Stop after N epochs without a lower loss on a part of the training fold that is set aside.
@@ -438,6 +440,7 @@ mod tests {
     use super::*;
     use crate::shell::Shell;
     use clap::Parser;
+    use voxplain::train::{AffineChange, Change};
     use voxplain::{Action, Vocabulary as _};
 
     #[derive(Parser)]
@@ -484,7 +487,17 @@ mod tests {
             ema: Some(0.99),
             label_smoothing: Some(0.1),
             mixup: Some(0.2),
-            augment: Augmentation { shift: 1, intensity: 0.05, flip_left_right: true },
+            augment: Augmentation {
+                shift: 1,
+                intensity: 0.05,
+                flip_left_right: true,
+                affine: Some(AffineChange { degrees: 5.0, scale: 0.05, shift: 2.5, probability: 0.75 }),
+                elastic: Some(Change { size: 4.0, probability: 0.25 }),
+                bias: Some(Change { size: 0.2, probability: 0.5 }),
+                gamma: Some(Change { size: 0.3, probability: 0.5 }),
+                blur: Some(Change { size: 1.0, probability: 0.5 }),
+                noise: Some(Change { size: 0.1, probability: 1.0 }),
+            },
             early_stop: Some(5),
             balanced: true,
             seed: 42,

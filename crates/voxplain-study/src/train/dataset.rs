@@ -57,6 +57,8 @@ pub(super) struct Dataset<'a> {
     /// Ids of the subjects with a label and without a group, where there are groups.
     pub(super) without_group: Vec<String>,
     cache: Vec<OnceLock<Vec<f32>>>,
+    /// The masks, where they are asked for.
+    masks: Vec<OnceLock<Vec<bool>>>,
 }
 
 impl<'a> Dataset<'a> {
@@ -136,7 +138,8 @@ impl<'a> Dataset<'a> {
         }
         let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        Ok(Self { cohort, subjects, labels, classes, values, grouping, persons, left_out, without_group, cache })
+        let masks = cache.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self { cohort, subjects, labels, classes, values, grouping, persons, left_out, without_group, cache, masks })
     }
 
     /// What the network predicts.
@@ -334,6 +337,20 @@ impl<'a> Dataset<'a> {
         }
         let values = self.read(position)?;
         Ok(work(slot.get_or_init(|| values)))
+    }
+
+    /// The same with the mask of the volume.
+    pub(super) fn with_mask<R>(&self, position: usize, work: impl FnOnce(&[f32], &[bool]) -> R) -> Result<R> {
+        let read = || Ok::<_, Error>(self.cohort.mask(self.subjects[position])?.into_data());
+        let Some(slot) = self.masks.get(position) else {
+            let mask = read()?;
+            return self.with(position, |values| work(values, &mask));
+        };
+        if slot.get().is_none() {
+            let mask = read()?;
+            slot.get_or_init(|| mask);
+        }
+        self.with(position, |values| work(values, slot.get().map_or(&[], Vec::as_slice)))
     }
 
     fn read(&self, position: usize) -> Result<Vec<f32>> {

@@ -1,6 +1,7 @@
 //! [`Fit`]: the training of the network of one fold.
 
 use super::{
+    augmentation::{Place, Scratch},
     checkpoint::Checkpoint,
     dataset::Dataset,
     initial::InitialWeights,
@@ -189,6 +190,7 @@ struct Buffers {
     input: Vec<f32>,
     /// The volume that another one is mixed with.
     partner: Vec<f32>,
+    augmentation: Scratch,
     gradients: Vec<Vec<f32>>,
 }
 
@@ -407,6 +409,7 @@ impl Fit<'_> {
         buffers: &mut Buffers,
     ) -> Result<f64> {
         let shape = self.dataset.shape();
+        let place = Place { shape, spacing: self.dataset.cohort.preparation.spacing };
         let voxels: usize = shape.iter().product();
         let outputs = state.network.outputs();
         let step = state.optimizer.steps();
@@ -415,9 +418,15 @@ impl Fit<'_> {
         let mut value = 0.0;
         for (number, part) in parts.iter().enumerate() {
             buffers.input.resize(part.len() * voxels, 0.0);
-            let volume = |n: usize, to: &mut [f32]| {
-                let mut random = pass.augmentation.index(n as u64).random();
-                self.dataset.with(n, |from| self.options.augment.apply(from, shape, to, &mut random))
+            let scratch = &mut buffers.augmentation;
+            let mut volume = |n: usize, to: &mut [f32]| {
+                let augment = &self.options.augment;
+                let seed = pass.augmentation.index(n as u64);
+                if augment.needs_mask() {
+                    self.dataset.with_mask(n, |from, mask| augment.vary((from, mask), place, to, (seed, scratch)))
+                } else {
+                    self.dataset.with(n, |from| augment.vary((from, &[]), place, to, (seed, scratch)))
+                }
             };
             for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(voxels)) {
                 volume(members[at], to)?;

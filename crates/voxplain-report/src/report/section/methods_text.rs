@@ -15,7 +15,7 @@ use voxplain_study::{
     group::{GroupSummary, MethodSummary},
     model::{NetworkKind, Task},
     run::{Metrics, Run, ValueMetrics},
-    train::{OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
+    train::{Augmentation, OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
 };
 use voxplain_volume::Sizes;
 
@@ -54,6 +54,8 @@ const ZHANG_2018: Citation = arxiv!("zhang2018", "Zhang, Hongyi and Cisse, Moust
 #[rustfmt::skip]
 const POLYAK_1992: Citation = Citation { key: "polyak1992", bibtex: "@article{polyak1992,\n  author = {Polyak, Boris T. and Juditsky, Anatoli B.},\n  title = {{Acceleration of Stochastic Approximation by Averaging}},\n  journal = {SIAM Journal on Control and Optimization},\n  volume = {30},\n  number = {4},\n  pages = {838--855},\n  year = {1992}\n}" };
 #[rustfmt::skip]
+const PEREZ_GARCIA_2021: Citation = Citation { key: "perezgarcia2021", bibtex: "@article{perezgarcia2021,\n  author = {P{\\'e}rez-Garc{\\'i}a, Fernando and Sparks, Rachel and Ourselin, S{\\'e}bastien},\n  title = {{TorchIO: A Python library for efficient loading, preprocessing, augmentation and patch-based sampling of medical images in deep learning}},\n  journal = {Computer Methods and Programs in Biomedicine},\n  volume = {208},\n  pages = {106236},\n  year = {2021},\n  doi = {10.1016/j.cmpb.2021.106236}\n}" };
+#[rustfmt::skip]
 const WILSON_1927: Citation = Citation { key: "wilson1927", bibtex: "@article{wilson1927,\n  author = {Wilson, Edwin B.},\n  title = {{Probable Inference, the Law of Succession, and Statistical Inference}},\n  journal = {Journal of the American Statistical Association},\n  volume = {22},\n  number = {158},\n  pages = {209--212},\n  year = {1927}\n}" };
 #[rustfmt::skip]
 const NEWCOMBE_2006: Citation = Citation { key: "newcombe2006", bibtex: "@article{newcombe2006,\n  author = {Newcombe, Robert G.},\n  title = {{Confidence intervals for an effect size measure based on the Mann-Whitney statistic. Part 2: asymptotic methods and evaluation}},\n  journal = {Statistics in Medicine},\n  volume = {25},\n  number = {4},\n  pages = {559--573},\n  year = {2006}\n}" };
@@ -65,6 +67,23 @@ const DELONG_1988: Citation = Citation { key: "delong1988", bibtex: "@article{de
 const ZOU_2008: Citation = Citation { key: "zou2008", bibtex: "@article{zou2008,\n  author = {Zou, Guang Yong and Donner, Allan},\n  title = {{Construction of confidence limits about effect measures: A general approach}},\n  journal = {Statistics in Medicine},\n  volume = {27},\n  number = {10},\n  pages = {1693--1702},\n  year = {2008}\n}" };
 #[rustfmt::skip]
 const NADEAU_2003: Citation = Citation { key: "nadeau2003", bibtex: "@article{nadeau2003,\n  author = {Nadeau, Claude and Bengio, Yoshua},\n  title = {{Inference for the Generalization Error}},\n  journal = {Machine Learning},\n  volume = {52},\n  number = {3},\n  pages = {239--281},\n  year = {2003}\n}" };
+
+/// ` in 50 % of cases`; nothing for what happens always.
+fn chance(probability: f64) -> String {
+    if probability >= 1.0 { String::new() } else { format!(" in {} % of cases", significant(100.0 * probability, 3)) }
+}
+
+/// The changes of intensities that have a probability, in words.
+fn varied_intensities(a: &Augmentation) -> impl Iterator<Item = String> {
+    let all = [
+        (a.bias, "a bias field, the exponential of a polynomial of third order with coefficients up to ", ""),
+        (a.gamma, "a gamma whose logarithm is up to ", ""),
+        (a.blur, "a Gaussian blur of up to ", " mm"),
+        (a.noise, "normal noise of up to ", " standard deviations of the intensities"),
+    ];
+    all.into_iter()
+        .filter_map(|(change, words, unit)| change.map(|c| format!("{words}{}{unit}{}", c.size, chance(c.probability))))
+}
 
 /// What is known of the maps of a run.
 #[derive(Clone, Debug)]
@@ -292,8 +311,25 @@ impl MethodsText {
             if a.flip_left_right {
                 varied.push("left and right exchanged".into());
             }
+            let torchio = a.affine.is_some() || a.elastic.is_some() || varied_intensities(a).next().is_some();
+            varied.extend(a.affine.map(|c| {
+                let turned = (c.degrees > 0.0).then(|| format!("turned by up to {}\u{b0} about each axis", c.degrees));
+                let scaled = (c.scale > 0.0).then(|| format!("scaled by up to {} %", significant(100.0 * c.scale, 3)));
+                let shifted = (c.shift > 0.0).then(|| format!("shifted by up to {} mm", c.shift));
+                let done: Vec<String> = [turned, scaled, shifted].into_iter().flatten().collect();
+                format!("{}{}", and(&done), chance(c.probability))
+            }));
+            varied.extend(a.elastic.map(|c| {
+                format!("bent by displacements of up to {} mm by cubic B-splines{}", c.size, chance(c.probability))
+            }));
+            varied.extend(varied_intensities(a));
             if !varied.is_empty() {
-                s.push_str(&format!("Training volumes were varied at random ({}). ", varied.join(", ")));
+                let by = if torchio {
+                    format!(" in the manner of TorchIO {}", self.cite(PEREZ_GARCIA_2021))
+                } else {
+                    String::new()
+                };
+                s.push_str(&format!("Training volumes were varied at random{by} ({}). ", varied.join(", ")));
             }
             if let Some(group) = &o.group {
                 s.push_str(&format!("No value of {group} was on both sides of a split. "));

@@ -139,6 +139,7 @@ pub(super) fn noise(change: Option<Change>, values: &mut [f32], inside: &[bool],
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "intensities are f32")]
 mod tests {
     use super::*;
 

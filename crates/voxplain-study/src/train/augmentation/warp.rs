@@ -20,7 +20,8 @@ pub(super) struct Warp {
 
 impl Warp {
     /// One that changes nothing.
-    const NONE: Self = Self { matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], shift: [0.0; 3], points: None };
+    const NONE: Self =
+        Self { matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], shift: [0.0; 3], points: None };
 
     /// Draws the changes that happen; `None` where none does.
     pub(super) fn draw(affine: Option<AffineChange>, elastic: Option<Change>, seed: Seed) -> Option<Self> {
@@ -39,7 +40,7 @@ impl Warp {
             let mut random = seed.child("elastic").random();
             if random.chance(change.probability) {
                 let mut points = Box::new([[[[0.0; POINTS]; POINTS]; POINTS]; 3]);
-                // Two layers at each side stay, so that the sides do.
+                // Two layers at each side stay (TorchIO's locked borders): the sides are displaced by a sixth of the size at most.
                 for i in 2..POINTS - 2 {
                     for j in 2..POINTS - 2 {
                         for k in 2..POINTS - 2 {
@@ -89,7 +90,8 @@ impl Warp {
                     array3(|axis| array(|k| (0..4).map(|n| weights[n] * plane[axis][first + n][k]).sum::<f64>()))
                 });
                 for k in 0..shape[2] {
-                    let mut offset: [f64; 3] = std::array::from_fn(|axis| spacing[axis] * ([i, j, k][axis] as f64 - centre[axis]));
+                    let mut offset: [f64; 3] =
+                        std::array::from_fn(|axis| spacing[axis] * ([i, j, k][axis] as f64 - centre[axis]));
                     if let Some(row) = &row {
                         let (first, weights) = taps[2][k];
                         for (axis, offset) in offset.iter_mut().enumerate() {
@@ -110,7 +112,12 @@ impl Warp {
     /// The volume and its mask after the change: a voxel is inside where the nearest of those that it comes from is, and then has the
     /// mean of the up to eight around that are inside, by their nearness. Outside it is 0.
     #[expect(clippy::cast_possible_truncation, reason = "intensities are f32")]
-    pub(super) fn resample(&self, (from, inside): (&[f32], &[bool]), place: Place, (to, to_inside): (&mut [f32], &mut [bool])) {
+    pub(super) fn resample(
+        &self,
+        (from, inside): (&[f32], &[bool]),
+        place: Place,
+        (to, to_inside): (&mut [f32], &mut [bool]),
+    ) {
         let [ni, nj, nk] = place.shape;
         self.each_voxel(place, |at, source| {
             (to[at], to_inside[at]) = (0.0, false);
@@ -128,7 +135,8 @@ impl Warp {
                 if !inside[n] {
                     continue;
                 }
-                let weight: f64 = (0..3).map(|axis| if up[axis] == 1 { part[axis] } else { 1.0 - part[axis] }).product();
+                let weight: f64 =
+                    (0..3).map(|axis| if up[axis] == 1 { part[axis] } else { 1.0 - part[axis] }).product();
                 nearest |= (0..3).all(|axis| (part[axis] >= 0.5) == (up[axis] == 1));
                 sum += weight * f64::from(from[n]);
                 total += weight;
@@ -229,7 +237,7 @@ mod tests {
         assert!((found[0][2] + 2.0).abs() < 1e-12 && found[0][..2] == [0.0, 0.0]);
     }
 
-    /// The displacement of a voxel is the sum of all control points by cubic B-splines; that of the corners is 0.
+    /// The displacement of a voxel is the sum of all control points by cubic B-splines; at the sides it is a sixth at most.
     #[test]
     fn bends_are_splines() {
         let warp = Warp::draw(None, Some(Change { size: 3.0, probability: 1.0 }), Seed::new(4)).unwrap();
@@ -258,8 +266,8 @@ mod tests {
                 let found = (from[axis] - voxel[axis] as f64) * PLACE.spacing[axis];
                 assert!((found - expected).abs() < 1e-9, "{voxel:?} {axis}: {found} {expected}");
                 assert!(found.abs() < 3.0);
-                let corner = voxel[0] % (ni - 1) == 0 && voxel[1] % (nj - 1) == 0 && voxel[2] % (nk - 1) == 0;
-                assert!(!corner || found.abs() < 1e-12);
+                let side = voxel[0] % (ni - 1) == 0 || voxel[1] % (nj - 1) == 0 || voxel[2] % (nk - 1) == 0;
+                assert!(!side || found.abs() <= 3.0 / 6.0 + 1e-12);
             }
         }
     }
