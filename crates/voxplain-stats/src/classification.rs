@@ -42,7 +42,7 @@ pub struct FoldScore {
     pub subjects: usize,
     /// Share of them that were told right.
     pub accuracy: f64,
-    /// Area under the curve; absent where the fold lacks a class.
+    /// Area under the curve, of more than two classes the mean over pairs of classes; absent where the fold lacks a class.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub auc: Option<f64>,
 }

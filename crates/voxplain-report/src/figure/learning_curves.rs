@@ -1,5 +1,7 @@
 //! [`learning_curves`]: loss and accuracy over epochs, fold by fold.
 
+use voxplain_core::plural::counted;
+
 use super::paper::{Anchor, Axes, Figure, GREY, SMALL, Style, Svg, TITLE, colour::LINES, ticks, width_of};
 
 /// One fold's values per epoch, the first epoch first.
@@ -104,10 +106,16 @@ fn draw(curves: &[LearningCurve], width: f64, unit: Option<&str>) -> Figure {
         bottom,
         Style::new(SMALL, Anchor::Start).colour(GREY),
         &format!(
-            "{} fold{} (thin) and their mean (thick). Training {what} is not {what} on new people.",
-            curves.len(),
-            if curves.len() == 1 { "" } else { "s" }
+            "{}. Training {what} is not {what} on new people.",
+            if curves.len() == 1 {
+                "1 fold".to_owned()
+            } else {
+                format!("{} folds (thin) and their mean (thick)", curves.len())
+            }
         ),
     );
-    svg.finish(bottom + 1.5, format!("Loss and {what} over {epochs} epochs of training for {} folds", curves.len()))
+    svg.finish(
+        bottom + 1.5,
+        format!("Loss and {what} over {epochs} epochs of training for {}", counted(curves.len(), "fold")),
+    )
 }
