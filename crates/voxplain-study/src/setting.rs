@@ -54,6 +54,8 @@ settings! {
     EACH_SESSION = "each-session";
     /// Whether what is there already is replaced.
     FORCE = "force";
+    /// Parts of the network that are not trained.
+    FREEZE = "freeze";
     /// Shape of a grid, `58x70x58`.
     GRID = "grid";
     /// The column of those who belong together and stay in one fold.

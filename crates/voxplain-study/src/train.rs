@@ -9,6 +9,7 @@
 //! | `directory.rs` | the run directory, new or gone on with |
 //! | `fold.rs` | the model of a fold and its predictions |
 //! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
+//! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs` | labels that are numbers |
@@ -22,6 +23,7 @@ mod dataset;
 mod directory;
 mod fit;
 mod fold;
+mod freeze;
 mod initial;
 mod metrics;
 mod mixup;
@@ -46,6 +48,7 @@ use crate::{
     listed::counted,
     model::NetworkKind,
     run::{Metrics, Run, ValueMetrics},
+    setting::INIT,
 };
 use dataset::Dataset;
 use fold::Trainer;
@@ -54,7 +57,7 @@ use metrics::{CNN, Classifier, describe_network};
 use persons::Grouping;
 use serde::Serialize;
 use std::path::Path;
-use voxplain_core::{Progress, Result, atomic_file, random::Seed};
+use voxplain_core::{Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_stats::fold_scores;
 
@@ -151,6 +154,13 @@ pub fn train(
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
     let network = kind.network(cohort.preparation.shape, options.width(), dataset.task().outputs())?;
+    freeze::check(&options.freeze, &network)?;
+    if !options.freeze.is_empty() && options.init.is_none() {
+        progress.advise(
+            "parts of the network are not trained, and keep weights drawn at random",
+            &remedy!["start from a model that has learnt something, with ", INIT],
+        );
+    }
     // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
     let initial = InitialWeights::of(options, &dataset, &network, progress)?;
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {

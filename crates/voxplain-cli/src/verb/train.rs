@@ -61,18 +61,22 @@ pub(crate) struct Train {
     /// The class that AUC and sensitivity are about [default: the last one].
     #[arg(long, value_name = "CLASS")]
     positive: Option<String>,
-    /// The network: the paper's (mrinet), the one for brain age of Peng et al. 2021 (sfcn), residual or densely connected
-    /// networks as MONAI has them.
+    /// The network: the paper's (mrinet), the one for brain age of Peng et al. 2021 (sfcn), the one of ClinicaDL (conv5-fc3), residual
+    /// or densely connected networks as MONAI has them.
     #[arg(long, default_value = NetworkKind::Mrinet.name(), value_parser = NetworkKind::ALL.map(NetworkKind::name))]
     model: String,
     /// Channels of its first convolution; all others are in proportion [default: mrinet 8 (32 in the paper, which small cohorts
-    /// do not need), sfcn 32, the others 64].
+    /// do not need), conv5-fc3 8, sfcn 32, the others 64].
     #[arg(long, value_name = "N")]
     width: Option<usize>,
     /// Start from the weights of this model, which has the same network; its last layer is drawn anew where classes or grid are
     /// others. Refused where it was trained on people of the cohort.
     #[arg(long, value_name = "MODEL")]
     init: Option<PathBuf>,
+    /// Do not train these parts of the network, by what the names of their layers begin with (layer1, features.0), a list. Batch
+    /// normalisations there use their running statistics. A name that fits nothing is refused with those there are.
+    #[arg(long, value_name = "PREFIX", value_delimiter = ',')]
+    freeze: Vec<String>,
     /// Hold everyone out once, in so many folds [default: 10].
     #[arg(long, value_name = "K", conflicts_with = "holdout")]
     folds: Option<usize>,
@@ -223,6 +227,7 @@ impl Train {
             width: self.width,
             init: self.init.clone(),
             init_hash: None,
+            freeze: self.freeze.clone(),
             split: match (self.holdout, self.folds) {
                 (Some(share), _) => SplitScheme::Holdout(share),
                 (None, Some(folds)) => SplitScheme::Folds(folds),
@@ -473,6 +478,7 @@ mod tests {
             width: Some(4),
             init: Some("other/model.safetensors".into()),
             init_hash: None,
+            freeze: vec!["features.0".into(), "features.1".into()],
             split: SplitScheme::Holdout(0.3),
             group: Some("site".into()),
             epochs: 3,

@@ -1,10 +1,12 @@
 //! [`NetworkKind`]: the networks that can be trained, by name. A network is a file: a function that returns its graph.
 
+mod conv5_fc3;
 mod densenet;
 mod mrinet;
 mod resnet;
 mod sfcn;
 
+pub use conv5_fc3::conv5_fc3;
 pub use densenet::densenet;
 pub use mrinet::{min_shape, mrinet, whole_shape};
 pub use resnet::{ResnetBlock, resnet};
@@ -21,6 +23,8 @@ pub enum NetworkKind {
     Mrinet,
     /// [`sfcn`].
     Sfcn,
+    /// [`conv5_fc3`].
+    Conv5Fc3,
     /// [`resnet`] of one basic block in each of its four stages.
     Resnet10,
     /// [`resnet`] of two basic blocks in each stage.
@@ -33,14 +37,15 @@ pub enum NetworkKind {
 
 impl NetworkKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Mrinet, Self::Sfcn, Self::Resnet10, Self::Resnet18, Self::Resnet50, Self::Densenet121];
+    pub const ALL: [Self; 7] =
+        [Self::Mrinet, Self::Sfcn, Self::Conv5Fc3, Self::Resnet10, Self::Resnet18, Self::Resnet50, Self::Densenet121];
 
-    /// Its name: `mrinet`, `sfcn`, `resnet10`, `resnet18`, `resnet50`, `densenet121`.
+    /// Its name: `mrinet`, `sfcn`, `conv5-fc3`, `resnet10`, `resnet18`, `resnet50`, `densenet121`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Mrinet => "mrinet",
             Self::Sfcn => "sfcn",
+            Self::Conv5Fc3 => "conv5-fc3",
             Self::Resnet10 => "resnet10",
             Self::Resnet18 => "resnet18",
             Self::Resnet50 => "resnet50",
@@ -66,14 +71,14 @@ impl NetworkKind {
     /// the paper.
     pub fn width(self) -> usize {
         match self {
-            Self::Mrinet => 8,
+            Self::Mrinet | Self::Conv5Fc3 => 8,
             Self::Sfcn => 32,
             Self::Resnet10 | Self::Resnet18 | Self::Resnet50 | Self::Densenet121 => 64,
         }
     }
 
     /// The graph for one-channel volumes of that shape and so many outputs (one per class, or one for a value), with `width` channels in its first convolution and
-    /// all others in proportion. Weights are not drawn yet.
+    /// all others in proportion (of `conv5-fc3` those of convolutions). Weights are not drawn yet.
     ///
     /// # Errors
     /// The volume is too small for it, the width is odd where it must be even, or not from 1 to 256, or there is no output.
@@ -96,6 +101,7 @@ impl NetworkKind {
         let built = match self {
             Self::Mrinet => return mrinet(shape, width, outputs),
             Self::Sfcn => sfcn(shape, width, outputs),
+            Self::Conv5Fc3 => conv5_fc3(shape, width, outputs),
             Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, outputs),
             Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, outputs),
             Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, outputs),
@@ -110,11 +116,11 @@ impl NetworkKind {
         })
     }
 
-    /// Draws its weights as the published code does: `mrinet` and `sfcn` by PyTorch's defaults, the others by He's.
+    /// Draws its weights as the published code does: `mrinet`, `sfcn` and `conv5-fc3` by PyTorch's defaults, the others by He's.
     pub fn initialize(self, network: &mut Network, seed: u64) {
         network.initialize_as(
             match self {
-                Self::Mrinet | Self::Sfcn => Initialisation::PyTorch,
+                Self::Mrinet | Self::Sfcn | Self::Conv5Fc3 => Initialisation::PyTorch,
                 Self::Resnet10 | Self::Resnet18 | Self::Resnet50 => Initialisation::HeFanOut,
                 Self::Densenet121 => Initialisation::HeFanIn,
             },

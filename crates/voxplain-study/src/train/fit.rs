@@ -4,6 +4,7 @@ use super::{
     augmentation::{Place, Scratch},
     checkpoint::Checkpoint,
     dataset::Dataset,
+    freeze::Frozen,
     initial::InitialWeights,
     mixup::Mixup,
     observer::TrainingObserver,
@@ -217,6 +218,10 @@ impl Fit<'_> {
             bias.data_mut().fill(0.0);
         }
         self.initial.map_or(Ok(()), |initial| initial.give(&mut network))?;
+        let frozen = Frozen::of(&self.options.freeze, &network)?;
+        if let Some(frozen) = &frozen {
+            network = frozen.training().clone();
+        }
         let (method, ema) = (self.options.optimizer(), self.options.ema);
         let found = Checkpoint::read(&self.files.checkpoint(), &network, &method, ema)?;
         let mut state = found.unwrap_or_else(|| Checkpoint {
@@ -226,7 +231,8 @@ impl Fit<'_> {
             history: Vec::new(),
             best: None,
         });
-        state.optimizer = state.optimizer.with_max_norm(self.options.clip_norm);
+        let unchanged = frozen.as_ref().map_or_else(Vec::new, |frozen| frozen.parameters().to_vec());
+        state.optimizer = state.optimizer.with_max_norm(self.options.clip_norm).with_frozen(unchanged);
         let batches = batches(train.len(), self.options.batch);
         let largest = batches.iter().map(Range::len).max().unwrap_or(0);
         let mut plan = self.plan(&state.network, largest, progress)?;
@@ -253,6 +259,9 @@ impl Fit<'_> {
             Some((epoch, network)) => (network, epoch),
             None => (state.judged().clone(), epochs),
         };
+        if let Some(frozen) = &frozen {
+            network = frozen.kept(&network)?;
+        }
         if let Some(standard) = standard {
             answer_in_unit(&mut network, standard)?;
         }

@@ -4,9 +4,9 @@ use super::{augmentation::Augmentation, initial, value::TaskKind};
 use crate::folds::SplitScheme;
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, GROUP, HOLDOUT, INIT, KEEP_GOING, LABEL,
-    LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, OPTIMIZER, POSITIVE, SCHEDULE, SEED, TASK,
-    UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT, KEEP_GOING,
+    LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, OPTIMIZER, POSITIVE, SCHEDULE, SEED,
+    TASK, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -92,6 +92,10 @@ pub struct TrainOptions {
     /// BLAKE3 of that model's file. A run records it; what is given here is not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_hash: Option<String>,
+    /// Parts of the network that are not trained, by what the names of their layers begin with, up to a dot. Their batch normalisations use
+    /// their running statistics; dropout stays.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// How subjects are held out.
     #[serde(rename = "holding")]
     pub split: SplitScheme,
@@ -163,6 +167,7 @@ impl Default for TrainOptions {
             width: None,
             init: None,
             init_hash: None,
+            freeze: Vec::new(),
             split: SplitScheme::Folds(10),
             group: None,
             epochs: 20,
@@ -203,6 +208,7 @@ impl TrainOptions {
             width,
             init,
             init_hash: _,
+            freeze,
             split,
             group,
             epochs,
@@ -246,6 +252,7 @@ impl TrainOptions {
                 width.filter(|n| NetworkKind::named(model).is_ok_and(|kind| kind.width() != *n)).map(|n| n.to_string()),
             ),
             (INIT, init.as_ref().map(|path| path.display().to_string())),
+            (FREEZE, unless(freeze.is_empty(), &freeze.join(","))),
             (FOLDS, folds),
             (HOLDOUT, holdout),
             (GROUP, group.clone()),

@@ -34,6 +34,8 @@ const KAN_2020: Citation = arxiv!("kan2020", "Kan, Maxim and Aliev, Ruslan and R
 #[rustfmt::skip]
 const PENG_2021: Citation = Citation { key: "peng2021", bibtex: "@article{peng2021,\n  author = {Peng, Han and Gong, Weikang and Beckmann, Christian F. and Vedaldi, Andrea and Smith, Stephen M.},\n  title = {{Accurate brain age prediction with lightweight deep neural networks}},\n  journal = {Medical Image Analysis},\n  volume = {68},\n  pages = {101871},\n  year = {2021},\n  doi = {10.1016/j.media.2020.101871}\n}" };
 #[rustfmt::skip]
+const WEN_2020: Citation = Citation { key: "wen2020", bibtex: "@article{wen2020,\n  author = {Wen, Junhao and Thibeau-Sutre, Elina and Diaz-Melo, Mauricio and Samper-Gonz{\\'a}lez, Jorge and Routier, Alexandre and Bottani, Simona and Dormont, Didier and Durrleman, Stanley and Burgos, Ninon and Colliot, Olivier},\n  title = {{Convolutional neural networks for classification of Alzheimer's disease: Overview and reproducible evaluation}},\n  journal = {Medical Image Analysis},\n  volume = {63},\n  pages = {101694},\n  year = {2020},\n  doi = {10.1016/j.media.2020.101694}\n}" };
+#[rustfmt::skip]
 const HE_2016: Citation = arxiv!("he2016", "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian", "Deep Residual Learning for Image Recognition", "2016", "1512.03385");
 #[rustfmt::skip]
 const HUANG_2017: Citation = arxiv!("huang2017", "Huang, Gao and Liu, Zhuang and van der Maaten, Laurens and Weinberger, Kilian Q.", "Densely Connected Convolutional Networks", "2017", "1608.06993");
@@ -198,6 +200,9 @@ impl MethodsText {
             Ok(NetworkKind::Sfcn) => {
                 format!("the simple fully convolutional network of Peng et al. {}", self.cite(PENG_2021))
             }
+            Ok(NetworkKind::Conv5Fc3) => {
+                format!("the network of five convolutions and three linear layers of ClinicaDL {}", self.cite(WEN_2020))
+            }
             Ok(kind @ (NetworkKind::Resnet10 | NetworkKind::Resnet18 | NetworkKind::Resnet50)) => {
                 let layers = kind.name().trim_start_matches("resnet");
                 format!("a residual network {} of {layers} layers and three-dimensional kernels", self.cite(HE_2016))
@@ -260,77 +265,95 @@ impl MethodsText {
         s
     }
 
+    /// The training of a network in words.
+    fn training(&mut self, task: &Task, o: &TrainOptions) -> String {
+        let mut s = String::new();
+        let net = self.network(&o.model);
+        let by = self.optimizer(o);
+        let warmup = match o.warmup {
+            None => String::new(),
+            Some(n) => {
+                let epochs = counted(n, "epoch");
+                format!(" after a warm-up of {epochs} in which it rose in even steps {}", self.cite(GOYAL_2017))
+            }
+        };
+        s.push_str(&format!(
+            "{}, {net} with {} channels in its first layer was \
+             trained for {} {}{}{} by {by} (learning rate {}{}{}, weight decay {}, batches of {}{}). ",
+            match task {
+                Task::Classes { classes } => format!("To tell {} apart", and(classes)),
+                Task::Value { value } => format!("To predict {value}"),
+            },
+            o.width(),
+            o.epochs,
+            if o.epochs == 1 { "epoch" } else { "epochs" },
+            o.early_stop.map_or_else(String::new, |n| format!(
+                ", with early stopping after {} without a lower loss on a part of the training people set aside,",
+                counted(n, "epoch")
+            )),
+            if task.value().is_some() { loss_of(o.loss.unwrap_or_default()) } else { "" },
+            o.learning_rate,
+            match o.schedule {
+                ScheduleKind::Cosine => " falling along half a cosine",
+                ScheduleKind::Constant => "",
+            },
+            warmup,
+            o.weight_decay,
+            o.batch,
+            if o.balanced { ", classes weighted equally" } else { "" },
+        ));
+        if !o.freeze.is_empty() {
+            s.push_str(&format!(
+                "Not trained was what has a name that begins with {}; its batch normalisations used their running statistics. ",
+                and(&o.freeze)
+            ));
+        }
+        if o.init.is_some() {
+            s.push_str("Training started from the weights of another model, whose file is recorded by its hash. ");
+        }
+        s.push_str(&self.recipe(o));
+        let a = &o.augment;
+        let mut varied = Vec::new();
+        if a.shift > 0 {
+            varied.push(format!("shifts of up to {} voxels", a.shift));
+        }
+        if a.intensity > 0.0 {
+            varied.push(format!("intensities scaled by up to {} %", significant(100.0 * a.intensity, 3)));
+        }
+        if a.flip_left_right {
+            varied.push("left and right exchanged".into());
+        }
+        let torchio = a.affine.is_some() || a.elastic.is_some() || varied_intensities(a).next().is_some();
+        varied.extend(a.affine.map(|c| {
+            let turned = (c.degrees > 0.0).then(|| format!("turned by up to {}\u{b0} about each axis", c.degrees));
+            let scaled = (c.scale > 0.0).then(|| format!("scaled by up to {} %", significant(100.0 * c.scale, 3)));
+            let shifted = (c.shift > 0.0).then(|| format!("shifted by up to {} mm", c.shift));
+            let done: Vec<String> = [turned, scaled, shifted].into_iter().flatten().collect();
+            format!("{}{}", and(&done), chance(c.probability))
+        }));
+        varied.extend(a.elastic.map(|c| {
+            format!("bent by displacements of up to {} mm by cubic B-splines{}", c.size, chance(c.probability))
+        }));
+        varied.extend(varied_intensities(a));
+        if !varied.is_empty() {
+            let by = if torchio {
+                format!(" in the manner of TorchIO {}", self.cite(PEREZ_GARCIA_2021))
+            } else {
+                String::new()
+            };
+            s.push_str(&format!("Training volumes were varied at random{by} ({}). ", varied.join(", ")));
+        }
+        s
+    }
+
     fn trained(&mut self, run: &Run, metrics: Option<&Metrics>, value_metrics: Option<&ValueMetrics>) {
         let mut s = String::new();
-        let page_of_value = run.manifest.task.value().is_some();
         // Options that are not recorded would be taken as their defaults.
         let recorded =
             ["width", "epochs", "batch", "learning-rate"].iter().all(|o| run.manifest.options.get(o).is_some());
         let options = serde_json::from_value::<TrainOptions>(run.manifest.options.clone());
         if let (true, Ok(o)) = (recorded, options) {
-            let net = self.network(&o.model);
-            let by = self.optimizer(&o);
-            let warmup = match o.warmup {
-                None => String::new(),
-                Some(n) => {
-                    let epochs = counted(n, "epoch");
-                    format!(" after a warm-up of {epochs} in which it rose in even steps {}", self.cite(GOYAL_2017))
-                }
-            };
-            s.push_str(&format!(
-                "{}, {net} with {} channels in its first layer was \
-                 trained for {} {}{}{} by {by} (learning rate {}{}{}, weight decay {}, batches of {}{}). ",
-                match &run.manifest.task {
-                    Task::Classes { classes } => format!("To tell {} apart", and(classes)),
-                    Task::Value { value } => format!("To predict {value}"),
-                },
-                o.width(),
-                o.epochs,
-                if o.epochs == 1 { "epoch" } else { "epochs" },
-                o.early_stop.map_or_else(String::new, |n| format!(", stopped early after {n} without progress,")),
-                if page_of_value { loss_of(o.loss.unwrap_or_default()) } else { "" },
-                o.learning_rate,
-                match o.schedule {
-                    ScheduleKind::Cosine => " falling along half a cosine",
-                    ScheduleKind::Constant => "",
-                },
-                warmup,
-                o.weight_decay,
-                o.batch,
-                if o.balanced { ", classes weighted equally" } else { "" },
-            ));
-            s.push_str(&self.recipe(&o));
-            let a = &o.augment;
-            let mut varied = Vec::new();
-            if a.shift > 0 {
-                varied.push(format!("shifts of up to {} voxels", a.shift));
-            }
-            if a.intensity > 0.0 {
-                varied.push(format!("intensities scaled by up to {} %", significant(100.0 * a.intensity, 3)));
-            }
-            if a.flip_left_right {
-                varied.push("left and right exchanged".into());
-            }
-            let torchio = a.affine.is_some() || a.elastic.is_some() || varied_intensities(a).next().is_some();
-            varied.extend(a.affine.map(|c| {
-                let turned = (c.degrees > 0.0).then(|| format!("turned by up to {}\u{b0} about each axis", c.degrees));
-                let scaled = (c.scale > 0.0).then(|| format!("scaled by up to {} %", significant(100.0 * c.scale, 3)));
-                let shifted = (c.shift > 0.0).then(|| format!("shifted by up to {} mm", c.shift));
-                let done: Vec<String> = [turned, scaled, shifted].into_iter().flatten().collect();
-                format!("{}{}", and(&done), chance(c.probability))
-            }));
-            varied.extend(a.elastic.map(|c| {
-                format!("bent by displacements of up to {} mm by cubic B-splines{}", c.size, chance(c.probability))
-            }));
-            varied.extend(varied_intensities(a));
-            if !varied.is_empty() {
-                let by = if torchio {
-                    format!(" in the manner of TorchIO {}", self.cite(PEREZ_GARCIA_2021))
-                } else {
-                    String::new()
-                };
-                s.push_str(&format!("Training volumes were varied at random{by} ({}). ", varied.join(", ")));
-            }
+            s.push_str(&self.training(&run.manifest.task, &o));
             if let Some(group) = &o.group {
                 s.push_str(&format!("No value of {group} was on both sides of a split. "));
             }
@@ -571,6 +594,17 @@ mod tests {
             NEWCOMBE_2006,
             OBUCHOWSKI_1997,
             NADEAU_2003,
+            WEN_2020,
+            DELONG_1988,
+            ZOU_2008,
+            LOSHCHILOV_2019,
+            SUTSKEVER_2013,
+            GOYAL_2017,
+            PASCANU_2013,
+            SZEGEDY_2016,
+            ZHANG_2018,
+            POLYAK_1992,
+            PEREZ_GARCIA_2021,
         ];
         let mut all: Vec<Citation> = own.to_vec();
         for entry in METHODS {
@@ -591,6 +625,59 @@ mod tests {
         for entry in METHODS {
             assert_eq!(entry.control.is_some(), entry.summary.starts_with("control"), "{}", entry.name);
         }
+    }
+
+    /// Every choice of a training is said, with its source; what is by default is said as before.
+    #[test]
+    fn trainings_are_told_as_they_were() {
+        let task = Task::classes_named(vec!["a".into(), "b".into(), "c".into()]);
+        let told = |o: &TrainOptions| {
+            let mut text = MethodsText::default();
+            let s = text.training(&task, o);
+            (s, text.cited.iter().map(|c| c.key).collect::<Vec<_>>())
+        };
+        let (plain, cited) = told(&TrainOptions::default());
+        assert_eq!(
+            plain,
+            "To tell a, b and c apart, the 3D convolutional network of Kan et al. [@kan2020] with 8 channels in its first layer was trained \
+             for 20 epochs by Adam [@kingma2015] (learning rate 0.001 falling along half a cosine, weight decay 0.0001, batches of 4). \
+             Training volumes were varied at random (shifts of up to 2 voxels, intensities scaled by up to 10 %). "
+        );
+        assert_eq!(cited, ["kan2020", "kingma2015"]);
+        let (every, cited) = told(&TrainOptions {
+            model: "conv5-fc3".into(),
+            optimizer: OptimizerName::Sgd,
+            warmup: Some(1),
+            clip_norm: Some(2.0),
+            ema: Some(0.99),
+            label_smoothing: Some(0.1),
+            mixup: Some(0.2),
+            early_stop: Some(3),
+            freeze: vec!["convolutions".into()],
+            augment: "affine=10:0.1:0@1,elastic=5@0.25,bias,gamma,blur,noise".parse().unwrap(),
+            ..TrainOptions::default()
+        });
+        for part in [
+            "of ClinicaDL [@wen2020] with 8 channels",
+            "with early stopping after 3 epochs without a lower loss",
+            "Nesterov's momentum of 0.9 [@sutskever2013]",
+            "falling along half a cosine after a warm-up of 1 epoch in which it rose in even steps [@goyal2017]",
+            "begins with convolutions;",
+            "a norm of at most 2 [@pascanu2013]",
+            "all classes shared 0.1 of the truth evenly [@szegedy2016]",
+            "with both parameters 0.2 [@zhang2018]",
+            "with a decay of 0.99, and the plain mean while the steps are too few for it [@polyak1992]",
+            "in the manner of TorchIO [@perezgarcia2021] (turned by up to 10\u{b0} about each axis and scaled by up to 10 %, bent by \
+             displacements of up to 5 mm by cubic B-splines in 25 % of cases, a bias field",
+            "normal noise of up to 0.25 standard deviations of the intensities in 50 % of cases)",
+        ] {
+            assert!(every.contains(part), "{part}: {every}");
+        }
+        assert_eq!(cited.len(), 9);
+        let adamw = TrainOptions { optimizer: OptimizerName::AdamW, ..TrainOptions::default() };
+        assert!(
+            told(&adamw).0.contains("by AdamW, with weight decay beside the gradient [@loshchilov2019] (learning rate")
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ fn sizes_are_those_of_the_published_code() {
         ("resnet50", 46_163_010),
         ("densenet121", 11_244_674),
         ("sfcn", 2_950_466),
+        ("conv5-fc3", 6_351_572),
     ]);
     for kind in NetworkKind::ALL {
         let net = network(kind, 96, if kind == NetworkKind::Mrinet { 32 } else { kind.width() });
@@ -52,6 +53,7 @@ fn logits_are_those_of_the_published_code() {
         (NetworkKind::Resnet18, 4, [-0.499728373, 0.305904583]),
         (NetworkKind::Resnet50, 4, [1.45696458, -1.68981795]),
         (NetworkKind::Densenet121, 4, [-0.214580453, 0.176086531]),
+        (NetworkKind::Conv5Fc3, 4, [0.282985212, 0.231425294]),
         (NetworkKind::Sfcn, 4, [-1.50963167, 0.851308771]),
     ];
     let shape = [64, 70, 66];
@@ -109,6 +111,7 @@ fn weights_are_drawn_as_published() {
         let (name, deviation) = match kind {
             // Kaiming uniform with a = sqrt 5 has a deviation of 1 / sqrt(3 fan in).
             NetworkKind::Mrinet => ("classifier.3.weight", (1.0 / (3.0 * 512.0f64)).sqrt()),
+            NetworkKind::Conv5Fc3 => ("fc.2.weight", (1.0 / (3.0 * 256.0f64)).sqrt()),
             NetworkKind::Sfcn => ("feature_extractor.conv_3.0.weight", (1.0 / (3.0 * 216.0f64)).sqrt()),
             NetworkKind::Resnet10 | NetworkKind::Resnet18 => ("layer3.0.conv2.weight", (2.0 / 216.0f64).sqrt()),
             NetworkKind::Resnet50 => ("layer4.0.conv2.weight", (2.0 / 432.0f64).sqrt()),
