@@ -3,6 +3,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
 
 mod choice;
+mod contradiction;
 mod entities;
 mod freesurfer;
 mod image;

@@ -82,6 +82,19 @@ const COMMON: f64 = 0.02;
 /// view of 300 mm.
 const LEAST: f64 = 0.005;
 
+/// How far a number that is advised may be from the middle that it stands for, as a share of what is between outside and inside.
+const SHORT: f64 = 0.005;
+
+/// How wide each of two heaps of values is at most (from the tenth to the ninetieth percentile), as a share of what is between them. Our
+/// choice: noise on a mask is narrower, and intensities of tissues are wider.
+const HEAP: f64 = 0.3;
+
+/// Share of a mask that may lie within it and be no part of it. Our choice: a mask without the ventricles stays below it.
+const HOLLOW: f64 = 0.15;
+
+/// Share of the largest cross-section of a mask that may end at one plane. Our choice: a sphere of ten voxels has 0.2 there.
+const FLAT: f64 = 0.35;
+
 /// Share of a mask that may lie outside its largest piece. Our choice: all masks of IXI stay below it.
 const SCATTERED: f64 = 0.01;
 
@@ -138,6 +151,7 @@ pub fn read_mask_by_either(path: &Path, first: Option<&MaskOptions>, options: &M
             None => (what, remedy),
         })?;
         findings.extend(scattered(&mask, options.extent));
+        findings.extend(hollow(&mask, options.extent));
         Ok((mask, threshold, findings))
     };
     match first.and_then(|first| by(first).ok()).map_or_else(|| by(options), Ok) {
@@ -227,7 +241,8 @@ fn cut(
         let levels: Vec<(f64, usize)> = content.levels.iter().map(|l| (l.0 - low, l.1)).collect();
         is_segmentation(&volume.map(|v| (f64::from(*v) - low) as f32), &levels)
     };
-    let half = high / 2.0;
+    // Between what most voxels outside and most inside have, where that is known better than by the largest value.
+    let half = if levels.is_empty() { two_clusters(volume).unwrap_or(high / 2.0) } else { high / 2.0 };
     if content.between == 0 && low >= -NEAR * high {
         let what = format!(
             "is no mask of two values: it holds values near 0 and near {}, off them by up to {:.0e}, as resampling leaves \
@@ -276,7 +291,8 @@ fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
     let outside = contents.background.first().map_or(low, |v| f64::from(*v));
     // A few values above all others are not the inside.
     let inner = mostly_below(volume, outside);
-    if has_little_near(volume, outside, inner) && contents.has_intensities(volume) {
+    let clusters = two_clusters(volume);
+    if clusters.is_none() && has_little_near(volume, outside, inner) && contents.has_intensities(volume) {
         let is_brain =
             matches!(contents.kind, ContentsKind::Brain | ContentsKind::Small | ContentsKind::Cut | ContentsKind::Slab);
         return match contents.background[..] {
@@ -292,10 +308,15 @@ fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
         // A middle that many voxels have is a third value, and no edge between two.
         let is_on_it = |v: &&f32| (f64::from(**v) - at).abs() <= NEAR * (high - low);
         let is_edge = || volume.data().iter().filter(is_on_it).count() as f64 <= COMMON * content.voxels as f64;
-        (at != f64::midpoint(outside, high) || is_edge()) && is_outside(outside, at)
+        let is_middle = (at - f64::midpoint(outside, high)).abs() <= SHORT * (high - outside);
+        // Of two heaps of values the lower may reach above the one that most voxels have.
+        let outside = if clusters.is_some() { outside.min(at) } else { outside };
+        (!is_middle || is_edge()) && is_outside(outside, at)
     };
-    let middles = [(at.unwrap_or(f64::midpoint(outside, high)), high), (f64::midpoint(outside, inner), inner)];
-    if let Some((at, _)) = middles.into_iter().find(|(at, high)| fits(*at, *high)) {
+    let middle = at.unwrap_or(clusters.unwrap_or(f64::midpoint(outside, high)));
+    let middles = [(middle, high), (f64::midpoint(outside, inner), inner)];
+    let short = middles.map(|(at, high)| (short(at, high - outside), high));
+    if let Some((at, _)) = short.into_iter().chain(middles).find(|(at, high)| fits(*at, *high)) {
         remedy!["make a mask of 0 and 1, or say above which value a voxel belongs with ", MASK_THRESHOLD.to(at)]
     } else {
         // So that -0 is 0.
@@ -304,6 +325,36 @@ fn advise(volume: &Volume, content: &MaskContent, at: Option<f64>) -> Remedy {
             format!("make a mask of it that is 1 in the brain and 0 outside; at its sides it is mostly {outside}");
         stands.into()
     }
+}
+
+/// The shortest number near a value, of values that are `span` apart.
+fn short(value: f64, span: f64) -> f64 {
+    let written = |digits: usize| format!("{value:.digits$e}").parse::<f64>().ok();
+    (0..6).filter_map(written).find(|v| (v - value).abs() <= SHORT * span).unwrap_or(value)
+}
+
+/// The middle between two values that voxels heap up around, some below it and some above, as in a mask with noise or ripple on it; none
+/// where values are spread, as those of an image are.
+fn two_clusters(volume: &Volume) -> Option<f64> {
+    let mut values: Vec<f32> = volume.data().iter().copied().filter(|v| v.is_finite()).collect();
+    let [low, high] = quantiles(&mut values, [0.001, 0.999]);
+    let mut middle = f64::midpoint(low, high);
+    // From the middle of all to that between the two, as in k-means.
+    for _ in 0..4 {
+        let (mut below, mut above): (Vec<f32>, Vec<f32>) =
+            values.iter().copied().partition(|v| f64::from(*v) <= middle);
+        let least = LEAST * values.len() as f64;
+        if (below.len() as f64) < least || (above.len() as f64) < least {
+            return None;
+        }
+        let [low, outside, up] = quantiles(&mut below, [0.1, 0.5, 0.9]);
+        let [down, inside, high] = quantiles(&mut above, [0.1, 0.5, 0.9]);
+        if (up - low).max(high - down) > HEAP * (inside - outside) {
+            return None;
+        }
+        middle = f64::midpoint(outside, inside);
+    }
+    Some(middle)
 }
 
 /// The value that 99 % of those above the outside's do not exceed.
@@ -389,6 +440,64 @@ fn scattered(mask: &Mask, extent: MaskExtent) -> Option<Finding> {
             100.0 * beside
         );
         Finding::new("mask-pieces", Level::Warning, what, "look at it; of a mask of the brain, keep the largest piece")
+    })
+}
+
+/// A finding about a mask that lies around something that is no part of it: one that is inverted within the head, or a part of the brain.
+fn hollow(mask: &Mask, extent: MaskExtent) -> Option<Finding> {
+    if extent == MaskExtent::Anywhere {
+        return None;
+    }
+    let (grid, data) = (mask.grid(), mask.data());
+    // Whether a voxel lies between voxels of the mask along the axes so far.
+    let mut within: Vec<bool> = vec![true; data.len()];
+    for axis in 0..3 {
+        let step = [grid.shape[1] * grid.shape[2], grid.shape[2], 1][axis];
+        for first in (0..data.len()).filter(|n| grid.voxel(*n)[axis] == 0) {
+            let line = || (0..grid.shape[axis]).map(|n| first + n * step);
+            let ends = line().find(|n| data[*n]).zip(line().rev().find(|n| data[*n]));
+            line().for_each(|n| within[n] &= ends.is_some_and(|(low, high)| low < n && n < high));
+        }
+    }
+    let empty = within.iter().zip(data).filter(|(within, inside)| **within && !**inside).count();
+    let share = empty as f64 / mask.count() as f64;
+    (share > HOLLOW).then(|| {
+        let what = format!(
+            "the mask is hollow: what it surrounds on all sides and leaves out has {:.0} % of its own volume, as where a mask is inverted \
+             within the head, or holds the grey matter alone",
+            100.0 * share
+        );
+        Finding::new("mask-hollow", Level::Warning, what, "look at it; a mask of the brain has no large holes")
+    })
+}
+
+/// A finding about a mask (axes RAS+) that ends in a plane within the image, as a mask does that was cut.
+fn cut_flat(mask: &Mask) -> Option<Finding> {
+    const SIDES: [[&str; 2]; 3] = [["left", "right"], ["back", "front"], ["lower", "upper"]];
+    let shape = mask.shape();
+    let mut planes: [Vec<usize>; 3] = shape.map(|n| vec![0; n]);
+    for (n, _) in mask.data().iter().enumerate().filter(|(_, inside)| **inside) {
+        let voxel = mask.grid().voxel(n);
+        (0..3).for_each(|a| planes[a][voxel[a]] += 1);
+    }
+    (0..3).find_map(|axis| {
+        let planes = &planes[axis];
+        let largest = planes.iter().copied().max()? as f64;
+        let ends = [planes.iter().position(|n| *n > 0)?, planes.iter().rposition(|n| *n > 0)?];
+        (0..2).find_map(|side| {
+            let plane = ends[side];
+            let is_border = plane == [0, shape[axis] - 1][side];
+            let share = planes[plane] as f64 / largest;
+            (!is_border && share > FLAT).then(|| {
+                let what = format!(
+                    "the mask ends in a plane at its {} side, with {:.0} % of its largest cross-section, and the image goes on there: it \
+                     was cut, or holds a part of the brain",
+                    SIDES[axis][side],
+                    100.0 * share
+                );
+                Finding::new("mask-cut", Level::Warning, what, "look at it; give a mask of the whole brain")
+            })
+        })
     })
 }
 
@@ -569,7 +678,9 @@ impl MaskFile {
         let own = &self.mask;
         let smallest = grid.spacing().into_iter().fold(f64::INFINITY, f64::min);
         if own.grid().same_space(grid, 0.01 * smallest) {
-            return Ok((Volume::from_parts(*grid, own.data().to_vec()), Vec::new()));
+            let there = Volume::from_parts(*grid, own.data().to_vec());
+            let findings = cut_flat(&there).into_iter().collect();
+            return Ok((there, findings));
         }
         let ratio = own.grid().voxel_volume() / grid.voxel_volume();
         let there = own.resample_mask(grid);
@@ -609,6 +720,7 @@ impl MaskFile {
             ),
             "none if both are of one space; a mask made from this very image is surer",
         )];
+        findings.extend(cut_flat(&there));
         if share < 0.98 {
             findings.push(Finding::new(
                 "mask-outside-image",

@@ -73,6 +73,17 @@ impl<'a> Entities<'a> {
         self.0.iter().map(|(key, value)| (*key, *value)).filter(|(key, _)| !["sub", "desc", "label"].contains(key))
     }
 
+    /// Whether two values of an entity are the same but for zeros before a number.
+    pub(super) fn alike(one: &str, other: &str) -> bool {
+        plain(one) == plain(other)
+    }
+
+    /// Whether a part of a name is an entity of BIDS with its value.
+    pub(super) fn is_entity(part: &str) -> bool {
+        let known = |key: &str| KNOWN.contains(&key) || OF_OTHERS.contains(&key) || ["sub", "desc"].contains(&key);
+        part.split_once('-').is_some_and(|(key, _)| known(key))
+    }
+
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -87,7 +98,10 @@ impl<'a> Entities<'a> {
     /// that the user's suffix says, is the same in both.
     pub(super) fn agree(&self, companion: &Self, suffix: &Self) -> bool {
         let theirs = |e: &Self| -> BTreeMap<&'a str, &'a str> {
-            e.0.iter().filter(|(key, _)| **key != "desc").map(|(k, v)| (*k, *v)).collect()
+            // Zeros before the number of a session or a run do not count.
+            let value =
+                |key: &str, value: &'a str| if ["ses", "run", "echo"].contains(&key) { plain(value) } else { value };
+            e.0.iter().filter(|(key, _)| **key != "desc").map(|(k, v)| (*k, value(k, v))).collect()
         };
         let (image, mut companion) = (theirs(self), theirs(companion));
         // What the suffix says alone is the companion's own.

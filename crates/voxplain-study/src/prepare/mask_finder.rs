@@ -1,6 +1,7 @@
 //! [`MaskFinder`]: which file is the brain mask of an image.
 
 use super::{
+    contradiction::contradiction,
     entities::Entities,
     freesurfer,
     mask::MaskRule,
@@ -16,6 +17,17 @@ use std::{
 use voxplain_core::{Error, Result, remedy};
 use voxplain_volume::image_stem;
 
+/// What one of several sources knows of the others.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OtherSites {
+    /// The name of this source; nothing where it is the only one.
+    pub(super) own: Option<String>,
+    /// The names of the others.
+    pub(super) names: Vec<String>,
+    /// Where their images are.
+    pub(super) roots: Vec<PathBuf>,
+}
+
 /// Finds the masks of images. Names decide, and no mask is taken whose name contradicts that of the image.
 #[derive(Debug)]
 pub(crate) struct MaskFinder {
@@ -24,11 +36,18 @@ pub(crate) struct MaskFinder {
     below: Vec<PathBuf>,
     /// The folder of masks, where there is one.
     folder: Option<MaskFolder>,
+    /// Where the images of other sources are, and with them their masks.
+    elsewhere: Vec<PathBuf>,
 }
 
 impl MaskFinder {
     /// For the images below `root`; without it, for images that are known one by one.
     pub(crate) fn new(rule: &MaskRule, root: Option<&Path>) -> Result<Self> {
+        Self::of_site(rule, root, &OtherSites::default())
+    }
+
+    /// For the images of one of several sources.
+    pub(super) fn of_site(rule: &MaskRule, root: Option<&Path>, sites: &OtherSites) -> Result<Self> {
         let below = match (rule, root) {
             // What cannot be looked at is told with the images.
             (MaskRule::Suffix(suffix), Some(root)) => {
@@ -37,10 +56,14 @@ impl MaskFinder {
             _ => Vec::new(),
         };
         let folder = match rule {
-            MaskRule::Folder(folder, pattern) => Some(MaskFolder::new(folder, pattern.as_deref(), root)?),
+            MaskRule::Folder(folder, pattern) => Some(MaskFolder::new(folder, pattern.as_deref(), root, sites)?),
             _ => None,
         };
-        Ok(Self { rule: rule.clone(), below, folder })
+        // A source within another one has what lies in it.
+        let own = root.and_then(|root| root.canonicalize().ok());
+        let others = sites.roots.iter().filter_map(|other| other.canonicalize().ok());
+        let elsewhere = others.filter(|other| own.as_ref().is_some_and(|own| !own.starts_with(other))).collect();
+        Ok(Self { rule: rule.clone(), below, folder, elsewhere })
     }
 
     /// Tells it all images and their ids: what a mask is of is known by what else it could be of.
@@ -89,9 +112,13 @@ impl MaskFinder {
             return Ok(exact);
         }
         let own = Entities::pairs(image_stem(suffix).unwrap_or(suffix));
+        let of_image = absolute(image)?;
+        let ours = Entities::of_path(&of_image);
         let agrees = |p: &PathBuf| {
-            let theirs = super::source::stem(p).and_then(Entities::of);
-            theirs.is_some_and(|theirs| entities.agree(&theirs, &own))
+            let Ok(place) = absolute(p) else { return false };
+            Entities::of(super::source::stem(p).unwrap_or_default()).is_some()
+                && ours.agree(&Entities::of_path(&place), &own)
+                && self.may_be(image, p, suffix)
         };
         let mut all: Vec<PathBuf> = files(folder)?.into_iter().filter(|p| self.is_mask(p)).collect();
         let mut found: Vec<PathBuf> = all.iter().filter(|p| agrees(p)).cloned().collect();
@@ -99,7 +126,8 @@ impl MaskFinder {
             all.extend(self.below.iter().cloned());
             for beside in beside(folder)? {
                 // Whatever lies there and cannot be read is no part of the data.
-                all.extend(files(&beside).unwrap_or_default().into_iter().filter(|p| self.is_mask(p)));
+                let there = files(&beside).unwrap_or_default().into_iter();
+                all.extend(there.filter(|p| self.is_mask(p) && self.is_here(p)));
             }
             let mut seen = BTreeSet::new();
             all.retain(|p| seen.insert(p.canonicalize().unwrap_or_else(|_| p.clone())));
@@ -109,7 +137,7 @@ impl MaskFinder {
             // Names without entities, by the id alone, where the image has no other entity.
             let plain = format!("{id}{suffix}");
             let only = Entities::pairs(stem) == Entities::pairs(&format!("sub-{id}"));
-            found = all.iter().filter(|p| only && name(p) == plain).cloned().collect();
+            found = all.iter().filter(|p| only && name(p) == plain && self.may_be(image, p, suffix)).cloned().collect();
         }
         match found.as_slice() {
             [one] => Ok(one.clone()),
@@ -118,14 +146,22 @@ impl MaskFinder {
                     let theirs = super::source::stem(p).and_then(Entities::of);
                     theirs.is_some_and(|theirs| theirs.get("sub") == entities.get("sub"))
                 };
-                let near: Vec<&str> = all.iter().filter(same).map(|p| name(p)).collect();
+                let why = |p: &PathBuf| match contradiction(image, p, suffix) {
+                    Some(why) => format!("{} ({why})", name(p)),
+                    None => name(p).to_owned(),
+                };
+                let near: Vec<String> = all.iter().filter(same).map(why).collect();
                 let near = match near.len() {
                     0 => format!("of {} files that end in {suffix} none is this subject's", all.len()),
                     _ => format!("these differ from it in an entity: {}", few(near)),
                 };
                 let what = format!("there is no mask for {}: {near}", image.display());
-                let remedy =
-                    remedy!["check ", MASK, "; a mask has every entity of its image (ses, run, space, ...) but desc"];
+                let remedy = remedy![
+                    "check ",
+                    MASK,
+                    "; a mask has every entity of its image (ses, run, space, ...) but desc, in its name and its folders, and is of \
+                     no other kind of image"
+                ];
                 Err(Error::subject(id, what, remedy))
             }
             several => Err(too_many(id, several)),
@@ -150,23 +186,44 @@ impl MaskFinder {
             return Ok(found);
         }
         let beside = beside(folder)?;
-        let below: Vec<Vec<PathBuf>> =
+        let is_of = |p: &PathBuf| contradiction(image, p, suffix);
+        let mut below: Vec<Vec<PathBuf>> =
             names.iter().map(|n| self.below.iter().filter(|p| name(p) == n).cloned().collect()).collect();
-        let next: Vec<Vec<PathBuf>> =
-            names.iter().map(|n| beside.iter().map(|f| f.join(n)).filter(|p| is_there(p)).collect()).collect();
+        let there = |p: &PathBuf| is_there(p) && self.is_here(p);
+        let mut next: Vec<Vec<PathBuf>> =
+            names.iter().map(|n| beside.iter().map(|f| f.join(n)).filter(there).collect()).collect();
+        let others: Vec<String> = below
+            .iter_mut()
+            .chain(&mut next)
+            .flat_map(|found| found.extract_if(.., |p| is_of(p).is_some()))
+            .filter_map(|p| Some(format!("{} ({})", p.display(), is_of(&p)?)))
+            .collect();
         if let Some(found) = below.into_iter().chain(next).find(|found| !found.is_empty()) {
             return match found.as_slice() {
                 [one] => Ok(one.clone()),
                 several => Err(too_many(id, several)),
             };
         }
-        let near = files(folder)?.iter().filter(|f| self.is_mask(f)).count();
-        let what = format!(
-            "there is no mask {} for {} ({near} files beside it end in {suffix})",
-            names.join(" or "),
-            image.display(),
-        );
+        let near = match others.as_slice() {
+            [] => {
+                let near = files(folder)?.iter().filter(|f| self.is_mask(f)).count();
+                format!("{near} files beside it end in {suffix}")
+            }
+            others => format!("of another image are {}", few(others)),
+        };
+        let what = format!("there is no mask {} for {} ({near})", names.join(" or "), image.display());
         Err(Error::subject(id, what, remedy!["check ", MASK, "; without it, images must be skull-stripped"]))
+    }
+
+    /// Whether nothing in the path of a mask says that it is of another image, and it is of no other source.
+    fn may_be(&self, image: &Path, mask: &Path, suffix: &str) -> bool {
+        contradiction(image, mask, suffix).is_none() && self.is_here(mask)
+    }
+
+    /// Whether a file lies in no other source.
+    fn is_here(&self, mask: &Path) -> bool {
+        self.elsewhere.is_empty()
+            || mask.canonicalize().is_ok_and(|mask| !self.elsewhere.iter().any(|other| mask.starts_with(other)))
     }
 }
 

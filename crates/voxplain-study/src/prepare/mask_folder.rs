@@ -1,7 +1,9 @@
 //! [`MaskFolder`]: brain masks in a folder of their own.
 
 use super::{
+    contradiction::contradiction,
     entities::Entities,
+    mask_finder::OtherSites,
     matching::few,
     pattern::matches,
     source::{called, pairs_once, walk},
@@ -39,15 +41,23 @@ pub(super) struct MaskFolder {
 }
 
 impl MaskFolder {
-    /// The masks below `root` (those whose path below it matches a pattern) for the images below `source`.
-    pub(super) fn new(root: &Path, pattern: Option<&str>, source: Option<&Path>) -> Result<Self> {
+    /// The masks below `root` (those whose path below it matches a pattern) for the images below `source`. Of several sources each
+    /// has those in the folder of its name, where there is one, and none of those of the others.
+    pub(super) fn new(whole: &Path, pattern: Option<&str>, source: Option<&Path>, sites: &OtherSites) -> Result<Self> {
+        let own = sites.own.as_ref().map(|name| whole.join(name)).filter(|folder| folder.is_dir());
+        let root = own.as_deref().unwrap_or(whole);
+        let others: Vec<PathBuf> = match own {
+            Some(_) => Vec::new(),
+            None => sites.names.iter().map(|name| whole.join(name)).filter(|folder| folder.is_dir()).collect(),
+        };
         let real = root.canonicalize().map_err(Error::io(root))?;
         let mixed = source.and_then(|source| source.canonicalize().ok()).is_some_and(|s| s.starts_with(&real));
-        let below = |p: &Path| p.strip_prefix(root).unwrap_or(p).to_string_lossy().replace('\\', "/");
+        let below = |p: &Path, root: &Path| p.strip_prefix(root).unwrap_or(p).to_string_lossy().replace('\\', "/");
+        let fits = |p: &Path, pattern: &str| [root, whole].iter().any(|root| matches(pattern, &below(p, root)));
         // What cannot be looked at there and is a mask is missed where its image asks for it.
         let found = walk(root, &mut Vec::new())?.into_iter().filter(|p| super::source::stem(p).is_some());
-        let mut found: Vec<PathBuf> =
-            found.filter(|p| pattern.is_none_or(|pattern| matches(pattern, &below(p)))).collect();
+        let found = found.filter(|p| !others.iter().any(|other| p.starts_with(other)));
+        let mut found: Vec<PathBuf> = found.filter(|p| pattern.is_none_or(|pattern| fits(p, pattern))).collect();
         pairs_once(&mut found);
         let (named, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| is_named_mask(p));
         let (masks, others) = match pattern {
@@ -57,6 +67,11 @@ impl MaskFolder {
         if masks.is_empty() {
             let what = match pattern {
                 Some(pattern) => format!("no image in this folder matches `{pattern}`"),
+                None if !others.is_empty() => format!(
+                    "the masks in it are those of other sources ({}), and it has no folder {}",
+                    few(others.iter().map(|other| other.display())),
+                    sites.own.as_deref().unwrap_or_default()
+                ),
                 None if mixed => "holds the images, and no file in it is named like a mask".into(),
                 None => "there is no image in this folder, and so no mask".into(),
             };
@@ -94,7 +109,9 @@ impl MaskFolder {
             .filter(|mask| !same_file(mask, image))
             .map(|mask| (mask, Entities::of_path(mask.strip_prefix(&self.root).unwrap_or(mask))))
             .collect();
-        let mut fit: Vec<_> = theirs.iter().filter(|(_, entities)| ours.can_have(entities)).collect();
+        let may_be = |mask: &Path| contradiction(image, mask, self.said()).is_none();
+        let mut fit: Vec<_> =
+            theirs.iter().filter(|(mask, entities)| ours.can_have(entities) && may_be(mask)).collect();
         // What says the same goes before what says less; the mask of the brain before those of its parts.
         prefer(&mut fit, |(_, entities)| ours.same(entities));
         prefer(&mut fit, |(mask, entities)| is_of_brain(mask, entities));
@@ -116,6 +133,11 @@ impl MaskFolder {
                 Err(Error::subject(id, what, remedy))
             }
         }
+    }
+
+    /// What the user says of the names of masks.
+    fn said(&self) -> &str {
+        self.pattern.as_deref().unwrap_or_default()
     }
 
     /// The masks of a person.
@@ -203,16 +225,18 @@ impl MaskFolder {
                 ),
             }
         } else {
-            format!(
-                "these are of the subject and differ from it in an entity: {}",
-                few(differ.iter().map(|p| p.display()))
-            )
+            let why = |p: &&PathBuf| match contradiction(image, p, self.said()) {
+                Some(why) => format!("{} ({why})", p.display()),
+                None => p.display().to_string(),
+            };
+            format!("these are of the subject and differ from it in an entity: {}", few(differ.iter().map(why)))
         };
         let what = format!("there is no mask for {} in {}: {near}", image.display(), self.root.display());
         let remedy = remedy![
             "check ",
             MASK,
-            "; the name of a mask, or of a folder above it, begins with the id of its image and says no other session, run or space; \
+            "; the name of a mask, or of a folder above it, begins with the id of its image and says no other session, run, space or kind of \
+             image; \
              masks that are called otherwise stand in a table of paths with ",
             MASK_COLUMN
         ];
@@ -261,7 +285,7 @@ mod tests {
     fn find(masks: &[&str], images: &[(&str, &str)], pattern: Option<&str>) -> Result<String> {
         let dir = tree(masks.iter().chain(images.iter().map(|(image, _)| image)));
         let at = |file: &str| dir.path().join(file);
-        let mut folder = MaskFolder::new(&at("m"), pattern, Some(&at("t1")))?;
+        let mut folder = MaskFolder::new(&at("m"), pattern, Some(&at("t1")), &OtherSites::default())?;
         folder.know(images.iter().map(|(image, id)| (at(image), (*id).to_owned())));
         let (image, id) = images.last().unwrap();
         let found = folder.find(&at(image), id)?;

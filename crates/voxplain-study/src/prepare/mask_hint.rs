@@ -1,6 +1,7 @@
 //! [`masks_beside`]: the masks that lie beside an image that was given without one.
 
 use super::{
+    contradiction::contradiction,
     entities::Entities,
     freesurfer,
     mask_folder::{is_named_mask, is_of_brain},
@@ -25,7 +26,9 @@ pub(super) fn masks_beside(image: &Path) -> Option<Remedy> {
 /// How the names of masks end: `_desc-brain_mask.nii.gz`; that of the whole brain before others.
 fn ending(image: &Path) -> Option<String> {
     // What lies there and cannot be read is no advice.
-    let masks: Vec<_> = files(image.parent()?).ok()?.into_iter().filter(|f| f != image && is_named_mask(f)).collect();
+    let masks: Vec<_> = files(image.parent()?).ok()?.into_iter().collect();
+    let masks: Vec<_> =
+        masks.into_iter().filter(|f| f != image && is_named_mask(f) && contradiction(image, f, "").is_none()).collect();
     let endings = masks.iter().filter_map(|mask| {
         let ending = if freesurfer::subject(image).is_some() { name(mask).to_owned() } else { behind(image, mask)? };
         Some((!is_of_brain(mask, &Entities::of_path(mask)), ending))

@@ -4,7 +4,7 @@ use super::{
     choice::{gone, none_chosen, unmatched},
     entities, freesurfer, image,
     mask::MaskRule,
-    mask_finder::MaskFinder,
+    mask_finder::{MaskFinder, OtherSites},
     matching::{self, Aside, Matched, few},
     merge::{self, Part, Site},
     options::{PrepareOptions, Space},
@@ -120,7 +120,7 @@ impl Plan {
                 return Err(Error::file(file, what, "prepare it by itself"));
             }
             [source] if !several => {
-                let (part, wrong) = part(source, options, false)?;
+                let (part, wrong) = part(source, options, false, &OtherSites::default())?;
                 refuse_leftovers(&wrong, options)?;
                 Self::of_images(source, (part, Vec::new()), shape, spacing, options)?
             }
@@ -177,11 +177,13 @@ impl Plan {
         spacing: [f64; 3],
         options: &PrepareOptions,
     ) -> Result<Self> {
+        let site_names: Vec<String> = part.inclusion.sources.iter().map(|source| source.site.clone()).collect();
         let Part { items, participants, inclusion, mut notes, without_row, without_image, paths } = part;
         notes.extend(unmatched(&paths, options));
         let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let participants = sessions::with_people(participants, &ids, options.person_column.as_deref(), source.path())?;
         notes.extend(merge::travellers(&participants, &source_of));
+        refuse_shared_masks(&items, &participants, &site_names, options)?;
         let align_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
         let template = align_to.as_ref().map(Template::read).transpose()?;
         let placement = match (options.space, items.first()) {
@@ -366,9 +368,9 @@ fn no_mask_of_tensors(file: &Path, said: &dyn std::fmt::Display) -> Error {
 
 /// What one source gives, and what of it must stop the work unless that is to go on. `joint`: its table is that of other sources too,
 /// so that rows without an image in it are none of its business.
-fn part(source: &Source, options: &PrepareOptions, joint: bool) -> Result<(Part, Vec<String>)> {
+fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSites) -> Result<(Part, Vec<String>)> {
     let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
-    let mut finder = MaskFinder::new(&options.mask, root)?;
+    let mut finder = MaskFinder::of_site(&options.mask, root, others)?;
     let (mut participants, matched, mut notes) = match source {
         Source::Table(file) => by_path(file, &mut finder, options)?,
         _ => by_name(source, &mut finder, options)?,
@@ -440,7 +442,13 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
     for ((site, source), name) in sites.iter().zip(sources).zip(&names) {
         let participants = site.participants.clone().or_else(|| options.participants.clone());
         let given = PrepareOptions { participants, ..options.clone() };
-        let (part, of_part) = part(source, &given, joint).map_err(|error| {
+        let others = || sources.iter().zip(&names).filter(|(_, other)| *other != name);
+        let of_others = OtherSites {
+            own: (sites.len() > 1).then(|| name.clone()),
+            names: others().map(|(_, name)| name.clone()).collect(),
+            roots: others().map(|(source, _)| source.root().to_owned()).collect(),
+        };
+        let (part, of_part) = part(source, &given, joint, &of_others).map_err(|error| {
             let others = sources.iter().filter(|other| other.root() != source.root());
             // What cannot be listed is an error of its own source.
             let images = others.filter(|other| matches!(other, Source::Bids(_) | Source::Folder(_)));
@@ -716,6 +724,61 @@ fn mask_in_row(table: &Table, row: usize, column: usize, folder: &Path) -> Resul
             remedy!["fill it in, relative to the table, or leave these subjects out with ", KEEP_GOING],
         )),
     }
+}
+
+/// Refuses one mask for images of different people, unless it was given as one for all.
+fn refuse_shared_masks(items: &[Item], table: &Table, sites: &[String], options: &PrepareOptions) -> Result<()> {
+    if matches!(options.mask, MaskRule::File(_)) {
+        return Ok(());
+    }
+    let people = person_column(table);
+    let person = |n: usize| {
+        let told = people.and_then(|column| table.rows.get(n)?[column].as_deref());
+        told.unwrap_or_else(|| sessions::person_of(&items[n].id))
+    };
+    let mut of = BTreeMap::<PathBuf, usize>::new();
+    for (n, item) in items.iter().enumerate() {
+        let Input::Image { path, mask: Ok(Some(mask)) } = &item.input else { continue };
+        // One that is not there is its subject's error.
+        let Ok(real) = mask.canonicalize() else { continue };
+        let first = *of.entry(real).or_insert(n);
+        let Input::Image { path: other, .. } = &items[first].input else { continue };
+        let in_table = options.mask == MaskRule::Unstated;
+        if first == n || (in_table && person(first) == person(n)) {
+            continue;
+        }
+        let what = format!(
+            "one mask, {}, would be that of two images: {} ({}) and {} ({})",
+            mask.display(),
+            other.display(),
+            items[first].id,
+            path.display(),
+            item.id
+        );
+        let remedy = match &options.mask {
+            MaskRule::Folder(folder, _) if sites.len() > 1 => {
+                let folders: Vec<String> = sites.iter().map(|site| folder.join(site).display().to_string()).collect();
+                remedy![
+                    format!("put the masks of each source into a folder of its name ({}), or give ", few(folders)),
+                    "tables of paths with ",
+                    MASK_COLUMN
+                ]
+            }
+            _ if in_table => remedy![
+                "give each image its own; one mask for all images, in template space, is given with ",
+                MASK,
+                ", without the column"
+            ],
+            _ => remedy![
+                "name each mask after its image, or give a table of paths with ",
+                MASK_COLUMN,
+                "; one mask for all images, in template space, is given as a file with ",
+                MASK
+            ],
+        };
+        return Err(Error::request(what, remedy));
+    }
+    Ok(())
 }
 
 /// Refuses masks that no image has, before the work.

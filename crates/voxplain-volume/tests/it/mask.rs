@@ -324,6 +324,58 @@ fn a_threshold_that_takes_nothing_is_refused() {
     }
 }
 
+/// Noise of about a standard deviation of 1 (a sum of three uniform ones).
+fn bell(n: usize) -> f32 {
+    (0..3).map(|k| noise(n.wrapping_mul(7919).wrapping_add(k * 104_729))).sum()
+}
+
+#[test]
+fn the_threshold_that_is_advised_is_short_and_works_with_any_ripple() {
+    for size in [1e-4f32, 5e-3, 2e-2, 5e-2] {
+        for inside in [1.0f32, 100.0] {
+            let data = plain().data().iter().enumerate().map(|(n, v)| (v + size * bell(n)) * inside).collect();
+            let rippled = Volume::new(grid(), data).unwrap();
+            let error = read_as(&rippled, &MaskOptions::default()).unwrap_err();
+            let remedy = error.remedy().unwrap();
+            let advised = remedy.value(Setting::new("mask-threshold")).map(str::to_owned);
+            let expected = if inside == 1.0 { "0.5" } else { "50" };
+            assert_eq!(advised.as_deref(), Some(expected), "{size}: {error} ({remedy})");
+            assert_eq!(read_as(&rippled, &above(f64::from(inside) / 2.0)).unwrap().mask, brain());
+        }
+    }
+}
+
+#[test]
+fn a_hollow_mask_and_one_that_was_cut_are_said() {
+    let ellipsoid = |scale: f64| {
+        let grid = grid();
+        move |v: [usize; 3]| {
+            let [x, y, z] = grid.affine.apply(v.map(|n| n as f64));
+            (x / 62.0).powi(2) + (y / 80.0).powi(2) + (z / 58.0).powi(2) < scale * scale
+        }
+    };
+    let (outer, inner) = (ellipsoid(1.15), ellipsoid(1.0));
+    let shell = Mask::from_fn(grid(), |v| outer(v) && !inner(v)).map(|m| f32::from(u8::from(*m)));
+    let file = taken(&shell);
+    assert!(has(&file, "mask-hollow") && !has(&taken(&plain()), "mask-hollow"), "{:?}", file.findings);
+    // The ventricles are no great hole.
+    let (ventricles, whole) = (ellipsoid(0.4), plain());
+    let spared = Mask::from_fn(grid(), |v| inner(v) && !ventricles(v)).map(|m| f32::from(u8::from(*m)));
+    assert!(!has(&taken(&spared), "mask-hollow") && whole.data() != spared.data());
+    let image = std::path::Path::new("image.nii");
+    let half = Mask::from_fn(grid(), |v| inner(v) && v[0] < 20).map(|m| f32::from(u8::from(*m)));
+    let (_, findings) = taken(&half).onto(&grid(), image).unwrap();
+    assert!(findings.iter().any(|f| f.id == "mask-cut" && f.what.contains("right side")), "{findings:?}");
+    // So is one that ends where its own field of view does.
+    let part = Grid::new([20, 48, 36], grid().affine).unwrap();
+    let cropped = Volume::from_fn(part, |[i, j, k]| half.at(i, j, k));
+    let (_, findings) = taken(&cropped).onto(&grid(), image).unwrap();
+    assert!(findings.iter().any(|f| f.id == "mask-cut"), "{findings:?}");
+    // Where the image ends too, nothing goes on.
+    let (_, findings) = taken(&cropped).onto(&part, image).unwrap();
+    assert_eq!(findings, []);
+}
+
 #[test]
 fn another_shape_or_affine_is_no_mask_of_the_image() {
     let file = taken(&plain());

@@ -76,3 +76,67 @@ fn rows_of_one_folder_that_are_different_people() {
     let said = notes(["p", "q", "r"]);
     assert!(said[0].contains("are different people by the column `person`: sub-01: x is `p`, y is `q`"), "{said:?}");
 }
+
+#[test]
+fn masks_of_other_sessions_people_and_kinds_are_never_taken() {
+    let dir = tree([
+        "sub-1/ses-1/anat/sub-1_T1w.nii",
+        "sub-1/ses-2/anat/sub-1_T1w.nii",
+        "sub-1/ses-2/anat/sub-1_desc-brain_mask.nii",
+    ]);
+    let root = dir.path().to_owned();
+    let mask = MaskRule::Suffix("_desc-brain_mask.nii".into());
+    let options = PrepareOptions { mask: mask.clone(), ..session("1") };
+    let masks = |options: &PrepareOptions| {
+        let plan = Plan::new(&[Site { path: root.clone(), ..Site::default() }], options).unwrap();
+        let why = |item: Item| match item.input {
+            Input::Image { mask, .. } => mask.map(|_| ()).map_err(|(what, _)| what),
+            Input::Tensor(_) => Ok(()),
+        };
+        plan.items.into_iter().map(why).collect::<Vec<_>>()
+    };
+    assert!(masks(&options)[0].as_ref().unwrap_err().contains("(it is of ses-2, not of ses-1)"));
+    let each = PrepareOptions { mask, each_session: true, ..PrepareOptions::default() };
+    let found = masks(&each);
+    assert!(found[0].is_err() && found[1].is_ok(), "{found:?}");
+}
+
+#[test]
+fn one_mask_for_two_people_is_refused_and_folders_of_sites_are_known() {
+    let images = ["A/sub-1_T1w.nii", "B/sub-1_T1w.nii", "B/sub-2_T1w.nii"];
+    let together = ["m/sub-1_mask.nii", "m/sub-2_mask.nii"];
+    let planned = |masks: &[&str]| {
+        let dir = tree(images.iter().chain(masks));
+        let sites = ["A", "B"].map(|name| Site { path: dir.path().join(name), ..Site::default() });
+        let mask = MaskRule::Folder(dir.path().join("m"), None);
+        let options = PrepareOptions { mask, site_in_id: true, ..PrepareOptions::default() };
+        let mask_of = |item: &Item| match &item.input {
+            Input::Image { mask: Ok(Some(mask)), .. } => mask.strip_prefix(dir.path()).unwrap().display().to_string(),
+            Input::Image { .. } | Input::Tensor(_) => "none".to_owned(),
+        };
+        let plan = Plan::new(&sites, &options).map_err(|e| (e.to_string(), e.remedy().unwrap().to_string()));
+        plan.map(|plan| plan.items.iter().map(mask_of).collect::<Vec<_>>())
+    };
+    let (what, remedy) = planned(&together).unwrap_err();
+    assert!(what.contains("would be that of two images") && what.contains("(A-1)") && what.contains("(B-1)"), "{what}");
+    assert!(remedy.contains("a folder of its name") && remedy.contains("m/B"), "{remedy}");
+    // What is advised works.
+    let by_site = ["m/A/sub-1_mask.nii", "m/B/sub-1_mask.nii", "m/B/sub-2_mask.nii"];
+    assert_eq!(planned(&by_site).unwrap(), by_site);
+    // A source takes nothing from the folder of another one.
+    let (what, _) = planned(&["m/A/sub-1_mask.nii"]).unwrap_err();
+    assert!(what.contains("those of other sources"), "{what}");
+}
+
+#[test]
+fn one_mask_of_a_column_for_two_people_is_refused() {
+    let dir = tree(["x.nii", "y.nii", "m.nii"]);
+    let table = dir.path().join("t.csv");
+    let planned = |people: [&str; 2]| {
+        let rows = format!("x,x.nii,m.nii,{}\ny,y.nii,m.nii,{}\n", people[0], people[1]);
+        fs::write(&table, format!("participant_id,path,mask,person\n{rows}")).unwrap();
+        planned(std::slice::from_ref(&table), &PrepareOptions::default())
+    };
+    assert!(planned(["p", "q"]).unwrap_err().0.contains("would be that of two images"));
+    assert!(planned(["p", "p"]).is_ok());
+}
