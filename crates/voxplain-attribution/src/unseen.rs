@@ -20,6 +20,9 @@ pub struct Unseen {
     /// say `ShareOfBrain`.
     #[serde(alias = "ShareOfBrain")]
     pub share_of_mask: Option<f64>,
+    /// Whether the masks are those of whole heads, of which no mask was given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub of_heads: bool,
     /// Voxels that cannot change an output and lie among those that can, beside whole planes at the edges, as a share of all voxels.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub share_among_seen: f64,
@@ -58,12 +61,17 @@ impl Unseen {
         self.share_of_mask.unwrap_or(self.share_among_seen) > MUCH
     }
 
+    /// What [`Unseen::share_of_mask`] is a share of.
+    const fn whose(&self) -> &'static str {
+        if self.of_heads { "the head" } else { "the mask" }
+    }
+
     /// A sentence for the reader of a map, where much is not seen ([`Unseen::is_much`]). It is the same for all brains on one grid: how
     /// much of each is [`Unseen::share_of_mask`].
     pub fn warning(&self) -> Option<String> {
         let of_brain = self
             .share_of_mask
-            .map_or_else(String::new, |_| format!(", which is more than {} % of the mask", 100.0 * MUCH));
+            .map_or_else(String::new, |_| format!(", which is more than {} % of {}", 100.0 * MUCH, self.whose()));
         let place = Self { share_of_mask: None, ..self.clone() };
         self.is_much().then(|| format!("The network {place}. The map says nothing there{of_brain}."))
     }
@@ -124,6 +132,7 @@ impl BlindVoxels {
             share: blind as f64 / self.voxels as f64,
             partial_share: self.partial as f64 / self.voxels as f64,
             share_of_mask: brain.map(|[blind, all]| blind as f64 / all as f64),
+            of_heads: false,
             share_among_seen: among as f64 / self.voxels as f64,
             edges,
         })
@@ -195,7 +204,7 @@ impl fmt::Display for Unseen {
                 )?,
             }
             if let Some(share) = self.share_of_mask {
-                write!(f, ", {} of the mask", percent(share))?;
+                write!(f, ", {} of {}", percent(share), self.whose())?;
             }
             if self.partial_share > 0.0 {
                 write!(f, "; {} more it sees in part", percent(self.partial_share))?;

@@ -18,6 +18,7 @@ mod merge;
 mod options;
 mod pattern;
 mod plan;
+mod repeated;
 mod sessions;
 mod source;
 #[cfg(test)]
@@ -37,8 +38,8 @@ pub(crate) use sessions::person_of;
 pub(crate) use source::fetched;
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
-use crate::model::{mrinet, whole_shape};
-use crate::setting::GRID;
+use crate::model::{min_shape, mrinet, whole_shape};
+use crate::setting::{GRID, MODEL};
 use image::prepare_with;
 use masks::Masks;
 use plan::{Input, Item, Plan};
@@ -128,6 +129,7 @@ pub fn prepare_sites(
     let plan = Plan::new(sites, options)?;
     // Who is left out, and why, ends the work: it is in the summary.
     plan.notes.iter().for_each(|note| progress.warn(note));
+    plan.advice.iter().for_each(|(note, remedy)| progress.advise(note, remedy));
     let mut summary = PrepareSummary {
         cohort: None,
         prepared: 0,
@@ -234,10 +236,17 @@ pub fn prepare_sites(
     Ok(summary)
 }
 
-/// What the paper's network would not see on the grid of a preparation, and the nearest grid of which it sees all. None for a
-/// grid that is too small for it, which training refuses.
+/// What the paper's network would not see on the grid of a preparation, and the nearest grid of which it sees all,
+/// or that the grid is too small for it.
 fn lost_on_the_grid(preparation: &Preparation) -> Result<Option<LostOnTheGrid>> {
-    let Ok(network) = mrinet(preparation.shape, 1, 2) else { return Ok(None) };
+    let Ok(network) = mrinet(preparation.shape, 1, 2) else {
+        let ([i, j, k], [wi, wj, wk]) = (preparation.shape, min_shape());
+        let what =
+            format!("this grid of {i} x {j} x {k} is too small for the network mrinet, which is trained by default");
+        let remedy =
+            remedy![format!("it takes {wi}x{wj}x{wk} and more ("), GRID, "); or train another network with ", MODEL];
+        return Ok(Some(LostOnTheGrid { what, remedy }));
+    };
     let grid = preparation.any_grid()?;
     Ok(Unseen::of(&network.input_reach(), Some(&grid), None).map(|unseen| {
         let [i, j, k] = preparation.shape;
@@ -256,14 +265,15 @@ fn findings(subjects: &[Subject]) -> Vec<(String, String)> {
 fn stripped(subjects: &[Subject]) -> Option<String> {
     let is_stripped = |s: &&Subject| s.findings.iter().any(|f| f == STRIPPED);
     let ids: Vec<&str> = subjects.iter().filter(is_stripped).map(|s| s.id.as_str()).collect();
-    let one = "like a skull-stripped brain, and is taken as a whole head all the same";
-    let several = "like skull-stripped brains, and are taken as whole heads all the same";
+    let one = "no more than a brain has (skull-stripped, or a small head), and is taken as a whole head all the same";
+    let several =
+        "no more than brains have (skull-stripped, or small heads), and are taken as whole heads all the same";
     Some(match (ids.len(), subjects.len()) {
         (0, _) => return None,
-        (1, 1) => format!("the image looks {one}"),
-        (1, all) => format!("1 of {all} images ({}) looks {one}", ids[0]),
-        (n, all) if n == all => format!("all {n} images look {several}"),
-        (n, all) => format!("{n} of {all} images ({}) look {several}", matching::few(&ids)),
+        (1, 1) => format!("the image holds {one}"),
+        (1, all) => format!("1 of {all} images ({}) holds {one}", ids[0]),
+        (n, all) if n == all => format!("all {n} images hold {several}"),
+        (n, all) => format!("{n} of {all} images ({}) hold {several}", matching::few(&ids)),
     })
 }
 

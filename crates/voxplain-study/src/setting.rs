@@ -16,6 +16,8 @@ macro_rules! settings {
 settings! {
     /// The acquisitions that are taken, by their `acq` in BIDS.
     ACQ = "acq";
+    /// The template that brains are aligned to.
+    ALIGN = "align";
     /// Whether names of regions are taken from a table that does not fit the atlas.
     ALLOW_MISMATCH = "allow-mismatch";
     /// The network that a checkpoint belongs to.

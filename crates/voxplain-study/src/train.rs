@@ -231,24 +231,24 @@ fn comparators(
 ) -> Result<Vec<Classifier>> {
     let mut all = Vec::new();
     let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.mask_volume(n)).collect();
+    let volume = dataset.cohort.preparation.volume_name();
     let guess = "the class that most training subjects have, whatever the image".to_owned();
     all.push(Classifier::new(comparators::MAJORITY_CLASS, guess, comparators::majority_class(task)));
     match comparators::volume_rank(&volumes, task) {
         Ok(Some(predictions)) => {
-            let description =
-                "the volume of the mask as it is; nothing fitted but which class is the larger".to_owned();
+            let description = format!("the {volume} as it is; nothing fitted but which class is the larger");
             all.push(Classifier::new(comparators::VOLUME_RANK, description, predictions));
         }
         // It is for two classes.
         Ok(None) => {}
-        Err(e) => progress.warn(&format!("no baseline by the rank of the mask volume: {e}")),
+        Err(e) => progress.warn(&format!("no baseline by the rank of the {volume}: {e}")),
     }
     match comparators::mask_volume(&volumes, task) {
         Ok(predictions) => {
-            let description = "logistic regression on the logarithm of the volume of the mask".to_owned();
+            let description = format!("logistic regression on the logarithm of the {volume}");
             all.push(Classifier::new(comparators::MASK_VOLUME, description, predictions));
         }
-        Err(e) => progress.warn(&format!("no baseline by mask volume: {e}")),
+        Err(e) => progress.warn(&format!("no baseline by {volume}: {e}")),
     }
     let predictions = comparators::linear_voxels(&gram(dataset, engine, progress)?, task);
     // A fold of few volumes has fewer components.

@@ -52,6 +52,9 @@ pub(crate) struct Evaluate {
     /// Mask of the truth [default: truth.nii.gz of the cohort].
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
+    /// A voxel belongs to the truth where its value is above this [default: the file must hold 0 and one other value].
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true)]
+    mask_threshold: Option<f64>,
     /// Which part of a map counts as relevance [default: absolute for localisation; for
     /// deletion and insertion absolute for methods that show sensitivity, signed for those that show contributions].
     #[arg(long, value_enum)]
@@ -161,7 +164,12 @@ impl Evaluate {
                 ));
             }
         };
-        Ok(truth::Options { methods: self.method.clone(), truth: self.truth.clone(), relevance })
+        Ok(truth::Options {
+            methods: self.method.clone(),
+            truth: self.truth.clone(),
+            threshold: self.mask_threshold,
+            relevance,
+        })
     }
 
     fn faithfulness(&self, run: &Run, metrics: Vec<faithfulness::Metric>) -> faithfulness::Options {

@@ -227,6 +227,7 @@ mod tests {
         let edge = |axis, side| UnseenEdge { axis, last: true, planes: 4, side: Some(side), mm: Some(12.0) };
         let share = 1.0 - (54.0 * 70.0 * 54.0) / (58.0 * 70.0 * 58.0);
         let unseen = Unseen {
+            of_heads: false,
             share,
             partial_share: 0.0,
             share_of_mask: None,

@@ -39,6 +39,11 @@ impl Preparation {
         if self.whole_head { "head" } else { "brain" }
     }
 
+    /// What the volume of a mask is called: `mask volume`, or `head volume` where images were taken without brain masks.
+    pub const fn volume_name(&self) -> &'static str {
+        if self.whole_head { "head volume" } else { "mask volume" }
+    }
+
     /// A grid of this kind: the fixed one, or one whose first voxel is at the origin of the world.
     ///
     /// # Errors

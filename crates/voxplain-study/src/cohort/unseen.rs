@@ -21,6 +21,7 @@ impl Cohort {
             blind += blind_here;
             all += all_here;
         }
+        unseen.of_heads = self.preparation.whole_head;
         unseen.share_of_mask = (all > 0).then(|| blind as f64 / all as f64);
         Ok(Some(unseen))
     }

@@ -14,7 +14,7 @@ use std::{
 };
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
-use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
+use voxplain_volume::{Mask, MaskOptions, ReadOptions, read_mask};
 
 /// Which maps are compared with the truth, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +23,10 @@ pub struct Options {
     pub methods: Option<Vec<String>>,
     /// The mask of the truth; by default `truth.nii.gz` of the cohort.
     pub truth: Option<PathBuf>,
+    /// The value above which a voxel belongs to the truth; when `None`, its file must be a mask beyond doubt
+    /// ([`read_mask`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
     /// Which part of a map counts as relevance.
     pub relevance: Relevance,
 }
@@ -67,7 +71,7 @@ pub struct MethodLocalisation {
 pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<MethodLocalisation>> {
     let cohort = run.cohort()?;
     refuse_other_label(run, &cohort, options)?;
-    let truth = read_truth(&cohort, options.truth.as_deref())?;
+    let truth = read_truth(&cohort, options, progress)?;
     let maps = run.maps()?;
     let methods = maps.chosen(options.methods.as_deref(), progress);
     if methods.is_empty() {
@@ -136,8 +140,9 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     Ok(all)
 }
 
-fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
-    let path = file.map_or_else(|| cohort.layout().truth(), Path::to_owned);
+/// The truth on the grid of the cohort. What is odd about it is told.
+fn read_truth(cohort: &Cohort, options: &Options, progress: &dyn Progress) -> Result<Mask> {
+    let path = options.truth.as_deref().map_or_else(|| cohort.layout().truth(), Path::to_owned);
     if !path.is_file() {
         return Err(Error::file(
             &path,
@@ -150,13 +155,40 @@ fn read_truth(cohort: &Cohort, file: Option<&Path>) -> Result<Mask> {
             ],
         ));
     }
-    let truth = read_mask(&path, &MaskOptions::anywhere())?.mask;
-    let grid = cohort.grid();
-    if truth.grid().same_space(&grid, 0.01) {
-        return Ok(truth);
+    let file = read_mask(&path, &MaskOptions { threshold: options.threshold, ..MaskOptions::anywhere() })?;
+    let (truth, odd) = file.onto(&cohort.grid(), &cohort.path).map_err(|e| {
+        let what = format!("the truth does not lie on the grid of the maps ({e})");
+        Error::file(&path, what, remedy!["give the truth in the space of the cohort's images with ", TRUTH])
+    })?;
+    // What holds of masks of brains does not of a truth.
+    let told = file.warnings().chain(odd.iter().filter(|f| f.id != "mask-cut"));
+    told.for_each(|finding| {
+        progress.warn(&format!("the truth {}: {}", path.display(), finding.what.replace("the mask", "it")))
+    });
+    let [mut inside, mut brain, all] = [0, 0, truth.count()];
+    let first = cohort.mask(0)?;
+    for (truth, is_brain) in truth.data().iter().zip(first.data()) {
+        inside += usize::from(*truth && *is_brain);
+        brain += usize::from(*is_brain);
     }
-    let weight = truth.map(|inside| f32::from(u8::from(*inside)));
-    Ok(weight.resample(&grid, Interpolation::Nearest, 0.0).map(|v| *v != 0.0))
+    let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+    if 2 * inside > brain {
+        progress.warn(&format!(
+            "the truth {} takes {:.0} % of the {}: is it inverted, or a mask of the brain?",
+            path.display(),
+            share(inside, brain),
+            cohort.preparation.organ()
+        ));
+    }
+    if 2 * inside < all {
+        progress.warn(&format!(
+            "{:.0} % of the truth {} lie outside the {}, and are left aside",
+            share(all - inside, all),
+            path.display(),
+            cohort.preparation.organ()
+        ));
+    }
+    Ok(truth)
 }
 
 /// Refuses the truth of a simulated cohort for a run that learnt another column than that whose classes differ there.

@@ -142,14 +142,17 @@ fn align_to(
 ) -> Result<Alignment> {
     let stripped = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
     let alignment = voxplain_volume::align(&stripped, template, sizes)?;
-    let found = format!("after alignment the brain correlates with the template at {:.2}", alignment.correlation);
+    let found = |bound: f64| {
+        let value = apart_from(alignment.correlation, bound);
+        format!("after alignment the brain correlates with the template at {value}")
+    };
     if alignment.correlation < MIN_CORRELATION {
         let remedy = remedy![
             "check brain mask, contrast and orientation (`",
             Action::new("inspect"),
             "`); brain and template are to be skull-stripped"
         ];
-        let what = format!("{found}, which is less than {}: it was not found in it", MIN_CORRELATION);
+        let what = format!("{}, which is less than {MIN_CORRELATION}: it was not found in it", found(MIN_CORRELATION));
         return Err(Error::file(path, what, remedy));
     }
     if alignment.angle > WRONG_HEADER {
@@ -160,9 +163,29 @@ fn align_to(
         ));
     }
     if alignment.correlation < POOR {
-        findings.push(format!("{found}, which is little: look at it"));
+        findings.push(format!("{}, which is little: look at it", found(POOR)));
+    }
+    let [least, most] = [f64::min, f64::max].map(|f| alignment.scales.into_iter().fold(alignment.scales[0], f));
+    if least < SCALES[0] || most > SCALES[1] || most / least > UNLIKE {
+        findings.push(format!(
+            "to be as long, wide and high as the template, the brain is to be scaled by {}, and brains are not so unlike: are its voxel \
+             sizes right, and is all of it in the mask?",
+            alignment.scales.map(|s| format!("{s:.2}")).join(" x ")
+        ));
     }
     Ok(alignment)
+}
+
+/// Scales from which on a brain has no likely size: those of IXI to the MNI template are between 0.95 and 1.25. Our choice.
+const SCALES: [f64; 2] = [0.75, 1.4];
+
+/// Largest ratio of two scales of one brain. Our choice.
+const UNLIKE: f64 = 1.3;
+
+/// A value with as many digits as tell it from a bound; at least two.
+fn apart_from(value: f64, bound: f64) -> String {
+    let digits = (2..8).find(|&n| format!("{value:.n$}") != format!("{bound:.n$}")).unwrap_or(8);
+    format!("{value:.digits$}")
 }
 
 /// The same values, moved in the world by an affine.
@@ -245,12 +268,15 @@ fn unmasked(head: &Volume, whole_heads: bool, findings: &mut Vec<String>) -> Res
 /// Refuses an image that cannot be prepared without a mask; one that cannot be read is left to its own error.
 pub(super) fn check_unmasked(path: &Path) -> Result<()> {
     let Ok(image) = voxplain_volume::read(path, &ReadOptions::default()) else { return Ok(()) };
+    if image.findings.iter().any(|f| f.level == Level::Error) {
+        return Ok(());
+    }
     let refused = |(what, remedy)| Error::file(path, what, masks_beside(path).unwrap_or(remedy));
     unmasked(&image.volume, false, &mut Vec::new()).map(drop).map_err(refused)
 }
 
-/// The finding about a brain that is to be taken as a whole head.
-pub(crate) const STRIPPED: &str = "looks like a skull-stripped brain, not like a whole head";
+/// The finding about an image that is to be taken as a whole head and may be none.
+pub(crate) const STRIPPED: &str = "holds no more than a brain has: a skull-stripped brain, or a small head";
 
 /// What to do about an image that needs a mask.
 fn no_mask(contents: &Contents) -> Remedy {
@@ -364,4 +390,15 @@ fn crop(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     let head = Volume::from_fn(part, |[i, j, k]| head.at(from[0] + i, from[1] + j, from[2] + k));
     let brain = Volume::from_fn(part, |[i, j, k]| brain.at(from[0] + i, from[1] + j, from[2] + k));
     (head, brain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_tell_a_value_from_its_bound() {
+        assert_eq!(apart_from(0.8497, 0.85), "0.850");
+        assert_eq!([apart_from(0.7, 0.85), apart_from(0.849_96, 0.85)], ["0.70", "0.84996"].map(String::from));
+    }
 }

@@ -14,7 +14,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{Error, Phrase, Remedy, Result, remedy};
 use voxplain_volume::image_stem;
 
 /// What one of several sources knows of the others.
@@ -164,7 +164,7 @@ impl MaskFinder {
                 ];
                 Err(Error::subject(id, what, remedy))
             }
-            several => Err(too_many(id, several)),
+            several => Err(too_many(id, several, suffix)),
         }
     }
 
@@ -201,7 +201,7 @@ impl MaskFinder {
         if let Some(found) = below.into_iter().chain(next).find(|found| !found.is_empty()) {
             return match found.as_slice() {
                 [one] => Ok(one.clone()),
-                several => Err(too_many(id, several)),
+                several => Err(too_many(id, several, suffix)),
             };
         }
         let near = match others.as_slice() {
@@ -232,10 +232,30 @@ fn beside(folder: &Path) -> Result<Vec<PathBuf>> {
     absolute(folder)?.parent().map_or_else(|| Ok(Vec::new()), folders)
 }
 
-fn too_many(id: &str, several: &[PathBuf]) -> Error {
+fn too_many(id: &str, several: &[PathBuf], suffix: &str) -> Error {
     let all = few(several.iter().map(|p| p.display().to_string()));
     let what = format!("there are {} masks for it: {all}", several.len());
-    Error::subject(id, what, remedy!["give a longer suffix with ", MASK, ", or keep one of them"])
+    let names: BTreeSet<&str> = several.iter().map(|p| name(p)).collect();
+    if names.len() == several.len() {
+        return Error::subject(id, what, remedy!["give a longer suffix with ", MASK, ", or keep one of them"]);
+    }
+    // Names that are the same cannot choose; the folders below the one that all lie in can.
+    let parts: Vec<Vec<_>> = several.iter().map(|p| p.components().collect()).collect();
+    let shared = (0..).take_while(|&n| parts.iter().all(|p| p.get(n).is_some() && p.get(n) == parts[0].get(n))).count();
+    let folders: BTreeSet<PathBuf> =
+        parts.iter().map(|p| p[..(shared + 1).min(p.len() - 1)].iter().collect()).collect();
+    if folders.len() < several.len() {
+        return Error::subject(id, what, "keep one of them, or move the others elsewhere");
+    }
+    let choose = folders.iter().enumerate().flat_map(|(n, folder)| {
+        let folder = folder.display();
+        let place =
+            if suffix.to_lowercase().contains("mask") { folder.to_string() } else { format!("{folder}/*{suffix}") };
+        let or = (n > 0).then(|| Phrase::from(" or "));
+        or.into_iter().chain([MASK.to(place)])
+    });
+    let phrases = std::iter::once("choose the folder with ".into()).chain(choose);
+    Error::subject(id, what, Remedy::new(phrases))
 }
 
 #[cfg(test)]
@@ -266,6 +286,8 @@ mod tests {
         assert_eq!(find(&["m/a_T1_mask.nii.gz"], below, image, suffix).unwrap(), "m/a_T1_mask.nii.gz");
         let error = find(&["t1/x/a_mask.nii.gz", "t1/y/a_mask.nii.gz"], below, image, suffix).unwrap_err();
         assert!(error.to_string().starts_with("subject a: there are 2 masks"), "{error}");
+        let remedy = error.remedy().unwrap().to_string();
+        assert!(remedy.starts_with("choose the folder with `mask` = ") && remedy.ends_with("y"), "{remedy}");
         let error = find(&[], below, image, suffix).unwrap_err();
         assert!(error.to_string().contains("a_T1_mask.nii.gz or a_mask.nii.gz or sub-a_mask.nii.gz for"), "{error}");
         // Nor does a name that is not of BIDS hide that the mask is of another session or run.

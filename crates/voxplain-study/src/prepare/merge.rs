@@ -6,6 +6,7 @@
 use super::{
     matching::few,
     plan::{Input, Item},
+    repeated::Advice,
     sessions::{self, add},
 };
 use crate::{
@@ -111,6 +112,8 @@ pub(super) struct Part {
     pub(super) inclusion: Inclusion,
     /// What is to be known about its table, in sentences.
     pub(super) notes: Vec<String>,
+    /// The same, with what to do about it.
+    pub(super) advice: Vec<Advice>,
     /// Images without a row.
     pub(super) without_row: Vec<PathBuf>,
     /// Ids of rows without an image.
@@ -133,9 +136,10 @@ pub(super) fn together(
     if joint || !site_in_id {
         refuse_shared_ids(&parts, names, joint)?;
     }
-    let mut notes: Vec<String> = Vec::new();
+    let (mut notes, mut advice) = (Vec::<String>::new(), Vec::new());
     for (part, name) in parts.iter_mut().zip(names) {
         notes.extend(part.notes.drain(..).map(|note| format!("{name}: {note}")));
+        advice.extend(part.advice.drain(..).map(|(note, remedy)| (format!("{name}: {note}"), remedy)));
         if site_in_id {
             put_into_ids(part, name);
         }
@@ -156,6 +160,7 @@ pub(super) fn together(
         participants: Table::default(),
         inclusion,
         notes,
+        advice,
         without_row: Vec::new(),
         without_image: without_image(&parts, joint),
         paths: Vec::new(),
@@ -374,6 +379,7 @@ mod tests {
             },
             inclusion: Inclusion::default(),
             notes: Vec::new(),
+            advice: Vec::new(),
             without_row: Vec::new(),
             without_image: Vec::new(),
             paths: Vec::new(),

@@ -8,6 +8,7 @@ use super::{
     matching::{self, Aside, Matched, few},
     merge::{self, Part, Site},
     options::{PrepareOptions, Space},
+    repeated::{self, Advice},
     sessions,
     source::{self, Source},
 };
@@ -18,7 +19,7 @@ use crate::{
     },
     listed::{counted, have, listed},
     setting::{
-        EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
+        ALIGN, EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
         PATH_COLUMN, SITE, SITE_IN_ID, SPACING, WHOLE_HEAD,
     },
     spelling,
@@ -26,7 +27,10 @@ use crate::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Remedy, Result, Setting, Table, remedy};
-use voxplain_volume::{Affine, Grid, Mask, MaskOptions, ReadOptions, Volume, npy, setting::MASK_THRESHOLD};
+use voxplain_volume::{
+    Affine, Contents, ContentsKind, Grid, Mask, MaskOptions, ReadOptions, Volume, npy, quantiles,
+    setting::MASK_THRESHOLD,
+};
 
 /// Everything that is known before the first image is read.
 #[derive(Debug)]
@@ -52,6 +56,8 @@ pub(super) struct Plan {
     pub(super) source_of: Vec<usize>,
     /// What is to be known about the table, in sentences.
     pub(super) notes: Vec<String>,
+    /// The same, with what to do about it.
+    pub(super) advice: Vec<Advice>,
     /// Command, options and a hash of what it was made from.
     pub(super) made_by: serde_json::Value,
 }
@@ -178,14 +184,20 @@ impl Plan {
         options: &PrepareOptions,
     ) -> Result<Self> {
         let site_names: Vec<String> = part.inclusion.sources.iter().map(|source| source.site.clone()).collect();
-        let Part { items, participants, inclusion, mut notes, without_row, without_image, paths } = part;
+        let Part { items, participants, inclusion, mut notes, advice, without_row, without_image, paths } = part;
         notes.extend(unmatched(&paths, options));
         let ids: Vec<&str> = items.iter().map(|item| item.id.as_str()).collect();
-        let participants = sessions::with_people(participants, &ids, options.person_column.as_deref(), source.path())?;
+        let own = source.root().join("participants.tsv");
+        let table = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
+        let file = table.as_deref().filter(|_| source_of.is_empty()).unwrap_or_else(|| source.path());
+        let participants = sessions::with_people(participants, &ids, options.person_column.as_deref(), file)?;
         notes.extend(merge::travellers(&participants, &source_of));
         refuse_shared_masks(&items, &participants, &site_names, options)?;
         let align_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
         let template = align_to.as_ref().map(Template::read).transpose()?;
+        if let (Some(path), Some(template)) = (&options.align, &template) {
+            refuse_no_template(path, template)?;
+        }
         let placement = match (options.space, items.first()) {
             (Space::Origin(origin), _) => {
                 Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
@@ -219,6 +231,7 @@ impl Plan {
             inclusion,
             source_of,
             notes,
+            advice,
             without_row,
             without_image,
             made_by: serde_json::Value::Null,
@@ -303,6 +316,7 @@ impl Plan {
             inclusion: Inclusion { images: count, rows: Some(ids_count), used: 0, left_out, sources: Vec::new() },
             source_of: Vec::new(),
             notes: Vec::new(),
+            advice: Vec::new(),
             without_row: Vec::new(),
             without_image: Vec::new(),
             made_by: serde_json::Value::Null,
@@ -409,6 +423,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
     }
     let scans: Vec<(&str, &Path)> =
         matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
+    let mut advice = Vec::new();
     let people = match &options.person_column {
         // One that is not there is refused later.
         Some(wanted) => participants.columns.iter().position(|column| column == wanted),
@@ -419,7 +434,13 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
         let people: Vec<Option<&str>> = matched.pairs.iter().map(|(row, ..)| name(*row)).collect();
         notes.extend(sessions::divided_people(&scans, &people, &participants.columns[column]));
     } else if options.person_column.is_none() {
-        notes.extend(sessions::unsaid_people(&scans));
+        let shared = sessions::unsaid_people(&scans);
+        if shared.is_none() {
+            let rows: Vec<(&str, &[Option<String>])> =
+                matched.pairs.iter().map(|(row, id, _)| (id.as_str(), participants.rows[*row].as_slice())).collect();
+            advice.extend(repeated::people(&participants.columns, &rows));
+        }
+        notes.extend(shared);
     }
     let rows = matched.pairs.iter().map(|(row, ..)| participants.rows[*row].clone()).collect();
     let part = Part {
@@ -427,6 +448,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
         participants: Table { columns: participants.columns, rows },
         inclusion,
         notes,
+        advice,
         without_row: matched.without_row,
         without_image: matched.without_image,
         paths: matched.aside.paths,
@@ -452,7 +474,7 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
             let others = sources.iter().filter(|other| other.root() != source.root());
             // What cannot be listed is an error of its own source.
             let images = others.filter(|other| matches!(other, Source::Bids(_) | Source::Folder(_)));
-            let images: Vec<Vec<PathBuf>> = images.filter_map(|other| Some(other.images().ok()?.0)).collect();
+            let images: Vec<Vec<PathBuf>> = images.filter_map(|other| Some(other.images().ok()?.images)).collect();
             entities::for_others(error, &images)
         })?;
         wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
@@ -497,8 +519,8 @@ fn by_name(
             (found.images, Vec::new(), found.left_out, found.lacking)
         }
         _ => {
-            let (images, odd) = source.images()?;
-            (images, odd, Vec::new(), Vec::new())
+            let source::FoundImages { images, odd, lacking } = source.images()?;
+            (images, odd, Vec::new(), lacking)
         }
     };
     let all = images.len();
@@ -529,7 +551,9 @@ fn by_name(
             ];
             (format!("there is no subject in it; left out are: {apart}"), remedy)
         } else {
-            ("there are no images in it".to_owned(), "images end in .nii, .nii.gz, .hdr, .mgh or .mgz".into())
+            let lacking = few(lacking.iter().map(|l| format!("{} ({})", l.what, l.why)));
+            let there = if lacking.is_empty() { String::new() } else { format!("; left out are: {lacking}") };
+            (format!("there are no images in it{there}"), "images end in .nii, .nii.gz, .hdr, .mgh or .mgz".into())
         };
         return Err(Error::file(root, what, remedy));
     }
@@ -585,6 +609,7 @@ fn by_name(
             .without_image
             .iter()
             .any(|id| Path::new(&l.what).ends_with(id) || Path::new(&l.what).ends_with(format!("sub-{id}")))
+            && matching::row_id(Path::new(&l.what), &matched.without_image).is_none()
     });
     aside.apart.extend(lacking);
     let mut matched = Matched { aside, rows, ..matched };
@@ -864,6 +889,25 @@ fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
         }
     };
     Ok(places)
+}
+
+/// Refuses a template that is a whole head, or that has no intensities.
+fn refuse_no_template(path: &Path, template: &Volume) -> Result<()> {
+    let contents = Contents::of(template);
+    if contents.kind == ContentsKind::WholeHead {
+        let what = format!("the template {}", contents.words().unwrap_or_default());
+        let remedy = remedy!["brains are aligned to a brain: give a skull-stripped template with ", ALIGN];
+        return Err(Error::file(path, what, remedy));
+    }
+    let mut values: Vec<f32> = template.data().iter().copied().filter(|v| v.is_finite()).collect();
+    let all = values.len();
+    values.retain(|v| *v > 0.0);
+    let [low, high] = quantiles(&mut values, [0.05, 0.95]);
+    if !values.is_empty() && values.len() < all && low == high {
+        let what = format!("the template is {high} in the brain: a mask, not an image with the intensities of tissues");
+        return Err(Error::file(path, what, remedy!["give a skull-stripped T1-weighted template with ", ALIGN]));
+    }
+    Ok(())
 }
 
 /// Centre (mm) of the bounding box of a template's brain.

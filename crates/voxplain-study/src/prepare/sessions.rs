@@ -231,10 +231,15 @@ pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, choose
         return Ok(Vec::new());
     }
     let (mut cells, mut silent) = (Vec::with_capacity(matched.pairs.len()), 0);
+    let mut near = BTreeSet::new();
     for (_, _, image) in &matched.pairs {
-        let told = Entities::of_path(image).get("sub").and_then(|s| told.get_mut(s)?.as_mut());
-        let row = told.and_then(|told| told.take(session_of(image)?));
+        let mut told = Entities::of_path(image).get("sub").and_then(|s| told.get_mut(s)?.as_mut());
+        let row = told.as_mut().and_then(|told| told.take(session_of(image)?));
         silent += usize::from(row.is_none());
+        if let Some((told, session)) = told.zip(session_of(image)).filter(|_| row.is_none()) {
+            let other = told.rows.keys().find(|other| Entities::alike(other, session));
+            near.extend(other.map(|other| format!("ses-{other} there is ses-{session} of the images")));
+        }
         let row = row.unwrap_or_default();
         cells.push(columns.iter().map(|c| row.get(c).cloned()).collect::<Vec<_>>());
     }
@@ -247,6 +252,12 @@ pub(super) fn join(root: &Path, table: &mut Table, matched: &mut Matched, choose
             "sessions.tsv says nothing about {silent} of {} images: {} are n/a for them",
             cells.len(),
             columns.join(", ")
+        ));
+    }
+    if !near.is_empty() {
+        notes.push(format!(
+            "sessions.tsv and images spell sessions in two ways: perhaps {}; they differ by zeros alone, and must be the same",
+            few(&near)
         ));
     }
     if !chooses {

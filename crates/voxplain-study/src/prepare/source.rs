@@ -1,6 +1,6 @@
 //! [`Source`]: where images come from: a BIDS dataset, a `SUBJECTS_DIR`, a folder, a table of paths, or an array of prepared volumes.
 
-use super::freesurfer;
+use super::{freesurfer, matching::few};
 use crate::cohort::LeftOut;
 use std::{
     collections::BTreeSet,
@@ -73,9 +73,9 @@ impl Source {
         }
     }
 
-    /// All image files of a BIDS dataset or a folder, by path; `.hdr`/`.img` pairs count once. And what could not be looked at.
-    pub(super) fn images(&self) -> Result<(Vec<PathBuf>, Vec<LeftOut>)> {
-        let mut odd = Vec::new();
+    /// All image files of a BIDS dataset or a folder, by path; `.hdr`/`.img` pairs count once.
+    pub(super) fn images(&self) -> Result<FoundImages> {
+        let (mut odd, mut lacking) = (Vec::new(), Vec::new());
         let mut found = match self {
             Self::Bids(root) => {
                 let mut found = Vec::new();
@@ -84,24 +84,89 @@ impl Source {
                 for subject in top.folders.into_iter().filter(|f| name(f).starts_with("sub-")) {
                     let Some(inside) = or_odd(&subject, &mut odd) else { continue };
                     let sessions = inside.folders.into_iter().filter(|f| name(f).starts_with("ses-"));
+                    let (of_others, known) = (found.len(), odd.len());
+                    let (mut places, mut others) = (0, Vec::new());
                     for place in std::iter::once(subject.clone()).chain(sessions) {
                         let anat = place.join("anat");
                         if is_there(&anat) || anat.is_dir() {
+                            places += 1;
                             let is_t1 = |f: &PathBuf| stem(f).is_some_and(|s| s.ends_with("_T1w"));
                             let files = or_odd(&anat, &mut odd).unwrap_or_default().files;
-                            found.extend(files.into_iter().filter(is_t1));
+                            let (images, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(is_t1);
+                            let is_own = |f: &PathBuf| name(f).split('_').next() == Some(name(&subject));
+                            let (own, strange): (Vec<_>, Vec<_>) = images.into_iter().partition(is_own);
+                            found.extend(own);
+                            odd.extend(strange.into_iter().map(|f| {
+                                let why =
+                                    format!("its name is that of another person than its folder, {}", name(&subject));
+                                LeftOut::new(f.display().to_string(), why)
+                            }));
+                            others.extend(rest.into_iter().filter(|f| stem(f).is_some() || is_foreign(f)));
                         }
+                    }
+                    if found.len() == of_others && odd.len() == known {
+                        lacking.push(LeftOut::new(subject.display().to_string(), why_lacking(places, &others)));
                     }
                 }
                 found
             }
-            Self::Folder(root) => walk(root, &mut odd)?.into_iter().filter(|f| stem(f).is_some()).collect(),
+            Self::Folder(root) => {
+                let (images, rest): (Vec<_>, Vec<_>) =
+                    walk(root, &mut odd)?.into_iter().partition(|f| stem(f).is_some());
+                lacking = foreign(&rest);
+                images
+            }
             Self::FreeSurfer(_) | Self::Table(_) | Self::Tensors(_) => Vec::new(),
         };
         pairs_once(&mut found);
         found.sort();
-        Ok((found, odd))
+        Ok(FoundImages { images: found, odd, lacking })
     }
+}
+
+/// What [`Source::images`] finds.
+#[derive(Debug, Default)]
+pub(super) struct FoundImages {
+    pub(super) images: Vec<PathBuf>,
+    /// What could not be looked at, or contradicts itself.
+    pub(super) odd: Vec<LeftOut>,
+    /// Folders of people without an image, and images in formats that are not read.
+    pub(super) lacking: Vec<LeftOut>,
+}
+
+/// Why the folder of a person gives no image: how many folders `anat` it has, and the images there.
+fn why_lacking(places: usize, others: &[PathBuf]) -> String {
+    match (places, others.is_empty()) {
+        (0, _) => "no folder anat in it".to_owned(),
+        (_, true) => "no image in its anat".to_owned(),
+        _ => {
+            format!("no image in its anat is named ..._T1w.nii[.gz]; there is {}", few(others.iter().map(|f| name(f))))
+        }
+    }
+}
+
+/// Endings of images that are not read; those of DICOM are slices.
+const FOREIGN: [&str; 12] =
+    [".nii.bz2", ".nii.xz", ".nii.zip", ".nii.zst", ".nrrd", ".nhdr", ".mnc", ".mha", ".mhd", ".dcm", ".ima", ".dicom"];
+
+fn is_foreign(path: &Path) -> bool {
+    !name(path).starts_with('.') && ends(path, &FOREIGN)
+}
+
+/// Images in formats that are not read; of DICOM, the folders.
+fn foreign(files: &[PathBuf]) -> Vec<LeftOut> {
+    let of = |f: &PathBuf| {
+        let is_slice = ends(f, &FOREIGN[9..]);
+        let what = if is_slice { f.parent().unwrap_or(f) } else { f };
+        let why = if is_slice {
+            "DICOM is not read: make NIfTI of it (dcm2niix)"
+        } else {
+            "this format is not read: make .nii or .nii.gz of it"
+        };
+        (what.display().to_string(), why)
+    };
+    let found: BTreeSet<(String, &str)> = files.iter().filter(|f| is_foreign(f)).map(of).collect();
+    found.into_iter().map(|(what, why)| LeftOut::new(what, why)).collect()
 }
 
 /// Of `.hdr`/`.img` pairs, leaves the header.
@@ -214,9 +279,20 @@ impl Listing {
                 continue;
             }
             match fs::metadata(&path) {
-                Ok(is) if is.is_dir() => listing.folders.push(path),
+                Ok(is) if is.is_dir() => {
+                    let is_empty = || fs::read_dir(&path).is_ok_and(|mut inside| inside.next().is_none());
+                    if image_stem(text).is_some() && is_empty() {
+                        let why = "it is named like an image, and is an empty folder";
+                        listing.odd.push(LeftOut::new(path.display().to_string(), why));
+                    } else {
+                        listing.folders.push(path);
+                    }
+                }
                 Ok(is) if is.is_file() => listing.files.push(path),
-                // A pipe or a device.
+                Ok(_) if image_stem(text).is_some() => {
+                    let why = "it is named like an image, and is a pipe or a device";
+                    listing.odd.push(LeftOut::new(path.display().to_string(), why));
+                }
                 Ok(_) => {}
                 Err(_) if path.is_symlink() && image_stem(text).is_some() => listing.files.push(path),
                 Err(_) if path.is_symlink() && text.contains('.') => {}
@@ -298,7 +374,7 @@ mod tests {
     fn found(files: &[&str]) -> (Source, Vec<String>) {
         let dir = tree(files);
         let source = Source::of(dir.path()).unwrap();
-        let images = source.images().unwrap().0;
+        let images = source.images().unwrap().images;
         let relative = |p: &PathBuf| p.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace('\\', "/");
         let images = images.iter().map(relative).collect();
         (source, images)
@@ -339,7 +415,7 @@ mod tests {
         symlink(".git/annex/objects/x/MD5-1.nii", at("a/three.nii")).unwrap();
         symlink("/nowhere", at("sub-04")).unwrap();
         fs::write(at("b").join(std::ffi::OsStr::from_bytes(b"f\xfcnf.nii")), "").unwrap();
-        let (images, odd) = Source::Folder(dir.path().to_owned()).images().unwrap();
+        let FoundImages { images, odd, .. } = Source::Folder(dir.path().to_owned()).images().unwrap();
         let relative: Vec<_> = images.iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(relative, ["a/one.nii", "a/three.nii", "b/two.nii"]);
         let mut why: Vec<&str> = odd.iter().map(|l| l.why.as_str()).collect();
@@ -351,6 +427,34 @@ mod tests {
         fs::write(at("b/four.nii"), "/annex/objects/MD5-2.nii\n").unwrap();
         assert!(fetched(&at("b/four.nii")).unwrap_err().to_string().contains("placeholder"));
         assert!(fetched(&at("b/two.nii")).is_ok() && fetched(&at("b/missing.nii")).is_ok());
+    }
+
+    #[test]
+    fn whose_images_are_not_read_is_named() {
+        let dir = tree([
+            "sub-01/anat/sub-01_T1w.nii",
+            "sub-02/anat/sub-02_MPRAGE.nii",
+            "sub-03/func/sub-03_task-rest_bold.nii",
+            "sub-04/anat/sub-05_T1w.nii",
+            "sub-06/anat/sub-06_T1w.json",
+        ]);
+        let found = Source::of(dir.path()).unwrap().images().unwrap();
+        let lacking: Vec<_> = found.lacking.iter().map(|l| (name(Path::new(&l.what)), l.why.as_str())).collect();
+        assert_eq!(
+            lacking,
+            [
+                ("sub-02", "no image in its anat is named ..._T1w.nii[.gz]; there is sub-02_MPRAGE.nii"),
+                ("sub-03", "no folder anat in it"),
+                ("sub-06", "no image in its anat"),
+            ]
+        );
+        assert_eq!(found.odd[0].why, "its name is that of another person than its folder, sub-04");
+        assert_eq!(found.images.len(), 1);
+        let dir = tree(["a.nii", "b.nii.bz2", "c/1.dcm", "c/2.dcm"]);
+        fs::create_dir(dir.path().join("d.nii")).unwrap();
+        let found = Source::of(dir.path()).unwrap().images().unwrap();
+        let lacking: Vec<_> = found.lacking.iter().map(|l| name(Path::new(&l.what))).collect();
+        assert_eq!((lacking, found.odd.len()), (vec!["b.nii.bz2", "c"], 1));
     }
 
     #[test]

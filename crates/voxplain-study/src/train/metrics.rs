@@ -80,7 +80,7 @@ pub(super) fn metrics(
         summary: Vec::new(),
     };
     metrics.method = method(&metrics, dataset, options);
-    metrics.summary = summary(&metrics);
+    metrics.summary = summary(&metrics, dataset.cohort.preparation.volume_name());
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
 }
@@ -195,7 +195,7 @@ fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) ->
 }
 
 /// The result in words: first whether it is better than guessing.
-fn summary(metrics: &Metrics) -> Vec<String> {
+fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
     let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(chance) = &metrics.chance {
@@ -206,8 +206,8 @@ fn summary(metrics: &Metrics) -> Vec<String> {
         let name = match comparison.with.as_str() {
             // The first sentence is about it.
             MAJORITY_CLASS => continue,
-            MASK_VOLUME => "mask volume alone",
-            VOLUME_RANK => "mask volume without a fit",
+            MASK_VOLUME => &format!("{volume} alone"),
+            VOLUME_RANK => &format!("{volume} without a fit"),
             LINEAR_VOXELS => "a linear model on the voxels",
             other => other,
         };
@@ -223,7 +223,7 @@ fn summary(metrics: &Metrics) -> Vec<String> {
     }
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's probability of {} with mask volume, over {}s: {r:.2}.",
+            "Rank correlation of the CNN's probability of {} with {volume}, over {}s: {r:.2}.",
             metrics.positive,
             metrics.noun()
         ));

@@ -51,10 +51,11 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values) -> Result<ValueMetr
     let volumes: Vec<f64> = (0..dataset.len()).map(|n| dataset.mask_volume(n)).collect();
     match comparators::mask_volume_line(&volumes, &task) {
         Ok(predictions) => {
-            let description = "a straight line on the logarithm of the volume of the mask";
-            predictors.push(Predictor::new(MASK_VOLUME, description, predictions));
+            let description =
+                format!("a straight line on the logarithm of the {}", dataset.cohort.preparation.volume_name());
+            predictors.push(Predictor::new(MASK_VOLUME, &description, predictions));
         }
-        Err(e) => progress.warn(&format!("no baseline by mask volume: {e}")),
+        Err(e) => progress.warn(&format!("no baseline by {}: {e}", dataset.cohort.preparation.volume_name())),
     }
     let gram = gram(dataset, engine, progress)?;
     let unit = dataset
@@ -125,7 +126,7 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
         summary: Vec::new(),
     };
     metrics.method = method(&metrics, dataset, options);
-    metrics.summary = summary(&metrics);
+    metrics.summary = summary(&metrics, dataset.cohort.preparation.volume_name());
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
 }
@@ -197,7 +198,7 @@ fn method(metrics: &ValueMetrics, dataset: &Dataset<'_>, options: &TrainOptions)
 }
 
 /// The result in words: first whether it is better than saying the mean.
-fn summary(metrics: &ValueMetrics) -> Vec<String> {
+fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
     let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
     let unit = metrics.value.suffix();
     let mut lines = Vec::new();
@@ -209,7 +210,7 @@ fn summary(metrics: &ValueMetrics) -> Vec<String> {
                 continue;
             }
             TRAINING_MEDIAN => "the median of the people trained on",
-            MASK_VOLUME => "a line on mask volume",
+            MASK_VOLUME => &format!("a line on {volume}"),
             RIDGE_VOXELS => "ridge regression on the voxels",
             other => other,
         };
@@ -218,7 +219,7 @@ fn summary(metrics: &ValueMetrics) -> Vec<String> {
     lines.push(bias(metrics, cnn));
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's {} with mask volume, over {}s: {r:.2}.",
+            "Rank correlation of the CNN's {} with {volume}, over {}s: {r:.2}.",
             metrics.value.name,
             metrics.noun()
         ));

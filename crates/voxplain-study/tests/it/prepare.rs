@@ -461,7 +461,12 @@ fn stripped_brains_among_whole_heads_are_told_once() {
     prepare(&source, &out, &options, &heard).unwrap();
     let warnings = heard.0.lock().unwrap().clone();
     let about: Vec<&String> = warnings.iter().filter(|w| w.contains("skull-stripped")).collect();
-    assert_eq!(about, ["all 3 images look like skull-stripped brains, and are taken as whole heads all the same"]);
+    assert_eq!(
+        about,
+        [
+            "all 3 images hold no more than brains have (skull-stripped, or small heads), and are taken as whole heads all the same"
+        ]
+    );
     let words = Cohort::open(&out).unwrap().findings_in_words();
     assert!(words[0].contains("whatever they show of skull"), "{words:?}");
     assert!(words[1].contains("not like a whole head (3: a, b, c)"), "{words:?}");

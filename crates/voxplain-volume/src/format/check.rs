@@ -54,7 +54,12 @@ pub(super) fn of_header(header: &Header, grid: &Grid) -> Vec<Finding> {
             "detail across the thick slices is missing: prefer a 3D acquisition",
         );
     }
-    if header.affine_from == "sform" && (0..3).any(|a| (spacing[a] / header.voxel_sizes[a] - 1.0).abs() > 0.01) {
+    // Of a size of 0 it is said already.
+    let has_zero = header.findings.iter().any(|f| f.id == super::nifti::ZERO_SIZE);
+    if header.affine_from == "sform"
+        && !has_zero
+        && (0..3).any(|a| (spacing[a] / header.voxel_sizes[a] - 1.0).abs() > 0.01)
+    {
         add(
             "voxel-sizes-disagree",
             Level::Warning,

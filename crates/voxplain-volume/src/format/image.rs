@@ -8,6 +8,7 @@ use super::{check, recognise};
 use crate::spatial::{Line, gather};
 use crate::{Error, Finding, Grid, Labels, Level, Orientation, Result, Volume};
 use std::path::{Path, PathBuf};
+use voxplain_core::plural::{counted, does};
 
 /// What a file holds: values in the file's own axis order, and how they were found.
 #[derive(Clone, Debug)]
@@ -66,15 +67,18 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Image> {
     })
 }
 
-/// Reads integer labels exactly, in the file's own axis order. Whole numbers stored as floats are labels too; a value that
-/// is no whole number, negative or beyond `u32` is refused.
+/// Reads integer labels exactly, in the file's own axis order. Whole numbers stored as floats are labels too, and NaN beside them is
+/// background, with a finding; a value that is no whole number, negative or beyond `u32` is refused.
 pub fn read_labels(path: &Path) -> Result<(Labels, Vec<Finding>)> {
-    let Loaded { header, grid, bytes, range, findings } = load(path, &ReadOptions::default())?;
+    let Loaded { header, grid, bytes, range, mut findings } = load(path, &ReadOptions::default())?;
     let bytes = &bytes[range];
     // A slope in f32 may miss whole numbers by its rounding.
     let slack = if header.scaling.is_some() { 1e-3 } else { 0.0 };
     let [slope, inter] = header.scaling.unwrap_or([1.0, 0.0]);
     let label = |stored: f64| {
+        if stored.is_nan() {
+            return Ok(0);
+        }
         let value = stored * slope + inter;
         let whole = value.round();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be a whole u32")]
@@ -90,6 +94,26 @@ pub fn read_labels(path: &Path) -> Result<(Labels, Vec<Finding>)> {
             path,
             format!("holds the value {value}, expected labels: whole numbers from 0"),
             "name a label image (an atlas or a segmentation), not an image of intensities or probabilities",
+        ));
+    }
+    let nan = with_sample!(header.stored, header.big_endian, S => {
+        bytes.chunks_exact(S::SIZE).filter(|b| S::get(b).is_nan()).count()
+    });
+    if nan == grid.len() {
+        return Err(Error::file(
+            path,
+            "holds NaN alone, expected labels: whole numbers from 0",
+            "get or make it again",
+        ));
+    }
+    if nan > 0 {
+        let what =
+            format!("{} of the labels {} NaN, taken as background", counted(nan, "value"), does(nan, "is", "are"));
+        findings.push(Finding::new(
+            "labels-nan",
+            Level::Warning,
+            what,
+            "none if NaN is the background; else get it again",
         ));
     }
     let data = with_sample!(header.stored, header.big_endian, S => {

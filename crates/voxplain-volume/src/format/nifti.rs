@@ -99,6 +99,15 @@ pub(super) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     let scaling = if kind == Kind::Analyze {
         spm_scaling(&f)
     } else if slope == 0.0 || !slope.is_finite() {
+        // NaN is how nibabel writes that there is none.
+        if slope.is_infinite() {
+            findings.push(Finding::new(
+                "infinite-scaling",
+                Level::Warning,
+                format!("the header scales values by {slope} (scl_slope), which is no number; they are taken as they are stored"),
+                "find out what the scaling was and correct scl_slope, to 1 if there was none",
+            ));
+        }
         None
     } else if !inter.is_finite() {
         return fail(
@@ -120,6 +129,21 @@ pub(super) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
             "none needed if left and right are right; the sign belongs into the affine",
         ));
         sizes = sizes.map(f64::abs);
+    }
+    let zero: Vec<&str> = (0..3)
+        .filter(|&a| sizes[a] == 0.0 && axes.get(a).is_some_and(|n| *n > 1))
+        .map(|a| ["i", "j", "k"][a])
+        .collect();
+    if !zero.is_empty() && kind != Kind::Analyze {
+        findings.push(Finding::new(
+            ZERO_SIZE,
+            Level::Warning,
+            format!(
+                "pixdim gives a voxel size of 0 along {}; where it is needed, 1 mm is taken for it",
+                zero.join(" and ")
+            ),
+            "find out the true size and correct the header; where there is a good sform it alone is used",
+        ));
     }
     // As nibabel: a size of zero along an axis counts as 1 mm.
     sizes = sizes.map(|s| if s == 0.0 { 1.0 } else { s });
@@ -159,6 +183,9 @@ pub(super) fn parse(path: &Path, head: &[u8], kind: Kind) -> Result<Header> {
     nifti_affine(path, &f, two, &mut header)?;
     Ok(header)
 }
+
+/// The finding about a voxel size of 0.
+pub(super) const ZERO_SIZE: &str = "zero-voxel-size";
 
 fn dtype(code: i16) -> std::result::Result<Dtype, (String, &'static str)> {
     const ONE: &str = "write one real number per voxel (a T1 volume has a single intensity)";

@@ -27,7 +27,13 @@ pub(super) fn header(path: &Path, head: &[u8]) -> Result<Header> {
     if let Some((what, remedy)) = stranger(head) {
         return Err(Error::file(path, what, remedy));
     }
+    let is_nii = path.to_str().map(str::to_lowercase).is_some_and(|p| p.ends_with(".nii") || p.ends_with(".nii.gz"));
     match Format::of(head) {
+        Some(Format::Nifti(nifti::Kind::Analyze)) if is_nii => {
+            let magic = String::from_utf8_lossy(head.get(344..348).unwrap_or_default()).replace('\0', "");
+            let what = format!("is named like NIfTI, and its mark is `{magic}` where NIfTI has `n+1`");
+            Err(Error::file(path, what, "the header is damaged: get the file again; a header of Analyze is named .hdr"))
+        }
         Some(Format::Nifti(kind)) => nifti::parse(path, head, kind),
         Some(Format::Mgh) => mgh::parse(path, head),
         None => Err(Error::file(

@@ -460,3 +460,47 @@ fn values_far_beyond_all_others_are_found() {
     write(&path, &labels, &WriteOptions::default()).unwrap();
     assert!(!has(&open(&path).unwrap(), "extreme-values"));
 }
+
+/// A file with some floats of its header changed.
+fn patched(at: &[(usize, f32)]) -> Saved {
+    let mut bytes = bytes();
+    at.iter().for_each(|(at, value)| bytes[*at..at + 4].copy_from_slice(&value.to_le_bytes()));
+    saved("a.nii", &bytes)
+}
+
+#[test]
+fn a_voxel_size_of_0_and_an_infinite_slope_are_said() {
+    let image = open(&patched(&[(84, 0.0)]).1).unwrap();
+    assert!(has(&image, "zero-voxel-size") && !has(&image, "voxel-sizes-disagree"), "{:?}", image.findings);
+    assert_eq!(image.volume, volume(), "the sform is used");
+    for slope in [f32::INFINITY, f32::NEG_INFINITY] {
+        let image = open(&patched(&[(112, slope)]).1).unwrap();
+        assert!(has(&image, "infinite-scaling") && image.volume == volume());
+    }
+    let image = open(&patched(&[(112, f32::NAN)]).1).unwrap();
+    assert!(!has(&image, "infinite-scaling") && !has(&image, "zero-voxel-size"));
+}
+
+#[test]
+fn a_wrong_mark_in_a_file_named_like_nifti_is_said() {
+    let mut bytes = bytes();
+    bytes[344..348].copy_from_slice(b"xxxx");
+    let error = open(&saved("a.nii", &bytes).1).unwrap_err().to_string();
+    assert!(error.contains("its mark is `xxxx` where NIfTI has `n+1`"), "{error}");
+}
+
+#[test]
+fn nan_beside_labels_is_background() {
+    let path = |volume: &Volume| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.nii");
+        write(&path, volume, &WriteOptions::default()).unwrap();
+        Saved(dir, path)
+    };
+    let labels = volume().map(|v| if *v < 100.0 { f32::NAN } else { 2.0 });
+    let (found, findings) = read_labels(&path(&labels).1).unwrap();
+    assert!(findings.iter().any(|f| f.id == "labels-nan" && f.what.contains("42 values")), "{findings:?}");
+    assert!(found.data().iter().zip(labels.data()).all(|(a, b)| *a == if b.is_nan() { 0 } else { 2 }));
+    let error = read_labels(&path(&labels.map(|_| f32::NAN)).1).unwrap_err().to_string();
+    assert!(error.contains("NaN alone"), "{error}");
+}
