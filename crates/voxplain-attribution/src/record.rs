@@ -88,6 +88,9 @@ pub struct Record {
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// The channels of the input and what the map says of each, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ChannelRecord>,
     /// What the value 0 is on the scale of the explained volume, where that is known: what the baseline `zero` puts in place of a part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zero: Option<String>,
@@ -130,6 +133,48 @@ pub struct MaskName {
     pub threshold: f64,
     /// Volume in ml of what was taken.
     pub volume: f64,
+}
+
+/// The channels of an input, and what a map says of each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ChannelRecord {
+    /// Their names, in the order that the network takes them.
+    pub names: Vec<String>,
+    /// What the map is of.
+    pub map: ChannelMap,
+    /// The same in a sentence, with what is done to the channels.
+    pub note: String,
+}
+
+/// What a map of an input of several channels is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChannelMap {
+    /// The sum of a map for each channel; these are beside it.
+    Sum,
+    /// All channels together: the method does not tell them apart.
+    Together,
+    /// One channel, by its place among the names.
+    Channel(usize),
+}
+
+impl ChannelRecord {
+    /// For a map that is, or is not, the sum of one for each channel.
+    pub fn new(names: &[String], map: ChannelMap) -> Self {
+        let all = names.join(", ");
+        let of = match map {
+            ChannelMap::Sum => format!("The map is the sum of a map for each channel ({all}), which are beside it."),
+            ChannelMap::Together => {
+                format!("One map for all channels ({all}): the method does not tell the channels of the input apart.")
+            }
+            ChannelMap::Channel(n) => {
+                format!("The map of one channel, {}; the map of all ({all}) is the sum of one for each.", names[n])
+            }
+        };
+        let note = format!("{of} Where a part of the image is replaced, it is replaced in all channels at once.");
+        Self { names: names.to_vec(), map, note }
+    }
 }
 
 /// Volumes sent through a network.

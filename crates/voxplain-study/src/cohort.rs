@@ -1,7 +1,7 @@
 //! [`Cohort`]: subjects with labels, covariates and prepared volumes.
 //!
 //! A cohort is a directory. `cohort.json` lists the subjects, their grids and how they were prepared. `participants.tsv` has labels
-//! and covariates; row `n` is subject `n`. `volumes.npy` has the volumes, `[N, i, j, k]`, float32, RAS+ axes, C order. `masks.npy` has
+//! and covariates; row `n` is subject `n`. `volumes.npy` has the volumes, `[N, i, j, k]` (`[N, channels, i, j, k]` where there are several images of each subject), float32, RAS+ axes, C order. `masks.npy` has
 //! the brain masks, the same shape, uint8, 1 in the brain. The directory appears only when it is complete: [`Writer`] builds it
 //! beside its place.
 
@@ -28,7 +28,8 @@ pub(crate) use persons::{person_column, person_in, two_spellings};
 pub(crate) use preparation::usable_spacing;
 pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
-pub use subject::{Subject, hash};
+pub use subject::{ChannelImage, Subject, hash};
+pub(crate) use subject::{hash_all, values};
 pub use writer::{Begun, Writer};
 
 use crate::{setting::FORCE, spelling};
@@ -60,7 +61,7 @@ pub struct Cohort {
 
 impl VolumeSource for Cohort {
     fn volume(&self, number: usize) -> Result<Arc<[f32]>> {
-        Ok(self.volume(number)?.into_data().into())
+        Ok(self.values(number)?.into())
     }
 }
 
@@ -138,7 +139,7 @@ impl Cohort {
         CohortLayout::at(&self.path)
     }
 
-    /// Writes a cohort from volumes in memory. `participants` has a row per subject, in their order; a column
+    /// Writes a cohort of one channel from volumes in memory. `participants` has a row per subject, in their order; a column
     /// `participant_id` is put first.
     pub fn write(
         path: &Path,
@@ -147,21 +148,36 @@ impl Cohort {
         people: &[(Subject, Volume, Mask)],
     ) -> Result<Self> {
         let made_by = serde_json::json!({ "command": "write" });
-        match Writer::begin(path, &made_by, preparation.shape, people.len(), true)? {
+        match Writer::begin(path, &made_by, preparation.input_shape(), people.len(), true)? {
             Begun::Complete(cohort) => Ok(*cohort),
             Begun::Open(writer) => {
                 for (n, (subject, volume, mask)) in people.iter().enumerate() {
-                    writer.put(n, subject, volume, mask)?;
+                    writer.put(n, subject, std::slice::from_ref(volume), mask)?;
                 }
                 writer.finish(preparation, participants)
             }
         }
     }
 
-    /// Reads one subject's prepared volume (RAS+).
+    /// Reads one subject's prepared volume (RAS+); of several channels the first, which is the one to look at.
     pub fn volume(&self, subject: usize) -> Result<Volume> {
         let grid = self.subject(subject)?.grid;
-        Ok(Volume::new(grid, self.volumes()?.read_item(subject)?)?)
+        let mut values = self.values(subject)?;
+        values.truncate(grid.shape.iter().product());
+        Ok(Volume::new(grid, values)?)
+    }
+
+    /// Reads one subject's prepared volumes (RAS+), one for each channel.
+    pub fn channels(&self, subject: usize) -> Result<Vec<Volume>> {
+        let grid = self.subject(subject)?.grid;
+        let values = self.values(subject)?;
+        values.chunks_exact(grid.shape.iter().product()).map(|of| Ok(Volume::new(grid, of.to_vec())?)).collect()
+    }
+
+    /// Reads the values of one subject as a network takes them, `[channels][i][j][k]`.
+    pub fn values(&self, subject: usize) -> Result<Vec<f32>> {
+        self.subject(subject)?;
+        Ok(self.volumes()?.read_item(subject)?)
     }
 
     /// The subjects of those numbers as training subjects of a model; `labels` are the true classes of all
@@ -220,17 +236,17 @@ impl Cohort {
     }
 
     fn volumes(&self) -> Result<npy::Reader> {
-        self.array(&self.layout().volumes(), VOLUME)
+        self.array(&self.layout().volumes(), self.preparation.input_shape(), VOLUME)
     }
 
     fn masks(&self) -> Result<npy::Reader> {
-        self.array(&self.layout().masks(), MASK)
+        self.array(&self.layout().masks(), one_channel(self.preparation.shape), MASK)
     }
 
     /// One of the cohort's arrays, checked against `cohort.json`.
-    fn array(&self, path: &Path, dtype: Dtype) -> Result<npy::Reader> {
+    fn array(&self, path: &Path, of_one: [usize; 4], dtype: Dtype) -> Result<npy::Reader> {
         let reader = npy::Reader::open(path)?;
-        let shape = array_shape(self.subjects.len(), self.preparation.shape);
+        let shape = array_shape(self.subjects.len(), of_one);
         if reader.shape() != shape || reader.dtype() != dtype {
             let what =
                 format!("holds {} {:?}, cohort.json speaks of {dtype} {shape:?}", reader.dtype(), reader.shape());
@@ -250,9 +266,14 @@ fn again() -> Remedy {
     remedy!["prepare the cohort again with ", FORCE]
 }
 
-/// Shape of an array of that many volumes.
-fn array_shape(count: usize, [i, j, k]: [usize; 3]) -> [usize; 4] {
-    [count, i, j, k]
+/// Shape of an array of so many subjects, each of `[channels, i, j, k]`. One channel has no axis of its own.
+fn array_shape(count: usize, [channels, i, j, k]: [usize; 4]) -> Vec<usize> {
+    if channels == 1 { vec![count, i, j, k] } else { vec![count, channels, i, j, k] }
+}
+
+/// The shape of masks, and of volumes of one channel.
+fn one_channel([i, j, k]: [usize; 3]) -> [usize; 4] {
+    [1, i, j, k]
 }
 
 /// An id without the `sub-` of BIDS.

@@ -30,7 +30,9 @@ use rayon::prelude::*;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
-use voxplain_attribution::{AnyMethod, Attribution, Case, Cost, Explainer, Regions, Score, Target, Unseen};
+use voxplain_attribution::{
+    AnyMethod, Attribution, Case, ChannelMap, ChannelRecord, Cost, Explainer, Regions, Score, Target, Unseen,
+};
 use voxplain_core::{Error, Progress, Result, remedy};
 use voxplain_nn::Engine;
 
@@ -198,7 +200,7 @@ impl Ready<'_> {
         Case {
             id: &self.input.id,
             image: &self.loaded.image,
-            others: &[],
+            others: &self.loaded.others,
             mask: self.loaded.mask.as_ref(),
             regions: self.regions.as_deref(),
             // Of a value there is no class; the number of class 0 stands for everyone who has one.
@@ -267,13 +269,18 @@ fn current_map(
         && record.input == ready.loaded.hash
         && record.mask == ready.loaded.mask_name
         && record.whole_heads.as_deref() == ready.loaded.whole_heads
+        && record.channels.as_ref().map_or(&[][..], |of| &of.names) == ready.loaded.channels
         && record.truth == case.label
         && record.in_sample == case.in_sample
         && record.version == env!("CARGO_PKG_VERSION");
     let native_space = ready.loaded.native.map(|_| files.image(Variant::NativeSpace));
     let there = files.path().is_file()
         && native_space.as_ref().is_none_or(|p| p.is_file())
-        && record.layers.iter().all(|layer| files.image(Variant::Layer(layer)).is_file());
+        && record.layers.iter().all(|layer| files.image(Variant::Layer(layer)).is_file())
+        && record.channels.iter().filter(|of| of.map == ChannelMap::Sum).flat_map(|of| &of.names).all(|name| {
+            files.image(Variant::Channel(name)).is_file()
+                && (native_space.is_none() || files.image(Variant::ChannelInNativeSpace(name)).is_file())
+        });
     (same && there).then(|| MapSummary {
         map: files.path(),
         native_space,
@@ -297,6 +304,10 @@ fn write_map(
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
     attribution.record.mask.clone_from(&ready.loaded.mask_name);
     attribution.record.whole_heads = ready.loaded.whole_heads.map(str::to_owned);
+    if ready.loaded.channels.len() > 1 {
+        let map = if attribution.of_channels.is_empty() { ChannelMap::Together } else { ChannelMap::Sum };
+        attribution.record.channels = Some(ChannelRecord::new(&ready.loaded.channels, map));
+    }
     attribution.record.compat = options.compat.map(|c| c.to_string());
     attribution.record.cost = Some(cost);
     let files = ready.input.files(&attribution.record.method);

@@ -25,6 +25,10 @@ pub enum Variant<'a> {
     NativeResolution,
     /// Of one layer of a sweep, by the layer's name: `layer-<letters and digits>`.
     Layer(&'a str),
+    /// Of one channel, by its name, on the grid that the model takes: `channel-<letters and digits>`. The map itself is the sum of these.
+    Channel(&'a str),
+    /// The same in the space of the image: `channel-<letters and digits>_space-native`.
+    ChannelInNativeSpace(&'a str),
 }
 
 /// The entity that says what made a map: `desc-gradcam` for `grad-cam` (BIDS allows letters and digits alone).
@@ -34,6 +38,15 @@ pub fn desc(method: &str) -> String {
 
 fn word(method: &str) -> String {
     method.replace('-', "")
+}
+
+/// A channel's name as names of files have it: letters and digits alone.
+pub(crate) fn channel_word(name: &str) -> String {
+    letters_and_digits(name)
+}
+
+fn letters_and_digits(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// How the names of images of maps end.
@@ -80,9 +93,14 @@ impl MapFiles {
         self.file(variant, "json")
     }
 
-    /// The volume that was explained, where it lies beside its maps.
+    /// The volume that was explained, where it lies beside its maps; of several channels the first.
     pub fn input_image(&self) -> PathBuf {
         self.folder.join(format!("{}_desc-input_image.nii.gz", self.stem))
+    }
+
+    /// The volume of a channel behind the first, by its name.
+    pub fn input_channel(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{}_channel-{}_desc-input_image.nii.gz", self.stem, channel_word(name)))
     }
 
     /// The brain mask of that volume, where there is one.
@@ -113,9 +131,9 @@ impl MapFiles {
             Variant::Model => String::new(),
             Variant::NativeSpace => "_space-native".into(),
             Variant::NativeResolution => "_res-native".into(),
-            Variant::Layer(name) => {
-                format!("_layer-{}", name.chars().filter(char::is_ascii_alphanumeric).collect::<String>())
-            }
+            Variant::Layer(name) => format!("_layer-{}", letters_and_digits(name)),
+            Variant::Channel(name) => format!("_channel-{}", channel_word(name)),
+            Variant::ChannelInNativeSpace(name) => format!("_channel-{}_space-native", channel_word(name)),
         };
         folder.join(format!("{stem}{entity}_desc-{method}_attribution.{ending}"))
     }
@@ -184,7 +202,7 @@ pub fn is_recorded(image: &Path) -> bool {
 }
 
 /// All subjects' maps below a folder, sorted by path: every `*_attribution.nii.gz` or `.nii` except group maps, those in native
-/// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`).
+/// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`) or channels (`_channel-`).
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -201,7 +219,7 @@ pub fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
                 files.extend(maps_below(&path)?);
             }
         } else if (name.ends_with(IMAGE) || name.ends_with("_attribution.nii"))
-            && !["_space-native", "_res-native", "_layer-", "_stat-"].iter().any(|e| name.contains(e))
+            && !["_space-native", "_res-native", "_layer-", "_channel-", "_stat-"].iter().any(|e| name.contains(e))
         {
             files.push(path);
         }
@@ -227,6 +245,11 @@ mod tests {
             name(files.record_of(Variant::Layer("features.10"))),
             "run/sub-01/sub-01_layer-features10_desc-gradcam_attribution.json"
         );
+        assert_eq!(
+            name(files.image(Variant::ChannelInNativeSpace("T2_w"))),
+            "run/sub-01/sub-01_channel-T2w_space-native_desc-gradcam_attribution.nii.gz"
+        );
+        assert_eq!(name(files.input_channel("FLAIR")), "run/sub-01/sub-01_channel-FLAIR_desc-input_image.nii.gz");
         assert_eq!(name(files.input_image()), "run/sub-01/sub-01_desc-input_image.nii.gz");
         assert_eq!(files_of(&files.path()), Some(files.clone()));
         assert_eq!(record_path(&files.path()), files.record());

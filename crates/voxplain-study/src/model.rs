@@ -8,7 +8,7 @@ mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
 pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
-pub use zoo::{NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
+pub use zoo::{InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
 
 use crate::cohort::Preparation;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ const FORMAT: u32 = 1;
 /// everything but the weights is in the metadata of this file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The network. It takes `[1, i, j, k]` and gives one logit per class (a final log-softmax is allowed), or the value that it
+    /// The network. It takes `[channels, i, j, k]` and gives one logit per class (a final log-softmax is allowed), or the value that it
     /// predicts, in its own unit.
     pub network: Network,
     /// What is stored beside the weights.
@@ -194,11 +194,13 @@ impl Model {
         if names.len() != classes.len() {
             return Err(format!("the classes' names {classes:?} are not all different and not empty"));
         }
-        let [channels, shape @ ..] = self.network.input_shape();
-        if channels != 1 || shape != self.card.preparation.shape {
+        let preparation = &self.card.preparation;
+        if self.network.input_shape() != preparation.input_shape() {
+            let [channels, shape @ ..] = self.network.input_shape();
             return Err(format!(
-                "the network takes {channels} channel(s) of {shape:?}, expected one of {:?} as prepared",
-                self.card.preparation.shape
+                "the network takes {channels} channel(s) of {shape:?}, expected {} of {:?} as prepared",
+                preparation.channel_count(),
+                preparation.shape
             ));
         }
         match self.network.state().iter().find(|p| p.tensor.data().iter().any(|v| !v.is_finite())) {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "values are stored as f32; numbers of voxels are small")]
 
+pub(crate) mod channels;
 mod choice;
 mod contradiction;
 mod entities;
@@ -27,7 +28,7 @@ mod tree;
 pub use entities::EntityFilter;
 pub(crate) use freesurfer::{above_1, read_brain_mask, subject as freesurfer_subject};
 pub(crate) use image::STRIPPED;
-pub use image::{MIN_CORRELATION, Prepared, prepare_image};
+pub use image::{MIN_CORRELATION, Prepared, prepare_channels, prepare_image};
 pub use mask::MaskRule;
 pub(crate) use mask_finder::MaskFinder;
 pub(crate) use masks::mask_name;
@@ -51,7 +52,7 @@ use std::{
 };
 use voxplain_attribution::Unseen;
 use voxplain_core::{Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::Grid;
+use voxplain_volume::{Grid, Volume};
 
 /// The result of a preparation.
 #[derive(Debug, Serialize)]
@@ -143,12 +144,12 @@ pub fn prepare_sites(
     };
     // Of whole heads there are mostly as many as images: said once, and before anything is written that other
     // options would find.
-    if let Some(Item { input: Input::Image { path, mask: Ok(None) }, .. }) = plan.items.first()
+    if let Some(Item { input: Input::Image { path, mask: Ok(None), .. }, .. }) = plan.items.first()
         && !options.whole_head
     {
         image::check_unmasked(path)?;
     }
-    let begun = Writer::begin(out, &plan.made_by, plan.preparation.shape, plan.items.len(), options.force)?;
+    let begun = Writer::begin(out, &plan.made_by, plan.preparation.input_shape(), plan.items.len(), options.force)?;
     let writer = match begun {
         Begun::Complete(cohort) => {
             summary.prepared = cohort.subjects.len();
@@ -287,18 +288,28 @@ fn same_volumes(subjects: &[Subject]) -> Option<String> {
 
 /// Prepares and stores one subject.
 fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Result<Subject> {
+    let mut sources: Vec<&Path> = Vec::new();
     let (source, native, mask, prepared) = match &item.input {
-        Input::Image { path, mask } => {
+        Input::Image { path, mask, others } => {
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
             fetched(path)?;
             mask.as_deref().map(fetched).transpose()?;
             let read = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
             let name = mask.as_deref().zip(read.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
-            let prepared = prepare_with(path, read.as_ref(), &plan.preparation, plan.template.as_ref())?;
+            for (other, channel) in others.iter().zip(plan.preparation.channels.iter().skip(1)) {
+                channels::refuse_missing(other, channel)?;
+            }
+            sources.extend(std::iter::once(path).chain(others).map(PathBuf::as_path));
+            let prepared = prepare_with(&sources, read.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), name, prepared)
         }
         Input::Tensor(at) => (None, None, None, tensor(*at, plan)?),
     };
+    let volumes: Vec<Volume> = std::iter::once(prepared.volume).chain(prepared.others).collect();
+    let mut subject = Subject::of_channels(item.id.as_str(), &plan.preparation.channels, &volumes, &prepared.mask);
+    for (channel, source) in subject.channels.iter_mut().zip(sources) {
+        channel.source = Some(source::absolute(source)?);
+    }
     let subject = Subject {
         source,
         native,
@@ -306,9 +317,9 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Re
         mask_volume: prepared.mask_volume,
         mask,
         findings: prepared.findings,
-        ..Subject::new(item.id.as_str(), &prepared.volume, &prepared.mask)
+        ..subject
     };
-    writer.put(n, &subject, &prepared.volume, &prepared.mask)?;
+    writer.put(n, &subject, &volumes, &prepared.mask)?;
     Ok(subject)
 }
 

@@ -28,6 +28,8 @@ settings! {
     BLOCKS = "blocks";
     /// Subjects in a step of the optimiser.
     BATCH = "batch";
+    /// The images of each person that a network takes together, one by one.
+    CHANNEL = "channel";
     /// Pairs of inputs and outputs that an imported network must give.
     CHECK = "check";
     /// What an error on each class weighs in training.

@@ -130,7 +130,8 @@ struct Truth {
 pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &dyn Progress) -> Result<Cohort> {
     check(options)?;
     let made_by = serde_json::json!({ "command": "simulate", "options": options });
-    let writer = match Writer::begin(path, &made_by, options.shape, options.subjects, force)? {
+    let [ni, nj, nk] = options.shape;
+    let writer = match Writer::begin(path, &made_by, [1, ni, nj, nk], options.subjects, force)? {
         Begun::Complete(cohort) => return Ok(*cohort),
         Begun::Open(writer) => writer,
     };
@@ -151,7 +152,8 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
             intensity::normalize(&mut volume, &rendered.mask, Normalize::Robust)
                 .map_err(|what| Error::subject(&id, what, "choose a grid that holds a brain"))?;
             if writer.done(n).is_none() {
-                writer.put(n, &Subject::new(id.as_str(), &volume, &rendered.mask), &volume, &rendered.mask)?;
+                let subject = Subject::new(id.as_str(), &volume, &rendered.mask);
+                writer.put(n, &subject, &[volume], &rendered.mask)?;
             }
             progress.advance(1, "");
             let label = if person.is_case { "case" } else { "control" };
@@ -171,6 +173,7 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
         placement: Placement::Fixed(grid),
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     };
     writer.finish(&preparation, &Table { columns, rows })
 }

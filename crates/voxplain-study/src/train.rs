@@ -153,7 +153,7 @@ pub fn train(
         }
     }
     // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
-    let network = kind.network(cohort.preparation.shape, options.width(), dataset.task().outputs())?;
+    let network = kind.network(cohort.preparation.input_shape(), options.width(), dataset.task().outputs())?;
     freeze::check(&options.freeze, &network)?;
     if !options.freeze.is_empty() && options.init.is_none() {
         progress.advise(

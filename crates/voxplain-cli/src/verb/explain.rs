@@ -26,7 +26,8 @@ use voxplain::{
 /// Given a RUN, explains every subject by the fold model that never saw it, into the run. Given a MODEL, explains the
 /// subjects of a cohort or image files, into --out. Maps are signed and raw, each with a record (.json) of how it was made;
 /// for subjects and images that were prepared from files there is a second map in the space of the image
-/// (_space-native), and for class activation maps one at their own resolution (_res-native). What is
+/// (_space-native), and for class activation maps one at their own resolution (_res-native). Of a network of several channels
+/// the map is the sum over them, with one of each beside it (_channel-FLAIR), where the method tells them apart. What is
 /// there already is not made again.
 #[derive(Debug, Args)]
 #[command(after_help = after_help())]
@@ -40,6 +41,10 @@ pub(crate) struct Explain {
     /// Explain these images by the model: as they are where they lie on its grid, else prepared as it says.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
+    /// With one image, for a model of several channels: the file of another channel, FLAIR=flair.nii.gz [default: looked for beside
+    /// the image by its name in BIDS: sub-1_FLAIR.nii.gz beside sub-1_T1w.nii.gz].
+    #[arg(long = "channel", value_name = "NAME=FILE", value_parser = channel, requires = "input")]
+    channels: Vec<(String, PathBuf)>,
     /// The methods, by comma; `all` for every one that can work here.
     #[arg(long = "method", value_name = "M[,M...]", required = true, value_delimiter = ',')]
     methods: Vec<String>,
@@ -112,6 +117,14 @@ enum Older {
     /// That of Kan et al. 2020.
     #[value(name = "2020")]
     Y2020,
+}
+
+/// For clap: the file of a channel.
+fn channel(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write the channel and its file, as in FLAIR=flair.nii.gz".into()),
+    }
 }
 
 /// The form of a target is known before its classes are.
@@ -233,6 +246,7 @@ impl Explain {
     fn images(&self) -> Images {
         Images {
             files: self.input.clone(),
+            channels: self.channels.clone(),
             mask: self.mask.clone().unwrap_or_default(),
             mask_threshold: self.mask_threshold,
             normalize: self.normalize.map(Into::into),

@@ -24,6 +24,7 @@ use voxplain::{
 Examples:
   voxplain prepare bids --mask _desc-brain_mask.nii.gz --out cohort
   voxplain prepare images --mask masks --out cohort
+  voxplain prepare bids --channel T1w --channel FLAIR --mask _desc-brain_mask.nii.gz --out cohort
   voxplain prepare fmriprep --participants bids/participants.tsv --image-space none --mask _desc-brain_mask.nii.gz --out cohort
   voxplain prepare $SUBJECTS_DIR --image T1.mgz --mask brainmask.mgz --out cohort
   voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort
@@ -52,6 +53,11 @@ pub(crate) struct Prepare {
     /// The column of paths, when SOURCE is a table; relative to the table [default: path].
     #[arg(long, value_name = "C")]
     path_column: Option<String>,
+    /// Several images of each person, that a network takes together: once for each, in their order. In a BIDS dataset a suffix
+    /// (T1w, FLAIR), in a table a column of paths. Mask, alignment and grid are those of the first, and the others must be registered
+    /// to it; each is normalised by itself [default: one image of each, T1w in a BIDS dataset].
+    #[arg(long = "channel", value_name = "NAME", conflicts_with = "path_column")]
+    channels: Vec<String>,
     /// Only images whose path below SOURCE contains this text, or matches it where it has a `*`.
     #[arg(long, value_name = "PATTERN")]
     include: Option<String>,
@@ -153,6 +159,7 @@ impl Prepare {
             site_in_id: self.site_in_id,
             id_column: self.id_column.clone(),
             path_column: self.path_column.clone(),
+            channels: self.channels.clone(),
             each_session: self.each_session,
             person_column: self.person_column.clone(),
             include: self.include.clone(),
@@ -238,6 +245,10 @@ fn text(summary: &PrepareSummary) -> String {
                 volumes[0],
                 volumes[volumes.len() - 1]
             ));
+            if let channels @ [_, _, ..] = cohort.preparation.channels.as_slice() {
+                let count = channels.len();
+                lines.push(format!("{count} channels, {}; each normalised by itself", channels.join(", ")));
+            }
             let normalize = cohort.preparation.normalize;
             lines.push(format!("intensities {}; 0 is {}", normalize.words(), normalize.zero()));
         }

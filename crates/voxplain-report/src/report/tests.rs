@@ -96,6 +96,7 @@ fn preparation() -> Preparation {
         placement: Placement::MaskCentre,
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     }
 }
 

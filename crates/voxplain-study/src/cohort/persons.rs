@@ -190,6 +190,7 @@ mod tests {
             placement: Placement::MaskCentre,
             template: None,
             whole_head: false,
+            channels: Vec::new(),
         };
         Cohort::write(&folder.join("c"), &preparation, &table, &subjects).unwrap()
     }

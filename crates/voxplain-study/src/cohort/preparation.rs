@@ -23,6 +23,10 @@ pub struct Preparation {
     /// Whether images were taken without a brain mask whatever they show: all that is not background was prepared.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole_head: bool,
+    /// Names of the channels, the images that there are of each subject, in the order that a network takes them: `T1w`, `FLAIR`.
+    /// None are named where there is one image of each and nothing was said about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
 }
 
 impl Preparation {
@@ -42,6 +46,17 @@ impl Preparation {
     /// What the volume of a mask is called: `mask volume`, or `head volume` where images were taken without brain masks.
     pub const fn volume_name(&self) -> &'static str {
         if self.whole_head { "head volume" } else { "mask volume" }
+    }
+
+    /// Number of channels: images of each subject.
+    pub fn channel_count(&self) -> usize {
+        self.channels.len().max(1)
+    }
+
+    /// Shape of a subject's volumes as a network takes them, `[channels, i, j, k]`.
+    pub fn input_shape(&self) -> [usize; 4] {
+        let [i, j, k] = self.shape;
+        [self.channel_count(), i, j, k]
     }
 
     /// A grid of this kind: the fixed one, or one whose first voxel is at the origin of the world.

@@ -307,6 +307,7 @@ mod tests {
             placement: Placement::MaskCentre,
             template: None,
             whole_head: false,
+            channels: Vec::new(),
         };
         let rows = people.iter().map(|_| vec![Some("x".to_owned())]).collect();
         Cohort::write(&folder.join("c"), &preparation, &Table { columns: vec!["site".into()], rows }, &people).unwrap()

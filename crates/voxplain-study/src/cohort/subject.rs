@@ -26,11 +26,25 @@ pub struct Subject {
     /// The file that the mask was read from, where there is one. Absent too in cohorts of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskName>,
-    /// BLAKE3 of the values of the prepared volume. Model files know their training subjects by it.
+    /// BLAKE3 of the values of the prepared volume, of all channels one after another. Model files know their training subjects by it.
     pub hash: String,
+    /// The channels in their order, the first included, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<ChannelImage>,
     /// Warnings about the image or its mask, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<String>,
+}
+
+/// One channel of a subject: which image it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelImage {
+    /// Its name, `FLAIR`.
+    pub name: String,
+    /// The image that it was prepared from, if any.
+    pub source: Option<PathBuf>,
+    /// BLAKE3 of the values of its prepared volume.
+    pub hash: String,
 }
 
 impl Subject {
@@ -46,14 +60,39 @@ impl Subject {
             mask_volume: inside as f64 * mask.grid().voxel_volume(),
             mask: None,
             hash: hash(volume),
+            channels: Vec::new(),
             findings: Vec::new(),
         }
+    }
+
+    /// [`Subject::new`] of several channels, `volumes`, with the name of each.
+    ///
+    /// # Panics
+    /// There is no volume.
+    pub fn of_channels(id: impl Into<String>, names: &[String], volumes: &[Volume], mask: &Mask) -> Self {
+        let subject = Self::new(id, &volumes[0], mask);
+        if volumes.len() < 2 {
+            return subject;
+        }
+        let channel =
+            |(name, volume): (&String, &Volume)| ChannelImage { name: name.clone(), source: None, hash: hash(volume) };
+        Self { hash: hash_all(volumes), channels: names.iter().zip(volumes).map(channel).collect(), ..subject }
     }
 }
 
 /// BLAKE3 of the values of a volume as little-endian float32, in hexadecimal.
 pub fn hash(volume: &Volume) -> String {
     voxplain_core::hash_values(volume.data())
+}
+
+/// [`hash`] of the values of all channels, one after another.
+pub(crate) fn hash_all(channels: &[Volume]) -> String {
+    voxplain_core::hash_values(&values(channels))
+}
+
+/// The values of all channels, one after another.
+pub(crate) fn values(channels: &[Volume]) -> Vec<f32> {
+    channels.iter().flat_map(Volume::data).copied().collect()
 }
 
 #[cfg(test)]

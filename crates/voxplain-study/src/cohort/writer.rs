@@ -1,6 +1,10 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
-use super::{Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare};
+use super::{
+    Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare,
+    one_channel, values,
+};
+use crate::listed::counted;
 use crate::setting::{FORCE, OUT};
 use std::{
     fs,
@@ -18,7 +22,8 @@ pub struct Writer {
     volumes: npy::Writer,
     masks: npy::Writer,
     count: usize,
-    shape: [usize; 3],
+    /// Of the volumes of one subject, `[channels, i, j, k]`.
+    shape: [usize; 4],
     made_by: serde_json::Value,
     _lock: fs::File,
 }
@@ -33,12 +38,12 @@ pub enum Begun {
 }
 
 impl Writer {
-    /// Begins a cohort of up to `count` subjects of one shape, or goes on with one that the same command (`made_by`)
+    /// Begins a cohort of up to `count` subjects of one shape, `[channels, i, j, k]`, or goes on with one that the same command (`made_by`)
     /// left unfinished. Something else in its place is refused, unless `force` starts over.
     pub fn begin(
         path: &Path,
         made_by: &serde_json::Value,
-        shape: [usize; 3],
+        shape: [usize; 4],
         count: usize,
         force: bool,
     ) -> Result<Begun> {
@@ -98,8 +103,8 @@ impl Writer {
             return Err(at_work(&partial));
         }
         let done = work.marks();
-        let array = |path: PathBuf, dtype: Dtype| -> Result<npy::Writer> {
-            let shape = array_shape(count, shape);
+        let array = |path: PathBuf, of_one: [usize; 4], dtype: Dtype| -> Result<npy::Writer> {
+            let shape = array_shape(count, of_one);
             if path.is_file()
                 && done.is_dir()
                 && let Ok(writer) = npy::Writer::resume(&path, &shape, dtype)
@@ -112,7 +117,7 @@ impl Writer {
             }
             Ok(npy::Writer::create(&path, &shape, dtype)?)
         };
-        let (volumes, masks) = (array(work.volumes(), VOLUME)?, array(work.masks(), MASK)?);
+        let (volumes, masks) = (array(work.volumes(), shape, VOLUME)?, array(work.masks(), one(shape), MASK)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
         Ok(Begun::Open(Box::new(Self {
@@ -137,18 +142,27 @@ impl Writer {
         CohortLayout::at(&self.partial)
     }
 
-    /// Writes the data of the subject in place `n`, then marks it as done.
-    pub fn put(&self, n: usize, subject: &Subject, volume: &Volume, mask: &Mask) -> Result<()> {
+    /// Writes the data of the subject in place `n`, a volume for each channel, then marks it as done.
+    pub fn put(&self, n: usize, subject: &Subject, volumes: &[Volume], mask: &Mask) -> Result<()> {
         let (shape, count) = (self.shape, self.count);
-        let same = volume.grid() == mask.grid() && *volume.grid() == subject.grid;
-        if n >= count || volume.shape() != shape || !same {
+        let [channels, of_each @ ..] = shape;
+        let is_here = |volume: &Volume| *volume.grid() == subject.grid;
+        let same = volumes.iter().all(is_here) && *mask.grid() == subject.grid;
+        if n >= count || mask.shape() != of_each || volumes.len() != channels || !same {
             return Err(Error::Subject {
                 subject: subject.id.clone(),
-                what: format!("a volume of {:?} in place {n} does not fit {count} x {shape:?}", volume.shape()),
-                remedy: "prepare all subjects on grids of one shape, volume and mask alike".into(),
+                what: format!(
+                    "{} of {:?} in place {n} do not fit {count} x {shape:?}",
+                    counted(volumes.len(), "volume"),
+                    subject.grid.shape
+                ),
+                remedy: "prepare all subjects on grids of one shape, each channel and the mask alike".into(),
             });
         }
-        self.volumes.write_item(n, volume.data())?;
+        match volumes {
+            [volume] => self.volumes.write_item(n, volume.data())?,
+            several => self.volumes.write_item(n, &values(several))?,
+        }
         self.masks.write_item(n, &mask.data().iter().map(|&m| f32::from(u8::from(m))).collect::<Vec<_>>())?;
         atomic_file::write_json(&self.layout().mark(n), subject)
     }
@@ -180,9 +194,9 @@ impl Writer {
         }
         let kept: Vec<usize> = done.iter().map(|(n, _)| *n).collect();
         if kept.len() < self.count {
-            for (array, dtype) in self.arrays() {
+            for (array, of_one, dtype) in self.arrays() {
                 let all = npy::Reader::open(&array)?;
-                let few = npy::Writer::create(shorter(&array), &array_shape(kept.len(), self.shape), dtype)?;
+                let few = npy::Writer::create(shorter(&array), &array_shape(kept.len(), of_one), dtype)?;
                 for (place, &n) in kept.iter().enumerate() {
                     few.write_item(place, &all.read_item(n)?)?;
                 }
@@ -193,7 +207,7 @@ impl Writer {
         let marks = self.layout().marks();
         fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
         if kept.len() < self.count {
-            for (array, _) in self.arrays() {
+            for (array, ..) in self.arrays() {
                 fs::rename(shorter(&array), &array).map_err(Error::io(&array))?;
             }
         }
@@ -234,9 +248,15 @@ impl Writer {
         remove(&partial)
     }
 
-    fn arrays(&self) -> [(PathBuf, Dtype); 2] {
-        [(self.layout().volumes(), VOLUME), (self.layout().masks(), MASK)]
+    /// Each array, the shape of one item of it, and the type of its values.
+    fn arrays(&self) -> [(PathBuf, [usize; 4], Dtype); 2] {
+        [(self.layout().volumes(), self.shape, VOLUME), (self.layout().masks(), one(self.shape), MASK)]
     }
+}
+
+/// The shape of a subject's mask.
+fn one([_, of_each @ ..]: [usize; 4]) -> [usize; 4] {
+    one_channel(of_each)
 }
 
 /// Whether nobody has been prepared in the folder of an unfinished cohort, and nobody is at work there.
@@ -319,6 +339,7 @@ mod tests {
             placement: Placement::MaskCentre,
             template: None,
             whole_head: false,
+            channels: Vec::new(),
         }
     }
 
@@ -336,7 +357,7 @@ mod tests {
     }
 
     fn begin(path: &Path, count: usize) -> Writer {
-        match Writer::begin(path, &serde_json::json!({"a": 1}), SHAPE, count, false).unwrap() {
+        match Writer::begin(path, &serde_json::json!({"a": 1}), one_channel(SHAPE), count, false).unwrap() {
             Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!("complete already"),
         }
@@ -381,13 +402,44 @@ mod tests {
     }
 
     #[test]
+    fn channels_come_back_in_their_order_and_only_several_have_an_axis() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let names = ["T1w".to_owned(), "FLAIR".to_owned()];
+        let preparation = Preparation { channels: names.to_vec(), ..preparation() };
+        let made_by = serde_json::json!(1);
+        let Begun::Open(writer) = Writer::begin(&path, &made_by, preparation.input_shape(), 2, false).unwrap() else {
+            panic!()
+        };
+        let (_, volume, mask) = person(1);
+        let both = [volume.clone(), volume.map(|v| -v)];
+        let subject = Subject::of_channels("p1", &names, &both, &mask);
+        assert!(writer.put(1, &subject, &both[..1], &mask).unwrap_err().to_string().contains("1 volume of [3, 4, 5]"));
+        writer.put(1, &subject, &both, &mask).unwrap();
+        let cohort = writer.finish(&preparation, &table(2)).unwrap();
+        assert_eq!(npy::Reader::open(path.join("volumes.npy")).unwrap().shape(), [1, 2, 3, 4, 5]);
+        assert_eq!(npy::Reader::open(path.join("masks.npy")).unwrap().shape(), [1, 3, 4, 5]);
+        assert_eq!(cohort.channels(0).unwrap(), both);
+        assert_eq!(cohort.volume(0).unwrap(), both[0]);
+        assert_eq!(cohort.mask(0).unwrap(), mask);
+        assert_eq!(cohort.values(0).unwrap(), [both[0].data(), both[1].data()].concat());
+        let named: Vec<_> = cohort.subjects[0].channels.iter().map(|c| (c.name.as_str(), c.hash.clone())).collect();
+        assert_eq!(named, [("T1w", super::super::hash(&both[0])), ("FLAIR", super::super::hash(&both[1]))]);
+        assert_eq!(cohort.subjects[0].hash, voxplain_core::hash_values(&cohort.values(0).unwrap()));
+        // One image of each is stored as ever, named or not.
+        let (subject, volume, mask) = person(0);
+        let one = Subject::of_channels("p0", &names[..1], std::slice::from_ref(&volume), &mask);
+        assert_eq!(one, subject);
+    }
+
+    #[test]
     fn resumed_in_any_order_equals_uninterrupted() {
         let dir = tempfile::tempdir().unwrap();
         let [once, twice] = ["once", "twice"].map(|n| dir.path().join(n));
         let writer = begin(&once, 4);
         for n in 0..4 {
             let (s, v, m) = person(n);
-            writer.put(n, &s, &v, &m).unwrap();
+            writer.put(n, &s, &[v], &m).unwrap();
         }
         writer.finish(&preparation(), &table(4)).unwrap();
         for order in [&[3usize, 1][..], &[0, 2]] {
@@ -396,7 +448,7 @@ mod tests {
             for &n in order {
                 assert!(writer.done(n).is_none());
                 let (s, v, m) = person(n);
-                writer.put(n, &s, &v, &m).unwrap();
+                writer.put(n, &s, &[v], &m).unwrap();
             }
         }
         begin(&twice, 4).finish(&preparation(), &table(4)).unwrap();
@@ -412,7 +464,7 @@ mod tests {
         let writer = begin(&path, 4);
         for n in [1, 3] {
             let (s, v, m) = person(n);
-            writer.put(n, &s, &v, &m).unwrap();
+            writer.put(n, &s, &[v], &m).unwrap();
         }
         let cohort = writer.finish(&preparation(), &table(4)).unwrap();
         assert_eq!(cohort.subjects.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["p1", "p3"]);
@@ -426,20 +478,22 @@ mod tests {
     fn what_is_in_the_way_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
-        let begin = |options: i32, force| Writer::begin(&path, &serde_json::json!({ "o": options }), SHAPE, 1, force);
+        let begin = |options: i32, force| {
+            Writer::begin(&path, &serde_json::json!({ "o": options }), one_channel(SHAPE), 1, force)
+        };
         let Begun::Open(first) = begin(1, false).unwrap() else { panic!() };
         let error = begin(1, false).unwrap_err();
         assert!(error.to_string().contains("another voxplain"), "{error}");
         let error = begin(2, false).unwrap_err();
         assert!(error.to_string().contains("another voxplain"), "{error}");
         let (s, v, m) = person(0);
-        first.put(0, &s, &v, &m).unwrap();
+        first.put(0, &s, &[v], &m).unwrap();
         drop(first);
         assert!(begin(2, false).unwrap_err().remedy().unwrap().to_string().contains("`force`"));
         assert!(Cohort::open(&path).unwrap_err().remedy().unwrap().to_string().contains("interrupted"));
         let Begun::Open(second) = begin(2, true).unwrap() else { panic!() };
         let (s, v, m) = person(0);
-        second.put(0, &s, &v, &m).unwrap();
+        second.put(0, &s, &[v], &m).unwrap();
         second.finish(&preparation(), &table(1)).unwrap();
         assert!(matches!(begin(2, false).unwrap(), Begun::Complete(_)));
         assert!(begin(1, false).unwrap_err().to_string().contains("already a cohort"));
@@ -451,7 +505,7 @@ mod tests {
         let other = dir.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("thesis.txt"), "mine").unwrap();
-        assert!(Writer::begin(&other, &serde_json::json!(1), SHAPE, 1, true).is_err());
+        assert!(Writer::begin(&other, &serde_json::json!(1), one_channel(SHAPE), 1, true).is_err());
         assert!(other.join("thesis.txt").exists());
     }
 
@@ -459,7 +513,9 @@ mod tests {
     fn what_nobody_was_prepared_in_is_in_nobodys_way() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
-        let begin = |options: i32| match Writer::begin(&path, &serde_json::json!(options), SHAPE, 1, false).unwrap() {
+        let begin = |options: i32| match Writer::begin(&path, &serde_json::json!(options), one_channel(SHAPE), 1, false)
+            .unwrap()
+        {
             Begun::Open(writer) => writer,
             Begun::Complete(_) => panic!(),
         };
@@ -469,7 +525,7 @@ mod tests {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
         drop(begin(1));
         let writer = begin(2);
-        writer.put(0, &s, &v, &m).unwrap();
+        writer.put(0, &s, &[v], &m).unwrap();
         writer.discard_unused().unwrap();
         let cohort = begin(2).finish(&preparation(), &table(1)).unwrap();
         assert_eq!(cohort.made_by, serde_json::json!(2));

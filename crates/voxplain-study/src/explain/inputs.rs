@@ -2,14 +2,14 @@
 
 use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
-use crate::cohort::{Cohort, Placement};
+use crate::cohort::{Cohort, Placement, Preparation};
 use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
     model::{Model, Task},
     prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
-    setting::{COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
+    setting::{CHANNEL, COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -316,6 +316,33 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
 /// Refuses a cohort that was prepared in another way than the model's.
 fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
     let (ours, theirs) = (&model.card.preparation, &cohort.preparation);
+    let named = |of: &Preparation| match of.channels.as_slice() {
+        [] => "one image of each person, which has no name".to_owned(),
+        names => names.join(", "),
+    };
+    let is_unnamed = |of: &Preparation| of.channels.is_empty();
+    if ours.channels != theirs.channels {
+        let what = format!("it has {}; the model takes {}", named(theirs), named(ours));
+        // One image of each that is not named may be the one.
+        let may_be =
+            ours.channel_count() == 1 && theirs.channel_count() == 1 && (is_unnamed(ours) || is_unnamed(theirs));
+        if !may_be {
+            let order = if ours.channels.iter().all(|name| theirs.channels.contains(name))
+                && ours.channel_count() == theirs.channel_count()
+            {
+                ", in this order"
+            } else {
+                ""
+            };
+            let remedy = remedy![
+                "prepare the cohort with ",
+                CHANNEL.to(ours.channels.first().map_or("T1w", String::as_str)),
+                format!(" and so on{order}, as the model's own was")
+            ];
+            return Err(Error::file(&cohort.path, format!("{what}{order}"), remedy));
+        }
+        progress.warn(&format!("{}: {what}", cohort.path.display()));
+    }
     let refuse = |what: String| {
         Err(Error::file(
             &cohort.path,
@@ -365,6 +392,12 @@ fn place(options: &ExplainOptions) -> Result<PathBuf> {
 fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions) -> Result<Plan<'a>> {
     let out = place(options)?;
     let mut inputs: Vec<Input> = Vec::with_capacity(images.files.len());
+    if !images.channels.is_empty() && images.files.len() != 1 {
+        return Err(Error::request(
+            format!("files of channels are given, and {} to explain", counted(images.files.len(), "image")),
+            remedy!["explain one after another, or call them as BIDS does and leave out ", CHANNEL],
+        ));
+    }
     for file in &images.files {
         // Of FreeSurfer, every image is called brain.mgz.
         let stem = freesurfer_subject(file).map_or_else(|| stem(file), str::to_owned);

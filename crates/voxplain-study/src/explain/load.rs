@@ -4,10 +4,11 @@ use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{
-    MaskFinder, Prepared, STRIPPED, above_1, fetched, id_of, intensity, mask_name, prepare_image, read_brain_mask,
+    MaskFinder, Prepared, STRIPPED, above_1, channels, fetched, id_of, intensity, mask_name, prepare_channels,
+    read_brain_mask,
 };
-use crate::setting::{MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
-use std::path::Path;
+use crate::setting::{CHANNEL, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
+use std::path::{Path, PathBuf};
 use voxplain_attribution::MaskName;
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_volume::{
@@ -18,9 +19,14 @@ use voxplain_volume::{
 /// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
 pub(super) struct LoadedVolume {
+    /// The volume; of several channels the first.
     pub(super) image: Volume,
+    /// The other channels.
+    pub(super) others: Vec<Volume>,
+    /// Names of all channels, where there are several.
+    pub(super) channels: Vec<String>,
     pub(super) mask: Option<Mask>,
-    /// BLAKE3 of the volume's values.
+    /// BLAKE3 of the values, of all channels one after another.
     pub(super) hash: String,
     /// Grid of the source image in the axis order of its file, where the volume was prepared from one: maps are resampled to it.
     pub(super) native: Option<Grid>,
@@ -47,8 +53,12 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
     if !card.grid_unknown && cohort.preparation.whole_head != card.preparation.whole_head {
         findings.push(if card.preparation.whole_head { unlike_heads(card).into() } else { unlike_brains(card).into() });
     }
+    let mut volumes = cohort.channels(number)?;
+    let others = volumes.split_off(1);
     Ok(LoadedVolume {
-        image: cohort.volume(number)?,
+        image: volumes.remove(0),
+        others,
+        channels: named(&cohort.preparation),
         mask: Some(cohort.mask(number)?),
         hash: subject.hash.clone(),
         native: subject.native,
@@ -70,6 +80,7 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let native = *image.volume.grid();
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
+    let others = other_files(file, images, card)?;
     let options = MaskOptions::brain(images.mask_threshold);
     let mask_file = masks.find(file, &id_of(file)).map_err(without_table)?;
     mask_file.as_deref().map(fetched).transpose()?;
@@ -87,19 +98,22 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
             ));
         }
         let preparation = Preparation { normalize, ..card.preparation.clone() };
-        let Prepared { volume, mask, native, alignment, findings, .. } =
-            prepare_image(file, mask.as_ref(), &preparation).map_err(|error| for_a_model(error, card))?;
+        let all: Vec<&Path> = std::iter::once(file).chain(others.iter().map(PathBuf::as_path)).collect();
+        let Prepared { volume, others, mask, native, alignment, findings, .. } =
+            prepare_channels(&all, mask.as_ref(), &preparation).map_err(|error| for_a_model(error, card))?;
         let is_stripped = |what: &String| what == STRIPPED;
         about.extend(
             findings
                 .into_iter()
                 .map(|what| if is_stripped(&what) { format!("{what}; {}", unlike_heads(card)) } else { what }),
         );
-        let (hash, mask) = (cohort::hash(&volume), Some(mask));
+        let (hash, mask) = (hash(&volume, &others), Some(mask));
         let to_template = alignment.map(|a| a.to_template);
         return Ok(LoadedVolume {
             hash,
             image: volume,
+            others,
+            channels: named(&card.preparation),
             mask,
             native: Some(native),
             to_template,
@@ -111,20 +125,31 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
             findings: about,
         });
     }
-    if let Some(n) = volume.data().iter().position(|v| !v.is_finite()) {
-        return Err(Error::file(
-            file,
-            format!("holds the value {} at voxel {:?} (in RAS order)", volume.data()[n], volume.grid().voxel(n)),
-            remedy!["repair the image first; ", Action::new("inspect"), " says more"],
-        ));
+    refuse_what_is_not_finite(file, &volume)?;
+    let mut other_volumes = Vec::with_capacity(others.len());
+    for other in &others {
+        fetched(other)?;
+        let channel = read(other, &ReadOptions::default())?.volume.to_ras();
+        if channel.shape() != volume.shape() || !channel.grid().same_space(volume.grid(), 0.01) {
+            return Err(Error::file(
+                other,
+                format!("does not lie on the grid of {}, which is taken as it is", file.display()),
+                "bring both to one grid",
+            ));
+        }
+        refuse_what_is_not_finite(other, &channel)?;
+        other_volumes.push(channel);
     }
     let brain = mask.as_ref().map(|mask| mask.on(volume.grid())).transpose()?;
     if normalize != Normalize::None {
         let nonzero = || volume.map(|&v| v != 0.0);
         let inside = brain.clone().unwrap_or_else(nonzero);
-        intensity::normalize(&mut volume, &inside, normalize).map_err(|what| {
-            Error::file(file, what, remedy!["give a brain mask with ", MASK, ", or ", NORMALIZE.to("none")])
-        })?;
+        let files = std::iter::once(file).chain(others.iter().map(PathBuf::as_path));
+        for (file, volume) in files.zip(std::iter::once(&mut volume).chain(&mut other_volumes)) {
+            intensity::normalize(volume, &inside, normalize).map_err(|what| {
+                Error::file(file, what, remedy!["give a brain mask with ", MASK, ", or ", NORMALIZE.to("none")])
+            })?;
+        }
     }
     if brain.is_none() && !card.grid_unknown {
         about.extend(unlike_the_model(&volume, card));
@@ -133,11 +158,13 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let odd = image.findings.iter().filter(|f| f.level >= Level::Warning);
     let odd = odd.chain(mask.iter().flat_map(MaskFile::warnings));
     about.extend(odd.map(|f| f.what.clone()));
-    let hash = cohort::hash(&volume);
+    let hash = hash(&volume, &other_volumes);
     let zero = normalize.zero();
     Ok(LoadedVolume {
         hash,
         image: volume,
+        others: other_volumes,
+        channels: named(&card.preparation),
         mask: brain,
         native: None,
         to_template: None,
@@ -148,6 +175,53 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         whole_heads,
         findings: about,
     })
+}
+
+/// Names of the channels, where there are several.
+fn named(preparation: &Preparation) -> Vec<String> {
+    if preparation.channels.len() > 1 { preparation.channels.clone() } else { Vec::new() }
+}
+
+/// BLAKE3 of the values of all channels.
+fn hash(image: &Volume, others: &[Volume]) -> String {
+    match others {
+        [] => cohort::hash(image),
+        _ => cohort::hash_all(&std::iter::once(image).chain(others).cloned().collect::<Vec<_>>()),
+    }
+}
+
+/// The files of the channels behind the first: those that were said, else those beside the image with the same name in BIDS.
+fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>> {
+    let channels = &card.preparation.channels;
+    let unknown = images.channels.iter().find(|(name, _)| !channels.iter().skip(1).any(|channel| channel == name));
+    if let Some((name, path)) = unknown {
+        let what = match channels.as_slice() {
+            [first, ..] if first == name => {
+                format!("is given as {name}, the first channel of the model, which {} is", file.display())
+            }
+            [_, _, ..] => format!("is given as {name}, and the model takes {}", channels.join(", ")),
+            _ => format!("is given as another image ({name}) of the same person, and the model takes one of each"),
+        };
+        return Err(Error::file(path, what, remedy!["give the images that the model takes (", CHANNEL, ")"]));
+    }
+    let find = |name: &String| match images.channels.iter().find(|(channel, _)| channel == name) {
+        Some((_, path)) => Ok(path.clone()),
+        None => channels::beside(file, name).map_err(|why| {
+            let what =
+                format!("the model takes {} of each person, and there is no {name}: {why}", channels.join(" and "));
+            Error::file(file, what, remedy!["give its file, ", CHANNEL.to(format!("{name}=FILE"))])
+        }),
+    };
+    channels.iter().skip(1).map(find).collect()
+}
+
+fn refuse_what_is_not_finite(file: &Path, volume: &Volume) -> Result<()> {
+    let Some(n) = volume.data().iter().position(|v| !v.is_finite()) else { return Ok(()) };
+    Err(Error::file(
+        file,
+        format!("holds the value {} at voxel {:?} (in RAS order)", volume.data()[n], volume.grid().voxel(n)),
+        remedy!["repair the image first; ", Action::new("inspect"), " says more"],
+    ))
 }
 
 /// Why what is no whole head is none for a model of whole heads.

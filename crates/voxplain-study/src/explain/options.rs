@@ -20,8 +20,11 @@ pub enum Inputs<'a> {
 /// Image files that belong to no cohort.
 #[derive(Clone, Debug, Default)]
 pub struct Images {
-    /// The files.
+    /// The files; where the model takes several images of each person, those of the first channel.
     pub files: Vec<PathBuf>,
+    /// Of one file: the files of the other channels that the model takes, by their names. Those that are not given are looked for beside
+    /// the image by its name in BIDS (`sub-1_T1w` and `sub-1_FLAIR`).
+    pub channels: Vec<(String, PathBuf)>,
     /// Where the brain masks are. Without masks, all voxels other than 0 are brain.
     pub mask: MaskRule,
     /// The value above which a voxel of a mask is in the brain. Without one, each file must be a mask beyond doubt

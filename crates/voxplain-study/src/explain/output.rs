@@ -4,7 +4,7 @@ use super::load::LoadedVolume;
 use crate::map::{MapFiles, Variant};
 use serde_json::json;
 use std::path::PathBuf;
-use voxplain_attribution::Attribution;
+use voxplain_attribution::{Attribution, ChannelMap, ChannelRecord};
 use voxplain_core::{Error, Result, atomic_file};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
 
@@ -15,11 +15,14 @@ pub(super) struct Written {
     pub(super) native_resolution: Option<PathBuf>,
 }
 
-/// Writes the volume as the model took it (RAS+ axes), and its brain mask where there is one: the background of its maps.
+/// Writes the volume as the model took it, each channel (RAS+ axes), and its brain mask where there is one: the background of its maps.
 pub(super) fn write_input(files: &MapFiles, loaded: &LoadedVolume) -> Result<()> {
     let (image, mask) = (files.input_image(), files.input_mask());
     let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
     write_volume(&image, &loaded.image, &options)?;
+    for (channel, name) in loaded.others.iter().zip(loaded.channels.iter().skip(1)) {
+        write_volume(&files.input_channel(name), channel, &options)?;
+    }
     if let Some(inside) = &loaded.mask {
         let inside = inside.map(|&m| f32::from(u8::from(m)));
         write_volume(&mask, &inside, &WriteOptions { integer: true, ..options })?;
@@ -64,6 +67,27 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
         record["Units"] = json!(format!("{} per cell of {layer}", attribution.record.requested.1));
         put_with(Variant::Layer(layer), turned.as_ref().unwrap_or(map), loaded.form_code, record)?;
     }
+    for (n, (map, name)) in attribution.of_channels.iter().zip(&loaded.channels).enumerate() {
+        let of = |image: &str| -> Result<serde_json::Value> {
+            let mut record = record(image.replacen("the map", &format!("the map of the channel {name}"), 1));
+            let channels = ChannelRecord::new(&loaded.channels, ChannelMap::Channel(n));
+            record["Channels"] = serde_json::to_value(channels)
+                .map_err(|e| Error::file(files.record(), format!("no JSON: {e}"), "report this"))?;
+            // What was measured is of the sum.
+            let sum: f64 = map.data().iter().map(|&v| f64::from(v)).sum();
+            record["Measured"] = json!({ "Sum": sum });
+            let units = attribution.record.units.split("; the sum over ").next().unwrap_or_default();
+            record["Units"] = json!(units);
+            Ok(record)
+        };
+        let turned = loaded.turn.as_ref().map(|grid| map.reorient_like(grid)).transpose()?;
+        let on_grid = turned.as_ref().unwrap_or(map);
+        put_with(Variant::Channel(name), on_grid, loaded.form_code, of(ON_THE_GRID)?)?;
+        if let Some(native) = &loaded.native {
+            let volume = in_native_space(map, native, loaded)?;
+            put_with(Variant::ChannelInNativeSpace(name), &volume, loaded.form_code, of(IN_NATIVE_SPACE)?)?;
+        }
+    }
     let (map, own) = match &loaded.turn {
         // The image was on the grid but for the order of its axes: the map takes that order.
         Some(grid) => {
@@ -77,18 +101,26 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
         written.native_resolution = Some(put(Variant::NativeResolution, &own, loaded.form_code, image)?);
     }
     if let Some(native) = &loaded.native {
-        let volume = match loaded.to_template {
-            None => attribution.map.resample(native, Interpolation::Linear, 0.0),
-            // The image's lattice seen from the template, and the values put back on the image's own.
-            Some(to_template) => {
-                let seen = Grid::new(native.shape, to_template * native.affine)?;
-                Volume::new(*native, attribution.map.resample(&seen, Interpolation::Linear, 0.0).into_data())?
-            }
-        };
-        let image = "the map in the space of the image, trilinear between voxels of the model's grid, 0 outside it; \
-                     values per voxel of the model's grid";
-        written.native_space = Some(put(Variant::NativeSpace, &volume, loaded.form_code, image.into())?);
+        let volume = in_native_space(&attribution.map, native, loaded)?;
+        written.native_space = Some(put(Variant::NativeSpace, &volume, loaded.form_code, IN_NATIVE_SPACE.into())?);
     }
-    put(Variant::Model, map, loaded.form_code, "the map on the grid that the model takes".into())?;
+    put(Variant::Model, map, loaded.form_code, ON_THE_GRID.into())?;
     Ok(written)
+}
+
+/// What the image of a map is, in its record.
+const ON_THE_GRID: &str = "the map on the grid that the model takes";
+const IN_NATIVE_SPACE: &str = "the map in the space of the image, trilinear between voxels of the model's grid, 0 outside it; \
+                               values per voxel of the model's grid";
+
+/// A map on the lattice of the image that the volume was prepared from.
+fn in_native_space(map: &Volume, native: &Grid, loaded: &LoadedVolume) -> Result<Volume> {
+    Ok(match loaded.to_template {
+        None => map.resample(native, Interpolation::Linear, 0.0),
+        // The image's lattice seen from the template, and the values put back on the image's own.
+        Some(to_template) => {
+            let seen = Grid::new(native.shape, to_template * native.affine)?;
+            Volume::new(*native, map.resample(&seen, Interpolation::Linear, 0.0).into_data())?
+        }
+    })
 }

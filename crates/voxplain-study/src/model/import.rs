@@ -166,6 +166,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
                 placement: Placement::Fixed(grid),
                 template: None,
                 whole_head: false,
+                channels: Vec::new(),
             },
             grid_unknown: true,
             trained_on: BTreeSet::new(),

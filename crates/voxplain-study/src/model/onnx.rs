@@ -275,6 +275,7 @@ fn preparation(file: &Path, shape: [usize; 3], options: &OnnxOptions, like: Opti
         placement: Placement::MaskCentre,
         template: None,
         whole_head: options.whole_head,
+        channels: Vec::new(),
     })
 }
 

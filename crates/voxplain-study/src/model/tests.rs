@@ -20,6 +20,7 @@ fn model() -> Model {
                 placement: Placement::MaskCentre,
                 template: None,
                 whole_head: false,
+                channels: Vec::new(),
             },
             grid_unknown: false,
             trained_on: ["a".to_owned(), "b".to_owned()].into(),

@@ -16,6 +16,36 @@ use crate::setting::{GRID, MODEL};
 use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{Initialisation, Network};
 
+/// What a network takes: so many channels of so many voxels. An array of three lengths is of one channel, `[i, j, k]`; one of four
+/// begins with their number, `[channels, i, j, k]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InputShape {
+    /// Images of each person.
+    pub channels: usize,
+    /// Voxels along each axis, `[i, j, k]`.
+    pub voxels: [usize; 3],
+}
+
+impl From<[usize; 3]> for InputShape {
+    fn from(voxels: [usize; 3]) -> Self {
+        Self { channels: 1, voxels }
+    }
+}
+
+impl From<[usize; 4]> for InputShape {
+    fn from([channels, i, j, k]: [usize; 4]) -> Self {
+        Self { channels, voxels: [i, j, k] }
+    }
+}
+
+impl InputShape {
+    /// A network without a layer that takes it.
+    fn network(self) -> Network {
+        let [i, j, k] = self.voxels;
+        Network::new([self.channels, i, j, k])
+    }
+}
+
 /// A network that can be trained. Layers have the names of the published code, so that its state dictionaries fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkKind {
@@ -77,12 +107,13 @@ impl NetworkKind {
         }
     }
 
-    /// The graph for one-channel volumes of that shape and so many outputs (one per class, or one for a value), with `width` channels in its first convolution and
+    /// The graph for volumes of that shape and so many outputs (one per class, or one for a value), with `width` channels in its first convolution and
     /// all others in proportion (of `conv5-fc3` those of convolutions). Weights are not drawn yet.
     ///
     /// # Errors
     /// The volume is too small for it, the width is odd where it must be even, or not from 1 to 256, or there is no output.
-    pub fn network(self, shape: [usize; 3], width: usize, outputs: usize) -> Result<Network> {
+    pub fn network(self, shape: impl Into<InputShape>, width: usize, outputs: usize) -> Result<Network> {
+        let shape = shape.into();
         if width == 0 || width > 256 {
             return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
         }
@@ -108,7 +139,7 @@ impl NetworkKind {
             Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, outputs),
         };
         built.map_err(|e| {
-            let [i, j, k] = shape;
+            let [i, j, k] = shape.voxels;
             Error::request(
                 format!("{} cannot take volumes of {i} x {j} x {k}: {e}", self.name()),
                 remedy!["prepare the cohort on a larger grid (", GRID, "), or take another network (", MODEL, ")"],

@@ -1,6 +1,6 @@
 //! [`prepare_image`]: one image, masked, on its grid, normalised.
 
-use super::{intensity, mask_hint::masks_beside};
+use super::{channels, intensity, mask_hint::masks_beside};
 use crate::{
     cohort::{Placement, Preparation, Template},
     setting::{MASK, WHOLE_HEAD},
@@ -19,8 +19,10 @@ use voxplain_volume::{
 /// An image, prepared as a [`Preparation`] says.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// Normalised intensities on the grid (axes RAS+), 0 outside the mask.
+    /// Normalised intensities on the grid (axes RAS+), 0 outside the mask; of several channels the first.
     pub volume: Volume,
+    /// The other channels, on the same grid.
+    pub others: Vec<Volume>,
     /// The brain mask on the same grid.
     pub mask: Mask,
     /// The grid of the image itself, in the axis order of the file.
@@ -54,17 +56,42 @@ pub struct Prepared {
 /// A file cannot be read, the mask is empty or not in the space of the image, intensities are not finite or constant, or
 /// the brain does not fit the template.
 pub fn prepare_image(path: &Path, mask: Option<&MaskFile>, preparation: &Preparation) -> Result<Prepared> {
-    let template = preparation.template.as_ref().map(Template::read).transpose()?;
-    prepare_with(path, mask, preparation, template.as_ref())
+    prepare_channels(&[path], mask, preparation)
 }
 
-/// [`prepare_image`] with the template already read.
+/// [`prepare_image`] of several channels, a file for each in the order of the preparation. Mask, alignment and grid are those of the
+/// first. Every other is taken as it lies in the world by its own header: it must be registered to the first. Each is resampled and
+/// normalised by itself, inside the mask of the first.
+///
+/// # Errors
+/// Those of [`prepare_image`]; another number of files than of channels; a channel that does not cover the brain.
+pub fn prepare_channels(paths: &[&Path], mask: Option<&MaskFile>, preparation: &Preparation) -> Result<Prepared> {
+    let template = preparation.template.as_ref().map(Template::read).transpose()?;
+    prepare_with(paths, mask, preparation, template.as_ref())
+}
+
+/// [`prepare_channels`] with the template already read.
 pub(super) fn prepare_with(
-    path: &Path,
+    paths: &[&Path],
     mask: Option<&MaskFile>,
     preparation: &Preparation,
     template: Option<&Volume>,
 ) -> Result<Prepared> {
+    let [path, others @ ..] = paths else {
+        return Err(Error::request("there is no image to prepare", "give one"));
+    };
+    if paths.len() != preparation.channel_count() {
+        return Err(Error::file(
+            path,
+            format!(
+                "{} {} given, expected one for each channel: {}",
+                counted(paths.len(), "image"),
+                does(paths.len(), "is", "are"),
+                preparation.channels.join(", ")
+            ),
+            "give an image for each, in this order",
+        ));
+    }
     let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })?;
     if let Some(bad) = image.findings.iter().find(|f| f.level == Level::Error) {
         return Err(Error::file(path, bad.what.as_str(), bad.remedy.clone()));
@@ -111,6 +138,15 @@ pub(super) fn prepare_with(
     }
     let own = mask;
     let (mut volume, mask) = resample(&head, &brain, &grid);
+    let to_template = alignment.map(|a| a.to_template);
+    let others = others.iter().zip(preparation.channels.iter().skip(1)).map(|(path, name)| {
+        let mut odd = Vec::new();
+        let volume = other_channel(path, (&brain, to_template), &mask, preparation, &mut odd)
+            .map_err(|(what, remedy)| Error::file(path, format!("the {name}: {what}"), remedy))?;
+        findings.extend(odd.into_iter().map(|what| format!("{name}: {what}")));
+        Ok(volume)
+    });
+    let others = others.collect::<Result<Vec<_>>>()?;
     intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(|what| match own {
         Some(own) => {
             let what = format!("{what} (the mask is {}, {})", own.path().display(), counted(own.mask.count(), "voxel"));
@@ -118,7 +154,106 @@ pub(super) fn prepare_with(
         }
         None => Error::file(path, what, remedy!["check the image (`", Action::new("inspect").on(path), "`)"]),
     })?;
-    Ok(Prepared { volume, mask, native, alignment, mask_volume, findings })
+    Ok(Prepared { volume, others, mask, native, alignment, mask_volume, findings })
+}
+
+/// Share of the brain that another channel may lack, as the neck end of a field of view; what it lacks is told and set to 0. Our choice.
+const MAY_LACK: f64 = 0.02;
+
+/// Share of the brain in which another channel may be 0, its background, without a word. Our choice.
+const MAY_BE_ZERO: f64 = 0.05;
+
+/// Another channel on the grid of `mask`, normalised inside it. `brain` is the mask of the first channel on its own lattice, moved into
+/// the template where there is one.
+fn other_channel(
+    path: &Path,
+    (brain, to_template): (&Mask, Option<Affine>),
+    mask: &Mask,
+    preparation: &Preparation,
+    findings: &mut Vec<String>,
+) -> Result<Volume, (String, Remedy)> {
+    let inspect = || remedy!["check the file (`", Action::new("inspect").on(path), "`)"];
+    let failed = |e: Error| (e.to_string(), e.remedy().unwrap_or_else(inspect));
+    let image = voxplain_volume::read(path, &ReadOptions { ras: true, ..ReadOptions::default() })
+        .map_err(|e| failed(e.into()))?;
+    if let Some(bad) = image.findings.iter().find(|f| f.level == Level::Error) {
+        return Err((bad.what.clone(), inspect()));
+    }
+    let told = |f: &&Finding| f.level >= Level::Warning && f.id != "non-finite";
+    findings.extend(image.findings.iter().filter(told).map(|f| f.what.clone()));
+    let head = match to_template {
+        Some(to_template) => moved(image.volume, to_template).map_err(failed)?,
+        None => image.volume,
+    };
+    let lacks = share_outside(brain, head.grid());
+    if lacks > MAY_LACK {
+        let what = format!(
+            "{:.0} % of the brain, by the mask of the first channel, lie outside its field of view, by the headers of both",
+            100.0 * lacks
+        );
+        return Err((what, channels::remedy()));
+    }
+    if lacks > 0.0 {
+        findings.push(format!("{:.2} % of the brain lie outside its field of view, and are 0", 100.0 * lacks));
+    }
+    let own = brain.resample_mask(head.grid());
+    if own.count() == 0 {
+        return Err(("none of its voxels lies in the brain".into(), inspect()));
+    }
+    let inside = || head.data().iter().zip(own.data()).filter(|(_, inside)| **inside).map(|(value, _)| *value);
+    let bad = inside().filter(|v| !v.is_finite()).count();
+    if bad > 0 {
+        let are = does(bad, "is", "are");
+        let what = format!("{} in the brain mask {are} NaN or infinite", counted(bad, "voxel"));
+        return Err((what, "repair the image, or leave those voxels out of the mask".into()));
+    }
+    let zero = inside().filter(|v| *v == 0.0).count() as f64 / own.count() as f64;
+    if zero > MAY_BE_ZERO {
+        findings.push(format!(
+            "it is 0 in {:.0} % of the brain mask of the first channel: look whether the two lie on each other",
+            100.0 * zero
+        ));
+    }
+    let mut volume = resample_inside(&head, &own, mask);
+    intensity::normalize(&mut volume, mask, preparation.normalize).map_err(|what| (what, inspect()))?;
+    Ok(volume)
+}
+
+/// The share of a brain that lies outside a grid: beyond the outer faces of its voxels.
+fn share_outside(brain: &Mask, grid: &Grid) -> f64 {
+    let Some(inverse) = grid.affine.inverse() else { return 1.0 };
+    let to_grid = inverse * brain.grid().affine;
+    let is_outside = |n: usize| {
+        let at = to_grid.apply(brain.grid().voxel(n).map(|v| v as f64));
+        // Half a voxel, and what rounding in headers leaves.
+        (0..3).any(|a| at[a] < -0.501 || at[a] > grid.shape[a] as f64 - 0.499)
+    };
+    let inside = brain.data().iter().enumerate().filter(|(_, m)| **m);
+    let (mut outside, mut all) = (0usize, 0usize);
+    inside.for_each(|(n, _)| {
+        all += 1;
+        outside += usize::from(is_outside(n));
+    });
+    outside as f64 / all.max(1) as f64
+}
+
+/// The values of a channel inside a mask: `R(I M) / R(M)` as for the first channel, with `M` the brain on the channel's own voxels. Where
+/// none of these reaches, as at the rim under thick slices, they are `R(I)`.
+fn resample_inside(head: &Volume, own: &Mask, mask: &Mask) -> Volume {
+    let grid = mask.grid();
+    let (near, brain) = crop(head, own, grid);
+    let (sum, weight) = weighted(&near, &brain, grid);
+    let is_thin = |n: usize| mask.data()[n] && weight.data()[n] <= THIN;
+    let plain = (0..grid.len()).any(is_thin).then(|| {
+        let head = head.map(|v| if v.is_finite() { *v } else { 0.0 });
+        head.resample_antialiased(grid, Interpolation::Linear, 0.0)
+    });
+    let value = |n: usize| match &plain {
+        _ if !mask.data()[n] => 0.0,
+        Some(plain) if is_thin(n) => plain.data()[n],
+        _ => sum.data()[n] / weight.data()[n],
+    };
+    Volume::from_fn(*grid, |[i, j, k]| value(grid.index(i, j, k)))
 }
 
 /// Correlation with the template below which an alignment is refused. Our choice: the 107 brains of IXI come to 0.91 and above; brains that
@@ -210,7 +345,7 @@ pub(super) fn prepare_tensor(
     };
     let mask_volume = volume_of(&mask);
     intensity::normalize(&mut volume, &mask, preparation.normalize).map_err(check)?;
-    Ok(Prepared { volume, mask, native: grid, alignment: None, mask_volume, findings })
+    Ok(Prepared { volume, others: Vec::new(), mask, native: grid, alignment: None, mask_volume, findings })
 }
 
 /// A mask in template space on the grid.
@@ -352,16 +487,24 @@ fn cut_off(brain: &Mask, grid: &Grid, preparation: &Preparation) -> Option<Strin
 /// Image and mask resampled to the grid, as [`prepare_image`] says.
 fn resample(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Mask) {
     let (head, brain) = crop(head, brain, grid);
-    let inside = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
-    let weight = brain.map(|m| f32::from(u8::from(*m)));
-    let sum = inside.resample_antialiased(grid, Interpolation::Linear, 0.0);
-    let weight = weight.resample_antialiased(grid, Interpolation::Linear, 0.0);
+    let (sum, weight) = weighted(&head, &brain, grid);
     let mask = brain.resample_mask(grid);
     // Where most of a voxel is brain its weight is about a half or more; one that is thin in the middle is left out.
-    let mask = Volume::from_fn(*grid, |[i, j, k]| mask.at(i, j, k) && weight.at(i, j, k) > 0.05);
+    let mask = Volume::from_fn(*grid, |[i, j, k]| mask.at(i, j, k) && weight.at(i, j, k) > THIN);
     let volume =
         Volume::from_fn(*grid, |[i, j, k]| if mask.at(i, j, k) { sum.at(i, j, k) / weight.at(i, j, k) } else { 0.0 });
     (volume, mask)
+}
+
+/// Weight of the brain below which a voxel is taken for one without.
+const THIN: f32 = 0.05;
+
+/// `R(I M)` and `R(M)` on a grid, with `I` the image, `M` the mask and `R` anti-aliased linear resampling.
+fn weighted(head: &Volume, brain: &Mask, grid: &Grid) -> (Volume, Volume) {
+    let inside = Volume::from_fn(*head.grid(), |[i, j, k]| if brain.at(i, j, k) { head.at(i, j, k) } else { 0.0 });
+    let weight = brain.map(|m| f32::from(u8::from(*m)));
+    let sum = inside.resample_antialiased(grid, Interpolation::Linear, 0.0);
+    (sum, weight.resample_antialiased(grid, Interpolation::Linear, 0.0))
 }
 
 /// Image and mask, cropped to the brain and the margin that resampling needs: there is less to smooth.

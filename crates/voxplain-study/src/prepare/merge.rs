@@ -301,14 +301,18 @@ fn refuse_shared_files(parts: &[Part], names: &[String]) -> Result<()> {
     let mut of = BTreeMap::<PathBuf, (&str, &Path)>::new();
     for (part, name) in parts.iter().zip(names) {
         for item in &part.items {
-            let Input::Image { path, .. } = &item.input else { continue };
-            // A link that leads nowhere is its subject's error, later.
-            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if let Some((other, same)) = of.insert(real, (name, path))
-                && other != name
-            {
-                let what = format!("is an image of site {name} and, as {}, of site {other}: one file", same.display());
-                return Err(Error::file(path, what, "give sources that do not lie in one another, and each file once"));
+            let Input::Image { path, others, .. } = &item.input else { continue };
+            for path in std::iter::once(path).chain(others) {
+                // A link that leads nowhere is its subject's error, later.
+                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                if let Some((other, same)) = of.insert(real, (name, path))
+                    && other != name
+                {
+                    let what =
+                        format!("is an image of site {name} and, as {}, of site {other}: one file", same.display());
+                    let remedy = "give sources that do not lie in one another, and each file once";
+                    return Err(Error::file(path, what, remedy));
+                }
             }
         }
     }

@@ -24,6 +24,10 @@ pub struct PrepareOptions {
     pub site_in_id: bool,
     /// Where the source is a table: the column of paths, relative to the table; `path` when `None`.
     pub path_column: Option<String>,
+    /// Several images of each person, in the order in which a network takes them: suffixes of BIDS (`T1w`, `FLAIR`), or columns of
+    /// paths. The first has the mask, and is aligned. Without names there is one image of each, `T1w` in a BIDS dataset.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Take only images whose path below the source contains this text, or matches it where it has a `*`.
     pub include: Option<String>,
     /// Leave out images whose path below the source contains this text, or matches it where it has a `*`.

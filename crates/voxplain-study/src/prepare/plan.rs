@@ -1,6 +1,7 @@
 //! [`Plan`]: which subject is prepared from which file, settled before any image is read.
 
 use super::{
+    channels,
     choice::{gone, none_chosen, unmatched},
     entities, freesurfer, image,
     mask::MaskRule,
@@ -19,7 +20,7 @@ use crate::{
     },
     listed::{counted, have, listed},
     setting::{
-        ALIGN, EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
+        ALIGN, CHANNEL, EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
         PATH_COLUMN, SITE, SITE_IN_ID, SPACING, WHOLE_HEAD,
     },
     spelling,
@@ -76,7 +77,12 @@ pub(super) struct Item {
 #[derive(Debug)]
 pub(super) enum Input {
     /// An image, and its mask file if there is to be one. Where it was not found: why, and what to do about it.
-    Image { path: PathBuf, mask: Result<Option<PathBuf>, (String, Remedy)> },
+    Image {
+        path: PathBuf,
+        mask: Result<Option<PathBuf>, (String, Remedy)>,
+        /// The images of the channels behind the first.
+        others: Vec<PathBuf>,
+    },
     /// An item of the array of volumes, by its position.
     Tensor(usize),
 }
@@ -119,6 +125,7 @@ impl Plan {
             let what = format!("masks are to stand in a column `{column}`, but this is no table of paths");
             return Err(Error::file(path, what, remedy!["give the masks with ", MASK, " and leave out ", MASK_COLUMN]));
         }
+        channels::check(&sources, options)?;
         let mut plan = match sources.as_slice() {
             [Source::Tensors(file)] if !several => Self::of_tensors(file, spacing, options)?,
             _ if let Some(Source::Tensors(file)) = sources.iter().find(|s| matches!(s, Source::Tensors(_))) => {
@@ -223,6 +230,7 @@ impl Plan {
                 placement,
                 template: align_to,
                 whole_head: options.whole_head,
+                channels: options.channels.clone(),
             },
             template,
             tensors: None,
@@ -308,6 +316,7 @@ impl Plan {
                 placement: Placement::Fixed(grid),
                 template: None,
                 whole_head: options.whole_head,
+                channels: Vec::new(),
             },
             template: None,
             tensors: Some(reader),
@@ -337,8 +346,10 @@ impl Plan {
         for item in &self.items {
             add(&item.id);
             let files: Vec<&Path> = match &item.input {
-                Input::Image { path, mask: Ok(Some(mask)) } => vec![path, mask],
-                Input::Image { path, .. } => vec![path],
+                Input::Image { path, mask, others } => {
+                    let mask = mask.as_ref().ok().and_then(Option::as_ref);
+                    std::iter::once(path).chain(mask).chain(others).map(PathBuf::as_path).collect()
+                }
                 Input::Tensor(n) => {
                     add(&n.to_string());
                     vec![]
@@ -385,15 +396,18 @@ fn no_mask_of_tensors(file: &Path, said: &dyn std::fmt::Display) -> Error {
 fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSites) -> Result<(Part, Vec<String>)> {
     let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
     let mut finder = MaskFinder::of_site(&options.mask, root, others)?;
-    let (mut participants, matched, mut notes) = match source {
+    let (mut participants, mut matched, mut notes) = match source {
         Source::Table(file) => by_path(file, &mut finder, options)?,
         _ => by_name(source, &mut finder, options)?,
     };
     sessions::name_people(&mut participants, options.participants.as_deref().unwrap_or_else(|| source.path()))?;
-    let wrong = leftovers(&matched, joint);
+    let (others, lacking) = channels::complete(source, &participants, &mut matched, options)?;
+    let mut wrong = leftovers(&matched, joint);
     if options.keep_going {
         notes.extend(matching::near_ids(&matched));
+        notes.extend(lacking.iter().cloned());
     }
+    wrong.extend(lacking);
     notes.extend(gone(&matched, source.root(), options));
     let inclusion = matched.inclusion();
     let mask_column = match source {
@@ -403,7 +417,8 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
     let items: Vec<Item> = matched
         .pairs
         .iter()
-        .map(|(row, id, path)| {
+        .zip(others)
+        .map(|((row, id, path), others)| {
             let mask = match mask_column {
                 Some(column) => mask_in_row(&participants, *row, column, source.root()),
                 None => finder.find(path, id).map_err(|e| {
@@ -414,7 +429,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
                     }
                 }),
             };
-            Item { id: id.clone(), input: Input::Image { path: path.clone(), mask } }
+            Item { id: id.clone(), input: Input::Image { path: path.clone(), mask, others } }
         })
         .collect();
     // What is left over is said first, by the caller.
@@ -474,7 +489,8 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
             let others = sources.iter().filter(|other| other.root() != source.root());
             // What cannot be listed is an error of its own source.
             let images = others.filter(|other| matches!(other, Source::Bids(_) | Source::Folder(_)));
-            let images: Vec<Vec<PathBuf>> = images.filter_map(|other| Some(other.images().ok()?.images)).collect();
+            let images: Vec<Vec<PathBuf>> =
+                images.filter_map(|other| Some(other.images(channels::first(options)).ok()?.images)).collect();
             entities::for_others(error, &images)
         })?;
         wrong.extend(of_part.into_iter().map(|what| format!("{name}: {what}")));
@@ -519,7 +535,7 @@ fn by_name(
             (found.images, Vec::new(), found.left_out, found.lacking)
         }
         _ => {
-            let source::FoundImages { images, odd, lacking } = source.images()?;
+            let source::FoundImages { images, odd, lacking } = source.images(channels::first(options))?;
             (images, odd, Vec::new(), lacking)
         }
     };
@@ -550,6 +566,8 @@ fn by_name(
                 INCLUDE.to(".long.")
             ];
             (format!("there is no subject in it; left out are: {apart}"), remedy)
+        } else if let Some(error) = channels::none_of(source, channels::first(options)) {
+            return Err(error);
         } else {
             let lacking = few(lacking.iter().map(|l| format!("{} ({})", l.what, l.why)));
             let there = if lacking.is_empty() { String::new() } else { format!("; left out are: {lacking}") };
@@ -662,8 +680,13 @@ fn sessions_told(
 /// The images that the table itself names in a column of paths.
 fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Result<(Table, Matched, Vec<String>)> {
     let mut table = Table::read(file)?;
-    let wanted = options.path_column.as_deref().unwrap_or("path");
-    let column = in_file(file, table.column(wanted), "name it with ", PATH_COLUMN)?;
+    let column = match options.channels.first() {
+        Some(channel) => channel_column(&table, channel, file)?,
+        None => {
+            let wanted = options.path_column.as_deref().unwrap_or("path");
+            in_file(file, table.column(wanted), "name it with ", PATH_COLUMN)?
+        }
+    };
     if let Some(path) = &options.participants {
         let what = "the source is a table already";
         let remedy = remedy!["put labels and paths into one table, and leave ", PARTICIPANTS, " out"];
@@ -704,6 +727,11 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
         notes.extend(sessions::people_of_paths(&mut table, id_column, &rows, &scans));
     }
     Ok((table, matched, notes))
+}
+
+/// The column of the paths of a channel.
+pub(super) fn channel_column(table: &Table, channel: &str, file: &Path) -> Result<usize> {
+    in_file(file, table.column(channel), "name the columns of paths with ", CHANNEL)
 }
 
 /// A path below a source, or as it is where it lies elsewhere.

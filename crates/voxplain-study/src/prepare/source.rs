@@ -73,12 +73,14 @@ impl Source {
         }
     }
 
-    /// All image files of a BIDS dataset or a folder, by path; `.hdr`/`.img` pairs count once.
-    pub(super) fn images(&self) -> Result<FoundImages> {
+    /// All image files of a folder, or those of a BIDS dataset with a suffix (any, where it is empty), by path; `.hdr`/`.img` pairs
+    /// count once. And what could not be looked at, and who has none.
+    pub(super) fn images(&self, suffix: &str) -> Result<FoundImages> {
         let (mut odd, mut lacking) = (Vec::new(), Vec::new());
         let mut found = match self {
             Self::Bids(root) => {
                 let mut found = Vec::new();
+                let ending = if suffix.is_empty() { String::new() } else { format!("_{suffix}") };
                 let top = Listing::of(root)?;
                 odd.extend(top.odd.into_iter().filter(|l| !l.what.ends_with(".tsv")));
                 for subject in top.folders.into_iter().filter(|f| name(f).starts_with("sub-")) {
@@ -90,9 +92,9 @@ impl Source {
                         let anat = place.join("anat");
                         if is_there(&anat) || anat.is_dir() {
                             places += 1;
-                            let is_t1 = |f: &PathBuf| stem(f).is_some_and(|s| s.ends_with("_T1w"));
+                            let is_of_it = |f: &PathBuf| stem(f).is_some_and(|s| s.ends_with(&ending));
                             let files = or_odd(&anat, &mut odd).unwrap_or_default().files;
-                            let (images, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(is_t1);
+                            let (images, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(is_of_it);
                             let is_own = |f: &PathBuf| name(f).split('_').next() == Some(name(&subject));
                             let (own, strange): (Vec<_>, Vec<_>) = images.into_iter().partition(is_own);
                             found.extend(own);
@@ -374,7 +376,7 @@ mod tests {
     fn found(files: &[&str]) -> (Source, Vec<String>) {
         let dir = tree(files);
         let source = Source::of(dir.path()).unwrap();
-        let images = source.images().unwrap().images;
+        let images = source.images("T1w").unwrap().images;
         let relative = |p: &PathBuf| p.strip_prefix(dir.path()).unwrap().to_str().unwrap().replace('\\', "/");
         let images = images.iter().map(relative).collect();
         (source, images)
@@ -415,7 +417,7 @@ mod tests {
         symlink(".git/annex/objects/x/MD5-1.nii", at("a/three.nii")).unwrap();
         symlink("/nowhere", at("sub-04")).unwrap();
         fs::write(at("b").join(std::ffi::OsStr::from_bytes(b"f\xfcnf.nii")), "").unwrap();
-        let FoundImages { images, odd, .. } = Source::Folder(dir.path().to_owned()).images().unwrap();
+        let FoundImages { images, odd, .. } = Source::Folder(dir.path().to_owned()).images("T1w").unwrap();
         let relative: Vec<_> = images.iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(relative, ["a/one.nii", "a/three.nii", "b/two.nii"]);
         let mut why: Vec<&str> = odd.iter().map(|l| l.why.as_str()).collect();

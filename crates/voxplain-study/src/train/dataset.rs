@@ -136,7 +136,7 @@ impl<'a> Dataset<'a> {
         {
             refuse_recode(asked, &labels, &classes, &options.label)?;
         }
-        let bytes = subjects.len() * cohort.preparation.shape.iter().product::<usize>() * 4;
+        let bytes = subjects.len() * cohort.preparation.input_shape().iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
         let masks = cache.iter().map(|_| OnceLock::new()).collect();
         Ok(Self { cohort, subjects, labels, classes, values, grouping, persons, left_out, without_group, cache, masks })
@@ -266,9 +266,9 @@ impl<'a> Dataset<'a> {
         Sample { labels: &self.labels, classes, units, seed, missing }
     }
 
-    /// Shape of the volumes, `[i, j, k]`.
-    pub(super) fn shape(&self) -> [usize; 3] {
-        self.cohort.preparation.shape
+    /// Shape of the volumes of a subject, `[channels, i, j, k]`.
+    pub(super) fn input_shape(&self) -> [usize; 4] {
+        self.cohort.preparation.input_shape()
     }
 
     /// Id of a subject.
@@ -324,12 +324,12 @@ impl<'a> Dataset<'a> {
         }
     }
 
-    /// The values of one volume, in C order.
+    /// The values of one subject, of all channels one after another, in C order.
     pub(super) fn volume(&self, position: usize) -> Result<Vec<f32>> {
         self.with(position, <[f32]>::to_vec)
     }
 
-    /// Calls `work` with the values of one volume, in C order.
+    /// Calls `work` with the values of one subject, as [`Dataset::volume`] gives them.
     pub(super) fn with<R>(&self, position: usize, work: impl FnOnce(&[f32]) -> R) -> Result<R> {
         let Some(slot) = self.cache.get(position) else { return Ok(work(&self.read(position)?)) };
         if let Some(values) = slot.get() {
@@ -354,7 +354,7 @@ impl<'a> Dataset<'a> {
     }
 
     fn read(&self, position: usize) -> Result<Vec<f32>> {
-        let values = self.cohort.volume(self.subjects[position])?.into_data();
+        let values = self.cohort.values(self.subjects[position])?;
         if let Some(bad) = values.iter().find(|v| v.is_nan() || v.abs() > MAX_VALUE) {
             let least = values.iter().filter(|v| v.abs() <= MAX_VALUE).fold(0.0f32, |m, v| m.max(v.abs()));
             return Err(Error::subject(

@@ -210,7 +210,8 @@ impl Fit<'_> {
         let (train, validation) = self.set_aside()?;
         let standard = self.standard(&train)?;
         let kind = NetworkKind::named(&self.options.model)?;
-        let mut network = kind.network(self.dataset.shape(), self.options.width(), self.dataset.task().outputs())?;
+        let mut network =
+            kind.network(self.dataset.input_shape(), self.options.width(), self.dataset.task().outputs())?;
         kind.initialize(&mut network, self.seed.child("weights").value());
         if standard.is_some() {
             // A bias of 0 is the mean of the values trained on.
@@ -417,30 +418,37 @@ impl Fit<'_> {
         sums: &mut Sums,
         buffers: &mut Buffers,
     ) -> Result<f64> {
-        let shape = self.dataset.shape();
+        let [channels, shape @ ..] = self.dataset.input_shape();
         let place = Place { shape, spacing: self.dataset.cohort.preparation.spacing };
         let voxels: usize = shape.iter().product();
+        let values = channels * voxels;
         let outputs = state.network.outputs();
         let step = state.optimizer.steps();
         let rate = pass.schedule.rate(self.options.learning_rate, step);
         let parts = batches(members.len(), plan.batch());
         let mut value = 0.0;
         for (number, part) in parts.iter().enumerate() {
-            buffers.input.resize(part.len() * voxels, 0.0);
+            buffers.input.resize(part.len() * values, 0.0);
             let scratch = &mut buffers.augmentation;
             let mut volume = |n: usize, to: &mut [f32]| {
                 let augment = &self.options.augment;
                 let seed = pass.augmentation.index(n as u64);
+                // The same draws for every channel: they are images of one brain, and stay on each other.
+                let mut each = |from: &[f32], mask: &[bool]| {
+                    for (from, to) in from.chunks_exact(voxels).zip(to.chunks_exact_mut(voxels)) {
+                        augment.vary((from, mask), place, to, (seed, scratch));
+                    }
+                };
                 if augment.needs_mask() {
-                    self.dataset.with_mask(n, |from, mask| augment.vary((from, mask), place, to, (seed, scratch)))
+                    self.dataset.with_mask(n, |from, mask| each(from, mask))
                 } else {
-                    self.dataset.with(n, |from| augment.vary((from, &[]), place, to, (seed, scratch)))
+                    self.dataset.with(n, |from| each(from, &[]))
                 }
             };
-            for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(voxels)) {
+            for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(values)) {
                 volume(members[at], to)?;
                 if let Some(mixup) = mixup {
-                    buffers.partner.resize(voxels, 0.0);
+                    buffers.partner.resize(values, 0.0);
                     volume(mixup.partners[at], &mut buffers.partner)?;
                     mixup.mix(to, &buffers.partner);
                 }

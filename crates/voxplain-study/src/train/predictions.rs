@@ -28,14 +28,14 @@ pub(super) fn outputs(
     batch: usize,
     engine: &Engine,
 ) -> Result<Vec<Vec<f32>>> {
-    let voxels: usize = dataset.shape().iter().product();
+    let values: usize = dataset.input_shape().iter().product();
     let options = PlanOptions { purpose: Purpose::Infer, batch: batch.min(subjects.len()), keep: Vec::new() };
     let mut plan = engine.plan(network, &options)?;
     let mut all = Vec::with_capacity(subjects.len());
     let mut input = Vec::new();
     for members in subjects.chunks(options.batch) {
-        input.resize(members.len() * voxels, 0.0);
-        for (&n, to) in members.iter().zip(input.chunks_exact_mut(voxels)) {
+        input.resize(members.len() * values, 0.0);
+        for (&n, to) in members.iter().zip(input.chunks_exact_mut(values)) {
             dataset.with(n, |from| to.copy_from_slice(from))?;
         }
         let tape = plan.forward(&input)?;

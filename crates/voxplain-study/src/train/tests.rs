@@ -57,6 +57,7 @@ fn cohort_with(folder: &Path, people: usize, change: impl Fn(usize, &mut Volume)
         placement: Placement::Fixed(grid),
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     };
     Cohort::write(folder, &preparation, &Table { columns, rows }, &members).unwrap()
 }

@@ -21,6 +21,7 @@ fn real_heads_come_to_lie_where_another_aligner_put_them() {
         placement: Placement::Fixed(grid),
         template: Some(Template::new(&template, Sizes::Keep).unwrap()),
         whole_head: false,
+        channels: Vec::new(),
     };
     let theirs = npy::read(&tensors).unwrap();
     // The first two rows of tensors_index.csv.

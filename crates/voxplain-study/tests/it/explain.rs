@@ -38,6 +38,7 @@ fn left_model(normalize: Normalize) -> Model {
         preparation: Preparation {
             template: None,
             whole_head: false,
+            channels: Vec::new(),
             shape: SHAPE,
             spacing: [6.0; 3],
             normalize,

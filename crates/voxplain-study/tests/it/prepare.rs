@@ -123,6 +123,7 @@ fn every_axis_order_and_a_stripped_image_give_the_same_volume() {
         placement: Placement::MaskCentre,
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     };
     let file = |name: &str, volume: &Volume| {
         let path = dir.path().join(name);
@@ -168,6 +169,7 @@ fn what_is_wrong_with_an_image_is_said() {
         placement: Placement::MaskCentre,
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     };
     let [h, m] = ["h.nii", "m.nii"].map(|n| dir.path().join(n));
     let attempt = |image: &Volume, mask: &Volume, preparation: &Preparation| {
@@ -342,6 +344,7 @@ fn real_heads_go_to_the_grid_and_back() {
         placement: Placement::MaskCentre,
         template: None,
         whole_head: false,
+        channels: Vec::new(),
     };
     let prepared =
         prepare_image(&image, Some(&read_mask(&mask, &MaskOptions::default()).unwrap()), &preparation).unwrap();
@@ -500,6 +503,7 @@ fn an_image_of_one_value_or_in_metres_is_told_by_what_it_is() {
     let preparation = Preparation {
         template: None,
         whole_head: false,
+        channels: Vec::new(),
         shape: [24, 30, 22],
         spacing: [3.0; 3],
         normalize: Normalize::Robust,
@@ -529,6 +533,7 @@ fn slices_of_a_head_and_what_is_infinite_without_a_mask() {
     let preparation = |whole_head| Preparation {
         template: None,
         whole_head,
+        channels: Vec::new(),
         shape: [24, 30, 22],
         spacing: [6.0; 3],
         normalize: Normalize::Robust,

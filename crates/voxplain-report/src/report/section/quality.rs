@@ -301,6 +301,7 @@ mod tests {
             placement: Placement::Fixed(grid),
             template: None,
             whole_head: false,
+            channels: Vec::new(),
         };
         let rows = people.iter().map(|_| vec![Some("x".to_owned())]).collect();
         let table = Table { columns: vec!["site".into()], rows };

@@ -1,5 +1,6 @@
 //! [`densenet`]: densely connected networks in three dimensions.
 
+use super::InputShape;
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d, Result};
 
 /// Channels between the two convolutions of a layer, for each that it adds.
@@ -10,15 +11,17 @@ const BOTTLENECK: usize = 4;
 /// which adds `growth` channels to all before it; between blocks a transition to half the channels and half the size; the
 /// mean of each channel and one linear layer. The first convolution has `2 growth` channels. In the paper, `growth` is 32.
 ///
-/// It takes `[1, i, j, k]` and gives one logit per class. Names of nodes are MONAI's: `features.conv0`,
+/// It takes `[channels, i, j, k]` and gives one logit per class. Names of nodes are MONAI's: `features.conv0`,
 /// `features.denseblock1.denselayer1.layers.norm1` ... `features.norm5`, `class_layers.out`.
 ///
 /// # Errors
 /// A volume that the transitions leave nothing of.
-pub fn densenet(shape: [usize; 3], layers: &[usize], growth: usize, classes: usize) -> Result<Network> {
+pub fn densenet(input: impl Into<InputShape>, layers: &[usize], growth: usize, classes: usize) -> Result<Network> {
+    let input = input.into();
     let width = 2 * growth;
-    let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
-    net.then("features.conv0", Conv3d::new(1, width, [7; 3]).with_stride([2; 3]).with_padding([3; 3]).without_bias())?;
+    let mut net = input.network();
+    let first = Conv3d::new(input.channels, width, [7; 3]);
+    net.then("features.conv0", first.with_stride([2; 3]).with_padding([3; 3]).without_bias())?;
     net.then("features.norm0", BatchNorm::new(width))?;
     net.then("features.relu0", Op::Relu)?;
     let pool = Op::MaxPool3d(Pool3d::new([3; 3]).with_stride([2; 3]).with_padding([1; 3]));

@@ -1,12 +1,13 @@
 //! [`mrinet`]: the network of Kan et al. 2020.
 
+use super::InputShape;
 use crate::setting::GRID;
 use voxplain_core::{Error, Result, remedy};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
 
 /// The network of Kan et al. 2020 (arXiv 2006.15969): three blocks of convolution (3 x 3 x 3, without padding),
 /// batch normalisation, ReLU and max-pooling by 2; then dropout 0.5 and one linear layer. The blocks have `width`,
-/// `2 width` and `4 width` channels. It takes `[1, i, j, k]` and gives one logit per class, or one value. In the paper, `width` is 32
+/// `2 width` and `4 width` channels. It takes `[channels, i, j, k]` and gives one logit per class, or one value. In the paper, `width` is 32
 /// and the input 58 x 70 x 58.
 ///
 /// Names of nodes are those of the published `best_model_all_grad`: `features.0` ... `features.10`,
@@ -15,7 +16,9 @@ use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d};
 ///
 /// # Errors
 /// A width that is not from 1 to 256, no output, or a shape below [`min_shape`].
-pub fn mrinet(shape: [usize; 3], width: usize, outputs: usize) -> Result<Network> {
+pub fn mrinet(input: impl Into<InputShape>, width: usize, outputs: usize) -> Result<Network> {
+    let input = input.into();
+    let shape = input.voxels;
     if width == 0 || width > 256 {
         return Err(Error::request(format!("a network of width {width}"), "give a width from 1 to 256, such as 8"));
     }
@@ -30,9 +33,9 @@ pub fn mrinet(shape: [usize; 3], width: usize, outputs: usize) -> Result<Network
             remedy![format!("prepare the cohort on a grid of at least {i}x{j}x{k} ("), GRID, ")"],
         ));
     }
-    let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
+    let mut net = input.network();
     let mut position = 0;
-    let mut channels = 1;
+    let mut channels = input.channels;
     for stage in 0..3 {
         let out = width << stage;
         let pool = Op::MaxPool3d(Pool3d::new([2; 3]));

@@ -1,5 +1,6 @@
 //! [`resnet`]: residual networks in three dimensions.
 
+use super::InputShape;
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, NodeId, Op, Pool3d, Result};
 
 /// What a residual block computes beside its shortcut.
@@ -42,20 +43,21 @@ impl ResnetBlock {
 /// 8 times `width` channels, the last three with step 2; the mean of each channel and one linear layer. A shortcut
 /// whose shape changes is a 1 x 1 x 1 convolution and batch normalisation (shortcut B). In the paper, `width` is 64.
 ///
-/// It takes `[1, i, j, k]` and gives one logit per class. `blocks` are the blocks of each stage. Names of nodes are MONAI's:
+/// It takes `[channels, i, j, k]` and gives one logit per class. `blocks` are the blocks of each stage. Names of nodes are MONAI's:
 /// `conv1`, `bn1`, `layer1.0.conv1` ... `layer4.1.bn2`, `fc`.
 ///
 /// # Errors
 /// None but those of a graph that does not fit together.
 pub fn resnet(
-    shape: [usize; 3],
+    input: impl Into<InputShape>,
     block: ResnetBlock,
     blocks: [usize; 4],
     width: usize,
     classes: usize,
 ) -> Result<Network> {
-    let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
-    net.then("conv1", Conv3d::new(1, width, [7; 3]).with_padding([3; 3]).without_bias())?;
+    let input = input.into();
+    let mut net = input.network();
+    net.then("conv1", Conv3d::new(input.channels, width, [7; 3]).with_padding([3; 3]).without_bias())?;
     net.then("bn1", BatchNorm::new(width))?;
     net.then("relu", Op::Relu)?;
     let mut last = net.then("maxpool", Op::MaxPool3d(Pool3d::new([3; 3]).with_stride([2; 3]).with_padding([1; 3])))?;

@@ -35,6 +35,7 @@ pub(crate) fn cohort(folder: &Path, number: usize) -> Cohort {
     let preparation = Preparation {
         template: None,
         whole_head: false,
+        channels: Vec::new(),
         shape: SHAPE,
         spacing: [3.0; 3],
         normalize: Normalize::None,
