@@ -10,12 +10,13 @@ pub use import::{Architecture, ImportOptions, import};
 pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
 pub use zoo::{InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
 
-use crate::cohort::Preparation;
+use crate::cohort::{Cohort, Preparation};
+use crate::setting::CHANNEL;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::{Explainer, Score, Target, Unseen};
 pub use voxplain_attribution::{Quantity, Task};
-use voxplain_core::{Action, Error, Result, atomic_file, remedy};
+use voxplain_core::{Action, Error, Phrase, Remedy, Result, atomic_file, remedy};
 use voxplain_nn::{Engine, Network};
 use voxplain_volume::Mask;
 
@@ -62,6 +63,35 @@ impl Card {
     /// Whether it was trained elsewhere, on people and images that nothing is known of.
     pub(crate) fn imported(&self) -> bool {
         self.training["imported"] == true
+    }
+
+    /// Refuses a cohort with other channels than the model was trained on, or with the same in another order; and says in a sentence
+    /// where it is not known whether the one image of each that there is, is the one.
+    ///
+    /// # Errors
+    /// The channels are others.
+    pub(crate) fn refuse_other_channels(&self, cohort: &Cohort) -> Result<Option<String>> {
+        let (ours, theirs) = (&self.preparation, &cohort.preparation);
+        if ours.channels == theirs.channels {
+            return Ok(None);
+        }
+        let named = |of: &Preparation| match of.channels.as_slice() {
+            [] => "one image of each person, without a name".to_owned(),
+            names => names.join(", "),
+        };
+        let what = format!("it has {}; the model takes {}", named(theirs), named(ours));
+        let one_is_unnamed = ours.channels.is_empty() || theirs.channels.is_empty();
+        if one_is_unnamed && ours.channel_count() == theirs.channel_count() {
+            return Ok(Some(format!("{}: {what}: whether these are alike is not known", cohort.path.display())));
+        }
+        let same = ours.channel_count() == theirs.channel_count()
+            && ours.channels.iter().all(|name| theirs.channels.contains(name));
+        let order = if same { ", in this order" } else { "" };
+        let mut remedy = vec![Phrase::from("prepare the cohort as the model's own was")];
+        for (n, name) in ours.channels.iter().enumerate() {
+            remedy.extend([Phrase::from(if n == 0 { ": " } else { " " }), CHANNEL.to(name)]);
+        }
+        Err(Error::file(&cohort.path, format!("{what}{order}"), Remedy::new(remedy)))
     }
 
     /// That scores are halves of the network's one output, in a sentence, where the score of one class is asked for.

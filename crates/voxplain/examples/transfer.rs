@@ -28,6 +28,9 @@ fn main() -> Fallible<()> {
     let (run, others) = (Run::open(Path::new(run))?, Cohort::open(Path::new(others))?);
     let cohort = run.cohort()?;
     let (a, b) = (cohort.grid(), others.grid());
+    if cohort.preparation.channels.len() > 1 {
+        return Err("networks of several channels are not compared here".into());
+    }
     if a != b {
         return Err(format!("the cohort of the run is on {a:?}, the other on {b:?}").into());
     }
@@ -42,10 +45,13 @@ fn main() -> Fallible<()> {
     let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
     let volumes = known.iter().map(|&s| cohort.subjects[s].mask_volume);
     let volumes: Vec<f64> = volumes.chain(asked.iter().map(|&s| others.subjects[s].mask_volume)).collect();
-    let gram = comparators::inner_products(n + m, |s| {
-        let volume = if s < n { cohort.volume(known[s])? } else { others.volume(asked[s - n])? };
-        Ok(volume.data().to_vec())
-    })?;
+    let gram =
+        comparators::inner_products(
+            n + m,
+            |s| {
+                if s < n { cohort.values(known[s]) } else { others.values(asked[s - n]) }
+            },
+        )?;
 
     let network = |(n, p): (usize, &Vec<f64>)| FoldPrediction::new(n, 0, truth[n], None, p.clone());
     let rows: [(&str, Vec<FoldPrediction>); 3] = [

@@ -266,6 +266,9 @@ fn table(summary: &faithfulness::Summary) -> String {
         before = &found.method;
     }
     let _ = writeln!(text, "\n{}\nICC: intraclass correlation of the differences by model.", summary.about_intervals());
+    if let Some(channels) = summary.about_channels() {
+        let _ = writeln!(text, "{channels}");
+    }
     if let Some(heads) = &summary.whole_heads {
         let _ = writeln!(text, "{heads}");
     }

@@ -315,6 +315,9 @@ fn table(made: &ExplainSummary) -> String {
     for (method, warning, count) in warnings {
         let _ = writeln!(text, "\n{method} ({count} {}): {warning}", if count == 1 { "map" } else { "maps" });
     }
+    if let Some(channels) = made.about_channels() {
+        let _ = writeln!(text, "\n{channels}");
+    }
     if let Some(heads) = made.whole_heads() {
         let _ = writeln!(text, "\n{heads}");
     }

@@ -27,6 +27,7 @@ use voxplain::model::{
 Examples:
   voxplain import net.onnx --spacing 2 --normalize robust --orientation RAS --classes female,male --check pairs.npz --out net.safetensors
   voxplain import net.onnx --like run --out net.safetensors
+  voxplain import two.onnx --channel T1w --channel FLAIR --spacing 2 --normalize robust --orientation RAS --classes a,b --out two.safetensors
   voxplain import age.onnx --like run --value age,years --out age.safetensors
   voxplain import best_model_all_grad --arch mrinet-grad --classes female,male --out kan2020.safetensors
   voxplain import checkpoint.pt --arch mrinet --shape 58x70x58 --out model.safetensors")]
@@ -62,6 +63,10 @@ pub(crate) struct Import {
     /// Of an ONNX file: the network takes whole heads, without brain masks.
     #[arg(long, conflicts_with = "like")]
     whole_head: bool,
+    /// Of an ONNX file with several input channels: the image of each person that each of them takes, once for each, in their order.
+    /// Names are those of `prepare --channel`: T1w, FLAIR.
+    #[arg(long = "channel", value_name = "NAME", conflicts_with = "arch")]
+    channels: Vec<String>,
     /// Of an ONNX file: shape of the input, where the file leaves it open.
     #[arg(long, value_name = "IxJxK", value_parser = shape)]
     grid: Option<[usize; 3]>,
@@ -113,9 +118,13 @@ impl Import {
         let (model, check) = self.model(session)?;
         model.write(&self.out)?;
         let [_, i, j, k] = model.network.input_shape();
+        let images = match model.card.preparation.channels.as_slice() {
+            [] => String::new(),
+            names => format!(" of {}", names.join(", ")),
+        };
         let weights: usize = model.network.parameters().iter().map(|p| p.tensor.len()).sum();
         let mut text = format!(
-            "{}: {} with {weights} weights, input {i} x {j} x {k}, {} {}",
+            "{}: {} with {weights} weights, input {i} x {j} x {k}{images}, {} {}",
             self.out.display(),
             model.card.architecture,
             if model.card.task.value().is_some() { "value" } else { "classes" },
@@ -158,6 +167,7 @@ impl Import {
                 normalize: self.normalize.map(Normalize::from),
                 orientation: self.orientation.clone(),
                 whole_head: self.whole_head,
+                channels: self.channels.clone(),
                 classes: self.classes.clone(),
                 value: self.value.clone(),
                 check: self.check.clone(),

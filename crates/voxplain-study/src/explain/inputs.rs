@@ -2,7 +2,7 @@
 
 use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
-use crate::cohort::{Cohort, Placement, Preparation};
+use crate::cohort::{Cohort, Placement};
 use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
@@ -316,32 +316,8 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
 /// Refuses a cohort that was prepared in another way than the model's.
 fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
     let (ours, theirs) = (&model.card.preparation, &cohort.preparation);
-    let named = |of: &Preparation| match of.channels.as_slice() {
-        [] => "one image of each person, which has no name".to_owned(),
-        names => names.join(", "),
-    };
-    let is_unnamed = |of: &Preparation| of.channels.is_empty();
-    if ours.channels != theirs.channels {
-        let what = format!("it has {}; the model takes {}", named(theirs), named(ours));
-        // One image of each that is not named may be the one.
-        let may_be =
-            ours.channel_count() == 1 && theirs.channel_count() == 1 && (is_unnamed(ours) || is_unnamed(theirs));
-        if !may_be {
-            let order = if ours.channels.iter().all(|name| theirs.channels.contains(name))
-                && ours.channel_count() == theirs.channel_count()
-            {
-                ", in this order"
-            } else {
-                ""
-            };
-            let remedy = remedy![
-                "prepare the cohort with ",
-                CHANNEL.to(ours.channels.first().map_or("T1w", String::as_str)),
-                format!(" and so on{order}, as the model's own was")
-            ];
-            return Err(Error::file(&cohort.path, format!("{what}{order}"), remedy));
-        }
-        progress.warn(&format!("{}: {what}", cohort.path.display()));
+    if let Some(what) = model.card.refuse_other_channels(cohort)? {
+        progress.warn(&what);
     }
     let refuse = |what: String| {
         Err(Error::file(

@@ -1,8 +1,9 @@
 //! [`ExplainSummary`]: which maps were made, and which were not and why.
 
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use voxplain_attribution::Record;
+use voxplain_attribution::{ChannelMap, ChannelRecord, Record};
 use voxplain_core::{Error, Progress, Remedy};
 
 /// The result of explaining many inputs.
@@ -55,6 +56,9 @@ pub struct MapSummary {
     /// That the image was taken as a whole head, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// The channels of the input and what the map says of each, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<ChannelRecord>,
     /// Warnings of the method and about the image.
     pub warnings: Vec<String>,
 }
@@ -77,6 +81,20 @@ impl ExplainSummary {
     /// That images were taken as whole heads, in a sentence; `None` where none was.
     pub fn whole_heads(&self) -> Option<&str> {
         self.maps.iter().find_map(|map| map.whole_heads.as_deref())
+    }
+
+    /// Which methods made a map for each channel and which one for all, in a sentence; `None` where there is one channel.
+    pub fn about_channels(&self) -> Option<String> {
+        let names = self.maps.iter().find_map(|map| map.channels.as_ref())?.names.join(", ");
+        let methods = |wanted: ChannelMap| {
+            let of = self.maps.iter().filter(|map| map.channels.as_ref().is_some_and(|of| of.map == wanted));
+            of.map(|map| map.method.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+        };
+        let (each, all) = (methods(ChannelMap::Sum), methods(ChannelMap::Together));
+        let each = (!each.is_empty()).then(|| format!("a map of each, and their sum, by {each}"));
+        let all = (!all.is_empty()).then(|| format!("one map of all together by {all}"));
+        let said: Vec<String> = each.into_iter().chain(all).collect();
+        Some(format!("Channels {names}: {}.", said.join("; ")))
     }
 
     pub(super) fn fail(&mut self, subject: &str, method: Option<&str>, error: &Error, progress: &dyn Progress) {
@@ -105,6 +123,7 @@ impl MapSummary {
             reused: false,
             seconds: 0.0,
             whole_heads: record.whole_heads.clone(),
+            channels: record.channels.clone(),
             warnings: record.warnings.clone(),
         }
     }

@@ -23,10 +23,14 @@ impl Model {
             (if card.task.value().is_some() { "value" } else { "classes" }, card.task.to_string()),
             ("label", card.label.clone()),
             ("axes", "N, channel, i, j, k; i grows to the subject's right, j to the front, k upwards".to_owned()),
+            ("channels", card.preparation.channels.join(", ")),
             ("intensities", card.preparation.normalize.words().to_owned()),
             ("preparation", preparation),
             ("model", self.hash()),
         ];
+        // Where one image is taken and has no name, there is nothing to say.
+        let about: Vec<(&str, String)> =
+            about.into_iter().filter(|(key, text)| *key != "channels" || !text.is_empty()).collect();
         let bytes = voxplain_nn::export::onnx::encode(&self.network, &about).map_err(|e| {
             Error::request(format!("the network cannot be written as ONNX: {e}"), "use another network")
         })?;

@@ -4,8 +4,9 @@ use super::{Card, Model, Quantity, Task};
 use crate::{
     cohort::{Normalize, Placement, Preparation, usable_spacing},
     listed::listed,
+    prepare::channels::{check_intensities, check_names},
     run::Run,
-    setting::{ARCH, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING, VALUE},
+    setting::{ARCH, CHANNEL, CHECK, CLASSES, GRID, LIKE, NORMALIZE, ORIENTATION, SPACING, VALUE},
 };
 use serde::Serialize;
 use std::io::Read;
@@ -30,6 +31,8 @@ pub struct OnnxOptions {
     pub orientation: Option<String>,
     /// Whether it takes whole heads, without brain masks; without [`OnnxOptions::like`].
     pub whole_head: bool,
+    /// Names of the images of each person that it takes, in the order of its input channels; where it takes one, a name for it or none.
+    pub channels: Vec<String>,
     /// Names of the classes, in the order of the outputs. Two for one output: it is then the logit of the second.
     pub classes: Vec<String>,
     /// The value that its one output is, where it predicts no classes.
@@ -102,15 +105,10 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
     }
     let check = options.check.as_deref().map(|pairs| compare(engine, &imported, pairs)).transpose()?;
     let [channels, shape @ ..] = imported.network.input_shape();
-    if channels != 1 {
-        return Err(Error::file(
-            file,
-            format!("takes {channels} channels, expected one image of each person"),
-            "networks of several images of a person are explained by the library, not by the command",
-        ));
-    }
     let like = options.like.as_deref().map(example).transpose()?;
-    let preparation = preparation(file, shape, options, like.as_ref())?;
+    let names = channel_names(file, channels, options, like.as_ref())?;
+    let preparation = Preparation { channels: names, ..preparation(file, shape, options, like.as_ref())? };
+    check_intensities(&preparation.channels, preparation.normalize)?;
     let value = value(file, &imported, options, like.as_ref())?;
     let one_output = imported.network.outputs() == 1 && value.is_none();
     let (network, task) = match value {
@@ -277,6 +275,31 @@ fn preparation(file: &Path, shape: [usize; 3], options: &OnnxOptions, like: Opti
         whole_head: options.whole_head,
         channels: Vec::new(),
     })
+}
+
+/// The names of the images that it takes, one for each of its input channels: as they were said, else those of the model whose images
+/// it takes.
+fn channel_names(file: &Path, channels: usize, options: &OnnxOptions, like: Option<&Card>) -> Result<Vec<String>> {
+    let of_like = like.map(|card| card.preparation.channels.clone()).unwrap_or_default();
+    let names = if options.channels.is_empty() { of_like } else { options.channels.clone() };
+    check_names(&names)?;
+    // One image of each needs no name.
+    if names.len() == channels || channels == 1 && names.is_empty() {
+        return Ok(names);
+    }
+    let said = match names.len() {
+        0 => "and does not say of which".to_owned(),
+        n => format!("found {} {}: {}", n, if n == 1 { "name" } else { "names" }, names.join(", ")),
+    };
+    let images = if channels == 1 { "one image".to_owned() } else { format!("{channels} images, as channels,") };
+    let what = format!("takes {images} of each person, {said}");
+    let remedy = remedy![
+        "name each in the order in which the network takes them, as ",
+        CHANNEL.to("T1w"),
+        " ",
+        CHANNEL.to("FLAIR")
+    ];
+    Err(Error::file(file, what, remedy))
 }
 
 /// The value that the network predicts, where it was said or that of the model whose images it takes.

@@ -657,6 +657,15 @@ fn describe(epoch: &Epoch) -> String {
     text
 }
 
+/// Copies the channels of a subject, volumes of `shape` one after another, into `to`, changed at random. The draws are the same for every
+/// channel: they are images of one brain, and stay on each other.
+pub(super) fn vary(augment: &Augmentation, from: &[f32], shape: [usize; 3], to: &mut [f32], seed: Seed) {
+    let voxels = shape.iter().product();
+    for (from, to) in from.chunks_exact(voxels).zip(to.chunks_exact_mut(voxels)) {
+        augment.apply(from, shape, to, &mut seed.random());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

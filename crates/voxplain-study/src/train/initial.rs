@@ -34,6 +34,9 @@ impl InitialWeights {
     ) -> Result<Option<Self>> {
         let Some(path) = options.init.as_deref() else { return Ok(None) };
         let Model { network: theirs, card } = Model::read(path)?;
+        if let Some(what) = card.refuse_other_channels(dataset.cohort)? {
+            progress.warn(&what);
+        }
         let seen: Vec<&str> =
             (0..dataset.len()).filter(|&n| card.trained_on.contains(dataset.hash(n))).map(|n| dataset.id(n)).collect();
         if !seen.is_empty() {

@@ -4,9 +4,9 @@ use super::*;
 use crate::model::mrinet;
 use crate::run::{ChanceVerdict, ValueVerdict};
 use crate::{
-    cohort::{Normalize, Placement, Preparation, Subject},
+    cohort::{Begun, Normalize, Placement, Preparation, Subject, Writer},
     folds::SplitScheme,
-    model::Model,
+    model::{Card, Model, Task},
     run::Epoch,
 };
 use std::{
@@ -18,7 +18,7 @@ use std::{
     },
 };
 use voxplain_core::{Silent, Table};
-use voxplain_nn::EngineOptions;
+use voxplain_nn::{EngineOptions, Network, Tensor};
 use voxplain_stats::FoldScore;
 use voxplain_volume::{Affine, Grid, Volume};
 
@@ -836,4 +836,99 @@ fn a_value_without_signal_is_not_claimed() {
         let error = refused.unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// With a second channel of zeros, and first-layer weights of zero for it, a network of two channels is trained to the same predictions
+/// as that of one, to rounding; and the first channel's weights become the same.
+#[test]
+fn a_channel_of_zeros_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let one = cohort(&at("one"), 12);
+    let names = ["T1w".to_owned(), "FLAIR".to_owned()];
+    let preparation = Preparation { channels: names.to_vec(), ..one.preparation.clone() };
+    let made_by = serde_json::json!(0);
+    let shape = preparation.input_shape();
+    let Begun::Open(writer) = Writer::begin(&at("two"), &made_by, shape, 12, false).unwrap() else { panic!() };
+    for (n, subject) in one.subjects.iter().enumerate() {
+        let (volume, mask) = (one.volume(n).unwrap(), one.mask(n).unwrap());
+        let both = [volume.clone(), volume.map(|_| 0.0)];
+        writer.put(n, &Subject::of_channels(&subject.id, &names, &both, &mask), &both, &mask).unwrap();
+    }
+    let two = writer.finish(&preparation, &one.participants).unwrap();
+    let mut small = mrinet([22; 3], 2, 2).unwrap();
+    small.initialize(5);
+    let mut wide = mrinet([2, 22, 22, 22], 2, 2).unwrap();
+    let state = small.state().into_iter().map(|p| {
+        let tensor = match p.name.as_str() {
+            // `[out, in, 3, 3, 3]`
+            "features.0.weight" => {
+                let values = p.tensor.data().chunks_exact(27).flat_map(|w| [w, &[0.0; 27]].concat()).collect();
+                Tensor::new([2, 2, 3, 3, 3], values)
+            }
+            _ => p.tensor.clone(),
+        };
+        (p.name.clone(), tensor)
+    });
+    wide.load_state(state.collect::<Vec<_>>()).unwrap();
+    let engine = engine(2);
+    let trained = |cohort: &Cohort, network: &Network, name: &str| {
+        let card = Card {
+            architecture: "mrinet".into(),
+            task: Task::classes_named(["a".into(), "b".into()]),
+            label: "group".into(),
+            preparation: cohort.preparation.clone(),
+            grid_unknown: false,
+            trained_on: Default::default(),
+            training: serde_json::Value::Null,
+        };
+        let init = at(&format!("{name}.safetensors"));
+        Model { network: network.clone(), card }.write(&init).unwrap();
+        // Weights that no gradient moves must not decay.
+        let options = TrainOptions { width: Some(2), init: Some(init), weight_decay: 0.0, ..options() };
+        train(cohort, &options, &at(name), false, &engine, &Silent, &Silent).unwrap().run
+    };
+    let (narrow_run, wide_run) = (trained(&one, &small, "run-one"), trained(&two, &wide, "run-two"));
+    for (a, b) in narrow_run.predictions().unwrap().iter().zip(wide_run.predictions().unwrap()) {
+        assert_eq!(a.participant_id, b.participant_id);
+        for (p, q) in a.probabilities.iter().zip(&b.probabilities) {
+            assert!((p - q).abs() < 1e-4, "{p} {q}");
+        }
+    }
+    let weights = |run: &Run| run.model(0).unwrap().model.network.state()[0].tensor.data().to_vec();
+    let (narrow, wide) = (weights(&narrow_run), weights(&wide_run));
+    assert_eq!((narrow.len(), wide.len()), (2 * 27, 4 * 27));
+    for (out, (small, wide)) in narrow.chunks_exact(27).zip(wide.chunks_exact(54)).enumerate() {
+        for (a, b) in small.iter().zip(&wide[..27]) {
+            assert!((a - b).abs() < 1e-4, "{out}: {a} {b}");
+        }
+        assert!(wide[27..].iter().all(|w| *w == 0.0), "nothing was learnt from zeros");
+    }
+    assert_ne!(weights(&narrow_run), small.state()[0].tensor.data(), "something was learnt");
+    assert_eq!(wide_run.model(0).unwrap().model.card.preparation.channels, names);
+    // A model of other channels, or of these in another order, is no start.
+    let mut other = two.clone();
+    other.preparation.channels.reverse();
+    let options = TrainOptions { width: Some(2), init: Some(at("run-two.safetensors")), ..options() };
+    let refused = |cohort: &Cohort| train(cohort, &options, &at("no"), false, &engine, &Silent, &Silent).unwrap_err();
+    let error = refused(&other);
+    assert!(error.to_string().ends_with("it has FLAIR, T1w; the model takes T1w, FLAIR, in this order"), "{error}");
+    assert!(error.remedy().unwrap().to_string().ends_with("`channel` = T1w `channel` = FLAIR"), "{error:?}");
+    let error = refused(&one).to_string();
+    assert!(error.ends_with("it has one image of each person, without a name; the model takes T1w, FLAIR"), "{error}");
+}
+
+#[test]
+fn channels_are_varied_alike() {
+    let voxels = 4 * 5 * 6;
+    let from: Vec<f32> = (0..2 * voxels).map(|n| (n % voxels) as f32 + 1.0).collect();
+    let augment = Augmentation { flip_left_right: true, ..Augmentation::default() };
+    let mut moved = 0;
+    for seed in 0..20 {
+        let mut to = vec![9.0; 2 * voxels];
+        fit::vary(&augment, &from, [4, 5, 6], &mut to, Seed::new(seed));
+        assert_eq!(to[..voxels], to[voxels..]);
+        moved += usize::from(to[..voxels] != from[..voxels]);
+    }
+    assert!(moved > 15);
 }

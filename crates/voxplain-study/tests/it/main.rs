@@ -10,6 +10,7 @@
 
 mod alignment;
 mod atlas;
+mod channels;
 mod curves;
 mod explain;
 mod faithfulness;

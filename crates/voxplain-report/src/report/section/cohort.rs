@@ -11,9 +11,14 @@ use voxplain_study::{
 pub(in crate::report) fn preparation(cohort: &Cohort) -> String {
     let p = &cohort.preparation;
     let join = |v: &[String]| v.join(" × ");
+    let channels = match p.channels.as_slice() {
+        [] => String::new(),
+        [name] => format!("{name} images, "),
+        names => format!("{} as channels, each normalised by itself, ", names.join(", ")),
+    };
     let whole = if p.whole_head { "; whole heads, without brain masks" } else { "" };
     format!(
-        "{} voxels of {} mm, intensities {} (0 is {}), {}{whole}",
+        "{channels}{} voxels of {} mm, intensities {} (0 is {}), {}{whole}",
         join(&p.shape.map(|n| n.to_string())),
         join(&p.spacing.map(|n| significant(n, 3))),
         p.normalize.words(),

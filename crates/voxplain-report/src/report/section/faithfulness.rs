@@ -117,8 +117,9 @@ fn table(summaries: &[Summary]) -> TextTable {
     }
     let about: Vec<String> = summaries.iter().map(Summary::about_intervals).collect();
     let about = if about.iter().all(|a| *a == about[0]) { about[..1].join("") } else { about.join(" ") };
+    let channels = summaries.iter().find_map(Summary::about_channels).map(|s| format!("{s} ")).unwrap_or_default();
     let note = format!(
-        "Area under the probability of the explained class, means over subjects with 95 % intervals; the difference is \
+        "{channels}Area under the probability of the explained class, means over subjects with 95 % intervals; the difference is \
                 paired by subject. Deletion: lower is better; insertion: higher is better. All maps: evaluation/deletion.tsv, \
                 evaluation/insertion.tsv. ICC: intraclass correlation of the differences by model. {about}"
     );

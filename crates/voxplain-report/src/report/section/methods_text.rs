@@ -182,6 +182,17 @@ impl MethodsText {
         if p.whole_head {
             s.push_str("No brain mask was used: images were taken as whole heads. ");
         }
+        match p.channels.as_slice() {
+            [] => {}
+            [name] => s.push_str(&format!("The images are {name}. ")),
+            [first, others @ ..] => s.push_str(&format!(
+                "Each subject has {} images, {first} and {}, which the network takes together as channels. Mask{} and grid are those \
+                 of {first}; the others were resampled to it as their headers place them, and each was normalised by itself. ",
+                p.channels.len(),
+                others.join(" and "),
+                if p.template.is_some() { ", alignment" } else { "" },
+            )),
+        }
         s.push_str(&format!(
             "Volumes have {} voxels of {} mm; intensities were {}, and 0 outside the mask. The value 0, which some \
              methods put in place of what they take out, is {}.",

@@ -52,7 +52,10 @@ pub(super) const fn count_after(step: usize, steps: usize, voxels: usize) -> usi
 #[derive(Clone, Debug)]
 struct PartialImage<'a> {
     metric: Metric,
+    /// `[channels][i][j][k]`.
     image: &'a [f32],
+    /// Voxels of one channel.
+    voxels: usize,
     order: &'a [usize],
     filling: Filling,
     /// The values with the part replaced.
@@ -62,8 +65,8 @@ struct PartialImage<'a> {
 }
 
 impl<'a> PartialImage<'a> {
-    fn new(metric: Metric, image: &'a [f32], order: &'a [usize], filling: Filling) -> Self {
-        let mut partial = Self { metric, image, order, filling, now: image.to_vec(), done: 0 };
+    fn new(metric: Metric, (image, voxels): (&'a [f32], usize), order: &'a [usize], filling: Filling) -> Self {
+        let mut partial = Self { metric, image, voxels, order, filling, now: image.to_vec(), done: 0 };
         if metric == Metric::Insertion {
             partial.replace_all();
         }
@@ -79,6 +82,7 @@ impl<'a> PartialImage<'a> {
     /// Goes on until the first `count` voxels of the order are done; no fewer than before.
     fn advance(&mut self, count: usize) {
         let step = &self.order[self.done..count];
+        let voxels = self.voxels;
         self.done = count;
         if step.is_empty() {
             return;
@@ -88,12 +92,16 @@ impl<'a> PartialImage<'a> {
             // From the image anew, so that it ends where insertion begins, to the bit.
             (Metric::Deletion, Filling::Harmonic(_)) if count == self.order.len() => self.replace_all(),
             (Metric::Deletion, Filling::Harmonic(harmonic)) => {
-                harmonic.refill(&mut self.now, &sorted(&self.order[..count]), ENOUGH);
+                let hole = sorted(&self.order[..count]);
+                self.now.chunks_exact_mut(voxels).for_each(|channel| harmonic.refill(channel, &hole, ENOUGH));
             }
             (Metric::Insertion, filling) => {
-                step.iter().for_each(|&n| self.now[n] = self.image[n]);
+                for (now, image) in self.now.chunks_exact_mut(voxels).zip(self.image.chunks_exact(voxels)) {
+                    step.iter().for_each(|&n| now[n] = image[n]);
+                }
                 if let Filling::Harmonic(harmonic) = filling {
-                    harmonic.refill(&mut self.now, &sorted(&self.order[count..]), ENOUGH);
+                    let hole = sorted(&self.order[count..]);
+                    self.now.chunks_exact_mut(voxels).for_each(|channel| harmonic.refill(channel, &hole, ENOUGH));
                 }
             }
         }
@@ -121,7 +129,7 @@ pub(super) fn traces(
     settings: &Settings,
 ) -> Result<Vec<Trace>> {
     let engine = explainer.engine().clone();
-    let whole = case.image.data();
+    let (whole, voxels) = (case.values(), case.image.data().len());
     let objective = Objective { class, minus: None, score: Score::Prob };
     let filling = |substrate: Substrate| {
         let baseline = BaselineOptions::new("a curve", substrate.into(), settings.blur);
@@ -132,8 +140,8 @@ pub(super) fn traces(
     let mut traces = Vec::new();
     for &metric in metrics {
         for (&substrate, filling) in settings.substrates.iter().zip(&fillings) {
-            images.push(PartialImage::new(metric, whole, order, filling.clone()));
-            images.push(PartialImage::new(metric, whole, random, filling.clone()));
+            images.push(PartialImage::new(metric, (&whole, voxels), order, filling.clone()));
+            images.push(PartialImage::new(metric, (&whole, voxels), random, filling.clone()));
             traces.push(Trace { metric, substrate, curve: Vec::new(), random: Vec::new() });
         }
     }

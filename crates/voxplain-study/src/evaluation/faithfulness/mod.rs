@@ -138,7 +138,7 @@ pub struct Options {
     pub force: bool,
 }
 
-/// The curves of one map, for each metric and substrate; the case's mask is the brain, `class` the class that the map explains.
+/// The curves of one map, for each metric and substrate. A voxel is replaced, and put back, in all channels at once; the case's mask is the brain, `class` the class that the map explains.
 ///
 /// Costs `2 (steps + 1)` passes forward for each metric and substrate. Blocks that tie in the map, as where it is 0, come in the
 /// order of the control: where a map says nothing it does as the control does, and a constant map is no better or
@@ -155,12 +155,6 @@ pub fn curves(
 ) -> Result<(Blocks, Vec<Trace>)> {
     settings.check()?;
     explainer.check(case)?;
-    if !case.others.is_empty() {
-        return Err(case.refuse(
-            format!("deletion and insertion take one channel, found {}", case.others.len() + 1),
-            "measure a network of one channel",
-        ));
-    }
     let (brain, _) = case.brain();
     let blocks = Blocks::new(&brain, settings.block)?;
     let values = blocks.values(map, &brain, settings.ranking)?;
@@ -210,6 +204,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             let settings = Settings { ranking, ..options.settings.clone() };
             let begun = MapCurves {
                 whole_heads: cohort.preparation.whole_heads().map(str::to_owned),
+                channels: several(&cohort),
                 ..MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &settings)?
             };
             let mut wanted = Vec::new();
@@ -222,10 +217,13 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             }
             if !wanted.is_empty() {
                 if loaded.is_none() {
-                    loaded = Some((cohort.volume(person.subject)?, cohort.mask(person.subject)?));
+                    loaded = Some((cohort.channels(person.subject)?, cohort.mask(person.subject)?));
                 }
-                let Some((image, mask)) = &loaded else { continue };
-                let case = Case { mask: Some(mask), ..Case::new(id, image) };
+                let Some(([image, others @ ..], mask)) = loaded.as_ref().map(|(all, mask)| (all.as_slice(), mask))
+                else {
+                    continue;
+                };
+                let case = Case { mask: Some(mask), others, ..Case::new(id, image) };
                 for made in begun.make(explainer, &case, &read_map(run, id, method)?, &wanted)? {
                     let place = files.curves(id, method, made.metric.word());
                     if let Some(folder) = place.parent() {
@@ -248,6 +246,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
             let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models, heads);
             summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
+            summary.channels = several(&cohort);
             for curves in &of {
                 let record = read_record(&run.layout().map(&curves.subject, &curves.method).path())?;
                 summary.made_from.add(&curves.subject, &curves.method, digest(&record));
@@ -257,6 +256,12 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             Ok(summary)
         })
         .collect()
+}
+
+/// Names of the channels of a cohort, where there are several.
+fn several(cohort: &Cohort) -> Vec<String> {
+    let names = &cohort.preparation.channels;
+    if names.len() > 1 { names.clone() } else { Vec::new() }
 }
 
 fn read_map(run: &Run, id: &str, method: &str) -> Result<Volume> {

@@ -43,6 +43,9 @@ pub struct MapCurves {
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// Names of the channels, in all of which voxels were replaced at once; none where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// Version of voxplain.
     pub version: String,
 }
@@ -96,6 +99,7 @@ impl MapCurves {
             voxels: 0,
             traces: Vec::new(),
             whole_heads: None,
+            channels: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
         })
     }
@@ -192,6 +196,9 @@ pub struct Summary {
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// Names of the channels, in all of which voxels were replaced at once; none where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<String>,
     /// One entry for each method and substrate.
     pub found: Vec<MethodCurves>,
     /// Version of voxplain.
@@ -290,9 +297,17 @@ impl Summary {
             models: models.among(all.iter().map(|curves| curves.model.as_str())),
             made_from: MadeFrom::default(),
             whole_heads: None,
+            channels: Vec::new(),
             found: found.collect(),
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+
+    /// That voxels were replaced in all channels at once, in a sentence; `None` where there is one channel.
+    pub fn about_channels(&self) -> Option<String> {
+        (!self.channels.is_empty()).then(|| {
+            format!("Voxels are replaced, and put back, in all channels at once ({}).", self.channels.join(", "))
+        })
     }
 
     /// Reads the summary of a run; `None` where there is none yet.
@@ -450,6 +465,7 @@ mod tests {
                 models: Vec::new(),
                 made_from: MadeFrom::default(),
                 whole_heads: None,
+                channels: Vec::new(),
                 found,
                 version: String::new(),
             };
