@@ -10,8 +10,8 @@ use paper_net::paper_net;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use voxplain_core::random::Seed;
 use voxplain_nn::{
-    AdamOptions, Conv3d, ConvTranspose3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NormOver, Op,
-    Optimizer, OptimizerKind, Pad3d, PlanOptions, Pool3d, Prelu, Purpose, Resize3d, Rules, SampleNorm,
+    AdamOptions, BatchNorm, Conv3d, ConvTranspose3d, CrossEntropy, Engine, EngineOptions, Linear, Network, NormOver,
+    Op, Optimizer, OptimizerKind, Pad3d, PlanOptions, Pool3d, Prelu, Purpose, Resize3d, Rules, SampleNorm,
 };
 
 #[global_allocator]
@@ -58,6 +58,28 @@ fn of_others() -> Network {
     net
 }
 
+/// A stem of seven taps, dense layers and a residual block.
+fn dense() -> Network {
+    let mut net = Network::new([1, 17, 16, 18]);
+    net.then("stem", Conv3d::new(1, 16, [7; 3]).with_stride([2; 3]).with_padding([3; 3]).without_bias()).unwrap();
+    net.then("stem.norm", BatchNorm::new(16)).unwrap();
+    net.then("stem.relu", Op::Relu).unwrap();
+    let stem =
+        net.then("stem.pool", Op::MaxPool3d(Pool3d::new([3; 3]).with_stride([2; 3]).with_padding([1; 3]))).unwrap();
+    net.then("norm", BatchNorm::new(16)).unwrap();
+    net.then("relu", Op::Relu).unwrap();
+    let more = net.then("more", Conv3d::new(16, 16, [3; 3]).with_padding([1; 3])).unwrap();
+    net.add("joined", Op::Concat, &[stem, more]).unwrap();
+    let trunk = net.then("narrow", Conv3d::new(32, 16, [1; 3])).unwrap();
+    let branch = net.then("branch", BatchNorm::new(16)).unwrap();
+    net.add("sum", Op::Add, &[branch, trunk]).unwrap();
+    net.then("sum.relu", Op::Relu).unwrap();
+    net.then("mean", Op::GlobalAvgPool).unwrap();
+    net.then("head", Linear::new(16, 2)).unwrap();
+    net.initialize(11);
+    net
+}
+
 /// Allocations of `steps` calls of `step` after two to warm up, from within the engine's threads: entering them from
 /// outside queues a job, which now and then needs memory of its own.
 fn allocations(engine: &Engine, steps: usize, mut step: impl FnMut() + Send) -> usize {
@@ -76,7 +98,9 @@ fn allocations(engine: &Engine, steps: usize, mut step: impl FnMut() + Send) -> 
 fn a_step_allocates_nothing_and_memory_is_as_planned() {
     for threads in [1, 2, 3] {
         let engine = engine(threads);
-        for (which, mut net) in [("paper", paper_net(false)), ("branches", paper_net(true)), ("others", of_others())] {
+        for (which, mut net) in
+            [("paper", paper_net(false)), ("branches", paper_net(true)), ("others", of_others()), ("dense", dense())]
+        {
             let (x, seed) = (values(&net, 4), [1.0, -1.0].repeat(4));
             for purpose in [Purpose::Infer, Purpose::InputGradient] {
                 let mut plan = engine.plan(&net, &options(purpose, 4)).unwrap();
@@ -105,7 +129,7 @@ fn a_step_allocates_nothing_and_memory_is_as_planned() {
     }
 
     let engine = engine(2);
-    for (net, purpose) in [paper_net(false), of_others()]
+    for (net, purpose) in [paper_net(false), of_others(), dense()]
         .iter()
         .flat_map(|net| [Purpose::Infer, Purpose::InputGradient, Purpose::Train].map(|purpose| (net, purpose)))
     {

@@ -217,7 +217,10 @@ fn memory_is_known_before_and_batches_fit_in_it() {
             let plan = engine.plan(&net, &options(purpose, 5, &[])).unwrap();
             assert_eq!((plan.batch(), plan.memory_bytes()), (5, total(5)), "{name} {purpose:?}");
             let fits = engine.batch_within(&net, &options(purpose, 9, &[]), total(4)).unwrap();
-            assert!((4..9).contains(&fits) && total(fits) <= total(4), "{name} {purpose:?}: {fits}");
+            // Volumes that go through one after the other leave nothing behind where nothing is recorded.
+            let grows = total(9) > total(4);
+            assert!(fits >= 4 && (fits < 9 || !grows) && total(fits) <= total(4), "{name} {purpose:?}: {fits}");
+            assert!(grows || purpose == Purpose::Infer, "{name} {purpose:?}");
             let refused = engine.batch_within(&net, &options(purpose, 9, &[]), 10).unwrap_err().to_string();
             assert!(refused.contains("one volume needs"), "{name}: {refused}");
         }

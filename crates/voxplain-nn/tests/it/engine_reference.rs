@@ -536,6 +536,70 @@ fn the_papers_network_gives_what_the_reference_gives() {
     check(&net, 1, 4, &[net.node("norm1").unwrap(), net.node("conv0").unwrap(), net.node("pool1").unwrap()]);
 }
 
+/// What the networks of others are made of and the random ones are not: pools in front of the ReLU, stems of seven taps, sums
+/// behind a normalisation, all channels joined so far, pools that overlap or take more taps than a byte counts.
+fn blocks_of_others(stem: usize) -> Network {
+    let mut net = Network::new([1, 21, 18, 23]);
+    let seed = Seed::new(7);
+    let same = [[3; 3], [1; 3], [1; 3], [1; 3]];
+    match stem {
+        0 => net.then("stem", conv(seed, 1, 16, same, true)),
+        stride => net.then("stem", conv(seed, 1, 35, [[7; 3], [stride; 3], [3; 3], [1; 3]], false)),
+    }
+    .unwrap();
+    let channels = net.shape(net.output()).unwrap()[0];
+    net.then("stem.norm", norm(seed, channels)).unwrap();
+    if stem == 0 {
+        net.then("stem.pool", Op::MaxPool3d(pool([2; 3], [2; 3], [0; 3]))).unwrap();
+        net.then("stem.relu", Op::Relu).unwrap();
+    } else {
+        net.then("stem.relu", Op::Relu).unwrap();
+        net.then("stem.pool", Op::MaxPool3d(pool([3; 3], [2; 3], [1; 3]))).unwrap();
+    }
+    net.then("next", conv(seed.child("next"), channels, 32, same, false)).unwrap();
+    net.then("next.norm", norm(seed.child("next"), 32)).unwrap();
+    if stem == 0 {
+        net.then("next.pool", Op::MaxPool3d(pool([2; 3], [2; 3], [0; 3]))).unwrap();
+    }
+    let trunk = net.then("next.relu", Op::Relu).unwrap();
+    // A residual block.
+    net.then("residual", conv(seed.child("residual"), 32, 32, same, false)).unwrap();
+    let branch = net.then("residual.norm", norm(seed.child("residual"), 32)).unwrap();
+    net.add("sum", Op::Add, &[branch, trunk]).unwrap();
+    let trunk = net.then("sum.relu", Op::Relu).unwrap();
+    // Dense layers, of whole blocks of channels and not.
+    let mut trunk = (trunk, 32);
+    for added in [16, 5, 20] {
+        let seed = seed.child("dense").index(added);
+        let added = usize::try_from(added).unwrap();
+        net.add(&format!("dense{added}.norm"), norm(seed, trunk.1), &[trunk.0]).unwrap();
+        net.then(&format!("dense{added}.relu"), Op::Relu).unwrap();
+        net.then(&format!("dense{added}.narrow"), conv(seed, trunk.1, 24, [[1; 3], [1; 3], [0; 3], [1; 3]], false))
+            .unwrap();
+        let more = net.then(&format!("dense{added}"), conv(seed.child("wide"), 24, added, same, true)).unwrap();
+        trunk = (net.add(&format!("joined{added}"), Op::Concat, &[trunk.0, more]).unwrap(), trunk.1 + added);
+    }
+    net.then("last.norm", norm(seed.child("last"), trunk.1)).unwrap();
+    net.then("last.relu", Op::Relu).unwrap();
+    if stem == 1 {
+        let large = Pool3d::new([7; 3]).with_stride([2; 3]).with_padding([2; 3]);
+        net.then("large", Op::MaxPool3d(large)).unwrap();
+    }
+    net.then("mean", Op::GlobalAvgPool).unwrap();
+    net.then("linear", linear(seed, trunk.1, 2)).unwrap();
+    net
+}
+
+#[test]
+fn blocks_of_other_networks_give_what_the_reference_gives() {
+    for stem in 0..3 {
+        let net = blocks_of_others(stem);
+        check(&net, 2, 3, &[]);
+        let keep = ["stem", "stem.norm", "next.relu", "sum", "joined5"].map(|name| net.node(name).unwrap());
+        check(&net, 1, 4, &keep[stem..stem + 3]);
+    }
+}
+
 #[test]
 fn strides_and_what_undoes_them_give_what_the_reference_gives() {
     check(&up_and_down(), 2, 3, &[NodeId(1), NodeId(5)]);
@@ -545,9 +609,10 @@ fn strides_and_what_undoes_them_give_what_the_reference_gives() {
 fn bits_do_not_depend_on_threads_or_on_the_run() {
     bits_of(&small_paper_net());
     bits_of(&up_and_down());
+    (0..3).for_each(|stem| bits_of(&blocks_of_others(stem)));
 }
 
-/// Strides, and what undoes them, on the grid of [`small_paper_net`].
+/// Strides, and what undoes them.
 fn up_and_down() -> Network {
     let mut net = Network::new([1, 20, 23, 26]);
     net.then("stem", Conv3d::new(1, 20, [7; 3]).with_stride([2; 3]).with_padding([3; 3])).unwrap();
@@ -569,7 +634,7 @@ fn up_and_down() -> Network {
 
 fn bits_of(net: &Network) {
     let batch = 3;
-    let x = values(Seed::new(1), batch * 20 * 23 * 26);
+    let x = values(Seed::new(1), batch * net.input_shape().iter().product::<usize>());
     let r = values(Seed::new(2), batch * 2);
     for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
         let mut first: Option<Vec<Vec<u32>>> = None;

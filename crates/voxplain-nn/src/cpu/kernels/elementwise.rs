@@ -194,6 +194,51 @@ pub(crate) fn add(isa: Isa, x: &[f32], sum: &mut [f32]) {
     each(x, sum, |x, sum| dispatch(isa, Add { x, sum }));
 }
 
+/// `out = a + b`, cut off below zero if asked for.
+pub(crate) fn sum(isa: Isa, (a, b): (&[f32], &[f32]), relu: bool, out: &mut [f32]) {
+    assert!(a.len() == out.len() && b.len() == out.len());
+    out.par_chunks_mut(PART).zip(a.par_chunks(PART)).zip(b.par_chunks(PART)).for_each(|((out, a), b)| {
+        dispatch(isa, Sum { a, b, relu, out });
+    });
+}
+
+struct Sum<'a> {
+    a: &'a [f32],
+    b: &'a [f32],
+    relu: bool,
+    out: &'a mut [f32],
+}
+
+impl Sum<'_> {
+    #[inline(always)]
+    unsafe fn values<V: Lanes, const RELU: bool>(self) {
+        let values = self.a.chunks_exact(LANES).zip(self.b.chunks_exact(LANES));
+        // SAFETY: chunks are sixteen floats; the caller vouches for the instructions.
+        unsafe {
+            let zero = V::splat(0.0);
+            for (out, (a, b)) in self.out.chunks_exact_mut(LANES).zip(values) {
+                let sum = V::load(a.as_ptr()).add(V::load(b.as_ptr()));
+                if RELU { zero.max(sum) } else { sum }.store(out.as_mut_ptr());
+            }
+        }
+    }
+}
+
+impl Kernel for Sum<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            if self.relu {
+                self.values::<V, true>();
+            } else {
+                self.values::<V, false>();
+            }
+        }
+    }
+}
+
 /// `out *= factor`, value by value.
 pub(crate) fn multiply(factor: &[f32], out: &mut [f32]) {
     each(factor, out, |factor, out| {

@@ -85,6 +85,7 @@ pub(crate) mod first;
 pub(crate) mod grouped;
 mod lanes;
 pub(crate) mod linear;
+pub(crate) mod nested;
 pub(crate) mod norm;
 pub(crate) mod norm_pool;
 pub(crate) mod patches;

@@ -1,31 +1,44 @@
 //! Batch normalisation: by given statistics (an affine map per channel) and by the batch's.
 
 use super::buffer::{Shared, parallel};
+use super::elementwise::passes;
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::shape::{LANES, Volume};
+use crate::ReluRule;
 
-/// `scale * x + shift` per channel; both padded to 16.
+/// `scale * x + shift` per channel, both padded to 16; cut off below zero if asked for.
 pub(crate) fn affine(
     isa: Isa,
-    volume: &Volume,
-    batch: usize,
+    (volume, batch): (&Volume, usize),
     x: &[f32],
-    scale: &[f32],
-    shift: &[f32],
+    (scale, shift): (&[f32], &[f32]),
+    relu: bool,
     out: &mut [f32],
 ) {
     blocks(volume, batch, out, |block, start, out| {
         let lanes = block % volume.blocks() * LANES..;
         let x = &x[start..start + out.len()];
-        dispatch(isa, Affine { x, scale: &scale[lanes.clone()][..LANES], shift: &shift[lanes][..LANES], out });
+        dispatch(isa, Affine { x, scale: &scale[lanes.clone()][..LANES], shift: &shift[lanes][..LANES], relu, out });
     });
 }
 
-/// `scale * x` per channel padded to 16.
-pub(crate) fn scale(isa: Isa, volume: &Volume, batch: usize, x: &[f32], scale: &[f32], out: &mut [f32]) {
+/// `scale * x` per channel padded to 16, where a ReLU of output `y` lets `x` through, if there is one.
+pub(crate) fn scale(
+    isa: Isa,
+    (volume, batch): (&Volume, usize),
+    x: &[f32],
+    passed: Option<(ReluRule, &[f32])>,
+    scale: &[f32],
+    out: &mut [f32],
+) {
     blocks(volume, batch, out, |block, start, out| {
         let scale = &scale[block % volume.blocks() * LANES..][..LANES];
-        dispatch(isa, Affine { x: &x[start..start + out.len()], scale, shift: &[0.0; LANES], out });
+        let part = start..start + out.len();
+        let x = &x[part.clone()];
+        match passed {
+            None => dispatch(isa, Affine { x, scale, shift: &[0.0; LANES], relu: false, out }),
+            Some((rule, y)) => dispatch(isa, Passed { x, rule, y: &y[part], scale, out }),
+        }
     });
 }
 
@@ -46,18 +59,60 @@ struct Affine<'a> {
     x: &'a [f32],
     scale: &'a [f32],
     shift: &'a [f32],
+    relu: bool,
     out: &'a mut [f32],
+}
+
+impl Affine<'_> {
+    #[inline(always)]
+    unsafe fn values<V: Lanes, const RELU: bool>(self) {
+        // SAFETY: chunks, scale and shift are sixteen floats; the caller vouches for the instructions.
+        unsafe {
+            let (scale, shift) = (V::load(self.scale.as_ptr()), V::load(self.shift.as_ptr()));
+            let zero = V::splat(0.0);
+            for (out, x) in self.out.chunks_exact_mut(LANES).zip(self.x.chunks_exact(LANES)) {
+                let value = V::load(x.as_ptr()).mul_add(scale, shift);
+                if RELU { zero.max(value) } else { value }.store(out.as_mut_ptr());
+            }
+        }
+    }
 }
 
 impl Kernel for Affine<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: chunks, scale and shift are sixteen floats; the caller vouches for the instructions.
+        // SAFETY: the caller vouches for the instructions.
         unsafe {
-            let (scale, shift) = (V::load(self.scale.as_ptr()), V::load(self.shift.as_ptr()));
-            for (out, x) in self.out.chunks_exact_mut(LANES).zip(self.x.chunks_exact(LANES)) {
-                V::load(x.as_ptr()).mul_add(scale, shift).store(out.as_mut_ptr());
+            if self.relu {
+                self.values::<V, true>();
+            } else {
+                self.values::<V, false>();
+            }
+        }
+    }
+}
+
+struct Passed<'a> {
+    x: &'a [f32],
+    rule: ReluRule,
+    y: &'a [f32],
+    scale: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl Kernel for Passed<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        let values = self.x.chunks_exact(LANES).zip(self.y.chunks_exact(LANES));
+        // SAFETY: chunks and scale are sixteen floats; the caller vouches for the instructions.
+        unsafe {
+            let (scale, zero) = (V::load(self.scale.as_ptr()), V::splat(0.0));
+            for (out, (x, y)) in self.out.chunks_exact_mut(LANES).zip(values) {
+                let x = V::load(x.as_ptr());
+                let passed = V::select(passes::<V>(self.rule, V::load(y.as_ptr()), x), x, zero);
+                passed.mul(scale).store(out.as_mut_ptr());
             }
         }
     }
@@ -132,15 +187,14 @@ impl Moments {
         }
     }
 
-    /// Gradients of scale and shift: sums of `g * (x - mean) * inverse` and of `g`, over `[channels]`.
+    /// Gradients of scale and shift: sums of `g * (x - mean) * inverse` and of `g`, over `[channels]`; of `g` only what a ReLU
+    /// of output `y` lets through, if there is one.
     #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
     pub(crate) fn weight_gradients(
         &mut self,
         isa: Isa,
-        volume: &Volume,
-        batch: usize,
-        x: &[f32],
-        gradient: &[f32],
+        (volume, batch): (&Volume, usize),
+        (x, gradient, y): (&[f32], &[f32], Option<&[f32]>),
         (scale, shift): (&mut [f32], &mut [f32]),
     ) {
         let (of_block, slab) = (volume.voxels() * LANES, volume.size[1] * volume.size[2] * LANES);
@@ -154,8 +208,9 @@ impl Moments {
             let start = sample * volume.len() + block * of_block + z * slab;
             // SAFETY: every task has its own sums.
             let sums = unsafe { shared.piece(task, 1) };
-            let (x, gradient) = (&x[start..start + slab], &gradient[start..start + slab]);
-            sums[0] = dispatch(isa, Products { x, gradient, mean: &mean[block * LANES..][..LANES] });
+            let [x, gradient] = [x, gradient].map(|values| &values[start..start + slab]);
+            let y = y.map(|y| &y[start..start + slab]);
+            sums[0] = dispatch(isa, Products { x, gradient, y, mean: &mean[block * LANES..][..LANES] });
         });
         for (channel, (scale, shift)) in scale.iter_mut().zip(shift).enumerate() {
             let (mut products, mut sum) = (0f64, 0f64);
@@ -199,20 +254,24 @@ impl Kernel for Sums<'_> {
 struct Products<'a> {
     x: &'a [f32],
     gradient: &'a [f32],
+    y: Option<&'a [f32]>,
     mean: &'a [f32],
 }
 
-impl Kernel for Products<'_> {
-    type Output = [[f32; LANES]; 2];
+impl Products<'_> {
     #[inline(always)]
-    unsafe fn run<V: Lanes>(self) -> Self::Output {
+    unsafe fn sums<V: Lanes, const RELU: bool>(self) -> [[f32; LANES]; 2] {
         let mut out = [[0f32; LANES]; 2];
+        let y = self.y.unwrap_or(self.x).chunks_exact(LANES);
         // SAFETY: chunks are sixteen floats; the caller vouches for the instructions.
         unsafe {
-            let mean = V::load(self.mean.as_ptr());
-            let (mut sum, mut products) = (V::splat(0.0), V::splat(0.0));
-            for (x, g) in self.x.chunks_exact(LANES).zip(self.gradient.chunks_exact(LANES)) {
-                let g = V::load(g.as_ptr());
+            let (mean, zero) = (V::load(self.mean.as_ptr()), V::splat(0.0));
+            let (mut sum, mut products) = (zero, zero);
+            for ((x, g), y) in self.x.chunks_exact(LANES).zip(self.gradient.chunks_exact(LANES)).zip(y) {
+                let mut g = V::load(g.as_ptr());
+                if RELU {
+                    g = V::select(V::load(y.as_ptr()).greater(zero), g, zero);
+                }
                 sum = sum.add(g);
                 products = V::load(x.as_ptr()).sub(mean).mul_add(g, products);
             }
@@ -220,6 +279,15 @@ impl Kernel for Products<'_> {
             products.store(out[1].as_mut_ptr());
         }
         out
+    }
+}
+
+impl Kernel for Products<'_> {
+    type Output = [[f32; LANES]; 2];
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) -> Self::Output {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe { if self.y.is_some() { self.sums::<V, true>() } else { self.sums::<V, false>() } }
     }
 }
 
@@ -257,24 +325,33 @@ impl Backward {
     }
 }
 
-/// Gradient of a normalisation's input `x`, in the place of that of its output.
-pub(crate) fn backward(isa: Isa, volume: &Volume, batch: usize, x: &[f32], factors: &Backward, gradient: &mut [f32]) {
-    blocks(volume, batch, gradient, |block, start, gradient| {
+/// Gradient of a normalisation's input `x` from that of its output, of which only what a ReLU of output `y` lets through
+/// counts, if there is one.
+pub(crate) fn backward(
+    isa: Isa,
+    (volume, batch): (&Volume, usize),
+    (x, gradient, y): (&[f32], &[f32], Option<&[f32]>),
+    factors: &Backward,
+    out: &mut [f32],
+) {
+    blocks(volume, batch, out, |block, start, out| {
         let lanes = block % volume.blocks() * LANES;
         let of = |v: &[f32]| {
             let mut out = [0f32; LANES];
             out.copy_from_slice(&v[lanes..][..LANES]);
             out
         };
-        let x = &x[start..start + gradient.len()];
+        let part = start..start + out.len();
         dispatch(
             isa,
             InputGradient {
-                x,
+                x: &x[part.clone()],
+                gradient: &gradient[part.clone()],
+                y: y.map(|y| &y[part]),
                 gain: of(&factors.gain),
                 slope: of(&factors.slope),
                 offset: of(&factors.offset),
-                gradient,
+                out,
             },
         );
     });
@@ -282,23 +359,46 @@ pub(crate) fn backward(isa: Isa, volume: &Volume, batch: usize, x: &[f32], facto
 
 struct InputGradient<'a> {
     x: &'a [f32],
+    gradient: &'a [f32],
+    y: Option<&'a [f32]>,
     gain: [f32; LANES],
     slope: [f32; LANES],
     offset: [f32; LANES],
-    gradient: &'a mut [f32],
+    out: &'a mut [f32],
+}
+
+impl InputGradient<'_> {
+    #[inline(always)]
+    unsafe fn values<V: Lanes, const RELU: bool>(self) {
+        let y = self.y.unwrap_or(self.x).chunks_exact(LANES);
+        let values = self.gradient.chunks_exact(LANES).zip(self.x.chunks_exact(LANES)).zip(y);
+        // SAFETY: chunks and factors are sixteen floats; the caller vouches for the instructions.
+        unsafe {
+            let (gain, slope, offset) =
+                (V::load(self.gain.as_ptr()), V::load(self.slope.as_ptr()), V::load(self.offset.as_ptr()));
+            let zero = V::splat(0.0);
+            for (out, ((g, x), y)) in self.out.chunks_exact_mut(LANES).zip(values) {
+                let rest = V::load(x.as_ptr()).mul_add(slope, offset);
+                let mut g = V::load(g.as_ptr());
+                if RELU {
+                    g = V::select(V::load(y.as_ptr()).greater(zero), g, zero);
+                }
+                g.mul_add(gain, rest).store(out.as_mut_ptr());
+            }
+        }
+    }
 }
 
 impl Kernel for InputGradient<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(self) {
-        // SAFETY: chunks and factors are sixteen floats; the caller vouches for the instructions.
+        // SAFETY: the caller vouches for the instructions.
         unsafe {
-            let (gain, slope, offset) =
-                (V::load(self.gain.as_ptr()), V::load(self.slope.as_ptr()), V::load(self.offset.as_ptr()));
-            for (g, x) in self.gradient.chunks_exact_mut(LANES).zip(self.x.chunks_exact(LANES)) {
-                let rest = V::load(x.as_ptr()).mul_add(slope, offset);
-                V::load(g.as_ptr()).mul_add(gain, rest).store(g.as_mut_ptr());
+            if self.y.is_some() {
+                self.values::<V, true>();
+            } else {
+                self.values::<V, false>();
             }
         }
     }

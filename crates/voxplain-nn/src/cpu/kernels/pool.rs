@@ -50,7 +50,32 @@ impl Means {
     }
 }
 
-/// Largest value of each window and the tap it is at: the first of equals in C order. Padding never counts.
+/// Which tap of each window is largest, over a batch: one byte where that is enough. Empty where nobody asks.
+#[derive(Debug)]
+pub(crate) enum Winners {
+    /// Of windows of up to 256 taps.
+    Small(Vec<u8>),
+    /// Of larger ones.
+    Large(Vec<u16>),
+}
+
+impl Winners {
+    /// Room for so many windows.
+    pub(crate) fn new(window: &Window, len: usize) -> Self {
+        if window.taps() <= 256 { Self::Small(vec![0; len]) } else { Self::Large(vec![0; len]) }
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Small(taps) => taps.len(),
+            Self::Large(taps) => taps.len() * size_of::<u16>(),
+        }
+    }
+}
+
+/// Largest value of each window and the tap it is at: the first of equals in C order. Padding never counts. The winners of the
+/// batch begin at `first`.
 pub(crate) fn max_forward(
     isa: Isa,
     window: &Window,
@@ -58,31 +83,141 @@ pub(crate) fn max_forward(
     batch: usize,
     x: &[f32],
     out: &mut [f32],
-    taps: &mut [u16],
+    (winners, first): (&mut Winners, usize),
 ) {
     let (input, output) = shape;
     let plane = output.size[1] * output.size[2] * LANES;
-    let (out, taps) = (&mut out[..batch * output.len()], &mut taps[..batch * output.len()]);
-    out.par_chunks_exact_mut(plane).zip(taps.par_chunks_exact_mut(plane)).enumerate().for_each(
-        |(task, (out, taps))| {
-            let (z, volume) = (task % output.size[0], task / output.size[0]);
-            let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
-            dispatch(isa, Max { window, input: input.size, output: output.size, z, x, out, taps });
-        },
-    );
+    let out = &mut out[..batch * output.len()];
+    let of_plane = |task: usize| {
+        let (z, volume) = (task % output.size[0], task / output.size[0]);
+        let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
+        Max { window, input: input.size, output: output.size, z, x }
+    };
+    match winners {
+        Winners::Small(taps) if taps.is_empty() => {
+            out.par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
+                dispatch(isa, Largest { max: of_plane(task), out, taps: None });
+            });
+        }
+        Winners::Small(taps) => {
+            let taps = &mut taps[first..][..batch * output.len()];
+            out.par_chunks_exact_mut(plane)
+                .zip(taps.par_chunks_exact_mut(plane))
+                .enumerate()
+                .for_each(|(task, (out, taps))| dispatch(isa, Largest { max: of_plane(task), out, taps: Some(taps) }));
+        }
+        Winners::Large(taps) => {
+            // Nobody may ask, then there is no room.
+            let mut none = [];
+            let taps = if taps.is_empty() { &mut none[..] } else { &mut taps[first..][..batch * output.len()] };
+            if taps.is_empty() {
+                out.par_chunks_exact_mut(plane)
+                    .enumerate()
+                    .for_each(|(task, out)| dispatch(isa, LargestOfMany { max: of_plane(task), out, taps: &mut [] }));
+            } else {
+                out.par_chunks_exact_mut(plane)
+                    .zip(taps.par_chunks_exact_mut(plane))
+                    .enumerate()
+                    .for_each(|(task, (out, taps))| dispatch(isa, LargestOfMany { max: of_plane(task), out, taps }));
+            }
+        }
+    }
 }
 
+/// One plane of the output, and the block of the input that it is of.
 struct Max<'a> {
     window: &'a Window,
     input: [usize; 3],
     output: [usize; 3],
     z: usize,
     x: &'a [f32],
+}
+
+/// Of windows of up to 256 taps.
+struct Largest<'a> {
+    max: Max<'a>,
     out: &'a mut [f32],
+    taps: Option<&'a mut [u8]>,
+}
+
+impl Largest<'_> {
+    /// `WHICH`: whether the winners are asked for.
+    #[inline(always)]
+    #[allow(clippy::cast_precision_loss, reason = "taps of a window are small whole numbers")]
+    unsafe fn plane<V: Lanes, const WHICH: bool>(self) {
+        let Max { window, input, output, z, x } = self.max;
+        let ([_, kj, kk], [di, dj, dk]) = (window.kernel, window.dilation);
+        let (row, slab) = (input[2] * LANES, input[1] * input[2] * LANES);
+        let (of_i, i0) = span(window, 0, z, input[0]);
+        let mut taps = self.taps;
+        for y in 0..output[1] {
+            let (of_j, j0) = span(window, 1, y, input[1]);
+            for k in 0..output[2] {
+                let (of_k, k0) = span(window, 2, k, input[2]);
+                let to = (y * output[2] + k) * LANES;
+                if of_i.is_empty() || of_j.is_empty() || of_k.is_empty() {
+                    continue;
+                }
+                let corner = &x[i0 * slab + j0 * row + k0 * LANES..];
+                let last = (of_i.len() - 1) * di * slab + (of_j.len() - 1) * dj * row + (of_k.len() - 1) * dk * LANES;
+                assert!(last + LANES <= corner.len());
+                // SAFETY: the last tap lies within the block by the assertion; the caller vouches for the instructions.
+                unsafe {
+                    let corner = corner.as_ptr();
+                    let mut max = V::load(corner);
+                    let first = ((of_i.start * kj + of_j.start) * kk + of_k.start) as f32;
+                    let mut which = V::splat(first);
+                    let one = V::splat(1.0);
+                    for i in 0..of_i.len() {
+                        for j in 0..of_j.len() {
+                            let x = corner.add(i * di * slab + j * dj * row);
+                            let start = ((of_i.start + i) * kj + of_j.start + j) * kk + of_k.start;
+                            let mut tap = V::splat(start as f32);
+                            for k in 0..of_k.len() {
+                                let value = V::load(x.add(k * dk * LANES));
+                                let larger = value.greater(max);
+                                max = V::select(larger, value, max);
+                                if WHICH {
+                                    which = V::select(larger, tap, which);
+                                    tap = tap.add(one);
+                                }
+                            }
+                        }
+                    }
+                    max.store(self.out[to..][..LANES].as_mut_ptr());
+                    if let Some(taps) = &mut taps {
+                        which.store_bytes(taps[to..][..LANES].as_mut_ptr());
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Kernel for Largest<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            if self.taps.is_some() {
+                self.plane::<V, true>();
+            } else {
+                self.plane::<V, false>();
+            }
+        }
+    }
+}
+
+/// Of larger windows.
+struct LargestOfMany<'a> {
+    max: Max<'a>,
+    out: &'a mut [f32],
+    /// Empty where nobody asks.
     taps: &'a mut [u16],
 }
 
-impl Kernel for Max<'_> {
+impl Kernel for LargestOfMany<'_> {
     type Output = ();
     #[inline(always)]
     #[allow(
@@ -92,15 +227,15 @@ impl Kernel for Max<'_> {
         reason = "taps of a window are small whole numbers"
     )]
     unsafe fn run<V: Lanes>(self) {
+        let Max { window, input, output, z, x } = self.max;
         let mut index = [0f32; LANES];
-        let voxels = self.out.chunks_exact_mut(LANES).zip(self.taps.chunks_exact_mut(LANES));
-        for (voxel, (out, found)) in voxels.enumerate() {
-            let at = [self.z, voxel / self.output[2], voxel % self.output[2]];
+        for (voxel, out) in self.out.chunks_exact_mut(LANES).enumerate() {
+            let at = [z, voxel / output[2], voxel % output[2]];
             let mut best = None;
-            for (tap, from) in taps(self.window, self.input, at) {
+            for (tap, from) in taps(window, input, at) {
                 // SAFETY: the slice is sixteen floats; the caller vouches for the instructions.
                 unsafe {
-                    let value = V::load(self.x[from * LANES..][..LANES].as_ptr());
+                    let value = V::load(x[from * LANES..][..LANES].as_ptr());
                     let tap = V::splat(tap as f32);
                     best = Some(match best {
                         None => (value, tap),
@@ -118,7 +253,7 @@ impl Kernel for Max<'_> {
                     which.store(index.as_mut_ptr());
                 }
             }
-            for (f, i) in found.iter_mut().zip(index) {
+            for (f, i) in self.taps.iter_mut().skip(voxel * LANES).take(LANES).zip(index) {
                 *f = i as u16;
             }
         }
@@ -127,38 +262,127 @@ impl Kernel for Max<'_> {
 
 /// Hands each window's gradient to the tap with the largest value.
 pub(crate) fn max_backward(
+    isa: Isa,
     window: &Window,
     shape: (&Volume, &Volume),
     batch: usize,
     gradient: &[f32],
-    taps: &[u16],
+    (winners, first): (&Winners, usize),
     out: &mut [f32],
 ) {
     let (input, output) = shape;
-    let ([_, kj, kk], [di, dj, dk]) = (window.kernel, window.dilation);
-    out[..batch * input.len()].par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(volume, out)| {
-        out.fill(0.0);
-        let start = volume * output.voxels() * LANES;
-        let of_volume =
-            gradient[start..].chunks_exact(LANES).zip(taps[start..].chunks_exact(LANES)).take(output.voxels());
-        for (voxel, (gradient, taps)) in of_volume.enumerate() {
-            let [i, j, k] = [
-                voxel / (output.size[1] * output.size[2]) * window.stride[0],
-                voxel / output.size[2] % output.size[1] * window.stride[1],
-                voxel % output.size[2] * window.stride[2],
-            ];
-            for (lane, (g, tap)) in gradient.iter().zip(taps).enumerate() {
-                let tap = usize::from(*tap);
-                let at = ((i + tap / (kj * kk) * di - window.padding[0]) * input.size[1] + j + tap / kk % kj * dj
-                    - window.padding[1])
-                    * input.size[2]
-                    + k
-                    + tap % kk * dk
-                    - window.padding[2];
-                out[at * LANES + lane] += g;
+    let (len, of_block) = (batch * output.len(), output.voxels() * LANES);
+    let out = &mut out[..batch * input.len()];
+    match winners {
+        Winners::Small(taps) => {
+            let taps = &taps[first..][..len];
+            let plane = input.size[1] * input.size[2] * LANES;
+            out.par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
+                let (z, block) = (task % input.size[0], task / input.size[0]);
+                let gradient = &gradient[block * of_block..][..of_block];
+                let taps = &taps[block * of_block..][..of_block];
+                dispatch(isa, Gather { window, input: input.size, output: output.size, z, gradient, taps, out });
+            });
+        }
+        Winners::Large(taps) => {
+            let taps = &taps[first..][..len];
+            out.par_chunks_exact_mut(input.voxels() * LANES).enumerate().for_each(|(block, out)| {
+                let of = |start: usize| start..start + of_block;
+                scatter(window, (input, output), &gradient[of(block * of_block)], &taps[of(block * of_block)], out);
+            });
+        }
+    }
+}
+
+/// What reaches one plane of the input, voxel by voxel from the windows that it lies in, in C order.
+struct Gather<'a> {
+    window: &'a Window,
+    input: [usize; 3],
+    output: [usize; 3],
+    z: usize,
+    gradient: &'a [f32],
+    taps: &'a [u8],
+    out: &'a mut [f32],
+}
+
+/// Windows that a voxel lies in along an axis: the first, and the tap that it is of that. Of the next it is the tap that
+/// lies `stride` before, if there is one.
+#[inline(always)]
+fn windows(window: &Window, axis: usize, voxel: usize, count: usize) -> std::ops::Range<usize> {
+    let reach = (window.kernel[axis] - 1) * window.dilation[axis];
+    let place = voxel + window.padding[axis];
+    let first = place.saturating_sub(reach).div_ceil(window.stride[axis]);
+    first..(place / window.stride[axis] + 1).min(count)
+}
+
+/// The tap of window `p` that a voxel is, if it is one.
+#[inline(always)]
+fn tap_of(window: &Window, axis: usize, voxel: usize, p: usize) -> Option<usize> {
+    let offset = voxel + window.padding[axis] - p * window.stride[axis];
+    if window.dilation[axis] == 1 {
+        return Some(offset);
+    }
+    offset.is_multiple_of(window.dilation[axis]).then(|| offset / window.dilation[axis])
+}
+
+impl Kernel for Gather<'_> {
+    type Output = ();
+    #[inline(always)]
+    #[allow(clippy::cast_possible_truncation, reason = "windows have up to 256 taps")]
+    unsafe fn run<V: Lanes>(self) {
+        let Self { window, input, output, z, gradient, taps, out } = self;
+        let [_, kj, kk] = window.kernel;
+        let of_i = windows(window, 0, z, output[0]);
+        for y in 0..input[1] {
+            let of_j = windows(window, 1, y, output[1]);
+            for x in 0..input[2] {
+                let of_k = windows(window, 2, x, output[2]);
+                // SAFETY: slices of sixteen; the caller vouches for the instructions.
+                unsafe {
+                    let zero = V::splat(0.0);
+                    let mut sum = zero;
+                    for i in of_i.clone() {
+                        let Some(ti) = tap_of(window, 0, z, i) else { continue };
+                        for j in of_j.clone() {
+                            let Some(tj) = tap_of(window, 1, y, j) else { continue };
+                            for k in of_k.clone() {
+                                let Some(tk) = tap_of(window, 2, x, k) else { continue };
+                                let at = ((i * output[1] + j) * output[2] + k) * LANES;
+                                let (g, taps) = (&gradient[at..][..LANES], &taps[at..][..LANES]);
+                                let here = V::bytes_equal(taps.as_ptr(), ((ti * kj + tj) * kk + tk) as u8);
+                                sum = sum.add(V::select(here, V::load(g.as_ptr()), zero));
+                            }
+                        }
+                    }
+                    sum.store(out[(y * input[2] + x) * LANES..][..LANES].as_mut_ptr());
+                }
             }
         }
-    });
+    }
+}
+
+/// One block of channels, from window to tap.
+fn scatter(window: &Window, shape: (&Volume, &Volume), gradient: &[f32], taps: &[u16], out: &mut [f32]) {
+    let (input, output) = shape;
+    let ([_, kj, kk], [di, dj, dk]) = (window.kernel, window.dilation);
+    out.fill(0.0);
+    for (voxel, (gradient, taps)) in gradient.chunks_exact(LANES).zip(taps.chunks_exact(LANES)).enumerate() {
+        let [i, j, k] = [
+            voxel / (output.size[1] * output.size[2]) * window.stride[0],
+            voxel / output.size[2] % output.size[1] * window.stride[1],
+            voxel % output.size[2] * window.stride[2],
+        ];
+        for (lane, (g, tap)) in gradient.iter().zip(taps).enumerate() {
+            let tap = usize::from(*tap);
+            let at = ((i + tap / (kj * kk) * di - window.padding[0]) * input.size[1] + j + tap / kk % kj * dj
+                - window.padding[1])
+                * input.size[2]
+                + k
+                + tap % kk * dk
+                - window.padding[2];
+            out[at * LANES + lane] += g;
+        }
+    }
 }
 
 /// Mean of each window.

@@ -132,7 +132,7 @@ pub(crate) fn convert(from: &Volume, to: &Volume, batch: usize, x: &[f32], out: 
     assert_eq!(from.values(), to.values());
     let (x, out) = (&x[..batch * from.len()], &mut out[..batch * to.len()]);
     match (from.layout, to.layout) {
-        (Layout::Blocked, Layout::Blocked) => out.copy_from_slice(x),
+        (Layout::Blocked, Layout::Blocked) => copy(x, out),
         (Layout::Planar | Layout::Flat, Layout::Blocked) => out
             .par_chunks_exact_mut(to.len())
             .zip(x.par_chunks_exact(from.len()))
@@ -157,18 +157,47 @@ pub(crate) fn copy_channels(
     let ((from, x, first), (to, out, at)) = (from, to);
     assert_eq!(from.size, to.size);
     let voxels = from.voxels();
+    // Whole blocks lie together on both sides; what is left over is taken channel by channel.
+    let together = from.layout == Layout::Blocked
+        && to.layout == Layout::Blocked
+        && first.is_multiple_of(LANES)
+        && at.is_multiple_of(LANES);
+    let whole = if together { count / LANES * LANES } else { 0 };
+    if whole > 0 {
+        let row = from.size[2] * from.size[1] * LANES;
+        let (len, of_sample) = (whole / LANES * voxels * LANES, to.len());
+        let x_start = |sample: usize| sample * from.len() + first * voxels;
+        let shared = super::buffer::Shared::new(&mut out[..batch * of_sample]);
+        parallel(batch * len / row, |task| {
+            let (sample, plane) = (task / (len / row), task % (len / row));
+            // SAFETY: planes do not overlap.
+            let out = unsafe { shared.piece(sample * of_sample + at * voxels + plane * row, row) };
+            out.copy_from_slice(&x[x_start(sample) + plane * row..][..row]);
+        });
+    }
     let place = |volume: &Volume, channel: usize| match volume.layout {
         Layout::Planar => (channel * voxels, 1),
         Layout::Blocked | Layout::Flat => ((channel / LANES * voxels) * LANES + channel % LANES, LANES),
     };
     for sample in 0..batch {
         let (x, out) = (&x[sample * from.len()..][..from.len()], &mut out[sample * to.len()..][..to.len()]);
-        for channel in 0..count {
+        for channel in whole..count {
             let ((a, a_step), (b, b_step)) = (place(from, first + channel), place(to, at + channel));
             for voxel in 0..voxels {
                 out[b + voxel * b_step] = x[a + voxel * a_step];
             }
         }
+    }
+}
+
+/// Copies a slice on all threads.
+pub(crate) fn copy(from: &[f32], to: &mut [f32]) {
+    const PART: usize = 1 << 16;
+    assert_eq!(from.len(), to.len());
+    if to.len() <= PART {
+        to.copy_from_slice(from);
+    } else {
+        to.par_chunks_mut(PART).zip(from.par_chunks(PART)).for_each(|(to, from)| to.copy_from_slice(from));
     }
 }
 

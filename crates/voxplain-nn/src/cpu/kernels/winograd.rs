@@ -256,14 +256,14 @@ struct Chunk<'a> {
 
 /// `B^T d` along one axis.
 #[inline(always)]
-unsafe fn input_points<V: Lanes>(d: [V; 4]) -> [V; 4] {
+pub(super) unsafe fn input_points<V: Lanes>(d: [V; 4]) -> [V; 4] {
     // SAFETY: the caller vouches for the instructions.
     unsafe { [d[0].sub(d[2]), d[1].add(d[2]), d[2].sub(d[1]), d[1].sub(d[3])] }
 }
 
 /// `A^T m` along one axis.
 #[inline(always)]
-unsafe fn output_points<V: Lanes>(m: [V; 4]) -> [V; 2] {
+pub(super) unsafe fn output_points<V: Lanes>(m: [V; 4]) -> [V; 2] {
     // SAFETY: the caller vouches for the instructions.
     unsafe { [m[0].add(m[1]).add(m[2]), m[1].sub(m[2]).sub(m[3])] }
 }

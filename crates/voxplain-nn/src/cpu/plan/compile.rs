@@ -8,8 +8,9 @@ use super::step::{
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
-    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, norm,
-    patches, pool::Means, resize::Resampling, sample_norm::Normalisation, sparse, strided, winograd, winograd_gradient,
+    Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, nested, norm,
+    patches, pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation, sparse, strided, winograd,
+    winograd_gradient,
 };
 use crate::ops::activations;
 use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
@@ -247,6 +248,13 @@ impl Compiler<'_> {
         blocked
     }
 
+    /// The pool and the ReLU that follow a node in this order, and nothing else does.
+    fn pool_then_relu(&self, index: usize) -> Option<[usize; 2]> {
+        let pool = self.follower(index).filter(|n| pools_pairs(&self.node(*n).op))?;
+        let relu = self.follower(pool).filter(|n| self.node(*n).op == Op::Relu)?;
+        Some([pool, relu])
+    }
+
     fn reserve(&mut self, scratch: usize) {
         self.scratch = self.scratch.max(scratch);
     }
@@ -306,11 +314,17 @@ impl Compiler<'_> {
                             (relu, output, done[next]) = (true, next, true);
                         }
                     }
-                    let algorithm = if winograd::fits(&conv) { ConvAlgorithm::Winograd } else { ConvAlgorithm::Direct };
+                    let algorithm = if winograd::fits(&conv) {
+                        ConvAlgorithm::Winograd
+                    } else if nested::fits(&conv) {
+                        ConvAlgorithm::Nested
+                    } else {
+                        ConvAlgorithm::Direct
+                    };
                     let mut pool = None;
                     let differentiates = self.purpose != Purpose::Infer;
                     let can_pool = (algorithm == ConvAlgorithm::Winograd && conv.output.size.iter().all(|&s| s >= 2))
-                        || first::fits(&conv);
+                        || (algorithm == ConvAlgorithm::Direct && first::fits(&conv.on_padded()));
                     if relu
                         && can_pool
                         && (!differentiates || sparse::fits(&conv))
@@ -322,12 +336,21 @@ impl Compiler<'_> {
                         } else {
                             Vec::new()
                         });
+                    } else if can_pool
+                        && !differentiates
+                        && !relu
+                        && let Some([of_pool, of_relu]) = self.pool_then_relu(output)
+                    {
+                        // The largest of what is cut off below zero is the largest, cut off.
+                        (done[of_pool], done[of_relu], output) = (true, true, of_relu);
+                        (relu, pool) = (true, Some(Vec::new()));
                     }
 
-                    if algorithm == ConvAlgorithm::Winograd {
-                        self.reserve(winograd::scratch_len(&conv));
-                    } else if pool.is_some() {
-                        self.reserve(first::scratch_len(&conv));
+                    match algorithm {
+                        ConvAlgorithm::Winograd => self.reserve(winograd::scratch_len(&conv)),
+                        ConvAlgorithm::Nested => self.reserve(nested::scratch_len(&conv)),
+                        ConvAlgorithm::Direct if pool.is_some() => self.reserve(first::scratch_len(&conv)),
+                        ConvAlgorithm::Direct => {}
                     }
                     let train = train.then(|| ConvTrain {
                         gradient: self.parameters[index],
@@ -338,6 +361,7 @@ impl Compiler<'_> {
                     });
                     let weights = Buffer::zeros(match algorithm {
                         ConvAlgorithm::Direct => direct::packed_len(&conv.on_padded()),
+                        ConvAlgorithm::Nested => nested::packed_len(&conv),
                         ConvAlgorithm::Winograd => winograd::packed_len(&conv),
                     });
                     let bias = Buffer::zeros(conv.output.blocks() * LANES);
@@ -394,17 +418,34 @@ impl Compiler<'_> {
                 }
                 Op::BatchNorm(spec) => {
                     if train {
-                        let mut pool = None;
                         let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
                         let next = relu.and_then(|relu| self.follower(relu)).filter(|n| pools_pairs(&self.node(*n).op));
-                        if let (Some(relu), Some(next)) = (relu, next) {
-                            (done[relu], done[next], output) = (true, true, next);
-                            pool = Some(vec![0; self.batch * self.values[next].volume.len()]);
+                        let mut pool = None;
+                        // In either order: what is largest passes when it is above zero.
+                        if let Some(fused) =
+                            relu.zip(next).map(|(relu, next)| [relu, next]).or(self.pool_then_relu(index))
+                        {
+                            fused.iter().for_each(|&node| done[node] = true);
+                            output = fused[1];
+                            pool = Some(vec![0; self.batch * self.values[output].volume.len()]);
+                        } else if let Some(relu) = relu {
+                            (done[relu], output) = (true, relu);
                         }
-                        Work::BatchNorm(Box::new(self.norm_work(index, spec, &from, pool)))
+                        let mut norm = self.norm_work(index, spec, &from, pool);
+                        norm.relu = output != index;
+                        Work::BatchNorm(Box::new(norm))
                     } else {
                         let padded = from.blocks() * LANES;
-                        Work::Affine { node: index, scale: Buffer::zeros(padded), shift: Buffer::zeros(padded) }
+                        let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
+                        if let Some(relu) = relu {
+                            (done[relu], output) = (true, relu);
+                        }
+                        Work::Affine {
+                            node: index,
+                            scale: Buffer::zeros(padded),
+                            shift: Buffer::zeros(padded),
+                            relu: relu.is_some(),
+                        }
                     }
                 }
                 Op::SampleNorm(spec) => Work::SampleNorm(Box::new(SampleNormWork {
@@ -422,10 +463,12 @@ impl Compiler<'_> {
                     Work::Resize(Box::new(Resampling::new(resize, from, self.values[index].volume)))
                 }
                 Op::Multiply => Work::Multiply,
-                Op::MaxPool3d(pool) => Work::MaxPool {
-                    window: pool_window(pool),
-                    taps: vec![0; self.batch * self.values[index].volume.len()],
-                },
+                Op::MaxPool3d(pool) => {
+                    let window = pool_window(pool);
+                    let asked = self.purpose != Purpose::Infer;
+                    let len = if asked { self.batch * self.values[index].volume.len() } else { 0 };
+                    Work::MaxPool { window, taps: Winners::new(&window, len) }
+                }
                 Op::AvgPool3d(pool) => {
                     Work::AvgPool(Means { window: pool_window(pool), pool: (!pool.divides_evenly()).then_some(*pool) })
                 }
@@ -450,7 +493,13 @@ impl Compiler<'_> {
                     Work::Dropout { node: index, p, mask }
                 }
                 Op::Dropout { .. } => Work::Convert,
-                Op::Add => Work::Add,
+                Op::Add => {
+                    let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
+                    if let Some(relu) = relu {
+                        (done[relu], output) = (true, relu);
+                    }
+                    Work::Add { relu: relu.is_some(), masked: None }
+                }
                 Op::Concat => Work::Concat,
                 Op::LogSoftmax => Work::LogSoftmax,
                 activations!() => node.op.activation().map_or(Work::Convert, Work::Activation),
@@ -469,6 +518,7 @@ impl Compiler<'_> {
             bias: vec![0.0; spec.channels],
             epsilon: spec.epsilon,
             pool,
+            relu: true,
             moments: norm::Moments::new(from, self.batch),
             scale: Buffer::zeros(padded),
             shift: Buffer::zeros(padded),
@@ -548,7 +598,7 @@ impl Compiler<'_> {
                 }
                 Work::BatchNorm(norm) => {
                     recorded[step.inputs[0]] = true;
-                    recorded[step.output] |= norm.pool.is_some();
+                    recorded[step.output] |= norm.relu;
                 }
                 Work::FirstBlock(_) => {
                     recorded[step.inputs[0]] = true;
@@ -559,15 +609,14 @@ impl Compiler<'_> {
                 Work::Multiply => step.inputs.iter().for_each(|&input| recorded[input] = true),
                 Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
-                Work::Affine { .. }
-                | Work::Pad(_)
+                Work::Affine { relu, .. } | Work::Add { relu, .. } => recorded[step.output] |= *relu,
+                Work::Pad(_)
                 | Work::Resize(_)
                 | Work::MaxPool { .. }
                 | Work::AvgPool(_)
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Dropout { .. }
-                | Work::Add
                 | Work::Concat => {}
             }
         }
@@ -609,7 +658,7 @@ impl Compiler<'_> {
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Linear(_)
-                | Work::Add
+                | Work::Add { .. }
                 | Work::Concat
                 | Work::LogSoftmax => {}
             }
@@ -663,6 +712,9 @@ impl Compiler<'_> {
                         Sink { region, beside: Some(self.memory.request(volume.len(), false, (at, at))) }
                     }
                 });
+            }
+            if let Work::Add { relu: true, masked } = &mut step.work {
+                *masked = Some(self.memory.request(self.values[step.output].volume.len(), false, (at, at)));
             }
             if let Work::FirstBlock(work) = &mut step.work {
                 let len = patches::correlation_len(&work.conv);

@@ -4,8 +4,8 @@ use super::memory::{Memory, RegionId};
 use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, TransposedWork, Work};
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::kernels::{
-    Conv, Cpu, Isa, Layout, Scratch, Volume, direct, elementwise, first, linear, norm, norm_pool, patches, pool,
-    rearrange, sparse, strided, winograd, winograd_gradient,
+    Conv, Cpu, Isa, LANES, Layout, Scratch, Volume, direct, elementwise, first, linear, nested, norm, norm_pool,
+    patches, pool, rearrange, sparse, strided, winograd, winograd_gradient,
 };
 use crate::{Activation, Purpose, Rules};
 use voxplain_core::random::dropout_mask;
@@ -99,14 +99,16 @@ impl CpuPlan {
                     let x = work.padded.map_or(x, |padded| memory.read(padded, first, count));
                     conv_forward(Cpu { isa, scratch: &self.scratch }, work, group, to.len(), x, out);
                 }
-                Work::Affine { scale, shift, .. } => norm::affine(isa, &from, count, x, scale, shift, out),
+                Work::Affine { scale, shift, relu, .. } => {
+                    norm::affine(isa, (&from, count), x, (scale, shift), *relu, out);
+                }
                 Work::BatchNorm(work) => batch_norm(isa, work, &from, count, x, out),
                 Work::FirstBlock(work) => {
                     first_block_forward(Cpu { isa, scratch: &self.scratch }, work, count, x, out);
                 }
                 Work::Activation(activation) => elementwise::activate(isa, *activation, x, out),
                 Work::MaxPool { window, taps } => {
-                    pool::max_forward(isa, window, (&from, &to), count, x, out, &mut taps[first * to.len()..]);
+                    pool::max_forward(isa, window, (&from, &to), count, x, out, (taps, first * to.len()));
                 }
                 Work::Grouped(work) => work.grouped.forward(count, x, &work.weights, &work.bias, out),
                 Work::Transposed(work) => {
@@ -130,7 +132,7 @@ impl CpuPlan {
                 Work::Multiply => {
                     let factor = memory.read(self.region(step.inputs[1]), first, count);
                     if self.values[step.inputs[1]].volume == from {
-                        out.copy_from_slice(x);
+                        rearrange::copy(x, out);
                         elementwise::multiply(factor, out);
                     } else {
                         elementwise::multiply_channels(&from, factor, x, out);
@@ -141,21 +143,26 @@ impl CpuPlan {
                 Work::Convert => rearrange::convert(&from, &to, count, x, out),
                 Work::Linear(work) => linear::forward(isa, &work.sizes, x, &work.weights, &work.bias, count, out),
                 Work::Dropout { mask, .. } => {
-                    out.copy_from_slice(x);
+                    rearrange::copy(x, out);
                     elementwise::multiply(memory.read(*mask, first, count), out);
                 }
-                Work::Add => {
+                Work::Add { relu, .. } => {
                     let other = memory.read(self.region(step.inputs[1]), first, count);
-                    out.copy_from_slice(x);
                     if self.values[step.inputs[1]].volume == from {
-                        elementwise::add(isa, other, out);
+                        elementwise::sum(isa, (x, other), *relu, out);
                     } else {
+                        rearrange::copy(x, out);
                         elementwise::add_channels(&from, other, out);
+                        if *relu {
+                            elementwise::relu(isa, out);
+                        }
                     }
                 }
                 Work::Concat => {
                     let mut at = 0;
-                    rearrange::fill(out, 0.0);
+                    if step.inputs.iter().any(|&part| !self.values[part].volume.channels.is_multiple_of(LANES)) {
+                        rearrange::fill(out, 0.0);
+                    }
                     for &input in &step.inputs {
                         let part = &self.values[input].volume;
                         let x = memory.read(self.region(input), first, count);
@@ -213,7 +220,7 @@ impl CpuPlan {
                 if let Some(masked) = work.masked {
                     let y = self.region(step.output);
                     memory.write(masked, first, count, |memory, out| {
-                        out.copy_from_slice(memory.read(reaching, first, count));
+                        rearrange::copy(memory.read(reaching, first, count), out);
                         elementwise::relu_gradient(isa, rules.relu, memory.read(y, first, count), out);
                     });
                     gradient = masked;
@@ -223,20 +230,29 @@ impl CpuPlan {
             Work::BatchNorm(work) => {
                 let from = self.values[step.inputs[0]].volume;
                 let x = memory.read(self.region(step.inputs[0]), first, count);
-                let gradient = memory.read(reaching, first, count);
+                let (y, gradient) =
+                    (memory.read(self.region(step.output), first, count), memory.read(reaching, first, count));
                 let (scale, shift) = self.gradients.split_at_mut(work.gradient + 1);
                 let (scale, shift) = (&mut scale[work.gradient], &mut shift[0]);
                 if let Some(taps) = &work.pool {
-                    let y = memory.read(self.values[step.output].region.expect("recorded"), first, count);
                     let passed = sparse::Pooled { gradient, y, taps };
                     let input = |argmax: norm_pool::Argmax| f64::from(x[argmax.offset(&from)]);
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
                     let moments = &mut work.moments;
                     norm_pool::weight_gradients(isa, (&from, count), passed, &input, moments, weights, (scale, shift));
                 } else {
-                    work.moments.weight_gradients(isa, &from, count, x, gradient, (scale, shift));
+                    let y = work.relu.then_some(y);
+                    work.moments.weight_gradients(isa, (&from, count), (x, gradient, y), (scale, shift));
                 }
                 work.backward.set(&work.moments, &work.weight, scale, shift, count * from.voxels());
+            }
+            Work::Add { masked: Some(masked), .. } => {
+                let y = self.region(step.output);
+                memory.write(*masked, first, count, |memory, out| {
+                    rearrange::copy(memory.read(reaching, first, count), out);
+                    elementwise::relu_gradient(isa, rules.relu, memory.read(y, first, count), out);
+                });
+                gradient = *masked;
             }
             Work::FirstBlock(work) => {
                 let cpu = Cpu { isa, scratch: &self.scratch };
@@ -302,7 +318,7 @@ impl CpuPlan {
             | Work::GlobalAvgPool
             | Work::Convert
             | Work::Dropout { .. }
-            | Work::Add
+            | Work::Add { .. }
             | Work::Concat
             | Work::LogSoftmax => {}
         }
@@ -322,7 +338,10 @@ impl CpuPlan {
                     let g = memory.read(gradient, first, count);
                     match &mut step.work {
                         Work::Conv(_) | Work::FirstBlock(_) => {}
-                        Work::Affine { scale, shift: _, .. } => norm::scale(isa, &from, count, g, scale, out),
+                        Work::Affine { scale, relu, .. } => {
+                            let y = relu.then(|| memory.read(self.region(step.output), first, count));
+                            norm::scale(isa, (&from, count), g, y.map(|y| (rules.relu, y)), scale, out);
+                        }
                         Work::BatchNorm(work) => {
                             let x = memory.read(self.region(input), first, count);
                             if let Some(taps) = &work.pool {
@@ -330,12 +349,12 @@ impl CpuPlan {
                                 let passed = sparse::Pooled { y, taps, gradient: g };
                                 norm_pool::backward(isa, &from, count, (x, passed), &work.backward, out);
                             } else {
-                                out.copy_from_slice(g);
-                                norm::backward(isa, &from, count, x, &work.backward, out);
+                                let y = work.relu.then(|| memory.read(self.region(step.output), first, count));
+                                norm::backward(isa, (&from, count), (x, g, y), &work.backward, out);
                             }
                         }
                         Work::Activation(Activation::Relu) => {
-                            out.copy_from_slice(g);
+                            rearrange::copy(g, out);
                             elementwise::relu_gradient(
                                 isa,
                                 rules.relu,
@@ -344,7 +363,7 @@ impl CpuPlan {
                             );
                         }
                         Work::Activation(activation) => {
-                            out.copy_from_slice(g);
+                            rearrange::copy(g, out);
                             elementwise::activation_gradient(
                                 *activation,
                                 memory.read(self.region(input), first, count),
@@ -352,7 +371,7 @@ impl CpuPlan {
                             );
                         }
                         Work::MaxPool { window, taps } => {
-                            pool::max_backward(window, (&from, &to), count, g, &taps[first * to.len()..], out);
+                            pool::max_backward(isa, window, (&from, &to), count, g, (taps, first * to.len()), out);
                         }
                         Work::Grouped(work) => work.grouped.backward(count, g, &work.weights, out),
                         Work::Transposed(work) => match &work.grouped {
@@ -368,7 +387,7 @@ impl CpuPlan {
                             work.norm.backward((first, count), x, g, out);
                         }
                         Work::Prelu { slope, .. } => {
-                            out.copy_from_slice(g);
+                            rearrange::copy(g, out);
                             elementwise::prelu_gradient(
                                 &from,
                                 slope,
@@ -380,7 +399,7 @@ impl CpuPlan {
                         Work::Multiply => {
                             let other = memory.read(self.region(step.inputs[1 - index]), first, count);
                             if self.values[step.inputs[1]].volume == to {
-                                out.copy_from_slice(g);
+                                rearrange::copy(g, out);
                                 elementwise::multiply(other, out);
                             } else if index == 0 {
                                 elementwise::multiply_channels(&to, other, g, out);
@@ -393,13 +412,15 @@ impl CpuPlan {
                         Work::Convert => rearrange::convert(&to, &from, count, g, out),
                         Work::Linear(work) => linear::backward(isa, &work.sizes, g, &work.weights, count, out),
                         Work::Dropout { mask, .. } => {
-                            out.copy_from_slice(g);
+                            rearrange::copy(g, out);
                             elementwise::multiply(memory.read(*mask, first, count), out);
                         }
-                        Work::Add if from == to => out.copy_from_slice(g),
-                        Work::Add => elementwise::shift_gradient(&to, g, out),
+                        Work::Add { .. } if from == to => rearrange::copy(g, out),
+                        Work::Add { .. } => elementwise::shift_gradient(&to, g, out),
                         Work::Concat => {
-                            rearrange::fill(out, 0.0);
+                            if !from.channels.is_multiple_of(LANES) {
+                                rearrange::fill(out, 0.0);
+                            }
                             rearrange::copy_channels((&to, g, channel), (&from, out, 0), from.channels, count);
                         }
                         Work::LogSoftmax => {
@@ -476,7 +497,7 @@ impl CpuPlan {
                 ConvAlgorithm::Winograd => {
                     winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights);
                 }
-                ConvAlgorithm::Direct => {
+                ConvAlgorithm::Direct | ConvAlgorithm::Nested => {
                     direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights);
                 }
             }
@@ -501,7 +522,10 @@ fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usiz
             let finish = winograd::Finish::Store { relu: work.relu };
             winograd::forward(cpu, &work.conv, count, x, weights, finish, out);
         }
-        (ConvAlgorithm::Direct, Some(taps)) => first::forward(cpu, &work.conv, count, x, weights, taps, out),
+        (ConvAlgorithm::Direct, Some(taps)) => {
+            first::forward(cpu, &work.conv.on_padded(), count, x, weights, taps, out);
+        }
+        (ConvAlgorithm::Nested, _) => nested::forward(cpu, &work.conv, count, x, weights, work.relu, out),
         (ConvAlgorithm::Direct, None) => {
             direct::forward(cpu.isa, &work.conv.on_padded(), count, x, weights.0, weights.1, out);
             if work.relu {
@@ -586,7 +610,7 @@ fn batch_norm(isa: Isa, work: &mut NormWork, volume: &Volume, batch: usize, x: &
         work.shift[channel] = bias - work.moments.mean[channel] * scale;
     }
     match &mut work.pool {
-        None => norm::affine(isa, volume, batch, x, &work.scale, &work.shift, out),
+        None => norm::affine(isa, (volume, batch), x, (&work.scale, &work.shift), work.relu, out),
         Some(taps) => norm_pool::forward(isa, volume, batch, x, (&work.scale, &work.shift), out, taps),
     }
 }

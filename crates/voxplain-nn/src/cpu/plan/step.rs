@@ -2,8 +2,8 @@
 
 use super::memory::RegionId;
 use crate::cpu::kernels::{
-    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, resize::Resampling,
-    sample_norm::Normalisation, strided,
+    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, pool::Winners,
+    resize::Resampling, sample_norm::Normalisation, strided,
 };
 use crate::{Activation, Pad3d};
 
@@ -54,6 +54,8 @@ pub(crate) enum Work {
         scale: Buffer,
         /// Per channel padded to 16.
         shift: Buffer,
+        /// Whether a ReLU is fused.
+        relu: bool,
     },
     /// Batch normalisation by the batch's statistics.
     BatchNorm(Box<NormWork>),
@@ -65,8 +67,8 @@ pub(crate) enum Work {
     MaxPool {
         /// The window.
         window: Window,
-        /// Which tap is largest, over the whole batch.
-        taps: Vec<u16>,
+        /// Which tap is largest, over the whole batch; empty where there is no backward pass.
+        taps: Winners,
     },
     /// A convolution in groups of channels.
     Grouped(Box<GroupedWork>),
@@ -107,7 +109,12 @@ pub(crate) enum Work {
         mask: RegionId,
     },
     /// Sum of two.
-    Add,
+    Add {
+        /// Whether a ReLU is fused.
+        relu: bool,
+        /// Then, the gradient that passed it.
+        masked: Option<RegionId>,
+    },
     /// Channels joined.
     Concat,
     /// Log-softmax.
@@ -136,7 +143,7 @@ impl Work {
             | Self::GlobalAvgPool
             | Self::Convert
             | Self::Dropout { .. }
-            | Self::Add
+            | Self::Add { .. }
             | Self::Concat
             | Self::LogSoftmax => false,
         }
@@ -157,7 +164,7 @@ impl Work {
             }
             Self::BatchNorm(norm) => (bytes(&norm.pool), 0),
             Self::FirstBlock(block) => (bytes(&block.norm.pool), block.weights.len() + block.kernel.len()),
-            Self::MaxPool { taps, .. } => (taps.len() * size_of::<u16>(), 0),
+            Self::MaxPool { taps, .. } => (taps.bytes(), 0),
             Self::Linear(linear) => (0, linear.weights.len()),
             Self::Grouped(grouped) => (0, grouped.weights.len()),
             Self::Transposed(work) => (0, work.weights.len() + work.backward.len()),
@@ -172,7 +179,7 @@ impl Work {
             | Self::GlobalAvgPool
             | Self::Convert
             | Self::Dropout { .. }
-            | Self::Add
+            | Self::Add { .. }
             | Self::Concat
             | Self::LogSoftmax => (0, 0),
         }
@@ -218,6 +225,8 @@ pub(crate) struct ConvWork {
 pub(crate) enum ConvAlgorithm {
     /// Tap by tap.
     Direct,
+    /// Seven taps of one channel by Winograd's transforms of groups of three.
+    Nested,
     /// By Winograd's transforms.
     Winograd,
 }
@@ -261,7 +270,9 @@ pub(crate) struct NormWork {
     pub(crate) bias: Vec<f32>,
     /// Added to the variance.
     pub(crate) epsilon: f32,
-    /// Whether a ReLU and a 2 x 2 x 2 max-pool are fused; then which of the eight is largest.
+    /// Whether a ReLU is fused.
+    pub(crate) relu: bool,
+    /// Whether a 2 x 2 x 2 max-pool is fused as well; then which of the eight is largest.
     pub(crate) pool: Option<Vec<u8>>,
     /// Of the last batch.
     pub(crate) moments: norm::Moments,

@@ -3,7 +3,7 @@
 use super::CpuPlan;
 use super::step::Work;
 use super::step::{ConvAlgorithm, ConvBackward};
-use crate::cpu::kernels::{direct, linear, sparse, strided, winograd};
+use crate::cpu::kernels::{direct, linear, nested, sparse, strided, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
 /// Scale and shift that running statistics amount to, per channel.
@@ -37,6 +37,7 @@ impl CpuPlan {
                     let weight = spec.weight.data();
                     match work.algorithm {
                         ConvAlgorithm::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
+                        ConvAlgorithm::Nested => nested::pack(&work.conv, weight, scale, &mut work.weights),
                         ConvAlgorithm::Winograd => {
                             winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights);
                         }
@@ -59,7 +60,7 @@ impl CpuPlan {
                         *bias = folded.as_ref().map_or(own, |(scale, shift)| own * scale[channel] + shift[channel]);
                     }
                 }
-                Work::Affine { node, scale, shift } => {
+                Work::Affine { node, scale, shift, .. } => {
                     let Op::BatchNorm(norm) = &nodes[*node].op else { return Err(other(*node)) };
                     let (a, b) = scale_and_shift(norm);
                     scale[..a.len()].copy_from_slice(&a);
@@ -139,7 +140,7 @@ impl CpuPlan {
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Dropout { .. }
-                | Work::Add
+                | Work::Add { .. }
                 | Work::Concat
                 | Work::LogSoftmax => {}
             }
@@ -171,7 +172,7 @@ impl CpuPlan {
                 | Work::Convert
                 | Work::Linear(_)
                 | Work::Dropout { .. }
-                | Work::Add
+                | Work::Add { .. }
                 | Work::Concat
                 | Work::LogSoftmax => continue,
             };
