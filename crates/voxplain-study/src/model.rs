@@ -8,7 +8,9 @@ mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
 pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
-pub use zoo::{InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape};
+pub use zoo::{
+    InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape,
+};
 
 use crate::cohort::{Cohort, Preparation};
 use crate::setting::CHANNEL;

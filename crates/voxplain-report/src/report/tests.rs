@@ -708,6 +708,7 @@ fn faithfulness(metric: Metric) -> Summary {
         |mean: f64| Interval { mean, low: Some(mean - 0.1), high: Some(mean + 0.1), n: 6, ..Interval::default() };
     let settings = Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() };
     Summary {
+        channels: Vec::new(),
         made_from: Default::default(),
         metric,
         better: metric.better().into(),

@@ -232,10 +232,10 @@ fn alone(
         (of.get("sub").unwrap_or_default().to_owned(), of.get("ses").map(str::to_owned))
     };
     let first = first(options);
-    let have: BTreeSet<_> = source.images(first)?.0.iter().map(|path| whose(path)).collect();
+    let have: BTreeSet<_> = source.images(first)?.images.iter().map(|path| whose(path)).collect();
     let mut without = Vec::new();
     for channel in others {
-        let (images, _) = source.images(channel)?;
+        let images = source.images(channel)?.images;
         without.extend(images.into_iter().filter(|path| {
             let below = path.strip_prefix(root).unwrap_or(path);
             !have.contains(&whose(path)) && options.entities.iter().all(|filter| filter.takes(below))
@@ -266,7 +266,7 @@ fn alone(
 /// No image of a BIDS dataset has the suffix of the first channel: which there are.
 pub(super) fn none_of(source: &Source, suffix: &str) -> Option<Error> {
     let Source::Bids(root) = source else { return None };
-    let (images, _) = source.images("").ok()?;
+    let images = source.images("").ok()?.images;
     let suffixes: BTreeSet<&str> = images.iter().filter_map(|path| Some(stem(path)?.rsplit_once('_')?.1)).collect();
     if suffixes.is_empty() {
         return None;

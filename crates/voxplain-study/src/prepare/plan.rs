@@ -20,8 +20,8 @@ use crate::{
     },
     listed::{counted, have, listed},
     setting::{
-        ALIGN, CHANNEL, EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN, PARTICIPANTS,
-        PATH_COLUMN, SITE, SITE_IN_ID, SPACING, WHOLE_HEAD,
+        ALIGN, CHANNEL, EACH_SESSION, GRID, ID_COLUMN, IMAGE, INCLUDE, KEEP_GOING, MASK, MASK_COLUMN, ORIGIN,
+        PARTICIPANTS, PATH_COLUMN, SITE, SITE_IN_ID, SPACING, WHOLE_HEAD,
     },
     spelling,
 };
@@ -791,7 +791,7 @@ fn refuse_shared_masks(items: &[Item], table: &Table, sites: &[String], options:
     };
     let mut of = BTreeMap::<PathBuf, usize>::new();
     for (n, item) in items.iter().enumerate() {
-        let Input::Image { path, mask: Ok(Some(mask)) } = &item.input else { continue };
+        let Input::Image { path, mask: Ok(Some(mask)), .. } = &item.input else { continue };
         // One that is not there is its subject's error.
         let Ok(real) = mask.canonicalize() else { continue };
         let first = *of.entry(real).or_insert(n);

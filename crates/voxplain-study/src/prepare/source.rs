@@ -440,7 +440,7 @@ mod tests {
             "sub-04/anat/sub-05_T1w.nii",
             "sub-06/anat/sub-06_T1w.json",
         ]);
-        let found = Source::of(dir.path()).unwrap().images().unwrap();
+        let found = Source::of(dir.path()).unwrap().images("T1w").unwrap();
         let lacking: Vec<_> = found.lacking.iter().map(|l| (name(Path::new(&l.what)), l.why.as_str())).collect();
         assert_eq!(
             lacking,
@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(found.images.len(), 1);
         let dir = tree(["a.nii", "b.nii.bz2", "c/1.dcm", "c/2.dcm"]);
         fs::create_dir(dir.path().join("d.nii")).unwrap();
-        let found = Source::of(dir.path()).unwrap().images().unwrap();
+        let found = Source::of(dir.path()).unwrap().images("T1w").unwrap();
         let lacking: Vec<_> = found.lacking.iter().map(|l| name(Path::new(&l.what))).collect();
         assert_eq!((lacking, found.odd.len()), (vec!["b.nii.bz2", "c"], 1));
     }

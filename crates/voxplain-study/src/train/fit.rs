@@ -1,7 +1,7 @@
 //! [`Fit`]: the training of the network of one fold.
 
 use super::{
-    augmentation::{Place, Scratch},
+    augmentation::{Augmentation, Place, Scratch},
     checkpoint::Checkpoint,
     dataset::Dataset,
     freeze::Frozen,
@@ -433,16 +433,10 @@ impl Fit<'_> {
             let mut volume = |n: usize, to: &mut [f32]| {
                 let augment = &self.options.augment;
                 let seed = pass.augmentation.index(n as u64);
-                // The same draws for every channel: they are images of one brain, and stay on each other.
-                let mut each = |from: &[f32], mask: &[bool]| {
-                    for (from, to) in from.chunks_exact(voxels).zip(to.chunks_exact_mut(voxels)) {
-                        augment.vary((from, mask), place, to, (seed, scratch));
-                    }
-                };
                 if augment.needs_mask() {
-                    self.dataset.with_mask(n, |from, mask| each(from, mask))
+                    self.dataset.with_mask(n, |from, mask| vary(augment, (from, mask), place, to, (seed, scratch)))
                 } else {
-                    self.dataset.with(n, |from| each(from, &[]))
+                    self.dataset.with(n, |from| vary(augment, (from, &[]), place, to, (seed, scratch)))
                 }
             };
             for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(values)) {
@@ -657,12 +651,18 @@ fn describe(epoch: &Epoch) -> String {
     text
 }
 
-/// Copies the channels of a subject, volumes of `shape` one after another, into `to`, changed at random. The draws are the same for every
-/// channel: they are images of one brain, and stay on each other.
-pub(super) fn vary(augment: &Augmentation, from: &[f32], shape: [usize; 3], to: &mut [f32], seed: Seed) {
-    let voxels = shape.iter().product();
+/// Copies the channels of a subject, volumes one after another, into `to`, changed at random. The draws are the same for every channel: they
+/// are images of one brain, and stay on each other.
+pub(super) fn vary(
+    augment: &Augmentation,
+    (from, mask): (&[f32], &[bool]),
+    place: Place,
+    to: &mut [f32],
+    (seed, scratch): (Seed, &mut Scratch),
+) {
+    let voxels = place.shape.iter().product();
     for (from, to) in from.chunks_exact(voxels).zip(to.chunks_exact_mut(voxels)) {
-        augment.apply(from, shape, to, &mut seed.random());
+        augment.vary((from, mask), place, to, (seed, scratch));
     }
 }
 

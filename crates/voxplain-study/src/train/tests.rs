@@ -926,7 +926,8 @@ fn channels_are_varied_alike() {
     let mut moved = 0;
     for seed in 0..20 {
         let mut to = vec![9.0; 2 * voxels];
-        fit::vary(&augment, &from, [4, 5, 6], &mut to, Seed::new(seed));
+        let place = augmentation::Place { shape: [4, 5, 6], spacing: [1.0; 3] };
+        fit::vary(&augment, (&from, &[]), place, &mut to, (Seed::new(seed), &mut augmentation::Scratch::default()));
         assert_eq!(to[..voxels], to[voxels..]);
         moved += usize::from(to[..voxels] != from[..voxels]);
     }

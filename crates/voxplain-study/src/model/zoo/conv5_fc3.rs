@@ -1,5 +1,6 @@
 //! [`conv5_fc3`]: the network of `ClinicaDL`.
 
+use super::InputShape;
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pad3d, Pool3d, Result};
 
 /// Units of the two hidden linear layers.
@@ -10,14 +11,15 @@ const HIDDEN: [usize; 2] = [1300, 50];
 /// and 50 units and of the outputs, ReLU between. Before a pool, an axis of odd length has a plane of zeros put at its start. As published,
 /// `width` is 8.
 ///
-/// It takes `[1, i, j, k]` of any size and gives one logit per class. Names of nodes are those of the published code: `convolutions.0`,
+/// It takes `[channels, i, j, k]` of any size and gives one logit per class. Names of nodes are those of the published code: `convolutions.0`,
 /// `convolutions.1`, ... `fc.2`, `fc.4`, `fc.6`; the padding of a pool is `convolutions.3.pad`.
 ///
 /// # Errors
 /// A volume without voxels.
-pub fn conv5_fc3(shape: [usize; 3], width: usize, classes: usize) -> Result<Network> {
-    let mut net = Network::new([1, shape[0], shape[1], shape[2]]);
-    let (mut channels, mut left) = (1, shape);
+pub fn conv5_fc3(input: impl Into<InputShape>, width: usize, classes: usize) -> Result<Network> {
+    let input = input.into();
+    let mut net = input.network();
+    let (mut channels, mut left) = (input.channels, input.voxels);
     for block in 0..5 {
         let out = width << block;
         let name = |n: usize| format!("convolutions.{}", 4 * block + n);
