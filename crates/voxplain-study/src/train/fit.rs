@@ -10,7 +10,7 @@ use super::{
     observer::TrainingObserver,
     options::{ScheduleKind, TrainOptions},
     predictions::{self, predict},
-    value::Standard,
+    value::{self, Standard},
 };
 use crate::{
     folds::{self, Sample, SplitScheme, Units},
@@ -305,7 +305,16 @@ impl Fit<'_> {
         if self.options.early_stop.is_none() {
             return Ok((self.train.to_vec(), Vec::new()));
         }
-        let labels: Vec<_> = self.train.iter().map(|&n| self.dataset.labels[n]).collect();
+        let labels: Vec<_> = match &self.dataset.values {
+            None => self.train.iter().map(|&n| self.dataset.labels[n]).collect(),
+            // Bins so large that each gives somebody.
+            Some(values) => {
+                let of: Vec<f64> = self.train.iter().map(|&n| values.of[n]).collect();
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of subjects")]
+                let bins = (of.len() as f64 * VALIDATION).floor() as usize;
+                value::bins(&of, bins.clamp(1, 10)).0
+            }
+        };
         let groups: Option<Vec<_>> = self.dataset.groups().map(|g| self.train.iter().map(|&n| g[n]).collect());
         let scheme = SplitScheme::Holdout(VALIDATION);
         let seed = self.seed.child("set-aside");
@@ -314,7 +323,15 @@ impl Fit<'_> {
         let units = groups.as_deref().zip(whole.units).map(|(of, units)| Units { of, ..units });
         Sample { labels: &labels, units, seed, ..whole }.check(&splits, scheme).map_err(|error| {
             let what = format!("no subjects can be set aside for early stopping: {error}");
-            Error::request(what, remedy!["train without ", EARLY_STOP, ", or add subjects"])
+            match &self.dataset.grouping {
+                // They are set aside as a whole.
+                Some(grouping) => {
+                    let together =
+                        format!(", or with more groups of column {}: each is set aside as a whole", grouping.column);
+                    Error::request(what, remedy!["train without ", EARLY_STOP, together])
+                }
+                None => Error::request(what, remedy!["train without ", EARLY_STOP, ", or add subjects"]),
+            }
         })?;
         let of = |part: &[usize]| part.iter().map(|&n| self.train[n]).collect();
         Ok((of(&splits[0].train), of(&splits[0].test)))

@@ -81,6 +81,9 @@ pub(super) fn metrics(
     };
     metrics.method = method(&metrics, dataset, options);
     metrics.summary = summary(&metrics, dataset.cohort.preparation.volume_name());
+    if let Some(alike) = pairs_alike(&classifiers[0].predictions, &metrics.classes) {
+        metrics.summary.insert(1.min(metrics.summary.len()), alike);
+    }
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
 }
@@ -251,6 +254,34 @@ pub(super) fn of_people(people: Option<usize>) -> String {
         Some(1) => " (of 1 person)".to_owned(),
         Some(people) => format!(" (of {people} people)"),
     }
+}
+
+/// Of more than two classes, which pairs are not shown to be told apart, by the AUC among the subjects of both; `None` where all are.
+/// The mean over classes can be far above 0.5 where two of them look alike.
+fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Option<String> {
+    if classes.len() < 3 {
+        return None;
+    }
+    let mut alike = Vec::new();
+    for (first, second) in (0..classes.len()).flat_map(|a| (a + 1..classes.len()).map(move |b| (a, b))) {
+        let of_both = network.iter().filter(|p| p.truth == first || p.truth == second).map(|p| {
+            let [a, b] = [first, second].map(|class| p.probabilities[class]);
+            let share = if a + b > 0.0 { b / (a + b) } else { 0.5 };
+            FoldPrediction {
+                truth: usize::from(p.truth == second),
+                predicted: usize::from(share > 0.5),
+                probabilities: vec![1.0 - share, share],
+                ..p.clone()
+            }
+        });
+        let Some(auc) = Classification::of(&of_both.collect::<Vec<_>>(), 2, 1).and_then(|c| c.auc) else { continue };
+        if auc.ends().is_none_or(|(low, _)| low <= 0.5) {
+            alike.push(format!("{} from {} (AUC {})", classes[second], classes[first], text(&auc)));
+        }
+    }
+    let pairs = classes.len() * (classes.len() - 1) / 2;
+    (!alike.is_empty())
+        .then(|| format!("Of {pairs} pairs of classes, it is not shown that the CNN tells {}.", and(&alike)))
 }
 
 /// The first sentence.
