@@ -8,14 +8,15 @@ use crate::{
     atlas::{Atlas, MapName, Person, RegionTable},
     cohort::Cohort,
     listed::{counted, listed},
-    map::{maps_below, read_record_beside, target},
+    map::{Variant, channel_word, files_of, maps_below, read_record_beside, target},
     run::{Models, Outcome, Run, RunLayout, digest},
-    setting::MASK,
+    setting::{CHANNEL, MASK},
 };
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use voxplain_attribution::{ChannelMap, ChannelRecord};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
 use voxplain_volume::{
     Finding, Grid, Labels, Level, Mask, MaskOptions, ReadOptions, odd_brain_volume, read, read_mask,
@@ -37,6 +38,9 @@ pub struct RegionOptions {
     /// The cohort whose brain masks are taken, where no mask is given; where nothing is said, that of a run, as its manifest has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cohort: Option<PathBuf>,
+    /// Take the maps of this channel, where methods tell the channels of a network's input apart; where nothing is said, their sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// Go on when image and table do not match.
     pub allow_mismatch: bool,
 }
@@ -70,7 +74,7 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         });
     }
     progress.begin("regions", files.len());
-    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model, digest, .. }| {
+    let done: Result<()> = files.iter().try_for_each(|MapFile { path, name, model, made_from, .. }| {
         progress.go_on()?;
         let image = what.image(name, path)?;
         let atlas = match &mut atlas {
@@ -108,7 +112,7 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
         };
         table.measure_on(name, &map, (atlas, labels), mask.as_ref())?;
         models.extend(model.clone());
-        if let (Some(subject), Some(method), Some(digest)) = (&name.subject, &name.method, digest) {
+        if let (Some(subject), Some((method, digest))) = (&name.subject, made_from) {
             table.made_from.add(subject, method, digest.clone());
         }
         progress.advance(1, &name.map);
@@ -196,8 +200,10 @@ struct MapFile {
     name: MapName,
     /// BLAKE3 of the model that made it, where its record says so.
     model: Option<String>,
-    /// What it is, by its record.
-    digest: Option<String>,
+    /// The method of the map that a run knows it by, and what that is, by its record.
+    made_from: Option<(String, String)>,
+    /// The channels of what was explained, where there are several.
+    channels: Option<ChannelRecord>,
     /// That its image was taken as a whole head, in a sentence.
     whole_heads: Option<String>,
     /// Whether the model that made it was trained on the subject.
@@ -242,7 +248,53 @@ impl Sources {
             sources.of_part(&run, what, table)?;
         }
         sources.count_once(table)?;
+        if let Some(channel) = &what.channel {
+            sources.take_channel(channel, table)?;
+        }
         Ok(sources)
+    }
+
+    /// Puts the map of a channel in the place of each map that is a sum over channels. Where a method makes one map for all channels, it
+    /// is left out, with a word.
+    fn take_channel(&mut self, channel: &str, table: &mut RegionTable) -> Result<()> {
+        let mut together = Vec::new();
+        for file in std::mem::take(&mut self.files) {
+            let remedy = || remedy!["leave out ", CHANNEL];
+            let Some(of) = &file.channels else {
+                return Err(Error::file(file.path, "is of one channel, or its record names none", remedy()));
+            };
+            let Some(at) = of.names.iter().position(|name| name == channel) else {
+                let what = format!("is of the channels {}, and of no {channel}", of.names.join(", "));
+                return Err(Error::file(file.path, what, remedy!["name one of these with ", CHANNEL]));
+            };
+            match of.map {
+                ChannelMap::Channel(own) if own == at => self.files.push(file),
+                ChannelMap::Channel(_) => {
+                    let what = format!("is the map of another channel than {channel}");
+                    return Err(Error::file(file.path, what, remedy()));
+                }
+                ChannelMap::Together => together.push(file.path),
+                ChannelMap::Sum => {
+                    let Some(files) = files_of(&file.path) else {
+                        return Err(Error::file(file.path, "is not called as maps are", "give it its own name again"));
+                    };
+                    let of_channel = MapFile::new(files.image(Variant::Channel(channel)))?;
+                    self.files.push(MapFile { made_from: file.made_from, ..of_channel });
+                }
+            }
+        }
+        let Some(first) = together.first() else { return Ok(()) };
+        let what =
+            format!("{}: its method makes one map for all channels{}", first.display(), and_more(together.len()));
+        if self.files.is_empty() {
+            return Err(Error::request(
+                what,
+                remedy!["take methods that tell channels apart, such as saliency, or leave out ", CHANNEL],
+            ));
+        }
+        let remedy = "nothing to do: it is left out".into();
+        table.note(Finding { id: "one-map-for-all-channels", level: Level::Note, what, remedy });
+        Ok(())
     }
 
     /// Keeps each file once, whatever names and links it was given by: a person would count twice in the means.
@@ -464,7 +516,8 @@ impl MapFile {
         let whole_heads = record.as_ref().and_then(|record| record.whole_heads.clone());
         let in_sample = record.as_ref().is_some_and(|record| record.in_sample == Some(true));
         let target = record.as_ref().map(target);
-        let digest = record.as_ref().map(digest);
+        let channels = record.as_ref().and_then(|record| record.channels.clone());
+        let mut made_from = record.as_ref().map(|record| (record.method.clone(), digest(record)));
         let (subject, method, model) = match record {
             // The record of an image that is nobody's of a cohort has the stem of its name there.
             Some(record) if name.starts_with(&format!("sub-{}_", record.subject)) => {
@@ -473,11 +526,21 @@ impl MapFile {
             Some(record) => (named(), Some(record.method), Some(record.model)),
             None => (named(), entity("desc-"), None),
         };
+        let mut method = method;
+        if let Some(ChannelRecord { names, map: ChannelMap::Channel(n), .. }) = &channels
+            && let (Some(channel), Some(of)) = (names.get(*n), &mut method)
+        {
+            of.push('-');
+            of.push_str(&channel_word(channel));
+            // A run knows the sum alone.
+            made_from = None;
+        }
         Ok(Self {
             path,
             name: MapName { subject, method, map: name, model: model.clone() },
             model,
-            digest,
+            made_from,
+            channels,
             whole_heads,
             in_sample,
             target,

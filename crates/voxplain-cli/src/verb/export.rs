@@ -47,8 +47,12 @@ impl Export {
                 card.preparation.normalize.words()
             )
         };
+        let images = match card.preparation.channels.as_slice() {
+            [] => String::new(),
+            names => format!("{}; ", names.join(", ")),
+        };
         let text = format!(
-            "{}: takes float32 [N, {channels}, {i}, {j}, {k}] ({prepared}), gives [N, {}]: {}",
+            "{}: takes float32 [N, {channels}, {i}, {j}, {k}] ({images}{prepared}), gives [N, {}]: {}",
             self.onnx.display(),
             model.network.outputs(),
             card.task

@@ -139,6 +139,9 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
     let place =
         if card.grid_unknown { "where it lies in the world is not known".to_owned() } else { format!("{spacing} mm") };
     lines.push(("input", format!("{i} x {j} x {k} voxels, {place}")));
+    if !card.preparation.channels.is_empty() {
+        lines.push(("channels", card.preparation.channels.join(", ")));
+    }
     let seen =
         unseen.as_ref().map_or_else(|| "it sees all of its field of view".to_owned(), |unseen| format!("it {unseen}"));
     lines.push(("field", seen));
@@ -173,6 +176,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         "file": file.display().to_string(),
         "architecture": card.architecture,
         "classes": card.task.classes(),
+        "channels": card.preparation.channels,
         "label": card.label,
         "trained_on": card.trained_on.len(),
         "shape": card.preparation.shape,

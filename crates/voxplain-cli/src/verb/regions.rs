@@ -49,6 +49,9 @@ pub(crate) struct Regions {
     /// The cohort whose brain masks are taken [default: that of a run, where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "mask")]
     cohort: Option<PathBuf>,
+    /// Of a network of several channels: the maps of this channel (T1w), where methods tell channels apart [default: their sums].
+    #[arg(long, value_name = "NAME")]
+    channel: Option<String>,
     /// Write the table there, its means (NAME_means.tsv) and how it was made (.json) beside it, instead of printing it.
     #[arg(long, value_name = "NAME.tsv")]
     out: Option<PathBuf>,
@@ -65,6 +68,7 @@ impl Regions {
             mask: self.mask.clone(),
             mask_threshold: self.mask_threshold,
             cohort: self.cohort.clone(),
+            channel: self.channel.clone(),
             allow_mismatch: self.allow_mismatch,
         };
         self.out.as_deref().map(check_name).transpose()?;

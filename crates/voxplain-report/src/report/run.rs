@@ -31,8 +31,8 @@ use voxplain_study::{
     regions::RegionRecord,
     run::Run,
     setting::{
-        ALLOW_MISMATCH, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS, SUBJECTS,
-        SUBSTRATE,
+        ALLOW_MISMATCH, CHANNEL, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS,
+        SUBJECTS, SUBSTRATE,
     },
     train::TrainOptions,
 };
@@ -344,6 +344,9 @@ impl Steps<'_> {
         }
         if let Some(cohort) = &survey.cohort {
             step = step.with(COHORT, cohort.display());
+        }
+        if let Some(channel) = &survey.channel {
+            step = step.with(CHANNEL, channel);
         }
         if survey.allow_mismatch {
             step = step.switch(ALLOW_MISMATCH);

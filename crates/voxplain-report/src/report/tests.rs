@@ -368,6 +368,7 @@ fn add_regions(run: &Run) {
         mask: None,
         mask_threshold: None,
         cohort: None,
+        channel: None,
         allow_mismatch: false,
     };
     let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
@@ -712,6 +713,7 @@ fn faithfulness(metric: Metric) -> Summary {
         made_from: Default::default(),
         metric,
         better: metric.better().into(),
+        channels: Vec::new(),
         whole_heads: None,
         models: vec![MODEL.hash()],
         settings,

@@ -186,6 +186,7 @@ impl RegionRecord {
                 .transpose()?,
             mask_threshold: was.mask_threshold,
             cohort: was.cohort.clone(),
+            channel: was.channel.clone(),
             allow_mismatch: was.allow_mismatch,
         })
     }
@@ -202,6 +203,7 @@ impl RegionOptions {
             mask: self.mask.as_ref().map(pattern).transpose()?,
             mask_threshold: self.mask_threshold,
             cohort: self.cohort.as_deref().map(absolute).transpose()?,
+            channel: self.channel.clone(),
             allow_mismatch: self.allow_mismatch,
         })
     }
@@ -242,6 +244,7 @@ mod tests {
             mask: None,
             mask_threshold: None,
             cohort: None,
+            channel: None,
             allow_mismatch: false,
         }
     }

@@ -46,6 +46,7 @@ fn atlas(folder: &Path) -> RegionOptions {
         mask: None,
         mask_threshold: None,
         cohort: None,
+        channel: None,
         allow_mismatch: false,
     }
 }

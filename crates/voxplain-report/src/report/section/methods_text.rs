@@ -187,7 +187,8 @@ impl MethodsText {
             [name] => s.push_str(&format!("The images are {name}. ")),
             [first, others @ ..] => s.push_str(&format!(
                 "Each subject has {} images, {first} and {}, which the network takes together as channels. Mask{} and grid are those \
-                 of {first}; the others were resampled to it as their headers place them, and each was normalised by itself. ",
+                 of {first}; the others were resampled to it as their headers place them, and each was normalised by itself. A map is the sum over the channels where its method tells them apart, and of all together where \
+                 it does not; what is taken out of the images is taken out of all at once. ",
                 p.channels.len(),
                 others.join(" and "),
                 if p.template.is_some() { ", alignment" } else { "" },

@@ -84,8 +84,12 @@ pub(in crate::report) fn checks(cohort: &Cohort, progress: &dyn Progress) -> Res
         figure,
         brains,
         note: format!(
-            "One axial cut (left is left) and one sagittal cut (nose to the right) of every volume, at the same voxels; the \
+            "{}One axial cut (left is left) and one sagittal cut (nose to the right) of every volume, at the same voxels; the \
              subject's mask in orange, the majority's in blue; {}. Those furthest from the others come first.{rest}",
+            match cohort.preparation.channels.as_slice() {
+                [first, _, ..] => format!("Of several channels, numbers and pictures are of the first, {first}. "),
+                _ => String::new(),
+            },
             match cohort.preparation.normalize {
                 Normalize::None => "black to white is each volume's own range of intensities",
                 _ => "black to white is the same range of intensities for all",
