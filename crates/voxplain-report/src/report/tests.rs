@@ -713,7 +713,6 @@ fn faithfulness(metric: Metric) -> Summary {
         made_from: Default::default(),
         metric,
         better: metric.better().into(),
-        channels: Vec::new(),
         whole_heads: None,
         models: vec![MODEL.hash()],
         settings,
