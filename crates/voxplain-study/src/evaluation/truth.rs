@@ -163,7 +163,7 @@ fn read_truth(cohort: &Cohort, options: &Options, progress: &dyn Progress) -> Re
     // What holds of masks of brains does not of a truth.
     let told = file.warnings().chain(odd.iter().filter(|f| f.id != "mask-cut"));
     told.for_each(|finding| {
-        progress.warn(&format!("the truth {}: {}", path.display(), finding.what.replace("the mask", "it")))
+        progress.warn(&format!("the truth {}: {}", path.display(), finding.what.replace("the mask", "it")));
     });
     let [mut inside, mut brain, all] = [0, 0, truth.count()];
     let first = cohort.mask(0)?;

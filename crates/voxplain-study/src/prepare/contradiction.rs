@@ -146,7 +146,7 @@ mod tests {
             ("sub-1/anat/sub-1_FLAIR_mask.nii", "its name says that it is of FLAIR"),
             ("sub-1/dwi/sub-1_mask.nii", "it lies in the folder dwi"),
             ("sub-1/T2/sub-1_mask.nii", "it lies in the folder T2"),
-            ("m/sub-1-T2-mask.nii", "its name says that it is of T2"),
+            ("m/sub-1_T2-mask.nii", "its name says that it is of T2"),
             ("m/t2brain_masks/sub-1_mask.nii", "it lies in the folder t2brain_masks"),
         ] {
             assert_eq!(of(t1, mask).as_deref(), Some(word), "{mask}");

@@ -541,7 +541,7 @@ mod tests {
 
     #[test]
     fn digits_that_tell_a_value_from_its_bound() {
-        assert_eq!(apart_from(0.8497, 0.85), "0.850");
+        assert_eq!(apart_from(0.8497, 0.85), "0.8497");
         assert_eq!([apart_from(0.7, 0.85), apart_from(0.849_96, 0.85)], ["0.70", "0.84996"].map(String::from));
     }
 }

@@ -46,7 +46,7 @@ impl MaskFolder {
     pub(super) fn new(whole: &Path, pattern: Option<&str>, source: Option<&Path>, sites: &OtherSites) -> Result<Self> {
         let own = sites.own.as_ref().map(|name| whole.join(name)).filter(|folder| folder.is_dir());
         let root = own.as_deref().unwrap_or(whole);
-        let others: Vec<PathBuf> = match own {
+        let elsewhere: Vec<PathBuf> = match own {
             Some(_) => Vec::new(),
             None => sites.names.iter().map(|name| whole.join(name)).filter(|folder| folder.is_dir()).collect(),
         };
@@ -56,7 +56,7 @@ impl MaskFolder {
         let fits = |p: &Path, pattern: &str| [root, whole].iter().any(|root| matches(pattern, &below(p, root)));
         // What cannot be looked at there and is a mask is missed where its image asks for it.
         let found = walk(root, &mut Vec::new())?.into_iter().filter(|p| super::source::stem(p).is_some());
-        let found = found.filter(|p| !others.iter().any(|other| p.starts_with(other)));
+        let found = found.filter(|p| !elsewhere.iter().any(|other| p.starts_with(other)));
         let mut found: Vec<PathBuf> = found.filter(|p| pattern.is_none_or(|pattern| fits(p, pattern))).collect();
         pairs_once(&mut found);
         let (named, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|p| is_named_mask(p));
@@ -67,9 +67,9 @@ impl MaskFolder {
         if masks.is_empty() {
             let what = match pattern {
                 Some(pattern) => format!("no image in this folder matches `{pattern}`"),
-                None if !others.is_empty() => format!(
+                None if !elsewhere.is_empty() => format!(
                     "the masks in it are those of other sources ({}), and it has no folder {}",
-                    few(others.iter().map(|other| other.display())),
+                    few(elsewhere.iter().map(|other| other.display())),
                     sites.own.as_deref().unwrap_or_default()
                 ),
                 None if mixed => "holds the images, and no file in it is named like a mask".into(),
