@@ -386,13 +386,9 @@ unsafe fn one<V: Lanes>(stride: usize, term: usize, at: impl Fn(usize) -> *const
         }
         let point = STARTS.iter().rposition(|&start| start <= term).unwrap_or(0);
         let first = offsets(stride)[term - STARTS[point]];
-        let d = |n: usize| V::load(at(first + n * stride));
-        match point {
-            0 => d(0).sub(d(2)),
-            1 => d(1).add(d(2)),
-            2 => d(2).sub(d(1)),
-            _ => d(1).sub(d(3)),
-        }
+        let [a, b] = [[0, 2], [1, 2], [2, 1], [1, 3]][point].map(|n| at(first + n * stride));
+        let (a, b) = (V::load(a), V::load(b));
+        if point == 1 { a.add(b) } else { a.sub(b) }
     }
 }
 

@@ -9,11 +9,15 @@
 //! y = (m0 + m1 + m2, m1 - m2 - m3),  m = u v        output  A^T m
 //! ```
 //!
-//! A task takes up to 26 tiles of one sample through three stages, in scratch that stays in its core's cache:
+//! The 64 points fall into four slices by their index along `i`. A task takes some dozens of tiles of one sample and up to
+//! eight blocks of output channels, slice by slice, so that a slice's weights stay in its core's second-level cache while up to 26
+//! tiles at a time go through three stages. What the slices give is added up along `i`:
 //!
 //! ```text
-//! x [c/16][i][j][k][16] --B^T d B--> v [64][tile][c] --64 products--> m [64][tile][32] --A^T m A--> bias, ReLU,
-//!                                    u [64][o/16][c][16] ----^        for 2 blocks at a time       pool --> out
+//! x [c/16][i][j][k][16] --B^T d B--> v [16][tile][c] --16 products--> m [16][tile][32] --A^T m A--> four of a tile:
+//!                                    u [16][o/16][c][16] ----^        for 2 blocks at a time        sums += ...
+//!
+//! sums [o/16][tile][8][16] --bias, ReLU, pool--> out
 //! ```
 //!
 //! The output tile is the window of a 2 x 2 x 2 max-pool, so a pooled block never writes its un-pooled activation.
@@ -27,8 +31,14 @@ use super::shape::{Conv, LANES, Layout};
 pub(super) const POINTS: usize = 64;
 /// Rows of the largest register tile.
 const ROWS: usize = 13;
-/// Most tiles of a task.
+/// Most tiles that are transformed before they are multiplied.
 const TILES: usize = 2 * ROWS;
+/// Points of a slice.
+pub(super) const SLICE: usize = POINTS / 4;
+/// Most blocks of output channels of a task.
+const BLOCKS: usize = 8;
+/// Most sums of a task, in tiles times blocks: as much as the second-level cache holds beside the rest.
+const SUMS: usize = 416;
 
 /// Whether the transforms can take this convolution.
 pub(crate) fn fits(conv: &Conv) -> bool {
@@ -53,9 +63,21 @@ pub(crate) fn packed_len(conv: &Conv) -> usize {
     POINTS * conv.output.blocks() * conv.input.blocks() * LANES * LANES
 }
 
+/// Blocks of output channels of a task: of many an even share.
+fn of_task(conv: &Conv) -> usize {
+    let blocks = conv.output.blocks();
+    blocks.div_ceil(blocks.div_ceil(BLOCKS)).next_multiple_of(2).min(blocks)
+}
+
+/// Floats of scratch per thread: of points in and out, and of sums.
+fn parts(conv: &Conv) -> [usize; 3] {
+    let sums = (SUMS / of_task(conv)).min(4 * TILES) * of_task(conv) * 8 * LANES;
+    [SLICE * point_step(conv.input.blocks() * LANES), SLICE * point_step(2 * LANES), sums]
+}
+
 /// Floats of scratch per thread.
 pub(crate) fn scratch_len(conv: &Conv) -> usize {
-    POINTS * (point_step(conv.input.blocks() * LANES) + point_step(2 * LANES))
+    parts(conv).iter().sum()
 }
 
 /// Distance between the points of a task: one cache line more than a power of two's multiple, lest all 64 points of
@@ -199,21 +221,26 @@ pub(crate) fn forward(
     });
     let out = Shared::new(out);
     // Few tasks are spread evenly over the threads; how tiles are grouped does not change their values.
-    let mut tasks = count.div_ceil(TILES);
+    let of_task = of_task(conv);
+    let groups = output.blocks().div_ceil(of_task);
+    let mut tasks = count.div_ceil((SUMS / of_task).min(4 * TILES));
     let threads = rayon::current_num_threads();
-    if tasks * batch < 4 * threads {
-        while !(tasks * batch).is_multiple_of(threads) {
+    if tasks * batch * groups < 4 * threads {
+        while !(tasks * batch * groups).is_multiple_of(threads) {
             tasks += 1;
         }
     }
     let chunk = count.div_ceil(tasks);
     let tasks = count.div_ceil(chunk);
-    parallel(batch * tasks, |task| {
-        let (sample, first) = (task / tasks, task % tasks * chunk);
+    parallel(batch * tasks * groups, |task| {
+        let (sample, first, group) = (task / groups / tasks, task / groups % tasks * chunk, task % groups);
         let x = &x[sample * input.len()..][..input.len()];
         cpu.scratch.lend(scratch_len(conv), |scratch| {
-            let (v, m) = scratch.split_at_mut(POINTS * point_step(input.blocks() * LANES));
+            let [v, m, _] = parts(conv);
+            let (v, rest) = scratch.split_at_mut(v);
+            let (m, sums) = rest.split_at_mut(m);
             let count = chunk.min(count - first);
+            let blocks = [group * of_task, output.blocks().min((group + 1) * of_task)];
             let work = Chunk {
                 conv,
                 x,
@@ -224,9 +251,11 @@ pub(crate) fn forward(
                 tiles,
                 first,
                 count,
+                blocks,
                 start: sample * of_out,
                 v,
                 m,
+                sums,
                 out: &out,
                 taps: taps.as_ref(),
             };
@@ -235,7 +264,7 @@ pub(crate) fn forward(
     });
 }
 
-/// Some tiles of one sample.
+/// Some tiles of one sample, and some blocks of output channels.
 struct Chunk<'a> {
     conv: &'a Conv,
     x: &'a [f32],
@@ -246,10 +275,14 @@ struct Chunk<'a> {
     tiles: [usize; 3],
     first: usize,
     count: usize,
+    /// The first block, and one past the last.
+    blocks: [usize; 2],
     /// Where the sample starts in `out`.
     start: usize,
     v: &'a mut [f32],
     m: &'a mut [f32],
+    /// `[block][tile][8][16]`.
+    sums: &'a mut [f32],
     out: &'a Shared<'a, f32>,
     taps: Option<&'a Shared<'a, u8>>,
 }
@@ -270,21 +303,24 @@ pub(super) unsafe fn output_points<V: Lanes>(m: [V; 4]) -> [V; 2] {
 
 /// The sixteen points of a 4 x 4 x 4 tile whose index along `i` is `E`; they go to `v + p * step`. Slice by slice all that
 /// is on the way fits in registers.
+///
+/// # Safety
+///
+/// `x` gives a place for each voxel of the tile, and `v` has room for 16 points.
 #[inline(always)]
-unsafe fn transform_slice<V: Lanes, const E: usize>(x: *const f32, slab: usize, row: usize, v: *mut f32, step: usize) {
-    // SAFETY: the caller gives a tile within the input and room for 16 points.
+unsafe fn transform_slice<V: Lanes, const E: usize>(x: impl Fn([usize; 3]) -> *const f32, v: *mut f32, step: usize) {
+    // SAFETY: as the function's.
     unsafe {
         let zero = V::splat(0.0);
         let mut p = [[zero; 4]; 4];
         for j in 0..4 {
             let mut d = [zero; 4];
             for k in 0..4 {
-                let x = x.add(j * row + k * LANES);
                 d[k] = match E {
-                    0 => V::load(x).sub(V::load(x.add(2 * slab))),
-                    1 => V::load(x.add(slab)).add(V::load(x.add(2 * slab))),
-                    2 => V::load(x.add(2 * slab)).sub(V::load(x.add(slab))),
-                    _ => V::load(x.add(slab)).sub(V::load(x.add(3 * slab))),
+                    0 => V::load(x([0, j, k])).sub(V::load(x([2, j, k]))),
+                    1 => V::load(x([1, j, k])).add(V::load(x([2, j, k]))),
+                    2 => V::load(x([2, j, k])).sub(V::load(x([1, j, k]))),
+                    _ => V::load(x([1, j, k])).sub(V::load(x([3, j, k]))),
                 };
             }
             p[j] = input_points(d);
@@ -307,99 +343,96 @@ pub(super) struct Tiles {
     pub(super) padding: [usize; 3],
 }
 
-/// Room for a tile that reaches beyond its volume.
-#[repr(align(64))]
-pub(super) struct Tile([f32; POINTS * LANES]);
+/// Where the voxels of a tile lie in a block.
+pub(super) struct Place {
+    /// The first, of a tile inside the volume.
+    inside: Option<usize>,
+    /// Each, of a tile that reaches beyond it; [`BEYOND`] where there is nothing.
+    each: [usize; POINTS],
+}
 
-impl Tile {
-    /// Zeros.
+/// Of a voxel beyond the volume.
+const BEYOND: usize = usize::MAX;
+/// What is there.
+#[repr(align(64))]
+struct Zeros([f32; LANES]);
+static ZEROS: Zeros = Zeros([0.0; LANES]);
+
+impl Place {
+    /// Nowhere yet.
     pub(super) fn new() -> Self {
-        Self([0.0; POINTS * LANES])
+        Self { inside: None, each: [BEYOND; POINTS] }
     }
 }
 
 impl Tiles {
-    /// Transforms the tile at position `at` (in tiles); beyond the volume there are zeros.
-    ///
-    /// # Safety
-    ///
-    /// `x` is a block of a volume of this size; `v` has room for 64 points `step` apart.
+    /// Finds the tile at position `at` (in tiles).
     #[inline(always)]
-    unsafe fn transform<V: Lanes>(&self, x: *const f32, at: [usize; 3], room: &mut Tile, v: *mut f32, step: usize) {
-        // SAFETY: the tile is there, and `v` is as the caller says.
-        unsafe {
-            let (x, slab, row) = self.find::<V>(x, at, room);
-            transform_slice::<V, 0>(x, slab, row, v, step);
-            transform_slice::<V, 1>(x, slab, row, v.add(16 * step), step);
-            transform_slice::<V, 2>(x, slab, row, v.add(32 * step), step);
-            transform_slice::<V, 3>(x, slab, row, v.add(48 * step), step);
-        }
-    }
-
-    /// Transforms the tile to the sixteen points whose index along `i` is `E`.
-    ///
-    /// # Safety
-    ///
-    /// As [`Tiles::transform`], for 16 points.
-    #[inline(always)]
-    pub(super) unsafe fn transform_slice<V: Lanes, const E: usize>(
-        &self,
-        x: *const f32,
-        at: [usize; 3],
-        room: &mut Tile,
-        v: *mut f32,
-        step: usize,
-    ) {
-        // SAFETY: the tile is there, and `v` is as the caller says.
-        unsafe {
-            let (x, slab, row) = self.find::<V>(x, at, room);
-            transform_slice::<V, E>(x, slab, row, v, step);
-        }
-    }
-
-    /// The tile, and the distances of its planes and rows: where it is when it lies inside the volume, else put
-    /// together in `room`.
-    ///
-    /// # Safety
-    ///
-    /// `x` is a block of a volume of this size.
-    #[inline(always)]
-    unsafe fn find<V: Lanes>(&self, x: *const f32, at: [usize; 3], room: &mut Tile) -> (*const f32, usize, usize) {
+    pub(super) fn find(&self, at: [usize; 3], place: &mut Place) {
         let (row, slab) = (self.size[2] * LANES, self.size[1] * self.size[2] * LANES);
         // Twice the tile's position is its first voxel, counted from the padding's start.
         let mut inside = true;
         for a in 0..3 {
             inside &= 2 * at[a] >= self.padding[a] && 2 * at[a] + 4 <= self.size[a] + self.padding[a];
         }
-        // SAFETY: a tile inside the volume is read where it is, any other voxel by voxel after a check.
-        unsafe {
-            if inside {
-                let [i, j, k] = [2 * at[0] - self.padding[0], 2 * at[1] - self.padding[1], 2 * at[2] - self.padding[2]];
-                return (x.add(i * slab + j * row + k * LANES), slab, row);
-            }
-            let zero = V::splat(0.0);
-            // First and one past the last of the tile's four that lie within the volume, along each axis.
-            let mut span = [[0; 2]; 3];
-            for a in 0..3 {
-                let first = 2 * at[a];
-                let end = (self.size[a] + self.padding[a]).saturating_sub(first).min(4);
-                span[a] = [self.padding[a].saturating_sub(first).min(end), end];
-            }
-            for line in 0..16 {
-                let [i, j] = [line / 4, line % 4];
-                let here = i >= span[0][0] && i < span[0][1] && j >= span[1][0] && j < span[1][1];
-                let to = room.0.as_mut_ptr().add(line * 4 * LANES);
-                for k in 0..4 {
-                    let mut value = zero;
-                    if here && k >= span[2][0] && k < span[2][1] {
-                        let [i, j, k] = [2 * at[0] + i, 2 * at[1] + j, 2 * at[2] + k];
-                        let [i, j, k] = [i - self.padding[0], j - self.padding[1], k - self.padding[2]];
-                        value = V::load(x.add(i * slab + j * row + k * LANES));
-                    }
-                    value.store(to.add(k * LANES));
+        if inside {
+            let [i, j, k] = [2 * at[0] - self.padding[0], 2 * at[1] - self.padding[1], 2 * at[2] - self.padding[2]];
+            place.inside = Some(i * slab + j * row + k * LANES);
+            return;
+        }
+        place.inside = None;
+        // Along each axis where the four are, if they are there.
+        let mut along = [[BEYOND; 4]; 3];
+        for (axis, step) in [slab, row, LANES].into_iter().enumerate() {
+            for n in 0..4 {
+                let voxel = (2 * at[axis] + n).wrapping_sub(self.padding[axis]);
+                if voxel < self.size[axis] {
+                    along[axis][n] = voxel * step;
                 }
             }
-            (room.0.as_ptr(), 16 * LANES, 4 * LANES)
+        }
+        for i in 0..4 {
+            for j in 0..4 {
+                for k in 0..4 {
+                    let [a, b, c] = [along[0][i], along[1][j], along[2][k]];
+                    let here = a != BEYOND && b != BEYOND && c != BEYOND;
+                    place.each[(i * 4 + j) * 4 + k] = if here { a + b + c } else { BEYOND };
+                }
+            }
+        }
+    }
+
+    /// Transforms a tile to the sixteen points whose index along `i` is `E`; beyond the volume there are zeros.
+    ///
+    /// # Safety
+    ///
+    /// `x` is a block of a volume of this size, the place was found here; `v` has room for 16 points `step` apart.
+    #[inline(always)]
+    pub(super) unsafe fn transform_slice<V: Lanes, const E: usize>(
+        &self,
+        x: *const f32,
+        place: &Place,
+        v: *mut f32,
+        step: usize,
+    ) {
+        let (row, slab) = (self.size[2] * LANES, self.size[1] * self.size[2] * LANES);
+        // SAFETY: a tile inside the volume is read where it is, any other where its voxels were found, or from zeros.
+        unsafe {
+            if let Some(start) = place.inside {
+                let x = x.add(start);
+                transform_slice::<V, E>(|[i, j, k]| x.add(i * slab + j * row + k * LANES), v, step);
+            } else {
+                let zeros = ZEROS.0.as_ptr();
+                let each = &place.each;
+                transform_slice::<V, E>(
+                    |[i, j, k]| {
+                        let at = each[(i * 4 + j) * 4 + k];
+                        if at == BEYOND { zeros } else { x.add(at) }
+                    },
+                    v,
+                    step,
+                );
+            }
         }
     }
 }
@@ -469,34 +502,28 @@ unsafe fn multiply_rows<V: Lanes, const B: usize>(
     }
 }
 
-/// The eight outputs of a tile, in C order; point `p` is read at `m + p * step`.
+/// The four values along `j` and `k` that a slice gives; point `p` is read at `m + p * step`.
+///
+/// # Safety
+///
+/// `m` holds 16 points.
 #[inline(always)]
-unsafe fn finish_tile<V: Lanes>(m: *const f32, step: usize) -> [V; 8] {
-    // SAFETY: the caller gives 64 points.
+unsafe fn finish_slice<V: Lanes>(m: *const f32, step: usize) -> [V; 4] {
+    // SAFETY: as the function's.
     unsafe {
-        let mut out = [V::splat(0.0); 8];
-        for i in 0..2 {
-            let mut r = [[V::splat(0.0); 4]; 2];
-            for k in 0..4 {
-                let mut column = [V::splat(0.0); 4];
-                for j in 0..4 {
-                    let m = m.add((j * 4 + k) * step);
-                    let at1 = V::load(m.add(16 * step));
-                    let at2 = V::load(m.add(32 * step));
-                    column[j] =
-                        if i == 0 { V::load(m).add(at1).add(at2) } else { at1.sub(at2).sub(V::load(m.add(48 * step))) };
-                }
-                let c = output_points(column);
-                r[0][k] = c[0];
-                r[1][k] = c[1];
+        let zero = V::splat(0.0);
+        let mut r = [[zero; 4]; 2];
+        for k in 0..4 {
+            let mut column = [zero; 4];
+            for j in 0..4 {
+                column[j] = V::load(m.add((j * 4 + k) * step));
             }
-            for j in 0..2 {
-                let c = output_points(r[j]);
-                out[i * 4 + j * 2] = c[0];
-                out[i * 4 + j * 2 + 1] = c[1];
-            }
+            let c = output_points(column);
+            r[0][k] = c[0];
+            r[1][k] = c[1];
         }
-        out
+        let ([a, b], [c, d]) = (output_points(r[0]), output_points(r[1]));
+        [a, b, c, d]
     }
 }
 
@@ -526,52 +553,109 @@ pub(super) unsafe fn pool_eight<V: Lanes>(values: [V; 8], bias: V) -> (V, V) {
 
 impl Chunk<'_> {
     #[inline(always)]
-    unsafe fn transform_input<V: Lanes>(&mut self) {
-        let input = self.conv.input;
-        let channels = input.blocks() * LANES;
-        let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
-        let mut room = Tile::new();
-        for tile in 0..self.count {
-            let at = self.position(tile);
-            for block in 0..input.blocks() {
-                // SAFETY: blocks lie within the sample, points within the scratch of `scratch_len`.
-                unsafe {
-                    let x = self.x.as_ptr().add(block * input.voxels() * LANES);
-                    let v = self.v.as_mut_ptr().add(tile * channels + block * LANES);
-                    tiles.transform::<V>(x, at, &mut room, v, point_step(channels));
-                }
-            }
-        }
-    }
-
-    #[inline(always)]
     fn position(&self, tile: usize) -> [usize; 3] {
         let (tile, [_, j, k]) = (self.first + tile, self.tiles);
         [tile / (j * k), tile / k % j, tile % k]
     }
 
-    /// Products and outputs of `B` blocks of output channels.
+    /// The points of slice `E`, of `count` tiles from `first` on.
     #[inline(always)]
-    unsafe fn blocks<V: Lanes, const B: usize>(&mut self, first: usize) {
+    unsafe fn transform_input<V: Lanes, const E: usize>(&mut self, first: usize, count: usize, place: &mut Place) {
+        let input = self.conv.input;
+        let channels = input.blocks() * LANES;
+        let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
+        for tile in 0..count {
+            tiles.find(self.position(first + tile), place);
+            for block in 0..input.blocks() {
+                // SAFETY: blocks lie within the sample, points within the scratch of `scratch_len`.
+                unsafe {
+                    let x = self.x.as_ptr().add(block * input.voxels() * LANES);
+                    let v = self.v.as_mut_ptr().add(tile * channels + block * LANES);
+                    tiles.transform_slice::<V, E>(x, place, v, point_step(channels));
+                }
+            }
+        }
+    }
+
+    /// Products of slice `E` of `count` tiles from `first` on with `B` blocks of output channels, added to their sums.
+    #[inline(always)]
+    unsafe fn products<V: Lanes, const E: usize, const B: usize>(&mut self, first: usize, count: usize, block: usize) {
         let (input, output) = (self.conv.input, self.conv.output);
         let channels = input.blocks() * LANES;
         let step = point_step(2 * LANES);
-        // SAFETY: `forward` has checked the sizes of weights and bias; scratch is of `scratch_len`.
+        // SAFETY: `forward` has checked the size of the weights; scratch is of `scratch_len`.
         unsafe {
-            for point in 0..POINTS {
-                let u = self.weights.as_ptr().add((point * output.blocks() + first) * channels * LANES);
+            for point in 0..SLICE {
+                let u = self.weights.as_ptr().add(((E * SLICE + point) * output.blocks() + block) * channels * LANES);
                 let v = self.v.as_ptr().add(point * point_step(channels));
-                multiply_rows::<V, B>(self.count, v, channels, u, self.m.as_mut_ptr().add(point * step));
+                multiply_rows::<V, B>(count, v, channels, u, self.m.as_mut_ptr().add(point * step));
             }
-            let [_, tj, tk] = self.tiles;
-            let all = self.tiles[0] * tj * tk;
+            for b in 0..B {
+                let start = (block + b - self.blocks[0]) * self.count + first;
+                for tile in 0..count {
+                    let values = finish_slice::<V>(self.m.as_ptr().add(tile * 2 * LANES + b * LANES), step);
+                    let sums = self.sums.as_mut_ptr().add((start + tile) * 8 * LANES);
+                    for (n, value) in values.into_iter().enumerate() {
+                        let [one, two] = [sums.add(n * LANES), sums.add((4 + n) * LANES)];
+                        match E {
+                            0 => value.store(one),
+                            1 => {
+                                V::load(one).add(value).store(one);
+                                value.store(two);
+                            }
+                            2 => {
+                                V::load(one).add(value).store(one);
+                                V::load(two).sub(value).store(two);
+                            }
+                            _ => V::load(two).sub(value).store(two),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One slice of all tiles.
+    #[inline(always)]
+    unsafe fn slice<V: Lanes, const E: usize>(&mut self, place: &mut Place) {
+        let length = self.count.div_ceil(self.count.div_ceil(TILES));
+        let mut first = 0;
+        while first < self.count {
+            let count = length.min(self.count - first);
+            // SAFETY: tiles and blocks are those of the task; the caller vouches for the instructions.
+            unsafe {
+                self.transform_input::<V, E>(first, count, place);
+                let [mut block, end] = self.blocks;
+                while block < end {
+                    if V::BLOCKS == 2 && block + 1 < end {
+                        self.products::<V, E, 2>(first, count, block);
+                        block += 2;
+                    } else {
+                        self.products::<V, E, 1>(first, count, block);
+                        block += 1;
+                    }
+                }
+            }
+            first += count;
+        }
+    }
+
+    /// From sums to outputs.
+    #[inline(always)]
+    unsafe fn finish<V: Lanes>(&mut self) {
+        let output = self.conv.output;
+        let all = self.tiles.iter().product::<usize>();
+        // SAFETY: `forward` has checked the size of the bias; sums are those of the task.
+        unsafe {
             let zero = V::splat(0.0);
-            for tile in 0..self.count {
-                let [i, j, k] = self.position(tile);
-                for b in 0..B {
-                    let block = first + b;
-                    let bias = V::load(self.bias.as_ptr().add(block * LANES));
-                    let values = finish_tile::<V>(self.m.as_ptr().add(tile * 2 * LANES + b * LANES), step);
+            for block in self.blocks[0]..self.blocks[1] {
+                let bias = V::load(self.bias.as_ptr().add(block * LANES));
+                for tile in 0..self.count {
+                    let sums = self.sums.as_ptr().add(((block - self.blocks[0]) * self.count + tile) * 8 * LANES);
+                    let mut values = [zero; 8];
+                    for (n, value) in values.iter_mut().enumerate() {
+                        *value = V::load(sums.add(n * LANES));
+                    }
                     if self.pool {
                         let at = self.start + (block * all + self.first + tile) * LANES;
                         let (max, which) = pool_eight(values, bias);
@@ -582,6 +666,7 @@ impl Chunk<'_> {
                         }
                         continue;
                     }
+                    let [i, j, k] = self.position(tile);
                     for (index, value) in values.into_iter().enumerate() {
                         let [i, j, k] = [2 * i + index / 4, 2 * j + index / 2 % 2, 2 * k + index % 2];
                         if i < output.size[0] && j < output.size[1] && k < output.size[2] {
@@ -601,20 +686,17 @@ impl Kernel for Chunk<'_> {
     type Output = ();
     #[inline(always)]
     unsafe fn run<V: Lanes>(mut self) {
-        let blocks = self.conv.output.blocks();
-        // SAFETY: the caller vouches for the instructions.
+        let [v, m, sums] = parts(self.conv);
+        assert!(self.v.len() == v && self.m.len() == m && self.sums.len() == sums);
+        assert!((self.blocks[1] - self.blocks[0]) * self.count * 8 * LANES <= sums);
+        let mut place = Place::new();
+        // SAFETY: scratch has its size by the assertions; the caller vouches for the instructions.
         unsafe {
-            self.transform_input::<V>();
-            let mut block = 0;
-            while block < blocks {
-                if V::BLOCKS == 2 && block + 1 < blocks {
-                    self.blocks::<V, 2>(block);
-                    block += 2;
-                } else {
-                    self.blocks::<V, 1>(block);
-                    block += 1;
-                }
-            }
+            self.slice::<V, 0>(&mut place);
+            self.slice::<V, 1>(&mut place);
+            self.slice::<V, 2>(&mut place);
+            self.slice::<V, 3>(&mut place);
+            self.finish::<V>();
         }
     }
 }

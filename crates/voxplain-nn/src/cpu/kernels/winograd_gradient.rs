@@ -17,12 +17,10 @@ use super::buffer::{Shared, parallel};
 use super::lanes::{Kernel, Lanes, dispatch};
 use super::scratch::Cpu;
 use super::shape::{Conv, LANES};
-use super::winograd::{POINTS, Tile, Tiles, fits};
+use super::winograd::{POINTS, Place, SLICE, Tiles, fits};
 
 /// Tiles that are transformed before they are multiplied.
 const TILES: usize = 64;
-/// Points of a slice.
-const SLICE: usize = POINTS / 4;
 /// Parts of the batch's tiles with sums of their own.
 const PARTS: usize = 4;
 
@@ -127,20 +125,21 @@ unsafe fn spread<V: Lanes>(a: V, b: V) -> [V; 4] {
 impl Slice<'_> {
     /// Both transforms of one tile, into row `row` of `v` and `w`.
     #[inline(always)]
-    unsafe fn transform<V: Lanes, const E: usize>(&mut self, tile: usize, row: usize, room: &mut Tile) {
+    unsafe fn transform<V: Lanes, const E: usize>(&mut self, tile: usize, row: usize, place: &mut Place) {
         let (input, output) = (self.conv.input, self.conv.output);
         let [ins, outs] = widths(self.conv);
         let [ti, tj, tk] = tiles(self.conv);
         let (sample, at) = (tile / (ti * tj * tk), tile % (ti * tj * tk));
         let at = [at / (tj * tk), at / tk % tj, at % tk];
         let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
+        tiles.find(at, place);
         // SAFETY: samples and blocks lie within `x` and `gradient`, whose sizes `weight_gradient` has checked, voxels
         // are checked here; `v` and `w` have room for `TILES` rows of every point.
         unsafe {
             for block in 0..input.blocks() {
                 let x = self.x.as_ptr().add(sample * input.len() + block * input.voxels() * LANES);
                 let v = self.v.as_mut_ptr().add(row * ins + block * LANES);
-                tiles.transform_slice::<V, E>(x, at, room, v, point_step(ins));
+                tiles.transform_slice::<V, E>(x, place, v, point_step(ins));
             }
             let zero = V::splat(0.0);
             let [i, j, k] = [2 * at[0], 2 * at[1], 2 * at[2]];
@@ -226,7 +225,7 @@ impl Kernel for Slice<'_> {
         assert!(self.v.len() >= SLICE * point_step(ins) && self.w.len() >= SLICE * point_step(outs));
         assert!(self.u.len() == SLICE * ins * outs);
         let blocks = outs / LANES;
-        let mut room = Tile::new();
+        let mut place = Place::new();
         for first in (self.tiles[0]..self.tiles[1]).step_by(TILES) {
             let count = TILES.min(self.tiles[1] - first);
             // SAFETY: rows, channels and blocks lie within scratch and sums by the assertions; the caller vouches for
@@ -234,10 +233,10 @@ impl Kernel for Slice<'_> {
             unsafe {
                 for row in 0..count {
                     match self.slice {
-                        0 => self.transform::<V, 0>(first + row, row, &mut room),
-                        1 => self.transform::<V, 1>(first + row, row, &mut room),
-                        2 => self.transform::<V, 2>(first + row, row, &mut room),
-                        _ => self.transform::<V, 3>(first + row, row, &mut room),
+                        0 => self.transform::<V, 0>(first + row, row, &mut place),
+                        1 => self.transform::<V, 1>(first + row, row, &mut place),
+                        2 => self.transform::<V, 2>(first + row, row, &mut place),
+                        _ => self.transform::<V, 3>(first + row, row, &mut place),
                     }
                 }
                 for point in 0..SLICE {
