@@ -922,7 +922,9 @@ fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
 /// Refuses a template that is a whole head, or that has no intensities.
 fn refuse_no_template(path: &Path, template: &Volume) -> Result<()> {
     let contents = Contents::of(template);
-    if contents.kind == ContentsKind::WholeHead {
+    // What soft edges add to a brain is no head.
+    let is_more = contents.kind == ContentsKind::NoBackground && contents.differing > 2.4e6;
+    if contents.kind == ContentsKind::WholeHead || is_more {
         let what = format!("the template {}", contents.words().unwrap_or_default());
         let remedy = remedy!["brains are aligned to a brain: give a skull-stripped template with ", ALIGN];
         return Err(Error::file(path, what, remedy));

@@ -480,7 +480,10 @@ fn stripped_brains_among_whole_heads_are_told_once() {
     let heard = Heard::default();
     prepare(one.path(), &out, &PrepareOptions { force: true, ..options }, &heard).unwrap();
     let warnings = heard.0.lock().unwrap().clone();
-    assert!(warnings.iter().any(|w| w.starts_with("2 of 3 images (x, y) hold no more than brains have")), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|w| w.starts_with("2 of 3 images (x, y) hold no more than brains have")),
+        "{warnings:?}"
+    );
 }
 
 /// Hears warnings.
