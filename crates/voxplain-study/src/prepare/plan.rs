@@ -930,11 +930,11 @@ fn refuse_no_template(path: &Path, template: &Volume) -> Result<()> {
         return Err(Error::file(path, what, remedy));
     }
     let mut values: Vec<f32> = template.data().iter().copied().filter(|v| v.is_finite()).collect();
-    let all = values.len();
-    values.retain(|v| *v > 0.0);
-    let [low, high] = quantiles(&mut values, [0.05, 0.95]);
-    if !values.is_empty() && values.len() < all && low == high {
-        let what = format!("the template is {high} in the brain: a mask, not an image with the intensities of tissues");
+    let [low, high] = quantiles(&mut values, [0.0, 1.0]);
+    let is_end = |v: &f32| [low, high].contains(&f64::from(*v));
+    if low < high && values.iter().all(is_end) {
+        let what =
+            format!("the template holds {low} and {high} alone: a mask, not an image with the intensities of tissues");
         return Err(Error::file(path, what, remedy!["give a skull-stripped T1-weighted template with ", ALIGN]));
     }
     Ok(())
