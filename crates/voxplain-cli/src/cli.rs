@@ -49,7 +49,7 @@ enum Verb {
     Inspect(inspect::Inspect),
     Prepare(Box<prepare::Prepare>),
     Simulate(simulate::Simulate),
-    Train(train::Train),
+    Train(Box<train::Train>),
     Explain(explain::Explain),
     Group(group::Group),
     Regions(regions::Regions),

@@ -3,7 +3,7 @@
 use super::{Change, Place};
 use voxplain_core::random::{Random, Seed};
 
-/// Order of the polynomial of a bias field (TorchIO's default).
+/// Order of the polynomial of a bias field (`TorchIO`'s default).
 const ORDER: usize = 3;
 
 /// Gaussian kernels end after so many standard deviations (scipy's default).
@@ -35,12 +35,11 @@ fn each_inside(values: &mut [f32], inside: &[bool], mut change: impl FnMut(usize
 pub(super) fn bias(change: Option<Change>, place: Place, values: &mut [f32], inside: &[bool], seed: Seed) {
     let Some((size, mut random)) = happens(change, seed) else { return };
     let Some((low, _)) = ends(values, inside) else { return };
+    // Of x^i y^j z^k; of higher order there are none.
     let mut coefficients = [[[0.0; ORDER + 1]; ORDER + 1]; ORDER + 1];
-    for i in 0..=ORDER {
-        for j in 0..=ORDER - i {
-            for k in 0..=ORDER - i - j {
-                coefficients[i][j][k] = random.range(-size, size);
-            }
+    for (i, plane) in coefficients.iter_mut().enumerate() {
+        for (j, row) in plane.iter_mut().enumerate().take(ORDER + 1 - i) {
+            row.iter_mut().take(ORDER + 1 - i - j).for_each(|c| *c = random.range(-size, size));
         }
     }
     let [_, nj, nk] = place.shape;
@@ -111,7 +110,7 @@ fn kernel(deviation: f64) -> Vec<f32> {
 fn along(axis: usize, shape: [usize; 3], values: &mut [f32], kernel: &[f32], line: &mut Vec<f32>) {
     let step: usize = shape[axis + 1..].iter().product();
     let n = shape[axis];
-    for start in (0..values.len()).filter(|start| start / step % n == 0) {
+    for start in (0..values.len()).filter(|start| (start / step).is_multiple_of(n)) {
         line.clear();
         line.extend((0..n).map(|at| values[start + at * step]));
         for at in 0..n {

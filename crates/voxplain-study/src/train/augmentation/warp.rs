@@ -7,6 +7,9 @@ use voxplain_core::random::Seed;
 const CELLS: usize = 4;
 const POINTS: usize = CELLS + 3;
 
+/// The displacement (mm) of each control point, `[axis][i][j][k]`.
+type Points = [[[[f64; POINTS]; POINTS]; POINTS]; 3];
+
 /// A map from the voxels of the result to those that they come from: an affine map about the centre of the grid, before which each
 /// place is displaced by cubic B-splines.
 #[derive(Clone, Debug)]
@@ -14,8 +17,8 @@ pub(super) struct Warp {
     /// From an offset to the centre (mm) to the offset that it comes from, and what is added.
     matrix: [[f64; 3]; 3],
     shift: [f64; 3],
-    /// Displacement (mm) of each control point, `[axis][i][j][k]`; none where nothing is bent.
-    points: Option<Box<[[[[f64; POINTS]; POINTS]; POINTS]; 3]>>,
+    /// None where nothing is bent.
+    points: Option<Box<Points>>,
 }
 
 impl Warp {
@@ -89,11 +92,10 @@ impl Warp {
                     let (first, weights) = taps[1][j];
                     array3(|axis| array(|k| (0..4).map(|n| weights[n] * plane[axis][first + n][k]).sum::<f64>()))
                 });
-                for k in 0..shape[2] {
+                for (k, &(first, weights)) in taps[2].iter().enumerate() {
                     let mut offset: [f64; 3] =
                         std::array::from_fn(|axis| spacing[axis] * ([i, j, k][axis] as f64 - centre[axis]));
                     if let Some(row) = &row {
-                        let (first, weights) = taps[2][k];
                         for (axis, offset) in offset.iter_mut().enumerate() {
                             *offset += (0..4).map(|n| weights[n] * row[axis][first + n]).sum::<f64>();
                         }
