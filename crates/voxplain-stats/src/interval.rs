@@ -95,6 +95,18 @@ impl Interval {
         Self { low: self.low.map(|x| x.clamp(least, most)), high: self.high.map(|x| x.clamp(least, most)), ..self }
     }
 
+    /// Of values of maps, each with the model that made it and whose map it is: [`Interval::by_model`], with the people counted
+    /// ([`Interval::of_people`]).
+    pub fn of_maps<M: Ord, P: Ord>(maps: impl IntoIterator<Item = (f64, Option<M>, P)>) -> Option<Self> {
+        let (mut values, mut models, mut people) = (Vec::new(), Vec::new(), std::collections::BTreeSet::new());
+        for (value, model, person) in maps {
+            values.push(value);
+            models.push(model);
+            people.insert(person);
+        }
+        Self::by_model(&values, &models).map(|interval| interval.of_people(people.len()))
+    }
+
     /// The mean of maps of so many people, where that is fewer than there are maps: no ends below [`MIN_PEOPLE`] of them.
     #[must_use]
     pub fn of_people(self, people: usize) -> Self {

@@ -186,9 +186,9 @@ impl Block<'_> {
     /// The statistic at each voxel under a shuffle.
     pub(super) fn fit(&mut self, shuffled: &Shuffled, into: &mut [f32]) {
         self.add_up(shuffled);
-        for n in 0..self.count {
+        for (n, into) in into.iter_mut().enumerate() {
             let (explained, error) = self.squares(shuffled, n);
-            into[n] = self.statistic(n, explained, error);
+            *into = self.statistic(n, explained, error);
         }
     }
 
@@ -276,6 +276,7 @@ fn single(value: f64) -> f32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
 mod tests {
     use super::*;
     use crate::inference::Shuffle;

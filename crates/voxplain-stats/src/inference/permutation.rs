@@ -310,4 +310,5 @@ impl Counts {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
 mod tests;

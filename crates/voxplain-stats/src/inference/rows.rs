@@ -31,7 +31,7 @@ impl InMemory {
     /// # Errors
     /// The values cannot be divided evenly, or there are none.
     pub fn new(subjects: usize, values: Vec<f32>) -> Result<Self> {
-        if subjects == 0 || values.is_empty() || values.len() % subjects != 0 {
+        if subjects == 0 || values.is_empty() || !values.len().is_multiple_of(subjects) {
             return Err(Error::request(
                 format!("{} values are not those of {subjects} subjects", values.len()),
                 "give one value for each subject and voxel",

@@ -152,10 +152,11 @@ impl Tfce {
 
 /// Sorts keys by their upper half, of equal ones the lower number first: three passes of eleven bits. The keys come in order of
 /// their lower half.
-fn sort(keys: &mut Vec<u64>, other: &mut [u64]) {
+fn sort(keys: &mut [u64], other: &mut [u64]) {
     const BITS: u32 = 11;
     let mut counts = vec![[0u32; 1 << BITS]; 3];
-    let digit = |key: u64, pass: usize| (key >> (32 + BITS * pass as u32)) as usize & ((1 << BITS) - 1);
+    #[expect(clippy::cast_possible_truncation, reason = "eleven bits")]
+    let digit = |key: u64, pass: usize| (key >> [32, 32 + BITS, 32 + 2 * BITS][pass]) as usize & ((1 << BITS) - 1);
     for key in keys.iter() {
         (0..3).for_each(|pass| counts[pass][digit(*key, pass)] += 1);
     }

@@ -315,10 +315,10 @@ impl RegionTable {
             }
             for ((_, id), rows) in regions {
                 let of = |f: &dyn Fn(&RegionRow) -> Option<f64>| {
-                    let there = (rows.iter().filter(|r| r.voxels > 0))
-                        .filter_map(|r| Some(((f(r)?, r.map.model.as_deref()), self.person_of(&r.map))));
-                    let ((values, models), people): ((Vec<f64>, Vec<Option<&str>>), BTreeSet<&str>) = there.unzip();
-                    Interval::by_model(&values, &models).map(|i| i.of_people(people.len()))
+                    let there = rows.iter().filter(|r| r.voxels > 0);
+                    Interval::of_maps(
+                        there.filter_map(|r| Some((f(r)?, r.map.model.as_deref(), self.person_of(&r.map)))),
+                    )
                 };
                 let bounded = |i: Option<Interval>, most: f64| i.map(|i| i.within(0.0, most));
                 self.group.push(GroupRow {

@@ -81,9 +81,9 @@ impl Images<'_> {
         // Which voxels vary, before any is kept.
         let inside: Vec<usize> = (0..mask.data().len()).filter(|at| mask.data()[*at]).collect();
         let (mut low, mut high) = (vec![f32::INFINITY; inside.len()], vec![f32::NEG_INFINITY; inside.len()]);
-        for subject in 0..n {
+        for (subject, factor) in factors.iter().enumerate() {
             progress.go_on()?;
-            let image = self.image(subject, factors[subject])?;
+            let image = self.image(subject, *factor)?;
             for ((at, low), high) in inside.iter().zip(&mut low).zip(&mut high) {
                 let value = image.data()[*at];
                 if !value.is_finite() {
@@ -112,9 +112,9 @@ impl Images<'_> {
         let in_memory = (4 * n * varies.len()) as u64 <= bytes;
         let mut values = Vec::with_capacity(if in_memory { n * varies.len() } else { varies.len() });
         let mut file = if in_memory { None } else { Some(Scratch::create(scratch)?) };
-        for subject in 0..n {
+        for (subject, factor) in factors.iter().enumerate() {
             progress.go_on()?;
-            let image = self.image(subject, factors[subject])?;
+            let image = self.image(subject, *factor)?;
             if file.is_some() {
                 values.clear();
             }

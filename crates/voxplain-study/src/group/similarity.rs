@@ -4,10 +4,7 @@ use super::{Group, Member, read_map};
 use crate::cohort::Cohort;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 use voxplain_core::{Progress, Result, Table};
 use voxplain_stats::{Interval, Overlap, PERCENTS, Top, cell, overlap, pearson, spearman};
 
@@ -112,11 +109,10 @@ pub(super) fn compare(
             for (m, (name, percent, top)) in measures().enumerate() {
                 let found = of.iter().filter(|&&n| values[n][pair][m].is_some()).count();
                 let by_model = |pick: fn(&(f64, Option<f64>)) -> Option<f64>| {
-                    let there = of
-                        .iter()
-                        .filter_map(|&n| Some(((pick(&values[n][pair][m]?)?, members[n].model.as_deref()), person(n))));
-                    let ((numbers, models), people): ((Vec<f64>, Vec<Option<&str>>), BTreeSet<usize>) = there.unzip();
-                    Interval::by_model(&numbers, &models).map(|i| i.of_people(people.len()))
+                    let model = |n: usize| members[n].model.as_deref();
+                    Interval::of_maps(
+                        of.iter().filter_map(|&n| Some((pick(&values[n][pair][m]?)?, model(n), person(n)))),
+                    )
                 };
                 // A correlation, or a Dice coefficient, which is never below 0.
                 let least = if name == "dice" { 0.0 } else { -1.0 };

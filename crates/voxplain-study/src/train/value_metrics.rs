@@ -116,7 +116,7 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
         predictors: predictors.iter().filter_map(of_predictor).collect(),
         verdict: verdict(
             [TRAINING_MEAN, TRAINING_MEDIAN].map(|with| comparisons.iter().find(|c| c.with == with)),
-            found_r(&predictors),
+            found_r(predictors),
         ),
         comparisons,
         correction,

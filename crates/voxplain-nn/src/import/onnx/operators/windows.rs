@@ -291,8 +291,7 @@ impl Window {
     /// where there is not one window in each direction.
     fn of_one_voxel(&self, paddings: &[[usize; 2]; 3]) -> Option<Option<usize>> {
         let mut place = Some(0);
-        for axis in 0..3 {
-            let [before, after] = paddings[axis];
+        for (axis, &[before, after]) in paddings.iter().enumerate() {
             let span = (self.kernel[axis] - 1).checked_mul(self.dilation[axis])?;
             // As long as the window, or one step would not fit.
             if (1 + before + after).checked_sub(span + 1)? >= self.stride[axis] {
