@@ -15,12 +15,12 @@ pub use output::{CompareSummary, Found};
 
 use crate::{
     atlas::Atlas,
-    cohort::Cohort,
+    cohort::{Cohort, Persons},
     group::Scale,
     listed::{counted, listed},
     map::read_record,
     run::{MadeFrom, Run, digest},
-    setting::{BLOCKS, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, OUT, TAIL, WITHIN},
+    setting::{BLOCKS, CHANNEL, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, OUT, TAIL, WITHIN},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -240,6 +240,16 @@ pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn P
             remedy!["leave out ", METHOD, ", or name a run"],
         ));
     }
+    if let [_, _, ..] = cohort.preparation.channels.as_slice() {
+        return Err(Error::file(
+            &cohort.path,
+            format!(
+                "has several images of each person ({}), and one is compared",
+                cohort.preparation.channels.join(", ")
+            ),
+            remedy!["prepare a cohort of the one that is to be compared, with one ", CHANNEL],
+        ));
+    }
     let Some(out) = options.out.clone() else {
         return Err(Error::file(
             &cohort.path,
@@ -273,6 +283,15 @@ fn compare(
     let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
     let mut built = formula.build(cohort, &material.subjects, &options.missing, last, options.keep_going)?;
     built.left_out.splice(0..0, material.left_out.iter().cloned());
+    if options.blocks.is_none() && options.block_kind == BlockKind::Whole {
+        return Err(Error::request(
+            "blocks are to be exchanged as a whole, and no column says which they are",
+            remedy!["name the column with ", BLOCKS],
+        ));
+    }
+    if let Some(persons) = cohort.persons(&built.subjects)? {
+        refuse_divided(cohort, &built, &persons, options)?;
+    }
     if let Some(persons) = cohort.persons(&built.subjects)?
         && options.blocks.is_none()
     {
@@ -358,6 +377,17 @@ fn compare(
     };
     let (fit, enhanced) = analysis.observe(values.rows.as_ref())?;
     let enhanced = enhanced.unwrap_or_default();
+    // Effect sizes are those of the ordinary fit: a t by variances of each subject's own is none of pooled deviations.
+    let plain_t = if options.robust {
+        let plain = Permutation {
+            model: Model::new(&built.design, &contrast, Variance::Equal)?,
+            tfce: None,
+            ..analysis.clone()
+        };
+        Some(plain.observe(values.rows.as_ref())?.0.statistic)
+    } else {
+        None
+    };
     let mut counts: Counts = place.counts()?.unwrap_or_default();
     let bytes = usize::try_from(options.memory / 2).unwrap_or(usize::MAX);
     let ran = analysis.run(values.rows.as_ref(), (&fit, Some(&enhanced)), &mut counts, bytes, progress);
@@ -381,6 +411,7 @@ fn compare(
             analysis: &analysis,
             exchange_words: &exchange_words,
             fit: &fit,
+            plain_t: plain_t.as_deref().unwrap_or(&fit.statistic),
             enhanced: &enhanced,
             counts: &counts,
             mask: &values.mask,
@@ -392,6 +423,41 @@ fn compare(
             name: &name,
         },
     )
+}
+
+/// Refuses blocks by which scans of one person would be exchanged with those of others.
+fn refuse_divided(cohort: &Cohort, built: &Built, persons: &Persons, options: &CompareOptions) -> Result<()> {
+    let Some(column) = &options.blocks else { return Ok(()) };
+    let cells = cohort.column(column)?;
+    let block = |n: usize| cells[built.subjects[n]].unwrap_or_default();
+    let pairs = (0..persons.of.len()).flat_map(|a| (a + 1..persons.of.len()).map(move |b| (a, b)));
+    let wrong = pairs.into_iter().find(|&(a, b)| {
+        let (one_person, one_block) = (persons.of[a] == persons.of[b], block(a) == block(b));
+        match options.block_kind {
+            // Whoever shares a block is exchanged: scans of one person alone may be.
+            BlockKind::Within => one_block && !one_person,
+            BlockKind::Whole => one_person && !one_block,
+        }
+    });
+    let Some((a, b)) = wrong else { return Ok(()) };
+    let id = |n: usize| cohort.subjects[built.subjects[n]].id.as_str();
+    let what = match options.block_kind {
+        BlockKind::Within => format!(
+            "some people have several scans, and by column {column} {} and {}, which are of two people, would be exchanged",
+            id(a),
+            id(b)
+        ),
+        BlockKind::Whole => format!(
+            "{} and {} are of one person and in two blocks of column {column}, which are exchanged as a whole",
+            id(a),
+            id(b)
+        ),
+    };
+    Err(Error::file(
+        cohort.layout().participants(),
+        what,
+        remedy!["name the column of people with ", BLOCKS, ", or compare one scan of each person"],
+    ))
 }
 
 /// The class that a map explains.

@@ -183,7 +183,12 @@ impl Lrp {
             ));
         }
         record.passes = Passes { forward: 2, backward: 1 };
-        Attribution::new(case, relevance.input, record)
+        let mut attribution = Attribution::new(case, relevance.input, record)?;
+        if self.composite == Composite::EpsilonPlusFlat {
+            // The flat rule hands the same to every channel, whatever its weights: maps of channels would say nothing about them.
+            attribution.of_channels.clear();
+        }
+        Ok(attribution)
     }
 }
 

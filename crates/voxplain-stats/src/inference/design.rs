@@ -8,6 +8,8 @@ use voxplain_core::{Error, Result};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Design {
     names: Vec<String>,
+    /// What each row is called in messages.
+    rows: Vec<String>,
     matrix: DMatrix<f64>,
 }
 
@@ -32,16 +34,24 @@ impl Design {
                     "give finite numbers",
                 );
             }
+            if let Some(n) = column.iter().position(|v| v.abs() > 1e100) {
+                return wrong(
+                    format!("column {name} of the design holds {:e} in row {}, which is too large", column[n], n + 1),
+                    "give the values in another unit",
+                );
+            }
             if column.iter().all(|v| *v == 0.0) {
                 return wrong(format!("column {name} of the design is 0 for every subject"), "leave it out");
             }
         }
         let (names, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
         let matrix = DMatrix::from_fn(rows, columns.len(), |r, c| columns[c][r]);
-        let design = Self { names, matrix };
+        let row_names = (1..=rows).map(|n| format!("of row {n}")).collect();
+        let design = Self { names, rows: row_names, matrix };
         if let Some(name) = design.redundant() {
-            let what =
-                format!("column {name} of the design is a sum of the columns before it: {}", design.names.join(", "));
+            let before: Vec<&str> =
+                design.names.iter().map(String::as_str).take_while(|other| *other != name).collect();
+            let what = format!("column {name} of the design is a sum of the columns before it: {}", before.join(", "));
             return wrong(what, "leave one of them out: their effects cannot be told apart");
         }
         if rows <= design.names.len() {
@@ -53,6 +63,17 @@ impl Design {
             return wrong(what, "use fewer terms, or more subjects");
         }
         Ok(design)
+    }
+
+    /// The same design, with a name for each row, by which messages call its subject.
+    #[must_use]
+    pub fn with_rows(self, rows: Vec<String>) -> Self {
+        Self { rows, ..self }
+    }
+
+    /// What a row is called.
+    pub(super) fn row(&self, number: usize) -> &str {
+        self.rows.get(number).map_or("", String::as_str)
     }
 
     /// The name of each column.

@@ -86,10 +86,10 @@ impl Model {
                 if own < 1e-9 {
                     return Err(Error::request(
                         format!(
-                            "the subject of row {} has a term of the design to itself: its error has no variance of its own",
-                            n + 1
+                            "the subject {} has a term of the design to itself: its error has no variance of its own",
+                            design.row(n)
                         ),
-                        "leave the subject out, or use equal variances",
+                        "leave the subject out, or take one variance for all",
                     ));
                 }
                 robust.push(tested[(n, 0)].powi(2) / (own * own));

@@ -50,7 +50,7 @@ impl Shuffles {
         if possible < 1.5 {
             return Err(Error::request(
                 "under these blocks no two subjects can be exchanged in a way that changes the design",
-                "use other blocks, or flip signs where the errors are symmetric",
+                "use larger blocks, or other ones",
             ));
         }
         let mut result =

@@ -210,12 +210,14 @@ impl Formula {
         let mut left_out = Vec::new();
         let mut kept = Vec::new();
         for (row, &subject) in subjects.iter().enumerate() {
-            let lacks: Vec<&str> = self
-                .terms
-                .iter()
-                .zip(&cells)
-                .filter(|(_, c)| c[row].is_none())
-                .map(|(t, _)| t.column.as_str())
+            // With the word that stands for none: -9 among numbers.
+            let lacks: Vec<String> = (self.terms.iter().zip(&cells))
+                .filter(|(_, cells)| cells[row].is_none())
+                .map(|(term, _)| {
+                    let column = cohort.participants.columns.iter().position(|c| *c == term.column);
+                    let word = column.and_then(|c| cohort.participants.rows[subject][c].as_deref());
+                    word.map_or_else(|| term.column.clone(), |word| format!("{} ({word})", term.column))
+                })
                 .collect();
             if lacks.is_empty() {
                 kept.push(row);
@@ -240,6 +242,17 @@ impl Formula {
                 ],
             ));
         }
+        if kept.is_empty() {
+            return Err(Error::file(
+                cohort.layout().participants(),
+                format!(
+                    "none of {} subjects has a value of every term of the design `{}`",
+                    subjects.len(),
+                    self.words()
+                ),
+                remedy!["leave the term that nobody has out of ", DESIGN],
+            ));
+        }
         let mut columns = vec![("intercept".to_owned(), vec![1.0; kept.len()])];
         let mut terms = vec![DesignTerm {
             term: "1".into(),
@@ -260,7 +273,8 @@ impl Formula {
             });
             columns.extend(of);
         }
-        let design = Design::new(columns).map_err(|e| {
+        let row_names = kept.iter().map(|row| id(subjects[*row])).collect();
+        let design = Design::new(columns).map(|design| design.with_rows(row_names)).map_err(|e| {
             let remedy = e.remedy().unwrap_or_else(|| remedy!["change ", DESIGN]);
             Error::request(format!("the design `{}`: {e}", self.words()), remedy)
         })?;
@@ -321,6 +335,19 @@ impl Formula {
             let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
             let centred = numbers.iter().map(|v| v - mean).collect();
             return Ok((vec![(term.to_string(), centred)], Vec::new(), Some(mean)));
+        }
+        // A few words among numbers are no groups.
+        let words: Vec<&&str> = different.iter().filter(|v| number(v).is_none()).collect();
+        if term.is == Use::AsItIs && different.len() > 5 && 2 * words.len() < different.len() && !words.is_empty() {
+            let what = format!("column {} holds numbers, but for {}", term.column, listed(words, 6));
+            return Err(Error::file(
+                table(),
+                what,
+                remedy![
+                    "write these as numbers too, with a point, or say that they are groups with ",
+                    DESIGN.to(format!("factor({})", term.column))
+                ],
+            ));
         }
         // Numbers as numbers: 2 before 10.
         let mut levels: Vec<&str> = different.into_iter().collect();
@@ -387,24 +414,41 @@ impl Built {
         let names = self.design.names();
         let weights =
             |column: &String| -> Vec<f64> { names.iter().map(|n| f64::from(u8::from(n == column))).collect() };
-        let rows: Vec<Vec<f64>> = term.columns.iter().map(weights).collect();
+        // One column of a factor of several levels, where it is named.
+        let column = test.and_then(|name| term.columns.iter().find(|column| *column == name.trim()));
+        let columns: Vec<&String> = column.map_or_else(|| term.columns.iter().collect(), |column| vec![column]);
+        let mut rows: Vec<Vec<f64>> = columns.iter().map(|column| weights(column)).collect();
         let others: Vec<&str> =
             self.terms.iter().filter(|t| t.term != term.term && t.term != "1").map(|t| t.term.as_str()).collect();
         let held = if others.is_empty() { String::new() } else { format!(", {} held constant", others.join(", ")) };
-        let words = match term.levels.as_slice() {
-            _ if term.term == "1" => format!(
-                "above 0: the mean is above 0{}",
-                if others.is_empty() { String::new() } else { format!(", at the mean of {}", others.join(", ")) }
+        let of_mean = term.term == "1";
+        if of_mean {
+            // The mean over all subjects: numbers are centred, and groups count by their shares.
+            let matrix = self.design.matrix();
+            rows = vec![(0..names.len()).map(|column| matrix.column(column).mean()).collect()];
+        }
+        let words = match (term.levels.as_slice(), column) {
+            _ if of_mean && others.is_empty() => "above 0: the mean is above 0".to_owned(),
+            _ if of_mean => format!(
+                "above 0: the mean over all subjects is above 0, the differences by {} taken out of the noise",
+                others.join(", ")
             ),
-            [] => format!("above 0: larger where {} is larger{held}", term.term),
-            [(first, _), (second, _)] => format!("above 0: larger for {second} than for {first}{held}"),
-            levels => format!("any difference between the {} levels of {}{held}", levels.len(), term.term),
+            ([], _) => format!("above 0: larger where {} is larger{held}", term.term),
+            ([(first, _), (second, _)], _) => format!("above 0: larger for {second} than for {first}{held}"),
+            ([(first, _), ..], Some(column)) => format!("above 0: larger for {column} than for {first}{held}"),
+            (levels, None) => format!("any difference between the {} levels of {}{held}", levels.len(), term.term),
         };
+        let name = column.unwrap_or(&term.term);
         let contrast = match rows.len() {
-            1 => Contrast::t(&term.term, rows.into_iter().next().unwrap_or_default()),
-            _ => Contrast::f(&term.term, rows),
+            1 => Contrast::t(name, rows.into_iter().next().unwrap_or_default()),
+            _ => Contrast::f(name, rows),
         };
-        Ok(Tested { contrast, term: term.clone(), words })
+        // Of two levels among several there are no sizes of two groups alone.
+        let term = match column.filter(|_| term.levels.len() > 2) {
+            Some(column) => DesignTerm { term: column.clone(), levels: Vec::new(), ..term.clone() },
+            None => term.clone(),
+        };
+        Ok(Tested { contrast, term, words })
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Results<'a> {
     pub(super) analysis: &'a Permutation,
     pub(super) exchange_words: &'a str,
     pub(super) fit: &'a Fit,
+    /// Student's t by one variance for all, of which effect sizes are made.
+    pub(super) plain_t: &'a [f32],
     pub(super) enhanced: &'a [f32],
     pub(super) counts: &'a Counts,
     pub(super) mask: &'a Mask,
@@ -286,7 +288,7 @@ fn size_signed(of: &Results<'_>, values: &[f32]) -> Vec<f32> {
 fn effect_sizes(of: &Results<'_>) -> Option<(&'static str, &'static str, Vec<EffectSize>)> {
     let freedom = of.analysis.model.freedom() as f64;
     let sign = if of.options.tail == Tail::Less { -1.0 } else { 1.0 };
-    let t = || of.fit.statistic.iter().map(|t| f64::from(*t) * sign);
+    let t = || of.plain_t.iter().map(|t| f64::from(*t) * sign);
     match of.tested.term.levels.as_slice() {
         [(_, a), (_, b)] => {
             Some(("hedgesg", "Hedges' g of the difference", t().map(|t| hedges_g(t, freedom, [*b, *a])).collect()))
@@ -396,12 +398,13 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
     let corrected =
         format!("corrected for {} voxels (family-wise) after threshold-free cluster enhancement", summary.voxels);
     lines.push(if least_possible >= LEVEL {
-        format!(
-            "Nothing can be shown: {} {} possible, so that no p below {} can occur.",
-            counted(summary.permutations + 1, "arrangement"),
-            does(summary.permutations + 1, "is", "are"),
-            significant(least_possible, 2)
-        )
+        let why = if summary.all_permutations {
+            let n = summary.permutations + 1;
+            format!("{} {} possible", counted(n, "arrangement"), does(n, "is", "are"))
+        } else {
+            format!("{} asked for, and more are possible", counted(summary.permutations, "shuffle"))
+        };
+        format!("Nothing can be shown: {why}, so that no p below {} can occur.", significant(least_possible, 2))
     } else if tfce.below_005 > 0 {
         let clusters = summary.clusters.iter().filter(|c| c.of == "tfce").count();
         format!(
@@ -417,7 +420,7 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
     let shuffles = if summary.all_permutations {
         format!("all {} arrangements that differ", summary.permutations + 1)
     } else {
-        format!("{} shuffles drawn at random, seed {}", summary.permutations, summary.seed)
+        format!("{} drawn at random, seed {}", counted(summary.permutations, "shuffle"), summary.seed)
     };
     lines.push(format!("For p-values {}: {shuffles}.", summary.exchange));
     if summary.constant > 0 {

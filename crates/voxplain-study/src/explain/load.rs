@@ -193,6 +193,15 @@ fn hash(image: &Volume, others: &[Volume]) -> String {
 /// The files of the channels behind the first: those that were said, else those beside the image with the same name in BIDS.
 fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>> {
     let channels = &card.preparation.channels;
+    let mut names: Vec<&String> = images.channels.iter().map(|(name, _)| name).collect();
+    names.sort();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(Error::file(
+            file,
+            format!("the channel {} is given twice", pair[0]),
+            remedy!["give each once with ", CHANNEL],
+        ));
+    }
     let unknown = images.channels.iter().find(|(name, _)| !channels.iter().skip(1).any(|channel| channel == name));
     if let Some((name, path)) = unknown {
         let what = match channels.as_slice() {

@@ -274,9 +274,11 @@ fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Option<String>
                 ..p.clone()
             }
         });
-        let Some(auc) = Classification::of(&of_both.collect::<Vec<_>>(), 2, 1).and_then(|c| c.auc) else { continue };
-        if auc.ends().is_none_or(|(low, _)| low <= 0.5) {
-            alike.push(format!("{} from {} (AUC {})", classes[second], classes[first], text(&auc)));
+        let Some(found) = Classification::of(&of_both.collect::<Vec<_>>(), 2, 1) else { continue };
+        let Some(auc) = &found.auc else { continue };
+        let few = too_few(&found).map_or("", |_| ", so few that an order without a fault could be chance");
+        if !few.is_empty() || auc.ends().is_none_or(|(low, _)| low <= 0.5) {
+            alike.push(format!("{} from {} (AUC {}{few})", classes[second], classes[first], text(auc)));
         }
     }
     let pairs = classes.len() * (classes.len() - 1) / 2;
@@ -335,6 +337,9 @@ fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison,
     let result = match (difference.ends(), comparison.corrected_p) {
         _ if difference.value <= 0.0 => format!("The CNN does not beat {name}"),
         (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        (Some((low, _)), Some(p)) if low <= 0.0 && p < 0.05 && ahead => format!(
+            "The CNN is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
+        ),
         (Some((low, _)), _) if low <= 0.0 => {
             format!("The CNN is ahead of {name}, but by no more than chance could do")
         }

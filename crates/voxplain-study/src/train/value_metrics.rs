@@ -275,6 +275,9 @@ fn beside(
     let result = match (difference.ends(), comparison.corrected_p) {
         _ if difference.value >= 0.0 => format!("The CNN does not beat {name}"),
         (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        (Some((_, high)), Some(p)) if high >= 0.0 && p < 0.05 && ahead => format!(
+            "The CNN is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
+        ),
         (Some((_, high)), _) if high >= 0.0 => {
             format!("The CNN is ahead of {name}, but by no more than chance could do")
         }
