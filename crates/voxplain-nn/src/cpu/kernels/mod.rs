@@ -56,6 +56,10 @@
 //!                  dw2 <--winograd_gradient--'          dw3 <--winograd_gradient--'
 //! ```
 //!
+//! Networks of others: a stem of seven taps is [`nested`]; a batch normalisation, a ReLU and a max-pool of any window are one
+//! step in training ([`norm_pool`]); what a normalisation gives to convolutions alone is computed once more in the backward
+//! pass, and the gradient of what it reads takes its place.
+//!
 //! # What is fast, and what is not
 //!
 //! * A closure in a kernel does not take on the kernel's instructions: vectors in it are passed through memory, at a

@@ -326,11 +326,11 @@ impl Backward {
 }
 
 /// Gradient of a normalisation's input `x` from that of its output, of which only what a ReLU of output `y` lets through
-/// counts, if there is one.
+/// counts, if there is one. Without `x` it is taken from where the gradient goes.
 pub(crate) fn backward(
     isa: Isa,
     (volume, batch): (&Volume, usize),
-    (x, gradient, y): (&[f32], &[f32], Option<&[f32]>),
+    (x, gradient, y): (Option<&[f32]>, &[f32], Option<&[f32]>),
     factors: &Backward,
     out: &mut [f32],
 ) {
@@ -345,7 +345,7 @@ pub(crate) fn backward(
         dispatch(
             isa,
             InputGradient {
-                x: &x[part.clone()],
+                x: x.map(|x| &x[part.clone()]),
                 gradient: &gradient[part.clone()],
                 y: y.map(|y| &y[part]),
                 gain: of(&factors.gain),
@@ -358,7 +358,7 @@ pub(crate) fn backward(
 }
 
 struct InputGradient<'a> {
-    x: &'a [f32],
+    x: Option<&'a [f32]>,
     gradient: &'a [f32],
     y: Option<&'a [f32]>,
     gain: [f32; LANES],
@@ -370,20 +370,25 @@ struct InputGradient<'a> {
 impl InputGradient<'_> {
     #[inline(always)]
     unsafe fn values<V: Lanes, const RELU: bool>(self) {
-        let y = self.y.unwrap_or(self.x).chunks_exact(LANES);
-        let values = self.gradient.chunks_exact(LANES).zip(self.x.chunks_exact(LANES)).zip(y);
-        // SAFETY: chunks and factors are sixteen floats; the caller vouches for the instructions.
+        let (len, gradient) = (self.out.len(), self.gradient);
+        let y = self.y.unwrap_or(gradient);
+        assert!(gradient.len() == len && y.len() == len && self.x.is_none_or(|x| x.len() == len));
+        let out = self.out.as_mut_ptr();
+        // Each value is read before the gradient takes its place.
+        let x = self.x.map_or(out.cast_const(), <[f32]>::as_ptr);
+        // SAFETY: all are of the same length by the assertion, in chunks of sixteen floats, as factors are; the caller vouches
+        // for the instructions.
         unsafe {
             let (gain, slope, offset) =
                 (V::load(self.gain.as_ptr()), V::load(self.slope.as_ptr()), V::load(self.offset.as_ptr()));
             let zero = V::splat(0.0);
-            for (out, ((g, x), y)) in self.out.chunks_exact_mut(LANES).zip(values) {
-                let rest = V::load(x.as_ptr()).mul_add(slope, offset);
-                let mut g = V::load(g.as_ptr());
+            for at in (0..len / LANES * LANES).step_by(LANES) {
+                let rest = V::load(x.add(at)).mul_add(slope, offset);
+                let mut g = V::load(gradient.as_ptr().add(at));
                 if RELU {
-                    g = V::select(V::load(y.as_ptr()).greater(zero), g, zero);
+                    g = V::select(V::load(y.as_ptr().add(at)).greater(zero), g, zero);
                 }
-                g.mul_add(gain, rest).store(out.as_mut_ptr());
+                g.mul_add(gain, rest).store(out.add(at));
             }
         }
     }

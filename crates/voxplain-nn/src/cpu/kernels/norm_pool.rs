@@ -1,26 +1,54 @@
-//! Batch normalisation by the batch's statistics, ReLU and 2 x 2 x 2 max-pool at once, both ways.
+//! Batch normalisation by the batch's statistics, ReLU and max-pool at once, both ways; of pools of 2 x 2 x 2 by kernels of
+//! their own.
 
 use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::norm::{Backward, Moments};
-use super::shape::{LANES, Volume};
+use super::shape::{LANES, Volume, Window};
 use super::sparse::Pooled;
 use super::winograd::pool_eight;
 
 /// Scales below which sums are taken from the normalisation's input, not from its pooled output.
 const SMALL: f32 = 0.01;
 
-/// `pool(relu(scale * x + shift))`, and which of the eight is largest (0 when the ReLU cut all off).
+/// A pool: its window, and what it leaves of a volume.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pooling {
+    /// Of up to 256 taps, without gaps.
+    pub(crate) window: Window,
+    /// The pooled volume.
+    pub(crate) output: Volume,
+}
+
+impl Pooling {
+    /// Of 2 x 2 x 2, whatever is left over left out.
+    pub(crate) fn by_two(volume: &Volume) -> Self {
+        let window = Window { kernel: [2; 3], stride: [2; 3], padding: [0; 3], dilation: [1; 3] };
+        Self { window, output: Volume { size: volume.size.map(|s| s / 2), ..*volume } }
+    }
+
+    /// Whether the kernels of their own take it.
+    fn is_by_two(&self, volume: &Volume) -> bool {
+        let by_two = Self::by_two(volume);
+        self.window == by_two.window && self.output.size == by_two.output.size
+    }
+}
+
+/// `pool(relu(scale * x + shift))`, and which tap is largest (any when the ReLU cut all off).
 pub(crate) fn forward(
     isa: Isa,
-    volume: &Volume,
+    (volume, pooling): (&Volume, &Pooling),
     batch: usize,
     x: &[f32],
     (scale, shift): (&[f32], &[f32]),
-    out: &mut [f32],
-    taps: &mut [u8],
+    (out, taps): (&mut [f32], &mut [u8]),
 ) {
-    let size = volume.size.map(|s| s / 2);
+    if !pooling.is_by_two(volume) {
+        let shape = (volume, &pooling.output);
+        super::pool::max_of_affine(isa, &pooling.window, shape, batch, x, (scale, shift), (out, taps));
+        return;
+    }
+    let size = pooling.output.size;
     let (row, of_block) = (size[1] * size[2] * LANES, volume.voxels() * LANES);
     let all = batch * volume.blocks() * size[0];
     assert!(out.len() >= all * row && taps.len() >= all * row && x.len() >= batch * volume.len());
@@ -100,14 +128,14 @@ impl Argmax {
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
 pub(crate) fn weight_gradients(
     isa: Isa,
-    (volume, batch): (&Volume, usize),
+    (volume, pooling, batch): (&Volume, &Pooling, usize),
     passed: Pooled<'_>,
     input: &dyn Fn(Argmax) -> f64,
     moments: &mut Moments,
     (weight, bias): (&[f32], &[f32]),
     (scale, shift): (&mut [f32], &mut [f32]),
 ) {
-    let size = volume.size.map(|s| s / 2);
+    let size = pooling.output.size;
     let plane = size[1] * size[2] * LANES;
     let (blocks, of_channel) = (volume.blocks(), batch * size[0]);
     let shared = Shared::new(&mut moments.parts_mut()[..blocks * of_channel]);
@@ -130,7 +158,7 @@ pub(crate) fn weight_gradients(
         *scale = if weight[channel].abs() >= SMALL * bias[channel].abs().max(1.0) {
             ((products - f64::from(bias[channel]) * sum) / f64::from(weight[channel])) as f32
         } else {
-            slow_scale(volume, batch, passed, input, moments, channel)
+            slow_scale((volume, pooling, batch), passed, input, moments, channel)
         };
     }
 }
@@ -138,14 +166,14 @@ pub(crate) fn weight_gradients(
 /// The gradient of one channel's scale, from the normalisation's input where each window's largest was.
 #[allow(clippy::cast_possible_truncation, reason = "weights are f32")]
 fn slow_scale(
-    volume: &Volume,
-    batch: usize,
+    (volume, pooling, batch): (&Volume, &Pooling, usize),
     passed: Pooled<'_>,
     input: &dyn Fn(Argmax) -> f64,
     moments: &Moments,
     channel: usize,
 ) -> f32 {
-    let size = volume.size.map(|s| s / 2);
+    let Pooling { window, output } = pooling;
+    let (size, [_, kj, kk]) = (output.size, window.kernel);
     let (voxels, blocks) = (size.iter().product::<usize>(), volume.blocks());
     let (block, lane) = (channel / LANES, channel % LANES);
     let mut sum = 0f64;
@@ -155,11 +183,11 @@ fn slow_scale(
             let at = (from + voxel) * LANES + lane;
             if passed.y[at] > 0.0 {
                 let tap = usize::from(passed.taps[at]);
-                let [i, j, k] = [
-                    2 * (voxel / (size[1] * size[2])) + tap / 4,
-                    2 * (voxel / size[2] % size[1]) + tap / 2 % 2,
-                    2 * (voxel % size[2]) + tap % 2,
-                ];
+                let tap = [tap / (kj * kk), tap / kk % kj, tap % kk];
+                let window_at = [voxel / (size[1] * size[2]), voxel / size[2] % size[1], voxel % size[2]];
+                let [i, j, k] = std::array::from_fn(|axis| {
+                    window_at[axis] * window.stride[axis] + tap[axis] - window.padding[axis]
+                });
                 let x = input(Argmax { sample, channel, at: [i, j, k] });
                 sum += f64::from(passed.gradient[at]) * (x - f64::from(moments.mean[channel]));
             }
@@ -196,20 +224,25 @@ impl Kernel for Sums<'_> {
     }
 }
 
-/// Gradient of the normalisation's input `x`.
+/// Gradient of the normalisation's input `x`; without it, it is taken from where the gradient goes.
 pub(crate) fn backward(
     isa: Isa,
-    volume: &Volume,
+    (volume, pooling): (&Volume, &Pooling),
     batch: usize,
-    (x, passed): (&[f32], Pooled<'_>),
+    (x, passed): (Option<&[f32]>, Pooled<'_>),
     factors: &Backward,
     out: &mut [f32],
 ) {
-    let size = volume.size.map(|s| s / 2);
+    if !pooling.is_by_two(volume) {
+        let shape = (volume, &pooling.output);
+        super::pool::max_backward_normed(isa, &pooling.window, shape, batch, (x, passed), factors, out);
+        return;
+    }
+    let size = pooling.output.size;
     let of_pooled = size.iter().product::<usize>() * LANES;
     let plane = volume.size[1] * volume.size[2] * LANES;
     let depth = volume.size[0];
-    assert!(out.len() >= batch * volume.len() && x.len() >= batch * volume.len());
+    assert!(out.len() >= batch * volume.len() && x.is_none_or(|x| x.len() >= batch * volume.len()));
     let out = Shared::new(out);
     parallel(batch * volume.blocks() * depth, |task| {
         let (block, z) = (task / depth, task % depth);
@@ -221,7 +254,7 @@ pub(crate) fn backward(
             taps: &passed.taps[at..at + of_pooled],
             gradient: &passed.gradient[at..at + of_pooled],
         };
-        let x = &x[task * plane..][..plane];
+        let x = x.map(|x| &x[task * plane..][..plane]);
         dispatch(isa, Plane { volume, size, z, lanes: block % volume.blocks() * LANES, x, passed, factors, out });
     });
 }
@@ -231,7 +264,7 @@ struct Plane<'a> {
     size: [usize; 3],
     z: usize,
     lanes: usize,
-    x: &'a [f32],
+    x: Option<&'a [f32]>,
     passed: Pooled<'a>,
     factors: &'a Backward,
     out: &'a mut [f32],
@@ -244,6 +277,9 @@ impl Kernel for Plane<'_> {
         let [_, h, w] = self.volume.size;
         let [pi, pj, pk] = self.size;
         let of = |v: &[f32]| v[self.lanes..self.lanes + LANES].as_ptr();
+        let out = self.out.as_mut_ptr();
+        // Each value is read before the gradient takes its place.
+        let x = self.x.map_or(out.cast_const(), <[f32]>::as_ptr);
         // SAFETY: `x` and `out` are planes of the volume, the pooled arrays a block of it; the caller vouches for the
         // instructions.
         unsafe {
@@ -252,7 +288,7 @@ impl Kernel for Plane<'_> {
             let inside = self.z / 2 < pi;
             for y in 0..h {
                 let row = y * w * LANES;
-                let (x, out) = (self.x.as_ptr().add(row), self.out.as_mut_ptr().add(row));
+                let (x, out) = (x.add(row), out.add(row));
                 let pooled = if inside && y / 2 < pj { pk } else { 0 };
                 let tap = u8::try_from(self.z % 2 * 4 + y % 2 * 2).unwrap_or_default();
                 for k in 0..pooled {

@@ -2,7 +2,9 @@
 
 use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
+use super::norm::Backward;
 use super::shape::{LANES, Volume, Window};
+use super::sparse::Pooled;
 use crate::Pool3d;
 use rayon::prelude::*;
 
@@ -96,32 +98,56 @@ pub(crate) fn max_forward(
     match winners {
         Winners::Small(taps) if taps.is_empty() => {
             out.par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
-                dispatch(isa, Largest { max: of_plane(task), out, taps: None });
+                dispatch(isa, Largest { max: of_plane(task), affine: None, out, taps: None });
             });
         }
         Winners::Small(taps) => {
             let taps = &mut taps[first..][..batch * output.len()];
-            out.par_chunks_exact_mut(plane)
-                .zip(taps.par_chunks_exact_mut(plane))
-                .enumerate()
-                .for_each(|(task, (out, taps))| dispatch(isa, Largest { max: of_plane(task), out, taps: Some(taps) }));
+            out.par_chunks_exact_mut(plane).zip(taps.par_chunks_exact_mut(plane)).enumerate().for_each(
+                |(task, (out, taps))| {
+                    dispatch(isa, Largest { max: of_plane(task), affine: None, out, taps: Some(taps) });
+                },
+            );
+        }
+        Winners::Large(taps) if taps.is_empty() => {
+            out.par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
+                dispatch(isa, LargestOfMany { max: of_plane(task), out, taps: &mut [] });
+            });
         }
         Winners::Large(taps) => {
-            // Nobody may ask, then there is no room.
-            let mut none = [];
-            let taps = if taps.is_empty() { &mut none[..] } else { &mut taps[first..][..batch * output.len()] };
-            if taps.is_empty() {
-                out.par_chunks_exact_mut(plane)
-                    .enumerate()
-                    .for_each(|(task, out)| dispatch(isa, LargestOfMany { max: of_plane(task), out, taps: &mut [] }));
-            } else {
-                out.par_chunks_exact_mut(plane)
-                    .zip(taps.par_chunks_exact_mut(plane))
-                    .enumerate()
-                    .for_each(|(task, (out, taps))| dispatch(isa, LargestOfMany { max: of_plane(task), out, taps }));
-            }
+            let taps = &mut taps[first..][..batch * output.len()];
+            out.par_chunks_exact_mut(plane).zip(taps.par_chunks_exact_mut(plane)).enumerate().for_each(
+                |(task, (out, taps))| {
+                    dispatch(isa, LargestOfMany { max: of_plane(task), out, taps });
+                },
+            );
         }
     }
+}
+
+/// The same of `relu(scale * x + shift)`, both per channel padded to 16, of windows of up to 256 taps.
+pub(super) fn max_of_affine(
+    isa: Isa,
+    window: &Window,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    x: &[f32],
+    (scale, shift): (&[f32], &[f32]),
+    (out, taps): (&mut [f32], &mut [u8]),
+) {
+    let (input, output) = shape;
+    let plane = output.size[1] * output.size[2] * LANES;
+    let (out, taps) = (&mut out[..batch * output.len()], &mut taps[..batch * output.len()]);
+    out.par_chunks_exact_mut(plane).zip(taps.par_chunks_exact_mut(plane)).enumerate().for_each(
+        |(task, (out, taps))| {
+            let (z, volume) = (task % output.size[0], task / output.size[0]);
+            let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
+            let lanes = volume % input.blocks() * LANES..;
+            let affine = Some((&scale[lanes.clone()][..LANES], &shift[lanes][..LANES]));
+            let max = Max { window, input: input.size, output: output.size, z, x };
+            dispatch(isa, Largest { max, affine, out, taps: Some(taps) });
+        },
+    );
 }
 
 /// One plane of the output, and the block of the input that it is of.
@@ -136,15 +162,23 @@ struct Max<'a> {
 /// Of windows of up to 256 taps.
 struct Largest<'a> {
     max: Max<'a>,
+    /// Scale and shift of the block, where an affine map and a ReLU come first.
+    affine: Option<(&'a [f32], &'a [f32])>,
     out: &'a mut [f32],
     taps: Option<&'a mut [u8]>,
 }
 
 impl Largest<'_> {
-    /// `WHICH`: whether the winners are asked for.
+    /// `WHICH`: whether the winners are asked for. `AFFINE`: whether there is an affine map.
     #[inline(always)]
     #[allow(clippy::cast_precision_loss, reason = "taps of a window are small whole numbers")]
-    unsafe fn plane<V: Lanes, const WHICH: bool>(self) {
+    unsafe fn plane<V: Lanes, const WHICH: bool, const AFFINE: bool>(self) {
+        // SAFETY: both are of sixteen floats; the caller vouches for the instructions.
+        let [scale, shift] = unsafe {
+            let [scale, shift] = self.affine.map_or([&[0.0; LANES][..]; 2], |(scale, shift)| [scale, shift]);
+            assert!(scale.len() == LANES && shift.len() == LANES);
+            [V::load(scale.as_ptr()), V::load(shift.as_ptr())]
+        };
         let Max { window, input, output, z, x } = self.max;
         let ([_, kj, kk], [di, dj, dk]) = (window.kernel, window.dilation);
         let (row, slab) = (input[2] * LANES, input[1] * input[2] * LANES);
@@ -165,6 +199,9 @@ impl Largest<'_> {
                 unsafe {
                     let corner = corner.as_ptr();
                     let mut max = V::load(corner);
+                    if AFFINE {
+                        max = max.mul_add(scale, shift);
+                    }
                     let first = ((of_i.start * kj + of_j.start) * kk + of_k.start) as f32;
                     let mut which = V::splat(first);
                     let one = V::splat(1.0);
@@ -174,7 +211,10 @@ impl Largest<'_> {
                             let start = ((of_i.start + i) * kj + of_j.start + j) * kk + of_k.start;
                             let mut tap = V::splat(start as f32);
                             for k in 0..of_k.len() {
-                                let value = V::load(x.add(k * dk * LANES));
+                                let mut value = V::load(x.add(k * dk * LANES));
+                                if AFFINE {
+                                    value = value.mul_add(scale, shift);
+                                }
                                 let larger = value.greater(max);
                                 max = V::select(larger, value, max);
                                 if WHICH {
@@ -183,6 +223,9 @@ impl Largest<'_> {
                                 }
                             }
                         }
+                    }
+                    if AFFINE {
+                        max = V::splat(0.0).max(max);
                     }
                     max.store(self.out[to..][..LANES].as_mut_ptr());
                     if let Some(taps) = &mut taps {
@@ -200,10 +243,11 @@ impl Kernel for Largest<'_> {
     unsafe fn run<V: Lanes>(self) {
         // SAFETY: the caller vouches for the instructions.
         unsafe {
-            if self.taps.is_some() {
-                self.plane::<V, true>();
-            } else {
-                self.plane::<V, false>();
+            match (self.taps.is_some(), self.affine.is_some()) {
+                (true, true) => self.plane::<V, true, true>(),
+                (true, false) => self.plane::<V, true, false>(),
+                (false, true) => self.plane::<V, false, true>(),
+                (false, false) => self.plane::<V, false, false>(),
             }
         }
     }
@@ -281,7 +325,8 @@ pub(crate) fn max_backward(
                 let (z, block) = (task % input.size[0], task / input.size[0]);
                 let gradient = &gradient[block * of_block..][..of_block];
                 let taps = &taps[block * of_block..][..of_block];
-                dispatch(isa, Gather { window, input: input.size, output: output.size, z, gradient, taps, out });
+                let (input, output) = (input.size, output.size);
+                dispatch(isa, Gather { window, input, output, z, gradient, taps, norm: None, out });
             });
         }
         Winners::Large(taps) => {
@@ -294,6 +339,46 @@ pub(crate) fn max_backward(
     }
 }
 
+/// The gradient of `x` behind a normalisation, a ReLU and a pool of windows of up to 256 taps: `gain * g + slope * x + offset`,
+/// where `g` is what comes from the windows that let anything through. Without `x` it is taken from where the gradient goes.
+pub(super) fn max_backward_normed(
+    isa: Isa,
+    window: &Window,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    (x, passed): (Option<&[f32]>, Pooled<'_>),
+    factors: &Backward,
+    out: &mut [f32],
+) {
+    let (input, output) = shape;
+    let (plane, of_block) = (input.size[1] * input.size[2] * LANES, output.voxels() * LANES);
+    let out = &mut out[..batch * input.len()];
+    out.par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
+        let (z, block) = (task % input.size[0], task / input.size[0]);
+        let part = block * of_block..(block + 1) * of_block;
+        let lanes = block % input.blocks() * LANES;
+        let of = |v: &[f32]| std::array::from_fn(|lane| v[lanes + lane]);
+        let norm = Some(Normed {
+            x: x.map(|x| &x[task * plane..][..plane]),
+            y: &passed.y[part.clone()],
+            factors: [of(&factors.gain), of(&factors.slope), of(&factors.offset)],
+        });
+        let (gradient, taps) = (&passed.gradient[part.clone()], &passed.taps[part]);
+        let (input, output) = (input.size, output.size);
+        dispatch(isa, Gather { window, input, output, z, gradient, taps, norm, out });
+    });
+}
+
+/// What a normalisation in front of the pool adds.
+struct Normed<'a> {
+    /// The plane of its input, if it does not lie where the gradient goes.
+    x: Option<&'a [f32]>,
+    /// The pooled block.
+    y: &'a [f32],
+    /// Gain, slope and offset.
+    factors: [[f32; LANES]; 3],
+}
+
 /// What reaches one plane of the input, voxel by voxel from the windows that it lies in, in C order.
 struct Gather<'a> {
     window: &'a Window,
@@ -302,6 +387,7 @@ struct Gather<'a> {
     z: usize,
     gradient: &'a [f32],
     taps: &'a [u8],
+    norm: Option<Normed<'a>>,
     out: &'a mut [f32],
 }
 
@@ -325,21 +411,29 @@ fn tap_of(window: &Window, axis: usize, voxel: usize, p: usize) -> Option<usize>
     offset.is_multiple_of(window.dilation[axis]).then(|| offset / window.dilation[axis])
 }
 
-impl Kernel for Gather<'_> {
-    type Output = ();
+impl Gather<'_> {
     #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "windows have up to 256 taps")]
-    unsafe fn run<V: Lanes>(self) {
-        let Self { window, input, output, z, gradient, taps, out } = self;
+    unsafe fn plane<V: Lanes, const NORM: bool>(self) {
+        let Self { window, input, output, z, gradient, taps, norm, out } = self;
         let [_, kj, kk] = window.kernel;
         let of_i = windows(window, 0, z, output[0]);
-        for y in 0..input[1] {
-            let of_j = windows(window, 1, y, output[1]);
-            for x in 0..input[2] {
-                let of_k = windows(window, 2, x, output[2]);
-                // SAFETY: slices of sixteen; the caller vouches for the instructions.
-                unsafe {
-                    let zero = V::splat(0.0);
+        // SAFETY: slices of sixteen; the caller vouches for the instructions.
+        unsafe {
+            let zero = V::splat(0.0);
+            let mut factors = [zero; 3];
+            if let Some(norm) = &norm {
+                for n in 0..3 {
+                    factors[n] = V::load(norm.factors[n].as_ptr());
+                }
+            }
+            let [gain, slope, offset] = factors;
+            let pooled = norm.as_ref().map_or(gradient, |norm| norm.y);
+            let before = norm.as_ref().and_then(|norm| norm.x);
+            for y in 0..input[1] {
+                let of_j = windows(window, 1, y, output[1]);
+                for x in 0..input[2] {
+                    let of_k = windows(window, 2, x, output[2]);
                     let mut sum = zero;
                     for i in of_i.clone() {
                         let Some(ti) = tap_of(window, 0, z, i) else { continue };
@@ -349,13 +443,38 @@ impl Kernel for Gather<'_> {
                                 let Some(tk) = tap_of(window, 2, x, k) else { continue };
                                 let at = ((i * output[1] + j) * output[2] + k) * LANES;
                                 let (g, taps) = (&gradient[at..][..LANES], &taps[at..][..LANES]);
-                                let here = V::bytes_equal(taps.as_ptr(), ((ti * kj + tj) * kk + tk) as u8);
+                                let mut here = V::bytes_equal(taps.as_ptr(), ((ti * kj + tj) * kk + tk) as u8);
+                                if NORM {
+                                    here = V::both(here, V::load(pooled[at..][..LANES].as_ptr()).greater(zero));
+                                }
                                 sum = sum.add(V::select(here, V::load(g.as_ptr()), zero));
                             }
                         }
                     }
-                    sum.store(out[(y * input[2] + x) * LANES..][..LANES].as_mut_ptr());
+                    let to = (y * input[2] + x) * LANES;
+                    if NORM {
+                        // It is read before the gradient takes its place.
+                        let x = before.unwrap_or(&*out);
+                        let rest = V::load(x[to..][..LANES].as_ptr()).mul_add(slope, offset);
+                        sum = sum.mul_add(gain, rest);
+                    }
+                    sum.store(out[to..][..LANES].as_mut_ptr());
                 }
+            }
+        }
+    }
+}
+
+impl Kernel for Gather<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            if self.norm.is_some() {
+                self.plane::<V, true>();
+            } else {
+                self.plane::<V, false>();
             }
         }
     }

@@ -9,8 +9,8 @@ use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, nested, norm,
-    patches, pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation, sparse, strided, winograd,
-    winograd_gradient,
+    norm_pool::Pooling, patches, pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation, sparse,
+    strided, winograd, winograd_gradient,
 };
 use crate::ops::activations;
 use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
@@ -25,6 +25,8 @@ pub(crate) struct Value {
     pub(crate) volume: Volume,
     /// Memory; none when it is fused away.
     pub(crate) region: Option<RegionId>,
+    /// Where the backward pass finds it, when it is computed once more for that.
+    pub(crate) again: Option<RegionId>,
     /// Memory of its gradient, if one is wanted.
     pub(crate) gradient: Option<RegionId>,
     /// Whether it was asked to be kept.
@@ -78,6 +80,7 @@ impl Draft {
         let values = shapes.iter().enumerate().map(|(index, shape)| Value {
             volume: volume(shape, if index == 0 { Layout::Planar } else { Layout::Blocked }),
             region: None,
+            again: None,
             gradient: None,
             kept: options.keep.iter().any(|node| node.0 == index),
         });
@@ -208,6 +211,13 @@ fn pools_pairs(op: &Op) -> bool {
     matches!(op, Op::MaxPool3d(pool) if *pool == Pool3d::new([2; 3]))
 }
 
+/// Whether it is a max-pool that normalisations in training are fused with.
+fn pools(op: &Op) -> bool {
+    let Op::MaxPool3d(pool) = op else { return false };
+    let plain = Pool3d::new(pool.kernel).with_stride(pool.stride).with_padding(pool.padding);
+    *pool == plain && pool.kernel.iter().product::<usize>() <= 256
+}
+
 fn conv_window(conv: &Conv3d) -> Window {
     Window { kernel: conv.kernel, stride: conv.stride, padding: conv.padding, dilation: conv.dilation }
 }
@@ -240,6 +250,7 @@ impl Compiler<'_> {
             self.values.push(Value {
                 volume: Volume { layout: Layout::Blocked, ..from },
                 region: None,
+                again: None,
                 gradient: None,
                 kept: false,
             });
@@ -261,7 +272,7 @@ impl Compiler<'_> {
 
     fn push(&mut self, inputs: Vec<ValueId>, output: ValueId, work: Work) {
         let sinks = vec![None; inputs.len()];
-        self.steps.push(Step { inputs, output, work, sinks, reached: false });
+        self.steps.push(Step { inputs, output, work, sinks, reached: false, again: None });
     }
 
     /// One step per group of operations.
@@ -419,15 +430,21 @@ impl Compiler<'_> {
                 Op::BatchNorm(spec) => {
                     if train {
                         let relu = self.follower(index).filter(|n| self.node(*n).op == Op::Relu);
-                        let next = relu.and_then(|relu| self.follower(relu)).filter(|n| pools_pairs(&self.node(*n).op));
+                        // Sums over planes have room for those of the input.
+                        let fits =
+                            |n: &usize| pools(&self.node(*n).op) && self.values[*n].volume.size[0] <= from.size[0];
+                        let next = relu.and_then(|relu| self.follower(relu)).filter(fits);
                         let mut pool = None;
                         // In either order: what is largest passes when it is above zero.
-                        if let Some(fused) =
-                            relu.zip(next).map(|(relu, next)| [relu, next]).or(self.pool_then_relu(index))
-                        {
-                            fused.iter().for_each(|&node| done[node] = true);
-                            output = fused[1];
-                            pool = Some(vec![0; self.batch * self.values[output].volume.len()]);
+                        let in_order = relu.zip(next).map(|(relu, next)| [relu, next, next]);
+                        let reversed = || self.pool_then_relu(index).map(|[pool, relu]| [pool, relu, pool]);
+                        if let Some([first, last, pooled]) = in_order.or_else(reversed) {
+                            (done[first], done[last], output) = (true, true, last);
+                            if let Op::MaxPool3d(spec) = &self.node(pooled).op {
+                                let to = self.values[pooled].volume;
+                                let pooling = Pooling { window: pool_window(spec), output: to };
+                                pool = Some((pooling, vec![0; self.batch * to.len()]));
+                            }
                         } else if let Some(relu) = relu {
                             (done[relu], output) = (true, relu);
                         }
@@ -510,7 +527,7 @@ impl Compiler<'_> {
     }
 
     /// A normalisation of `from` in training.
-    fn norm_work(&self, node: usize, spec: &BatchNorm, from: &Volume, pool: Option<Vec<u8>>) -> NormWork {
+    fn norm_work(&self, node: usize, spec: &BatchNorm, from: &Volume, pool: Option<(Pooling, Vec<u8>)>) -> NormWork {
         let padded = from.blocks() * LANES;
         NormWork {
             node,
@@ -559,7 +576,7 @@ impl Compiler<'_> {
             weights: Buffer::zeros(direct::packed_len(conv)),
             bias: Buffer::zeros(conv.output.blocks() * LANES),
             patches: patches::Patches::default(),
-            norm: self.norm_work(norm, spec, &conv.output, Some(taps)),
+            norm: self.norm_work(norm, spec, &conv.output, Some((Pooling::by_two(&conv.output), taps))),
             gradient: self.parameters[index],
             sums: None,
         };
@@ -622,6 +639,9 @@ impl Compiler<'_> {
         }
         let last_node = self.network.nodes().len() - 1;
         last[last_node] = last[last_node].max(backward_at);
+        for v in self.made_again() {
+            recorded[v] = false;
+        }
         for v in 0..self.values.len() {
             let Some(born) = born[v] else { continue };
             let stays = recorded[v] || self.values[v].kept;
@@ -670,6 +690,22 @@ impl Compiler<'_> {
         first_gradients
     }
 
+    /// In training, values that are computed once more in the backward pass rather than kept: what a batch normalisation
+    /// gives to convolutions alone, one pass over its input.
+    fn made_again(&self) -> Vec<ValueId> {
+        if self.purpose != Purpose::Train {
+            return Vec::new();
+        }
+        let last = self.network.nodes().len() - 1;
+        let cheap = |step: &Step| matches!(&step.work, Work::BatchNorm(norm) if norm.pool.is_none());
+        let only_convolutions = |v: ValueId| {
+            let mut takers = self.steps.iter().filter(|step| step.inputs.contains(&v)).peekable();
+            takers.peek().is_some() && takers.all(|step| matches!(step.work, Work::Conv(_)))
+        };
+        let outputs = self.steps.iter().filter(|step| cheap(step)).map(|step| step.output);
+        outputs.filter(|&v| v != last && !self.values[v].kept && only_convolutions(v)).collect()
+    }
+
     /// Gradients: from their first contribution to the step that takes them.
     fn lay_out_gradients(
         &mut self,
@@ -686,6 +722,23 @@ impl Compiler<'_> {
             needs[step.output] |= step.work.has_weights() || step.inputs.iter().any(|&input| needs[input]);
         }
         let last_node = self.network.nodes().len() - 1;
+        // The step that computes each value that is computed once more.
+        let made_again = self.made_again();
+        let maker = |v: ValueId| self.steps.iter().position(|step| step.output == v);
+        let mut makers: Vec<Option<usize>> = vec![None; self.values.len()];
+        made_again.into_iter().for_each(|v| makers[v] = maker(v));
+        // What only one step takes, of a convolution, and nobody else looks at.
+        let mut takers = vec![0; self.values.len()];
+        self.steps.iter().flat_map(|step| &step.inputs).for_each(|&input| takers[input] += 1);
+        let alone: Vec<bool> = (0..self.values.len())
+            .map(|v| takers[v] == 1 && !self.values[v].kept && v != self.network.nodes().len() - 1)
+            .collect();
+        let mut convolved = vec![false; self.values.len()];
+        for step in &self.steps {
+            convolved[step.output] = matches!(step.work, Work::Conv(_));
+        }
+        let overwrites =
+            |work: &Work, input: ValueId| matches!(work, Work::BatchNorm(_)) && alone[input] && convolved[input];
         let request = |memory: &mut Memory, value: &mut Value, from: usize, until: usize| {
             let whole = value.kept && !whole_batch;
             let life = (if whole { backward_at } else { from }, if value.kept { end } else { until });
@@ -700,11 +753,25 @@ impl Compiler<'_> {
             let Some(gradient) = self.values[step.output].gradient else { continue };
             step.reached = true;
             self.memory.extend(gradient, at);
+            if let Some(maker) = makers[step.inputs[0]].take() {
+                let value = &mut self.values[step.inputs[0]];
+                value.again = Some(self.memory.request(value.volume.len(), false, (at, back(maker))));
+                step.again = Some(maker);
+            }
             for (index, &input) in step.inputs.iter().enumerate() {
                 if !needs[input] {
                     continue;
                 }
                 let volume = self.values[input].volume;
+                // A normalisation is the only one that looks at what a convolution gave: the gradient takes its place.
+                if overwrites(&step.work, input)
+                    && let Some(region) = self.values[input].region
+                {
+                    self.memory.extend(region, at);
+                    self.values[input].gradient = Some(region);
+                    step.sinks[index] = Some(Sink { region, beside: None });
+                    continue;
+                }
                 step.sinks[index] = Some(match self.values[input].gradient {
                     None => Sink { region: request(&mut self.memory, &mut self.values[input], at, at), beside: None },
                     Some(region) => {

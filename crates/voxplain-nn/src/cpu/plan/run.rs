@@ -28,13 +28,18 @@ impl CpuPlan {
         self.memory.read(self.region(value), group.first, group.count)
     }
 
-    /// Steps, lent out so that the rest of the plan can be used beside one.
-    fn each_step(&mut self, backward: bool, mut work: impl FnMut(&mut Self, &mut Step)) {
+    /// Where the backward pass finds a value.
+    fn recorded(&self, value: usize) -> RegionId {
+        self.values[value].again.unwrap_or_else(|| self.region(value))
+    }
+
+    /// Steps, lent out so that the rest of the plan can be used beside one; with those before it.
+    fn each_step(&mut self, backward: bool, mut work: impl FnMut(&mut Self, &[Step], &mut Step)) {
         let mut steps = std::mem::take(&mut self.steps);
-        if backward {
-            steps.iter_mut().rev().for_each(|step| work(self, step));
-        } else {
-            steps.iter_mut().for_each(|step| work(self, step));
+        let count = steps.len();
+        for n in 0..count {
+            let (before, rest) = steps.split_at_mut(if backward { count - 1 - n } else { n });
+            work(self, before, &mut rest[0]);
         }
         self.steps = steps;
     }
@@ -49,7 +54,7 @@ impl CpuPlan {
                 rearrange::from_plain(&volume, &input[sample * values..][..values], x);
             });
         });
-        self.each_step(false, |plan, step| plan.step_forward(group, step));
+        self.each_step(false, |plan, _, step| plan.step_forward(group, step));
         let last = self.last;
         let volume = self.values[last].volume;
         let mut output = std::mem::take(&mut self.output);
@@ -189,8 +194,11 @@ impl CpuPlan {
         for &region in &self.unreached {
             self.memory.write(region, group.first, group.count, |_, g| g.fill(0.0));
         }
-        self.each_step(true, |plan, step| {
+        self.each_step(true, |plan, before, step| {
             if step.reached {
+                if let Some(maker) = step.again {
+                    plan.compute_again(group, &before[maker]);
+                }
                 plan.step_backward(group, step, rules);
             }
         });
@@ -205,6 +213,17 @@ impl CpuPlan {
             }
             self.input_gradient = out;
         }
+    }
+
+    /// The output of a batch normalisation, as the forward pass had it.
+    fn compute_again(&mut self, group: Group, step: &Step) {
+        let (Work::BatchNorm(work), Some(again)) = (&step.work, self.values[step.output].again) else { return };
+        let Group { first, count } = group;
+        let (isa, source, volume) = (self.isa, self.region(step.inputs[0]), self.values[step.inputs[0]].volume);
+        self.memory.write(again, first, count, |memory, out| {
+            let x = memory.read(source, first, count);
+            norm::affine(isa, (&volume, count), x, (&work.scale, &work.shift), work.relu, out);
+        });
     }
 
     fn step_backward(&mut self, group: Group, step: &mut Step, rules: &Rules) {
@@ -231,15 +250,16 @@ impl CpuPlan {
                 let from = self.values[step.inputs[0]].volume;
                 let x = memory.read(self.region(step.inputs[0]), first, count);
                 let (y, gradient) =
-                    (memory.read(self.region(step.output), first, count), memory.read(reaching, first, count));
+                    (memory.read(self.recorded(step.output), first, count), memory.read(reaching, first, count));
                 let (scale, shift) = self.gradients.split_at_mut(work.gradient + 1);
                 let (scale, shift) = (&mut scale[work.gradient], &mut shift[0]);
-                if let Some(taps) = &work.pool {
+                if let Some((pooling, taps)) = &work.pool {
                     let passed = sparse::Pooled { gradient, y, taps };
                     let input = |argmax: norm_pool::Argmax| f64::from(x[argmax.offset(&from)]);
                     let weights = (work.weight.as_slice(), work.bias.as_slice());
                     let moments = &mut work.moments;
-                    norm_pool::weight_gradients(isa, (&from, count), passed, &input, moments, weights, (scale, shift));
+                    let shape = (&from, pooling, count);
+                    norm_pool::weight_gradients(isa, shape, passed, &input, moments, weights, (scale, shift));
                 } else {
                     let y = work.relu.then_some(y);
                     work.moments.weight_gradients(isa, (&from, count), (x, gradient, y), (scale, shift));
@@ -343,13 +363,15 @@ impl CpuPlan {
                             norm::scale(isa, (&from, count), g, y.map(|y| (rules.relu, y)), scale, out);
                         }
                         Work::BatchNorm(work) => {
-                            let x = memory.read(self.region(input), first, count);
-                            if let Some(taps) = &work.pool {
+                            // The input may lie where its gradient goes.
+                            let source = self.region(input);
+                            let x = (source != sink.target()).then(|| memory.read(source, first, count));
+                            if let Some((pooling, taps)) = &work.pool {
                                 let y = memory.read(self.region(step.output), first, count);
                                 let passed = sparse::Pooled { y, taps, gradient: g };
-                                norm_pool::backward(isa, &from, count, (x, passed), &work.backward, out);
+                                norm_pool::backward(isa, (&from, pooling), count, (x, passed), &work.backward, out);
                             } else {
-                                let y = work.relu.then(|| memory.read(self.region(step.output), first, count));
+                                let y = work.relu.then(|| memory.read(self.recorded(step.output), first, count));
                                 norm::backward(isa, (&from, count), (x, g, y), &work.backward, out);
                             }
                         }
@@ -480,7 +502,7 @@ impl CpuPlan {
     ) {
         let Group { first, count } = group;
         let Some(train) = &mut work.train else { return };
-        let mut x = self.region(input);
+        let mut x = self.recorded(input);
         if let Some(padded) = train.padded {
             memory.write(padded, first, count, |memory, out| {
                 rearrange::pad(&work.conv.input, work.conv.window.padding, count, memory.read(x, first, count), out);
@@ -611,7 +633,9 @@ fn batch_norm(isa: Isa, work: &mut NormWork, volume: &Volume, batch: usize, x: &
     }
     match &mut work.pool {
         None => norm::affine(isa, (volume, batch), x, (&work.scale, &work.shift), work.relu, out),
-        Some(taps) => norm_pool::forward(isa, volume, batch, x, (&work.scale, &work.shift), out, taps),
+        Some((pooling, taps)) => {
+            norm_pool::forward(isa, (volume, pooling), batch, x, (&work.scale, &work.shift), (out, taps));
+        }
     }
 }
 
@@ -631,7 +655,8 @@ fn first_block_forward(cpu: Cpu<'_>, work: &mut FirstBlock, batch: usize, x: &[f
         work.bias[channel] = (f64::from(norm.bias[channel]) - mean * scale) as f32;
     }
     direct::pack(conv, kernel, Some(&norm.scale), &mut work.weights);
-    first::forward(cpu, conv, batch, x, (&work.weights, &work.bias), norm.pool.as_deref_mut(), out);
+    let taps = norm.pool.as_mut().map(|(_, taps)| taps.as_mut_slice());
+    first::forward(cpu, conv, batch, x, (&work.weights, &work.bias), taps, out);
 }
 
 /// Its gradients: of the normalisation's weights, then of the convolution's (whose bias has none).
@@ -645,7 +670,7 @@ fn first_block_weights(
     memory: &mut Memory,
 ) {
     let FirstBlock { conv, kernel, norm, patches, .. } = work;
-    let (Some(sums), Some(taps)) = (work.sums, &norm.pool) else { return };
+    let (Some(sums), Some((pooling, taps))) = (work.sums, &norm.pool) else { return };
     let Group { first, count } = group;
     memory.write(sums, 0, batch, |memory, sums| {
         let [x, y, gradient] = [x, y, gradient].map(|region| memory.read(region, first, count));
@@ -661,7 +686,8 @@ fn first_block_weights(
         let (scale, shift) = (&mut scale[norm.gradient], &mut shift[0]);
         let weights = (norm.weight.as_slice(), norm.bias.as_slice());
         let moments = &mut norm.moments;
-        norm_pool::weight_gradients(cpu.isa, (&conv.output, count), passed, &input, moments, weights, (scale, shift));
+        let shape = (&conv.output, pooling, count);
+        norm_pool::weight_gradients(cpu.isa, shape, passed, &input, moments, weights, (scale, shift));
         patches.correlate(cpu, conv, (count, x), passed, sums, |channel, of_maxima| {
             let at = channel * patches::TAPS..(channel + 1) * patches::TAPS;
             let with = patches.covariance_with(&kernel[at.clone()]);

@@ -2,8 +2,8 @@
 
 use super::memory::RegionId;
 use crate::cpu::kernels::{
-    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, patches, pool::Means, pool::Winners,
-    resize::Resampling, sample_norm::Normalisation, strided,
+    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, norm_pool::Pooling, patches, pool::Means,
+    pool::Winners, resize::Resampling, sample_norm::Normalisation, strided,
 };
 use crate::{Activation, Pad3d};
 
@@ -23,6 +23,8 @@ pub(crate) struct Step {
     pub(crate) sinks: Vec<Option<Sink>>,
     /// Whether anything reaches it in the backward pass.
     pub(crate) reached: bool,
+    /// The step whose output is computed once more before this one runs backwards.
+    pub(crate) again: Option<usize>,
 }
 
 /// Where a gradient goes.
@@ -162,8 +164,8 @@ impl Work {
                 let back = conv.backward.as_ref().map_or(0, |(_, weights)| weights.len());
                 (bytes(&conv.pool), conv.weights.len() + back)
             }
-            Self::BatchNorm(norm) => (bytes(&norm.pool), 0),
-            Self::FirstBlock(block) => (bytes(&block.norm.pool), block.weights.len() + block.kernel.len()),
+            Self::BatchNorm(norm) => (norm.winners(), 0),
+            Self::FirstBlock(block) => (block.norm.winners(), block.weights.len() + block.kernel.len()),
             Self::MaxPool { taps, .. } => (taps.bytes(), 0),
             Self::Linear(linear) => (0, linear.weights.len()),
             Self::Grouped(grouped) => (0, grouped.weights.len()),
@@ -272,8 +274,8 @@ pub(crate) struct NormWork {
     pub(crate) epsilon: f32,
     /// Whether a ReLU is fused.
     pub(crate) relu: bool,
-    /// Whether a 2 x 2 x 2 max-pool is fused as well; then which of the eight is largest.
-    pub(crate) pool: Option<Vec<u8>>,
+    /// Whether a max-pool is fused as well; then which of its taps is largest.
+    pub(crate) pool: Option<(Pooling, Vec<u8>)>,
     /// Of the last batch.
     pub(crate) moments: norm::Moments,
     /// As an affine map, per channel padded to 16.
@@ -284,6 +286,13 @@ pub(crate) struct NormWork {
     pub(crate) backward: norm::Backward,
     /// Position of the scale's gradient; the shift's is the next.
     pub(crate) gradient: usize,
+}
+
+impl NormWork {
+    /// Bytes that say which tap is largest.
+    fn winners(&self) -> usize {
+        self.pool.as_ref().map_or(0, |(_, taps)| taps.len())
+    }
 }
 
 /// The first block in training: [`crate::cpu::kernels::patches`] gives all that is not its pooled output.
