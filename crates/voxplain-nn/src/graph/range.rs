@@ -13,10 +13,24 @@ impl Network {
     /// so that a value outside is impossible and one inside need not be reached. `[0, 1]` for a network that ends in
     /// probabilities, infinite for scores.
     pub fn output_range(&self) -> [f64; 2] {
+        self.range_where(&|_| false)
+    }
+
+    /// The same, as if what weighs more than two values could be anything: between what the functions at the end hold the output.
+    /// Infinite for scores that are weighed from bounded features.
+    pub fn range_of_end(&self) -> [f64; 2] {
+        self.range_where(&|op| match op {
+            Op::Linear(linear) => linear.input > 2,
+            Op::Conv3d(conv) => conv.input > 2 || conv.kernel != [1; 3],
+            _ => false,
+        })
+    }
+
+    fn range_where(&self, is_free: &dyn Fn(&Op) -> bool) -> Range {
         let mut ranges: Vec<Range> = Vec::new();
         for node in self.nodes() {
             let of: Vec<Range> = node.inputs.iter().map(|input| ranges[input.0]).collect();
-            ranges.push(range(node, &of));
+            ranges.push(if is_free(&node.op) { ANY } else { range(node, &of) });
         }
         ranges.pop().unwrap_or(ANY)
     }
@@ -150,5 +164,15 @@ mod tests {
         network.then("t", Op::Tanh).unwrap();
         network.then("w", line(&[3.0], &[0.5])).unwrap();
         assert_eq!(network.output_range(), [-2.5, 3.5]);
+        // In percent: between 0 and 100 by its end. Weighed from eight features: anything.
+        let mut network = scores();
+        network.then("p", Op::Sigmoid).unwrap();
+        network.then("percent", line(&[100.0], &[0.0])).unwrap();
+        assert_eq!(network.range_of_end(), [0.0, 100.0]);
+        let mut network = Network::new([1, 2, 2, 2]);
+        network.then("t", Op::Tanh).unwrap();
+        network.then("flat", Op::Flatten).unwrap();
+        network.then("score", line(&[1.0; 8], &[0.0])).unwrap();
+        assert_eq!((network.output_range(), network.range_of_end()), ([-8.0, 8.0], ANY));
     }
 }

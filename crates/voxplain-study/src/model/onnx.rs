@@ -390,6 +390,7 @@ fn classes(
 fn refuse_probabilities(file: &Path, imported: &Imported) -> Result<()> {
     let [low, high] = imported.network.output_range();
     let (least, most) = (-1e-6, 1.0 + 1e-6);
+    let bounded;
     let what = if low >= least && high <= most {
         "its outputs lie between 0 and 1 whatever the image is: they are probabilities, by another end than a softmax or a sigmoid, and not \
          scores"
@@ -397,7 +398,14 @@ fn refuse_probabilities(file: &Path, imported: &Imported) -> Result<()> {
         "its outputs are never above 0 whatever the image is: they are logarithms of probabilities, by another end than a log-softmax, and \
          not scores"
     } else {
-        return Ok(());
+        let [low, high] = imported.network.range_of_end();
+        if !(low.is_finite() && high.is_finite()) {
+            return Ok(());
+        }
+        bounded = format!(
+            "its outputs are held between {low} and {high} by what the network ends in: they are no scores, of which probabilities could be made"
+        );
+        &bounded
     };
     Err(Error::file(
         file,

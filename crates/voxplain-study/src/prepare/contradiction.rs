@@ -9,14 +9,14 @@ use voxplain_volume::image_stem;
 
 /// Words by which names and folders say which kind of image a file is of, kind by kind: suffixes and data types of BIDS, and what else
 /// people call them.
-const KINDS: [&[&str]; 15] = [
+const KINDS: [&[&str]; 18] = [
     T1,
     &["t2", "t2w", "t2wi", "t2tse"],
     &["flair", "t2flair"],
     &["pd", "pdw", "pdwi", "pdt2"],
     &["t2star", "t2starw", "t2starmap", "swi"],
     &["func", "bold", "fmri", "rsfmri", "sbref", "cbv"],
-    &["dwi", "dti", "diffusion"],
+    &["dwi", "dti", "diffusion", "b0", "nodif"],
     &["fmap", "fieldmap", "phasediff", "magnitude", "magnitude1", "magnitude2", "epi"],
     &["perf", "asl", "pcasl", "m0scan"],
     &["pet"],
@@ -25,6 +25,9 @@ const KINDS: [&[&str]; 15] = [
     &["inplanet1", "inplanet2"],
     &["angio", "tof", "mra"],
     &["meg", "eeg", "ieeg", "mrs"],
+    &["t1map", "t2map", "r1map", "r2map", "pdmap", "mtr", "mtsat", "mtw"],
+    &["lesion", "lesions", "tumor", "tumour", "wmh"],
+    &["head", "scalp", "skull"],
 ];
 
 /// An image that says nothing is taken for one of these.
@@ -39,7 +42,9 @@ pub(super) fn contradiction(image: &Path, mask: &Path, said: &str) -> Option<Str
     // A path that cannot be made absolute is compared as it is.
     let [image, mask] = [image, mask].map(|path| absolute(path).unwrap_or_else(|_| path.to_owned()));
     let folders = own_folders(&image, &mask);
-    of_another(&image, &mask, &folders).or_else(|| of_another_kind(&image, &mask, &folders, said))
+    of_another(&image, &mask, &folders)
+        .or_else(|| of_another_kind(&image, &mask, &folders, said))
+        .or_else(|| beside_its_own(&image, &mask))
 }
 
 /// The folders of a mask that its image does not lie in, from the outside in.
@@ -63,6 +68,14 @@ fn of_another(image: &Path, mask: &Path, folders: &[&str]) -> Option<String> {
         }
         ours.get(key).filter(|own| differ(own, value)).map(|own| format!("it is of {key}-{value}, not of {key}-{own}"))
     })
+}
+
+/// An image of the same name beside it, in another folder: the same id at another site, another visit.
+fn beside_its_own(image: &Path, mask: &Path) -> Option<String> {
+    let (folder, called) = (mask.parent()?, image.file_name()?);
+    let twin = folder.join(called);
+    (image.parent() != Some(folder) && twin.is_file())
+        .then(|| format!("it lies beside another image of that name, {}", twin.display()))
 }
 
 /// Another kind of image.
@@ -96,9 +109,12 @@ fn of_another_kind(image: &Path, mask: &Path, folders: &[&str], said: &str) -> O
     })
 }
 
-/// The words of a name, without its entities.
+/// The words of a name, without its entities but `desc`.
 fn words(text: &str) -> Vec<String> {
-    let parts = text.split('_').filter(|part| !Entities::is_entity(part));
+    let parts = text.split('_').filter_map(|part| match part.strip_prefix("desc-") {
+        Some(described) => Some(described),
+        None => (!Entities::is_entity(part)).then_some(part),
+    });
     let words = parts.flat_map(|part| part.split(['-', '.', ' ', '+']));
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

@@ -57,6 +57,8 @@ fn scores(canonical: &Canonical, output: usize) -> (usize, Head) {
     loop {
         let value = &canonical.values[node];
         head = match &value.kind {
+            // A softmax of a softmax is none that can be taken off: its scores are probabilities.
+            Kind::Step(Step::Head(Head::Softmax)) if head == Head::Softmax => return (node, head),
             Kind::Step(Step::Head(of)) => *of,
             Kind::Op(op) if **op == Op::Sigmoid && head == Head::Scores => Head::Sigmoid,
             // Flattened after it.
