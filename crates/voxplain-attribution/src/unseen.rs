@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(other.share_of_mask, Some(4.0 / 12.0));
         assert_eq!(other.warning().as_ref(), Some(&one));
         assert!(
-            one.ends_with("87.5 % in all. The map says nothing there, which is more than 5 % of the brain."),
+            one.ends_with("87.5 % in all. The map says nothing there, which is more than 5 % of the mask."),
             "{one}"
         );
         let text = unseen.to_string();
