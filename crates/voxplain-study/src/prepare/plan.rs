@@ -535,7 +535,12 @@ fn by_name(
             (found.images, Vec::new(), found.left_out, found.lacking)
         }
         _ => {
-            let source::FoundImages { images, odd, lacking } = source.images(channels::first(options))?;
+            let source::FoundImages { images, odd, mut lacking } = source.images(channels::first(options))?;
+            // Who has an image of another channel is named for that.
+            for channel in options.channels.iter().skip(1) {
+                let others = source.images(channel)?.images;
+                lacking.retain(|folder| !others.iter().any(|image| image.starts_with(&folder.what)));
+            }
             (images, odd, Vec::new(), lacking)
         }
     };

@@ -105,7 +105,7 @@ fn other_forms_of_table() {
         ("1,A\nx,B\n", "no label number"),
         ("index,name\n1.5,A\n", "no label number"),
         ("1,70,130,180,0\n", "numbers only"),
-        ("<atlas></atlas>", "without a <label>"),
+        ("<atlas></atlas>", "without a <label index"),
         ("<atlas>\n<label x='1'>A</label></atlas>", "line 2: a <label>"),
         ("foo,bar\n1,A\n", "columns foo, bar"),
         ("Region_number Region\n1 A\n2 B\n", "is not known as a header"),

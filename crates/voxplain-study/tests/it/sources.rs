@@ -67,7 +67,9 @@ fn a_table_of_paths_names_masks_and_is_filtered() {
     for name in ["sub-1_ses-1", "sub-1_ses-2", "sub-2_ses-1", "sub-3_ses-2"] {
         save(&dir.path().join(format!("i/{name}_T1w.nii.gz")), &head);
     }
-    save(&dir.path().join("m.nii.gz"), &mask);
+    for name in ["m", "m2", "m3", "m4"] {
+        save(&dir.path().join(format!("{name}.nii.gz")), &mask);
+    }
     let (table, out) = (dir.path().join("t.csv"), dir.path().join("out"));
     let rows = |masks: [&str; 4]| {
         let names = ["1,sub-1_ses-1", "1,sub-1_ses-2", "2,sub-2_ses-1", "3,sub-3_ses-2"];
@@ -76,7 +78,7 @@ fn a_table_of_paths_names_masks_and_is_filtered() {
             names.iter().zip(masks).map(|(n, mask)| format!("{}_T1w.nii.gz,{mask}\n", split(n))).collect();
         fs::write(&table, format!("participant_id,path,mask\n{rows}")).unwrap();
     };
-    rows(["m.nii.gz"; 4]);
+    rows(["m.nii.gz", "m2.nii.gz", "m3.nii.gz", "m4.nii.gz"]);
     let session = |value: &str| vec![EntityFilter::new("ses", value)];
     let first = PrepareOptions { entities: session("1"), force: true, ..small() };
     let summary = run(&table, &out, &first).unwrap();

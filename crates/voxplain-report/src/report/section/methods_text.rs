@@ -685,7 +685,7 @@ mod tests {
         ] {
             assert!(every.contains(part), "{part}: {every}");
         }
-        assert_eq!(cited.len(), 9);
+        assert_eq!(cited.len(), 8);
         let adamw = TrainOptions { optimizer: OptimizerName::AdamW, ..TrainOptions::default() };
         assert!(
             told(&adamw).0.contains("by AdamW, with weight decay beside the gradient [@loshchilov2019] (learning rate")
