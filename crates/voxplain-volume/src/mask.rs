@@ -682,9 +682,8 @@ impl MaskFile {
             let findings = cut_flat(&there).into_iter().collect();
             return Ok((there, findings));
         }
-        let ratio = own.grid().voxel_volume() / grid.voxel_volume();
         let there = own.resample_mask(grid);
-        let share = there.count() as f64 / (own.count() as f64 * ratio);
+        let share = share_within(own, grid);
         let file = self.path.display();
         if share < 0.5 {
             return Err(Error::file(
@@ -731,6 +730,18 @@ impl MaskFile {
         }
         Ok((there, findings))
     }
+}
+
+/// The share of a mask's voxels whose centre lies in the field of view of a grid; 0 where the grid has no inverse.
+fn share_within(mask: &Mask, grid: &Grid) -> f64 {
+    let Some(inverse) = grid.affine.inverse() else { return 0.0 };
+    let inside = |at: [f64; 3]| {
+        let voxel = inverse.apply(at);
+        (0..3).all(|a| voxel[a] >= -0.5 && voxel[a] <= grid.shape[a] as f64 - 0.5)
+    };
+    let voxels = || mask.data().iter().enumerate().filter(|(_, inside)| **inside).map(|(n, _)| n);
+    let within = voxels().filter(|n| inside(mask.grid().affine.apply(mask.grid().voxel(*n).map(|v| v as f64))));
+    within.count() as f64 / voxels().count().max(1) as f64
 }
 
 /// How far (mm) the corners of two grids of one shape are apart, at most.

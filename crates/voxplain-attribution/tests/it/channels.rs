@@ -82,8 +82,8 @@ fn a_volume_in_two_channels_that_share_its_weights_is_explained_as_the_volume() 
             | "deconvnet"
             | "gradient-shap"
             | "guided-grad-cam" => (Some(1.0), Some(0.75)),
-            // The flat rule of the first layer knows no weights.
-            "lrp" => (Some(1.0), Some(0.5)),
+            // The flat rule of the first layer knows no weights, and makes one map for all channels.
+            "lrp" => (Some(1.0), None),
             _ => (Some(1.0), None),
         };
         if let Some(sum) = sum {

@@ -14,7 +14,7 @@ use std::{
 };
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
-use voxplain_volume::{Mask, MaskOptions, ReadOptions, read_mask};
+use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
 
 /// Which maps are compared with the truth, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,10 +160,21 @@ fn read_truth(cohort: &Cohort, options: &Options, progress: &dyn Progress) -> Re
         let what = format!("the truth does not lie on the grid of the maps ({e})");
         Error::file(&path, what, remedy!["give the truth in the space of the cohort's images with ", TRUTH])
     })?;
+    // By the nearest voxel: of a small truth on a coarse grid, shares above a half would leave the middle alone.
+    let truth = if file.mask.grid().same_space(truth.grid(), 0.01) {
+        truth
+    } else {
+        let weight = file.mask.map(|inside| f32::from(u8::from(*inside)));
+        weight.resample(truth.grid(), Interpolation::Nearest, 0.0).map(|v| *v != 0.0)
+    };
     // What holds of masks of brains does not of a truth.
     let told = file.warnings().chain(odd.iter().filter(|f| f.id != "mask-cut"));
     told.for_each(|finding| {
-        progress.warn(&format!("the truth {}: {}", path.display(), finding.what.replace("the mask", "it")));
+        progress.warn(&format!(
+            "the truth {}: {}",
+            path.display(),
+            finding.what.replace(&format!("the mask {}", path.display()), "it").replace("the mask", "it")
+        ));
     });
     let [mut inside, mut brain, all] = [0, 0, truth.count()];
     let first = cohort.mask(0)?;

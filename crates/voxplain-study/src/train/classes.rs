@@ -1,5 +1,6 @@
 //! The classes of a label column, as people spell them; and what is one value of a column in two spellings.
 
+use super::value::bare_number;
 use crate::{
     setting::{LABEL, MISSING, TASK},
     spelling::{number, several, value},
@@ -31,9 +32,33 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String], asked: bool) -
     let point = |cell: &str| number(cell).or_else(|| number(&cell.replacen(',', ".", 1)));
     if words > 1 && counts.len() > 2 && cells.iter().all(|cell| point(cell).is_some()) {
         let with_comma = cells.iter().find(|cell| number(cell).is_none()).unwrap_or(&"");
+        let three = |cell: &&&str| cell.split_once(',').is_some_and(|(_, rest)| rest.trim().len() == 3);
+        if cells.iter().filter(|cell| cell.contains(',')).all(|cell| three(&cell)) {
+            let what = format!(
+                "column {column} holds {with_comma}: whether the comma divides thousands or fractions is not said"
+            );
+            let plain = with_comma.replacen(',', "", 1);
+            let point = with_comma.replacen(',', ".", 1);
+            return Err(Error::request(
+                what,
+                format!("write {plain} or {point} in participants.tsv: they are then learnt as a value"),
+            ));
+        }
         let what = format!("column {column} holds numbers with a decimal comma ({with_comma})");
         let remedy = "write numbers with a point in participants.tsv, as in 34.5: they are then learnt as a value";
         return Err(Error::request(what, remedy));
+    }
+    if words > 1 && counts.len() > 5 && cells.iter().all(|cell| number(cell).is_some() || bare_number(cell).is_some()) {
+        let cell = cells.iter().find(|cell| number(cell).is_none()).unwrap_or(&"");
+        let bare = bare_number(cell).unwrap_or_default();
+        // Letters before a number are ids: s01.
+        if !cell.trim_start().starts_with(|c: char| c.is_alphabetic()) {
+            let what = format!("column {column} holds numbers with something behind them ({cell})");
+            let remedy = format!(
+                "write the numbers alone in participants.tsv, {bare} for {cell}: they are then learnt as a value"
+            );
+            return Err(Error::request(what, remedy));
+        }
     }
     let meant = counts.keys().map(|cell| value(cell)).collect::<BTreeSet<_>>().len();
     let (of, all) = (counts.len(), cells.len());
@@ -137,6 +162,16 @@ mod tests {
             "name a column of 2 to 20 classes with `label`, such as sex, site"
         );
         assert!(of(&["a", "b"], "x", &[], false).is_ok());
+        // Numbers that are not written as such.
+        let said = |cells: &[&str]| {
+            let error = of(cells, "x", &[], false).unwrap_err();
+            format!("{error}; {}", error.remedy().unwrap())
+        };
+        assert!(said(&["20,5", "31,25", "40,1"]).contains("a decimal comma (20,5); write numbers with a point"));
+        let thousands = said(&["1,400", "1,410", "1,420"]);
+        assert!(thousands.contains("thousands or fractions is not said; write 1400 or 1.400"), "{thousands}");
+        let years = said(&["20 years", "21 years", "22 years", "23 years", "24 years", "25 years"]);
+        assert!(years.contains("write the numbers alone in participants.tsv, 20 for 20 years"), "{years}");
         // Eleven for twelve.
         let nearly = ["s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s11", "s11"];
         let error = of(&nearly, "x", &[], false).unwrap_err().to_string();

@@ -170,7 +170,7 @@ pub(super) fn of(cells: &[&str], ids: &[&str], column: &str) -> Result<Vec<f64>>
 }
 
 /// The number that a cell is but for what is written around it: `52.5` of `52.5 y`, `'52.5` and `30 years`.
-fn bare_number(cell: &str) -> Option<&str> {
+pub(super) fn bare_number(cell: &str) -> Option<&str> {
     let is_of_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '-' | '+');
     let bare = cell.trim().trim_matches(|c: char| !is_of_number(c)).trim_end_matches(['.', '-', '+']);
     number(bare).map(|_| bare)
