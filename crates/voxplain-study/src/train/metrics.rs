@@ -445,7 +445,12 @@ mod tests {
         let cases = [
             (estimate(-0.02, -0.1, 0.05), sure, "The CNN does not beat mask volume alone: AUC "),
             (estimate(0.0, 0.0, 0.0), sure, "The CNN does not beat mask volume alone"),
-            (estimate(0.03, -0.02, 0.1), sure, "The CNN is ahead of mask volume alone, but by no more"),
+            (estimate(0.03, -0.02, 0.1), Some((1.6, 0.15)), "The CNN is ahead of mask volume alone, but by no more"),
+            (
+                estimate(0.03, -0.02, 0.1),
+                sure,
+                "The CNN is ahead of mask volume alone by the folds, but not by the interval over subjects",
+            ),
             (
                 estimate(0.04, 0.004, 0.08),
                 Some((1.6, 0.15)),
