@@ -19,10 +19,9 @@ impl Network {
     /// The same, as if what weighs more than two values could be anything: between what the functions at the end hold the output.
     /// Infinite for scores that are weighed from bounded features.
     pub fn range_of_end(&self) -> [f64; 2] {
-        self.range_where(&|op| match op {
-            Op::Linear(linear) => linear.input > 2,
-            Op::Conv3d(conv) => conv.input > 2 || conv.kernel != [1; 3],
-            _ => false,
+        self.range_where(&|op| {
+            let weighs = matches!(op, Op::Linear(linear) if linear.input > 2);
+            weighs || matches!(op, Op::Conv3d(conv) if conv.input > 2 || conv.kernel != [1; 3])
         })
     }
 
