@@ -213,7 +213,6 @@ pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress)
     let classes = run.manifest.task.classes();
     let positive = run.metrics()?.map(|metrics| metrics.positive).or_else(|| classes.last().cloned());
     let last = positive.map(|class| (run.manifest.label.clone(), class));
-    let out = options.out.clone();
     let targets = (targets.len() > 1).then(|| {
         let each: Vec<String> = targets.iter().map(|(class, maps)| format!("{class} for {maps}")).collect();
         format!(
@@ -225,7 +224,7 @@ pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress)
     let material =
         Material { cohort, subjects, maps: Some((method, maps, models)), made_from, last, left_out, targets };
     let usual = |name: &str| run.layout().compare().join(name);
-    compare(&material, options, out, &usual, progress)
+    compare(&material, options, &usual, progress)
 }
 
 /// Compares the prepared volumes of a cohort.
@@ -267,13 +266,12 @@ pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn P
         left_out: Vec::new(),
         targets: None,
     };
-    compare(&material, options, Some(out.clone()), &|_| out.clone(), progress)
+    compare(&material, options, &|_| out.clone(), progress)
 }
 
 fn compare(
     material: &Material,
     options: &CompareOptions,
-    out: Option<PathBuf>,
     usual: &dyn Fn(&str) -> PathBuf,
     progress: &dyn Progress,
 ) -> Result<CompareSummary> {
@@ -292,28 +290,9 @@ fn compare(
     if let Some(persons) = cohort.persons(&built.subjects)? {
         refuse_divided(cohort, &built, &persons, options)?;
     }
-    if let Some(persons) = cohort.persons(&built.subjects)?
-        && options.blocks.is_none()
-    {
-        return Err(Error::file(
-            cohort.layout().participants(),
-            format!(
-                "{} are of {} people, and scans of one person cannot be exchanged with those of others",
-                counted(built.subjects.len(), "image"),
-                persons.names.len()
-            ),
-            remedy![
-                "name the column of people with ",
-                BLOCKS,
-                " and say how they are exchanged with ",
-                WITHIN,
-                ", or compare one scan of each"
-            ],
-        ));
-    }
     let tested = built.tested(options.test.as_deref())?;
     let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term);
-    let out = out.unwrap_or_else(|| usual(&name));
+    let out = options.out.clone().unwrap_or_else(|| usual(&name));
     let kept: Vec<usize> =
         built.subjects.iter().filter_map(|subject| material.subjects.iter().position(|s| s == subject)).collect();
     let maps = material.maps.as_ref().map(|(method, maps, models)| {
@@ -346,8 +325,7 @@ fn compare(
         progress.note(&format!("{} is there already, made in this way", out.display()));
         return Ok(summary);
     }
-    place.begin()?;
-    let values = images.gather(&mask, options.memory / 2, &place.scratch(), progress)?;
+    // What can be refused, before anything is read.
     let variance = if options.robust { Variance::Robust } else { Variance::Equal };
     let mut contrast = tested.contrast.clone();
     if options.tail == Tail::Less {
@@ -361,13 +339,14 @@ fn compare(
             remedy!["leave out ", TAIL],
         ));
     }
+    let shuffles =
+        Shuffles::new(&built.design, &exchange, options.permutations, Seed::new(options.seed).child("shuffles"))?;
+    let atlas = options.atlas.as_ref().map(|(image, table)| Atlas::open(image, table, false)).transpose()?;
+    let labels = atlas.as_ref().map(|atlas| Ok::<_, Error>((atlas, atlas.on_grid(&grid)?))).transpose()?;
+    place.begin()?;
+    let values = images.gather(&mask, options.memory / 2, &place.scratch(), progress)?;
     let analysis = Permutation {
-        shuffles: Shuffles::new(
-            &built.design,
-            &exchange,
-            options.permutations,
-            Seed::new(options.seed).child("shuffles"),
-        )?,
+        shuffles,
         model,
         lattice: Lattice::new(grid.shape, values.mask.data(), options.neighbours)?,
         sides: if is_f || options.tail != Tail::Two { Sides::Above } else { Sides::Two },
@@ -395,8 +374,6 @@ fn compare(
         place.keep(&counts)?;
         return Err(error);
     }
-    let atlas = options.atlas.as_ref().map(|(image, table)| Atlas::open(image, table, false)).transpose()?;
-    let labels = atlas.as_ref().map(|atlas| Ok::<_, Error>((atlas, atlas.on_grid(&grid)?))).transpose()?;
     output::write(
         &place,
         &output::Results {
@@ -425,9 +402,25 @@ fn compare(
     )
 }
 
-/// Refuses blocks by which scans of one person would be exchanged with those of others.
+/// Refuses repeated scans without blocks, and blocks by which scans of one person would be exchanged with those of others.
 fn refuse_divided(cohort: &Cohort, built: &Built, persons: &Persons, options: &CompareOptions) -> Result<()> {
-    let Some(column) = &options.blocks else { return Ok(()) };
+    let Some(column) = &options.blocks else {
+        return Err(Error::file(
+            cohort.layout().participants(),
+            format!(
+                "{} are of {} people, and scans of one person cannot be exchanged with those of others",
+                counted(built.subjects.len(), "image"),
+                persons.names.len()
+            ),
+            remedy![
+                "name the column of people with ",
+                BLOCKS,
+                " and say how they are exchanged with ",
+                WITHIN,
+                ", or compare one scan of each"
+            ],
+        ));
+    };
     let cells = cohort.column(column)?;
     let block = |n: usize| cells[built.subjects[n]].unwrap_or_default();
     let pairs = (0..persons.of.len()).flat_map(|a| (a + 1..persons.of.len()).map(move |b| (a, b)));

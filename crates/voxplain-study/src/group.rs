@@ -357,7 +357,7 @@ impl GroupSummary {
     }
 }
 
-fn write_volume(path: &Path, volume: &Volume) -> Result<()> {
+pub(crate) fn write_volume(path: &Path, volume: &Volume) -> Result<()> {
     Ok(write(path, volume, &WriteOptions { form_code: 2, ..WriteOptions::default() })?)
 }
 

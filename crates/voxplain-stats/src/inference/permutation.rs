@@ -120,15 +120,20 @@ impl Permutation {
     }
 
     /// A map without the side that does not count.
-    fn counted(&self, map: &[f32]) -> Vec<f32> {
-        match self.sides {
-            Sides::Two => map.to_vec(),
-            Sides::Above => map.iter().map(|v| v.max(0.0)).collect(),
+    pub fn counted(&self, map: &[f32]) -> Vec<f32> {
+        let mut map = map.to_vec();
+        self.drop_uncounted(&mut map);
+        map
+    }
+
+    fn drop_uncounted(&self, map: &mut [f32]) {
+        if self.sides == Sides::Above {
+            map.iter_mut().for_each(|v| *v = v.max(0.0));
         }
     }
 
-    /// What is compared of a value.
-    fn size(&self, value: f32) -> f32 {
+    /// What is compared of a value: its size, or itself where one side counts.
+    pub fn size(&self, value: f32) -> f32 {
         match self.sides {
             Sides::Two => value.abs(),
             Sides::Above => value,
@@ -239,9 +244,7 @@ impl Permutation {
     fn largest(&self, map: &mut [f32], raised: &mut [f32], work: Option<&mut TfceScratch>) -> [f32; 4] {
         let most = |map: &[f32]| map.iter().map(|v| self.size(*v)).fold(0.0f32, f32::max);
         let mut largest = [most(map), 0.0, 0.0, 0.0];
-        if self.sides == Sides::Above {
-            map.iter_mut().for_each(|v| *v = v.max(0.0));
-        }
+        self.drop_uncounted(map);
         if let Some((tfce, work)) = self.tfce.zip(work) {
             tfce.enhance(&self.lattice, map, work, raised);
             largest[1] = most(raised);

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     atlas::Atlas,
     cohort::Cohort,
-    group::ScaleRecord,
+    group::{ScaleRecord, write_volume},
     listed::{counted, does},
     map::record_path,
     run::MadeFrom,
@@ -21,7 +21,7 @@ use voxplain_stats::{
     },
     p_in_words, significant,
 };
-use voxplain_volume::{Labels, Mask, Volume, WriteOptions, write as write_volume};
+use voxplain_volume::{Labels, Mask, Volume};
 
 /// What is written of a comparison.
 pub(super) struct Results<'a> {
@@ -155,11 +155,9 @@ const LEVEL: f64 = 0.05;
 pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
     let (counts, lattice) = (of.counts, &of.analysis.lattice);
     let grid = *of.mask.grid();
-    let size = |values: &[f32]| -> Vec<f32> {
-        let two = of.options.tail == Tail::Two && !of.is_f;
-        values.iter().map(|v| if two { v.abs() } else { v.max(0.0) }).collect()
+    let corrected = |family: Family, values: &[f32]| {
+        counts.corrected(family, of.analysis.counted(values).iter().map(|v| of.analysis.size(*v)))
     };
-    let corrected = |family: Family, values: &[f32]| counts.corrected(family, size(values));
     let voxel_p = corrected(Family::Voxel, &of.fit.statistic);
     let tfce_p = corrected(Family::Tfce, of.enhanced);
     let (voxel_u, tfce_u) = (counts.uncorrected(Family::Voxel), counts.uncorrected(Family::Tfce));
@@ -208,7 +206,7 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
         rows.push(ClusterRow::of((n + 1, "tfce"), cluster, (lattice, &grid), &of.fit.statistic, (p, None), of.labels));
     }
     if let Some(threshold) = of.analysis.threshold {
-        let counted = Clusters::of(lattice, &size_signed(of, &of.fit.statistic), threshold);
+        let counted = Clusters::of(lattice, &of.analysis.counted(&of.fit.statistic), threshold);
         let extent = counts.corrected(Family::Extent, counted.list.iter().map(|c| c.extent() as f32));
         let mass = counts.corrected(Family::Mass, counted.list.iter().map(|c| c.mass as f32));
         let (mut by_extent, mut by_mass) = (vec![0.0f32; lattice.len()], vec![0.0f32; lattice.len()]);
@@ -250,7 +248,7 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
         let path = place.file(&file.file);
         let mut whole = vec![0.0f32; grid.len()];
         lattice.voxels().iter().zip(values).for_each(|(at, value)| whole[*at] = *value);
-        write_volume(&path, &Volume::new(grid, whole)?, &WriteOptions { form_code: 2, ..WriteOptions::default() })?;
+        write_volume(&path, &Volume::new(grid, whole)?)?;
         let record = serde_json::json!({
             "What": what,
             "Tested": summary.tested,
@@ -276,12 +274,6 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
     }
     Ok(summary)
-}
-
-/// The statistic as clusters are formed from it: what does not count is 0.
-fn size_signed(of: &Results<'_>, values: &[f32]) -> Vec<f32> {
-    let above = of.is_f || of.options.tail != Tail::Two;
-    values.iter().map(|v| if above { v.max(0.0) } else { *v }).collect()
 }
 
 /// Hedges' g for a difference of two groups, the partial correlation for a number; in the direction that maps have.
