@@ -25,6 +25,7 @@ mod source;
 #[cfg(test)]
 mod tree;
 
+pub(crate) use contradiction::names_another_kind;
 pub use entities::EntityFilter;
 pub(crate) use freesurfer::{above_1, read_brain_mask, subject as freesurfer_subject};
 pub(crate) use image::STRIPPED;
@@ -47,7 +48,7 @@ use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Unseen;
@@ -278,11 +279,14 @@ fn stripped(subjects: &[Subject]) -> Option<String> {
     })
 }
 
-/// Which subjects have one and the same prepared volume.
+/// Which subjects have one and the same prepared volume, of any channel.
 fn same_volumes(subjects: &[Subject]) -> Option<String> {
     let mut of = BTreeMap::<&str, Vec<&str>>::new();
-    subjects.iter().for_each(|s| of.entry(s.hash.as_str()).or_default().push(s.id.as_str()));
-    let same: Vec<String> = of.into_values().filter(|ids| ids.len() > 1).map(|ids| ids.join(" and ")).collect();
+    for subject in subjects {
+        subject.images().for_each(|hash| of.entry(hash).or_default().push(subject.id.as_str()));
+    }
+    // The same people may share several channels.
+    let same: BTreeSet<String> = of.into_values().filter(|ids| ids.len() > 1).map(|ids| ids.join(" and ")).collect();
     (!same.is_empty()).then(|| format!("one and the same volume belongs to {}", matching::few(&same)))
 }
 

@@ -38,12 +38,12 @@ pub(crate) struct Explain {
     /// Explain the subjects of this cohort by the model; for a run, where its own cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT", conflicts_with = "input")]
     cohort: Option<PathBuf>,
-    /// Explain these images by the model: as they are where they lie on its grid, else prepared as it says.
+    /// Explain these images by the model, prepared as its training images were.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
     /// With one image, for a model of several channels: the file of another channel, FLAIR=flair.nii.gz [default: looked for beside
     /// the image by its name in BIDS: sub-1_FLAIR.nii.gz beside sub-1_T1w.nii.gz].
-    #[arg(long = "channel", value_name = "NAME=FILE", value_parser = channel, requires = "input")]
+    #[arg(long = "channel", value_name = "NAME=FILE", value_parser = channel, requires = "input", conflicts_with = "cohort")]
     channels: Vec<(String, PathBuf)>,
     /// The methods, by comma; `all` for every one that can work here.
     #[arg(long = "method", value_name = "M[,M...]", required = true, value_delimiter = ',')]
@@ -80,14 +80,14 @@ pub(crate) struct Explain {
     subjects: Option<Vec<String>>,
     /// Brain masks of the images: one file for all, the ending of a file for each, a folder of masks (names begin with those of
     /// the images), or `nonzero`: where the image differs from its background, for skull-stripped images [default: nonzero].
-    #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero", requires = "input")]
+    #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero", requires = "input", conflicts_with = "cohort")]
     mask: Option<MaskRule>,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
     #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask")]
     mask_threshold: Option<f64>,
     /// How intensities of the images are normalised [default: as the model says].
-    #[arg(long, value_enum, requires = "input")]
+    #[arg(long, value_enum, requires = "input", conflicts_with = "cohort")]
     normalize: Option<Intensities>,
     /// End with status 0 although some subjects could not be explained.
     #[arg(long)]

@@ -78,6 +78,12 @@ impl Subject {
             |(name, volume): (&String, &Volume)| ChannelImage { name: name.clone(), source: None, hash: hash(volume) };
         Self { hash: hash_all(volumes), channels: names.iter().zip(volumes).map(channel).collect(), ..subject }
     }
+
+    /// BLAKE3 of the values of each image: of each channel, or of the one there is.
+    pub(crate) fn images(&self) -> impl Iterator<Item = &str> {
+        let one = self.channels.is_empty().then_some(self.hash.as_str());
+        one.into_iter().chain(self.channels.iter().map(|channel| channel.hash.as_str()))
+    }
 }
 
 /// BLAKE3 of the values of a volume as little-endian float32, in hexadecimal.

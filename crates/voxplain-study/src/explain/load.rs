@@ -4,10 +4,10 @@ use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{
-    MaskFinder, Prepared, STRIPPED, above_1, channels, fetched, id_of, intensity, mask_name, prepare_channels,
-    read_brain_mask,
+    MaskFinder, Prepared, STRIPPED, above_1, channels, fetched, id_of, intensity, mask_name, names_another_kind,
+    prepare_channels, read_brain_mask,
 };
-use crate::setting::{CHANNEL, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
+use crate::setting::{CHANNEL, INPUT, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::MaskName;
 use voxplain_core::{Action, Error, Result, remedy};
@@ -72,8 +72,9 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
     })
 }
 
-/// The volume of an image file. An image on the grid of the model is taken as it is; another one is prepared as the training
-/// volumes were.
+/// The volume of an image file, prepared as the training volumes were: of a file that was trained on it is the same to the bit, so that
+/// it is known again. Taken as they lie are images for a model whose grid is not known, and images without a mask that lie on the fixed
+/// grid of a model that does not scale intensities: volumes that another pipeline prepared.
 pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &Card) -> Result<LoadedVolume> {
     fetched(file)?;
     let image = read(file, &ReadOptions::default())?;
@@ -81,22 +82,26 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let form_code = image.form_codes[1].max(image.form_codes[0]);
     let mut volume = image.volume.to_ras();
     let others = other_files(file, images, card)?;
+    let other_kind = other_kind(file, card)?;
     let options = MaskOptions::brain(images.mask_threshold);
     let mask_file = masks.find(file, &id_of(file)).map_err(without_table)?;
     mask_file.as_deref().map(fetched).transpose()?;
     let mask = mask_file.as_deref().map(|mask| read_brain_mask(mask, &options)).transpose()?;
     let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
     let mut about = about_mask(mask.as_ref(), &options, card);
+    about.extend(other_kind);
     let whole_heads = card.preparation.whole_heads().filter(|_| mask.is_none());
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
-    if !on_grid(volume.grid(), card) {
-        if card.grid_unknown {
-            return Err(Error::file(
-                file,
-                format!("is {:?} (in RAS order), the model takes {:?}", volume.shape(), card.preparation.shape),
-                "where this model's grid lies is not known, so the image cannot be prepared for it here: bring it to that shape first",
-            ));
-        }
+    if card.grid_unknown && volume.shape() != card.preparation.shape {
+        return Err(Error::file(
+            file,
+            format!("is {:?} (in RAS order), the model takes {:?}", volume.shape(), card.preparation.shape),
+            "where this model's grid lies is not known, so the image cannot be prepared for it here: bring it to that shape first",
+        ));
+    }
+    let as_it_lies = card.grid_unknown
+        || (mask.is_none() && normalize == Normalize::None && on_fixed_grid(volume.grid(), &card.preparation));
+    if !as_it_lies {
         let preparation = Preparation { normalize, ..card.preparation.clone() };
         let all: Vec<&Path> = std::iter::once(file).chain(others.iter().map(PathBuf::as_path)).collect();
         let Prepared { volume, others, mask, native, alignment, findings, .. } =
@@ -213,6 +218,20 @@ fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>
         };
         return Err(Error::file(path, what, remedy!["give the images that the model takes (", CHANNEL, ")"]));
     }
+    // A path that cannot be resolved is compared as it is; reading it says what is wrong.
+    let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut given = vec![(channels.first().map_or(channels::T1W, String::as_str), resolved(file))];
+    for (name, path) in &images.channels {
+        let path = resolved(path);
+        if let Some((other, _)) = given.iter().find(|(_, other)| *other == path) {
+            return Err(Error::file(
+                path,
+                format!("is given as {other} and as {name}"),
+                remedy!["give the image of each with ", INPUT, " and ", CHANNEL],
+            ));
+        }
+        given.push((name, path));
+    }
     let find = |name: &String| match images.channels.iter().find(|(channel, _)| channel == name) {
         Some((_, path)) => Ok(path.clone()),
         None => channels::beside(file, name).map_err(|why| {
@@ -222,6 +241,34 @@ fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>
         }),
     };
     channels.iter().skip(1).map(find).collect()
+}
+
+/// Refuses an image whose name says that it is of another kind than the first channel, where the channels of the model have names; else
+/// it is said, of a model that was trained here: nothing but names tells what it was trained on.
+fn other_kind(file: &Path, card: &Card) -> Result<Option<String>> {
+    let named = card.preparation.channels.first();
+    let first = named.map_or(channels::T1W, String::as_str);
+    let Some(word) = names_another_kind(file, first) else { return Ok(None) };
+    if named.is_some() {
+        let what = format!("its name says that it is of {word}, and the model takes {first}");
+        let others: Vec<&str> = card.preparation.channels.iter().skip(1).map(String::as_str).collect();
+        let remedy = match others.as_slice() {
+            [] => remedy!["give the ", first, " of the person with ", INPUT, "; if it is one, name it so"],
+            _ => remedy![
+                "give the ",
+                first,
+                " of the person with ",
+                INPUT,
+                format!(", and {} with ", others.join(" and ")),
+                CHANNEL
+            ],
+        };
+        return Err(Error::file(file, what, remedy));
+    }
+    let is_said = !card.imported() && !card.grid_unknown;
+    Ok(is_said.then(|| {
+        format!("its name says that it is of {word}; nothing says that the model was trained on such images, and not on {first}")
+    }))
 }
 
 fn refuse_what_is_not_finite(file: &Path, volume: &Volume) -> Result<()> {
@@ -311,18 +358,7 @@ fn for_a_model(error: Error, card: &Card) -> Error {
     }
 }
 
-/// Whether an image in RAS order lies on the grid that a model takes.
-fn on_grid(grid: &Grid, card: &Card) -> bool {
-    let preparation = &card.preparation;
-    if card.grid_unknown || grid.shape != preparation.shape {
-        return grid.shape == preparation.shape;
-    }
-    match preparation.placement {
-        Placement::Fixed(fixed) => grid.same_space(&fixed, 0.01),
-        // The grid moves with each subject; its axes and spacing do not.
-        Placement::MaskCentre => {
-            let aligned = Affine::from_spacing_origin(preparation.spacing, grid.affine.origin());
-            grid.same_space(&Grid { shape: grid.shape, affine: aligned }, 0.01)
-        }
-    }
+/// Whether an image in RAS order lies on the one grid of a model, where that does not move with each subject.
+fn on_fixed_grid(grid: &Grid, preparation: &Preparation) -> bool {
+    matches!(preparation.placement, Placement::Fixed(fixed) if grid.same_space(&fixed, 0.01))
 }

@@ -22,7 +22,7 @@ use std::{
 use voxplain_core::{Error, Remedy, Result, Table, remedy};
 
 /// The suffix of the images of a BIDS dataset where no channel is named.
-pub(super) const T1W: &str = "T1w";
+pub(crate) const T1W: &str = "T1w";
 
 /// The suffix by which images are found in a BIDS dataset: that of the first channel.
 pub(super) fn first(options: &PrepareOptions) -> &str {

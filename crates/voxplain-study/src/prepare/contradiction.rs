@@ -109,6 +109,22 @@ fn of_another_kind(image: &Path, mask: &Path, folders: &[&str], said: &str) -> O
     })
 }
 
+/// The word by which the name of an image says that it is of another kind than `expected`, itself such a word (`T1w`). Words that people
+/// use for patients, and what a mask may be of, say nothing of an image.
+pub(crate) fn names_another_kind(image: &Path, expected: &str) -> Option<String> {
+    let expected = kind(expected)?;
+    let of_masks = [MASKED[0], MASKED[1]].map(kind);
+    let mut said = words(called(image)).into_iter().filter_map(|word| {
+        let kind = kind(&word)?;
+        (!GROUPS.contains(&plain(&word).as_str()) && !of_masks.contains(&Some(kind))).then_some((kind, word))
+    });
+    let first = said.next()?;
+    (first.0 != expected && said.all(|(kind, _)| kind != expected)).then_some(first.1)
+}
+
+/// A word of each kind that tells what is inside a mask.
+const MASKED: [&str; 2] = ["lesion", "head"];
+
 /// The words of a name, without its entities but `desc`.
 fn words(text: &str) -> Vec<String> {
     let parts = text.split('_').filter_map(|part| match part.strip_prefix("desc-") {
@@ -152,6 +168,25 @@ mod tests {
         assert_eq!(of("sub-1/T1.nii", "sub-2/T1_mask.nii").unwrap(), "it is of sub-2, not of sub-1");
         // What lies above both says nothing about either.
         assert_eq!(of("sub-9/sub-1_T1w.nii", "sub-9/sub-1_mask.nii"), None);
+    }
+
+    #[test]
+    fn images_are_of_the_kind_that_their_name_says() {
+        for (name, word) in [
+            ("sub-1_FLAIR.nii.gz", Some("FLAIR")),
+            ("sub-1_ses-2_desc-preproc_T2w.nii", Some("T2w")),
+            ("sub-1_T1w.nii.gz", None),
+            ("sub-1_space-FLAIR_T1w.nii", None),
+            ("a_mprage.nii", None),
+            ("a.nii", None),
+            ("PD_017.nii", None),
+            ("sub-1_head.nii", None),
+            ("sub-1_FLAIR_to_T1w.nii", None),
+        ] {
+            assert_eq!(names_another_kind(Path::new(name), "T1w").as_deref(), word, "{name}");
+        }
+        assert_eq!(names_another_kind(Path::new("sub-1_T1w.nii"), "FLAIR").as_deref(), Some("T1w"));
+        assert_eq!(names_another_kind(Path::new("sub-1_T1w.nii"), "path"), None);
     }
 
     #[test]

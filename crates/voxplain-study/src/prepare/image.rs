@@ -3,7 +3,7 @@
 use super::{channels, intensity, mask_hint::masks_beside};
 use crate::{
     cohort::{Placement, Preparation, Template},
-    setting::{MASK, WHOLE_HEAD},
+    setting::{CHANNEL, MASK, WHOLE_HEAD},
 };
 use std::path::Path;
 use voxplain_core::{
@@ -154,6 +154,15 @@ pub(super) fn prepare_with(
         }
         None => Error::file(path, what, remedy!["check the image (`", Action::new("inspect").on(path), "`)"]),
     })?;
+    // Two channels of one image: a link or a name that leads to the wrong file.
+    let all: Vec<&Volume> = std::iter::once(&volume).chain(&others).collect();
+    for (n, other) in all.iter().enumerate() {
+        if let Some(same) = all[..n].iter().position(|earlier| earlier.data() == other.data()) {
+            let [one, two] = [same, n].map(|n| preparation.channels[n].as_str());
+            let what = format!("its {two} shows the very same values as its {one}");
+            return Err(Error::file(paths[n], what, remedy!["give the image of each channel (", CHANNEL, ")"]));
+        }
+    }
     Ok(Prepared { volume, others, mask, native, alignment, mask_volume, findings })
 }
 

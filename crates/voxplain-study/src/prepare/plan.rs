@@ -434,7 +434,7 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
         .collect();
     // What is left over is said first, by the caller.
     if wrong.is_empty() || options.keep_going {
-        refuse_no_masks(&items)?;
+        refuse_no_masks(source, &items)?;
     }
     let scans: Vec<(&str, &Path)> =
         matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
@@ -839,16 +839,16 @@ fn refuse_shared_masks(items: &[Item], table: &Table, sites: &[String], options:
     Ok(())
 }
 
-/// Refuses masks that no image has, before the work.
-fn refuse_no_masks(items: &[Item]) -> Result<()> {
+/// Refuses masks that no image of a source has, before the work.
+fn refuse_no_masks(source: &Source, items: &[Item]) -> Result<()> {
     let mut errors = items.iter().map(|item| match &item.input {
         Input::Image { mask: Err((what, remedy)), .. } => Some((&item.id, what, remedy)),
         _ => None,
     });
     match errors.next().flatten() {
         Some((id, what, remedy)) if items.len() > 1 && errors.all(|e| e.is_some()) => {
-            let what = format!("none of the {} images has a mask; {id}: {what}", items.len());
-            Err(Error::request(what, remedy.clone()))
+            let what = format!("none of its {} images has a mask; {id}: {what}", items.len());
+            Err(Error::file(source.path(), what, remedy.clone()))
         }
         _ => Ok(()),
     }

@@ -82,6 +82,8 @@ fn by_column(columns: &[String], rows: &[(&str, &[Option<String>])]) -> Option<A
         cells.filter(|(_, cell)| !is_missing(cell, &[])).for_each(|(id, cell)| of.entry(cell).or_default().push(id));
         let people = of.len();
         of.retain(|_, ids| ids.len() > 1);
+        // Where the ids tell whose the images are, those of one person need no column.
+        of.retain(|_, ids| ids.iter().any(|id| person_of(id) != person_of(ids[0]) || person_of(id) == *id));
         // One value for all is no person's.
         (people > 1 && !of.is_empty()).then(|| {
             let name = &columns[column];
@@ -152,6 +154,8 @@ mod tests {
         assert!(words.contains("`Subject_ID` has one value in several rows (P1: a, b)"), "{words}");
         assert!(words.contains("`person-column` = Subject_ID"), "{words}");
         assert_eq!(said("scanner", &rows), None);
+        assert_eq!(said("subject", &[("1_ses-1", "1"), ("1_ses-2", "1"), ("2_ses-1", "2")]), None);
+        assert!(said("subject", &[("1_ses-1", "1"), ("3_ses-1", "1"), ("2_ses-1", "2")]).is_some());
         assert_eq!(said("subject", &[("a", "P1"), ("b", "P2")]), None);
         for [one, two] in
             [["P01_V1", "P01_V2"], ["S01_bl", "S01_m12"], ["x-ses-1", "x-ses-2"], ["p01_v1_T1w", "P01_V2_T1w"]]

@@ -207,14 +207,16 @@ impl<'a> Dataset<'a> {
         Ok(())
     }
 
-    /// Refuses subjects with one and the same volume on both sides of a split: all of them are named.
+    /// Refuses subjects with one and the same volume, of any channel, on both sides of a split: all of them are named.
     pub(super) fn refuse_divided_duplicates(&self, splits: &[Split]) -> Result<()> {
         let mut divided = BTreeSet::<(usize, usize)>::new();
         for split in splits {
             let mut trained = BTreeMap::<&str, Vec<usize>>::new();
-            split.train.iter().for_each(|&n| trained.entry(self.hash(n)).or_default().push(n));
+            for &n in &split.train {
+                self.images(n).for_each(|hash| trained.entry(hash).or_default().push(n));
+            }
             for &held in &split.test {
-                let same = trained.get(self.hash(held)).into_iter().flatten();
+                let same = self.images(held).filter_map(|hash| trained.get(hash)).flatten();
                 divided.extend(same.map(|&n| (n.min(held), n.max(held))));
             }
         }
@@ -284,6 +286,11 @@ impl<'a> Dataset<'a> {
     /// Hash of the volume of a subject.
     pub(super) fn hash(&self, position: usize) -> &str {
         &self.cohort.subjects[self.subjects[position]].hash
+    }
+
+    /// The hash of each image of a subject: of every channel.
+    fn images(&self, position: usize) -> impl Iterator<Item = &str> {
+        self.cohort.subjects[self.subjects[position]].images()
     }
 
     /// Who is left out, by the column that has no value for them.

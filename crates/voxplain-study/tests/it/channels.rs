@@ -111,7 +111,7 @@ fn another_lattice_is_read_by_its_own_header() {
 fn who_lacks_a_channel_is_named_and_counted() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("bids");
-    let options = bids(&root, &["a", "b", "c", "d"], Volume::clone);
+    let options = bids(&root, &["a", "b", "c", "d"], |t1| t1.map(|v| v * v));
     let at = |id: &str, what: &str| root.join(format!("sub-{id}/anat/sub-{id}_{what}.nii.gz"));
     fs::remove_file(at("b", "FLAIR")).unwrap();
     fs::rename(at("c", "FLAIR"), at("c", "acq-x_FLAIR")).unwrap();

@@ -8,7 +8,7 @@ use voxplain_study::{
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
     model::{Card, Model, Task},
-    prepare::MaskRule,
+    prepare::{MaskRule, PrepareOptions, Space},
     run::{Manifest, Run, cohort_hash},
 };
 use voxplain_volume::{Affine, Grid, Interpolation, Orientation, ReadOptions, Volume, WriteOptions, read, write};
@@ -636,4 +636,72 @@ fn without_an_atlas_methods_by_region_are_refused_or_left_out() {
     let made = run(&model, &files, &request);
     assert_eq!((made.maps.len(), made.failures.len()), (1, 1));
     assert!(made.failures[0].error.contains("does not meet"), "{:?}", made.failures);
+}
+
+/// What `prepare` made of a file, `explain` makes of it: on the file's own grid or another, wherever the grid of the model lies, with a
+/// mask or stripped; so that a subject of the training is known again by its file.
+#[test]
+fn a_file_that_was_trained_on_is_known_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    for (n, id) in ["a", "b"].iter().enumerate() {
+        let (head, mask) = crate::prepare::head(7.0 * n as f64);
+        let brain = Volume::from_fn(*head.grid(), |[i, j, k]| head.at(i, j, k) * mask.at(i, j, k));
+        crate::prepare::save(&at(&format!("heads/{id}.nii.gz")), &head);
+        crate::prepare::save(&at(&format!("masks/{id}_mask.nii.gz")), &mask);
+        crate::prepare::save(&at(&format!("stripped/{id}.nii.gz")), &brain);
+    }
+    let own = *crate::prepare::head(0.0).0.grid();
+    let masks = MaskRule::Folder(at("masks"), None);
+    let mut case = 0;
+    for (source, mask) in [("heads", masks), ("stripped", MaskRule::Unstated)] {
+        for space in [Space::Mask, Space::Origin(own.affine.origin()), Space::Origin([-50.0, -60.0, -48.0])] {
+            for normalize in [Normalize::Robust, Normalize::None] {
+                case += 1;
+                let options = PrepareOptions {
+                    shape: Some(own.shape),
+                    spacing: Some([2.0; 3]),
+                    mask: mask.clone(),
+                    space,
+                    normalize,
+                    ..PrepareOptions::default()
+                };
+                let cohort = at(&format!("cohort{case}"));
+                crate::prepare::run(&at(source), &cohort, &options).unwrap();
+                let cohort = Cohort::open(&cohort).unwrap();
+                let mut network = Network::new([1, own.shape[0], own.shape[1], own.shape[2]]);
+                network.then("pool", Op::GlobalAvgPool).unwrap();
+                network.then("linear", Linear::new(1, 2)).unwrap();
+                let mut model = left_model(normalize);
+                model.network = network;
+                model.card.preparation = cohort.preparation.clone();
+                model.card.trained_on = cohort.subjects.iter().map(|s| s.hash.clone()).collect();
+                let files: Vec<PathBuf> = ["a", "b"].map(|id| at(source).join(format!("{id}.nii.gz"))).into();
+                let images = Images { files, mask: mask.clone(), ..Images::default() };
+                let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+                let out = at(&format!("maps{case}"));
+                let allowed = ExplainOptions { in_sample: true, ..request(&out, "saliency", &[]) };
+                let made = explain(&engine, Inputs::Images(&model, &images), &allowed, &Silent).unwrap();
+                assert!(made.failures.is_empty(), "{source} {space:?} {normalize}: {:?}", made.failures);
+                let known: Vec<_> = made.maps.iter().map(|map| map.in_sample).collect();
+                assert_eq!(known, [Some(true); 2], "{source} {space:?} {normalize}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_image_of_another_kind_is_refused_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = left_model(Normalize::None);
+    let flair = save(folder.path(), "sub-1_FLAIR.nii.gz", &phantom(&grid()));
+    let asked = request(&folder.path().join("maps"), "saliency", &[]);
+    let told = run(&model, std::slice::from_ref(&flair), &asked);
+    assert!(told.maps[0].warnings.iter().any(|w| w.contains("its name says that it is of FLAIR")), "{told:?}");
+    model.card.preparation.channels = vec!["T1w".into()];
+    let refused = run(&model, &[flair], &asked);
+    assert!(
+        refused.failures[0].error.contains("its name says that it is of FLAIR, and the model takes T1w"),
+        "{refused:?}"
+    );
 }

@@ -57,7 +57,7 @@ fn a_folder_of_masks() {
     save(&others.join("x_mask.nii.gz"), &head(0.0).1);
     let (what, _) =
         said(&run(&t1, &out, &PrepareOptions { mask: MaskRule::Folder(others, None), ..options }).unwrap_err());
-    assert!(what.starts_with("none of the 3 images has a mask; a: there is no mask for"), "{what}");
+    assert!(what.contains("t1: none of its 3 images has a mask; a: there is no mask for"), "{what}");
 }
 
 #[test]
