@@ -19,7 +19,7 @@ use crate::{
         regions, run, simulate, train,
     },
 };
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// What did the 3D network see in the brain?
@@ -114,6 +114,15 @@ impl Verb {
     }
 }
 
+/// Numbers below 0 are values, not flags: the flag that takes them says better what is wrong with them.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes = |arg: clap::Arg| match arg.get_action().takes_values() && !arg.is_positional() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    command.mut_subcommands(move |verb| verb.mut_args(takes))
+}
+
 /// Examples to begin with, and what this build lacks.
 fn after_help() -> String {
     let start = "\
@@ -152,6 +161,13 @@ fn work(words: &[String]) -> anyhow::Result<Work> {
 }
 
 impl Cli {
+    /// What was typed; a wrong command line ends the process with status 2.
+    pub(crate) fn read() -> Self {
+        let mut command = with_negative_numbers(Self::command());
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut command).exit())
+    }
+
     /// Does what was asked; the exit status is 0 done, 1 failed (2, a wrong command line, is clap's).
     pub(crate) fn run(self) -> ExitCode {
         let session = Session::new(self.global);

@@ -13,9 +13,8 @@ mod shell;
 mod terminal;
 mod verb;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    cli::Cli::parse().run()
+    cli::Cli::read().run()
 }

@@ -88,7 +88,7 @@ pub struct SimulateOptions {
     pub effects: Vec<Effect>,
     /// Changes of the intensity of regions in the cases.
     pub intensity_effects: Vec<Effect>,
-    /// Relative change of the volume of the whole brain in the cases: a confound.
+    /// Relative change of the volume of the whole brain in the cases: a confound, which is no part of the truth.
     pub size_effect: f64,
     /// The seed of everything random.
     pub seed: u64,
@@ -119,7 +119,8 @@ struct Truth {
 ///
 /// * `atlas.nii.gz` and `atlas.tsv`: the regions of the mean anatomy on the grid of the cohort;
 /// * `truth.nii.gz`: 1 where the classes differ, which is in the changed regions, as they are in either class, and in
-///   every voxel whose noise-free mean differs between the classes by more than 5 % of white matter;
+///   every voxel whose noise-free mean differs between the classes by more than 5 % of white matter. The size of the whole brain, a
+///   confound, is left out of this: where nothing else differs, all is 0;
 /// * `participants.tsv` with the columns `label` (`control` or `case`), `age` (years; the contrast of grey and white matter
 ///   falls with it), `brain_volume` and `volume_<region>` (mm³, measured before noise).
 ///

@@ -72,11 +72,16 @@ impl Simulate {
             "cohort": cohort.path, "subjects": cohort.subjects.len(), "options": options,
             "atlas": cohort.layout().atlas(), "truth": cohort.layout().truth(),
         });
-        let text = format!(
-            "{} subjects in {} (label column: label; truth.nii.gz says where the classes differ)",
-            cohort.subjects.len(),
-            cohort.path.display()
-        );
+        let truth = match (options.effects.is_empty() && options.intensity_effects.is_empty(), self.size_effect) {
+            (false, 0.0) => "truth.nii.gz says where the classes differ",
+            (false, _) => "truth.nii.gz says where the classes differ, but for the size of the whole brain, a confound",
+            (true, 0.0) => "the classes do not differ, and truth.nii.gz is 0",
+            (true, _) => {
+                "the classes differ in the size of the whole brain alone, and truth.nii.gz, which is without it, is 0"
+            }
+        };
+        let text =
+            format!("{} subjects in {} (label column: label; {truth})", cohort.subjects.len(), cohort.path.display());
         session.result(&document, &text)?;
         session.next(["train", &cohort.path.display().to_string(), "--label", "label", "--out", "RUN"]);
         Ok(Outcome::Done)

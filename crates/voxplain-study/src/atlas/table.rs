@@ -447,6 +447,12 @@ fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
         text.split_once("<type>").and_then(|(_, rest)| rest.split_once("</type>")).map(|(kind, _)| kind.trim());
     // `Probabalistic` is how FSL itself spells it.
     let is_label = labels_type.is_some_and(|kind| kind.eq_ignore_ascii_case("label"));
+    if let Some(kind) = labels_type.filter(|kind| !is_label && !kind.to_ascii_lowercase().starts_with("probab")) {
+        let what = format!(
+            "is the table of an atlas of type {kind}: its image holds no labels (those of types Label and Probabilistic do)"
+        );
+        return Err(Error::file(path, what, "give a label image and its table"));
+    }
     let mut rows = Vec::new();
     let mut rest = text;
     while let Some((before, label)) = rest.split_once("<label") {
@@ -510,7 +516,16 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
     for line in lines {
         if !is_number(&line.cells[0]) {
             let what = format!("line {}: {:?} is no label number", line.number, line.cells[0]);
-            return Err(Error::file(path, what, FORMATS));
+            let elsewhere =
+                (1..line.cells.len()).find(|&n| lines.iter().all(|l| l.cells.get(n).is_some_and(|c| is_number(c))));
+            return Err(match elsewhere {
+                Some(n) => Error::file(
+                    path,
+                    format!("{what}, but column {} has numbers in every line", n + 1),
+                    "where these are the label numbers, give the table a header that says so, such as `name,index`",
+                ),
+                None => Error::file(path, what, FORMATS),
+            });
         }
         let words: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
         // Colours in cells of their own, or in the cell of the name.
@@ -542,6 +557,19 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
         if let Some(id) = label(&line.cells[0], &name, line.number, path)? {
             rows.push((line.number, id, name, column.or(short)));
         }
+    }
+    let second: Option<Vec<u32>> = lines.iter().map(|line| number(line.cells.get(1)?)).collect();
+    if let Some(second) = second.filter(|second| !second.iter().copied().eq(rows.iter().map(|row| row.1))) {
+        findings.push(finding(
+            "two-columns-of-ids",
+            Level::Warning,
+            format!(
+                "the first two columns could both be the label numbers, and differ ({} and {}): the first is taken",
+                rows.first().map_or(0, |row| row.1),
+                second.first().copied().unwrap_or_default()
+            ),
+            "if the other one is right, give the table a header: index above the label numbers, name above the names",
+        ));
     }
     uncoded(&mut rows, findings);
     Ok(rows)

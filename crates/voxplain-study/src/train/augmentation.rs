@@ -5,7 +5,7 @@ mod warp;
 
 use crate::{cohort::Preparation, setting::AUGMENT};
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 use voxplain_core::{
     Error, Result,
     random::{Random, Seed},
@@ -300,9 +300,19 @@ impl FromStr for Augmentation {
     /// `intensity=0.2` say how much, `blur=2@0.3` also how often, `affine=10:0.1:5` has degrees, scale and mm.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut augment = Self::NONE;
-        for part in text.split(',').map(str::trim).filter(|p| *p != "none") {
+        if text.trim() == "none" {
+            return Ok(augment);
+        }
+        let mut seen = BTreeSet::new();
+        for part in text.split(',').map(str::trim) {
             let (kind, value) = part.split_once('=').map_or((part, None), |(k, v)| (k, Some(v)));
             let known = part.split(['=', '@']).next().unwrap_or_default();
+            if known == "none" {
+                return Err(format!("`none` stands beside others in `{text}`: give it alone, or leave it out"));
+            }
+            if !seen.insert(known) {
+                return Err(format!("`{known}` is given twice: give it once"));
+            }
             if known == "affine" || KINDS.iter().any(|(name, ..)| *name == known) {
                 augment.read(known, part)?;
                 continue;
@@ -339,12 +349,10 @@ impl Augmentation {
             let usual = AffineChange::USUAL;
             let [degrees, scale, shift] = match sizes.as_deref() {
                 None => [usual.degrees, usual.scale, usual.shift],
-                Some([degrees]) => [*degrees, 0.0, 0.0],
-                Some([degrees, scale]) => [*degrees, *scale, 0.0],
                 Some([degrees, scale, shift]) => [*degrees, *scale, *shift],
                 Some(_) => {
                     return Err(format!(
-                        "`{part}` has too many numbers: give degrees, scale and mm, as in affine=10:0.1:5"
+                        "`{part}` is to have three numbers, degrees, scale and mm, as in affine=10:0.1:0"
                     ));
                 }
             };
@@ -388,17 +396,31 @@ mod tests {
         assert!("shift=x".parse::<Augmentation>().is_err());
         let every = "shift=1,affine=12:0.2:3@0.25,elastic=7.5@0.5,bias=0.5@1,gamma=0.3@0.1,blur=2@0.5,noise=0.25@0.75";
         assert_eq!(every.parse::<Augmentation>().unwrap().to_string(), every);
-        let usual: Augmentation = "affine,elastic,noise@0.2,affine=5".parse().unwrap();
+        let usual: Augmentation = "affine=5:0:0,elastic,noise@0.2".parse().unwrap();
         assert_eq!(usual.to_string(), "affine=5:0:0@0.5,elastic=7.5@0.5,noise=0.25@0.2");
-        assert_eq!("affine".parse::<Augmentation>().unwrap().affine, Some(AffineChange::USUAL));
-        for (text, part) in
-            [("blur=1:2", "too many"), ("affine=1:2:3:4", "too many"), ("gamma=x", "`x` in"), ("gamma@y", "`y` in")]
-        {
+        for (text, part) in [("shift,shift=2", "`shift` is given twice"), ("none,shift", "`none` stands beside")] {
             assert!(text.parse::<Augmentation>().unwrap_err().contains(part), "{text}");
         }
-        for text in
-            ["blur=0", "blur=2@0", "noise@1.5", "affine=0", "affine=10:0.95", "gamma=NaN", "elastic=-1", "affine@-0.5"]
-        {
+        assert_eq!("affine".parse::<Augmentation>().unwrap().affine, Some(AffineChange::USUAL));
+        for (text, part) in [
+            ("blur=1:2", "too many"),
+            ("affine=1:2:3:4", "three numbers"),
+            ("affine=90", "three numbers"),
+            ("gamma=x", "`x` in"),
+            ("gamma@y", "`y` in"),
+        ] {
+            assert!(text.parse::<Augmentation>().unwrap_err().contains(part), "{text}");
+        }
+        for text in [
+            "blur=0",
+            "blur=2@0",
+            "noise@1.5",
+            "affine=0:0:0",
+            "affine=10:0.95:0",
+            "gamma=NaN",
+            "elastic=-1",
+            "affine@-0.5",
+        ] {
             assert!(text.parse::<Augmentation>().unwrap().check().is_err(), "{text}");
         }
         assert!(usual.check().is_ok());

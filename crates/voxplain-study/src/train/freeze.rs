@@ -35,17 +35,19 @@ pub(super) fn check(parts: &[String], network: &Network) -> Result<()> {
     let nodes: Vec<&str> = parameters.iter().map(|p| node_of(&p.name)).collect();
     for part in parts {
         if !nodes.iter().any(|node| is_in(node, part)) {
-            // Each name and what it begins with, as far as two dots.
+            // Each name and what it begins with, as far as two dots; not what the last layer is in, which is refused below.
+            let last = nodes.last().copied().unwrap_or_default();
             let all: BTreeSet<String> = nodes
                 .iter()
                 .flat_map(|node| {
                     let words: Vec<&str> = node.split('.').collect();
                     (1..=words.len().min(2)).map(move |n| words[..n].join("."))
                 })
+                .filter(|part| !is_in(last, part))
                 .collect();
             return Err(Error::request(
                 format!("no part of the network is called {part}"),
-                remedy!["give ", FREEZE, format!(" a name of these, or more of it: {}", listed(all.iter(), LISTED))],
+                remedy!["give ", FREEZE, format!(" a name of these: {}", listed(all.iter(), LISTED))],
             ));
         }
     }
@@ -176,7 +178,7 @@ mod tests {
         let error = Frozen::of(&parts(&["layer"]), &net).unwrap_err();
         assert_eq!(error.to_string(), "no part of the network is called layer");
         let remedy = error.remedy().unwrap().to_string();
-        assert!(remedy.contains("layer1, layer1.0") && remedy.contains("fc"), "{remedy}");
+        assert!(remedy.contains("layer1, layer1.0") && !remedy.contains("fc"), "{remedy}");
         assert!(Frozen::of(&parts(&["layer1", "fc"]), &net).unwrap_err().to_string().contains("the last layer, fc"));
     }
 

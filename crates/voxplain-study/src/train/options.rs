@@ -332,10 +332,13 @@ impl TrainOptions {
             return wrong(format!("a batch of {}", self.batch), remedy);
         }
         if !(self.learning_rate > 0.0 && self.learning_rate <= 10.0) {
-            return wrong(format!("a learning rate of {}", self.learning_rate), "give one above 0, such as 0.001");
+            return wrong(
+                format!("a learning rate of {}", self.learning_rate),
+                "give one above 0 and up to 10, such as 0.001",
+            );
         }
         if !(0.0..=10.0).contains(&self.weight_decay) {
-            return wrong(format!("a weight decay of {}", self.weight_decay), "give one from 0, such as 0.0001");
+            return wrong(format!("a weight decay of {}", self.weight_decay), "give one from 0 to 10, such as 0.0001");
         }
         let outside = |x: Option<f64>, inside: fn(f64) -> bool| x.filter(|x| !inside(*x));
         if let Some(x) = outside(self.momentum, |x| (0.0..1.0).contains(&x)) {
@@ -354,7 +357,10 @@ impl TrainOptions {
             );
         }
         if let Some(x) = outside(self.clip_norm, |x| x > 0.0 && x <= 1e6) {
-            return wrong(format!("gradients clipped to a norm of {x}"), "give one above 0, such as 1");
+            return wrong(
+                format!("gradients clipped to a norm of {x}"),
+                "give one above 0 and up to 1000000, such as 1",
+            );
         }
         if let Some(x) = outside(self.ema, |x| x > 0.0 && x < 1.0) {
             return wrong(format!("an average of weights with decay {x}"), "give one between 0 and 1, such as 0.99");

@@ -99,7 +99,9 @@ pub(super) fn doubted(cohort: &Cohort, options: &TrainOptions) -> Option<(String
     let cells: Vec<&str> = column.into_iter().flatten().filter(|c| !is_missing(c, &options.missing)).collect();
     let numbers: Option<BTreeSet<u64>> = cells.iter().map(|cell| Some(number(cell)?.to_bits())).collect();
     let different = numbers?.len();
-    if options.task.is_some() || different < 5 || kind(&cells) != TaskKind::Class {
+    // Fractions are refused as classes.
+    let whole = cells.iter().filter_map(|cell| number(cell)).all(|v| v.fract() == 0.0);
+    if options.task.is_some() || different < 5 || !whole || kind(&cells) != TaskKind::Class {
         return None;
     }
     let what =

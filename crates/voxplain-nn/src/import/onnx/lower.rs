@@ -81,7 +81,8 @@ fn unfinished(step: &Step, name: &str) -> String {
         }
         Step::Head(Head::Softmax | Head::LogSoftmax | Head::Sigmoid | Head::Scores) => {
             format!(
-                "{name}: a softmax inside the network, as in attention, which the engine does not have; at the end it is taken off"
+                "{name}: a softmax inside the network, as in attention, which the engine does not have; one at the very end is taken off, so \
+                 that, where only a clamp, a logarithm or another scale stands behind this one, export up to the layer before it"
             )
         }
         Step::Mean | Step::Centred | Step::Squared | Step::Variance | Step::Shifted(_) | Step::Deviation(_) => {
