@@ -4,7 +4,7 @@
 //!   [`Estimate`] with its interval. [`Comparison`] sets two classifiers against each other.
 //! * [`Regression`]: how near numbers are predicted, from one [`ValuePrediction`] per subject; [`ValueComparison`] sets two
 //!   predictors against each other.
-//! * [`Calibration`] says whether a probability means what it says; [`roc`] has the curve and the area under it.
+//! * [`Calibration`] and [`CalibrationLine`] say whether a probability means what it says; [`roc`] has the curve and the area under it.
 //! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
 //! * [`inference`]: a linear model at every voxel, tested by permutation and corrected for the number of voxels.
@@ -30,6 +30,7 @@
 //! ```
 
 mod calibration;
+mod calibration_line;
 mod classification;
 mod estimate;
 pub mod inference;
@@ -42,6 +43,7 @@ mod similarity;
 mod voxelwise;
 
 pub use calibration::{Bin, Calibration};
+pub use calibration_line::{CalibrationLine, Said, recalibrated};
 pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, OneVersusRest, fold_scores};
 pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
