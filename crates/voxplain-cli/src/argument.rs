@@ -67,6 +67,14 @@ pub(crate) fn threshold(text: &str) -> Result<f64, String> {
     value.filter(|v| v.is_finite()).ok_or_else(|| "expected a number, as in 0.5 or -0.5".into())
 }
 
+/// For clap: the file of a channel.
+pub(crate) fn channel(text: &str) -> Result<(String, std::path::PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write the channel and its file, as in FLAIR=flair.nii.gz".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{bytes, threshold};

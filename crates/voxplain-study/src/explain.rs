@@ -8,7 +8,7 @@
 mod again;
 mod atlas;
 mod inputs;
-mod load;
+pub(crate) mod load;
 mod options;
 mod output;
 mod summary;

@@ -34,6 +34,7 @@
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
+//! | [`predict`] | what models say of people whom they were not trained on |
 //! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
 //! | [`compare`] | tests maps or volumes voxel by voxel |
 //! | [`doctor`] | whether all works on this machine |
@@ -50,6 +51,7 @@ pub mod group;
 mod listed;
 pub mod map;
 pub mod model;
+pub mod predict;
 pub mod prepare;
 pub mod regions;
 pub mod run;

@@ -56,6 +56,8 @@ settings! {
     FOLDS = "folds";
     /// Whether every session of a person is a row of its own.
     EACH_SESSION = "each-session";
+    /// What words of a table are called by a model.
+    RENAME = "rename";
     /// Whether what is there already is replaced.
     FORCE = "force";
     /// Parts of the network that are not trained.

@@ -25,14 +25,14 @@ mod fit;
 mod fold;
 mod freeze;
 mod initial;
-mod metrics;
+pub(crate) mod metrics;
 mod mixup;
 mod observer;
 mod options;
 mod persons;
 mod predictions;
 mod value;
-mod value_metrics;
+pub(crate) mod value_metrics;
 mod words;
 
 pub use augmentation::{AffineChange, Augmentation, Change};

@@ -43,7 +43,7 @@ pub(crate) struct Explain {
     input: Vec<PathBuf>,
     /// With one image, for a model of several channels: the file of another channel, FLAIR=flair.nii.gz [default: looked for beside
     /// the image by its name in BIDS: sub-1_FLAIR.nii.gz beside sub-1_T1w.nii.gz].
-    #[arg(long = "channel", value_name = "NAME=FILE", value_parser = channel, requires = "input", conflicts_with = "cohort")]
+    #[arg(long = "channel", value_name = "NAME=FILE", value_parser = argument::channel, requires = "input", conflicts_with = "cohort")]
     channels: Vec<(String, PathBuf)>,
     /// The methods, by comma; `all` for every one that can work here.
     #[arg(long = "method", value_name = "M[,M...]", required = true, value_delimiter = ',')]
@@ -117,14 +117,6 @@ enum Older {
     /// That of Kan et al. 2020.
     #[value(name = "2020")]
     Y2020,
-}
-
-/// For clap: the file of a channel.
-fn channel(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
-        _ => Err("write the channel and its file, as in FLAIR=flair.nii.gz".into()),
-    }
 }
 
 /// The form of a target is known before its classes are.

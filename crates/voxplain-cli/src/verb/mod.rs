@@ -16,6 +16,7 @@ pub(crate) mod lacking;
 pub(crate) mod man;
 #[cfg(feature = "report")]
 pub(crate) mod plot;
+pub(crate) mod predict;
 pub(crate) mod prepare;
 pub(crate) mod regions;
 #[cfg(feature = "report")]

@@ -282,8 +282,8 @@ impl Train {
             metrics: &training.metrics,
         };
         let mut text = match &training.metrics {
-            TrainingMetrics::Classes(metrics) => table(metrics),
-            TrainingMetrics::Value(metrics) => value_table(metrics),
+            TrainingMetrics::Classes(metrics) => table(metrics, "held out"),
+            TrainingMetrics::Value(metrics) => value_table(metrics, "held out"),
         };
         if let Some(left_out) = training.run.manifest.about_left_out(cohort.noun()) {
             text.push('\n');
@@ -297,8 +297,8 @@ impl Train {
     }
 }
 
-/// A row for each classifier, then the result in words.
-fn table(metrics: &Metrics) -> String {
+/// A row for each classifier on these people, then the result in words.
+pub(super) fn table(metrics: &Metrics, people: &str) -> String {
     let two = metrics.classes.len() <= 2;
     let areas =
         if two { ["AUC", "sensitivity", "specificity"] } else { ["macro AUC", "AUC over pairs", "Brier score"] };
@@ -307,7 +307,7 @@ fn table(metrics: &Metrics) -> String {
         let rest: String = rest.iter().map(|cell| format!(" {cell:>20}")).collect();
         format!("{name:<17}{rest}\n")
     };
-    let mut text = row(["held out", "accuracy", "balanced", areas[0], areas[1], areas[2]]);
+    let mut text = row([people, "accuracy", "balanced", areas[0], areas[1], areas[2]]);
     let cell = |e: Option<&Estimate>| {
         e.map_or_else(
             || "-".to_owned(),
@@ -365,8 +365,8 @@ fn table(metrics: &Metrics) -> String {
     text
 }
 
-/// A row for each predictor of a value, then the result in words.
-fn value_table(metrics: &ValueMetrics) -> String {
+/// A row for each predictor of a value on these people, then the result in words.
+pub(super) fn value_table(metrics: &ValueMetrics, people: &str) -> String {
     let cell = |e: Option<&Estimate>| {
         e.map_or_else(
             || "-".to_owned(),
@@ -382,7 +382,7 @@ fn value_table(metrics: &ValueMetrics) -> String {
         let [name, mae, rmse, r2, r] = cells;
         format!("{name:<17} {mae:>24} {rmse:>24} {r2:>26} {r:>26}\n")
     };
-    let mut text = row(["held out", "mean absolute error", "root mean square error", "R2", "r"]);
+    let mut text = row([people, "mean absolute error", "root mean square error", "R2", "r"]);
     let mut line = |name: &str, e: &Regression| {
         let [mae, rmse] = [&e.mae, &e.rmse].map(|e| cell(Some(e)));
         text.push_str(&row([name, &mae, &rmse, &cell(e.r2.as_ref()), &cell(e.r.as_ref())]));

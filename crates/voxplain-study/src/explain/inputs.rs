@@ -2,14 +2,14 @@
 
 use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
-use crate::cohort::{Cohort, Placement};
+use crate::cohort::Cohort;
 use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
     model::{Model, Task},
     prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
-    setting::{CHANNEL, COHORT, IN_SAMPLE, INPUT, OUT, SUBJECTS},
+    setting::{CHANNEL, COHORT, IN_SAMPLE, OUT, SUBJECTS},
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -257,7 +257,7 @@ fn of_cohort<'a>(
     options: &ExplainOptions,
     progress: &dyn Progress,
 ) -> Result<Plan<'a>> {
-    fits(model, cohort, progress)?;
+    load::fits(&model.card, cohort, progress)?;
     let out = place(options)?;
     // A cohort of others need not have the label.
     let has_label = cohort.participants.columns.contains(&model.card.label);
@@ -311,50 +311,6 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
         ));
     }
     Ok((numbers, labels))
-}
-
-/// Refuses a cohort that was prepared in another way than the model's.
-fn fits(model: &Model, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
-    let (ours, theirs) = (&model.card.preparation, &cohort.preparation);
-    if let Some(what) = model.card.refuse_other_channels(cohort)? {
-        progress.warn(&what);
-    }
-    let refuse = |what: String| {
-        Err(Error::file(
-            &cohort.path,
-            what,
-            remedy!["prepare the cohort as the model's own was, or give the images with ", INPUT],
-        ))
-    };
-    if ours.shape != theirs.shape {
-        return refuse(format!("its volumes are {:?}, the model takes {:?}", theirs.shape, ours.shape));
-    }
-    let close = |a: f64, b: f64| (a - b).abs() <= 1e-3 * b.abs();
-    if !model.card.grid_unknown && ours.spacing.iter().zip(theirs.spacing).any(|(&a, b)| !close(a, b)) {
-        return refuse(format!("its voxels are {:?} mm, the model takes {:?} mm", theirs.spacing, ours.spacing));
-    }
-    if ours.normalize != theirs.normalize {
-        let what =
-            format!("its intensities were normalised by `{}`, the model takes `{}`", theirs.normalize, ours.normalize);
-        if !model.card.grid_unknown {
-            return refuse(what);
-        }
-        progress.warn(&format!("{}: {what}", cohort.path.display()));
-    }
-    if !model.card.grid_unknown && ours.whole_head != theirs.whole_head {
-        let [has, was] = [theirs, ours].map(|p| if p.whole_head { "whole heads" } else { "brains inside masks" });
-        progress.warn(&format!(
-            "{}: the cohort has {has}, but the model was trained on {was}: it never saw images like these",
-            cohort.path.display()
-        ));
-    }
-    if let (Placement::Fixed(a), Placement::Fixed(b), false) =
-        (ours.placement, theirs.placement, model.card.grid_unknown)
-        && !a.same_space(&b, 0.01)
-    {
-        return refuse("its grid lies elsewhere than the one that the model takes".into());
-    }
-    Ok(())
 }
 
 /// Where the maps go.

@@ -10,7 +10,7 @@ use crate::prepare::{
 use crate::setting::{CHANNEL, INPUT, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::MaskName;
-use voxplain_core::{Action, Error, Result, remedy};
+use voxplain_core::{Action, Error, Progress, Result, remedy};
 use voxplain_volume::{
     Affine, Contents, ContentsKind, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, odd_brain_volume,
     read,
@@ -18,36 +18,36 @@ use voxplain_volume::{
 
 /// A volume as the model takes it, RAS+ axes, and how a map is brought back to the space of the image.
 #[derive(Clone, Debug)]
-pub(super) struct LoadedVolume {
+pub(crate) struct LoadedVolume {
     /// The volume; of several channels the first.
-    pub(super) image: Volume,
+    pub(crate) image: Volume,
     /// The other channels.
-    pub(super) others: Vec<Volume>,
+    pub(crate) others: Vec<Volume>,
     /// Names of all channels, where there are several.
-    pub(super) channels: Vec<String>,
-    pub(super) mask: Option<Mask>,
+    pub(crate) channels: Vec<String>,
+    pub(crate) mask: Option<Mask>,
     /// BLAKE3 of the values, of all channels one after another.
-    pub(super) hash: String,
+    pub(crate) hash: String,
     /// Grid of the source image in the axis order of its file, where the volume was prepared from one: maps are resampled to it.
-    pub(super) native: Option<Grid>,
+    pub(crate) native: Option<Grid>,
     /// World of the source image to world of the volume, where they differ (a brain that was aligned to a template).
-    pub(super) to_template: Option<Affine>,
+    pub(crate) to_template: Option<Affine>,
     /// Grid of an image that was only reoriented to RAS+: maps are reoriented back.
-    pub(super) turn: Option<Grid>,
+    pub(crate) turn: Option<Grid>,
     /// NIfTI code of the space (qform and sform code).
-    pub(super) form_code: i16,
+    pub(crate) form_code: i16,
     /// What the value 0 is.
-    pub(super) zero: &'static str,
+    pub(crate) zero: &'static str,
     /// The file of the mask, where the image has one.
-    pub(super) mask_name: Option<MaskName>,
+    pub(crate) mask_name: Option<MaskName>,
     /// That the image was taken as a whole head, in a sentence.
-    pub(super) whole_heads: Option<&'static str>,
+    pub(crate) whole_heads: Option<&'static str>,
     /// Warnings about the image, in words.
-    pub(super) findings: Vec<String>,
+    pub(crate) findings: Vec<String>,
 }
 
 /// The volume of subject `number` of a cohort.
-pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<LoadedVolume> {
+pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<LoadedVolume> {
     let subject = &cohort.subjects[number];
     let mut findings = subject.findings.clone();
     if !card.grid_unknown && cohort.preparation.whole_head != card.preparation.whole_head {
@@ -75,7 +75,7 @@ pub(super) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
 /// The volume of an image file, prepared as the training volumes were: of a file that was trained on it is the same to the bit, so that
 /// it is known again. Taken as they lie are images for a model whose grid is not known, and images without a mask that lie on the fixed
 /// grid of a model that does not scale intensities: volumes that another pipeline prepared.
-pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &Card) -> Result<LoadedVolume> {
+pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &Card) -> Result<LoadedVolume> {
     fetched(file)?;
     let image = read(file, &ReadOptions::default())?;
     let native = *image.volume.grid();
@@ -180,6 +180,49 @@ pub(super) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         whole_heads,
         findings: about,
     })
+}
+
+/// Refuses a cohort that was prepared in another way than the model's.
+pub(crate) fn fits(card: &Card, cohort: &Cohort, progress: &dyn Progress) -> Result<()> {
+    let (ours, theirs) = (&card.preparation, &cohort.preparation);
+    if let Some(what) = card.refuse_other_channels(cohort)? {
+        progress.warn(&what);
+    }
+    let refuse = |what: String| {
+        Err(Error::file(
+            &cohort.path,
+            what,
+            remedy!["prepare the cohort as the model's own was, or give the images with ", INPUT],
+        ))
+    };
+    if ours.shape != theirs.shape {
+        return refuse(format!("its volumes are {:?}, the model takes {:?}", theirs.shape, ours.shape));
+    }
+    let close = |a: f64, b: f64| (a - b).abs() <= 1e-3 * b.abs();
+    if !card.grid_unknown && ours.spacing.iter().zip(theirs.spacing).any(|(&a, b)| !close(a, b)) {
+        return refuse(format!("its voxels are {:?} mm, the model takes {:?} mm", theirs.spacing, ours.spacing));
+    }
+    if ours.normalize != theirs.normalize {
+        let what =
+            format!("its intensities were normalised by `{}`, the model takes `{}`", theirs.normalize, ours.normalize);
+        if !card.grid_unknown {
+            return refuse(what);
+        }
+        progress.warn(&format!("{}: {what}", cohort.path.display()));
+    }
+    if !card.grid_unknown && ours.whole_head != theirs.whole_head {
+        let [has, was] = [theirs, ours].map(|p| if p.whole_head { "whole heads" } else { "brains inside masks" });
+        progress.warn(&format!(
+            "{}: the cohort has {has}, but the model was trained on {was}: it never saw images like these",
+            cohort.path.display()
+        ));
+    }
+    if let (Placement::Fixed(a), Placement::Fixed(b), false) = (ours.placement, theirs.placement, card.grid_unknown)
+        && !a.same_space(&b, 0.01)
+    {
+        return refuse("its grid lies elsewhere than the one that the model takes".into());
+    }
+    Ok(())
 }
 
 /// Names of the channels, where there are several.

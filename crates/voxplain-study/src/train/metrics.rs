@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_scores, p_in_words, spearman};
 
 /// Name of the network among the classifiers.
-pub(super) const CNN: &str = "cnn";
+pub(crate) const CNN: &str = "cnn";
 
 /// A classifier and what it predicts.
 #[derive(Debug)]
@@ -126,7 +126,7 @@ fn method(metrics: &Metrics, dataset: &Dataset<'_>, options: &TrainOptions) -> S
 }
 
 /// The network beside always saying the largest class.
-fn chance(cnn: &Classification, classes: &[String]) -> Chance {
+pub(crate) fn chance(cnn: &Classification, classes: &[String]) -> Chance {
     let sizes: Vec<usize> = cnn.confusion.iter().map(|row| row.iter().sum()).collect();
     // The first of equals.
     let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
@@ -198,7 +198,7 @@ fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) ->
 }
 
 /// The result in words: first whether it is better than guessing.
-fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
+pub(crate) fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
     let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(chance) = &metrics.chance {
@@ -258,7 +258,7 @@ pub(super) fn of_people(people: Option<usize>) -> String {
 
 /// Of more than two classes, which pairs are not shown to be told apart, by the AUC among the subjects of both; `None` where all are.
 /// The mean over classes can be far above 0.5 where two of them look alike.
-fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Option<String> {
+pub(crate) fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Option<String> {
     if classes.len() < 3 {
         return None;
     }
@@ -356,7 +356,7 @@ fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison,
 }
 
 /// `0.85 (0.77 to 0.91)`, or `0.85 (no interval: 2 groups are too few, at least 10 are needed)`.
-fn text(e: &Estimate) -> String {
+pub(crate) fn text(e: &Estimate) -> String {
     match e.ends() {
         Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", e.value),
         None => format!("{:.2} ({})", e.value, e.interval.replacen("none", "no interval", 1)),

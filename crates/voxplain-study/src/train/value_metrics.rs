@@ -139,7 +139,7 @@ fn found_r(predictors: &[Predictor]) -> Option<f64> {
 
 /// What the intervals of the differences to the mean and to the median allow to say. A constant that is nearer to most values than the
 /// mean is not better than the mean at predicting: the network must be ahead of the median too, and rise with the values.
-fn verdict([mean, median]: [Option<&ValueComparison>; 2], r: Option<f64>) -> ValueVerdict {
+pub(crate) fn verdict([mean, median]: [Option<&ValueComparison>; 2], r: Option<f64>) -> ValueVerdict {
     let ends = |comparison: Option<&ValueComparison>| comparison.and_then(|c| c.mae_difference.ends());
     match (ends(mean), ends(median)) {
         (None, _) => ValueVerdict::Unknown,
@@ -198,7 +198,7 @@ fn method(metrics: &ValueMetrics, dataset: &Dataset<'_>, options: &TrainOptions)
 }
 
 /// The result in words: first whether it is better than saying the mean.
-fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
+pub(crate) fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
     let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
     let unit = metrics.value.suffix();
     let mut lines = Vec::new();
@@ -324,7 +324,7 @@ fn bias(metrics: &ValueMetrics, cnn: &Regression) -> String {
 }
 
 /// `5.12 (4.3 to 6.01) years`, or with the reason why there is no interval.
-fn text(e: &Estimate, unit: &str, signed: bool) -> String {
+pub(crate) fn text(e: &Estimate, unit: &str, signed: bool) -> String {
     let number = |v: f64| {
         let plus = if signed && v > 0.0 { "+" } else { "" };
         format!("{plus}{}", significant(v, 3))

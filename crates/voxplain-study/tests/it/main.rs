@@ -15,6 +15,7 @@ mod curves;
 mod explain;
 mod faithfulness;
 mod import;
+mod predict;
 mod prepare;
 mod run;
 mod sessions;
