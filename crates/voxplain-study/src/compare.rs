@@ -20,7 +20,7 @@ use crate::{
     listed::{counted, listed},
     map::read_record,
     run::{MadeFrom, Run, digest},
-    setting::{BLOCKS, CHANNEL, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, OUT, TAIL, WITHIN},
+    setting::{BLOCKS, CHANNEL, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, MISSING, OUT, TAIL, WITHIN},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -281,6 +281,18 @@ fn compare(
     let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
     let mut built = formula.build(cohort, &material.subjects, &options.missing, last, options.keep_going)?;
     built.left_out.splice(0..0, material.left_out.iter().cloned());
+    for doubt in &built.doubts {
+        progress.advise(
+            doubt,
+            &remedy![
+                "mend them; words that stand for no value are named with ",
+                MISSING,
+                ", and ",
+                KEEP_GOING,
+                " leaves those subjects out"
+            ],
+        );
+    }
     if options.blocks.is_none() && options.block_kind == BlockKind::Whole {
         return Err(Error::request(
             "blocks are to be exchanged as a whole, and no column says which they are",
@@ -478,10 +490,10 @@ fn check(options: &CompareOptions) -> Result<()> {
         ));
     }
     let powers = [options.tfce.extent, options.tfce.height];
-    if powers.iter().any(|p| !p.is_finite() || *p < 0.0 || *p > 10.0) {
+    if powers.iter().any(|p| !p.is_finite() || *p < 0.0 || *p > 10.0) || powers == [0.0; 2] {
         return Err(Error::request(
             format!("powers of {powers:?} of the enhancement"),
-            "choose from 0 to 10; 0.5 and 2 are usual",
+            "choose from 0 to 10, not both 0; 0.5 and 2 are usual",
         ));
     }
     Ok(())

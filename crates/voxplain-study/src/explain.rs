@@ -94,6 +94,10 @@ fn explain_by_model(
         for (input, loaded) in inputs.iter().zip(loaded) {
             match loaded {
                 Ok((loaded, in_sample)) => {
+                    // Of a cohort it is said of all at once, before.
+                    if in_sample == Some(true) && input.file.is_some() {
+                        progress.warn(&format!("IN SAMPLE: the model was trained on {}; the record says so", input.id));
+                    }
                     ready.push(Ready { input, loaded, in_sample, regions: None, image_written: OnceLock::new() });
                 }
                 Err(e) => {

@@ -228,6 +228,14 @@ fn truth(renderer: &Renderer, options: &SimulateOptions) -> Truth {
     let (control, case) = (mean(false), mean(true));
     let changed: Vec<u8> =
         options.effects.iter().chain(&options.intensity_effects).filter_map(|e| index(&e.region)).collect();
+    // An effect that changes nothing (of 0 %, or two that undo each other) is no truth.
+    let has_changed = |region: &u8| {
+        (0..control.labels.data().len()).any(|n| {
+            let labels = [control.labels.data()[n], case.labels.data()[n]];
+            labels.contains(region) && (labels[0] != labels[1] || control.volume.data()[n] != case.volume.data()[n])
+        })
+    };
+    let changed: Vec<u8> = changed.into_iter().filter(has_changed).collect();
     let differs = Volume::from_fn(*control.volume.grid(), |[i, j, k]| {
         let is_changed = |rendered: &Rendered| changed.contains(&rendered.labels.at(i, j, k));
         is_changed(&control)

@@ -140,7 +140,8 @@ impl Evaluate {
     /// The metrics, each once.
     fn metrics(&self, run: &Run) -> voxplain::Result<Vec<Metric>> {
         if self.metric.is_empty() {
-            let known = self.truth.is_some() || run.cohort()?.layout().truth().is_file();
+            let cohort = run.cohort()?;
+            let known = self.truth.is_some() || (cohort.layout().truth().is_file() && !truth::plants_nothing(&cohort)?);
             let default = if known { vec![Metric::Localisation] } else { vec![Metric::Deletion, Metric::Insertion] };
             return Ok(default);
         }

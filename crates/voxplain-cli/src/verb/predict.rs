@@ -74,7 +74,7 @@ pub(crate) struct Predict {
     #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero", requires = "input", conflicts_with = "cohort")]
     mask: Option<MaskRule>,
     /// The value above which a voxel of a mask is in the brain.
-    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask")]
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask", conflicts_with = "cohort")]
     mask_threshold: Option<f64>,
     /// How intensities of the images are normalised [default: as the model says].
     #[arg(long, value_enum, requires = "input", conflicts_with = "cohort")]

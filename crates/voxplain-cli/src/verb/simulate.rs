@@ -6,7 +6,10 @@ use crate::{
 };
 use clap::Args;
 use std::path::PathBuf;
-use voxplain::simulate::{self, Effect, SimulateOptions};
+use voxplain::{
+    evaluation::truth,
+    simulate::{self, Effect, SimulateOptions},
+};
 
 /// Make a cohort of simulated brains with a known difference.
 ///
@@ -72,11 +75,13 @@ impl Simulate {
             "cohort": cohort.path, "subjects": cohort.subjects.len(), "options": options,
             "atlas": cohort.layout().atlas(), "truth": cohort.layout().truth(),
         });
-        let truth = match (options.effects.is_empty() && options.intensity_effects.is_empty(), self.size_effect) {
-            (false, 0.0) => "truth.nii.gz says where the classes differ",
-            (false, _) => "truth.nii.gz says where the classes differ, but for the size of the whole brain, a confound",
-            (true, 0.0) => "the classes do not differ, and truth.nii.gz is 0",
-            (true, _) => {
+        let truth = match (truth::plants_nothing(&cohort)?, self.size_effect == 0.0) {
+            (false, true) => "truth.nii.gz says where the classes differ",
+            (false, false) => {
+                "truth.nii.gz says where the classes differ, but for the size of the whole brain, a confound"
+            }
+            (true, true) => "the classes do not differ, and truth.nii.gz is 0",
+            (true, false) => {
                 "the classes differ in the size of the whole brain alone, and truth.nii.gz, which is without it, is 0"
             }
         };

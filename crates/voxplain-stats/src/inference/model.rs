@@ -77,7 +77,7 @@ impl Model {
             if c.ncols() > 1 {
                 return Err(Error::request(
                     "a robust variance is for t, not for F",
-                    "test each row of the contrast by itself",
+                    "test the differences one by one: a column of the design, such as one level of a factor, at a time",
                 ));
             }
             for n in 0..m.nrows() {

@@ -11,7 +11,7 @@ use super::{
 };
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Progress, Result};
+use voxplain_core::{Error, Progress, Result, random::Seed};
 
 /// Which side of 0 counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,34 @@ impl Permutation {
             enhanced
         });
         Ok((whole, enhanced))
+    }
+
+    /// The least p that can occur, whatever the data: the share of the shuffles, the data as they are among them, that leave the size of
+    /// every statistic as it is. Of a two-sided test these are two where all signs are flipped, or two groups of one size exchanged.
+    /// Where not all shuffles are taken, it is one of them.
+    ///
+    /// Found by their statistics at voxels of random values, which agree by chance with probability 0.
+    pub fn least_p(&self) -> f64 {
+        const VOXELS: usize = 4;
+        let all = (self.shuffles.len() + 1) as f64;
+        if !self.shuffles.are_all() {
+            return 1.0 / all;
+        }
+        let subjects = self.model.subjects();
+        let mut random = Seed::new(1).random();
+        #[expect(clippy::cast_possible_truncation, reason = "any values do")]
+        let values: Vec<f32> = (0..subjects * VOXELS).map(|_| random.normal() as f32).collect();
+        let mut block = self.model.block(&values, VOXELS);
+        let mut observed = [0.0f32; VOXELS];
+        block.fit(&self.model.shuffled(&Shuffle::identity(subjects)), &mut observed);
+        let mut same = 1usize;
+        for n in 0..self.shuffles.len() {
+            let mut map = [0.0f32; VOXELS];
+            block.fit(&self.model.shuffled(&self.shuffles.get(n)), &mut map);
+            let is_same = |(a, b): (&f32, &f32)| (self.size(*a) - self.size(*b)).abs() <= 1e-4 * (1.0 + b.abs());
+            same += usize::from(map.iter().zip(&observed).all(is_same));
+        }
+        same as f64 / all
     }
 
     /// A map without the side that does not count.

@@ -443,6 +443,8 @@ fn number(text: &str) -> Option<u32> {
 
 /// The labels of an atlas of FSL: `<label index="0" x="48" y="94" z="35">Frontal Pole</label>`.
 fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
+    let whole = uncommented(text);
+    let text = whole.as_str();
     let labels_type =
         text.split_once("<type>").and_then(|(_, rest)| rest.split_once("</type>")).map(|(kind, _)| kind.trim());
     // `Probabalistic` is how FSL itself spells it.
@@ -500,6 +502,20 @@ fn fsl(text: &str, path: &Path) -> Result<(Vec<Row>, String)> {
     Ok((rows, format.to_owned()))
 }
 
+/// XML with its comments blanked; lines stay where they are.
+fn uncommented(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, comment)) = rest.split_once("<!--") {
+        kept.push_str(before);
+        let (inside, after) = comment.split_once("-->").unwrap_or((comment, ""));
+        kept.extend(inside.chars().filter(|c| *c == '\n'));
+        rest = after;
+    }
+    kept.push_str(rest);
+    kept
+}
+
 /// Text of XML without its five entities.
 fn plain(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
@@ -516,16 +532,7 @@ fn without_header(lines: &[Line], path: &Path, findings: &mut Vec<Finding>) -> R
     for line in lines {
         if !is_number(&line.cells[0]) {
             let what = format!("line {}: {:?} is no label number", line.number, line.cells[0]);
-            let elsewhere =
-                (1..line.cells.len()).find(|&n| lines.iter().all(|l| l.cells.get(n).is_some_and(|c| is_number(c))));
-            return Err(match elsewhere {
-                Some(n) => Error::file(
-                    path,
-                    format!("{what}, but column {} has numbers in every line", n + 1),
-                    "where these are the label numbers, give the table a header that says so, such as `name,index`",
-                ),
-                None => Error::file(path, what, FORMATS),
-            });
+            return Err(Error::file(path, what, FORMATS));
         }
         let words: Vec<&str> = line.cells[1..].iter().map(String::as_str).filter(|c| !c.is_empty()).collect();
         // Colours in cells of their own, or in the cell of the name.
@@ -695,6 +702,18 @@ fn with_header(
     let side = column(&["hemisphere", "hemi", "side", "laterality"]);
     let voxels = column(&["voxels"]);
     let (Some(id), Some(name)) = (id, name) else {
+        // No header, and the names first.
+        let numbers = (1..header.len()).find(|&n| lines.iter().all(|l| l.cells.get(n).is_some_and(|c| is_number(c))));
+        if let Some(n) = numbers {
+            let what = format!(
+                "has no header, its first column holds no label numbers ({:?}), and column {} has numbers in every line",
+                lines[0].cells[0],
+                n + 1
+            );
+            let remedy =
+                "where these are the label numbers, give the table a header that says so, such as `name,index`";
+            return Err(Error::file(path, what, remedy));
+        }
         return Err(Error::file(
             path,
             format!("has columns {} of which none is known as id or as name", lines[0].cells.join(", ")),
@@ -703,6 +722,12 @@ fn with_header(
     };
     if id == name {
         return Err(Error::file(path, format!("has one column for id and name, {:?}", lines[0].cells[id]), FORMATS));
+    }
+    let numbers_alone =
+        lines.len() > 2 && lines[1..].iter().all(|line| line.cells.get(name).is_some_and(|c| is_number(c)));
+    if numbers_alone {
+        let what = format!("the column {:?}, by its name that of the names, holds numbers alone", lines[0].cells[name]);
+        return Err(Error::file(path, what, "call the column of the label numbers index, and that of the names name"));
     }
     // Another column that may be the ids, and says others.
     let cells = |n: usize| lines[1..].iter().map(move |line| line.cells.get(n).map_or("", String::as_str));

@@ -1,13 +1,16 @@
 //! [`Formula`]: a design in words, `label + age + log(mask_volume)`.
 
 use crate::{
-    cohort::{Cohort, is_missing},
+    cohort::{Cohort, deviations, doubtful, is_missing},
     listed::listed,
     setting::{DESIGN, KEEP_GOING, TEST},
-    spelling::number,
+    spelling::{number, several},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 use voxplain_core::{Error, Result, remedy};
 use voxplain_stats::inference::{Contrast, Design};
 
@@ -168,6 +171,8 @@ pub struct Built {
     pub terms: Vec<DesignTerm>,
     /// Subjects that are left out, with the reason.
     pub left_out: Vec<(String, String)>,
+    /// Values that may stand for none, and numbers far from the others, a sentence for each term.
+    pub doubts: Vec<String>,
 }
 
 impl Formula {
@@ -253,6 +258,7 @@ impl Formula {
                 remedy!["leave the term that nobody has out of ", DESIGN],
             ));
         }
+        let mut doubts = Vec::new();
         let mut columns = vec![("intercept".to_owned(), vec![1.0; kept.len()])];
         let mut terms = vec![DesignTerm {
             term: "1".into(),
@@ -263,6 +269,7 @@ impl Formula {
         }];
         for ((term, cells), is) in self.terms.iter().zip(&cells).zip(notes) {
             let values: Vec<&str> = kept.iter().filter_map(|row| cells[*row].as_deref()).collect();
+            doubts.extend(doubted(term, &values));
             let (of, levels, mean) = self.columns_of(cohort, term, &values, last)?;
             terms.push(DesignTerm {
                 term: term.to_string(),
@@ -278,7 +285,7 @@ impl Formula {
             let remedy = e.remedy().unwrap_or_else(|| remedy!["change ", DESIGN]);
             Error::request(format!("the design `{}`: {e}", self.words()), remedy)
         })?;
-        Ok(Built { design, subjects: kept.iter().map(|row| subjects[*row]).collect(), terms, left_out })
+        Ok(Built { design, subjects: kept.iter().map(|row| subjects[*row]).collect(), terms, left_out, doubts })
     }
 
     /// As it is written, without the intercept where there are other terms.
@@ -336,6 +343,29 @@ impl Formula {
             let centred = numbers.iter().map(|v| v - mean).collect();
             return Ok((vec![(term.to_string(), centred)], Vec::new(), Some(mean)));
         }
+        let comma = different.iter().find(|v| number(v).is_none() && number(&v.replacen(',', ".", 1)).is_some());
+        if let Some(comma) = comma.filter(|_| term.is == Use::AsItIs) {
+            let what = format!("column {} holds numbers with a decimal comma ({comma})", term.column);
+            return Err(Error::file(
+                table(),
+                what,
+                remedy![
+                    "write numbers with a point, or say that these are names of groups with ",
+                    DESIGN.to(format!("factor({})", term.column))
+                ],
+            ));
+        }
+        let mut counts = BTreeMap::<&str, usize>::new();
+        values.iter().for_each(|v| *counts.entry(v).or_default() += 1);
+        let alike = several(&counts);
+        if !alike.is_empty() {
+            let what = format!("column {} seems to spell one group in several ways: {}", term.column, alike.join("; "));
+            return Err(Error::file(
+                table(),
+                what,
+                remedy!["spell each group in one way, or name another column with ", DESIGN],
+            ));
+        }
         // A few words among numbers are no groups.
         let words: Vec<&&str> = different.iter().filter(|v| number(v).is_none()).collect();
         if term.is == Use::AsItIs && different.len() > 5 && 2 * words.len() < different.len() && !words.is_empty() {
@@ -379,6 +409,24 @@ impl Formula {
     }
 }
 
+/// What is to be looked at among the values of a term.
+fn doubted(term: &Term, values: &[&str]) -> Option<String> {
+    let different: Vec<&str> = values.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let mut odd: Vec<String> = doubtful(&different).into_iter().map(|v| format!("`{v}`")).collect();
+    let numbers: Option<Vec<f64>> = values.iter().map(|v| number(v)).collect();
+    if let Some(numbers) = numbers.filter(|n| n.len() >= 10 && term.is != Use::Factor) {
+        let (_, z) = deviations(&numbers);
+        odd.extend(values.iter().zip(z).filter(|(_, z)| z.abs() > FAR).map(|(v, _)| format!("`{v}`")));
+    }
+    odd.dedup();
+    (!odd.is_empty()).then(|| {
+        format!("values of column {} that stand apart, or may stand for none: {}", term.column, listed(&odd, 8))
+    })
+}
+
+/// Robust standard deviations from the median from which on a number is named.
+const FAR: f64 = 6.0;
+
 /// What is tested, and in which words.
 #[derive(Clone, Debug)]
 pub struct Tested {
@@ -403,9 +451,14 @@ impl Built {
                 let name = if name == "intercept" { "1" } else { name };
                 let named = |t: &&DesignTerm| t.term == name || t.columns.iter().any(|c| c == name);
                 self.terms.iter().find(named).ok_or_else(|| {
-                    let there = self.terms.iter().map(|t| t.term.as_str());
+                    let parts = |t: &DesignTerm| match t.columns.as_slice() {
+                        [one] if *one == t.term => vec![t.term.clone()],
+                        [_] => vec![t.term.clone()],
+                        several => std::iter::once(t.term.clone()).chain(several.iter().cloned()).collect(),
+                    };
+                    let there: Vec<String> = self.terms.iter().flat_map(parts).collect();
                     Error::request(
-                        format!("the design has no term `{name}`: it has {}", listed(there, 12)),
+                        format!("the design has no term `{name}`: it has {}", listed(&there, 12)),
                         remedy!["name one of them with ", TEST, ", or add it to ", DESIGN],
                     )
                 })?
@@ -472,5 +525,50 @@ mod tests {
         assert!(refused("label + 0").contains("the intercept cannot be left out"));
         // Age and its logarithm are two terms.
         assert_eq!(terms("age + log(age)").len(), 2);
+    }
+
+    #[test]
+    fn words_that_are_no_groups_are_refused_and_odd_numbers_named() {
+        use crate::cohort::{Normalize, Placement, Preparation, Subject};
+        use voxplain_core::Table;
+        use voxplain_volume::{Affine, Grid, Mask, Volume};
+        let folder = tempfile::tempdir().unwrap();
+        let grid = Grid::new([2, 2, 2], Affine::IDENTITY).unwrap();
+        let people: Vec<_> = (0..12)
+            .map(|n| {
+                let (volume, mask) = (Volume::filled(grid, n as f32), Mask::filled(grid, true));
+                (Subject::new(format!("s{n}"), &volume, &mask), volume, mask)
+            })
+            .collect();
+        let preparation = Preparation {
+            template: None,
+            whole_head: false,
+            channels: Vec::new(),
+            shape: [2; 3],
+            spacing: [1.0; 3],
+            normalize: Normalize::None,
+            placement: Placement::MaskCentre,
+        };
+        let cell = |text: String| Some(text);
+        let rows = (0..12)
+            .map(|n| {
+                let age = if n == 3 { "999".to_owned() } else { (20 + n).to_string() };
+                let site = ["site A", "site a", "site B"][n % 3].to_owned();
+                vec![cell(age), cell(site), cell(format!("{},5", 20 + n % 3)), cell(["a", "b", "c"][n % 3].to_owned())]
+            })
+            .collect();
+        let participants = Table { columns: ["age", "site", "comma", "three"].map(String::from).to_vec(), rows };
+        let cohort = Cohort::write(&folder.path().join("c"), &preparation, &participants, &people).unwrap();
+        let all: Vec<usize> = (0..12).collect();
+        let built = |text: &str| Formula::parse(text).unwrap().build(&cohort, &all, &[], None, false);
+        let doubts = built("age").unwrap().doubts;
+        assert!(doubts.len() == 1 && doubts[0].contains("`999`"), "{doubts:?}");
+        assert!(built("three").unwrap().doubts.is_empty());
+        assert!(
+            built("site").unwrap_err().to_string().contains("one group in several ways: `site A` (4) and `site a` (4)")
+        );
+        assert!(built("comma").unwrap_err().to_string().contains("decimal comma (20,5)"));
+        let error = built("three").unwrap().tested(Some("three[z]")).unwrap_err().to_string();
+        assert!(error.contains("it has 1, three, three[b], three[c]"), "{error}");
     }
 }

@@ -123,6 +123,8 @@ pub struct CompareSummary {
     pub permutations: usize,
     /// Whether these are all that differ.
     pub all_permutations: bool,
+    /// The least p that could occur, whatever the data.
+    pub least_p: f64,
     /// How many differ.
     pub possible: f64,
     /// Where chance came from.
@@ -350,6 +352,7 @@ impl Results<'_> {
             exchange: self.exchange_words.into(),
             permutations: self.counts.done,
             all_permutations: self.analysis.shuffles.are_all(),
+            least_p: self.analysis.least_p(),
             possible: self.analysis.shuffles.possible(),
             seed: self.options.seed,
             tfce: self.options.tfce,
@@ -385,14 +388,18 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
         summary.statistic,
         summary.effect,
     ));
-    let least_possible = 1.0 / (summary.permutations + 1) as f64;
+    let least_possible = summary.least_p;
     let tfce = &summary.found[0];
     let corrected =
         format!("corrected for {} voxels (family-wise) after threshold-free cluster enhancement", summary.voxels);
     lines.push(if least_possible >= LEVEL {
         let why = if summary.all_permutations {
             let n = summary.permutations + 1;
-            format!("{} {} possible", counted(n, "arrangement"), does(n, "is", "are"))
+            // By both sides, or by the exchange of two groups of one size, several are as good as the data.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a count")]
+            let same = (least_possible * n as f64).round() as usize;
+            let alike = if same > 1 { format!(", of which {same} give the same sizes") } else { String::new() };
+            format!("{} {} possible{alike}", counted(n, "arrangement"), does(n, "is", "are"))
         } else {
             format!("{} asked for, and more are possible", counted(summary.permutations, "shuffle"))
         };

@@ -14,7 +14,7 @@ use std::{
 };
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
 use voxplain_stats::Interval;
-use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read_mask};
+use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read, read_mask};
 
 /// Which maps are compared with the truth, and how.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
             progress.go_on()?;
             let id = &cohort.subjects[person.subject].id;
             let path = run.layout().map(id, method).path();
-            let map = voxplain_volume::read(&path, &ReadOptions::default())?.volume.to_ras();
+            let map = read(&path, &ReadOptions::default())?.volume.to_ras();
             let found = Localisation::new(&map, &truth, &cohort.mask(person.subject)?, options.relevance).map_err(
                 |e| match e {
                     Error::Request { what, remedy } => Error::file(&path, what, remedy),
@@ -140,6 +140,15 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     Ok(all)
 }
 
+/// Whether a cohort was simulated without a place where its classes differ: its truth is there and holds no voxel.
+///
+/// # Errors
+/// The file of the truth cannot be read.
+pub fn plants_nothing(cohort: &Cohort) -> Result<bool> {
+    let path = cohort.layout().truth();
+    Ok(path.is_file() && read(&path, &ReadOptions::default())?.volume.data().iter().all(|v| *v == 0.0))
+}
+
 /// The truth on the grid of the cohort. What is odd about it is told.
 fn read_truth(cohort: &Cohort, options: &Options, progress: &dyn Progress) -> Result<Mask> {
     let path = options.truth.as_deref().map_or_else(|| cohort.layout().truth(), Path::to_owned);
@@ -153,6 +162,13 @@ fn read_truth(cohort: &Cohort, options: &Options, progress: &dyn Progress) -> Re
                 "); for another one, give its file with ",
                 TRUTH
             ],
+        ));
+    }
+    if options.truth.is_none() && plants_nothing(cohort)? {
+        return Err(Error::file(
+            &path,
+            "is 0 everywhere: the cohort was simulated without a place where the classes differ, so that maps cannot be compared with one",
+            remedy!["leave out this measure, or simulate an effect in a region (", Action::new("simulate"), ")"],
         ));
     }
     let file = read_mask(&path, &MaskOptions { threshold: options.threshold, ..MaskOptions::anywhere() })?;

@@ -354,6 +354,12 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
         });
     }
     if let Some(ids) = &options.subjects {
+        if let Some(id) = ids.iter().find(|id| !inputs.iter().any(|input| input.id == **id)) {
+            return Err(Error::request(
+                format!("no image is called {id:?}"),
+                format!("these are: {}", listed(inputs.iter().map(|input| input.id.as_str()), 5)),
+            ));
+        }
         inputs.retain(|input| ids.contains(&input.id));
     }
     let trained_on = Err((

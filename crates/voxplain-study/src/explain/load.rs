@@ -101,6 +101,13 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     }
     let as_it_lies = card.grid_unknown
         || (mask.is_none() && normalize == Normalize::None && on_fixed_grid(volume.grid(), &card.preparation));
+    if !as_it_lies && card.training["from_arrays"] == true {
+        return Err(Error::file(
+            file,
+            "the model was trained on arrays that were prepared elsewhere, so that it is not known how an image becomes one",
+            "prepare it as those were, put it into an array, and make a cohort of that",
+        ));
+    }
     if !as_it_lies {
         let preparation = Preparation { normalize, ..card.preparation.clone() };
         let all: Vec<&Path> = std::iter::once(file).chain(others.iter().map(PathBuf::as_path)).collect();

@@ -324,6 +324,11 @@ impl FromStr for Augmentation {
                 ("intensity", None) => augment.intensity = Self::INTENSITY,
                 ("intensity", Some(v)) => augment.intensity = number(v)?,
                 ("flip-left-right", None) => augment.flip_left_right = true,
+                _ if known == "shift" || known == "intensity" || known == "flip-left-right" => {
+                    return Err(format!(
+                        "`{part}` is not understood: shift=2 and intensity=0.1 take a number and no probability, flip-left-right neither"
+                    ));
+                }
                 _ => {
                     return Err(format!(
                         "`{part}` is unknown; there are: none, shift, intensity, flip-left-right, affine, elastic, bias, gamma, blur, noise"

@@ -130,6 +130,11 @@ impl Trainer<'_> {
             "version": env!("CARGO_PKG_VERSION"),
             "options": options,
         });
+        // Arrays that others prepared: how an image becomes such an array is not known.
+        let prepared = dataset.cohort.made_by["command"] == "prepare";
+        if prepared && dataset.cohort.subjects.iter().all(|subject| subject.source.is_none()) {
+            training["from_arrays"] = true.into();
+        }
         if let Some(standard) = standard {
             training["standardised_by"] = serde_json::json!(standard);
             training["values"] = self.hash_of_values(train).into();

@@ -432,6 +432,18 @@ fn tables_that_may_be_read_in_two_ways() {
     assert_eq!(found.last(), Some(&(1, "B & C".to_owned())));
     let refused = xml("", &["A", "B"]).unwrap_err();
     assert!(refused.to_string().contains("whether index 0 is the image's label 0 or 1 is not said"), "{refused}");
+    let refused = xml("<type>Statistic</type>", &["A", "B"]).unwrap_err();
+    assert!(refused.to_string().contains("an atlas of type Statistic: its image holds no labels"), "{refused}");
+    let commented = xml("<type>Label</type><!-- <label index=\"1\">old</label> -->", &["A", "B"]).unwrap();
+    assert_eq!(ids(&commented).last(), Some(&(1, "B".to_owned())));
+    // Names before numbers, two columns of numbers, names that are numbers.
+    let refused = parse("Area 44,1,7\nArea 45,2,8\n", "t.csv").unwrap_err();
+    assert!(refused.to_string().contains("column 2 has numbers in every line"), "{refused}");
+    let table = parse("1,4,Area 44\n2,7,Area 45\n", "t.csv").unwrap();
+    assert_eq!(ids(&table), named(&[(1, "Area 44"), (2, "Area 45")]));
+    assert!(table.findings.iter().any(|f| f.id == "two-columns-of-ids"), "{:?}", table.findings);
+    let refused = parse("No\tROI\tAcronym\n1\t5\tA\n2\t6\tB\n", "t.tsv").unwrap_err();
+    assert!(refused.to_string().contains("\"ROI\", by its name that of the names, holds numbers alone"), "{refused}");
     // Numbers of names before colours.
     let table = parse("1 Area 44 70 130 180 0\n2 Area 45 1 2 3 0\n", "t.txt").unwrap();
     assert_eq!(ids(&table), named(&[(1, "Area 44"), (2, "Area 45")]));

@@ -148,3 +148,17 @@ fn look() {
     simulate(&folder.join("default"), &SimulateOptions::default(), true, &Silent).unwrap();
     println!("{:?}", start.elapsed());
 }
+
+/// What changes nothing is no truth: no effect, one of 0 %, the size of the whole brain alone.
+#[test]
+fn a_truth_has_voxels_where_something_differs() {
+    use voxplain_study::evaluation::truth::plants_nothing;
+    let folder = tempfile::tempdir().unwrap();
+    let effect = |change: f64| vec![Effect { region: "left-lateral-ventricle".into(), change }];
+    let cases = [(vec![], 0.0, true), (effect(0.0), 0.0, true), (vec![], 0.08, true), (effect(0.8), 0.08, false)];
+    for (n, (effects, size_effect, nothing)) in cases.into_iter().enumerate() {
+        let options = SimulateOptions { effects, size_effect, ..options(2) };
+        let cohort = simulate(&folder.path().join(n.to_string()), &options, false, &Silent).unwrap();
+        assert_eq!(plants_nothing(&cohort).unwrap(), nothing, "{n}");
+    }
+}

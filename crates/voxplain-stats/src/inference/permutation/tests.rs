@@ -54,6 +54,34 @@ fn all_shuffles_of_six_by_hand() {
     assert_eq!(found.corrected(Family::Voxel, [1.0 / (8.0f32 / 3.0).sqrt() * 1.0]).len(), 1);
 }
 
+/// Two sides: of 3 against 3, the 20 divisions come in pairs of one size; of 2 against 4 none is the other's mirror. One side: each is its
+/// own. All signs flipped give the same sizes.
+#[test]
+fn the_least_p_counts_what_gives_the_same_sizes() {
+    let grouped = |n: usize, first: usize| {
+        let group = (0..n).map(|i| f64::from(u8::from(i < first))).collect();
+        Design::new(vec![("one".into(), vec![1.0; n]), ("group".into(), group)]).unwrap()
+    };
+    let least =
+        |design: &Design, exchange: Exchange, sides| analysis(design, [1, 1, 1], exchange, 1000, sides).least_p();
+    let free = Exchange::default;
+    assert_eq!(least(&grouped(6, 3), free(), Sides::Two), 2.0 / 20.0);
+    assert_eq!(least(&grouped(6, 3), free(), Sides::Above), 1.0 / 20.0);
+    assert_eq!(least(&grouped(6, 2), free(), Sides::Two), 1.0 / 15.0);
+    let mean = Design::new(vec![("one".into(), vec![1.0; 5])]).unwrap();
+    let flips = || Exchange { shuffling: Shuffling::Flip, ..Exchange::default() };
+    assert_eq!(least(&mean, flips(), Sides::Two), 2.0 / 32.0);
+    assert_eq!(least(&mean, flips(), Sides::Above), 1.0 / 32.0);
+    // With a number beside the groups an exchange of both is no longer the same.
+    let age = vec![20.0, 31.0, 45.0, 22.0, 70.0, 38.0];
+    let columns =
+        vec![("one".into(), vec![1.0; 6]), ("age".into(), age), ("group".into(), vec![1.0, 1.0, 1.0, 0.0, 0.0, 0.0])];
+    let aged = Design::new(columns).unwrap();
+    let found = least(&aged, free(), Sides::Two);
+    let all = Shuffles::new(&aged, &free(), 1000, Seed::new(5)).unwrap().len() + 1;
+    assert!((found * all as f64 - 1.0).abs() < 1e-9, "{found} of {all}");
+}
+
 #[test]
 fn interrupted_and_gone_on_with_it_is_the_same() {
     struct Stop(std::sync::atomic::AtomicUsize);
