@@ -28,7 +28,7 @@ pub(crate) fn values(seed: Seed, len: usize) -> Vec<f32> {
 }
 
 /// A convolution with weights of about unit gain.
-fn conv(seed: Seed, input: usize, output: usize, window: [[usize; 3]; 4], bias: bool) -> Op {
+pub(crate) fn conv(seed: Seed, input: usize, output: usize, window: [[usize; 3]; 4], bias: bool) -> Op {
     let [kernel, stride, padding, dilation] = window;
     let taps: usize = kernel.iter().product();
     let gain = (1.0 / (input * taps) as f32).sqrt();
@@ -48,7 +48,7 @@ fn conv(seed: Seed, input: usize, output: usize, window: [[usize; 3]; 4], bias: 
     })
 }
 
-fn norm(seed: Seed, channels: usize) -> Op {
+pub(crate) fn norm(seed: Seed, channels: usize) -> Op {
     let positive = |name: &str| values(seed.child(name), channels).iter().map(|v| 0.5 + v.abs()).collect::<Vec<_>>();
     Op::BatchNorm(BatchNorm {
         channels,
@@ -416,7 +416,7 @@ fn trained(net: &Network, x: &[f64], r: &[f32], keep: &[NodeId]) -> Option<Vec<A
 }
 
 /// Runs one network in every way and compares.
-fn check(net: &Network, batch: usize, seed: u64, keep: &[NodeId]) {
+pub(crate) fn check(net: &Network, batch: usize, seed: u64, keep: &[NodeId]) {
     let len: usize = net.input_shape().iter().product();
     let x = values(Seed::new(seed).child("x"), batch * len);
     let r = values(Seed::new(seed).child("r"), batch * net.outputs());

@@ -10,6 +10,7 @@
 mod engine_arrays;
 mod engine_reference;
 mod export;
+mod joining;
 mod onnx;
 mod optimizers;
 mod reach;

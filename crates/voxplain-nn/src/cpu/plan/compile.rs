@@ -1,9 +1,10 @@
 //! From a network to steps, values and memory.
 
+use super::joining::{self, Places};
 use super::memory::{Memory, RegionId};
 use super::step::{
-    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, SampleNormWork,
-    Sink, Step, TransposedWork, ValueId, Work,
+    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, Run,
+    SampleNormWork, Sink, Step, TransposedWork, ValueId, Work,
 };
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
@@ -517,7 +518,7 @@ impl Compiler<'_> {
                     }
                     Work::Add { relu: relu.is_some(), masked: None }
                 }
-                Op::Concat => Work::Concat,
+                Op::Concat => Work::Concat(Vec::new()),
                 Op::LogSoftmax => Work::LogSoftmax,
                 activations!() => node.op.activation().map_or(Work::Convert, Work::Activation),
             };
@@ -634,7 +635,7 @@ impl Compiler<'_> {
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Dropout { .. }
-                | Work::Concat => {}
+                | Work::Concat(_) => {}
             }
         }
         let last_node = self.network.nodes().len() - 1;
@@ -642,12 +643,60 @@ impl Compiler<'_> {
         for v in self.made_again() {
             recorded[v] = false;
         }
+        let stays: Vec<bool> = (0..self.values.len()).map(|v| recorded[v] || self.values[v].kept).collect();
+        let lives = |v: usize| {
+            let born = born[v]?;
+            let whole = stays[v] && !whole_batch;
+            Some((if whole { 0 } else { born }, if stays[v] { end } else { last[v] }))
+        };
+        // Of several samples at once the parts of a whole would not lie side by side.
+        let places = if group == 1 {
+            Places::find(&self.steps, &self.values, |part, whole| stays[part] == stays[whole])
+        } else {
+            Places::none(self.values.len())
+        };
+        let mut roots = vec![None; self.values.len()];
         for v in 0..self.values.len() {
-            let Some(born) = born[v] else { continue };
-            let stays = recorded[v] || self.values[v].kept;
-            let whole = stays && !whole_batch;
-            let life = (if whole { 0 } else { born }, if stays { end } else { last[v] });
-            self.values[v].region = Some(self.memory.request(self.values[v].volume.len(), whole, life));
+            let (root, _) = places.root(v);
+            roots[root] = match (roots[root], lives(v)) {
+                (Some((from, until)), Some(life)) => Some((life.0.min(from), life.1.max(until))),
+                (one, other) => one.or(other),
+            };
+        }
+        for v in 0..self.values.len() {
+            if places.root(v) == (v, 0)
+                && let Some(life) = roots[v]
+            {
+                let whole = stays[v] && !whole_batch;
+                self.values[v].region = Some(self.memory.request(self.values[v].volume.len(), whole, life));
+            }
+        }
+        for v in 0..self.values.len() {
+            let (root, channel) = places.root(v);
+            if root != v
+                && let Some(of) = self.values[root].region
+            {
+                let volume = self.values[v].volume;
+                self.values[v].region = Some(self.memory.part(of, channel * volume.voxels(), volume.len()));
+            }
+        }
+        for s in 0..count {
+            let step = &self.steps[s];
+            if !matches!(step.work, Work::Concat(_)) {
+                continue;
+            }
+            let Some(of) = self.values[step.output].region else { continue };
+            let whole = self.values[step.output].volume;
+            let mut copied = Vec::new();
+            for (inputs, channel) in places.runs(step, &self.values) {
+                let parts = step.inputs[inputs.clone()].iter();
+                let channels = parts.map(|&part| self.values[part].volume.channels).sum();
+                let volume = Volume { channels, ..whole };
+                let all = channels == whole.channels;
+                let into = if all { of } else { self.memory.part(of, channel * whole.voxels(), volume.len()) };
+                copied.push(Run { inputs, into, volume });
+            }
+            self.steps[s].work = Work::Concat(copied);
         }
         for s in 0..count {
             let life = (s + 1, s + 1);
@@ -679,13 +728,13 @@ impl Compiler<'_> {
                 | Work::Convert
                 | Work::Linear(_)
                 | Work::Add { .. }
-                | Work::Concat
+                | Work::Concat(_)
                 | Work::LogSoftmax => {}
             }
         }
         let mut first_gradients = FirstGradients::default();
         if differentiates {
-            first_gradients = self.lay_out_gradients(&back, backward_at, end, whole_batch);
+            first_gradients = self.lay_out_gradients(&back, backward_at, end, group);
         }
         first_gradients
     }
@@ -712,8 +761,9 @@ impl Compiler<'_> {
         back: &dyn Fn(usize) -> usize,
         backward_at: usize,
         end: usize,
-        whole_batch: bool,
+        group: usize,
     ) -> FirstGradients {
+        let whole_batch = group == self.batch;
         let count = self.steps.len();
         let train = self.purpose == Purpose::Train;
         // Which values need one: all on the way to the input, or to a weight.
@@ -758,25 +808,44 @@ impl Compiler<'_> {
                 value.again = Some(self.memory.request(value.volume.len(), false, (at, back(maker))));
                 step.again = Some(maker);
             }
+            let mut channel = 0;
             for (index, &input) in step.inputs.iter().enumerate() {
+                let volume = self.values[input].volume;
+                let first = channel;
+                channel += volume.channels;
                 if !needs[input] {
                     continue;
                 }
-                let volume = self.values[input].volume;
                 // A normalisation is the only one that looks at what a convolution gave: the gradient takes its place.
                 if overwrites(&step.work, input)
                     && let Some(region) = self.values[input].region
                 {
                     self.memory.extend(region, at);
                     self.values[input].gradient = Some(region);
-                    step.sinks[index] = Some(Sink { region, beside: None });
+                    step.sinks[index] = Some(Sink { region, beside: None, joined: false });
+                    continue;
+                }
+                // A slice of the gradient of the whole, unless one of the two is to be looked at afterwards.
+                if matches!(step.work, Work::Concat(_))
+                    && group == 1
+                    && self.values[input].gradient.is_none()
+                    && !self.values[input].kept
+                    && !self.values[step.output].kept
+                    && joining::fits(&volume, &self.values[step.output].volume, first)
+                {
+                    let region = self.memory.part(gradient, first * volume.voxels(), volume.len());
+                    self.values[input].gradient = Some(region);
+                    step.sinks[index] = Some(Sink { region, beside: None, joined: true });
                     continue;
                 }
                 step.sinks[index] = Some(match self.values[input].gradient {
-                    None => Sink { region: request(&mut self.memory, &mut self.values[input], at, at), beside: None },
+                    None => {
+                        let region = request(&mut self.memory, &mut self.values[input], at, at);
+                        Sink { region, beside: None, joined: false }
+                    }
                     Some(region) => {
                         self.memory.extend(region, at);
-                        Sink { region, beside: Some(self.memory.request(volume.len(), false, (at, at))) }
+                        Sink { region, beside: Some(self.memory.request(volume.len(), false, (at, at))), joined: false }
                     }
                 });
             }

@@ -1,9 +1,11 @@
 //! [`CpuPlan`]: a network as a list of steps, with the memory that they need.
 //!
-//! [`compile`] makes steps of nodes and fuses them, [`memory`] lays out values, [`weights`] arranges the network's
-//! weights for the kernels, and [`run`] runs the steps on groups of samples.
+//! [`compile`] makes steps of nodes and fuses them, [`joining`] finds values that are written where they are joined,
+//! [`memory`] lays out values, [`weights`] arranges the network's weights for the kernels, and [`run`] runs the steps on
+//! groups of samples.
 
 mod compile;
+mod joining;
 mod memory;
 mod run;
 mod step;
@@ -58,9 +60,12 @@ impl CpuPlan {
     fn read(&self, node: NodeId, region: Option<RegionId>, into: &mut [f32]) {
         let volume = self.values[node.0].volume;
         let region = region.expect("a kept node has memory for its value and its gradient");
-        let all = self.memory.read(region, 0, self.samples);
-        for (plain, sample) in into.chunks_exact_mut(volume.values()).zip(all.chunks_exact(volume.len())) {
-            rearrange::to_plain(&volume, sample, plain);
+        for group in self.groups() {
+            let all = self.memory.read(region, group.first, group.count);
+            let plain = into.chunks_exact_mut(volume.values()).skip(group.first);
+            for (plain, sample) in plain.zip(all.chunks_exact(volume.len())) {
+                rearrange::to_plain(&volume, sample, plain);
+            }
         }
     }
 }

@@ -97,6 +97,24 @@ impl CpuPlan {
             let draw = (dropout, *node, *p);
             memory.write(*mask, first, count, |_, mask| draw_mask(&self.scratch, &from, count, draw, mask));
         }
+        if let Work::Concat(runs) = &step.work {
+            for run in runs {
+                memory.write(run.into, first, count, |memory, out| {
+                    if !run.volume.channels.is_multiple_of(LANES) {
+                        rearrange::fill(out, 0.0);
+                    }
+                    let mut at = 0;
+                    for &input in &step.inputs[run.inputs.clone()] {
+                        let part = &self.values[input].volume;
+                        let x = memory.read(self.region(input), first, count);
+                        rearrange::copy_channels((part, x, 0), (&run.volume, out, at), part.channels, count);
+                        at += part.channels;
+                    }
+                });
+            }
+            self.memory = memory;
+            return;
+        }
         memory.write(region, first, count, |memory, out| {
             let x = memory.read(source, first, count);
             match &mut step.work {
@@ -163,18 +181,7 @@ impl CpuPlan {
                         }
                     }
                 }
-                Work::Concat => {
-                    let mut at = 0;
-                    if step.inputs.iter().any(|&part| !self.values[part].volume.channels.is_multiple_of(LANES)) {
-                        rearrange::fill(out, 0.0);
-                    }
-                    for &input in &step.inputs {
-                        let part = &self.values[input].volume;
-                        let x = memory.read(self.region(input), first, count);
-                        rearrange::copy_channels((part, x, 0), (&to, out, at), part.channels, count);
-                        at += part.channels;
-                    }
-                }
+                Work::Concat(_) => {}
                 Work::LogSoftmax => linear::log_softmax(from.channels, count, x, out),
             }
         });
@@ -339,7 +346,7 @@ impl CpuPlan {
             | Work::Convert
             | Work::Dropout { .. }
             | Work::Add { .. }
-            | Work::Concat
+            | Work::Concat(_)
             | Work::LogSoftmax => {}
         }
         let mut channel = 0;
@@ -349,6 +356,10 @@ impl CpuPlan {
                 channel += from.channels;
                 continue;
             };
+            if sink.joined {
+                channel += from.channels;
+                continue;
+            }
             if let Work::Conv(work) = &step.work {
                 let y = self.region(step.output);
                 let cpu = Cpu { isa, scratch: &self.scratch };
@@ -439,7 +450,7 @@ impl CpuPlan {
                         }
                         Work::Add { .. } if from == to => rearrange::copy(g, out),
                         Work::Add { .. } => elementwise::shift_gradient(&to, g, out),
-                        Work::Concat => {
+                        Work::Concat(_) => {
                             if !from.channels.is_multiple_of(LANES) {
                                 rearrange::fill(out, 0.0);
                             }

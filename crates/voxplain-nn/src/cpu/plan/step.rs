@@ -6,6 +6,7 @@ use crate::cpu::kernels::{
     pool::Winners, resize::Resampling, sample_norm::Normalisation, strided,
 };
 use crate::{Activation, Pad3d};
+use std::ops::Range;
 
 /// Index of a value: that of the node whose output it is, or beyond the nodes.
 pub(crate) type ValueId = usize;
@@ -34,6 +35,19 @@ pub(crate) struct Sink {
     pub(crate) region: RegionId,
     /// Where to compute it first when the region holds what came by other ways already.
     pub(crate) beside: Option<RegionId>,
+    /// Whether it lies there already: a slice of the gradient of what it is joined to.
+    pub(crate) joined: bool,
+}
+
+/// Some inputs in a row of a step that joins channels, and where they are copied to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// Which inputs.
+    pub(crate) inputs: Range<usize>,
+    /// Their channels of the output.
+    pub(crate) into: RegionId,
+    /// How these lie.
+    pub(crate) volume: Volume,
 }
 
 impl Sink {
@@ -117,8 +131,8 @@ pub(crate) enum Work {
         /// Then, the gradient that passed it.
         masked: Option<RegionId>,
     },
-    /// Channels joined.
-    Concat,
+    /// Channels joined: inputs that do not lie in the output already are copied there.
+    Concat(Vec<Run>),
     /// Log-softmax.
     LogSoftmax,
 }
@@ -146,7 +160,7 @@ impl Work {
             | Self::Convert
             | Self::Dropout { .. }
             | Self::Add { .. }
-            | Self::Concat
+            | Self::Concat(_)
             | Self::LogSoftmax => false,
         }
     }
@@ -182,7 +196,7 @@ impl Work {
             | Self::Convert
             | Self::Dropout { .. }
             | Self::Add { .. }
-            | Self::Concat
+            | Self::Concat(_)
             | Self::LogSoftmax => (0, 0),
         }
     }

@@ -141,7 +141,7 @@ impl CpuPlan {
                 | Work::Convert
                 | Work::Dropout { .. }
                 | Work::Add { .. }
-                | Work::Concat
+                | Work::Concat(_)
                 | Work::LogSoftmax => {}
             }
         }
@@ -173,7 +173,7 @@ impl CpuPlan {
                 | Work::Linear(_)
                 | Work::Dropout { .. }
                 | Work::Add { .. }
-                | Work::Concat
+                | Work::Concat(_)
                 | Work::LogSoftmax => continue,
             };
             let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else { continue };
