@@ -94,6 +94,7 @@ pub(crate) mod norm;
 pub(crate) mod norm_pool;
 pub(crate) mod patches;
 pub(crate) mod peak;
+pub(crate) mod pointwise;
 pub(crate) mod pool;
 pub(crate) mod rearrange;
 pub(crate) mod resize;

@@ -3,6 +3,7 @@
 use super::buffer::{Shared, parallel};
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
 use super::norm::Backward;
+use super::pointwise::Affine;
 use super::shape::{LANES, Volume, Window};
 use super::sparse::Pooled;
 use crate::Pool3d;
@@ -504,33 +505,89 @@ fn scatter(window: &Window, shape: (&Volume, &Volume), gradient: &[f32], taps: &
     }
 }
 
-/// Mean of each window.
-pub(crate) fn mean_forward(means: &Means, shape: (&Volume, &Volume), batch: usize, x: &[f32], out: &mut [f32]) {
+/// Mean of each window, of what `before` makes of each value.
+pub(crate) fn mean_forward(
+    isa: Isa,
+    means: &Means,
+    shape: (&Volume, &Volume),
+    batch: usize,
+    x: &[f32],
+    before: Option<Affine<'_>>,
+    out: &mut [f32],
+) {
     let (input, output) = shape;
-    let window = &means.window;
-    let even = means.pool.is_none().then(|| 1.0 / means.divisor(input.size, [0; 3]));
     let plane = output.size[1] * output.size[2] * LANES;
     out[..batch * output.len()].par_chunks_exact_mut(plane).enumerate().for_each(|(task, out)| {
         let (z, volume) = (task % output.size[0], task / output.size[0]);
         let x = &x[volume * input.voxels() * LANES..][..input.voxels() * LANES];
-        for (voxel, out) in out.chunks_exact_mut(LANES).enumerate() {
-            let at = [z, voxel / output.size[2], voxel % output.size[2]];
-            out.fill(0.0);
-            for (_, from) in taps(window, input.size, at) {
-                for (o, x) in out.iter_mut().zip(&x[from * LANES..][..LANES]) {
-                    *o += x;
+        let before = before.map(|before| {
+            let lanes = volume % input.blocks() * LANES..;
+            let [scale, shift] = [before.scale, before.shift].map(|factors| &factors[lanes.clone()][..LANES]);
+            Affine { scale, shift, ..before }
+        });
+        dispatch(isa, Mean { means, input: input.size, output: output.size, z, x, before, out });
+    });
+}
+
+/// One plane of a block of channels.
+struct Mean<'a> {
+    means: &'a Means,
+    input: [usize; 3],
+    output: [usize; 3],
+    z: usize,
+    x: &'a [f32],
+    /// Of these sixteen channels.
+    before: Option<Affine<'a>>,
+    out: &'a mut [f32],
+}
+
+impl Mean<'_> {
+    #[inline(always)]
+    unsafe fn plane<V: Lanes, const BEFORE: bool, const RELU: bool>(self) {
+        let Self { means, input, output, z, x, before, out } = self;
+        let even = means.pool.is_none().then(|| 1.0 / means.divisor(input, [0; 3]));
+        // SAFETY: factors are sixteen floats, and chunks; the caller vouches for the instructions.
+        unsafe {
+            let zero = V::splat(0.0);
+            let (scale, shift) =
+                before.map_or((zero, zero), |b| (V::load(b.scale.as_ptr()), V::load(b.shift.as_ptr())));
+            for (voxel, out) in out.chunks_exact_mut(LANES).enumerate() {
+                let at = [z, voxel / output[2], voxel % output[2]];
+                let mut sum = zero;
+                for (_, from) in taps(&means.window, input, at) {
+                    let mut value = V::load(x[from * LANES..][..LANES].as_ptr());
+                    if BEFORE {
+                        value = value.mul_add(scale, shift);
+                    }
+                    sum = sum.add(if RELU { zero.max(value) } else { value });
                 }
-            }
-            match even {
-                Some(share) => out.iter_mut().for_each(|o| *o *= share),
-                // The mean of equal values is that value, to the last digit: else rounding would choose the largest of means.
-                None => {
-                    let divisor = means.divisor(input.size, at);
+                if let Some(share) = even {
+                    sum.mul(V::splat(share)).store(out.as_mut_ptr());
+                } else {
+                    sum.store(out.as_mut_ptr());
+                    // The mean of equal values is that value, to the last digit: else rounding would choose the largest of
+                    // means.
+                    let divisor = means.divisor(input, at);
                     out.iter_mut().for_each(|o| *o /= divisor);
                 }
             }
         }
-    });
+    }
+}
+
+impl Kernel for Mean<'_> {
+    type Output = ();
+    #[inline(always)]
+    unsafe fn run<V: Lanes>(self) {
+        // SAFETY: the caller vouches for the instructions.
+        unsafe {
+            match self.before.map(|before| before.relu) {
+                None => self.plane::<V, false, false>(),
+                Some(false) => self.plane::<V, true, false>(),
+                Some(true) => self.plane::<V, true, true>(),
+            }
+        }
+    }
 }
 
 /// Spreads each window's gradient evenly.

@@ -3,18 +3,19 @@
 use super::joining::{self, Places};
 use super::memory::{Memory, RegionId};
 use super::step::{
-    ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, Run,
+    Before, ConvAlgorithm, ConvBackward, ConvTrain, ConvWork, FirstBlock, GroupedWork, LinearWork, NormWork, Run,
     SampleNormWork, Sink, Step, TransposedWork, ValueId, Work,
 };
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::CpuBackend;
 use crate::cpu::kernels::{
     Buffer, Conv, LANES, Layout, Scratch, Volume, Window, direct, first, grouped::Grouped, linear::Sizes, nested, norm,
-    norm_pool::Pooling, patches, pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation, sparse,
-    strided, winograd, winograd_gradient,
+    norm_pool::Pooling, patches, pointwise, pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation,
+    sparse, strided, winograd, winograd_gradient,
 };
 use crate::ops::activations;
 use crate::{Activation, BatchNorm, Conv3d, MemoryUse, Network, Node, Op, PlanOptions, Pool3d, Purpose, Result};
+use std::collections::BTreeMap;
 
 /// Most channels of a network's input that convolutions take as planes; more are brought into blocks.
 const PLANAR_CHANNELS: usize = 4;
@@ -48,6 +49,10 @@ struct Compiler<'a> {
     memory: Memory,
     /// Floats of scratch that each thread needs.
     scratch: usize,
+    /// The input in blocks.
+    blocked: Option<ValueId>,
+    /// For nodes that do a normalisation in front of them themselves: it, and what it reads.
+    before: BTreeMap<usize, (Before, ValueId)>,
 }
 
 /// A network compiled, without the memory of its values.
@@ -100,6 +105,8 @@ impl Draft {
             parameters,
             memory: Memory::default(),
             scratch: 0,
+            blocked: None,
+            before: BTreeMap::new(),
         };
         compiler.steps()?;
         let first_gradients = compiler.lay_out(group);
@@ -246,18 +253,40 @@ impl Compiler<'_> {
         if node != 0 || planar {
             return node;
         }
-        let blocked = self.network.nodes().len();
-        if self.values.len() == blocked {
-            self.values.push(Value {
-                volume: Volume { layout: Layout::Blocked, ..from },
-                region: None,
-                again: None,
-                gradient: None,
-                kept: false,
-            });
-            self.push(vec![0], blocked, Work::Convert);
+        if let Some(blocked) = self.blocked {
+            return blocked;
         }
+        let blocked = self.value(Volume { layout: Layout::Blocked, ..from });
+        self.blocked = Some(blocked);
+        self.push(vec![0], blocked, Work::Convert);
         blocked
+    }
+
+    /// A value that is no node's.
+    fn value(&mut self, volume: Volume) -> ValueId {
+        self.values.push(Value { volume, region: None, again: None, gradient: None, kept: false });
+        self.values.len() - 1
+    }
+
+    /// A mean-pool that alone follows a convolution of one tap. Both are linear, and each mean is of as many values: the
+    /// pool may come first, and leaves less to convolve.
+    fn pooled_first(&self, index: usize, conv: &Conv) -> Option<(usize, Means)> {
+        let next = self.follower(index)?;
+        let Op::AvgPool3d(pool) = &self.node(next).op else { return None };
+        let window = pool_window(pool);
+        let even = pool.divides_evenly() && window.padding == [0; 3];
+        let less = 2 * self.values[next].volume.voxels() <= conv.input.voxels();
+        (pointwise::fits(conv) && even && less).then_some((next, Means { window, pool: None }))
+    }
+
+    /// The node that does what a normalisation for inference does (with a ReLU or not) itself, where it alone reads the
+    /// `output` of that.
+    fn does_it_itself(&self, output: usize) -> Option<usize> {
+        let next = self.follower(output).filter(|_| self.purpose == Purpose::Infer)?;
+        let Op::Conv3d(spec) = &self.node(next).op else { return None };
+        let [input, output] = [output, next].map(|v| self.values[v].volume);
+        let fits = spec.groups == 1 && pointwise::fits(&Conv { input, output, window: conv_window(spec) });
+        fits.then_some(next)
     }
 
     /// The pool and the ReLU that follow a node in this order, and nothing else does.
@@ -288,7 +317,11 @@ impl Compiler<'_> {
             let node = &network.nodes()[index];
             let is_conv = matches!(&node.op, Op::Conv3d(conv) if conv.groups == 1);
             let planar = is_conv && self.values[0].volume.channels <= PLANAR_CHANNELS;
-            let inputs: Vec<ValueId> = node.inputs.iter().map(|input| self.source(input.0, planar)).collect();
+            let mut inputs: Vec<ValueId> = node.inputs.iter().map(|input| self.source(input.0, planar)).collect();
+            let mut before = None;
+            if let Some((norm, input)) = self.before.remove(&index) {
+                (before, inputs[0]) = (Some(norm), input);
+            }
             let from = self.values[inputs[0]].volume;
             let mut output = index;
             let work = match &node.op {
@@ -308,7 +341,14 @@ impl Compiler<'_> {
                 }
                 Op::Conv3d(spec) => {
                     let window = conv_window(spec);
-                    let conv = Conv { input: from, output: self.values[index].volume, window };
+                    let mut conv = Conv { input: from, output: self.values[index].volume, window };
+                    if let Some((pool, means)) = self.pooled_first(index, &conv) {
+                        let size = self.values[pool].volume.size;
+                        let pooled = self.value(Volume { size, ..from });
+                        self.push(inputs, pooled, Work::AvgPool { means, before: before.take() });
+                        (inputs, output, done[pool]) = (vec![pooled], pool, true);
+                        conv = Conv { input: self.values[pooled].volume, output: self.values[pool].volume, window };
+                    }
                     if let Some((block, last)) = self.first_block(index, inputs[0], &conv, spec.has_bias) {
                         done[index..=last].fill(true);
                         self.push(inputs, last, Work::FirstBlock(Box::new(block)));
@@ -330,6 +370,8 @@ impl Compiler<'_> {
                         ConvAlgorithm::Winograd
                     } else if nested::fits(&conv) {
                         ConvAlgorithm::Nested
+                    } else if pointwise::fits(&conv) {
+                        ConvAlgorithm::Pointwise
                     } else {
                         ConvAlgorithm::Direct
                     };
@@ -361,6 +403,7 @@ impl Compiler<'_> {
                     match algorithm {
                         ConvAlgorithm::Winograd => self.reserve(winograd::scratch_len(&conv)),
                         ConvAlgorithm::Nested => self.reserve(nested::scratch_len(&conv)),
+                        ConvAlgorithm::Pointwise => self.reserve(pointwise::scratch_len(&conv)),
                         ConvAlgorithm::Direct if pool.is_some() => self.reserve(first::scratch_len(&conv)),
                         ConvAlgorithm::Direct => {}
                     }
@@ -372,13 +415,14 @@ impl Compiler<'_> {
                         scratch: None,
                     });
                     let weights = Buffer::zeros(match algorithm {
-                        ConvAlgorithm::Direct => direct::packed_len(&conv.on_padded()),
+                        ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => direct::packed_len(&conv.on_padded()),
                         ConvAlgorithm::Nested => nested::packed_len(&conv),
                         ConvAlgorithm::Winograd => winograd::packed_len(&conv),
                     });
                     let bias = Buffer::zeros(conv.output.blocks() * LANES);
                     Work::Conv(Box::new(ConvWork {
                         node: index,
+                        before,
                         norm,
                         relu,
                         conv,
@@ -458,12 +502,13 @@ impl Compiler<'_> {
                         if let Some(relu) = relu {
                             (done[relu], output) = (true, relu);
                         }
-                        Work::Affine {
-                            node: index,
-                            scale: Buffer::zeros(padded),
-                            shift: Buffer::zeros(padded),
-                            relu: relu.is_some(),
+                        let [scale, shift] = [0; 2].map(|_| Buffer::zeros(padded));
+                        if let Some(next) = self.does_it_itself(output) {
+                            let norm = Before { node: index, scale, shift, relu: relu.is_some() };
+                            self.before.insert(next, (norm, inputs[0]));
+                            continue;
                         }
+                        Work::Affine { node: index, scale, shift, relu: relu.is_some() }
                     }
                 }
                 Op::SampleNorm(spec) => Work::SampleNorm(Box::new(SampleNormWork {
@@ -488,7 +533,8 @@ impl Compiler<'_> {
                     Work::MaxPool { window, taps: Winners::new(&window, len) }
                 }
                 Op::AvgPool3d(pool) => {
-                    Work::AvgPool(Means { window: pool_window(pool), pool: (!pool.divides_evenly()).then_some(*pool) })
+                    let means = Means { window: pool_window(pool), pool: (!pool.divides_evenly()).then_some(*pool) };
+                    Work::AvgPool { means, before: None }
                 }
                 Op::GlobalAvgPool => Work::GlobalAvgPool,
                 Op::Flatten => Work::Convert,
@@ -631,7 +677,7 @@ impl Compiler<'_> {
                 Work::Pad(_)
                 | Work::Resize(_)
                 | Work::MaxPool { .. }
-                | Work::AvgPool(_)
+                | Work::AvgPool { .. }
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Dropout { .. }
@@ -723,7 +769,7 @@ impl Compiler<'_> {
                 | Work::FirstBlock(_)
                 | Work::Activation(_)
                 | Work::MaxPool { .. }
-                | Work::AvgPool(_)
+                | Work::AvgPool { .. }
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Linear(_)
@@ -740,7 +786,7 @@ impl Compiler<'_> {
     }
 
     /// In training, values that are computed once more in the backward pass rather than kept: what a batch normalisation
-    /// gives to convolutions alone, one pass over its input.
+    /// gives to convolutions alone (and means of it), one pass over its input.
     fn made_again(&self) -> Vec<ValueId> {
         if self.purpose != Purpose::Train {
             return Vec::new();
@@ -749,7 +795,7 @@ impl Compiler<'_> {
         let cheap = |step: &Step| matches!(&step.work, Work::BatchNorm(norm) if norm.pool.is_none());
         let only_convolutions = |v: ValueId| {
             let mut takers = self.steps.iter().filter(|step| step.inputs.contains(&v)).peekable();
-            takers.peek().is_some() && takers.all(|step| matches!(step.work, Work::Conv(_)))
+            takers.peek().is_some() && takers.all(|step| matches!(step.work, Work::Conv(_) | Work::AvgPool { .. }))
         };
         let outputs = self.steps.iter().filter(|step| cheap(step)).map(|step| step.output);
         outputs.filter(|&v| v != last && !self.values[v].kept && only_convolutions(v)).collect()
@@ -885,6 +931,9 @@ impl Compiler<'_> {
                         let backward = winograd::backward(&work.conv);
                         self.scratch = self.scratch.max(winograd::scratch_len(&backward));
                         (ConvBackward::Winograd, winograd::packed_len(&backward))
+                    } else if work.algorithm == ConvAlgorithm::Pointwise {
+                        self.scratch = self.scratch.max(pointwise::scratch_len(&backward));
+                        (ConvBackward::Pointwise, direct::packed_len(&backward))
                     } else {
                         let (way, surrounded, len) = match work.conv.input.layout {
                             Layout::Planar => {

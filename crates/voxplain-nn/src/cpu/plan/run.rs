@@ -1,11 +1,11 @@
 //! Running a plan's steps, forward and back, on groups of samples.
 
 use super::memory::{Memory, RegionId};
-use super::step::{ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, TransposedWork, Work};
+use super::step::{Before, ConvAlgorithm, ConvBackward, ConvWork, FirstBlock, NormWork, Step, TransposedWork, Work};
 use super::{CpuPlan, DropoutSeed};
 use crate::cpu::kernels::{
     Conv, Cpu, Isa, LANES, Layout, Scratch, Volume, direct, elementwise, first, linear, nested, norm, norm_pool,
-    patches, pool, rearrange, sparse, strided, winograd, winograd_gradient,
+    patches, pointwise, pool, rearrange, sparse, strided, winograd, winograd_gradient,
 };
 use crate::{Activation, Purpose, Rules};
 use voxplain_core::random::dropout_mask;
@@ -161,7 +161,10 @@ impl CpuPlan {
                         elementwise::multiply_channels(&from, factor, x, out);
                     }
                 }
-                Work::AvgPool(means) => pool::mean_forward(means, (&from, &to), count, x, out),
+                Work::AvgPool { means, before } => {
+                    let before = before.as_ref().map(Before::affine);
+                    pool::mean_forward(isa, means, (&from, &to), count, x, before, out);
+                }
                 Work::GlobalAvgPool => pool::global_mean(&from, count, x, out),
                 Work::Convert => rearrange::convert(&from, &to, count, x, out),
                 Work::Linear(work) => linear::forward(isa, &work.sizes, x, &work.weights, &work.bias, count, out),
@@ -341,7 +344,7 @@ impl CpuPlan {
             | Work::Affine { .. }
             | Work::Activation(_)
             | Work::MaxPool { .. }
-            | Work::AvgPool(_)
+            | Work::AvgPool { .. }
             | Work::GlobalAvgPool
             | Work::Convert
             | Work::Dropout { .. }
@@ -440,7 +443,7 @@ impl CpuPlan {
                                 elementwise::factor_gradient(&to, other, g, out);
                             }
                         }
-                        Work::AvgPool(means) => pool::mean_backward(means, (&from, &to), count, g, out),
+                        Work::AvgPool { means, .. } => pool::mean_backward(means, (&from, &to), count, g, out),
                         Work::GlobalAvgPool => pool::global_mean_backward(&from, count, g, out),
                         Work::Convert => rearrange::convert(&to, &from, count, g, out),
                         Work::Linear(work) => linear::backward(isa, &work.sizes, g, &work.weights, count, out),
@@ -530,7 +533,7 @@ impl CpuPlan {
                 ConvAlgorithm::Winograd => {
                     winograd_gradient::weight_gradient(cpu, &work.conv, count, x, g, scratch, weights);
                 }
-                ConvAlgorithm::Direct | ConvAlgorithm::Nested => {
+                ConvAlgorithm::Direct | ConvAlgorithm::Pointwise | ConvAlgorithm::Nested => {
                     direct::weight_gradient(isa, &work.conv.on_padded(), count, x, g, scratch, weights);
                 }
             }
@@ -557,6 +560,10 @@ fn conv_forward(cpu: Cpu<'_>, work: &mut ConvWork, group: Group, of_sample: usiz
         }
         (ConvAlgorithm::Direct, Some(taps)) => {
             first::forward(cpu, &work.conv.on_padded(), count, x, weights, taps, out);
+        }
+        (ConvAlgorithm::Pointwise, _) => {
+            let around = (work.before.as_ref().map(Before::affine), work.relu);
+            pointwise::forward(cpu, &work.conv, count, x, weights, around, out);
         }
         (ConvAlgorithm::Nested, _) => nested::forward(cpu, &work.conv, count, x, weights, work.relu, out),
         (ConvAlgorithm::Direct, None) => {
@@ -591,6 +598,11 @@ fn conv_backward(
             let g = memory.read(gradient, first, count);
             let finish = winograd::Finish::Store { relu: false };
             winograd::forward(cpu, &winograd::backward(&work.conv), count, g, (weights, &work.zeros), finish, out);
+        }),
+        (ConvBackward::Pointwise, _) => memory.write(target, first, count, |memory, out| {
+            let g = memory.read(gradient, first, count);
+            let weights = (&**weights, &*work.zeros);
+            pointwise::forward(cpu, &work.conv.backward(), count, g, weights, (None, false), out);
         }),
         (way @ (ConvBackward::Direct | ConvBackward::Strided | ConvBackward::Narrow), _) => {
             conv_backward_by_taps(cpu.isa, (work, *way), group, gradient, target, memory);
@@ -627,7 +639,7 @@ fn conv_backward_by_taps(
         match way {
             ConvBackward::Narrow => strided::narrow(isa, conv, count, g, weights, out),
             ConvBackward::Strided => strided::backward(isa, conv, count, g, weights, &work.zeros, out),
-            ConvBackward::Direct | ConvBackward::Winograd | ConvBackward::Sparse => {
+            ConvBackward::Direct | ConvBackward::Pointwise | ConvBackward::Winograd | ConvBackward::Sparse => {
                 direct::forward(isa, &conv.backward(), count, g, weights, &work.zeros, out);
             }
         }

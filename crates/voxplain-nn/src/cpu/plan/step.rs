@@ -2,8 +2,8 @@
 
 use super::memory::RegionId;
 use crate::cpu::kernels::{
-    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, norm_pool::Pooling, patches, pool::Means,
-    pool::Winners, resize::Resampling, sample_norm::Normalisation, strided,
+    Buffer, Conv, Volume, Window, grouped::Grouped, linear::Sizes, norm, norm_pool::Pooling, patches, pointwise,
+    pool::Means, pool::Winners, resize::Resampling, sample_norm::Normalisation, strided,
 };
 use crate::{Activation, Pad3d};
 use std::ops::Range;
@@ -108,7 +108,12 @@ pub(crate) enum Work {
     /// Product of two.
     Multiply,
     /// Mean-pooling.
-    AvgPool(Means),
+    AvgPool {
+        /// How.
+        means: Means,
+        /// What each value goes through first.
+        before: Option<Before>,
+    },
     /// Mean over all voxels.
     GlobalAvgPool,
     /// Another layout of the same values: flatten, dropout outside training.
@@ -155,7 +160,7 @@ impl Work {
             | Self::Multiply
             | Self::Activation(_)
             | Self::MaxPool { .. }
-            | Self::AvgPool(_)
+            | Self::AvgPool { .. }
             | Self::GlobalAvgPool
             | Self::Convert
             | Self::Dropout { .. }
@@ -191,7 +196,7 @@ impl Work {
             | Self::Resize(_)
             | Self::Multiply
             | Self::Activation(_)
-            | Self::AvgPool(_)
+            | Self::AvgPool { .. }
             | Self::GlobalAvgPool
             | Self::Convert
             | Self::Dropout { .. }
@@ -202,11 +207,33 @@ impl Work {
     }
 }
 
+/// A batch normalisation by running statistics, done where its output is read.
+#[derive(Debug)]
+pub(crate) struct Before {
+    /// The node.
+    pub(crate) node: usize,
+    /// Per channel padded to 16.
+    pub(crate) scale: Buffer,
+    /// Per channel padded to 16.
+    pub(crate) shift: Buffer,
+    /// Whether a ReLU follows.
+    pub(crate) relu: bool,
+}
+
+impl Before {
+    /// As kernels take it.
+    pub(crate) fn affine(&self) -> pointwise::Affine<'_> {
+        pointwise::Affine { scale: &self.scale, shift: &self.shift, relu: self.relu }
+    }
+}
+
 /// A convolution, with a batch normalisation folded into its weights and a ReLU at its end.
 #[derive(Debug)]
 pub(crate) struct ConvWork {
     /// The node.
     pub(crate) node: usize,
+    /// What each value goes through first.
+    pub(crate) before: Option<Before>,
     /// The batch normalisation that is folded in.
     pub(crate) norm: Option<usize>,
     /// Whether a ReLU is fused.
@@ -241,6 +268,8 @@ pub(crate) struct ConvWork {
 pub(crate) enum ConvAlgorithm {
     /// Tap by tap.
     Direct,
+    /// One tap.
+    Pointwise,
     /// Seven taps of one channel by Winograd's transforms of groups of three.
     Nested,
     /// By Winograd's transforms.
@@ -252,6 +281,8 @@ pub(crate) enum ConvAlgorithm {
 pub(crate) enum ConvBackward {
     /// Tap by tap, over the gradient with zeros around it.
     Direct,
+    /// One tap, over the gradient as it lies.
+    Pointwise,
     /// The same of the taps alone that a stride lets meet.
     Strided,
     /// To few channels that lie as planes.

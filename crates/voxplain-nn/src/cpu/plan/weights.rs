@@ -1,8 +1,7 @@
 //! Taking a network's weights into a plan.
 
 use super::CpuPlan;
-use super::step::Work;
-use super::step::{ConvAlgorithm, ConvBackward};
+use super::step::{Before, ConvAlgorithm, ConvBackward, Work};
 use crate::cpu::kernels::{direct, linear, nested, sparse, strided, winograd};
 use crate::{BatchNorm, Error, Network, Op, Result};
 
@@ -20,9 +19,19 @@ impl CpuPlan {
         let other = |index: usize| {
             Error::Request(format!("node {} is not what it was when the plan was made", nodes[index].name))
         };
+        let take = |node: usize, scale: &mut [f32], shift: &mut [f32]| {
+            let Op::BatchNorm(norm) = &nodes[node].op else { return Err(other(node)) };
+            let (a, b) = scale_and_shift(norm);
+            scale[..a.len()].copy_from_slice(&a);
+            shift[..b.len()].copy_from_slice(&b);
+            Ok(())
+        };
         for step in &mut self.steps {
             match &mut step.work {
                 Work::Conv(work) => {
+                    if let Some(before) = &mut work.before {
+                        take(before.node, &mut before.scale, &mut before.shift)?;
+                    }
                     let Op::Conv3d(spec) = &nodes[work.node].op else { return Err(other(work.node)) };
                     let folded = match work.norm.map(|index| (index, &nodes[index].op)) {
                         None => None,
@@ -36,7 +45,9 @@ impl CpuPlan {
                     }
                     let weight = spec.weight.data();
                     match work.algorithm {
-                        ConvAlgorithm::Direct => direct::pack(&conv, weight, scale, &mut work.weights),
+                        ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {
+                            direct::pack(&conv, weight, scale, &mut work.weights)
+                        }
                         ConvAlgorithm::Nested => nested::pack(&work.conv, weight, scale, &mut work.weights),
                         ConvAlgorithm::Winograd => {
                             winograd::pack(isa, &work.conv, weight, scale, false, &mut work.weights);
@@ -46,7 +57,7 @@ impl CpuPlan {
                         Some((ConvBackward::Narrow, packed)) => {
                             strided::pack_narrow(&work.conv, weight, scale, packed);
                         }
-                        Some((ConvBackward::Direct | ConvBackward::Strided, packed)) => {
+                        Some((ConvBackward::Direct | ConvBackward::Pointwise | ConvBackward::Strided, packed)) => {
                             direct::pack_backward(&work.conv, weight, scale, packed);
                         }
                         Some((ConvBackward::Winograd, packed)) => {
@@ -60,12 +71,8 @@ impl CpuPlan {
                         *bias = folded.as_ref().map_or(own, |(scale, shift)| own * scale[channel] + shift[channel]);
                     }
                 }
-                Work::Affine { node, scale, shift, .. } => {
-                    let Op::BatchNorm(norm) = &nodes[*node].op else { return Err(other(*node)) };
-                    let (a, b) = scale_and_shift(norm);
-                    scale[..a.len()].copy_from_slice(&a);
-                    shift[..b.len()].copy_from_slice(&b);
-                }
+                Work::Affine { node, scale, shift, .. }
+                | Work::AvgPool { before: Some(Before { node, scale, shift, .. }), .. } => take(*node, scale, shift)?,
                 Work::BatchNorm(work) => {
                     let Op::BatchNorm(norm) = &nodes[work.node].op else { return Err(other(work.node)) };
                     work.weight.copy_from_slice(norm.weight.data());
@@ -136,7 +143,7 @@ impl CpuPlan {
                 | Work::Resize(_)
                 | Work::Multiply
                 | Work::MaxPool { .. }
-                | Work::AvgPool(_)
+                | Work::AvgPool { before: None, .. }
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Dropout { .. }
@@ -167,7 +174,7 @@ impl CpuPlan {
                 | Work::Affine { .. }
                 | Work::Activation(_)
                 | Work::MaxPool { .. }
-                | Work::AvgPool(_)
+                | Work::AvgPool { .. }
                 | Work::GlobalAvgPool
                 | Work::Convert
                 | Work::Linear(_)
