@@ -69,8 +69,16 @@ fn dense() -> Network {
     net.then("norm", BatchNorm::new(16)).unwrap();
     net.then("relu", Op::Relu).unwrap();
     let more = net.then("more", Conv3d::new(16, 16, [3; 3]).with_padding([1; 3])).unwrap();
-    net.add("joined", Op::Concat, &[stem, more]).unwrap();
-    let trunk = net.then("narrow", Conv3d::new(32, 16, [1; 3])).unwrap();
+    let joined = net.add("joined", Op::Concat, &[stem, more]).unwrap();
+    net.then("next.norm", BatchNorm::new(32)).unwrap();
+    net.then("next.relu", Op::Relu).unwrap();
+    net.then("next.narrow", Conv3d::new(32, 16, [1; 3])).unwrap();
+    let more = net.then("next", Conv3d::new(16, 20, [3; 3]).with_padding([1; 3])).unwrap();
+    net.add("joined.next", Op::Concat, &[joined, more]).unwrap();
+    net.then("transition.norm", BatchNorm::new(52)).unwrap();
+    net.then("transition.relu", Op::Relu).unwrap();
+    net.then("narrow", Conv3d::new(52, 16, [1; 3])).unwrap();
+    let trunk = net.then("transition.pool", Op::AvgPool3d(Pool3d::new([2; 3]))).unwrap();
     let branch = net.then("branch", BatchNorm::new(16)).unwrap();
     net.add("sum", Op::Add, &[branch, trunk]).unwrap();
     net.then("sum.relu", Op::Relu).unwrap();

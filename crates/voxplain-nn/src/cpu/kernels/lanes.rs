@@ -45,6 +45,19 @@ pub(crate) trait Lanes: Copy {
     unsafe fn store_bytes(self, to: *mut u8);
 }
 
+/// Asks for the cache line at `at` ahead of its use, into the second-level cache, where the machine can be asked. Any address
+/// will do.
+#[inline(always)]
+pub(super) fn prefetch(at: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 has the instruction, and it faults on no address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// Work that is written once for any [`Lanes`].
 pub(crate) trait Kernel {
     /// What it returns.

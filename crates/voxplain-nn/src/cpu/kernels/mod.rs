@@ -58,7 +58,9 @@
 //!
 //! Networks of others: a stem of seven taps is [`nested`]; a batch normalisation, a ReLU and a max-pool of any window are one
 //! step in training ([`norm_pool`]); what a normalisation gives to convolutions alone is computed once more in the backward
-//! pass, and the gradient of what it reads takes its place.
+//! pass, and the gradient of what it reads takes its place. A convolution of one tap is [`pointwise`], does in inference what a
+//! normalisation in front of it does, and runs behind a mean-pool that followed it. Channels that are joined are written where
+//! they are joined (`plan/joining.rs`).
 //!
 //! # What is fast, and what is not
 //!
@@ -66,6 +68,8 @@
 //!   tenth of the speed. Kernels have functions that are `inline(always)` and constants as generic parameters.
 //! * Arrays of registers that are filled after they were zeroed cost a pass over memory: transforms are written so that
 //!   what is on the way fits in registers.
+//! * What is read next is asked for while products are computed, one line at a time between them; in bursts it holds
+//!   them up for as long as it takes to come.
 //! * Points of Winograd's domain lie a cache line more than a power of two apart, lest they fall on the same sets.
 //!
 //! # Soundness and sameness

@@ -206,30 +206,34 @@ struct Tiles<'a> {
 }
 
 impl Row<'_> {
-    /// Takes the voxels that the tiles see, in phases; beyond the volume there are zeros.
+    /// Takes the voxels that the tiles see, in `P` phases; beyond the volume there are zeros.
     #[inline(always)]
-    fn gather(&mut self) {
+    fn gather<const P: usize>(&mut self) {
         let (window, size) = (self.conv.window, self.conv.input.size);
         let stride = window.stride[0];
-        let (reach, row, period) = (reach(stride), row(stride), 2 * stride);
-        let first = self.at.map(|tile| tile * period);
-        let length = period * (self.count - 1) + reach;
-        self.voxels.fill(0.0);
+        assert!(P == 2 * stride);
+        let (reach, row) = (reach(stride), P * PHASE);
+        let first = self.at.map(|tile| tile * P);
+        let length = P * (self.count - 1) + reach;
         // Of the voxels along `k` those that exist.
         let from = window.padding[2].saturating_sub(first[2]).min(length);
         let to = (size[2] + window.padding[2]).saturating_sub(first[2]).min(length);
+        let mut line = [0f32; 4 * PHASE];
         for i in 0..reach {
-            let Some(at_i) = (first[0] + i).checked_sub(window.padding[0]).filter(|&at| at < size[0]) else { continue };
+            let at_i = (first[0] + i).checked_sub(window.padding[0]).filter(|&at| at < size[0]);
             for j in 0..reach {
                 let at_j = (first[1] + j).checked_sub(window.padding[1]).filter(|&at| at < size[1]);
-                let Some(at_j) = at_j else { continue };
-                if from >= to {
-                    continue;
-                }
-                let x = &self.x[(at_i * size[1] + at_j) * size[2] + first[2] + from - window.padding[2]..][..to - from];
                 let voxels = &mut self.voxels[(i * reach + j) * row..][..row];
-                for (n, value) in (from..to).zip(x) {
-                    voxels[n % period * PHASE + n / period] = *value;
+                let (Some(at_i), Some(at_j), true) = (at_i, at_j, from < to) else {
+                    voxels.fill(0.0);
+                    continue;
+                };
+                let x = &self.x[(at_i * size[1] + at_j) * size[2] + first[2] + from - window.padding[2]..][..to - from];
+                line[from..to].copy_from_slice(x);
+                for (t, values) in line[..row].chunks_exact(P).enumerate() {
+                    for (phase, value) in values.iter().enumerate() {
+                        voxels[phase * PHASE + t] = *value;
+                    }
                 }
             }
         }
@@ -398,7 +402,11 @@ impl Kernel for Tiles<'_> {
     unsafe fn run<V: Lanes>(self) {
         let Self { mut row, out } = self;
         let size = row.conv.output.size;
-        row.gather();
+        if row.conv.window.stride[0] == 1 {
+            row.gather::<2>();
+        } else {
+            row.gather::<4>();
+        }
         // SAFETY: the caller vouches for the instructions; blocks are those of the output, whose weights and bias `forward` has
         // checked, and every tile has its own place in the output, which no other task writes.
         unsafe {

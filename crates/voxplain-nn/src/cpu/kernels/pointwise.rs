@@ -5,8 +5,8 @@
 //! they lie in a volume, blocks are so far apart that they fall on the same sets of the cache.
 
 use super::buffer::{Shared, parallel};
-use super::direct::{Steps, packed_len, tile};
-use super::lanes::{Kernel, Lanes, dispatch};
+use super::direct::packed_len;
+use super::lanes::{Kernel, Lanes, dispatch, prefetch};
 use super::scratch::Cpu;
 use super::shape::{Conv, LANES, Layout};
 
@@ -137,25 +137,48 @@ impl Chunk<'_> {
         }
     }
 
-    /// `T` positions from `first` on, which are packed, of `B` blocks of output channels.
+    /// `T` positions from `first` on, which are packed, of `B` blocks of output channels. Meanwhile, with `ASK`, as many
+    /// positions behind them are asked for, which are packed next: a few at a time, lest they hold up the products.
     ///
     /// # Safety
     ///
     /// They lie in the sample, and the blocks in the output; the machine has the instructions of `V`.
     #[inline(always)]
-    unsafe fn multiply<V: Lanes, const T: usize, const B: usize>(&self, steps: &Steps, first: usize, block: usize) {
+    unsafe fn multiply<V: Lanes, const T: usize, const B: usize, const ASK: bool>(&self, first: usize, block: usize) {
+        let (planes, voxels) = (self.conv.input.blocks(), self.conv.output.voxels());
+        let of_block = planes * LANES * LANES;
         // SAFETY: `forward` has checked the sizes of weights, bias and output; no other task has these positions of these
         // blocks.
         unsafe {
-            let mut start = [V::splat(0.0); B];
+            let mut sums = [[V::splat(0.0); T]; B];
             for b in 0..B {
-                start[b] = V::load(self.bias.as_ptr().add((block + b) * LANES));
+                sums[b] = [V::load(self.bias.as_ptr().add((block + b) * LANES)); T];
             }
-            let weights = self.weights.as_ptr().add(block * steps.weights);
-            let sums = tile::<V, T, B, LANES>(steps, self.packed.as_ptr(), weights, start);
+            let (mut x, mut w) = (self.packed.as_ptr(), self.weights.as_ptr().add(block * of_block));
+            let mut next = self.x.as_ptr().wrapping_add((first + T) * LANES);
+            for _ in 0..planes {
+                for c in 0..LANES {
+                    if ASK && c < T {
+                        prefetch(next.wrapping_add(c * LANES));
+                    }
+                    let mut weights = [V::splat(0.0); B];
+                    for b in 0..B {
+                        weights[b] = V::load(w.add(b * of_block));
+                    }
+                    w = w.add(LANES);
+                    for t in 0..T {
+                        let value = V::splat(*x.add(t * LANES + c));
+                        for b in 0..B {
+                            sums[b][t] = value.mul_add(weights[b], sums[b][t]);
+                        }
+                    }
+                }
+                x = x.add(T * LANES);
+                next = next.wrapping_add(voxels * LANES);
+            }
             let zero = V::splat(0.0);
             for b in 0..B {
-                let at = self.start + ((block + b) * self.conv.output.voxels() + first) * LANES;
+                let at = self.start + ((block + b) * voxels + first) * LANES;
                 let out = self.out.piece(at, T * LANES).as_mut_ptr();
                 for t in 0..T {
                     let value = if self.relu { zero.max(sums[b][t]) } else { sums[b][t] };
@@ -173,17 +196,8 @@ impl Kernel for Chunk<'_> {
         let [mut first, end] = self.positions;
         let most = V::ROWS.min(ROWS);
         let length = (end - first).div_ceil((end - first).div_ceil(most));
-        let of_block = self.conv.input.blocks() * LANES * LANES;
         while first < end {
             let count = length.min(end - first);
-            let steps = Steps {
-                kernel: [1; 3],
-                planes: self.conv.input.blocks(),
-                plane: count * LANES,
-                tap: [0; 3],
-                position: LANES,
-                weights: of_block,
-            };
             macro_rules! sizes {
                 ($($t:literal)*) => {
                     match count {
@@ -191,14 +205,19 @@ impl Kernel for Chunk<'_> {
                         $($t if $t <= V::ROWS => unsafe {
                             self.pack::<V>(first, count);
                             let [mut block, end] = self.blocks;
-                            while block < end {
-                                if V::BLOCKS == 2 && block + 1 < end {
-                                    self.multiply::<V, $t, 2>(&steps, first, block);
+                            if V::BLOCKS == 2 {
+                                while block + 1 < end {
+                                    if block == self.blocks[0] {
+                                        self.multiply::<V, $t, 2, true>(first, block);
+                                    } else {
+                                        self.multiply::<V, $t, 2, false>(first, block);
+                                    }
                                     block += 2;
-                                } else {
-                                    self.multiply::<V, $t, 1>(&steps, first, block);
-                                    block += 1;
                                 }
+                            }
+                            while block < end {
+                                self.multiply::<V, $t, 1, false>(first, block);
+                                block += 1;
                             }
                         },)*
                         _ => unreachable!("a tile of {count} positions"),

@@ -20,10 +20,13 @@
 //! sums [o/16][tile][8][16] --bias, ReLU, pool--> out
 //! ```
 //!
+//! Tiles in a row share two of four columns, each of which is transformed along `i` and `j` once. While a point is multiplied,
+//! what the next tiles are transformed from is asked for.
+//!
 //! The output tile is the window of a 2 x 2 x 2 max-pool, so a pooled block never writes its un-pooled activation.
 
 use super::buffer::{Shared, parallel};
-use super::lanes::{Isa, Kernel, Lanes, dispatch};
+use super::lanes::{Isa, Kernel, Lanes, dispatch, prefetch};
 use super::scratch::Cpu;
 use super::shape::{Conv, LANES, Layout};
 
@@ -402,6 +405,46 @@ impl Tiles {
         }
     }
 
+    /// Transforms `count` tiles in a row along `k`, from `at` on, to the sixteen points whose index along `i` is `E`. Two of
+    /// four columns of a tile are the next one's too: along `i` and `j` each is transformed once.
+    ///
+    /// # Safety
+    ///
+    /// `x` is a block of a volume of this size; `v` has room for 16 points `step` apart of tiles `of_tile` apart.
+    #[inline(always)]
+    pub(super) unsafe fn transform_row<V: Lanes, const E: usize>(
+        &self,
+        x: *const f32,
+        (at, count): ([usize; 3], usize),
+        v: *mut f32,
+        (of_tile, step): (usize, usize),
+    ) {
+        let (row, slab) = (self.size[2] * LANES, self.size[1] * self.size[2] * LANES);
+        let pair = ENDS[E];
+        let along = |axis: usize, n: usize| (2 * at[axis] + n).wrapping_sub(self.padding[axis]);
+        let mut rows = [[None; 4]; 2];
+        let mut inside = true;
+        for a in 0..2 {
+            for j in 0..4 {
+                let [i, j_at] = [along(0, pair[a]), along(1, j)];
+                if i < self.size[0] && j_at < self.size[1] {
+                    rows[a][j] = Some(i * slab + j_at * row);
+                } else {
+                    inside = false;
+                }
+            }
+        }
+        let columns = Columns { x, rows, size: self.size[2] };
+        // SAFETY: rows lie in the block, and so do the columns that are read.
+        unsafe {
+            if inside {
+                columns.transform::<V, E, true>((along(2, 0), count), v, (of_tile, step));
+            } else {
+                columns.transform::<V, E, false>((along(2, 0), count), v, (of_tile, step));
+            }
+        }
+    }
+
     /// Transforms a tile to the sixteen points whose index along `i` is `E`; beyond the volume there are zeros.
     ///
     /// # Safety
@@ -437,6 +480,82 @@ impl Tiles {
     }
 }
 
+/// The two voxels along `i` that each slice is made of.
+const ENDS: [[usize; 2]; 4] = [[0, 2], [1, 2], [2, 1], [1, 3]];
+
+/// Columns along `i` and `j` of tiles in a row, of one slice.
+struct Columns {
+    x: *const f32,
+    /// Where the rows begin of the two voxels along `i` that the slice is made of, and of the four along `j`; none beyond
+    /// the volume.
+    rows: [[Option<usize>; 4]; 2],
+    /// Voxels of a row.
+    size: usize,
+}
+
+impl Columns {
+    /// The four points of a column; zeros beyond the volume.
+    ///
+    /// # Safety
+    ///
+    /// Rows lie in the volume; `INSIDE`: all are there.
+    #[inline(always)]
+    unsafe fn points<V: Lanes, const E: usize, const INSIDE: bool>(&self, column: usize) -> [V; 4] {
+        // SAFETY: as the function's.
+        unsafe {
+            let zero = V::splat(0.0);
+            let mut d = [zero; 4];
+            if column >= self.size {
+                return d;
+            }
+            let x = self.x.add(column * LANES);
+            for j in 0..4 {
+                let mut ends = [zero; 2];
+                for a in 0..2 {
+                    match self.rows[a][j] {
+                        Some(row) => ends[a] = V::load(x.add(row)),
+                        None if INSIDE => std::hint::unreachable_unchecked(),
+                        None => {}
+                    }
+                }
+                d[j] = if E == 1 { ends[0].add(ends[1]) } else { ends[0].sub(ends[1]) };
+            }
+            input_points(d)
+        }
+    }
+
+    /// Tiles in a row, the first of which begins at a column.
+    ///
+    /// # Safety
+    ///
+    /// As [`Self::points`], and [`Tiles::transform_row`].
+    #[inline(always)]
+    unsafe fn transform<V: Lanes, const E: usize, const INSIDE: bool>(
+        &self,
+        (first, count): (usize, usize),
+        v: *mut f32,
+        (of_tile, step): (usize, usize),
+    ) {
+        // SAFETY: as the function's.
+        unsafe {
+            let mut a = self.points::<V, E, INSIDE>(first);
+            let mut b = self.points::<V, E, INSIDE>(first.wrapping_add(1));
+            for tile in 0..count {
+                let next = first.wrapping_add(2 * tile + 2);
+                let c = self.points::<V, E, INSIDE>(next);
+                let d = self.points::<V, E, INSIDE>(next.wrapping_add(1));
+                let v = v.add(tile * of_tile);
+                for e in 0..4 {
+                    for (q, value) in input_points([a[e], b[e], c[e], d[e]]).into_iter().enumerate() {
+                        value.store(v.add((e * 4 + q) * step));
+                    }
+                }
+                (a, b) = (c, d);
+            }
+        }
+    }
+}
+
 /// `T` tiles times `B` blocks of output channels at one point: `m[t][b] = sum over c of v[t][c] u[b][c]`.
 ///
 /// # Safety
@@ -448,11 +567,15 @@ unsafe fn multiply<V: Lanes, const T: usize, const B: usize>(
     channels: usize,
     u: *const f32,
     m: *mut f32,
+    (ahead, lines): (*const f32, usize),
 ) {
     // SAFETY: as the function's.
     unsafe {
         let mut sum = [[V::splat(0.0); T]; B];
         for c in 0..channels {
+            if c < lines {
+                prefetch(ahead.wrapping_add(c * LANES));
+            }
             let mut w = [V::splat(0.0); B];
             for b in 0..B {
                 w[b] = V::load(u.add((b * channels + c) * LANES));
@@ -480,6 +603,7 @@ unsafe fn multiply_rows<V: Lanes, const B: usize>(
     channels: usize,
     u: *const f32,
     m: *mut f32,
+    ahead: [(*const f32, usize); 2],
 ) {
     let most = V::ROWS.min(ROWS);
     let size = count.div_ceil(count.div_ceil(most));
@@ -491,7 +615,7 @@ unsafe fn multiply_rows<V: Lanes, const B: usize>(
                 match rows {
                     // SAFETY: the caller gives `count` rows.
                     $($t if $t <= V::ROWS => unsafe {
-                        multiply::<V, $t, B>(v.add(row * channels), channels, u, m.add(row * 2 * LANES));
+                        multiply::<V, $t, B>(v.add(row * channels), channels, u, m.add(row * 2 * LANES), ahead[usize::from(row > 0)]);
                     },)*
                     _ => unreachable!("a tile of {rows} rows"),
                 }
@@ -560,35 +684,76 @@ impl Chunk<'_> {
 
     /// The points of slice `E`, of `count` tiles from `first` on.
     #[inline(always)]
-    unsafe fn transform_input<V: Lanes, const E: usize>(&mut self, first: usize, count: usize, place: &mut Place) {
+    unsafe fn transform_input<V: Lanes, const E: usize>(&mut self, first: usize, count: usize) {
         let input = self.conv.input;
         let channels = input.blocks() * LANES;
         let tiles = Tiles { size: input.size, padding: self.conv.window.padding };
-        for tile in 0..count {
-            tiles.find(self.position(first + tile), place);
+        let mut tile = 0;
+        while tile < count {
+            let at = self.position(first + tile);
+            let in_row = (self.tiles[2] - at[2]).min(count - tile);
             for block in 0..input.blocks() {
                 // SAFETY: blocks lie within the sample, points within the scratch of `scratch_len`.
                 unsafe {
                     let x = self.x.as_ptr().add(block * input.voxels() * LANES);
                     let v = self.v.as_mut_ptr().add(tile * channels + block * LANES);
-                    tiles.transform_slice::<V, E>(x, place, v, point_step(channels));
+                    tiles.transform_row::<V, E>(x, (at, in_row), v, (channels, point_step(channels)));
                 }
             }
+            tile += in_row;
         }
+    }
+
+    /// What `count` tiles from `first` on of a slice will be transformed from, in shares that are asked for while each of its
+    /// points is multiplied: where a share begins, and its cache lines.
+    #[inline(always)]
+    fn share(&self, slice: usize, (first, count): (usize, usize), share: usize) -> (*const f32, usize) {
+        let (input, padding) = (self.conv.input, self.conv.window.padding);
+        let blocks = input.blocks();
+        let (regions, shares) = (2 * blocks, 2 * SLICE);
+        if regions > shares || count == 0 {
+            return (std::ptr::null(), 0);
+        }
+        // One plane of a block is a region: its rows lie one behind the other.
+        let of_region = shares / regions;
+        let (region, part) = (share / of_region, share % of_region);
+        if region >= regions {
+            return (std::ptr::null(), 0);
+        }
+        let ([i, j, _], [end_i, end_j, _]) = (self.position(first), self.position(first + count - 1));
+        let along = |axis: usize, n: usize| n.saturating_sub(padding[axis]).min(input.size[axis]);
+        let (from, to) = (along(1, 2 * j), along(1, if end_i == i { 2 * end_j + 4 } else { usize::MAX }));
+        let plane = along(0, 2 * i + ENDS[slice][region % 2]).min(input.size[0] - 1);
+        let lines = (to - from) * input.size[2];
+        let (start, end) = (lines * part / of_region, lines * (part + 1) / of_region);
+        let row = ((region / 2 * input.size[0] + plane) * input.size[1] + from) * input.size[2];
+        (self.x.as_ptr().wrapping_add((row + start) * LANES), end - start)
     }
 
     /// Products of slice `E` of `count` tiles from `first` on with `B` blocks of output channels, added to their sums.
     #[inline(always)]
     unsafe fn products<V: Lanes, const E: usize, const B: usize>(&mut self, first: usize, count: usize, block: usize) {
+        // What is transformed next; a slice of the same voxels as the one before has them at hand.
+        let length = self.count.div_ceil(self.count.div_ceil(TILES));
+        let ended = first + count == self.count;
+        let slice = if ended { E + 1 } else { E };
+        let first_next = if ended { 0 } else { first + count };
+        let next = (first_next, length.min(self.count - first_next));
+        let asks = block == self.blocks[0] && slice < 4 && slice != 2;
         let (input, output) = (self.conv.input, self.conv.output);
         let channels = input.blocks() * LANES;
         let step = point_step(2 * LANES);
         // SAFETY: `forward` has checked the size of the weights; scratch is of `scratch_len`.
         unsafe {
             for point in 0..SLICE {
+                let ahead = if asks {
+                    [0, 1].map(|n| self.share(slice, next, 2 * point + n))
+                } else {
+                    [(std::ptr::null(), 0); 2]
+                };
                 let u = self.weights.as_ptr().add(((E * SLICE + point) * output.blocks() + block) * channels * LANES);
                 let v = self.v.as_ptr().add(point * point_step(channels));
-                multiply_rows::<V, B>(count, v, channels, u, self.m.as_mut_ptr().add(point * step));
+                multiply_rows::<V, B>(count, v, channels, u, self.m.as_mut_ptr().add(point * step), ahead);
             }
             for b in 0..B {
                 let start = (block + b - self.blocks[0]) * self.count + first;
@@ -617,14 +782,14 @@ impl Chunk<'_> {
 
     /// One slice of all tiles.
     #[inline(always)]
-    unsafe fn slice<V: Lanes, const E: usize>(&mut self, place: &mut Place) {
+    unsafe fn slice<V: Lanes, const E: usize>(&mut self) {
         let length = self.count.div_ceil(self.count.div_ceil(TILES));
         let mut first = 0;
         while first < self.count {
             let count = length.min(self.count - first);
             // SAFETY: tiles and blocks are those of the task; the caller vouches for the instructions.
             unsafe {
-                self.transform_input::<V, E>(first, count, place);
+                self.transform_input::<V, E>(first, count);
                 let [mut block, end] = self.blocks;
                 while block < end {
                     if V::BLOCKS == 2 && block + 1 < end {
@@ -689,13 +854,12 @@ impl Kernel for Chunk<'_> {
         let [v, m, sums] = parts(self.conv);
         assert!(self.v.len() == v && self.m.len() == m && self.sums.len() == sums);
         assert!((self.blocks[1] - self.blocks[0]) * self.count * 8 * LANES <= sums);
-        let mut place = Place::new();
         // SAFETY: scratch has its size by the assertions; the caller vouches for the instructions.
         unsafe {
-            self.slice::<V, 0>(&mut place);
-            self.slice::<V, 1>(&mut place);
-            self.slice::<V, 2>(&mut place);
-            self.slice::<V, 3>(&mut place);
+            self.slice::<V, 0>();
+            self.slice::<V, 1>();
+            self.slice::<V, 2>();
+            self.slice::<V, 3>();
             self.finish::<V>();
         }
     }

@@ -110,3 +110,62 @@ impl Places {
         runs
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Values of so many channels, and concatenations of some of them to others.
+    fn joined(channels: &[usize], joins: &[(&[ValueId], ValueId)]) -> (Vec<Value>, Vec<Step>) {
+        let value = |&channels: &usize| Value {
+            volume: Volume::blocked(channels, [2, 3, 4]),
+            region: None,
+            again: None,
+            gradient: None,
+            kept: false,
+        };
+        let step = |&(inputs, output): &(&[ValueId], ValueId)| Step {
+            inputs: inputs.to_vec(),
+            output,
+            work: Work::Concat(Vec::new()),
+            sinks: Vec::new(),
+            reached: false,
+            again: None,
+        };
+        (channels.iter().map(value).collect(), joins.iter().map(step).collect())
+    }
+
+    /// Where each value lies.
+    type Roots = Vec<(ValueId, usize)>;
+    /// What is copied.
+    type Copied = Vec<(Range<usize>, usize)>;
+
+    fn found(channels: &[usize], joins: &[(&[ValueId], ValueId)]) -> (Roots, Copied) {
+        let (values, steps) = joined(channels, joins);
+        let places = Places::find(&steps, &values, |_, _| true);
+        let copied = steps.iter().flat_map(|step| places.runs(step, &values)).collect();
+        ((0..values.len()).map(|value| places.root(value)).collect(), copied)
+    }
+
+    #[test]
+    fn a_dense_block_is_one_buffer() {
+        let whole = vec![(6, 0), (6, 32), (6, 0), (6, 48), (6, 0), (6, 80), (6, 0)];
+        let nested: [(&[ValueId], ValueId); 3] = [(&[0, 1], 2), (&[2, 3], 4), (&[4, 5], 6)];
+        assert_eq!(found(&[32, 16, 48, 32, 80, 5, 85], &nested), (whole.clone(), vec![]));
+        // And so it is where everything is joined anew.
+        let flat: [(&[ValueId], ValueId); 3] = [(&[0, 1], 2), (&[0, 1, 3], 4), (&[0, 1, 3, 5], 6)];
+        assert_eq!(found(&[32, 16, 48, 32, 80, 5, 85], &flat), (whole, vec![]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_copied() {
+        // Behind five channels no block begins; those that are copied lie one behind the other.
+        let (places, copied) = found(&[5, 16, 11, 16, 48], &[(&[0, 1, 2, 3], 4)]);
+        assert_eq!(places, [(0, 0), (1, 0), (2, 0), (4, 32), (4, 0)]);
+        assert_eq!(copied, [(0..3, 0)]);
+        // The same twice, and what lies in a part already.
+        let (places, copied) = found(&[16, 16, 32, 48, 32], &[(&[0, 1], 2), (&[2, 0], 3), (&[1, 1], 4)]);
+        assert_eq!(places, [(3, 0), (3, 16), (3, 0), (3, 0), (4, 0)]);
+        assert_eq!(copied, [(1..2, 32), (0..2, 0)]);
+    }
+}

@@ -46,7 +46,7 @@ impl CpuPlan {
                     let weight = spec.weight.data();
                     match work.algorithm {
                         ConvAlgorithm::Direct | ConvAlgorithm::Pointwise => {
-                            direct::pack(&conv, weight, scale, &mut work.weights)
+                            direct::pack(&conv, weight, scale, &mut work.weights);
                         }
                         ConvAlgorithm::Nested => nested::pack(&work.conv, weight, scale, &mut work.weights),
                         ConvAlgorithm::Winograd => {
