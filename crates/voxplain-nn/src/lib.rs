@@ -6,7 +6,7 @@
 //! * [`Engine`]: compiles a network for one purpose and at most one batch size into a [`Plan`]. A forward pass of it leaves
 //!   a [`Tape`], and backward passes over that give gradients by [`Rules`].
 //! * [`relevance::Layerwise`]: layer-wise relevance propagation and DeepLIFT.
-//! * [`Optimizer`], with [`CrossEntropy`], [`ValueLoss`], [`Schedule`] and [`WeightAverage`]: training.
+//! * [`Optimizer`], with [`CrossEntropy`], [`ValueLoss`], [`SoftLabels`], [`Schedule`] and [`WeightAverage`]: training.
 //! * [`mod@reference`]: every operation in the slow and obvious way, which all else is tested against.
 //!
 //! ```
@@ -58,6 +58,7 @@ mod optimizer;
 pub mod reference;
 pub mod relevance;
 mod schedule;
+mod soft_labels;
 mod tensor;
 
 pub use adam::AdamOptions;
@@ -75,4 +76,5 @@ pub use ops::{
 };
 pub use optimizer::{Optimizer, OptimizerKind, OptimizerState};
 pub use schedule::Schedule;
+pub use soft_labels::SoftLabels;
 pub use tensor::Tensor;

@@ -35,7 +35,8 @@ impl CrossEntropy {
             | OpClass::Product
             | OpClass::Identity
             | OpClass::Sum
-            | OpClass::Concat => false,
+            | OpClass::Concat
+            | OpClass::Softmax => false,
         };
         Self { weights: None, log_probabilities, smoothing: 0.0 }
     }

@@ -55,6 +55,7 @@ fn range(node: &Node, of: &[Range]) -> Range {
         Op::Clip { low, high } => rising(&|x| x.clamp(f64::from(*low), f64::from(*high))),
         Op::Elu => rising(&|x| if x > 0.0 { x } else { x.exp_m1() }),
         Op::LeakyRelu { slope } if *slope >= 0.0 => rising(&|x| if x > 0.0 { x } else { times(f64::from(*slope), x) }),
+        Op::Softmax => [0.0, 1.0],
         Op::LogSoftmax => [f64::NEG_INFINITY, 0.0],
         Op::MaxPool3d(_) | Op::GlobalAvgPool | Op::Flatten | Op::Dropout { .. } => [low, high],
         // Zeros of the padding may be among the values.

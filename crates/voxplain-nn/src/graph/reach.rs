@@ -233,6 +233,7 @@ fn hand_back(op: &Op, after: &Reach, before: &mut Reach) {
         | Op::Linear(_)
         | Op::Add
         | Op::Concat
+        | Op::Softmax
         | Op::LogSoftmax => before.add(&after.ways, &after.lost),
     }
 }

@@ -114,7 +114,7 @@ fn receptive_field_of(
         Op::Add | Op::Concat => {
             node.inputs[1..].iter().try_fold(first()?, |field, input| join(&node.name, field, fields[input.0].clone()?))
         }
-        Op::GlobalAvgPool | Op::Flatten | Op::Linear(_) | Op::LogSoftmax => {
+        Op::GlobalAvgPool | Op::Flatten | Op::Linear(_) | Op::Softmax | Op::LogSoftmax => {
             first()?;
             Err(format!("the value of {} is no volume; ask for a node before it", node.name))
         }

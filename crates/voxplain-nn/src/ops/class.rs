@@ -30,6 +30,8 @@ pub enum OpClass<'a> {
     Product,
     /// Its inputs side by side along the channel axis.
     Concat,
+    /// The softmax, of which each value depends on all of the input.
+    Softmax,
     /// The logarithm of the softmax.
     LogSoftmax,
 }

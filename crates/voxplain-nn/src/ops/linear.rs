@@ -1,4 +1,4 @@
-//! [`Linear`]: the fully connected layer; and the shape of the log-softmax, which comes after it.
+//! [`Linear`]: the fully connected layer; and the shape of the softmax and its logarithm, which come after it.
 
 use super::shape;
 use super::slot::{Slot, Start, slots};
@@ -48,7 +48,7 @@ impl Linear {
     }
 }
 
-/// Of the logarithm of the softmax: `[F]` to `[F]`.
-pub(super) fn log_softmax_output_shape(input: &[usize]) -> Result<Vec<usize>, String> {
+/// Of the softmax and of its logarithm: `[F]` to `[F]`.
+pub(super) fn softmax_output_shape(input: &[usize]) -> Result<Vec<usize>, String> {
     Ok(vec![shape::flat(input)?])
 }

@@ -135,6 +135,8 @@ pub enum Op {
     Multiply,
     /// Concatenation along the channel axis.
     Concat,
+    /// Softmax on `[F]`: shares that are positive and sum to 1.
+    Softmax,
     /// Logarithm of the softmax on `[F]`.
     LogSoftmax,
 }
@@ -232,6 +234,7 @@ macro_rules! weightless {
             | $crate::Op::Add
             | $crate::Op::Multiply
             | $crate::Op::Concat
+            | $crate::Op::Softmax
             | $crate::Op::LogSoftmax
     };
 }
@@ -267,6 +270,7 @@ impl Op {
             Self::Add => OpClass::Sum,
             Self::Multiply => OpClass::Product,
             Self::Concat => OpClass::Concat,
+            Self::Softmax => OpClass::Softmax,
             Self::LogSoftmax => OpClass::LogSoftmax,
         }
     }
@@ -311,6 +315,7 @@ impl Op {
             | Self::Softplus
             | Self::HardSigmoid { .. }
             | Self::HardSwish
+            | Self::Softmax
             | Self::LogSoftmax => false,
         }
     }
@@ -344,6 +349,7 @@ impl Op {
             | OpClass::Prelu(_)
             | OpClass::SampleNorm(_)
             | OpClass::Identity
+            | OpClass::Softmax
             | OpClass::LogSoftmax => (1..=1, "1"),
         };
         if !arity.contains(&inputs.len()) {
@@ -370,7 +376,7 @@ impl Op {
             Self::Dropout { p } => identity::dropout_output_shape(*p, inputs[0])?,
             Self::Add | Self::Multiply => combine::pair_output_shape(inputs)?,
             Self::Concat => combine::concat_output_shape(inputs)?,
-            Self::LogSoftmax => linear::log_softmax_output_shape(inputs[0])?,
+            Self::Softmax | Self::LogSoftmax => linear::softmax_output_shape(inputs[0])?,
         };
         count(&shape)?;
         Ok(shape)

@@ -65,6 +65,7 @@ examples! {
     Op::Add => Op::Add,
     Op::Multiply => Op::Multiply,
     Op::Concat => Op::Concat,
+    Op::Softmax => Op::Softmax,
     Op::LogSoftmax => Op::LogSoftmax,
 }
 
@@ -74,7 +75,7 @@ fn network_of(op: &Op) -> (Network, NodeId) {
     let mut net = Network::new(INPUT);
     let node = match op {
         Op::Input { .. } => NodeId(0),
-        Op::Linear(_) | Op::LogSoftmax => {
+        Op::Linear(_) | Op::Softmax | Op::LogSoftmax => {
             net.then("features", Op::Flatten).unwrap();
             net.then("op", op.clone()).unwrap()
         }

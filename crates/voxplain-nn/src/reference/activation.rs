@@ -129,7 +129,7 @@ fn normal_distribution(x: f64) -> f64 {
 }
 
 /// The error function by its series `2 / sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (2n+1)!!`, whose terms share a sign.
-pub(super) fn erf(x: f64) -> f64 {
+pub(crate) fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();
     }
@@ -140,6 +140,15 @@ pub(super) fn erf(x: f64) -> f64 {
         sum += term;
     }
     FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+pub(crate) fn softmax(x: &[f64]) -> Vec<f64> {
+    log_softmax(x).into_iter().map(f64::exp).collect()
+}
+
+pub(crate) fn softmax_backward(y: &[f64], r: &[f64]) -> Vec<f64> {
+    let mean: f64 = y.iter().zip(r).map(|(y, r)| y * r).sum();
+    y.iter().zip(r).map(|(y, r)| y * (r - mean)).collect()
 }
 
 pub(super) fn log_softmax(x: &[f64]) -> Vec<f64> {

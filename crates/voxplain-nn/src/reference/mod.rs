@@ -198,6 +198,7 @@ impl Tape<'_> {
                 .flat_map(|sample| inputs.iter().flat_map(move |part| of_sample(part, sample, self.batch)))
                 .copied()
                 .collect(),
+            Op::Softmax => x.chunks_exact(x.len() / self.batch).flat_map(activation::softmax).collect(),
             Op::LogSoftmax => x.chunks_exact(x.len() / self.batch).flat_map(activation::log_softmax).collect(),
             Op::Flatten => x.to_vec(),
             activations!() => op.activation().map_or_else(Vec::new, each),
@@ -305,10 +306,12 @@ impl Tape<'_> {
                 return vec![r.to_vec(), to_second];
             }
             Op::Concat => return self.split(index, r),
-            Op::LogSoftmax => {
+            Op::Softmax | Op::LogSoftmax => {
                 let classes = y.len() / self.batch;
                 let rows = y.chunks_exact(classes).zip(r.chunks_exact(classes));
-                rows.flat_map(|(y, r)| activation::log_softmax_backward(y, r)).collect()
+                let logarithm = node.op == Op::LogSoftmax;
+                let backward = if logarithm { activation::log_softmax_backward } else { activation::softmax_backward };
+                rows.flat_map(|(y, r)| backward(y, r)).collect()
             }
             Op::Flatten => r.to_vec(),
             activations!() => node.op.activation().map_or_else(Vec::new, each),

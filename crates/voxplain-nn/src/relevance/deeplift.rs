@@ -1,6 +1,7 @@
 //! DeepLIFT by the rescale rule: the backward pass.
 
 use super::argmax::{argmax_of_both, scatter};
+use super::softmax::mean_slope;
 use super::{Layerwise, WeightPart, add, over_voxels};
 use crate::reference::activation;
 use crate::{Activation, Error, OpClass, Result};
@@ -37,7 +38,9 @@ impl Layerwise {
     /// (Captum 0.9.0 leaves the rule out where a pool directly follows an activation, and takes the gradient: its
     /// contributions then sum up for baselines that are the same everywhere alone, where the two agree.)
     ///
-    /// A product hands the change of each factor times the mean of the other's values for input and baseline.
+    /// A product hands the change of each factor times the mean of the other's values for input and baseline. A softmax, which is a
+    /// function of many values, hands its mean slope over the straight way from the baseline, which is what the two rules before are for
+    /// functions of one and two.
     ///
     /// # Errors
     /// The sizes do not fit, the memory allowed is too small, or the network normalises by a sample's own statistics, which there
@@ -123,6 +126,11 @@ impl Layerwise {
                     all.applied += 1;
                     let one = |((&x, &x0), m)| m * rescale(activation, x, x0);
                     let part = from.iter().zip(from0).zip(m).map(one).collect();
+                    add(&mut reached[first], part);
+                }
+                OpClass::Softmax => {
+                    all.applied += 1;
+                    let part = mean_slope((from, from0), &m);
                     add(&mut reached[first], part);
                 }
                 // The input comes before all others; networks with a log-softmax are refused.

@@ -1,6 +1,7 @@
 //! Layer-wise relevance propagation: the backward pass.
 
 use super::argmax::{argmax_of_windows, scatter};
+use super::softmax::by_tangent;
 use super::{Composite, InputPart, Layerwise, Rule, Share, add, over_voxels};
 use crate::ops::weightless;
 use crate::reference::sample_norm;
@@ -111,6 +112,15 @@ impl Layerwise {
                     }
                 }
                 OpClass::Activation(_) | OpClass::Prelu(_) | OpClass::Identity => add(&mut reached[first], r),
+                OpClass::Softmax => {
+                    let part = by_tangent(&values[first], &values[node], &r);
+                    let (reached_it, handed) = (sum(&r), sum(&part));
+                    // The constant of the tangent is its bias.
+                    let bias = reached_it - handed;
+                    let rule = Rule::EPSILON;
+                    steps.push(Step { node: of.name, rule, layer: false, reached: reached_it, handed, bias });
+                    add(&mut reached[first], part);
+                }
                 // The input comes before all others; networks with a log-softmax are refused.
                 OpClass::Input | OpClass::LogSoftmax => unreachable!("{} has no rule", of.name),
             }

@@ -13,6 +13,7 @@ mod argmax;
 mod deeplift;
 mod lrp;
 mod rule;
+mod softmax;
 
 pub use deeplift::Multipliers;
 pub use lrp::{Relevance, Step};
@@ -181,7 +182,7 @@ impl Layerwise {
     }
 }
 
-/// Whether an operation is not linear: an activation or max-pooling. (A log-softmax is refused from the start.)
+/// Whether an operation is not linear: an activation, max-pooling, a softmax. (A log-softmax is refused from the start.)
 fn is_nonlinear(op: &Op) -> bool {
     match op.class() {
         OpClass::Activation(_)
@@ -189,6 +190,7 @@ fn is_nonlinear(op: &Op) -> bool {
         | OpClass::SampleNorm(_)
         | OpClass::Product
         | OpClass::MaxPool(_)
+        | OpClass::Softmax
         | OpClass::LogSoftmax => true,
         OpClass::Input | OpClass::Layer | OpClass::Affine | OpClass::Identity | OpClass::Sum | OpClass::Concat => false,
     }

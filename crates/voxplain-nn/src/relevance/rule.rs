@@ -149,7 +149,7 @@ impl Rule {
 /// Everything else is the same for all: activations, dropout and flattening pass relevance on as it is; max-pooling
 /// gives it to the largest value; a product gives it to what a gate lets through; mean-pooling, sums of two branches, and batch normalisation that could not be folded (a
 /// layer of one weight per channel) follow [`Rule::EPSILON`], as does normalisation by a sample's own statistics, with its
-/// deviation held fast.
+/// deviation held fast; a softmax inside the network is taken by its tangent, whose constant counts as a bias.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Composite {

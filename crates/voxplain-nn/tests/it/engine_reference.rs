@@ -363,7 +363,7 @@ fn norm_rounding(net: &Network, tape: &reference::Tape<'_>, back: &reference::Gr
                 noise.iter().map(|e| e * 2.0 * cells as f64).collect()
             }
             Op::Add | Op::Concat | Op::GlobalAvgPool => noise,
-            // Slopes of 1.13 at most; of log-softmax, 1 and as much again through the sum.
+            // Slopes of 1.13 at most; of a softmax less; of its logarithm, 1 and as much again through the sum.
             _ => noise.iter().map(|e| e * 2.0).collect(),
         };
         let mut rest = passed.as_slice();

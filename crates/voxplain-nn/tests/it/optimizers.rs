@@ -1,6 +1,6 @@
 //! Optimisers take the steps that PyTorch takes (`fixtures/generate.py`).
 
-use voxplain_nn::{Conv3d, CrossEntropy, Network, Op, Optimizer, OptimizerKind, Schedule, Tensor, WeightAverage};
+use voxplain_nn::{Conv3d, CrossEntropy, Network, Op, Optimizer, OptimizerKind, Schedule, SoftLabels, Tensor, WeightAverage};
 
 fn floats(value: &serde_json::Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
@@ -117,6 +117,31 @@ fn smoothed_losses_are_those_of_pytorch() {
         assert!((value - case["loss"].as_f64().unwrap()).abs() < 1e-6, "{case}: {value}");
         for (found, expected) in gradient.iter().zip(floats(&case["gradient"])) {
             assert!((found - expected).abs() < 1e-6, "{case}: {gradient:?}");
+        }
+    }
+}
+
+#[test]
+fn soft_labels_are_those_of_scipy_and_pytorch() {
+    let fixture: serde_json::Value = serde_json::from_str(include_str!("../fixtures/soft_labels.json")).unwrap();
+    for case in fixture["cases"].as_array().unwrap() {
+        let number = |key: &str| case[key].as_f64().unwrap();
+        let numbers = |key: &str| -> Vec<f64> {
+            case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
+        };
+        let bins = usize::try_from(case["bins"].as_u64().unwrap()).unwrap();
+        let labels = SoftLabels::new(number("first"), number("width"), bins).unwrap();
+        let (values, logits) = (numbers("values"), floats(&case["logits"]));
+        let masses: Vec<f64> = values.iter().flat_map(|&value| labels.masses(value)).collect();
+        assert!(masses.iter().zip(numbers("masses")).all(|(a, b)| (a - b).abs() < 1e-13), "{masses:?}");
+        let mut gradient = vec![0.0; logits.len()];
+        let loss = labels.evaluate(&logits, &values, &mut gradient).unwrap();
+        assert!((loss - number("loss")).abs() < 1e-6 * number("loss"), "{loss} {}", number("loss"));
+        for (found, expected) in gradient.iter().zip(numbers("gradient")) {
+            assert!((f64::from(*found) - expected).abs() < 1e-7, "{found} {expected}");
+        }
+        for (row, expected) in logits.chunks_exact(bins).zip(numbers("expectations")) {
+            assert!((labels.expectation(row) - expected).abs() < 1e-5, "{expected}");
         }
     }
 }

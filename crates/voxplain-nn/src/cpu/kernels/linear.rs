@@ -1,4 +1,4 @@
-//! Fully connected layers and log-softmax, on `[F]` padded with zeros to sixteens.
+//! Fully connected layers, softmax and log-softmax, on `[F]` padded with zeros to sixteens.
 
 use super::direct::Dot;
 use super::lanes::{Isa, Kernel, Lanes, dispatch};
@@ -124,7 +124,34 @@ pub(crate) fn log_softmax(features: usize, batch: usize, x: &[f32], out: &mut [f
     }
 }
 
-/// Gradient of the input from the output `y`.
+/// `exp x / sum exp x` over the features.
+pub(crate) fn softmax(features: usize, batch: usize, x: &[f32], out: &mut [f32]) {
+    let width = features.next_multiple_of(LANES);
+    for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).take(batch) {
+        let x = &x[..features];
+        let max = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = x.iter().map(|x| (x - max).exp()).sum();
+        out[features..].fill(0.0);
+        for (o, x) in out.iter_mut().zip(x) {
+            *o = (x - max).exp() / sum;
+        }
+    }
+}
+
+/// Gradient of the input from the output `y` of the softmax: `y (g - sum y g)`.
+pub(crate) fn softmax_backward(features: usize, batch: usize, y: &[f32], gradient: &[f32], out: &mut [f32]) {
+    let width = features.next_multiple_of(LANES);
+    let rows = y.chunks_exact(width).zip(gradient.chunks_exact(width)).zip(out.chunks_exact_mut(width));
+    for ((y, gradient), out) in rows.take(batch) {
+        let mean: f32 = y[..features].iter().zip(gradient).map(|(y, g)| y * g).sum();
+        out[features..].fill(0.0);
+        for ((o, y), g) in out.iter_mut().zip(&y[..features]).zip(gradient) {
+            *o = y * (g - mean);
+        }
+    }
+}
+
+/// Gradient of the input from the output `y` of the log-softmax.
 pub(crate) fn log_softmax_backward(features: usize, batch: usize, y: &[f32], gradient: &[f32], out: &mut [f32]) {
     let width = features.next_multiple_of(LANES);
     let rows = y.chunks_exact(width).zip(gradient.chunks_exact(width)).zip(out.chunks_exact_mut(width));

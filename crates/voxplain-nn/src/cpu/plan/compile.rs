@@ -565,6 +565,7 @@ impl Compiler<'_> {
                     Work::Add { relu: relu.is_some(), masked: None }
                 }
                 Op::Concat => Work::Concat(Vec::new()),
+                Op::Softmax => Work::Softmax,
                 Op::LogSoftmax => Work::LogSoftmax,
                 activations!() => node.op.activation().map_or(Work::Convert, Work::Activation),
             };
@@ -671,7 +672,9 @@ impl Compiler<'_> {
                 Work::Linear(_) | Work::Grouped(_) | Work::Transposed(_) => recorded[step.inputs[0]] |= train,
                 Work::SampleNorm(_) | Work::Prelu { .. } => recorded[step.inputs[0]] = true,
                 Work::Multiply => step.inputs.iter().for_each(|&input| recorded[input] = true),
-                Work::Activation(Activation::Relu) | Work::LogSoftmax => recorded[step.output] = true,
+                Work::Activation(Activation::Relu) | Work::Softmax | Work::LogSoftmax => {
+                    recorded[step.output] = true;
+                }
                 Work::Activation(_) => recorded[step.inputs[0]] = true,
                 Work::Affine { relu, .. } | Work::Add { relu, .. } => recorded[step.output] |= *relu,
                 Work::Pad(_)
@@ -775,6 +778,7 @@ impl Compiler<'_> {
                 | Work::Linear(_)
                 | Work::Add { .. }
                 | Work::Concat(_)
+                | Work::Softmax
                 | Work::LogSoftmax => {}
             }
         }

@@ -185,6 +185,7 @@ impl CpuPlan {
                     }
                 }
                 Work::Concat(_) => {}
+                Work::Softmax => linear::softmax(from.channels, count, x, out),
                 Work::LogSoftmax => linear::log_softmax(from.channels, count, x, out),
             }
         });
@@ -350,6 +351,7 @@ impl CpuPlan {
             | Work::Dropout { .. }
             | Work::Add { .. }
             | Work::Concat(_)
+            | Work::Softmax
             | Work::LogSoftmax => {}
         }
         let mut channel = 0;
@@ -458,6 +460,10 @@ impl CpuPlan {
                                 rearrange::fill(out, 0.0);
                             }
                             rearrange::copy_channels((&to, g, channel), (&from, out, 0), from.channels, count);
+                        }
+                        Work::Softmax => {
+                            let y = memory.read(self.region(step.output), first, count);
+                            linear::softmax_backward(from.channels, count, y, g, out);
                         }
                         Work::LogSoftmax => {
                             let y = memory.read(self.region(step.output), first, count);

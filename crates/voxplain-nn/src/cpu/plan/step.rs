@@ -138,6 +138,8 @@ pub(crate) enum Work {
     },
     /// Channels joined: inputs that do not lie in the output already are copied there.
     Concat(Vec<Run>),
+    /// Softmax.
+    Softmax,
     /// Log-softmax.
     LogSoftmax,
 }
@@ -166,6 +168,7 @@ impl Work {
             | Self::Dropout { .. }
             | Self::Add { .. }
             | Self::Concat(_)
+            | Self::Softmax
             | Self::LogSoftmax => false,
         }
     }
@@ -202,6 +205,7 @@ impl Work {
             | Self::Dropout { .. }
             | Self::Add { .. }
             | Self::Concat(_)
+            | Self::Softmax
             | Self::LogSoftmax => (0, 0),
         }
     }

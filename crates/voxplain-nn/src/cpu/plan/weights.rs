@@ -149,6 +149,7 @@ impl CpuPlan {
                 | Work::Dropout { .. }
                 | Work::Add { .. }
                 | Work::Concat(_)
+                | Work::Softmax
                 | Work::LogSoftmax => {}
             }
         }
@@ -181,6 +182,7 @@ impl CpuPlan {
                 | Work::Dropout { .. }
                 | Work::Add { .. }
                 | Work::Concat(_)
+                | Work::Softmax
                 | Work::LogSoftmax => continue,
             };
             let Op::BatchNorm(norm) = network.op_mut(crate::NodeId(work.node)) else { continue };

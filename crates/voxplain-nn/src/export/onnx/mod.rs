@@ -210,6 +210,7 @@ impl Writer {
                 graph.node(operator, &[x, &second], name, &[])
             }
             Op::Concat => graph.node("Concat", &names, name, &[("axis", Attribute::Int(1))]),
+            Op::Softmax => one(graph, "Softmax", &[("axis", Attribute::Int(1))]),
             Op::LogSoftmax => one(graph, "LogSoftmax", &[("axis", Attribute::Int(1))]),
         })
     }

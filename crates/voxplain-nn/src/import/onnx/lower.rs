@@ -32,6 +32,9 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
     if !needed[0] {
         return Err("its output does not depend on its input".into());
     }
+    let is_softmax = |n: usize| canonical.step(n) == Some(&Step::Head(Head::Softmax));
+    let weighed: Vec<bool> =
+        (0..needed.len()).map(|n| is_softmax(n) && is_weighed(&canonical, &needed, n)).collect();
     let [c, i, j, k] =
         <[usize; 4]>::try_from(canonical.values[0].shape.clone()).map_err(|_| "its input is no volume")?;
     let mut network = Network::new([c, i, j, k]);
@@ -40,6 +43,7 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
     for (n, value) in canonical.values.into_iter().enumerate().skip(1).filter(|(n, _)| needed[*n]) {
         let op = match value.kind {
             Kind::Op(op) => *op,
+            Kind::Step(_) if weighed[n] => Op::Softmax,
             Kind::Step(step) => return Err(unfinished(&step, &value.name)),
             Kind::Input => continue,
         };
@@ -48,6 +52,17 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
         place[n] = network.add(&name, op, &inputs).map_err(|error| error.to_string())?;
     }
     Ok((network, head))
+}
+
+/// Whether features, and all that is made of them, go into a fully connected layer next: an expectation over what a softmax gives is one.
+fn is_weighed(canonical: &Canonical, needed: &[bool], node: usize) -> bool {
+    let users = || (0..needed.len()).filter(|&n| needed[n] && canonical.values[n].inputs.contains(&node));
+    let weighs = |user: usize| match canonical.op(user) {
+        Some(Op::Linear(linear)) => linear.input > 2,
+        Some(Op::Flatten | Op::Dropout { .. }) => is_weighed(canonical, needed, user),
+        Some(_) | None => false,
+    };
+    canonical.values[node].shape.len() == 1 && users().next().is_some() && users().all(weighs)
 }
 
 /// The scores that an output is made of: what comes before a softmax or a sigmoid at the end.
@@ -81,8 +96,9 @@ fn unfinished(step: &Step, name: &str) -> String {
         }
         Step::Head(Head::Softmax | Head::LogSoftmax | Head::Sigmoid | Head::Scores) => {
             format!(
-                "{name}: a softmax inside the network, as in attention, which the engine does not have; one at the very end is taken off, so \
-                 that, where only a clamp, a logarithm or another scale stands behind this one, export up to the layer before it"
+                "{name}: a softmax inside the network, as in attention, which the engine has only between features and a layer that weighs them; \
+                 one at the very end is taken off, so that, where only a clamp, a logarithm or another scale stands behind this one, export up \
+                 to the layer before it"
             )
         }
         Step::Mean | Step::Centred | Step::Squared | Step::Variance | Step::Shifted(_) | Step::Deviation(_) => {
