@@ -443,7 +443,14 @@ impl Explainer {
 
     /// The features of the training subjects: what the last linear layer takes. Why there are none, otherwise.
     fn find_training_features(&mut self) -> Result<Result<TrainingFeatures, String>> {
-        let last = &self.network.nodes()[self.network.output().0];
+        let nodes = self.network.nodes();
+        let mut last = &nodes[self.network.output().0];
+        // The expectation of a softmax has no trained weights: what gives the softmax its input is the last layer.
+        if let (Op::Linear(_), Some(softmax)) = (&last.op, last.inputs.first())
+            && nodes[softmax.0].op == Op::Softmax
+        {
+            last = &nodes[nodes[softmax.0].inputs[0].0];
+        }
         let node = match (&last.op, last.inputs.first()) {
             (Op::Linear(_), Some(node)) => *node,
             _ => return Ok(Err("the network does not end in a linear layer".into())),

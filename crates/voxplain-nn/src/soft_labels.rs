@@ -1,7 +1,7 @@
 //! [`SoftLabels`]: a number that is learnt as a distribution over bins.
 
 use crate::{Error, Linear, Network, Op, Result, Tensor, reference::activation::erf};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use voxplain_core::{log_sum_exp, softmax};
 
 /// Values as distributions over bins of one width (Peng et al. 2021, doi 10.1016/j.media.2020.101871, with the code at
@@ -19,7 +19,7 @@ use voxplain_core::{log_sum_exp, softmax};
 /// assert_eq!((bins.centre(0), bins.range()), (42.5, [42.0, 82.0]));
 /// assert!((bins.expectation(&[0.0; 40]) - 62.0).abs() < 1e-9);
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SoftLabels {
     /// Where the first bin begins.
     first: f64,
@@ -174,7 +174,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_bins_is_refused() {
-        for (first, width, bins) in [(0.0, 0.0, 5), (0.0, -1.0, 5), (f64::NAN, 1.0, 5), (0.0, f64::INFINITY, 5), (0.0, 1.0, 1), (1e15, 1.0, 5)] {
+        for (first, width, bins) in
+            [(0.0, 0.0, 5), (0.0, -1.0, 5), (f64::NAN, 1.0, 5), (0.0, f64::INFINITY, 5), (0.0, 1.0, 1), (1e15, 1.0, 5)]
+        {
             assert!(SoftLabels::new(first, width, bins).is_err(), "{first} {width} {bins}");
         }
         let labels = SoftLabels::new(0.0, 1.0, 3).unwrap();

@@ -12,7 +12,7 @@
 //! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
-//! | `value.rs` | labels that are numbers |
+//! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
 //! | `value_metrics.rs` | numbers and sentences about predicted values |
 //! | `words.rs` | what is said about the words of the table |
 
@@ -25,21 +25,24 @@ mod fit;
 mod fold;
 mod freeze;
 mod initial;
+mod loss;
 pub(crate) mod metrics;
 mod mixup;
 mod observer;
 mod options;
 mod persons;
 mod predictions;
+mod soft_labels;
 mod value;
 pub(crate) mod value_metrics;
 mod words;
 
 pub use augmentation::{AffineChange, Augmentation, Change};
+pub use loss::LossKind;
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use value::TaskKind;
-pub use voxplain_nn::ValueLoss;
+pub use voxplain_nn::{SoftLabels, ValueLoss};
 
 use crate::{
     cohort::Cohort,
@@ -181,13 +184,16 @@ pub fn train(
     if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);
     }
+    let bins = soft_labels::of_folds(&dataset, &splits, options)?;
+    soft_labels::announce(&dataset, &splits, &bins, progress);
     // A class that is not there is said before anything is written.
     let positive = if dataset.values.is_some() { 0 } else { dataset.positive(options)? };
 
-    let run = directory::open_or_create(&dataset, options, splits.len(), out, force, progress)?;
+    let run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
     let trainer = Trainer {
         dataset: &dataset,
         splits: &splits,
+        bins: &bins,
         options,
         initial: initial.as_ref(),
         run: &run,

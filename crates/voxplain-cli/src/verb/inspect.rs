@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::map::is_recorded;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
-use voxplain::{Model, model::Task};
+use voxplain::{Model, model::Task, nn::SoftLabels, stats::significant};
 
 /// What is in a file, and is it fit for use.
 ///
@@ -120,6 +120,8 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         0 => "nobody that the file names".to_owned(),
         images => format!("{images} images, those for early stopping among them"),
     };
+    let bins: Option<SoftLabels> =
+        card.training.get("soft_labels").and_then(|bins| serde_json::from_value(bins.clone()).ok());
     let mut lines = vec![
         (
             "model",
@@ -133,6 +135,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
             Task::Classes { .. } => ("classes", format!("{} ({})", card.task, card.label)),
             Task::Value { value } => ("value", value.to_string()),
         },
+        ("bins", bins.as_ref().map_or_else(String::new, |bins| words_of(bins, &card.task))),
         ("trained on", trained_on),
     ];
     let spacing = card.preparation.spacing.map(number).join(" x ");
@@ -146,7 +149,7 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         unseen.as_ref().map_or_else(|| "it sees all of its field of view".to_owned(), |unseen| format!("it {unseen}"));
     lines.push(("field", seen));
     let mut text = format!("{}\n", file.display());
-    for (name, value) in lines {
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(text, "  {name:<12} {value}");
     }
     let mut layers = Vec::new();
@@ -187,7 +190,19 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
     if let Some(value) = card.task.value() {
         document["value"] = json!(value);
     }
+    if let Some(bins) = bins {
+        document["soft_labels"] = json!(bins);
+    }
     Ok((document, text))
+}
+
+/// The bins of soft labels in words.
+fn words_of(bins: &SoftLabels, task: &Task) -> String {
+    let [first, last] = bins.range();
+    let suffix = task.value().map_or_else(String::new, |value| value.suffix());
+    let width = significant(bins.width(), 6);
+    let [first, last] = [first, last].map(|edge| significant(edge, 6));
+    format!("{} of width {width} from {first} to {last}{suffix}; the value is their expectation", bins.bins())
 }
 
 fn document(file: &Path, image: &Image, summary: &Summary) -> Value {

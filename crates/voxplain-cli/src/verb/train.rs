@@ -13,11 +13,11 @@ use voxplain::{
     cohort::Cohort,
     folds::SplitScheme,
     model::NetworkKind,
-    nn::ValueLoss,
     run::{Metrics, ValueMetrics},
     stats::{Estimate, Regression, significant},
     train::{
-        Augmentation, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver, train,
+        Augmentation, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver,
+        train,
     },
 };
 
@@ -47,10 +47,11 @@ pub(crate) struct Train {
     /// The unit of the value, such as years.
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
-    /// How far a predicted value is from the true one, both standardised: squared, absolute, or squared up to one standard deviation and
-    /// absolute beyond [default: mse].
-    #[arg(long, value_enum)]
-    loss: Option<Loss>,
+    /// How a value is learnt. By the error of the standardised value: mse, mae, or huber (squared up to one standard deviation, absolute
+    /// beyond). Or soft-labels, as Peng et al. 2021: as a distribution over bins, 1 wide in the unit of the value; soft-labels=2 has
+    /// bins of 2 [default: mse].
+    #[arg(long, value_name = "LOSS")]
+    loss: Option<LossKind>,
     /// The run's directory.
     #[arg(long, value_name = "RUN")]
     out: PathBuf,
@@ -179,16 +180,6 @@ enum Task {
     Value,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Loss {
-    /// Mean squared error.
-    Mse,
-    /// Mean absolute error.
-    Mae,
-    /// Huber's.
-    Huber,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 enum ClassWeights {
     /// As much as the class is common.
@@ -216,11 +207,7 @@ impl Train {
                 Task::Value => TaskKind::Value,
             }),
             unit: self.unit.clone(),
-            loss: self.loss.map(|loss| match loss {
-                Loss::Mse => ValueLoss::Mse,
-                Loss::Mae => ValueLoss::Mae,
-                Loss::Huber => ValueLoss::Huber,
-            }),
+            loss: self.loss,
             missing: self.missing.clone(),
             positive: self.positive.clone(),
             model: self.model.clone(),
@@ -471,7 +458,7 @@ mod tests {
             label: "sex".into(),
             task: Some(TaskKind::Value),
             unit: Some("years".into()),
-            loss: Some(ValueLoss::Huber),
+            loss: Some(LossKind::SoftLabels { width: 2.5 }),
             missing: vec!["-7".into(), "x".into()],
             positive: Some("F".into()),
             model: "sfcn".into(),

@@ -1,6 +1,8 @@
 //! Optimisers take the steps that PyTorch takes (`fixtures/generate.py`).
 
-use voxplain_nn::{Conv3d, CrossEntropy, Network, Op, Optimizer, OptimizerKind, Schedule, SoftLabels, Tensor, WeightAverage};
+use voxplain_nn::{
+    Conv3d, CrossEntropy, Network, Op, Optimizer, OptimizerKind, Schedule, SoftLabels, Tensor, WeightAverage,
+};
 
 fn floats(value: &serde_json::Value) -> Vec<f32> {
     value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap() as f32).collect()
@@ -126,9 +128,8 @@ fn soft_labels_are_those_of_scipy_and_pytorch() {
     let fixture: serde_json::Value = serde_json::from_str(include_str!("../fixtures/soft_labels.json")).unwrap();
     for case in fixture["cases"].as_array().unwrap() {
         let number = |key: &str| case[key].as_f64().unwrap();
-        let numbers = |key: &str| -> Vec<f64> {
-            case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect()
-        };
+        let numbers =
+            |key: &str| -> Vec<f64> { case[key].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect() };
         let bins = usize::try_from(case["bins"].as_u64().unwrap()).unwrap();
         let labels = SoftLabels::new(number("first"), number("width"), bins).unwrap();
         let (values, logits) = (numbers("values"), floats(&case["logits"]));

@@ -23,12 +23,13 @@ pub fn learning_curves(curves: &[LearningCurve], width: f64) -> Figure {
     draw(curves, width, None)
 }
 
-/// [`learning_curves`] of a value, with the mean absolute error (in `unit`, in words) in place of accuracy.
-pub fn value_learning_curves(curves: &[LearningCurve], unit: &str, width: f64) -> Figure {
-    draw(curves, width, Some(unit))
+/// [`learning_curves`] of a value, with the mean absolute error (in `unit`, in words) in place of accuracy; `loss` says what the loss is.
+pub fn value_learning_curves(curves: &[LearningCurve], (loss, unit): (&str, &str), width: f64) -> Figure {
+    draw(curves, width, Some((loss, unit)))
 }
 
-fn draw(curves: &[LearningCurve], width: f64, unit: Option<&str>) -> Figure {
+fn draw(curves: &[LearningCurve], width: f64, of_value: Option<(&str, &str)>) -> Figure {
+    let unit = of_value.map(|(_, unit)| unit);
     let mut svg = Svg::new(width);
     let panel = (width - 12.0 - 14.0 - 2.0) / 2.0;
     let height = (panel * 0.72).clamp(24.0, 46.0);
@@ -59,12 +60,7 @@ fn draw(curves: &[LearningCurve], width: f64, unit: Option<&str>) -> Figure {
     let error = unit.map_or_else(String::new, |unit| format!("mean absolute error{unit}"));
     type Pick = fn(&LearningCurve) -> &Vec<f64>;
     let panels: [(&str, [f64; 2], Pick, Pick); 2] = [
-        (
-            if unit.is_some() { "loss of the standardised value" } else { "cross-entropy (nats)" },
-            [0.0, high],
-            |c| &c.loss,
-            |c| &c.validation_loss,
-        ),
+        (of_value.map_or("cross-entropy (nats)", |(loss, _)| loss), [0.0, high], |c| &c.loss, |c| &c.validation_loss),
         (
             if unit.is_some() { &error } else { "share told right" },
             [0.0, if unit.is_some() { largest } else { 1.0 }],

@@ -129,6 +129,7 @@ fn made_run(folder: &Path) -> Run {
         seed: 3,
         options: serde_json::json!({}),
         left_out: Default::default(),
+        soft_labels: Vec::new(),
     };
     let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
     let model = run.layout().fold(0).model();

@@ -5,6 +5,7 @@ use crate::{cohort::Cohort, model::Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use voxplain_core::plural::{counted, does};
+use voxplain_nn::SoftLabels;
 
 /// From what a run was made, and with which options: `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,9 @@ pub struct Manifest {
     /// The subjects of the cohort that nothing was learned of, by the column that has no value for them. Older versions left it away.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, Vec<String>>,
+    /// The bins of each fold, where a value was learnt by soft labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub soft_labels: Vec<SoftLabels>,
 }
 
 impl Manifest {

@@ -114,7 +114,7 @@ pub struct Epoch {
     pub epoch: usize,
     /// Learning rate at its end.
     pub learning_rate: f64,
-    /// Mean cross-entropy over the epoch, in nats, or loss of standardised values, as trained (augmented, with dropout).
+    /// Mean cross-entropy over the epoch, in nats, or loss of standardised values, or divergence of soft labels in nats, as trained (augmented, with dropout).
     pub loss: f64,
     /// Share told right while training, of classes.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
 use voxplain_core::{Error, Progress, Result, atomic_file, remedy};
+use voxplain_nn::SoftLabels;
 
 /// What `config.toml` holds; paths are relative to the file.
 #[derive(Serialize)]
@@ -26,12 +27,12 @@ struct Config<'a> {
 pub(super) fn open_or_create(
     dataset: &Dataset<'_>,
     options: &TrainOptions,
-    folds: usize,
+    (folds, bins): (usize, &[SoftLabels]),
     out: &Path,
     force: bool,
     progress: &dyn Progress,
 ) -> Result<Run> {
-    let manifest = manifest(dataset, options, folds, out)?;
+    let manifest = manifest(dataset, options, (folds, bins), out)?;
     if RunLayout::at(out).manifest().is_file() {
         match Run::open(out) {
             Ok(run) if !force => {
@@ -80,7 +81,12 @@ fn replace(out: &Path, progress: &dyn Progress) -> Result<()> {
     Ok(())
 }
 
-fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize, out: &Path) -> Result<Manifest> {
+fn manifest(
+    dataset: &Dataset<'_>,
+    options: &TrainOptions,
+    (folds, bins): (usize, &[SoftLabels]),
+    out: &Path,
+) -> Result<Manifest> {
     let cohort = dataset.cohort;
     Ok(Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -93,6 +99,7 @@ fn manifest(dataset: &Dataset<'_>, options: &TrainOptions, folds: usize, out: &P
         options: serde_json::to_value(options)
             .map_err(|e| Error::request(format!("the options cannot be written as JSON: {e}"), "report this"))?,
         left_out: dataset.left_out_by_column(options),
+        soft_labels: bins.to_vec(),
     })
 }
 
@@ -112,7 +119,7 @@ fn is_free(out: &Path) -> Result<bool> {
 fn difference(found: &Manifest, now: &Manifest, cohort: &Path) -> Option<String> {
     if found.options != now.options {
         Some(format!("it was made with other options ({})", changes(&found.options, &now.options)))
-    } else if found.cohort_hash != now.cohort_hash || found.task != now.task {
+    } else if found.cohort_hash != now.cohort_hash || found.task != now.task || found.soft_labels != now.soft_labels {
         Some(format!("it was made from other volumes or labels than those of {}", cohort.display()))
     } else if found.version != now.version {
         Some(format!("version {} made it, this is {}", found.version, now.version))

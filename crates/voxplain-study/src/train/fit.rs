@@ -6,6 +6,7 @@ use super::{
     dataset::Dataset,
     freeze::Frozen,
     initial::InitialWeights,
+    loss::{LossKind, Objective},
     mixup::Mixup,
     observer::TrainingObserver,
     options::{ScheduleKind, TrainOptions},
@@ -21,7 +22,7 @@ use crate::{
 use std::ops::Range;
 use voxplain_core::{Action, Error, Progress, Result, argmax, atomic_file, memory, random::Seed, remedy};
 use voxplain_nn::{
-    CrossEntropy, Engine, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule, Tensor, ValueLoss,
+    CrossEntropy, Engine, Network, Optimizer, Plan, PlanOptions, Purpose, Rules, Schedule, SoftLabels, Tensor,
     WeightAverage,
 };
 use voxplain_stats::significant;
@@ -35,6 +36,8 @@ pub(super) struct Fit<'a> {
     /// Positions of the training subjects in the dataset.
     pub(super) train: &'a [usize],
     pub(super) dataset: &'a Dataset<'a>,
+    /// The bins of soft labels, where a value is learnt by them.
+    pub(super) bins: Option<SoftLabels>,
     pub(super) options: &'a TrainOptions,
     /// Weights that training starts from, where they are not drawn.
     pub(super) initial: Option<&'a InitialWeights>,
@@ -44,10 +47,10 @@ pub(super) struct Fit<'a> {
     pub(super) files: &'a FoldLayout,
 }
 
-/// What is made smaller: the cross-entropy of classes, or the loss of standardised values.
+/// What is made smaller: the cross-entropy of classes, or the loss of values.
 enum Loss<'a> {
     Classes(CrossEntropy, &'a [usize]),
-    Value(ValueLoss, Standard, &'a [f64]),
+    Value(Objective, &'a [f64]),
 }
 
 impl Loss<'_> {
@@ -86,10 +89,10 @@ impl Loss<'_> {
         (batch, mixup): (&[usize], &Mixup),
         gradient: &mut [f32],
     ) -> Result<f64> {
-        if let Self::Value(loss, ..) = self {
+        if let Self::Value(objective, _) = self {
             let targets: Vec<f64> = part.iter().zip(partners).filter_map(|pair| self.mixed(pair, mixup)).collect();
             let share = self.share(part, batch);
-            let value = share * loss.evaluate(outputs, &targets, gradient)?;
+            let value = share * objective.evaluate(outputs, &targets, gradient)?;
             gradient.iter_mut().for_each(|g| *g = (f64::from(*g) * share) as f32);
             return Ok(value);
         }
@@ -104,10 +107,10 @@ impl Loss<'_> {
         Ok(share * own + rest * other)
     }
 
-    /// The standardised value of a mixed subject.
+    /// What the network is to give for a mixed subject.
     fn mixed(&self, (&own, &partner): (&usize, &usize), mixup: &Mixup) -> Option<f64> {
-        let Self::Value(_, standard, values) = self else { return None };
-        let of = |n: usize| standard.standardised(values[n]);
+        let Self::Value(objective, values) = self else { return None };
+        let of = |n: usize| objective.target(values[n]);
         Some(mixup.share * of(own) + (1.0 - mixup.share) * of(partner))
     }
 
@@ -123,10 +126,9 @@ impl Loss<'_> {
                 of(part, mixup.share);
                 of(partners, 1.0 - mixup.share);
             }
-            Self::Value(_, standard, _) => {
+            Self::Value(objective, _) => {
                 let targets = part.iter().zip(partners).filter_map(|pair| self.mixed(pair, mixup));
-                let sizes = outputs.iter().zip(targets).map(|(&z, target)| (f64::from(z) - target).abs());
-                sums.error += standard.scale * sizes.sum::<f64>();
+                sums.error += objective.errors(outputs, targets);
             }
         }
     }
@@ -138,9 +140,9 @@ impl Loss<'_> {
                 let labels: Vec<usize> = subjects.iter().map(|&n| labels[n]).collect();
                 loss.evaluate(outputs, &labels, gradient)?
             }
-            Self::Value(loss, standard, values) => {
-                let targets: Vec<f64> = subjects.iter().map(|&n| standard.standardised(values[n])).collect();
-                loss.evaluate(outputs, &targets, gradient)?
+            Self::Value(objective, values) => {
+                let targets: Vec<f64> = subjects.iter().map(|&n| objective.target(values[n])).collect();
+                objective.evaluate(outputs, &targets, gradient)?
             }
         })
     }
@@ -152,10 +154,8 @@ impl Loss<'_> {
                 let rows = outputs.chunks_exact(outputs.len() / subjects.len());
                 sums.correct += rows.zip(subjects).filter(|(row, n)| argmax(*row) == labels[**n]).count() as f64;
             }
-            Self::Value(_, standard, values) => {
-                let errors = outputs.iter().zip(subjects);
-                let size = |(&z, &n): (&f32, &usize)| (f64::from(z) - standard.standardised(values[n])).abs();
-                sums.error += standard.scale * errors.map(size).sum::<f64>();
+            Self::Value(objective, values) => {
+                sums.error += objective.errors(outputs, subjects.iter().map(|&n| objective.target(values[n])));
             }
         }
     }
@@ -200,20 +200,20 @@ pub(super) struct Fitted {
     pub(super) network: Network,
     /// Number of epochs that it was trained for.
     pub(super) epochs: usize,
-    /// How values were standardised; the network answers in their own unit.
-    pub(super) standard: Option<Standard>,
+    /// How values were learnt; the network answers in their own unit.
+    pub(super) objective: Option<Objective>,
 }
 
 impl Fit<'_> {
     /// Trains from the last checkpoint, if there is one, to the end.
     pub(super) fn run(&self, progress: &dyn Progress, observer: &dyn TrainingObserver) -> Result<Fitted> {
         let (train, validation) = self.set_aside()?;
-        let standard = self.standard(&train)?;
+        let objective = self.objective(&train)?;
         let kind = NetworkKind::named(&self.options.model)?;
-        let mut network =
-            kind.network(self.dataset.input_shape(), self.options.width(), self.dataset.task().outputs())?;
+        let outputs = self.bins.map_or(self.dataset.task().outputs(), |bins| bins.bins());
+        let mut network = kind.network(self.dataset.input_shape(), self.options.width(), outputs)?;
         kind.initialize(&mut network, self.seed.child("weights").value());
-        if standard.is_some() {
+        if let Some(Objective::Error(..)) = objective {
             // A bias of 0 is the mean of the values trained on.
             let [_, bias] = last_layer(&mut network)?;
             bias.data_mut().fill(0.0);
@@ -245,8 +245,8 @@ impl Fit<'_> {
         state.history.iter().for_each(|epoch| observer.epoch(self.fold, epoch));
         let mut work = || -> Result<()> {
             while state.history.len() < self.options.epochs && !self.is_stopped(&state) {
-                let epoch = self.epoch(&mut state, &mut plan, (&train, standard), &batches, progress)?;
-                let epoch = self.validate(&mut state, epoch, &validation, standard)?;
+                let epoch = self.epoch(&mut state, &mut plan, (&train, objective), &batches, progress)?;
+                let epoch = self.validate(&mut state, epoch, &validation, objective)?;
                 observer.epoch(self.fold, &epoch);
                 progress.advance(1, &describe(&epoch));
             }
@@ -263,22 +263,32 @@ impl Fit<'_> {
         if let Some(frozen) = &frozen {
             network = frozen.kept(&network)?;
         }
-        if let Some(standard) = standard {
-            answer_in_unit(&mut network, standard)?;
+        match objective {
+            Some(Objective::Error(_, standard)) => answer_in_unit(&mut network, standard)?,
+            Some(Objective::SoftLabels(bins)) => network = bins.answering(network)?,
+            None => {}
         }
-        Ok(Fitted { network, epochs, standard })
+        Ok(Fitted { network, epochs, objective })
     }
 
-    /// Mean and scale of the values trained on, where values are.
-    fn standard(&self, train: &[usize]) -> Result<Option<Standard>> {
+    /// How values are learnt, where values are: standardised by those trained on, or in bins.
+    fn objective(&self, train: &[usize]) -> Result<Option<Objective>> {
         let Some(values) = self.dataset.values_of(train) else { return Ok(None) };
+        let loss = match (self.options.loss.unwrap_or_default(), self.bins) {
+            (LossKind::SoftLabels { .. }, Some(bins)) => return Ok(Some(Objective::SoftLabels(bins))),
+            (LossKind::SoftLabels { .. }, None) => {
+                return Err(Error::request(format!("fold {} has no bins for soft labels", self.fold), "report this"));
+            }
+            (LossKind::Error(loss), _) => loss,
+        };
         let same = || {
             Error::request(
                 format!("all {} people that fold {} trains on have one value", train.len(), self.fold),
                 "use more subjects, or no early stopping",
             )
         };
-        Standard::of(&values).ok_or_else(same).map(Some)
+        let standard = Standard::of(&values).ok_or_else(same)?;
+        Ok(Some(Objective::Error(loss, standard)))
     }
 
     /// The plan for a batch, or for the largest part of it that fits in memory.
@@ -364,7 +374,7 @@ impl Fit<'_> {
         &self,
         state: &mut Checkpoint,
         plan: &mut Plan,
-        (train, standard): (&[usize], Option<Standard>),
+        (train, objective): (&[usize], Option<Objective>),
         batches: &[Range<usize>],
         progress: &dyn Progress,
     ) -> Result<Epoch> {
@@ -372,7 +382,7 @@ impl Fit<'_> {
         let order = self.seed.child("order").index(number as u64).random().permutation(train.len());
         let pass = Pass {
             epoch: number,
-            loss: self.loss(&state.network, train, standard),
+            loss: self.loss(&state.network, train, objective),
             schedule: self.schedule(batches.len()),
             augmentation: self.seed.child("augmentation").index(number as u64),
             mixup: self.seed.child("mixup").index(number as u64),
@@ -402,8 +412,8 @@ impl Fit<'_> {
             epoch: number + 1,
             learning_rate: sums.learning_rate,
             loss: sums.loss / n,
-            accuracy: standard.is_none().then(|| sums.correct / n),
-            error: standard.is_some().then(|| sums.error / n),
+            accuracy: objective.is_none().then(|| sums.correct / n),
+            error: objective.is_some().then(|| sums.error / n),
             validation_loss: None,
             validation_accuracy: None,
             validation_error: None,
@@ -411,9 +421,9 @@ impl Fit<'_> {
     }
 
     /// The loss, with class weights where classes are balanced.
-    fn loss(&self, network: &Network, train: &[usize], standard: Option<Standard>) -> Loss<'_> {
-        if let Some((standard, values)) = standard.zip(self.dataset.values.as_ref()) {
-            return Loss::Value(self.options.loss.unwrap_or_default(), standard, &values.of);
+    fn loss(&self, network: &Network, train: &[usize], objective: Option<Objective>) -> Loss<'_> {
+        if let Some((objective, values)) = objective.zip(self.dataset.values.as_ref()) {
+            return Loss::Value(objective, &values.of);
         }
         let smoothing = self.options.label_smoothing.unwrap_or(0.0);
         let loss = CrossEntropy { smoothing, ..CrossEntropy::of(network) };
@@ -553,11 +563,11 @@ impl Fit<'_> {
         state: &mut Checkpoint,
         mut epoch: Epoch,
         validation: &[usize],
-        standard: Option<Standard>,
+        objective: Option<Objective>,
     ) -> Result<Epoch> {
         if !validation.is_empty() {
-            let loss = match standard {
-                Some(standard) => self.validate_values(state.judged(), &mut epoch, validation, standard)?,
+            let loss = match objective {
+                Some(objective) => self.validate_values(state.judged(), &mut epoch, validation, objective)?,
                 None => self.validate_classes(state.judged(), &mut epoch, validation)?,
             };
             epoch.validation_loss = Some(loss);
@@ -598,11 +608,11 @@ impl Fit<'_> {
         network: &Network,
         epoch: &mut Epoch,
         validation: &[usize],
-        standard: Standard,
+        objective: Objective,
     ) -> Result<f64> {
         let outputs = predictions::outputs(network, validation, self.dataset, self.options.batch, self.engine)?;
         let outputs: Vec<f32> = outputs.concat();
-        let loss = self.loss(network, validation, Some(standard));
+        let loss = self.loss(network, validation, Some(objective));
         let mut sums = Sums::default();
         loss.judge(&outputs, validation, &mut sums);
         epoch.validation_error = Some(sums.error / validation.len() as f64);
@@ -686,6 +696,7 @@ pub(super) fn vary(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use voxplain_nn::ValueLoss;
 
     #[test]
     fn batches_are_even_and_never_single() {
@@ -727,7 +738,7 @@ mod tests {
         assert!((parts - whole).abs() < 1e-6);
         // Values: standardised they are -1 and 1, mixed -0.5 and 0.5.
         let (values, standard) = ([10.0, 30.0], Standard { mean: 20.0, scale: 10.0 });
-        let loss = Loss::Value(ValueLoss::Mse, standard, &values);
+        let loss = Loss::Value(Objective::Error(ValueLoss::Mse, standard), &values);
         let mut gradient = [0.0; 2];
         let found = loss.mixed_part(&[0.0, 0.5], (&[0, 1], &[1, 0]), (&[0, 1], &mixup), &mut gradient).unwrap();
         assert!((found - 0.125).abs() < 1e-12 && gradient == [0.5, 0.0], "{found} {gradient:?}");

@@ -5,6 +5,7 @@ use super::{
     dataset::Dataset,
     fit::{Fit, Fitted},
     initial::InitialWeights,
+    loss::Objective,
     observer::TrainingObserver,
     options::TrainOptions,
     predictions::{outputs, predict},
@@ -16,12 +17,14 @@ use crate::{
     setting::{FORCE, GROUP, OUT},
 };
 use voxplain_core::{Error, Progress, Result, atomic_file, hash_values, random::Seed, remedy};
-use voxplain_nn::Engine;
+use voxplain_nn::{Engine, SoftLabels};
 
 /// What the training of every fold shares.
 pub(super) struct Trainer<'a> {
     pub(super) dataset: &'a Dataset<'a>,
     pub(super) splits: &'a [Split],
+    /// The bins of each fold; none where there are no soft labels.
+    pub(super) bins: &'a [SoftLabels],
     pub(super) options: &'a TrainOptions,
     /// Weights that training starts from, where they are not drawn.
     pub(super) initial: Option<&'a InitialWeights>,
@@ -116,13 +119,14 @@ impl Trainer<'_> {
             fold,
             train,
             dataset,
+            bins: self.bins.get(fold).copied(),
             options,
             initial: self.initial,
             engine: self.engine,
             seed: Seed::new(options.seed).child(&format!("fold-{fold}")),
             files: &self.run.layout().fold(fold),
         };
-        let Fitted { network, epochs, standard } = fit.run(self.progress, self.observer)?;
+        let Fitted { network, epochs, objective } = fit.run(self.progress, self.observer)?;
         let mut training = serde_json::json!({
             "seed": options.seed,
             "fold": fold,
@@ -135,8 +139,11 @@ impl Trainer<'_> {
         if prepared && dataset.cohort.subjects.iter().all(|subject| subject.source.is_none()) {
             training["from_arrays"] = true.into();
         }
-        if let Some(standard) = standard {
-            training["standardised_by"] = serde_json::json!(standard);
+        if let Some(objective) = objective {
+            match objective {
+                Objective::Error(_, standard) => training["standardised_by"] = serde_json::json!(standard),
+                Objective::SoftLabels(bins) => training["soft_labels"] = serde_json::json!(bins),
+            }
             training["values"] = self.hash_of_values(train).into();
         }
         let card = Card {

@@ -1,6 +1,6 @@
 //! [`TrainOptions`]: how a network is trained.
 
-use super::{augmentation::Augmentation, initial, value::TaskKind};
+use super::{augmentation::Augmentation, initial, loss::LossKind, value::TaskKind};
 use crate::folds::SplitScheme;
 use crate::model::NetworkKind;
 use crate::setting::{
@@ -11,7 +11,7 @@ use crate::setting::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
 use voxplain_core::{Error, Result, Setting, lookalike::look, remedy};
-use voxplain_nn::{AdamOptions, OptimizerKind, ValueLoss};
+use voxplain_nn::{AdamOptions, OptimizerKind};
 
 /// How the learning rate changes from the first step to the last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,10 +69,9 @@ pub struct TrainOptions {
     /// The unit of the value, `years`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// The loss of a value, on the scale where the values trained on have a mean of 0 and a standard deviation of 1; the mean
-    /// squared error when `None`.
+    /// The loss of a value; the mean squared error when `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<ValueLoss>,
+    pub loss: Option<LossKind>,
     /// Words that stand for no value in the columns of classes, groups and covariates, beside the usual ones
     /// ([`is_missing`](crate::cohort::is_missing)).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -243,7 +242,7 @@ impl TrainOptions {
             (LABEL, Some(label.clone())),
             (TASK, task.map(|kind| kind.to_string())),
             (UNIT, unit.clone()),
-            (LOSS, loss.map(|loss| loss.name().to_owned())),
+            (LOSS, loss.map(|loss| loss.to_string())),
             (MISSING, unless(missing.is_empty(), &missing.join(","))),
             (POSITIVE, positive.clone()),
             (MODEL, unless(*model == default.model, model)),
@@ -370,6 +369,11 @@ impl TrainOptions {
         }
         if let Some(x) = outside(self.mixup, |x| (0.01..=4.0).contains(&x)) {
             return wrong(format!("mixup with {x}"), "give a number from 0.01 to 4, such as 0.2");
+        }
+        if let Some(LossKind::SoftLabels { width }) = self.loss
+            && !(width > 0.0 && width.is_finite())
+        {
+            return wrong(format!("soft labels in bins of width {width}"), "give a width above 0, such as 1");
         }
         if self.early_stop == Some(0) {
             return wrong("early stopping after 0 epochs".into(), "give at least 1 epoch of patience");

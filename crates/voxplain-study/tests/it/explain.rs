@@ -529,6 +529,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
         seed: 0,
         options: serde_json::Value::Null,
         left_out: Default::default(),
+        soft_labels: Vec::new(),
     };
     json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
     let opened = Run::open(&path).unwrap();

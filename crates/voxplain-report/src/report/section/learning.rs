@@ -31,7 +31,10 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Option<Placed>> {
     let figure = match run.manifest.task.value() {
         None => learning_curves(&curves, 130.0),
         Some(value) => {
-            value_learning_curves(&curves, &value.unit.as_ref().map_or_else(String::new, |u| format!(" ({u})")), 130.0)
+            let unit = value.unit.as_ref().map_or_else(String::new, |u| format!(" ({u})"));
+            let soft = !run.manifest.soft_labels.is_empty();
+            let loss = if soft { "divergence over bins (nats)" } else { "loss of the standardised value" };
+            value_learning_curves(&curves, (loss, &unit), 130.0)
         }
     };
     Ok(Some(Placed::new(figure_name::LEARNING_CURVES, figure, caption)))

@@ -15,7 +15,7 @@ use voxplain_study::{
     group::{GroupSummary, MethodSummary},
     model::{NetworkKind, Task},
     run::{Metrics, Run, ValueMetrics},
-    train::{Augmentation, OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
+    train::{Augmentation, LossKind, OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
 };
 use voxplain_volume::Sizes;
 
@@ -277,6 +277,26 @@ impl MethodsText {
         s
     }
 
+    /// The loss of a value, in words.
+    fn loss(&mut self, task: &Task, o: &TrainOptions) -> String {
+        let Task::Value { value } = task else { return String::new() };
+        let of = match o.loss.unwrap_or_default() {
+            LossKind::Error(ValueLoss::Mse) => "the mean squared error of the standardised value",
+            LossKind::Error(ValueLoss::Mae) => "the mean absolute error of the standardised value",
+            LossKind::Error(ValueLoss::Huber) => "Huber's loss of the standardised value",
+            LossKind::SoftLabels { width } => {
+                return format!(
+                    " on soft labels {} over bins of width {width}{}, that is on the Kullback-Leibler divergence of the softmax of its \
+                     outputs, one for each bin, from the normal distribution about the true value with a standard deviation of one bin, \
+                     integrated over each bin,",
+                    self.cite(PENG_2021),
+                    value.suffix()
+                );
+            }
+        };
+        format!(" on {of}")
+    }
+
     /// The training of a network in words.
     fn training(&mut self, task: &Task, o: &TrainOptions) -> String {
         let mut s = String::new();
@@ -303,7 +323,7 @@ impl MethodsText {
                 ", with early stopping after {} without a lower loss on a part of the training people set aside,",
                 counted(n, "epoch")
             )),
-            if task.value().is_some() { loss_of(o.loss.unwrap_or_default()) } else { "" },
+            self.loss(task, o),
             o.learning_rate,
             match o.schedule {
                 ScheduleKind::Cosine => " falling along half a cosine",
@@ -314,6 +334,12 @@ impl MethodsText {
             o.batch,
             if o.balanced { ", classes weighted equally" } else { "" },
         ));
+        if matches!((task, o.loss), (Task::Value { .. }, Some(LossKind::SoftLabels { .. }))) {
+            s.push_str(
+                "The value predicted is the expectation over the centres of the bins, which in each fold reached at least three bins \
+                 beyond the values trained on. ",
+            );
+        }
         if !o.freeze.is_empty() {
             s.push_str(&format!(
                 "Not trained was what has a name that begins with {}; its batch normalisations used their running statistics. ",
@@ -580,15 +606,6 @@ impl MethodsText {
     }
 }
 
-/// The loss of a value, in words.
-fn loss_of(loss: ValueLoss) -> &'static str {
-    match loss {
-        ValueLoss::Mse => " on the mean squared error of the standardised value",
-        ValueLoss::Mae => " on the mean absolute error of the standardised value",
-        ValueLoss::Huber => " on Huber's loss of the standardised value",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -690,6 +707,24 @@ mod tests {
         assert!(
             told(&adamw).0.contains("by AdamW, with weight decay beside the gradient [@loshchilov2019] (learning rate")
         );
+    }
+
+    #[test]
+    fn soft_labels_are_told_with_their_source() {
+        let value = voxplain_attribution::Quantity { name: "age".into(), unit: Some("years".into()) };
+        let (task, mut text) = (Task::Value { value }, MethodsText::default());
+        let options = TrainOptions { loss: Some(LossKind::SoftLabels { width: 2.0 }), ..TrainOptions::default() };
+        let told = text.training(&task, &options);
+        for part in [
+            "was trained for 20 epochs on soft labels [@peng2021] over bins of width 2 years, that is",
+            "integrated over each bin, by Adam [@kingma2015]",
+            "The value predicted is the expectation over the centres of the bins",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        let plain = text.training(&task, &TrainOptions::default());
+        assert!(plain.contains("20 epochs on the mean squared error of the standardised value by Adam"), "{plain}");
+        assert!(!plain.contains("bins"));
     }
 
     #[test]

@@ -85,6 +85,7 @@ pub(crate) fn small_run(folder: &Path) -> Run {
         seed: 4,
         options: serde_json::Value::Null,
         left_out: Default::default(),
+        soft_labels: Vec::new(),
     };
     let run = Run::create(&path, manifest, &serde_json::json!({})).unwrap();
     let predictions: Vec<Prediction> = [("p2", "female"), ("p3", "male")]
