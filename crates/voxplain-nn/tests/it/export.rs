@@ -7,7 +7,7 @@ use voxplain_core::random::Seed;
 use voxplain_nn::reference::{self, Mode};
 use voxplain_nn::{
     Alignment, Conv3d, ConvTranspose3d, Interpolation, Linear, Network, NormOver, Op, Pool3d, Prelu, Resize3d,
-    SampleNorm, export, import,
+    SampleNorm, SoftLabels, export, import,
 };
 
 fn outputs(network: &Network, x: &[f32]) -> Vec<f64> {
@@ -47,6 +47,16 @@ proptest! {
         prop_assume!(network.shapes().iter().all(|shape| shape.len() == 1 || !shape.contains(&1)));
         comes_back(&format!("random-{seed}-{depth}"), &network);
     }
+}
+
+/// A softmax inside a network, with the expectation after it.
+#[test]
+fn soft_labels_come_back() {
+    let mut network = Network::new([2, 5, 4, 3]);
+    network.then("conv", Conv3d::new(2, 12, [3; 3])).unwrap();
+    network.then("mean", Op::GlobalAvgPool).unwrap();
+    network.initialize(4);
+    comes_back("soft-labels", &SoftLabels::new(20.0, 5.0, 12).unwrap().answering(network).unwrap());
 }
 
 /// Each operation by itself between a convolution and a linear layer, those too that random graphs draw rarely.

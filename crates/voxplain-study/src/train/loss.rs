@@ -38,7 +38,6 @@ impl fmt::Display for LossKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Error(loss) => f.write_str(loss.name()),
-            #[expect(clippy::float_cmp, reason = "the number itself")]
             Self::SoftLabels { width } if *width == Self::WIDTH => f.write_str(Self::SOFT),
             Self::SoftLabels { width } => write!(f, "{}={width}", Self::SOFT),
         }

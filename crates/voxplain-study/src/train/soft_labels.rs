@@ -67,8 +67,7 @@ fn bins(values: &[f64], width: f64) -> std::result::Result<SoftLabels, (String, 
     let (least, largest) = (least(values), largest(values));
     let [first, last] = [(least / width).floor() - MARGIN, (largest / width).ceil() + MARGIN];
     let (count, spanned) = (last - first, (largest - least) / width);
-    // Not the number of bins of values that are none.
-    if !(count <= MOST) {
+    if count.is_nan() || count > MOST {
         return Err((format!("which would need {count:.0} bins, and {MOST} are the most"), true));
     }
     if spanned < FEWEST {
@@ -84,10 +83,10 @@ fn bins(values: &[f64], width: f64) -> std::result::Result<SoftLabels, (String, 
 /// A round width, 1, 2 or 5 times a power of ten, of which the values span about forty.
 fn proposed(values: &[f64]) -> f64 {
     let wished = (largest(values) - least(values)) / PROPOSED;
-    let power = 10f64.powf(wished.log10().floor());
-    let times = [1.0, 2.0, 5.0, 10.0].into_iter().find(|times| times * power >= wished * 0.999).unwrap_or(10.0);
-    // Powers below 1 are not whole in binary: 0.1 and not 0.09999.
-    format!("{:e}", times * power).parse().map_or(wished, |width: f64| format!("{width:.3e}").parse().unwrap_or(width))
+    #[expect(clippy::cast_possible_truncation, reason = "a power of ten")]
+    let power = 10f64.powi(wished.log10().floor() as i32);
+    let times = [1.0, 2.0, 5.0].into_iter().find(|times| times * power >= wished).unwrap_or(10.0);
+    times * power
 }
 
 /// Says over which bins the value is learnt, and names those who are held out beyond them.
@@ -156,7 +155,7 @@ mod tests {
         let (what, wider) = refused(&[1.2e6, 1.7e6], 1.0);
         assert!(wider && what.contains("would need 500006 bins"), "{what}");
         let (what, wider) = refused(&[20.0, 80.0], 30.0);
-        assert!(!wider && what.contains("which is 2.0 bins"), "{what}");
+        assert!(!wider && what.contains("which is 2 bins"), "{what}");
         assert!(refused(&[1e9, 1e9 + 60.0], 1.0).0.contains("single precision"));
         assert!(refused(&[0.0, 1e300], 1e-300).1);
         assert_eq!(proposed(&[20.91, 81.94]), 2.0);

@@ -675,8 +675,8 @@ fn a_recipe_is_the_same_whatever_the_threads_and_interruptions() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(&folder.path().join("cohort"), 16);
     let at = |name: &str| folder.path().join(name);
-    for (n, optimizer) in [OptimizerName::AdamW, OptimizerName::Sgd].into_iter().enumerate() {
-        let value = n == 1;
+    for (n, optimizer) in [OptimizerName::AdamW, OptimizerName::Sgd, OptimizerName::Sgd].into_iter().enumerate() {
+        let (value, soft) = (n > 0, n == 2);
         let options = TrainOptions {
             optimizer,
             momentum: value.then_some(0.8),
@@ -685,7 +685,8 @@ fn a_recipe_is_the_same_whatever_the_threads_and_interruptions() {
             ema: Some(0.9),
             label_smoothing: (!value).then_some(0.1),
             mixup: Some(0.4),
-            early_stop: (!value).then_some(2),
+            early_stop: (!value || soft).then_some(2),
+            loss: soft.then_some(LossKind::SoftLabels { width: 2.0 }),
             label: if value { "score" } else { "group" }.into(),
             ..options()
         };
@@ -769,20 +770,24 @@ fn several_classes_are_judged_against_the_rest() {
     assert!(says(&format!("for each class against the rest: a {:.2}", rest.auc[0].value)), "{:?}", metrics.summary);
 }
 
+/// Adds to what is in the middle of the brain.
+fn brighter(volume: &mut Volume, by: f32) {
+    let shape = volume.shape();
+    for (at, value) in volume.data_mut().iter_mut().enumerate() {
+        let voxel = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
+        if voxel.iter().all(|x| (4..18).contains(x)) {
+            *value += by;
+        }
+    }
+}
+
 /// A number that the middle of the brain shows is learnt, in its own unit, and the files say it.
 #[test]
 fn a_planted_value_is_learnt() {
     let folder = tempfile::tempdir().unwrap();
     let people = 24;
-    let cohort = cohort_with(&folder.path().join("cohort"), people, |n, volume| {
-        let shape = volume.shape();
-        for (at, value) in volume.data_mut().iter_mut().enumerate() {
-            let voxel = [at / (shape[1] * shape[2]), at / shape[2] % shape[1], at % shape[2]];
-            if voxel.iter().all(|x| (4..18).contains(x)) {
-                *value += 4.0 * n as f32 / people as f32;
-            }
-        }
-    });
+    let cohort =
+        cohort_with(&folder.path().join("cohort"), people, |n, volume| brighter(volume, 4.0 * n as f32 / 24.0));
     let options = TrainOptions {
         label: "score".into(),
         unit: Some("points".into()),
@@ -812,6 +817,129 @@ fn a_planted_value_is_learnt() {
     assert!(trained.run.predictions().unwrap_err().to_string().contains("predicts a value, score (points)"));
     let again = train(&cohort, &options, &run, false, &engine(1), &Silent, &Silent).unwrap();
     assert_eq!(again.metrics.value(), Some(metrics));
+}
+
+/// The same number by soft labels: the model answers in points, within the bins, and these are in the files.
+#[test]
+fn a_planted_value_is_learnt_by_soft_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let cohort = cohort_with(&at("cohort"), 24, |n, volume| brighter(volume, 4.0 * n as f32 / 24.0));
+    let options = TrainOptions {
+        label: "score".into(),
+        unit: Some("points".into()),
+        loss: Some(LossKind::SoftLabels { width: 1.0 }),
+        width: Some(2),
+        epochs: 25,
+        split: SplitScheme::Folds(3),
+        ..options()
+    };
+    let trained = train(&cohort, &options, &at("run"), false, &engine(2), &Silent, &Silent).unwrap();
+    let metrics = trained.metrics.value().unwrap();
+    assert_eq!(metrics.verdict, ValueVerdict::Better, "{:?}", metrics.summary);
+    let manifest = &trained.run.manifest;
+    assert_eq!((manifest.options["loss"].as_str(), manifest.soft_labels.len()), (Some("soft-labels"), 3));
+    let predictions = trained.run.value_predictions().unwrap();
+    for (fold, bins) in manifest.soft_labels.iter().enumerate() {
+        let Model { network, card } = trained.run.model(fold).unwrap().model;
+        assert_eq!(card.training["soft_labels"], serde_json::json!(bins));
+        assert!(card.training.get("standardised_by").is_none());
+        // From the values that this fold trains on.
+        let of = |n: &usize| *n as f64;
+        let values: Vec<f64> = trained.run.split(fold).unwrap().train.iter().map(of).collect();
+        let [least, largest] = [f64::min, f64::max].map(|of| values.iter().copied().reduce(of).unwrap());
+        assert_eq!(bins.range(), [least - 3.0, largest + 3.0]);
+        let [.., softmax, expectation] = network.nodes() else { panic!("no nodes") };
+        assert_eq!(
+            (&softmax.op, expectation.name.as_str(), network.outputs()),
+            (&voxplain_nn::Op::Softmax, "expectation", 1)
+        );
+        for p in predictions.iter().filter(|p| p.fold == fold) {
+            assert!(bins.centre(0) <= p.predicted && p.predicted <= bins.centre(bins.bins() - 1), "{p:?}");
+        }
+    }
+    let one = predictions.iter().find(|p| p.fold == 0).unwrap();
+    let image = cohort.volume(cohort.find(&one.participant_id).unwrap()).unwrap();
+    let case = || voxplain_attribution::Case::new("one", &image);
+    let mut explainer = trained.run.model(0).unwrap().model.explainer(&engine(1)).unwrap();
+    let said = explainer.logits(&[case()]).unwrap();
+    assert!((f64::from(said[0][0]) - one.predicted).abs() < 1e-3, "{said:?} {one:?}");
+    // The curve has the error in points: it falls below that of the mean, 6.
+    let last = trained.run.history(0).unwrap().pop().unwrap();
+    assert!(last.error.unwrap() < 4.0 && last.loss < 2.0, "{last:?}");
+    // From its weights another training starts, by whatever loss: all but the last layer.
+    let other = cohort_with(&at("other"), 12, |n, volume| brighter(volume, 0.3 * n as f32));
+    for (name, loss) in [("mae", "mae"), ("wider", "soft-labels=2")] {
+        let model = trained.run.layout().fold(0).model();
+        let loss = Some(loss.parse().unwrap());
+        let freeze = vec!["features".to_owned()];
+        let from = TrainOptions {
+            init: Some(model.clone()),
+            loss,
+            freeze,
+            epochs: 2,
+            split: SplitScheme::Folds(2),
+            ..options.clone()
+        };
+        let run = train(&other, &from, &at(name), false, &engine(1), &Silent, &Silent).unwrap().run;
+        let [before, after] = [model, run.layout().fold(0).model()].map(|path| Model::read(&path).unwrap().network);
+        let weights = |net: &Network| net.state()[0].tensor.clone();
+        assert_eq!(weights(&before), weights(&after));
+        assert_eq!(after.outputs(), 1);
+    }
+}
+
+/// Bins that make no sense are refused before anything is written, people beyond them are named, and other bins are another run.
+#[test]
+fn soft_labels_that_make_no_sense_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let plain = cohort(&at("cohort"), 16);
+    let soft = |width: f64| TrainOptions {
+        label: "score".into(),
+        loss: Some(LossKind::SoftLabels { width }),
+        epochs: 1,
+        ..options()
+    };
+    let refused = |width: f64| {
+        let error = train(&plain, &soft(width), &at("no"), false, &engine(1), &Silent, &Silent).unwrap_err();
+        assert!(!at("no").exists());
+        format!("{error} / {}", error.remedy().unwrap())
+    };
+    let narrow = refused(0.01);
+    assert!(
+        narrow.starts_with("a bin width of 0.01 is too narrow for soft labels: the people that fold 0 trains on have"),
+        "{narrow}"
+    );
+    assert!(narrow.contains("300 are the most / give another width, such as `loss` = soft-labels=0.5"), "{narrow}");
+    let wide = refused(6.0);
+    assert!(wide.contains("too wide") && wide.contains("bins, and 4 are the fewest"), "{wide}");
+    assert!(refused(-1.0).contains("in bins of width -1"));
+    let error = train(
+        &plain,
+        &TrainOptions { label: "group".into(), ..soft(1.0) },
+        &at("no"),
+        false,
+        &engine(1),
+        &Silent,
+        &Silent,
+    );
+    assert!(error.unwrap_err().to_string().contains("classes are learnt by cross-entropy"));
+
+    // One person far beyond the others is held out somewhere.
+    let far = |n: usize| if n == 5 { "40".to_owned() } else { format!("{n}") };
+    let one_far = with_column(plain.clone(), "age", far);
+    let (said, options) = (Said::default(), TrainOptions { label: "age".into(), ..soft(1.0) });
+    train(&one_far, &options, &at("far"), false, &engine(1), &said, &Silent).unwrap();
+    let said = said.0.into_inner().unwrap();
+    let beyond: Vec<_> = said.iter().filter(|line| line.contains("where no prediction goes")).collect();
+    assert!(
+        beyond.len() == 1 && beyond[0].contains("1 of the 8 held out lies beyond") && beyond[0].ends_with(": 05 (40)"),
+        "{said:?}"
+    );
+    let farther = with_column(plain, "age", |n| if n == 5 { "44".to_owned() } else { far(n) });
+    let error = train(&farther, &options, &at("far"), false, &engine(1), &Silent, &Silent).unwrap_err().to_string();
+    assert!(error.contains("made from other volumes or labels"), "{error}");
 }
 
 /// Of numbers that have nothing to do with the images nothing is claimed.
