@@ -33,8 +33,7 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
         return Err("its output does not depend on its input".into());
     }
     let is_softmax = |n: usize| canonical.step(n) == Some(&Step::Head(Head::Softmax));
-    let weighed: Vec<bool> =
-        (0..needed.len()).map(|n| is_softmax(n) && is_weighed(&canonical, &needed, n)).collect();
+    let weighed: Vec<bool> = (0..needed.len()).map(|n| is_softmax(n) && is_weighed(&canonical, &needed, n)).collect();
     let [c, i, j, k] =
         <[usize; 4]>::try_from(canonical.values[0].shape.clone()).map_err(|_| "its input is no volume")?;
     let mut network = Network::new([c, i, j, k]);

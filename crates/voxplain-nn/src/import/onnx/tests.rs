@@ -127,8 +127,12 @@ fn a_head_is_taken_off_and_named() {
         assert_eq!((imported.head, imported.network.nodes().len()), (head, 3));
     }
     let [pool, flat] = mean();
-    let inside =
-        [pool.clone(), node("Flatten", &["m"], "f", &[]), node("Softmax", &["f"], "s", &[]), node("Relu", &["s"], "y", &[])];
+    let inside = [
+        pool.clone(),
+        node("Flatten", &["m"], "f", &[]),
+        node("Softmax", &["f"], "s", &[]),
+        node("Relu", &["s"], "y", &[]),
+    ];
     assert!(File::new(&inside).read().unwrap_err().contains("a softmax inside the network"));
     let of_channels = [node("Softmax", &["x"], "s", &[number("axis", 1)]), node("Relu", &["s"], "y", &[])];
     assert!(File::new(&of_channels).read().unwrap_err().contains("a softmax inside the network"));
