@@ -6,7 +6,7 @@ pub use sample::{Sample, Units};
 
 use crate::setting::HOLDOUT;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 use voxplain_core::{Error, Result, random::Seed, remedy};
 
 /// How subjects are divided into those that are trained on and those held out, in folds for example.
@@ -17,6 +17,36 @@ pub enum SplitScheme {
     Folds(usize),
     /// A single hold-out of this share of the subjects.
     Holdout(f64),
+}
+
+/// A test set: the subjects with one value in a column of the table. They are in no fold, and asked about once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestSet {
+    /// The column.
+    pub column: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// `site = B`.
+impl fmt::Display for TestSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}", self.column, self.value)
+    }
+}
+
+impl FromStr for TestSet {
+    type Err = String;
+
+    /// `site=B`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=').map(|(column, value)| (column.trim(), value.trim())) {
+            Some((column, value)) if !column.is_empty() && !value.is_empty() => {
+                Ok(Self { column: column.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("write a column and its value, as in site=B".into()),
+        }
+    }
 }
 
 /// Positions of subjects, in ascending order. No subject is in both lists.

@@ -21,14 +21,14 @@ pub use people::People;
 use crate::{
     explain::load::LoadedVolume,
     model::{Model, Task},
-    run::Run,
-    setting::IN_SAMPLE,
+    run::{Run, read_json},
+    setting::{COHORT, FORCE, IN_SAMPLE, TEST},
 };
 use people::Person;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use truth::Truth;
-use voxplain_core::{Error, Progress, Remedy, Result, plural::counted, remedy, softmax};
+use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, softmax};
 use voxplain_nn::{Engine, PlanOptions, Purpose};
 
 /// Prepared volumes that are in memory at a time, in bytes.
@@ -127,6 +127,9 @@ pub struct Predictions {
     pub tested: Option<ExternallyTested>,
     /// What else is to be known, a sentence each.
     pub notes: Vec<String>,
+    /// When the test set of a run was asked about; empty for others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
 }
 
 impl Predictions {
@@ -136,7 +139,7 @@ impl Predictions {
     /// A file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         table::of(self).write_tsv(path)?;
-        voxplain_core::atomic_file::write_json(&path.with_extension("json"), self)
+        atomic_file::write_json(&path.with_extension("json"), self)
     }
 }
 
@@ -322,7 +325,65 @@ pub fn predict(
         failures,
         tested,
         notes,
+        asked: Vec::new(),
     })
+}
+
+/// Asks the models of a run about its test set, once, and writes the answers and how good they are into the run, with the time.
+///
+/// # Errors
+/// The run has no test set; it was asked about before, unless it is to be asked `again`: then the earlier times stay in the file. Those of
+/// [`predict`].
+pub fn predict_test_set(
+    run: &Run,
+    options: &PredictOptions,
+    again: bool,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<Predictions> {
+    let Some(test) = &run.manifest.test else {
+        return Err(Error::file(
+            &run.path,
+            "the run has no test set: all of its people with a label are in its folds",
+            remedy!["train with ", TEST, ", or predict another cohort with ", COHORT],
+        ));
+    };
+    let (table, document) = (run.layout().test_predictions(), run.layout().test_metrics());
+    let mut asked: Vec<String> = match document.is_file() {
+        true => serde_json::from_value(read_json::<serde_json::Value>(&document)?["asked"].clone()).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    if !asked.is_empty() && !again {
+        return Err(Error::file(
+            &document,
+            format!("the test set ({}) was asked about already, on {}", test.set, asked.join(", ")),
+            remedy![
+                "the answers stand there; whoever asks again after a change has no test set any more; ",
+                FORCE,
+                " asks again, and the times stay"
+            ],
+        ));
+    }
+    let cohort = run.cohort()?;
+    let options = PredictOptions {
+        subjects: Some(test.subjects.clone()),
+        missing: run.manifest.missing(),
+        in_sample: false,
+        ..options.clone()
+    };
+    let mut made = predict(Models::Run(run), &People::Cohort(&cohort), &options, engine, progress)?;
+    asked.push(httpdate::fmt_http_date(std::time::SystemTime::now()));
+    made.notes.push(match asked.len() {
+        1 => format!("The test set ({}) was asked about for the first time.", test.set),
+        n => format!(
+            "The test set ({}) was asked about {n} times: what was changed in between was chosen by it.",
+            test.set
+        ),
+    });
+    made.asked = asked;
+    table::of(&made).write_tsv(&table)?;
+    atomic_file::write_json(&document, &made)?;
+    Ok(made)
 }
 
 /// The class with the largest probability, the first of equals, or the value.

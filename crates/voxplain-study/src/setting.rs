@@ -162,7 +162,7 @@ settings! {
     TASK = "task";
     /// Which side of 0 is tested.
     TAIL = "tail";
-    /// The term of a design that is tested.
+    /// The term of a design that is tested; the test set of a training.
     TEST = "test";
     /// The image of where classes truly differ.
     TRUTH = "truth";

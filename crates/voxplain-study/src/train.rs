@@ -144,6 +144,12 @@ pub fn train(
     {
         progress.note(&change);
     }
+    if let Some(set) = &options.test {
+        progress.note(&format!(
+            "{} with {set} are a test set: in no fold, and asked about only when that is asked for",
+            counted(dataset.test.len(), cohort.noun())
+        ));
+    }
     let group = options.group.as_deref().unwrap_or_default();
     for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
         if !left.is_empty() {

@@ -14,7 +14,7 @@ use voxplain::{
     explain::Images,
     model::Model,
     plural::counted,
-    predict::{ExternallyTested, Models, People, PredictOptions, Predictions, predict},
+    predict::{ExternallyTested, Models, People, PredictOptions, Predictions, predict, predict_test_set},
     prepare::MaskRule,
     run::Run,
     stats::significant,
@@ -30,6 +30,7 @@ use voxplain::{
 #[command(after_help = "\
 Examples:
   voxplain predict run --cohort other --out other.tsv
+  voxplain predict run --test
   voxplain predict run --cohort other --label gender --rename m=M,f=F --out other.tsv
   voxplain predict run/folds/fold-0/model.safetensors --input scan.nii.gz --mask mask.nii.gz")]
 pub(crate) struct Predict {
@@ -37,11 +38,14 @@ pub(crate) struct Predict {
     #[arg(value_name = "RUN|MODEL")]
     what: PathBuf,
     /// The subjects of this cohort, prepared as that of the models.
-    #[arg(long, value_name = "COHORT", conflicts_with = "input", required_unless_present = "input")]
+    #[arg(long, value_name = "COHORT", conflicts_with = "input", required_unless_present_any = ["input", "test"])]
     cohort: Option<PathBuf>,
     /// These images, prepared as the training images were.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
+    /// The test set of the run (`train --test`), once: a second time is refused, but with --force. The answers go into the run.
+    #[arg(long, conflicts_with_all = ["cohort", "input", "out", "label", "rename", "missing", "subjects", "in_sample"])]
+    test: bool,
     /// Where the table goes; what was tested goes beside it as .json [default: the table is printed].
     #[arg(long, value_name = "TSV")]
     out: Option<PathBuf>,
@@ -82,7 +86,7 @@ pub(crate) struct Predict {
     /// End with status 0 although of some nothing could be said.
     #[arg(long)]
     keep_going: bool,
-    /// Replace the table that is there.
+    /// Replace the table that is there; ask about the test set again.
     #[arg(long)]
     force: bool,
 }
@@ -135,7 +139,13 @@ impl Predict {
             normalize: self.normalize.map(Into::into),
         };
         let people = cohort.as_ref().map_or(People::Images(&images), People::Cohort);
-        let made = if self.what.is_dir() {
+        let made = if self.test {
+            if !self.what.is_dir() {
+                return Err(Error::file(&self.what, "is no run, and only runs have a test set", "give the run").into());
+            }
+            let run = Run::open(&self.what)?.with_cohort(self.run_cohort.as_deref());
+            predict_test_set(&run, &options, self.force, &engine, session.progress())?
+        } else if self.what.is_dir() {
             let run = Run::open(&self.what)?.with_cohort(self.run_cohort.as_deref());
             predict(Models::Run(&run), &people, &options, &engine, session.progress())?
         } else {

@@ -11,7 +11,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     Progress, Silent,
     cohort::Cohort,
-    folds::SplitScheme,
+    folds::{SplitScheme, TestSet},
     model::NetworkKind,
     run::{Metrics, ValueMetrics},
     stats::{Estimate, Regression, significant},
@@ -89,6 +89,12 @@ pub(crate) struct Train {
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
     /// Passes over the training subjects.
+    /// A test set, such as site=B: in no fold, and asked about once, when all is decided, by `predict RUN --test`.
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    test: Option<TestSet>,
+    /// The same for a site: --test site=SITE.
+    #[arg(long, value_name = "SITE", conflicts_with = "test")]
+    test_site: Option<String>,
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
     epochs: usize,
     /// Subjects in a step.
@@ -221,6 +227,10 @@ impl Train {
                 (None, None) => TrainOptions::default().split,
             },
             group: self.group.clone(),
+            test: self
+                .test
+                .clone()
+                .or_else(|| self.test_site.clone().map(|value| TestSet { column: "site".into(), value })),
             epochs: self.epochs,
             batch: self.batch,
             optimizer: match self.optimizer {
@@ -467,6 +477,7 @@ mod tests {
             init_hash: None,
             freeze: vec!["features.0".into(), "features.1".into()],
             split: SplitScheme::Holdout(0.3),
+            test: Some(TestSet { column: "site".into(), value: "B".into() }),
             group: Some("site".into()),
             epochs: 3,
             batch: 6,

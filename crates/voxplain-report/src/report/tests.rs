@@ -128,6 +128,7 @@ fn made_run(folder: &Path) -> Run {
         folds: 1,
         seed: 3,
         options: serde_json::json!({}),
+        test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
     };

@@ -198,7 +198,13 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
     let mut in_sample = Vec::new();
+    let test = run.manifest.test.as_ref().filter(|_| options.subjects.is_none());
+    let is_test = |id: &str| test.is_some_and(|test| test.subjects.iter().any(|other| other == id));
     for number in chosen(&cohort, options)? {
+        // The test set is asked about when that is asked for.
+        if is_test(&cohort.subjects[number].id) {
+            continue;
+        }
         let input = input(&cohort, number, &out, &labels);
         let hash = cohort.subjects[number].hash.as_str();
         let fold = match held_out.iter().find(|h| h.subject == number) {

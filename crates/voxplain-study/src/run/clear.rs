@@ -23,8 +23,15 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
         if path == layout.manifest() {
             continue;
         } else if !is_folder(&path) {
-            let ours = [layout.config(), layout.description(), layout.metrics(), layout.predictions(), report.clone()]
-                .contains(&path)
+            let ours = [
+                layout.config(),
+                layout.description(),
+                layout.metrics(),
+                layout.predictions(),
+                layout.test_metrics(),
+                report.clone(),
+            ]
+            .contains(&path)
                 || [page.methods(), page.references(), page.quality()].contains(&path)
                 || (name.starts_with("predictions-") && name.ends_with(".tsv"));
             work.file(path, ours)?;
@@ -52,6 +59,12 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 }
             }
             work.files(&path, |file| known.contains(&file.to_owned()))?;
+        } else if path == layout.compare() {
+            for result in folders(&path)? {
+                let stem = name_of(&result);
+                work.files(&result, |file| is_of_comparison(&name_of(file), &stem))?;
+            }
+            work.files(&path, |_| false)?;
         } else if path == layout.regions() {
             work.files(&path, is_region_table)?;
         } else if path == layout.figures() {
@@ -76,6 +89,15 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
         work.left.into_iter().map(|path| path.strip_prefix(run).map(Path::to_owned).unwrap_or(path)).collect();
     left.sort();
     Ok(left)
+}
+
+/// Files of a comparison beside its maps.
+const COMPARISON: [&str; 4] = ["summary.json", "clusters.tsv", "design.tsv", "unfinished.json"];
+
+/// Whether a file in the folder of a comparison is one of its maps, records or tables.
+fn is_of_comparison(name: &str, comparison: &str) -> bool {
+    let ours = name.strip_prefix(comparison).is_some_and(|rest| rest.starts_with('_'));
+    (ours && [".nii.gz", ".json", ".tsv"].iter().any(|ending| name.ends_with(ending))) || COMPARISON.contains(&name)
 }
 
 /// The metrics that have a table and a summary.

@@ -61,6 +61,16 @@ impl<'a> RunLayout<'a> {
         self.root.join(format!("predictions-{name}.tsv"))
     }
 
+    /// `predictions-test-set.tsv`: what all models together said of the test set.
+    pub fn test_predictions(self) -> PathBuf {
+        self.root.join("predictions-test-set.tsv")
+    }
+
+    /// `predictions-test-set.json`: how good that was, and when the test set was asked about.
+    pub fn test_metrics(self) -> PathBuf {
+        self.root.join("predictions-test-set.json")
+    }
+
     /// `metrics.json`: how well the classes were told apart.
     pub fn metrics(self) -> PathBuf {
         self.root.join("metrics.json")

@@ -1,7 +1,7 @@
 //! [`Manifest`]: from what a run was made, and with which options.
 
 use super::CohortPlace;
-use crate::{cohort::Cohort, model::Task};
+use crate::{cohort::Cohort, folds::TestSet, model::Task};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use voxplain_core::plural::{counted, does};
@@ -28,12 +28,25 @@ pub struct Manifest {
     pub seed: u64,
     /// The options of training, as JSON.
     pub options: serde_json::Value,
+    /// The test set, whose subjects are in no fold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<HeldForTest>,
     /// The subjects of the cohort that nothing was learned of, by the column that has no value for them. Older versions left it away.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left_out: BTreeMap<String, Vec<String>>,
     /// The bins of each fold, where a value was learnt by soft labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub soft_labels: Vec<SoftLabels>,
+}
+
+/// A test set, and who is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldForTest {
+    /// What they have in common.
+    #[serde(flatten)]
+    pub set: TestSet,
+    /// Their ids.
+    pub subjects: Vec<String>,
 }
 
 impl Manifest {

@@ -9,10 +9,12 @@ use super::{
 use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::ClassificationTask,
-    folds::{Sample, Split, SplitScheme, Units},
+    folds::{Sample, Split, SplitScheme, TestSet, Units},
     listed::{counted, have, listed},
     model::{Quantity, Task},
-    setting::{CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, MISSING, POSITIVE, TASK, UNIT},
+    setting::{
+        CLASS_WEIGHTS, FOLDS, GROUP, KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, MISSING, POSITIVE, TASK, TEST, UNIT,
+    },
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,6 +38,66 @@ const MAX_BRAINS: usize = 20;
 /// wipe out its whole batch; prepared intensities are some thousands at most.
 const MAX_VALUE: f32 = 1e15;
 
+/// Who is in a test set, by the position in the cohort.
+fn in_test_set(cohort: &Cohort, set: &TestSet, options: &TrainOptions) -> Result<BTreeSet<usize>> {
+    if set.column == options.label {
+        let what = format!("the test set is to be {set}, which is a class of the label itself");
+        return Err(Error::request(
+            what,
+            remedy!["name another column with ", TEST, ", such as a site or a list of your own"],
+        ));
+    }
+    let cells = cohort.column(&set.column)?;
+    let is_in = |n: &usize| cells[*n].is_some_and(|cell| cell.trim() == set.value);
+    let found: BTreeSet<usize> = (0..cells.len()).filter(is_in).collect();
+    if found.is_empty() || found.len() == cells.len() {
+        let there: BTreeSet<&str> = cells.iter().flatten().copied().collect();
+        let what = format!(
+            "the test set is to be {set}, which {} of the {} has; the column holds {}",
+            if found.is_empty() { "nobody" } else { "everybody" },
+            counted(cells.len(), cohort.noun()),
+            list(&there.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>())
+        );
+        return Err(Error::request(what, remedy!["name a value that some have with ", TEST]));
+    }
+    Ok(found)
+}
+
+/// Refuses a test set whose people, or whose very images, are trained on.
+fn refuse_known(cohort: &Cohort, subjects: &[usize], test: &[usize], options: &TrainOptions) -> Result<()> {
+    let Some(set) = options.test.as_ref() else { return Ok(()) };
+    let id = |n: usize| cohort.subjects[n].id.as_str();
+    let all: Vec<usize> = subjects.iter().chain(test).copied().collect();
+    let person = cohort.persons_but(&all, &options.missing)?;
+    let mut known = BTreeMap::<usize, usize>::new();
+    let mut images = BTreeMap::<&str, usize>::new();
+    let mut both = Vec::new();
+    for (at, &n) in all.iter().enumerate() {
+        let is_test = at >= subjects.len();
+        let of_person = person.as_ref().map(|persons| persons.of[at]);
+        let seen =
+            of_person.and_then(|p| known.get(&p)).or_else(|| cohort.subjects[n].images().find_map(|h| images.get(h)));
+        match seen {
+            Some(other) if is_test => both.push(format!("{} and {}", id(*other), id(n))),
+            _ if !is_test => {
+                known.extend(of_person.map(|p| (p, n)));
+                images.extend(cohort.subjects[n].images().map(|hash| (hash, n)));
+            }
+            _ => {}
+        }
+    }
+    if both.is_empty() {
+        return Ok(());
+    }
+    Err(Error::request(
+        format!(
+            "of one person, or with one and the same image, would be in the test set ({set}) and in training: {}",
+            list(&both)
+        ),
+        remedy!["put all images of a person on one side: name another test set with ", TEST],
+    ))
+}
+
 /// The subjects with a label, by their position in it: `0..len()`.
 #[derive(Debug)]
 pub(super) struct Dataset<'a> {
@@ -56,6 +118,8 @@ pub(super) struct Dataset<'a> {
     pub(super) left_out: Vec<String>,
     /// Ids of the subjects with a label and without a group, where there are groups.
     pub(super) without_group: Vec<String>,
+    /// Positions in the cohort of the test set.
+    pub(super) test: Vec<usize>,
     cache: Vec<OnceLock<Vec<f32>>>,
     /// The masks, where they are asked for.
     masks: Vec<OnceLock<Vec<bool>>>,
@@ -67,10 +131,12 @@ impl<'a> Dataset<'a> {
         let written = cohort.column(&options.label)?;
         let cells: Vec<Option<&str>> =
             written.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
-        let (mut subjects, without): (Vec<usize>, Vec<usize>) = (0..cells.len()).partition(|&n| cells[n].is_some());
+        let test = options.test.as_ref().map(|set| in_test_set(cohort, set, options)).transpose()?.unwrap_or_default();
+        let mine = (0..cells.len()).filter(|n| !test.contains(n));
+        let (mut subjects, without): (Vec<usize>, Vec<usize>) = mine.partition(|&n| cells[n].is_some());
         let left_out: Vec<String> = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
         // Nobody is left, or all are of one class: the words that were taken for no value say why, perhaps.
-        let values: BTreeSet<&str> = cells.iter().flatten().copied().collect();
+        let values: BTreeSet<&str> = subjects.iter().filter_map(|&n| cells[n]).collect();
         let because = words_for_nothing(&written, &cells);
         if values.len() < 2 && (values.is_empty() || !because.is_empty()) {
             return Err(too_few_values(cohort, options, &cells, because));
@@ -139,7 +205,22 @@ impl<'a> Dataset<'a> {
         let bytes = subjects.len() * cohort.preparation.input_shape().iter().product::<usize>() * 4;
         let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
         let masks = cache.iter().map(|_| OnceLock::new()).collect();
-        Ok(Self { cohort, subjects, labels, classes, values, grouping, persons, left_out, without_group, cache, masks })
+        let test: Vec<usize> = test.into_iter().collect();
+        refuse_known(cohort, &subjects, &test, options)?;
+        Ok(Self {
+            cohort,
+            subjects,
+            labels,
+            classes,
+            values,
+            grouping,
+            persons,
+            left_out,
+            without_group,
+            test,
+            cache,
+            masks,
+        })
     }
 
     /// What the network predicts.

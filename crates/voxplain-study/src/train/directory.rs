@@ -3,7 +3,7 @@
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::listed::listed;
 use crate::{
-    run::{CohortPlace, Manifest, Run, RunLayout, clear, cohort_hash},
+    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash},
     setting::{FORCE, OUT},
 };
 use serde::Serialize;
@@ -98,6 +98,10 @@ fn manifest(
         seed: options.seed,
         options: serde_json::to_value(options)
             .map_err(|e| Error::request(format!("the options cannot be written as JSON: {e}"), "report this"))?,
+        test: options.test.clone().map(|set| HeldForTest {
+            set,
+            subjects: dataset.test.iter().map(|&n| cohort.subjects[n].id.clone()).collect(),
+        }),
         left_out: dataset.left_out_by_column(options),
         soft_labels: bins.to_vec(),
     })
@@ -119,7 +123,11 @@ fn is_free(out: &Path) -> Result<bool> {
 fn difference(found: &Manifest, now: &Manifest, cohort: &Path) -> Option<String> {
     if found.options != now.options {
         Some(format!("it was made with other options ({})", changes(&found.options, &now.options)))
-    } else if found.cohort_hash != now.cohort_hash || found.task != now.task || found.soft_labels != now.soft_labels {
+    } else if found.cohort_hash != now.cohort_hash
+        || found.task != now.task
+        || found.test != now.test
+        || found.soft_labels != now.soft_labels
+    {
         Some(format!("it was made from other volumes or labels than those of {}", cohort.display()))
     } else if found.version != now.version {
         Some(format!("version {} made it, this is {}", found.version, now.version))

@@ -1,12 +1,12 @@
 //! [`TrainOptions`]: how a network is trained.
 
 use super::{augmentation::Augmentation, initial, loss::LossKind, value::TaskKind};
-use crate::folds::SplitScheme;
+use crate::folds::{SplitScheme, TestSet};
 use crate::model::NetworkKind;
 use crate::setting::{
     AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT, KEEP_GOING,
     LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, OPTIMIZER, POSITIVE, SCHEDULE, SEED,
-    TASK, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -102,6 +102,10 @@ pub struct TrainOptions {
     /// subjects. `None` keeps images of one person together, where the cohort says whose they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Subjects who are in no fold: a test set, to be asked about once when all is decided
+    /// ([`predict_test_set`](crate::predict::predict_test_set)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestSet>,
     /// Number of epochs: passes over the training subjects.
     pub epochs: usize,
     /// Batch size: number of subjects in a step of the optimiser.
@@ -169,6 +173,7 @@ impl Default for TrainOptions {
             freeze: Vec::new(),
             split: SplitScheme::Folds(10),
             group: None,
+            test: None,
             epochs: 20,
             batch: 4,
             optimizer: OptimizerName::Adam,
@@ -210,6 +215,7 @@ impl TrainOptions {
             freeze,
             split,
             group,
+            test,
             epochs,
             batch,
             optimizer,
@@ -255,6 +261,7 @@ impl TrainOptions {
             (FOLDS, folds),
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
+            (TEST, test.as_ref().map(|set| format!("{}={}", set.column, set.value))),
             (EPOCHS, unless(*epochs == default.epochs, epochs)),
             (BATCH, unless(*batch == default.batch, batch)),
             (OPTIMIZER, unless(optimizer.is_default(), optimizer)),

@@ -528,6 +528,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
         folds: 1,
         seed: 0,
         options: serde_json::Value::Null,
+        test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
     };

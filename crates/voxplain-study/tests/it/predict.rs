@@ -6,7 +6,7 @@ use voxplain_core::{Silent, Table};
 use voxplain_study::{
     cohort::Cohort,
     folds::SplitScheme,
-    predict::{ExternallyTested, Models, People, PredictOptions, Predictions, predict},
+    predict::{ExternallyTested, Models, People, PredictOptions, Predictions, predict, predict_test_set},
     run::Run,
     simulate::{Effect, SimulateOptions, simulate},
     train::{TrainOptions, train},
@@ -169,4 +169,62 @@ fn values_of_other_people() {
     assert!((cnn.r2.as_ref().unwrap().value - r2).abs() < 1e-9, "{cnn:?}");
     assert_eq!(tested.metrics.predictors.len(), 5);
     assert!(tested.out_of_fold.is_some());
+}
+
+/// Whoever is in the test set is in no fold, is asked about once, and the time is kept.
+#[test]
+fn a_test_set_is_asked_about_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let mut cohort = simulated(&at("cohort"), 24, 3);
+    cohort.participants.columns.push("site".into());
+    let site = |n: usize| if n < 16 { "A" } else { "B" };
+    cohort.participants.rows.iter_mut().enumerate().for_each(|(n, row)| row.push(Some(site(n).into())));
+    cohort.participants.write_tsv(&cohort.layout().participants()).unwrap();
+    let options = |set: &str| TrainOptions {
+        label: "label".into(),
+        epochs: 1,
+        width: Some(1),
+        split: SplitScheme::Folds(2),
+        test: Some(set.parse().unwrap()),
+        ..TrainOptions::default()
+    };
+    let tried = |cohort: &Cohort, set: &str, out: &str| {
+        train(cohort, &options(set), &at(out), false, &engine(2), &Silent, &Silent).map(|made| made.run)
+    };
+    let run = tried(&cohort, "site=B", "run").unwrap();
+    assert_eq!(run.predictions().unwrap().len(), 16);
+    assert_eq!(run.manifest.test.as_ref().unwrap().subjects.len(), 8);
+    for fold in 0..2 {
+        let split = run.split(fold).unwrap();
+        assert!(split.train.iter().chain(&split.test).all(|n| *n < 16));
+    }
+    let ask = |again| predict_test_set(&run, &PredictOptions::default(), again, &engine(2), &Silent);
+    let made = ask(false).unwrap();
+    assert_eq!((made.people.len(), made.asked.len(), made.failures.len()), (8, 1, 0));
+    let Some(ExternallyTested::Classes(tested)) = &made.tested else { panic!() };
+    assert_eq!((tested.metrics.classifiers[0].classification.subjects, tested.metrics.classifiers.len()), (8, 5));
+    let refused = ask(false).unwrap_err().to_string();
+    assert!(
+        refused.contains("the test set (site = B) was asked about already, on ") && refused.contains("GMT"),
+        "{refused}"
+    );
+    assert_eq!(ask(true).unwrap().asked.len(), 2);
+    assert!(run.layout().test_predictions().is_file());
+    // What cannot be one.
+    for (set, words) in [
+        ("label=case", "a class of the label itself"),
+        ("site=C", "which nobody of the 24 subjects has; the column holds A, B"),
+        ("place=A", "place"),
+    ] {
+        let error = tried(&cohort, set, "none").unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+    assert!(!at("none").exists());
+    // A person on both sides.
+    cohort.participants.columns.push("person".into());
+    let person = |n: usize| format!("p{}", if n == 20 { 2 } else { n });
+    cohort.participants.rows.iter_mut().enumerate().for_each(|(n, row)| row.push(Some(person(n))));
+    let error = tried(&cohort, "site=B", "none").unwrap_err().to_string();
+    assert!(error.contains("in the test set (site = B) and in training: 003 and 021"), "{error}");
 }

@@ -84,6 +84,7 @@ pub(crate) fn small_run(folder: &Path) -> Run {
         folds: 1,
         seed: 4,
         options: serde_json::Value::Null,
+        test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
     };
