@@ -48,7 +48,7 @@ pub struct ExternalMetrics {
     /// The calibration of the probability of the positive class; of two classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calibration: Option<CalibrationLine>,
-    /// The metrics where each person's log odds have the intercept added that fits all others here best.
+    /// The metrics where the intercept of the calibration, fitted on these same people, is added to all log odds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recalibrated: Option<Classification>,
 }
@@ -454,7 +454,7 @@ fn classes_of(
     }
     if let Some(moved) = &with_intercept {
         found.summary.push(format!(
-            "With the intercept added that fits all others of these people best (their true classes are needed for it), accuracy would be {} and balanced accuracy {}.",
+            "With that intercept added, which is fitted on the true classes of these same people, accuracy would be {} and balanced accuracy {}: somewhat more than it would be of others.",
             metrics::text(&moved.accuracy),
             metrics::text(&moved.balanced_accuracy)
         ));
