@@ -24,8 +24,9 @@ mod sessions;
 mod source;
 #[cfg(test)]
 mod tree;
+mod visit;
 
-pub(crate) use contradiction::names_another_kind;
+pub(crate) use contradiction::{doubt, names_another_kind, of_others};
 pub use entities::EntityFilter;
 pub(crate) use freesurfer::{above_1, read_brain_mask, subject as freesurfer_subject};
 pub(crate) use image::STRIPPED;
@@ -41,7 +42,7 @@ pub(crate) use source::fetched;
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{min_shape, mrinet, whole_shape};
-use crate::setting::{GRID, MODEL};
+use crate::setting::{EXCLUDE, GRID, MODEL, PERSON_COLUMN};
 use image::prepare_with;
 use masks::Masks;
 use plan::{Input, Item, Plan};
@@ -52,7 +53,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Unseen;
-use voxplain_core::{Error, Progress, Remedy, Result, remedy};
+use voxplain_core::{Error, Progress, Remedy, Result, hash_file, remedy};
 use voxplain_volume::{Grid, Volume};
 
 /// The result of a preparation.
@@ -221,8 +222,8 @@ pub fn prepare_sites(
     if let Some(stripped) = stripped(&ready) {
         progress.warn(&stripped);
     }
-    if let Some(same) = same_volumes(&ready) {
-        progress.warn(&same);
+    if let Some((same, remedy)) = same_images(&ready) {
+        progress.advise(&same, &remedy);
     }
     summary.prepared = ready.len();
     summary.findings = findings(&ready);
@@ -279,15 +280,36 @@ fn stripped(subjects: &[Subject]) -> Option<String> {
     })
 }
 
-/// Which subjects have one and the same prepared volume, of any channel.
-fn same_volumes(subjects: &[Subject]) -> Option<String> {
-    let mut of = BTreeMap::<&str, Vec<&str>>::new();
+/// Which images stand for several people: those whose files are the same byte by byte, under whatever mask and in whatever channel, and
+/// those that give the same volume.
+fn same_images(subjects: &[Subject]) -> Option<(String, Remedy)> {
+    let (mut files, mut volumes) = (BTreeMap::<&str, Vec<String>>::new(), BTreeMap::<&str, Vec<String>>::new());
     for subject in subjects {
-        subject.images().for_each(|hash| of.entry(hash).or_default().push(subject.id.as_str()));
+        for (channel, hash, file) in subject.each_image() {
+            let name = channel.map_or_else(|| subject.id.clone(), |channel| format!("{channel} of {}", subject.id));
+            file.into_iter().for_each(|file| files.entry(file).or_default().push(name.clone()));
+            volumes.entry(hash).or_default().push(name);
+        }
     }
-    // The same people may share several channels.
-    let same: BTreeSet<String> = of.into_values().filter(|ids| ids.len() > 1).map(|ids| ids.join(" and ")).collect();
-    (!same.is_empty()).then(|| format!("one and the same volume belongs to {}", matching::few(&same)))
+    let of = |images: BTreeMap<&str, Vec<String>>| -> BTreeSet<String> {
+        images.into_values().filter(|names| names.len() > 1).map(|names| names.join(" and ")).collect()
+    };
+    let files = of(files);
+    let volumes: BTreeSet<String> = of(volumes).difference(&files).cloned().collect();
+    let said = |what: &str, same: &BTreeSet<String>| {
+        (!same.is_empty()).then(|| format!("{what} stands for several subjects: {}", matching::few(same)))
+    };
+    let what =
+        [said("one image file (the same bytes)", &files), said("one volume, the same to the last bit,", &volumes)];
+    let what: Vec<String> = what.into_iter().flatten().collect();
+    let remedy = remedy![
+        "give each subject its own image (mend the table or the files), leave all but one out with ",
+        EXCLUDE,
+        ", or, where they are one person, say so in a column of people (",
+        PERSON_COLUMN,
+        "); a training with them on both sides of a split is refused"
+    ];
+    (!what.is_empty()).then(|| (what.join("; "), remedy))
 }
 
 /// Prepares and stores one subject.
@@ -311,11 +333,17 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Re
     };
     let volumes: Vec<Volume> = std::iter::once(prepared.volume).chain(prepared.others).collect();
     let mut subject = Subject::of_channels(item.id.as_str(), &plan.preparation.channels, &volumes, &prepared.mask);
-    for (channel, source) in subject.channels.iter_mut().zip(sources) {
+    for (channel, source) in subject.channels.iter_mut().zip(&sources) {
         channel.source = Some(source::absolute(source)?);
+        channel.source_hash = Some(hash_file(source)?);
     }
+    let source_hash = match (sources.as_slice(), subject.channels.as_slice()) {
+        ([file], []) => Some(hash_file(file)?),
+        _ => None,
+    };
     let subject = Subject {
         source,
+        source_hash,
         native,
         alignment: prepared.alignment,
         mask_volume: prepared.mask_volume,
@@ -336,4 +364,43 @@ fn tensor(n: usize, plan: &Plan) -> Result<Prepared> {
     };
     image::prepare_tensor(reader.read_item(n)?, grid, plan.mask.as_ref(), &plan.preparation)
         .map_err(|(what, remedy)| Error::file(&plan.source, format!("item {n}: {what}"), remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxplain_volume::{Affine, Mask};
+
+    #[test]
+    fn images_that_stand_for_several_people_are_named_with_their_channels() {
+        let grid = Grid::new([2, 1, 1], Affine::IDENTITY).unwrap();
+        let mask = Mask::filled(grid, true);
+        let names = ["T1w".to_owned(), "FLAIR".to_owned()];
+        let subject = |id: &str, files: [(&str, f32); 2]| {
+            let volumes = files.map(|(_, value)| Volume::filled(grid, value));
+            let mut subject = Subject::of_channels(id, &names, &volumes, &mask);
+            for (channel, (file, _)) in subject.channels.iter_mut().zip(files) {
+                channel.source_hash = Some(file.to_owned());
+            }
+            subject
+        };
+        let apart = [subject("1", [("a", 1.0), ("b", 2.0)]), subject("2", [("c", 3.0), ("d", 4.0)])];
+        assert!(same_images(&apart).is_none());
+        // Another mask gives other values of one file; other files may give one volume.
+        let all = [
+            subject("1", [("a", 1.0), ("b", 2.0)]),
+            subject("2", [("c", 3.0), ("a", 4.0)]),
+            subject("3", [("e", 5.0), ("f", 4.0)]),
+        ];
+        let (what, remedy) = same_images(&all).unwrap();
+        assert_eq!(
+            what,
+            "one image file (the same bytes) stands for several subjects: T1w of 1 and FLAIR of 2; one volume, the same to the last bit, stands \
+             for several subjects: FLAIR of 2 and FLAIR of 3"
+        );
+        assert!(remedy.names(EXCLUDE) && remedy.names(PERSON_COLUMN));
+        // What is the same in both is said once.
+        let twice = [subject("1", [("a", 1.0), ("b", 2.0)]), subject("2", [("a", 1.0), ("d", 4.0)])];
+        assert!(same_images(&twice).unwrap().0.ends_with("subjects: T1w of 1 and T1w of 2"));
+    }
 }

@@ -28,6 +28,9 @@ pub struct Subject {
     pub mask: Option<MaskName>,
     /// BLAKE3 of the values of the prepared volume, of all channels one after another. Model files know their training subjects by it.
     pub hash: String,
+    /// BLAKE3 of the bytes of the file at [`Subject::source`]; of several channels each has its own. Absent too in cohorts of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_hash: Option<String>,
     /// The channels in their order, the first included, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub channels: Vec<ChannelImage>,
@@ -45,6 +48,9 @@ pub struct ChannelImage {
     pub source: Option<PathBuf>,
     /// BLAKE3 of the values of its prepared volume.
     pub hash: String,
+    /// BLAKE3 of the bytes of the file that it was prepared from. Absent too in cohorts of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_hash: Option<String>,
 }
 
 impl Subject {
@@ -60,6 +66,7 @@ impl Subject {
             mask_volume: inside as f64 * mask.grid().voxel_volume(),
             mask: None,
             hash: hash(volume),
+            source_hash: None,
             channels: Vec::new(),
             findings: Vec::new(),
         }
@@ -74,15 +81,26 @@ impl Subject {
         if volumes.len() < 2 {
             return subject;
         }
-        let channel =
-            |(name, volume): (&String, &Volume)| ChannelImage { name: name.clone(), source: None, hash: hash(volume) };
+        let channel = |(name, volume): (&String, &Volume)| ChannelImage {
+            name: name.clone(),
+            source: None,
+            hash: hash(volume),
+            source_hash: None,
+        };
         Self { hash: hash_all(volumes), channels: names.iter().zip(volumes).map(channel).collect(), ..subject }
     }
 
-    /// BLAKE3 of the values of each image: of each channel, or of the one there is.
+    /// What each image is known again by, of each channel or of the one there is: BLAKE3 of its prepared values, and of the bytes of its
+    /// file, which is one and the same under another mask.
     pub(crate) fn images(&self) -> impl Iterator<Item = &str> {
-        let one = self.channels.is_empty().then_some(self.hash.as_str());
-        one.into_iter().chain(self.channels.iter().map(|channel| channel.hash.as_str()))
+        self.each_image().flat_map(|(_, hash, file)| std::iter::once(hash).chain(file))
+    }
+
+    /// Each image: its channel, where there are several, the hash of its prepared values, and that of its file.
+    pub(crate) fn each_image(&self) -> impl Iterator<Item = (Option<&str>, &str, Option<&str>)> {
+        let one = (None, self.hash.as_str(), self.source_hash.as_deref());
+        let channels = self.channels.iter().map(|c| (Some(c.name.as_str()), c.hash.as_str(), c.source_hash.as_deref()));
+        self.channels.is_empty().then_some(one).into_iter().chain(channels)
     }
 }
 
@@ -115,5 +133,25 @@ mod tests {
         let volume = old.as_object_mut().unwrap().remove("mask_volume").unwrap();
         old["brain_volume"] = volume;
         assert_eq!(serde_json::from_value::<Subject>(old).unwrap().mask_volume, 2.0);
+    }
+
+    #[test]
+    fn an_image_is_known_again_by_its_file_under_another_mask() {
+        let grid = Grid::new([2, 1, 1], voxplain_volume::Affine::IDENTITY).unwrap();
+        let volumes = [1.0, 2.0].map(|v| Volume::filled(grid, v));
+        let mask = Mask::filled(grid, true);
+        let mut one = Subject::new("a", &volumes[0], &mask);
+        assert_eq!(one.images().collect::<Vec<_>>(), [hash(&volumes[0])]);
+        one.source_hash = Some("file".into());
+        let both = Subject::of_channels("b", &["T1w".into(), "FLAIR".into()], &volumes, &mask);
+        let mut other = both.clone();
+        other.channels[1].source_hash = Some("file".into());
+        assert_eq!(one.images().collect::<Vec<_>>(), [hash(&volumes[0]).as_str(), "file"]);
+        assert_eq!(other.images().collect::<Vec<_>>(), [&hash(&volumes[0]), &hash(&volumes[1]), "file"]);
+        // The name of the volume that models know is as it was, and older cohorts have no hash of files.
+        assert_eq!((one.hash.as_str(), &other.hash), (hash(&volumes[0]).as_str(), &both.hash));
+        let text = serde_json::to_string(&both).unwrap();
+        assert!(!text.contains("source_hash"));
+        assert_eq!(serde_json::from_str::<Subject>(&text).unwrap(), both);
     }
 }

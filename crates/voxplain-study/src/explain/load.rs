@@ -4,8 +4,8 @@ use super::Images;
 use crate::cohort::{self, Cohort, Normalize, Placement, Preparation};
 use crate::model::Card;
 use crate::prepare::{
-    MaskFinder, Prepared, STRIPPED, above_1, channels, fetched, id_of, intensity, mask_name, names_another_kind,
-    prepare_channels, read_brain_mask,
+    MaskFinder, MaskRule, Prepared, STRIPPED, above_1, channels, doubt, fetched, id_of, intensity, mask_name,
+    names_another_kind, of_others, prepare_channels, read_brain_mask,
 };
 use crate::setting::{CHANNEL, INPUT, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::{Path, PathBuf};
@@ -90,6 +90,12 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
     let mut about = about_mask(mask.as_ref(), &options, card);
     about.extend(other_kind);
+    // Whoever gives a file means it; what its name says against that is told.
+    if let (MaskRule::File(_), Some(mask)) = (&images.mask, &mask_file)
+        && let Some(why) = doubt(file, mask)
+    {
+        about.push(format!("the mask {} may be that of another image: {why}", mask.display()));
+    }
     let whole_heads = card.preparation.whole_heads().filter(|_| mask.is_none());
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
     if card.grid_unknown && volume.shape() != card.preparation.shape {
@@ -282,6 +288,9 @@ fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>
         }
         given.push((name, path));
     }
+    for (name, path) in &images.channels {
+        refuse_another(file, name, path)?;
+    }
     let find = |name: &String| match images.channels.iter().find(|(channel, _)| channel == name) {
         Some((_, path)) => Ok(path.clone()),
         None => channels::beside(file, name).map_err(|why| {
@@ -291,6 +300,34 @@ fn other_files(file: &Path, images: &Images, card: &Card) -> Result<Vec<PathBuf>
         }),
     };
     channels.iter().skip(1).map(find).collect()
+}
+
+/// Refuses the file of a channel that is, by its name or its folders, of another person or session than the image, or of another kind
+/// than its channel.
+fn refuse_another(file: &Path, name: &str, path: &Path) -> Result<()> {
+    if let Some(why) = of_others(file, path, &["sub", "ses"]) {
+        let what = format!("is given as the {name} of {}, and {why}", file.display());
+        let remedy = remedy![
+            "give the images of one person and session with ",
+            INPUT,
+            " and ",
+            CHANNEL,
+            "; if these are, name both so"
+        ];
+        return Err(Error::file(path, what, remedy));
+    }
+    match names_another_kind(path, name) {
+        Some(word) => {
+            let what = format!("is given as {name}, and its name says that it is of {word}");
+            let remedy = remedy![
+                format!("give the {name} of the person with "),
+                CHANNEL.to(format!("{name}=FILE")),
+                "; if it is one, name it so"
+            ];
+            Err(Error::file(path, what, remedy))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Refuses an image whose name says that it is of another kind than the first channel, where the channels of the model have names; else
@@ -411,4 +448,27 @@ fn for_a_model(error: Error, card: &Card) -> Error {
 /// Whether an image in RAS order lies on the one grid of a model, where that does not move with each subject.
 fn on_fixed_grid(grid: &Grid, preparation: &Preparation) -> bool {
     matches!(preparation.placement, Placement::Fixed(fixed) if grid.same_space(&fixed, 0.01))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_a_channel_that_is_of_another_person_session_or_kind_is_refused() {
+        let refused = |file: &str, path: &str| {
+            refuse_another(Path::new(file), "FLAIR", Path::new(path)).err().map(|e| e.to_string())
+        };
+        let image = "sub-05_ses-1_T1w.nii";
+        let of_another =
+            "sub-06_ses-1_FLAIR.nii: is given as the FLAIR of sub-05_ses-1_T1w.nii, and it is of sub-06, not of sub-05";
+        assert_eq!(refused(image, "sub-06_ses-1_FLAIR.nii").as_deref(), Some(of_another));
+        assert!(refused(image, "sub-05_ses-2_FLAIR.nii").unwrap().ends_with("it is of ses-2, not of ses-1"));
+        assert!(refused(image, "sub-05/ses-2/FLAIR.nii").is_some());
+        let kind = "sub-05_T2w.nii: is given as FLAIR, and its name says that it is of T2w";
+        assert_eq!(refused(image, "sub-05_T2w.nii").as_deref(), Some(kind));
+        for path in ["sub-05_ses-01_FLAIR.nii", "sub-05_FLAIR.nii", "any.nii", "sub-5_ses-1_T2_FLAIR.nii"] {
+            assert_eq!(refused(image, path), None, "{path}");
+        }
+    }
 }

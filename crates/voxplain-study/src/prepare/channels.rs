@@ -5,6 +5,7 @@
 //! and the grid are its.
 
 use super::{
+    contradiction,
     entities::Entities,
     matching::{Matched, few},
     options::PrepareOptions,
@@ -12,14 +13,14 @@ use super::{
 };
 use crate::{
     cohort::{LeftOut, Normalize, is_missing},
-    listed::{counted, have},
+    listed::{counted, have, listed},
     setting::{CHANNEL, KEEP_GOING, NORMALIZE, PATH_COLUMN},
 };
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Remedy, Result, Table, remedy};
+use voxplain_core::{Error, Remedy, Result, Table, plural::does, remedy};
 
 /// The suffix of the images of a BIDS dataset where no channel is named.
 pub(crate) const T1W: &str = "T1w";
@@ -123,6 +124,7 @@ pub(super) fn complete(
         _ => Vec::new(),
     };
     let mut wrong = Vec::new();
+    let mut of_others = Vec::new();
     let (mut complete, mut lacking) = (Vec::new(), Vec::<(String, &String, String)>::new());
     let all = matched.pairs.len();
     let pairs = std::mem::take(&mut matched.pairs);
@@ -134,7 +136,14 @@ pub(super) fn complete(
                 None => beside(&image, channel),
             };
             match of_channel {
-                Ok(path) => found.push(path),
+                Ok(path) => {
+                    if columns.get(n).is_some()
+                        && let Some(why) = contradiction::of_others(&image, &path, &["sub"])
+                    {
+                        of_others.push(format!("{id}: {} ({why})", path.display()));
+                    }
+                    found.push(path);
+                }
                 Err(why) => {
                     lacking.push((id, channel, why));
                     continue 'people;
@@ -143,6 +152,24 @@ pub(super) fn complete(
         }
         complete.push(found);
         matched.pairs.push((row, id, image));
+    }
+    if let Source::Table(file) = source {
+        if !of_others.is_empty() {
+            let what = format!(
+                "{} {} another subject than the first channel of their row: {}",
+                counted(of_others.len(), "image"),
+                does(of_others.len(), "is of", "are of"),
+                listed(of_others, 3)
+            );
+            let remedy =
+                "mend the paths; where the files are the right ones, rename them: `sub-` says whose an image is";
+            return Err(Error::file(file, what, remedy));
+        }
+        for (n, &column) in columns.iter().enumerate() {
+            let ids = matched.pairs.iter().map(|(_, id, _)| id.as_str());
+            let images = complete.iter().map(|paths: &Vec<PathBuf>| paths[n].as_path());
+            refuse_other_kinds(&table.columns[column], ids.zip(images), file)?;
+        }
     }
     for channel in others {
         let of: Vec<_> = lacking.iter().filter(|(_, lacks, _)| *lacks == channel).collect();
@@ -170,6 +197,53 @@ pub(super) fn complete(
         wrong.extend(alone(source, others, matched, options)?);
     }
     Ok((complete, wrong))
+}
+
+/// Refuses images whose names say that they are of another kind than their column, where that is called by one: a `FLAIR` of `T1w`.
+pub(super) fn refuse_other_kinds<'a>(
+    column: &str,
+    images: impl Iterator<Item = (&'a str, &'a Path)>,
+    file: &Path,
+) -> Result<()> {
+    let other = |(id, path): (&str, &Path)| {
+        contradiction::names_another_kind(path, column).map(|word| format!("{id}: {} ({word})", path.display()))
+    };
+    let others: Vec<String> = images.filter_map(other).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "{} of the column `{column}` {} of another kind by name: {}",
+        counted(others.len(), "image"),
+        does(others.len(), "is", "are"),
+        listed(others, 3)
+    );
+    let remedy = format!("mend the paths, or the name of the column; where the files are {column}, rename them");
+    Err(Error::file(file, what, remedy))
+}
+
+/// Says which images of a column, or of a folder, are of another kind by their names than most.
+pub(super) fn mixed_kinds(images: &[(&str, &Path)], place: &str) -> Option<String> {
+    let kinds: Vec<(&str, Vec<(usize, String)>)> =
+        images.iter().map(|(id, path)| (*id, contradiction::kinds_of(path))).filter(|(_, of)| !of.is_empty()).collect();
+    let shares = |one: &[(usize, String)], other: &[(usize, String)]| {
+        one.iter().any(|(kind, _)| other.iter().any(|(k, _)| k == kind))
+    };
+    let count = |of: &[(usize, String)]| kinds.iter().filter(|(_, other)| shares(of, other)).count();
+    // Of as many of each the first.
+    let (_, most) = kinds.iter().rev().max_by_key(|(_, of)| count(of))?;
+    let others: Vec<String> =
+        kinds.iter().filter(|(_, of)| !shares(of, most)).map(|(id, of)| format!("{id} ({})", of[0].1)).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "by their names, {} of {} {place} {} of another kind than the others ({}): {}",
+            others.len(),
+            counted(images.len(), "image"),
+            does(others.len(), "is", "are"),
+            most[0].1,
+            few(others)
+        )
+    })
 }
 
 /// The image of a channel that a row names.
@@ -337,6 +411,29 @@ mod tests {
         assert_eq!(found(&["sub-1_run-01_FLAIR.nii"], "sub-1_run-1_T1w.nii").unwrap(), "sub-1_run-01_FLAIR.nii");
         assert!(found(&["sub-10_FLAIR.nii"], "sub-1_T1w.nii").is_err());
         assert!(found(&["a_FLAIR.nii"], "a_T1w.nii").unwrap_err().contains("no name of BIDS"));
+    }
+
+    #[test]
+    fn kinds_of_a_column() {
+        let of = |images: &[&str]| {
+            let images: Vec<(&str, &Path)> = images.iter().map(|image| (*image, Path::new(*image))).collect();
+            mixed_kinds(&images, "of `path`")
+        };
+        let said = of(&["1_T1w.nii", "2_FLAIR.nii", "3_mprage.nii", "4.nii"]).unwrap();
+        let start =
+            "by their names, 1 of 4 images of `path` is of another kind than the others (T1w): 2_FLAIR.nii (FLAIR)";
+        assert_eq!(said, start);
+        assert_eq!(of(&["1_T1w.nii", "2_T1.nii", "3.nii"]), None);
+        assert_eq!(of(&["1_T1w.nii", "PD_2_T1w.nii", "2_T2_to_T1.nii"]), None);
+        let refused = |column: &str, image: &str| {
+            let images = [("a", Path::new(image))];
+            refuse_other_kinds(column, images.into_iter(), Path::new("t.tsv")).err().map(|e| e.to_string())
+        };
+        let why = "t.tsv: 1 image of the column `flair_path` is of another kind by name: a: a_T1w.nii (T1w)";
+        assert_eq!(refused("flair_path", "a_T1w.nii").as_deref(), Some(why));
+        for (column, image) in [("path", "a_T1w.nii"), ("flair", "a_T2_FLAIR.nii"), ("FLAIR", "a.nii")] {
+            assert_eq!(refused(column, image), None);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`Entities`]: what the name of a BIDS file says, `sub-01_ses-2_T1w`.
 
-use super::source::called;
+use super::{contradiction::is_of_kind, source::called};
 use crate::{
     listed::{counted, have},
     setting::{ACQ, INCLUDE, REC, RUN, SESSION, SPACE},
@@ -19,6 +19,9 @@ const KNOWN: &[&str] =
 /// Entities of which the image of a whole head at rest has none: a mask that says one is that of another image.
 const OF_OTHERS: &[&str] =
     &["space", "task", "dir", "echo", "inv", "part", "flip", "mt", "hemi", "chunk", "from", "to", "mode", "tracer"];
+
+/// Spaces that are an image's own.
+const OWN_SPACES: [&str; 3] = ["orig", "native", "individual"];
 
 /// The pairs of a BIDS name, `ses-2` being `ses` and `2`.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +64,17 @@ impl<'a> Entities<'a> {
         let differ = self.whose().any(|(key, value)| mask.get(key).is_some_and(|other| plain(other) != plain(value)));
         let alone = mask.whose().any(|(key, _)| self.get(key).is_none() && OF_OTHERS.contains(&key));
         !differ && !alone && (self.get("space").is_none() || mask.get("space").is_some())
+    }
+
+    /// What a mask says of what it is of, without its space where that is the image's own: `space-T1w` for a T1-weighted image that names
+    /// none.
+    pub(super) fn in_space_of(mut self, image: &Path) -> Self {
+        let suffix = called(image).rsplit(['_', '-']).next().unwrap_or_default();
+        let is_own = |space: &str| OWN_SPACES.contains(&space) || is_of_kind(space, suffix);
+        if Entities::of_path(image).get("space").is_none() && self.get("space").is_some_and(is_own) {
+            self.0.remove("space");
+        }
+        self
     }
 
     /// Whether two files of a person say the same about what they are of.

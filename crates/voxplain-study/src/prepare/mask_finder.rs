@@ -120,6 +120,12 @@ impl MaskFinder {
                 && ours.agree(&Entities::of_path(&place), &own)
                 && self.may_be(image, p, suffix)
         };
+        let in_own_space = |p: &PathBuf| {
+            let Ok(place) = absolute(p) else { return false };
+            Entities::of(super::source::stem(p).unwrap_or_default()).is_some()
+                && ours.agree(&Entities::of_path(&place).in_space_of(image), &own)
+                && self.may_be(image, p, suffix)
+        };
         let mut all: Vec<PathBuf> = files(folder)?.into_iter().filter(|p| self.is_mask(p)).collect();
         let mut found: Vec<PathBuf> = all.iter().filter(|p| agrees(p)).cloned().collect();
         if found.is_empty() {
@@ -132,6 +138,9 @@ impl MaskFinder {
             let mut seen = BTreeSet::new();
             all.retain(|p| seen.insert(p.canonicalize().unwrap_or_else(|_| p.clone())));
             found = all.iter().filter(|p| agrees(p)).cloned().collect();
+        }
+        if found.is_empty() {
+            found = all.iter().filter(|p| in_own_space(p)).cloned().collect();
         }
         if found.is_empty() {
             // Names without entities, by the id alone, where the image has no other entity.
@@ -306,6 +315,9 @@ mod tests {
             assert_eq!(find(&all, source, "d/sub-a/anat/sub-a_desc-preproc_T1w.nii.gz", suffix).unwrap(), all[0]);
             let error = find(&all[..1], source, mni, suffix).unwrap_err().to_string();
             assert!(error.contains("differ from it in an entity: sub-a_desc-brain_mask.nii.gz"), "{error}");
+            let own = "d/sub-a/anat/sub-a_space-T1w_desc-brain_mask.nii.gz";
+            assert_eq!(find(&[own], source, "d/sub-a/anat/sub-a_T1w.nii.gz", suffix).unwrap(), own);
+            assert_eq!(find(&[own, all[0]], source, "d/sub-a/anat/sub-a_T1w.nii.gz", suffix).unwrap(), all[0]);
             // The name alone, without its last part, is that of another run's mask.
             let run = "d/sub-a/anat/sub-a_run-2.nii";
             assert!(find(&["d/sub-a/anat/sub-a_mask.nii.gz"], source, run, "_mask.nii.gz").is_err());

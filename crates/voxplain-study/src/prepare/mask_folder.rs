@@ -107,7 +107,10 @@ impl MaskFolder {
             .of_person(image, id, &ours)
             .into_iter()
             .filter(|mask| !same_file(mask, image))
-            .map(|mask| (mask, Entities::of_path(mask.strip_prefix(&self.root).unwrap_or(mask))))
+            .map(|mask| {
+                let entities = Entities::of_path(mask.strip_prefix(&self.root).unwrap_or(mask));
+                (mask, entities.in_space_of(image))
+            })
             .collect();
         let may_be = |mask: &Path| contradiction(image, mask, self.said()).is_none();
         let mut fit: Vec<_> =
@@ -235,8 +238,8 @@ impl MaskFolder {
         let remedy = remedy![
             "check ",
             MASK,
-            "; the name of a mask, or of a folder above it, begins with the id of its image and says no other session, run, space or kind of \
-             image; \
+            "; the name of a mask, or of a folder above it, begins with the id of its image and says no other session, visit, run, space or \
+             kind of image, nor something else than the brain; \
              masks that are called otherwise stand in a table of paths with ",
             MASK_COLUMN
         ];
@@ -308,6 +311,11 @@ mod tests {
         }
         assert!(error(&["m/sub-1_space-MNI_mask.nii"], &bids[..1]).contains("differ from it in an entity"));
         assert!(error(&["m/sub-1_mask.nii"], &[("t1/sub-1_space-MNI_T1w.nii", "1")]).contains("differ from it"));
+        // The space of an image that names none is its own.
+        let own = "m/sub-1_space-T1w_desc-brain_mask.nii";
+        assert_eq!(find(&[own], &[("t1/sub-1_T1w.nii", "1")], None).unwrap(), own);
+        assert!(error(&[own], &[("t1/sub-1_T2w.nii", "1")]).contains("differ from it"));
+        assert!(error(&["m/sub-1_space-T1w_task-x_mask.nii"], &[("t1/sub-1_T1w.nii", "1")]).contains("differ from it"));
         assert!(error(&["m/sub-1_task-rest_desc-brain_mask.nii"], &[("t1/sub-1_T1w.nii", "1")]).contains("differ"));
         // One that says less is that of the only image, and of none where there are two.
         assert_eq!(find(&["m/sub-1_mask.nii"], &bids[..1], None).unwrap(), "m/sub-1_mask.nii");

@@ -3,7 +3,9 @@
 use super::{
     channels,
     choice::{gone, none_chosen, unmatched},
-    entities, freesurfer, image,
+    contradiction::doubt,
+    entities::{self, Entities},
+    freesurfer, image,
     mask::MaskRule,
     mask_finder::{MaskFinder, OtherSites},
     matching::{self, Aside, Matched, few},
@@ -432,13 +434,24 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
             Item { id: id.clone(), input: Input::Image { path: path.clone(), mask, others } }
         })
         .collect();
+    let mut advice: Vec<Advice> = match (&options.mask, mask_column) {
+        (MaskRule::File(_), _) | (_, Some(_)) => {
+            doubted_masks(&items, mask_column.map(|column| participants.columns[column].as_str())).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
     // What is left over is said first, by the caller.
     if wrong.is_empty() || options.keep_going {
         refuse_no_masks(source, &items)?;
     }
     let scans: Vec<(&str, &Path)> =
         matched.pairs.iter().map(|(_, id, path)| (id.as_str(), below(path, source.root()))).collect();
-    let mut advice = Vec::new();
+    if let Source::Table(_) | Source::Folder(_) = source {
+        notes.extend(channels::mixed_kinds(
+            &scans,
+            if matches!(source, Source::Table(_)) { "of the table" } else { "here" },
+        ));
+    }
     let people = match &options.person_column {
         // One that is not there is refused later.
         Some(wanted) => participants.columns.iter().position(|column| column == wanted),
@@ -448,12 +461,13 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
         let name = |row: usize| participants.rows[row][column].as_deref();
         let people: Vec<Option<&str>> = matched.pairs.iter().map(|(row, ..)| name(*row)).collect();
         notes.extend(sessions::divided_people(&scans, &people, &participants.columns[column]));
+        let people: Vec<Option<&str>> = people.into_iter().map(|person| person_in(person, &[])).collect();
+        let rows = rows_of(&matched, &participants);
+        advice.extend(repeated::unnamed(&participants.columns, &rows, &people, &participants.columns[column]));
     } else if options.person_column.is_none() {
         let shared = sessions::unsaid_people(&scans);
         if shared.is_none() {
-            let rows: Vec<(&str, &[Option<String>])> =
-                matched.pairs.iter().map(|(row, id, _)| (id.as_str(), participants.rows[*row].as_slice())).collect();
-            advice.extend(repeated::people(&participants.columns, &rows));
+            advice.extend(repeated::people(&participants.columns, &rows_of(&matched, &participants)));
         }
         notes.extend(shared);
     }
@@ -469,6 +483,11 @@ fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSi
         paths: matched.aside.paths,
     };
     Ok((part, wrong))
+}
+
+/// The id and the row of each image that has one.
+fn rows_of<'a>(matched: &'a Matched, participants: &'a Table) -> Vec<(&'a str, &'a [Option<String>])> {
+    matched.pairs.iter().map(|(row, id, _)| (id.as_str(), participants.rows[*row].as_slice())).collect()
 }
 
 /// What several sources give together.
@@ -721,6 +740,9 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
             None => matched.without_image.push(id),
         }
     }
+    refuse_other_subjects(&table, id_column, &matched, folder, file)?;
+    let images = matched.pairs.iter().map(|(_, id, path)| (id.as_str(), path.as_path()));
+    channels::refuse_other_kinds(&table.columns[column], images, file)?;
     let others = others.iter().filter_map(|&n| cells[n]).map(|path| folder.join(path));
     let others: Vec<_> = others.map(|path| (path.clone(), matching::id_of(&path))).collect();
     finder.know(matched.pairs.iter().map(|(_, id, path)| (path.clone(), id.clone())).chain(others));
@@ -732,6 +754,77 @@ fn by_path(file: &Path, finder: &mut MaskFinder, options: &PrepareOptions) -> Re
         notes.extend(sessions::people_of_paths(&mut table, id_column, &rows, &scans));
     }
     Ok((table, matched, notes))
+}
+
+/// Refuses rows whose id and whose path both say whose an image is, `sub-`, or of which session, and do not say the same.
+fn refuse_other_subjects(table: &Table, ids: usize, matched: &Matched, folder: &Path, file: &Path) -> Result<()> {
+    let other = |(row, _, path): &(usize, String, PathBuf)| {
+        let cell = table.rows[*row][ids].as_deref()?;
+        let of_path = Entities::of_path(below(path, folder));
+        let own = Entities::pairs(cell);
+        let key = ["sub", "ses"]
+            .into_iter()
+            .find(|key| own.get(key).zip(of_path.get(key)).is_some_and(|(one, other)| !Entities::alike(one, other)))?;
+        Some(format!("{cell}: {} (it is of {key}-{})", path.display(), of_path.get(key)?))
+    };
+    let others: Vec<String> = matched.pairs.iter().filter_map(other).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let what = format!(
+        "{} of {} {} the image of another subject or session than its `{}`: {}",
+        others.len(),
+        counted(matched.pairs.len(), "row"),
+        if others.len() == 1 { "names" } else { "name" },
+        table.columns[ids],
+        listed(others, IDS)
+    );
+    let remedy = remedy![
+        "mend the paths or the ids; where each file is the right one, rename the files, or give ids that are no `sub-` in another column, with ",
+        ID_COLUMN
+    ];
+    Err(Error::file(file, what, remedy))
+}
+
+/// What speaks against masks that are given file by file: in a column, or one for all.
+fn doubted_masks(items: &[Item], column: Option<&str>) -> Option<Advice> {
+    let ids: Vec<String> = items.iter().map(|item| item.id.clone()).collect();
+    let by_id = |item: &Item, image: &Path, mask: &Path| {
+        let whose = |path: &Path| matching::row_id(path, &ids).filter(|id| *id != item.id);
+        // Numbers begin names for many reasons, and image and mask may both be called after another row.
+        let other = whose(mask).filter(|id| id.contains(char::is_alphabetic))?;
+        (whose(image).as_ref() != Some(&other)).then_some(())?;
+        Some(format!("its name begins with the id of another row, {other}"))
+    };
+    let why = |item: &Item| match &item.input {
+        Input::Image { path, mask: Ok(Some(mask)), .. } => {
+            let why = doubt(path, mask).or_else(|| by_id(item, path, mask).filter(|_| column.is_some()))?;
+            Some(match column {
+                Some(_) => format!("{}: {} ({why})", item.id, mask.display()),
+                None => format!("{}: {why}", item.id),
+            })
+        }
+        _ => None,
+    };
+    let doubts: Vec<String> = items.iter().filter_map(why).collect();
+    let all = items.len();
+    let what = match column {
+        _ if doubts.is_empty() => return None,
+        Some(column) => format!(
+            "{} of {} in the column `{column}` may be of other images: {}",
+            doubts.len(),
+            counted(all, "mask"),
+            listed(&doubts, IDS)
+        ),
+        None => format!(
+            "one mask file is taken for {}, and of {} its name or its folder says another thing: {}",
+            counted(all, "image"),
+            doubts.len(),
+            listed(&doubts, IDS)
+        ),
+    };
+    let given_by = if column.is_some() { MASK_COLUMN } else { MASK };
+    Some((what, remedy!["look whether they belong together (", given_by, ")"]))
 }
 
 /// The column of the paths of a channel.

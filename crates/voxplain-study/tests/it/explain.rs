@@ -700,6 +700,13 @@ fn an_image_of_another_kind_is_refused_or_told() {
     let asked = request(&folder.path().join("maps"), "saliency", &[]);
     let told = run(&model, std::slice::from_ref(&flair), &asked);
     assert!(told.maps[0].warnings.iter().any(|w| w.contains("its name says that it is of FLAIR")), "{told:?}");
+    // A mask that is given as a file is taken, and what its name says against that is told.
+    let mask = save(folder.path(), "sub-2_mask.nii.gz", &phantom(&grid()).map(|v| f32::from(*v != 0.0)));
+    let images = Images { files: vec![flair.clone()], mask: MaskRule::File(mask), ..Images::default() };
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let told = explain(&engine, Inputs::Images(&model, &images), &asked, &Silent).unwrap();
+    let other = "its name says that it is of sub-2, not of sub-1";
+    assert!(told.maps[0].warnings.iter().any(|w| w.contains(other)), "{told:?}");
     model.card.preparation.channels = vec!["T1w".into()];
     let refused = run(&model, &[flair], &asked);
     assert!(

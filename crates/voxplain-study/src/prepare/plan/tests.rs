@@ -95,7 +95,7 @@ fn masks_of_other_sessions_people_and_kinds_are_never_taken() {
         };
         plan.items.into_iter().map(why).collect::<Vec<_>>()
     };
-    assert!(masks(&options)[0].as_ref().unwrap_err().contains("(it is of ses-2, not of ses-1)"));
+    assert!(masks(&options)[0].as_ref().unwrap_err().contains("that it is of ses-2, not of ses-1)"));
     let each = PrepareOptions { mask, each_session: true, ..PrepareOptions::default() };
     let found = masks(&each);
     assert!(found[0].is_err() && found[1].is_ok(), "{found:?}");
@@ -139,4 +139,66 @@ fn one_mask_of_a_column_for_two_people_is_refused() {
     };
     assert!(planned(["p", "q"]).unwrap_err().0.contains("would be that of two images"));
     assert!(planned(["p", "p"]).is_ok());
+}
+
+#[test]
+fn rows_whose_ids_and_files_are_of_different_subjects() {
+    let dir = tree(["sub-1_T1w.nii", "sub-2_T1w.nii", "sub-1_FLAIR.nii", "sub-2_FLAIR.nii"]);
+    let table = dir.path().join("t.csv");
+    let planned = |rows: &str, options: &PrepareOptions| {
+        fs::write(&table, rows).unwrap();
+        planned(std::slice::from_ref(&table), options)
+    };
+    let one = PrepareOptions::default();
+    let refused = |rows: &str, options: &PrepareOptions| planned(rows, options).unwrap_err();
+    let (what, remedy) = refused("participant_id,path\nsub-1,sub-2_T1w.nii\nsub-3,sub-1_T1w.nii\n", &one);
+    assert!(
+        what.contains("2 of 2 rows name the image of another subject or session than its `participant_id`: sub-1: "),
+        "{what}"
+    );
+    assert!(what.contains("sub-2_T1w.nii (it is of sub-2)") && remedy.contains("no `sub-`"), "{what}; {remedy}");
+    // Ids that are no `sub-`, and zeros before a number, are the user's own.
+    assert_eq!(planned("participant_id,path\na,sub-2_T1w.nii\nsub-01,sub-1_T1w.nii\n", &one).unwrap(), [""; 0]);
+    let said = planned("participant_id,path\na,sub-1_T1w.nii\nb,sub-2_FLAIR.nii\n", &one).unwrap();
+    assert!(
+        said[0].contains("1 of 2 images of the table is of another kind than the others (T1w): b (FLAIR)"),
+        "{said:?}"
+    );
+    let two = PrepareOptions { channels: vec!["t1".into(), "flair".into()], ..PrepareOptions::default() };
+    let rows = |a: &str, b: &str| format!("participant_id,t1,flair\na,sub-1_{a}.nii,{b}.nii\n");
+    let (what, _) = refused(&rows("T1w", "sub-2_FLAIR"), &two);
+    assert!(what.contains("1 image is of another subject than the first channel of their row: a: "), "{what}");
+    assert!(what.contains("(it is of sub-2, not of sub-1)"), "{what}");
+    let (what, _) = refused(&rows("T1w", "sub-1_T1w"), &two);
+    assert!(what.contains("1 image of the column `flair` is of another kind by name: a: "), "{what}");
+    assert!(refused(&rows("FLAIR", "sub-1_T1w"), &two).0.contains("the column `t1`"));
+    assert_eq!(planned(&rows("T1w", "sub-1_FLAIR"), &two).unwrap(), [""; 0]);
+}
+
+#[test]
+fn masks_that_are_given_file_by_file_are_doubted_and_taken() {
+    let dir =
+        tree(["sub-1_T1w.nii", "sub-2_T1w.nii", "sub-1_mask.nii", "sub-2_mask.nii", "P1_mask.nii", "P2_mask.nii"]);
+    let table = dir.path().join("t.csv");
+    let advice = |rows: &str, mask: MaskRule| {
+        fs::write(&table, rows).unwrap();
+        let options = PrepareOptions { mask, ..PrepareOptions::default() };
+        let plan = Plan::new(&[Site { path: table.clone(), ..Site::default() }], &options).unwrap();
+        plan.advice.into_iter().map(|(what, _)| what).collect::<Vec<_>>()
+    };
+    let rows = "participant_id,path,mask\nP1,sub-1_T1w.nii,sub-2_mask.nii\nP2,sub-2_T1w.nii,P1_mask.nii\n";
+    let said = advice(rows, MaskRule::Unstated);
+    assert!(said[0].starts_with("2 of 2 masks in the column `mask` may be of other images: P1: "), "{said:?}");
+    assert!(said[0].contains("(its name says that it is of sub-2, not of sub-1)"), "{said:?}");
+    assert!(said[0].contains("(its name begins with the id of another row, P1)"), "{said:?}");
+    let rows = "participant_id,path,mask\nP1,sub-1_T1w.nii,sub-1_mask.nii\nP2,sub-2_T1w.nii,P2_mask.nii\n";
+    assert_eq!(advice(rows, MaskRule::Unstated), [""; 0]);
+    // Image and mask that are both called after another row belong together.
+    let rows = "participant_id,path,mask\nP1,P1_T1.nii,P1_mask.nii\nP1_fu,P1_V2_T1.nii,P1_V2_mask.nii\n";
+    assert_eq!(advice(rows, MaskRule::Unstated).iter().filter(|what| what.contains("mask")).count(), 0);
+    let one = MaskRule::File(dir.path().join("sub-2_mask.nii"));
+    let said = advice("participant_id,path\na,sub-1_T1w.nii\nb,sub-2_T1w.nii\n", one);
+    let start =
+        "one mask file is taken for 2 images, and of 1 its name or its folder says another thing: a: its name says";
+    assert!(said[0].starts_with(start), "{said:?}");
 }
