@@ -227,7 +227,7 @@ fn attribute(method: &dyn AnyMethod, explainer: &mut Explainer, cases: &[Case<'_
 
 /// Whether the model was trained on this input; an error unless that was asked for.
 fn in_sample(input: &Input, loaded: &LoadedVolume, model: &Model, options: &ExplainOptions) -> Result<Option<bool>> {
-    let itself = model.has_seen(&loaded.hash);
+    let itself = model.has_seen_any(loaded.marks());
     let seen = itself || input.person_is_known(model);
     if seen && !options.in_sample {
         let on = if itself { "this subject" } else { "another image of this person" };

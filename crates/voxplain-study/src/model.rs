@@ -189,6 +189,14 @@ impl Model {
         self.card.trained_on.contains(subject_hash)
     }
 
+    /// Whether a subject was in the training set by any of its marks: the hash of its volume, or of the bytes of a file that it was
+    /// prepared from, which is the same whatever mask and scale it is prepared with.
+    pub(crate) fn has_seen_any<'a>(&self, marks: impl IntoIterator<Item = &'a str>) -> bool {
+        let files = self.card.training["files"].as_array();
+        let is_file = |mark: &str| files.is_some_and(|files| files.iter().any(|file| file == mark));
+        marks.into_iter().any(|mark| self.has_seen(mark) || is_file(mark))
+    }
+
     fn to_bytes(&self) -> Vec<u8> {
         let header = Header { format: FORMAT, graph: self.network.clone(), card: self.card.clone() };
         let header = serde_json::to_value(&header).expect("a graph and a card are JSON").to_string();

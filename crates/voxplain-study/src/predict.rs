@@ -162,12 +162,12 @@ impl Asked {
     }
 
     /// Whether any was trained on this person; `None` where it is not known whom.
-    fn have_seen(&self, person: &Person, hash: &str) -> Option<bool> {
+    fn have_seen(&self, person: &Person, volume: &LoadedVolume) -> Option<bool> {
         if self.models.iter().any(|model| model.card.trained_on.is_empty()) {
             return None;
         }
-        let seen = |hash: &str| self.models.iter().any(|model| model.has_seen(hash));
-        Some(seen(hash) || person.of_same_person.iter().any(|other| seen(other)))
+        let marks = || volume.marks().chain(person.of_same_person.iter().map(String::as_str));
+        Some(self.models.iter().any(|model| model.has_seen_any(marks())))
     }
 
     /// What each model gives for these volumes: model by model, then person by person. Of classes their probabilities.
@@ -242,7 +242,7 @@ pub fn predict(
         for (&n, volume) in chunk.iter().zip(people.load(chunk.iter().map(|&n| &persons[n]), card, engine)) {
             progress.go_on()?;
             let volume = volume.and_then(|volume| {
-                let seen = asked.have_seen(&persons[n], &volume.hash);
+                let seen = asked.have_seen(&persons[n], &volume);
                 if seen == Some(true) && !options.in_sample {
                     return Err(in_sample(&persons[n].id, models));
                 }

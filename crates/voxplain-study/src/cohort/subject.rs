@@ -96,6 +96,11 @@ impl Subject {
         self.each_image().flat_map(|(_, hash, file)| std::iter::once(hash).chain(file))
     }
 
+    /// What a model that was trained on this subject knows it by: BLAKE3 of its prepared values, and of the bytes of its files.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.hash.as_str()).chain(self.each_image().filter_map(|(.., file)| file))
+    }
+
     /// Each image: its channel, where there are several, the hash of its prepared values, and that of its file.
     pub(crate) fn each_image(&self) -> impl Iterator<Item = (Option<&str>, &str, Option<&str>)> {
         let one = (None, self.hash.as_str(), self.source_hash.as_deref());

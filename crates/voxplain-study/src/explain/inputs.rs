@@ -2,7 +2,7 @@
 
 use super::load::{self, LoadedVolume};
 use super::{ExplainOptions, Images, Inputs, stem};
-use crate::cohort::Cohort;
+use crate::cohort::{Cohort, Subject};
 use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
@@ -60,7 +60,7 @@ pub(super) struct Input {
     pub(super) label: Option<usize>,
     /// Position in the cohort; 0 for an image file.
     number: usize,
-    /// Hashes of the volumes of other images of the same person in the cohort.
+    /// What models know other images of the same person in the cohort by.
     of_same_person: Vec<String>,
     /// The image file, for an input that belongs to no cohort.
     pub(super) file: Option<PathBuf>,
@@ -85,14 +85,14 @@ fn in_sample_words(seen: &[&str]) -> String {
 }
 
 impl Input {
-    /// What of this person a model was trained on, in words; `None` where it has seen nothing of it. `hash`: of this image's volume.
-    fn seen_by(&self, model: &Model, hash: &str) -> Option<&'static str> {
-        if model.has_seen(hash) { Some(ITSELF) } else { self.person_is_known(model).then_some(ANOTHER) }
+    /// What of this person a model was trained on, in words; `None` where it has seen nothing of it.
+    fn seen_by(&self, model: &Model, subject: &Subject) -> Option<&'static str> {
+        if model.has_seen_any(subject.marks()) { Some(ITSELF) } else { self.person_is_known(model).then_some(ANOTHER) }
     }
 
     /// Whether a model was trained on another image of the same person.
     pub(super) fn person_is_known(&self, model: &Model) -> bool {
-        self.of_same_person.iter().any(|hash| model.has_seen(hash))
+        model.has_seen_any(self.of_same_person.iter().map(String::as_str))
     }
 
     /// The files of its map by a method.
@@ -169,7 +169,8 @@ fn chosen(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
 fn input(cohort: &Cohort, number: usize, out: &Path, labels: &[Option<usize>]) -> Input {
     let id = cohort.subjects[number].id.clone();
     let stem = format!("sub-{id}");
-    let of_same_person = cohort.others_of_person(number).map(|n| cohort.subjects[n].hash.clone()).collect();
+    let of_same_person =
+        cohort.others_of_person(number).flat_map(|n| cohort.subjects[n].marks()).map(str::to_owned).collect();
     Input { folder: out.join(&stem), stem, id, label: labels[number], number, of_same_person, file: None }
 }
 
@@ -206,7 +207,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
             continue;
         }
         let input = input(&cohort, number, &out, &labels);
-        let hash = cohort.subjects[number].hash.as_str();
+        let subject = &cohort.subjects[number];
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
             None => {
@@ -215,17 +216,17 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
                     let read = |fold| Ok(run.model(fold)?.model);
                     models = Some((0..run.manifest.folds).map(read).collect::<Result<_>>()?);
                 }
-                models.iter().flatten().position(|m| !m.has_seen(hash) && !input.person_is_known(m))
+                models.iter().flatten().position(|m| input.seen_by(m, subject).is_none())
             }
         };
         match fold {
             Some(fold) => folds[fold].push(input),
             None if options.in_sample => {
-                in_sample.extend(models.iter().flatten().next().and_then(|m| input.seen_by(m, hash)));
+                in_sample.extend(models.iter().flatten().next().and_then(|m| input.seen_by(m, subject)));
                 folds[0].push(input);
             }
             None if options.subjects.is_some() => {
-                let seen = |what| models.iter().flatten().any(|m| input.seen_by(m, hash) == Some(what));
+                let seen = |what| models.iter().flatten().any(|m| input.seen_by(m, subject) == Some(what));
                 let on = match (seen(ITSELF), seen(ANOTHER)) {
                     (true, true) => format!("{ITSELF} or on {ANOTHER}"),
                     (true, false) => ITSELF.to_owned(),
@@ -273,7 +274,7 @@ fn of_cohort<'a>(
         vec![None; cohort.subjects.len()]
     };
     let inputs: Vec<_> = chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, &out, &labels)).collect();
-    let seen = |input: &Input| input.seen_by(model, &cohort.subjects[input.number].hash);
+    let seen = |input: &Input| input.seen_by(model, &cohort.subjects[input.number]);
     let seen: Vec<&str> = inputs.iter().filter_map(seen).collect();
     if options.in_sample && !seen.is_empty() {
         progress.warn(&format!(

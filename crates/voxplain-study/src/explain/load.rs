@@ -10,7 +10,7 @@ use crate::prepare::{
 use crate::setting::{CHANNEL, INPUT, MASK, MASK_COLUMN, NORMALIZE, WHOLE_HEAD};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::MaskName;
-use voxplain_core::{Action, Error, Progress, Result, remedy};
+use voxplain_core::{Action, Error, Progress, Result, hash_file, remedy};
 use voxplain_volume::{
     Affine, Contents, ContentsKind, Grid, Level, Mask, MaskFile, MaskOptions, ReadOptions, Volume, odd_brain_volume,
     read,
@@ -28,6 +28,8 @@ pub(crate) struct LoadedVolume {
     pub(crate) mask: Option<Mask>,
     /// BLAKE3 of the values, of all channels one after another.
     pub(crate) hash: String,
+    /// BLAKE3 of the bytes of its files.
+    pub(crate) files: Vec<String>,
     /// Grid of the source image in the axis order of its file, where the volume was prepared from one: maps are resampled to it.
     pub(crate) native: Option<Grid>,
     /// World of the source image to world of the volume, where they differ (a brain that was aligned to a template).
@@ -61,6 +63,7 @@ pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
         channels: named(&cohort.preparation),
         mask: Some(cohort.mask(number)?),
         hash: subject.hash.clone(),
+        files: subject.marks().skip(1).map(str::to_owned).collect(),
         native: subject.native,
         to_template: subject.alignment.map(|a| a.to_template),
         turn: None,
@@ -70,6 +73,13 @@ pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
         whole_heads: cohort.preparation.whole_heads(),
         findings,
     })
+}
+
+impl LoadedVolume {
+    /// What a model that was trained on it knows it by.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.hash.as_str()).chain(self.files.iter().map(String::as_str))
+    }
 }
 
 /// The volume of an image file, prepared as the training volumes were: of a file that was trained on it is the same to the bit, so that
@@ -83,6 +93,8 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let mut volume = image.volume.to_ras();
     let others = other_files(file, images, card)?;
     let other_kind = other_kind(file, card)?;
+    let all_files = std::iter::once(file).chain(others.iter().map(PathBuf::as_path));
+    let files = all_files.map(hash_file).collect::<Result<Vec<_>>>()?;
     let options = MaskOptions::brain(images.mask_threshold);
     let mask_file = masks.find(file, &id_of(file)).map_err(without_table)?;
     mask_file.as_deref().map(fetched).transpose()?;
@@ -129,6 +141,7 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         let to_template = alignment.map(|a| a.to_template);
         return Ok(LoadedVolume {
             hash,
+            files,
             image: volume,
             others,
             channels: named(&card.preparation),
@@ -180,6 +193,7 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let zero = normalize.zero();
     Ok(LoadedVolume {
         hash,
+        files,
         image: volume,
         others: other_volumes,
         channels: named(&card.preparation),

@@ -34,7 +34,7 @@ pub(super) struct Person {
     /// Position in the cohort; that of the file among the images.
     pub(super) number: usize,
     pub(super) file: Option<PathBuf>,
-    /// Hashes of the volumes of other images of the same person in the cohort.
+    /// What models know other images of the same person in the cohort by.
     pub(super) of_same_person: Vec<String>,
 }
 
@@ -70,7 +70,11 @@ impl People<'_> {
                     id: cohort.subjects[number].id.clone(),
                     number,
                     file: None,
-                    of_same_person: cohort.others_of_person(number).map(|n| cohort.subjects[n].hash.clone()).collect(),
+                    of_same_person: cohort
+                        .others_of_person(number)
+                        .flat_map(|n| cohort.subjects[n].marks())
+                        .map(str::to_owned)
+                        .collect(),
                 })
                 .collect(),
             Self::Images(images) => {

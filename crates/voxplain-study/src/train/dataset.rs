@@ -369,6 +369,16 @@ impl<'a> Dataset<'a> {
         &self.cohort.subjects[self.subjects[position]].hash
     }
 
+    /// BLAKE3 of the bytes of the files that a subject was prepared from.
+    pub(super) fn files(&self, position: usize) -> impl Iterator<Item = &str> {
+        self.cohort.subjects[self.subjects[position]].each_image().filter_map(|(.., file)| file)
+    }
+
+    /// What a model that was trained on a subject knows it by.
+    pub(super) fn marks(&self, position: usize) -> impl Iterator<Item = &str> {
+        self.cohort.subjects[self.subjects[position]].marks()
+    }
+
     /// The hash of each image of a subject: of every channel.
     fn images(&self, position: usize) -> impl Iterator<Item = &str> {
         self.cohort.subjects[self.subjects[position]].images()

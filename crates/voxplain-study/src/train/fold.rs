@@ -146,6 +146,10 @@ impl Trainer<'_> {
             }
             training["values"] = self.hash_of_values(train).into();
         }
+        let files: Vec<&str> = train.iter().flat_map(|&n| dataset.files(n)).collect();
+        if !files.is_empty() {
+            training["files"] = serde_json::json!(files);
+        }
         let card = Card {
             architecture: options.model.clone(),
             task: dataset.task(),

@@ -33,12 +33,13 @@ impl InitialWeights {
         progress: &dyn Progress,
     ) -> Result<Option<Self>> {
         let Some(path) = options.init.as_deref() else { return Ok(None) };
-        let Model { network: theirs, card } = Model::read(path)?;
-        if let Some(what) = card.refuse_other_channels(dataset.cohort)? {
+        let model = Model::read(path)?;
+        if let Some(what) = model.card.refuse_other_channels(dataset.cohort)? {
             progress.warn(&what);
         }
         let seen: Vec<&str> =
-            (0..dataset.len()).filter(|&n| card.trained_on.contains(dataset.hash(n))).map(|n| dataset.id(n)).collect();
+            (0..dataset.len()).filter(|&n| model.has_seen_any(dataset.marks(n))).map(|n| dataset.id(n)).collect();
+        let Model { network: theirs, card } = model;
         if !seen.is_empty() {
             return Err(Error::file(
                 path,

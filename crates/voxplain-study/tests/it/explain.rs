@@ -687,6 +687,14 @@ fn a_file_that_was_trained_on_is_known_again() {
                 assert!(made.failures.is_empty(), "{source} {space:?} {normalize}: {:?}", made.failures);
                 let known: Vec<_> = made.maps.iter().map(|map| map.in_sample).collect();
                 assert_eq!(known, [Some(true); 2], "{source} {space:?} {normalize}");
+                // By its file it is known under another scale too.
+                model.card.trained_on = ["another".to_owned()].into();
+                let file = voxplain_core::hash_file(&images.files[0]).unwrap();
+                model.card.training = serde_json::json!({ "files": [file] });
+                let images = Images { normalize: Some(Normalize::Zscore), ..images };
+                let made = explain(&engine, Inputs::Images(&model, &images), &allowed, &Silent).unwrap();
+                let known: Vec<_> = made.maps.iter().map(|map| map.in_sample).collect();
+                assert_eq!(known, [Some(true), None], "{source} {space:?} {normalize}");
             }
         }
     }
