@@ -33,7 +33,7 @@ const KINDS: [&[&str]; 16] = [
 const T1: &[&str] = &["t1", "t1w", "t1wi", "mprage", "mp2rage", "unit1", "spgr", "fspgr", "bravo"];
 
 /// Words by which masks say that they hold something else than the brain: lesions, the head and what is on it, tissues, parts.
-const CONTENTS: [&str; 67] = [
+const CONTENTS: [&str; 66] = [
     "lesion",
     "lesions",
     "tumor",
@@ -97,7 +97,6 @@ const CONTENTS: [&str; 67] = [
     "medulla",
     "roi",
     "rois",
-    "seed",
     "vent",
     "subcortex",
     "basalganglia",
@@ -260,10 +259,11 @@ fn of_something_else(image: &Path, mask: &Path, folders: &[&str], said: &str) ->
             return Some(format!("its name says that it is of {key}-{value}"));
         }
     }
-    // What the image is called by, be it an id or a group of people, says nothing about the mask.
-    let of_image: Vec<String> =
-        image.iter().filter_map(|part| part.to_str()).flat_map(all_words).map(|w| plain(&w)).collect();
-    let other = |text: &str| {
+    // What the image is called by, be it an id or a group of people, says nothing about its mask.
+    let all = |parts: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        parts.flat_map(all_words).map(|word| plain(&word)).collect()
+    };
+    let other = |text: &str, of_image: &[String]| {
         let is_other = |word: &String| {
             is_content(word) && !of_image.contains(&plain(word)) && !known.contains(&word.to_lowercase())
         };
@@ -275,11 +275,12 @@ fn of_something_else(image: &Path, mask: &Path, folders: &[&str], said: &str) ->
     if last.is_some_and(|last| ["brain", "brainmask", "wholebrain"].contains(&last.as_str())) {
         return None;
     }
-    if let Some(word) = other(stem) {
+    if let Some(word) = other(stem, &all(&mut std::iter::once(called(image)))) {
         return Some(format!("its name says that it is of {word}"));
     }
+    let of_path = all(&mut image.iter().filter_map(|part| part.to_str()));
     folders.iter().rev().find_map(|folder| {
-        let word = other(folder).filter(|word| !GROUPS.contains(&plain(word).as_str()));
+        let word = other(folder, &of_path).filter(|word| !GROUPS.contains(&plain(word).as_str()));
         word.map(|_| format!("it lies in the folder {folder}"))
     })
 }
@@ -545,6 +546,7 @@ mod tests {
         }
         // Ids and groups of people that both have.
         assert_eq!(of("i/tumor/WM_1_T1.nii", "m/tumor/WM_1_mask.nii"), None);
+        assert!(of("lesion/i/sub-1_T1w.nii", "lesion/m/sub-1_lesion_mask.nii").is_some());
         let at = |file: &str| Path::new("d").join(file);
         for said in ["_label-WM_mask.nii", "*WM*"] {
             assert_eq!(contradiction(&at("sub-1_T1w.nii"), &at("sub-1_label-WM_mask.nii"), said), None);

@@ -16,7 +16,7 @@ const WORDS: [(&str, Scale, u64); 11] = [
 ];
 
 /// Words that name a visit with a number behind them.
-const NUMBERED: [(&str, Scale); 22] = [
+const NUMBERED: [(&str, Scale); 23] = [
     ("v", Scale::Visit),
     ("visit", Scale::Visit),
     ("t", Scale::Time),
@@ -39,6 +39,7 @@ const NUMBERED: [(&str, Scale); 22] = [
     ("fu", Scale::FollowUp),
     ("followup", Scale::FollowUp),
     ("rep", Scale::Repetition),
+    ("wave", Scale::Wave),
 ];
 
 /// What a `v2` behind one of these is the version of.
@@ -78,6 +79,7 @@ enum Scale {
     Day,
     FollowUp,
     Repetition,
+    Wave,
     /// Screening, baseline, follow-up.
     Course,
     /// Before and after.
