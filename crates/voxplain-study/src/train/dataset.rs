@@ -288,7 +288,7 @@ impl<'a> Dataset<'a> {
         Ok(())
     }
 
-    /// Refuses subjects with one and the same volume, of any channel, on both sides of a split: all of them are named.
+    /// Refuses subjects with one and the same image or prepared volume, of any channel, on both sides of a split: all of them are named.
     pub(super) fn refuse_divided_duplicates(&self, splits: &[Split]) -> Result<()> {
         let mut divided = BTreeSet::<(usize, usize)>::new();
         for split in splits {
@@ -306,7 +306,7 @@ impl<'a> Dataset<'a> {
         }
         let pairs = divided.iter().map(|&(one, other)| format!("{} and {}", self.id(one), self.id(other)));
         let what = format!(
-            "{} with one and the same volume would be on both sides of a split: {}",
+            "{} with one and the same image or prepared volume would be on both sides of a split: {}",
             counted(divided.len(), "pair"),
             listed(pairs, 12)
         );
