@@ -192,9 +192,16 @@ impl Model {
     /// Whether a subject was in the training set by any of its marks: the hash of its volume, or of the bytes of a file that it was
     /// prepared from, which is the same whatever mask and scale it is prepared with.
     pub(crate) fn has_seen_any<'a>(&self, marks: impl IntoIterator<Item = &'a str>) -> bool {
-        let files = self.card.training["files"].as_array();
-        let is_file = |mark: &str| files.is_some_and(|files| files.iter().any(|file| file == mark));
-        marks.into_iter().any(|mark| self.has_seen(mark) || is_file(mark))
+        let lists = ["files", "before"].map(|key| self.card.training[key].as_array());
+        let is_listed = |mark: &str| lists.iter().flatten().any(|list| list.iter().any(|other| other == mark));
+        marks.into_iter().any(|mark| self.has_seen(mark) || is_listed(mark))
+    }
+
+    /// All marks of people whom it was trained on, and whom the model that it began from was.
+    pub(crate) fn marks_of_training(&self) -> Vec<String> {
+        let listed = ["files", "before"].map(|key| self.card.training[key].as_array());
+        let listed = listed.into_iter().flatten().flatten().filter_map(|mark| mark.as_str().map(str::to_owned));
+        self.card.trained_on.iter().cloned().chain(listed).collect()
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -20,9 +20,10 @@ pub use people::People;
 
 use crate::{
     explain::load::LoadedVolume,
+    listed::listed,
     model::{Model, Task},
     run::{Run, read_json},
-    setting::{COHORT, FORCE, IN_SAMPLE, TEST},
+    setting::{COHORT, FORCE, IN_SAMPLE, RUN_COHORT, TEST},
 };
 use people::Person;
 use serde::Serialize;
@@ -223,6 +224,18 @@ pub fn predict(
     engine: &Engine,
     progress: &dyn Progress,
 ) -> Result<Predictions> {
+    ask(models, people, options, false, engine, progress)
+}
+
+/// [`predict`], of the test set too where that is asked for.
+fn ask(
+    models: Models<'_>,
+    people: &People<'_>,
+    options: &PredictOptions,
+    of_test_set: bool,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<Predictions> {
     let asked = Asked::of(models)?;
     let Some(first) = asked.models.first() else {
         return Err(Error::request("there is no model to ask", "give a run or a model"));
@@ -231,6 +244,7 @@ pub fn predict(
     people.check(card, progress)?;
     let persons = people.persons(options)?;
     let truth = Truth::of(people, &persons, card, options)?;
+    let kept = if of_test_set { Vec::new() } else { kept_for_test(models, people) };
     let bytes = card.preparation.input_shape().iter().product::<usize>() * size_of::<f32>();
     let at_a_time = (IN_MEMORY / bytes.max(1)).clamp(1, 256);
     let mut answers: Vec<(usize, Answer)> = Vec::with_capacity(persons.len());
@@ -242,6 +256,13 @@ pub fn predict(
         for (&n, volume) in chunk.iter().zip(people.load(chunk.iter().map(|&n| &persons[n]), card, engine)) {
             progress.go_on()?;
             let volume = volume.and_then(|volume| {
+                if kept.contains(&persons[n].id) {
+                    return Err(Error::subject(
+                        &persons[n].id,
+                        "is in the test set of the run, which is asked about as a whole, once",
+                        remedy!["ask about it with ", TEST],
+                    ));
+                }
                 let seen = asked.have_seen(&persons[n], &volume);
                 if seen == Some(true) && !options.in_sample {
                     return Err(in_sample(&persons[n].id, models));
@@ -306,6 +327,22 @@ pub fn predict(
             if marked == 1 { "was" } else { "were" }
         ));
     }
+    if let Some(truth) = &truth {
+        let without =
+            answers.iter().filter(|(n, _)| truth.of[*n].is_none()).map(|(_, answer)| answer.participant_id.as_str());
+        let without: Vec<&str> = without.collect();
+        if !without.is_empty() {
+            notes.push(format!(
+                "{} of {} {} no value in the column {}, and {} in no metric: {}.",
+                without.len(),
+                counted(answers.len(), people.noun()),
+                if without.len() == 1 { "has" } else { "have" },
+                truth.column,
+                if without.len() == 1 { "is" } else { "are" },
+                listed(without.iter().copied(), 8)
+            ));
+        }
+    }
     if !failures.is_empty() {
         notes.push(format!("Nothing is said of {} of {}.", failures.len(), counted(persons.len(), people.noun())));
     }
@@ -329,6 +366,25 @@ pub fn predict(
     })
 }
 
+/// Ids of the test set of a run, where its own people are asked about.
+fn kept_for_test(models: Models<'_>, people: &People<'_>) -> Vec<String> {
+    let (Models::Run(run), People::Cohort(cohort)) = (models, people) else { return Vec::new() };
+    match &run.manifest.test {
+        Some(test) if run.check_cohort(cohort).is_ok() => test.subjects.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// An error about the run's own cohort, with the setting that says where it lies here: another names the people who are asked about.
+fn with_its_own_setting(error: Error) -> Error {
+    match error {
+        Error::File { path, what, remedy } if remedy.names(COHORT) => {
+            Error::file(path, what, remedy!["say where the run's own cohort lies with ", RUN_COHORT])
+        }
+        other => other,
+    }
+}
+
 /// Asks the models of a run about its test set, once, and writes the answers and how good they are into the run, with the time.
 ///
 /// # Errors
@@ -349,11 +405,18 @@ pub fn predict_test_set(
         ));
     };
     let (table, document) = (run.layout().test_predictions(), run.layout().test_metrics());
-    let mut asked: Vec<String> = match document.is_file() {
-        true => serde_json::from_value(read_json::<serde_json::Value>(&document)?["asked"].clone()).unwrap_or_default(),
-        false => Vec::new(),
+    let before = match (document.is_file(), table.is_file()) {
+        (true, _) => read_json::<serde_json::Value>(&document)
+            .ok()
+            .and_then(|found| serde_json::from_value::<Vec<String>>(found["asked"].clone()).ok())
+            .filter(|times| !times.is_empty())
+            .unwrap_or_else(|| vec!["a day that the file does not say".to_owned()]),
+        (false, true) => vec!["a day that is lost with its file".to_owned()],
+        (false, false) => Vec::new(),
     };
-    if !asked.is_empty() && !again {
+    // Else the times at which a run that this one replaced was asked about the same test set; the file lists these too.
+    let mut asked = if before.is_empty() { test.asked_before.clone() } else { before.clone() };
+    if !before.is_empty() && !again {
         return Err(Error::file(
             &document,
             format!("the test set ({}) was asked about already, on {}", test.set, asked.join(", ")),
@@ -364,14 +427,11 @@ pub fn predict_test_set(
             ],
         ));
     }
-    let cohort = run.cohort()?;
-    let options = PredictOptions {
-        subjects: Some(test.subjects.clone()),
-        missing: run.manifest.missing(),
-        in_sample: false,
-        ..options.clone()
-    };
-    let mut made = predict(Models::Run(run), &People::Cohort(&cohort), &options, engine, progress)?;
+    let cohort = run.cohort().map_err(with_its_own_setting)?;
+    let missing = run.manifest.missing().into_iter().chain(options.missing.iter().cloned()).collect();
+    let options =
+        PredictOptions { subjects: Some(test.subjects.clone()), missing, in_sample: false, ..options.clone() };
+    let mut made = ask(Models::Run(run), &People::Cohort(&cohort), &options, true, engine, progress)?;
     asked.push(httpdate::fmt_http_date(std::time::SystemTime::now()));
     made.notes.push(match asked.len() {
         1 => format!("The test set ({}) was asked about for the first time.", test.set),
@@ -405,9 +465,9 @@ fn in_sample(id: &str, models: Models<'_>) -> Error {
     };
     let remedy = match models {
         Models::Run(run) => remedy![
-            "what the one model that never saw a subject said of it stands in ",
+            "people who were held out stand in ",
             run.layout().predictions().display().to_string(),
-            "; ",
+            ", each as the one model that never saw the person has it; ",
             IN_SAMPLE,
             " predicts people of the training too, and marks them"
         ],

@@ -56,6 +56,8 @@ settings! {
     FOLDS = "folds";
     /// Whether every session of a person is a row of its own.
     EACH_SESSION = "each-session";
+    /// Where the cohort of a run lies, beside another one that is asked about.
+    RUN_COHORT = "run-cohort";
     /// What words of a table are called by a model.
     RENAME = "rename";
     /// Whether what is there already is replaced.

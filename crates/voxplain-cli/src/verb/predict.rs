@@ -44,7 +44,7 @@ pub(crate) struct Predict {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
     /// The test set of the run (`train --test`), once: a second time is refused, but with --force. The answers go into the run.
-    #[arg(long, conflicts_with_all = ["cohort", "input", "out", "label", "rename", "missing", "subjects", "in_sample"])]
+    #[arg(long, conflicts_with_all = ["cohort", "input", "out", "label", "subjects", "in_sample"])]
     test: bool,
     /// Where the table goes; what was tested goes beside it as .json [default: the table is printed].
     #[arg(long, value_name = "TSV")]
@@ -53,10 +53,10 @@ pub(crate) struct Predict {
     #[arg(long, value_name = "COLUMN", requires = "cohort")]
     label: Option<String>,
     /// What words of that column are called by the models, by comma.
-    #[arg(long, value_name = "WORD=CLASS", value_delimiter = ',', value_parser = renamed, requires = "cohort")]
+    #[arg(long, value_name = "WORD=CLASS", value_delimiter = ',', value_parser = renamed, conflicts_with = "input")]
     rename: Vec<(String, String)>,
     /// Words of the table that stand for no value, beside the usual ones.
-    #[arg(long, value_name = "WORDS", value_delimiter = ',', allow_hyphen_values = true, requires = "cohort")]
+    #[arg(long, value_name = "WORDS", value_delimiter = ',', allow_hyphen_values = true, conflicts_with = "input")]
     missing: Vec<String>,
     /// Only these people, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]

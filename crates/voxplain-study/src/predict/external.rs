@@ -11,16 +11,17 @@ use crate::{
         self, ClassificationTask, LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, RIDGE_VOXELS, VOLUME_RANK, ValueTask,
     },
     folds::Split,
-    listed::counted,
+    listed::{counted, listed},
     model::{Card, Task},
-    run::{ClassifierMetrics, Metrics, PredictorMetrics, Run, ValueMetrics},
+    run::{ClassifierMetrics, Metrics, PredictedValue, PredictorMetrics, Run, ValueMetrics},
     train::{
         metrics::{self, CNN},
         value_metrics,
     },
 };
 use serde::Serialize;
-use voxplain_core::{Progress, Result};
+use std::collections::BTreeSet;
+use voxplain_core::{Error, Progress, Result};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     CalibrationLine, Classification, Comparison, FoldPrediction, Regression, Said, ValueComparison, ValuePrediction,
@@ -67,6 +68,8 @@ pub struct ExternalValues {
 /// the latter.
 struct Joint<'a> {
     own: Cohort,
+    /// Positions in it of the people of the folds.
+    members: Vec<usize>,
     other: &'a Cohort,
     /// Positions in the other cohort of those who are asked about.
     asked: Vec<usize>,
@@ -75,30 +78,37 @@ struct Joint<'a> {
 
 impl<'a> Joint<'a> {
     fn of(run: &Run, other: &'a Cohort, asked: Vec<usize>) -> Result<Self> {
-        let own = run.cohort()?;
-        let behind = own.subjects.len();
-        let test: Vec<usize> = (0..asked.len()).map(|n| behind + n).collect();
-        let split = |fold| Ok(Split { train: run.split(fold)?.train, test: test.clone() });
-        let splits = (0..run.manifest.folds).map(split).collect::<Result<Vec<_>>>()?;
-        Ok(Self { own, other, asked, splits })
+        let own = run.cohort().map_err(super::with_its_own_setting)?;
+        refuse_other_truths(run, &own)?;
+        let folds = (0..run.manifest.folds).map(|fold| run.split(fold)).collect::<Result<Vec<_>>>()?;
+        let members: BTreeSet<usize> =
+            folds.iter().flat_map(|split| split.train.iter().chain(&split.test)).copied().collect();
+        let members: Vec<usize> = members.into_iter().collect();
+        let test: Vec<usize> = (0..asked.len()).map(|n| members.len() + n).collect();
+        let place = |n: &usize| members.binary_search(n).ok();
+        let splits = folds
+            .iter()
+            .map(|split| Split { train: split.train.iter().filter_map(place).collect(), test: test.clone() })
+            .collect();
+        Ok(Self { own, members, other, asked, splits })
     }
 
     fn len(&self) -> usize {
-        self.own.subjects.len() + self.asked.len()
+        self.members.len() + self.asked.len()
     }
 
     fn volumes(&self) -> Vec<f64> {
-        let own = self.own.subjects.iter().map(|s| s.mask_volume);
+        let own = self.members.iter().map(|&n| self.own.subjects[n].mask_volume);
         own.chain(self.asked.iter().map(|&n| self.other.subjects[n].mask_volume)).collect()
     }
 
     /// The groups of the run's people in its splits, those of others behind them.
     fn groups(&self, run: &Run) -> Result<Option<Vec<usize>>> {
-        let all: Vec<usize> = (0..self.own.subjects.len()).collect();
         let column = run.manifest.options.get("group").and_then(|group| group.as_str());
-        let own: Vec<usize> = match (column, self.own.persons(&all)?) {
+        let own: Vec<usize> = match (column, self.own.persons(&self.members)?) {
             (Some(column), _) => {
                 let cells = self.own.column(column)?;
+                let cells: Vec<Option<&str>> = self.members.iter().map(|&n| cells[n]).collect();
                 let mut names: Vec<Option<&str>> = cells.clone();
                 names.sort_unstable();
                 names.dedup();
@@ -117,8 +127,8 @@ impl<'a> Joint<'a> {
             comparators::inner_products(self.len(), |n| {
                 progress.go_on()?;
                 progress.advance(1, "");
-                match n.checked_sub(self.own.subjects.len()) {
-                    None => self.own.values(n),
+                match n.checked_sub(self.members.len()) {
+                    None => self.own.values(self.members[n]),
                     Some(n) => self.other.values(self.asked[n]),
                 }
             })
@@ -126,6 +136,43 @@ impl<'a> Joint<'a> {
         progress.end();
         gram
     }
+}
+
+/// Refuses a table whose labels are no longer those that the run was trained on.
+fn refuse_other_truths(run: &Run, own: &Cohort) -> Result<()> {
+    let cells = own.column(&run.manifest.label)?;
+    let now = |id: &str| own.find(id).and_then(|n| cells[n]).map(str::trim);
+    let mut changed = Vec::new();
+    match run.manifest.task.value() {
+        None => {
+            let of = run.predictions()?;
+            changed.extend(
+                of.iter()
+                    .filter(|p| now(&p.participant_id) != Some(p.truth.as_str()))
+                    .map(|p| p.participant_id.clone()),
+            );
+        }
+        Some(_) => {
+            let of = run.value_predictions()?;
+            let differs =
+                |p: &&PredictedValue| now(&p.participant_id).and_then(crate::spelling::number) != Some(p.truth);
+            changed.extend(of.iter().filter(differs).map(|p| p.participant_id.clone()));
+        }
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::file(
+        own.layout().participants(),
+        format!(
+            "{} of {} in the column {} are others than those that the run was trained on: {}",
+            changed.len(),
+            counted(cells.len(), "row"),
+            run.manifest.label,
+            listed(changed.iter().map(String::as_str), 5)
+        ),
+        "give back the table of the training, or train again",
+    ))
 }
 
 /// Who is tested: those with a truth whom no model was trained on.
@@ -222,7 +269,7 @@ fn of_classes(
 ) -> Result<Vec<Baseline>> {
     let cells = joint.own.column(&run.manifest.label)?;
     let class = |cell: &Option<&str>| classes.iter().position(|c| cell.map(str::trim) == Some(c.as_str()));
-    let mut labels: Vec<usize> = cells.iter().map(|cell| class(cell).unwrap_or(0)).collect();
+    let mut labels: Vec<usize> = joint.members.iter().map(|&n| class(&cells[n]).unwrap_or(0)).collect();
     labels.resize(joint.len(), 0);
     let task = ClassificationTask {
         labels: &labels,
@@ -274,7 +321,7 @@ fn of_classes(
 fn of_values(run: &Run, joint: &Joint<'_>, engine: &Engine, progress: &dyn Progress) -> Result<Vec<Baseline>> {
     let cells = joint.own.column(&run.manifest.label)?;
     let number = |cell: &Option<&str>| cell.and_then(crate::spelling::number).unwrap_or(f64::NAN);
-    let mut values: Vec<f64> = cells.iter().map(number).collect();
+    let mut values: Vec<f64> = joint.members.iter().map(|&n| number(&cells[n])).collect();
     values.resize(joint.len(), f64::NAN);
     let groups = joint.groups(run)?;
     let task = ValueTask { values: &values, groups: groups.as_deref(), splits: &joint.splits };
@@ -344,16 +391,20 @@ fn method(tested: &Tested<'_>, run: Option<&Run>, noun: &str, baselines: bool) -
 
 /// How large the masks are here and in the run, in a sentence: a baseline by volume says nothing where they are of other kinds.
 fn about_volumes(tested: &Tested<'_>, run: Option<&Run>) -> Option<String> {
-    let own = run?.cohort().ok()?;
+    let run = run?;
+    let own = run.cohort().ok()?;
+    let folds = (0..run.manifest.folds).map(|fold| run.split(fold)).collect::<Result<Vec<_>>>().ok()?;
+    let members: BTreeSet<usize> =
+        folds.iter().flat_map(|split| split.train.iter().chain(&split.test)).copied().collect();
     let median = |mut volumes: Vec<f64>| {
         volumes.sort_by(f64::total_cmp);
         let n = volumes.len();
         f64::midpoint(volumes[(n - 1) / 2], volumes[n / 2]) / 1000.0
     };
     let here = median(tested.numbers.iter().map(|&n| tested.cohort.subjects[n].mask_volume).collect());
-    let there = median(own.subjects.iter().map(|s| s.mask_volume).collect());
+    let there = median(members.into_iter().map(|n| own.subjects[n].mask_volume).collect());
     Some(format!(
-        "The median {} is {} ml here and {} ml in the run: where the masks are of other kinds, baselines by volume say nothing.",
+        "The median {} is {} ml here and {} ml among the people of the folds: where the masks are of other kinds, baselines by volume say nothing.",
         tested.cohort.preparation.volume_name(),
         significant(here, 4),
         significant(there, 4)
@@ -409,7 +460,7 @@ fn classes_of(
         .iter()
         .filter_map(|(name, _, others)| Comparison::of((CNN, &network), (name, others), (classes.len(), positive)))
         .collect();
-    let people = tested.people.as_ref().map(|people| people.iter().collect::<std::collections::BTreeSet<_>>().len());
+    let people = tested.people.as_ref().map(|people| people.iter().collect::<BTreeSet<_>>().len());
     let mut found = Metrics {
         classes: classes.to_vec(),
         positive: classes[positive].clone(),
@@ -425,7 +476,22 @@ fn classes_of(
         summary: Vec::new(),
     };
     found.method = method(tested, run, found.noun(), has_baselines);
-    found.summary = metrics::summary(&found, tested.cohort.preparation.volume_name());
+    let there: BTreeSet<usize> = network.iter().map(|p| p.truth).collect();
+    if there.len() < 2 {
+        // Whoever says that class to everybody is right, and ahead of everyone.
+        let one = there.first().map_or("", |class| classes[*class].as_str());
+        let right = network.iter().filter(|p| p.predicted == p.truth).count();
+        found.comparisons.clear();
+        found.chance = None;
+        found.summary = vec![format!(
+            "All of these {} are {one}: whether classes are told apart cannot be said of one class. {right} of them are told right, accuracy {}; \
+             there are no comparisons and no calibration.",
+            counted(network.len(), found.noun()),
+            found.of(CNN).map_or_else(String::new, |c| metrics::text(&c.accuracy))
+        )];
+    } else {
+        found.summary = without_folds(metrics::summary(&found, tested.cohort.preparation.volume_name()));
+    }
     if let Some(alike) = metrics::pairs_alike(&network, classes) {
         found.summary.insert(1.min(found.summary.len()), alike);
     }
@@ -463,13 +529,19 @@ fn classes_of(
     Ok(ExternalMetrics { metrics: found, out_of_fold, calibration, recalibrated: with_intercept })
 }
 
+/// Sentences of a training in which a lead has one witness, since there are no folds of these people.
+fn without_folds(lines: Vec<String>) -> Vec<String> {
+    lines
+        .into_iter()
+        .map(|line| line.replace(" alone: the folds allow no second test", " alone, and there is no second test"))
+        .collect()
+}
+
 /// The same network among its own people, in a sentence. The two are of different people and are not compared by a test.
 fn beside_own(here: &Classification, own: &Classification, own_noun: &str, noun: &str) -> String {
-    let (name, of) = (here.area_name(), |c: &Classification| match c.area() {
-        Some(area) => metrics::text(area),
-        None => metrics::text(&c.accuracy),
-    });
-    let name = if here.area().is_some() && own.area().is_some() { name } else { "accuracy" };
+    let by_area = here.area().is_some() && own.area().is_some();
+    let name = if by_area { here.area_name() } else { "accuracy" };
+    let of = |c: &Classification| metrics::text(c.area().filter(|_| by_area).unwrap_or(&c.accuracy));
     format!(
         "Here {name} is {} of {}; out of fold, in the run, it was {} of {}.",
         of(here),
@@ -553,7 +625,7 @@ fn values_of(tested: &Tested<'_>, card: &Card, run: Option<&Run>, baselines: Vec
     }
     let comparisons: Vec<ValueComparison> =
         all[1..].iter().filter_map(|(name, _, others)| ValueComparison::of((CNN, &network), (name, others))).collect();
-    let people = tested.people.as_ref().map(|people| people.iter().collect::<std::collections::BTreeSet<_>>().len());
+    let people = tested.people.as_ref().map(|people| people.iter().collect::<BTreeSet<_>>().len());
     let r = predictors.first().and_then(|cnn| cnn.regression.r.as_ref()).map(|r| r.value);
     let with = |name: &str| comparisons.iter().find(|c| c.with == name);
     let mut found = ValueMetrics {
@@ -572,7 +644,7 @@ fn values_of(tested: &Tested<'_>, card: &Card, run: Option<&Run>, baselines: Vec
         summary: Vec::new(),
     };
     found.method = method(tested, run, found.noun(), has_baselines);
-    found.summary = value_metrics::summary(&found, tested.cohort.preparation.volume_name());
+    found.summary = without_folds(value_metrics::summary(&found, tested.cohort.preparation.volume_name()));
     let out_of_fold = own.as_ref().and_then(|own| own.of(CNN).cloned());
     if let (Some(own), Some(here)) = (&out_of_fold, found.of(CNN)) {
         let unit = found.value.suffix();

@@ -153,7 +153,10 @@ impl People<'_> {
                         ));
                     }
                 }
-                Err(e) => progress.warn(&format!("whether ids are those of people of the run cannot be said: {e}")),
+                Err(e) => progress.advise(
+                    &format!("whether ids are those of people of the run cannot be said: {e}"),
+                    &voxplain_core::remedy!["say where the run's own cohort lies with ", crate::setting::RUN_COHORT],
+                ),
             }
         }
         if let Self::Cohort(cohort) = self {

@@ -47,6 +47,9 @@ pub struct HeldForTest {
     pub set: TestSet,
     /// Their ids.
     pub subjects: Vec<String>,
+    /// When a run that this one replaced was asked about the same test set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked_before: Vec<String>,
 }
 
 impl Manifest {

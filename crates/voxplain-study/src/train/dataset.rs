@@ -86,6 +86,20 @@ fn refuse_known(cohort: &Cohort, subjects: &[usize], test: &[usize], options: &T
             _ => {}
         }
     }
+    if let Some(column) = &options.group {
+        let cells = cohort.column(column)?;
+        let of = |n: &usize| cells[*n].map(str::trim).filter(|cell| !is_missing(cell, &options.missing));
+        let trained: BTreeSet<&str> = subjects.iter().filter_map(of).collect();
+        let shared: BTreeSet<String> =
+            test.iter().filter_map(of).filter(|group| trained.contains(group)).map(str::to_owned).collect();
+        if !shared.is_empty() {
+            let shared: Vec<String> = shared.into_iter().collect();
+            return Err(Error::request(
+                format!("groups of {column} would be in the test set ({set}) and in training: {}", list(&shared)),
+                remedy!["put whole groups on one side: name another test set with ", TEST, ", or leave out ", GROUP],
+            ));
+        }
+    }
     if both.is_empty() {
         return Ok(());
     }

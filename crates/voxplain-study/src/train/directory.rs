@@ -3,7 +3,8 @@
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::listed::listed;
 use crate::{
-    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash},
+    folds::TestSet,
+    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash, read_json},
     setting::{FORCE, OUT},
 };
 use serde::Serialize;
@@ -32,7 +33,7 @@ pub(super) fn open_or_create(
     force: bool,
     progress: &dyn Progress,
 ) -> Result<Run> {
-    let manifest = manifest(dataset, options, (folds, bins), out)?;
+    let mut manifest = manifest(dataset, options, (folds, bins), out)?;
     if RunLayout::at(out).manifest().is_file() {
         match Run::open(out) {
             Ok(run) if !force => {
@@ -46,7 +47,18 @@ pub(super) fn open_or_create(
                 };
             }
             Err(e) if !force => return Err(e),
-            _ => replace(out, progress)?,
+            _ => {
+                let times = asked_before(out, &manifest);
+                if let Some(test) = manifest.test.as_mut().filter(|_| !times.is_empty()) {
+                    progress.warn(&format!(
+                        "the run that is replaced was asked about this test set on {}: what is changed since may have been chosen by it, and \
+                         the new run says so",
+                        times.join(", ")
+                    ));
+                    test.asked_before = times;
+                }
+                replace(out, progress)?;
+            }
         }
     } else if !is_free(out)? {
         return Err(Error::file(
@@ -101,6 +113,7 @@ fn manifest(
         test: options.test.clone().map(|set| HeldForTest {
             set,
             subjects: dataset.test.iter().map(|&n| cohort.subjects[n].id.clone()).collect(),
+            asked_before: Vec::new(),
         }),
         left_out: dataset.left_out_by_column(options),
         soft_labels: bins.to_vec(),
@@ -119,13 +132,30 @@ fn is_free(out: &Path) -> Result<bool> {
     }
 }
 
+/// Who is in the test set of a run.
+fn tested(of: &Manifest) -> Option<(&TestSet, &[String])> {
+    of.test.as_ref().map(|test| (&test.set, test.subjects.as_slice()))
+}
+
+/// When a run that is to be replaced was asked about its test set, where the new one has the same people in it.
+fn asked_before(out: &Path, now: &Manifest) -> Vec<String> {
+    let Ok(old) = Run::open(out) else { return Vec::new() };
+    let same = old.manifest.test.as_ref().zip(now.test.as_ref()).filter(|(old, now)| old.subjects == now.subjects);
+    let Some((before, _)) = same else { return Vec::new() };
+    let file = old.layout().test_metrics();
+    let times = if file.is_file() { read_json::<Value>(&file).ok().map(|found| found["asked"].clone()) } else { None };
+    // The file lists the earlier ones too.
+    let times = times.and_then(|times| serde_json::from_value::<Vec<String>>(times).ok());
+    times.unwrap_or_else(|| before.asked_before.clone())
+}
+
 /// Why a run is not the one that this training would make.
 fn difference(found: &Manifest, now: &Manifest, cohort: &Path) -> Option<String> {
     if found.options != now.options {
         Some(format!("it was made with other options ({})", changes(&found.options, &now.options)))
     } else if found.cohort_hash != now.cohort_hash
         || found.task != now.task
-        || found.test != now.test
+        || tested(found) != tested(now)
         || found.soft_labels != now.soft_labels
     {
         Some(format!("it was made from other volumes or labels than those of {}", cohort.display()))

@@ -150,6 +150,9 @@ impl Trainer<'_> {
         if !files.is_empty() {
             training["files"] = serde_json::json!(files);
         }
+        if let Some(initial) = self.initial.filter(|initial| !initial.seen.is_empty()) {
+            training["before"] = serde_json::json!(initial.seen);
+        }
         let card = Card {
             architecture: options.model.clone(),
             task: dataset.task(),

@@ -13,6 +13,8 @@ use voxplain_nn::{Network, Tensor};
 /// The weights of another model, all but those of the last layer where this one is another.
 pub(super) struct InitialWeights {
     state: Vec<(String, Tensor)>,
+    /// What it knows the people by whom it was trained on, and those of the model that it began from.
+    pub(super) seen: Vec<String>,
 }
 
 /// BLAKE3 of a model file.
@@ -39,6 +41,23 @@ impl InitialWeights {
         }
         let seen: Vec<&str> =
             (0..dataset.len()).filter(|&n| model.has_seen_any(dataset.marks(n))).map(|n| dataset.id(n)).collect();
+        let kept: Vec<&str> = (dataset.test.iter())
+            .map(|&n| &dataset.cohort.subjects[n])
+            .filter(|subject| model.has_seen_any(subject.marks()))
+            .map(|subject| subject.id.as_str())
+            .collect();
+        if !kept.is_empty() {
+            return Err(Error::file(
+                path,
+                format!(
+                    "was trained on {} of the test set ({}): they would not be new to it",
+                    kept.len(),
+                    listed(kept.iter(), 8)
+                ),
+                remedy!["start from a model of other people, or leave out ", INIT],
+            ));
+        }
+        let known = model.marks_of_training();
         let Model { network: theirs, card } = model;
         if !seen.is_empty() {
             return Err(Error::file(
@@ -111,7 +130,7 @@ impl InitialWeights {
                 ours.normalize.words()
             ));
         }
-        Ok(Some(Self { state }))
+        Ok(Some(Self { state, seen: known }))
     }
 
     /// Puts them in place of what was drawn.

@@ -30,6 +30,11 @@ fn trained(cohort: &Cohort, out: &Path, label: &str, split: SplitScheme) -> Run 
     train(cohort, &options, out, false, &engine(2), &Silent, &Silent).unwrap().run
 }
 
+fn ask_of(run: &Run, cohort: &Cohort, ids: &[&str]) -> Predictions {
+    let subjects = Some(ids.iter().map(|id| (*id).to_owned()).collect());
+    ask(run, cohort, &PredictOptions { subjects, ..PredictOptions::default() }).unwrap()
+}
+
 fn ask(run: &Run, cohort: &Cohort, options: &PredictOptions) -> voxplain_core::Result<Predictions> {
     predict(Models::Run(run), &People::Cohort(cohort), options, &engine(2), &Silent)
 }
@@ -116,6 +121,16 @@ fn other_people_are_tested_in_the_words_of_the_models() {
         "{:?}",
         plain.notes
     );
+    // People of one class: nothing is told apart, and accuracy stands beside accuracy.
+    let one_class = ask_of(&run, &other, &["001", "003", "005"]);
+    let Some(ExternallyTested::Classes(alone)) = &one_class.tested else { panic!() };
+    let words = alone.metrics.summary.join(" ");
+    assert!(
+        words.starts_with("All of these 3 subjects are control:") && alone.metrics.comparisons.is_empty(),
+        "{words}"
+    );
+    let accuracy = run.metrics().unwrap().unwrap().of("cnn").unwrap().accuracy.value;
+    assert!(words.contains(&format!("in the run, it was {accuracy:.2} (")), "{words}");
     let label = other.participants.column("label").unwrap();
     let word = |cell: &str| if cell == "case" { "patient" } else { "healthy" };
     for row in &mut other.participants.rows {
@@ -135,6 +150,13 @@ fn other_people_are_tested_in_the_words_of_the_models() {
     assert_eq!(tested.metrics.classifiers.len(), 5);
     let wrong = ask(&run, &other, &named(&[("patient", "case"), ("healthy", "control"), ("ill", "case")])).unwrap_err();
     assert!(wrong.to_string().contains("no cell of the column label holds `ill`"), "{wrong}");
+    // Baselines are not fitted on labels that were changed since.
+    let mut own = Cohort::open(&at("own")).unwrap();
+    own.participants.rows[0][label] = Some("case".into());
+    own.participants.write_tsv(&own.layout().participants()).unwrap();
+    let without = ask(&run, &other, &named(&[("patient", "case"), ("healthy", "control")])).unwrap();
+    let Some(ExternallyTested::Classes(without)) = &without.tested else { panic!() };
+    assert_eq!(without.metrics.classifiers.len(), 1);
     other.participants.columns[label] = "Label".into();
     let untold = ask(&run, &other, &PredictOptions::default()).unwrap();
     assert!(untold.tested.is_none());
@@ -211,6 +233,28 @@ fn a_test_set_is_asked_about_once() {
     );
     assert_eq!(ask(true).unwrap().asked.len(), 2);
     assert!(run.layout().test_predictions().is_file());
+    // By another way they are not asked about.
+    let by_cohort = ask_of(&run, &cohort, &["017"]);
+    assert!(
+        by_cohort.people.is_empty() && by_cohort.failures[0].error.contains("is in the test set of the run"),
+        "{by_cohort:?}"
+    );
+    // A run that takes the place of this one knows that it was asked.
+    let anew = TrainOptions { seed: 1, ..options("site=B") };
+    let replaced = train(&cohort, &anew, &at("run"), true, &engine(2), &Silent, &Silent).unwrap().run;
+    assert_eq!(replaced.manifest.test.as_ref().unwrap().asked_before.len(), 2);
+    let third = predict_test_set(&replaced, &PredictOptions::default(), false, &engine(2), &Silent).unwrap();
+    assert!(
+        third.asked.len() == 3 && third.notes.iter().any(|note| note.contains("asked about 3 times")),
+        "{:?}",
+        third.notes
+    );
+    // Nor does training begin from a model that knows them.
+    let theirs = tried(&cohort, "site=A", "theirs");
+    let theirs = theirs.unwrap_or_else(|e| panic!("{e}"));
+    let from = TrainOptions { init: Some(theirs.layout().fold(0).model()), ..options("site=B") };
+    let error = train(&cohort, &from, &at("none"), false, &engine(2), &Silent, &Silent).unwrap_err().to_string();
+    assert!(error.contains("of the test set"), "{error}");
     // What cannot be one.
     for (set, words) in [
         ("label=case", "a class of the label itself"),
