@@ -18,7 +18,6 @@ mod gram;
 mod logistic;
 mod value;
 
-pub(crate) use gram::reads;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
 pub use value::{
@@ -28,8 +27,8 @@ pub use value::{
 
 use crate::folds::Split;
 use nalgebra::DMatrix;
-use voxplain_core::{Error, Result};
-use voxplain_nn::loss::class_weights;
+use voxplain_core::{Error, Progress, Result};
+use voxplain_nn::{Engine, loss::class_weights};
 use voxplain_stats::FoldPrediction;
 
 /// Name of the classifier that guesses.
@@ -94,6 +93,25 @@ impl ClassificationTask<'_> {
         }
         all
     }
+}
+
+/// The inner products of so many volumes, on the engine's threads; shown as a step, which can be interrupted.
+pub(crate) fn gram(
+    count: usize,
+    engine: &Engine,
+    progress: &dyn Progress,
+    read: impl Fn(usize) -> Result<Vec<f32>> + Send + Sync,
+) -> Result<Gram> {
+    progress.begin("linear baseline", gram::reads(count));
+    let gram = engine.thread_pool().install(|| {
+        inner_products(count, |n| {
+            progress.go_on()?;
+            progress.advance(1, "");
+            read(n)
+        })
+    });
+    progress.end();
+    gram
 }
 
 /// The share of each class among the training subjects as its probability, for every held-out subject.

@@ -22,7 +22,7 @@ use crate::{
     explain::load::LoadedVolume,
     listed::listed,
     model::{Model, Task},
-    run::{Run, read_json},
+    run::Run,
     setting::{COHORT, FORCE, IN_SAMPLE, RUN_COHORT, TEST},
 };
 use people::Person;
@@ -405,18 +405,8 @@ pub fn predict_test_set(
         ));
     };
     let (table, document) = (run.layout().test_predictions(), run.layout().test_metrics());
-    let before = match (document.is_file(), table.is_file()) {
-        (true, _) => read_json::<serde_json::Value>(&document)
-            .ok()
-            .and_then(|found| serde_json::from_value::<Vec<String>>(found["asked"].clone()).ok())
-            .filter(|times| !times.is_empty())
-            .unwrap_or_else(|| vec!["a day that the file does not say".to_owned()]),
-        (false, true) => vec!["a day that is lost with its file".to_owned()],
-        (false, false) => Vec::new(),
-    };
-    // Else the times at which a run that this one replaced was asked about the same test set; the file lists these too.
-    let mut asked = if before.is_empty() { test.asked_before.clone() } else { before.clone() };
-    if !before.is_empty() && !again {
+    let mut asked = run.test_set_asked();
+    if (document.is_file() || table.is_file()) && !again {
         return Err(Error::file(
             &document,
             format!("the test set ({}) was asked about already, on {}", test.set, asked.join(", ")),

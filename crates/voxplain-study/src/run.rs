@@ -30,7 +30,10 @@ use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
 use crate::setting::{COHORT, FORCE, OUT};
 use serde::{Serialize, de::DeserializeOwned};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy};
 
 /// A run directory: models of all folds and everything that was made with them. [`RunLayout`] says which file holds what.
@@ -141,6 +144,33 @@ impl Run {
     /// The fold has not begun, or the file is damaged.
     pub fn split(&self, fold: usize) -> Result<Split> {
         read_json(&self.layout().fold(fold).split())
+    }
+
+    /// When this run, or one that it replaced, was asked about the test set: what the record says, in words where it is damaged or lost.
+    pub fn test_set_asked(&self) -> Vec<String> {
+        let (table, document) = (self.layout().test_predictions(), self.layout().test_metrics());
+        if !document.is_file() {
+            let lost = || vec!["a day that is lost with its file".to_owned()];
+            let before = self.manifest.test.iter().flat_map(|test| test.asked_before.iter().cloned());
+            return if table.is_file() { lost() } else { before.collect() };
+        }
+        // A record that cannot be read is one that was written.
+        let found = read_json::<serde_json::Value>(&document).ok();
+        let times = found.and_then(|found| serde_json::from_value::<Vec<String>>(found["asked"].clone()).ok());
+        times.filter(|times| !times.is_empty()).unwrap_or_else(|| vec!["a day that the file does not say".to_owned()])
+    }
+
+    /// Positions in the cohort of all who are in a fold, ascending.
+    ///
+    /// # Errors
+    /// A fold has not begun, or its file is damaged.
+    pub fn members(&self) -> Result<BTreeSet<usize>> {
+        let mut members = BTreeSet::new();
+        for fold in 0..self.manifest.folds {
+            let split = self.split(fold)?;
+            members.extend(split.train.into_iter().chain(split.test));
+        }
+        Ok(members)
     }
 
     /// Every subject that a fold's model never saw, fold by fold; `cohort` must be the run's own.

@@ -276,16 +276,7 @@ fn comparators(
 
 /// The inner products of all volumes.
 fn gram(dataset: &Dataset<'_>, engine: &Engine, progress: &dyn Progress) -> Result<Gram> {
-    progress.begin("linear baseline", comparators::reads(dataset.len()));
-    let gram = engine.thread_pool().install(|| {
-        comparators::inner_products(dataset.len(), |n| {
-            progress.go_on()?;
-            progress.advance(1, "");
-            dataset.volume(n)
-        })
-    });
-    progress.end();
-    gram
+    comparators::gram(dataset.len(), engine, progress, |n| dataset.volume(n))
 }
 
 #[cfg(test)]

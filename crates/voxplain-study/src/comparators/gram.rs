@@ -46,7 +46,7 @@ pub fn inner_products(count: usize, read: impl Fn(usize) -> Result<Vec<f32>>) ->
 }
 
 /// How often [`inner_products`] of `count` volumes reads a volume: each block is read with every later one.
-pub(crate) fn reads(count: usize) -> usize {
+pub(super) fn reads(count: usize) -> usize {
     (0..count).step_by(BLOCK).map(|first| count - first).sum()
 }
 

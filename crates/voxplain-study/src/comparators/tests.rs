@@ -1,6 +1,6 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::*;
+use super::{gram::reads, *};
 use crate::folds::{Split, SplitScheme, splits};
 use voxplain_core::random::Seed;
 

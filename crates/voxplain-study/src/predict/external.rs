@@ -25,7 +25,7 @@ use voxplain_core::{Error, Progress, Result};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     CalibrationLine, Classification, Comparison, FoldPrediction, Regression, Said, ValueComparison, ValuePrediction,
-    recalibrated, significant, spearman,
+    recalibrated, significant,
 };
 
 /// How good the answers are.
@@ -81,9 +81,7 @@ impl<'a> Joint<'a> {
         let own = run.cohort().map_err(super::with_its_own_setting)?;
         refuse_other_truths(run, &own)?;
         let folds = (0..run.manifest.folds).map(|fold| run.split(fold)).collect::<Result<Vec<_>>>()?;
-        let members: BTreeSet<usize> =
-            folds.iter().flat_map(|split| split.train.iter().chain(&split.test)).copied().collect();
-        let members: Vec<usize> = members.into_iter().collect();
+        let members: Vec<usize> = run.members()?.into_iter().collect();
         let test: Vec<usize> = (0..asked.len()).map(|n| members.len() + n).collect();
         let place = |n: &usize| members.binary_search(n).ok();
         let splits = folds
@@ -122,19 +120,10 @@ impl<'a> Joint<'a> {
     }
 
     fn gram(&self, engine: &Engine, progress: &dyn Progress) -> Result<comparators::Gram> {
-        progress.begin("linear baseline", comparators::reads(self.len()));
-        let gram = engine.thread_pool().install(|| {
-            comparators::inner_products(self.len(), |n| {
-                progress.go_on()?;
-                progress.advance(1, "");
-                match n.checked_sub(self.members.len()) {
-                    None => self.own.values(self.members[n]),
-                    Some(n) => self.other.values(self.asked[n]),
-                }
-            })
-        });
-        progress.end();
-        gram
+        comparators::gram(self.len(), engine, progress, |n| match n.checked_sub(self.members.len()) {
+            None => self.own.values(self.members[n]),
+            Some(n) => self.other.values(self.asked[n]),
+        })
     }
 }
 
@@ -185,6 +174,13 @@ struct Tested<'a> {
     told: Vec<Told>,
     /// The person of each, where people have several images.
     people: Option<Vec<usize>>,
+}
+
+impl Tested<'_> {
+    /// What is said of each, with the volume of the mask.
+    fn beside_volumes(&self, said: impl Iterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
+        said.zip(self.numbers.iter().map(|&n| self.cohort.subjects[n].mask_volume))
+    }
 }
 
 /// Tests the answers; `None` where nobody has a truth and was not trained on.
@@ -361,15 +357,6 @@ fn of_values(run: &Run, joint: &Joint<'_>, engine: &Engine, progress: &dyn Progr
     Ok(all)
 }
 
-/// Spearman's correlation of what is said with the volume of the mask.
-fn volume_correlation(said: impl Iterator<Item = f64>, tested: &Tested<'_>) -> Option<f64> {
-    #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
-    let said: Vec<f32> = said.map(|v| v as f32).collect();
-    #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
-    let volumes: Vec<f32> = tested.numbers.iter().map(|&n| tested.cohort.subjects[n].mask_volume as f32).collect();
-    spearman(&said, &volumes).ok().flatten().filter(|r| r.is_finite())
-}
-
 /// Who was tested by what, in sentences.
 fn method(tested: &Tested<'_>, run: Option<&Run>, noun: &str, baselines: bool) -> String {
     let by = match run {
@@ -393,9 +380,7 @@ fn method(tested: &Tested<'_>, run: Option<&Run>, noun: &str, baselines: bool) -
 fn about_volumes(tested: &Tested<'_>, run: Option<&Run>) -> Option<String> {
     let run = run?;
     let own = run.cohort().ok()?;
-    let folds = (0..run.manifest.folds).map(|fold| run.split(fold)).collect::<Result<Vec<_>>>().ok()?;
-    let members: BTreeSet<usize> =
-        folds.iter().flat_map(|split| split.train.iter().chain(&split.test)).copied().collect();
+    let members = run.members().ok()?;
     let median = |mut volumes: Vec<f64>| {
         volumes.sort_by(f64::total_cmp);
         let n = volumes.len();
@@ -469,7 +454,9 @@ fn classes_of(
         people,
         grouped_by: people.map(|_| crate::cohort::PERSON.to_owned()),
         chance: classifiers.first().map(|cnn| metrics::chance(&cnn.classification, classes)),
-        volume_correlation: volume_correlation(network.iter().map(|p| p.probabilities[positive]), tested),
+        volume_correlation: metrics::volume_correlation(
+            tested.beside_volumes(network.iter().map(|p| p.probabilities[positive])),
+        ),
         groups: Vec::new(),
         classifiers,
         comparisons,
@@ -639,7 +626,7 @@ fn values_of(tested: &Tested<'_>, card: &Card, run: Option<&Run>, baselines: Vec
         comparisons,
         correction: None,
         no_correction: Some("it would be a line through these people".into()),
-        volume_correlation: volume_correlation(network.iter().map(|p| p.predicted), tested),
+        volume_correlation: metrics::volume_correlation(tested.beside_volumes(network.iter().map(|p| p.predicted))),
         groups: Vec::new(),
         summary: Vec::new(),
     };

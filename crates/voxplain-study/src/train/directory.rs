@@ -4,7 +4,7 @@ use super::{dataset::Dataset, options::TrainOptions};
 use crate::listed::listed;
 use crate::{
     folds::TestSet,
-    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash, read_json},
+    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash},
     setting::{FORCE, OUT},
 };
 use serde::Serialize;
@@ -140,13 +140,8 @@ fn tested(of: &Manifest) -> Option<(&TestSet, &[String])> {
 /// When a run that is to be replaced was asked about its test set, where the new one has the same people in it.
 fn asked_before(out: &Path, now: &Manifest) -> Vec<String> {
     let Ok(old) = Run::open(out) else { return Vec::new() };
-    let same = old.manifest.test.as_ref().zip(now.test.as_ref()).filter(|(old, now)| old.subjects == now.subjects);
-    let Some((before, _)) = same else { return Vec::new() };
-    let file = old.layout().test_metrics();
-    let times = if file.is_file() { read_json::<Value>(&file).ok().map(|found| found["asked"].clone()) } else { None };
-    // The file lists the earlier ones too.
-    let times = times.and_then(|times| serde_json::from_value::<Vec<String>>(times).ok());
-    times.unwrap_or_else(|| before.asked_before.clone())
+    let same = old.manifest.test.as_ref().zip(now.test.as_ref()).is_some_and(|(old, now)| old.subjects == now.subjects);
+    if same { old.test_set_asked() } else { Vec::new() }
 }
 
 /// Why a run is not the one that this training would make.

@@ -73,7 +73,9 @@ pub(super) fn metrics(
         grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
         models: Vec::new(),
         chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
-        volume_correlation: volume_correlation(network.iter().map(|p| (p.subject, p.probabilities[positive])), dataset),
+        volume_correlation: volume_correlation(
+            network.iter().map(|p| (p.probabilities[positive], dataset.mask_volume(p.subject))),
+        ),
         groups: groups(network, dataset, positive),
         classifiers: of_classifiers,
         comparisons,
@@ -164,11 +166,10 @@ fn least_p(sizes: &[usize]) -> f64 {
     (2.0 / ways).min(1.0)
 }
 
-/// Spearman's correlation of what the network says of subjects, by their positions, with the volume of the mask.
-pub(super) fn volume_correlation(said: impl Iterator<Item = (usize, f64)>, dataset: &Dataset<'_>) -> Option<f64> {
+/// Spearman's correlation of what the network says of subjects with the volumes of their masks.
+pub(crate) fn volume_correlation(pairs: impl Iterator<Item = (f64, f64)>) -> Option<f64> {
     #[expect(clippy::cast_possible_truncation, reason = "only the order counts")]
-    let (said, volumes): (Vec<f32>, Vec<f32>) =
-        said.map(|(subject, said)| (said as f32, dataset.mask_volume(subject) as f32)).unzip();
+    let (said, volumes): (Vec<f32>, Vec<f32>) = pairs.map(|(said, volume)| (said as f32, volume as f32)).unzip();
     spearman(&said, &volumes).ok().flatten().filter(|r| r.is_finite())
 }
 

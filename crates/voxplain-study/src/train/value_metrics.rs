@@ -121,7 +121,7 @@ fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, opt
         comparisons,
         correction,
         no_correction,
-        volume_correlation: volume_correlation(network.iter().map(|p| (p.subject, p.predicted)), dataset),
+        volume_correlation: volume_correlation(network.iter().map(|p| (p.predicted, dataset.mask_volume(p.subject)))),
         groups: groups(network, dataset),
         summary: Vec::new(),
     };
