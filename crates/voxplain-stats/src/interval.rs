@@ -1,6 +1,7 @@
 //! [`Interval`]: a mean over subjects with its 95 % confidence interval, over independent subjects or by model.
 
 use serde::{Deserialize, Serialize};
+use statrs::function::beta::checked_beta_reg;
 
 /// The fewest people that a mean of maps gets an interval for.
 pub const MIN_PEOPLE: usize = 5;
@@ -204,17 +205,20 @@ fn intraclass_of(clusters: &[Vec<f64>]) -> Option<f64> {
     (all > 0.0).then(|| (between - within) / all)
 }
 
-/// The quantile of Student's t distribution: `t` with `P(T <= t) = p`, for `p` in [0.5, 1), by bisection on the
-/// regularised incomplete beta function (Abramowitz & Stegun 26.7.1 and 26.5.8).
+/// The quantile of Student's t distribution: `t` with `P(T <= t) = p`, for `p` in [0.5, 1); infinity where there is no degree of freedom.
 pub fn student_t(p: f64, freedom: f64) -> f64 {
-    let cdf = |t: f64| 1.0 - 0.5 * beta(freedom / (freedom + t * t), freedom / 2.0, 0.5);
+    if freedom <= 0.0 {
+        return f64::INFINITY;
+    }
+    // P(|T| >= t) = I_x(freedom / 2, 1 / 2) for x = freedom / (freedom + t^2) (Abramowitz & Stegun 26.7.1 and 26.5.27), which falls as t
+    // rises: by bisection, as an inverse by series has fewer digits.
     let (mut low, mut high) = (0.0, 1.0);
-    while cdf(high) < p && high < 1e300 {
+    while two_sided_p(high, freedom) > 2.0 * (1.0 - p) && high < 1e300 {
         high *= 2.0;
     }
     for _ in 0..200 {
         let middle = f64::midpoint(low, high);
-        if cdf(middle) < p {
+        if two_sided_p(middle, freedom) > 2.0 * (1.0 - p) {
             low = middle;
         } else {
             high = middle;
@@ -223,50 +227,10 @@ pub fn student_t(p: f64, freedom: f64) -> f64 {
     f64::midpoint(low, high)
 }
 
-/// Probability that Student's t with so many degrees of freedom is at least as far from 0 as `t`, on either side.
+/// Probability that Student's t with so many degrees of freedom is at least as far from 0 as `t`, on either side; not a number where there is no
+/// degree of freedom.
 pub fn two_sided_p(t: f64, freedom: f64) -> f64 {
-    beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
-}
-
-/// The regularised incomplete beta function `I_x(a, b)` by its continued fraction (Lentz's method).
-fn beta(x: f64, a: f64, b: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 {
-        return x.clamp(0.0, 1.0);
-    }
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - beta(1.0 - x, b, a);
-    }
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
-    let guard = |v: f64| if v.abs() < 1e-300 { 1e-300 } else { v };
-    let (mut c, mut d) = (1.0, 1.0 / guard(1.0 - (a + b) * x / (a + 1.0)));
-    let mut fraction = d;
-    for m in 1..500 {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        let before = fraction;
-        for term in [even, odd] {
-            d = 1.0 / guard(1.0 + term * d);
-            c = guard(1.0 + term / c);
-            fraction *= c * d;
-        }
-        if (fraction - before).abs() < 1e-16 * fraction.abs() {
-            break;
-        }
-    }
-    front * fraction
-}
-
-/// The logarithm of the gamma function for positive `x`: Stirling's series after shifting `x` above 12.
-fn ln_gamma(x: f64) -> f64 {
-    let (mut x, mut product) = (x, 1.0);
-    while x < 12.0 {
-        product *= x;
-        x += 1.0;
-    }
-    let y = 1.0 / (x * x);
-    let series = (1.0 / 12.0 - y * (1.0 / 360.0 - y * (1.0 / 1260.0 - y * (1.0 / 1680.0 - y / 1188.0)))) / x;
-    (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series - f64::ln(product)
+    checked_beta_reg(freedom / 2.0, 0.5, freedom / (freedom + t * t)).unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]
