@@ -98,6 +98,15 @@ impl Lattice {
         Ok(Self { shape, voxels, padded, padded_len, numbers, offsets })
     }
 
+    /// So many values that touch nothing: regions of an atlas.
+    ///
+    /// # Errors
+    /// None, or more than fit 2^31.
+    pub fn apart(count: usize) -> Result<Self> {
+        let line = Self::new([count, 1, 1], &vec![true; count], Neighbours::Faces)?;
+        Ok(Self { offsets: Vec::new(), ..line })
+    }
+
     /// Number of voxels in the mask.
     pub fn len(&self) -> usize {
         self.voxels.len()
@@ -143,5 +152,18 @@ impl Lattice {
     /// The numbers of the neighbours of a voxel.
     pub fn neighbours(&self, number: usize) -> impl Iterator<Item = usize> + '_ {
         self.around(self.place(number)).map(|place| self.numbers[place]).filter(|n| *n != OUTSIDE).map(|n| n as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apart_touch_nothing() {
+        let apart = Lattice::apart(5).unwrap();
+        assert_eq!((apart.len(), apart.voxels()), (5, &[0, 1, 2, 3, 4][..]));
+        assert!((0..5).all(|n| apart.neighbours(n).next().is_none()));
+        assert!(Lattice::apart(0).is_err());
     }
 }

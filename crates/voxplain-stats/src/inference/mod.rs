@@ -19,6 +19,7 @@ mod model;
 mod permutation;
 mod rows;
 mod shuffle;
+mod tail;
 mod tfce;
 
 pub use cluster::{Cluster, Clusters, Peak};
@@ -31,4 +32,5 @@ pub use model::{Fit, Model, Variance};
 pub use permutation::{Counts, Family, Permutation, Sides};
 pub use rows::{InMemory, Rows};
 pub use shuffle::{Shuffle, Shuffles};
+pub use tail::ParetoTail;
 pub use tfce::{Tfce, TfceScratch};

@@ -108,6 +108,15 @@ impl Model {
         self.tested.ncols()
     }
 
+    /// Whether the terms that are not tested take the mean of the values away. Where they do, residuals may be permuted; where they do not, the mean is
+    /// among what is tested, and signs must be flipped.
+    pub fn explains_mean(&self) -> bool {
+        let n = self.subjects() as f64;
+        let explained: f64 = self.others.column_iter().map(|column| column.sum().powi(2)).sum();
+        // Squared length of the projection of a column of ones.
+        explained > n * (1.0 - 1e-9)
+    }
+
     /// Degrees of freedom of the errors.
     pub fn freedom(&self) -> usize {
         self.freedom
@@ -290,6 +299,22 @@ mod tests {
         let model = Model::new(design, contrast, variance).unwrap();
         let shuffled = model.shuffled(shuffle);
         model.block(values, values.len() / model.subjects()).fit_all(&shuffled)
+    }
+
+    #[test]
+    fn whether_the_mean_is_taken_away() {
+        let (ones, group) = ([1.0; 4], [1.0, 1.0, 0.0, 0.0]);
+        let other = group.map(|v| 1.0 - v);
+        let explains = |columns: &[&[f64]], weights: &[f64]| {
+            Model::new(&design(columns), &Contrast::t("c", weights.to_vec()), Variance::Equal).unwrap().explains_mean()
+        };
+        assert!(explains(&[&ones, &group], &[0.0, 1.0]));
+        assert!(!explains(&[&ones, &group], &[1.0, 0.5]));
+        // A column for each group: their difference, their mean, and one of them.
+        assert!(explains(&[&group, &other], &[1.0, -1.0]));
+        assert!(!explains(&[&group, &other], &[0.5, 0.5]));
+        assert!(!explains(&[&group, &other], &[1.0, 0.0]));
+        assert!(!explains(&[&ones], &[1.0]));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     model::{Fit, Model, Shuffled},
     rows::Rows,
     shuffle::{Shuffle, Shuffles},
+    tail::ParetoTail,
     tfce::{Tfce, TfceScratch},
 };
 use rayon::prelude::*;
@@ -329,6 +330,17 @@ impl Counts {
     pub fn corrected(&self, family: Family, sizes: impl IntoIterator<Item = f32>) -> Vec<f64> {
         let sorted = self.sorted(family);
         sizes.into_iter().map(|size| p_of_maximum(&sorted, size).max(1.0 / (self.done + 1) as f64)).collect()
+    }
+
+    /// The tail of the largest of each shuffle, without the data as they are. `None` where no tail fits, or all shuffles are too few.
+    pub fn tail(&self, family: Family) -> Option<ParetoTail> {
+        let largest = match family {
+            Family::Voxel => &self.largest,
+            Family::Tfce => &self.largest_tfce,
+            Family::Extent => &self.largest_extent,
+            Family::Mass => &self.largest_mass,
+        };
+        ParetoTail::fit(largest.get(1..)?)
     }
 
     /// The size that is reached by chance in this share of shuffles: what is larger has a corrected p below it.
