@@ -15,8 +15,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, compare, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, predict,
-        prepare, regions, run, simulate, train,
+        bench, compare, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, permute,
+        predict, prepare, regions, run, simulate, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -51,6 +51,7 @@ enum Verb {
     Simulate(simulate::Simulate),
     Train(Box<train::Train>),
     Predict(Box<predict::Predict>),
+    Permute(permute::Permute),
     Explain(explain::Explain),
     Group(group::Group),
     Regions(regions::Regions),
@@ -89,6 +90,7 @@ impl Verb {
             Self::Simulate(verb) => verb.run(session),
             Self::Train(verb) => verb.run(session),
             Self::Predict(verb) => verb.run(session),
+            Self::Permute(verb) => verb.run(session),
             Self::Explain(verb) => verb.run(session),
             Self::Group(verb) => verb.run(session),
             Self::Regions(verb) => verb.run(session),

@@ -34,10 +34,14 @@ settings! {
     CHECK = "check";
     /// What an error on each class weighs in training.
     CLASS_WEIGHTS = "class-weights";
+    /// The file of a design's contrasts.
+    CONTRASTS = "contrasts";
     /// The size of a statistic from which on voxels form clusters.
     CLUSTER = "cluster";
     /// The largest norm of the gradients of a step.
     CLIP_NORM = "clip-norm";
+    /// Which classifier of a run is tested.
+    CLASSIFIER = "classifier";
     /// Names of the classes, in the order of the outputs.
     CLASSES = "classes";
     /// The directory of a cohort.
@@ -58,8 +62,12 @@ settings! {
     EACH_SESSION = "each-session";
     /// Where the cohort of a run lies, beside another one that is asked about.
     RUN_COHORT = "run-cohort";
+    /// What is compared of the regions of an atlas, in place of voxels.
+    REGIONS = "regions";
     /// What words of a table are called by a model.
     RENAME = "rename";
+    /// The file of a design's F tests.
+    F_TESTS = "f-tests";
     /// Whether what is there already is replaced.
     FORCE = "force";
     /// Parts of the network that are not trained.
@@ -80,10 +88,14 @@ settings! {
     INCLUDE = "include";
     /// A model whose weights training starts from.
     INIT = "init";
+    /// The column of those whose images are compared with each other.
+    PAIRED = "paired";
     /// Images to explain.
     INPUT = "input";
     /// Whether work goes on without what is missing.
     KEEP_GOING = "keep-going";
+    /// How often labels, or subjects, are exchanged.
+    PERMUTATIONS = "permutations";
     /// The column of classes.
     LABEL = "label";
     /// The share of the truth that is given to all classes alike in training.

@@ -14,6 +14,7 @@
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
 //! | `value_metrics.rs` | numbers and sentences about predicted values |
+//! | `permute.rs` | the same on labels dealt out at random |
 //! | `words.rs` | what is said about the words of the table |
 
 mod augmentation;
@@ -30,6 +31,7 @@ pub(crate) mod metrics;
 mod mixup;
 mod observer;
 mod options;
+mod permute;
 mod persons;
 mod predictions;
 mod soft_labels;
@@ -41,6 +43,7 @@ pub use augmentation::{AffineChange, Augmentation, Change};
 pub use loss::LossKind;
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
+pub use permute::{PermuteOptions, permute};
 pub use value::TaskKind;
 pub use voxplain_nn::{SoftLabels, ValueLoss};
 

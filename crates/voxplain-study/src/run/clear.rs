@@ -65,6 +65,24 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 work.files(&result, |file| is_of_comparison(&name_of(file), &stem))?;
             }
             work.files(&path, |_| false)?;
+        } else if path == layout.permutations() {
+            let unfinished = layout.permutation_work();
+            if unfinished.is_dir() {
+                for trained in folders(&unfinished)? {
+                    let folds = RunLayout::at(&trained).folds();
+                    if folds.is_dir() {
+                        let files = ["history.jsonl", "checkpoint.safetensors"];
+                        for fold in folders(&folds)? {
+                            work.files(&fold, |file| files.contains(&&*name_of(file)))?;
+                        }
+                        work.files(&folds, |_| false)?;
+                    }
+                    work.files(&trained, |_| false)?;
+                }
+                work.files(&unfinished, |_| false)?;
+            }
+            let test = |file: &Path| has_keys(file, &["key", "numbers"]);
+            work.files(&path, |file| name_of(file).ends_with(".json") && test(file))?;
         } else if path == layout.regions() {
             work.files(&path, is_region_table)?;
         } else if path == layout.figures() {
@@ -92,7 +110,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Files of a comparison beside its maps.
-const COMPARISON: [&str; 4] = ["summary.json", "clusters.tsv", "design.tsv", "unfinished.json"];
+const COMPARISON: [&str; 5] = ["summary.json", "clusters.tsv", "design.tsv", "regions.tsv", "unfinished.json"];
 
 /// Whether a file in the folder of a comparison is one of its maps, records or tables.
 fn is_of_comparison(name: &str, comparison: &str) -> bool {

@@ -15,6 +15,7 @@ use voxplain_core::{Error, Result};
 /// evaluation/                localisation, deletion, insertion
 /// regions/                   tables of regions
 /// compare/<method>_<term>/   tests voxel by voxel
+/// permutations/              classifiers on permuted labels
 /// report.html  report_*  figures/
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,8 @@ pub struct RunLayout<'a> {
 
 /// How the name of a table of means over maps ends.
 const MEANS: &str = "_means";
+/// How the name of a permutation test ends that is not finished.
+const UNFINISHED: &str = "_unfinished";
 
 impl<'a> RunLayout<'a> {
     /// The files of a run in this directory, whether it is there or not.
@@ -94,6 +97,34 @@ impl<'a> RunLayout<'a> {
     /// `compare`: tests of maps voxel by voxel, a folder each.
     pub fn compare(self) -> PathBuf {
         self.root.join("compare")
+    }
+
+    /// `permutations`: what classifiers reach on permuted labels.
+    pub fn permutations(self) -> PathBuf {
+        self.root.join("permutations")
+    }
+
+    /// `permutations/<classifier>.json`.
+    pub fn permutation_test(self, classifier: &str) -> PathBuf {
+        self.permutations().join(format!("{classifier}.json"))
+    }
+
+    /// `permutations/<classifier>_unfinished.json`: what was counted before an interruption.
+    pub fn unfinished_permutation_test(self, classifier: &str) -> PathBuf {
+        self.permutations().join(format!("{classifier}{UNFINISHED}.json"))
+    }
+
+    /// `permutations/work`: networks on permuted labels while they are trained.
+    pub fn permutation_work(self) -> PathBuf {
+        self.permutations().join("work")
+    }
+
+    /// Whether a file has the name of [`RunLayout::permutation_test`].
+    pub fn is_permutation_test(self, file: &Path) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_suffix(".json").filter(|stem| !stem.ends_with(UNFINISHED));
+        file.parent() == Some(&self.permutations())
+            && stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
     }
 
     /// `evaluation`: how far maps can be trusted.
@@ -363,12 +394,25 @@ pub mod figure_name {
         format!("regions-{word}_{}", desc(method))
     }
 
+    /// `compare-<name of the comparison>_desc-<what>`: a test of maps.
+    pub fn comparison(name: &str, what: &str) -> String {
+        let word: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        format!("compare-{word}_{}", desc(what))
+    }
+
+    /// `permutations_desc-<classifier>`.
+    pub fn permutations(classifier: &str) -> String {
+        format!("permutations_{}", desc(classifier))
+    }
+
     /// Whether a figure of the report of a run can have this name.
     pub fn is_known(stem: &str) -> bool {
         let of_method = |rest: &str| rest.split_once("_desc-").is_some_and(|(_, method)| is_word(method));
         ALL.contains(&stem)
             || stem.strip_suffix("_mosaic").is_some_and(|rest| rest.contains("_stat-mean_desc-") && of_method(rest))
             || stem.strip_prefix("regions-").is_some_and(of_method)
+            || stem.strip_prefix("compare-").is_some_and(of_method)
+            || stem.strip_prefix("permutations").is_some_and(of_method)
     }
 
     fn is_word(text: &str) -> bool {

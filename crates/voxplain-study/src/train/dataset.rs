@@ -18,7 +18,7 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 use voxplain_attribution::Unseen;
 use voxplain_core::{
@@ -113,7 +113,7 @@ fn refuse_known(cohort: &Cohort, subjects: &[usize], test: &[usize], options: &T
 }
 
 /// The subjects with a label, by their position in it: `0..len()`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Dataset<'a> {
     pub(super) cohort: &'a Cohort,
     /// Position of each subject in the cohort.
@@ -134,9 +134,10 @@ pub(super) struct Dataset<'a> {
     pub(super) without_group: Vec<String>,
     /// Positions in the cohort of the test set.
     pub(super) test: Vec<usize>,
-    cache: Vec<OnceLock<Vec<f32>>>,
+    /// Volumes that were read, shared by datasets of other labels.
+    cache: Arc<[OnceLock<Vec<f32>>]>,
     /// The masks, where they are asked for.
-    masks: Vec<OnceLock<Vec<bool>>>,
+    masks: Arc<[OnceLock<Vec<bool>>]>,
 }
 
 impl<'a> Dataset<'a> {
@@ -217,8 +218,9 @@ impl<'a> Dataset<'a> {
             refuse_recode(asked, &labels, &classes, &options.label)?;
         }
         let bytes = subjects.len() * cohort.preparation.input_shape().iter().product::<usize>() * 4;
-        let cache = if bytes <= CACHE { subjects.iter().map(|_| OnceLock::new()).collect() } else { Vec::new() };
-        let masks = cache.iter().map(|_| OnceLock::new()).collect();
+        let kept = if bytes <= CACHE { subjects.len() } else { 0 };
+        let cache = (0..kept).map(|_| OnceLock::new()).collect();
+        let masks = (0..kept).map(|_| OnceLock::new()).collect();
         let test: Vec<usize> = test.into_iter().collect();
         refuse_known(cohort, &subjects, &test, options)?;
         Ok(Self {
@@ -235,6 +237,15 @@ impl<'a> Dataset<'a> {
             cache,
             masks,
         })
+    }
+
+    /// The same subjects with other labels and, where values are predicted, other values.
+    pub(super) fn relabelled(&self, labels: Vec<usize>, values: Option<Vec<f64>>) -> Self {
+        let mut other = Self { labels, ..self.clone() };
+        if let Some((of, values)) = other.values.as_mut().zip(values) {
+            of.of = values;
+        }
+        other
     }
 
     /// What the network predicts.

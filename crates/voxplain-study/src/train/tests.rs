@@ -23,7 +23,7 @@ use voxplain_stats::FoldScore;
 use voxplain_volume::{Affine, Grid, Volume};
 
 /// Brains of noise, with more in the middle for class `b`; families of two.
-fn cohort(folder: &Path, people: usize) -> Cohort {
+pub(super) fn cohort(folder: &Path, people: usize) -> Cohort {
     cohort_with(folder, people, |_, _| {})
 }
 
@@ -62,7 +62,7 @@ fn cohort_with(folder: &Path, people: usize, change: impl Fn(usize, &mut Volume)
     Cohort::write(folder, &preparation, &Table { columns, rows }, &members).unwrap()
 }
 
-fn options() -> TrainOptions {
+pub(super) fn options() -> TrainOptions {
     TrainOptions {
         label: "group".into(),
         width: Some(1),
@@ -74,7 +74,7 @@ fn options() -> TrainOptions {
     }
 }
 
-fn engine(threads: usize) -> Engine {
+pub(super) fn engine(threads: usize) -> Engine {
     Engine::new(EngineOptions { threads: Some(threads), ..EngineOptions::default() }).unwrap()
 }
 
@@ -93,7 +93,7 @@ fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Interrupts after so many looks.
 #[derive(Debug)]
-struct Interrupting(AtomicUsize);
+pub(super) struct Interrupting(pub(super) AtomicUsize);
 
 impl Progress for Interrupting {
     fn begin(&self, _: &str, _: usize) {}

@@ -1,0 +1,602 @@
+//! [`permute`]: whether a classifier is better than it is on labels that are dealt out at random.
+
+use super::{
+    dataset::Dataset,
+    fit::Fit,
+    gram,
+    initial::InitialWeights,
+    metrics::CNN,
+    options::TrainOptions,
+    predictions::{outputs, predict},
+    soft_labels,
+};
+use crate::{
+    cohort::is_missing,
+    comparators::{self, ClassificationTask, Gram, LINEAR_VOXELS, MASK_VOLUME, RIDGE_VOXELS, ValueTask},
+    folds::{self, Split},
+    listed::{counted, does},
+    model::NetworkKind,
+    run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
+    setting::{BLOCKS, CLASSIFIER, FORCE, PERMUTATIONS},
+};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, path::Path};
+use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy};
+use voxplain_nn::Engine;
+use voxplain_stats::{
+    Classification, FoldPrediction, Regression, ValuePrediction,
+    inference::{Blocks, Design, Exchange, Shuffle, Shuffles, Shuffling},
+    p_in_words, significant,
+};
+
+/// What is tested, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PermuteOptions {
+    /// `cnn`, or the name of a comparator that is fitted: `linear-voxels`, `mask-volume`; of a value `ridge-voxels`, `mask-volume`.
+    pub classifier: String,
+    /// How many permutations.
+    pub permutations: usize,
+    /// A column within whose values labels are permuted, such as sites.
+    pub blocks: Option<String>,
+    /// Where chance comes from.
+    pub seed: u64,
+    /// Replaces a test that is there.
+    pub force: bool,
+}
+
+impl Default for PermuteOptions {
+    fn default() -> Self {
+        Self { classifier: CNN.into(), permutations: 100, blocks: None, seed: 0, force: false }
+    }
+}
+
+/// What was counted before an interruption.
+#[derive(Serialize, Deserialize)]
+struct Unfinished {
+    key: String,
+    /// The numbers of each permutation.
+    rows: Vec<Vec<f64>>,
+}
+
+/// A number of a result.
+struct Number {
+    name: &'static str,
+    smaller_is_better: bool,
+    value: f64,
+}
+
+/// The permutation test of a classifier of a run (Ojala and Garriga 2010, their test 1): labels are dealt out at random, folds are drawn
+/// and the classifier is trained anew, as often as is asked for; the p-value is the share of all arrangements, the labels as they are among
+/// them, whose result out of fold is at least as good. Images, masks, groups, options and seeds stay what they are in the run, so that
+/// the result is one and the same function of the labels, and the p-value is exact where labels may be exchanged.
+///
+/// Images of one person, and groups of the run, keep their labels together: groups of one size exchange theirs. What is counted is kept
+/// when it is interrupted; the same call goes on.
+///
+/// # Errors
+/// The run is not finished, or its table changed since; no such classifier; labels that cannot be exchanged; results that are there and
+/// were made in another way.
+pub fn permute(
+    run: &Run,
+    options: &PermuteOptions,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<PermutationTest> {
+    check(options)?;
+    let cohort = run.cohort()?;
+    let trained: TrainOptions = serde_json::from_value(run.manifest.options.clone()).map_err(|e| {
+        Error::file(run.layout().manifest(), format!("options of training: {e}"), "train again with this version")
+    })?;
+    // Where the run left out people, so does the test.
+    let dataset = Dataset::new(&cohort, &TrainOptions { keep_going: true, ..trained.clone() })?;
+    let subject = Subject::of(run, &dataset, &trained, &options.classifier, engine, progress)?;
+    let (exchange, words) = exchange(&dataset, &trained, options)?;
+    let (shuffles, least_p) = shuffles(&dataset, &exchange, options)?;
+    let observed = subject.observed(run)?;
+    let key = key(run, options, &dataset)?;
+    let layout = run.layout();
+    let file = layout.permutation_test(&options.classifier);
+    if file.is_file() {
+        let found: PermutationTest = read_json(&file)?;
+        if found.key == key && !options.force {
+            progress.note(&format!("{} is there already, made in this way", file.display()));
+            return Ok(found);
+        }
+        if !options.force {
+            return Err(Error::file(
+                &file,
+                "is there already, made in another way or of other models",
+                remedy!["replace it with ", FORCE],
+            ));
+        }
+    }
+    let unfinished = layout.unfinished_permutation_test(&options.classifier);
+    let mut rows = Vec::new();
+    if unfinished.is_file() && !options.force {
+        let before: Unfinished = read_json(&unfinished)?;
+        if before.key == key {
+            rows = before.rows;
+        }
+    }
+    std::fs::create_dir_all(layout.permutations()).map_err(Error::io(&layout.permutations()))?;
+    progress.begin("permutations", shuffles.len());
+    progress.advance(rows.len(), "");
+    let work = subject.count(&shuffles, &mut rows, (&layout.permutation_work(), &key), progress, &mut |rows| {
+        atomic_file::write_json(&unfinished, &Unfinished { key: key.clone(), rows: rows.to_vec() })
+    });
+    progress.end();
+    work?;
+    let test = result(run, options, &trained, (observed, rows), (&shuffles, least_p), words, key)?;
+    atomic_file::write_json(&file, &test)?;
+    if unfinished.is_file() {
+        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
+    }
+    Ok(test)
+}
+
+fn check(options: &PermuteOptions) -> Result<()> {
+    if options.permutations < 1 || options.permutations > 1_000_000 {
+        return Err(Error::request(
+            format!("{} permutations", options.permutations),
+            remedy!["choose from 1 to 1000000 with ", PERMUTATIONS, "; 100 to 1000 are usual"],
+        ));
+    }
+    Ok(())
+}
+
+/// What is trained anew.
+enum Fitted {
+    Network(Option<InitialWeights>),
+    /// By inner products of volumes: [`LINEAR_VOXELS`], [`RIDGE_VOXELS`].
+    Voxels(Gram),
+    /// [`MASK_VOLUME`]; volumes of masks, mm³.
+    Volumes(Vec<f64>),
+}
+
+struct Subject<'a> {
+    dataset: &'a Dataset<'a>,
+    options: &'a TrainOptions,
+    classifier: &'a str,
+    fitted: Fitted,
+    engine: &'a Engine,
+    /// The positive class.
+    positive: usize,
+}
+
+/// Labels, and values where values are predicted.
+struct Labels {
+    labels: Vec<usize>,
+    values: Option<Vec<f64>>,
+}
+
+impl<'a> Subject<'a> {
+    fn of(
+        run: &Run,
+        dataset: &'a Dataset<'a>,
+        options: &'a TrainOptions,
+        classifier: &'a str,
+        engine: &'a Engine,
+        progress: &dyn Progress,
+    ) -> Result<Self> {
+        let of_value = dataset.values.is_some();
+        let known = if of_value { [CNN, RIDGE_VOXELS, MASK_VOLUME] } else { [CNN, LINEAR_VOXELS, MASK_VOLUME] };
+        if !known.contains(&classifier) {
+            return Err(Error::request(
+                format!("`{classifier}` is no classifier of this run that is trained"),
+                remedy!["name one of ", known.join(", "), " with ", CLASSIFIER],
+            ));
+        }
+        let fitted = match classifier {
+            CNN => {
+                let kind = NetworkKind::named(&options.model)?;
+                let network = kind.network(dataset.input_shape(), options.width(), dataset.task().outputs())?;
+                Fitted::Network(InitialWeights::of(options, dataset, &network, progress)?)
+            }
+            MASK_VOLUME => Fitted::Volumes((0..dataset.len()).map(|n| dataset.mask_volume(n)).collect()),
+            _ => Fitted::Voxels(gram(dataset, engine, progress)?),
+        };
+        let positive = if of_value { 0 } else { dataset.positive(options)? };
+        let members: Vec<usize> = run.members()?.into_iter().collect();
+        if members != dataset.subjects {
+            return Err(Error::file(
+                &dataset.cohort.path,
+                format!(
+                    "by its table {} {} now of the folds, and {} {} when the run was trained",
+                    counted(dataset.len(), dataset.cohort.noun()),
+                    does(dataset.len(), "is", "are"),
+                    members.len(),
+                    does(members.len(), "was", "were")
+                ),
+                "give the table the values that the run was trained on, or train again",
+            ));
+        }
+        Ok(Self { dataset, options, classifier, fitted, engine, positive })
+    }
+
+    /// The numbers of the run itself, from its files.
+    fn observed(&self, run: &Run) -> Result<Vec<Number>> {
+        let place: BTreeMap<&str, usize> = (0..self.dataset.len()).map(|n| (self.dataset.id(n), n)).collect();
+        let layout = run.layout();
+        let file = match self.classifier {
+            CNN => layout.predictions(),
+            name => layout.comparator_predictions(name),
+        };
+        let changed = |id: &str, said: &str| {
+            Error::file(
+                &file,
+                format!("{id} is {said} there, and not in the cohort's table now"),
+                "give the table the values that the run was trained on, or train again",
+            )
+        };
+        let find = |id: &str, said: &str| place.get(id).copied().ok_or_else(|| changed(id, said));
+        let group = |n: usize| self.dataset.groups().map(|groups| groups[n]);
+        if let Some(values) = &self.dataset.values {
+            let rows =
+                if self.classifier == CNN { run.value_predictions() } else { run.comparator_values(self.classifier) }?;
+            let mut all = Vec::new();
+            for row in rows {
+                let said = significant(row.truth, 6);
+                let n = find(&row.participant_id, &said)?;
+                if (values.of[n] - row.truth).abs() > 1e-9 * row.truth.abs().max(1.0) {
+                    return Err(changed(&row.participant_id, &said));
+                }
+                all.push(ValuePrediction {
+                    subject: n,
+                    fold: row.fold,
+                    truth: row.truth,
+                    predicted: row.predicted,
+                    training_mean: 0.0,
+                    group: group(n),
+                });
+            }
+            return self.numbers_of_value(&all);
+        }
+        let rows =
+            if self.classifier == CNN { run.predictions() } else { run.comparator_predictions(self.classifier) }?;
+        let mut all = Vec::new();
+        for row in rows {
+            let n = find(&row.participant_id, &row.truth)?;
+            if self.dataset.classes[self.dataset.labels[n]] != row.truth {
+                return Err(changed(&row.participant_id, &row.truth));
+            }
+            all.push(FoldPrediction::new(n, row.fold, self.dataset.labels[n], group(n), row.probabilities));
+        }
+        self.numbers(all)
+    }
+
+    /// Area under the curve and balanced accuracy.
+    fn numbers(&self, mut predictions: Vec<FoldPrediction>) -> Result<Vec<Number>> {
+        predictions.sort_by_key(|p| p.subject);
+        let found = Classification::of(&predictions, self.dataset.classes.len(), self.positive);
+        let none =
+            || Error::request("no area under the curve can be had: a class is held out nowhere", "use more subjects");
+        let found = found.ok_or_else(none)?;
+        let area = found.area().ok_or_else(none)?;
+        let number = |name, value| Number { name, smaller_is_better: false, value };
+        Ok(vec![number(found.area_name(), area.value), number("balanced accuracy", found.balanced_accuracy.value)])
+    }
+
+    /// Mean absolute error and correlation.
+    fn numbers_of_value(&self, predictions: &[ValuePrediction]) -> Result<Vec<Number>> {
+        let found = Regression::of(predictions)
+            .ok_or_else(|| Error::request("nobody is held out", "train again with more subjects"))?;
+        let mae = Number { name: "mean absolute error", smaller_is_better: true, value: found.mae.value };
+        // Of predictions that do not vary there is none: they do not hang together with anything.
+        let r = found.r.map_or(0.0, |r| r.value);
+        Ok(vec![mae, Number { name: "correlation", smaller_is_better: false, value: r }])
+    }
+
+    fn labels(&self, shuffle: &Shuffle) -> Labels {
+        let labels = shuffle.order.iter().map(|&n| self.dataset.labels[n]).collect();
+        let values = self.dataset.values.as_ref().map(|v| shuffle.order.iter().map(|&n| v.of[n]).collect());
+        Labels { labels, values }
+    }
+
+    fn splits(&self, labels: &Labels) -> Result<Vec<Split>> {
+        let seed = Seed::new(self.options.seed);
+        folds::splits(&labels.labels, self.dataset.groups(), self.options.split, seed)
+    }
+
+    /// The numbers of the permutations that are not counted yet, kept as they come.
+    fn count(
+        &self,
+        shuffles: &Shuffles,
+        rows: &mut Vec<Vec<f64>>,
+        (work, key): (&Path, &str),
+        progress: &dyn Progress,
+        keep: &mut dyn FnMut(&[Vec<f64>]) -> Result<()>,
+    ) -> Result<()> {
+        /// Fits of a comparator between two writings of what was counted.
+        const BATCH: usize = 16;
+        while rows.len() < shuffles.len() {
+            progress.go_on()?;
+            let first = rows.len();
+            if let Fitted::Network(initial) = &self.fitted {
+                let folder = work.join(format!("{}-{first}", &key[..12]));
+                let numbers = self.network(initial.as_ref(), &shuffles.get(first), &folder, progress)?;
+                rows.push(numbers.iter().map(|n| n.value).collect());
+                keep(rows)?;
+                std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+                if std::fs::read_dir(work).map_err(Error::io(work))?.next().is_none() {
+                    std::fs::remove_dir(work).map_err(Error::io(work))?;
+                }
+                progress.advance(1, &format!("{} {}", numbers[0].name, significant(numbers[0].value, 3)));
+                continue;
+            }
+            let last = shuffles.len().min(first + BATCH);
+            let one = |n: usize| -> Result<Vec<f64>> {
+                Ok(self.comparator(&self.labels(&shuffles.get(n)))?.iter().map(|n| n.value).collect())
+            };
+            let batch: Vec<Vec<f64>> =
+                self.engine.thread_pool().install(|| (first..last).into_par_iter().map(one).collect::<Result<_>>())?;
+            rows.extend(batch);
+            keep(rows)?;
+            progress.advance(last - first, "");
+        }
+        Ok(())
+    }
+
+    fn comparator(&self, labels: &Labels) -> Result<Vec<Number>> {
+        let splits = &self.splits(labels)?;
+        let groups = self.dataset.groups();
+        if let Some(values) = &labels.values {
+            let task = ValueTask { values, groups, splits };
+            let predictions = match &self.fitted {
+                Fitted::Volumes(volumes) => comparators::mask_volume_line(volumes, &task)?,
+                Fitted::Voxels(gram) => comparators::ridge_voxels(gram, &task),
+                Fitted::Network(_) => Vec::new(),
+            };
+            return self.numbers_of_value(&predictions);
+        }
+        let classes = self.dataset.classes.len();
+        let task =
+            ClassificationTask { labels: &labels.labels, groups, classes, splits, balanced: self.options.balanced };
+        let predictions = match &self.fitted {
+            Fitted::Volumes(volumes) => comparators::mask_volume(volumes, &task)?,
+            Fitted::Voxels(gram) => comparators::linear_voxels(gram, &task),
+            Fitted::Network(_) => Vec::new(),
+        };
+        self.numbers(predictions)
+    }
+
+    /// Trains the network of every fold on permuted labels.
+    fn network(
+        &self,
+        initial: Option<&InitialWeights>,
+        shuffle: &Shuffle,
+        folder: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Number>> {
+        let labels = self.labels(shuffle);
+        let splits = self.splits(&labels)?;
+        let dataset = &self.dataset.relabelled(labels.labels, labels.values);
+        dataset.check_splits(&splits, self.options)?;
+        let bins = soft_labels::of_folds(dataset, &splits, self.options)?;
+        let values = dataset.values.as_ref().map(|values| &values.of);
+        let (mut classes_said, mut values_said) = (Vec::new(), Vec::new());
+        for (fold, split) in splits.iter().enumerate() {
+            let files = RunLayout::at(folder).fold(fold);
+            std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
+            let fit = Fit {
+                fold,
+                train: &split.train,
+                dataset,
+                bins: bins.get(fold).copied(),
+                options: self.options,
+                initial,
+                engine: self.engine,
+                seed: Seed::new(self.options.seed).child(&format!("fold-{fold}")),
+                files: &files,
+            };
+            let network = fit.run(progress, &Silent)?.network;
+            let (batch, engine) = (self.options.batch, self.engine);
+            let group = |n: usize| dataset.groups().map(|groups| groups[n]);
+            let Some(values) = values else {
+                let said = predict(&network, &split.test, dataset, batch, engine)?;
+                classes_said.extend(
+                    split
+                        .test
+                        .iter()
+                        .zip(said)
+                        .map(|(&n, said)| FoldPrediction::new(n, fold, dataset.labels[n], group(n), said)),
+                );
+                continue;
+            };
+            let said = outputs(&network, &split.test, dataset, batch, engine)?;
+            values_said.extend(split.test.iter().zip(said).map(|(&n, said)| ValuePrediction {
+                subject: n,
+                fold,
+                truth: values[n],
+                predicted: f64::from(said[0]),
+                training_mean: 0.0,
+                group: group(n),
+            }));
+        }
+        if values.is_some() { self.numbers_of_value(&values_said) } else { self.numbers(classes_said) }
+    }
+}
+
+/// How labels may be exchanged, and that in words.
+fn exchange(dataset: &Dataset<'_>, trained: &TrainOptions, options: &PermuteOptions) -> Result<(Exchange, String)> {
+    let blocks = match (&options.blocks, &dataset.grouping) {
+        (Some(column), Some(grouping)) => {
+            return Err(Error::request(
+                format!(
+                    "labels of one {} stay together in this run (column {}), and are to be permuted within {column} too",
+                    grouping.noun(),
+                    grouping.column
+                ),
+                remedy!["leave out ", BLOCKS],
+            ));
+        }
+        (Some(column), None) => {
+            let cells = dataset.cohort.column(column)?;
+            let mut names = Vec::new();
+            for (position, &n) in dataset.subjects.iter().enumerate() {
+                let Some(name) = cells[n].filter(|cell| !is_missing(cell, &trained.missing)) else {
+                    return Err(Error::subject(
+                        dataset.id(position),
+                        format!("no value of column {column}, within which labels are permuted"),
+                        remedy!["fill it in in participants.tsv, or name another column with ", BLOCKS],
+                    ));
+                };
+                names.push(name);
+            }
+            let mut sorted = names.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            let of = names.iter().map(|name| sorted.binary_search(name).unwrap_or_default()).collect();
+            (Blocks::Within(of), format!("within the values of {column}"))
+        }
+        (None, Some(grouping)) => {
+            let noun = grouping.noun();
+            (Blocks::Whole(grouping.of.clone()), format!("between {noun} of one size (column {})", grouping.column))
+        }
+        (None, None) => (Blocks::None, "freely".to_owned()),
+    };
+    let (blocks, words) = blocks;
+    Ok((Exchange { shuffling: Shuffling::Permute, blocks }, format!("labels are permuted {words}")))
+}
+
+/// The permutations, and the least p that can come of them.
+fn shuffles(dataset: &Dataset<'_>, exchange: &Exchange, options: &PermuteOptions) -> Result<(Shuffles, f64)> {
+    let of: Vec<f64> = match &dataset.values {
+        Some(values) => values.of.clone(),
+        None => dataset.labels.iter().map(|&label| label as f64).collect(),
+    };
+    let design = Design::new(vec![("intercept".into(), vec![1.0; of.len()]), ("label".into(), of)])?;
+    let seed = Seed::new(options.seed).child("permuted labels");
+    let shuffles = Shuffles::new(&design, exchange, options.permutations, seed).map_err(|e| {
+        Error::request(
+            format!("labels cannot be exchanged: {e}"),
+            remedy!["choose other ", BLOCKS, ", or leave it out"],
+        )
+    })?;
+    // Two classes of one size can change their names, which no classifier minds.
+    let renamed = |shuffle: &Shuffle| {
+        dataset.values.is_none()
+            && dataset.classes.len() == 2
+            && shuffle.order.iter().enumerate().all(|(n, &from)| dataset.labels[n] != dataset.labels[from])
+    };
+    let same =
+        1 + if shuffles.are_all() { (0..shuffles.len()).filter(|n| renamed(&shuffles.get(*n))).count() } else { 0 };
+    let least = same as f64 / (shuffles.len() + 1) as f64;
+    Ok((shuffles, least))
+}
+
+/// What decides the result.
+fn key(run: &Run, options: &PermuteOptions, dataset: &Dataset<'_>) -> Result<String> {
+    let options = PermuteOptions { force: false, ..options.clone() };
+    let values = dataset.values.as_ref().map(|values| &values.of);
+    let groups = dataset.groups();
+    let made = serde_json::json!([
+        options,
+        run.manifest.options,
+        run.manifest.cohort_hash,
+        run.models()?.all(),
+        dataset.labels,
+        values,
+        groups,
+        env!("CARGO_PKG_VERSION")
+    ]);
+    Ok(hash_bytes(made.to_string().as_bytes()))
+}
+
+fn result(
+    run: &Run,
+    options: &PermuteOptions,
+    trained: &TrainOptions,
+    (observed, rows): (Vec<Number>, Vec<Vec<f64>>),
+    (shuffles, least_p): (&Shuffles, f64),
+    exchange: String,
+    key: String,
+) -> Result<PermutationTest> {
+    let all = (rows.len() + 1) as f64;
+    let numbers = observed.iter().enumerate().map(|(at, number)| {
+        let mut tested = PermutedNumber {
+            name: number.name.to_owned(),
+            smaller_is_better: number.smaller_is_better,
+            observed: number.value,
+            permuted: rows.iter().map(|row| row[at]).collect(),
+            p: 1.0,
+        };
+        tested.p = (tested.reached() + 1) as f64 / all;
+        tested
+    });
+    let mut test = PermutationTest {
+        version: env!("CARGO_PKG_VERSION").into(),
+        key,
+        classifier: options.classifier.clone(),
+        models: run.models()?.all(),
+        label: trained.label.clone(),
+        permutations: rows.len(),
+        all: shuffles.are_all(),
+        possible: shuffles.possible(),
+        least_p,
+        exchange,
+        seed: options.seed,
+        numbers: numbers.collect(),
+        summary: Vec::new(),
+    };
+    test.summary = sentences(&test);
+    Ok(test)
+}
+
+/// The level below which labels and images are said to hang together.
+const LEVEL: f64 = 0.05;
+
+/// The result in sentences, each true for what was done.
+fn sentences(test: &PermutationTest) -> Vec<String> {
+    let what = if test.classifier == CNN { "the network".to_owned() } else { test.classifier.clone() };
+    let how = if test.all {
+        format!("all {} other arrangements that differ", test.permutations)
+    } else {
+        format!("{} drawn at random, seed {}", counted(test.permutations, "permutation"), test.seed)
+    };
+    let mut lines = vec![format!(
+        "Permutation test of {what} ({}): {}, {how}; folds are drawn and {what} is trained anew for each.",
+        test.label, test.exchange
+    )];
+    for number in &test.numbers {
+        let mut sorted = number.permuted.clone();
+        sorted.sort_by(f64::total_cmp);
+        let middle = sorted.iter().sum::<f64>() / sorted.len().max(1) as f64;
+        let (low, high) = (sorted.first().copied().unwrap_or(middle), sorted.last().copied().unwrap_or(middle));
+        lines.push(format!(
+            "{}: {} out of fold; on permuted labels {} on average ({} to {}). {} of {} {} as good: {}.",
+            capital(&number.name),
+            significant(number.observed, 3),
+            significant(middle, 3),
+            significant(low, 3),
+            significant(high, 3),
+            number.reached(),
+            test.permutations,
+            does(number.reached(), "is", "are"),
+            p_in_words(number.p)
+        ));
+    }
+    let first = &test.numbers[0];
+    lines.push(if test.least_p >= LEVEL {
+        format!(
+            "Nothing can be shown: with so few arrangements no p below {} can occur.",
+            significant(test.least_p, 2)
+        )
+    } else if first.p < LEVEL {
+        format!(
+            "So {} and images hang together in these people; a confound of {}, such as the size of the head, is one way in which they can.",
+            test.label, test.label
+        )
+    } else {
+        format!("That {} and images hang together is not shown.", test.label)
+    });
+    lines
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests;
