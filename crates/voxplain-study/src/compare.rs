@@ -5,13 +5,18 @@
 //! The p-values are corrected for the number of voxels ([`voxplain_stats::inference`]).
 
 mod clusters;
+mod design_files;
 mod formula;
 mod output;
+mod pairs;
+mod place;
+mod regional;
 mod values;
 
 pub use clusters::{ClusterRow, PeakRow};
 pub use formula::{Built, DesignTerm, Formula, Term, Tested, Use};
-pub use output::{CompareSummary, Found};
+pub use output::{CompareSummary, FittedTail, Found};
+pub use regional::{RegionMeasure, RegionTest, RegionTests};
 
 use crate::{
     atlas::Atlas,
@@ -20,20 +25,29 @@ use crate::{
     listed::{counted, listed},
     map::read_record,
     run::{MadeFrom, Run, digest},
-    setting::{BLOCKS, CHANNEL, CLUSTER, FORCE, KEEP_GOING, MASK, METHOD, MISSING, OUT, TAIL, WITHIN},
+    setting::{
+        BLOCKS, CHANNEL, CLUSTER, DESIGN, FORCE, KEEP_GOING, MASK, METHOD, MISSING, OUT, PAIRED, REGIONS, TAIL, TEST,
+        WITHIN,
+    },
 };
+use place::Place;
+use regional::Places;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use values::Images;
-use voxplain_attribution::Record;
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, hash_bytes, random::Seed, remedy};
-use voxplain_stats::inference::{
-    Blocks, Counts, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides, Tfce, Variance,
+use values::{Images, Values};
+use voxplain_attribution::{
+    Record,
+    setting::{ATLAS, LABELS},
 };
-use voxplain_volume::{Mask, MaskOptions, read_mask};
+use voxplain_core::{Action, Error, Progress, Result, hash_bytes, random::Seed, remedy};
+use voxplain_stats::inference::{
+    Blocks, Contrast, Counts, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides, Tfce,
+    Variance,
+};
+use voxplain_volume::{Labels, Mask, MaskOptions, image_stem, read_mask};
 
 /// Which side of 0 is tested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,8 +76,18 @@ pub enum BlockKind {
 /// What is compared, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CompareOptions {
-    /// The design in words ([`Formula`]).
+    /// The design in words ([`Formula`]), or the file of a design matrix as FSL has them (`design.mat`).
     pub design: String,
+    /// The contrasts of a design in a file (`design.con`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub contrasts: Option<PathBuf>,
+    /// Its F tests (`design.fts`).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub f_tests: Option<PathBuf>,
+    /// A column whose values say which images are compared with each other: the scans of a person, twins. Each value has a mean of its own, and
+    /// images are exchanged within it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub paired: Option<String>,
     /// The term that is tested; the first where none is named.
     pub test: Option<String>,
     /// The method whose maps are compared; of a run that has maps of one alone, that.
@@ -86,6 +110,9 @@ pub struct CompareOptions {
     pub tail: Tail,
     /// How many shuffles.
     pub permutations: usize,
+    /// Take corrected p-values below a tenth from a tail that is fitted to the shuffles ([`ParetoTail`](voxplain_stats::inference::ParetoTail)).
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub pareto_tail: bool,
     /// Where chance comes from.
     pub seed: u64,
     /// Whether each subject has a variance of its own ([`Variance::Robust`]).
@@ -96,8 +123,11 @@ pub struct CompareOptions {
     pub tfce: Tfce,
     /// The size of t (F) from which on voxels form clusters whose extent and mass are tested; none without.
     pub cluster: Option<f64>,
-    /// An atlas and the table of its labels, for the names in the table of clusters.
+    /// An atlas and the table of its labels, for the names in the table of clusters, or for regions.
     pub atlas: Option<(PathBuf, PathBuf)>,
+    /// Compare regions of the atlas in place of voxels, and what of each.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub regions: Option<RegionMeasure>,
     /// Where results go; for a run `compare/<method>_<term>` in it.
     pub out: Option<PathBuf>,
     /// Replaces results that are there.
@@ -110,6 +140,9 @@ impl Default for CompareOptions {
     fn default() -> Self {
         Self {
             design: "1".into(),
+            contrasts: None,
+            f_tests: None,
+            paired: None,
             test: None,
             method: None,
             scale: Scale::default(),
@@ -121,12 +154,14 @@ impl Default for CompareOptions {
             block_kind: BlockKind::default(),
             tail: Tail::default(),
             permutations: 5000,
+            pareto_tail: false,
             seed: 0,
             robust: false,
             neighbours: Neighbours::default(),
             tfce: Tfce::default(),
             cluster: None,
             atlas: None,
+            regions: None,
             out: None,
             force: false,
             memory: 2 << 30,
@@ -269,6 +304,33 @@ pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn P
     compare(&material, options, &|_| out.clone(), progress)
 }
 
+/// The comparisons in a run's own folder that are finished, by name: each, or why it cannot be taken: it is damaged, or of other models or
+/// maps than the run has now.
+///
+/// # Errors
+/// The folder, or the run's models, cannot be read.
+pub fn comparisons(run: &Run) -> Result<Vec<(PathBuf, Result<CompareSummary>)>> {
+    let folder = run.layout().compare();
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
+    let mut folders: Vec<PathBuf> =
+        entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<_>>()?;
+    folders.retain(|folder| place::summary_of(folder).is_file());
+    folders.sort();
+    let models = run.models()?;
+    let again = || remedy!["compare again, with ", FORCE];
+    let read = |folder: &Path| -> Result<CompareSummary> {
+        let file = place::summary_of(folder);
+        let summary: CompareSummary = crate::run::read_json(&file)?;
+        models.check(&file, &summary.models, again())?;
+        summary.made_from.check(run, &file, again())?;
+        Ok(summary)
+    };
+    Ok(folders.into_iter().map(|folder| (folder.clone(), read(&folder))).collect())
+}
+
 fn compare(
     material: &Material,
     options: &CompareOptions,
@@ -277,9 +339,22 @@ fn compare(
 ) -> Result<CompareSummary> {
     check(options)?;
     let cohort = &material.cohort;
-    let formula = Formula::parse(&options.design)?;
     let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
-    let mut built = formula.build(cohort, &material.subjects, &options.missing, last, options.keep_going)?;
+    let mut built = if design_files::is_file(&options.design) {
+        design_files::built(Path::new(&options.design), cohort, &material.subjects)?
+    } else {
+        refuse_files(options)?;
+        let mut formula = Formula::parse(&options.design)?;
+        let (mut subjects, mut alone) = (material.subjects.clone(), Vec::new());
+        if let Some(column) = &options.paired {
+            (subjects, alone) = pairs::members(cohort, &subjects, column, options)?;
+            formula.terms.retain(|term| term.column != *column);
+            formula.terms.push(Term { column: column.clone(), is: Use::Factor });
+        }
+        let mut built = formula.build(cohort, &subjects, &options.missing, last, options.keep_going)?;
+        built.left_out.splice(0..0, alone);
+        built
+    };
     built.left_out.splice(0..0, material.left_out.iter().cloned());
     for doubt in &built.doubts {
         progress.advise(
@@ -302,8 +377,22 @@ fn compare(
     if let Some(persons) = cohort.persons(&built.subjects)? {
         refuse_divided(cohort, &built, &persons, options)?;
     }
-    let tested = built.tested(options.test.as_deref())?;
-    let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term);
+    let tested = if design_files::is_file(&options.design) {
+        let (contrasts, f_tests) = (options.contrasts.as_deref(), options.f_tests.as_deref());
+        design_files::tested(&built, contrasts, f_tests, options.test.as_deref())?
+    } else {
+        built.tested(options.test.as_deref())?
+    };
+    if let Some(column) = &options.paired {
+        pairs::refuse_constant(&built, &tested, column, cohort)?;
+    }
+    let variance = if options.robust { Variance::Robust } else { Variance::Equal };
+    let mut contrast = tested.contrast.clone();
+    if options.tail == Tail::Less {
+        contrast.rows.iter_mut().flatten().for_each(|w| *w = -*w);
+    }
+    let model = Model::new(&built.design, &contrast, variance)?;
+    let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term, options);
     let out = options.out.clone().unwrap_or_else(|| usual(&name));
     let kept: Vec<usize> =
         built.subjects.iter().filter_map(|subject| material.subjects.iter().position(|s| s == subject)).collect();
@@ -313,7 +402,7 @@ fn compare(
         (method, of, by)
     });
     let (exchange, exchange_words) =
-        exchange(material, options, &built, &tested, maps.as_ref().map(|(.., by)| by.as_slice()))?;
+        exchange(material, options, &built, &model, maps.as_ref().map(|(.., by)| by.as_slice()))?;
     let (grid, space) = cohort.common_grid();
     let images = Images {
         cohort,
@@ -331,19 +420,25 @@ fn compare(
             remedy!["give the voxels to be tested with ", MASK],
         ));
     }
-    let key = key(material, options, &built, &mask)?;
+    let atlas = options.atlas.as_ref().map(|(image, table)| Atlas::open(image, table, false)).transpose()?;
+    let labels = atlas.as_ref().map(|atlas| Ok::<_, Error>((atlas, atlas.on_grid(&grid)?))).transpose()?;
+    let places = match (options.regions, &labels) {
+        (None, _) => None,
+        (Some(measure), Some((atlas, labels))) => Some((Places::of(atlas, labels, &mask, measure)?, labels)),
+        (Some(_), None) => {
+            return Err(Error::request(
+                "regions are to be compared, and no atlas says which",
+                remedy!["name the label image and its table with ", ATLAS, " and ", LABELS],
+            ));
+        }
+    };
+    let key = key(material, options, &built, (&mask, &tested.contrast), places.as_ref().map(|(_, labels)| *labels))?;
     let place = Place::at(&out, &key, options.force)?;
     if let Some(summary) = place.finished()? {
         progress.note(&format!("{} is there already, made in this way", out.display()));
         return Ok(summary);
     }
     // What can be refused, before anything is read.
-    let variance = if options.robust { Variance::Robust } else { Variance::Equal };
-    let mut contrast = tested.contrast.clone();
-    if options.tail == Tail::Less {
-        contrast.rows.iter_mut().flatten().for_each(|w| *w = -*w);
-    }
-    let model = Model::new(&built.design, &contrast, variance)?;
     let is_f = model.rank() > 1;
     if is_f && options.tail != Tail::Two {
         return Err(Error::request(
@@ -353,21 +448,29 @@ fn compare(
     }
     let shuffles =
         Shuffles::new(&built.design, &exchange, options.permutations, Seed::new(options.seed).child("shuffles"))?;
-    let atlas = options.atlas.as_ref().map(|(image, table)| Atlas::open(image, table, false)).transpose()?;
-    let labels = atlas.as_ref().map(|atlas| Ok::<_, Error>((atlas, atlas.on_grid(&grid)?))).transpose()?;
     place.begin()?;
-    let values = images.gather(&mask, options.memory / 2, &place.scratch(), progress)?;
+    let values = match &places {
+        None => images.gather(&mask, options.memory / 2, &place.scratch(), progress)?,
+        Some((places, labels)) => {
+            let (factors, scale) = images.factors(progress)?;
+            let rows = places.gather((&images, &factors), labels, &mask, progress)?;
+            Values { rows: Box::new(rows), mask: mask.clone(), constant: 0, scale }
+        }
+    };
+    let lattice = match &places {
+        None => Lattice::new(grid.shape, values.mask.data(), options.neighbours)?,
+        Some((places, _)) => Lattice::apart(places.all.len())?,
+    };
     let analysis = Permutation {
         shuffles,
         model,
-        lattice: Lattice::new(grid.shape, values.mask.data(), options.neighbours)?,
+        lattice,
         sides: if is_f || options.tail != Tail::Two { Sides::Above } else { Sides::Two },
-        tfce: Some(options.tfce),
+        tfce: places.is_none().then_some(options.tfce),
         #[expect(clippy::cast_possible_truncation, reason = "statistics are single precision")]
         threshold: options.cluster.map(|t| t as f32),
     };
     let (fit, enhanced) = analysis.observe(values.rows.as_ref())?;
-    let enhanced = enhanced.unwrap_or_default();
     // Effect sizes are those of the ordinary fit: a t by variances of each subject's own is none of pooled deviations.
     let plain_t = if options.robust {
         let plain = Permutation {
@@ -381,7 +484,7 @@ fn compare(
     };
     let mut counts: Counts = place.counts()?.unwrap_or_default();
     let bytes = usize::try_from(options.memory / 2).unwrap_or(usize::MAX);
-    let ran = analysis.run(values.rows.as_ref(), (&fit, Some(&enhanced)), &mut counts, bytes, progress);
+    let ran = analysis.run(values.rows.as_ref(), (&fit, enhanced.as_deref()), &mut counts, bytes, progress);
     if let Err(error) = ran {
         place.keep(&counts)?;
         return Err(error);
@@ -401,7 +504,8 @@ fn compare(
             exchange_words: &exchange_words,
             fit: &fit,
             plain_t: plain_t.as_deref().unwrap_or(&fit.statistic),
-            enhanced: &enhanced,
+            enhanced: enhanced.as_deref().unwrap_or_default(),
+            regions: places.as_ref().map(|(places, _)| (places, values.rows.as_ref())),
             counts: &counts,
             mask: &values.mask,
             constant: values.constant,
@@ -416,7 +520,7 @@ fn compare(
 
 /// Refuses repeated scans without blocks, and blocks by which scans of one person would be exchanged with those of others.
 fn refuse_divided(cohort: &Cohort, built: &Built, persons: &Persons, options: &CompareOptions) -> Result<()> {
-    let Some(column) = &options.blocks else {
+    let Some(column) = options.paired.as_ref().or(options.blocks.as_ref()) else {
         return Err(Error::file(
             cohort.layout().participants(),
             format!(
@@ -496,7 +600,30 @@ fn check(options: &CompareOptions) -> Result<()> {
             "choose from 0 to 10, not both 0; 0.5 and 2 are usual",
         ));
     }
+    if options.paired.is_some() && options.blocks.is_some() {
+        return Err(Error::request(
+            "images are exchanged within pairs, and are to be exchanged by blocks too",
+            remedy!["leave out ", BLOCKS, " or ", PAIRED],
+        ));
+    }
+    if options.regions.is_some() && options.cluster.is_some() {
+        return Err(Error::request(
+            "regions of an atlas form no clusters",
+            remedy!["leave out ", CLUSTER, ", or compare voxels, without ", REGIONS],
+        ));
+    }
     Ok(())
+}
+
+/// Refuses what belongs to a design in a file.
+fn refuse_files(options: &CompareOptions) -> Result<()> {
+    if options.contrasts.is_none() && options.f_tests.is_none() {
+        return Ok(());
+    }
+    Err(Error::request(
+        format!("the design is in words (`{}`), and contrasts are given for one in a file", options.design),
+        remedy!["give the file of the design matrix (design.mat) with ", DESIGN, ", or name the term with ", TEST],
+    ))
 }
 
 /// How subjects are exchanged, and why in words.
@@ -504,10 +631,11 @@ fn exchange(
     material: &Material,
     options: &CompareOptions,
     built: &Built,
-    tested: &Tested,
+    model: &Model,
     models: Option<&[String]>,
 ) -> Result<(Exchange, String)> {
-    let of_mean = tested.term.term == "1";
+    // Where the other terms do not take the mean away, it is among what is tested, and to permute would leave it as it is.
+    let of_mean = !model.explains_mean();
     let shuffling = if of_mean { Shuffling::Flip } else { Shuffling::Permute };
     let numbered = |names: &[&str]| -> Vec<usize> {
         let mut seen: Vec<&str> = Vec::new();
@@ -522,7 +650,7 @@ fn exchange(
             .collect()
     };
     let done = if of_mean { "signs are flipped" } else { "subjects are permuted" };
-    if let Some(column) = &options.blocks {
+    if let Some(column) = options.paired.as_ref().or(options.blocks.as_ref()) {
         let cells = material.cohort.column(column).map_err(|e| {
             Error::file(material.cohort.layout().participants(), e.to_string(), remedy!["name a column with ", BLOCKS])
         })?;
@@ -559,21 +687,38 @@ fn exchange(
     }
 }
 
-/// `guidedbackprop_label`, `volume_age`.
-fn name_of(method: Option<&str>, term: &str) -> String {
+/// `guidedbackprop_label`, `volume_age`; of regions `hirescam_label_BNAtlas246_asymmetry`.
+fn name_of(method: Option<&str>, term: &str, options: &CompareOptions) -> String {
     let plain = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
     let term = if term == "1" { "mean".to_owned() } else { plain(term) };
-    format!("{}_{term}", method.map_or_else(|| "volume".into(), plain))
+    let of = format!("{}_{term}", method.map_or_else(|| "volume".into(), plain));
+    match (options.regions, &options.atlas) {
+        (Some(measure), Some((atlas, _))) => {
+            let file = atlas.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            format!("{of}_{}_{}", plain(image_stem(&file).unwrap_or(&file)), measure.name())
+        }
+        _ => of,
+    }
 }
 
 /// What decides the result: everything but where it goes and how much memory there is.
-fn key(material: &Material, options: &CompareOptions, built: &Built, mask: &Mask) -> Result<String> {
+fn key(
+    material: &Material,
+    options: &CompareOptions,
+    built: &Built,
+    (mask, contrast): (&Mask, &Contrast),
+    labels: Option<&Labels>,
+) -> Result<String> {
     let options = CompareOptions { out: None, force: false, memory: 0, keep_going: false, ..options.clone() };
     let hashes: Vec<&str> = built.subjects.iter().map(|n| material.cohort.subjects[*n].hash.as_str()).collect();
     let inside: Vec<u8> = mask.data().iter().map(|inside| u8::from(*inside)).collect();
     let matrix: Vec<f64> = built.design.matrix().iter().copied().collect();
+    let labels: Option<Vec<u32>> = labels.map(|labels| labels.data().to_vec());
+    let labels = labels.map(|labels| hash_bytes(&labels.iter().flat_map(|l| l.to_le_bytes()).collect::<Vec<u8>>()));
     let made = serde_json::json!([
         options,
+        contrast,
+        labels,
         hashes,
         matrix,
         material.made_from,
@@ -581,116 +726,4 @@ fn key(material: &Material, options: &CompareOptions, built: &Built, mask: &Mask
         env!("CARGO_PKG_VERSION")
     ]);
     Ok(hash_bytes(made.to_string().as_bytes()))
-}
-
-/// The folder of the results, and what is there already.
-pub(crate) struct Place {
-    folder: PathBuf,
-    key: String,
-}
-
-/// `unfinished.json`: what was counted before an interruption.
-#[derive(Serialize, Deserialize)]
-struct Unfinished {
-    key: String,
-    counts: Counts,
-}
-
-const UNFINISHED: &str = "unfinished.json";
-
-impl Place {
-    fn at(folder: &Path, key: &str, force: bool) -> Result<Self> {
-        let place = Self { folder: folder.to_owned(), key: key.to_owned() };
-        let other = |what: &str| {
-            Err(Error::file(
-                folder,
-                what.to_owned(),
-                remedy!["choose another folder with ", OUT, ", or replace it with ", FORCE],
-            ))
-        };
-        if !folder.exists() {
-            return Ok(place);
-        }
-        if !folder.is_dir() {
-            return other("is no folder");
-        }
-        let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-        let is_empty = entries.next().is_none();
-        let ours = place.summary().is_file() || place.file(UNFINISHED).is_file();
-        if !is_empty && !ours {
-            return Err(Error::file(
-                folder,
-                "is a folder with other files in it",
-                remedy!["choose another with ", OUT],
-            ));
-        }
-        if place.summary().is_file() && !force {
-            let summary: CompareSummary = crate::run::read_json(&place.summary())?;
-            if summary.key != key {
-                return other("holds a comparison that was made of other data or in another way");
-            }
-        }
-        if force && ours {
-            place.clear()?;
-        }
-        Ok(place)
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
-    }
-
-    fn summary(&self) -> PathBuf {
-        self.file("summary.json")
-    }
-
-    fn scratch(&self) -> PathBuf {
-        self.file("values.partial")
-    }
-
-    /// The result, where it is whole.
-    fn finished(&self) -> Result<Option<CompareSummary>> {
-        if self.summary().is_file() { crate::run::read_json(&self.summary()).map(Some) } else { Ok(None) }
-    }
-
-    fn begin(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))
-    }
-
-    /// What was counted before, of the same analysis.
-    fn counts(&self) -> Result<Option<Counts>> {
-        let path = self.file(UNFINISHED);
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let before: Unfinished = crate::run::read_json(&path)?;
-        Ok((before.key == self.key).then_some(before.counts))
-    }
-
-    fn keep(&self, counts: &Counts) -> Result<()> {
-        if counts.done == 0 {
-            return Ok(());
-        }
-        atomic_file::write_json(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
-    }
-
-    /// Removes what an earlier comparison wrote, by the names in its summary.
-    fn clear(&self) -> Result<()> {
-        let mut names = vec![UNFINISHED.to_owned()];
-        if self.summary().is_file() {
-            let before: CompareSummary = crate::run::read_json(&self.summary())?;
-            // First, so that a half-removed result is none.
-            std::fs::remove_file(self.summary()).map_err(Error::io(&self.summary()))?;
-            names.extend(before.files.iter().map(|file| file.file.clone()));
-            names.extend(before.files.iter().map(|file| file.file.replace(".nii.gz", ".json")));
-            names.extend(["clusters.tsv", "design.tsv"].map(str::to_owned));
-        }
-        for name in names {
-            let path = self.file(&name);
-            if path.is_file() {
-                std::fs::remove_file(&path).map_err(Error::io(&path))?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -5,7 +5,9 @@ use clap::{Args, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     cohort::{Cohort, CohortLayout},
-    compare::{BlockKind, CompareOptions, CompareSummary, Tail, compare_cohort, compare_run},
+    compare::{
+        BlockKind, CompareOptions, CompareSummary, RegionMeasure, RegionTests, Tail, compare_cohort, compare_run,
+    },
     group::Scale,
     run::Run,
     stats::{
@@ -29,14 +31,27 @@ Examples:
   voxplain compare run --method hires-cam --design 'label + age + log(mask_volume)'
   voxplain compare cohort --design 'sex + age' --out sex_in_volumes --smooth 6
   voxplain compare cohort --design 'age + sex + site' --blocks site --out age_in_volumes --tail less
-  voxplain compare run --method saliency --design 1 --tail greater")]
+  voxplain compare run --method saliency --design 1 --tail greater
+  voxplain compare cohort --design session --paired participant --out before_after
+  voxplain compare cohort --design design.mat --contrasts design.con --test 1 --out as_in_fsl
+  voxplain compare run --method hires-cam --design label --regions --atlas BN_Atlas.nii.gz --labels BN_Atlas.txt
+  voxplain compare run --method hires-cam --design 1 --regions asymmetry --atlas BN_Atlas.nii.gz --labels BN_Atlas.txt")]
 pub(crate) struct Compare {
     /// A run, whose maps are compared, or a cohort, whose volumes are.
     source: PathBuf,
-    /// The design: columns with + between them.
-    #[arg(long, value_name = "FORMULA")]
+    /// The design: columns with + between them; or the design matrix of FSL, design.mat, a row for each line of participants.tsv.
+    #[arg(long, value_name = "FORMULA|FILE")]
     design: String,
-    /// The term that is tested [default: the first].
+    /// The contrasts of a design in a file, design.con.
+    #[arg(long, value_name = "FILE")]
+    contrasts: Option<PathBuf>,
+    /// The F tests of a design in a file, design.fts.
+    #[arg(long, value_name = "FILE", requires = "contrasts")]
+    f_tests: Option<PathBuf>,
+    /// Compare within pairs: a column that those who belong together share, as the scans of a person or twins.
+    #[arg(long, value_name = "C")]
+    paired: Option<String>,
+    /// The term that is tested [default: the first]; of a design in a file the number or name of a contrast, or F1 for an F test.
     #[arg(long, value_name = "TERM")]
     test: Option<String>,
     /// The method whose maps are compared [default: the only one that the run has maps of].
@@ -54,6 +69,9 @@ pub(crate) struct Compare {
     /// Number of permutations; where fewer differ, all of these.
     #[arg(long, value_name = "N", default_value_t = 5000)]
     permutations: usize,
+    /// Take corrected p below 0.1 from a generalised Pareto tail that is fitted to the permutations: 500 then do for small p.
+    #[arg(long)]
+    pareto_tail: bool,
     /// A column whose values say who is exchanged with whom: sites, families [default: for maps the models that made them].
     #[arg(long, value_name = "C")]
     blocks: Option<String>,
@@ -78,7 +96,10 @@ pub(crate) struct Compare {
     /// How maps are scaled before they are compared.
     #[arg(long, value_enum, default_value = "model")]
     scale: ScaleChoice,
-    /// A label image, for the names of regions in the table of clusters.
+    /// Compare regions of the atlas in place of voxels: of each the mean, the mean size, or the left less the right.
+    #[arg(long, value_enum, value_name = "MEASURE", num_args = 0..=1, default_missing_value = "mean", requires = "atlas")]
+    regions: Option<MeasureChoice>,
+    /// A label image, for the names of regions in the table of clusters, or for --regions.
     #[arg(long, value_name = "FILE", requires = "labels")]
     atlas: Option<PathBuf>,
     /// The table of its labels.
@@ -136,6 +157,16 @@ enum NeighbourChoice {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
+enum MeasureChoice {
+    /// The mean of the signed values of the region (density of relevance).
+    Mean,
+    /// The mean of their sizes.
+    Absolute,
+    /// The mean on the left less that of the partner on the right.
+    Asymmetry,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScaleChoice {
     /// Each model's maps by one factor, to the same mean size.
     Model,
@@ -157,6 +188,9 @@ impl Compare {
         let memory = (self.memory * 1e9) as u64;
         let options = CompareOptions {
             design: self.design.clone(),
+            contrasts: self.contrasts.clone(),
+            f_tests: self.f_tests.clone(),
+            paired: self.paired.clone(),
             test: self.test.clone(),
             method: self.method.clone(),
             scale: match self.scale {
@@ -179,6 +213,7 @@ impl Compare {
                 TailChoice::Less => Tail::Less,
             },
             permutations: self.permutations,
+            pareto_tail: self.pareto_tail,
             seed: self.seed,
             robust: self.robust,
             neighbours: match self.neighbours {
@@ -189,6 +224,11 @@ impl Compare {
             tfce: Tfce { extent, height },
             cluster: self.cluster,
             atlas: self.atlas.clone().zip(self.labels.clone()),
+            regions: self.regions.map(|measure| match measure {
+                MeasureChoice::Mean => RegionMeasure::Mean,
+                MeasureChoice::Absolute => RegionMeasure::Absolute,
+                MeasureChoice::Asymmetry => RegionMeasure::Asymmetry,
+            }),
             out: self.out.clone(),
             force: self.force,
             memory,
@@ -218,10 +258,14 @@ fn in_words(summary: &CompareSummary) -> String {
         let critical = found.critical.map_or_else(|| "-".to_owned(), |value| significant(value, 4));
         let what = match found.by.as_str() {
             "cluster-extent" | "cluster-mass" => "clusters",
+            "region" | "region-fdr" => "regions",
             _ => "voxels",
         };
         let count = format!("{} {what}", found.below_005);
         let _ = writeln!(text, "{:<18} {count:>16} {:>10} {critical:>12}", found.by, significant(found.least, 3));
+    }
+    if let Some(regions) = &summary.regions {
+        region_rows(&mut text, regions);
     }
     if summary.clusters.is_empty() {
         return text;
@@ -252,5 +296,36 @@ fn in_words(summary: &CompareSummary) -> String {
     text
 }
 
-/// Clusters that the terminal shows.
+/// The regions with the least p.
+fn region_rows(text: &mut String, regions: &RegionTests) {
+    let mut tests: Vec<_> = regions.tests.iter().collect();
+    tests.sort_by(|a, b| a.p_fwe.total_cmp(&b.p_fwe).then(b.statistic.abs().total_cmp(&a.statistic.abs())));
+    let _ = writeln!(
+        text,
+        "\n{:<40} {:>7} {:>30} {:>9} {:>7} {:>7} {:>7}",
+        "region", "voxels", "effect [95 % interval]", "statistic", "p", "p fwe", "fdr"
+    );
+    for test in tests.iter().take(SHOWN) {
+        let effect = test.effect.map_or_else(|| "-".to_owned(), |effect| significant(effect, 3));
+        let effect = match test.ends {
+            Some([low, high]) => format!("{effect} [{}, {}]", significant(low, 3), significant(high, 3)),
+            None => effect,
+        };
+        let name: String = test.name.chars().take(40).collect();
+        let _ = writeln!(
+            text,
+            "{name:<40} {:>7} {effect:>30} {:>9} {:>7} {:>7} {:>7}",
+            test.voxels,
+            significant(test.statistic, 3),
+            significant(test.p, 2),
+            significant(test.p_fwe, 2),
+            significant(test.fdr, 2)
+        );
+    }
+    if tests.len() > SHOWN {
+        let _ = writeln!(text, "and {} more in regions.tsv", tests.len() - SHOWN);
+    }
+}
+
+/// Clusters and regions that the terminal shows.
 const SHOWN: usize = 20;

@@ -1,8 +1,10 @@
 //! What a comparison writes: maps, tables, and the summary.
 
 use super::{
-    Built, CompareOptions, DesignTerm, Place, Tail, Tested, UNFINISHED,
+    Built, CompareOptions, DesignTerm, Tail, Tested,
     clusters::{self, ClusterRow},
+    place::{Place, UNFINISHED},
+    regional::{self, Places, RegionTest, RegionTests},
 };
 use crate::{
     atlas::Atlas,
@@ -16,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use voxplain_core::{Error, Result, Table, atomic_file};
 use voxplain_stats::{
     inference::{
-        Clusters, Counts, EffectSize, Family, Fit, Neighbours, Permutation, Tfce, false_discovery_rate, hedges_g,
-        partial_r,
+        Cluster, Clusters, Counts, EffectSize, Family, Fit, Neighbours, ParetoTail, Permutation, Rows, Tfce,
+        false_discovery_rate, hedges_g, partial_r,
     },
-    p_in_words, significant,
+    p_in_words, significant, student_t,
 };
 use voxplain_volume::{Labels, Mask, Volume};
 
@@ -45,6 +47,8 @@ pub(super) struct Results<'a> {
     pub(super) scale: Option<ScaleRecord>,
     pub(super) space: &'a str,
     pub(super) labels: Option<(&'a Atlas, &'a Labels)>,
+    /// The regions that stand in the place of voxels, and their values.
+    pub(super) regions: Option<(&'a Places, &'a dyn Rows)>,
     pub(super) is_f: bool,
     pub(super) name: &'a str,
 }
@@ -52,7 +56,7 @@ pub(super) struct Results<'a> {
 /// What was found by one way of correcting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Found {
-    /// `tfce`, `voxel`, `voxel-fdr`, `cluster-extent`, `cluster-mass`.
+    /// `tfce`, `voxel`, `voxel-fdr`, `cluster-extent`, `cluster-mass`; of regions `region`, `region-fdr`.
     pub by: String,
     /// Voxels (clusters) with a corrected p below 0.05.
     pub below_005: usize,
@@ -136,7 +140,7 @@ pub struct CompareSummary {
     /// Size of the statistic from which on voxels form clusters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cluster: Option<f64>,
-    /// Voxels that were tested.
+    /// Voxels (regions) that were tested.
     pub voxels: usize,
     /// Voxels of the mask that were not: one value for all subjects.
     pub constant: usize,
@@ -144,8 +148,14 @@ pub struct CompareSummary {
     pub space: String,
     /// What was found, by each way of correcting.
     pub found: Vec<Found>,
+    /// Tails that corrected p-values come from, where they were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tails: Vec<FittedTail>,
     /// The clusters.
     pub clusters: Vec<ClusterRow>,
+    /// The regions, where these were compared in place of voxels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub regions: Option<RegionTests>,
     /// The maps.
     pub files: Vec<CompareFile>,
 }
@@ -153,15 +163,192 @@ pub struct CompareSummary {
 /// Below this, a corrected p is called significant.
 const LEVEL: f64 = 0.05;
 
+/// The tail that corrected p-values of a family come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FittedTail {
+    /// As in [`Found::by`].
+    pub by: String,
+    /// The tail; absent where none fits, so that p-values are those of the shuffles.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tail: Option<ParetoTail>,
+}
+
+/// From which p on a tail is no better than the shuffles themselves (Winkler 2016).
+const OF_SHUFFLES: f64 = 0.1;
+
+/// Corrected p-values of sizes: shares of shuffles and, where a tail was asked for and fits, below a tenth by it.
+fn corrected(of: &Results<'_>, (by, family): (&str, Family), sizes: &[f32], tails: &mut Vec<FittedTail>) -> Vec<f64> {
+    let mut p = of.counts.corrected(family, sizes.iter().copied());
+    if !of.options.pareto_tail || of.analysis.shuffles.are_all() {
+        return p;
+    }
+    let tail = of.counts.tail(family);
+    if let Some(tail) = tail {
+        for (p, size) in p.iter_mut().zip(sizes).filter(|(p, _)| **p < OF_SHUFFLES) {
+            *p = tail.p(f64::from(*size)).map_or(*p, |by_tail| by_tail.min(OF_SHUFFLES));
+        }
+    }
+    tails.push(FittedTail { by: by.to_owned(), tail });
+    p
+}
+
+/// What is to be known of tails, where they were asked for.
+fn about_tails(summary: &CompareSummary) -> Option<String> {
+    if summary.tails.is_empty() {
+        return None;
+    }
+    let (fitted, none): (Vec<&FittedTail>, Vec<&FittedTail>) = summary.tails.iter().partition(|of| of.tail.is_some());
+    let mut lines = Vec::new();
+    let each = fitted.iter().filter_map(|of| of.tail.map(|tail| format!("{} of {} ({})", tail.beyond, tail.of, of.by)));
+    let each: Vec<String> = each.collect();
+    if !each.is_empty() {
+        lines.push(format!(
+            "Corrected p-values below 0.1 come from a generalised Pareto distribution of the largest values of the shuffles, fitted to {}: an \
+             approximation, beyond what so many shuffles show by themselves.",
+            each.join(", ")
+        ));
+    }
+    if !none.is_empty() {
+        let names: Vec<&str> = none.iter().map(|of| of.by.as_str()).collect();
+        lines.push(format!(
+            "No tail could be fitted for {}: these p-values are shares of the shuffles.",
+            names.join(", ")
+        ));
+    }
+    Some(lines.join(" "))
+}
+
+/// What was found in regions: a table and the summary.
+fn write_regions(place: &Place, of: &Results<'_>, (places, rows): (&Places, &dyn Rows)) -> Result<CompareSummary> {
+    let counts = of.counts;
+    let mut tails = Vec::new();
+    let p_fwe = corrected(of, ("region", Family::Voxel), &of.sizes(&of.fit.statistic), &mut tails);
+    let p = counts.uncorrected(Family::Voxel);
+    let fdr = false_discovery_rate(&p);
+    let sign = if of.options.tail == Tail::Less { -1.0 } else { 1.0 };
+    let effect_sizes = effect_sizes(of).map(|(.., sizes)| sizes);
+    let (intervals, about) = about_intervals(of);
+    let quantile = student_t(0.975, of.analysis.model.freedom() as f64);
+    let means = means_by_level(of, places, rows)?;
+    let tests = places.all.iter().enumerate().map(|(n, region)| {
+        let effect = (!of.is_f).then(|| sign * f64::from(of.fit.effect[n]));
+        let half = quantile * f64::from(of.fit.error[n]);
+        let means = means.iter().map(|of| of[n]).collect::<Vec<f64>>();
+        RegionTest {
+            id: region.id,
+            other: region.other.map(|(id, _)| id),
+            name: region.name.clone(),
+            side: region.side,
+            voxels: region.voxels + region.other.map_or(0, |(_, voxels)| voxels),
+            gain: match means.as_slice() {
+                [first, second] if *first > 0.0 && *second > 0.0 => Some(second / first),
+                _ => None,
+            },
+            means,
+            effect,
+            ends: effect.filter(|_| intervals).map(|effect| [effect - half, effect + half]),
+            statistic: sign * f64::from(of.fit.statistic[n]),
+            size: effect_sizes.as_ref().map(|sizes| sizes[n]),
+            p: p[n],
+            p_fwe: p_fwe[n],
+            fdr: fdr[n],
+        }
+    });
+    let regions = RegionTests {
+        atlas: of.labels.map_or_else(String::new, |(atlas, _)| {
+            atlas.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+        }),
+        measure: places.measure,
+        levels: of.tested.term.levels.iter().map(|(level, _)| level.clone()).collect(),
+        tests: tests.collect(),
+        not_tested: places.not_tested.clone(),
+        interval: about,
+    };
+    let found =
+        vec![Found::of("region", &p_fwe, counts.critical(Family::Voxel, LEVEL)), Found::of("region-fdr", &fdr, None)];
+    let mut summary = of.summary(place, found, Vec::new(), Vec::new());
+    summary.regions = Some(regions);
+    summary.tails = tails;
+    summary.summary = sentences(&summary, of);
+    if let Some(regions) = &summary.regions {
+        regional::write(&place.file("regions.tsv"), regions)?;
+    }
+    finish(place, of, summary)
+}
+
+/// Whether the intervals of effects are told, and what they are.
+fn about_intervals(of: &Results<'_>) -> (bool, String) {
+    let several = of.models.is_some_and(|models| models.iter().any(|model| *model != models[0]));
+    if of.is_f {
+        return (false, "F is of several effects at once, and none has an interval.".into());
+    }
+    if of.options.robust {
+        return (
+            true,
+            "Intervals are 95 %, each region by itself, by the standard error of each subject's own variance (HC3)."
+                .into(),
+        );
+    }
+    if of.tested.term.term == "1" && several {
+        return (
+            false,
+            "A mean of maps has no interval here: maps by one model are alike, and the linear model takes subjects for independent."
+                .into(),
+        );
+    }
+    let mut about =
+        "Intervals are 95 %, each region by itself, by Student's t of the linear model: over subjects whose errors are independent and \
+         normal."
+            .to_owned();
+    if of.models.is_some() {
+        about.push_str(" They are about other people who are explained by networks like these.");
+    }
+    (true, about)
+}
+
+/// The mean of each region over the subjects of each level of the factor that is tested; else over all.
+fn means_by_level(of: &Results<'_>, places: &Places, rows: &dyn Rows) -> Result<Vec<Vec<f64>>> {
+    let (subjects, regions) = (rows.subjects(), places.all.len());
+    let mut values = vec![0.0f32; subjects * regions];
+    rows.read(0, &mut values)?;
+    let mean = |members: &[usize]| -> Vec<f64> {
+        let sum = |region: usize| members.iter().map(|n| f64::from(values[n * regions + region])).sum::<f64>();
+        (0..regions).map(|region| sum(region) / members.len() as f64).collect()
+    };
+    let levels = &of.tested.term.levels;
+    if levels.is_empty() {
+        return Ok(vec![mean(&(0..subjects).collect::<Vec<_>>())]);
+    }
+    // The column of a level is 1 for those who have it; who has none of the others has the first.
+    let names = of.built.design.names();
+    let columns: Vec<Option<usize>> =
+        of.tested.term.columns.iter().map(|column| names.iter().position(|name| name == column)).collect();
+    let matrix = of.built.design.matrix();
+    let level = |n: usize| columns.iter().position(|c| c.is_some_and(|c| matrix[(n, c)] > 0.5)).map_or(0, |at| at + 1);
+    Ok((0..levels.len()).map(|l| mean(&(0..subjects).filter(|n| level(*n) == l).collect::<Vec<_>>())).collect())
+}
+
+/// Writes the design and the summary, which makes the results whole.
+fn finish(place: &Place, of: &Results<'_>, summary: CompareSummary) -> Result<CompareSummary> {
+    design_table(of).write_tsv(&place.file("design.tsv"))?;
+    atomic_file::write_json(&place.summary(), &summary)?;
+    let unfinished = place.file(UNFINISHED);
+    if unfinished.is_file() {
+        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
+    }
+    Ok(summary)
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
 pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
+    if let Some(regions) = of.regions {
+        return write_regions(place, of, regions);
+    }
     let (counts, lattice) = (of.counts, &of.analysis.lattice);
     let grid = *of.mask.grid();
-    let corrected = |family: Family, values: &[f32]| {
-        counts.corrected(family, of.analysis.counted(values).iter().map(|v| of.analysis.size(*v)))
-    };
-    let voxel_p = corrected(Family::Voxel, &of.fit.statistic);
-    let tfce_p = corrected(Family::Tfce, of.enhanced);
+    let mut tails = Vec::new();
+    let voxel_p = corrected(of, ("voxel", Family::Voxel), &of.sizes(&of.fit.statistic), &mut tails);
+    let tfce_p = corrected(of, ("tfce", Family::Tfce), &of.sizes(of.enhanced), &mut tails);
     let (voxel_u, tfce_u) = (counts.uncorrected(Family::Voxel), counts.uncorrected(Family::Tfce));
     let fdr = false_discovery_rate(&voxel_u);
     let stat = if of.is_f { "fstat1" } else { "tstat1" };
@@ -209,8 +396,11 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
     }
     if let Some(threshold) = of.analysis.threshold {
         let counted = Clusters::of(lattice, &of.analysis.counted(&of.fit.statistic), threshold);
-        let extent = counts.corrected(Family::Extent, counted.list.iter().map(|c| c.extent() as f32));
-        let mass = counts.corrected(Family::Mass, counted.list.iter().map(|c| c.mass as f32));
+        let sizes = |size: fn(&Cluster) -> f32| counted.list.iter().map(size).collect::<Vec<f32>>();
+        let extents = sizes(|c| c.extent() as f32);
+        let masses = sizes(|c| c.mass as f32);
+        let extent = corrected(of, ("cluster-extent", Family::Extent), &extents, &mut tails);
+        let mass = corrected(of, ("cluster-mass", Family::Mass), &masses, &mut tails);
         let (mut by_extent, mut by_mass) = (vec![0.0f32; lattice.len()], vec![0.0f32; lattice.len()]);
         for (n, cluster) in counted.list.iter().enumerate() {
             for voxel in &cluster.voxels {
@@ -245,6 +435,7 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
         .map(|(suffix, what, _)| CompareFile { file: format!("{}_{suffix}.nii.gz", of.name), what: what.clone() })
         .collect();
     let mut summary = of.summary(place, found, rows, files);
+    summary.tails = tails;
     summary.summary = sentences(&summary, of);
     for ((_, what, values), file) in maps.iter().zip(&summary.files) {
         let path = place.file(&file.file);
@@ -269,13 +460,7 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
         atomic_file::write_json(&record_path(&path), &record)?;
     }
     clusters::write(&place.file("clusters.tsv"), &summary.clusters)?;
-    design_table(of).write_tsv(&place.file("design.tsv"))?;
-    atomic_file::write_json(&place.summary(), &summary)?;
-    let unfinished = place.file(UNFINISHED);
-    if unfinished.is_file() {
-        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
-    }
-    Ok(summary)
+    finish(place, of, summary)
 }
 
 /// Hedges' g for a difference of two groups, the partial correlation for a number; in the direction that maps have.
@@ -318,6 +503,11 @@ impl Found {
 }
 
 impl Results<'_> {
+    /// What is compared with the largest of shuffles.
+    fn sizes(&self, values: &[f32]) -> Vec<f32> {
+        self.analysis.counted(values).iter().map(|v| self.analysis.size(*v)).collect()
+    }
+
     fn summary(
         &self,
         place: &Place,
@@ -362,7 +552,9 @@ impl Results<'_> {
             constant: self.constant,
             space: self.space.into(),
             found,
+            tails: Vec::new(),
             clusters,
+            regions: None,
             files,
         }
     }
@@ -380,6 +572,10 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
         (false, Tail::Less) => ", below 0 alone",
     };
     let mean = if summary.tested == "1" { "the mean".to_owned() } else { summary.tested.clone() };
+    let what = match &summary.regions {
+        Some(regions) => format!("{}, {}", what, regions.measure.words()),
+        None => what,
+    };
     lines.push(format!(
         "{} of {}, design {}: {mean} is tested by {}{side} ({}).",
         capital(&what),
@@ -390,8 +586,13 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
     ));
     let least_possible = summary.least_p;
     let tfce = &summary.found[0];
-    let corrected =
-        format!("corrected for {} voxels (family-wise) after threshold-free cluster enhancement", summary.voxels);
+    let unit = if summary.regions.is_some() { "region" } else { "voxel" };
+    let corrected = match &summary.regions {
+        Some(_) => format!("corrected for {} (family-wise)", counted(summary.voxels, unit)),
+        None => {
+            format!("corrected for {} voxels (family-wise) after threshold-free cluster enhancement", summary.voxels)
+        }
+    };
     lines.push(if least_possible >= LEVEL {
         let why = if summary.all_permutations {
             let n = summary.permutations + 1;
@@ -404,6 +605,16 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
             format!("{} asked for, and more are possible", counted(summary.permutations, "shuffle"))
         };
         format!("Nothing can be shown: {why}, so that no p below {} can occur.", significant(least_possible, 2))
+    } else if let (Some(regions), 1..) = (&summary.regions, tfce.below_005) {
+        let mut least: Vec<&RegionTest> = regions.tests.iter().filter(|test| test.p_fwe < LEVEL).collect();
+        least.sort_by(|a, b| a.p_fwe.total_cmp(&b.p_fwe).then(b.statistic.abs().total_cmp(&a.statistic.abs())));
+        format!(
+            "{} {} significant at p < 0.05, {corrected} (least {}): {}.",
+            counted(tfce.below_005, unit),
+            does(tfce.below_005, "is", "are"),
+            p_in_words(tfce.least),
+            crate::listed::listed(least.iter().map(|test| &test.name), 6)
+        )
     } else if tfce.below_005 > 0 {
         let clusters = summary.clusters.iter().filter(|c| c.of == "tfce").count();
         format!(
@@ -414,7 +625,7 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
             p_in_words(tfce.least)
         )
     } else {
-        format!("No voxel is significant at p < 0.05, {corrected} (least {}).", p_in_words(tfce.least))
+        format!("No {unit} is significant at p < 0.05, {corrected} (least {}).", p_in_words(tfce.least))
     });
     let shuffles = if summary.all_permutations {
         format!("all {} arrangements that differ", summary.permutations + 1)
@@ -422,6 +633,10 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
         format!("{} drawn at random, seed {}", counted(summary.permutations, "shuffle"), summary.seed)
     };
     lines.push(format!("For p-values {}: {shuffles}.", summary.exchange));
+    lines.extend(about_tails(summary));
+    if of.options.pareto_tail && summary.all_permutations {
+        lines.push("All arrangements are counted, so that p-values are exact and no tail was fitted.".into());
+    }
     if summary.constant > 0 {
         lines.push(format!(
             "{} of the mask {} one value for all subjects and {} not tested.",
@@ -430,6 +645,15 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
             does(summary.constant, "was", "were")
         ));
     }
+    if let Some(regions) = summary.regions.as_ref().filter(|regions| !regions.not_tested.is_empty()) {
+        lines.push(format!(
+            "{} of the atlas {} not tested: {}.",
+            counted(regions.not_tested.len(), "region"),
+            does(regions.not_tested.len(), "is", "are"),
+            crate::listed::listed(&regions.not_tested, 6)
+        ));
+    }
+    lines.extend(summary.regions.as_ref().map(|regions| regions.interval.clone()));
     if !summary.left_out.is_empty() {
         lines.push(left_out_words(&summary.left_out));
     }

@@ -46,8 +46,43 @@ impl Images<'_> {
         Ok(Mask::new(*grid, votes.into_iter().map(|v| 2 * v >= self.subjects.len()).collect())?)
     }
 
+    /// Id of a subject.
+    pub(super) fn id(&self, n: usize) -> &str {
+        &self.cohort.subjects[self.subjects[n]].id
+    }
+
+    /// What each subject's image is multiplied by, so that maps of all models have one size; and that in a record.
+    ///
+    /// # Errors
+    /// Maps that cannot be read.
+    pub(super) fn factors(&self, progress: &dyn Progress) -> Result<(Vec<f64>, Option<ScaleRecord>)> {
+        let Some((maps, models, how)) = self.maps else { return Ok((vec![1.0; self.subjects.len()], None)) };
+        let mut sizes = Vec::with_capacity(maps.len());
+        for ((map, model), &subject) in maps.iter().zip(models).zip(self.subjects) {
+            progress.go_on()?;
+            sizes.push((map_size(self.cohort, subject, &read_map(self.cohort, subject, map)?)?, model.as_str()));
+        }
+        let (factors, record) = how.factors(&sizes);
+        Ok((factors, Some(record)))
+    }
+
+    /// A value of a subject's image, where it is a number.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(super) fn checked(&self, n: usize, value: f32) -> Result<f32> {
+        if value.is_finite() {
+            return Ok(value);
+        }
+        Err(Error::subject(
+            self.id(n),
+            format!("the value {value} stands in the image inside the mask"),
+            "look at the image; prepare it or make the map again",
+        ))
+    }
+
     /// One subject's image, smoothed, times a factor.
-    fn image(&self, n: usize, factor: f64) -> Result<Volume> {
+    pub(super) fn image(&self, n: usize, factor: f64) -> Result<Volume> {
         let mut image = match self.maps {
             Some((maps, ..)) => read_map(self.cohort, self.subjects[n], &maps[n])?,
             None => self.cohort.volume(self.subjects[n])?,
@@ -66,18 +101,8 @@ impl Images<'_> {
     /// Images that cannot be read; no voxel that varies; the file cannot be written.
     pub(super) fn gather(&self, mask: &Mask, bytes: u64, scratch: &Path, progress: &dyn Progress) -> Result<Values> {
         let n = self.subjects.len();
-        let mut scale = None;
-        let mut factors = vec![1.0; n];
         progress.begin("reading", 2 * n);
-        if let Some((maps, models, how)) = self.maps {
-            let mut sizes = Vec::with_capacity(n);
-            for ((map, model), &subject) in maps.iter().zip(models).zip(self.subjects) {
-                progress.go_on()?;
-                sizes.push((map_size(self.cohort, subject, &read_map(self.cohort, subject, map)?)?, model.as_str()));
-            }
-            let (of, record) = how.factors(&sizes);
-            (factors, scale) = (of, Some(record));
-        }
+        let (factors, scale) = self.factors(progress)?;
         // Which voxels vary, before any is kept.
         let inside: Vec<usize> = (0..mask.data().len()).filter(|at| mask.data()[*at]).collect();
         let (mut low, mut high) = (vec![f32::INFINITY; inside.len()], vec![f32::NEG_INFINITY; inside.len()]);
@@ -85,17 +110,10 @@ impl Images<'_> {
             progress.go_on()?;
             let image = self.image(subject, *factor)?;
             for ((at, low), high) in inside.iter().zip(&mut low).zip(&mut high) {
-                let value = image.data()[*at];
-                if !value.is_finite() {
-                    return Err(Error::subject(
-                        &self.cohort.subjects[self.subjects[subject]].id,
-                        format!("the value {value} stands in the image inside the mask"),
-                        "look at the image; prepare it or make the map again",
-                    ));
-                }
+                let value = self.checked(subject, image.data()[*at])?;
                 (*low, *high) = (low.min(value), high.max(value));
             }
-            progress.advance(1, &self.cohort.subjects[self.subjects[subject]].id);
+            progress.advance(1, self.id(subject));
         }
         let varies: Vec<usize> =
             inside.iter().zip(low.iter().zip(&high)).filter(|(_, (low, high))| low < high).map(|(at, _)| *at).collect();
@@ -123,7 +141,7 @@ impl Images<'_> {
                 let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 file.file.write_all(&bytes).map_err(Error::io(&file.path))?;
             }
-            progress.advance(1, &self.cohort.subjects[self.subjects[subject]].id);
+            progress.advance(1, self.id(subject));
         }
         progress.end();
         let rows: Box<dyn Rows> = match file {

@@ -11,6 +11,7 @@
 mod alignment;
 mod atlas;
 mod channels;
+mod compare;
 mod curves;
 mod explain;
 mod faithfulness;

@@ -1,0 +1,125 @@
+//! [`Place`]: the folder of the results of a comparison, and what is there already.
+
+use super::CompareSummary;
+use crate::setting::{FORCE, OUT};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use voxplain_core::{Error, Result, atomic_file, remedy};
+use voxplain_stats::inference::Counts;
+
+/// The folder of the results.
+pub(super) struct Place {
+    folder: PathBuf,
+    pub(super) key: String,
+}
+
+/// `unfinished.json`: what was counted before an interruption.
+#[derive(Serialize, Deserialize)]
+struct Unfinished {
+    key: String,
+    counts: Counts,
+}
+
+pub(super) const UNFINISHED: &str = "unfinished.json";
+
+/// `summary.json` in the folder of a comparison.
+pub(super) fn summary_of(folder: &Path) -> PathBuf {
+    folder.join("summary.json")
+}
+
+impl Place {
+    pub(super) fn at(folder: &Path, key: &str, force: bool) -> Result<Self> {
+        let place = Self { folder: folder.to_owned(), key: key.to_owned() };
+        let other = |what: &str| {
+            Err(Error::file(
+                folder,
+                what.to_owned(),
+                remedy!["choose another folder with ", OUT, ", or replace it with ", FORCE],
+            ))
+        };
+        if !folder.exists() {
+            return Ok(place);
+        }
+        if !folder.is_dir() {
+            return other("is no folder");
+        }
+        let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+        let is_empty = entries.next().is_none();
+        let ours = place.summary().is_file() || place.file(UNFINISHED).is_file();
+        if !is_empty && !ours {
+            return Err(Error::file(
+                folder,
+                "is a folder with other files in it",
+                remedy!["choose another with ", OUT],
+            ));
+        }
+        if place.summary().is_file() && !force {
+            let summary: CompareSummary = crate::run::read_json(&place.summary())?;
+            if summary.key != key {
+                return other("holds a comparison that was made of other data or in another way");
+            }
+        }
+        if force && ours {
+            place.clear()?;
+        }
+        Ok(place)
+    }
+
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn summary(&self) -> PathBuf {
+        summary_of(&self.folder)
+    }
+
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.file("values.partial")
+    }
+
+    /// The result, where it is whole.
+    pub(super) fn finished(&self) -> Result<Option<CompareSummary>> {
+        if self.summary().is_file() { crate::run::read_json(&self.summary()).map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn begin(&self) -> Result<()> {
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))
+    }
+
+    /// What was counted before, of the same analysis.
+    pub(super) fn counts(&self) -> Result<Option<Counts>> {
+        let path = self.file(UNFINISHED);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let before: Unfinished = crate::run::read_json(&path)?;
+        Ok((before.key == self.key).then_some(before.counts))
+    }
+
+    pub(super) fn keep(&self, counts: &Counts) -> Result<()> {
+        if counts.done == 0 {
+            return Ok(());
+        }
+        atomic_file::write_json(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
+    }
+
+    /// Removes what an earlier comparison wrote, by the names in its summary.
+    fn clear(&self) -> Result<()> {
+        let mut names = vec![UNFINISHED.to_owned()];
+        if self.summary().is_file() {
+            let before: CompareSummary = crate::run::read_json(&self.summary())?;
+            // First, so that a half-removed result is none.
+            std::fs::remove_file(self.summary()).map_err(Error::io(&self.summary()))?;
+            names.extend(before.files.iter().map(|file| file.file.clone()));
+            names.extend(before.files.iter().map(|file| file.file.replace(".nii.gz", ".json")));
+            names.extend(["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned));
+        }
+        for name in names {
+            let path = self.file(&name);
+            if path.is_file() {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
+            }
+        }
+        Ok(())
+    }
+}
