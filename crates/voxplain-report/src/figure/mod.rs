@@ -16,6 +16,7 @@ mod mask_outlines;
 mod matrix;
 mod mosaic;
 mod paper;
+mod permutations;
 mod plot;
 mod reliability;
 mod roc;
@@ -35,6 +36,7 @@ pub use paper::{
     colour::{diverging, sequential},
 };
 pub(crate) use paper::{colour::ARMS, font_faces};
+pub use permutations::permutations;
 pub use plot::{Colours, Cuts, Display, Plot, Plotted, Threshold};
 pub use reliability::{Reliability, reliability};
 pub use roc::{RocCurve, roc_curves};

@@ -3,7 +3,12 @@
 use super::{
     element::{Placed, TextTable, Warning},
     section::{
-        faithfulness::Faithfulness, maps::MethodMaps, methods_text::MethodsText, quality::Checks, regions::Regions,
+        faithfulness::Faithfulness,
+        maps::MethodMaps,
+        methods_text::MethodsText,
+        quality::Checks,
+        regions::Regions,
+        significance::{Comparison, Permuted},
         subjects::Subjects,
     },
     viewer::{NOTICES, Scenes, Viewer},
@@ -45,6 +50,10 @@ pub(super) struct Page {
     pub(super) agreement_table: Option<TextTable>,
     pub(super) faithfulness: Option<Faithfulness>,
     pub(super) regions: Vec<Regions>,
+    /// Tests of maps.
+    pub(super) tests: Vec<Comparison>,
+    /// Classifiers on permuted labels.
+    pub(super) permuted: Vec<Permuted>,
     pub(super) subjects: Option<Subjects>,
     pub(super) methods_text: Option<MethodsText>,
     /// What went in and what came out, by its hash.
@@ -120,6 +129,8 @@ impl Page {
             .chain(&self.agreement)
             .chain(self.faithfulness.iter().map(|f| &f.figure))
             .chain(self.regions.iter().flat_map(|r| &r.figures))
+            .chain(self.tests.iter().flat_map(|t| &t.figures))
+            .chain(self.permuted.iter().filter_map(|p| p.figure.as_ref()))
             .collect();
         if all.is_empty() {
             return Ok(Vec::new());

@@ -9,7 +9,7 @@ use super::{
         cohort, faithfulness, learning,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
-        provenance, quality, regions, subjects, value_errors,
+        provenance, quality, regions, significance, subjects, value_errors,
     },
     viewer::{self, Atlases, Scenes},
 };
@@ -159,6 +159,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     if page.regions.is_empty() && !methods.is_empty() {
         page.lacks("Region tables", steps.regions());
     }
+    page.tests = significance::of_maps(run, &mut page.warnings)?;
+    page.permuted = significance::of_classifiers(run, &mut page.warnings)?;
     let order = match (&predictions, values.as_ref().zip(manifest.task.value())) {
         (Some(predictions), _) => Some(Person::of_classes(manifest.task.classes(), predictions)),
         (None, Some((values, value))) => Some(Person::of_values(value, values)),

@@ -10,5 +10,6 @@ pub(super) mod methods_text;
 pub(super) mod provenance;
 pub(super) mod quality;
 pub(super) mod regions;
+pub(super) mod significance;
 pub(super) mod subjects;
 pub(super) mod value_errors;

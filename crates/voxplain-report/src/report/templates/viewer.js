@@ -445,6 +445,21 @@
         section.scrollIntoView({ block: "start" });
       });
     }
+    // Peaks of tests lead to their place, in the group's maps where there are some: they are in that space.
+    const groups = data.scenes.findIndex((s) => s.group);
+    for (const row of groups < 0 ? [] : document.querySelectorAll(`tr[data-of="${report}"][data-mm]`)) {
+      const cell = row.querySelector("th");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = cell.textContent;
+      button.title = "show in the viewer";
+      cell.replaceChildren(button);
+      button.addEventListener("click", async () => {
+        const here = data.scenes[state.scene]?.group ? state.scene : groups;
+        await showIt(here, row.dataset.method ?? state.method, row.dataset.mm.split(",").map(Number));
+        section.scrollIntoView({ block: "start" });
+      });
+    }
     for (const button of document.querySelectorAll(`button[data-of="${report}"][data-subject]`)) {
       const scene = data.scenes.findIndex((s) => s.key === button.dataset.subject);
       if (scene < 0) continue;
