@@ -331,6 +331,9 @@ pub fn comparisons(run: &Run) -> Result<Vec<(PathBuf, Result<CompareSummary>)>> 
     Ok(folders.into_iter().map(|folder| (folder.clone(), read(&folder))).collect())
 }
 
+/// What the label of a run may be called in a design.
+const LABEL_TERM: &str = "label";
+
 fn compare(
     material: &Material,
     options: &CompareOptions,
@@ -345,6 +348,16 @@ fn compare(
     } else {
         refuse_files(options)?;
         let mut formula = Formula::parse(&options.design)?;
+        // `label` is what a run has learnt, whatever its column is called.
+        if let Some((column, _)) =
+            material.last.as_ref().filter(|_| !cohort.participants.columns.iter().any(|c| c == LABEL_TERM))
+        {
+            formula
+                .terms
+                .iter_mut()
+                .filter(|term| term.column == LABEL_TERM)
+                .for_each(|term| term.column.clone_from(column));
+        }
         let (mut subjects, mut alone) = (material.subjects.clone(), Vec::new());
         if let Some(column) = &options.paired {
             (subjects, alone) = pairs::members(cohort, &subjects, column, options)?;

@@ -159,7 +159,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     if page.regions.is_empty() && !methods.is_empty() {
         page.lacks("Region tables", steps.regions());
     }
-    page.tests = significance::of_maps(run, &mut page.warnings)?;
+    let (tests, tested) = significance::of_maps(run, &mut page.warnings)?;
+    page.tests = tests;
     page.permuted = significance::of_classifiers(run, &mut page.warnings)?;
     let order = match (&predictions, values.as_ref().zip(manifest.task.value())) {
         (Some(predictions), _) => Some(Person::of_classes(manifest.task.classes(), predictions)),
@@ -170,7 +171,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.subjects = Some(subjects::of_run(run, cohort.as_ref(), &order, &there, not_seen.as_ref(), progress)?);
         if let (Some(cohort), false) = (&cohort, methods.is_empty()) {
             let atlases = Atlases::new(run, &tables, &mut page.warnings);
-            let scenes = Scenes::new(run.clone(), cohort.clone(), groups.clone(), &order, there, atlases);
+            let scenes = Scenes::new(run.clone(), cohort.clone(), groups.clone(), &order, there, (atlases, tested));
             if volumes == Volumes::Carried {
                 page.viewer = scenes.all(progress, &mut page.warnings)?;
             } else {

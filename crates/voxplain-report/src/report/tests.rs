@@ -51,9 +51,9 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     };
     Model { network, card }
 });
-const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
+pub(super) const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
 
-fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
+pub(super) fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
     super::report(directory, out, None, &Library, &Silent)
 }
 
@@ -100,7 +100,7 @@ fn preparation() -> Preparation {
     }
 }
 
-fn made_run(folder: &Path) -> Run {
+pub(super) fn made_run(folder: &Path) -> Run {
     let people: Vec<(Subject, Volume, Mask)> = IDS
         .iter()
         .enumerate()
@@ -197,7 +197,7 @@ fn record(id: &str, method: &str) -> Record {
     .unwrap()
 }
 
-fn add_maps(run: &Run, method: &str) {
+pub(super) fn add_maps(run: &Run, method: &str) {
     for (n, id) in IDS.iter().enumerate() {
         let path = run.layout().map(id, method).path();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -357,7 +357,7 @@ fn missing_maps_are_named() {
 }
 
 /// An atlas of two halves in the world of all subjects, and the region table made with it.
-fn add_regions(run: &Run) {
+pub(super) fn add_regions(run: &Run) {
     let folder = run.path.parent().unwrap();
     let grid = Grid::new([60, 60, 60], Affine::from_spacing_origin([4.0; 3], [-118.0, -118.0, -118.0])).unwrap();
     let labels = Volume::from_fn(grid, |[i, ..]| if i < 30 { 1u32 } else { 2 });
@@ -463,7 +463,7 @@ fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
 }
 
 /// What a page's script element of that id holds.
-fn script<'a>(html: &'a str, name: &str) -> &'a str {
+pub(super) fn script<'a>(html: &'a str, name: &str) -> &'a str {
     let (_, rest) = html.split_once(&format!("-{name}\">")).unwrap_or_else(|| panic!("no {name}"));
     rest.split_once("</script>").unwrap().0
 }
@@ -677,7 +677,7 @@ fn pages_for_the_browser() {
 }
 
 /// No name from data is markup, nothing is fetched, nothing runs but the page's own scripts.
-fn is_safe(html: &str) {
+pub(super) fn is_safe(html: &str) {
     // The page's script and, as text, the library and the volumes.
     let elements: Vec<&str> = html.split("<script").skip(1).map(|s| s.split('>').next().unwrap()).collect();
     for element in &elements {

@@ -51,14 +51,15 @@ impl ParetoTail {
         })
     }
 
-    /// The share of shuffles that would reach a value. `None` below the threshold, and where the tail has ended before it.
+    /// The share of shuffles that would reach a value, of a hundredth of a shuffle at least: farther out than a hundred times as many would
+    /// reach, nothing tells that the tail goes on as it began. `None` below the threshold, and where the tail has ended before the value.
     pub fn p(&self, value: f64) -> Option<f64> {
         let over = value - self.threshold;
         if over < 0.0 {
             return None;
         }
         let p = self.beyond as f64 / self.of as f64 * survival(over, self.scale, self.shape);
-        (p > 0.0).then_some(p)
+        (p > 0.0).then(|| p.max(0.01 / self.of as f64))
     }
 }
 
@@ -143,6 +144,7 @@ mod tests {
             let p = tail.p(20f64.ln()).unwrap();
             assert!((p - 0.05).abs() < 0.01, "{p}");
             assert_eq!(tail.p(1.0), None);
+            assert_eq!(tail.p(100.0), Some(0.01 / 5000.0));
         }
         // Where the tail ends nothing is said. By moments that end is known to a hundredth or so, so that p is looked at before it.
         let uniform = ParetoTail::fit(&of(5000, 7, &|u| u)).unwrap();

@@ -204,7 +204,7 @@ fn about_tails(summary: &CompareSummary) -> Option<String> {
     if !each.is_empty() {
         lines.push(format!(
             "Corrected p-values below 0.1 come from a generalised Pareto distribution of the largest values of the shuffles, fitted to {}: an \
-             approximation, beyond what so many shuffles show by themselves.",
+             approximation, beyond what so many shuffles show by themselves. None is given below a hundredth of one shuffle.",
             each.join(", ")
         ));
     }

@@ -4,7 +4,7 @@ use super::slice::{Cut, Extent, Plane, cuts, extent, picture, sample, sampled};
 use crate::figure::paper::colour::{byte, diverging, over};
 use voxplain_core::{Action, Error, Result, remedy};
 use voxplain_stats::significant;
-use voxplain_volume::{Interpolation, Mask, Volume, quantiles};
+use voxplain_volume::{Grid, Interpolation, Mask, Volume, quantiles};
 
 /// The brain under a map.
 #[derive(Clone, Debug)]
@@ -26,6 +26,11 @@ pub(in crate::figure) const LIGHT: f64 = 225.0;
 const HATCH: usize = 4;
 
 impl Underlay {
+    /// The grid of the brain.
+    pub fn grid(&self) -> &Grid {
+        self.brain.grid()
+    }
+
     /// A brain (the intensities of a prepared volume or a mean of many) with its mask, on one grid.
     ///
     /// # Errors

@@ -2,13 +2,16 @@
 
 use crate::{
     figure::{Colours, Cuts, Display, ForestRow, Plot, Threshold, forest_plot, permutations},
-    report::element::{COLUMN, PAGE, Placed, Warning, file_name, read_map},
+    report::{
+        element::{COLUMN, PAGE, Placed, Warning, file_name, read_map},
+        viewer::TestedMaps,
+    },
 };
 use serde::Serialize;
 use voxplain_core::{Result, plural::counted};
 use voxplain_stats::{Interval, p_in_words, significant};
 use voxplain_study::{
-    compare::{CompareSummary, RegionTest, RegionTests, comparisons},
+    compare::{CompareSummary, RegionMeasure, RegionTest, RegionTests, comparisons},
     run::{Run, figure_name},
 };
 use voxplain_volume::Volume;
@@ -22,7 +25,8 @@ pub(in crate::report) struct Comparison {
     head: Vec<String>,
     rows: Vec<Line>,
     note: String,
-    method: Option<String>,
+    /// What its scene in the viewer is known by.
+    scene: String,
 }
 
 /// A row of a table; `mm` leads to a place in the viewer.
@@ -48,18 +52,21 @@ const CUTS: usize = 7;
 const LEVEL: f64 = 0.05;
 
 /// The comparisons of a run whose maps are those that it has now. Statistics are drawn over the mean brain, where there is one on their grid.
-pub(in crate::report) fn of_maps(run: &Run, warnings: &mut Vec<Warning>) -> Result<Vec<Comparison>> {
+pub(in crate::report) fn of_maps(run: &Run, warnings: &mut Vec<Warning>) -> Result<(Vec<Comparison>, Vec<TestedMaps>)> {
     let mean = run.layout().group().mean_brain();
     let brain = if mean.is_file() { Some(read_map(&mean)?) } else { None };
-    let mut all = Vec::new();
+    let (mut all, mut scenes) = (Vec::new(), Vec::new());
     for (folder, found) in comparisons(run)? {
         let made = found.and_then(|summary| Ok((voxels_or_regions(&folder, &summary, brain.as_ref())?, summary)));
         match made {
-            Ok((comparison, _)) => all.push(comparison),
+            Ok((comparison, summary)) => {
+                scenes.extend(TestedMaps::new(&folder, &summary));
+                all.push(comparison);
+            }
             Err(error) => warnings.push(Warning::left_out("A comparison is left out", &error)),
         }
     }
-    Ok(all)
+    Ok((all, scenes))
 }
 
 fn voxels_or_regions(folder: &std::path::Path, summary: &CompareSummary, brain: Option<&Volume>) -> Result<Comparison> {
@@ -76,7 +83,7 @@ fn voxels_or_regions(folder: &std::path::Path, summary: &CompareSummary, brain: 
         head: Vec::new(),
         rows: Vec::new(),
         note: String::new(),
-        method: summary.method.clone(),
+        scene: TestedMaps::key(&summary.name),
     };
     match &summary.regions {
         Some(regions) => in_regions_of(&mut comparison, summary, regions),
@@ -199,8 +206,12 @@ fn in_regions_of(to: &mut Comparison, summary: &CompareSummary, regions: &Region
             capital(&summary.effect),
             regions.interval
         );
-        let axis = format!("effect on {}", regions.measure.name());
-        let figure = forest_plot(&to.title, &rows, &axis, 0.0, &note, COLUMN);
+        let axis = match regions.measure {
+            RegionMeasure::Mean => "effect on the mean of a region",
+            RegionMeasure::Absolute => "effect on the mean size in a region",
+            RegionMeasure::Asymmetry => "left less right",
+        };
+        let figure = forest_plot(&to.title, &rows, axis, 0.0, &note, COLUMN);
         to.figures = vec![Placed::new(figure_name::comparison(&summary.name, "regions"), figure, "")];
     }
     let head = ["Region", "Side", "Voxels", "Effect", "Statistic", "Size", "p", "p corrected", "FDR"];
@@ -272,3 +283,6 @@ fn capital(text: &str) -> String {
     let first = chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect());
     if first.is_empty() || first.ends_with('.') { first } else { format!("{first}.") }
 }
+
+#[cfg(test)]
+mod tests;

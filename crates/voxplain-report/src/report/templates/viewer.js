@@ -445,9 +445,10 @@
         section.scrollIntoView({ block: "start" });
       });
     }
-    // Peaks of tests lead to their place, in the group's maps where there are some: they are in that space.
-    const groups = data.scenes.findIndex((s) => s.group);
-    for (const row of groups < 0 ? [] : document.querySelectorAll(`tr[data-of="${report}"][data-mm]`)) {
+    // Peaks of tests lead to their place in the test's own maps.
+    for (const row of document.querySelectorAll(`tr[data-of="${report}"][data-mm]`)) {
+      const scene = data.scenes.findIndex((s) => s.key === row.dataset.scene);
+      if (scene < 0) continue;
       const cell = row.querySelector("th");
       const button = document.createElement("button");
       button.type = "button";
@@ -455,8 +456,7 @@
       button.title = "show in the viewer";
       cell.replaceChildren(button);
       button.addEventListener("click", async () => {
-        const here = data.scenes[state.scene]?.group ? state.scene : groups;
-        await showIt(here, row.dataset.method ?? state.method, row.dataset.mm.split(",").map(Number));
+        await showIt(scene, state.scene === scene ? state.method : "", row.dataset.mm.split(",").map(Number));
         section.scrollIntoView({ block: "start" });
       });
     }

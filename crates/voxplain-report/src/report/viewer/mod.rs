@@ -11,9 +11,11 @@ mod index;
 mod labels;
 mod request;
 mod scenes;
+mod tested;
 
 pub(super) use carried::{MAX_PAGE_BYTES, NOTICES, Viewer};
 pub(super) use folder::of_folder;
 pub(super) use labels::Atlases;
 pub(super) use request::{map_name, on_request, scene_name, scene_script};
 pub(super) use scenes::Scenes;
+pub(super) use tested::TestedMaps;

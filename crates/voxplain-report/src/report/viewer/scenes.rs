@@ -4,6 +4,7 @@ use super::{
     carried::Viewer,
     index::{AtlasRegions, Caption, Encoded, Index, MapValues},
     labels::{Atlases, Vote},
+    tested::TestedMaps,
 };
 use crate::{
     figure::Underlay,
@@ -41,6 +42,7 @@ pub(in crate::report) struct Scenes {
     methods: Vec<String>,
     people: Vec<Person>,
     atlases: Mutex<Atlases>,
+    tests: Vec<TestedMaps>,
     kinds: Vec<Kind>,
     /// The mean brain and, for every atlas, the labels that most subjects have.
     common: OnceLock<(Underlay, Vec<Option<Labels>>)>,
@@ -51,6 +53,8 @@ pub(in crate::report) struct Scenes {
 enum Kind {
     /// A position among the groups.
     Group(usize),
+    /// A position among the tests.
+    Test(usize),
     /// A position among the people.
     Subject(usize),
 }
@@ -63,7 +67,7 @@ impl Scenes {
         groups: Option<GroupSummary>,
         people: &[Person],
         maps: RunMaps,
-        atlases: Atlases,
+        (atlases, tests): (Atlases, Vec<TestedMaps>),
     ) -> Self {
         let methods = maps.methods();
         let mapped = |p: &&Person| {
@@ -77,10 +81,14 @@ impl Scenes {
                 .map(|(n, _)| Kind::Group(n))
                 .collect::<Vec<_>>()
         };
+        // Statistics are shown over the mean brain.
+        let tests = if groups.is_some() { tests } else { Vec::new() };
+        let of_tests: Vec<Kind> = (0..tests.len()).map(Kind::Test).collect();
         // Outcomes come after the subjects: they are the first to go to files where there is no room.
-        let kinds = [of_groups(false), (0..people.len()).map(Kind::Subject).collect(), of_groups(true)].concat();
+        let of_people = (0..people.len()).map(Kind::Subject).collect();
+        let kinds = [of_groups(false), of_tests, of_people, of_groups(true)].concat();
         let atlases = Mutex::new(atlases);
-        Self { run, cohort, groups, maps, methods, people, atlases, kinds, common: OnceLock::new() }
+        Self { run, cohort, groups, maps, methods, people, atlases, tests, kinds, common: OnceLock::new() }
     }
 
     /// Number of scenes.
@@ -121,7 +129,8 @@ impl Scenes {
         }
         progress.end();
         let labels = elected(&votes, &grid, subjects.is_empty())?;
-        for (method, said) in self.methods_of_groups() {
+        let of_tests = self.tests.iter().flat_map(TestedMaps::values);
+        for (method, said) in self.methods_of_groups().into_iter().chain(of_tests) {
             used.entry(method).or_insert(said);
         }
         let mut viewer = Viewer::new(Index { methods: used, ..Index::default() });
@@ -129,6 +138,7 @@ impl Scenes {
         for kind in &self.kinds {
             let scene = match kind {
                 Kind::Group(n) => self.group(*n, &self.mean_brain()?, &labels)?,
+                Kind::Test(n) => self.tests[*n].scene(&self.mean_brain()?, &labels)?,
                 Kind::Subject(_) => subjects.next(),
             };
             scene.into_iter().for_each(|s| viewer.add(s));
@@ -149,6 +159,11 @@ impl Scenes {
                 let (underlay, labels) = self.common()?;
                 self.group(*n, underlay, labels)?.map(|scene| (scene, self.methods_of_groups()))
             }
+            Some(Kind::Test(n)) => {
+                let (underlay, labels) = self.common()?;
+                let test = &self.tests[*n];
+                test.scene(underlay, labels)?.map(|scene| (scene, test.values().collect()))
+            }
             Some(Kind::Subject(n)) => {
                 let person = &self.people[*n];
                 let made = self.subject(person, &self.labels(person))?;
@@ -163,6 +178,7 @@ impl Scenes {
     pub(super) fn captions(&self) -> impl Iterator<Item = Caption> {
         self.kinds.iter().filter_map(|kind| match kind {
             Kind::Group(n) => self.groups.as_ref().map(|g| caption_of_group(g, &g.groups[*n])),
+            Kind::Test(n) => Some(self.tests[*n].caption()),
             Kind::Subject(n) => Some(self.caption_of_subject(&self.people[*n])),
         })
     }
@@ -175,6 +191,7 @@ impl Scenes {
                 let group = self.run.layout().group();
                 self.groups.iter().flat_map(|g| means(g, &g.groups[*n])).map(|(_, name)| group.map(name)).collect()
             }
+            Some(Kind::Test(n)) => self.tests[*n].files(),
             Some(Kind::Subject(n)) => self.maps(&self.people[*n]).map(|(_, path)| path).collect(),
         }
     }
