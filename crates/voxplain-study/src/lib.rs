@@ -30,6 +30,7 @@
 //! |---|---|
 //! | [`setting`] | options that remedies name |
 //! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
+//! | [`alike`] | who of a cohort may be one person, by the pattern of the brain |
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
@@ -39,6 +40,7 @@
 //! | [`compare`] | tests maps or volumes voxel by voxel |
 //! | [`doctor`] | whether all works on this machine |
 
+pub mod alike;
 pub mod atlas;
 pub mod cohort;
 pub mod comparators;

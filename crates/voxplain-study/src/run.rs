@@ -17,7 +17,7 @@ pub use clear::clear;
 pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
 pub use made_from::MadeFrom;
 pub(crate) use made_from::digest;
-pub use manifest::{HeldForTest, Manifest, cohort_hash};
+pub use manifest::{AlikePair, HeldForTest, Manifest, NearDuplicates, cohort_hash};
 pub use maps::{RunMaps, StaleMap, Staleness};
 pub use models::{FoldModel, Models};
 pub use outcome::Outcome;

@@ -124,6 +124,8 @@ settings! {
     MODEL = "model";
     /// How intensities are brought to one scale.
     NORMALIZE = "normalize";
+    /// What is done about people who may be one, on both sides of a split.
+    NEAR_DUPLICATES = "near-duplicates";
     /// Words that stand for no value in the table of people.
     MISSING = "missing";
     /// How weights follow their gradients.

@@ -6,6 +6,7 @@
 //! | `augmentation.rs` | random changes of the volumes |
 //! | `dataset.rs` | the labelled subjects of the cohort |
 //! | `persons.rs` | who stays on one side of every split |
+//! | `copies.rs` | who may be one person, on both sides of a split |
 //! | `directory.rs` | the run directory, new or gone on with |
 //! | `fold.rs` | the model of a fold and its predictions |
 //! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
@@ -20,6 +21,7 @@
 mod augmentation;
 mod checkpoint;
 mod classes;
+mod copies;
 mod dataset;
 mod directory;
 mod fit;
@@ -39,6 +41,7 @@ mod value;
 pub(crate) mod value_metrics;
 mod words;
 
+pub use crate::alike::Copies;
 pub use augmentation::{AffineChange, Augmentation, Change};
 pub use loss::LossKind;
 pub use observer::TrainingObserver;
@@ -198,7 +201,10 @@ pub fn train(
     // A class that is not there is said before anything is written.
     let positive = if dataset.values.is_some() { 0 } else { dataset.positive(options)? };
 
-    let run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
+    let near_duplicates = copies::look(&dataset, &splits, options, engine, progress)?;
+
+    let mut run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
+    copies::record(&mut run, near_duplicates)?;
     let trainer = Trainer {
         dataset: &dataset,
         splits: &splits,

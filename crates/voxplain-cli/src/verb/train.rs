@@ -16,8 +16,8 @@ use voxplain::{
     run::{Metrics, ValueMetrics},
     stats::{Estimate, Regression, significant},
     train::{
-        Augmentation, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics, TrainingObserver,
-        train,
+        Augmentation, Copies, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics,
+        TrainingObserver, train,
     },
 };
 
@@ -88,13 +88,16 @@ pub(crate) struct Train {
     /// together by themselves.
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
-    /// Passes over the training subjects.
     /// A test set, such as site=B: in no fold, and asked about once, when all is decided, by `predict RUN --test`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     test: Option<TestSet>,
     /// The same for a site: --test site=SITE.
     #[arg(long, value_name = "SITE", conflicts_with = "test")]
     test_site: Option<String>,
+    /// What to do about people on both sides of a fold whose images are so alike that they may be one person.
+    #[arg(long, value_enum, default_value_t = NearDuplicates::Refuse)]
+    near_duplicates: NearDuplicates,
+    /// Passes over the training subjects.
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
     epochs: usize,
     /// Subjects in a step.
@@ -179,6 +182,16 @@ enum Optimizer {
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum NearDuplicates {
+    /// Train nothing.
+    Refuse,
+    /// Name them.
+    Warn,
+    /// Do not look for them.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Task {
     /// One of several classes.
     Class,
@@ -231,6 +244,11 @@ impl Train {
                 .test
                 .clone()
                 .or_else(|| self.test_site.clone().map(|value| TestSet { column: "site".into(), value })),
+            near_duplicates: match self.near_duplicates {
+                NearDuplicates::Refuse => Copies::Refuse,
+                NearDuplicates::Warn => Copies::Warn,
+                NearDuplicates::Off => Copies::Off,
+            },
             epochs: self.epochs,
             batch: self.batch,
             optimizer: match self.optimizer {
@@ -479,6 +497,7 @@ mod tests {
             split: SplitScheme::Holdout(0.3),
             test: Some(TestSet { column: "site".into(), value: "B".into() }),
             group: Some("site".into()),
+            near_duplicates: Copies::Warn,
             epochs: 3,
             batch: 6,
             optimizer: OptimizerName::Sgd,

@@ -131,6 +131,7 @@ pub(super) fn made_run(folder: &Path) -> Run {
         test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
+        near_duplicates: None,
     };
     let run = Run::create(&folder.join("run"), manifest, &serde_json::json!({"epochs": 2})).unwrap();
     let model = run.layout().fold(0).model();

@@ -1,9 +1,9 @@
 //! [`Manifest`]: from what a run was made, and with which options.
 
 use super::CohortPlace;
-use crate::{cohort::Cohort, folds::TestSet, model::Task};
+use crate::{alike::Copies, cohort::Cohort, folds::TestSet, model::Task};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 use voxplain_core::plural::{counted, does};
 use voxplain_nn::SoftLabels;
 
@@ -37,6 +37,61 @@ pub struct Manifest {
     /// The bins of each fold, where a value was learnt by soft labels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub soft_labels: Vec<SoftLabels>,
+    /// Who on both sides of a split may be one person, before training. Older versions did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<NearDuplicates>,
+}
+
+/// What was found in search of people who may be one, on both sides of a split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NearDuplicates {
+    /// What was to be done about them.
+    pub asked: Copies,
+    /// People (or scans) who were looked at: those in folds and in the test set.
+    pub people: usize,
+    /// The likeness from which on two may be one; absent where none could be compared, or none were to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
+    /// The pairs above it that were trained on all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<AlikePair>,
+    /// The most alike of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<AlikePair>,
+    /// Ids of those whose image has no pattern to compare.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+}
+
+/// Two people who are alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlikePair {
+    /// The id of the one.
+    pub one: String,
+    /// The id of the other.
+    pub other: String,
+    /// The correlation of what is their own in their images, from -1 to 1.
+    pub likeness: f64,
+    /// Whether one is the mirror image of the other.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mirrored: bool,
+    /// The channel in which they are, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+}
+
+/// `a and b (likeness 0.98, mirrored)`.
+impl fmt::Display for AlikePair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} and {} (likeness {:.2}", self.one, self.other, self.likeness)?;
+        if self.mirrored {
+            f.write_str(", mirrored")?;
+        }
+        if let Some(channel) = &self.channel {
+            write!(f, ", in {channel}")?;
+        }
+        f.write_str(")")
+    }
 }
 
 /// A test set, and who is in it.

@@ -117,6 +117,7 @@ fn manifest(
         }),
         left_out: dataset.left_out_by_column(options),
         soft_labels: bins.to_vec(),
+        near_duplicates: None,
     })
 }
 

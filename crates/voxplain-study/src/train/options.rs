@@ -1,12 +1,13 @@
 //! [`TrainOptions`]: how a network is trained.
 
 use super::{augmentation::Augmentation, initial, loss::LossKind, value::TaskKind};
+use crate::alike::Copies;
 use crate::folds::{SplitScheme, TestSet};
 use crate::model::NetworkKind;
 use crate::setting::{
     AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT, KEEP_GOING,
-    LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, OPTIMIZER, POSITIVE, SCHEDULE, SEED,
-    TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, NEAR_DUPLICATES, OPTIMIZER, POSITIVE,
+    SCHEDULE, SEED, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -106,6 +107,9 @@ pub struct TrainOptions {
     /// ([`predict_test_set`](crate::predict::predict_test_set)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test: Option<TestSet>,
+    /// What is done about people on both sides of a split who are so alike that they may be one.
+    #[serde(skip_serializing_if = "Copies::is_default")]
+    pub near_duplicates: Copies,
     /// Number of epochs: passes over the training subjects.
     pub epochs: usize,
     /// Batch size: number of subjects in a step of the optimiser.
@@ -174,6 +178,7 @@ impl Default for TrainOptions {
             split: SplitScheme::Folds(10),
             group: None,
             test: None,
+            near_duplicates: Copies::default(),
             epochs: 20,
             batch: 4,
             optimizer: OptimizerName::Adam,
@@ -216,6 +221,7 @@ impl TrainOptions {
             split,
             group,
             test,
+            near_duplicates,
             epochs,
             batch,
             optimizer,
@@ -262,6 +268,7 @@ impl TrainOptions {
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
             (TEST, test.as_ref().map(|set| format!("{}={}", set.column, set.value))),
+            (NEAR_DUPLICATES, unless(near_duplicates.is_default(), near_duplicates)),
             (EPOCHS, unless(*epochs == default.epochs, epochs)),
             (BATCH, unless(*batch == default.batch, batch)),
             (OPTIMIZER, unless(optimizer.is_default(), optimizer)),

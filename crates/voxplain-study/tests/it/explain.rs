@@ -531,6 +531,7 @@ fn donors_are_those_trained_on_and_never_the_subject() {
         test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
+        near_duplicates: None,
     };
     json(path.join("manifest.json"), serde_json::to_value(manifest).unwrap());
     let opened = Run::open(&path).unwrap();

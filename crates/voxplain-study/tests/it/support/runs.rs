@@ -87,6 +87,7 @@ pub(crate) fn small_run(folder: &Path) -> Run {
         test: None,
         left_out: Default::default(),
         soft_labels: Vec::new(),
+        near_duplicates: None,
     };
     let run = Run::create(&path, manifest, &serde_json::json!({})).unwrap();
     let predictions: Vec<Prediction> = [("p2", "female"), ("p3", "male")]
