@@ -1,7 +1,9 @@
 //! Which subjects a model is trained on and which are held out: [`Split`].
 
+mod covariates;
 mod sample;
 
+pub use covariates::balance;
 pub use sample::{Sample, Units};
 
 use crate::setting::HOLDOUT;

@@ -168,6 +168,8 @@ settings! {
     SPACE = "image-space";
     /// Spacing of a grid in mm.
     SPACING = "spacing";
+    /// Columns by which folds are balanced.
+    STRATIFY = "stratify";
     /// Steps of deletion and insertion.
     STEPS = "steps";
     /// Which subjects are taken; in a simulation, how many there are.

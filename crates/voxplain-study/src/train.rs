@@ -11,6 +11,7 @@
 //! | `fold.rs` | the model of a fold and its predictions |
 //! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
 //! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
+//! | `stratify.rs` | folds balanced by covariates |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
@@ -37,6 +38,7 @@ mod permute;
 mod persons;
 mod predictions;
 mod soft_labels;
+mod stratify;
 mod value;
 pub(crate) mod value_metrics;
 mod words;
@@ -190,6 +192,8 @@ pub fn train(
     let groups = dataset.groups();
     let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
     dataset.check_splits(&splits, options)?;
+    let (splits, balance) = stratify::balanced(&dataset, splits, options)?;
+    balance.iter().for_each(|what| progress.note(what));
     dataset.refuse_divided_duplicates(&splits)?;
     let strata = (dataset.stratum(), dataset.classes.as_slice());
     let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, strata, groups.noun());

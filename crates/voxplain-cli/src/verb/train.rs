@@ -88,6 +88,9 @@ pub(crate) struct Train {
     /// together by themselves.
     #[arg(long, value_name = "COLUMN")]
     group: Option<String>,
+    /// Columns by which folds are balanced beside the label, a list: words (site), or numbers (age), which are put in five bins.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    stratify: Vec<String>,
     /// A test set, such as site=B: in no fold, and asked about once, when all is decided, by `predict RUN --test`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     test: Option<TestSet>,
@@ -240,6 +243,7 @@ impl Train {
                 (None, None) => TrainOptions::default().split,
             },
             group: self.group.clone(),
+            stratify: self.stratify.clone(),
             test: self
                 .test
                 .clone()
@@ -497,6 +501,7 @@ mod tests {
             split: SplitScheme::Holdout(0.3),
             test: Some(TestSet { column: "site".into(), value: "B".into() }),
             group: Some("site".into()),
+            stratify: vec!["age".into(), "scanner".into()],
             near_duplicates: Copies::Warn,
             epochs: 3,
             batch: 6,

@@ -7,7 +7,7 @@ use crate::model::NetworkKind;
 use crate::setting::{
     AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT, KEEP_GOING,
     LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, NEAR_DUPLICATES, OPTIMIZER, POSITIVE,
-    SCHEDULE, SEED, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    SCHEDULE, SEED, STRATIFY, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -103,6 +103,9 @@ pub struct TrainOptions {
     /// subjects. `None` keeps images of one person together, where the cohort says whose they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Columns by which folds are balanced beside the label: categories, or numbers in bins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stratify: Vec<String>,
     /// Subjects who are in no fold: a test set, to be asked about once when all is decided
     /// ([`predict_test_set`](crate::predict::predict_test_set)).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +180,7 @@ impl Default for TrainOptions {
             freeze: Vec::new(),
             split: SplitScheme::Folds(10),
             group: None,
+            stratify: Vec::new(),
             test: None,
             near_duplicates: Copies::default(),
             epochs: 20,
@@ -220,6 +224,7 @@ impl TrainOptions {
             freeze,
             split,
             group,
+            stratify,
             test,
             near_duplicates,
             epochs,
@@ -267,6 +272,7 @@ impl TrainOptions {
             (FOLDS, folds),
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
+            (STRATIFY, unless(stratify.is_empty(), &stratify.join(","))),
             (TEST, test.as_ref().map(|set| format!("{}={}", set.column, set.value))),
             (NEAR_DUPLICATES, unless(near_duplicates.is_default(), near_duplicates)),
             (EPOCHS, unless(*epochs == default.epochs, epochs)),
