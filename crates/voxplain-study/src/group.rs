@@ -548,7 +548,8 @@ pub fn describe_maps(run: &Run, maps: &RunMaps, methods: &[&str]) -> Result<Vec<
     let mut all = Vec::new();
     for &method in methods {
         let mut alike = BTreeMap::<(String, String, Option<String>), Vec<Record>>::new();
-        for subject in maps.subjects(method) {
+        // Of the test set are maps that were asked for by name: they are not of those who were held out.
+        for subject in maps.subjects(method).filter(|id| !run.manifest.is_kept_for_test(id)) {
             let record = read_record(&run.layout().map(subject, method).path())?;
             let key = (target(&record), record.parameters.to_string(), record.compat.clone());
             alike.entry(key).or_default().push(record);

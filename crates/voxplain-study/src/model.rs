@@ -197,6 +197,15 @@ impl Model {
         marks.into_iter().any(|mark| self.has_seen(mark) || is_listed(mark))
     }
 
+    /// The test set that the run of this model keeps, in words (`site = B`), where somebody of these marks is in it. Older versions do not
+    /// say.
+    pub(crate) fn keeps_for_test<'a>(&self, marks: impl IntoIterator<Item = &'a str>) -> Option<&str> {
+        let kept = &self.card.training["test_set"];
+        let list = kept["marks"].as_array()?;
+        let is_kept = |mark: &str| list.iter().any(|other| other == mark);
+        marks.into_iter().any(is_kept).then(|| kept["set"].as_str().unwrap_or_default())
+    }
+
     /// All marks of people whom it was trained on, and whom the model that it began from was.
     pub(crate) fn marks_of_training(&self) -> Vec<String> {
         let listed = ["files", "before"].map(|key| self.card.training[key].as_array());

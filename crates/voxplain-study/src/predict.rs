@@ -27,7 +27,10 @@ use crate::{
 };
 use people::Person;
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use truth::Truth;
 use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, softmax};
 use voxplain_nn::{Engine, PlanOptions, Purpose};
@@ -171,6 +174,11 @@ impl Asked {
         Some(self.models.iter().any(|model| model.has_seen_any(marks())))
     }
 
+    /// The test set that the run of one of them keeps this person for.
+    fn keep_for_test(&self, volume: &LoadedVolume) -> Option<&str> {
+        self.models.iter().find_map(|model| model.keeps_for_test(volume.marks()))
+    }
+
     /// What each model gives for these volumes: model by model, then person by person. Of classes their probabilities.
     fn outputs(
         &self,
@@ -193,6 +201,35 @@ impl Asked {
             volumes.iter().map(of_volume).collect::<Result<Vec<Vec<f64>>>>()
         };
         self.models.iter().map(of_model).collect()
+    }
+}
+
+/// Who has one and the same image, or prepared volume, as another.
+#[derive(Default)]
+struct Copies {
+    /// Who had it first, by its hash.
+    first: BTreeMap<String, String>,
+    pairs: Vec<String>,
+}
+
+impl Copies {
+    fn add(&mut self, id: &str, volume: &LoadedVolume) {
+        if let Some(other) = volume.marks().find_map(|mark| self.first.get(mark)) {
+            self.pairs.push(format!("{other} and {id}"));
+        }
+        for mark in volume.marks() {
+            self.first.entry(mark.to_owned()).or_insert_with(|| id.to_owned());
+        }
+    }
+
+    fn note(&self) -> Option<String> {
+        (!self.pairs.is_empty()).then(|| {
+            format!(
+                "One and the same image stands under several ids, each of which counts as another person: {}. Numbers over people are as if \
+                 there were more of them, and intervals too narrow.",
+                listed(&self.pairs, 8)
+            )
+        })
     }
 }
 
@@ -249,6 +286,7 @@ fn ask(
     let at_a_time = (IN_MEMORY / bytes.max(1)).clamp(1, 256);
     let mut answers: Vec<(usize, Answer)> = Vec::with_capacity(persons.len());
     let mut failures = Vec::new();
+    let mut copies = Copies::default();
     progress.begin("predict", persons.len() * asked.models.len());
     let all: Vec<usize> = (0..persons.len()).collect();
     let done = all.chunks(at_a_time).try_for_each(|chunk| -> Result<()> {
@@ -263,6 +301,13 @@ fn ask(
                         remedy!["ask about it with ", TEST],
                     ));
                 }
+                if let Some(set) = asked.keep_for_test(&volume).filter(|_| !of_test_set) {
+                    return Err(Error::subject(
+                        &persons[n].id,
+                        format!("is in the test set ({set}) of the run that the model is of, which is asked about as a whole, once"),
+                        remedy!["ask about it with the run and ", TEST],
+                    ));
+                }
                 let seen = asked.have_seen(&persons[n], &volume);
                 if seen == Some(true) && !options.in_sample {
                     return Err(in_sample(&persons[n].id, models));
@@ -270,7 +315,10 @@ fn ask(
                 Ok((volume, seen))
             });
             match volume {
-                Ok((volume, seen)) => loaded.push((n, volume, seen)),
+                Ok((volume, seen)) => {
+                    copies.add(&persons[n].id, &volume);
+                    loaded.push((n, volume, seen));
+                }
                 Err(e) => {
                     progress.advance(asked.models.len(), &persons[n].id);
                     failures.push(Unanswered {
@@ -327,6 +375,7 @@ fn ask(
             if marked == 1 { "was" } else { "were" }
         ));
     }
+    notes.extend(copies.note());
     if let Some(truth) = &truth {
         let without =
             answers.iter().filter(|(n, _)| truth.of[*n].is_none()).map(|(_, answer)| answer.participant_id.as_str());

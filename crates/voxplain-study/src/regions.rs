@@ -351,6 +351,7 @@ impl Sources {
             }
         }
         let (models, mut stale, mut seen, before) = (run.models()?, Vec::new(), Vec::new(), self.files.len());
+        let mut of_test_set = Vec::new();
         for file in maps_below(path)? {
             let file = MapFile::new(file)?;
             // Without a record, a map of the run is not finished; one in another folder is somebody's.
@@ -360,6 +361,9 @@ impl Sources {
                 (false, _) => stale.push(file.path),
                 // As group and evaluate do: what a model says of people that it learnt from is not what it says of new ones.
                 (true, true) => seen.push(file.path),
+                (true, false) if file.name.subject.as_ref().is_some_and(|id| run.manifest.is_kept_for_test(id)) => {
+                    of_test_set.push(file.path);
+                }
                 (true, false) => self.files.push(file),
             }
         }
@@ -371,6 +375,18 @@ impl Sources {
                     "{}: left out, since the model that made this map was trained on the subject{}",
                     first.display(),
                     and_more(seen.len())
+                ),
+                remedy: "to measure such maps too, name their files and not the run".into(),
+            });
+        }
+        if let Some(first) = of_test_set.first() {
+            table.note(Finding {
+                id: "map-of-test-set",
+                level: Level::Note,
+                what: format!(
+                    "{}: left out, since the person is in the test set, which is in no fold{}",
+                    first.display(),
+                    and_more(of_test_set.len())
                 ),
                 remedy: "to measure such maps too, name their files and not the run".into(),
             });

@@ -159,7 +159,10 @@ pub fn train(
         ));
     }
     let group = options.group.as_deref().unwrap_or_default();
-    for (column, left) in [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group)] {
+    let test = options.test.as_ref().map_or("", |set| set.column.as_str());
+    let left_out =
+        [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group), (test, &dataset.without_test)];
+    for (column, left) in left_out {
         if !left.is_empty() {
             progress.warn(&format!(
                 "{} without {column} {} left out: {}",

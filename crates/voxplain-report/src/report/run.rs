@@ -125,8 +125,12 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let methods = there.methods();
     let explained = steps_again(run, &there)?;
     let map = |method: &String, id: &str| layout.map(id, method).path();
-    let all_maps: BTreeSet<PathBuf> =
-        methods.iter().flat_map(|m| there.subjects(m).map(move |id| map(m, id))).collect();
+    let all_maps: BTreeSet<PathBuf> = methods
+        .iter()
+        .flat_map(|m| there.subjects(m).map(move |id| (m, id)))
+        .filter(|(_, id)| !manifest.is_kept_for_test(id))
+        .map(|(m, id)| map(m, id))
+        .collect();
     if methods.is_empty() {
         page.lacks("Maps", steps.explain());
     } else if groups.is_none() {

@@ -118,6 +118,11 @@ impl Manifest {
         (!sentences.is_empty()).then(|| sentences.join(" "))
     }
 
+    /// Whether a subject is in the test set.
+    pub fn is_kept_for_test(&self, id: &str) -> bool {
+        self.test.as_ref().is_some_and(|test| test.subjects.iter().any(|other| other == id))
+    }
+
     /// Words that stand for no value in the table of people, beside the usual ones.
     pub fn missing(&self) -> Vec<String> {
         let words = self.options.get("missing").and_then(|words| words.as_array());

@@ -6,6 +6,7 @@ use super::{
     persons::Grouping,
     value::{self, TaskKind, Values},
 };
+use crate::spelling::number;
 use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::ClassificationTask,
@@ -39,7 +40,18 @@ const MAX_BRAINS: usize = 20;
 const MAX_VALUE: f32 = 1e15;
 
 /// Who is in a test set, by the position in the cohort.
-fn in_test_set(cohort: &Cohort, set: &TestSet, options: &TrainOptions) -> Result<BTreeSet<usize>> {
+#[derive(Default)]
+struct TestPeople {
+    test: BTreeSet<usize>,
+    /// Of whom the column does not say.
+    unknown: BTreeSet<usize>,
+}
+
+/// Who is in a test set.
+///
+/// # Errors
+/// Nobody is, or everybody; of some the column does not say, and they are not to be left out.
+fn in_test_set(cohort: &Cohort, set: &TestSet, options: &TrainOptions) -> Result<TestPeople> {
     if set.column == options.label {
         let what = format!("the test set is to be {set}, which is a class of the label itself");
         return Err(Error::request(
@@ -47,9 +59,27 @@ fn in_test_set(cohort: &Cohort, set: &TestSet, options: &TrainOptions) -> Result
             remedy!["name another column with ", TEST, ", such as a site or a list of your own"],
         ));
     }
-    let cells = cohort.column(&set.column)?;
-    let is_in = |n: &usize| cells[*n].is_some_and(|cell| cell.trim() == set.value);
+    let written = cohort.column(&set.column)?;
+    let cells: Vec<Option<&str>> =
+        written.iter().map(|cell| cell.map(str::trim).filter(|cell| !is_missing(cell, &options.missing))).collect();
+    // As written; else, in a column of numbers, the same number (1 for 1.0).
+    let numeric = cells.iter().flatten().all(|cell| number(cell).is_some());
+    let wanted = number(&set.value).filter(|_| numeric);
+    let is_in =
+        |n: &usize| cells[*n].is_some_and(|cell| cell == set.value || wanted.is_some_and(|w| number(cell) == Some(w)));
     let found: BTreeSet<usize> = (0..cells.len()).filter(is_in).collect();
+    let spellings: BTreeSet<&str> = found.iter().filter_map(|&n| cells[n]).collect();
+    if spellings.len() > 1 {
+        let spelled: Vec<String> = spellings.iter().map(|cell| format!("`{cell}`")).collect();
+        return Err(Error::request(
+            format!(
+                "the test set is to be {set}, and column {} writes that number in several ways: {}",
+                set.column,
+                list(&spelled)
+            ),
+            "write it in one way, or, where they are names of different things, write them as words",
+        ));
+    }
     if found.is_empty() || found.len() == cells.len() {
         let there: BTreeSet<&str> = cells.iter().flatten().copied().collect();
         let what = format!(
@@ -60,7 +90,24 @@ fn in_test_set(cohort: &Cohort, set: &TestSet, options: &TrainOptions) -> Result
         );
         return Err(Error::request(what, remedy!["name a value that some have with ", TEST]));
     }
-    Ok(found)
+    let without: Vec<usize> = (0..cells.len()).filter(|&n| cells[n].is_none()).collect();
+    let others = (0..cells.len()).any(|n| cells[n].is_some() && !found.contains(&n));
+    // A column in which nothing but the test set is marked says of everybody else that they are not in it.
+    if !without.is_empty() && others && !options.keep_going {
+        return Err(Error::request(
+            format!(
+                "{} of {} {} no {}, so that it is not known whether they are in the test set ({set}): {}",
+                without.len(),
+                counted(cells.len(), cohort.noun()),
+                have(without.len()),
+                set.column,
+                without_value(cohort, &written, &without)
+            ),
+            remedy!["fill it in, or leave them out of folds and test set with ", KEEP_GOING],
+        ));
+    }
+    let unknown = if others { without.into_iter().collect() } else { BTreeSet::new() };
+    Ok(TestPeople { test: found, unknown })
 }
 
 /// Refuses a test set whose people, or whose very images, are trained on.
@@ -132,6 +179,8 @@ pub(super) struct Dataset<'a> {
     pub(super) left_out: Vec<String>,
     /// Ids of the subjects with a label and without a group, where there are groups.
     pub(super) without_group: Vec<String>,
+    /// Ids of those of whom the column of the test set does not say whether they are in it.
+    pub(super) without_test: Vec<String>,
     /// Positions in the cohort of the test set.
     pub(super) test: Vec<usize>,
     /// Volumes that were read, shared by datasets of other labels.
@@ -146,8 +195,10 @@ impl<'a> Dataset<'a> {
         let written = cohort.column(&options.label)?;
         let cells: Vec<Option<&str>> =
             written.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
-        let test = options.test.as_ref().map(|set| in_test_set(cohort, set, options)).transpose()?.unwrap_or_default();
-        let mine = (0..cells.len()).filter(|n| !test.contains(n));
+        let TestPeople { test, unknown } =
+            options.test.as_ref().map(|set| in_test_set(cohort, set, options)).transpose()?.unwrap_or_default();
+        let without_test = unknown.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
+        let mine = (0..cells.len()).filter(|n| !test.contains(n) && !unknown.contains(n));
         let (mut subjects, without): (Vec<usize>, Vec<usize>) = mine.partition(|&n| cells[n].is_some());
         let left_out: Vec<String> = without.iter().map(|&n| cohort.subjects[n].id.clone()).collect();
         // Nobody is left, or all are of one class: the words that were taken for no value say why, perhaps.
@@ -233,6 +284,7 @@ impl<'a> Dataset<'a> {
             persons,
             left_out,
             without_group,
+            without_test,
             test,
             cache,
             masks,
@@ -412,8 +464,14 @@ impl<'a> Dataset<'a> {
     /// Who is left out, by the column that has no value for them.
     pub(super) fn left_out_by_column(&self, options: &TrainOptions) -> BTreeMap<String, Vec<String>> {
         let group = options.group.as_ref().map(|group| (group, &self.without_group));
-        let of = std::iter::once((&options.label, &self.left_out)).chain(group);
-        of.filter(|(_, ids)| !ids.is_empty()).map(|(column, ids)| (column.clone(), ids.clone())).collect()
+        let test = options.test.as_ref().map(|set| (&set.column, &self.without_test));
+        let mut all = BTreeMap::<String, Vec<String>>::new();
+        for (column, ids) in std::iter::once((&options.label, &self.left_out)).chain(group).chain(test) {
+            if !ids.is_empty() {
+                all.entry(column.clone()).or_default().extend(ids.iter().cloned());
+            }
+        }
+        all
     }
 
     /// The positive class: the one to detect.

@@ -146,6 +146,10 @@ impl Trainer<'_> {
             }
             training["values"] = self.hash_of_values(train).into();
         }
+        if let Some(set) = &options.test {
+            let marks: Vec<&str> = dataset.test.iter().flat_map(|&n| dataset.cohort.subjects[n].marks()).collect();
+            training["test_set"] = serde_json::json!({ "set": set.to_string(), "marks": marks });
+        }
         let files: Vec<&str> = train.iter().flat_map(|&n| dataset.files(n)).collect();
         if !files.is_empty() {
             training["files"] = serde_json::json!(files);

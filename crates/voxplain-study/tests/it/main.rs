@@ -16,6 +16,7 @@ mod curves;
 mod explain;
 mod faithfulness;
 mod import;
+mod leaks;
 mod predict;
 mod prepare;
 mod run;
