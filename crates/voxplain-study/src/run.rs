@@ -11,6 +11,7 @@ mod permuted;
 pub(crate) mod place;
 mod predictions;
 mod results;
+mod shared;
 mod value_results;
 
 pub use clear::clear;

@@ -4,6 +4,7 @@ use super::{
     element::{Placed, TextTable, Warning},
     section::{
         faithfulness::Faithfulness,
+        leakage::Leakage,
         maps::MethodMaps,
         methods_text::MethodsText,
         quality::Checks,
@@ -41,6 +42,8 @@ pub(super) struct Page {
     pub(super) judging: String,
     /// Figures on training and accuracy.
     pub(super) charts: Vec<Placed>,
+    /// What may have leaked, of a run.
+    pub(super) leakage: Option<Leakage>,
     /// All methods at the same cuts.
     pub(super) side_by_side: Vec<Placed>,
     pub(super) methods: Vec<MethodMaps>,

@@ -6,7 +6,7 @@ use super::{
     section::{
         accuracy::{self, Accuracy},
         agreement::{self, Agreement},
-        cohort, faithfulness, learning,
+        cohort, faithfulness, leakage, learning,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
         provenance, quality, regions, significance, subjects, value_errors,
@@ -123,6 +123,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let there = run.maps()?;
     page.warnings.extend(there.left_out().into_iter().map(|(what, remedy)| Warning::new(what, remedy)));
     let methods = there.methods();
+    page.leakage = Some(leakage::of_run(run, cohort.as_ref(), &there));
     let explained = steps_again(run, &there)?;
     let map = |method: &String, id: &str| layout.map(id, method).path();
     let all_maps: BTreeSet<PathBuf> = methods

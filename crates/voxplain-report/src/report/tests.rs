@@ -5,7 +5,10 @@
 use super::{
     Part, Reported, Site,
     element::Placed,
-    section::maps::{MethodMaps, keep_small},
+    section::{
+        self,
+        maps::{MethodMaps, keep_small},
+    },
 };
 use crate::figure::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -15,15 +18,18 @@ use voxplain_core::{Action, Library, Result, Silent, Table, Vocabulary as _, ato
 use voxplain_nn::{Conv3d, Linear, Network, Op};
 use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
+    alike::Copies,
     atlas::{Atlas, MapName, RegionTable},
     cohort::{Cohort, Normalize, Placement, Preparation, Subject},
     evaluation::faithfulness::{MethodCurves, Metric, Ranking, Settings, Substrate, Summary, Verdict as Judged},
     explain::steps_again,
+    folds::Split,
     group::{GroupOptions, GroupSummary, Level, group},
     model::{Card, Model, Task},
     regions::{RegionOptions, measure_regions},
     run::{
-        ClassifierMetrics, Manifest, Metrics, Prediction, Run, RunLayout, cohort_hash, read_json, write_predictions,
+        AlikePair, ClassifierMetrics, HeldForTest, Manifest, Metrics, NearDuplicates, Prediction, Run, RunLayout,
+        cohort_hash, read_json, write_predictions,
     },
     setting::METRIC,
 };
@@ -843,6 +849,84 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert!(html.contains(&run.manifest.cohort_hash), "provenance");
     // Twice the same bytes.
     assert_eq!(page(&run).1, html);
+}
+
+/// Of each kind of leak: what an old run does not say, what a new one does, and the test set with what came out.
+#[test]
+fn leakage_is_told_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = made_run(folder.path());
+    add_maps(&run, "saliency");
+    let told = |run: &Run| {
+        let of = section::leakage::of_run(run, Some(&run.cohort().unwrap()), &run.maps().unwrap());
+        let rows = of.table.rows.into_iter().map(|row| (row[0].clone(), row[1..].join(" | "))).collect();
+        let rows: std::collections::BTreeMap<String, String> = rows;
+        (rows, of.test_set)
+    };
+    let (rows, test_set) = told(&run);
+    assert!(rows["Near duplicates"].starts_with("Not recorded: the version that trained this run did not look."));
+    assert!(rows["Test set used for choices"].starts_with("No test set was set apart."));
+    // Its folds have not begun.
+    assert!(rows["Duplicates"].starts_with("Not checked: "), "{rows:?}");
+    assert!(rows["Families and sites"].starts_with("No groups were named"));
+    assert!(test_set.is_empty() && rows.len() == 12);
+    let pair = |one: &str, likeness| AlikePair {
+        one: one.into(),
+        other: "z".into(),
+        likeness,
+        mirrored: likeness > 0.8,
+        channel: None,
+    };
+    let found = NearDuplicates {
+        people: 6,
+        limit: Some(0.6),
+        pairs: vec![pair("x", 0.97)],
+        next: Some(pair("y", 0.31)),
+        ..NearDuplicates::default()
+    };
+    run.manifest.near_duplicates = Some(found.clone());
+    run.manifest.options =
+        serde_json::json!({"group": "site", "stratify": ["age"], "early-stop": 3, "init": "m", "init-hash": "h"});
+    run.manifest.test = Some(HeldForTest {
+        set: "site=B".parse().unwrap(),
+        subjects: vec![IDS[5].into()],
+        asked_before: vec!["a day".into()],
+    });
+    let split = Split { train: vec![0, 1, 2], test: vec![3, 4] };
+    let file = run.layout().fold(0).split();
+    std::fs::write(&file, serde_json::to_string(&split).unwrap()).unwrap();
+    let (rows, test_set) = told(&run);
+    let near = &rows["Near duplicates"];
+    assert!(near.contains("from a likeness of 0.60 on two may be one person. | 1 pair on both sides, trained on knowingly: x and z (likeness 0.97, mirrored). The next are y and z (likeness 0.31)."), "{near}");
+    assert!(rows["Duplicates"].contains("None on both sides of a split."));
+    assert!(rows["Covariates"].contains("balanced by the label and by age"));
+    assert!(rows["Options chosen by results"].starts_with("The epoch is chosen by a part of the training people"));
+    assert!(rows["Ancestors of the model"].starts_with("Training began from m (BLAKE3 h)."));
+    assert!(rows["Test set used for choices"].contains("It was asked about once, on a day."));
+    assert_eq!(test_set.len(), 3);
+    assert!(
+        test_set[0].starts_with("1 subject with site = B is a test set") && test_set[2].contains(IDS[5]),
+        "{test_set:?}"
+    );
+    // Only those held out are counted where maps are described.
+    let maps = run.maps().unwrap();
+    let described = voxplain_study::group::describe_maps(&run, &maps, &["saliency"]).unwrap();
+    assert_eq!(described.iter().map(|of| of.subjects).sum::<usize>(), 5);
+    atomic_file::write_json(
+        &run.layout().test_metrics(),
+        &serde_json::json!({"asked": ["now"], "metrics": {"summary": ["So it is."]}}),
+    )
+    .unwrap();
+    assert!(
+        told(&run).1.contains(&"What came out: So it is. The rest stands in predictions-test-set.json.".to_owned())
+    );
+    std::fs::write(run.layout().test_metrics(), "{").unwrap();
+    assert!(told(&run).1[2].starts_with("What came out cannot be read: "));
+    // What was asked for is said.
+    run.manifest.near_duplicates = Some(NearDuplicates { asked: Copies::Off, ..NearDuplicates::default() });
+    assert!(told(&run).0["Near duplicates"].starts_with("Not looked for, as was asked"));
+    run.manifest.near_duplicates = Some(NearDuplicates { limit: None, people: 6, ..NearDuplicates::default() });
+    assert!(told(&run).0["Near duplicates"].starts_with("6 brains could not be compared"));
 }
 
 #[test]
