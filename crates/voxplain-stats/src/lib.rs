@@ -7,6 +7,7 @@
 //! * [`Calibration`] and [`CalibrationLine`] say whether a probability means what it says; [`roc`] has the curve and the area under it.
 //! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
+//! * [`Association`]: how two columns of a table go together, with Holm's correction for several, [`holm`].
 //! * [`inference`]: a linear model at every voxel, tested by permutation and corrected for the number of voxels.
 //! * [`Statistic`]: mean, median, spread and sign over subjects, voxel by voxel.
 //!
@@ -29,6 +30,7 @@
 //! # Ok::<(), voxplain_core::Error>(())
 //! ```
 
+mod association;
 mod calibration;
 mod calibration_line;
 mod classification;
@@ -42,6 +44,7 @@ pub mod roc;
 mod similarity;
 mod voxelwise;
 
+pub use association::{Association, EffectKind, Variable, holm};
 pub use calibration::{Bin, Calibration};
 pub use calibration_line::{CalibrationLine, Said, recalibrated};
 pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, OneVersusRest, fold_scores};
