@@ -9,20 +9,33 @@
 //! * [`linear_voxels`]: the first 40 principal components of the prepared volumes, standardised, and logistic
 //!   regression on them.
 //!
-//! Of a value: [`training_mean`], [`mask_volume_line`] and [`ridge_voxels`], whose penalty is chosen inside the training part.
+//! * [`logistic_voxels`] and [`svm_voxels`]: logistic regression and a support vector machine on the prepared volumes, whose penalty is
+//!   chosen inside the training part.
+//! * [`covariates`]: logistic regression on columns of the table of people, without an image.
+//! * [`logistic_features`]: logistic regression on the columns of another table, such as volumes of regions.
 //!
-//! Everything is fitted on the training subjects of each fold. No hyperparameter of a classifier is tuned: the penalty of both
-//! regressions is 1 (scikit-learn's default), the number of components is fixed.
+//! Of a value: [`training_mean`], [`mask_volume_line`] and [`ridge_voxels`], and [`ridge_features`] on columns of a table, whose
+//! penalty is chosen inside the training part.
+//!
+//! Everything is fitted on the training subjects of each fold. Where no penalty is chosen it is 1 (scikit-learn's default), and the number
+//! of components is fixed.
 
+mod features;
 mod gram;
 mod logistic;
+mod penalised;
+mod svm;
+mod tuned;
 mod value;
 
+pub use features::Features;
+pub(crate) use features::named;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
+pub use tuned::{LinearFold, Tuned, logistic_features, logistic_voxels, svm_features, svm_voxels};
 pub use value::{
-    RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_voxels, training_mean,
-    training_median,
+    RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_features, ridge_voxels,
+    training_mean, training_median,
 };
 
 use crate::folds::Split;
@@ -42,6 +55,18 @@ pub const MASK_VOLUME: &str = "mask-volume";
 
 /// Name of the linear classifier.
 pub const LINEAR_VOXELS: &str = "linear-voxels";
+
+/// Name of logistic regression on the volumes with a chosen penalty.
+pub const LOGISTIC_VOXELS: &str = "logistic-voxels";
+
+/// Name of the support vector machine on the volumes.
+pub const SVM_VOXELS: &str = "svm-voxels";
+
+/// Name of the model on columns of the table of people.
+pub const COVARIATES: &str = "covariates";
+
+/// Name of the model on volumes of regions.
+pub const REGION_VOLUMES: &str = "region-volumes";
 
 /// Number of principal components of [`linear_voxels`], where there are as many subjects. Our choice, after the
 /// published linear results on such volumes.
@@ -189,6 +214,11 @@ fn check(volumes: &[f64]) -> Result<()> {
         )),
         None => Ok(()),
     }
+}
+
+/// Logistic regression on columns of the table of people, without an image.
+pub fn covariates(features: &Features, task: &ClassificationTask<'_>) -> Vec<FoldPrediction> {
+    task.cross_predict(|split| features.rows(&split.train, &split.test))
 }
 
 /// Logistic regression on standardised principal components, from the inner products of all volumes of the task.

@@ -32,6 +32,7 @@
 //! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
 //! | [`alike`] | who of a cohort may be one person, by the pattern of the brain |
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
+//! | [`morphometry`] | tables of measurements of people |
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
@@ -53,6 +54,7 @@ pub mod group;
 mod listed;
 pub mod map;
 pub mod model;
+pub mod morphometry;
 pub mod predict;
 pub mod prepare;
 pub mod regions;

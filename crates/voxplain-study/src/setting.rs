@@ -46,6 +46,8 @@ settings! {
     CLASSES = "classes";
     /// The directory of a cohort.
     COHORT = "cohort";
+    /// Columns of the table of people that a baseline without an image is fitted to.
+    COVARIATES = "covariates";
     /// The decay of the moving average of weights.
     EMA = "ema";
     /// Epochs without a lower loss after which training stops.
@@ -148,6 +150,8 @@ settings! {
     REC = "rec";
     /// The runs that are taken, by their `run` in BIDS.
     RUN = "run";
+    /// A table of volumes of regions that a baseline is fitted to.
+    REGION_VOLUMES = "region-volumes";
     /// Which part of a map counts as relevance.
     RELEVANCE = "relevance";
     /// How maps are scaled before they are combined.

@@ -13,6 +13,7 @@
 //! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
 //! | `stratify.rs` | folds balanced by covariates |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
+//! | `baselines.rs` | comparators with a tuned penalty, and those without an image |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
 //! | `value_metrics.rs` | numbers and sentences about predicted values |
@@ -20,6 +21,7 @@
 //! | `words.rs` | what is said about the words of the table |
 
 mod augmentation;
+pub(crate) mod baselines;
 mod checkpoint;
 mod classes;
 mod copies;
@@ -61,6 +63,7 @@ use crate::{
     run::{Metrics, Run, ValueMetrics},
     setting::INIT,
 };
+use baselines::Tables;
 use dataset::Dataset;
 use fold::Trainer;
 use initial::InitialWeights;
@@ -203,6 +206,7 @@ pub fn train(
     if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);
     }
+    let tables = Tables::of(&dataset, options, progress)?;
     let bins = soft_labels::of_folds(&dataset, &splits, options)?;
     soft_labels::announce(&dataset, &splits, &bins, progress);
     // A class that is not there is said before anything is written.
@@ -224,14 +228,14 @@ pub fn train(
         observer,
     };
     let metrics = match &dataset.values {
-        Some(values) => TrainingMetrics::Value(Box::new(value_metrics::judged(&trainer, values)?)),
-        None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive)?)),
+        Some(values) => TrainingMetrics::Value(Box::new(value_metrics::judged(&trainer, values, &tables)?)),
+        None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive, &tables)?)),
     };
     Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
 }
 
 /// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.
-fn judged(trainer: &Trainer<'_>, positive: usize) -> Result<Metrics> {
+fn judged(trainer: &Trainer<'_>, positive: usize, tables: &Tables) -> Result<Metrics> {
     let Trainer { dataset, splits, options, run, engine, progress, observer, .. } = *trainer;
     let task = dataset.classification(splits, options);
     let predictions = trainer.cross_validate(
@@ -239,7 +243,9 @@ fn judged(trainer: &Trainer<'_>, positive: usize) -> Result<Metrics> {
         |of_fold| fold_scores(of_fold, task.classes, positive).iter().for_each(|score| observer.fold(score)),
     )?;
     let mut classifiers = vec![Classifier::new(CNN, describe_network(options), predictions)];
-    classifiers.extend(comparators(dataset, &task, engine, progress)?);
+    let gram = gram(dataset, engine, progress)?;
+    classifiers.extend(comparators(dataset, &task, &gram, progress)?);
+    classifiers.extend(baselines::of_classes((&gram, tables), &task, options.seed, engine, progress)?);
     for classifier in &classifiers {
         let name = Some(classifier.name).filter(|name| *name != CNN);
         predictions::write(run, name, &classifier.predictions, dataset)?;
@@ -254,7 +260,7 @@ fn judged(trainer: &Trainer<'_>, positive: usize) -> Result<Metrics> {
 fn comparators(
     dataset: &Dataset<'_>,
     task: &ClassificationTask<'_>,
-    engine: &Engine,
+    gram: &Gram,
     progress: &dyn Progress,
 ) -> Result<Vec<Classifier>> {
     let mut all = Vec::new();
@@ -278,7 +284,7 @@ fn comparators(
         }
         Err(e) => progress.warn(&format!("no baseline by {volume}: {e}")),
     }
-    let predictions = comparators::linear_voxels(&gram(dataset, engine, progress)?, task);
+    let predictions = comparators::linear_voxels(gram, task);
     // A fold of few volumes has fewer components.
     let all_have = task.splits.iter().all(|split| split.train.len() > comparators::COMPONENTS);
     let description = format!(

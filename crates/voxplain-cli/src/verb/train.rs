@@ -100,6 +100,14 @@ pub(crate) struct Train {
     /// What to do about people on both sides of a fold whose images are so alike that they may be one person.
     #[arg(long, value_enum, default_value_t = NearDuplicates::Refuse)]
     near_duplicates: NearDuplicates,
+    /// Columns of the table that one more baseline is fitted to, without an image: age,site. Classes that are written as numbers:
+    /// 'factor(site)'. A finished run takes it on without training again.
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    covariates: Vec<String>,
+    /// A table (CSV or TSV) of volumes of regions, a row for each subject, that one more baseline is fitted to. Its columns of numbers are
+    /// taken. A finished run takes it on without training again.
+    #[arg(long, value_name = "TABLE")]
+    region_volumes: Option<PathBuf>,
     /// Passes over the training subjects.
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
     epochs: usize,
@@ -253,6 +261,8 @@ impl Train {
                 NearDuplicates::Warn => Copies::Warn,
                 NearDuplicates::Off => Copies::Off,
             },
+            covariates: self.covariates.clone(),
+            region_volumes: self.region_volumes.clone(),
             epochs: self.epochs,
             batch: self.batch,
             optimizer: match self.optimizer {
@@ -500,6 +510,8 @@ mod tests {
             freeze: vec!["features.0".into(), "features.1".into()],
             split: SplitScheme::Holdout(0.3),
             test: Some(TestSet { column: "site".into(), value: "B".into() }),
+            covariates: vec!["age".into(), "factor(site)".into()],
+            region_volumes: Some("volumes.csv".into()),
             group: Some("site".into()),
             stratify: vec!["age".into(), "scanner".into()],
             near_duplicates: Copies::Warn,

@@ -75,6 +75,16 @@ impl Gram {
         DMatrix::from_fn(of.len(), n, |a, b| gram[(of[a], train[b])] - own[a] - means[b] + mean_square)
     }
 
+    /// Coordinates of all volumes, a row each, whose inner products are those of the volumes less their common mean.
+    pub(super) fn embedding(&self) -> DMatrix<f64> {
+        let n = self.0.nrows();
+        let all: Vec<usize> = (0..n).collect();
+        let eigen = SymmetricEigen::new(self.centred(&all, &all));
+        let largest = eigen.eigenvalues.max().max(0.0);
+        let kept: Vec<usize> = (0..n).filter(|&c| eigen.eigenvalues[c] > largest * 1e-12).collect();
+        DMatrix::from_fn(n, kept.len(), |s, c| eigen.eigenvectors[(s, kept[c])] * eigen.eigenvalues[kept[c]].sqrt())
+    }
+
     /// Scores on the first `max` principal components of the volumes in `train`, for the volumes in `train` and in
     /// `test`: a row for each volume, a column for each component. Scores have mean 0 and variance 1 over `train`.
     /// Components without variance are left out.

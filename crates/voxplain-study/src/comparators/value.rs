@@ -1,6 +1,6 @@
 //! Simple predictors of a value, on the folds of the network.
 
-use super::{Gram, check};
+use super::{Features, Gram, check};
 use crate::folds::Split;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::collections::BTreeMap;
@@ -104,13 +104,31 @@ pub fn mask_volume_line(volumes: &[f64], task: &ValueTask<'_>) -> Result<Vec<Val
 /// squared error when each training subject (or group) is left out of the training part.
 pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
     task.cross_predict(|split, mean| {
-        let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
-        let values = DVector::from_iterator(split.train.len(), split.train.iter().map(|&n| task.values[n] - mean));
-        let ridge = Ridge::new(gram.centred(&split.train, &split.train), values);
-        let penalty = ridge.best_penalty(&units(split.train.len(), groups.as_deref()));
-        let found = gram.centred(&split.train, &split.test) * ridge.coefficients(penalty);
-        found.iter().map(|value| mean + value).collect()
+        let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
+        tuned_ridge(products, task, (split, mean))
     })
+}
+
+/// The same on columns of a table.
+pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
+    task.cross_predict(|split, mean| {
+        let (mut train, mut test) = features.rows(&split.train, &split.test);
+        let centre = train.row_mean();
+        [&mut train, &mut test].into_iter().for_each(|rows| rows.row_iter_mut().for_each(|mut row| row -= &centre));
+        let products = [&train * train.transpose(), test * train.transpose()];
+        tuned_ridge(products, task, (split, mean))
+    })
+}
+
+/// The values of the held-out subjects of a split, from inner products of the training part and of the held-out with it, all less the
+/// mean of the training part.
+fn tuned_ridge([train, test]: [DMatrix<f64>; 2], task: &ValueTask<'_>, (split, mean): (&Split, f64)) -> Vec<f64> {
+    let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
+    let values = DVector::from_iterator(split.train.len(), split.train.iter().map(|&n| task.values[n] - mean));
+    let ridge = Ridge::new(train, values);
+    let penalty = ridge.best_penalty(&units(split.train.len(), groups.as_deref()));
+    let found = test * ridge.coefficients(penalty);
+    found.iter().map(|value| mean + value).collect()
 }
 
 /// Positions of the members of each group; of each subject by itself where there are none.

@@ -8,20 +8,22 @@ use super::{
 use crate::{
     cohort::Cohort,
     comparators::{
-        self, ClassificationTask, LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, RIDGE_VOXELS, VOLUME_RANK, ValueTask,
+        self, COVARIATES, ClassificationTask, Features, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME,
+        RIDGE_VOXELS, SVM_VOXELS, VOLUME_RANK, ValueTask,
     },
     folds::Split,
     listed::{counted, listed},
     model::{Card, Task},
     run::{ClassifierMetrics, Metrics, PredictedValue, PredictorMetrics, Run, ValueMetrics},
     train::{
+        baselines::describe_tuned,
         metrics::{self, CNN},
         value_metrics,
     },
 };
 use serde::Serialize;
 use std::collections::BTreeSet;
-use voxplain_core::{Error, Progress, Result};
+use voxplain_core::{Error, Progress, Result, random::Seed};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     CalibrationLine, Classification, Comparison, FoldPrediction, Regression, Said, ValueComparison, ValuePrediction,
@@ -117,6 +119,20 @@ impl<'a> Joint<'a> {
         };
         let next = own.iter().max().map_or(0, |n| n + 1);
         Ok(Some(own.into_iter().chain((0..self.asked.len()).map(|n| next + n)).collect()))
+    }
+
+    /// The covariates that the run has a baseline of, of the run's people and of these.
+    fn covariates(&self, run: &Run) -> Option<Result<Features>> {
+        let terms = run.manifest.options.get("covariates")?.as_array()?;
+        let terms: Vec<&str> = terms.iter().filter_map(|term| term.as_str()).collect();
+        let of = |term: &str| -> Result<(String, Vec<Option<&str>>)> {
+            let (name, _) = comparators::named(term);
+            let (own, other) = (self.own.column(name)?, self.other.column(name)?);
+            let cells = self.members.iter().map(|&n| own[n]).chain(self.asked.iter().map(|&n| other[n]));
+            Ok((term.to_owned(), cells.collect()))
+        };
+        let terms = terms.into_iter().map(of).collect::<Result<Vec<_>>>();
+        Some(terms.and_then(|terms| Features::of(&terms, self.members.len(), &run.manifest.missing())))
     }
 
     fn gram(&self, engine: &Engine, progress: &dyn Progress) -> Result<comparators::Gram> {
@@ -267,9 +283,10 @@ fn of_classes(
     let class = |cell: &Option<&str>| classes.iter().position(|c| cell.map(str::trim) == Some(c.as_str()));
     let mut labels: Vec<usize> = joint.members.iter().map(|&n| class(&cells[n]).unwrap_or(0)).collect();
     labels.resize(joint.len(), 0);
+    let groups = joint.groups(run)?;
     let task = ClassificationTask {
         labels: &labels,
-        groups: None,
+        groups: groups.as_deref(),
         classes: classes.len(),
         splits: &joint.splits,
         balanced: run.manifest.options.get("balanced").and_then(serde_json::Value::as_bool).unwrap_or(false),
@@ -301,7 +318,8 @@ fn of_classes(
         )),
         Err(e) => progress.warn(&format!("no baseline by {volume}: {e}")),
     }
-    let linear = comparators::linear_voxels(&joint.gram(engine, progress)?, &task);
+    let gram = joint.gram(engine, progress)?;
+    let linear = comparators::linear_voxels(&gram, &task);
     all.push((
         LINEAR_VOXELS,
         format!(
@@ -310,7 +328,37 @@ fn of_classes(
         ),
         mean(&linear),
     ));
+    let (pool, seed) = (engine.thread_pool(), Seed::new(run.manifest.seed));
+    let described = |of: &str, untuned: usize| {
+        describe_tuned(&format!("{of} on the prepared volumes, fitted on the people of the run"), untuned)
+    };
+    let found = pool.install(|| comparators::logistic_voxels(&gram, &task, seed, progress))?;
+    all.push((LOGISTIC_VOXELS, described("logistic regression", found.untuned), mean(&found.predictions)));
+    // Where it could not be fitted, the training said so.
+    if let Some(found) = pool.install(|| comparators::svm_voxels(&gram, &task, seed, progress))? {
+        all.push((SVM_VOXELS, described("linear support vector machine", found.untuned), mean(&found.predictions)));
+    }
+    match joint.covariates(run) {
+        Some(Ok(features)) => all.push((
+            COVARIATES,
+            format!(
+                "logistic regression on {}, without an image, fitted on the people of the run",
+                features.describe()
+            ),
+            mean(&comparators::covariates(&features, &task)),
+        )),
+        Some(Err(e)) => progress.warn(&format!("no baseline by covariates: {e}")),
+        None => {}
+    }
+    without_region_volumes(run, progress);
     Ok(all)
+}
+
+/// Says that a baseline of the run is not there.
+fn without_region_volumes(run: &Run, progress: &dyn Progress) {
+    if let Some(table) = run.manifest.options.get("region-volumes").and_then(|path| path.as_str()) {
+        progress.warn(&format!("no baseline by volumes of regions: {table} is of the people of the run alone"));
+    }
 }
 
 /// The baselines of a run of a value: of each the value, and the mean that was trained on.
@@ -354,6 +402,16 @@ fn of_values(run: &Run, joint: &Joint<'_>, engine: &Engine, progress: &dyn Progr
             .into(),
         mean(&ridge),
     ));
+    match joint.covariates(run) {
+        Some(Ok(features)) => all.push((
+            COVARIATES,
+            format!("ridge regression on {}, without an image, fitted on the people of the run", features.describe()),
+            mean(&comparators::ridge_features(&features, &task)),
+        )),
+        Some(Err(e)) => progress.warn(&format!("no baseline by covariates: {e}")),
+        None => {}
+    }
+    without_region_volumes(run, progress);
     Ok(all)
 }
 

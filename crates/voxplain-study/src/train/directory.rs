@@ -38,7 +38,7 @@ pub(super) fn open_or_create(
         match Run::open(out) {
             Ok(run) if !force => {
                 return match difference(&run.manifest, &manifest, &dataset.cohort.path) {
-                    None => found_at(run, &manifest.cohort),
+                    None => found_at(run, &manifest, options),
                     Some(what) => Err(Error::file(
                         out,
                         format!("there is a run already, and {what}"),
@@ -71,13 +71,30 @@ pub(super) fn open_or_create(
     Run::create(out, manifest, &Config { cohort: cohort.path(), train: options })
 }
 
-/// The run with its cohort where it was found now: it may have been moved since.
-fn found_at(mut run: Run, cohort: &CohortPlace) -> Result<Run> {
-    if run.manifest.cohort != *cohort {
-        run.manifest.cohort = cohort.clone();
+/// The run with its cohort where it was found now: it may have been moved since. Baselines are fitted anew, so that their options may be
+/// others.
+fn found_at(mut run: Run, now: &Manifest, options: &TrainOptions) -> Result<Run> {
+    if run.manifest.options != now.options {
+        run.manifest.cohort = now.cohort.clone();
+        run.manifest.options = now.options.clone();
+        return Run::create(&run.path, run.manifest, &Config { cohort: now.cohort.path(), train: options });
+    }
+    if run.manifest.cohort != now.cohort {
+        run.manifest.cohort = now.cohort.clone();
         atomic_file::write_json(&run.layout().manifest(), &run.manifest)?;
     }
     Ok(run)
+}
+
+/// Options as JSON without those that no network is trained by.
+fn of_networks(options: &Value) -> Value {
+    let mut options = options.clone();
+    if let Some(of) = options.as_object_mut() {
+        TrainOptions::OF_BASELINES.iter().for_each(|key| {
+            of.remove(*key);
+        });
+    }
+    options
 }
 
 /// Removes what voxplain made in a run that is replaced, and names what stays.
@@ -147,7 +164,7 @@ fn asked_before(out: &Path, now: &Manifest) -> Vec<String> {
 
 /// Why a run is not the one that this training would make.
 fn difference(found: &Manifest, now: &Manifest, cohort: &Path) -> Option<String> {
-    if found.options != now.options {
+    if of_networks(&found.options) != of_networks(&now.options) {
         Some(format!("it was made with other options ({})", changes(&found.options, &now.options)))
     } else if found.cohort_hash != now.cohort_hash
         || found.task != now.task

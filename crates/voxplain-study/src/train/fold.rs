@@ -132,7 +132,7 @@ impl Trainer<'_> {
             "fold": fold,
             "epochs": epochs,
             "version": env!("CARGO_PKG_VERSION"),
-            "options": options,
+            "options": options.of_networks(),
         });
         // Arrays that others prepared: how an image becomes such an array is not known.
         let prepared = dataset.cohort.made_by["command"] == "prepare";

@@ -3,7 +3,10 @@
 use super::{dataset::Dataset, options::TrainOptions, persons::of_several_classes};
 use crate::{
     cohort::PERSON,
-    comparators::{LINEAR_VOXELS, MAJORITY_CLASS, MASK_VOLUME, VOLUME_RANK},
+    comparators::{
+        COVARIATES, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME, REGION_VOLUMES, SVM_VOXELS,
+        VOLUME_RANK,
+    },
     folds::SplitScheme,
     listed::{and, counted},
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
@@ -213,6 +216,10 @@ pub(crate) fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
             MASK_VOLUME => &format!("{volume} alone"),
             VOLUME_RANK => &format!("{volume} without a fit"),
             LINEAR_VOXELS => "a linear model on the voxels",
+            LOGISTIC_VOXELS => "logistic regression on the voxels with a chosen penalty",
+            SVM_VOXELS => "a support vector machine on the voxels",
+            COVARIATES => "the covariates without an image",
+            REGION_VOLUMES => "the volumes of regions",
             other => other,
         };
         lines.push(beside(cnn, other, comparison, name, &metrics.independent()));

@@ -5,9 +5,9 @@ use crate::alike::Copies;
 use crate::folds::{SplitScheme, TestSet};
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT, KEEP_GOING,
-    LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, NEAR_DUPLICATES, OPTIMIZER, POSITIVE,
-    SCHEDULE, SEED, STRATIFY, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, COVARIATES, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT,
+    KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, NEAR_DUPLICATES, OPTIMIZER,
+    POSITIVE, REGION_VOLUMES, SCHEDULE, SEED, STRATIFY, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -113,6 +113,13 @@ pub struct TrainOptions {
     /// What is done about people on both sides of a split who are so alike that they may be one.
     #[serde(skip_serializing_if = "Copies::is_default")]
     pub near_duplicates: Copies,
+    /// Columns of the participants' table that a baseline without an image is fitted to (`age`, `factor(site)`;
+    /// [`Features`](crate::comparators::Features)). No network is trained by them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub covariates: Vec<String>,
+    /// A table of volumes of regions, a row for each subject, that a baseline is fitted to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region_volumes: Option<PathBuf>,
     /// Number of epochs: passes over the training subjects.
     pub epochs: usize,
     /// Batch size: number of subjects in a step of the optimiser.
@@ -183,6 +190,8 @@ impl Default for TrainOptions {
             stratify: Vec::new(),
             test: None,
             near_duplicates: Copies::default(),
+            covariates: Vec::new(),
+            region_volumes: None,
             epochs: 20,
             batch: 4,
             optimizer: OptimizerName::Adam,
@@ -227,6 +236,8 @@ impl TrainOptions {
             stratify,
             test,
             near_duplicates,
+            covariates,
+            region_volumes,
             epochs,
             batch,
             optimizer,
@@ -275,6 +286,8 @@ impl TrainOptions {
             (STRATIFY, unless(stratify.is_empty(), &stratify.join(","))),
             (TEST, test.as_ref().map(|set| format!("{}={}", set.column, set.value))),
             (NEAR_DUPLICATES, unless(near_duplicates.is_default(), near_duplicates)),
+            (COVARIATES, unless(covariates.is_empty(), &covariates.join(","))),
+            (REGION_VOLUMES, region_volumes.as_ref().map(|path| path.display().to_string())),
             (EPOCHS, unless(*epochs == default.epochs, epochs)),
             (BATCH, unless(*batch == default.batch, batch)),
             (OPTIMIZER, unless(optimizer.is_default(), optimizer)),
@@ -295,6 +308,14 @@ impl TrainOptions {
         ];
         let given = given.into_iter().filter_map(|(setting, value)| Some((setting, Some(value?))));
         given.chain(keep_going.then_some((KEEP_GOING, None))).collect()
+    }
+
+    /// Names, as JSON has them, of the options that no network is trained by.
+    pub(super) const OF_BASELINES: [&'static str; 2] = ["covariates", "region-volumes"];
+
+    /// The same without the options that no network is trained by.
+    pub(super) fn of_networks(&self) -> Self {
+        Self { covariates: Vec::new(), region_volumes: None, ..self.clone() }
     }
 
     /// The number of channels of the first convolution; 0 for a network that does not exist.

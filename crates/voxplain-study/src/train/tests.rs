@@ -208,12 +208,13 @@ fn a_clear_difference_is_learnt() {
     assert_eq!(auc("mask-volume"), 0.5);
     assert_eq!(auc("mask-volume-rank"), 0.5);
     assert_eq!(metrics.of("majority-class").unwrap().accuracy.value, 0.5);
-    assert_eq!(metrics.comparisons.len(), 4);
+    assert_eq!((auc("logistic-voxels"), auc("svm-voxels")), (1.0, 1.0));
+    assert_eq!(metrics.comparisons.len(), 6);
     assert_eq!(metrics.chance.as_ref().unwrap().verdict, ChanceVerdict::Better);
-    // Guessing, mask volume without and with a fit, the linear model; brains of one size correlate with nothing.
+    // Guessing, mask volume without and with a fit, three linear models; brains of one size correlate with nothing.
     // And that the masks are no brains.
-    assert_eq!(metrics.summary.len(), 5, "{:?}", metrics.summary);
-    assert!(metrics.summary[4].starts_with("The masks of 24 of 24 subjects hold less than 700 or more than 2200 ml"));
+    assert_eq!(metrics.summary.len(), 7, "{:?}", metrics.summary);
+    assert!(metrics.summary[6].starts_with("The masks of 24 of 24 subjects hold less than 700 or more than 2200 ml"));
     assert!(
         metrics.summary[0].starts_with("The CNN tells a and b apart better than guessing: AUC "),
         "{:?}",
@@ -226,6 +227,39 @@ fn a_clear_difference_is_learnt() {
     let losses: Vec<_> = training.run.history(0).unwrap().iter().map(|e| e.loss).collect();
     assert!(losses[11] < losses[0]);
     assert_eq!(losses.len(), 12);
+}
+
+/// A finished run is given baselines without a volume, and its networks stay as they are. A table that holds the label is refused before
+/// anything is written.
+#[test]
+fn a_finished_run_takes_baselines_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let go = |options: &TrainOptions| train(&cohort, options, &out, false, &engine(1), &Silent, &Silent);
+    let plain = go(&options).unwrap();
+    let models = |training: &Training| training.run.models().unwrap().all();
+    let table = folder.path().join("volumes.csv");
+    let rows: String = (0..12).map(|n| format!("{n:02},{}.5,{}\n", 10 + 7 * n % 11, n % 2)).collect();
+    std::fs::write(&table, format!("id,left,class\n{rows}")).unwrap();
+    let more =
+        TrainOptions { covariates: vec!["score".into()], region_volumes: Some(table.clone()), ..options.clone() };
+    let error = go(&more).unwrap_err().to_string();
+    assert!(error.ends_with("a column gives the label away: class"), "{error}");
+    let rows: String = (0..12).map(|n| format!("{n:02},{}.5,{}\n", 10 + 7 * n % 11, n * n)).collect();
+    std::fs::write(&table, format!("id,left,right\n{rows}")).unwrap();
+    let found = go(&more).unwrap();
+    let metrics = found.metrics.classes().unwrap();
+    assert!(metrics.of("covariates").is_some() && metrics.of("region-volumes").is_some());
+    assert_eq!(models(&plain), models(&found));
+    let reopened = Run::open(&out).unwrap();
+    assert_eq!(reopened.manifest.options["covariates"], serde_json::json!(["score"]));
+    // And gives them back.
+    let plain = go(&options).unwrap();
+    assert!(plain.metrics.classes().unwrap().of("covariates").is_none());
+    let label = TrainOptions { covariates: vec!["group".into()], ..options };
+    assert_eq!(go(&label).unwrap_err().to_string(), "the covariate group is the label itself");
 }
 
 #[test]

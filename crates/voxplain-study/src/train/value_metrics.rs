@@ -1,6 +1,7 @@
 //! Metrics of a predicted value, of the network and of the comparators, in numbers and in words.
 
 use super::{
+    baselines::{self, Tables},
     dataset::Dataset,
     fold::Trainer,
     gram,
@@ -10,12 +11,14 @@ use super::{
 };
 use crate::{
     cohort::PERSON,
-    comparators::{self, MASK_VOLUME, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask},
+    comparators::{
+        self, COVARIATES, MASK_VOLUME, REGION_VOLUMES, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask,
+    },
     folds::SplitScheme,
     run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
 };
 use std::collections::BTreeMap;
-use voxplain_core::{Result, atomic_file};
+use voxplain_core::{Result, atomic_file, plural::counted};
 use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, p_in_words, significant};
 
 /// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
@@ -33,7 +36,7 @@ impl Predictor {
 }
 
 /// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.
-pub(super) fn judged(trainer: &Trainer<'_>, values: &Values) -> Result<ValueMetrics> {
+pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) -> Result<ValueMetrics> {
     let Trainer { dataset, splits, options, run, engine, progress, observer, .. } = *trainer;
     let task = ValueTask { values: &values.of, groups: dataset.groups(), splits };
     let predictions = trainer.cross_validate(
@@ -67,6 +70,24 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values) -> Result<ValueMetr
     );
     let ridge = engine.thread_pool().install(|| comparators::ridge_voxels(&gram, &task));
     predictors.push(Predictor::new(RIDGE_VOXELS, &description, ridge));
+    if let Some(features) = &tables.covariates {
+        let description = format!(
+            "ridge regression on {}, without an image, its penalty chosen in the same way",
+            features.describe()
+        );
+        predictors.push(Predictor::new(COVARIATES, &description, comparators::ridge_features(features, &task)));
+        let splits = splits.iter().map(|split| (split.train.as_slice(), split.test.as_slice()));
+        if let Some(what) = baselines::about_unseen(features, splits) {
+            progress.note(&what);
+        }
+    }
+    if let Some(features) = &tables.regions {
+        let description = format!(
+            "ridge regression on {} of a table, its penalty chosen in the same way",
+            counted(features.len(), "column")
+        );
+        predictors.push(Predictor::new(REGION_VOLUMES, &description, comparators::ridge_features(features, &task)));
+    }
     for predictor in &predictors {
         write(run, predictor, dataset)?;
     }
@@ -212,6 +233,8 @@ pub(crate) fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
             TRAINING_MEDIAN => "the median of the people trained on",
             MASK_VOLUME => &format!("a line on {volume}"),
             RIDGE_VOXELS => "ridge regression on the voxels",
+            COVARIATES => "ridge regression on the covariates, without an image",
+            REGION_VOLUMES => "ridge regression on the volumes of regions",
             other => other,
         };
         lines.push(beside((cnn, other), comparison, (name, &unit), &metrics.independent()));

@@ -10,6 +10,7 @@
 
 mod alignment;
 mod atlas;
+mod baselines;
 mod channels;
 mod compare;
 mod curves;

@@ -147,7 +147,7 @@ fn other_people_are_tested_in_the_words_of_the_models() {
     let Some(ExternallyTested::Classes(tested)) = &renamed.tested else { panic!() };
     assert_eq!((tested.metrics.classifiers[0].classification.subjects, renamed.people.len()), (11, 12));
     assert!(renamed.people[0].truth.is_none() && renamed.people[0].mean == plain.people[0].mean);
-    assert_eq!(tested.metrics.classifiers.len(), 5);
+    assert_eq!(tested.metrics.classifiers.len(), 7);
     let wrong = ask(&run, &other, &named(&[("patient", "case"), ("healthy", "control"), ("ill", "case")])).unwrap_err();
     assert!(wrong.to_string().contains("no cell of the column label holds `ill`"), "{wrong}");
     // Baselines are not fitted on labels that were changed since.
@@ -225,7 +225,7 @@ fn a_test_set_is_asked_about_once() {
     let made = ask(false).unwrap();
     assert_eq!((made.people.len(), made.asked.len(), made.failures.len()), (8, 1, 0));
     let Some(ExternallyTested::Classes(tested)) = &made.tested else { panic!() };
-    assert_eq!((tested.metrics.classifiers[0].classification.subjects, tested.metrics.classifiers.len()), (8, 5));
+    assert_eq!((tested.metrics.classifiers[0].classification.subjects, tested.metrics.classifiers.len()), (8, 7));
     let refused = ask(false).unwrap_err().to_string();
     assert!(
         refused.contains("the test set (site = B) was asked about already, on ") && refused.contains("GMT"),

@@ -1,0 +1,280 @@
+//! [`Morphometry`]: a table of measurements of people, such as volumes and thickness of regions.
+
+use crate::{
+    cohort::{bare, is_missing},
+    comparators::Features,
+    listed::{counted, have, listed},
+    setting::REGION_VOLUMES,
+    spelling::number,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+use voxplain_core::{Error, Result, Table, lookalike::look, remedy};
+
+/// What columns of ids are called, without case and signs.
+const ID_COLUMNS: [&str; 10] = [
+    "participantid",
+    "subjectid",
+    "subid",
+    "subject",
+    "subjects",
+    "participant",
+    "id",
+    "measurevolume",
+    "measurethickness",
+    "eid",
+];
+
+/// A table with a row for each person and a column for each measurement.
+#[derive(Clone, Debug)]
+pub struct Morphometry {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The table.
+    pub table: Table,
+    /// The column of ids, by position.
+    pub id_column: usize,
+}
+
+/// The measurements of some people.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measurements {
+    path: PathBuf,
+    people: usize,
+    /// By their names, with a cell for each of the people.
+    pub(crate) columns: Vec<(String, Vec<Option<f64>>)>,
+    /// Columns that are none, with the reason.
+    left_out: Vec<(String, &'static str)>,
+}
+
+impl Morphometry {
+    /// Reads a table (CSV or TSV). The column of ids is one of a usual name (`participant_id`, `subject`, `sub_id`), else the first one.
+    ///
+    /// # Errors
+    /// The file is no table, or has no row.
+    pub fn read(path: &Path) -> Result<Self> {
+        let table = Table::read(path)?;
+        if table.rows.is_empty() {
+            return Err(Error::file(path, "the table has no rows", "give a table with a row for each person"));
+        }
+        let plain = |name: &str| look(name).chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+        let named = |wanted: &&str| table.columns.iter().position(|column| plain(column) == **wanted);
+        let id_column = ID_COLUMNS.iter().find_map(|wanted| named(wanted)).unwrap_or(0);
+        Ok(Self { path: path.to_owned(), table, id_column })
+    }
+
+    /// The name of the column of ids.
+    pub fn id_column(&self) -> &str {
+        &self.table.columns[self.id_column]
+    }
+
+    /// The measurements of these people, each of whom has one row.
+    ///
+    /// # Errors
+    /// Somebody has no row, or several; no column is of numbers.
+    pub(crate) fn of_people(&self, ids: &[&str]) -> Result<Measurements> {
+        let mut rows = BTreeMap::<&str, Vec<usize>>::new();
+        for (n, cell) in self.table.cells(self.id_column).enumerate() {
+            rows.entry(bare(cell.unwrap_or_default())).or_default().push(n);
+        }
+        let found: Vec<&[usize]> = ids.iter().map(|id| rows.get(bare(id)).map_or(&[][..], Vec::as_slice)).collect();
+        let without: Vec<&str> =
+            ids.iter().zip(&found).filter(|(_, rows)| rows.is_empty()).map(|(id, _)| *id).collect();
+        let column = self.id_column();
+        if !without.is_empty() {
+            let what = format!(
+                "{} of {} {} no row by the column {column}: {}; the table has {}",
+                without.len(),
+                counted(ids.len(), "subject"),
+                have(without.len()),
+                listed(&without, 8),
+                listed(rows.keys(), 4)
+            );
+            return Err(Error::file(
+                &self.path,
+                what,
+                remedy!["add their rows, empty where there is no value, or leave out ", REGION_VOLUMES],
+            ));
+        }
+        let several: Vec<&str> = ids.iter().zip(&found).filter(|(_, rows)| rows.len() > 1).map(|(id, _)| *id).collect();
+        if !several.is_empty() {
+            let what = format!(
+                "{} {} several rows by the column {column}: {}",
+                counted(several.len(), "subject"),
+                have(several.len()),
+                listed(&several, 8)
+            );
+            return Err(Error::file(&self.path, what, "keep one row for each"));
+        }
+        let rows: Vec<usize> = found.iter().map(|rows| rows[0]).collect();
+        self.measured(&rows, &[], &[])
+    }
+
+    /// The measurements of these rows; `apart` are columns that are not looked at, `missing` words that stand for no value beside the usual
+    /// ones. A column is one where its values are numbers, of which two differ.
+    pub(crate) fn measured(&self, rows: &[usize], apart: &[&str], missing: &[String]) -> Result<Measurements> {
+        let mut found =
+            Measurements { path: self.path.clone(), people: rows.len(), columns: Vec::new(), left_out: Vec::new() };
+        for (at, name) in self.table.columns.iter().enumerate() {
+            if at == self.id_column || apart.contains(&name.as_str()) {
+                continue;
+            }
+            let cell = |&n: &usize| self.table.rows[n][at].as_deref().filter(|c| !is_missing(c, missing));
+            let cells: Vec<Option<&str>> = rows.iter().map(cell).collect();
+            let filled: Vec<&str> = cells.iter().flatten().copied().collect();
+            let numbers: Vec<f64> = filled.iter().filter_map(|c| number(c)).collect();
+            let why = if filled.is_empty() {
+                "empty"
+            } else if numbers.len() < filled.len() {
+                if 2 * numbers.len() > filled.len() {
+                    let word = filled.iter().find(|c| number(c).is_none()).unwrap_or(&"");
+                    return Err(Error::file(
+                        &self.path,
+                        format!("column {name} holds `{word}` among numbers"),
+                        "write a number, leave the cell empty, or remove the column",
+                    ));
+                }
+                "words"
+            } else if numbers.iter().all(|v| v.to_bits() == numbers[0].to_bits()) {
+                "one value for all"
+            } else {
+                found.columns.push((name.clone(), cells.iter().map(|c| c.and_then(number)).collect()));
+                continue;
+            };
+            found.left_out.push((name.clone(), why));
+        }
+        if found.columns.is_empty() {
+            let what = format!("no column holds numbers that differ; the table has: {}", self.table.columns.join(", "));
+            return Err(Error::file(&self.path, what, "give a table with columns of measurements"));
+        }
+        Ok(found)
+    }
+}
+
+impl Measurements {
+    /// Refuses columns that are the label by other names: whose value, of few, says the class, or that lie on a line with the value.
+    pub(crate) fn refuse_label(&self, labels: &[&str], values: Option<&[f64]>, names: &[Option<&str>]) -> Result<()> {
+        let gives_away = |(name, cells): &&(String, Vec<Option<f64>>)| {
+            if names.contains(&Some(name.as_str())) {
+                return true;
+            }
+            if let Some(values) = values {
+                return on_a_line(cells, values);
+            }
+            let pairs = || cells.iter().zip(labels).filter_map(|(cell, label)| cell.map(|c| (c.to_bits(), *label)));
+            let of: BTreeMap<u64, &str> = pairs().collect();
+            let both: BTreeSet<(u64, &str)> = pairs().collect();
+            // Each of few values is of one class.
+            both.len() == of.len() && of.len() <= 20 && 2 * of.len() <= cells.len()
+        };
+        let giving: Vec<&str> = self.columns.iter().filter(gives_away).map(|(name, _)| name.as_str()).collect();
+        if giving.is_empty() {
+            return Ok(());
+        }
+        let what = format!(
+            "{} the label away: {}",
+            if giving.len() == 1 { "a column gives" } else { "columns give" },
+            listed(&giving, 8)
+        );
+        Err(Error::file(&self.path, what, "remove what is no measurement of the brain from the table"))
+    }
+
+    /// What is taken and what is not, in a sentence.
+    pub(crate) fn describe(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let of = |why: &str| self.left_out.iter().filter(|(_, w)| *w == why).map(|(name, _)| name).collect::<Vec<_>>();
+        let left = ["words", "one value for all", "empty"]
+            .iter()
+            .filter(|why| !of(why).is_empty())
+            .map(|why| format!("{} ({why})", listed(of(why), 6)))
+            .collect::<Vec<_>>();
+        let left = if left.is_empty() { String::new() } else { format!("; not taken: {}", left.join(", ")) };
+        format!(
+            "{name}: {} of {}: {}{left}",
+            counted(self.columns.len(), "column"),
+            counted(self.people, "subject"),
+            listed(self.columns.iter().map(|(name, _)| name), 4)
+        )
+    }
+
+    /// The columns for a model.
+    pub(crate) fn features(&self) -> Features {
+        Features::of_numbers(self.columns.clone())
+    }
+}
+
+/// Whether a column and the values lie on a line, but for rounding.
+fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
+    let pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
+    let n = pairs.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+    let (a, b) = (mean(|p| p.0), mean(|p| p.1));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - a, p.1 - b)).sum::<f64>();
+    let squares = sum(&|x, _| x * x) * sum(&|_, y| y * y);
+    pairs.len() > 2 && squares > 0.0 && sum(&|x, y| x * y).powi(2) > (1.0 - 1e-9) * squares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> (tempfile::TempDir, Result<Morphometry>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        std::fs::write(&path, text).unwrap();
+        let table = Morphometry::read(&path);
+        (folder, table)
+    }
+
+    #[test]
+    fn rows_of_people() {
+        let (_folder, table) =
+            table("site,sub_id,left,right,sex,same,none\nA,sub-b,2,3.5,M,1,\nA,a,1,,F,1,n/a\nB,c,4,1,F,1,\n");
+        let table = table.unwrap();
+        assert_eq!(table.id_column(), "sub_id");
+        let found = table.of_people(&["a", "b", "sub-c"]).unwrap();
+        assert_eq!(
+            found.columns,
+            [
+                ("left".to_owned(), vec![Some(1.0), Some(2.0), Some(4.0)]),
+                ("right".to_owned(), vec![None, Some(3.5), Some(1.0)])
+            ]
+        );
+        assert_eq!(
+            found.describe(),
+            "t.csv: 2 columns of 3 subjects: left, right; not taken: site, sex (words), same (one value for all), none (empty)"
+        );
+        let error = table.of_people(&["a", "x"]).unwrap_err().to_string();
+        assert!(
+            error.ends_with("1 of 2 subjects has no row by the column sub_id: x; the table has a, b, c"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn odd_tables() {
+        let error = |text: &str| {
+            let (_folder, table) = table(text);
+            let found = table.and_then(|t| t.of_people(&["a", "b"]));
+            found.unwrap_err().to_string().split(": ").skip(1).collect::<Vec<_>>().join(": ")
+        };
+        assert_eq!(error("id,v\n"), "the table has no rows");
+        assert_eq!(error("id,v\na,1\na,2\nb,3\n"), "1 subject has several rows by the column id: a");
+        assert_eq!(error("id,v\na,x\nb,y\n"), "no column holds numbers that differ; the table has: id, v");
+        assert!(error("id,v\na,1\nb,2\nc\n").starts_with("line 4 has 1 cells"));
+    }
+
+    /// Columns that are the label by other names are refused, measurements that go with it are not.
+    #[test]
+    fn the_label_is_no_measurement() {
+        let (_folder, table) = table("id,male,v,age\na,1,3.1,30\nb,0,2.5,40\nc,1,3.3,50\nd,0,2.6,61\n");
+        let found = table.unwrap().of_people(&["a", "b", "c", "d"]).unwrap();
+        let error = found.refuse_label(&["M", "F", "M", "F"], None, &[]).unwrap_err().to_string();
+        assert!(error.ends_with("a column gives the label away: male"), "{error}");
+        let error = found.refuse_label(&[""; 4], Some(&[60.0, 80.0, 100.0, 122.0]), &[]).unwrap_err().to_string();
+        assert!(error.ends_with("a column gives the label away: age"), "{error}");
+        assert!(found.refuse_label(&[""; 4], Some(&[60.0, 80.0, 100.0, 120.0]), &[]).is_ok());
+    }
+}

@@ -1,0 +1,125 @@
+//! Baselines with a tuned penalty, and those of tables, beside scikit-learn.
+
+use serde_json::Value;
+use voxplain_core::{Silent, random::Seed};
+use voxplain_stats::FoldPrediction;
+use voxplain_study::{
+    comparators::{
+        ClassificationTask, Features, ValueTask, covariates, inner_products, logistic_voxels, ridge_features,
+        svm_voxels,
+    },
+    folds::{Split, SplitScheme, splits},
+};
+
+const TRAIN: usize = 40;
+
+fn reference() -> Value {
+    serde_json::from_str(include_str!("fixtures/baselines.json")).unwrap()
+}
+
+fn of<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+/// Trained on the first 40 and asked about the others.
+fn split(count: usize) -> [Split; 1] {
+    [Split { train: (0..TRAIN).collect(), test: (TRAIN..count).collect() }]
+}
+
+fn inner(labels: &[usize]) -> String {
+    let seed = Seed::new(3).child("inner").index(0);
+    let folds = splits(&labels[..TRAIN], None, SplitScheme::Folds(5), seed).unwrap();
+    (0..TRAIN).map(|n| folds.iter().position(|fold| fold.test.contains(&n)).unwrap().to_string()).collect()
+}
+
+fn close(found: &[FoldPrediction], expected: &[Vec<f64>], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        for (a, b) in found.probabilities.iter().zip(expected) {
+            assert!((a - b).abs() < tolerance, "{what}: {:?} and {expected:?}", found.probabilities);
+        }
+    }
+}
+
+/// scikit-learn 1.9: `LogisticRegression` of two and three classes and `SVC` with Platt's probabilities, each with the C of the least loss in
+/// the same inner folds.
+#[test]
+fn tuned_as_scikit_learn() {
+    let all = reference();
+    let x: Vec<Vec<f32>> = of(&all["x"]);
+    let gram = inner_products(x.len(), |n| Ok(x[n].clone())).unwrap();
+    let splits = split(x.len());
+    for classes in [2, 3] {
+        let labels: Vec<usize> = of(&all[format!("truth{classes}")]);
+        assert_eq!(all[format!("inner{classes}")].as_str().unwrap(), inner(&labels), "the folds of the generator");
+        let task = ClassificationTask { labels: &labels, groups: None, classes, splits: &splits, balanced: false };
+        let found = logistic_voxels(&gram, &task, Seed::new(3), &Silent).unwrap();
+        assert_eq!(found.untuned, 0);
+        let expected: Vec<Vec<f64>> = of(&all[format!("logistic{classes}")]["probabilities"]);
+        close(&found.predictions, &expected, 1e-5, "logistic");
+        if classes == 2 {
+            let found = svm_voxels(&gram, &task, Seed::new(3), &Silent).unwrap().unwrap();
+            let expected: Vec<f64> = of(&all["svm"]["probabilities"]);
+            let expected: Vec<Vec<f64>> = expected.into_iter().map(|p| vec![1.0 - p, p]).collect();
+            close(&found.predictions, &expected, 1e-3, "svm");
+        }
+    }
+}
+
+/// scikit-learn 1.9: standardised and one-hot columns, in `LogisticRegression(C=1)` and `RidgeCV`; one of those asked about is of a site
+/// that nobody trained on is of.
+#[test]
+fn covariates_as_scikit_learn() {
+    let all = reference();
+    let (age, site): (Vec<f64>, Vec<String>) = (of(&all["age"]), of(&all["site"]));
+    let written: Vec<String> = age.iter().map(f64::to_string).collect();
+    let terms = [
+        ("age".to_owned(), written.iter().map(|v| Some(v.as_str())).collect()),
+        ("site".to_owned(), site.iter().map(|v| Some(v.as_str())).collect()),
+    ];
+    let features = Features::of(&terms, age.len(), &[]).unwrap();
+    let splits = split(age.len());
+    let labels: Vec<usize> = of(&all["truth2"]);
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let expected: Vec<Vec<f64>> = of(&all["covariates"]);
+    close(&covariates(&features, &task), &expected, 1e-5, "covariates");
+    let values: Vec<f64> = of(&all["value"]);
+    let task = ValueTask { values: &values, groups: None, splits: &splits };
+    let expected: Vec<f64> = of(&all["ridge"]);
+    for (found, expected) in ridge_features(&features, &task).iter().zip(expected) {
+        assert!((found.predicted - expected).abs() < 1e-6, "{} {expected}", found.predicted);
+    }
+}
+
+/// Nobody's own label reaches what is said of them, also where the penalty is chosen.
+#[test]
+fn a_label_does_not_reach_its_own_prediction() {
+    let mut random = Seed::new(8).random();
+    let x: Vec<Vec<f32>> = (0..36).map(|_| (0..40).map(|_| random.normal() as f32).collect()).collect();
+    let gram = inner_products(36, |n| Ok(x[n].clone())).unwrap();
+    let mut labels: Vec<usize> = (0..36).map(|n| n % 2).collect();
+    let groups: Vec<usize> = (0..36).map(|n| n / 4).collect();
+    let splits = splits(&labels, Some(&groups), SplitScheme::Folds(3), Seed::new(0)).unwrap();
+    let said = |labels: &[usize], subject: usize| {
+        let task = ClassificationTask { labels, groups: Some(&groups), classes: 2, splits: &splits, balanced: true };
+        let logistic = logistic_voxels(&gram, &task, Seed::new(1), &Silent).unwrap();
+        let svm = svm_voxels(&gram, &task, Seed::new(1), &Silent).unwrap().unwrap();
+        let of = |all: &[FoldPrediction]| all.iter().find(|p| p.subject == subject).unwrap().probabilities.clone();
+        [of(&logistic.predictions), of(&svm.predictions)]
+    };
+    let before = said(&labels, 7);
+    labels[7] = 1 - labels[7];
+    assert_eq!(said(&labels, 7), before);
+}
+
+/// Where a class has one person in the training part, no penalty is chosen, and a support vector machine has no probability.
+#[test]
+fn too_few_for_inner_folds() {
+    let x: Vec<Vec<f32>> = (0..8).map(|n| vec![n as f32, (n * n % 5) as f32]).collect();
+    let gram = inner_products(8, |n| Ok(x[n].clone())).unwrap();
+    let labels = [0, 0, 0, 1, 0, 0, 1, 0];
+    let splits = [Split { train: (0..6).collect(), test: vec![6, 7] }];
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    assert_eq!(logistic_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().untuned, 1);
+    assert!(svm_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().is_none());
+}
