@@ -32,7 +32,7 @@
 //! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
 //! | [`alike`] | who of a cohort may be one person, by the pattern of the brain |
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
-//! | [`morphometry`] | tables of measurements of people |
+//! | [`morphometry`], [`imbalance`] | tables of measurements of people; what goes with a label beside the images |
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
@@ -51,6 +51,7 @@ pub mod evaluation;
 pub mod explain;
 pub mod folds;
 pub mod group;
+pub mod imbalance;
 mod listed;
 pub mod map;
 pub mod model;

@@ -31,6 +31,7 @@ pub use value_results::{GroupErrors, PredictedValue, PredictorMetrics, ValueMetr
 
 use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
+use crate::imbalance::Imbalance;
 use crate::setting::{COHORT, FORCE, OUT};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -244,6 +245,15 @@ impl Run {
                 "use a run of classes for this",
             )),
         }
+    }
+
+    /// Reads `imbalance.json`; `None` in runs of older versions.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub fn imbalance(&self) -> Result<Option<Imbalance>> {
+        let file = self.layout().imbalance();
+        if file.is_file() { read_json(&file).map(Some) } else { Ok(None) }
     }
 
     /// Reads `metrics.json` of a run of classes; `None` where training has not ended, or the run predicts a value.

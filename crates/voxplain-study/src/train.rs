@@ -58,6 +58,7 @@ use crate::{
     cohort::Cohort,
     comparators::{self, ClassificationTask, Gram},
     folds,
+    imbalance::{Imbalance, Learnt},
     listed::counted,
     model::NetworkKind,
     run::{Metrics, Run, ValueMetrics},
@@ -213,9 +214,12 @@ pub fn train(
     let positive = if dataset.values.is_some() { 0 } else { dataset.positive(options)? };
 
     let near_duplicates = copies::look(&dataset, &splits, options, engine, progress)?;
+    let imbalance = imbalance(&dataset, options)?;
+    progress.note(&imbalance.sentence("imbalance.json of the run"));
 
     let mut run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
     copies::record(&mut run, near_duplicates)?;
+    atomic_file::write_json(&run.layout().imbalance(), &imbalance)?;
     let trainer = Trainer {
         dataset: &dataset,
         splits: &splits,
@@ -232,6 +236,15 @@ pub fn train(
         None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive, &tables)?)),
     };
     Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
+}
+
+/// What goes with the label beside the images, among the people of the folds.
+fn imbalance(dataset: &Dataset<'_>, options: &TrainOptions) -> Result<Imbalance> {
+    let learnt = match &dataset.values {
+        Some(values) => Learnt::Values(&values.of),
+        None => Learnt::Classes(&dataset.labels, &dataset.classes),
+    };
+    Imbalance::of(dataset.cohort, &dataset.subjects, (&options.label, learnt), &options.missing, options.seed)
 }
 
 /// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.

@@ -39,6 +39,8 @@ pub(super) struct Page {
     /// The network class by class, where there are more than two.
     pub(super) accuracy_by_class: Option<TextTable>,
     pub(super) comparisons: Vec<String>,
+    /// What goes with the label beside the images.
+    pub(super) imbalance: Option<TextTable>,
     pub(super) judging: String,
     /// Figures on training and accuracy.
     pub(super) charts: Vec<Placed>,

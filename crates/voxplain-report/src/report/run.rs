@@ -6,7 +6,7 @@ use super::{
     section::{
         accuracy::{self, Accuracy},
         agreement::{self, Agreement},
-        cohort, faithfulness, leakage, learning,
+        cohort, faithfulness, imbalance, leakage, learning,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
         provenance, quality, regions, significance, subjects, value_errors,
@@ -95,6 +95,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let value_metrics = page.current("Errors are left out", run.value_metrics());
     let held_out = predictions.as_ref().map_or(0, Vec::len).max(values.as_ref().map_or(0, Vec::len));
     let steps = Steps { run, cohort: place, held_out };
+    page.imbalance =
+        page.current("What goes with the label is left out", run.imbalance()).map(|of| imbalance::table(&of));
     page.charts.extend(learning::of_run(run)?);
     if let (Some(metrics), Some(predictions)) = (&metrics, &predictions) {
         page.summary.clone_from(&metrics.summary);

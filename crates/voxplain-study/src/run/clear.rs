@@ -27,6 +27,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 layout.config(),
                 layout.description(),
                 layout.metrics(),
+                layout.imbalance(),
                 layout.predictions(),
                 layout.test_metrics(),
                 report.clone(),

@@ -9,7 +9,7 @@ use voxplain_core::{Error, Result};
 /// ```text
 /// manifest.json  config.toml  dataset_description.json
 /// folds/fold-<n>/            model.safetensors  history.jsonl  split.json
-/// predictions.tsv            predictions-<comparator>.tsv  metrics.json
+/// predictions.tsv            predictions-<comparator>.tsv  metrics.json  imbalance.json
 /// sub-<id>/                  maps and their records
 /// group/                     group maps, mean brain, similarity of methods
 /// evaluation/                localisation, deletion, insertion
@@ -77,6 +77,11 @@ impl<'a> RunLayout<'a> {
     /// `metrics.json`: how well the classes were told apart.
     pub fn metrics(self) -> PathBuf {
         self.root.join("metrics.json")
+    }
+
+    /// `imbalance.json`: what goes with the label beside the images.
+    pub fn imbalance(self) -> PathBuf {
+        self.root.join("imbalance.json")
     }
 
     /// `sub-<id>`: the maps of a subject.

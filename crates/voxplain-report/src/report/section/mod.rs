@@ -4,6 +4,7 @@ pub(super) mod accuracy;
 pub(super) mod agreement;
 pub(super) mod cohort;
 pub(super) mod faithfulness;
+pub(super) mod imbalance;
 pub(super) mod leakage;
 pub(super) mod learning;
 pub(super) mod maps;

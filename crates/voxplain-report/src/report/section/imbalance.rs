@@ -1,0 +1,54 @@
+//! What goes with the label beside the images.
+
+use crate::report::element::TextTable;
+use voxplain_core::plural::counted;
+use voxplain_stats::{EffectKind, p_in_words};
+use voxplain_study::imbalance::{Associated, Imbalance};
+
+/// Rows of the table; what is beyond chance is shown all the same.
+const ROWS: usize = 12;
+
+/// A row for each column of the table of people that can be tested, and for the volume of the masks.
+pub(in crate::report) fn table(of: &Imbalance) -> TextTable {
+    let shown = of.shown().count().max(ROWS);
+    let row = |of: &Associated| {
+        let a = &of.association;
+        let what = match a.kind {
+            EffectKind::HedgesG => "Hedges' g",
+            EffectKind::EtaSquared => "eta squared",
+            EffectKind::CramersV => "Cram\u{e9}r's V",
+            EffectKind::R => "r",
+        };
+        let ends = match (a.low, a.high) {
+            (Some(low), Some(high)) => format!(" [{low:.2}, {high:.2}]"),
+            _ => String::new(),
+        };
+        vec![
+            of.column.clone(),
+            of.people.to_string(),
+            what.to_owned(),
+            format!("{:.2}{ends}", a.value).replace('-', "\u{2212}"),
+            of.larger_in.clone().unwrap_or_default(),
+            p_in_words(a.p),
+            p_in_words(of.corrected_p),
+        ]
+    };
+    let left = of.columns.len().saturating_sub(shown);
+    let more = if left > 0 { format!(" {} more in imbalance.json.", counted(left, "column")) } else { String::new() };
+    let not: Vec<String> = of.not_tested.iter().take(ROWS).map(|(name, why)| format!("{name} ({why})")).collect();
+    let not = if not.is_empty() { String::new() } else { format!(" Not tested: {}.", not.join("; ")) };
+    let first = if of.first_images { ", of each the first image" } else { "" };
+    TextTable {
+        head: ["Column", "People", "Effect", "Size", "Larger in", "p", "p, corrected"].map(str::to_owned).to_vec(),
+        rows: of.columns.iter().take(shown).map(row).collect(),
+        note: format!(
+            "{} beside {}, {} people{first}. p by {} permutations of people, who are taken to be independent, and corrected for {} (Holm 1979). \
+             95 % intervals of Hedges' g by the variance of large samples, of r by Fisher's z. What goes with the label may be what is learnt.{more}{not}",
+            "Columns of the table",
+            of.label,
+            of.people,
+            of.permutations,
+            counted(of.columns.len(), "column")
+        ),
+    }
+}
