@@ -35,7 +35,7 @@ pub use logistic::Logistic;
 pub use tuned::{LinearFold, Tuned, logistic_features, logistic_voxels, svm_features, svm_voxels};
 pub use value::{
     RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_features, ridge_voxels,
-    training_mean, training_median,
+    ridge_voxels_and_models, training_mean, training_median,
 };
 
 use crate::folds::Split;

@@ -15,7 +15,7 @@ mod shared;
 mod value_results;
 
 pub use clear::clear;
-pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, PageLayout, RunLayout, figure_name};
+pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, LinearLayout, PageLayout, RunLayout, figure_name};
 pub use made_from::MadeFrom;
 pub(crate) use made_from::digest;
 pub use manifest::{AlikePair, HeldForTest, Manifest, NearDuplicates, cohort_hash};

@@ -14,6 +14,7 @@
 //! | `stratify.rs` | folds balanced by covariates |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `baselines.rs` | comparators with a tuned penalty, and those without an image |
+//! | `linear_maps.rs` | maps of linear models on the voxels |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
 //! | `value_metrics.rs` | numbers and sentences about predicted values |
@@ -31,6 +32,7 @@ mod fit;
 mod fold;
 mod freeze;
 mod initial;
+mod linear_maps;
 mod loss;
 pub(crate) mod metrics;
 mod mixup;
@@ -258,7 +260,11 @@ fn judged(trainer: &Trainer<'_>, positive: usize, tables: &Tables) -> Result<Met
     let mut classifiers = vec![Classifier::new(CNN, describe_network(options), predictions)];
     let gram = gram(dataset, engine, progress)?;
     classifiers.extend(comparators(dataset, &task, &gram, progress)?);
-    classifiers.extend(baselines::of_classes((&gram, tables), &task, options.seed, engine, progress)?);
+    // Decision values of linear models are of the second class of two.
+    let second = dataset.classes[dataset.classes.len() - 1].as_str();
+    let (more, models) = baselines::of_classes((&gram, tables, second), &task, options.seed, engine, progress)?;
+    classifiers.extend(more);
+    engine.thread_pool().install(|| linear_maps::write_all(run, dataset, splits, &models, progress))?;
     for classifier in &classifiers {
         let name = Some(classifier.name).filter(|name| *name != CNN);
         predictions::write(run, name, &classifier.predictions, dataset)?;

@@ -39,6 +39,8 @@ pub(super) struct Page {
     /// The network class by class, where there are more than two.
     pub(super) accuracy_by_class: Option<TextTable>,
     pub(super) comparisons: Vec<String>,
+    /// Mean activation patterns of the linear baselines.
+    pub(super) linear: Vec<Placed>,
     /// What goes with the label beside the images.
     pub(super) imbalance: Option<TextTable>,
     pub(super) judging: String,
@@ -129,6 +131,7 @@ impl Page {
             .iter()
             .filter_map(|q| q.figure.as_ref())
             .chain(&self.charts)
+            .chain(&self.linear)
             .chain(&self.side_by_side)
             .chain(self.methods.iter().flat_map(|m| &m.figures))
             .chain(&self.agreement)

@@ -6,7 +6,7 @@ use super::{
     section::{
         accuracy::{self, Accuracy},
         agreement::{self, Agreement},
-        cohort, faithfulness, imbalance, leakage, learning,
+        cohort, faithfulness, imbalance, leakage, learning, linear,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
         provenance, quality, regions, significance, subjects, value_errors,
@@ -97,6 +97,10 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let steps = Steps { run, cohort: place, held_out };
     page.imbalance =
         page.current("What goes with the label is left out", run.imbalance()).map(|of| imbalance::table(&of));
+    match linear::of_run(run) {
+        Ok(figures) => page.linear = figures,
+        Err(error) => page.warnings.push(Warning::left_out("Maps of linear baselines are left out", &error)),
+    }
     page.charts.extend(learning::of_run(run)?);
     if let (Some(metrics), Some(predictions)) = (&metrics, &predictions) {
         page.summary.clone_from(&metrics.summary);

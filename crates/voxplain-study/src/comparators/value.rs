@@ -1,6 +1,6 @@
 //! Simple predictors of a value, on the folds of the network.
 
-use super::{Features, Gram, check};
+use super::{Features, Gram, LinearFold, check};
 use crate::folds::Split;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::collections::BTreeMap;
@@ -103,10 +103,19 @@ pub fn mask_volume_line(volumes: &[f64], task: &ValueTask<'_>) -> Result<Vec<Val
 /// the squares of its weights. The intercept has no penalty. The penalty of a fold is, of `PENALTIES`, the one of the least
 /// squared error when each training subject (or group) is left out of the training part.
 pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
-    task.cross_predict(|split, mean| {
+    ridge_voxels_and_models(gram, task).0
+}
+
+/// The same with the model of each fold.
+pub fn ridge_voxels_and_models(gram: &Gram, task: &ValueTask<'_>) -> (Vec<ValuePrediction>, Vec<LinearFold>) {
+    let models = std::cell::RefCell::new(Vec::new());
+    let predictions = task.cross_predict(|split, mean| {
         let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
-        tuned_ridge(products, task, (split, mean))
-    })
+        let (said, linear) = tuned_ridge(products, task, (split, mean));
+        models.borrow_mut().push(linear);
+        said
+    });
+    (predictions, models.into_inner())
 }
 
 /// The same on columns of a table.
@@ -116,19 +125,26 @@ pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> Vec<ValuePre
         let centre = train.row_mean();
         [&mut train, &mut test].into_iter().for_each(|rows| rows.row_iter_mut().for_each(|mut row| row -= &centre));
         let products = [&train * train.transpose(), test * train.transpose()];
-        tuned_ridge(products, task, (split, mean))
+        tuned_ridge(products, task, (split, mean)).0
     })
 }
 
 /// The values of the held-out subjects of a split, from inner products of the training part and of the held-out with it, all less the
-/// mean of the training part.
-fn tuned_ridge([train, test]: [DMatrix<f64>; 2], task: &ValueTask<'_>, (split, mean): (&Split, f64)) -> Vec<f64> {
+/// mean of the training part; and the model.
+fn tuned_ridge(
+    [train, test]: [DMatrix<f64>; 2],
+    task: &ValueTask<'_>,
+    (split, mean): (&Split, f64),
+) -> (Vec<f64>, LinearFold) {
     let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
     let values = DVector::from_iterator(split.train.len(), split.train.iter().map(|&n| task.values[n] - mean));
-    let ridge = Ridge::new(train, values);
+    let ridge = Ridge::new(train.clone(), values);
     let penalty = ridge.best_penalty(&units(split.train.len(), groups.as_deref()));
-    let found = test * ridge.coefficients(penalty);
-    found.iter().map(|value| mean + value).collect()
+    let coefficients = ridge.coefficients(penalty);
+    let decided: Vec<f64> = (train * &coefficients).iter().copied().collect();
+    let found = test * &coefficients;
+    let linear = LinearFold::of(coefficients.iter().copied().collect(), &decided);
+    (found.iter().map(|value| mean + value).collect(), linear)
 }
 
 /// Positions of the members of each group; of each subject by itself where there are none.

@@ -1,6 +1,6 @@
 //! [`clear`]: takes away what voxplain made in a run, and nothing else.
 
-use super::layout::{PageLayout, RunLayout, figure_name};
+use super::layout::{LinearLayout, PageLayout, RunLayout, figure_name};
 use crate::map::files_of;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result};
@@ -49,6 +49,9 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
             let group = layout.group();
             let known = [group.summary(), group.similarity(), group.mean_brain(), group.brain_mask()];
             work.files(&path, |file| known.contains(&file.to_owned()) || is_group_map(&name_of(file)))?;
+        } else if path == layout.linear().folder() {
+            let known = [layout.linear().mean_brain(), layout.linear().brain_mask()];
+            work.files(&path, |file| known.contains(&file.to_owned()) || LinearLayout::is_map_name(&name_of(file)))?;
         } else if path == layout.evaluation().folder() {
             let evaluation = layout.evaluation();
             let known: Vec<PathBuf> =

@@ -11,6 +11,7 @@ use voxplain_core::{Error, Result};
 /// folds/fold-<n>/            model.safetensors  history.jsonl  split.json
 /// predictions.tsv            predictions-<comparator>.tsv  metrics.json  imbalance.json
 /// sub-<id>/                  maps and their records
+/// linear/                    maps of the linear baselines on the voxels, and the mean volume below them
 /// group/                     group maps, mean brain, similarity of methods
 /// evaluation/                localisation, deletion, insertion
 /// regions/                   tables of regions
@@ -97,6 +98,11 @@ impl<'a> RunLayout<'a> {
     /// `group`: maps of groups.
     pub fn group(self) -> GroupLayout {
         GroupLayout { folder: self.root.join("group") }
+    }
+
+    /// `linear`: maps of the linear baselines on the voxels.
+    pub fn linear(self) -> LinearLayout {
+        LinearLayout { folder: self.root.join("linear") }
     }
 
     /// `compare`: tests of maps voxel by voxel, a folder each.
@@ -261,6 +267,43 @@ impl GroupLayout {
     }
 }
 
+/// The files of `linear/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinearLayout {
+    folder: PathBuf,
+}
+
+impl LinearLayout {
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// `[fold-<n>_][channel-<name>_]stat-<kind>_desc-<comparator>_linear.nii.gz`: a map of one fold, or the mean over folds. `kind` is
+    /// `weight` or `pattern`.
+    pub fn map(&self, fold: Option<usize>, kind: &str, comparator: &str, channel: Option<&str>) -> PathBuf {
+        let fold = fold.map_or_else(String::new, |fold| format!("fold-{fold}_"));
+        let channel = channel.map_or_else(String::new, |channel| format!("channel-{channel}_"));
+        self.folder.join(format!("{fold}{channel}stat-{kind}_{}_linear.nii.gz", desc(comparator)))
+    }
+
+    /// `mean_brain.nii.gz`.
+    pub fn mean_brain(&self) -> PathBuf {
+        self.folder.join("mean_brain.nii.gz")
+    }
+
+    /// `brain_mask.nii.gz`: the voxels that at least half of the masks hold.
+    pub fn brain_mask(&self) -> PathBuf {
+        self.folder.join("brain_mask.nii.gz")
+    }
+
+    /// Whether a file of that name can have been made by [`LinearLayout::map`], or is the record of one.
+    pub fn is_map_name(name: &str) -> bool {
+        let stem = name.strip_suffix("_linear.nii.gz").or_else(|| name.strip_suffix("_linear.json"));
+        stem.is_some_and(|stem| stem.contains("stat-") && stem.contains("_desc-"))
+    }
+}
+
 /// The files of `evaluation/`. A metric is named by its word, `localisation`, `deletion` or `insertion`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvaluationLayout {
@@ -393,6 +436,11 @@ pub mod figure_name {
         image_stem(&name).unwrap_or(&name).replace("_attribution", "_mosaic")
     }
 
+    /// `linear_desc-<comparator>_mosaic`: the mean activation pattern of a linear baseline.
+    pub fn linear(comparator: &str) -> String {
+        format!("linear_{}_mosaic", desc(comparator))
+    }
+
     /// `regions-<table>_desc-<method>`: regions with most relevance.
     pub fn regions(table: &str, method: &str) -> String {
         let word: String = table.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
@@ -414,7 +462,9 @@ pub mod figure_name {
     pub fn is_known(stem: &str) -> bool {
         let of_method = |rest: &str| rest.split_once("_desc-").is_some_and(|(_, method)| is_word(method));
         ALL.contains(&stem)
-            || stem.strip_suffix("_mosaic").is_some_and(|rest| rest.contains("_stat-mean_desc-") && of_method(rest))
+            || stem.strip_suffix("_mosaic").is_some_and(|rest| {
+                (rest.contains("_stat-mean_desc-") || rest.starts_with("linear_desc-")) && of_method(rest)
+            })
             || stem.strip_prefix("regions-").is_some_and(of_method)
             || stem.strip_prefix("compare-").is_some_and(of_method)
             || stem.strip_prefix("permutations").is_some_and(of_method)

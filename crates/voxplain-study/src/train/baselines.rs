@@ -1,6 +1,6 @@
 //! [`Tables`]: what the comparators without an image are fitted to; and the comparators that were added to those of the volumes.
 
-use super::{dataset::Dataset, metrics::Classifier, options::TrainOptions, value::Values};
+use super::{dataset::Dataset, linear_maps::LinearModel, metrics::Classifier, options::TrainOptions, value::Values};
 use crate::{
     comparators::{self, ClassificationTask, Features, Gram, Tuned, named},
     listed::counted,
@@ -96,22 +96,28 @@ fn counted_has(n: usize) -> String {
 }
 
 /// The comparators of classes whose penalty is chosen inside, and those without an image. One that the data do not allow is left out
-/// with a warning.
+/// with a warning. `positive` is what linear models of two classes speak for: the second class.
 pub(super) fn of_classes(
-    (gram, tables): (&Gram, &Tables),
+    (gram, tables, positive): (&Gram, &Tables, &str),
     task: &ClassificationTask<'_>,
     seed: u64,
     engine: &Engine,
     progress: &dyn Progress,
-) -> Result<Vec<Classifier>> {
+) -> Result<(Vec<Classifier>, Vec<LinearModel>)> {
     let seed = Seed::new(seed);
-    let mut all = Vec::new();
+    let (mut all, mut models) = (Vec::new(), Vec::new());
+    let mut model = |name: &'static str, unit: &str, found: &mut Tuned| {
+        let folds = std::mem::take(&mut found.linear);
+        models.push(LinearModel { name, towards: positive.to_owned(), unit: unit.to_owned(), folds });
+    };
     let pool = engine.thread_pool();
-    let logistic = pool.install(|| comparators::logistic_voxels(gram, task, seed, progress))?;
+    let mut logistic = pool.install(|| comparators::logistic_voxels(gram, task, seed, progress))?;
     let of = "logistic regression on the prepared volumes";
+    model(comparators::LOGISTIC_VOXELS, "logit", &mut logistic);
     all.push(tuned(comparators::LOGISTIC_VOXELS, of, logistic));
     match pool.install(|| comparators::svm_voxels(gram, task, seed, progress))? {
-        Some(found) => {
+        Some(mut found) => {
+            model(comparators::SVM_VOXELS, "margin", &mut found);
             let of = "linear support vector machine on the prepared volumes, with Platt's probabilities";
             all.push(tuned(comparators::SVM_VOXELS, of, found));
         }
@@ -133,7 +139,7 @@ pub(super) fn of_classes(
         let of = format!("logistic regression on {} of a table", counted(features.len(), "column"));
         all.push(tuned(comparators::REGION_VOLUMES, &of, found));
     }
-    Ok(all)
+    Ok((all, models))
 }
 
 /// A classifier with how its penalty was chosen.

@@ -5,6 +5,7 @@ use super::{
     dataset::Dataset,
     fold::Trainer,
     gram,
+    linear_maps::{self, LinearModel},
     metrics::{CNN, describe_network, of_people, people_of, percent, volume_correlation},
     options::TrainOptions,
     value::Values,
@@ -68,7 +69,14 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
     let description = format!(
         "ridge regression on the prepared volumes, its penalty chosen by leaving out each {unit} of the training part"
     );
-    let ridge = engine.thread_pool().install(|| comparators::ridge_voxels(&gram, &task));
+    let (ridge, folds) = engine.thread_pool().install(|| comparators::ridge_voxels_and_models(&gram, &task));
+    let model = LinearModel {
+        name: RIDGE_VOXELS,
+        towards: format!("a larger {}", values.quantity.name),
+        unit: values.quantity.unit.clone().unwrap_or_else(|| format!("unit of {}", values.quantity.name)),
+        folds,
+    };
+    engine.thread_pool().install(|| linear_maps::write_all(run, dataset, splits, &[model], progress))?;
     predictors.push(Predictor::new(RIDGE_VOXELS, &description, ridge));
     if let Some(features) = &tables.covariates {
         let description = format!(
@@ -220,7 +228,12 @@ fn method(metrics: &ValueMetrics, dataset: &Dataset<'_>, options: &TrainOptions)
 
 /// The result in words: first whether it is better than saying the mean.
 pub(crate) fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
-    let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
+    sentences(metrics, CNN, volume)
+}
+
+/// The result in words of the predictor of that name, which they call the CNN.
+pub(super) fn sentences(metrics: &ValueMetrics, name: &str, volume: &str) -> Vec<String> {
+    let Some(cnn) = metrics.of(name) else { return Vec::new() };
     let unit = metrics.value.suffix();
     let mut lines = Vec::new();
     for comparison in &metrics.comparisons {

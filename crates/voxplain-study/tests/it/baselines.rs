@@ -6,7 +6,7 @@ use voxplain_stats::FoldPrediction;
 use voxplain_study::{
     comparators::{
         ClassificationTask, Features, ValueTask, covariates, inner_products, logistic_voxels, ridge_features,
-        svm_voxels,
+        ridge_voxels_and_models, svm_voxels,
     },
     folds::{Split, SplitScheme, splits},
 };
@@ -122,4 +122,44 @@ fn too_few_for_inner_folds() {
     let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
     assert_eq!(logistic_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().untuned, 1);
     assert!(svm_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().is_none());
+}
+
+/// The maps of a fold, written out: weights give the differences of logits (and decision values of a ridge regression), and the pattern is
+/// the covariance of a voxel with the decision value, divided by the variance of that.
+#[test]
+fn maps_of_linear_models_are_those_of_the_voxels() {
+    let all = reference();
+    let x: Vec<Vec<f32>> = of(&all["x"]);
+    let gram = inner_products(x.len(), |n| Ok(x[n].clone())).unwrap();
+    let splits = split(x.len());
+    let labels: Vec<usize> = of(&all["truth2"]);
+    let values: Vec<f64> = of(&all["value"]);
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: true };
+    let logistic = logistic_voxels(&gram, &task, Seed::new(3), &Silent).unwrap();
+    let svm = svm_voxels(&gram, &task, Seed::new(3), &Silent).unwrap().unwrap();
+    let of_value = ValueTask { values: &values, groups: None, splits: &splits };
+    let (ridge, models) = ridge_voxels_and_models(&gram, &of_value);
+    let logits: Vec<f64> =
+        logistic.predictions.iter().map(|p| (p.probabilities[1] / p.probabilities[0]).ln()).collect();
+    let predicted: Vec<f64> = ridge.iter().map(|p| p.predicted).collect();
+    for (model, said) in [(&logistic.linear[0], Some(logits)), (&svm.linear[0], None), (&models[0], Some(predicted))] {
+        let sum = |counts: &[f64], v: usize| (0..TRAIN).map(|n| counts[n] * f64::from(x[n][v])).sum::<f64>();
+        let map = |counts: &[f64]| (0..x[0].len()).map(|v| sum(counts, v)).collect::<Vec<f64>>();
+        let (weights, pattern) = (map(&model.weights), map(&model.pattern));
+        let decide = |n: usize| weights.iter().zip(&x[n]).map(|(w, x)| w * f64::from(*x)).sum::<f64>();
+        if let Some(said) = said {
+            for (n, said_of) in said.iter().enumerate() {
+                let difference = decide(TRAIN + n) - decide(TRAIN);
+                assert!((difference - (said_of - said[0])).abs() < 1e-4, "{n}: {difference} {}", said_of - said[0]);
+            }
+        }
+        let decided: Vec<f64> = (0..TRAIN).map(decide).collect();
+        let mean = decided.iter().sum::<f64>() / TRAIN as f64;
+        let variance = decided.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / TRAIN as f64;
+        for v in 0..x[0].len() {
+            let covariance = (0..TRAIN).map(|n| f64::from(x[n][v]) * (decided[n] - mean)).sum::<f64>() / TRAIN as f64;
+            let expected = covariance / variance;
+            assert!((pattern[v] - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{v}: {} {expected}", pattern[v]);
+        }
+    }
 }

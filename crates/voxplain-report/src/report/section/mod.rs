@@ -7,6 +7,7 @@ pub(super) mod faithfulness;
 pub(super) mod imbalance;
 pub(super) mod leakage;
 pub(super) mod learning;
+pub(super) mod linear;
 pub(super) mod maps;
 pub(super) mod methods_text;
 pub(super) mod provenance;
