@@ -61,7 +61,7 @@ impl Morphometry {
         }
         let plain = |name: &str| look(name).chars().filter(|c| c.is_alphanumeric()).collect::<String>();
         let named = |wanted: &&str| table.columns.iter().position(|column| plain(column) == **wanted);
-        let id_column = ID_COLUMNS.iter().find_map(|wanted| named(wanted)).unwrap_or(0);
+        let id_column = ID_COLUMNS.iter().find_map(named).unwrap_or(0);
         Ok(Self { path: path.to_owned(), table, id_column })
     }
 

@@ -17,7 +17,7 @@ use voxplain::{
     stats::{Estimate, Regression, significant},
     train::{
         Augmentation, Copies, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics,
-        TrainingObserver, train,
+        TrainingObserver, train, train_table,
     },
 };
 
@@ -33,10 +33,12 @@ Examples:
   voxplain train cohort --label sex --out run
   voxplain train cohort --label sex --out run --live
   voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run
-  voxplain train cohort --label age --unit years --model sfcn --out run")]
+  voxplain train cohort --label age --unit years --model sfcn --out run
+  voxplain train cohort --label sex --covariates age,site --region-volumes volumes.csv --out run
+  voxplain train volumes.csv --label sex --out table")]
 pub(crate) struct Train {
-    /// The prepared cohort.
-    #[arg(value_name = "COHORT")]
+    /// The prepared cohort; or a table (CSV or TSV) of measurements of regions, a row for each person, which linear models are fitted to.
+    #[arg(value_name = "COHORT|TABLE")]
     cohort: PathBuf,
     /// The column of participants.tsv to learn.
     #[arg(long, value_name = "COLUMN")]
@@ -291,7 +293,32 @@ impl Train {
         }
     }
 
+    /// Linear models on a table of measurements.
+    fn run_table(&self, session: &Session) -> anyhow::Result<Outcome> {
+        if self.live {
+            anyhow::bail!("--live watches a network, and a table is learnt without one: leave it out");
+        }
+        let engine = session.engine()?;
+        let training = train_table(&self.cohort, &self.options(), &self.out, self.force, &engine, session.progress())?;
+        let document = Document {
+            run: &training.out,
+            left_out: &training.left_out,
+            without_group: &[],
+            metrics: &training.metrics,
+        };
+        let text = match &training.metrics {
+            TrainingMetrics::Classes(metrics) => table(metrics, "held out"),
+            TrainingMetrics::Value(metrics) => value_table(metrics, "held out"),
+        };
+        session.result(&document, &text)?;
+        session.say(&format!("predictions and metrics are in {}", self.out.display()));
+        Ok(Outcome::Done)
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        if self.cohort.is_file() {
+            return self.run_table(session);
+        }
         let cohort = Cohort::open(&self.cohort)?;
         let engine = session.engine()?;
         let work = |progress: &dyn Progress, observer: &dyn TrainingObserver| {

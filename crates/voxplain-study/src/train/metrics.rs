@@ -295,7 +295,7 @@ pub(crate) fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Opt
 }
 
 /// The first sentence.
-fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
+pub(super) fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
     let classes = and(&metrics.classes);
     let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
     let noun = metrics.noun();
@@ -332,7 +332,13 @@ fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> 
 
 /// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
 /// the corrected resampled t-test over folds.
-fn beside(cnn: &Classification, other: &Classification, comparison: &Comparison, name: &str, over: &str) -> String {
+pub(super) fn beside(
+    cnn: &Classification,
+    other: &Classification,
+    comparison: &Comparison,
+    name: &str,
+    over: &str,
+) -> String {
     // By AUC where there is one: it does not depend on a threshold.
     let (what, of_cnn, of_other, difference) = match (cnn.area(), other.area(), comparison.area_difference()) {
         (Some(a), Some(b), Some(d)) => (cnn.area_name(), a.value, b.value, d),

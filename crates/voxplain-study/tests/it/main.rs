@@ -25,3 +25,4 @@ mod sessions;
 mod simulate;
 mod sources;
 mod support;
+mod table;
