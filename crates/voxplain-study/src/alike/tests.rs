@@ -122,6 +122,34 @@ fn what_has_no_pattern_is_said() {
     assert!(compare(&[flat(1.0), flat(1.0), (person(0), brain())], 1).compared.is_empty());
 }
 
+/// A copy of one channel is one, whatever the other shows; a brain without a pattern in one channel is compared by the other.
+#[test]
+fn channels_are_compared_each_with_its_own() {
+    let both = |first: u64, second: u64| [person(first).into_data(), person(100 + second).into_data()].concat();
+    let mut images: Vec<Vec<f32>> = (0..6).map(|n| both(n, n)).collect();
+    images.push(both(6, 2));
+    images.push([Volume::filled(grid(), 1.0).into_data(), person(104).into_data()].concat());
+    // The first channel of one is the second of another: they are not held against each other.
+    images.push(both(101, 9));
+    let read = |n: usize| Ok((images[n].clone(), brain().into_data()));
+    let brains = Brains {
+        count: images.len(),
+        channels: 2,
+        shape: SHAPE,
+        spacing: [3.0; 3],
+        read: &read,
+        at_stake: &|_, _| true,
+    };
+    let found = alike(&brains, &engine(2), &Silent).unwrap();
+    let mut pairs: Vec<_> = found.pairs().iter().map(|p| (p.one, p.other, p.channel)).collect();
+    pairs.sort_unstable();
+    assert_eq!((pairs, found.without.len()), (vec![(2, 6, 1), (4, 7, 1)], 0));
+    // Only what is at stake is told.
+    let none =
+        alike(&Brains { at_stake: &|one, other| (one, other) == (0, 1), ..brains }, &engine(2), &Silent).unwrap();
+    assert_eq!((none.compared.len(), none.pairs().len()), (1, 0));
+}
+
 #[test]
 fn threads_do_not_matter() {
     let images: Vec<(Volume, Mask)> = (0..9).map(|n| (person(n % 8), brain())).collect();

@@ -4,7 +4,10 @@ use crate::report::element::TextTable;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use voxplain_core::plural::{counted, does};
+use voxplain_core::{
+    lookalike::look,
+    plural::{counted, does},
+};
 use voxplain_study::{
     alike::Copies,
     cohort::{Cohort, PERSON},
@@ -214,7 +217,7 @@ fn near_duplicates(record: Option<&NearDuplicates>) -> Row {
 fn repeated(run: &Run, cohort: Option<&Cohort>) -> Row {
     let (checked, found) = match cohort {
         None => ("The cohort cannot be read here.".to_owned(), "Not known.".to_owned()),
-        Some(cohort) if !cohort.participants.columns.iter().any(|column| column == PERSON) => (
+        Some(cohort) if !cohort.participants.columns.iter().any(|column| look(column) == PERSON) => (
             format!("The table has no column `{PERSON}`: every row is taken for another person."),
             "Not known, but by the rows on duplicates.".to_owned(),
         ),
