@@ -15,8 +15,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, compare, completions, demo, doctor, evaluate, explain, export, group, import, inspect, man, permute,
-        predict, prepare, regions, run, simulate, train,
+        bench, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect, man,
+        permute, predict, prepare, regions, run, simulate, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -56,6 +56,7 @@ enum Verb {
     Group(group::Group),
     Regions(regions::Regions),
     Compare(Box<compare::Compare>),
+    Confounds(confounds::Confounds),
     Evaluate(evaluate::Evaluate),
     #[cfg(feature = "report")]
     Report(report::Report),
@@ -95,6 +96,7 @@ impl Verb {
             Self::Group(verb) => verb.run(session),
             Self::Regions(verb) => verb.run(session),
             Self::Compare(verb) => verb.run(session),
+            Self::Confounds(verb) => verb.run(session),
             Self::Evaluate(verb) => verb.run(session),
             #[cfg(feature = "report")]
             Self::Report(verb) => verb.run(session),
@@ -134,7 +136,7 @@ Start here:
   voxplain demo                                   see all of it on simulated brains, no data needed
   voxplain inspect scan.nii.gz                    what is in this file, and is it fit for use
   voxplain prepare BIDS_DIR --out cohort          bring every image to one grid
-  voxplain train cohort --label sex --out run     cross-validated 3D CNN beside two plain baselines
+  voxplain train cohort --label sex --out run     cross-validated 3D CNN beside plain baselines
   voxplain explain run --method guided-backprop,hires-cam
   voxplain group run && voxplain report run       group maps, then one page to read";
     let lacks: &[&str] = &[

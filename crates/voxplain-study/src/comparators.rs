@@ -32,7 +32,7 @@ pub use features::Features;
 pub(crate) use features::named;
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
-pub use tuned::{LinearFold, Tuned, logistic_features, logistic_voxels, svm_features, svm_voxels};
+pub use tuned::{LinearFold, Tuned, logistic_features, logistic_of_gram, logistic_voxels, svm_features, svm_voxels};
 pub use value::{
     RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_features, ridge_voxels,
     ridge_voxels_and_models, training_mean, training_median,

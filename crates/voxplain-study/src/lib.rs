@@ -37,6 +37,7 @@
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
 //! | [`predict`] | what models say of people whom they were not trained on |
+//! | [`confounds`] | how much of what a run tells each confound explains |
 //! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
 //! | [`compare`] | tests maps or volumes voxel by voxel |
 //! | [`doctor`] | whether all works on this machine |
@@ -46,6 +47,7 @@ pub mod atlas;
 pub mod cohort;
 pub mod comparators;
 pub mod compare;
+pub mod confounds;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;

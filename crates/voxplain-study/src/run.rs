@@ -247,6 +247,25 @@ impl Run {
         }
     }
 
+    /// The groups of these people of its cohort (by position) that no split divides; of people with several images those of each person.
+    ///
+    /// # Errors
+    /// The column of groups is not there, or people cannot be told.
+    pub(crate) fn groups_of(&self, cohort: &Cohort, members: &[usize]) -> Result<Option<Vec<usize>>> {
+        let column = self.manifest.options.get("group").and_then(|group| group.as_str());
+        match (column, cohort.persons(members)?) {
+            (Some(column), _) => {
+                let cells = cohort.column(column)?;
+                let cells: Vec<Option<&str>> = members.iter().map(|&n| cells[n]).collect();
+                let mut names = cells.clone();
+                names.sort_unstable();
+                names.dedup();
+                Ok(Some(cells.iter().map(|cell| names.binary_search(cell).unwrap_or_default()).collect()))
+            }
+            (None, persons) => Ok(persons.map(|persons| persons.of)),
+        }
+    }
+
     /// Reads `imbalance.json`; `None` in runs of older versions.
     ///
     /// # Errors

@@ -60,8 +60,8 @@ pub use voxplain_nn as nn;
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
-    atlas, cohort, comparators, compare, doctor, evaluation, explain, folds, group, map, model, predict, prepare,
-    regions, run, simulate, train,
+    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, map, model, predict,
+    prepare, regions, run, simulate, train,
 };
 pub use voxplain_volume as volume;
 

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod completions;
+pub(crate) mod confounds;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod evaluate;

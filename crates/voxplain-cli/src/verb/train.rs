@@ -21,12 +21,12 @@ use voxplain::{
     },
 };
 
-/// Train a 3D CNN with honest, held-out accuracy, beside two plain baselines.
+/// Train a 3D CNN with honest, held-out accuracy, beside plain baselines.
 ///
 /// A label that is numeric with many values (age) is learnt as a value, any other as classes.
 /// Every subject is judged by a network that never saw it. Run the same command again to go on after an
-/// interruption. Mask volume alone and a linear model on the voxels are fitted on the same folds, and the
-/// summary says whether the network beats them.
+/// interruption. Mask volume alone and linear models on the voxels are fitted on the same folds, and the
+/// summary says whether the network beats them. What goes with the label beside the images is said before.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -41,6 +41,8 @@ pub(super) struct Page {
     pub(super) comparisons: Vec<String>,
     /// Mean activation patterns of the linear baselines.
     pub(super) linear: Vec<Placed>,
+    /// How much of what the run tells each confound explains.
+    pub(super) confounds: Option<TextTable>,
     /// What goes with the label beside the images.
     pub(super) imbalance: Option<TextTable>,
     pub(super) judging: String,

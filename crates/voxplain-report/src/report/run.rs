@@ -24,6 +24,7 @@ use voxplain_attribution::{
 use voxplain_core::{Action, Error, Progress, Result, Table};
 use voxplain_study::{
     cohort::Cohort,
+    confounds::Confounds,
     evaluation::faithfulness::{Ranking, Settings, Summary},
     explain::steps_again,
     group::{GroupSummary, Scale, describe_maps},
@@ -97,6 +98,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let steps = Steps { run, cohort: place, held_out };
     page.imbalance =
         page.current("What goes with the label is left out", run.imbalance()).map(|of| imbalance::table(&of));
+    page.confounds = page.current("Confounds are left out", Confounds::read(run)).map(|of| imbalance::confounds(&of));
     match linear::of_run(run) {
         Ok(figures) => page.linear = figures,
         Err(error) => page.warnings.push(Warning::left_out("Maps of linear baselines are left out", &error)),

@@ -131,6 +131,12 @@ impl Features {
         })
     }
 
+    /// These columns and others, of the same subjects.
+    pub(crate) fn with(mut self, other: Self) -> Self {
+        self.columns.extend(other.columns);
+        self
+    }
+
     /// Held-out subjects with a class in some column that nobody of the training part has.
     pub(crate) fn unseen(&self, train: &[usize], test: &[usize]) -> usize {
         let is_unseen = |subject: usize| {

@@ -85,6 +85,25 @@ impl Gram {
         DMatrix::from_fn(n, kept.len(), |s, c| eigen.eigenvectors[(s, kept[c])] * eigen.eigenvalues[kept[c]].sqrt())
     }
 
+    /// Inner products of what is left of the volumes when the columns of a table (a row for each of `train` and `test`) are regressed out: of
+    /// the training part, and of `test` (rows) with it (columns). The fit, with an intercept, is that of the training part. `None` where it
+    /// cannot be found.
+    pub(super) fn residuals(
+        &self,
+        (train, test): (&[usize], &[usize]),
+        (of_train, of_test): (&DMatrix<f64>, &DMatrix<f64>),
+    ) -> Option<[DMatrix<f64>; 2]> {
+        let design = of_train.clone().insert_column(0, 1.0);
+        let others = of_test.clone().insert_column(0, 1.0);
+        // Classes and an intercept are dependent: the fit is the same by the pseudo-inverse.
+        let inverse = design.clone().pseudo_inverse(1e-9).ok()?;
+        let left = DMatrix::identity(train.len(), train.len()) - &design * &inverse;
+        let products = self.centred(train, train);
+        let own = &left * &products * &left;
+        let held = (self.centred(train, test) - others * inverse * products) * left;
+        Some([own, held])
+    }
+
     /// Scores on the first `max` principal components of the volumes in `train`, for the volumes in `train` and in
     /// `test`: a row for each volume, a column for each component. Scores have mean 0 and variance 1 over `train`.
     /// Components without variance are left out.

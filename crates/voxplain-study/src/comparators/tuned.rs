@@ -6,10 +6,10 @@ use super::{
     svm::{Dual, Platt},
 };
 use crate::folds::{Split, SplitScheme, splits};
-use nalgebra::DMatrix;
+use nalgebra::{DMatrix, SymmetricEigen};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use voxplain_core::{Progress, Result, random::Seed};
+use voxplain_core::{Error, Progress, Result, random::Seed};
 use voxplain_stats::FoldPrediction;
 
 /// Penalties that are tried, as powers of ten: of volumes or columns that are scaled so that the mean squared distance of the training
@@ -90,6 +90,34 @@ pub fn logistic_features(
     of_folds(task, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         logistic(&train, &test, task, (fold, split), seed)
+    })
+}
+
+/// Logistic regression on what is left of the volumes when the columns of a table are regressed out voxel by voxel: the least-squares
+/// fit of each training part, with an intercept, is subtracted from it and from those who are held out.
+///
+/// # Errors
+/// Interrupted; a fit that cannot be found.
+pub fn logistic_of_gram(
+    gram: &Gram,
+    features: &Features,
+    task: &ClassificationTask<'_>,
+    seed: Seed,
+    progress: &dyn Progress,
+) -> Result<Tuned> {
+    of_folds(task, progress, |fold, split| {
+        let (train, test) = features.rows(&split.train, &split.test);
+        let [of_train, of_test] = gram.residuals((&split.train, &split.test), (&train, &test)).ok_or_else(|| {
+            Error::request("the covariates cannot be regressed out: their values are too large", "scale them")
+        })?;
+        let eigen = SymmetricEigen::new(of_train);
+        let largest = eigen.eigenvalues.max().max(0.0);
+        let kept: Vec<usize> = (0..split.train.len()).filter(|&c| eigen.eigenvalues[c] > largest * 1e-10).collect();
+        let root = |c: usize| eigen.eigenvalues[kept[c]].sqrt();
+        let products = of_test * &eigen.eigenvectors;
+        let own = DMatrix::from_fn(split.train.len(), kept.len(), |n, c| eigen.eigenvectors[(n, kept[c])] * root(c));
+        let others = DMatrix::from_fn(split.test.len(), kept.len(), |n, c| products[(n, kept[c])] / root(c));
+        logistic(&own, &others, task, (fold, split), seed)
     })
 }
 

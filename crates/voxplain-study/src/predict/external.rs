@@ -104,19 +104,7 @@ impl<'a> Joint<'a> {
 
     /// The groups of the run's people in its splits, those of others behind them.
     fn groups(&self, run: &Run) -> Result<Option<Vec<usize>>> {
-        let column = run.manifest.options.get("group").and_then(|group| group.as_str());
-        let own: Vec<usize> = match (column, self.own.persons(&self.members)?) {
-            (Some(column), _) => {
-                let cells = self.own.column(column)?;
-                let cells: Vec<Option<&str>> = self.members.iter().map(|&n| cells[n]).collect();
-                let mut names: Vec<Option<&str>> = cells.clone();
-                names.sort_unstable();
-                names.dedup();
-                cells.iter().map(|cell| names.binary_search(cell).unwrap_or_default()).collect()
-            }
-            (None, Some(persons)) => persons.of,
-            (None, None) => return Ok(None),
-        };
+        let Some(own) = run.groups_of(&self.own, &self.members)? else { return Ok(None) };
         let next = own.iter().max().map_or(0, |n| n + 1);
         Ok(Some(own.into_iter().chain((0..self.asked.len()).map(|n| next + n)).collect()))
     }

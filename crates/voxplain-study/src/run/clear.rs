@@ -28,6 +28,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 layout.description(),
                 layout.metrics(),
                 layout.imbalance(),
+                layout.confounds(),
                 layout.predictions(),
                 layout.test_metrics(),
                 report.clone(),

@@ -5,8 +5,8 @@ use voxplain_core::{Silent, random::Seed};
 use voxplain_stats::FoldPrediction;
 use voxplain_study::{
     comparators::{
-        ClassificationTask, Features, ValueTask, covariates, inner_products, logistic_voxels, ridge_features,
-        ridge_voxels_and_models, svm_voxels,
+        ClassificationTask, Features, ValueTask, covariates, inner_products, logistic_of_gram, logistic_voxels,
+        ridge_features, ridge_voxels_and_models, svm_voxels,
     },
     folds::{Split, SplitScheme, splits},
 };
@@ -162,4 +162,38 @@ fn maps_of_linear_models_are_those_of_the_voxels() {
             assert!((pattern[v] - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{v}: {} {expected}", pattern[v]);
         }
     }
+}
+
+/// What is left of the volumes when columns are regressed out, written out voxel by voxel, gives the same predictions.
+#[test]
+fn covariates_are_regressed_out_voxel_by_voxel() {
+    let all = reference();
+    let x: Vec<Vec<f32>> = of(&all["x"]);
+    let age: Vec<f64> = of(&all["age"]);
+    let labels: Vec<usize> = of(&all["truth2"]);
+    let written: Vec<String> = age.iter().map(f64::to_string).collect();
+    let terms = [("age".to_owned(), written.iter().map(|v| Some(v.as_str())).collect())];
+    let features = Features::of(&terms, age.len(), &[]).unwrap();
+    let splits = split(x.len());
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let gram = inner_products(x.len(), |n| Ok(x[n].clone())).unwrap();
+    let found = logistic_of_gram(&gram, &features, &task, Seed::new(3), &Silent).unwrap();
+    let mean = |of: &dyn Fn(usize) -> f64| (0..TRAIN).map(of).sum::<f64>() / TRAIN as f64;
+    let centre = mean(&|n| age[n]);
+    let left: Vec<Vec<f32>> = (0..x.len())
+        .map(|n| {
+            let voxel = |v: usize| {
+                let value = |n: usize| f64::from(x[n][v]);
+                let slope = mean(&|n| (age[n] - centre) * value(n)) / mean(&|n| (age[n] - centre).powi(2));
+                (value(n) - mean(&value) - slope * (age[n] - centre)) as f32
+            };
+            (0..x[0].len()).map(voxel).collect()
+        })
+        .collect();
+    let gram = inner_products(x.len(), |n| Ok(left[n].clone())).unwrap();
+    let expected = logistic_voxels(&gram, &task, Seed::new(3), &Silent).unwrap();
+    let expected: Vec<Vec<f64>> = expected.predictions.into_iter().map(|p| p.probabilities).collect();
+    close(&found.predictions, &expected, 1e-4, "residuals");
+    let plain = logistic_voxels(&inner_products(x.len(), |n| Ok(x[n].clone())).unwrap(), &task, Seed::new(3), &Silent);
+    assert_ne!(plain.unwrap().predictions, found.predictions);
 }

@@ -13,6 +13,7 @@ mod atlas;
 mod baselines;
 mod channels;
 mod compare;
+mod confounds;
 mod curves;
 mod explain;
 mod faithfulness;

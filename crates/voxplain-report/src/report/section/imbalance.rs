@@ -1,9 +1,12 @@
-//! What goes with the label beside the images.
+//! What goes with the label beside the images, and how much of what a run tells it explains.
 
 use crate::report::element::TextTable;
 use voxplain_core::plural::counted;
-use voxplain_stats::{EffectKind, p_in_words};
-use voxplain_study::imbalance::{Associated, Imbalance};
+use voxplain_stats::{EffectKind, Estimate, p_in_words};
+use voxplain_study::{
+    confounds::{Arm, Confounds},
+    imbalance::{Associated, Imbalance},
+};
 
 /// Rows of the table; what is beyond chance is shown all the same.
 const ROWS: usize = 12;
@@ -49,6 +52,44 @@ pub(in crate::report) fn table(of: &Imbalance) -> TextTable {
             of.people,
             of.permutations,
             counted(of.columns.len(), "column")
+        ),
+    }
+}
+
+/// A row for each arm.
+pub(in crate::report) fn confounds(of: &Confounds) -> TextTable {
+    let text = |e: Option<&Estimate>, times: f64, unit: &str| {
+        let digits = if unit.is_empty() { 2 } else { 0 };
+        let number = |v: f64| format!("{:.digits$}", times * v).replace('-', "\u{2212}");
+        e.map_or_else(
+            || "n/a".to_owned(),
+            |e| match e.ends() {
+                Some((low, high)) => format!("{}{unit} [{}, {}]", number(e.value), number(low), number(high)),
+                None => format!("{}{unit}", number(e.value)),
+            },
+        )
+    };
+    let row = |arm: &Arm| {
+        vec![
+            arm.model.clone(),
+            arm.arm.clone(),
+            text(Some(&arm.area), 1.0, ""),
+            text(arm.difference.as_ref(), 1.0, ""),
+            text(arm.explained.as_ref(), 100.0, " %"),
+        ]
+    };
+    TextTable {
+        head: ["Model", "Arm", &of.measure, "Less as it is", "Explained"].map(str::to_owned).to_vec(),
+        rows: of.arms.iter().map(row).collect(),
+        note: format!(
+            "Explained: the share of what the model has above 0.5 that is gone; percentiles of resampled people. What is gone with a confound \
+             may have been signal that goes with it. {}",
+            of.summary
+                .iter()
+                .filter(|line| line.starts_with("The same volumes"))
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ")
         ),
     }
 }

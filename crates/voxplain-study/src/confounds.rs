@@ -1,0 +1,457 @@
+//! [`confounds`]: how much of what a run tells above chance each confound explains.
+
+use crate::{
+    cohort::Cohort,
+    comparators::{
+        self, ClassificationTask, Features, Gram, LOGISTIC_VOXELS, ValueTask, logistic_of_gram, logistic_voxels, named,
+    },
+    folds::Split,
+    listed::{and, counted},
+    run::{Prediction, Run, read_json},
+    setting::{COVARIATES, LABEL},
+    spelling::number,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_nn::Engine;
+use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Regression, ValuePrediction};
+
+/// The name of the network as it is.
+pub const AS_IS: &str = "as it is";
+
+/// Resamples of people for the interval of a share.
+const RESAMPLES: usize = 2000;
+
+/// What is asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ConfoundOptions {
+    /// Columns whose effect is taken out of the voxels; the volume of the masks is always one arm.
+    pub covariates: Vec<String>,
+}
+
+/// `confounds.json`: the arms of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confounds {
+    /// The column that was learnt.
+    pub label: String,
+    /// BLAKE3 of the models of the run.
+    pub models: Vec<String>,
+    /// AUC, or macro AUC of more than two classes.
+    pub measure: String,
+    /// A row for each arm, each beside the one that it is compared with.
+    pub arms: Vec<Arm>,
+    /// What the same volumes tell of the confounds.
+    pub reverse: Vec<Reverse>,
+    /// The result in sentences.
+    pub summary: Vec<String>,
+}
+
+/// A model with a confound taken away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// The model: `cnn`, `logistic-voxels`.
+    pub model: String,
+    /// What was done: `as it is`, `without mask volume`, the name of another run.
+    pub arm: String,
+    /// People, or images.
+    pub subjects: usize,
+    /// The area under the curve.
+    pub area: Estimate,
+    /// The area less that of the model as it is, over the same people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference: Option<Estimate>,
+    /// The share of what the model as it is has above 0.5 that is gone: 1 less the ratio of both; absent where it is not shown to be above 0.5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Estimate>,
+}
+
+/// A confound predicted from the volumes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reverse {
+    /// The confound.
+    pub of: String,
+    /// Correlation of what ridge regression on the voxels says of the held-out with the truth.
+    pub r: Estimate,
+    /// Share of its variance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r2: Option<Estimate>,
+}
+
+/// How much of what a run tells above chance is gone when a confound is taken away: from the voxels of the linear model, by residuals on the
+/// confound in each training part; and from the network, by other runs on the same people (`arms`, by name), such as one of a cohort whose
+/// brains were brought to one size. The reverse: what the same volumes tell of the confound.
+///
+/// # Errors
+/// The run learnt a value, or has no predictions; its cohort has moved; another run is of other people or classes; no such column.
+pub fn confounds(
+    run: &Run,
+    arms: &[(String, Run)],
+    options: &ConfoundOptions,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<Confounds> {
+    let own = run.predictions()?;
+    let classes = run.manifest.task.classes().to_vec();
+    let metrics = run
+        .metrics()?
+        .ok_or_else(|| Error::file(&run.path, "training has not finished", "run the same command again to go on"))?;
+    let positive = classes.iter().position(|c| *c == metrics.positive).unwrap_or(classes.len() - 1);
+    let of = Study::of(run, &own, &classes, positive)?;
+    let mut rows = Vec::new();
+    let network = of.predictions(&own, &classes);
+    rows.push(of.row("cnn", AS_IS, &network, None)?);
+    for (name, other) in arms {
+        let said = other.predictions()?;
+        let others = of.beside(name, other, &said, &classes)?;
+        rows.push(of.row("cnn", name, &others, Some(&network))?);
+    }
+    let (gram, seed) = (of.gram(engine, progress)?, Seed::new(run.manifest.seed));
+    let task = of.task();
+    let pool = engine.thread_pool();
+    let linear = sorted(pool.install(|| logistic_voxels(&gram, &task, seed, progress))?.predictions);
+    rows.push(of.row(LOGISTIC_VOXELS, AS_IS, &linear, None)?);
+    let mut taken = vec![("mask volume".to_owned(), of.volumes())];
+    let mut of_all = Vec::new();
+    for term in &options.covariates {
+        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term))?));
+        of_all.push(term.clone());
+    }
+    for (name, features) in &taken {
+        let without = pool.install(|| logistic_of_gram(&gram, features, &task, seed, progress))?;
+        let arm = format!("without {name}, voxel by voxel");
+        rows.push(of.row(LOGISTIC_VOXELS, &arm, &sorted(without.predictions), Some(&linear))?);
+    }
+    if !of_all.is_empty() {
+        let features = of.covariates(&of_all)?.with(of.volumes());
+        let without = pool.install(|| logistic_of_gram(&gram, &features, &task, seed, progress))?;
+        rows.push(of.row(LOGISTIC_VOXELS, "without all of these", &sorted(without.predictions), Some(&linear))?);
+    }
+    let reverse = of.reverse(&gram, options, engine)?;
+    let mut found = Confounds {
+        label: run.manifest.label.clone(),
+        models: run.models()?.all(),
+        measure: if classes.len() > 2 { "macro AUC" } else { "AUC" }.to_owned(),
+        arms: rows,
+        reverse,
+        summary: Vec::new(),
+    };
+    found.summary = found.sentences();
+    atomic_file::write_json(&run.layout().confounds(), &found)?;
+    Ok(found)
+}
+
+fn sorted(mut predictions: Vec<FoldPrediction>) -> Vec<FoldPrediction> {
+    predictions.sort_by_key(|p| p.subject);
+    predictions
+}
+
+/// The people of a run, by position among those of its folds.
+struct Study<'a> {
+    run: &'a Run,
+    cohort: Cohort,
+    /// Positions in the cohort.
+    members: Vec<usize>,
+    labels: Vec<usize>,
+    groups: Option<Vec<usize>>,
+    splits: Vec<Split>,
+    classes: usize,
+    positive: usize,
+}
+
+impl<'a> Study<'a> {
+    fn of(run: &'a Run, own: &[Prediction], classes: &[String], positive: usize) -> Result<Self> {
+        let cohort = run.cohort()?;
+        let members: Vec<usize> = run.members()?.into_iter().collect();
+        let cells = cohort.column(&run.manifest.label)?;
+        let class = |cell: Option<&str>| classes.iter().position(|c| cell.map(str::trim) == Some(c.as_str()));
+        let labels = members.iter().map(|&n| class(cells[n])).collect::<Option<Vec<usize>>>();
+        let now = |id: &str| cohort.find(id).and_then(|n| cells[n]).map(str::trim);
+        let changed = own.iter().find(|p| now(&p.participant_id) != Some(p.truth.as_str()));
+        let (Some(labels), None) = (labels, changed) else {
+            return Err(Error::file(
+                cohort.layout().participants(),
+                format!("the column {} is another one than that which the run was trained on", run.manifest.label),
+                "give back the table of the training, or train again",
+            ));
+        };
+        let place = |n: &usize| members.binary_search(n).ok();
+        let mut splits = Vec::new();
+        for fold in 0..run.manifest.folds {
+            let split = run.split(fold)?;
+            let of = |of: &[usize]| of.iter().filter_map(place).collect();
+            splits.push(Split { train: of(&split.train), test: of(&split.test) });
+        }
+        let groups = run.groups_of(&cohort, &members)?;
+        Ok(Self { run, members, labels, groups, splits, classes: classes.len(), positive, cohort })
+    }
+
+    fn task(&self) -> ClassificationTask<'_> {
+        ClassificationTask {
+            labels: &self.labels,
+            groups: self.groups.as_deref(),
+            classes: self.classes,
+            splits: &self.splits,
+            balanced: self.run.manifest.options.get("balanced").and_then(serde_json::Value::as_bool).unwrap_or(false),
+        }
+    }
+
+    fn id(&self, member: usize) -> &str {
+        &self.cohort.subjects[self.members[member]].id
+    }
+
+    /// What was said of the held-out, in the order of the people.
+    fn predictions(&self, said: &[Prediction], classes: &[String]) -> Vec<FoldPrediction> {
+        let by_id: BTreeMap<&str, &Prediction> = said.iter().map(|p| (p.participant_id.as_str(), p)).collect();
+        let of = |member: usize| {
+            let said = by_id.get(self.id(member))?;
+            let truth = classes.iter().position(|c| *c == said.truth)?;
+            let group = self.groups.as_ref().map(|groups| groups[member]);
+            Some(FoldPrediction::new(member, said.fold, truth, group, said.probabilities.clone()))
+        };
+        (0..self.members.len()).filter_map(of).collect()
+    }
+
+    /// What another run said of the same people, in the folds of this one.
+    fn beside(&self, name: &str, other: &Run, said: &[Prediction], classes: &[String]) -> Result<Vec<FoldPrediction>> {
+        let refused = |what: String| {
+            Err(Error::file(
+                &other.path,
+                format!("the arm {name} {what}"),
+                "give a run on the same people and classes, such as one of a cohort that was prepared in another way",
+            ))
+        };
+        if other.manifest.task.classes() != classes {
+            return refused(format!("tells {} apart, not {}", and(other.manifest.task.classes()), and(classes)));
+        }
+        let mut all = self.predictions(said, classes);
+        let mut folds = BTreeMap::new();
+        for split in self.splits.iter().enumerate() {
+            split.1.test.iter().for_each(|&member| {
+                folds.insert(member, split.0);
+            });
+        }
+        let without: Vec<&str> = folds
+            .keys()
+            .filter(|member| all.binary_search_by_key(*member, |p| p.subject).is_err())
+            .map(|&member| self.id(member))
+            .collect();
+        if !without.is_empty() {
+            let listed = crate::listed::listed(&without, 5);
+            return refused(format!(
+                "says nothing of {} of the run: {listed}",
+                counted(without.len(), self.cohort.noun())
+            ));
+        }
+        all.retain(|p| folds.contains_key(&p.subject));
+        if let Some(p) = all.iter().find(|p| p.truth != self.labels[p.subject]) {
+            return refused(format!("has another class for {}", self.id(p.subject)));
+        }
+        // Differences are over people; whose model said what is of no matter to them.
+        all.iter_mut().for_each(|p| p.fold = folds[&p.subject]);
+        Ok(all)
+    }
+
+    fn gram(&self, engine: &Engine, progress: &dyn Progress) -> Result<Gram> {
+        comparators::gram(self.members.len(), engine, progress, |n| self.cohort.values(self.members[n]))
+    }
+
+    /// The logarithm of the volume of the masks.
+    fn volumes(&self) -> Features {
+        let log = |&n: &usize| Some(self.cohort.subjects[n].mask_volume.ln()).filter(|v| v.is_finite());
+        Features::of_numbers(vec![("mask volume".into(), self.members.iter().map(log).collect())])
+    }
+
+    fn covariates(&self, terms: &[String]) -> Result<Features> {
+        let mut of = Vec::new();
+        for term in terms {
+            let (name, _) = named(term);
+            if name == self.run.manifest.label {
+                return Err(Error::request(
+                    format!("the covariate {name} is the label itself"),
+                    remedy!["leave it out of ", COVARIATES, ", or train a run with another ", LABEL],
+                ));
+            }
+            let cells = self.cohort.column(name)?;
+            of.push((term.clone(), self.members.iter().map(|&n| cells[n]).collect()));
+        }
+        Features::of(&of, self.members.len(), &self.run.manifest.missing())
+    }
+
+    /// A row; `of` is the same model as it is.
+    fn row(&self, model: &str, arm: &str, said: &[FoldPrediction], of: Option<&[FoldPrediction]>) -> Result<Arm> {
+        let shape = (self.classes, self.positive);
+        let area = |said: &[FoldPrediction]| {
+            Classification::of(said, self.classes, self.positive).and_then(|found| found.area().cloned())
+        };
+        let Some(own) = area(said) else {
+            return Err(Error::file(
+                &self.run.path,
+                "a class is not among the held-out: there is no area under the curve",
+                "use a run of more people",
+            ));
+        };
+        let difference = of
+            .and_then(|of| Comparison::of((arm, said), (AS_IS, of), shape))
+            .and_then(|comparison| comparison.area_difference().cloned());
+        let before = of.and_then(area);
+        let explained =
+            before.filter(|before| self.classes == 2 && before.ends().is_some_and(|(low, _)| low > 0.5)).zip(of).map(
+                |(before, of)| explained((before.value, own.value), (of, said), self.positive, self.run.manifest.seed),
+            );
+        Ok(Arm { model: model.to_owned(), arm: arm.to_owned(), subjects: said.len(), area: own, difference, explained })
+    }
+
+    /// What ridge regression on the voxels says of the confounds that are numbers.
+    fn reverse(&self, gram: &Gram, options: &ConfoundOptions, engine: &Engine) -> Result<Vec<Reverse>> {
+        let logs = self.members.iter().map(|&n| Some(self.cohort.subjects[n].mask_volume.ln()));
+        let mut all: Vec<(String, Vec<Option<f64>>)> = vec![("mask volume".into(), logs.collect())];
+        for term in &options.covariates {
+            let (name, is_factor) = named(term);
+            let cells = self.cohort.column(name)?;
+            let missing = self.run.manifest.missing();
+            let cell = |&n: &usize| cells[n].filter(|c| !crate::cohort::is_missing(c, &missing));
+            let numbers: Vec<Option<f64>> = self.members.iter().map(|n| cell(n).and_then(number)).collect();
+            if !is_factor && self.members.iter().filter_map(cell).count() == numbers.iter().flatten().count() {
+                all.push((name.to_owned(), numbers));
+            }
+        }
+        let mut found = Vec::new();
+        for (of, values) in all {
+            let has = |n: &usize| values[*n].is_some_and(f64::is_finite);
+            let part = |of: &[usize]| of.iter().copied().filter(has).collect::<Vec<usize>>();
+            let splits: Vec<Split> =
+                self.splits.iter().map(|s| Split { train: part(&s.train), test: part(&s.test) }).collect();
+            if splits.iter().any(|split| split.train.len() < 3 || split.test.is_empty()) {
+                continue;
+            }
+            let values: Vec<f64> = values.iter().map(|v| v.unwrap_or(0.0)).collect();
+            let task = ValueTask { values: &values, groups: self.groups.as_deref(), splits: &splits };
+            let mut said: Vec<ValuePrediction> =
+                engine.thread_pool().install(|| comparators::ridge_voxels(gram, &task));
+            said.sort_by_key(|p| p.subject);
+            if let Some(Regression { r: Some(r), r2, .. }) = Regression::of(&said) {
+                found.push(Reverse { of, r, r2 });
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The share of an area above 0.5 that is gone, with a percentile interval over resampled people (or groups).
+fn explained(
+    (before, after): (f64, f64),
+    (of, said): (&[FoldPrediction], &[FoldPrediction]),
+    positive: usize,
+    seed: u64,
+) -> Estimate {
+    let share = |before: f64, after: f64| 1.0 - (after - 0.5) / (before - 0.5);
+    let mut units = BTreeMap::<usize, Vec<usize>>::new();
+    of.iter().enumerate().for_each(|(at, p)| units.entry(p.group.unwrap_or(p.subject)).or_default().push(at));
+    let units: Vec<Vec<usize>> = units.into_values().collect();
+    let mut random = Seed::new(seed).child("confounds").random();
+    let area = |all: &[FoldPrediction], taken: &[usize]| {
+        let of = |is: bool| {
+            let of = taken.iter().filter(|&&at| (all[at].truth == positive) == is);
+            of.map(|&at| all[at].probabilities[positive]).collect::<Vec<f64>>()
+        };
+        voxplain_stats::roc::area_under_curve(&of(true), &of(false))
+    };
+    let mut shares = Vec::new();
+    for _ in 0..RESAMPLES {
+        let taken: Vec<usize> =
+            (0..units.len()).flat_map(|_| units[random.below(units.len())].iter().copied()).collect();
+        if let (Some(a), Some(b)) = (area(of, &taken), area(said, &taken))
+            && a > 0.5
+        {
+            shares.push(share(a, b));
+        }
+    }
+    shares.sort_by(f64::total_cmp);
+    // Where resamples fall to chance the ratio has no meaning.
+    let enough = shares.len() * 100 >= RESAMPLES * 99 && units.len() >= voxplain_stats::MIN_GROUPS;
+    let at = |share: f64| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position in a list")]
+        let n = (share * (shares.len() - 1) as f64).round() as usize;
+        shares[n]
+    };
+    let (low, high, interval) = if enough {
+        (Some(at(0.025)), Some(at(0.975)), format!("percentiles of {RESAMPLES} resamples of people"))
+    } else {
+        (None, None, "none: the area is too near to chance for a share of it".to_owned())
+    };
+    Estimate { value: share(before, after), low, high, interval }
+}
+
+impl Confounds {
+    /// Those of a run; `None` where there are none.
+    ///
+    /// # Errors
+    /// The file is damaged, or of other models than those that the run has now.
+    pub fn read(run: &Run) -> Result<Option<Self>> {
+        let file = run.layout().confounds();
+        if !file.is_file() {
+            return Ok(None);
+        }
+        let found: Self = read_json(&file)?;
+        run.models()?.check(&file, &found.models, remedy!["find them again with ", Action::new("confounds")])?;
+        Ok(Some(found))
+    }
+
+    fn sentences(&self) -> Vec<String> {
+        let text = |e: &Estimate| match e.ends() {
+            Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", e.value),
+            None => format!("{:.2} ({})", e.value, e.interval.replacen("none", "no interval", 1)),
+        };
+        let percent = |e: &Estimate| match e.ends() {
+            Some((low, high)) => format!("{:.0} % ({:.0} to {:.0})", 100.0 * e.value, 100.0 * low, 100.0 * high),
+            None => format!("{:.0} % ({})", 100.0 * e.value, e.interval.replacen("none", "no interval", 1)),
+        };
+        let called = |model: &str| if model == "cnn" { "The CNN" } else { "Logistic regression on the voxels" };
+        let mut lines = Vec::new();
+        for arm in &self.arms {
+            let who = called(&arm.model);
+            let Some(difference) = &arm.difference else {
+                let above = arm.area.ends().map(|(low, _)| low > 0.5);
+                let says = match above {
+                    Some(true) => "orders people better than chance",
+                    Some(false) => {
+                        "is not shown to order people better than chance, so that there is nothing for a confound to explain"
+                    }
+                    None => "has no interval, so that nothing can be said of confounds",
+                };
+                lines.push(format!("{who}, {}, {says}: {} {}.", arm.arm, self.measure, text(&arm.area)));
+                continue;
+            };
+            let says = match difference.ends() {
+                Some((_, high)) if high < 0.0 => "is worse than as it is",
+                Some((low, _)) if low > 0.0 => "is better than as it is",
+                Some(_) => "is not shown to differ from as it is",
+                None => "differs, without an interval, from as it is",
+            };
+            let gone = arm
+                .explained
+                .as_ref()
+                .map_or_else(String::new, |e| format!("; of what it has above chance, {} is gone", percent(e)));
+            lines.push(format!(
+                "{who}, {}, {says}: {} {}, difference {}{gone}.",
+                arm.arm,
+                self.measure,
+                text(&arm.area),
+                text(difference)
+            ));
+        }
+        for reverse in &self.reverse {
+            let tells = match reverse.r.ends() {
+                Some((low, _)) if low > 0.0 => "tell",
+                _ => "are not shown to tell",
+            };
+            lines.push(format!(
+                "The same volumes {tells} {} by ridge regression: r {} among the held-out.",
+                reverse.of,
+                text(&reverse.r)
+            ));
+        }
+        lines
+    }
+}
