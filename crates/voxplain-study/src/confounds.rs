@@ -80,7 +80,7 @@ pub struct Reverse {
 
 /// How much of what a run tells above chance is gone when a confound is taken away: from the voxels of the linear model, by residuals on the
 /// confound in each training part; and from the network, by other runs on the same people (`arms`, by name), such as one of a cohort whose
-/// brains were brought to one size. The reverse: what the same volumes tell of the confound.
+/// brains were brought to one size; beside these their own linear model. The reverse: what the same volumes tell of the confound.
 ///
 /// # Errors
 /// The run learnt a value, or has no predictions; its cohort has moved; another run is of other people or classes; no such column.
@@ -111,6 +111,13 @@ pub fn confounds(
     let pool = engine.thread_pool();
     let linear = sorted(pool.install(|| logistic_voxels(&gram, &task, seed, progress))?.predictions);
     rows.push(of.row(LOGISTIC_VOXELS, AS_IS, &linear, None)?);
+    for (name, other) in arms {
+        // Runs of older versions have none.
+        if other.layout().comparator_predictions(LOGISTIC_VOXELS).is_file() {
+            let said = other.comparator_predictions(LOGISTIC_VOXELS)?;
+            rows.push(of.row(LOGISTIC_VOXELS, name, &of.beside(name, other, &said, &classes)?, Some(&linear))?);
+        }
+    }
     let mut taken = vec![("mask volume".to_owned(), of.volumes())];
     let mut of_all = Vec::new();
     for term in &options.covariates {

@@ -40,6 +40,8 @@ fn size_explains_a_difference_of_size() {
     let found = confounds(&run, &arms, &ConfoundOptions::default(), &engine(2), &Silent).unwrap();
     let row = |model: &str, arm: &str| found.arms.iter().find(|a| a.model == model && a.arm == arm).unwrap();
     assert_eq!(row("cnn", "itself").difference.as_ref().unwrap().value, 0.0);
+    let linear = row("logistic-voxels", "itself").difference.as_ref().unwrap().value;
+    assert!(linear.abs() < 1e-9, "{linear}");
     let (whole, without) =
         (row("logistic-voxels", AS_IS), row("logistic-voxels", "without mask volume, voxel by voxel"));
     assert!(whole.area.value > 0.8, "{whole:?}");
