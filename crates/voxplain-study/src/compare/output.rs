@@ -302,6 +302,11 @@ fn about_intervals(of: &Results<'_>) -> (bool, String) {
             .to_owned();
     if of.models.is_some() {
         about.push_str(" They are about other people who are explained by networks like these.");
+        if several {
+            about.push_str(
+                " Maps by one model are alike, which the intervals do not know and the permutations do: an interval may hold 0 where p is small.",
+            );
+        }
     }
     (true, about)
 }
