@@ -81,7 +81,9 @@ fn tests_are_shown_while_their_maps_are_there() {
     // Of other maps or models nothing is shown, and that is said.
     let sidecar = run.layout().map(IDS[0], "saliency").path().to_str().unwrap().replace(".nii.gz", ".json");
     let text = std::fs::read_to_string(&sidecar).unwrap();
-    std::fs::write(&sidecar, text.replace("\"class 1, logit\"", "\"class 0, logit\"")).unwrap();
+    let other = text.replace("\"Class\": 1", "\"Class\": 0");
+    assert_ne!(text, other);
+    std::fs::write(&sidecar, other).unwrap();
     permuted(&run, vec!["another".into()]);
     let html = page(&run);
     assert!(!html.contains("<h2>Tests of maps"));
