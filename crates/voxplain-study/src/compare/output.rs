@@ -470,6 +470,10 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
 
 /// Hedges' g for a difference of two groups, the partial correlation for a number; in the direction that maps have.
 fn effect_sizes(of: &Results<'_>) -> Option<(&'static str, &'static str, Vec<EffectSize>)> {
+    // F has no direction, and neither a mean nor a difference within pairs has the size of two groups.
+    if of.is_f || of.options.paired.is_some() || !of.analysis.model.explains_mean() {
+        return None;
+    }
     let freedom = of.analysis.model.freedom() as f64;
     let sign = if of.options.tail == Tail::Less { -1.0 } else { 1.0 };
     let t = || of.plain_t.iter().map(|t| f64::from(*t) * sign);

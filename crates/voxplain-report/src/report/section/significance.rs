@@ -76,18 +76,24 @@ fn voxels_or_regions(folder: &std::path::Path, summary: &CompareSummary, brain: 
         .regions
         .as_ref()
         .map_or_else(String::new, |r| format!(", {} of regions of {}", r.measure.name(), r.atlas));
+    let folder_name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut comparison = Comparison {
-        title: format!("{of}: {tested}{in_regions}"),
+        // Beside another one of the same term, by the folder's name.
+        title: if folder_name == summary.name {
+            format!("{of}: {tested}{in_regions}")
+        } else {
+            format!("{of}: {tested}{in_regions} ({folder_name})")
+        },
         sentences: summary.summary.clone(),
         figures: Vec::new(),
         head: Vec::new(),
         rows: Vec::new(),
         note: String::new(),
-        scene: TestedMaps::key(&summary.name),
+        scene: TestedMaps::key(&folder_name),
     };
     match &summary.regions {
-        Some(regions) => in_regions_of(&mut comparison, summary, regions),
-        None => at_voxels(&mut comparison, folder, summary, brain)?,
+        Some(regions) => in_regions_of(&mut comparison, (summary, &folder_name), regions),
+        None => at_voxels(&mut comparison, (folder, &folder_name), summary, brain)?,
     }
     Ok(comparison)
 }
@@ -95,7 +101,7 @@ fn voxels_or_regions(folder: &std::path::Path, summary: &CompareSummary, brain: 
 /// The statistic at every voxel with an outline of what is significant, and the clusters.
 fn at_voxels(
     to: &mut Comparison,
-    folder: &std::path::Path,
+    (folder, name): (&std::path::Path, &str),
     summary: &CompareSummary,
     brain: Option<&Volume>,
 ) -> Result<()> {
@@ -136,11 +142,11 @@ fn at_voxels(
     );
     let mut figures = Vec::new();
     let (row, _) = plot(Display::Z, Cuts::Count(CUTS), PAGE).draw()?;
-    figures.push(Placed::new(figure_name::comparison(&summary.name, "cuts"), row, caption));
+    figures.push(Placed::new(figure_name::comparison(name, "cuts"), row, caption));
     if let Some(at) = peak {
         let (three, _) = plot(Display::Ortho, Cuts::At(at), COLUMN).draw()?;
         let caption = "The same at the peak of the first cluster.";
-        figures.push(Placed::new(figure_name::comparison(&summary.name, "peak"), three, caption));
+        figures.push(Placed::new(figure_name::comparison(name, "peak"), three, caption));
     }
     to.figures = figures;
     if summary.clusters.is_empty() {
@@ -170,13 +176,13 @@ fn at_voxels(
     to.note = format!(
         "Clusters of voxels with a corrected p below 0.05 (tfce) or beyond the threshold that was asked for, up to {SHOWN}, each with its \
          peaks at least 8 mm apart. p: the least of the cluster, or that of its extent. Coordinates are {}. All: compare/{}/clusters.tsv.",
-        summary.space, summary.name
+        summary.space, name
     );
     Ok(())
 }
 
 /// The effect in each region with its interval.
-fn in_regions_of(to: &mut Comparison, summary: &CompareSummary, regions: &RegionTests) {
+fn in_regions_of(to: &mut Comparison, (summary, name): (&CompareSummary, &str), regions: &RegionTests) {
     let mut least: Vec<&RegionTest> = regions.tests.iter().collect();
     least.sort_by(|a, b| a.p_fwe.total_cmp(&b.p_fwe).then(b.statistic.abs().total_cmp(&a.statistic.abs())));
     least.truncate(SHOWN);
@@ -212,7 +218,7 @@ fn in_regions_of(to: &mut Comparison, summary: &CompareSummary, regions: &Region
             RegionMeasure::Asymmetry => "left less right",
         };
         let figure = forest_plot(&to.title, &rows, axis, 0.0, &note, COLUMN);
-        to.figures = vec![Placed::new(figure_name::comparison(&summary.name, "regions"), figure, "")];
+        to.figures = vec![Placed::new(figure_name::comparison(name, "regions"), figure, "")];
     }
     let head = ["Region", "Side", "Voxels", "Effect", "Statistic", "Size", "p", "p corrected", "FDR"];
     to.head = head.map(str::to_owned).to_vec();
@@ -249,7 +255,7 @@ fn in_regions_of(to: &mut Comparison, summary: &CompareSummary, regions: &Region
         .collect();
     to.note = format!(
         "{shown} Size: Hedges' g of two groups, or the partial correlation, with its 95 % interval. All: compare/{}/regions.tsv.",
-        summary.name
+        name
     );
 }
 

@@ -28,13 +28,18 @@ impl TestedMaps {
         format!("test-{name}")
     }
 
+    /// The name of its folder: two comparisons of one term differ in it.
+    fn name(&self) -> String {
+        self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     fn is_f(&self) -> bool {
         self.summary.statistic.starts_with('F')
     }
 
     /// Names of the maps: as the viewer lists them, in place of methods.
     fn names(&self) -> [String; 3] {
-        let (name, letter) = (&self.summary.name, if self.is_f() { "F" } else { "t" });
+        let (name, letter) = (self.name(), if self.is_f() { "F" } else { "t" });
         [
             format!("{name}: {letter} where p < 0.05, corrected"),
             format!("{name}: {letter} at every voxel"),
@@ -75,7 +80,7 @@ impl TestedMaps {
         let tested = if self.summary.tested == "1" { "the mean" } else { &self.summary.tested };
         let of = self.summary.method.as_deref().unwrap_or("volumes");
         Caption {
-            key: Self::key(&self.summary.name),
+            key: Self::key(&self.name()),
             title: format!("test of {tested}, {of} (n = {})", self.summary.subjects.len()),
             about: self.summary.summary.iter().take(2).cloned().collect::<Vec<_>>().join(" "),
             group: true,
