@@ -183,7 +183,7 @@ impl<'a> Subject<'a> {
         let known = if of_value { [CNN, RIDGE_VOXELS, MASK_VOLUME] } else { [CNN, LINEAR_VOXELS, MASK_VOLUME] };
         if !known.contains(&classifier) {
             return Err(Error::request(
-                format!("`{classifier}` is no classifier of this run that is trained"),
+                format!("`{classifier}` is no classifier of this run that is tested by permutation"),
                 remedy!["name one of ", known.join(", "), " with ", CLASSIFIER],
             ));
         }
@@ -287,9 +287,17 @@ impl<'a> Subject<'a> {
         Ok(vec![mae, Number { name: "correlation", smaller_is_better: false, value: r }])
     }
 
+    /// The labels under a shuffle: as in a linear model, whose residuals go to rows of the design, image `order[n]` meets the label of
+    /// subject `n`. So arrangements that are counted as different are.
     fn labels(&self, shuffle: &Shuffle) -> Labels {
-        let labels = shuffle.order.iter().map(|&n| self.dataset.labels[n]).collect();
-        let values = self.dataset.values.as_ref().map(|v| shuffle.order.iter().map(|&n| v.of[n]).collect());
+        let mut labels = self.dataset.labels.clone();
+        let mut values = self.dataset.values.as_ref().map(|v| v.of.clone());
+        for (n, &image) in shuffle.order.iter().enumerate() {
+            labels[image] = self.dataset.labels[n];
+            if let Some((values, own)) = values.as_mut().zip(self.dataset.values.as_ref()) {
+                values[image] = own.of[n];
+            }
+        }
         Labels { labels, values }
     }
 
@@ -423,8 +431,7 @@ fn exchange(dataset: &Dataset<'_>, trained: &TrainOptions, options: &PermuteOpti
         (Some(column), Some(grouping)) => {
             return Err(Error::request(
                 format!(
-                    "labels of one {} stay together in this run (column {}), and are to be permuted within {column} too",
-                    grouping.noun(),
+                    "labels of those who share {} stay together in this run, and are to be permuted within {column} too",
                     grouping.column
                 ),
                 remedy!["leave out ", BLOCKS],
@@ -468,9 +475,18 @@ fn shuffles(dataset: &Dataset<'_>, exchange: &Exchange, options: &PermuteOptions
     let design = Design::new(vec![("intercept".into(), vec![1.0; of.len()]), ("label".into(), of)])?;
     let seed = Seed::new(options.seed).child("permuted labels");
     let shuffles = Shuffles::new(&design, exchange, options.permutations, seed).map_err(|e| {
+        let within = match (&options.blocks, &dataset.grouping) {
+            (Some(column), _) => format!(" within the values of column {column}"),
+            (None, Some(grouping)) => format!(" between whole {} of column {}", grouping.noun(), grouping.column),
+            (None, None) => String::new(),
+        };
         Error::request(
-            format!("labels cannot be exchanged: {e}"),
-            remedy!["choose other ", BLOCKS, ", or leave it out"],
+            format!("labels cannot be exchanged{within} in a way that changes them: {e}"),
+            remedy![
+                "choose other ",
+                BLOCKS,
+                "; of a run with groups, train one without them to permute within the groups"
+            ],
         )
     })?;
     // Two classes of one size can change their names, which no classifier minds.
@@ -564,7 +580,7 @@ fn sentences(test: &PermutationTest) -> Vec<String> {
         let middle = sorted.iter().sum::<f64>() / sorted.len().max(1) as f64;
         let (low, high) = (sorted.first().copied().unwrap_or(middle), sorted.last().copied().unwrap_or(middle));
         lines.push(format!(
-            "{}: {} out of fold; on permuted labels {} on average ({} to {}). {} of {} {} as good: {}.",
+            "{}: {} out of fold; on permuted labels {} on average (least {}, largest {}). {} of {} {} as good: {}.",
             capital(&number.name),
             significant(number.observed, 3),
             significant(middle, 3),

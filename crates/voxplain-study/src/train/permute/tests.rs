@@ -138,12 +138,34 @@ fn labels_stay_in_their_blocks_and_groups() {
     assert_eq!(families, BTreeSet::from([true]));
 }
 
+/// Whatever the order of the table, all arrangements are the choices of four of eight, each once.
+#[test]
+fn all_arrangements_differ() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = TrainOptions { epochs: 1, ..options() };
+    let run = trained(folder.path(), 8, &options);
+    let cohort = run.cohort().unwrap();
+    let dataset = Dataset::new(&cohort, &options).unwrap();
+    let engine = engine(1);
+    let tables =
+        [[0, 1, 0, 1, 0, 1, 0, 1], [0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 0, 0, 1, 1], [1, 0, 0, 1, 1, 1, 0, 0]];
+    for labels in tables {
+        let dataset = dataset.relabelled(labels.to_vec(), None);
+        let subject = Subject::of(&run, &dataset, &options, MASK_VOLUME, &engine, &Silent).unwrap();
+        let (all, _) = shuffles(&dataset, &Exchange::default(), &ask(MASK_VOLUME, 100)).unwrap();
+        let mut seen: BTreeSet<Vec<usize>> = (0..all.len()).map(|n| subject.labels(&all.get(n)).labels).collect();
+        assert!(seen.iter().all(|l| l.iter().sum::<usize>() == 4));
+        seen.insert(labels.to_vec());
+        assert_eq!((all.len(), seen.len()), (69, 70), "{labels:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_tested_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let run = trained(folder.path(), 12, &TrainOptions { epochs: 1, ..options() });
     let refused = |options: &PermuteOptions| permute(&run, options, &engine(1), &Silent).unwrap_err().to_string();
-    assert!(refused(&ask("majority-class", 10)).contains("no classifier of this run that is trained"));
+    assert!(refused(&ask("majority-class", 10)).contains("no classifier of this run that is tested"));
     assert!(refused(&ask("ridge-voxels", 10)).contains("no classifier"));
     assert!(refused(&ask(CNN, 0)).contains("0 permutations"));
     let column = PermuteOptions { blocks: Some("site".into()), ..ask(MASK_VOLUME, 10) };
