@@ -12,7 +12,7 @@ use crate::{
     spelling::number,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Regression, ValuePrediction};
@@ -91,6 +91,10 @@ pub fn confounds(
     engine: &Engine,
     progress: &dyn Progress,
 ) -> Result<Confounds> {
+    let mut names = BTreeSet::new();
+    if let Some((name, _)) = arms.iter().find(|(name, _)| !names.insert(name.as_str())) {
+        return Err(Error::request(format!("two arms are called {name}"), "give each arm a name of its own"));
+    }
     let own = run.predictions()?;
     let classes = run.manifest.task.classes().to_vec();
     let metrics = run
@@ -230,6 +234,16 @@ impl<'a> Study<'a> {
         };
         if other.manifest.task.classes() != classes {
             return refused(format!("tells {} apart, not {}", and(other.manifest.task.classes()), and(classes)));
+        }
+        let own: BTreeSet<&str> = self.members.iter().map(|&n| self.cohort.subjects[n].id.as_str()).collect();
+        let more: Vec<&str> = said.iter().map(|p| p.participant_id.as_str()).filter(|id| !own.contains(id)).collect();
+        if !more.is_empty() {
+            return refused(format!(
+                "is of other people too: {} that {} not in this run ({})",
+                counted(more.len(), self.cohort.noun()),
+                crate::listed::does(more.len(), "is", "are"),
+                crate::listed::listed(&more, 5)
+            ));
         }
         let mut all = self.predictions(said, classes);
         let mut folds = BTreeMap::new();

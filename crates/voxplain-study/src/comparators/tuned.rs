@@ -45,6 +45,8 @@ pub struct LinearFold {
     /// What each volume counts in the activation pattern: the covariance of a voxel with the decision value over the training part, divided
     /// by the variance of the decision value (Haufe et al. 2014, equation 6, of one component).
     pub pattern: Vec<f64>,
+    /// The standard deviation of the decision value over the training part.
+    pub spread: f64,
 }
 
 impl LinearFold {
@@ -54,7 +56,8 @@ impl LinearFold {
         let squares: f64 = decided.iter().map(|s| (s - mean).powi(2)).sum();
         // A model that says the same of all has no pattern.
         let scale = if squares > 1e-24 { 1.0 / squares } else { 0.0 };
-        Self { weights, pattern: decided.iter().map(|s| (s - mean) * scale).collect() }
+        let spread = (squares / decided.len().max(1) as f64).sqrt();
+        Self { weights, pattern: decided.iter().map(|s| (s - mean) * scale).collect(), spread }
     }
 }
 

@@ -94,7 +94,10 @@ pub(super) fn write_all(
             })?;
         }
         for (n, (sum, mean)) in sums.iter().zip(&mut means).enumerate() {
-            mean.iter_mut().zip(sum).for_each(|(mean, v)| *mean += v / splits.len() as f64);
+            // A model that learnt little says nearly the same of all, and its pattern per unit of that is huge: folds are put together per
+            // standard deviation.
+            let scale = if KINDS[n % 2].0 == "pattern" { models[n / 2].folds[fold].spread } else { 1.0 };
+            mean.iter_mut().zip(sum).for_each(|(mean, v)| *mean += scale * v / splits.len() as f64);
             put(run, dataset, models[n / 2], KINDS[n % 2], (Some(fold), split.train.len()), sum)?;
         }
         progress.advance(1, "");
@@ -127,6 +130,10 @@ fn put(
         write(&path, &volume, &WriteOptions { form_code: 2, ..WriteOptions::default() })?;
         let units = match kind {
             "weight" => format!("{} per unit of intensity", model.unit),
+            _ if fold.is_none() => format!(
+                "intensity per standard deviation of the decision value over the people trained on ({})",
+                model.unit
+            ),
             _ => format!("intensity per {}", model.unit),
         };
         let of = fold.map_or_else(|| "Mean over folds of".to_owned(), |fold| format!("Of fold {fold}:"));

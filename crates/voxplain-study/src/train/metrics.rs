@@ -348,6 +348,8 @@ pub(super) fn beside(
         .corrected_p
         .map(|p| format!("corrected resampled t-test of the folds' accuracies {}", p_in_words(p)));
     let ahead = comparison.corrected_t.is_some_and(|t| t > 0.0);
+    let shown = cnn.area().and_then(Estimate::ends).is_some_and(|(low, _)| low > 0.5);
+    let below_guessing = other.area().is_some_and(|area| area.value < 0.5) && cnn.area().is_some() && !shown;
     let result = match (difference.ends(), comparison.corrected_p) {
         _ if difference.value <= 0.0 => format!("The CNN does not beat {name}"),
         (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
@@ -357,6 +359,10 @@ pub(super) fn beside(
         (Some((low, _)), _) if low <= 0.0 => {
             format!("The CNN is ahead of {name}, but by no more than chance could do")
         }
+        // To be ahead of what does worse than a coin is nothing, where the network itself is not shown to do better than one.
+        (Some(_), _) if below_guessing => format!(
+            "The CNN is ahead of {name}, which does worse than guessing here, and is not shown to be better than guessing itself: no evidence"
+        ),
         (Some(_), None) => {
             format!("The CNN is ahead of {name} by the interval over {over} alone: the folds allow no second test")
         }
