@@ -57,6 +57,9 @@ pub(super) fn open_or_create(
                     ));
                     test.asked_before = times;
                 }
+                if let Some(before) = asked_otherwise(out, &manifest) {
+                    progress.warn(&before);
+                }
                 replace(out, progress)?;
             }
         }
@@ -160,6 +163,22 @@ fn asked_before(out: &Path, now: &Manifest) -> Vec<String> {
     let Ok(old) = Run::open(out) else { return Vec::new() };
     let same = old.manifest.test.as_ref().zip(now.test.as_ref()).is_some_and(|(old, now)| old.subjects == now.subjects);
     if same { old.test_set_asked() } else { Vec::new() }
+}
+
+/// That a run which is replaced was asked about a test set that the new one has not, in a sentence: its record goes with it.
+fn asked_otherwise(out: &Path, now: &Manifest) -> Option<String> {
+    let old = Run::open(out).ok()?;
+    let test = old.manifest.test.as_ref()?;
+    let times = old.test_set_asked();
+    if times.is_empty() || now.test.as_ref().is_some_and(|now| now.subjects == test.subjects) {
+        return None;
+    }
+    Some(format!(
+        "the run that is replaced was asked about its test set ({}) on {}; the new run has not this test set, and the record is lost: those people are no \
+         test set any more",
+        test.set,
+        times.join(", ")
+    ))
 }
 
 /// Why a run is not the one that this training would make.
