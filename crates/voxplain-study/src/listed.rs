@@ -18,6 +18,12 @@ pub(crate) const fn have(count: usize) -> &'static str {
     does(count, "has", "have")
 }
 
+/// A sentence from words: the first letter is a capital.
+pub(crate) fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use crate::{
     atlas::Atlas,
     cohort::Cohort,
     group::{ScaleRecord, write_volume},
-    listed::{counted, does},
+    listed::{capital, counted, does},
     map::record_path,
     run::MadeFrom,
 };
@@ -682,9 +682,4 @@ fn left_out_words(left_out: &[(String, String)]) -> String {
     let n = left_out.len();
     let shown = crate::listed::listed(left_out.iter().map(|(id, why)| format!("{id} ({why})")), 8);
     format!("{} {} left out: {shown}.", counted(n, "subject"), does(n, "is", "are"))
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -14,7 +14,7 @@ use crate::{
     cohort::is_missing,
     comparators::{self, ClassificationTask, Gram, LINEAR_VOXELS, MASK_VOLUME, RIDGE_VOXELS, ValueTask},
     folds::{self, Split},
-    listed::{counted, does},
+    listed::{capital, counted, does},
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
     setting::{BLOCKS, CLASSIFIER, FORCE, PERMUTATIONS},
@@ -607,11 +607,6 @@ fn sentences(test: &PermutationTest) -> Vec<String> {
         format!("That {} and images hang together is not shown.", test.label)
     });
     lines
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 #[cfg(test)]
