@@ -7,6 +7,7 @@
 mod clusters;
 mod design_files;
 mod formula;
+mod models;
 mod output;
 mod pairs;
 mod place;
@@ -390,7 +391,7 @@ fn compare(
     if let Some(persons) = cohort.persons(&built.subjects)? {
         refuse_divided(cohort, &built, &persons, options)?;
     }
-    let tested = if design_files::is_file(&options.design) {
+    let mut tested = if design_files::is_file(&options.design) {
         let (contrasts, f_tests) = (options.contrasts.as_deref(), options.f_tests.as_deref());
         design_files::tested(&built, contrasts, f_tests, options.test.as_deref())?
     } else {
@@ -400,11 +401,14 @@ fn compare(
         pairs::refuse_constant(&built, &tested, column, cohort)?;
     }
     let variance = if options.robust { Variance::Robust } else { Variance::Equal };
-    let mut contrast = tested.contrast.clone();
-    if options.tail == Tail::Less {
-        contrast.rows.iter_mut().flatten().for_each(|w| *w = -*w);
-    }
-    let model = Model::new(&built.design, &contrast, variance)?;
+    let modelled = |built: &Built, tested: &Tested| {
+        let mut contrast = tested.contrast.clone();
+        if options.tail == Tail::Less {
+            contrast.rows.iter_mut().flatten().for_each(|w| *w = -*w);
+        }
+        Ok::<_, Error>((Model::new(&built.design, &contrast, variance)?, contrast))
+    };
+    let (mut model, mut contrast) = modelled(&built, &tested)?;
     let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term, options);
     let out = options.out.clone().unwrap_or_else(|| usual(&name));
     let kept: Vec<usize> =
@@ -414,6 +418,18 @@ fn compare(
         let by: Vec<String> = kept.iter().map(|n| models[*n].clone()).collect();
         (method, of, by)
     });
+    // Where subjects are exchanged within the models of their maps, what these maps share is held constant. A matrix from a file stays as it is.
+    if let Some((.., by)) = &maps
+        && options.paired.is_none()
+        && options.blocks.is_none()
+        && !design_files::is_file(&options.design)
+        && model.explains_mean()
+        && let Some(with_models) = models::held_constant(&built, by)?
+    {
+        built = with_models;
+        tested = built.tested(options.test.as_deref())?;
+        (model, contrast) = modelled(&built, &tested)?;
+    }
     let (exchange, exchange_words) =
         exchange(material, options, &built, &model, maps.as_ref().map(|(.., by)| by.as_slice()))?;
     let (grid, space) = cohort.common_grid();
@@ -692,10 +708,15 @@ fn exchange(
             Exchange { shuffling, blocks: Blocks::Whole(of) },
             "signs are flipped for all maps of a model at once, since these are alike".into(),
         )),
-        Some(of) => Ok((
-            Exchange { shuffling, blocks: Blocks::Within(of) },
-            "subjects are permuted within the models that made their maps, since maps of one model are alike".into(),
-        )),
+        Some(of) => {
+            let held = if models::are_held(built) { ", and these are held constant" } else { "" };
+            Ok((
+                Exchange { shuffling, blocks: Blocks::Within(of) },
+                format!(
+                    "subjects are permuted within the models that made their maps{held}, since maps of one model are alike"
+                ),
+            ))
+        }
         None => Ok((Exchange { shuffling, blocks: Blocks::None }, format!("{done} freely"))),
     }
 }

@@ -44,31 +44,39 @@ impl Design {
                 return wrong(format!("column {name} of the design is 0 for every subject"), "leave it out");
             }
         }
-        let (names, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-        let matrix = DMatrix::from_fn(rows, columns.len(), |r, c| columns[c][r]);
-        let row_names = (1..=rows).map(|n| format!("of row {n}")).collect();
-        let design = Self { names, rows: row_names, matrix };
-        if let Some(name) = design.redundant() {
-            let before: Vec<&str> =
-                design.names.iter().map(String::as_str).take_while(|other| *other != name).collect();
+        if let Some(redundant) = redundant(&columns) {
+            let name = &columns[redundant].0;
+            let before: Vec<&str> = columns[..redundant].iter().map(|(other, _)| other.as_str()).collect();
             let what = format!("column {name} of the design is a sum of the columns before it: {}", before.join(", "));
             return wrong(what, "leave one of them out: their effects cannot be told apart");
         }
-        if rows <= design.names.len() {
+        let (names, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+        if rows <= names.len() {
             let what = format!(
                 "{} terms ({}) for {rows} subjects leave nothing to estimate the noise by",
-                design.names.len(),
-                design.names.join(", ")
+                names.len(),
+                names.join(", ")
             );
             return wrong(what, "use fewer terms, or more subjects");
         }
-        Ok(design)
+        let matrix = DMatrix::from_fn(rows, columns.len(), |r, c| columns[c][r]);
+        Ok(Self { names, rows: (1..=rows).map(|n| format!("of row {n}")).collect(), matrix })
+    }
+
+    /// Whether a column is a sum of others, so that [`new`](Self::new) refuses it. Columns are of one length.
+    pub fn is_redundant(columns: &[(String, Vec<f64>)]) -> bool {
+        redundant(columns).is_some()
     }
 
     /// The same design, with a name for each row, by which messages call its subject.
     #[must_use]
     pub fn with_rows(self, rows: Vec<String>) -> Self {
         Self { rows, ..self }
+    }
+
+    /// What the rows are called.
+    pub fn rows(&self) -> &[String] {
+        &self.rows
     }
 
     /// What a row is called.
@@ -90,26 +98,26 @@ impl Design {
     pub fn subjects(&self) -> usize {
         self.matrix.nrows()
     }
+}
 
-    /// A column that those before it give, by the Gram-Schmidt process on columns of length 1.
-    fn redundant(&self) -> Option<&str> {
-        let mut basis: Vec<nalgebra::DVector<f64>> = Vec::new();
-        for (name, column) in self.names.iter().zip(self.matrix.column_iter()) {
-            let mut rest = column.normalize();
-            // Twice, so that round-off of the first time is taken out too.
-            for _ in 0..2 {
-                for q in &basis {
-                    rest -= q * q.dot(&rest);
-                }
+/// The position of a column that those before it give, by the Gram-Schmidt process on columns of length 1.
+fn redundant(columns: &[(String, Vec<f64>)]) -> Option<usize> {
+    let mut basis: Vec<nalgebra::DVector<f64>> = Vec::new();
+    columns.iter().position(|(_, column)| {
+        let mut rest = nalgebra::DVector::from_column_slice(column).normalize();
+        // Twice, so that round-off of the first time is taken out too.
+        for _ in 0..2 {
+            for q in &basis {
+                rest -= q * q.dot(&rest);
             }
-            let left = rest.norm();
-            if left < 1e-7 {
-                return Some(name);
-            }
-            basis.push(rest / left);
         }
-        None
-    }
+        let left = rest.norm();
+        if left < 1e-7 {
+            return true;
+        }
+        basis.push(rest / left);
+        false
+    })
 }
 
 /// What is asked of the coefficients of a design: one combination of them (t) or several at once (F).

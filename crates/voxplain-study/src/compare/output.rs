@@ -3,6 +3,7 @@
 use super::{
     Built, CompareOptions, DesignTerm, Tail, Tested,
     clusters::{self, ClusterRow},
+    models,
     place::{Place, UNFINISHED},
     regional::{self, Places, RegionTest, RegionTests},
 };
@@ -301,8 +302,8 @@ fn about_intervals(of: &Results<'_>) -> (bool, String) {
          normal."
             .to_owned();
     if of.models.is_some() {
-        about.push_str(" They are about other people who are explained by networks like these.");
-        if several {
+        about.push_str(" They are about other people whose maps these networks make.");
+        if several && !models::are_held(of.built) {
             about.push_str(
                 " Maps by one model are alike, which the intervals do not know and the permutations do: an interval may hold 0 where p is small.",
             );

@@ -35,7 +35,7 @@ impl RegionMeasure {
     }
 
     /// What it is, in words that follow "of".
-    pub(super) const fn words(self) -> &'static str {
+    pub const fn words(self) -> &'static str {
         match self {
             Self::Mean => "the mean in each region",
             Self::Absolute => "the mean size in each region",
