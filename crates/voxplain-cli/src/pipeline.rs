@@ -85,6 +85,13 @@ impl Pipeline {
         Ok(Self { steps })
     }
 
+    /// The words of its one step.
+    #[cfg(test)]
+    pub(crate) fn only_step(mut self) -> Vec<String> {
+        assert_eq!(self.steps.len(), 1);
+        self.steps.remove(0)
+    }
+
     /// From a file; paths in it are relative to the file, so that a project can be moved.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;

@@ -88,7 +88,7 @@ pub struct Brains<'a> {
     pub spacing: [f64; 3],
     /// The values of all channels and the mask of a brain, in C order.
     pub read: &'a (dyn Fn(usize) -> Result<(Vec<f32>, Vec<bool>)> + Sync),
-    /// Whether two are to be compared.
+    /// Whether two are to be compared, the earlier first.
     pub at_stake: &'a (dyn Fn(usize, usize) -> bool + Sync),
 }
 
@@ -199,7 +199,7 @@ fn of_channel(
     let lattice = Lattice::of(&mean, blocks);
     let readings: Vec<Option<Readings>> =
         textures.par_iter().map(|of| of.as_ref().map(|texture| lattice.readings(texture))).collect();
-    let scores = scores(&lattice, textures, &readings, progress)?;
+    let scores = scores(brains, &lattice, textures, &readings, progress)?;
     // How alike each is to each of those before it; nothing where one has no pattern.
     let score = |a: usize, b: usize| scores[a.max(b)].get(a.min(b)).copied().flatten();
     let mut candidates = Vec::new();
@@ -238,8 +238,9 @@ fn of_channel(
     Ok(())
 }
 
-/// For each brain, how alike it is to those before it at the points of the lattice.
+/// For each brain, how alike it is to those before it at the points of the lattice, where that is at stake.
 fn scores(
+    brains: &Brains<'_>,
     lattice: &Lattice,
     textures: &[Option<Texture>],
     readings: &[Option<Readings>],
@@ -248,11 +249,14 @@ fn scores(
     let of_brain = |n: usize| {
         progress.go_on()?;
         let moved = textures[n].as_ref().map(|texture| lattice.moved(texture));
-        let score = |one: &Option<Readings>| {
+        let score = |(other, one): (usize, &Option<Readings>)| {
+            if !(brains.at_stake)(other, n) {
+                return None;
+            }
             let [straight, mirrored] = lattice.best(one.as_ref()?, moved.as_ref()?);
             Some(straight.1.max(mirrored.1))
         };
-        let row = readings[..n].iter().map(score).collect();
+        let row = readings[..n].iter().enumerate().map(score).collect();
         progress.advance(1, "");
         Ok(row)
     };

@@ -86,6 +86,7 @@ fn explain_by_model(
     for inputs in of_model.inputs.chunks(AT_A_TIME) {
         let load = |input| {
             let loaded = of_model.load(input, model)?;
+            of_model.model.refuse_test_set(input, &loaded, model)?;
             let in_sample = in_sample(input, &loaded, model, options)?;
             Ok((loaded, in_sample))
         };

@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `copies.rs` | images under several names |
 //! | `people.rs` | the people and their volumes, prepared as the models say |
 //! | `truth.rs` | what the table says of them |
 //! | `external.rs` | the metrics of a run beside its own, and beside its baselines, fitted on its people alone |
@@ -10,6 +11,7 @@
 //! Of a run every fold's model is asked, and the answer is the mean of theirs: of the probabilities of the classes, or of the values.
 //! How far they differ stands beside it.
 
+mod copies;
 mod external;
 mod people;
 mod table;
@@ -19,18 +21,17 @@ pub use external::{ExternalMetrics, ExternalValues, ExternallyTested};
 pub use people::People;
 
 use crate::{
+    alike::Copies,
     explain::load::LoadedVolume,
     listed::listed,
     model::{Model, Task},
     run::Run,
     setting::{COHORT, FORCE, IN_SAMPLE, RUN_COHORT, TEST},
 };
+use copies::{Lookalikes, Same};
 use people::Person;
 use serde::Serialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use truth::Truth;
 use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, softmax};
 use voxplain_nn::{Engine, PlanOptions, Purpose};
@@ -62,11 +63,21 @@ pub struct PredictOptions {
     pub in_sample: bool,
     /// Whether the baselines of a run are fitted and applied.
     pub baselines: bool,
+    /// What is done about people so like one of the run's own that both may be one: they are not answered for, or named.
+    pub near_duplicates: Copies,
 }
 
 impl Default for PredictOptions {
     fn default() -> Self {
-        Self { subjects: None, label: None, rename: Vec::new(), missing: Vec::new(), in_sample: false, baselines: true }
+        Self {
+            subjects: None,
+            label: None,
+            rename: Vec::new(),
+            missing: Vec::new(),
+            in_sample: false,
+            baselines: true,
+            near_duplicates: Copies::default(),
+        }
     }
 }
 
@@ -204,35 +215,6 @@ impl Asked {
     }
 }
 
-/// Who has one and the same image, or prepared volume, as another.
-#[derive(Default)]
-struct Copies {
-    /// Who had it first, by its hash.
-    first: BTreeMap<String, String>,
-    pairs: Vec<String>,
-}
-
-impl Copies {
-    fn add(&mut self, id: &str, volume: &LoadedVolume) {
-        if let Some(other) = volume.marks().find_map(|mark| self.first.get(mark)) {
-            self.pairs.push(format!("{other} and {id}"));
-        }
-        for mark in volume.marks() {
-            self.first.entry(mark.to_owned()).or_insert_with(|| id.to_owned());
-        }
-    }
-
-    fn note(&self) -> Option<String> {
-        (!self.pairs.is_empty()).then(|| {
-            format!(
-                "One and the same image stands under several ids, each of which counts as another person: {}. Numbers over people are as if \
-                 there were more of them, and intervals too narrow.",
-                listed(&self.pairs, 8)
-            )
-        })
-    }
-}
-
 /// Mean and standard deviation over models of what each gives: `[model][output]`.
 fn mean_and_spread(of_models: &[&[f64]]) -> (Vec<f64>, Vec<f64>) {
     let n = of_models.len() as f64;
@@ -249,7 +231,8 @@ fn mean_and_spread(of_models: &[&[f64]]) -> (Vec<f64>, Vec<f64>) {
 /// Asks models about people.
 ///
 /// People whom a model was trained on, told by the hash of their prepared volume or as another image of a person in the cohort's own
-/// column of people, are not answered for, unless [`PredictOptions::in_sample`]: then they are marked, and count in no metric.
+/// column of people, are not answered for, unless [`PredictOptions::in_sample`]: then they are marked, and count in no metric. Nor are those
+/// so like one of a run's own people that both may be one, unless [`PredictOptions::near_duplicates`].
 ///
 /// # Errors
 /// The models cannot be read, nobody is there, a cohort was prepared in another way, a column or a word of the truth is unknown. What
@@ -286,7 +269,8 @@ fn ask(
     let at_a_time = (IN_MEMORY / bytes.max(1)).clamp(1, 256);
     let mut answers: Vec<(usize, Answer)> = Vec::with_capacity(persons.len());
     let mut failures = Vec::new();
-    let mut copies = Copies::default();
+    let mut same = Same::default();
+    let lookalikes = Lookalikes::of(models, (people, &persons), card, options, of_test_set, engine, progress)?;
     progress.begin("predict", persons.len() * asked.models.len());
     let all: Vec<usize> = (0..persons.len()).collect();
     let done = all.chunks(at_a_time).try_for_each(|chunk| -> Result<()> {
@@ -312,11 +296,14 @@ fn ask(
                 if seen == Some(true) && !options.in_sample {
                     return Err(in_sample(&persons[n].id, models));
                 }
+                if let Some(refusal) = lookalikes.refusal(&persons[n].id, options) {
+                    return Err(refusal);
+                }
                 Ok((volume, seen))
             });
             match volume {
                 Ok((volume, seen)) => {
-                    copies.add(&persons[n].id, &volume);
+                    same.add(&persons[n].id, &volume);
                     loaded.push((n, volume, seen));
                 }
                 Err(e) => {
@@ -375,7 +362,11 @@ fn ask(
             if marked == 1 { "was" } else { "were" }
         ));
     }
-    notes.extend(copies.note());
+    notes.extend(same.note());
+    let ids = |wanted: &dyn Fn(&Answer) -> bool| -> Vec<&str> {
+        answers.iter().map(|(_, answer)| answer).filter(|a| wanted(a)).map(|a| a.participant_id.as_str()).collect()
+    };
+    notes.extend(lookalikes.notes(people.noun(), &ids(&|_| true), &ids(&|a| a.in_sample == Some(true))));
     if let Some(truth) = &truth {
         let without =
             answers.iter().filter(|(n, _)| truth.of[*n].is_none()).map(|(_, answer)| answer.participant_id.as_str());

@@ -25,7 +25,7 @@ use voxplain::{
 /// Of a RUN all fold models are asked, and the answer is their mean, with the standard deviation over them; of a MODEL that one.
 /// Where the table has the label, the answers are tested: AUC, accuracy, calibration (or errors of a value) with intervals, beside what
 /// the run had out of fold and beside its baselines, fitted on its own people. People whom a model was trained on are found by their
-/// volumes, and refused.
+/// volumes, or by the pattern of their brains, and refused.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -64,6 +64,9 @@ pub(crate) struct Predict {
     /// Predict people too whom a model was trained on; they are marked, and count in no metric.
     #[arg(long)]
     in_sample: bool,
+    /// What to do about people so like one of the run's own people that both may be one person.
+    #[arg(long, value_enum, default_value_t = train::NearDuplicates::Refuse, conflicts_with = "test")]
+    near_duplicates: train::NearDuplicates,
     /// Do without the baselines of the run, which take its cohort.
     #[arg(long)]
     no_baselines: bool,
@@ -128,6 +131,7 @@ impl Predict {
             missing: self.missing.clone(),
             in_sample: self.in_sample,
             baselines: !self.no_baselines,
+            near_duplicates: self.near_duplicates.into(),
         };
         let engine = session.engine()?;
         let cohort = self.cohort.as_deref().map(Cohort::open).transpose()?;

@@ -194,14 +194,25 @@ enum Optimizer {
     Sgd,
 }
 
+/// What is done about people who may be one.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum NearDuplicates {
-    /// Train nothing.
+pub(super) enum NearDuplicates {
+    /// Refuse them.
     Refuse,
     /// Name them.
     Warn,
     /// Do not look for them.
     Off,
+}
+
+impl From<NearDuplicates> for Copies {
+    fn from(what: NearDuplicates) -> Self {
+        match what {
+            NearDuplicates::Refuse => Self::Refuse,
+            NearDuplicates::Warn => Self::Warn,
+            NearDuplicates::Off => Self::Off,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -258,11 +269,7 @@ impl Train {
                 .test
                 .clone()
                 .or_else(|| self.test_site.clone().map(|value| TestSet { column: "site".into(), value })),
-            near_duplicates: match self.near_duplicates {
-                NearDuplicates::Refuse => Copies::Refuse,
-                NearDuplicates::Warn => Copies::Warn,
-                NearDuplicates::Off => Copies::Off,
-            },
+            near_duplicates: self.near_duplicates.into(),
             covariates: self.covariates.clone(),
             region_volumes: self.region_volumes.clone(),
             epochs: self.epochs,
@@ -574,5 +581,51 @@ mod tests {
         assert_eq!(read(&every), every);
         let every = TrainOptions { split: SplitScheme::Folds(5), augment: Augmentation::NONE, ..every };
         assert_eq!(read(&every), every);
+    }
+
+    /// The file that a run holds is a pipeline whose one step has the run's options.
+    #[test]
+    fn the_file_of_a_run_trains_again() {
+        use voxplain::{
+            Silent,
+            simulate::{SimulateOptions, simulate},
+            train::train,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let small = SimulateOptions { subjects: 8, shape: [20, 24, 20], spacing: 8.0, ..SimulateOptions::default() };
+        let engine = voxplain::Engine::new(voxplain::EngineOptions::default()).unwrap();
+        let made = |out: &str, of: &str, seed: u64, options: &TrainOptions| {
+            let cohort =
+                simulate(&folder.path().join(of), &SimulateOptions { seed, ..small.clone() }, false, &Silent).unwrap();
+            train(&cohort, options, &folder.path().join(out), false, &engine, &Silent, &Silent).unwrap().run
+        };
+        let options = TrainOptions {
+            label: "label".into(),
+            epochs: 1,
+            width: Some(1),
+            split: SplitScheme::Folds(2),
+            learning_rate: 0.01,
+            balanced: true,
+            keep_going: true,
+            ..TrainOptions::default()
+        };
+        let first = made("first", "others", 1, &options);
+        let init = first.layout().fold(0).model();
+        let augment = Augmentation { affine: Some(AffineChange::USUAL), ..Augmentation::default() };
+        let run = made("runs/second", "my cohort", 2, &TrainOptions { init: Some(init.clone()), augment, ..options });
+        let text = std::fs::read_to_string(run.layout().config()).unwrap();
+        let words = crate::pipeline::Pipeline::parse(&text).unwrap().only_step();
+        assert!(
+            words.contains(&"--out=.".to_owned()) && words.last() == Some(&"../../my cohort".to_owned()),
+            "{words:?}"
+        );
+        let again = Line::try_parse_from(&words).unwrap_or_else(|e| panic!("{text}: {e}")).train.options();
+        assert_eq!(run.path.join(again.init.as_ref().unwrap()).canonicalize().unwrap(), init.canonicalize().unwrap());
+        let recorded: TrainOptions = serde_json::from_value(run.manifest.options.clone()).unwrap();
+        let width = recorded.width;
+        assert_eq!(
+            TrainOptions { init: None, width, ..again },
+            TrainOptions { init: None, init_hash: None, ..recorded }
+        );
     }
 }

@@ -9,12 +9,12 @@ use crate::{
     model::{Model, Task},
     prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
-    setting::{CHANNEL, COHORT, IN_SAMPLE, OUT, SUBJECTS},
+    setting::{CHANNEL, COHORT, IN_SAMPLE, OUT, SUBJECTS, TEST},
 };
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Progress, Remedy, Result, remedy};
+use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
 
 /// All inputs, model by model.
 pub(super) struct Plan<'a> {
@@ -109,6 +109,33 @@ impl ModelSource<'_> {
             Self::Fold(run, fold) => run.model(*fold),
         }
     }
+
+    /// Refuses a person whom a run keeps for a test that is not made yet: a map names what the model says.
+    pub(super) fn refuse_test_set(&self, input: &Input, loaded: &LoadedVolume, model: &Model) -> Result<()> {
+        let Some(set) = model.keeps_for_test(loaded.marks()) else { return Ok(()) };
+        match self {
+            Self::Fold(run, _) if !run.test_set_asked().is_empty() => Ok(()),
+            Self::Fold(run, _) => Err(before_the_test(run, &input.id, set)),
+            Self::Memory(_) => Err(Error::subject(
+                &input.id,
+                format!(
+                    "is in the test set ({set}) of the run that the model is of, and to explain is to look at what the model says"
+                ),
+                "explain the person with the run, once that was asked about its test set",
+            )),
+        }
+    }
+}
+
+/// That somebody of a test set is to be explained before the test.
+fn before_the_test(run: &Run, id: &str, set: &str) -> Error {
+    Error::subject(
+        id,
+        format!(
+            "is in the test set ({set}), about which the run was not asked yet, and to explain is to look at what its models say"
+        ),
+        remedy!["ask about it first: ", Action::new("predict").on(&run.path).switch(TEST)],
+    )
 }
 
 impl ModelInputs<'_> {
@@ -199,12 +226,15 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
     let mut left_out = Vec::new();
     let mut models: Option<Vec<Model>> = None;
     let mut in_sample = Vec::new();
-    let test = run.manifest.test.as_ref().filter(|_| options.subjects.is_none());
-    let is_test = |id: &str| test.is_some_and(|test| test.subjects.iter().any(|other| other == id));
+    let not_asked = run.test_set_asked().is_empty();
     for number in chosen(&cohort, options)? {
-        // The test set is asked about when that is asked for.
-        if is_test(&cohort.subjects[number].id) {
-            continue;
+        let id = &cohort.subjects[number].id;
+        if let Some(test) = run.manifest.test.as_ref().filter(|test| test.subjects.contains(id)) {
+            match &options.subjects {
+                None => continue,
+                Some(_) if not_asked => return Err(before_the_test(run, id, &test.set.to_string())),
+                Some(_) => {}
+            }
         }
         let input = input(&cohort, number, &out, &labels);
         let subject = &cohort.subjects[number];
@@ -295,7 +325,7 @@ fn trained_on(model: &Model, cohort: &Cohort, labels: Vec<Option<usize>>) -> Tra
     if all == 0 {
         return Err((
             "the model does not say whom it was trained on (it was imported)".into(),
-            "choose a baseline that needs nobody (zero or blur), or use a model that voxplain trained".into(),
+            "where the method takes a baseline, choose one that needs nobody (zero or blur); else another method, or a model that voxplain trained".into(),
         ));
     }
     let seen = |&n: &usize| model.has_seen(&cohort.subjects[n].hash) && labels[n].is_some();
@@ -374,7 +404,7 @@ fn of_images<'a>(model: &'a Model, images: &'a Images, options: &ExplainOptions)
         remedy![
             "put the images into a cohort with those that the model was trained on and give it with ",
             COHORT,
-            ", or choose a baseline that needs nobody (zero or blur)"
+            ", or choose a baseline that needs nobody (zero or blur) where the method takes one, else another method"
         ],
     ));
     let mut masks = MaskFinder::new(&images.mask, None)?;

@@ -1,7 +1,12 @@
 //! [`Manifest`]: from what a run was made, and with which options.
 
 use super::CohortPlace;
-use crate::{alike::Copies, cohort::Cohort, folds::TestSet, model::Task};
+use crate::{
+    alike::{self, Copies},
+    cohort::Cohort,
+    folds::TestSet,
+    model::Task,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 use voxplain_core::plural::{counted, does};
@@ -78,6 +83,19 @@ pub struct AlikePair {
     /// The channel in which they are, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
+}
+
+impl AlikePair {
+    /// A pair by names; `channels` are those of the images.
+    pub(crate) fn of(pair: &alike::Pair, id: &dyn Fn(usize) -> String, channels: &[String]) -> Self {
+        Self {
+            one: id(pair.one),
+            other: id(pair.other),
+            likeness: pair.likeness,
+            mirrored: pair.mirrored,
+            channel: channels.get(pair.channel).filter(|_| channels.len() > 1).cloned(),
+        }
+    }
 }
 
 /// `a and b (likeness 0.98, mirrored)`.

@@ -79,13 +79,7 @@ pub(super) fn look(
     };
     let found = alike(&brains, engine, progress)?;
     let id = |n: usize| cohort.subjects[people[n]].id.clone();
-    let pair = |pair: &alike::Pair| AlikePair {
-        one: id(pair.one),
-        other: id(pair.other),
-        likeness: pair.likeness,
-        mirrored: pair.mirrored,
-        channel: cohort.preparation.channels.get(pair.channel).filter(|_| channels > 1).cloned(),
-    };
+    let pair = |pair: &alike::Pair| AlikePair::of(pair, &id, &cohort.preparation.channels);
     record.limit = (!found.compared.is_empty()).then_some(found.limit);
     record.people = people.len();
     record.pairs = found.pairs().iter().map(pair).collect();

@@ -5,19 +5,49 @@ use crate::listed::listed;
 use crate::{
     folds::TestSet,
     run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash},
-    setting::{FORCE, OUT},
+    setting::{FORCE, INIT, OUT, REGION_VOLUMES},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
+use toml::Table;
 use voxplain_core::{Error, Progress, Result, atomic_file, remedy};
 use voxplain_nn::SoftLabels;
 
-/// What `config.toml` holds; paths are relative to the file.
+/// What `config.toml` holds: the training as `voxplain run` takes it, what is not as it is by default. Paths are from the file.
 #[derive(Serialize)]
 struct Config<'a> {
     cohort: &'a Path,
-    train: &'a TrainOptions,
+    /// The folder of the file itself.
+    run: &'static str,
+    train: Table,
+}
+
+impl<'a> Config<'a> {
+    fn of(out: &Path, cohort: &'a Path, options: &TrainOptions) -> Result<Self> {
+        let mut train = Table::new();
+        for (setting, value) in options.settings() {
+            let value = match value {
+                None => toml::Value::Boolean(true),
+                Some(path) if [INIT, REGION_VOLUMES].contains(&setting) => {
+                    let place = CohortPlace::new(out, Path::new(&path))?;
+                    toml::Value::String(place.path().to_string_lossy().into_owned())
+                }
+                Some(text) => as_written(text),
+            };
+            train.insert(setting.name().to_owned(), value);
+        }
+        Ok(Self { cohort, run: ".", train })
+    }
+}
+
+/// A number, where it is written as numbers are; else text.
+fn as_written(text: String) -> toml::Value {
+    match (text.parse::<i64>(), text.parse::<f64>()) {
+        (Ok(n), _) if n.to_string() == text => toml::Value::Integer(n),
+        (_, Ok(x)) if x.is_finite() && x.to_string() == text => toml::Value::Float(x),
+        _ => toml::Value::String(text),
+    }
 }
 
 /// Opens the run in `out` to go on with it, or creates it. Says what it leaves of a directory that is replaced.
@@ -71,7 +101,7 @@ pub(super) fn open_or_create(
         ));
     }
     let cohort = manifest.cohort.clone();
-    Run::create(out, manifest, &Config { cohort: cohort.path(), train: options })
+    Run::create(out, manifest, &Config::of(out, cohort.path(), options)?)
 }
 
 /// The run with its cohort where it was found now: it may have been moved since. Baselines are fitted anew, so that their options may be
@@ -80,7 +110,8 @@ fn found_at(mut run: Run, now: &Manifest, options: &TrainOptions) -> Result<Run>
     if run.manifest.options != now.options {
         run.manifest.cohort = now.cohort.clone();
         run.manifest.options = now.options.clone();
-        return Run::create(&run.path, run.manifest, &Config { cohort: now.cohort.path(), train: options });
+        let config = Config::of(&run.path, now.cohort.path(), options)?;
+        return Run::create(&run.path, run.manifest, &config);
     }
     if run.manifest.cohort != now.cohort {
         run.manifest.cohort = now.cohort.clone();

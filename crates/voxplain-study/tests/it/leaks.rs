@@ -2,12 +2,14 @@
 
 use crate::support::engine;
 use std::path::Path;
+use voxplain_attribution::choose;
 use voxplain_core::{Silent, Table};
 use voxplain_study::{
     cohort::{Cohort, Subject},
+    explain::{ExplainOptions, Inputs, explain},
     folds::SplitScheme,
     model::Model,
-    predict::{Models, People, PredictOptions, predict},
+    predict::{Models, People, PredictOptions, Predictions, predict, predict_test_set},
     run::Run,
     simulate::{SimulateOptions, simulate},
     train::{Copies, TrainOptions, train},
@@ -154,6 +156,23 @@ fn the_test_set_is_known_to_every_model_and_every_cell() {
     let refused = ask(&["009", "011"]);
     assert_eq!((refused.people.len(), refused.people[0].participant_id.as_str()), (1, "011"));
     assert!(refused.failures[0].error.contains("is in the test set (site = 2)"), "{:?}", refused.failures);
+    // Nor is anybody of it explained before the test; thereafter the run explains them by name.
+    let methods = || choose::<&str>(&["saliency"], &[], None).unwrap();
+    let explained = |inputs: Inputs<'_>, out: &str| {
+        let (subjects, out) = (Some(vec!["009".to_owned()]), Some(at(out)));
+        let options = ExplainOptions { methods: methods(), subjects, out, ..ExplainOptions::default() };
+        explain(&engine(2), inputs, &options, &Silent)
+    };
+    let early = explained(Inputs::Run(&run), "early").unwrap_err();
+    assert!(
+        early.to_string().contains("009: is in the test set (site = 2), about which the run was not asked"),
+        "{early}"
+    );
+    let by_model = explained(Inputs::Cohort(&model, &own), "by_model").unwrap();
+    assert!(by_model.failures[0].error.contains("is in the test set (site = 2)"), "{by_model:?}");
+    predict_test_set(&run, &PredictOptions::default(), false, &engine(2), &Silent).unwrap();
+    let after = explained(Inputs::Run(&run), "after").unwrap();
+    assert!(after.failures.is_empty() && at("after/sub-009").is_dir(), "{after:?}");
     // One number in two spellings may be two things.
     let site = |n: usize| ["1", "01", "2"][n % 3];
     let twice = cohort(folder.path(), "twice", &[], &[("site", &site)]);
@@ -183,8 +202,7 @@ fn one_image_under_several_ids_is_said() {
     let ask = |people: &Cohort| {
         predict(Models::Run(&run), &People::Cohort(people), &PredictOptions::default(), &engine(2), &Silent).unwrap()
     };
-    let said =
-        |made: &voxplain_study::predict::Predictions| made.notes.iter().any(|note| note.contains("new1 and new4"));
+    let said = |made: &Predictions| made.notes.iter().any(|note| note.contains("new1 and new4"));
     assert!(said(&ask(&twice)) && !said(&ask(&other)));
 }
 
@@ -216,4 +234,61 @@ fn folds_are_balanced_by_covariates() {
         let error = trained(&own, &asked(columns), &folder.path().join("none")).unwrap_err().to_string();
         assert!(error.contains(words), "{error}");
     }
+}
+
+/// Other people are answered for; a copy of one of the run's, in other intensities and moved, is not, unless one goes on knowingly.
+#[test]
+fn a_copy_of_one_of_the_runs_people_is_not_answered_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = cohort(folder.path(), "own", &[], &[]);
+    let run = trained(&own, &options(), &folder.path().join("run")).unwrap();
+    // Others, and behind them a copy of one of the run's people and one of one of the others.
+    let made = folder.path().join("others");
+    let simulation =
+        SimulateOptions { subjects: 5, shape: [26, 30, 24], spacing: 6.5, seed: 77, ..SimulateOptions::default() };
+    let others = simulate(&made, &simulation, true, &Silent).unwrap();
+    let mut people: Vec<(Subject, Volume, Mask)> = (0..5)
+        .map(|n| {
+            let (volume, mask) = (others.volume(n).unwrap(), others.mask(n).unwrap());
+            (Subject::new(format!("other{n}"), &volume, &mask), volume, mask)
+        })
+        .collect();
+    let scaled = |of: &Cohort, n: usize| {
+        let volume = of.volume(n).unwrap();
+        let mask = of.mask(n).unwrap();
+        (Volume::new(*volume.grid(), volume.data().iter().map(|v| 1.3 * v + 0.01).collect()).unwrap(), mask)
+    };
+    for (id, of, n) in [("known", &own, 4), ("twice", &others, 2)] {
+        let (volume, mask) = scaled(of, n);
+        people.push((Subject::new(id, &volume, &mask), volume, mask));
+    }
+    let label = |n: usize| vec![Some(if n % 2 == 1 { "case" } else { "control" }.to_owned())];
+    let table = Table { columns: vec!["label".into()], rows: (0..people.len()).map(label).collect() };
+    let asked = Cohort::write(&folder.path().join("asked"), &own.preparation, &table, &people).unwrap();
+    let ask = |options: PredictOptions| {
+        predict(Models::Run(&run), &People::Cohort(&asked), &options, &engine(2), &Silent).unwrap()
+    };
+    let refused = ask(PredictOptions::default());
+    let failures: Vec<(&str, &str)> =
+        refused.failures.iter().map(|f| (f.participant_id.as_str(), f.error.as_str())).collect();
+    assert_eq!((refused.people.len(), failures.len(), failures[0].0), (6, 1, "known"), "{failures:?}");
+    let of = &own.subjects[4].id;
+    assert!(failures[0].1.contains(&format!("so like {of} of the run's own people (likeness 1.00)")), "{failures:?}");
+    let among = |made: &Predictions| made.notes.iter().any(|note| note.contains("other2 and twice (likeness 1.00)"));
+    assert!(among(&refused), "{:?}", refused.notes);
+    let warned = ask(PredictOptions { near_duplicates: Copies::Warn, ..PredictOptions::default() });
+    assert!(warned.failures.is_empty() && among(&warned));
+    let note = warned.notes.iter().find(|note| note.contains(&format!("{of} and known"))).unwrap();
+    assert!(note.contains("what is said of them is no evidence; they count in the metrics"), "{note}");
+    let off = ask(PredictOptions { near_duplicates: Copies::Off, ..PredictOptions::default() });
+    assert!(off.failures.is_empty() && !off.notes.iter().any(|note| note.contains("likeness")), "{:?}", off.notes);
+    // The run's own people are themselves.
+    let held_out = predict(
+        Models::Run(&run),
+        &People::Cohort(&own),
+        &PredictOptions { in_sample: true, ..PredictOptions::default() },
+        &engine(2),
+        &Silent,
+    );
+    assert!(!held_out.unwrap().notes.iter().any(|note| note.contains("likeness")));
 }
