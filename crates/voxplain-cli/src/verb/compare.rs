@@ -125,12 +125,22 @@ pub(crate) struct Compare {
     force: bool,
 }
 
+/// What blocks mean.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum BlockChoice {
+pub(super) enum BlockChoice {
     /// Each subject stays in its block.
     Within,
     /// Blocks of one size change places as a whole.
     Whole,
+}
+
+impl From<BlockChoice> for BlockKind {
+    fn from(kind: BlockChoice) -> Self {
+        match kind {
+            BlockChoice::Within => Self::Within,
+            BlockChoice::Whole => Self::Whole,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -203,10 +213,7 @@ impl Compare {
             mask: self.mask.clone(),
             smooth: self.smooth,
             blocks: self.blocks.clone(),
-            block_kind: match self.block_kind {
-                BlockChoice::Within => BlockKind::Within,
-                BlockChoice::Whole => BlockKind::Whole,
-            },
+            block_kind: self.block_kind.into(),
             tail: match self.tail {
                 TailChoice::Two => Tail::Two,
                 TailChoice::Greater => Tail::Greater,

@@ -1,5 +1,6 @@
 //! `voxplain permute`.
 
+use super::compare::BlockChoice;
 use crate::session::{Outcome, Session};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf};
@@ -16,7 +17,7 @@ use voxplain::{
 /// permutation takes as long as its training; linear-voxels takes seconds. Ctrl-C keeps what is counted, and the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Images of one person and groups of the run keep their labels together: groups of one size exchange theirs. With 100 permutations the least
+Images of one person and groups of the run keep their labels together: groups of one size exchange theirs (--block-kind). With 100 permutations the least
 p is 0.0099. The test says whether labels and images hang together, not why: a confound, such as the size of the head, counts too.
 
 Examples:
@@ -26,7 +27,8 @@ Examples:
 pub(crate) struct Permute {
     /// A run.
     run: PathBuf,
-    /// What is tested: the network, cnn, or a baseline that is fitted (linear-voxels, mask-volume; of a value ridge-voxels, mask-volume).
+    /// What is tested: the network, cnn, or a baseline that is fitted (linear-voxels, logistic-voxels, svm-voxels, mask-volume; of a value
+    /// ridge-voxels, mask-volume).
     #[arg(long, value_name = "NAME", default_value = "cnn")]
     classifier: String,
     /// Number of permutations; where fewer differ, all of these.
@@ -35,6 +37,10 @@ pub(crate) struct Permute {
     /// A column within whose values labels are permuted, such as sites.
     #[arg(long, value_name = "C")]
     blocks: Option<String>,
+    /// How those of a block, or of a group of the run, exchange labels: with each other, or as a whole with blocks of their size [default:
+    /// within --blocks; groups as a whole, but within them where each has several labels].
+    #[arg(long, value_enum, value_name = "KIND")]
+    block_kind: Option<BlockChoice>,
     /// Where chance comes from.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
@@ -52,6 +58,7 @@ impl Permute {
             classifier: self.classifier.clone(),
             permutations: self.permutations,
             blocks: self.blocks.clone(),
+            block_kind: self.block_kind.map(Into::into),
             seed: self.seed,
             force: self.force,
         };

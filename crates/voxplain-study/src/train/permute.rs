@@ -1,4 +1,12 @@
 //! [`permute`]: whether a classifier is better than it is on labels that are dealt out at random.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `exchange.rs` | whose labels may be exchanged |
+//! | `sentences.rs` | the result in words |
+
+mod exchange;
+mod sentences;
 
 use super::{
     dataset::Dataset,
@@ -11,34 +19,45 @@ use super::{
     soft_labels,
 };
 use crate::{
-    cohort::is_missing,
-    comparators::{self, ClassificationTask, Gram, LINEAR_VOXELS, MASK_VOLUME, RIDGE_VOXELS, ValueTask},
+    comparators::{
+        self, ClassificationTask, Gram, LINEAR_VOXELS, LOGISTIC_VOXELS, MASK_VOLUME, RIDGE_VOXELS, SVM_VOXELS,
+        ValueTask,
+    },
+    compare::BlockKind,
     folds::{self, Split},
-    listed::{capital, counted, does},
+    listed::{counted, does},
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
-    setting::{BLOCKS, CLASSIFIER, FORCE, PERMUTATIONS},
+    setting::{CLASSIFIER, FORCE, PERMUTATIONS},
 };
+use exchange::{exchange, shuffles};
 use rayon::prelude::*;
+use sentences::sentences;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::Path};
 use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     Classification, FoldPrediction, Regression, ValuePrediction,
-    inference::{Blocks, Design, Exchange, Shuffle, Shuffles, Shuffling},
-    p_in_words, significant,
+    inference::{Shuffle, Shuffles},
+    significant,
 };
 
 /// What is tested, and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PermuteOptions {
-    /// `cnn`, or the name of a comparator that is fitted: `linear-voxels`, `mask-volume`; of a value `ridge-voxels`, `mask-volume`.
+    /// `cnn`, or the name of a comparator that is fitted: `linear-voxels`, `logistic-voxels`, `svm-voxels`, `mask-volume`; of a value
+    /// `ridge-voxels`, `mask-volume`.
     pub classifier: String,
     /// How many permutations.
     pub permutations: usize,
     /// A column within whose values labels are permuted, such as sites.
     pub blocks: Option<String>,
+    /// How those who share a value of that column, or a group of the run, exchange labels: with each other, or as a whole with others of
+    /// their size. Where nothing is said, within the values of the column; of groups as a whole, but within them where each group of several
+    /// has several labels.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub block_kind: Option<BlockKind>,
     /// Where chance comes from.
     pub seed: u64,
     /// Replaces a test that is there.
@@ -47,7 +66,7 @@ pub struct PermuteOptions {
 
 impl Default for PermuteOptions {
     fn default() -> Self {
-        Self { classifier: CNN.into(), permutations: 100, blocks: None, seed: 0, force: false }
+        Self { classifier: CNN.into(), permutations: 100, blocks: None, block_kind: None, seed: 0, force: false }
     }
 }
 
@@ -71,8 +90,8 @@ struct Number {
 /// them, whose result out of fold is at least as good. Images, masks, groups, options and seeds stay what they are in the run, so that
 /// the result is one and the same function of the labels, and the p-value is exact where labels may be exchanged.
 ///
-/// Images of one person, and groups of the run, keep their labels together: groups of one size exchange theirs. What is counted is kept
-/// when it is interrupted; the same call goes on.
+/// Images of one person, and groups of the run, keep their labels together: groups of one size exchange theirs
+/// ([`PermuteOptions::block_kind`]). What is counted is kept when it is interrupted; the same call goes on.
 ///
 /// # Errors
 /// The run is not finished, or its table changed since; no such classifier; labels that cannot be exchanged; results that are there and
@@ -148,7 +167,7 @@ fn check(options: &PermuteOptions) -> Result<()> {
 /// What is trained anew.
 enum Fitted {
     Network(Option<InitialWeights>),
-    /// By inner products of volumes: [`LINEAR_VOXELS`], [`RIDGE_VOXELS`].
+    /// By inner products of volumes: [`LINEAR_VOXELS`], [`LOGISTIC_VOXELS`], [`SVM_VOXELS`], [`RIDGE_VOXELS`].
     Voxels(Gram),
     /// [`MASK_VOLUME`]; volumes of masks, mm³.
     Volumes(Vec<f64>),
@@ -180,7 +199,11 @@ impl<'a> Subject<'a> {
         progress: &dyn Progress,
     ) -> Result<Self> {
         let of_value = dataset.values.is_some();
-        let known = if of_value { [CNN, RIDGE_VOXELS, MASK_VOLUME] } else { [CNN, LINEAR_VOXELS, MASK_VOLUME] };
+        let known: &[&str] = if of_value {
+            &[CNN, RIDGE_VOXELS, MASK_VOLUME]
+        } else {
+            &[CNN, LINEAR_VOXELS, LOGISTIC_VOXELS, SVM_VOXELS, MASK_VOLUME]
+        };
         if !known.contains(&classifier) {
             return Err(Error::request(
                 format!("`{classifier}` is no classifier of this run that is tested by permutation"),
@@ -362,10 +385,24 @@ impl<'a> Subject<'a> {
             ClassificationTask { labels: &labels.labels, groups, classes, splits, balanced: self.options.balanced };
         let predictions = match &self.fitted {
             Fitted::Volumes(volumes) => comparators::mask_volume(volumes, &task)?,
-            Fitted::Voxels(gram) => comparators::linear_voxels(gram, &task),
+            Fitted::Voxels(gram) => self.by_voxels(gram, &task)?,
             Fitted::Network(_) => Vec::new(),
         };
         self.numbers(predictions)
+    }
+
+    fn by_voxels(&self, gram: &Gram, task: &ClassificationTask<'_>) -> Result<Vec<FoldPrediction>> {
+        let seed = Seed::new(self.options.seed);
+        match self.classifier {
+            LOGISTIC_VOXELS => Ok(comparators::logistic_voxels(gram, task, seed, &Silent)?.predictions),
+            SVM_VOXELS => comparators::svm_voxels(gram, task, seed, &Silent)?.map(|found| found.predictions).ok_or_else(|| {
+                Error::request(
+                    "a training part has fewer than two people (or groups) of a class, of which no support vector machine can be tuned",
+                    remedy!["test another classifier with ", CLASSIFIER],
+                )
+            }),
+            _ => Ok(comparators::linear_voxels(gram, task)),
+        }
     }
 
     /// Trains the network of every fold on permuted labels.
@@ -425,82 +462,6 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// How labels may be exchanged, and that in words.
-fn exchange(dataset: &Dataset<'_>, trained: &TrainOptions, options: &PermuteOptions) -> Result<(Exchange, String)> {
-    let blocks = match (&options.blocks, &dataset.grouping) {
-        (Some(column), Some(grouping)) => {
-            return Err(Error::request(
-                format!(
-                    "labels of those who share {} stay together in this run, and are to be permuted within {column} too",
-                    grouping.column
-                ),
-                remedy!["leave out ", BLOCKS],
-            ));
-        }
-        (Some(column), None) => {
-            let cells = dataset.cohort.column(column)?;
-            let mut names = Vec::new();
-            for (position, &n) in dataset.subjects.iter().enumerate() {
-                let Some(name) = cells[n].filter(|cell| !is_missing(cell, &trained.missing)) else {
-                    return Err(Error::subject(
-                        dataset.id(position),
-                        format!("no value of column {column}, within which labels are permuted"),
-                        remedy!["fill it in in participants.tsv, or name another column with ", BLOCKS],
-                    ));
-                };
-                names.push(name);
-            }
-            let mut sorted = names.clone();
-            sorted.sort_unstable();
-            sorted.dedup();
-            let of = names.iter().map(|name| sorted.binary_search(name).unwrap_or_default()).collect();
-            (Blocks::Within(of), format!("within the values of {column}"))
-        }
-        (None, Some(grouping)) => {
-            let noun = grouping.noun();
-            (Blocks::Whole(grouping.of.clone()), format!("between {noun} of one size (column {})", grouping.column))
-        }
-        (None, None) => (Blocks::None, "freely".to_owned()),
-    };
-    let (blocks, words) = blocks;
-    Ok((Exchange { shuffling: Shuffling::Permute, blocks }, format!("labels are permuted {words}")))
-}
-
-/// The permutations, and the least p that can come of them.
-fn shuffles(dataset: &Dataset<'_>, exchange: &Exchange, options: &PermuteOptions) -> Result<(Shuffles, f64)> {
-    let of: Vec<f64> = match &dataset.values {
-        Some(values) => values.of.clone(),
-        None => dataset.labels.iter().map(|&label| label as f64).collect(),
-    };
-    let design = Design::new(vec![("intercept".into(), vec![1.0; of.len()]), ("label".into(), of)])?;
-    let seed = Seed::new(options.seed).child("permuted labels");
-    let shuffles = Shuffles::new(&design, exchange, options.permutations, seed).map_err(|e| {
-        let within = match (&options.blocks, &dataset.grouping) {
-            (Some(column), _) => format!(" within the values of column {column}"),
-            (None, Some(grouping)) => format!(" between whole {} of column {}", grouping.noun(), grouping.column),
-            (None, None) => String::new(),
-        };
-        Error::request(
-            format!("labels cannot be exchanged{within} in a way that changes them: {e}"),
-            remedy![
-                "choose other ",
-                BLOCKS,
-                "; of a run with groups, train one without them to permute within the groups"
-            ],
-        )
-    })?;
-    // Two classes of one size can change their names, which no classifier minds.
-    let renamed = |shuffle: &Shuffle| {
-        dataset.values.is_none()
-            && dataset.classes.len() == 2
-            && shuffle.order.iter().enumerate().all(|(n, &from)| dataset.labels[n] != dataset.labels[from])
-    };
-    let same =
-        1 + if shuffles.are_all() { (0..shuffles.len()).filter(|n| renamed(&shuffles.get(*n))).count() } else { 0 };
-    let least = same as f64 / (shuffles.len() + 1) as f64;
-    Ok((shuffles, least))
-}
-
 /// What decides the result.
 fn key(run: &Run, options: &PermuteOptions, dataset: &Dataset<'_>) -> Result<String> {
     let options = PermuteOptions { force: false, ..options.clone() };
@@ -557,56 +518,6 @@ fn result(
     };
     test.summary = sentences(&test);
     Ok(test)
-}
-
-/// The level below which labels and images are said to hang together.
-const LEVEL: f64 = 0.05;
-
-/// The result in sentences, each true for what was done.
-fn sentences(test: &PermutationTest) -> Vec<String> {
-    let what = if test.classifier == CNN { "the network".to_owned() } else { test.classifier.clone() };
-    let how = if test.all {
-        format!("all {} other arrangements that differ", test.permutations)
-    } else {
-        format!("{} drawn at random, seed {}", counted(test.permutations, "permutation"), test.seed)
-    };
-    let mut lines = vec![format!(
-        "Permutation test of {what} ({}): {}, {how}; folds are drawn and {what} is trained anew for each.",
-        test.label, test.exchange
-    )];
-    for number in &test.numbers {
-        let mut sorted = number.permuted.clone();
-        sorted.sort_by(f64::total_cmp);
-        let middle = sorted.iter().sum::<f64>() / sorted.len().max(1) as f64;
-        let (low, high) = (sorted.first().copied().unwrap_or(middle), sorted.last().copied().unwrap_or(middle));
-        lines.push(format!(
-            "{}: {} out of fold; on permuted labels {} on average (least {}, largest {}). {} of {} {} as good: {}.",
-            capital(&number.name),
-            significant(number.observed, 3),
-            significant(middle, 3),
-            significant(low, 3),
-            significant(high, 3),
-            number.reached(),
-            test.permutations,
-            does(number.reached(), "is", "are"),
-            p_in_words(number.p)
-        ));
-    }
-    let first = &test.numbers[0];
-    lines.push(if test.least_p >= LEVEL {
-        format!(
-            "Nothing can be shown: with so few arrangements no p below {} can occur.",
-            significant(test.least_p, 2)
-        )
-    } else if first.p < LEVEL {
-        format!(
-            "So {} and images hang together in these people; a confound of {}, such as the size of the head, is one way in which they can.",
-            test.label, test.label
-        )
-    } else {
-        format!("That {} and images hang together is not shown.", test.label)
-    });
-    lines
 }
 
 #[cfg(test)]

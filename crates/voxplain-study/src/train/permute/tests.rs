@@ -4,6 +4,7 @@ use super::super::{
 };
 use super::*;
 use std::{collections::BTreeSet, sync::atomic::AtomicUsize};
+use voxplain_stats::inference::{Blocks, Design, Exchange};
 
 fn trained(folder: &Path, people: usize, options: &TrainOptions) -> Run {
     let cohort = cohort(&folder.join("cohort"), people);
@@ -23,9 +24,10 @@ fn the_labels_as_they_are_give_the_runs_own_numbers() {
         let run = trained(folder.path(), 12, &options);
         let cohort = run.cohort().unwrap();
         let dataset = Dataset::new(&cohort, &options).unwrap();
-        let linear = if label == "group" { LINEAR_VOXELS } else { RIDGE_VOXELS };
+        let of_classes = [CNN, LINEAR_VOXELS, LOGISTIC_VOXELS, SVM_VOXELS, MASK_VOLUME];
+        let all: &[&str] = if label == "group" { &of_classes } else { &[CNN, RIDGE_VOXELS, MASK_VOLUME] };
         let engine = engine(2);
-        for classifier in [CNN, linear, MASK_VOLUME] {
+        for &classifier in all {
             let subject = Subject::of(&run, &dataset, &options, classifier, &engine, &Silent).unwrap();
             let observed = subject.observed(&run).unwrap();
             let own = Shuffle::identity(dataset.len());
@@ -120,9 +122,15 @@ fn labels_stay_in_their_blocks_and_groups() {
     let run = trained(folder.path(), 12, &grouped);
     let cohort = run.cohort().unwrap();
     let dataset = Dataset::new(&cohort, &grouped).unwrap();
-    let (whole, words) = exchange(&dataset, &grouped, &ask(MASK_VOLUME, 50)).unwrap();
+    // Each family has one of both classes: labels are exchanged within them, unless one says otherwise.
+    let (usual, words) = exchange(&dataset, &grouped, &ask(MASK_VOLUME, 50)).unwrap();
+    assert!(words.contains("within groups (column family)") && matches!(usual.blocks, Blocks::Within(_)), "{words}");
+    let (all, _) = shuffles(&dataset, &usual, &ask(MASK_VOLUME, 100)).unwrap();
+    assert_eq!(all.len(), 63);
+    let asked = PermuteOptions { block_kind: Some(BlockKind::Whole), ..ask(MASK_VOLUME, 50) };
+    let (whole, words) = exchange(&dataset, &grouped, &asked).unwrap();
     assert!(words.contains("between groups of one size (column family)"), "{words}");
-    // Each family has one of both classes, in this order: to exchange families changes nothing.
+    // In this order: to exchange families changes nothing.
     let nothing = shuffles(&dataset, &whole, &ask(MASK_VOLUME, 50)).unwrap_err();
     assert!(nothing.to_string().contains("labels cannot be exchanged"), "{nothing}");
     let both = PermuteOptions { blocks: Some("family".into()), ..ask(MASK_VOLUME, 50) };
