@@ -1,6 +1,7 @@
 //! [`Layer`]: a node of a network that holds volumes, where a class activation map lives.
 
 use crate::separable::{AxisMap, Separable};
+use std::collections::BTreeSet;
 use voxplain_core::{Error, Result};
 use voxplain_nn::{Network, NodeId, Op, OpClass};
 use voxplain_volume::{Affine, Grid};
@@ -25,7 +26,8 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The node of that name, which must hold volumes. `last` is the last activation that does, right before the head.
+    /// The node of that name, which must hold volumes. `last` is the last activation that holds more than one cell, right before the head;
+    /// where a branch goes around it, as in blocks with a residual, the last value on the same cells that all branches have met in.
     ///
     /// # Errors
     /// There is no such node, it does not hold volumes, or where its cells lie in the input cannot be told.
@@ -33,7 +35,9 @@ impl Layer {
         let shapes = network.shapes();
         let volume = |n: usize| <[usize; 4]>::try_from(shapes[n].as_slice()).ok();
         if name == "last" {
-            return Self::activations(network)?.pop().ok_or_else(|| Error::request("no layer to map", "name a layer"));
+            let mut all = Self::activations(network)?;
+            let last = all.iter().rposition(|layer| layer.cells() != [1; 3]).unwrap_or(all.len() - 1);
+            return Self::met(network, all.swap_remove(last));
         }
         let node = network.node(name)?;
         let name = network.nodes()[node.0].name.clone();
@@ -63,6 +67,30 @@ impl Layer {
             ));
         }
         Ok(layers)
+    }
+
+    /// The layer itself where all ways from input to output lead through it, else the last behind it that they lead through, on the same cells,
+    /// where there is one.
+    fn met(network: &Network, layer: Self) -> Result<Self> {
+        let (nodes, shapes) = (network.nodes(), network.shapes());
+        // What the output is made of. Nodes stand behind their inputs.
+        let mut used = BTreeSet::from([network.output().0]);
+        for n in (0..=network.output().0).rev() {
+            if used.contains(&n) {
+                used.extend(nodes[n].inputs.iter().map(|input| input.0));
+            }
+        }
+        // All ways have met in a node where none leads from before it to behind it.
+        let is_met =
+            |at: usize| used.iter().filter(|n| **n > at).all(|n| nodes[*n].inputs.iter().all(|input| input.0 >= at));
+        if is_met(layer.node.0) {
+            return Ok(layer);
+        }
+        let on_same = |n: &usize| shapes[*n].len() == 4 && shapes[*n][1..] == layer.shape[1..] && is_met(*n);
+        match used.range(layer.node.0..).copied().rfind(on_same) {
+            Some(n) => Self::find(network, &nodes[n].name),
+            None => Ok(layer),
+        }
     }
 
     fn known(network: &Network) -> String {
@@ -103,5 +131,56 @@ impl Layer {
         Separable::new(&std::array::from_fn(|a| {
             AxisMap::interpolate(cells[a], shape[a], |n| (n as f64 - self.offset[a]) / self.stride[a])
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxplain_nn::{Conv3d, Linear, Pool3d};
+
+    /// A block whose activation `act` lies in a branch or not; behind it `ending`.
+    fn last(in_branch: bool, ending: impl Fn(&mut Network, NodeId)) -> String {
+        let mut net = Network::new([1, 6, 6, 6]);
+        let trunk = net.then("stem", Conv3d::new(1, 3, [3; 3]).with_padding([1; 3])).unwrap();
+        net.then("conv", Conv3d::new(3, 3, [3; 3]).with_padding([1; 3])).unwrap();
+        let act = net.then("act", Op::Relu).unwrap();
+        let conv = net.then("conv2", Conv3d::new(3, 3, [1; 3])).unwrap();
+        if in_branch {
+            net.add("sum", Op::Add, &[trunk, conv]).unwrap();
+        }
+        ending(&mut net, act);
+        net.then("flat", Op::Flatten).unwrap();
+        net.then("linear", Linear::new(net.outputs(), 2)).unwrap();
+        Layer::find(&net, "last").unwrap().name
+    }
+
+    #[test]
+    fn the_last_layer_is_one_that_all_branches_have_met_in() {
+        let then = |name: &'static str, op: Op| {
+            move |net: &mut Network, _: NodeId| {
+                net.then(name, op.clone()).unwrap();
+            }
+        };
+        let average = then("average", Op::AvgPool3d(Pool3d::new([6; 3])));
+        assert_eq!(last(false, &average), "act");
+        assert_eq!(last(true, &average), "sum");
+        // A pool behind the sum has other cells.
+        assert_eq!(last(true, then("pool", Op::MaxPool3d(Pool3d::new([2; 3])))), "sum");
+        // An activation of one cell behind the average is no map.
+        let gate = |net: &mut Network, _| {
+            net.then("average", Op::AvgPool3d(Pool3d::new([6; 3]))).unwrap();
+            net.then("gate", Op::Relu).unwrap();
+        };
+        assert_eq!(last(true, gate), "sum");
+        // An activation behind the sum is what it was.
+        assert_eq!(last(true, then("relu", Op::Relu)), "relu");
+        // Branches that meet beyond the layer's cells alone: the activation stays.
+        let around = |net: &mut Network, act| {
+            let pooled = net.add("pool", Op::MaxPool3d(Pool3d::new([2; 3])), &[act]).unwrap();
+            let other = net.add("pool2", Op::MaxPool3d(Pool3d::new([2; 3])), &[NodeId(2)]).unwrap();
+            net.add("sum2", Op::Add, &[pooled, other]).unwrap();
+        };
+        assert_eq!(last(false, around), "act");
     }
 }

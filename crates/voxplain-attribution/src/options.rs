@@ -31,7 +31,7 @@ pub fn choose<S: AsRef<str>>(names: &[S], settings: &[S], compat: Option<Compat>
     let entries = compat.map_or(METHODS, Compat::methods);
     let mut all: Vec<Options> = entries.iter().map(Options::defaults).collect();
     for setting in settings {
-        set(&mut all, setting.as_ref())?;
+        set(&mut all, setting.as_ref(), entries)?;
     }
     let mut chosen = Vec::new();
     for name in names {
@@ -48,7 +48,9 @@ pub fn choose<S: AsRef<str>>(names: &[S], settings: &[S], compat: Option<Compat>
     }
     let build = |name: &&str| {
         let options = all.iter().find(|options| options.entry.name == *name).expect("names were looked up above");
-        options.build().map_err(|e| Error::request(format!("an option of {name} is not right: {e}"), known_keys(&all)))
+        options
+            .build()
+            .map_err(|e| Error::request(format!("an option of {name} is not right: {e}"), known_keys(entries, name)))
     };
     chosen.iter().map(build).collect()
 }
@@ -128,11 +130,18 @@ fn unknown_method(name: &str, entries: &[Entry], compat: Option<Compat>) -> Erro
     Error::request(format!("there is no method {name:?}"), hint)
 }
 
-fn known_keys(all: &[Options]) -> String {
-    let keys = all
-        .iter()
-        .flat_map(|options| options.values.iter().map(|(k, v)| format!("{}.{k}={}", options.entry.name, text(v))));
-    format!("the keys and their defaults are {}", keys.collect::<Vec<_>>().join(", "))
+/// The keys of a method with what they are by default; of one that is not there, the methods that have any.
+fn known_keys(entries: &[Entry], method: &str) -> String {
+    let defaults = |entry: &Entry| object((entry.defaults)());
+    let Some(entry) = entries.iter().find(|entry| entry.name == method) else {
+        let with: Vec<&str> = entries.iter().filter(|e| !defaults(e).is_empty()).map(|e| e.name).collect();
+        return format!("a setting is written method.key=value; these methods have some: {}", with.join(", "));
+    };
+    let keys: Vec<String> = defaults(entry).iter().map(|(k, v)| format!("{method}.{k}={}", text(v))).collect();
+    if keys.is_empty() {
+        return format!("{method} has nothing to set");
+    }
+    format!("by default {method} has {}", keys.join(", "))
 }
 
 fn text(value: &Value) -> String {
@@ -140,14 +149,14 @@ fn text(value: &Value) -> String {
 }
 
 /// Sets one option, by the type of its default.
-fn set(all: &mut [Options], setting: &str) -> Result<()> {
+fn set(all: &mut [Options], setting: &str, entries: &[Entry]) -> Result<()> {
     let (key, value) = setting
         .split_once('=')
         .ok_or_else(|| Error::request(format!("setting {setting:?} is not understood"), how_to_set()))?;
     let (key, value) = (key.trim(), value.trim());
     let unknown = || format!("there is no option {key:?}");
-    let known = known_keys(all);
-    let (method, key) = key.split_once('.').ok_or_else(|| Error::request(unknown(), known.clone()))?;
+    let (method, key) = key.split_once('.').ok_or_else(|| Error::request(unknown(), known_keys(entries, key)))?;
+    let known = known_keys(entries, method);
     let options = all.iter_mut().find(|options| options.entry.name == method);
     let found = options.and_then(|options| Some((options.values.get_mut(key)?, options.entry, &mut options.warnings)));
     let (slot, entry, warnings) = found.ok_or_else(|| Error::request(unknown(), known))?;

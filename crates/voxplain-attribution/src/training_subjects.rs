@@ -139,7 +139,7 @@ impl TrainingSubjects {
                 format!(
                     "the people that the model was trained on hold nobody else of class {classes:?} to take a mean of"
                 ),
-                "choose a baseline that needs nobody, such as zero or blur",
+                "where the method takes a baseline, choose one that needs nobody, such as zero or blur; else another method",
             ));
         }
         Ok(sum.into_iter().map(|v| (v / count as f64) as f32).collect())

@@ -151,8 +151,13 @@ pub(crate) fn warn_of_flattening(method: &str, head: &Head, record: &mut Record)
     if head.flattened {
         record.warnings.push(format!(
             "The network flattens its last volumes into a linear layer, so every position has weights of its own, \
-             which {method} averages away: its map can be unrelated to the evidence, or of the wrong sign. \
-             hires-cam is exact for this network."
+             which {method} averages away: its map can be unrelated to the evidence, or of the wrong sign. {}",
+            // Its sum is the score less the bias where all else behind the layer scales with its input.
+            if head.bias.is_some() {
+                "hires-cam is exact for this network."
+            } else {
+                "hires-cam weighs every position by its own gradient."
+            }
         ));
     }
 }

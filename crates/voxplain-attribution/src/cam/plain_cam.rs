@@ -35,7 +35,7 @@ fn head(network: &Network) -> Result<(Layer, &Linear)> {
     let refuse = |found: &str| {
         Error::request(
             format!("cam needs a network that ends in a global average and one linear layer; this one ends in {found}"),
-            "use hires-cam, which is the same where cam exists and exact for a flattened layer too",
+            "use hires-cam, which is the same where cam exists, and weighs every position of a flattened layer by its own gradient",
         )
     };
     let last = &nodes[network.output().0];

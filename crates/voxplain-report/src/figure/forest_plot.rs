@@ -29,8 +29,11 @@ pub fn forest_plot(title: &str, rows: &[ForestRow], axis: &str, reference: f64, 
     let (low, high) = (low - margin, high + margin);
     let (left, right) = (names + 5.0, width - 2.0);
     let x = |v: f64| left + (v - low) / (high - low) * (right - left);
-    svg.text(0.0, 3.0, Style::new(TITLE, Anchor::Start).bold(), &fit(title, TITLE, width));
-    let top = 6.0;
+    let mut top = 6.0;
+    for (n, text) in wrap(title, TITLE, width).iter().enumerate() {
+        svg.text(0.0, 3.0 + 3.6 * n as f64, Style::new(TITLE, Anchor::Start).bold(), text);
+        top = 6.0 + 3.6 * n as f64;
+    }
     let bottom = top + line * rows.len() as f64 + 1.0;
     for tick in ticks(low, high) {
         svg.line([x(tick), top], [x(tick), bottom], FAINT, 0.12);

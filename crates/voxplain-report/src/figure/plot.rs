@@ -17,6 +17,9 @@ use voxplain_core::{Error, Result, remedy};
 use voxplain_stats::significant;
 use voxplain_volume::{Grid, Interpolation, Volume, quantiles};
 
+/// The ink of words on black.
+const PALE: &str = "#f0f0f0";
+
 /// What is drawn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Display {
@@ -360,7 +363,7 @@ impl Plot<'_> {
         foot: Option<&str>,
     ) -> Result<Figure> {
         let max = scene.max;
-        let ink = if self.black_bg { "#f0f0f0" } else { INK };
+        let ink = if self.black_bg { PALE } else { INK };
         let soft = if self.black_bg { "#b5b5b5" } else { GREY };
         // The bar, with room for numbers such as −0.0051.
         let (bar, gap) = (if max > 0.0 { 17.0 } else { 0.0 }, 1.0);
@@ -403,7 +406,7 @@ impl Plot<'_> {
             self.bar(&mut svg, [self.width - bar + 4.0, top + 1.0, (y - top - 5.0).clamp(8.0, 45.0)], scene, ink)?;
         }
         for (n, (name, _)) in self.contours.iter().enumerate() {
-            svg.line([1.0, y + 1.2], [5.0, y + 1.2], LINES[n % LINES.len()], 0.5);
+            svg.line([1.0, y + 1.2], [5.0, y + 1.2], self.line_colour(n), 0.5);
             svg.text(6.0, y + 2.0, Style::new(SMALL, Anchor::Start).colour(ink), &fit(name, SMALL, self.width - 8.0));
             y += 3.0;
         }
@@ -430,6 +433,15 @@ impl Plot<'_> {
         let figure =
             svg.finish_on(y + 0.6, format!("{named}: {what}; left is left"), self.black_bg.then_some("#000000"));
         Ok(figure)
+    }
+
+    /// The colour of a contour. One by itself has that of the words, which no map has.
+    fn line_colour(&self, n: usize) -> &'static str {
+        match self.contours {
+            [_] if self.black_bg => PALE,
+            [_] => INK,
+            _ => LINES[n % LINES.len()],
+        }
     }
 
     fn words(&self, svg: &mut Svg, panel: &Panel, [left, up, w, h]: [f64; 4], ink: &'static str) {
@@ -612,7 +624,7 @@ impl Ink<'_> {
                     None => contour(&values, shape[0], of.level),
                 });
             }
-            outlines.push(Outline { colour: LINES[n % LINES.len()], width: 0.4, segments, contour: Some(n) });
+            outlines.push(Outline { colour: self.plot.line_colour(n), width: 0.4, segments, contour: Some(n) });
         }
         Ok(Panel { cut, size, pixels, shape, outlines, coloured, under })
     }

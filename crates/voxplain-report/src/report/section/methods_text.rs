@@ -332,7 +332,7 @@ impl MethodsText {
             warmup,
             o.weight_decay,
             o.batch,
-            if o.balanced { ", classes weighted equally" } else { "" },
+            if o.balanced { ", weighted so that each class counts the same whatever its size" } else { "" },
         ));
         if matches!((task, o.loss), (Task::Value { .. }, Some(LossKind::SoftLabels { .. }))) {
             s.push_str(

@@ -72,10 +72,8 @@ pub(in crate::report) fn of_maps(run: &Run, warnings: &mut Vec<Warning>) -> Resu
 fn voxels_or_regions(folder: &std::path::Path, summary: &CompareSummary, brain: Option<&Volume>) -> Result<Comparison> {
     let tested = if summary.tested == "1" { "the mean".to_owned() } else { summary.tested.clone() };
     let of = summary.method.as_deref().unwrap_or("volumes");
-    let in_regions = summary
-        .regions
-        .as_ref()
-        .map_or_else(String::new, |r| format!(", {} of regions of {}", r.measure.name(), r.atlas));
+    let in_regions =
+        summary.regions.as_ref().map_or_else(String::new, |r| format!(", {} ({})", r.measure.words(), r.atlas));
     let folder_name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let mut comparison = Comparison {
         // Beside another one of the same term, by the folder's name.

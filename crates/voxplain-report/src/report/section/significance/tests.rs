@@ -64,7 +64,7 @@ fn tests_are_shown_while_their_maps_are_there() {
     // 3 against 3 can show nothing, and the page says so.
     assert!(html.contains("Nothing can be shown: 20 arrangements are possible"));
     assert!(html.contains("A sentence of the permutation test.") && html.contains("true labels: 0.9"));
-    assert!(html.contains("of regions of halves.nii.gz"));
+    assert!(html.contains("in each region (halves.nii.gz)"));
     let index: serde_json::Value = serde_json::from_str(script(&html, "index")).unwrap();
     let scene = index["scenes"].as_array().unwrap().iter().find(|s| s["key"] == "test-saliency_sex").unwrap();
     assert_eq!(scene["group"], true);
