@@ -1,4 +1,5 @@
-//! How often a 95 % interval holds the true value, by simulation: `cargo run --release -p voxplain-stats --example coverage [SAMPLES]`.
+//! How often a 95 % interval holds the true value, by simulation: `cargo run --release -p voxplain-stats --example coverage [SAMPLES] [matched]`, the last for the
+//! areas over matched people alone.
 //!
 //! Scores are normal, with the means of the two classes apart by what gives the true AUC; a subject is called positive when its
 //! score is above the midpoint. In groups, subjects share a part of their score's variance (intraclass correlation 0.3), and have their class
@@ -9,8 +10,8 @@
 
 use voxplain_core::random::{Random, Seed};
 use voxplain_stats::{
-    Classification, Comparison, Estimate, FoldPrediction, Interval, OneVersusRest, Regression, ValueComparison,
-    ValuePrediction,
+    Candidate, Classification, Comparison, Estimate, FoldPrediction, Interval, MatchedAreas, Matching, OneVersusRest,
+    Regression, ValueComparison, ValuePrediction,
 };
 
 /// What is simulated.
@@ -214,8 +215,60 @@ fn values(samples: u64) {
     }
 }
 
+/// How often the intervals of the area over matched people hold the true one. The classes differ by `apart` in a covariate, which scores have
+/// a share of and which gives no difference of classes of its own: over people who are alike the true area is that of what is the score's own.
+fn matched(samples: u64) {
+    println!(
+        "\npeople matched on a covariate: subjects, distance of the classes in it, its share of the score, true area over the matched, mean pairs, \
+              mean area, coverage of the area, of the difference to all where that is 0"
+    );
+    for (subjects, apart) in [(60, 0.5), (100, 0.0), (100, 1.4), (200, 1.4)] {
+        for (share, area) in [(0.8, 0.5), (0.0, 0.5), (0.0, 0.7), (0.0, 0.9)] {
+            let own_distance = distance(area);
+            // The covariate of people who are alike is noise of the score, whose standard deviation is that within a class: 1 in all.
+            let mut counts = [Count::default(); 2];
+            let (mut pairs, mut means) = (0.0, 0.0);
+            for n in 0..samples {
+                let mut random = Seed::new(29).index(n).random();
+                let second: Vec<bool> = (0..subjects).map(|n| n % 2 == 1).collect();
+                let names: Vec<String> = (0..subjects).map(|n| format!("{n:04}")).collect();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                let size: Vec<f64> = second.iter().map(|&s| random.normal() + if s { apart } else { 0.0 }).collect();
+                let scores: Vec<f64> = second
+                    .iter()
+                    .zip(&size)
+                    .map(|(&s, size)| {
+                        let own = random.normal();
+                        f64::sqrt(share) * size + f64::sqrt(1.0 - share) * own + if s { own_distance } else { 0.0 }
+                    })
+                    .collect();
+                let people: Vec<Candidate<'_>> = (0..subjects)
+                    .map(|n| Candidate { name: names[n], second: second[n], numbers: vec![size[n]], words: Vec::new() })
+                    .collect();
+                let (matching, all) = (Matching::of(&people, 0.2), (0..subjects).collect::<Vec<_>>());
+                let areas = MatchedAreas::new(&matching, &all, &names, None, Seed::new(n));
+                let Some(found) = areas.of(&scores, &second) else { continue };
+                let sizes = areas.matches();
+                pairs += sizes.iter().map(Vec::len).sum::<usize>() as f64 / sizes.len() as f64 / samples as f64;
+                means += found.area.value / samples as f64;
+                counts[0].add(Some(&found.area), area);
+                if share == 0.0 || apart == 0.0 {
+                    counts[1].add(Some(&found.difference), 0.0);
+                }
+            }
+            let [of_area, of_difference] = counts.map(Count::show);
+            println!(
+                "| {subjects} | {apart} | {share} | {area} | {pairs:.1} | {means:.3} | {of_area} | {of_difference} |"
+            );
+        }
+    }
+}
+
 fn main() {
     let samples: u64 = std::env::args().nth(1).and_then(|n| n.parse().ok()).unwrap_or(2000);
+    if std::env::args().nth(2).is_some_and(|part| part == "matched") {
+        return matched(samples);
+    }
     println!("coverage of 95 % intervals over {samples} samples\n");
     println!(
         "| subjects | groups | AUC | accuracy | balanced | AUC interval | other AUC | difference of AUC | of accuracy |"
@@ -254,4 +307,5 @@ fn main() {
     several_classes(samples);
     by_model(samples);
     values(samples);
+    matched(samples / 10);
 }

@@ -26,6 +26,18 @@ impl Estimate {
         self.low.zip(self.high)
     }
 
+    /// A number with the percentiles, 2.5 and 97.5, of what resamples gave.
+    pub(crate) fn percentiles(value: f64, mut drawn: Vec<f64>, resamples: usize) -> Self {
+        drawn.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a position in a list")]
+            let n = (share * (drawn.len() - 1) as f64).round() as usize;
+            drawn[n]
+        };
+        let interval = format!("percentiles of {resamples} resamples of people, each matched anew");
+        Self { value, low: Some(at(0.025)), high: Some(at(0.975)), interval }
+    }
+
     /// A share among so many independent subjects, with Wilson's score interval.
     pub fn share(right: usize, of: usize) -> Self {
         let p = right as f64 / of as f64;

@@ -8,6 +8,7 @@
 //! * [`Interval`]: a mean over subjects with its 95 % interval of Student's t, over independent subjects or, for maps, by model.
 //! * Similarity of two maps: [`pearson`], [`spearman`], and the [`overlap`] of their top voxels, corrected for chance.
 //! * [`Association`]: how two columns of a table go together, with Holm's correction for several, [`holm`].
+//! * [`Matching`]: pairs of people of two classes who are alike in covariates, and [`MatchedAreas`], areas over them.
 //! * [`inference`]: a linear model at every voxel, tested by permutation and corrected for the number of voxels.
 //! * [`Statistic`]: mean, median, spread and sign over subjects, voxel by voxel.
 //!
@@ -37,6 +38,8 @@ mod classification;
 mod estimate;
 pub mod inference;
 mod interval;
+mod matched_area;
+mod matching;
 mod number;
 mod prediction;
 mod regression;
@@ -50,6 +53,8 @@ pub use calibration_line::{CalibrationLine, Said, recalibrated};
 pub use classification::{Classification, Comparison, FoldScore, MIN_GROUPS, OneVersusRest, fold_scores};
 pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
+pub use matched_area::{MATCHES, MatchedArea, MatchedAreas, RESAMPLES};
+pub use matching::{Candidate, Matching, standardised_difference};
 pub use number::{cell, p_in_words, significant};
 pub use prediction::FoldPrediction;
 pub use regression::{BiasCorrection, FoldError, MIN_UNITS, Regression, ValueComparison, ValuePrediction};
