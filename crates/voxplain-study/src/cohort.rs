@@ -215,6 +215,13 @@ impl Cohort {
         spelling::columns(&self.participants, missing)
     }
 
+    /// The id of a subject (by position) as the table of people writes it, `sub-004`: what a reader finds there.
+    pub fn written_id(&self, subject: usize) -> &str {
+        let own = self.subjects[subject].id.as_str();
+        let column = self.participants.columns.iter().position(|column| column == "participant_id");
+        column.and_then(|at| self.participants.rows.get(subject)?[at].as_deref()).unwrap_or(own)
+    }
+
     /// Where a subject of that id stands.
     pub fn find(&self, id: &str) -> Option<usize> {
         self.subjects.iter().position(|s| s.id == bare(id))

@@ -153,8 +153,11 @@ impl Imbalance {
             0 => String::new(),
             n => format!("; {} could not be tested", counted(n, "column")),
         };
-        let how = format!("{heads}; {looks} tested by permutation, corrected by Holm{not}");
         let shown: Vec<&Associated> = self.shown().collect();
+        let any_interval =
+            shown.iter().take(NAMED).chain(self.columns.first().iter()).any(|of| of.association.low.is_some());
+        let but = if any_interval { ", intervals not" } else { "" };
+        let how = format!("{heads}; {looks} tested by permutation, p corrected by Holm{but}{not}");
         let Some(first) = self.columns.first() else {
             return format!("whether anything goes with {label} cannot be tested ({heads}{not})");
         };

@@ -60,6 +60,7 @@ pub mod model;
 pub mod morphometry;
 pub mod predict;
 pub mod prepare;
+mod recode;
 pub mod regions;
 pub mod run;
 pub mod setting;

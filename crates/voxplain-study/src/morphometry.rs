@@ -4,6 +4,7 @@ use crate::{
     cohort::{bare, is_missing},
     comparators::Features,
     listed::{counted, have, listed},
+    recode::on_a_line,
     setting::REGION_VOLUMES,
     spelling::number,
 };
@@ -26,6 +27,42 @@ const ID_COLUMNS: [&str; 10] = [
     "measurethickness",
     "eid",
 ];
+
+/// Names of columns that are no measurements of a brain, without case and signs.
+const NO_MEASUREMENTS: [&str; 22] = [
+    "age",
+    "ageyears",
+    "ageatscan",
+    "sex",
+    "gender",
+    "male",
+    "female",
+    "site",
+    "sitenum",
+    "siteid",
+    "scanner",
+    "scannerid",
+    "batch",
+    "education",
+    "educationyears",
+    "iq",
+    "handedness",
+    "height",
+    "weight",
+    "bmi",
+    "session",
+    "visit",
+];
+/// Why such a column is not taken.
+const BY_NAME: &str = "by its name no measurement of the brain";
+/// Columns that are named among those that are taken.
+const NAMED: usize = 12;
+
+/// Whether a column is by its name no measurement of a brain.
+pub(crate) fn is_no_measurement(column: &str) -> bool {
+    let plain: String = column.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
+    NO_MEASUREMENTS.contains(&plain.as_str())
+}
 
 /// A table with a row for each person and a column for each measurement.
 #[derive(Clone, Debug)]
@@ -70,18 +107,51 @@ impl Morphometry {
         &self.table.columns[self.id_column]
     }
 
-    /// The measurements of these people, each of whom has one row.
+    /// The volumes of regions of these people, each of whom has one row. Columns that by their names measure no brain are not taken.
+    ///
+    /// # Errors
+    /// Somebody has no row, or several; no column is of numbers; a number is below 0, as no volume is.
+    pub(crate) fn volumes_of_people(&self, ids: &[&str]) -> Result<Measurements> {
+        let by_name: Vec<&str> = self
+            .table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| *at != self.id_column && is_no_measurement(name))
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let mut found = self.of_people(ids, &by_name)?;
+        for (name, cells) in &found.columns {
+            if let Some((n, v)) = cells.iter().enumerate().find_map(|(n, v)| v.filter(|v| *v < 0.0).map(|v| (n, v))) {
+                return Err(Error::file(
+                    &self.path,
+                    format!("column {name} holds {v} for {}, and no volume is below 0", self.like_own(ids[n])),
+                    "give volumes as they were measured (a scale that was fitted to everybody knows the held-out), or remove the column",
+                ));
+            }
+        }
+        found.left_out.extend(by_name.into_iter().map(|name| (name.to_owned(), BY_NAME)));
+        Ok(found)
+    }
+
+    /// An id in the manner of the table's own: with the `sub-` of BIDS where those have it.
+    fn like_own(&self, id: &str) -> String {
+        let has_sub = self.table.cells(self.id_column).flatten().any(|cell| cell.starts_with("sub-"));
+        if has_sub { format!("sub-{}", bare(id)) } else { bare(id).to_owned() }
+    }
+
+    /// The measurements of these people, each of whom has one row; `apart` are columns that are not looked at.
     ///
     /// # Errors
     /// Somebody has no row, or several; no column is of numbers.
-    pub(crate) fn of_people(&self, ids: &[&str]) -> Result<Measurements> {
+    fn of_people(&self, ids: &[&str], apart: &[&str]) -> Result<Measurements> {
         let mut rows = BTreeMap::<&str, Vec<usize>>::new();
         for (n, cell) in self.table.cells(self.id_column).enumerate() {
             rows.entry(bare(cell.unwrap_or_default())).or_default().push(n);
         }
         let found: Vec<&[usize]> = ids.iter().map(|id| rows.get(bare(id)).map_or(&[][..], Vec::as_slice)).collect();
-        let without: Vec<&str> =
-            ids.iter().zip(&found).filter(|(_, rows)| rows.is_empty()).map(|(id, _)| *id).collect();
+        let without: Vec<String> =
+            ids.iter().zip(&found).filter(|(_, rows)| rows.is_empty()).map(|(id, _)| self.like_own(id)).collect();
         let column = self.id_column();
         if !without.is_empty() {
             let what = format!(
@@ -90,7 +160,7 @@ impl Morphometry {
                 counted(ids.len(), "subject"),
                 have(without.len()),
                 listed(&without, 8),
-                listed(rows.keys(), 4)
+                listed(rows.keys().map(|id| self.like_own(id)), 4)
             );
             return Err(Error::file(
                 &self.path,
@@ -98,7 +168,8 @@ impl Morphometry {
                 remedy!["add their rows, empty where there is no value, or leave out ", REGION_VOLUMES],
             ));
         }
-        let several: Vec<&str> = ids.iter().zip(&found).filter(|(_, rows)| rows.len() > 1).map(|(id, _)| *id).collect();
+        let several: Vec<String> =
+            ids.iter().zip(&found).filter(|(_, rows)| rows.len() > 1).map(|(id, _)| self.like_own(id)).collect();
         if !several.is_empty() {
             let what = format!(
                 "{} {} several rows by the column {column}: {}",
@@ -109,7 +180,7 @@ impl Morphometry {
             return Err(Error::file(&self.path, what, "keep one row for each"));
         }
         let rows: Vec<usize> = found.iter().map(|rows| rows[0]).collect();
-        self.measured(&rows, &[], &[])
+        self.measured(&rows, apart, &[])
     }
 
     /// The measurements of these rows; `apart` are columns that are not looked at, `missing` words that stand for no value beside the usual
@@ -185,7 +256,7 @@ impl Measurements {
     pub(crate) fn describe(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let of = |why: &str| self.left_out.iter().filter(|(_, w)| *w == why).map(|(name, _)| name).collect::<Vec<_>>();
-        let left = ["words", "one value for all", "empty"]
+        let left = ["words", "one value for all", "empty", BY_NAME]
             .iter()
             .filter(|why| !of(why).is_empty())
             .map(|why| format!("{} ({why})", listed(of(why), 6)))
@@ -195,7 +266,7 @@ impl Measurements {
             "{name}: {} of {}: {}{left}",
             counted(self.columns.len(), "column"),
             counted(self.people, "subject"),
-            listed(self.columns.iter().map(|(name, _)| name), 4)
+            listed(self.columns.iter().map(|(name, _)| name), NAMED)
         )
     }
 
@@ -203,17 +274,6 @@ impl Measurements {
     pub(crate) fn features(&self) -> Features {
         Features::of_numbers(self.columns.clone())
     }
-}
-
-/// Whether a column and the values lie on a line, but for rounding.
-fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
-    let pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
-    let n = pairs.len() as f64;
-    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
-    let (a, b) = (mean(|p| p.0), mean(|p| p.1));
-    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - a, p.1 - b)).sum::<f64>();
-    let squares = sum(&|x, _| x * x) * sum(&|_, y| y * y);
-    pairs.len() > 2 && squares > 0.0 && sum(&|x, y| x * y).powi(2) > (1.0 - 1e-9) * squares
 }
 
 #[cfg(test)]
@@ -234,7 +294,7 @@ mod tests {
             table("site,sub_id,left,right,sex,same,none\nA,sub-b,2,3.5,M,1,\nA,a,1,,F,1,n/a\nB,c,4,1,F,1,\n");
         let table = table.unwrap();
         assert_eq!(table.id_column(), "sub_id");
-        let found = table.of_people(&["a", "b", "sub-c"]).unwrap();
+        let found = table.volumes_of_people(&["a", "b", "sub-c"]).unwrap();
         assert_eq!(
             found.columns,
             [
@@ -244,11 +304,13 @@ mod tests {
         );
         assert_eq!(
             found.describe(),
-            "t.csv: 2 columns of 3 subjects: left, right; not taken: site, sex (words), same (one value for all), none (empty)"
+            "t.csv: 2 columns of 3 subjects: left, right; not taken: same (one value for all), none (empty), site, sex (by its name no measurement of the brain)"
         );
-        let error = table.of_people(&["a", "x"]).unwrap_err().to_string();
+        let error = table.volumes_of_people(&["a", "x"]).unwrap_err().to_string();
+        // As the table writes ids.
         assert!(
-            error.ends_with("1 of 2 subjects has no row by the column sub_id: x; the table has a, b, c"),
+            error
+                .ends_with("1 of 2 subjects has no row by the column sub_id: sub-x; the table has sub-a, sub-b, sub-c"),
             "{error}"
         );
     }
@@ -257,20 +319,22 @@ mod tests {
     fn odd_tables() {
         let error = |text: &str| {
             let (_folder, table) = table(text);
-            let found = table.and_then(|t| t.of_people(&["a", "b"]));
+            let found = table.and_then(|t| t.volumes_of_people(&["a", "b"]));
             found.unwrap_err().to_string().split(": ").skip(1).collect::<Vec<_>>().join(": ")
         };
         assert_eq!(error("id,v\n"), "the table has no rows");
         assert_eq!(error("id,v\na,1\na,2\nb,3\n"), "1 subject has several rows by the column id: a");
         assert_eq!(error("id,v\na,x\nb,y\n"), "no column holds numbers that differ; the table has: id, v");
         assert!(error("id,v\na,1\nb,2\nc\n").starts_with("line 4 has 1 cells"));
+        assert_eq!(error("id,v,z\na,1,0.5\nb,2,-0.5\n"), "column z holds -0.5 for b, and no volume is below 0");
+        assert_eq!(error("id,age\na,31\nb,42\n"), "no column holds numbers that differ; the table has: id, age");
     }
 
     /// Columns that are the label by other names are refused, measurements that go with it are not.
     #[test]
     fn the_label_is_no_measurement() {
         let (_folder, table) = table("id,male,v,age\na,1,3.1,30\nb,0,2.5,40\nc,1,3.3,50\nd,0,2.6,61\n");
-        let found = table.unwrap().of_people(&["a", "b", "c", "d"]).unwrap();
+        let found = table.unwrap().of_people(&["a", "b", "c", "d"], &[]).unwrap();
         let error = found.refuse_label(&["M", "F", "M", "F"], None, &[]).unwrap_err().to_string();
         assert!(error.ends_with("a column gives the label away: male"), "{error}");
         let error = found.refuse_label(&[""; 4], Some(&[60.0, 80.0, 100.0, 122.0]), &[]).unwrap_err().to_string();

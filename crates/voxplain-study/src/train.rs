@@ -63,7 +63,7 @@ use crate::{
     cohort::Cohort,
     comparators::{self, ClassificationTask, Gram},
     folds,
-    imbalance::{Imbalance, Learnt},
+    imbalance::Imbalance,
     listed::counted,
     model::NetworkKind,
     run::{Metrics, Run, ValueMetrics},
@@ -245,11 +245,8 @@ pub fn train(
 
 /// What goes with the label beside the images, among the people of the folds.
 fn imbalance(dataset: &Dataset<'_>, options: &TrainOptions) -> Result<Imbalance> {
-    let learnt = match &dataset.values {
-        Some(values) => Learnt::Values(&values.of),
-        None => Learnt::Classes(&dataset.labels, &dataset.classes),
-    };
-    Imbalance::of(dataset.cohort, &dataset.subjects, (&options.label, learnt), &options.missing, options.seed)
+    let learnt = (options.label.as_str(), dataset.learnt());
+    Imbalance::of(dataset.cohort, &dataset.subjects, learnt, &options.missing, options.seed)
 }
 
 /// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     cohort::bare,
+    listed::does,
     setting::{MASK, MASK_COLUMN},
 };
 use std::{
@@ -220,11 +221,16 @@ impl MaskFolder {
             let beside: Vec<_> =
                 self.others.iter().filter(|p| owner(p, id, &BTreeSet::from([id.to_owned()])).is_some()).collect();
             match beside.as_slice() {
-                [] => format!("of the {} there none is this subject's", self.masks.len()),
+                [] if self.masks.len() == 1 => "the only one there is not this subject's".to_owned(),
+                [] => format!("none of the {} there is this subject's", self.masks.len()),
                 beside => format!(
-                    "{} is there, but not named like the {} masks",
+                    "{} {} there, but not named like the {}",
                     few(beside.iter().map(|p| p.display())),
-                    self.masks.len()
+                    does(beside.len(), "is", "are"),
+                    match self.masks.len() {
+                        1 => "one mask".to_owned(),
+                        n => format!("{n} masks"),
+                    }
                 ),
             }
         } else {

@@ -41,7 +41,7 @@ impl Tables {
         let regions = options.region_volumes.as_deref().map(|path| -> Result<Features> {
             let ids: Vec<&str> = (0..dataset.len()).map(|n| dataset.id(n)).collect();
             let table = Morphometry::read(path)?;
-            let found = table.of_people(&ids)?;
+            let found = table.volumes_of_people(&ids)?;
             let labels: Vec<&str> = (0..dataset.len()).map(|n| dataset.value(n, false)).collect();
             let own = [Some(options.label.as_str())];
             let values = dataset.values.as_ref().map(|values: &Values| values.of.as_slice());
@@ -71,7 +71,9 @@ fn covariates(dataset: &Dataset<'_>, terms: &[String], options: &TrainOptions) -
             ));
         }
         let cells = dataset.cohort.column(name)?;
-        of.push((term.clone(), dataset.subjects.iter().map(|&n| cells[n]).collect()));
+        let cells: Vec<Option<&str>> = dataset.subjects.iter().map(|&n| cells[n]).collect();
+        dataset.refuse_recode((name, &cells), options, COVARIATES)?;
+        of.push((term.clone(), cells));
     }
     Features::of(&of, dataset.len(), &options.missing)
 }

@@ -11,6 +11,7 @@ use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::ClassificationTask,
     folds::{Sample, Split, SplitScheme, TestSet, Units},
+    imbalance::Learnt,
     listed::{counted, have, listed},
     model::{Quantity, Task},
     setting::{
@@ -23,7 +24,7 @@ use std::{
 };
 use voxplain_attribution::Unseen;
 use voxplain_core::{
-    Action, Error, Result,
+    Action, Error, Result, Setting,
     lookalike::{look, spelled},
     random::Seed,
     remedy,
@@ -306,6 +307,31 @@ impl<'a> Dataset<'a> {
             Some(values) => Task::Value { value: values.quantity.clone() },
             None => Task::classes_named(self.classes.clone()),
         }
+    }
+
+    /// What is learnt.
+    pub(super) fn learnt(&self) -> Learnt<'_> {
+        match &self.values {
+            Some(values) => Learnt::Values(&values.of),
+            None => Learnt::Classes(&self.labels, &self.classes),
+        }
+    }
+
+    /// Refuses a column, named by the setting `by`, that is the label by another name; `cells` are those of the subjects.
+    pub(super) fn refuse_recode(
+        &self,
+        (column, cells): (&str, &[Option<&str>]),
+        options: &TrainOptions,
+        by: Setting,
+    ) -> Result<()> {
+        let cells: Vec<Option<&str>> =
+            cells.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
+        let remedy = remedy![
+            "leave it out of ",
+            by,
+            ": who knows it knows the label (where it is another thing, such as a site, this cohort cannot tell the two apart)"
+        ];
+        crate::recode::refuse_recode((column, &cells), (&options.label, self.learnt()), remedy)
     }
 
     /// The values of these subjects, where values are predicted.
@@ -718,8 +744,8 @@ fn label_columns(cohort: &Cohort, options: &TrainOptions) -> Vec<String> {
 /// Subjects without a value in a column, each with the word that stands there in place of one.
 fn without_value(cohort: &Cohort, written: &[Option<&str>], subjects: &[usize]) -> String {
     let name = |&n: &usize| match written[n] {
-        Some(word) => format!("{} ({word})", cohort.subjects[n].id),
-        None => cohort.subjects[n].id.clone(),
+        Some(word) => format!("{} ({word})", cohort.written_id(n)),
+        None => cohort.written_id(n).to_owned(),
     };
     list(&subjects.iter().map(name).collect::<Vec<_>>())
 }

@@ -82,6 +82,7 @@ impl Covariate {
             return Err(Error::request(what, name_another()));
         }
         let there: Vec<&str> = cells.iter().flatten().copied().collect();
+        dataset.refuse_recode((column, &cells), options, STRATIFY)?;
         let numeric = value::kind(&there) == TaskKind::Value;
         let (of, mut names, numbers) = if numeric {
             let odd: Vec<String> =

@@ -15,9 +15,11 @@ use crate::{
         self, ClassificationTask, Features, MAJORITY_CLASS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, named,
     },
     folds::{self, Sample, Split, SplitScheme, Units},
+    imbalance::Learnt,
     listed::{counted, does, have, listed},
     model::Quantity,
-    morphometry::Morphometry,
+    morphometry::{Morphometry, is_no_measurement},
+    recode::refuse_recode,
     run::{
         ClassifierMetrics, Metrics, PredictedValue, Prediction, PredictorMetrics, ValueMetrics, read_json,
         write_predictions, write_values,
@@ -57,32 +59,6 @@ const OF_TABLES: [&str; 13] = [
     "seed",
     "keep-going",
     "test",
-];
-
-/// Names of columns that are no measurements of a brain, without case and signs.
-const NO_MEASUREMENTS: [&str; 22] = [
-    "age",
-    "ageyears",
-    "ageatscan",
-    "sex",
-    "gender",
-    "male",
-    "female",
-    "site",
-    "sitenum",
-    "siteid",
-    "scanner",
-    "scannerid",
-    "batch",
-    "education",
-    "educationyears",
-    "iq",
-    "handedness",
-    "height",
-    "weight",
-    "bmi",
-    "session",
-    "visit",
 ];
 
 /// The result of a training on a table.
@@ -336,7 +312,14 @@ impl Rows {
                         ));
                     }
                     let column = read.column(name)?;
-                    of.push((term.clone(), rows.iter().map(|&row| cell(row, column)).collect()));
+                    let cells: Vec<Option<&str>> = rows.iter().map(|&row| cell(row, column)).collect();
+                    let learnt = match &values {
+                        Some(values) => Learnt::Values(values),
+                        None => Learnt::Classes(&labels, &classes),
+                    };
+                    let leave = remedy!["leave it out of ", COVARIATES, ": who knows it knows the label"];
+                    refuse_recode((name, &cells), (&options.label, learnt), leave)?;
+                    of.push((term.clone(), cells));
                 }
                 Some(Features::of(&of, rows.len(), &options.missing)?)
             }
@@ -344,7 +327,6 @@ impl Rows {
         if let Some(of) = &covariates {
             progress.note(&format!("covariates: {}", of.describe()));
         }
-        let plain = |name: &str| name.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
         let own = |name: &&String| {
             **name == options.label
                 || options.group.as_ref() == Some(*name)
@@ -354,9 +336,7 @@ impl Rows {
             .columns
             .iter()
             .enumerate()
-            .filter(|(at, name)| {
-                *at != table.id_column && !own(name) && NO_MEASUREMENTS.contains(&plain(name).as_str())
-            })
+            .filter(|(at, name)| *at != table.id_column && !own(name) && is_no_measurement(name))
             .map(|(_, name)| name.as_str())
             .collect();
         let mut apart: Vec<&str> = read.columns.iter().filter(own).map(String::as_str).collect();

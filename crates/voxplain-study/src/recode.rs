@@ -1,0 +1,107 @@
+//! [`refuse_recode`]: a column that is the label by another name.
+
+use crate::{imbalance::Learnt, listed::listed, spelling::number};
+use std::collections::{BTreeMap, BTreeSet};
+use voxplain_core::{Error, Remedy, Result};
+
+/// Pairs of a word and its class that are named.
+const NAMED: usize = 6;
+
+/// Refuses a column that says no more and no less than the label: each of its values has one class and each class one value, or it lies on a
+/// line with the value that is learnt. `cells` are those of the subjects of `learnt`, `None` where there is no value; `column` and `label`
+/// are names.
+///
+/// # Errors
+/// It is the label; `remedy` is what to do.
+pub(crate) fn refuse_recode(
+    (column, cells): (&str, &[Option<&str>]),
+    (label, learnt): (&str, Learnt<'_>),
+    remedy: Remedy,
+) -> Result<()> {
+    match recoded(cells, learnt) {
+        None => Ok(()),
+        Some(how) => {
+            Err(Error::request(format!("column {column} is the label {label} by another name: {how}"), remedy))
+        }
+    }
+}
+
+/// How a column is the label; `None` where it is another thing.
+fn recoded(cells: &[Option<&str>], learnt: Learnt<'_>) -> Option<String> {
+    match learnt {
+        Learnt::Classes(labels, classes) => {
+            // 1 and 1.0 are one value.
+            let plain = |cell: &str| number(cell).map_or_else(|| cell.trim().to_owned(), |v| format!("{v}"));
+            let filled = || cells.iter().zip(labels).filter_map(|(cell, label)| Some((plain((*cell)?), *label)));
+            let pairs: BTreeSet<(String, usize)> = filled().collect();
+            let values: BTreeSet<&String> = pairs.iter().map(|(value, _)| value).collect();
+            let there: BTreeSet<usize> = pairs.iter().map(|(_, class)| *class).collect();
+            let one_to_one = pairs.len() == values.len() && pairs.len() == there.len() && pairs.len() > 1;
+            // Two people of two classes and two values say nothing of the others.
+            let mut of = BTreeMap::<String, usize>::new();
+            filled().for_each(|(value, _)| *of.entry(value).or_default() += 1);
+            let shared = of.values().any(|n| *n > 1);
+            let words = || pairs.iter().map(|(value, class)| format!("`{value}` is {}", classes[*class]));
+            (one_to_one && shared).then(|| listed(words(), NAMED))
+        }
+        Learnt::Values(values) => {
+            let numbers: Vec<Option<f64>> = cells.iter().map(|cell| cell.and_then(number)).collect();
+            on_a_line(&numbers, values).then(|| "both lie on a line".to_owned())
+        }
+    }
+}
+
+/// Whether a column and the values lie on a line, but for rounding.
+pub(crate) fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
+    let pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
+    let n = pairs.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
+    let (a, b) = (mean(|p| p.0), mean(|p| p.1));
+    let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - a, p.1 - b)).sum::<f64>();
+    let squares = sum(&|x, _| x * x) * sum(&|_, y| y * y);
+    pairs.len() > 2 && squares > 0.0 && sum(&|x, y| x * y).powi(2) > (1.0 - 1e-9) * squares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_classes(cells: &[&'static str], labels: &[usize]) -> Option<String> {
+        let cells: Vec<Option<&str>> = cells.iter().map(|c| Some(*c).filter(|c| !c.is_empty())).collect();
+        recoded(&cells, Learnt::Classes(labels, &["F".to_owned(), "M".to_owned()]))
+    }
+
+    #[test]
+    fn the_label_by_other_names() {
+        let labels = [0, 1, 0, 1];
+        let gender = of_classes(&["female", "male", "female", "male"], &labels);
+        assert_eq!(gender.as_deref(), Some("`female` is F, `male` is M"));
+        assert_eq!(of_classes(&["1", "2", "1.0", "2"], &labels).as_deref(), Some("`1` is F, `2` is M"));
+        assert!(of_classes(&["female", "male", "", "male"], &labels).is_some(), "a cell without a value");
+        // A site of both classes; two sites of one class; a class in one site alone; an id.
+        assert_eq!(of_classes(&["A", "A", "B", "B"], &labels), None);
+        assert_eq!(of_classes(&["A", "B", "C", "B"], &labels), None);
+        assert_eq!(of_classes(&["A", "B", "", ""], &labels), None);
+        assert_eq!(of_classes(&["A", "A", "A", "A"], &labels), None);
+        let error = refuse_recode(
+            ("Gender", &[Some("f"), Some("m"), Some("f"), None]),
+            ("Sex", Learnt::Classes(&labels, &["F".to_owned(), "M".to_owned()])),
+            "leave it out".into(),
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "column Gender is the label Sex by another name: `f` is F, `m` is M"
+        );
+    }
+
+    #[test]
+    fn a_value_in_another_unit() {
+        let of = |cells: &[&'static str]| {
+            recoded(&cells.iter().copied().map(Some).collect::<Vec<_>>(), Learnt::Values(&[20.0, 30.0, 45.0, 60.5]))
+        };
+        assert!(of(&["240", "360", "540", "726"]).is_some(), "months");
+        assert!(of(&["2000", "1990", "1975", "1959.5"]).is_some(), "a year of birth");
+        assert_eq!(of(&["240", "360", "540", "720"]), None);
+        assert_eq!(of(&["a", "b", "a", "b"]), None);
+    }
+}
