@@ -29,7 +29,7 @@ mod tuned;
 mod value;
 
 pub use features::Features;
-pub(crate) use features::named;
+pub(crate) use features::{Cells, named};
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
 pub use tuned::{LinearFold, Tuned, logistic_features, logistic_of_gram, logistic_voxels, svm_features, svm_voxels};

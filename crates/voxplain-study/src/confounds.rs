@@ -1,4 +1,11 @@
-//! [`confounds`]: how much of what a run tells above chance each confound explains.
+//! [`confounds`]: how much of what a run tells above chance each confound explains, and how maps change with it.
+
+mod maps;
+mod matched;
+mod words;
+
+pub use maps::{Alike, MapChange, MapChanges};
+pub use matched::MatchedArms;
 
 use crate::{
     cohort::Cohort,
@@ -6,11 +13,15 @@ use crate::{
         self, ClassificationTask, Features, Gram, LOGISTIC_VOXELS, ValueTask, logistic_of_gram, logistic_voxels, named,
     },
     folds::Split,
+    imbalance::Learnt,
     listed::{and, counted},
+    matched::MatchOn,
+    recode::refuse_recode,
     run::{Prediction, Run, read_json},
     setting::{COVARIATES, LABEL},
     spelling::number,
 };
+use matched::Matched;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
@@ -28,6 +39,8 @@ const RESAMPLES: usize = 2000;
 pub struct ConfoundOptions {
     /// Columns whose effect is taken out of the voxels; the volume of the masks is always one arm.
     pub covariates: Vec<String>,
+    /// Columns on which the held-out are matched, two classes; nobody is where there are none.
+    pub matched: MatchOn,
 }
 
 /// `confounds.json`: the arms of a run.
@@ -41,6 +54,12 @@ pub struct Confounds {
     pub measure: String,
     /// A row for each arm, each beside the one that it is compared with.
     pub arms: Vec<Arm>,
+    /// The same arms over people who are alike in covariates, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched: Option<MatchedArms>,
+    /// How maps change with the arms; absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maps: Option<MapChanges>,
     /// What the same volumes tell of the confounds.
     pub reverse: Vec<Reverse>,
     /// The result in sentences.
@@ -80,10 +99,12 @@ pub struct Reverse {
 
 /// How much of what a run tells above chance is gone when a confound is taken away: from the voxels of the linear model, by residuals on the
 /// confound in each training part; and from the network, by other runs on the same people (`arms`, by name), such as one of a cohort whose
-/// brains were brought to one size; beside these their own linear model. The reverse: what the same volumes tell of the confound.
+/// brains were brought to one size; beside these their own linear model. All of these over people of two classes who are alike in covariates too,
+/// where that is asked for; and how alike the maps of the arms are to those of the run. The reverse: what the same volumes tell of the confound.
 ///
 /// # Errors
-/// The run learnt a value, or has no predictions; its cohort has moved; another run is of other people or classes; no such column.
+/// The run learnt a value, or has no predictions; its cohort has moved; another run is of other people or classes; no such column, or one that is
+/// the label; too few people are alike.
 pub fn confounds(
     run: &Run,
     arms: &[(String, Run)],
@@ -101,55 +122,88 @@ pub fn confounds(
         .metrics()?
         .ok_or_else(|| Error::file(&run.path, "training has not finished", "run the same command again to go on"))?;
     let positive = classes.iter().position(|c| *c == metrics.positive).unwrap_or(classes.len() - 1);
+    options.matched.check()?;
     let of = Study::of(run, &own, &classes, positive)?;
-    let mut rows = Vec::new();
     let network = of.predictions(&own, &classes);
-    rows.push(of.row("cnn", AS_IS, &network, None)?);
+    // What is refused is refused before the work.
+    let matched = match options.matched.columns.as_slice() {
+        [] => None,
+        _ => Some(Matched::of(&of, &classes, &options.matched, network.iter().map(|p| p.subject).collect())?),
+    };
+    let mut taken = vec![("mask volume".to_owned(), of.volumes())];
+    for term in &options.covariates {
+        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term), &classes)?));
+    }
+    let mut rows = Rows::new(&of);
+    rows.add("cnn", AS_IS, network.clone(), None)?;
     for (name, other) in arms {
         let said = other.predictions()?;
-        let others = of.beside(name, other, &said, &classes)?;
-        rows.push(of.row("cnn", name, &others, Some(&network))?);
+        rows.add("cnn", name, of.beside(name, other, &said, &classes)?, Some(&network))?;
     }
     let (gram, seed) = (of.gram(engine, progress)?, Seed::new(run.manifest.seed));
     let task = of.task();
     let pool = engine.thread_pool();
     let linear = sorted(pool.install(|| logistic_voxels(&gram, &task, seed, progress))?.predictions);
-    rows.push(of.row(LOGISTIC_VOXELS, AS_IS, &linear, None)?);
+    rows.add(LOGISTIC_VOXELS, AS_IS, linear.clone(), None)?;
     for (name, other) in arms {
         // Runs of older versions have none.
         if other.layout().comparator_predictions(LOGISTIC_VOXELS).is_file() {
             let said = other.comparator_predictions(LOGISTIC_VOXELS)?;
-            rows.push(of.row(LOGISTIC_VOXELS, name, &of.beside(name, other, &said, &classes)?, Some(&linear))?);
+            rows.add(LOGISTIC_VOXELS, name, of.beside(name, other, &said, &classes)?, Some(&linear))?;
         }
-    }
-    let mut taken = vec![("mask volume".to_owned(), of.volumes())];
-    let mut of_all = Vec::new();
-    for term in &options.covariates {
-        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term))?));
-        of_all.push(term.clone());
     }
     for (name, features) in &taken {
         let without = pool.install(|| logistic_of_gram(&gram, features, &task, seed, progress))?;
         let arm = format!("without {name}, voxel by voxel");
-        rows.push(of.row(LOGISTIC_VOXELS, &arm, &sorted(without.predictions), Some(&linear))?);
+        rows.add(LOGISTIC_VOXELS, &arm, sorted(without.predictions), Some(&linear))?;
     }
-    if !of_all.is_empty() {
-        let features = of.covariates(&of_all)?.with(of.volumes());
+    if !options.covariates.is_empty() {
+        let features = of.covariates(&options.covariates, &classes)?.with(of.volumes());
         let without = pool.install(|| logistic_of_gram(&gram, &features, &task, seed, progress))?;
-        rows.push(of.row(LOGISTIC_VOXELS, "without all of these", &sorted(without.predictions), Some(&linear))?);
+        rows.add(LOGISTIC_VOXELS, "without all of these", sorted(without.predictions), Some(&linear))?;
     }
     let reverse = of.reverse(&gram, options, engine)?;
+    let maps = pool.install(|| maps::changes(run, &of.cohort, &own, &classes, arms, progress))?;
+    let matched = matched.map(|matched| pool.install(|| matched.arms(&of, &rows.said)));
     let mut found = Confounds {
         label: run.manifest.label.clone(),
         models: run.models()?.all(),
         measure: if classes.len() > 2 { "macro AUC" } else { "AUC" }.to_owned(),
-        arms: rows,
+        arms: rows.arms,
+        matched,
+        maps: Some(maps).filter(|_| !arms.is_empty()),
         reverse,
         summary: Vec::new(),
     };
-    found.summary = found.sentences();
+    found.summary = found.sentences(of.cohort.noun());
     atomic_file::write_json(&run.layout().confounds(), &found)?;
     Ok(found)
+}
+
+/// The rows of a table, with what was said of people in each.
+struct Rows<'a> {
+    of: &'a Study<'a>,
+    arms: Vec<Arm>,
+    /// The model, the arm and what was said.
+    said: Vec<(String, String, Vec<FoldPrediction>)>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(of: &'a Study<'a>) -> Self {
+        Self { of, arms: Vec::new(), said: Vec::new() }
+    }
+
+    fn add(
+        &mut self,
+        model: &str,
+        arm: &str,
+        said: Vec<FoldPrediction>,
+        beside: Option<&[FoldPrediction]>,
+    ) -> Result<()> {
+        self.arms.push(self.of.row(model, arm, &said, beside)?);
+        self.said.push((model.to_owned(), arm.to_owned(), said));
+        Ok(())
+    }
 }
 
 fn sorted(mut predictions: Vec<FoldPrediction>) -> Vec<FoldPrediction> {
@@ -211,6 +265,11 @@ impl<'a> Study<'a> {
         &self.cohort.subjects[self.members[member]].id
     }
 
+    /// As the table has it.
+    fn written_id(&self, member: usize) -> &str {
+        self.cohort.written_id(self.members[member])
+    }
+
     /// What was said of the held-out, in the order of the people.
     fn predictions(&self, said: &[Prediction], classes: &[String]) -> Vec<FoldPrediction> {
         let by_id: BTreeMap<&str, &Prediction> = said.iter().map(|p| (p.participant_id.as_str(), p)).collect();
@@ -255,7 +314,7 @@ impl<'a> Study<'a> {
         let without: Vec<&str> = folds
             .keys()
             .filter(|member| all.binary_search_by_key(*member, |p| p.subject).is_err())
-            .map(|&member| self.id(member))
+            .map(|&member| self.written_id(member))
             .collect();
         if !without.is_empty() {
             let listed = crate::listed::listed(&without, 5);
@@ -266,7 +325,7 @@ impl<'a> Study<'a> {
         }
         all.retain(|p| folds.contains_key(&p.subject));
         if let Some(p) = all.iter().find(|p| p.truth != self.labels[p.subject]) {
-            return refused(format!("has another class for {}", self.id(p.subject)));
+            return refused(format!("has another class for {}", self.written_id(p.subject)));
         }
         // Differences are over people; whose model said what is of no matter to them.
         all.iter_mut().for_each(|p| p.fold = folds[&p.subject]);
@@ -283,7 +342,8 @@ impl<'a> Study<'a> {
         Features::of_numbers(vec![("mask volume".into(), self.members.iter().map(log).collect())])
     }
 
-    fn covariates(&self, terms: &[String]) -> Result<Features> {
+    fn covariates(&self, terms: &[String], classes: &[String]) -> Result<Features> {
+        let missing = self.run.manifest.missing();
         let mut of = Vec::new();
         for term in terms {
             let (name, _) = named(term);
@@ -294,18 +354,26 @@ impl<'a> Study<'a> {
                 ));
             }
             let cells = self.cohort.column(name)?;
-            of.push((term.clone(), self.members.iter().map(|&n| cells[n]).collect()));
+            let cells: Vec<Option<&str>> = self.members.iter().map(|&n| cells[n]).collect();
+            let filled: Vec<Option<&str>> =
+                cells.iter().map(|cell| cell.filter(|c| !crate::cohort::is_missing(c, &missing))).collect();
+            let label = (self.run.manifest.label.as_str(), Learnt::Classes(&self.labels, classes));
+            let leave = remedy!["leave it out of ", COVARIATES, ": without it there is nothing left of the label"];
+            refuse_recode((name, &filled), label, leave)?;
+            of.push((term.clone(), cells));
         }
-        Features::of(&of, self.members.len(), &self.run.manifest.missing())
+        Features::of(&of, self.members.len(), &missing)
+    }
+
+    /// The area that a model's result is told by; `None` where a class is missing.
+    fn area(&self, said: &[FoldPrediction]) -> Option<Estimate> {
+        Classification::of(said, self.classes, self.positive).and_then(|found| found.area().cloned())
     }
 
     /// A row; `of` is the same model as it is.
     fn row(&self, model: &str, arm: &str, said: &[FoldPrediction], of: Option<&[FoldPrediction]>) -> Result<Arm> {
         let shape = (self.classes, self.positive);
-        let area = |said: &[FoldPrediction]| {
-            Classification::of(said, self.classes, self.positive).and_then(|found| found.area().cloned())
-        };
-        let Some(own) = area(said) else {
+        let Some(own) = self.area(said) else {
             return Err(Error::file(
                 &self.run.path,
                 "a class is not among the held-out: there is no area under the curve",
@@ -315,7 +383,7 @@ impl<'a> Study<'a> {
         let difference = of
             .and_then(|of| Comparison::of((arm, said), (AS_IS, of), shape))
             .and_then(|comparison| comparison.area_difference().cloned());
-        let before = of.and_then(area);
+        let before = of.and_then(|of| self.area(of));
         let explained =
             before.filter(|before| self.classes == 2 && before.ends().is_some_and(|(low, _)| low > 0.5)).zip(of).map(
                 |(before, of)| explained((before.value, own.value), (of, said), self.positive, self.run.manifest.seed),
@@ -415,64 +483,11 @@ impl Confounds {
             return Ok(None);
         }
         let found: Self = read_json(&file)?;
-        run.models()?.check(&file, &found.models, remedy!["find them again with ", Action::new("confounds")])?;
+        let again = || remedy!["find them again with ", Action::new("confounds").on(&run.path)];
+        run.models()?.check(&file, &found.models, again())?;
+        if let Some(maps) = &found.maps {
+            maps.made_from.check(run, &file, again())?;
+        }
         Ok(Some(found))
-    }
-
-    fn sentences(&self) -> Vec<String> {
-        let text = |e: &Estimate| match e.ends() {
-            Some((low, high)) => format!("{:.2} ({low:.2} to {high:.2})", e.value),
-            None => format!("{:.2} ({})", e.value, e.interval.replacen("none", "no interval", 1)),
-        };
-        let percent = |e: &Estimate| match e.ends() {
-            Some((low, high)) => format!("{:.0} % ({:.0} to {:.0})", 100.0 * e.value, 100.0 * low, 100.0 * high),
-            None => format!("{:.0} % ({})", 100.0 * e.value, e.interval.replacen("none", "no interval", 1)),
-        };
-        let called = |model: &str| if model == "cnn" { "The CNN" } else { "Logistic regression on the voxels" };
-        let mut lines = Vec::new();
-        for arm in &self.arms {
-            let who = called(&arm.model);
-            let Some(difference) = &arm.difference else {
-                let above = arm.area.ends().map(|(low, _)| low > 0.5);
-                let says = match above {
-                    Some(true) => "orders people better than chance",
-                    Some(false) => {
-                        "is not shown to order people better than chance, so that there is nothing for a confound to explain"
-                    }
-                    None => "has no interval, so that nothing can be said of confounds",
-                };
-                lines.push(format!("{who}, {}, {says}: {} {}.", arm.arm, self.measure, text(&arm.area)));
-                continue;
-            };
-            let says = match difference.ends() {
-                Some((_, high)) if high < 0.0 => "is worse than as it is",
-                Some((low, _)) if low > 0.0 => "is better than as it is",
-                Some(_) => "is not shown to differ from as it is",
-                None => "differs, without an interval, from as it is",
-            };
-            let gone = arm
-                .explained
-                .as_ref()
-                .map_or_else(String::new, |e| format!("; of what it has above chance, {} is gone", percent(e)));
-            lines.push(format!(
-                "{who}, {}, {says}: {} {}, difference {}{gone}.",
-                arm.arm,
-                self.measure,
-                text(&arm.area),
-                text(difference)
-            ));
-        }
-        for reverse in &self.reverse {
-            let tells = match reverse.r.ends() {
-                Some((low, _)) if low > 0.0 => "tell",
-                _ => "are not shown to tell",
-            };
-            lines.push(format!(
-                "The same volumes {tells} {} by ridge regression: r {} among the held-out.",
-                reverse.of,
-                text(&reverse.r)
-            ));
-        }
-        lines
     }
 }

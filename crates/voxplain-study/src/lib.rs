@@ -32,7 +32,7 @@
 //! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
 //! | [`alike`] | who of a cohort may be one person, by the pattern of the brain |
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
-//! | [`morphometry`], [`imbalance`] | tables of measurements of people; what goes with a label beside the images |
+//! | [`morphometry`], [`imbalance`], [`matched`] | tables of measurements of people; what goes with a label beside the images; people who are alike in it |
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
@@ -56,6 +56,7 @@ pub mod group;
 pub mod imbalance;
 mod listed;
 pub mod map;
+pub mod matched;
 pub mod model;
 pub mod morphometry;
 pub mod predict;

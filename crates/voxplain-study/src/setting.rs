@@ -34,6 +34,8 @@ settings! {
     CHECK = "check";
     /// What an error on each class weighs in training.
     CLASS_WEIGHTS = "class-weights";
+    /// How far apart the two of a matched pair may be, in standard deviations.
+    CALIPER = "caliper";
     /// The file of a design's contrasts.
     CONTRASTS = "contrasts";
     /// The size of a statistic from which on voxels form clusters.
@@ -112,6 +114,8 @@ settings! {
     MASK = "mask";
     /// The column of the paths of masks.
     MASK_COLUMN = "mask-column";
+    /// Columns on which people of two classes are matched.
+    MATCH = "match";
     /// Memory that the values of a network may take.
     MEMORY = "memory";
     /// Methods of attribution.

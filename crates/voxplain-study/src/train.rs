@@ -12,6 +12,7 @@
 //! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
 //! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
 //! | `stratify.rs` | folds balanced by covariates |
+//! | `matched.rs` | training parts matched on covariates |
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `baselines.rs` | comparators with a tuned penalty, and those without an image |
 //! | `linear_maps.rs` | maps of linear models on the voxels |
@@ -35,6 +36,7 @@ mod freeze;
 mod initial;
 mod linear_maps;
 mod loss;
+mod matched;
 pub(crate) mod metrics;
 mod mixup;
 mod observer;
@@ -52,6 +54,7 @@ mod words;
 pub use crate::alike::Copies;
 pub use augmentation::{AffineChange, Augmentation, Change};
 pub use loss::LossKind;
+pub use matched::{MatchedFold, TrainedOnMatched};
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use permute::{PermuteOptions, permute};
@@ -212,6 +215,10 @@ pub fn train(
     if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
         progress.warn(&what);
     }
+    let (splits, matching) = matched::matched(&dataset, splits, options)?;
+    if let Some(matching) = &matching {
+        progress.note(&matching.sentence("matching.json of the run"));
+    }
     let tables = Tables::of(&dataset, options, progress)?;
     let bins = soft_labels::of_folds(&dataset, &splits, options)?;
     soft_labels::announce(&dataset, &splits, &bins, progress);
@@ -225,6 +232,9 @@ pub fn train(
     let mut run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
     copies::record(&mut run, near_duplicates)?;
     atomic_file::write_json(&run.layout().imbalance(), &imbalance)?;
+    if let Some(matching) = &matching {
+        atomic_file::write_json(&run.layout().matching(), matching)?;
+    }
     let trainer = Trainer {
         dataset: &dataset,
         splits: &splits,

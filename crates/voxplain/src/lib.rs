@@ -48,6 +48,7 @@
 //! | [`stats`] | accuracy, AUC and their intervals; similarity of maps |
 //! | [`cohort`], [`folds`], [`comparators`], [`run`] | the input of training (cohort, folds), the simple classifiers for comparison, and the output directory (run) |
 //! | [`map`], [`evaluation`], [`group`], [`atlas`], [`regions`] | files of maps, and what can be done with maps |
+//! | [`imbalance`], [`matched`], [`confounds`], [`morphometry`] | what goes with the label beside the images, people who are alike in it, how much of a result it explains; tables of measurements of people |
 //! | [`figure`], [`report`] (with the feature `report`, on by default) | pictures and the page |
 //! | [`doctor`] | a self-test of this machine |
 //!
@@ -60,8 +61,8 @@ pub use voxplain_nn as nn;
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
-    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, map, model, predict,
-    prepare, regions, run, simulate, train,
+    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, map, matched,
+    model, morphometry, predict, prepare, regions, run, simulate, train,
 };
 pub use voxplain_volume as volume;
 

@@ -34,6 +34,7 @@ Examples:
   voxplain train cohort --label sex --out run --live
   voxplain train cohort --label sex --group family --folds 5 --epochs 30 --out run
   voxplain train cohort --label age --unit years --model sfcn --out run
+  voxplain train cohort --label sex --match mask_volume,age --out run-matched
   voxplain train cohort --label sex --covariates age,site --region-volumes volumes.csv --out run
   voxplain train volumes.csv --label sex --out table")]
 pub(crate) struct Train {
@@ -93,6 +94,13 @@ pub(crate) struct Train {
     /// Columns by which folds are balanced beside the label, a list: words (site), or numbers (age), which are put in five bins.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     stratify: Vec<String>,
+    /// Train each fold on people who are matched on these columns, a list: of each of two classes as many, in pairs who are alike. mask_volume is the
+    /// volume of the mask; words are the same in a pair, numbers within the caliper. Who is held out stays. Refused below ten pairs.
+    #[arg(long = "match", value_name = "COLUMNS", value_delimiter = ',')]
+    matched: Vec<String>,
+    /// How far apart the two of a pair may be in a number, in standard deviations [default: 0.2].
+    #[arg(long, value_name = "SD", requires = "matched")]
+    caliper: Option<f64>,
     /// A test set, such as site=B: in no fold, and asked about once, when all is decided, by `predict RUN --test`.
     #[arg(long, value_name = "COLUMN=VALUE")]
     test: Option<TestSet>,
@@ -265,6 +273,8 @@ impl Train {
             },
             group: self.group.clone(),
             stratify: self.stratify.clone(),
+            matched: self.matched.clone(),
+            caliper: self.caliper,
             test: self
                 .test
                 .clone()
@@ -548,6 +558,8 @@ mod tests {
             region_volumes: Some("volumes.csv".into()),
             group: Some("site".into()),
             stratify: vec!["age".into(), "scanner".into()],
+            matched: vec!["mask_volume".into(), "age".into()],
+            caliper: Some(0.3),
             near_duplicates: Copies::Warn,
             epochs: 3,
             batch: 6,

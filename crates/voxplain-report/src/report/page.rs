@@ -43,6 +43,8 @@ pub(super) struct Page {
     pub(super) linear: Vec<Placed>,
     /// How much of what the run tells each confound explains.
     pub(super) confounds: Option<TextTable>,
+    /// How maps change with confounds.
+    pub(super) confound_maps: Option<TextTable>,
     /// What goes with the label beside the images.
     pub(super) imbalance: Option<TextTable>,
     pub(super) judging: String,

@@ -98,7 +98,9 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let steps = Steps { run, cohort: place, held_out };
     page.imbalance =
         page.current("What goes with the label is left out", run.imbalance()).map(|of| imbalance::table(&of));
-    page.confounds = page.current("Confounds are left out", Confounds::read(run)).map(|of| imbalance::confounds(&of));
+    let confounds = page.current("Confounds are left out", Confounds::read(run));
+    page.confound_maps = confounds.as_ref().and_then(imbalance::maps);
+    page.confounds = confounds.as_ref().map(imbalance::confounds);
     match linear::of_run(run) {
         Ok(figures) => page.linear = figures,
         Err(error) => page.warnings.push(Warning::left_out("Maps of linear baselines are left out", &error)),

@@ -885,8 +885,7 @@ fn leakage_is_told_row_by_row() {
         ..NearDuplicates::default()
     };
     run.manifest.near_duplicates = Some(found.clone());
-    run.manifest.options =
-        serde_json::json!({"group": "site", "stratify": ["age"], "early-stop": 3, "init": "m", "init-hash": "h"});
+    run.manifest.options = serde_json::json!({"group": "site", "stratify": ["age"], "match": ["mask_volume"], "early-stop": 3, "init": "m", "init-hash": "h"});
     run.manifest.test = Some(HeldForTest {
         set: "site=B".parse().unwrap(),
         subjects: vec![IDS[5].into()],
@@ -900,6 +899,7 @@ fn leakage_is_told_row_by_row() {
     assert!(near.contains("from a likeness of 0.60 on two may be one person. | 1 pair on both sides, trained on knowingly: x and z (likeness 0.97, mirrored). The next are y and z (likeness 0.31)."), "{near}");
     assert!(rows["Duplicates"].contains("None on both sides of a split."));
     assert!(rows["Covariates"].contains("balanced by the label and by age"));
+    assert!(rows["Covariates"].contains("matched on mask_volume, by its training part alone"));
     assert!(rows["Options chosen by results"].starts_with("The epoch is chosen by a part of the training people"));
     assert!(rows["Ancestors of the model"].starts_with("Training began from m (BLAKE3 h)."));
     assert!(rows["Test set used for choices"].contains("It was asked about once, on a day."));

@@ -7,7 +7,7 @@ use voxplain_core::{Error, Result};
 
 /// The cells of a column, one for each subject; `None` where it has no value.
 #[derive(Clone, Debug, PartialEq)]
-enum Cells {
+pub(crate) enum Cells {
     /// Measurements.
     Numbers(Vec<Option<f64>>),
     /// Words, or numbers that stand for classes.
@@ -116,6 +116,11 @@ impl Features {
             format!("{} ({kind}{empty})", column.name)
         };
         self.columns.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Each column by its name, with the cells of all subjects.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&str, &Cells)> {
+        self.columns.iter().map(|column| (column.name.as_str(), &column.cells))
     }
 
     /// Number of columns of the table.

@@ -29,6 +29,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 layout.metrics(),
                 layout.imbalance(),
                 layout.confounds(),
+                layout.matching(),
                 layout.predictions(),
                 layout.test_metrics(),
                 report.clone(),

@@ -9,7 +9,7 @@ use voxplain_core::{Error, Result};
 /// ```text
 /// manifest.json  config.toml  dataset_description.json
 /// folds/fold-<n>/            model.safetensors  history.jsonl  split.json
-/// predictions.tsv            predictions-<comparator>.tsv  metrics.json  imbalance.json  confounds.json
+/// predictions.tsv            predictions-<comparator>.tsv  metrics.json  imbalance.json  confounds.json  matching.json
 /// sub-<id>/                  maps and their records
 /// linear/                    maps of the linear baselines on the voxels, and the mean volume below them
 /// group/                     group maps, mean brain, similarity of methods
@@ -83,6 +83,11 @@ impl<'a> RunLayout<'a> {
     /// `imbalance.json`: what goes with the label beside the images.
     pub fn imbalance(self) -> PathBuf {
         self.root.join("imbalance.json")
+    }
+
+    /// `matching.json`: whom the folds were trained on, where these people were matched.
+    pub fn matching(self) -> PathBuf {
+        self.root.join("matching.json")
     }
 
     /// `confounds.json`: how much of what the run tells each confound explains.

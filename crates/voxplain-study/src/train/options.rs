@@ -5,9 +5,10 @@ use crate::alike::Copies;
 use crate::folds::{SplitScheme, TestSet};
 use crate::model::NetworkKind;
 use crate::setting::{
-    AUGMENT, BATCH, CLASS_WEIGHTS, CLIP_NORM, COVARIATES, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP, HOLDOUT, INIT,
-    KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, LR, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM, NEAR_DUPLICATES, OPTIMIZER,
-    POSITIVE, REGION_VOLUMES, SCHEDULE, SEED, STRATIFY, TASK, TEST, UNIT, WARMUP, WEIGHT_DECAY, WIDTH,
+    AUGMENT, BATCH, CALIPER, CLASS_WEIGHTS, CLIP_NORM, COVARIATES, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP,
+    HOLDOUT, INIT, KEEP_GOING, LABEL, LABEL_SMOOTHING, LOSS, LR, MATCH, MEMORY, MISSING, MIXUP, MODEL, MOMENTUM,
+    NEAR_DUPLICATES, OPTIMIZER, POSITIVE, REGION_VOLUMES, SCHEDULE, SEED, STRATIFY, TASK, TEST, UNIT, WARMUP,
+    WEIGHT_DECAY, WIDTH,
 };
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf};
@@ -106,6 +107,14 @@ pub struct TrainOptions {
     /// Columns by which folds are balanced beside the label: categories, or numbers in bins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stratify: Vec<String>,
+    /// Columns on which the people whom a fold trains on are matched: of each class as many, in pairs who are alike
+    /// ([`MASK_VOLUME`](crate::matched::MASK_VOLUME), `age`, `factor(site)`). Who is held out stays.
+    #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<String>,
+    /// How far apart the two of a pair may be in a number, in standard deviations; [`CALIPER_DEFAULT`](crate::matched::CALIPER_DEFAULT)
+    /// when `None`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caliper: Option<f64>,
     /// Subjects who are in no fold: a test set, to be asked about once when all is decided
     /// ([`predict_test_set`](crate::predict::predict_test_set)).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,6 +197,8 @@ impl Default for TrainOptions {
             split: SplitScheme::Folds(10),
             group: None,
             stratify: Vec::new(),
+            matched: Vec::new(),
+            caliper: None,
             test: None,
             near_duplicates: Copies::default(),
             covariates: Vec::new(),
@@ -234,6 +245,8 @@ impl TrainOptions {
             split,
             group,
             stratify,
+            matched,
+            caliper,
             test,
             near_duplicates,
             covariates,
@@ -284,6 +297,8 @@ impl TrainOptions {
             (HOLDOUT, holdout),
             (GROUP, group.clone()),
             (STRATIFY, unless(stratify.is_empty(), &stratify.join(","))),
+            (MATCH, unless(matched.is_empty(), &matched.join(","))),
+            (CALIPER, caliper.map(|x| x.to_string())),
             (TEST, test.as_ref().map(|set| format!("{}={}", set.column, set.value))),
             (NEAR_DUPLICATES, unless(near_duplicates.is_default(), near_duplicates)),
             (COVARIATES, unless(covariates.is_empty(), &covariates.join(","))),

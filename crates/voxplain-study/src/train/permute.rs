@@ -28,7 +28,7 @@ use crate::{
     listed::{counted, does},
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
-    setting::{CLASSIFIER, FORCE, PERMUTATIONS},
+    setting::{CLASSIFIER, FORCE, MATCH, PERMUTATIONS},
 };
 use exchange::{exchange, shuffles};
 use rayon::prelude::*;
@@ -107,6 +107,13 @@ pub fn permute(
     let trained: TrainOptions = serde_json::from_value(run.manifest.options.clone()).map_err(|e| {
         Error::file(run.layout().manifest(), format!("options of training: {e}"), "train again with this version")
     })?;
+    if !trained.matched.is_empty() {
+        return Err(Error::file(
+            run.layout().manifest(),
+            "its folds trained on people who were matched by their labels, which cannot be exchanged then",
+            remedy!["test a run that was trained without ", MATCH],
+        ));
+    }
     // Where the run left out people, so does the test.
     let dataset = Dataset::new(&cohort, &TrainOptions { keep_going: true, ..trained.clone() })?;
     let subject = Subject::of(run, &dataset, &trained, &options.classifier, engine, progress)?;

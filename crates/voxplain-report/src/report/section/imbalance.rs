@@ -4,7 +4,7 @@ use crate::report::element::TextTable;
 use voxplain_core::plural::counted;
 use voxplain_stats::{EffectKind, Estimate, p_in_words};
 use voxplain_study::{
-    confounds::{Arm, Confounds},
+    confounds::{Alike, Arm, Confounds, MapChange},
     imbalance::{Associated, Imbalance},
 };
 
@@ -69,27 +69,83 @@ pub(in crate::report) fn confounds(of: &Confounds) -> TextTable {
             },
         )
     };
-    let row = |arm: &Arm| {
+    let row = |(arm, matched): (&Arm, bool)| {
         vec![
             arm.model.clone(),
-            arm.arm.clone(),
+            if matched { format!("{}, matched", arm.arm) } else { arm.arm.clone() },
             text(Some(&arm.area), 1.0, ""),
             text(arm.difference.as_ref(), 1.0, ""),
             text(arm.explained.as_ref(), 100.0, " %"),
         ]
     };
+    let matched = of.matched.iter().flat_map(|matched| &matched.arms);
+    let about = of.matched.as_ref().map_or_else(String::new, |matched| {
+        format!(
+            " A row that is matched is less its own arm over all people; its interval holds over people and matches ({} resamples, each matched anew).",
+            matched.resamples
+        )
+    });
+    let starts = ["Matched on", "The same volumes"];
+    let without_maps = of.maps.as_ref().filter(|maps| maps.rows.is_empty()).map(|maps| maps.sentences());
     TextTable {
         head: ["Model", "Arm", &of.measure, "Less as it is", "Explained"].map(str::to_owned).to_vec(),
-        rows: of.arms.iter().map(row).collect(),
+        rows: of.arms.iter().map(|arm| (arm, false)).chain(matched.map(|arm| (arm, true))).map(row).collect(),
         note: format!(
             "Explained: the share of what the model has above 0.5 that is gone; percentiles of resampled people. What is gone with a confound \
-             may have been signal that goes with it. {}",
+             may have been signal that goes with it.{about} {}",
             of.summary
                 .iter()
-                .filter(|line| line.starts_with("The same volumes"))
+                .filter(|line| starts.iter().any(|start| line.starts_with(start)))
                 .cloned()
+                .chain(without_maps.into_iter().flatten())
                 .collect::<Vec<_>>()
                 .join(" ")
         ),
     }
+}
+
+/// A row for each arm, method and group of people whose maps were compared; `None` where no arm was.
+pub(in crate::report) fn maps(of: &Confounds) -> Option<TextTable> {
+    let maps = of.maps.as_ref().filter(|maps| !maps.rows.is_empty())?;
+    // What rounds to 0 has no sign.
+    let number = |v: f64| format!("{v:.2}").replace("-0.00", "0.00").replace('-', "\u{2212}");
+    let alike = |of: Option<&Alike>| {
+        of.map_or_else(
+            || "n/a".to_owned(),
+            |of| format!("{} [{}, {}]", number(of.mean), number(of.least), number(of.most)),
+        )
+    };
+    let row = |row: &MapChange| {
+        vec![
+            row.arm.clone(),
+            row.method.clone(),
+            row.class.clone().unwrap_or_else(|| "all".to_owned()),
+            row.subjects.to_string(),
+            number(row.means),
+            alike(row.across.as_ref()),
+            alike(row.folds.as_ref()),
+            alike(row.folds_of_arm.as_ref()),
+        ]
+    };
+    Some(TextTable {
+        head: [
+            "Arm",
+            "Method",
+            "Class",
+            "People",
+            "Mean maps",
+            "A fold and another of the arm",
+            "Two folds",
+            "Two folds of the arm",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
+        rows: maps.rows.iter().map(row).collect(),
+        note: format!(
+            "Spearman\u{2019}s correlation of mean maps, over voxels in the mask of half of the people. Mean maps: over all people, of the run and of \
+             the arm. The others are over the people of one fold each: mean [least, largest] over pairs of folds. A mean over all people is smoother \
+             than one over a fold: compare the last three with each other. {}",
+            maps.sentences().join(" ")
+        ),
+    })
 }

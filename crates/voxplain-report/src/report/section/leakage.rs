@@ -259,10 +259,19 @@ fn covariates(run: &Run) -> Row {
         [] => "Folds are balanced by the label alone.".to_owned(),
         columns => format!("Folds are balanced by the label and by {}.", columns.join(", ")),
     };
+    let matched: Vec<&str> =
+        option(run, "match").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let matched = match matched.as_slice() {
+        [] => String::new(),
+        columns => format!(
+            " Each fold trains on people who are matched on {}, by its training part alone (matching.json).",
+            columns.join(", ")
+        ),
+    };
     Row {
         kind: "Covariates",
         checked: format!(
-            "Nothing is regressed out of the volumes in training, so that nothing is fitted on everybody. {balanced}"
+            "Nothing is regressed out of the volumes in training, so that nothing is fitted on everybody. {balanced}{matched}"
         ),
         found:
             "What goes with the label in this cohort (size, age, site) may be what the network uses: see the baselines."

@@ -13,6 +13,7 @@ use voxplain_study::{
     cohort::{Cohort, Headcount, PERSON, Placement},
     evaluation::faithfulness::{Substrate, Summary},
     group::{GroupSummary, MethodSummary},
+    matched::{CALIPER_DEFAULT, MASK_VOLUME},
     model::{NetworkKind, Task},
     run::{Metrics, Run, ValueMetrics},
     train::{Augmentation, LossKind, OptimizerName, ScheduleKind, TrainOptions, ValueLoss},
@@ -57,6 +58,8 @@ const ZHANG_2018: Citation = arxiv!("zhang2018", "Zhang, Hongyi and Cisse, Moust
 const POLYAK_1992: Citation = Citation { key: "polyak1992", bibtex: "@article{polyak1992,\n  author = {Polyak, Boris T. and Juditsky, Anatoli B.},\n  title = {{Acceleration of Stochastic Approximation by Averaging}},\n  journal = {SIAM Journal on Control and Optimization},\n  volume = {30},\n  number = {4},\n  pages = {838--855},\n  year = {1992}\n}" };
 #[rustfmt::skip]
 const PEREZ_GARCIA_2021: Citation = Citation { key: "perezgarcia2021", bibtex: "@article{perezgarcia2021,\n  author = {P{\\'e}rez-Garc{\\'i}a, Fernando and Sparks, Rachel and Ourselin, S{\\'e}bastien},\n  title = {{TorchIO: A Python library for efficient loading, preprocessing, augmentation and patch-based sampling of medical images in deep learning}},\n  journal = {Computer Methods and Programs in Biomedicine},\n  volume = {208},\n  pages = {106236},\n  year = {2021},\n  doi = {10.1016/j.cmpb.2021.106236}\n}" };
+#[rustfmt::skip]
+const COCHRAN_1973: Citation = Citation { key: "cochran1973", bibtex: "@article{cochran1973,\n  author = {Cochran, William G. and Rubin, Donald B.},\n  title = {{Controlling bias in observational studies: A review}},\n  journal = {Sankhy{\\=a}: The Indian Journal of Statistics, Series A},\n  volume = {35},\n  number = {4},\n  pages = {417--446},\n  year = {1973}\n}" };
 #[rustfmt::skip]
 const WILSON_1927: Citation = Citation { key: "wilson1927", bibtex: "@article{wilson1927,\n  author = {Wilson, Edwin B.},\n  title = {{Probable Inference, the Law of Succession, and Statistical Inference}},\n  journal = {Journal of the American Statistical Association},\n  volume = {22},\n  number = {158},\n  pages = {209--212},\n  year = {1927}\n}" };
 #[rustfmt::skip]
@@ -395,6 +398,16 @@ impl MethodsText {
             if let Some(group) = &o.group {
                 s.push_str(&format!("No value of {group} was on both sides of a split. "));
             }
+            if !o.matched.is_empty() {
+                s.push_str(&format!(
+                    "Each training part was matched on {}: pairs of {}, by nearest neighbours without replacement, in no number further apart than {} \
+                     standard deviations {}. ",
+                    and(&o.matched).replace(MASK_VOLUME, "mask volume"),
+                    and(run.manifest.task.classes()),
+                    o.caliper.unwrap_or(CALIPER_DEFAULT),
+                    self.cite(COCHRAN_1973)
+                ));
+            }
         }
         if metrics.is_some_and(|metrics| metrics.people.is_some())
             || value_metrics.is_some_and(|metrics| metrics.people.is_some())
@@ -634,6 +647,7 @@ mod tests {
             ZHANG_2018,
             POLYAK_1992,
             PEREZ_GARCIA_2021,
+            COCHRAN_1973,
         ];
         let mut all: Vec<Citation> = own.to_vec();
         for entry in METHODS {
