@@ -451,9 +451,12 @@ pub(super) fn value_table(metrics: &ValueMetrics, people: &str) -> String {
             },
         )
     };
+    let first = metrics.predictors.first().map_or("", |p| p.predictor.as_str());
+    let corrected = format!("{first}, corrected");
+    let width = corrected.len().max(17);
     let row = |cells: [&str; 5]| {
         let [name, mae, rmse, r2, r] = cells;
-        format!("{name:<17} {mae:>24} {rmse:>24} {r2:>26} {r:>26}\n")
+        format!("{name:<width$} {mae:>24} {rmse:>24} {r2:>26} {r:>26}\n")
     };
     let mut text = row([people, "mean absolute error", "root mean square error", "R2", "r"]);
     let mut line = |name: &str, e: &Regression| {
@@ -462,7 +465,7 @@ pub(super) fn value_table(metrics: &ValueMetrics, people: &str) -> String {
     };
     metrics.predictors.iter().for_each(|p| line(&p.predictor, &p.regression));
     if let Some(correction) = &metrics.correction {
-        line("cnn, corrected", &correction.corrected);
+        line(&corrected, &correction.corrected);
     }
     let interval = metrics.predictors.first().map_or("", |p| p.regression.mae.interval.as_str());
     let over = match interval.strip_prefix("none: ") {
@@ -472,8 +475,9 @@ pub(super) fn value_table(metrics: &ValueMetrics, people: &str) -> String {
     let heads = metrics.people.map_or_else(String::new, |_| format!("{}; ", metrics.headcount()));
     let _ = writeln!(text, "value: {}; {heads}{over}", metrics.value);
     if metrics.correction.is_some() {
-        text.push_str(
-            "corrected: for the bias towards the mean, by the line of the other folds; the result is the row cnn\n",
+        let _ = writeln!(
+            text,
+            "corrected: for the bias towards the mean, by the line of the other folds; the result is the row {first}"
         );
     }
     text.push('\n');

@@ -6,7 +6,7 @@ use super::{
     truth::{Told, Truth},
 };
 use crate::{
-    cohort::Cohort,
+    cohort::{Cohort, PERSON},
     comparators::{
         self, COVARIATES, ClassificationTask, Features, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME,
         RIDGE_VOXELS, SVM_VOXELS, VOLUME_RANK, ValueTask,
@@ -14,11 +14,11 @@ use crate::{
     folds::Split,
     listed::{counted, listed},
     model::{Card, Task},
-    run::{ClassifierMetrics, Metrics, PredictedValue, PredictorMetrics, Run, ValueMetrics},
+    run::{Metrics, PredictedValue, Run, ValueMetrics},
     train::{
         baselines::describe_tuned,
-        metrics::{self, CNN},
-        value_metrics,
+        metrics::{self, CNN, Classifier, First},
+        value_metrics::{self, Predictor},
     },
 };
 use serde::Serialize;
@@ -26,8 +26,7 @@ use std::collections::BTreeSet;
 use voxplain_core::{Error, Progress, Result, random::Seed};
 use voxplain_nn::Engine;
 use voxplain_stats::{
-    CalibrationLine, Classification, Comparison, FoldPrediction, Regression, Said, ValueComparison, ValuePrediction,
-    recalibrated, significant,
+    CalibrationLine, Classification, FoldPrediction, Regression, Said, ValuePrediction, recalibrated, significant,
 };
 
 /// How good the answers are.
@@ -474,40 +473,13 @@ fn classes_of(
         None => format!("the model ({})", card.architecture),
     };
     let has_baselines = !baselines.is_empty();
-    let all: Vec<(&str, String, Vec<FoldPrediction>)> = std::iter::once((CNN, describe, network.clone()))
-        .chain(baselines.into_iter().map(|(name, description, said)| (name, description, predictions(&said))))
-        .collect();
-    let classifiers: Vec<ClassifierMetrics> = all
-        .iter()
-        .filter_map(|(name, description, predictions)| {
-            Some(ClassifierMetrics {
-                classifier: (*name).to_owned(),
-                description: description.clone(),
-                classification: Classification::of(predictions, classes.len(), positive)?,
-            })
-        })
-        .collect();
-    let comparisons = all[1..]
-        .iter()
-        .filter_map(|(name, _, others)| Comparison::of((CNN, &network), (name, others), (classes.len(), positive)))
-        .collect();
+    let mut all = vec![Classifier::new(CNN, describe, network.clone())];
+    let others = baselines.into_iter();
+    all.extend(others.map(|(name, description, said)| Classifier::new(name, description, predictions(&said))));
     let people = tested.people.as_ref().map(|people| people.iter().collect::<BTreeSet<_>>().len());
-    let mut found = Metrics {
-        classes: classes.to_vec(),
-        positive: classes[positive].clone(),
-        models: Vec::new(),
-        method: String::new(),
-        people,
-        grouped_by: people.map(|_| crate::cohort::PERSON.to_owned()),
-        chance: classifiers.first().map(|cnn| metrics::chance(&cnn.classification, classes)),
-        volume_correlation: metrics::volume_correlation(
-            tested.beside_volumes(network.iter().map(|p| p.probabilities[positive])),
-        ),
-        groups: Vec::new(),
-        classifiers,
-        comparisons,
-        summary: Vec::new(),
-    };
+    let mut found = metrics::compared(&all, classes, positive, (people, people.map(|_| PERSON.to_owned())));
+    found.volume_correlation =
+        metrics::volume_correlation(tested.beside_volumes(network.iter().map(|p| p.probabilities[positive])));
     found.method = method(tested, run, found.noun(), has_baselines);
     let there: BTreeSet<usize> = network.iter().map(|p| p.truth).collect();
     if there.len() < 2 {
@@ -523,9 +495,10 @@ fn classes_of(
             found.of(CNN).map_or_else(String::new, |c| metrics::text(&c.accuracy))
         )];
     } else {
-        found.summary = without_folds(metrics::summary(&found, tested.cohort.preparation.volume_name()));
+        found.summary =
+            without_folds(metrics::summary(&found, First::CNN, Some(tested.cohort.preparation.volume_name())));
     }
-    if let Some(alike) = metrics::pairs_alike(&network, classes) {
+    if let Some(alike) = metrics::pairs_alike(&network, classes, First::CNN) {
         found.summary.insert(1.min(found.summary.len()), alike);
     }
     let out_of_fold = own.as_ref().and_then(|own| own.of(CNN).cloned());
@@ -641,43 +614,18 @@ fn values_of(tested: &Tested<'_>, card: &Card, run: Option<&Run>, baselines: Vec
         None => format!("the model ({})", card.architecture),
     };
     let has_baselines = !baselines.is_empty();
-    let all: Vec<(&str, String, Vec<ValuePrediction>)> = std::iter::once((CNN, describe, network.clone()))
-        .chain(baselines.into_iter().map(|(name, description, said)| (name, description, predictions(&|n| said[n][0]))))
-        .collect();
-    let mut predictors = Vec::new();
-    for (name, description, of) in &all {
-        if let Some(mut regression) = Regression::of(of) {
-            // Without the mean that was trained on there is nothing that R2 compares with.
-            regression.r2 = regression.r2.filter(|r2| r2.value.is_finite());
-            predictors.push(PredictorMetrics {
-                predictor: (*name).to_owned(),
-                description: description.clone(),
-                regression,
-            });
-        }
-    }
-    let comparisons: Vec<ValueComparison> =
-        all[1..].iter().filter_map(|(name, _, others)| ValueComparison::of((CNN, &network), (name, others))).collect();
+    let mut all = vec![Predictor::new(CNN, &describe, network.clone())];
+    let others = baselines.into_iter();
+    all.extend(
+        others.map(|(name, description, said)| Predictor::new(name, &description, predictions(&|n| said[n][0]))),
+    );
     let people = tested.people.as_ref().map(|people| people.iter().collect::<BTreeSet<_>>().len());
-    let r = predictors.first().and_then(|cnn| cnn.regression.r.as_ref()).map(|r| r.value);
-    let with = |name: &str| comparisons.iter().find(|c| c.with == name);
-    let mut found = ValueMetrics {
-        value: value.clone(),
-        models: Vec::new(),
-        method: String::new(),
-        people,
-        grouped_by: people.map(|_| crate::cohort::PERSON.to_owned()),
-        predictors,
-        verdict: value_metrics::verdict([comparators::TRAINING_MEAN, comparators::TRAINING_MEDIAN].map(with), r),
-        comparisons,
-        correction: None,
-        no_correction: Some("it would be a line through these people".into()),
-        volume_correlation: metrics::volume_correlation(tested.beside_volumes(network.iter().map(|p| p.predicted))),
-        groups: Vec::new(),
-        summary: Vec::new(),
-    };
+    let mut found = value_metrics::compared(&all, value, (people, people.map(|_| PERSON.to_owned())));
+    (found.correction, found.no_correction) = (None, Some("it would be a line through these people".into()));
+    found.volume_correlation = metrics::volume_correlation(tested.beside_volumes(network.iter().map(|p| p.predicted)));
     found.method = method(tested, run, found.noun(), has_baselines);
-    found.summary = without_folds(value_metrics::summary(&found, tested.cohort.preparation.volume_name()));
+    found.summary =
+        without_folds(value_metrics::summary(&found, First::CNN, Some(tested.cohort.preparation.volume_name())));
     let out_of_fold = own.as_ref().and_then(|own| own.of(CNN).cloned());
     if let (Some(own), Some(here)) = (&out_of_fold, found.of(CNN)) {
         let unit = found.value.suffix();

@@ -1,6 +1,6 @@
-//! Metrics of the network and of the comparators, in numbers and in words.
+//! Metrics of a model and of what it is compared with, in numbers and in words.
 
-use super::{dataset::Dataset, options::TrainOptions, persons::of_several_classes};
+use super::{dataset::Dataset, options::TrainOptions, persons::of_several_classes, tabular::SVM_TABLE};
 use crate::{
     cohort::PERSON,
     comparators::{
@@ -8,7 +8,7 @@ use crate::{
         VOLUME_RANK,
     },
     folds::SplitScheme,
-    listed::{and, counted},
+    listed::{and, capital, counted},
     run::{Chance, ChanceVerdict, ClassifierMetrics, GroupMetrics, Metrics},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,20 +17,34 @@ use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, fold_
 /// Name of the network among the classifiers.
 pub(crate) const CNN: &str = "cnn";
 
+/// The model that metrics are about, the first of the rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First {
+    /// The name of its row: `cnn`.
+    pub(crate) name: &'static str,
+    /// What sentences call it: `the CNN`.
+    pub(crate) called: &'static str,
+}
+
+impl First {
+    /// The network.
+    pub(crate) const CNN: Self = Self { name: CNN, called: "the CNN" };
+}
+
 /// A classifier and what it predicts.
 #[derive(Debug)]
-pub(super) struct Classifier {
+pub(crate) struct Classifier {
     /// `cnn`, `mask-volume`, `linear-voxels`.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// What it is, in words.
-    pub(super) description: String,
+    pub(crate) description: String,
     /// One for each held-out subject, in the order of the subjects.
-    pub(super) predictions: Vec<FoldPrediction>,
+    pub(crate) predictions: Vec<FoldPrediction>,
 }
 
 impl Classifier {
     /// A classifier of that name; sorts the predictions by subject.
-    pub(super) fn new(name: &'static str, description: String, mut predictions: Vec<FoldPrediction>) -> Self {
+    pub(crate) fn new(name: &'static str, description: String, mut predictions: Vec<FoldPrediction>) -> Self {
         predictions.sort_by_key(|p| p.subject);
         Self { name, description, predictions }
     }
@@ -41,21 +55,22 @@ pub(super) fn describe_network(options: &TrainOptions) -> String {
     format!("{} of width {}, {} epochs at most", options.model, options.width(), options.epochs)
 }
 
-/// Metrics of classifiers on the same subjects. The first, the network, is compared with each of the others.
-pub(super) fn metrics(
+/// Metrics of classifiers on the same subjects, of which the first is compared with each of the others. `people` is how many the subjects are
+/// of, where people have several, and `grouped_by` the column of those whom no split divides. How the numbers were found, and the sentences
+/// about them, are added by those who know.
+pub(crate) fn compared(
     classifiers: &[Classifier],
-    dataset: &Dataset<'_>,
+    classes: &[String],
     positive: usize,
-    options: &TrainOptions,
+    (people, grouped_by): (Option<usize>, Option<String>),
 ) -> Metrics {
-    let classes = dataset.classes.len();
     let of_classifiers: Vec<ClassifierMetrics> = classifiers
         .iter()
         .filter_map(|c| {
             Some(ClassifierMetrics {
                 classifier: c.name.to_owned(),
                 description: c.description.clone(),
-                classification: Classification::of(&c.predictions, classes, positive)?,
+                classification: Classification::of(&c.predictions, classes.len(), positive)?,
             })
         })
         .collect();
@@ -64,29 +79,42 @@ pub(super) fn metrics(
         .filter_map(|other| {
             let one = (classifiers[0].name, classifiers[0].predictions.as_slice());
             let other = (other.name, other.predictions.as_slice());
-            Comparison::of(one, other, (classes, positive))
+            Comparison::of(one, other, (classes.len(), positive))
         })
         .collect();
-    let network = &classifiers[0].predictions;
-    let mut metrics = Metrics {
-        classes: dataset.classes.clone(),
-        positive: dataset.classes[positive].clone(),
+    Metrics {
+        classes: classes.to_vec(),
+        positive: classes[positive].clone(),
         method: String::new(),
-        people: dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset)),
-        grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
+        people,
+        grouped_by,
         models: Vec::new(),
-        chance: of_classifiers.first().map(|cnn| chance(&cnn.classification, &dataset.classes)),
-        volume_correlation: volume_correlation(
-            network.iter().map(|p| (p.probabilities[positive], dataset.mask_volume(p.subject))),
-        ),
-        groups: groups(network, dataset, positive),
+        chance: of_classifiers.first().map(|first| chance(&first.classification, classes)),
+        volume_correlation: None,
+        groups: Vec::new(),
         classifiers: of_classifiers,
         comparisons,
         summary: Vec::new(),
-    };
+    }
+}
+
+/// Metrics of the network and of the comparators.
+pub(super) fn metrics(
+    classifiers: &[Classifier],
+    dataset: &Dataset<'_>,
+    positive: usize,
+    options: &TrainOptions,
+) -> Metrics {
+    let network = &classifiers[0].predictions;
+    let people = dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset));
+    let grouped_by = dataset.grouping.as_ref().map(|grouping| grouping.column.clone());
+    let mut metrics = compared(classifiers, &dataset.classes, positive, (people, grouped_by));
+    metrics.volume_correlation =
+        volume_correlation(network.iter().map(|p| (p.probabilities[positive], dataset.mask_volume(p.subject))));
+    metrics.groups = groups(network, dataset, positive);
     metrics.method = method(&metrics, dataset, options);
-    metrics.summary = summary(&metrics, dataset.cohort.preparation.volume_name());
-    if let Some(alike) = pairs_alike(&classifiers[0].predictions, &metrics.classes) {
+    metrics.summary = summary(&metrics, First::CNN, Some(dataset.cohort.preparation.volume_name()));
+    if let Some(alike) = pairs_alike(network, &metrics.classes, First::CNN) {
         metrics.summary.insert(1.min(metrics.summary.len()), alike);
     }
     metrics.summary.extend(dataset.cohort.caveats());
@@ -130,15 +158,15 @@ fn method(metrics: &Metrics, dataset: &Dataset<'_>, options: &TrainOptions) -> S
     )
 }
 
-/// The network beside always saying the largest class.
-pub(crate) fn chance(cnn: &Classification, classes: &[String]) -> Chance {
-    let sizes: Vec<usize> = cnn.confusion.iter().map(|row| row.iter().sum()).collect();
+/// A model beside always saying the largest class.
+fn chance(of: &Classification, classes: &[String]) -> Chance {
+    let sizes: Vec<usize> = of.confusion.iter().map(|row| row.iter().sum()).collect();
     // The first of equals.
     let largest = (1..sizes.len()).fold(0, |best, c| if sizes[c] > sizes[best] { c } else { best });
-    let accuracy = sizes[largest] as f64 / cnn.subjects as f64;
-    let orders = cnn.area().map(Estimate::ends);
-    let verdict = match (orders, cnn.accuracy.ends()) {
-        (Some(Some(_)), _) if too_few(cnn).is_some() => ChanceVerdict::NotShown,
+    let accuracy = sizes[largest] as f64 / of.subjects as f64;
+    let orders = of.area().map(Estimate::ends);
+    let verdict = match (orders, of.accuracy.ends()) {
+        (Some(Some(_)), _) if too_few(of).is_some() => ChanceVerdict::NotShown,
         (Some(Some((low, _))), Some((least, _))) if low > 0.5 && least > accuracy => ChanceVerdict::Better,
         (Some(Some((low, _))), _) if low > 0.5 => ChanceVerdict::OrderAlone,
         (Some(Some((_, high))), _) if high < 0.5 => ChanceVerdict::Worse,
@@ -201,31 +229,34 @@ fn groups(network: &[FoldPrediction], dataset: &Dataset<'_>, positive: usize) ->
     of.into_iter().filter_map(row).collect()
 }
 
-/// The result in words: first whether it is better than guessing.
-pub(crate) fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
-    let Some(cnn) = metrics.of(CNN) else { return Vec::new() };
+/// The result in words: first whether it is better than guessing. `volume` is what the volume of masks is called, where there are images.
+pub(crate) fn summary(metrics: &Metrics, first: First, volume: Option<&str>) -> Vec<String> {
+    let Some(own) = metrics.of(first.name) else { return Vec::new() };
     let mut lines = Vec::new();
     if let Some(chance) = &metrics.chance {
-        lines.push(beside_guessing(metrics, cnn, chance));
+        lines.push(beside_guessing(metrics, own, chance, first));
     }
+    let (named, images) = (volume.unwrap_or("mask volume"), volume.is_some());
     for comparison in &metrics.comparisons {
         let Some(other) = metrics.of(&comparison.with) else { continue };
         let name = match comparison.with.as_str() {
             // The first sentence is about it.
             MAJORITY_CLASS => continue,
-            MASK_VOLUME => &format!("{volume} alone"),
-            VOLUME_RANK => &format!("{volume} without a fit"),
+            MASK_VOLUME => &format!("{named} alone"),
+            VOLUME_RANK => &format!("{named} without a fit"),
             LINEAR_VOXELS => "a linear model on the voxels",
             LOGISTIC_VOXELS => "logistic regression on the voxels with a chosen penalty",
             SVM_VOXELS => "a support vector machine on the voxels",
-            COVARIATES => "the covariates without an image",
+            SVM_TABLE => "a support vector machine on the same columns",
+            COVARIATES if images => "the covariates without an image",
+            COVARIATES => "the covariates alone",
             REGION_VOLUMES => "the volumes of regions",
             other => other,
         };
-        lines.push(beside(cnn, other, comparison, name, &metrics.independent()));
+        lines.push(beside((first, own), (name, other), comparison, &metrics.independent()));
     }
-    lines.extend(against_the_rest(metrics, cnn));
-    if metrics.classes.len() > 2 {
+    lines.extend(against_the_rest(metrics, own, first));
+    if metrics.classes.len() > 2 && images {
         lines.push(format!(
             "Mask volume without a fit ({VOLUME_RANK}) is one order of all {}s, by which two classes can be told apart: of {} it is left out.",
             metrics.noun(),
@@ -234,7 +265,8 @@ pub(crate) fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
     }
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's probability of {} with {volume}, over {}s: {r:.2}.",
+            "Rank correlation of {}'s probability of {} with {named}, over {}s: {r:.2}.",
+            first.called,
             metrics.positive,
             metrics.noun()
         ));
@@ -243,16 +275,20 @@ pub(crate) fn summary(metrics: &Metrics, volume: &str) -> Vec<String> {
 }
 
 /// Each of more than two classes, in words.
-fn against_the_rest(metrics: &Metrics, cnn: &Classification) -> Option<String> {
-    let rest = cnn.one_versus_rest.as_ref()?;
+fn against_the_rest(metrics: &Metrics, own: &Classification, first: First) -> Option<String> {
+    let rest = own.one_versus_rest.as_ref()?;
     let noun = metrics.noun();
     let of_class = |(class, auc): (usize, &Estimate)| {
-        let size: usize = cnn.confusion[class].iter().sum();
+        let size: usize = own.confusion[class].iter().sum();
         let ends = auc.ends().map_or_else(String::new, |(low, high)| format!(" ({low:.2} to {high:.2})"));
         format!("{} {:.2}{ends}, {}", metrics.classes[class], auc.value, counted(size, noun))
     };
     let all: Vec<String> = rest.auc.iter().enumerate().map(of_class).collect();
-    Some(format!("AUC of the CNN for each class against the rest: {}. The macro AUC is their mean.", all.join("; ")))
+    Some(format!(
+        "AUC of {} for each class against the rest: {}. The macro AUC is their mean.",
+        first.called,
+        all.join("; ")
+    ))
 }
 
 /// ` (of 12 people)`, where images are of people who have several.
@@ -266,17 +302,17 @@ pub(super) fn of_people(people: Option<usize>) -> String {
 
 /// Of more than two classes, which pairs are not shown to be told apart, by the AUC among the subjects of both; `None` where all are.
 /// The mean over classes can be far above 0.5 where two of them look alike.
-pub(crate) fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Option<String> {
+pub(crate) fn pairs_alike(said: &[FoldPrediction], classes: &[String], first: First) -> Option<String> {
     if classes.len() < 3 {
         return None;
     }
     let mut alike = Vec::new();
-    for (first, second) in (0..classes.len()).flat_map(|a| (a + 1..classes.len()).map(move |b| (a, b))) {
-        let of_both = network.iter().filter(|p| p.truth == first || p.truth == second).map(|p| {
-            let [a, b] = [first, second].map(|class| p.probabilities[class]);
+    for (one, other) in (0..classes.len()).flat_map(|a| (a + 1..classes.len()).map(move |b| (a, b))) {
+        let of_both = said.iter().filter(|p| p.truth == one || p.truth == other).map(|p| {
+            let [a, b] = [one, other].map(|class| p.probabilities[class]);
             let share = if a + b > 0.0 { b / (a + b) } else { 0.5 };
             FoldPrediction {
-                truth: usize::from(p.truth == second),
+                truth: usize::from(p.truth == other),
                 predicted: usize::from(share > 0.5),
                 probabilities: vec![1.0 - share, share],
                 ..p.clone()
@@ -286,93 +322,96 @@ pub(crate) fn pairs_alike(network: &[FoldPrediction], classes: &[String]) -> Opt
         let Some(auc) = &found.auc else { continue };
         let few = too_few(&found).map_or("", |_| ", so few that an order without a fault could be chance");
         if !few.is_empty() || auc.ends().is_none_or(|(low, _)| low <= 0.5) {
-            alike.push(format!("{} from {} (AUC {}{few})", classes[second], classes[first], text(auc)));
+            alike.push(format!("{} from {} (AUC {}{few})", classes[other], classes[one], text(auc)));
         }
     }
     let pairs = classes.len() * (classes.len() - 1) / 2;
+    let called = first.called;
     (!alike.is_empty())
-        .then(|| format!("Of {pairs} pairs of classes, it is not shown that the CNN tells {}.", and(&alike)))
+        .then(|| format!("Of {pairs} pairs of classes, it is not shown that {called} tells {}.", and(&alike)))
 }
 
 /// The first sentence.
-pub(super) fn beside_guessing(metrics: &Metrics, cnn: &Classification, chance: &Chance) -> String {
+fn beside_guessing(metrics: &Metrics, own: &Classification, chance: &Chance, first: First) -> String {
+    let model = capital(first.called);
     let classes = and(&metrics.classes);
-    let right: usize = (0..metrics.classes.len()).map(|c| cnn.confusion[c][c]).sum();
+    let right: usize = (0..metrics.classes.len()).map(|c| own.confusion[c][c]).sum();
     let noun = metrics.noun();
-    let few = too_few(cnn).map_or_else(String::new, |sizes| {
+    let few = too_few(own).map_or_else(String::new, |sizes| {
         format!(" (with {} {noun}s, even an order without a fault could be chance)", and(&sizes))
     });
     let says = match chance.verdict {
-        ChanceVerdict::Better => format!("The CNN tells {classes} apart better than guessing"),
+        ChanceVerdict::Better => format!("{model} tells {classes} apart better than guessing"),
         ChanceVerdict::OrderAlone => format!(
-            "The CNN orders {noun}s of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
+            "{model} orders {noun}s of {classes} better than guessing, but its answers are not shown to be right more often than always saying {}",
             chance.majority
         ),
-        ChanceVerdict::NotShown => format!("The CNN is not shown to tell {classes} apart better than guessing{few}"),
-        ChanceVerdict::Worse => format!("The CNN tells {classes} apart worse than guessing"),
+        ChanceVerdict::NotShown => format!("{model} is not shown to tell {classes} apart better than guessing{few}"),
+        ChanceVerdict::Worse => format!("{model} tells {classes} apart worse than guessing"),
         ChanceVerdict::Unknown => {
             format!(
-                "Whether the CNN tells {classes} apart better than guessing cannot be said, for lack of an interval"
+                "Whether {} tells {classes} apart better than guessing cannot be said, for lack of an interval",
+                first.called
             )
         }
     };
-    let auc = match cnn.area() {
-        Some(auc) => format!("{} {}, where guessing has 0.5; ", cnn.area_name(), text(auc)),
+    let auc = match own.area() {
+        Some(auc) => format!("{} {}, where guessing has 0.5; ", own.area_name(), text(auc)),
         None => String::new(),
     };
     format!(
         "{says}: {auc}{right} of {} held-out {noun}s{} right, accuracy {}, where always saying {} has {:.2}.",
-        cnn.subjects,
+        own.subjects,
         of_people(metrics.people),
-        text(&cnn.accuracy),
+        text(&own.accuracy),
         chance.majority,
         chance.accuracy,
     )
 }
 
-/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
+/// The first model beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
 /// the corrected resampled t-test over folds.
-pub(super) fn beside(
-    cnn: &Classification,
-    other: &Classification,
+fn beside(
+    (first, own): (First, &Classification),
+    (name, other): (&str, &Classification),
     comparison: &Comparison,
-    name: &str,
     over: &str,
 ) -> String {
+    let model = capital(first.called);
     // By AUC where there is one: it does not depend on a threshold.
-    let (what, of_cnn, of_other, difference) = match (cnn.area(), other.area(), comparison.area_difference()) {
-        (Some(a), Some(b), Some(d)) => (cnn.area_name(), a.value, b.value, d),
-        _ => ("accuracy", cnn.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
+    let (what, of_own, of_other, difference) = match (own.area(), other.area(), comparison.area_difference()) {
+        (Some(a), Some(b), Some(d)) => (own.area_name(), a.value, b.value, d),
+        _ => ("accuracy", own.accuracy.value, other.accuracy.value, &comparison.accuracy_difference),
     };
     let t_test = comparison
         .corrected_p
         .map(|p| format!("corrected resampled t-test of the folds' accuracies {}", p_in_words(p)));
     let ahead = comparison.corrected_t.is_some_and(|t| t > 0.0);
-    let shown = cnn.area().and_then(Estimate::ends).is_some_and(|(low, _)| low > 0.5);
-    let below_guessing = other.area().is_some_and(|area| area.value < 0.5) && cnn.area().is_some() && !shown;
+    let shown = own.area().and_then(Estimate::ends).is_some_and(|(low, _)| low > 0.5);
+    let below_guessing = other.area().is_some_and(|area| area.value < 0.5) && own.area().is_some() && !shown;
     let result = match (difference.ends(), comparison.corrected_p) {
-        _ if difference.value <= 0.0 => format!("The CNN does not beat {name}"),
-        (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        _ if difference.value <= 0.0 => format!("{model} does not beat {name}"),
+        (None, _) => format!("{model} is ahead of {name}, but without an interval that is no evidence"),
         (Some((low, _)), Some(p)) if low <= 0.0 && p < 0.05 && ahead => format!(
-            "The CNN is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
+            "{model} is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
         ),
         (Some((low, _)), _) if low <= 0.0 => {
-            format!("The CNN is ahead of {name}, but by no more than chance could do")
+            format!("{model} is ahead of {name}, but by no more than chance could do")
         }
-        // To be ahead of what does worse than a coin is nothing, where the network itself is not shown to do better than one.
+        // To be ahead of what does worse than a coin is nothing, where the model itself is not shown to do better than one.
         (Some(_), _) if below_guessing => format!(
-            "The CNN is ahead of {name}, which does worse than guessing here, and is not shown to be better than guessing itself: no evidence"
+            "{model} is ahead of {name}, which does worse than guessing here, and is not shown to be better than guessing itself: no evidence"
         ),
         (Some(_), None) => {
-            format!("The CNN is ahead of {name} by the interval over {over} alone: the folds allow no second test")
+            format!("{model} is ahead of {name} by the interval over {over} alone: the folds allow no second test")
         }
-        (Some(_), Some(p)) if p < 0.05 && ahead => format!("The CNN beats {name}"),
+        (Some(_), Some(p)) if p < 0.05 && ahead => format!("{model} beats {name}"),
         (Some(_), Some(_)) => format!(
-            "The CNN is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
+            "{model} is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
         ),
     };
     let t_test = t_test.map_or_else(String::new, |t| format!("; {t}"));
-    format!("{result}: {what} {of_cnn:.2} against {of_other:.2}, difference {}{t_test}.", signed(difference))
+    format!("{result}: {what} {of_own:.2} against {of_other:.2}, difference {}{t_test}.", signed(difference))
 }
 
 /// `0.85 (0.77 to 0.91)`, or `0.85 (no interval: 2 groups are too few, at least 10 are needed)`.
@@ -456,7 +495,7 @@ mod tests {
             corrected_t: t.map(|t| t.0),
             corrected_p: t.map(|t| t.1),
         };
-        beside(&four(), &four(), &comparison, "mask volume alone", "subjects")
+        beside((First::CNN, &four()), ("mask volume alone", &four()), &comparison, "subjects")
     }
 
     #[test]
@@ -526,7 +565,7 @@ mod tests {
                 groups: Vec::new(),
                 summary: Vec::new(),
             };
-            (beside_guessing(&metrics, &c, &chance), chance)
+            (beside_guessing(&metrics, &c, &chance, First::CNN), chance)
         };
         // Depression in ds002748: 17 of 26 right where always saying one class has 19.
         let (text, chance) = first(estimate(0.39, 0.19, 0.62), estimate(0.65, 0.46, 0.81), [7, 19]);

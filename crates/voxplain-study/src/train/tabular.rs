@@ -4,10 +4,10 @@ use super::{
     TrainingMetrics,
     baselines::describe_tuned,
     classes,
-    metrics::{beside, beside_guessing, chance},
+    metrics::{self, Classifier, First},
     options::TrainOptions,
     value::{self, TaskKind},
-    value_metrics,
+    value_metrics::{self, Predictor},
 };
 use crate::{
     cohort::{PERSON, bare, is_missing},
@@ -20,10 +20,7 @@ use crate::{
     model::Quantity,
     morphometry::{Morphometry, is_no_measurement},
     recode::refuse_recode,
-    run::{
-        ClassifierMetrics, Metrics, PredictedValue, Prediction, PredictorMetrics, ValueMetrics, read_json,
-        write_predictions, write_values,
-    },
+    run::{Metrics, PredictedValue, Prediction, ValueMetrics, read_json, write_predictions, write_values},
     setting::{COVARIATES, FORCE, GROUP, KEEP_GOING, OUT},
 };
 use serde::{Deserialize, Serialize};
@@ -33,9 +30,7 @@ use std::{
 };
 use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
-use voxplain_stats::{
-    BiasCorrection, Classification, Comparison, FoldPrediction, Regression, ValueComparison, ValuePrediction,
-};
+use voxplain_stats::{FoldPrediction, ValuePrediction};
 
 /// Name of logistic regression on the table.
 pub const LOGISTIC_TABLE: &str = "logistic-table";
@@ -43,6 +38,11 @@ pub const LOGISTIC_TABLE: &str = "logistic-table";
 pub const SVM_TABLE: &str = "svm-table";
 /// Name of ridge regression on the table.
 pub const RIDGE_TABLE: &str = "ridge-table";
+
+/// The model of classes that others are compared with.
+const LOGISTIC: First = First { name: LOGISTIC_TABLE, called: "logistic regression" };
+/// The model of values that others are compared with.
+const RIDGE: First = First { name: RIDGE_TABLE, called: "ridge regression" };
 
 /// Settings that are of tables too; all others are of networks.
 const OF_TABLES: [&str; 13] = [
@@ -187,6 +187,11 @@ struct Place(PathBuf);
 impl Place {
     fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// Of the first model, or of another by its name.
+    fn predictions(&self, at: usize, name: &str) -> PathBuf {
+        self.file(&if at == 0 { "predictions.tsv".to_owned() } else { format!("predictions-{name}.tsv") })
     }
 
     /// Makes the directory, or takes that of the same training; one of another is replaced with `force`.
@@ -465,13 +470,13 @@ fn of_classes_of(
     let (seed, pool) = (Seed::new(options.seed), engine.thread_pool());
     let width = counted(rows.columns.len(), "column");
     let logistic = pool.install(|| comparators::logistic_features(&rows.features, &task, seed, progress))?;
-    let mut all: Vec<(&str, String, Vec<FoldPrediction>)> = vec![(
+    let mut all = vec![Classifier::new(
         LOGISTIC_TABLE,
         describe_tuned(&format!("logistic regression on {width}"), logistic.untuned),
         logistic.predictions,
     )];
     match pool.install(|| comparators::svm_features(&rows.features, &task, seed, progress))? {
-        Some(found) => all.push((
+        Some(found) => all.push(Classifier::new(
             SVM_TABLE,
             describe_tuned(
                 &format!("linear support vector machine on {width}, with Platt's probabilities"),
@@ -484,14 +489,12 @@ fn of_classes_of(
         ),
     }
     let guess = "the class that most of the people trained on have".to_owned();
-    all.push((MAJORITY_CLASS, guess, comparators::majority_class(&task)));
+    all.push(Classifier::new(MAJORITY_CLASS, guess, comparators::majority_class(&task)));
     if let Some(features) = &rows.covariates {
         let description = format!("logistic regression on {}", features.describe());
-        all.push((comparators::COVARIATES, description, comparators::covariates(features, &task)));
+        all.push(Classifier::new(comparators::COVARIATES, description, comparators::covariates(features, &task)));
     }
-    for (at, (name, _, predictions)) in all.iter_mut().enumerate() {
-        predictions.sort_by_key(|p| p.subject);
-        let file = if at == 0 { "predictions.tsv".to_owned() } else { format!("predictions-{name}.tsv") };
+    for (at, classifier) in all.iter().enumerate() {
         let row = |p: &FoldPrediction| Prediction {
             participant_id: rows.ids[p.subject].clone(),
             fold: p.fold,
@@ -499,65 +502,16 @@ fn of_classes_of(
             predicted: rows.classes[p.predicted].clone(),
             probabilities: p.probabilities.clone(),
         };
-        write_predictions(&place.file(&file), &rows.classes, &predictions.iter().map(row).collect::<Vec<_>>())?;
+        let predictions: Vec<Prediction> = classifier.predictions.iter().map(row).collect();
+        write_predictions(&place.predictions(at, classifier.name), &rows.classes, &predictions)?;
     }
-    let classifiers: Vec<ClassifierMetrics> = all
-        .iter()
-        .filter_map(|(name, description, predictions)| {
-            Some(ClassifierMetrics {
-                classifier: (*name).to_owned(),
-                description: description.clone(),
-                classification: Classification::of(predictions, classes, positive)?,
-            })
-        })
-        .collect();
-    let comparisons: Vec<Comparison> = all[1..]
-        .iter()
-        .filter_map(|(name, _, others)| Comparison::of((all[0].0, &all[0].2), (name, others), (classes, positive)))
-        .collect();
-    let mut metrics = Metrics {
-        classes: rows.classes.clone(),
-        positive: rows.classes[positive].clone(),
-        models: Vec::new(),
-        method: rows.method(options, "the table"),
-        people: rows.people(),
-        grouped_by: rows.grouped_by(),
-        chance: classifiers.first().map(|first| chance(&first.classification, &rows.classes)),
-        classifiers,
-        comparisons,
-        volume_correlation: None,
-        groups: Vec::new(),
-        summary: Vec::new(),
-    };
-    metrics.summary = sentences(&metrics);
+    let mut metrics = metrics::compared(&all, &rows.classes, positive, (rows.people(), rows.grouped_by()));
+    metrics.method = rows.method(options, "the table");
+    metrics.summary = metrics::summary(&metrics, LOGISTIC, None);
+    if let Some(alike) = metrics::pairs_alike(&all[0].predictions, &metrics.classes, LOGISTIC) {
+        metrics.summary.insert(1.min(metrics.summary.len()), alike);
+    }
     Ok(metrics)
-}
-
-/// The result in words, as of a network.
-fn sentences(metrics: &Metrics) -> Vec<String> {
-    let Some(first) = metrics.of(LOGISTIC_TABLE) else { return Vec::new() };
-    let mut lines = Vec::new();
-    if let Some(chance) = &metrics.chance {
-        lines.push(beside_guessing(metrics, first, chance));
-    }
-    for comparison in metrics.comparisons.iter().filter(|c| c.with != MAJORITY_CLASS) {
-        let Some(other) = metrics.of(&comparison.with) else { continue };
-        let name = match comparison.with.as_str() {
-            SVM_TABLE => "a support vector machine on the same columns",
-            comparators::COVARIATES => "the covariates alone",
-            other => other,
-        };
-        lines.push(beside(first, other, comparison, name, &metrics.independent()));
-    }
-    lines
-        .iter()
-        .map(|line| {
-            metrics
-                .said_of_groups(line)
-                .replace("the CNN", "logistic regression")
-                .replace("The CNN", "Logistic regression")
-        })
-        .collect()
 }
 
 fn of_values_of(
@@ -570,68 +524,33 @@ fn of_values_of(
     let task = ValueTask { values, groups: rows.group_of(), splits };
     progress.go_on()?;
     let width = counted(rows.columns.len(), "column");
-    let mut all: Vec<(&str, String, Vec<ValuePrediction>)> = vec![
-        (
+    let mut all = vec![
+        Predictor::new(
             RIDGE_TABLE,
-            format!("ridge regression on {width}, the penalty chosen inside the training part"),
+            &format!("ridge regression on {width}, the penalty chosen inside the training part"),
             comparators::ridge_features(&rows.features, &task),
         ),
-        (TRAINING_MEAN, "the mean of the people trained on".into(), comparators::training_mean(&task)),
-        (TRAINING_MEDIAN, "the median of the people trained on".into(), comparators::training_median(&task)),
+        Predictor::new(TRAINING_MEAN, "the mean of the people trained on", comparators::training_mean(&task)),
+        Predictor::new(TRAINING_MEDIAN, "the median of the people trained on", comparators::training_median(&task)),
     ];
     if let Some(features) = &rows.covariates {
         let description = format!("ridge regression on {}", features.describe());
-        all.push((comparators::COVARIATES, description, comparators::ridge_features(features, &task)));
+        let predictions = comparators::ridge_features(features, &task);
+        all.push(Predictor::new(comparators::COVARIATES, &description, predictions));
     }
-    for (at, (name, _, predictions)) in all.iter_mut().enumerate() {
-        predictions.sort_by_key(|p| p.subject);
-        let file = if at == 0 { "predictions.tsv".to_owned() } else { format!("predictions-{name}.tsv") };
+    for (at, predictor) in all.iter().enumerate() {
         let row = |p: &ValuePrediction| PredictedValue {
             participant_id: rows.ids[p.subject].clone(),
             fold: p.fold,
             truth: p.truth,
             predicted: p.predicted,
         };
-        write_values(&place.file(&file), &predictions.iter().map(row).collect::<Vec<_>>())?;
+        let predictions: Vec<PredictedValue> = predictor.predictions.iter().map(row).collect();
+        write_values(&place.predictions(at, predictor.name), &predictions)?;
     }
-    let comparisons: Vec<ValueComparison> = all[1..]
-        .iter()
-        .filter_map(|(name, _, others)| ValueComparison::of((all[0].0, &all[0].2), (name, others)))
-        .collect();
-    let predictors: Vec<PredictorMetrics> = all
-        .iter()
-        .filter_map(|(name, description, of)| {
-            Some(PredictorMetrics {
-                predictor: (*name).to_owned(),
-                description: description.clone(),
-                regression: Regression::of(of)?,
-            })
-        })
-        .collect();
-    let (correction, no_correction) = match BiasCorrection::of(&all[0].2) {
-        Ok(correction) => (Some(correction), None),
-        Err(why) => (None, Some(why)),
-    };
-    let r = predictors.first().and_then(|first| first.regression.r.as_ref()).map(|r| r.value);
-    let with = |name: &str| comparisons.iter().find(|c| c.with == name);
-    let mut metrics = ValueMetrics {
-        value: Quantity { name: options.label.clone(), unit: options.unit.clone() },
-        models: Vec::new(),
-        method: rows.method(options, "the table"),
-        people: rows.people(),
-        grouped_by: rows.grouped_by(),
-        verdict: value_metrics::verdict([TRAINING_MEAN, TRAINING_MEDIAN].map(with), r),
-        predictors,
-        comparisons,
-        correction,
-        no_correction,
-        volume_correlation: None,
-        groups: Vec::new(),
-        summary: Vec::new(),
-    };
-    metrics.summary = value_metrics::sentences(&metrics, RIDGE_TABLE, "volume")
-        .iter()
-        .map(|line| line.replace("the CNN", "ridge regression").replace("The CNN", "Ridge regression"))
-        .collect();
+    let value = Quantity { name: options.label.clone(), unit: options.unit.clone() };
+    let mut metrics = value_metrics::compared(&all, &value, (rows.people(), rows.grouped_by()));
+    metrics.method = rows.method(options, "the table");
+    metrics.summary = value_metrics::summary(&metrics, RIDGE, None);
     Ok(metrics)
 }

@@ -1,4 +1,4 @@
-//! Metrics of a predicted value, of the network and of the comparators, in numbers and in words.
+//! Metrics of a predicted value, of a model and of what it is compared with, in numbers and in words.
 
 use super::{
     baselines::{self, Tables},
@@ -6,7 +6,7 @@ use super::{
     fold::Trainer,
     gram,
     linear_maps::{self, LinearModel},
-    metrics::{CNN, describe_network, of_people, people_of, percent, volume_correlation},
+    metrics::{CNN, First, describe_network, of_people, people_of, percent, volume_correlation},
     options::TrainOptions,
     value::Values,
 };
@@ -16,6 +16,8 @@ use crate::{
         self, COVARIATES, MASK_VOLUME, REGION_VOLUMES, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask,
     },
     folds::SplitScheme,
+    listed::capital,
+    model::Quantity,
     run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
 };
 use std::collections::BTreeMap;
@@ -23,14 +25,16 @@ use voxplain_core::{Result, atomic_file, plural::counted};
 use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, p_in_words, significant};
 
 /// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
-struct Predictor {
-    name: &'static str,
-    description: String,
-    predictions: Vec<ValuePrediction>,
+#[derive(Debug)]
+pub(crate) struct Predictor {
+    pub(crate) name: &'static str,
+    pub(crate) description: String,
+    pub(crate) predictions: Vec<ValuePrediction>,
 }
 
 impl Predictor {
-    fn new(name: &'static str, description: &str, mut predictions: Vec<ValuePrediction>) -> Self {
+    /// A predictor of that name; sorts the predictions by subject.
+    pub(crate) fn new(name: &'static str, description: &str, mut predictions: Vec<ValuePrediction>) -> Self {
         predictions.sort_by_key(|p| p.subject);
         Self { name, description: description.to_owned(), predictions }
     }
@@ -118,57 +122,68 @@ fn write(run: &Run, predictor: &Predictor, dataset: &Dataset<'_>) -> Result<()> 
     write_values(&file, &predictor.predictions.iter().map(row).collect::<Vec<_>>())
 }
 
-/// Metrics of predictors on the same subjects. The first, the network, is compared with each of the others.
-fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, options: &TrainOptions) -> ValueMetrics {
-    let network = &predictors[0].predictions;
+/// Metrics of predictors on the same subjects, of which the first is compared with each of the others. `people` is how many the subjects are
+/// of, where people have several, and `grouped_by` the column of those whom no split divides. How the numbers were found, and the sentences
+/// about them, are added by those who know.
+pub(crate) fn compared(
+    predictors: &[Predictor],
+    value: &Quantity,
+    (people, grouped_by): (Option<usize>, Option<String>),
+) -> ValueMetrics {
+    let first = &predictors[0];
     let comparisons: Vec<ValueComparison> = predictors[1..]
         .iter()
-        .filter_map(|other| ValueComparison::of((CNN, network), (other.name, &other.predictions)))
+        .filter_map(|other| ValueComparison::of((first.name, &first.predictions), (other.name, &other.predictions)))
         .collect();
     let of_predictor = |p: &Predictor| {
-        Some(PredictorMetrics {
-            predictor: p.name.to_owned(),
-            description: p.description.clone(),
-            regression: Regression::of(&p.predictions)?,
-        })
+        let mut regression = Regression::of(&p.predictions)?;
+        // Without the mean that was trained on there is nothing that R2 compares with.
+        regression.r2 = regression.r2.filter(|r2| r2.value.is_finite());
+        Some(PredictorMetrics { predictor: p.name.to_owned(), description: p.description.clone(), regression })
     };
-    let (correction, no_correction) = match BiasCorrection::of(network) {
+    let all: Vec<PredictorMetrics> = predictors.iter().filter_map(of_predictor).collect();
+    let (correction, no_correction) = match BiasCorrection::of(&first.predictions) {
         Ok(correction) => (Some(correction), None),
         Err(why) => (None, Some(why)),
     };
-    let mut metrics = ValueMetrics {
-        value: values.quantity.clone(),
+    let own = all.iter().find(|p| p.predictor == first.name);
+    let r = own.and_then(|own| own.regression.r.as_ref()).map(|r| r.value);
+    let with = |name: &str| comparisons.iter().find(|c| c.with == name);
+    ValueMetrics {
+        value: value.clone(),
         models: Vec::new(),
         method: String::new(),
-        people: dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset)),
-        grouped_by: dataset.grouping.as_ref().map(|grouping| grouping.column.clone()),
-        predictors: predictors.iter().filter_map(of_predictor).collect(),
-        verdict: verdict(
-            [TRAINING_MEAN, TRAINING_MEDIAN].map(|with| comparisons.iter().find(|c| c.with == with)),
-            found_r(predictors),
-        ),
+        people,
+        grouped_by,
+        verdict: verdict([TRAINING_MEAN, TRAINING_MEDIAN].map(with), r),
+        predictors: all,
         comparisons,
         correction,
         no_correction,
-        volume_correlation: volume_correlation(network.iter().map(|p| (p.predicted, dataset.mask_volume(p.subject)))),
-        groups: groups(network, dataset),
+        volume_correlation: None,
+        groups: Vec::new(),
         summary: Vec::new(),
-    };
+    }
+}
+
+/// Metrics of the network and of the comparators.
+fn metrics(predictors: &[Predictor], dataset: &Dataset<'_>, values: &Values, options: &TrainOptions) -> ValueMetrics {
+    let network = &predictors[0].predictions;
+    let people = dataset.persons.as_ref().map(|_| people_of(network.iter().map(|p| p.subject), dataset));
+    let grouped_by = dataset.grouping.as_ref().map(|grouping| grouping.column.clone());
+    let mut metrics = compared(predictors, &values.quantity, (people, grouped_by));
+    metrics.volume_correlation =
+        volume_correlation(network.iter().map(|p| (p.predicted, dataset.mask_volume(p.subject))));
+    metrics.groups = groups(network, dataset);
     metrics.method = method(&metrics, dataset, options);
-    metrics.summary = summary(&metrics, dataset.cohort.preparation.volume_name());
+    metrics.summary = summary(&metrics, First::CNN, Some(dataset.cohort.preparation.volume_name()));
     metrics.summary.extend(dataset.cohort.caveats());
     metrics
 }
 
-/// The correlation of the network's predictions with the values.
-fn found_r(predictors: &[Predictor]) -> Option<f64> {
-    let network = predictors.iter().find(|p| p.name == CNN)?;
-    Regression::of(&network.predictions)?.r.map(|r| r.value)
-}
-
 /// What the intervals of the differences to the mean and to the median allow to say. A constant that is nearer to most values than the
-/// mean is not better than the mean at predicting: the network must be ahead of the median too, and rise with the values.
-pub(crate) fn verdict([mean, median]: [Option<&ValueComparison>; 2], r: Option<f64>) -> ValueVerdict {
+/// mean is not better than the mean at predicting: the model must be ahead of the median too, and rise with the values.
+fn verdict([mean, median]: [Option<&ValueComparison>; 2], r: Option<f64>) -> ValueVerdict {
     let ends = |comparison: Option<&ValueComparison>| comparison.and_then(|c| c.mae_difference.ends());
     match (ends(mean), ends(median)) {
         (None, _) => ValueVerdict::Unknown,
@@ -226,36 +241,35 @@ fn method(metrics: &ValueMetrics, dataset: &Dataset<'_>, options: &TrainOptions)
     )
 }
 
-/// The result in words: first whether it is better than saying the mean.
-pub(crate) fn summary(metrics: &ValueMetrics, volume: &str) -> Vec<String> {
-    sentences(metrics, CNN, volume)
-}
-
-/// The result in words of the predictor of that name, which they call the CNN.
-pub(super) fn sentences(metrics: &ValueMetrics, name: &str, volume: &str) -> Vec<String> {
-    let Some(cnn) = metrics.of(name) else { return Vec::new() };
+/// The result in words: first whether it is better than saying the mean. `volume` is what the volume of masks is called, where there are
+/// images.
+pub(crate) fn summary(metrics: &ValueMetrics, first: First, volume: Option<&str>) -> Vec<String> {
+    let Some(own) = metrics.of(first.name) else { return Vec::new() };
     let unit = metrics.value.suffix();
     let mut lines = Vec::new();
+    let (named, images) = (volume.unwrap_or("mask volume"), volume.is_some());
     for comparison in &metrics.comparisons {
         let Some(other) = metrics.of(&comparison.with) else { continue };
         let name = match comparison.with.as_str() {
             TRAINING_MEAN => {
-                lines.push(beside_mean(metrics, cnn, other, comparison));
+                lines.push(beside_mean(metrics, (first, own), other, comparison));
                 continue;
             }
             TRAINING_MEDIAN => "the median of the people trained on",
-            MASK_VOLUME => &format!("a line on {volume}"),
+            MASK_VOLUME => &format!("a line on {named}"),
             RIDGE_VOXELS => "ridge regression on the voxels",
-            COVARIATES => "ridge regression on the covariates, without an image",
+            COVARIATES if images => "ridge regression on the covariates, without an image",
+            COVARIATES => "ridge regression on the covariates alone",
             REGION_VOLUMES => "ridge regression on the volumes of regions",
             other => other,
         };
-        lines.push(beside((cnn, other), comparison, (name, &unit), &metrics.independent()));
+        lines.push(beside((first, own), (name, other), comparison, (&unit, &metrics.independent())));
     }
-    lines.push(bias(metrics, cnn));
+    lines.push(bias(metrics, own, first));
     if let Some(r) = metrics.volume_correlation {
         lines.push(format!(
-            "Rank correlation of the CNN's {} with {volume}, over {}s: {r:.2}.",
+            "Rank correlation of {}'s {} with {named}, over {}s: {r:.2}.",
+            first.called,
             metrics.value.name,
             metrics.noun()
         ));
@@ -264,25 +278,32 @@ pub(super) fn sentences(metrics: &ValueMetrics, name: &str, volume: &str) -> Vec
 }
 
 /// The first sentence.
-fn beside_mean(metrics: &ValueMetrics, cnn: &Regression, mean: &Regression, comparison: &ValueComparison) -> String {
+fn beside_mean(
+    metrics: &ValueMetrics,
+    (first, own): (First, &Regression),
+    mean: &Regression,
+    comparison: &ValueComparison,
+) -> String {
+    let model = capital(first.called);
     let (name, unit) = (&metrics.value.name, metrics.value.suffix());
     let says = match metrics.verdict {
         ValueVerdict::Better => {
-            format!("The CNN predicts {name} better than the mean and the median of the people trained on do")
+            format!("{model} predicts {name} better than the mean and the median of the people trained on do")
         }
         ValueVerdict::NotShown => {
             format!(
-                "The CNN is not shown to predict {name} better than the mean and the median of the people trained on do"
+                "{model} is not shown to predict {name} better than the mean and the median of the people trained on do"
             )
         }
         ValueVerdict::Worse => {
-            format!("The CNN predicts {name} worse than the mean and the median of the people trained on do")
+            format!("{model} predicts {name} worse than the mean and the median of the people trained on do")
         }
         ValueVerdict::Unknown => format!(
-            "Whether the CNN predicts {name} better than the mean of the people trained on does cannot be said, for lack of an interval"
+            "Whether {} predicts {name} better than the mean of the people trained on does cannot be said, for lack of an interval",
+            first.called
         ),
     };
-    let more = [("R2", &cnn.r2), ("r", &cnn.r)];
+    let more = [("R2", &own.r2), ("r", &own.r)];
     let more = more
         .iter()
         .filter_map(|(name, e)| e.as_ref().map(|e| format!("; {name} {}", text(e, "", false))))
@@ -290,39 +311,40 @@ fn beside_mean(metrics: &ValueMetrics, cnn: &Regression, mean: &Regression, comp
     let people = of_people(metrics.people);
     format!(
         "{says}: mean absolute error over {} held-out {}s{people} {}, where the mean has {}{unit}; difference {}{more}.",
-        cnn.subjects,
+        own.subjects,
         metrics.noun(),
-        text(&cnn.mae, &unit, false),
+        text(&own.mae, &unit, false),
         significant(mean.mae.value, 3),
         text(&comparison.mae_difference, &unit, true),
     )
 }
 
-/// The network beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
+/// The first model beside a comparator. "Beats" takes two witnesses: the interval of the difference `over` subjects (people, groups) and
 /// the corrected resampled t-test over folds.
 fn beside(
-    (cnn, other): (&Regression, &Regression),
+    (first, own): (First, &Regression),
+    (name, other): (&str, &Regression),
     comparison: &ValueComparison,
-    (name, unit): (&str, &str),
-    over: &str,
+    (unit, over): (&str, &str),
 ) -> String {
+    let model = capital(first.called);
     let difference = &comparison.mae_difference;
     let ahead = comparison.corrected_t.is_some_and(|t| t < 0.0);
     let result = match (difference.ends(), comparison.corrected_p) {
-        _ if difference.value >= 0.0 => format!("The CNN does not beat {name}"),
-        (None, _) => format!("The CNN is ahead of {name}, but without an interval that is no evidence"),
+        _ if difference.value >= 0.0 => format!("{model} does not beat {name}"),
+        (None, _) => format!("{model} is ahead of {name}, but without an interval that is no evidence"),
         (Some((_, high)), Some(p)) if high >= 0.0 && p < 0.05 && ahead => format!(
-            "The CNN is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
+            "{model} is ahead of {name} by the folds, but not by the interval over {over}, so that it is not shown to beat it"
         ),
         (Some((_, high)), _) if high >= 0.0 => {
-            format!("The CNN is ahead of {name}, but by no more than chance could do")
+            format!("{model} is ahead of {name}, but by no more than chance could do")
         }
         (Some(_), None) => {
-            format!("The CNN is ahead of {name} by the interval over {over} alone: the folds allow no second test")
+            format!("{model} is ahead of {name} by the interval over {over} alone: the folds allow no second test")
         }
-        (Some(_), Some(p)) if p < 0.05 && ahead => format!("The CNN beats {name}"),
+        (Some(_), Some(p)) if p < 0.05 && ahead => format!("{model} beats {name}"),
         (Some(_), Some(_)) => format!(
-            "The CNN is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
+            "{model} is ahead of {name} by the interval over {over}, but not by the folds, so that it is not shown to beat it"
         ),
     };
     let t_test = comparison
@@ -330,18 +352,21 @@ fn beside(
         .map_or_else(String::new, |p| format!("; corrected resampled t-test of the folds' errors {}", p_in_words(p)));
     format!(
         "{result}: mean absolute error {} against {}{unit}, difference {}{t_test}.",
-        significant(cnn.mae.value, 3),
+        significant(own.mae.value, 3),
         significant(other.mae.value, 3),
         text(difference, unit, true)
     )
 }
 
 /// How the error follows the true value, and what is left after a correction.
-fn bias(metrics: &ValueMetrics, cnn: &Regression) -> String {
+fn bias(metrics: &ValueMetrics, own: &Regression, first: First) -> String {
     let (name, unit) = (&metrics.value.name, metrics.value.suffix());
-    let mut text_of =
-        format!("The error of the CNN (predicted minus true) is {} on average", text(&cnn.mean_error, &unit, true));
-    if let Some(slope) = &cnn.error_slope {
+    let mut text_of = format!(
+        "The error of {} (predicted minus true) is {} on average",
+        first.called,
+        text(&own.mean_error, &unit, true)
+    );
+    if let Some(slope) = &own.error_slope {
         text_of.push_str(&format!(
             " and has a slope of {} on the true {name} (0: no bias; -1: the prediction does not follow it)",
             text(slope, "", true)
@@ -426,7 +451,7 @@ mod tests {
             (comparison(-1.0, -3.0, -0.5, Some((-3.0, 0.01))), "The CNN beats ridge"),
         ];
         for (comparison, start) in cases {
-            let text = beside((&any, &any), &comparison, ("ridge", " years"), "people");
+            let text = beside((First::CNN, &any), ("ridge", &any), &comparison, (" years", "people"));
             assert!(text.starts_with(start), "{text}");
         }
     }
