@@ -7,12 +7,12 @@ pub(crate) mod tensors;
 mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
-pub use onnx::{OnnxModel, OnnxOptions, OutputCheck, import_onnx};
+pub use onnx::{Align, OnnxModel, OnnxOptions, OutputCheck, import_onnx};
 pub use zoo::{
     InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape,
 };
 
-use crate::cohort::{Cohort, Preparation};
+use crate::cohort::{Cohort, Placement, Preparation};
 use crate::setting::CHANNEL;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
@@ -65,6 +65,16 @@ impl Card {
     /// Whether it was trained elsewhere, on people and images that nothing is known of.
     pub(crate) fn imported(&self) -> bool {
         self.training["imported"] == true
+    }
+
+    /// That it is not known whether it takes heads that are turned to a template, in words: an older version did not ask for it.
+    pub(crate) fn place_not_asked(&self) -> Option<&'static str> {
+        let asked = self.training["placement_said"] == true
+            || self.preparation.template.is_some()
+            || self.preparation.placement != Placement::MaskCentre;
+        (self.imported() && !self.grid_unknown && !asked).then_some(
+            "whether the model takes heads turned to a template was not asked when an older version imported it (import it again to say it)",
+        )
     }
 
     /// Refuses a cohort with other channels than the model was trained on, or with the same in another order; and says in a sentence

@@ -45,6 +45,7 @@ use crate::model::{min_shape, mrinet, whole_shape};
 use crate::setting::{EXCLUDE, GRID, MODEL, PERSON_COLUMN};
 use image::prepare_with;
 use masks::Masks;
+pub(crate) use plan::grid_on_template;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
 use serde::Serialize;

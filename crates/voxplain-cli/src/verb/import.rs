@@ -4,7 +4,7 @@ use crate::{
     argument::{Intensities, shape},
     session::{Outcome, Session},
     terminal::harmless,
-    verb::prepare::spacing,
+    verb::prepare::{Size, origin, spacing},
 };
 use clap::Args;
 use serde::Serialize;
@@ -13,21 +13,21 @@ use std::path::{Path, PathBuf};
 use voxplain::Error;
 use voxplain::cohort::Normalize;
 use voxplain::model::{
-    Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, Quantity, import, import_onnx,
+    Align, Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, Quantity, import, import_onnx,
 };
 
 /// Turn a network of PyTorch into a model file.
 ///
 /// An ONNX file (torch.onnx.export) holds the whole network. What it does not say is asked for: the size of voxels, how
-/// intensities are prepared, to which side the axes grow, the names of the classes; or it is taken from a run whose images
+/// intensities are prepared, to which side the axes grow, whether heads are turned to a template, the names of the classes; or it is taken from a run whose images
 /// are prepared alike (--like). A checkpoint (torch.save of a state dictionary) holds weights alone, and --arch says of
 /// which network. Files are read without running anything from them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  voxplain import net.onnx --spacing 2 --normalize robust --orientation RAS --classes female,male --check pairs.npz --out net.safetensors
+  voxplain import net.onnx --spacing 2 --normalize robust --orientation RAS --align none --classes female,male --check pairs.npz --out net.safetensors
   voxplain import net.onnx --like run --out net.safetensors
-  voxplain import two.onnx --channel T1w --channel FLAIR --spacing 2 --normalize robust --orientation RAS --classes a,b --out two.safetensors
+  voxplain import two.onnx --channel T1w --channel FLAIR --spacing 2 --normalize robust --orientation RAS --align none --classes a,b --out two.safetensors
   voxplain import age.onnx --like run --value age,years --out age.safetensors
   voxplain import best_model_all_grad --arch mrinet-grad --classes female,male --out kan2020.safetensors
   voxplain import checkpoint.pt --arch mrinet --shape 58x70x58 --out model.safetensors")]
@@ -60,6 +60,17 @@ pub(crate) struct Import {
     /// Of an ONNX file: a run or model whose images are prepared as those of this network.
     #[arg(long, value_name = "RUN", conflicts_with = "normalize")]
     like: Option<PathBuf>,
+    /// Of an ONNX file: the skull-stripped template that heads are turned to before the network takes them, as with
+    /// `prepare --align`; `none` for heads that lie as they are.
+    #[arg(long, value_name = "TEMPLATE|none", conflicts_with = "like")]
+    align: Option<PathBuf>,
+    /// Whether heads keep their size under --align, or are scaled to the template's.
+    #[arg(long, value_enum, default_value_t = Size::Keep, requires = "align")]
+    align_size: Size,
+    /// Of an ONNX file: one grid for all images, with its first voxel there: world position in mm, `-84,-123,-72` [default:
+    /// centred on the template, or with --align none on each brain mask].
+    #[arg(long, value_name = "X,Y,Z", value_parser = origin, allow_hyphen_values = true, requires = "align")]
+    origin: Option<[f64; 3]>,
     /// Of an ONNX file: the network takes whole heads, without brain masks.
     #[arg(long, conflicts_with = "like")]
     whole_head: bool,
@@ -166,6 +177,11 @@ impl Import {
                 spacing: self.spacing,
                 normalize: self.normalize.map(Normalize::from),
                 orientation: self.orientation.clone(),
+                align: self.align.as_ref().map(|path| match path.to_str() {
+                    Some("none") => Align::Nothing,
+                    _ => Align::Template { path: path.clone(), sizes: self.align_size.into() },
+                }),
+                origin: self.origin,
                 whole_head: self.whole_head,
                 channels: self.channels.clone(),
                 classes: self.classes.clone(),

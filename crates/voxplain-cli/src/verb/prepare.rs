@@ -146,9 +146,18 @@ enum Where {
 
 /// `--align-size`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Size {
+pub(crate) enum Size {
     Keep,
     Remove,
+}
+
+impl From<Size> for Sizes {
+    fn from(size: Size) -> Self {
+        match size {
+            Size::Keep => Self::Keep,
+            Size::Remove => Self::Remove,
+        }
+    }
 }
 
 impl Prepare {
@@ -187,10 +196,7 @@ impl Prepare {
                 (None, Where::Template) => Space::Template,
             },
             align: self.align.clone(),
-            sizes: match self.align_size {
-                Size::Keep => Sizes::Keep,
-                Size::Remove => Sizes::Remove,
-            },
+            sizes: self.align_size.into(),
             normalize: self.normalize.into(),
             keep_going: self.keep_going,
             force: self.force,
@@ -292,7 +298,7 @@ pub(super) fn spacing(text: &str) -> Result<[f64; 3], String> {
 }
 
 /// For clap: a position.
-fn origin(text: &str) -> Result<[f64; 3], String> {
+pub(crate) fn origin(text: &str) -> Result<[f64; 3], String> {
     let parts: Option<Vec<f64>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
     parts.and_then(|p| p.try_into().ok()).ok_or_else(|| "expected three numbers, as in -84,-123,-72".into())
 }

@@ -38,6 +38,43 @@ impl Preparation {
         )
     }
 
+    /// Where the heads of its volumes lie, in words that follow "heads": `turned to the template mni.nii.gz, each keeping its size`.
+    pub fn place(&self) -> String {
+        let centre = if self.whole_head { "what is not background" } else { "each brain mask" };
+        match (&self.template, self.placement) {
+            (Some(template), _) => {
+                let sizes = match template.sizes {
+                    Sizes::Keep => "each keeping its size",
+                    Sizes::Remove => "and scaled to its size",
+                };
+                format!("turned to the template {}, {sizes}", template.name())
+            }
+            (None, Placement::MaskCentre) => format!("that lie as in the scanner, centred on {centre}"),
+            (None, Placement::Fixed(_)) => "that lie as in their files, on one grid for all".to_owned(),
+        }
+    }
+
+    /// Why its images are no images as a model takes them, by where heads lie, in a sentence: aligned there and not here, or otherwise.
+    /// Whether two fixed grids are one is another question.
+    pub(crate) fn lies_unlike(&self, model: &Self) -> Option<String> {
+        let kind = |of: &Self| {
+            let template = of.template.as_ref().map(|template| (template.hash.clone(), template.sizes));
+            (template.is_none() && of.placement == Placement::MaskCentre, template)
+        };
+        if kind(self) == kind(model) {
+            return None;
+        }
+        let [ours, theirs] = [self, model].map(|of| of.template.as_ref());
+        // Two files of one name.
+        let others = ours.zip(theirs).is_some_and(|(a, b)| a.hash != b.hash && a.name() == b.name());
+        let another = if others { " (another file of that name)" } else { "" };
+        Some(format!(
+            "prepared from heads {}; the model takes heads {}{another}: what it says of heads that lie otherwise is not known",
+            self.place(),
+            model.place()
+        ))
+    }
+
     /// What a mask holds, in a word for sentences: `brain`, or `head` where images were taken without brain masks.
     pub const fn organ(&self) -> &'static str {
         if self.whole_head { "head" } else { "brain" }
@@ -94,6 +131,11 @@ impl Template {
     /// It cannot be read.
     pub fn new(path: &Path, sizes: Sizes) -> Result<Self> {
         Ok(Self { path: std::path::absolute(path).map_err(Error::io(path))?, hash: hash_file(path)?, sizes })
+    }
+
+    /// The name of its file.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// Reads the template, RAS+ axes.

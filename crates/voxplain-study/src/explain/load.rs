@@ -55,6 +55,7 @@ pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
     if !card.grid_unknown && cohort.preparation.whole_head != card.preparation.whole_head {
         findings.push(if card.preparation.whole_head { unlike_heads(card).into() } else { unlike_brains(card).into() });
     }
+    findings.extend(unlike_place(&cohort.preparation, card));
     let mut volumes = cohort.channels(number)?;
     let others = volumes.split_off(1);
     Ok(LoadedVolume {
@@ -102,6 +103,9 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     let mask_name = mask_file.as_deref().zip(mask.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
     let mut about = about_mask(mask.as_ref(), &options, card);
     about.extend(other_kind);
+    if let (false, Some(not_asked)) = (card.grid_unknown, card.place_not_asked()) {
+        about.push(format!("prepared from heads {}; {not_asked}", card.preparation.place()));
+    }
     // Whoever gives a file means it; what its name says against that is told.
     if let (MaskRule::File(_), Some(mask)) = (&images.mask, &mask_file)
         && let Some(why) = doubt(file, mask)
@@ -238,11 +242,12 @@ pub(crate) fn fits(card: &Card, cohort: &Cohort, progress: &dyn Progress) -> Res
         progress.warn(&format!("{}: {what}", cohort.path.display()));
     }
     if !card.grid_unknown && ours.whole_head != theirs.whole_head {
-        let [has, was] = [theirs, ours].map(|p| if p.whole_head { "whole heads" } else { "brains inside masks" });
-        progress.warn(&format!(
-            "{}: the cohort has {has}, but the model was trained on {was}: it never saw images like these",
-            cohort.path.display()
-        ));
+        let has = if theirs.whole_head { "whole heads" } else { "brains inside masks" };
+        let unlike = if ours.whole_head { unlike_heads(card) } else { unlike_brains(card) };
+        progress.warn(&format!("{}: the cohort has {has}; {unlike}", cohort.path.display()));
+    }
+    if let Some(what) = unlike_place(theirs, card) {
+        progress.warn(&format!("{}: {what}", cohort.path.display()));
     }
     if let (Placement::Fixed(a), Placement::Fixed(b), false) = (ours.placement, theirs.placement, card.grid_unknown)
         && !a.same_space(&b, 0.01)
@@ -396,6 +401,17 @@ fn unlike_brains(card: &Card) -> &'static str {
         "it is not known whether the model was trained on whole heads or on brains inside masks"
     } else {
         "the model was trained on brains inside masks, and never saw a whole head"
+    }
+}
+
+/// Why the heads of a cohort lie otherwise than those that a model takes, or that it is not known.
+fn unlike_place(theirs: &Preparation, card: &Card) -> Option<String> {
+    if card.grid_unknown {
+        return None;
+    }
+    match card.place_not_asked() {
+        Some(not_asked) => Some(format!("prepared from heads {}; {not_asked}", theirs.place())),
+        None => theirs.lies_unlike(&card.preparation),
     }
 }
 

@@ -204,16 +204,15 @@ impl Plan {
         refuse_shared_masks(&items, &participants, &site_names, options)?;
         let align_to = options.align.as_deref().map(|path| Template::new(path, options.sizes)).transpose()?;
         let template = align_to.as_ref().map(Template::read).transpose()?;
-        if let (Some(path), Some(template)) = (&options.align, &template) {
-            refuse_no_template(path, template)?;
-        }
+        let on_template = match (&options.align, &template) {
+            (Some(path), Some(template)) => Some(grid_on_template(path, template, shape, spacing)?),
+            _ => None,
+        };
         let placement = match (options.space, items.first()) {
             (Space::Origin(origin), _) => {
                 Placement::Fixed(Grid::new(shape, Affine::from_spacing_origin(spacing, origin))?)
             }
-            (_, _) if let Some(template) = &template => {
-                Placement::Fixed(image::centred(shape, spacing, middle(template)?)?)
-            }
+            (_, _) if let Some(grid) = on_template => Placement::Fixed(grid),
             (Space::Mask, _) | (_, None) => Placement::MaskCentre,
             (Space::Template, Some(Item { input: Input::Image { path, .. }, .. })) => {
                 let image = voxplain_volume::read(path, &ReadOptions::default())?;
@@ -1015,6 +1014,15 @@ fn places(table: &Table, count: usize, path: &Path) -> Result<Vec<usize>> {
         }
     };
     Ok(places)
+}
+
+/// The grid of a cohort, or of a network, whose heads are aligned to a template: centred on it.
+///
+/// # Errors
+/// It is no skull-stripped brain, or shape and spacing are those of no grid.
+pub(crate) fn grid_on_template(path: &Path, template: &Volume, shape: [usize; 3], spacing: [f64; 3]) -> Result<Grid> {
+    refuse_no_template(path, template)?;
+    Ok(image::centred(shape, spacing, middle(template)?)?)
 }
 
 /// Refuses a template that is a whole head, or that has no intensities.

@@ -19,6 +19,7 @@ mod explain;
 mod faithfulness;
 mod import;
 mod leaks;
+mod place;
 mod predict;
 mod prepare;
 mod run;
