@@ -180,6 +180,11 @@ struct Tested<'a> {
 }
 
 impl Tested<'_> {
+    /// The network: of an imported one it is not known whom it was trained on.
+    fn first(&self) -> First {
+        First { held_out: self.answers.iter().all(|answer| answer.in_sample.is_some()), ..First::CNN }
+    }
+
     /// What is said of each, with the volume of the mask.
     fn beside_volumes(&self, said: impl Iterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
         said.zip(self.numbers.iter().map(|&n| self.cohort.subjects[n].mask_volume))
@@ -496,7 +501,7 @@ fn classes_of(
         )];
     } else {
         found.summary =
-            without_folds(metrics::summary(&found, First::CNN, Some(tested.cohort.preparation.volume_name())));
+            without_folds(metrics::summary(&found, tested.first(), Some(tested.cohort.preparation.volume_name())));
     }
     if let Some(alike) = metrics::pairs_alike(&network, classes, First::CNN) {
         found.summary.insert(1.min(found.summary.len()), alike);
@@ -625,7 +630,7 @@ fn values_of(tested: &Tested<'_>, card: &Card, run: Option<&Run>, baselines: Vec
     found.volume_correlation = metrics::volume_correlation(tested.beside_volumes(network.iter().map(|p| p.predicted)));
     found.method = method(tested, run, found.noun(), has_baselines);
     found.summary =
-        without_folds(value_metrics::summary(&found, First::CNN, Some(tested.cohort.preparation.volume_name())));
+        without_folds(value_metrics::summary(&found, tested.first(), Some(tested.cohort.preparation.volume_name())));
     let out_of_fold = own.as_ref().and_then(|own| own.of(CNN).cloned());
     if let (Some(own), Some(here)) = (&out_of_fold, found.of(CNN)) {
         let unit = found.value.suffix();

@@ -24,11 +24,23 @@ pub(crate) struct First {
     pub(crate) name: &'static str,
     /// What sentences call it: `the CNN`.
     pub(crate) called: &'static str,
+    /// Whether it is known that it was not trained on those whom it is judged by.
+    pub(crate) held_out: bool,
 }
 
 impl First {
     /// The network.
-    pub(crate) const CNN: Self = Self { name: CNN, called: "the CNN" };
+    pub(crate) const CNN: Self = Self { name: CNN, called: "the CNN", held_out: true };
+
+    /// How those are called whom it is judged by: `held-out `, where they are.
+    pub(super) fn judged_by(self) -> &'static str {
+        if self.held_out { "held-out " } else { "" }
+    }
+
+    /// What is to be known of them, behind the first number.
+    pub(super) fn doubt(self) -> &'static str {
+        if self.held_out { "" } else { " (whether it was trained on them is not known)" }
+    }
 }
 
 /// A classifier and what it predicts.
@@ -360,9 +372,11 @@ fn beside_guessing(metrics: &Metrics, own: &Classification, chance: &Chance, fir
         None => String::new(),
     };
     format!(
-        "{says}: {auc}{right} of {} held-out {noun}s{} right, accuracy {}, where always saying {} has {:.2}.",
+        "{says}: {auc}{right} of {} {}{noun}s{} right{}, accuracy {}, where always saying {} has {:.2}.",
         own.subjects,
+        first.judged_by(),
         of_people(metrics.people),
+        first.doubt(),
         text(&own.accuracy),
         chance.majority,
         chance.accuracy,

@@ -310,9 +310,11 @@ fn beside_mean(
         .collect::<String>();
     let people = of_people(metrics.people);
     format!(
-        "{says}: mean absolute error over {} held-out {}s{people} {}, where the mean has {}{unit}; difference {}{more}.",
+        "{says}: mean absolute error over {} {}{}s{people}{} {}, where the mean has {}{unit}; difference {}{more}.",
         own.subjects,
+        first.judged_by(),
         metrics.noun(),
+        first.doubt(),
         text(&own.mae, &unit, false),
         significant(mean.mae.value, 3),
         text(&comparison.mae_difference, &unit, true),
