@@ -26,6 +26,9 @@ pub struct MapChanges {
     /// Arms whose maps were not compared, and why, in sentences.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_compared: Vec<String>,
+    /// What else voxels of an arm are than those of the run, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// The maps of one method, of the run and of an arm, of the same people.
@@ -119,6 +122,13 @@ pub(super) fn changes(
         if let Some(why) = on_other_grid(cohort, &theirs_cohort) {
             found.not_compared.push(format!("The maps of the arm {name} are not compared: {why}."));
             continue;
+        }
+        let placed = |cohort: &Cohort| cohort.preparation.template.as_ref().map(|of| (of.hash.clone(), of.sizes));
+        if placed(cohort) != placed(&theirs_cohort) {
+            found.notes.push(format!(
+                "The brains of the arm {name} were brought to the grid in another way than those of the run (their size, or the template): a voxel of both is \
+                 one place of the grid, and need not be one place of the brain."
+            ));
         }
         let (said, their_models) = (other.predictions()?, other.models()?);
         let fold_there: BTreeMap<&str, usize> = said.iter().map(|p| (p.participant_id.as_str(), p.fold)).collect();
@@ -375,7 +385,7 @@ impl MapChanges {
     pub fn sentences(&self) -> Vec<String> {
         let mut lines: Vec<String> =
             self.rows.iter().filter(|row| row.class.is_none()).map(MapChange::sentence).collect();
-        lines.extend(self.not_compared.iter().cloned());
+        lines.extend(self.notes.iter().chain(&self.not_compared).cloned());
         lines
     }
 }
