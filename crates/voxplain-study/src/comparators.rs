@@ -12,22 +12,26 @@
 //! * [`logistic_voxels`] and [`svm_voxels`]: logistic regression and a support vector machine on the prepared volumes, whose penalty is
 //!   chosen inside the training part.
 //! * [`covariates`]: logistic regression on columns of the table of people, without an image.
-//! * [`logistic_features`]: logistic regression on the columns of another table, such as volumes of regions.
+//! * [`logistic_features`]: logistic regression on the columns of another table, such as volumes of regions; [`svm_features`] and
+//!   [`boosting_features`] on the same.
 //!
 //! Of a value: [`training_mean`], [`mask_volume_line`] and [`ridge_voxels`], and [`ridge_features`] on columns of a table, whose
-//! penalty is chosen inside the training part.
+//! penalty is chosen inside the training part, and [`boosting_values`].
 //!
 //! Everything is fitted on the training subjects of each fold. Where no penalty is chosen it is 1 (scikit-learn's default), and the number
 //! of components is fixed.
 
+mod boosting;
 mod features;
 mod gram;
 mod logistic;
 mod penalised;
 mod svm;
+mod tree;
 mod tuned;
 mod value;
 
+pub use boosting::{boosting_features, boosting_values};
 pub use features::Features;
 pub(crate) use features::{Cells, named};
 pub use gram::{Gram, inner_products};

@@ -23,6 +23,9 @@ const SVM_POWERS: [i32; 7] = [2, 1, 0, -1, -2, -3, -4];
 /// What a smaller penalty must gain in mean log loss.
 const GAIN: f64 = 1e-4;
 
+/// What the step is called.
+const TUNED: &str = "baselines with a tuned penalty";
+
 /// Inner folds, where there are as many people (or groups) of each class.
 const INNER_FOLDS: usize = 5;
 
@@ -74,7 +77,7 @@ pub fn logistic_voxels(
 ) -> Result<Tuned> {
     // Volumes turned into few coordinates: distances and inner products stay, so that the fit is that of the voxels.
     let all = gram.embedding();
-    of_folds(task, progress, |fold, split| {
+    of_folds(task, TUNED, progress, |fold, split| {
         let rows = |of: &[usize]| all.select_rows(of);
         logistic(&rows(&split.train), &rows(&split.test), task, (fold, split), seed)
     })
@@ -90,7 +93,7 @@ pub fn logistic_features(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Tuned> {
-    of_folds(task, progress, |fold, split| {
+    of_folds(task, TUNED, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         logistic(&train, &test, task, (fold, split), seed)
     })
@@ -108,7 +111,7 @@ pub fn logistic_of_gram(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Tuned> {
-    of_folds(task, progress, |fold, split| {
+    of_folds(task, TUNED, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         let [of_train, of_test] = gram.residuals((&split.train, &split.test), (&train, &test)).ok_or_else(|| {
             Error::request("the covariates cannot be regressed out: their values are too large", "scale them")
@@ -137,7 +140,7 @@ pub fn svm_voxels(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
-    let found = of_folds(task, progress, |fold, split| {
+    let found = of_folds(task, TUNED, progress, |fold, split| {
         let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
         support_vectors(products, task, (fold, split), seed)
     })?;
@@ -154,7 +157,7 @@ pub fn svm_features(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
-    let found = of_folds(task, progress, |fold, split| {
+    let found = of_folds(task, TUNED, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         let [train, test] = centred(&train, &test);
         support_vectors([&train * train.transpose(), test * train.transpose()], task, (fold, split), seed)
@@ -163,22 +166,23 @@ pub fn svm_features(
 }
 
 /// What is found of a fold.
-struct OfFold {
+pub(super) struct OfFold {
     /// Probabilities of the held-out subjects.
-    said: Vec<Vec<f64>>,
-    /// Whether the penalty was chosen.
-    tuned: bool,
+    pub(super) said: Vec<Vec<f64>>,
+    /// Whether the penalty, or the number of stages, was chosen.
+    pub(super) tuned: bool,
     /// The model; of two classes.
-    linear: Option<LinearFold>,
+    pub(super) linear: Option<LinearFold>,
 }
 
 /// The predictions of all folds, which are fitted beside each other.
-fn of_folds(
+pub(super) fn of_folds(
     task: &ClassificationTask<'_>,
+    step: &str,
     progress: &dyn Progress,
     fit: impl Fn(usize, &Split) -> Result<OfFold> + Send + Sync,
 ) -> Result<Tuned> {
-    progress.begin("baselines with a tuned penalty", task.splits.len());
+    progress.begin(step, task.splits.len());
     let each = |(fold, split): (usize, &Split)| {
         progress.go_on()?;
         let found = fit(fold, split)?;
@@ -199,20 +203,34 @@ fn of_folds(
 
 /// Inner folds of the training part of a fold, by position in it: whole groups, every class in each training part. None where a class has
 /// fewer than two people, or groups.
-fn inner_folds(task: &ClassificationTask<'_>, (fold, split): (usize, &Split), seed: Seed) -> Result<Vec<Split>> {
+pub(super) fn inner_folds(
+    task: &ClassificationTask<'_>,
+    (fold, split): (usize, &Split),
+    seed: Seed,
+) -> Result<Vec<Split>> {
     let labels: Vec<usize> = split.train.iter().map(|&n| task.labels[n]).collect();
     let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
+    inner_splits(&labels, groups.as_deref(), task.classes, (fold, seed))
+}
+
+/// The same of the labels and groups of a training part.
+pub(super) fn inner_splits(
+    labels: &[usize],
+    groups: Option<&[usize]>,
+    classes: usize,
+    (fold, seed): (usize, Seed),
+) -> Result<Vec<Split>> {
     let units = |class: usize| {
         let of_class = (0..labels.len()).filter(|&n| labels[n] == class);
-        of_class.map(|n| groups.as_ref().map_or(n, |groups| groups[n])).collect::<BTreeSet<_>>().len()
+        of_class.map(|n| groups.map_or(n, |groups| groups[n])).collect::<BTreeSet<_>>().len()
     };
-    let count = (0..task.classes).map(units).min().unwrap_or(0).min(INNER_FOLDS);
+    let count = (0..classes).map(units).min().unwrap_or(0).min(INNER_FOLDS);
     if count < 2 {
         return Ok(Vec::new());
     }
     let seed = seed.child("inner").index(fold as u64);
-    let mut found = splits(&labels, groups.as_deref(), SplitScheme::Folds(count), seed)?;
-    let has_all = |of: &[usize]| of.iter().map(|&n| labels[n]).collect::<BTreeSet<_>>().len() == task.classes;
+    let mut found = splits(labels, groups, SplitScheme::Folds(count), seed)?;
+    let has_all = |of: &[usize]| of.iter().map(|&n| labels[n]).collect::<BTreeSet<_>>().len() == classes;
     found.retain(|inner| !inner.test.is_empty() && has_all(&inner.train));
     Ok(found)
 }

@@ -5,8 +5,8 @@ use voxplain_core::{Silent, random::Seed};
 use voxplain_stats::FoldPrediction;
 use voxplain_study::{
     comparators::{
-        ClassificationTask, Features, ValueTask, covariates, inner_products, logistic_of_gram, logistic_voxels,
-        ridge_features, ridge_voxels_and_models, svm_voxels,
+        ClassificationTask, Features, ValueTask, boosting_features, boosting_values, covariates, inner_products,
+        logistic_of_gram, logistic_voxels, ridge_features, ridge_voxels_and_models, svm_voxels,
     },
     folds::{Split, SplitScheme, splits},
 };
@@ -89,6 +89,49 @@ fn covariates_as_scikit_learn() {
     for (found, expected) in ridge_features(&features, &task).iter().zip(expected) {
         assert!((found.predicted - expected).abs() < 1e-6, "{} {expected}", found.predicted);
     }
+}
+
+/// The trees of scikit-learn 1.9, of two and three classes and of a value, with cells without a value; as many of them as have the least loss
+/// in the same inner folds, but for three that hang on which of two equally good splits is taken there.
+#[test]
+fn boosting_as_scikit_learn() {
+    let all: Value = serde_json::from_str(include_str!("fixtures/boosting.json")).unwrap();
+    let x: Vec<Vec<Option<f64>>> = of(&all["x"]);
+    let train = 160;
+    let written: Vec<Vec<Option<String>>> =
+        x.iter().map(|row| row.iter().map(|v| v.map(|v| v.to_string())).collect()).collect();
+    let terms: Vec<(String, Vec<Option<&str>>)> =
+        (0..x[0].len()).map(|c| (format!("c{c}"), written.iter().map(|row| row[c].as_deref()).collect())).collect();
+    let features = Features::of(&terms, x.len(), &[]).unwrap();
+    let inner = |labels: &[usize]| {
+        let seed = Seed::new(3).child("inner").index(0);
+        let folds = splits(&labels[..train], None, SplitScheme::Folds(5), seed).unwrap();
+        (0..train)
+            .map(|n| folds.iter().position(|fold| fold.test.contains(&n)).unwrap().to_string())
+            .collect::<String>()
+    };
+    let splits = [Split { train: (0..train).collect(), test: (train..x.len()).collect() }];
+    for classes in [2, 3] {
+        let labels: Vec<usize> = of(&all[format!("truth{classes}")]);
+        assert_eq!(all["inner"][classes.to_string()].as_str().unwrap(), inner(&labels), "the folds of the generator");
+        let task = ClassificationTask { labels: &labels, groups: None, classes, splits: &splits, balanced: false };
+        let found = boosting_features(&features, &task, Seed::new(3), &Silent).unwrap().unwrap();
+        let expected: Vec<Vec<Vec<f64>>> = of(&all[format!("said{classes}")]);
+        let found: Vec<f64> = found.predictions.iter().flat_map(|p| p.probabilities.clone()).collect();
+        is_one_of(&found, &expected.iter().map(|stage| stage.concat()).collect::<Vec<_>>(), 1e-9);
+    }
+    let values: Vec<f64> = of(&all["value"]);
+    assert_eq!(all["inner"]["value"].as_str().unwrap(), inner(&vec![0; values.len()]), "the folds of the generator");
+    let task = ValueTask { values: &values, groups: None, splits: &splits };
+    let found = boosting_values(&features, &task, Seed::new(3), &Silent).unwrap().unwrap();
+    let found: Vec<f64> = found.iter().map(|p| p.predicted).collect();
+    is_one_of(&found, &of::<Vec<Vec<f64>>>(&all["said_value"]), 1e-6);
+}
+
+/// What is said after one of these stages.
+fn is_one_of(found: &[f64], stages: &[Vec<f64>], tolerance: f64) {
+    let near = |stage: &Vec<f64>| found.iter().zip(stage).all(|(a, b)| (a - b).abs() < tolerance);
+    assert!(stages.iter().all(|stage| stage.len() == found.len()) && stages.iter().any(near), "{found:?}\n{stages:?}");
 }
 
 /// Nobody's own label reaches what is said of them, also where the penalty is chosen.
