@@ -31,6 +31,7 @@ mod tree;
 mod tuned;
 mod value;
 
+pub(crate) use boosting::MOST_STAGES;
 pub use boosting::{boosting_features, boosting_values};
 pub use features::Features;
 pub(crate) use features::{Cells, named};

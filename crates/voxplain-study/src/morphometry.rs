@@ -6,7 +6,7 @@ use crate::{
     listed::{counted, have, listed},
     recode::on_a_line,
     setting::REGION_VOLUMES,
-    spelling::number,
+    spelling::{is_foreign_number, number},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,6 +64,12 @@ pub(crate) fn is_no_measurement(column: &str) -> bool {
     NO_MEASUREMENTS.contains(&plain.as_str())
 }
 
+/// What a column of row numbers is called, without case and signs: `Unnamed: 0` of pandas, the column without a name of R.
+const INDEX_COLUMNS: [&str; 9] = ["index", "idx", "row", "rows", "rowid", "rowname", "rownames", "rownumber", "rownum"];
+
+/// Rows from which on a column that counts them is no measurement.
+const COUNTED: usize = 5;
+
 /// A table with a row for each person and a column for each measurement.
 #[derive(Clone, Debug)]
 pub struct Morphometry {
@@ -73,6 +79,8 @@ pub struct Morphometry {
     pub table: Table,
     /// The column of ids, by position.
     pub id_column: usize,
+    /// Whether that column is called as columns of ids usually are; else it is the first one.
+    pub named: bool,
 }
 
 /// The measurements of some people.
@@ -98,8 +106,8 @@ impl Morphometry {
         }
         let plain = |name: &str| look(name).chars().filter(|c| c.is_alphanumeric()).collect::<String>();
         let named = |wanted: &&str| table.columns.iter().position(|column| plain(column) == **wanted);
-        let id_column = ID_COLUMNS.iter().find_map(named).unwrap_or(0);
-        Ok(Self { path: path.to_owned(), table, id_column })
+        let id_column = ID_COLUMNS.iter().find_map(named);
+        Ok(Self { path: path.to_owned(), table, id_column: id_column.unwrap_or(0), named: id_column.is_some() })
     }
 
     /// The name of the column of ids.
@@ -138,6 +146,57 @@ impl Morphometry {
     fn like_own(&self, id: &str) -> String {
         let has_sub = self.table.cells(self.id_column).flatten().any(|cell| cell.starts_with("sub-"));
         if has_sub { format!("sub-{}", bare(id)) } else { bare(id).to_owned() }
+    }
+
+    /// Which column is taken for ids, in a sentence.
+    ///
+    /// # Errors
+    /// No column is called as columns of ids usually are, and the first one has numbers, or one value in several rows: it may be a
+    /// measurement, and who is who would be a guess.
+    pub(crate) fn whose(&self) -> Result<String> {
+        let column = self.id_column();
+        if self.named {
+            return Ok(format!("ids are those of the column {column}"));
+        }
+        let cells: Vec<&str> = self.table.cells(0).map(Option::unwrap_or_default).collect();
+        let different: BTreeSet<&str> = cells.iter().copied().collect();
+        let why = if cells.iter().any(|cell| number(cell).is_some()) {
+            "holds numbers, which may be a measurement"
+        } else if different.len() < cells.len() {
+            "has one value in several rows"
+        } else {
+            return Ok(format!("ids are those of the first column, {column}: a word for each row"));
+        };
+        Err(Error::file(
+            &self.path,
+            format!(
+                "no column is called as columns of ids are (participant_id, subject, sub_id), and the first, {column}, {why}"
+            ),
+            "call the column that says whose each row is participant_id",
+        ))
+    }
+
+    /// Whether a column counts the rows: whole numbers without a gap, in any order, or all different under the name of an index.
+    fn counts_rows(&self, at: usize) -> bool {
+        let mut numbers: Vec<f64> = self.table.cells(at).filter_map(|cell| cell.and_then(number)).collect();
+        let rows = self.table.rows.len();
+        if rows < COUNTED || numbers.len() < rows || numbers.iter().any(|v| v.fract() != 0.0) {
+            return false;
+        }
+        numbers.sort_by(f64::total_cmp);
+        let name = &self.table.columns[at];
+        let plain: String = look(name).chars().filter(|c| c.is_alphanumeric()).collect();
+        let by_name = INDEX_COLUMNS.contains(&plain.as_str()) || plain.starts_with("unnamed");
+        // From 0 or 1: a year, or a scanner's count of its scans, begins elsewhere.
+        let by_one = numbers[0] <= 1.0 && numbers[0] >= 0.0;
+        let steps = || numbers.windows(2).map(|pair| pair[1] - pair[0]);
+        (by_one && steps().all(|step| step == 1.0)) || (by_name && steps().all(|step| step >= 1.0))
+    }
+
+    /// The row at this position in words, with its id.
+    fn row_in_words(&self, row: usize) -> String {
+        let id = self.table.rows[row][self.id_column].as_deref().unwrap_or("no id");
+        format!("row {} ({})", row + 1, bare(id))
     }
 
     /// The measurements of these people, each of whom has one row; `apart` are columns that are not looked at.
@@ -196,18 +255,31 @@ impl Morphometry {
             let cells: Vec<Option<&str>> = rows.iter().map(cell).collect();
             let filled: Vec<&str> = cells.iter().flatten().copied().collect();
             let numbers: Vec<f64> = filled.iter().filter_map(|c| number(c)).collect();
+            let words =
+                || rows.iter().zip(&cells).filter_map(|(&row, c)| c.filter(|c| number(c).is_none()).map(|c| (row, c)));
             let why = if filled.is_empty() {
                 "empty"
-            } else if numbers.len() < filled.len() {
-                if 2 * numbers.len() > filled.len() {
-                    let word = filled.iter().find(|c| number(c).is_none()).unwrap_or(&"");
+            } else if let Some((row, word)) = words().next() {
+                if words().all(|(_, cell)| is_foreign_number(cell)) {
                     return Err(Error::file(
                         &self.path,
-                        format!("column {name} holds `{word}` among numbers"),
+                        format!(
+                            "column {name} holds `{word}` in {}, which may be read in two ways",
+                            self.row_in_words(row)
+                        ),
+                        "write numbers with a point and nothing between thousands, as in 1234.5",
+                    ));
+                }
+                if 2 * numbers.len() > filled.len() {
+                    return Err(Error::file(
+                        &self.path,
+                        format!("column {name} holds `{word}` among numbers, in {}", self.row_in_words(row)),
                         "write a number, leave the cell empty, or remove the column",
                     ));
                 }
                 "words"
+            } else if self.counts_rows(at) {
+                "numbers of rows"
             } else if numbers.iter().all(|v| v.to_bits() == numbers[0].to_bits()) {
                 "one value for all"
             } else {
@@ -256,7 +328,7 @@ impl Measurements {
     pub(crate) fn describe(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         let of = |why: &str| self.left_out.iter().filter(|(_, w)| *w == why).map(|(name, _)| name).collect::<Vec<_>>();
-        let left = ["words", "one value for all", "empty", BY_NAME]
+        let left = ["words", "one value for all", "empty", BY_NAME, "numbers of rows"]
             .iter()
             .filter(|why| !of(why).is_empty())
             .map(|why| format!("{} ({why})", listed(of(why), 6)))
@@ -268,6 +340,11 @@ impl Measurements {
             counted(self.people, "subject"),
             listed(self.columns.iter().map(|(name, _)| name), NAMED)
         )
+    }
+
+    /// Columns that are not taken, each with the reason.
+    pub(crate) fn left_out(&self) -> &[(String, &'static str)] {
+        &self.left_out
     }
 
     /// The columns for a model.
@@ -328,6 +405,65 @@ mod tests {
         assert!(error("id,v\na,1\nb,2\nc\n").starts_with("line 4 has 1 cells"));
         assert_eq!(error("id,v,z\na,1,0.5\nb,2,-0.5\n"), "column z holds -0.5 for b, and no volume is below 0");
         assert_eq!(error("id,age\na,31\nb,42\n"), "no column holds numbers that differ; the table has: id, age");
+    }
+
+    /// Numbers with a decimal comma, alone or beside whole numbers, are no words; dates are.
+    #[test]
+    fn decimal_commas_are_refused() {
+        let of = |cells: [&str; 4]| {
+            let rows: Vec<String> = cells.iter().enumerate().map(|(n, c)| format!("p{n};{c};{n}.5")).collect();
+            let (_folder, table) = table(&format!("id;v;w\n{}\n", rows.join("\n")));
+            let table = table.unwrap();
+            table.measured(&[0, 1, 2, 3], &[], &[]).map_err(|e| e.to_string())
+        };
+        for cells in [["3,5", "4", "5", "6"], ["3,5", "4,5", "5,25", "6"], ["1.234,5", "4", "5", "6"]] {
+            let error = of(cells).unwrap_err();
+            let what = format!("column v holds `{}` in row 1 (p0), which may be read in two ways", cells[0]);
+            assert!(error.ends_with(&what), "{error}");
+        }
+        let error = of(["3", "4", "big", "6"]).unwrap_err();
+        assert!(error.ends_with("column v holds `big` among numbers, in row 3 (p2)"), "{error}");
+        assert_eq!(
+            of(["2024-01-05", "2024-02-05", "2024-03-05", "2024-04-05"]).unwrap().left_out,
+            [("v".to_owned(), "words")]
+        );
+    }
+
+    /// Numbers of rows are no measurement, in whatever order; whole numbers with gaps are, unless they are called an index.
+    #[test]
+    fn rows_are_not_measured() {
+        let (_folder, table) = table(
+            "id,Unnamed: 0,index,nth,volume,year\na,9,0,3,7,2001\nb,7,1,1,9,2002\nc,5,2,2,8,2003\nd,3,3,5,12,2004\ne,1,4,4,5,2005\n",
+        );
+        let found = table.unwrap().measured(&[0, 1, 2, 4], &[], &[]).unwrap();
+        let names: Vec<&str> = found.columns.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["volume", "year"]);
+        assert!(
+            found.describe().ends_with("; not taken: Unnamed: 0, index, nth (numbers of rows)"),
+            "{}",
+            found.describe()
+        );
+    }
+
+    /// Who is who is not guessed from a column that may be a measurement.
+    #[test]
+    fn ids_are_not_guessed() {
+        let whose = |text: &str| {
+            let (_folder, table) = table(text);
+            table.unwrap().whose().map_err(|e| e.to_string())
+        };
+        assert_eq!(whose("v,sub_id\n1,a\n2,b\n").unwrap(), "ids are those of the column sub_id");
+        assert_eq!(
+            whose("lh.aparc.thickness,v\nbert,2\nernie,3\n").unwrap(),
+            "ids are those of the first column, lh.aparc.thickness: a word for each row"
+        );
+        assert!(
+            whose("v,w\n2.5,1\n3.5,2\n")
+                .unwrap_err()
+                .ends_with("and the first, v, holds numbers, which may be a measurement")
+        );
+        assert!(whose("sex,v\nM,1\nM,2\n").unwrap_err().ends_with("and the first, sex, has one value in several rows"));
+        assert!(whose("sex,v\nM,1\n,2\n,3\n").unwrap_err().contains("the first, sex, has one value"));
     }
 
     /// Columns that are the label by other names are refused, measurements that go with it are not.

@@ -54,6 +54,17 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
+/// Whether a cell that is no [`number`] is one in the spelling of another country: `3,5`, `1.234,5`, `1,234.5`, `1 234`, `1'234.5`.
+pub(crate) fn is_foreign_number(text: &str) -> bool {
+    let plain: String = text.trim().chars().filter(|c| !c.is_whitespace() && !['\'', '\u{2019}'].contains(c)).collect();
+    let other = match (plain.rfind(','), plain.rfind('.')) {
+        (Some(comma), Some(point)) if comma < point => plain.replace(',', ""),
+        (Some(_), _) => plain.replace('.', "").replacen(',', ".", 1),
+        (None, _) => plain,
+    };
+    number(text).is_none() && other.chars().any(|c| c.is_ascii_digit()) && number(&other).is_some()
+}
+
 /// A word without zeros before its numbers.
 fn without_zeros(word: &str) -> String {
     let (mut all, mut in_number) = (String::new(), false);
@@ -190,6 +201,16 @@ mod tests {
             assert_eq!(id(name), "s1");
         }
         assert_ne!(id("s1-01"), id("s10-1"));
+    }
+
+    #[test]
+    fn numbers_of_other_countries() {
+        for cell in ["3,5", "-3,5", "1.234,5", "1,234.5", "1 234", "1\u{a0}234,5", "1'234.5", "1,234"] {
+            assert!(is_foreign_number(cell), "{cell}");
+        }
+        for cell in ["3.5", "4", "1e5", "big", "1,2,3", "2024.01.05", "05/01/24", "12-34", "a,b", "nan", "", ","] {
+            assert!(!is_foreign_number(cell), "{cell}");
+        }
     }
 
     #[test]

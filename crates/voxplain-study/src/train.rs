@@ -16,7 +16,7 @@
 //! | `predictions.rs` | from a network to probabilities, from predictions to a table |
 //! | `baselines.rs` | comparators with a tuned penalty, and those without an image |
 //! | `linear_maps.rs` | maps of linear models on the voxels |
-//! | `tabular.rs` | linear models on a table of measurements |
+//! | `tabular.rs` | models on a table of measurements |
 //! | `metrics.rs` | numbers and sentences about the predictions |
 //! | `value.rs`, `loss.rs`, `soft_labels.rs` | labels that are numbers, by which loss, over which bins |
 //! | `value_metrics.rs` | numbers and sentences about predicted values |
@@ -58,7 +58,10 @@ pub use matched::{MatchedFold, TrainedOnMatched};
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use permute::{PermuteOptions, permute};
-pub use tabular::{LOGISTIC_TABLE, RIDGE_TABLE, SVM_TABLE, TableRecord, TableTraining, train_table};
+pub use tabular::{
+    BOOSTING_TABLE, LOGISTIC_TABLE, NearRows, RIDGE_TABLE, SVM_TABLE, TableCopies, TableRecord, TableTraining,
+    train_table,
+};
 pub use value::TaskKind;
 pub use voxplain_nn::{SoftLabels, ValueLoss};
 

@@ -38,7 +38,8 @@ Examples:
   voxplain train cohort --label sex --covariates age,site --region-volumes volumes.csv --out run
   voxplain train volumes.csv --label sex --out table")]
 pub(crate) struct Train {
-    /// The prepared cohort; or a table (CSV or TSV) of measurements of regions, a row for each person, which linear models are fitted to.
+    /// The prepared cohort; or a table (CSV or TSV) of measurements of regions, a row for each person, which linear models and boosted trees are fitted
+    /// to.
     #[arg(value_name = "COHORT|TABLE")]
     cohort: PathBuf,
     /// The column of participants.tsv to learn.
@@ -107,7 +108,7 @@ pub(crate) struct Train {
     /// The same for a site: --test site=SITE.
     #[arg(long, value_name = "SITE", conflicts_with = "test")]
     test_site: Option<String>,
-    /// What to do about people on both sides of a fold whose images are so alike that they may be one person.
+    /// What to do about people on both sides of a fold whose images (or rows of a table) are so alike that they may be one person.
     #[arg(long, value_enum, default_value_t = NearDuplicates::Refuse)]
     near_duplicates: NearDuplicates,
     /// Columns of the table that one more baseline is fitted to, without an image: age,site. Classes that are written as numbers:
@@ -310,7 +311,7 @@ impl Train {
         }
     }
 
-    /// Linear models on a table of measurements.
+    /// Models on a table of measurements.
     fn run_table(&self, session: &Session) -> anyhow::Result<Outcome> {
         if self.live {
             anyhow::bail!("--live watches a network, and a table is learnt without one: leave it out");

@@ -1,6 +1,9 @@
 //! [`Features`]: columns of a table as numbers, learnt from the training part of each fold alone.
 
-use crate::{cohort::is_missing, spelling::number};
+use crate::{
+    cohort::is_missing,
+    spelling::{is_foreign_number, number},
+};
 use nalgebra::{DMatrix, DVector};
 use std::collections::BTreeSet;
 use voxplain_core::{Error, Result};
@@ -75,6 +78,16 @@ impl Features {
                 let cells = cells.iter().map(|cell| cell.and_then(number)).collect();
                 columns.push(Column { name: name.to_owned(), cells: Cells::Numbers(cells) });
                 continue;
+            }
+            let words = || filled.iter().filter(|cell| number(cell).is_none());
+            if let Some(word) = words().next()
+                && !factor
+                && words().all(|cell| is_foreign_number(cell))
+            {
+                return Err(Error::request(
+                    format!("column {name} holds `{word}`, which may be read in two ways"),
+                    "write numbers with a point and nothing between thousands, as in 1234.5",
+                ));
             }
             if filled.len() > 5 && 2 * different.len() > filled.len() {
                 let mixed = filled.iter().find(|cell| number(cell).is_none()).filter(|_| !factor);
@@ -233,6 +246,7 @@ mod tests {
             "column x has 6 different values for 6 subjects, as ids or comments have"
         );
         assert_eq!(error(&["1", "2", "3", "4", "5", "six"]), "column x holds `six` among numbers");
+        assert_eq!(error(&["1,5", "2", "3", "2"]), "column x holds `1,5`, which may be read in two ways");
         // A measurement here that is a word there.
         let terms = [("age".to_owned(), vec![Some("1"), Some("2"), Some("3"), Some("old")])];
         let error = Features::of(&terms, 3, &[]).unwrap_err().to_string();

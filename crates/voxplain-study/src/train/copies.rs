@@ -16,7 +16,7 @@ use voxplain_nn::Engine;
 const LISTED: usize = 12;
 
 /// On which side of which split everybody is.
-struct Sides {
+pub(super) struct Sides {
     /// The splits in which each is held out.
     held_out: Vec<Vec<usize>>,
     /// Who is trained on in each split.
@@ -26,7 +26,7 @@ struct Sides {
 }
 
 impl Sides {
-    fn of(splits: &[Split], in_folds: usize) -> Self {
+    pub(super) fn of(splits: &[Split], in_folds: usize) -> Self {
         let mut held_out = vec![Vec::new(); in_folds];
         let mut trained = vec![vec![false; in_folds]; splits.len()];
         for (fold, split) in splits.iter().enumerate() {
@@ -37,7 +37,7 @@ impl Sides {
     }
 
     /// Whether one is trained on where the other is held out, or is in the test set.
-    fn divide(&self, one: usize, other: usize) -> bool {
+    pub(super) fn divide(&self, one: usize, other: usize) -> bool {
         match (one < self.in_folds, other < self.in_folds) {
             (true, true) => {
                 let known = |held: usize, n: usize| self.held_out[held].iter().any(|&fold| self.trained[fold][n]);

@@ -1,6 +1,11 @@
 //! Metrics of a model and of what it is compared with, in numbers and in words.
 
-use super::{dataset::Dataset, options::TrainOptions, persons::of_several_classes, tabular::SVM_TABLE};
+use super::{
+    dataset::Dataset,
+    options::TrainOptions,
+    persons::of_several_classes,
+    tabular::{BOOSTING_TABLE, SVM_TABLE},
+};
 use crate::{
     cohort::PERSON,
     comparators::{
@@ -260,6 +265,7 @@ pub(crate) fn summary(metrics: &Metrics, first: First, volume: Option<&str>) -> 
             LOGISTIC_VOXELS => "logistic regression on the voxels with a chosen penalty",
             SVM_VOXELS => "a support vector machine on the voxels",
             SVM_TABLE => "a support vector machine on the same columns",
+            BOOSTING_TABLE => "gradient boosting on the same columns",
             COVARIATES if images => "the covariates without an image",
             COVARIATES => "the covariates alone",
             REGION_VOLUMES => "the volumes of regions",

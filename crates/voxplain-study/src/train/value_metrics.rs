@@ -8,6 +8,7 @@ use super::{
     linear_maps::{self, LinearModel},
     metrics::{CNN, First, describe_network, of_people, people_of, percent, volume_correlation},
     options::TrainOptions,
+    tabular::BOOSTING_TABLE,
     value::Values,
 };
 use crate::{
@@ -258,6 +259,7 @@ pub(crate) fn summary(metrics: &ValueMetrics, first: First, volume: Option<&str>
             TRAINING_MEDIAN => "the median of the people trained on",
             MASK_VOLUME => &format!("a line on {named}"),
             RIDGE_VOXELS => "ridge regression on the voxels",
+            BOOSTING_TABLE => "gradient boosting on the same columns",
             COVARIATES if images => "ridge regression on the covariates, without an image",
             COVARIATES => "ridge regression on the covariates alone",
             REGION_VOLUMES => "ridge regression on the volumes of regions",

@@ -1,0 +1,341 @@
+//! [`Rows`]: the rows of a table that are learnt from, and what is said of them before.
+
+use super::{ClassTruth, Truth, giveaway};
+use crate::{
+    cohort::{PERSON, bare, is_missing},
+    comparators::{Features, named},
+    folds::SplitScheme,
+    imbalance,
+    listed::{and, counted, does, have, listed},
+    model::Quantity,
+    morphometry::{Measurements, Morphometry, is_no_measurement},
+    recode::refuse_recode,
+    setting::{COVARIATES, GROUP, KEEP_GOING, LABEL},
+    train::{
+        classes,
+        options::TrainOptions,
+        persons::Grouping,
+        value::{self, TaskKind},
+    },
+};
+use std::collections::{BTreeMap, BTreeSet};
+use voxplain_core::{Error, Progress, Result, remedy};
+use voxplain_stats::significant;
+
+/// The rows of a table that are learnt from.
+pub(super) struct Rows {
+    pub(super) ids: Vec<String>,
+    /// The class of each row; of values the bin, by which folds are balanced.
+    pub(super) labels: Vec<usize>,
+    /// Names of the classes, or what the bins hold.
+    pub(super) classes: Vec<String>,
+    pub(super) values: Option<Vec<f64>>,
+    /// Who stays on one side of every split.
+    pub(super) groups: Option<Grouping>,
+    pub(super) measured: Measurements,
+    pub(super) features: Features,
+    pub(super) covariates: Option<Features>,
+    pub(super) left_out: Vec<String>,
+    /// Which column ids are of, in a sentence.
+    whose: String,
+}
+
+impl Rows {
+    /// Reads the rows; says what is taken, and refuses what gives the label away.
+    pub(super) fn of(table: &Morphometry, options: &TrainOptions, progress: &dyn Progress) -> Result<Self> {
+        let read = &table.table;
+        let cell =
+            |row: usize, column: usize| read.rows[row][column].as_deref().filter(|c| !is_missing(c, &options.missing));
+        let label = read.column(&options.label)?;
+        let whose = table.whose()?;
+        refuse_ids(table, options)?;
+        let id = |row: usize| bare(read.rows[row][table.id_column].as_deref().unwrap_or_default()).to_owned();
+        if let Some(row) = (0..read.rows.len()).find(|&row| id(row).is_empty()) {
+            return Err(Error::file(
+                &table.path,
+                format!("row {} has no value in the column of ids, {}", row + 1, table.id_column()),
+                "give every row the id of its person",
+            ));
+        }
+        let group = options.group.as_deref().map(|name| read.column(name)).transpose()?;
+        let lacks = |row: &usize| cell(*row, label).is_none() || group.is_some_and(|g| cell(*row, g).is_none());
+        let (without, rows): (Vec<usize>, Vec<usize>) = (0..read.rows.len()).partition(lacks);
+        let left_out: Vec<String> = without.iter().map(|&row| id(row)).collect();
+        if !left_out.is_empty() {
+            let of = options.group.as_ref().map_or_else(String::new, |group| format!(" or {group}"));
+            let what = format!(
+                "{} of {} {} no {}{of}: {}",
+                left_out.len(),
+                counted(read.rows.len(), "row"),
+                have(left_out.len()),
+                options.label,
+                listed(&left_out, 8)
+            );
+            if !options.keep_going {
+                return Err(Error::file(&table.path, what, remedy!["fill it in, or leave them out with ", KEEP_GOING]));
+            }
+            progress.warn(&format!("left out: {what}"));
+        }
+        let ids: Vec<String> = rows.iter().map(|&row| id(row)).collect();
+        let labelled: Vec<&str> = rows.iter().filter_map(|&row| cell(row, label)).collect();
+        let learnt = Learnt::of(&labelled, &ids, options)?;
+        let groups = match group {
+            Some(column) => {
+                let cells: Vec<&str> = rows.iter().filter_map(|&row| cell(row, column)).collect();
+                let groups = numbered(options.group.as_deref().unwrap_or_default(), &cells);
+                refuse_divided(&ids, &groups)?;
+                Some(groups)
+            }
+            None => {
+                let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+                let repeated = repeated(&names);
+                (repeated > 0).then(|| {
+                    progress.note(&format!(
+                        "{} of the column {} {} in several rows: they are taken for rows of one person, who stays on one side of every split",
+                        counted(repeated, "id"),
+                        table.id_column(),
+                        does(repeated, "stands", "stand")
+                    ));
+                    numbered(PERSON, &names)
+                })
+            }
+        };
+        let covariates = covariates(table, &rows, &learnt, options, progress)?;
+        let Learnt { classes, labels, values } = learnt;
+        let own = |name: &&String| {
+            **name == options.label
+                || options.group.as_ref() == Some(*name)
+                || options.covariates.iter().any(|term| named(term).0 == name.as_str())
+        };
+        let by_name: Vec<&str> = read
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(at, name)| *at != table.id_column && !own(name) && is_no_measurement(name))
+            .map(|(_, name)| name.as_str())
+            .collect();
+        let mut apart: Vec<&str> = read.columns.iter().filter(own).map(String::as_str).collect();
+        apart.extend(&by_name);
+        let measured = table.measured(&rows, &apart, &options.missing)?;
+        measured.refuse_label(&labelled, values.as_deref(), &[])?;
+        progress.note(&measured.describe());
+        if !by_name.is_empty() {
+            progress.note(&format!(
+                "not learnt from, since by {} the brain: {}",
+                does(by_name.len(), "its name it is no measurement of", "their names they are no measurements of"),
+                by_name.join(", ")
+            ));
+        }
+        let features = measured.features();
+        let rows = Self { ids, labels, classes, values, groups, measured, features, covariates, left_out, whose };
+        giveaway::look(&rows, options, progress)?;
+        Ok(rows)
+    }
+
+    /// What is learnt.
+    pub(super) fn truth(&self) -> Truth<'_> {
+        match &self.values {
+            Some(values) => Truth::Values(values),
+            None => Truth::Classes(ClassTruth { labels: &self.labels, names: &self.classes }),
+        }
+    }
+
+    pub(super) fn group_of(&self) -> Option<&[usize]> {
+        self.groups.as_ref().map(|groups| groups.of.as_slice())
+    }
+
+    /// Number of people, where rows are of people with several.
+    pub(super) fn people(&self) -> Option<usize> {
+        self.groups.as_ref().filter(|groups| groups.column == PERSON).map(|groups| groups.names.len())
+    }
+
+    pub(super) fn grouped_by(&self) -> Option<String> {
+        self.groups.as_ref().map(|groups| groups.column.clone())
+    }
+
+    /// The first row of each person.
+    pub(super) fn first(&self) -> Vec<usize> {
+        let mut seen = BTreeSet::new();
+        (0..self.ids.len()).filter(|&row| seen.insert(self.ids[row].as_str())).collect()
+    }
+
+    /// What is going to be done, in a sentence. `models` is what is fitted.
+    pub(super) fn plan(&self, options: &TrainOptions, models: &[&str]) -> String {
+        let people = match self.people() {
+            Some(people) => format!(" of {people} people"),
+            None => String::new(),
+        };
+        let what = match &self.values {
+            Some(values) => {
+                let (low, high) =
+                    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+                let value = Quantity { name: options.label.clone(), unit: options.unit.clone() };
+                format!("{} from {} to {}{}", value.name, significant(low, 6), significant(high, 6), value.suffix())
+            }
+            None => {
+                let size = |class: usize| self.labels.iter().filter(|label| **label == class).count();
+                let sizes = self.classes.iter().enumerate().map(|(class, name)| format!("{name} ({})", size(class)));
+                format!("{}: {}", options.label, sizes.collect::<Vec<_>>().join(", "))
+            }
+        };
+        let gaps = if self.features.has_gaps() { ", empty cells filled with the mean," } else { "" };
+        format!(
+            "before training: {}{people} are learnt from; {}; {what}. {}. {} {} to be fitted to {}: columns are standardised{gaps} and penalties and \
+             numbers of trees chosen inside the training part of each fold",
+            counted(self.ids.len(), "row"),
+            self.whose,
+            self.scheme(options),
+            crate::listed::capital(&and(models)),
+            does(models.len(), "is", "are"),
+            counted(self.measured.columns.len(), "column"),
+        )
+    }
+
+    /// How people are divided, in words.
+    fn scheme(&self, options: &TrainOptions) -> String {
+        let scheme = match options.split {
+            SplitScheme::Folds(k) => format!("{k}-fold cross-validation"),
+            SplitScheme::Holdout(share) => format!("{} % held out once", (share * 1000.0).round() / 10.0),
+        };
+        let by = if self.values.is_some() { "balanced over bins of the value" } else { "stratified by class" };
+        let groups = match &self.groups {
+            None => String::new(),
+            Some(groups) if groups.column == PERSON => "; no person on both sides of a split".to_owned(),
+            Some(groups) => format!("; no group ({}) on both sides of a split", groups.column),
+        };
+        format!("{scheme}, {by}{groups}")
+    }
+
+    /// What the numbers are, in sentences.
+    pub(super) fn method(&self, options: &TrainOptions) -> String {
+        format!(
+            "{}. {} of the table; columns are standardised and penalties and numbers of trees chosen inside the training part. Numbers pool what \
+             each row was said by a model that never saw it. Differences are paired by row.",
+            self.scheme(options),
+            counted(self.measured.columns.len(), "column")
+        )
+    }
+}
+
+/// Refuses a column of ids that is the label, or a covariate.
+fn refuse_ids(table: &Morphometry, options: &TrainOptions) -> Result<()> {
+    let column = table.id_column();
+    let also = if column == options.label {
+        "the label"
+    } else if options.covariates.iter().any(|term| named(term).0 == column) {
+        "a covariate"
+    } else {
+        return Ok(());
+    };
+    let setting = if also == "the label" { LABEL } else { COVARIATES };
+    Err(Error::file(
+        &table.path,
+        format!("the column {column} is {also}, and would be taken for the ids of people"),
+        remedy![
+            "give the table a column participant_id with the id of each person, or name another column with ",
+            setting
+        ],
+    ))
+}
+
+/// Refuses groups that divide an id.
+fn refuse_divided(ids: &[String], groups: &Grouping) -> Result<()> {
+    let mut first = BTreeMap::<&str, usize>::new();
+    for (row, id) in ids.iter().enumerate() {
+        let before = *first.entry(id).or_insert(row);
+        if groups.of[before] != groups.of[row] {
+            let name = |row: usize| &groups.names[groups.of[row]];
+            return Err(Error::request(
+                format!(
+                    "column {} divides {id}, who is in group {} and in group {}",
+                    groups.column,
+                    name(before),
+                    name(row)
+                ),
+                remedy!["give all rows of a person one group, different people different ids, or leave out ", GROUP],
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is learnt: classes with the class of each row, or values with bins in their place.
+struct Learnt {
+    classes: Vec<String>,
+    labels: Vec<usize>,
+    values: Option<Vec<f64>>,
+}
+
+impl Learnt {
+    fn of(labelled: &[&str], ids: &[String], options: &TrainOptions) -> Result<Self> {
+        match options.task.unwrap_or_else(|| value::kind(labelled)) {
+            TaskKind::Class => {
+                let classes = classes::of(labelled, &options.label, &[], options.task.is_some())?;
+                let class = |cell: &&str| classes.iter().position(|c| c == cell);
+                let labels = labelled.iter().filter_map(class).collect();
+                Ok(Self { classes, labels, values: None })
+            }
+            TaskKind::Value => {
+                let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+                let of = value::of(labelled, &names, &options.label)?;
+                let folds = match options.split {
+                    SplitScheme::Folds(k) => k,
+                    SplitScheme::Holdout(_) => 5,
+                };
+                let (labels, bins) = value::bins(&of, (of.len() / folds.max(1)).clamp(1, 10));
+                Ok(Self { classes: bins, labels, values: Some(of) })
+            }
+        }
+    }
+}
+
+/// The covariates of these rows.
+fn covariates(
+    table: &Morphometry,
+    rows: &[usize],
+    learnt: &Learnt,
+    options: &TrainOptions,
+    progress: &dyn Progress,
+) -> Result<Option<Features>> {
+    if options.covariates.is_empty() {
+        return Ok(None);
+    }
+    let mut of = Vec::new();
+    for term in &options.covariates {
+        let (name, _) = named(term);
+        if name == options.label {
+            return Err(Error::request(
+                format!("the covariate {name} is the label itself"),
+                remedy!["leave it out of ", COVARIATES],
+            ));
+        }
+        let column = table.table.column(name)?;
+        let cell =
+            |&row: &usize| table.table.rows[row][column].as_deref().filter(|c: &&str| !is_missing(c, &options.missing));
+        let cells: Vec<Option<&str>> = rows.iter().map(cell).collect();
+        let of_label = match &learnt.values {
+            Some(values) => imbalance::Learnt::Values(values),
+            None => imbalance::Learnt::Classes(&learnt.labels, &learnt.classes),
+        };
+        let leave = remedy!["leave it out of ", COVARIATES, ": who knows it knows the label"];
+        refuse_recode((name, &cells), (&options.label, of_label), leave)?;
+        of.push((term.clone(), cells));
+    }
+    let found = Features::of(&of, rows.len(), &options.missing)?;
+    progress.note(&format!("covariates: {}", found.describe()));
+    Ok(Some(found))
+}
+
+/// How many ids stand in more than one row.
+fn repeated(ids: &[&str]) -> usize {
+    let mut of = BTreeMap::<&str, usize>::new();
+    ids.iter().for_each(|id| *of.entry(id).or_default() += 1);
+    of.values().filter(|n| **n > 1).count()
+}
+
+/// Groups by their names, in order.
+fn numbered(column: &str, cells: &[&str]) -> Grouping {
+    let names: Vec<&str> = cells.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let of = cells.iter().filter_map(|cell| names.binary_search(cell).ok()).collect();
+    Grouping { column: column.to_owned(), of, names: names.into_iter().map(str::to_owned).collect() }
+}
