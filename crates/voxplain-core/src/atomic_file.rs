@@ -3,7 +3,7 @@
 //! Whoever reads such a file while it is written sees what was there before, and a process that ends half way leaves
 //! no half file behind. (A machine that loses power may still lose the file: nothing is flushed to the disk here.)
 
-use crate::{Error, Result};
+use crate::{Error, Remedy, Result};
 use serde::Serialize;
 use std::{
     io::{self, Write},
@@ -35,6 +35,11 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 /// What the system or `content` said, without the path.
 pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    if !folder.is_dir() {
+        let what = if folder.exists() { "is no folder" } else { "is not there" };
+        let kind = if folder.exists() { io::ErrorKind::NotADirectory } else { io::ErrorKind::NotFound };
+        return Err(io::Error::new(kind, format!("its folder {} {what}", folder.display())));
+    }
     let mut builder = tempfile::Builder::new();
     builder.prefix(".part-");
     #[cfg(unix)]
@@ -43,10 +48,44 @@ pub fn write_with(path: &Path, content: impl FnOnce(&mut dyn Write) -> io::Resul
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder)?;
+    // The system's own words name the part file, which nobody knows.
+    let in_folder =
+        |e: io::Error| io::Error::new(e.kind(), format!("{} (in the folder {})", e.kind(), folder.display()));
+    let mut file = builder.tempfile_in(folder).map_err(in_folder)?;
     content(&mut file)?;
     file.persist(path).map_err(|e| e.error)?;
     Ok(())
+}
+
+/// Refuses to write over a file that is read for it, whatever the two are called: by links, by other spellings of the path.
+///
+/// # Errors
+/// `out` is one of `sources`.
+pub fn refuse_source<'a>(
+    out: &Path,
+    sources: impl IntoIterator<Item = &'a Path>,
+    remedy: impl Into<Remedy>,
+) -> Result<()> {
+    let Some(source) = sources.into_iter().find(|source| is_same(out, source)) else { return Ok(()) };
+    let what = if out == source {
+        "is read for what would be written over it".to_owned()
+    } else {
+        format!("is the same file as {}, which is read for what would be written over it", source.display())
+    };
+    Err(Error::file(out, what, remedy))
+}
+
+/// Whether two paths lead to one file. What cannot be asked for is not there, and no file.
+fn is_same(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let place = |path: &Path| path.metadata().ok().map(|of| (of.dev(), of.ino()));
+        if place(a).is_some_and(|of_a| place(b) == Some(of_a)) {
+            return true;
+        }
+    }
+    a.canonicalize().ok().is_some_and(|of_a| b.canonicalize().ok() == Some(of_a))
 }
 
 #[cfg(test)]
@@ -66,6 +105,39 @@ mod tests {
         write_json(&path, &[1, 2]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
         assert_eq!(names(folder.path()), ["a.json"]);
+    }
+
+    #[test]
+    fn a_source_is_found_under_every_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("sub")).unwrap();
+        write(&at("a"), b"source").unwrap();
+        write(&at("b"), b"source").unwrap();
+        let refused = |out: &Path| refuse_source(out, [at("b").as_path(), &at("a")], "write elsewhere").is_err();
+        let a = folder.path().join("sub/../a");
+        assert!(refused(&at("a")) && refused(&a) && refused(&at("b")));
+        assert!(!refused(&at("c")) && !refused(&at("sub")));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(at("a"), at("link")).unwrap();
+            fs::hard_link(at("a"), at("other name")).unwrap();
+            assert!(refused(&at("link")) && refused(&at("other name")));
+            let error = refuse_source(&at("link"), [at("a").as_path()], "write elsewhere").unwrap_err().to_string();
+            assert!(error.contains("is the same file as") && error.contains("/a, which is read"), "{error}");
+        }
+        write(&at("copy"), b"source").unwrap();
+        assert!(!refused(&at("copy")));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write(&folder.path().join("none/a"), b"").unwrap_err().to_string();
+        assert!(error.ends_with("none is not there") && !error.contains(".part"), "{error}");
+        write(&folder.path().join("file"), b"").unwrap();
+        let error = write(&folder.path().join("file/a"), b"").unwrap_err().to_string();
+        assert!(error.ends_with("file is no folder"), "{error}");
     }
 
     #[test]
