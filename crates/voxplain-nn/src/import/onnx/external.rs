@@ -1,6 +1,6 @@
 //! [`External`]: values that an ONNX file keeps in files beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -12,18 +12,21 @@ pub(super) struct External {
     folder: Option<PathBuf>,
     /// The name of a file that is not there.
     pub(super) missing: Option<String>,
+    /// Whether one leads out of the folder.
+    pub(super) outside: bool,
+    /// Files that were read.
+    pub(super) files: BTreeSet<PathBuf>,
 }
 
 impl External {
     pub(super) fn beside(model: &Path) -> Self {
         let folder = model.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-        Self { folder: folder.map(Path::to_owned), missing: None }
+        Self { folder: folder.map(Path::to_owned), ..Self::none() }
     }
 
     /// For a model that has no files beside it.
-    #[cfg(test)]
     pub(super) const fn none() -> Self {
-        Self { folder: None, missing: None }
+        Self { folder: None, missing: None, outside: false, files: BTreeSet::new() }
     }
 
     /// The bytes of a tensor: `location` relative to the folder, `offset` and `length` where given.
@@ -47,9 +50,17 @@ impl External {
             && !folder.join(named).exists()
         {
             self.missing = Some(location.clone());
-            return Err(format!("its values are in {location}, which is not there"));
+            let link = folder.join(named).read_link().map(|to| format!("a link to {}, ", to.display()));
+            return Err(format!("its values are in {location}, {}which is not there", link.unwrap_or_default()));
         }
-        let path = inside(folder, location)?;
+        let path = match inside(folder, location)? {
+            Ok(path) => path,
+            Err(what) => {
+                self.outside = true;
+                return Err(what);
+            }
+        };
+        self.files.insert(path.clone());
         let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
         let mut file = File::open(&path).map_err(wrong)?;
         let held = file.metadata().map_err(wrong)?.len();
@@ -63,19 +74,22 @@ impl External {
     }
 }
 
-/// The path of a file in a folder; refused where it leads out of it, by its names or by links.
-fn inside(folder: &Path, location: &str) -> Result<PathBuf, String> {
-    let out = || format!("its values are in {location:?}, which is outside of the folder of the file");
+/// The path of a file in a folder, or why none: it leads out of it, by its names or by links.
+fn inside(folder: &Path, location: &str) -> Result<Result<PathBuf, String>, String> {
+    let out = |link: &str| {
+        Ok(Err(format!("its values are in {location:?}, {link}which is outside of the folder of the file")))
+    };
     let steps = Path::new(location).components();
     if location.is_empty() || !steps.clone().all(|step| matches!(step, Component::Normal(_) | Component::CurDir)) {
-        return Err(out());
+        return out("");
     }
     let path = folder.join(location);
     let real = |path: &Path| path.canonicalize().map_err(|error| format!("{}: {error}", path.display()));
-    if !real(&path)?.starts_with(real(folder)?) {
-        return Err(out());
+    let target = real(&path)?;
+    if !target.starts_with(real(folder)?) {
+        return out(&format!("a link to {}, ", target.display()));
     }
-    Ok(path)
+    Ok(Ok(path))
 }
 
 #[cfg(test)]
@@ -104,8 +118,20 @@ mod tests {
         #[cfg(unix)]
         {
             std::os::unix::fs::symlink(folder.path().join("secret"), models.join("link")).unwrap();
-            assert!(external.read(&place(&[("location", "link")]), 4).unwrap_err().contains("outside of the folder"));
+            let error = external.read(&place(&[("location", "link")]), 4).unwrap_err();
+            assert!(
+                error.contains("a link to ") && error.contains("secret, which is outside of the folder"),
+                "{error}"
+            );
+            std::os::unix::fs::symlink(folder.path().join("annex/object"), models.join("content")).unwrap();
+            let error = external.read(&place(&[("location", "content")]), 4).unwrap_err();
+            assert!(
+                error.contains("in content, a link to ") && error.ends_with("annex/object, which is not there"),
+                "{error}"
+            );
+            external.missing = None;
         }
+        assert!(external.outside && external.files.iter().all(|file| file.ends_with("weights.bin")));
         let error = external.read(&there, 5).unwrap_err();
         assert!(error.contains("found 4 bytes in weights.bin, expected 5"), "{error}");
         let beyond = place(&[("location", "weights.bin"), ("offset", "18446744073709551615")]);

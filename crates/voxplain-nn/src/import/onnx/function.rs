@@ -95,9 +95,13 @@ pub(super) fn activation(samples: &Samples) -> Option<Activation> {
         Activation::Clip { low: low as f32, high: high as f32 },
     ];
     let fits = |activation: &Activation| {
-        let bounded =
-            !matches!(activation, Activation::Clip { low, high } if low.partial_cmp(high) != Some(Ordering::Less));
-        bounded && same(samples, |x| forward(*activation, x))
+        let exists = match activation {
+            Activation::Clip { low, high } => low.partial_cmp(high) == Some(Ordering::Less),
+            // Where the next point is at its end already it may be a step (`x > 0`), whose slope no point tells.
+            Activation::HardSigmoid { slope, .. } => *slope > 0.0 && samples[near] < 1.0,
+            _ => true,
+        };
+        exists && same(samples, |x| forward(*activation, x))
     };
     fixed.into_iter().chain(with_parameters).find(fits)
 }
@@ -138,6 +142,13 @@ mod tests {
             Some(Activation::ScaledElu { alpha: 0.5, scale: 1.0 })
         );
         assert_eq!(of(|x| if x > 20.0 { x } else { (1.0 + x.exp()).ln() }), Some(Activation::Softplus));
+        // Steps, as `nn.Threshold` and `Heaviside` are written with, rising and falling.
+        for step in
+            [|x: f64| f64::from(x > 0.0), |x| f64::from(x >= 0.0), |x| f64::from(x <= 0.0), |x| f64::from(x < 0.0)]
+        {
+            assert_eq!(of(step), None);
+        }
+        assert_eq!(of(|x| if x <= 0.0 { 0.0 } else { x }), Some(Activation::Relu));
         assert_eq!((of(|x| x * x), of(|x| x + 1e-6), of(|x| 2.0 * x), of(|_| f64::NAN)), (None, None, None, None));
         assert!(is_identity(&identity()) && !is_identity(&compose(&[&identity()], |x| Some(x[0] + 1e-6)).unwrap()));
     }

@@ -22,18 +22,16 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
         return Err("its output is its input".into());
     }
     let last = if is_image { scores } else { canonical.flatten(scores)? };
-    let mut needed = vec![false; canonical.values.len()];
-    needed[last] = true;
-    for n in (0..=last).rev().filter(|&n| n > 0) {
-        if needed[n] {
-            canonical.values[n].inputs.iter().for_each(|&input| needed[input] = true);
-        }
-    }
+    let needed = before(&canonical, &[last]);
     if !needed[0] {
         return Err("its output does not depend on its input".into());
     }
     let is_softmax = |n: usize| canonical.step(n) == Some(&Step::Head(Head::Softmax));
     let weighed: Vec<bool> = (0..needed.len()).map(|n| is_softmax(n) && is_weighed(&canonical, &needed, n)).collect();
+    let left = left_over(&canonical, &[last], |n| weighed[n]);
+    if !left.is_empty() {
+        return Err(left.join("; "));
+    }
     let [c, i, j, k] =
         <[usize; 4]>::try_from(canonical.values[0].shape.clone()).map_err(|_| "its input is no volume")?;
     let mut network = Network::new([c, i, j, k]);
@@ -53,6 +51,29 @@ pub(super) fn lower(mut canonical: Canonical, output: &View) -> Result<(Network,
     Ok((network, head))
 }
 
+/// Whether each value is one of some, or something that they are made of.
+fn before(canonical: &Canonical, roots: &[usize]) -> Vec<bool> {
+    let mut needed = vec![false; canonical.values.len()];
+    roots.iter().for_each(|&root| needed[root] = true);
+    for n in (1..needed.len()).rev() {
+        if needed[n] {
+            canonical.values[n].inputs.iter().for_each(|&input| needed[input] = true);
+        }
+    }
+    needed
+}
+
+/// What became no operation of all that some values are made of, each in words, but for those that are known.
+pub(super) fn left_over(canonical: &Canonical, roots: &[usize], known: impl Fn(usize) -> bool) -> Vec<String> {
+    let needed = before(canonical, roots);
+    let all = canonical.values.iter().enumerate().filter(|(n, _)| needed[*n] && !known(*n));
+    all.filter_map(|(_, value)| match &value.kind {
+        Kind::Step(step) => Some(unfinished(step, &value.name)),
+        Kind::Op(_) | Kind::Input => None,
+    })
+    .collect()
+}
+
 /// Whether features, and all that is made of them, go into a fully connected layer next: an expectation over what a softmax gives is one.
 fn is_weighed(canonical: &Canonical, needed: &[bool], node: usize) -> bool {
     let users = || (0..needed.len()).filter(|&n| needed[n] && canonical.values[n].inputs.contains(&node));
@@ -65,7 +86,7 @@ fn is_weighed(canonical: &Canonical, needed: &[bool], node: usize) -> bool {
 }
 
 /// The scores that an output is made of: what comes before a softmax or a sigmoid at the end.
-fn scores(canonical: &Canonical, output: usize) -> (usize, Head) {
+pub(super) fn scores(canonical: &Canonical, output: usize) -> (usize, Head) {
     let (mut node, mut head) = (output, Head::Scores);
     // A logarithm of the probabilities after their softmax, and the like: the first of them counts.
     loop {

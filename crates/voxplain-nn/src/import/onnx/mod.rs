@@ -27,7 +27,7 @@ use crate::{Network, Op, Result, Tensor};
 use external::External;
 use operators::{Reader, Trouble};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The oldest and the newest opset whose operators are read.
 const OPSETS: std::ops::RangeInclusive<i64> = 11..=20;
@@ -82,6 +82,10 @@ pub struct Imported {
     pub opset: i64,
     /// Operators of the file that the output depends on.
     pub operators: usize,
+    /// What else is written into it, by name (`metadata_props`).
+    pub metadata: BTreeMap<String, String>,
+    /// The files that it was read from: the one that was named, and those beside it.
+    pub files: Vec<PathBuf>,
     /// Batch normalisations that the file has. Exporters fold those that follow a convolution into it: rules that treat
     /// convolution and normalisation apart then see one layer.
     pub batch_norms: usize,
@@ -104,11 +108,22 @@ pub fn read(path: &Path, grid: Option<[usize; 3]>) -> Result<Imported> {
         ));
     }
     let mut external = External::beside(path);
-    decode(&bytes, &mut external, grid).map_err(|what| match &external.missing {
+    let read = decode(&bytes, &mut external, grid);
+    let files = std::iter::once(path.to_owned()).chain(std::mem::take(&mut external.files)).collect();
+    read.map(|imported| Imported { files, ..imported }).map_err(|what| match &external.missing {
         Some(name) => refused(
             path,
             what.what,
-            &format!("put {name} beside the file, in its folder, or export again with external_data=False"),
+            &format!(
+                "put {name} beside the file, in its folder (a link of git-annex or datalad is filled by `git annex get`), or export again \
+                 with external_data=False"
+            ),
+        ),
+        None if external.outside => refused(
+            path,
+            what.what,
+            "put the file of the values itself beside this one, in its folder, and no link (`git annex unlock`, `cp -L`), or export again \
+             with external_data=False",
         ),
         None => refused(path, what.what, what.remedy),
     })
@@ -146,13 +161,18 @@ fn decode(bytes: &[u8], external: &mut External, grid: Option<[usize; 3]>) -> Re
     let shape = input_shape(input, grid)?;
     let reader = Reader::read(graph, opset, (&input.name, shape), output).map_err(Refusal::of_operators)?;
     if !reader.troubles.is_empty() {
-        return Err(Refusal::of_operators(list(&reader.troubles)));
+        let last = reader.output(output).ok().flatten().map(|view| lower::scores(&reader.canonical, view.node).0);
+        let roots: Vec<usize> = reader.taken.iter().copied().chain(last).collect();
+        let left = lower::left_over(&reader.canonical, &roots, |n| reader.stand_ins.contains(&n));
+        let reasons: Vec<String> = std::iter::once(list(&reader.troubles)).chain(left).take(REASONS).collect();
+        return Err(Refusal::of_operators(reasons.join("; ")));
     }
     let view = reader.output(output).map_err(Refusal::of_operators)?;
     let view = view.ok_or_else(|| Refusal::of_operators("its output was refused".into()))?;
     let (operators, batch_norms) = (reader.operators, reader.norms);
     let (network, head) = lower::lower(reader.canonical, &view).map_err(Refusal::of_operators)?;
-    Ok(Imported { network, head, producer: model.producer, opset, operators, batch_norms })
+    let (producer, metadata) = (model.producer, model.metadata);
+    Ok(Imported { network, head, producer, opset, operators, metadata, files: Vec::new(), batch_norms })
 }
 
 /// The shape of one sample of the input, `[C, i, j, k]`.

@@ -20,6 +20,8 @@ pub(super) struct Model {
     /// The version of the operators of ONNX itself.
     pub(super) opset: Option<i64>,
     pub(super) graph: Graph,
+    /// What else is written down, by name.
+    pub(super) metadata: BTreeMap<String, String>,
 }
 
 /// The graph of a file.
@@ -132,6 +134,17 @@ pub(super) fn decode(bytes: &[u8], external: &mut External) -> Result<Model, Str
                 if domain.is_empty() || domain == "ai.onnx" {
                     model.opset = Some(version);
                 }
+            }
+            (14, value) => {
+                let (mut name, mut text) = (String::new(), String::new());
+                for field in Fields::new(value.bytes()?) {
+                    match field? {
+                        (1, value) => name = String::from_utf8_lossy(value.bytes()?).into_owned(),
+                        (2, value) => text = String::from_utf8_lossy(value.bytes()?).into_owned(),
+                        _ => {}
+                    }
+                }
+                model.metadata.insert(name, text);
             }
             _ => {}
         }

@@ -139,6 +139,23 @@ fn a_head_is_taken_off_and_named() {
     drop(flat);
 }
 
+/// `nn.Threshold(0, 0)` as the dynamo exporter writes it is a ReLU; a step alone is no activation, rising or falling.
+#[test]
+fn a_threshold_is_a_relu_and_a_step_is_none() {
+    let file = |nodes: &[Vec<u8>]| {
+        let ends = [node("GlobalAveragePool", &["d"], "m", &[]), node("Flatten", &["m"], "y", &[])];
+        File::new(&[nodes, &ends].concat()).with(floats("zero", &[], &[0.0])).read()
+    };
+    let below = || node("LessOrEqual", &["c", "zero"], "b", &[]);
+    let network = file(&[below(), node("Where", &["b", "zero", "c"], "d", &[])]).unwrap().network;
+    assert!(network.nodes()[2].op == Op::Relu, "{:?}", network.nodes());
+    for compare in ["LessOrEqual", "Less", "Greater", "GreaterOrEqual"] {
+        let step = [node(compare, &["c", "zero"], "b", &[]), node("Cast", &["b"], "d", &[number("to", 1)])];
+        let error = file(&step).unwrap_err();
+        assert!(error.contains(&format!("the operator {compare} is part of no activation")), "{error}");
+    }
+}
+
 /// Windows that reach beyond the volume, groups of channels, and a gate: each with the shape that ONNX gives it.
 #[test]
 fn geometry_is_that_of_onnx() {
@@ -282,6 +299,37 @@ fn what_cannot_be_taken_is_refused_all_at_once() {
     let error = refused(File::new(&nodes));
     assert!(error.contains("no counterpart here: LSTM (2 times), NonMaxSuppression"), "{error}");
     assert!(error.contains("If: it runs another graph"), "{error}");
+    // Also behind what was refused: a sine keeps its shape, of what is cut from a refused value it is not known.
+    let nodes = [
+        node("Sin", &["c"], "a", &[]),
+        node("ReduceSum", &["a", "axes"], "b", &[]),
+        node("Slice", &["b", "axes", "axes"], "d", &[]),
+        node("Tile", &["d", "axes"], "e", &[]),
+        node("CumSum", &["e"], "f", &[]),
+        node("Div", &["one", "a"], "g", &[]),
+        node("Add", &["f", "g"], "y", &[]),
+    ];
+    let error = refused(File::new(&nodes).with(ints("axes", &[2])).with(floats("one", &[1], &[1.0])));
+    for told in [
+        "no counterpart here: CumSum, Sin",
+        "at b, ReduceSum: it sums values of the network over axes",
+        "at d, Slice: it cuts, repeats or reorders",
+        "at e, Tile: it cuts",
+        "g: the operator Div is part of no activation that the engine has",
+    ] {
+        assert!(error.contains(told), "{told}: {error}");
+    }
+    // But not of what is made of the shape of a refused value, as every flattening by TorchScript is.
+    let nodes = [
+        node("LSTM", &["c"], "a", &[]),
+        node("Shape", &["a"], "s", &[]),
+        node("Slice", &["s", "zero", "axes"], "t", &[]),
+        node("Gather", &["t", "zero"], "u", &[]),
+        node("Reshape", &["a", "u"], "y", &[]),
+    ];
+    let error = refused(File::new(&nodes).with(ints("axes", &[2])).with(ints("zero", &[0])));
+    assert!(error.starts_with("it holds operators that have no counterpart here: LSTM;"), "{error}");
+    assert!(!error.contains("it cuts"), "{error}");
     // What the output does not depend on is not asked for.
     let [pool, flat] = mean();
     assert!(File::new(&[node("LSTM", &["c"], "a", &[]), pool.clone(), flat.clone()]).read().is_ok());
@@ -308,6 +356,7 @@ fn what_cannot_be_taken_is_refused_all_at_once() {
     let baked = floats("z", &[1, 2, 2, 3, 2], &(0..24).map(|n| n as f32).collect::<Vec<_>>());
     let error = refused(File::new(&[node("Add", &["c", "z"], "c2", &[]), pool, flat]).with(baked));
     assert!(error.contains("differs from voxel to voxel"), "{error}");
+    assert!(error.contains("It may be a part of the network") && error.contains("Or it may be what"), "{error}");
     for bytes in [&b""[..], b"hello, this is no model", &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]] {
         assert!(decode(bytes, &mut External::none(), None).is_err());
     }

@@ -221,10 +221,12 @@ impl Reader<'_> {
                 .any(|(place, &value)| value != found[if step == 0 { 0 } else { channel_of(place) }])
             {
                 return Err(format!(
-                    "its constant has the shape {:?} of a value of the network and differs from voxel to voxel. TorchScript \
-                     leaves such constants where the network takes values out of the graph (`.data`, `.detach()`), as \
-                     MONAI's ResNet with shortcut_type='A' does: the values of the example image are then part of the \
-                     file, and every other image gets wrong results. Export a network without that (shortcut_type='B')",
+                    "its constant has the shape {:?} of a value of the network and differs from voxel to voxel, for which there is no \
+                     operation here. It may be a part of the network: weights of a LayerNorm over voxels, an embedding of positions, a \
+                     mask. Or it may be what the network held for the example image, which TorchScript leaves in the file where values are \
+                     taken out of the graph (`.data`, `.detach()`), as in MONAI's ResNet with shortcut_type='A': every other image then \
+                     gets wrong results. Export a network without it (LayerNorm with elementwise_affine=False or GroupNorm(1, C), \
+                     shortcut_type='B')",
                     array.shape
                 ));
             }

@@ -46,6 +46,12 @@ pub(super) struct Reader<'a> {
     opset: i64,
     budget: Budget,
     pub(super) troubles: Vec<Trouble>,
+    /// Values that operators which were refused take.
+    pub(super) taken: Vec<usize>,
+    /// Names of numbers that are made of the shapes of what was refused.
+    of_shapes: BTreeSet<&'a str>,
+    /// Values that stand for those of such operators.
+    pub(super) stand_ins: BTreeSet<usize>,
     /// Batch normalisations that the file has.
     pub(super) norms: usize,
     /// Operators that the output depends on.
@@ -162,6 +168,9 @@ impl<'a> Reader<'a> {
             opset,
             budget: Budget::for_file(values),
             troubles: Vec::new(),
+            taken: Vec::new(),
+            of_shapes: BTreeSet::new(),
+            stand_ins: BTreeSet::new(),
             norms: 0,
             operators: 0,
         };
@@ -199,18 +208,16 @@ impl<'a> Reader<'a> {
     /// What an operator gives, one for each of its outputs.
     fn node(&mut self, node: &'a Node) -> Vec<Meaning> {
         let refused = vec![Meaning::Refused; node.outputs.len()];
-        let mut trouble = |reason| {
-            let (operator, label) = (full_name(node), node.label().to_owned());
-            self.troubles.push(Trouble { operator, label, reason });
-        };
         if CONTROL.contains(&node.operator.as_str()) {
-            trouble(Some(
-                "it runs another graph, which may differ from image to image; export without control flow".into(),
-            ));
+            let why = "it runs another graph, which may differ from image to image; export without control flow";
+            self.refuse(node, Some(why.into()));
             return refused;
         }
         if !known_operator(node) {
-            trouble(None);
+            self.refuse(node, None);
+            return self.stand_in(node).into_iter().chain(refused.into_iter().skip(1)).collect();
+        }
+        if let Some(refused) = self.after_refused(node) {
             return refused;
         }
         let mut inputs = Vec::with_capacity(node.inputs.len());
@@ -220,7 +227,7 @@ impl<'a> Reader<'a> {
                 Some(Meaning::Refused) => return refused,
                 Some(meaning) => inputs.push(Some(meaning.clone())),
                 None => {
-                    trouble(Some(format!("it takes {name}, which nothing before it gives")));
+                    self.refuse(node, Some(format!("it takes {name}, which nothing before it gives")));
                     return refused;
                 }
             }
@@ -229,11 +236,69 @@ impl<'a> Reader<'a> {
         match self.meaning(node, &inputs) {
             Ok(meaning) => std::iter::once(meaning).chain(refused.into_iter().skip(1)).collect(),
             Err(reason) => {
-                let (operator, label) = (full_name(node), node.label().to_owned());
-                self.troubles.push(Trouble { operator, label, reason: Some(reason) });
-                refused
+                self.refuse(node, Some(reason));
+                self.stand_in(node).into_iter().chain(refused.into_iter().skip(1)).collect()
             }
         }
+    }
+
+    /// What an operator gives that takes what was refused; none where it takes nothing of the kind. What no value can go through is said of
+    /// one that was refused before as well, but not of numbers made of its shape.
+    fn after_refused(&mut self, node: &'a Node) -> Option<Vec<Meaning>> {
+        let operator = node.operator.as_str();
+        let is = |name: &&String, what: fn(&Meaning) -> bool| self.meanings.get(name.as_str()).is_some_and(what);
+        let refused: Vec<&String> =
+            node.inputs.iter().filter(|name| is(name, |of| matches!(of, Meaning::Refused))).collect();
+        if refused.is_empty() {
+            return None;
+        }
+        let of_shape = |name: &&String| self.of_shapes.contains(name.as_str());
+        let has_value =
+            node.inputs.iter().any(|name| is(&name, |of| matches!(of, Meaning::Value(_) | Meaning::Reshaped { .. })));
+        if matches!(operator, "Shape" | "Size") || refused.iter().all(of_shape) && !has_value {
+            self.of_shapes.extend(node.outputs.iter().map(String::as_str));
+        } else if !refused.iter().all(of_shape) && !FUNCTIONS.contains(&operator) && !OTHERS.contains(&operator) {
+            self.refuse(node, Some(never(operator)));
+        } else {
+            self.note_taken(node);
+        }
+        Some(vec![Meaning::Refused; node.outputs.len()])
+    }
+
+    /// Notes that an operator is not taken, and what it would have been given.
+    fn refuse(&mut self, node: &Node, reason: Option<String>) {
+        let (operator, label) = (full_name(node), node.label().to_owned());
+        self.troubles.push(Trouble { operator, label, reason });
+        self.note_taken(node);
+    }
+
+    /// Notes the values of the network that an operator takes which gives none.
+    fn note_taken(&mut self, node: &Node) {
+        let given = node.inputs.iter().filter_map(|name| match self.meanings.get(name.as_str()) {
+            Some(Meaning::Value(view) | Meaning::Reshaped { view, .. }) => Some(view.node),
+            _ => None,
+        });
+        self.taken.extend(given);
+    }
+
+    /// What stands for the first output of an operator that was refused, so that what comes after it is looked at as well: a value of the
+    /// shape that it has, where that is known.
+    fn stand_in(&mut self, node: &Node) -> Option<Meaning> {
+        node.outputs.first()?;
+        let operator = node.operator.as_str();
+        let views = node.inputs.iter().filter_map(|name| match self.meanings.get(name.as_str()) {
+            Some(Meaning::Value(view)) => Some(view),
+            _ => None,
+        });
+        let size = |view: &&View| self.canonical.dims(view).iter().product::<usize>();
+        let largest = views.max_by_key(size).cloned();
+        let (Some(view), true) = (largest, FUNCTIONS.contains(&operator) || OF_ONE_SHAPE.contains(&operator)) else {
+            return Some(Meaning::Refused);
+        };
+        let step = Step::Function(node.operator.clone());
+        let place = self.canonical.add_step(&name::of(node), step, view.node, None);
+        self.stand_ins.insert(place);
+        Some(Meaning::Value(View { node: place, ..view }))
     }
 
     fn meaning(&mut self, node: &Node, inputs: &[Option<Meaning>]) -> Result<Meaning, String> {
@@ -367,10 +432,28 @@ impl<'a> Reader<'a> {
                 Ok(Meaning::Value(View { node, ..view }))
             }
             operator if FUNCTIONS.contains(&operator) => self.function(&of),
-            _ => Err("it cuts, repeats or reorders values of the network, which the engine does not".into()),
+            operator => Err(never(operator)),
         }
     }
 }
+
+/// Why an operator that is computed between constants is not taken of values of the network.
+fn never(operator: &str) -> String {
+    match operator {
+        "ReduceSum" => "it sums values of the network over axes; of such, means and maxima over the voxels are taken: write the sum as a mean times \
+                        the number of values",
+        "ReduceProd" => "it multiplies values of the network over axes; of such, means and maxima over the voxels are taken",
+        "Range" | "ConstantOfShape" => "it makes a tensor by values of the network, which differs from image to image",
+        _ => "it cuts, repeats or reorders values of the network, which the engine does not",
+    }
+    .to_owned()
+}
+
+/// Operators without a counterpart that leave the shape of a value as it is.
+const OF_ONE_SHAPE: &[&str] = &[
+    "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "CumSum", "Hardmax", "LRN", "Shrink", "Sin",
+    "Sinh", "Tan",
+];
 
 /// Whether each operator is one that the output depends on.
 fn needed(graph: &Graph, output: &str) -> Result<Vec<bool>, String> {
