@@ -120,6 +120,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             input: case.hash(),
             mask: None,
             whole_heads: None,
+            imported: None,
             channels: None,
             zero: None,
             unseen: explainer.unseen(case),

@@ -88,6 +88,9 @@ pub struct Record {
     /// That the images were taken as whole heads, in a sentence; absent where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// That the network was imported, and whether it was compared with its own framework, in a sentence; absent where it was trained here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// The channels of the input and what the map says of each, where there are several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channels: Option<ChannelRecord>,

@@ -99,7 +99,15 @@ fn explain_by_model(
                     if in_sample == Some(true) && input.file.is_some() {
                         progress.warn(&format!("IN SAMPLE: the model was trained on {}; the record says so", input.id));
                     }
-                    ready.push(Ready { input, loaded, in_sample, regions: None, image_written: OnceLock::new() });
+                    let imported = model.card.imported_words();
+                    ready.push(Ready {
+                        input,
+                        loaded,
+                        in_sample,
+                        regions: None,
+                        imported,
+                        image_written: OnceLock::new(),
+                    });
                 }
                 Err(e) => {
                     summary.fail(&input.id, None, &e, progress);
@@ -196,6 +204,8 @@ struct Ready<'a> {
     loaded: LoadedVolume,
     in_sample: Option<bool>,
     regions: Option<Arc<Regions>>,
+    /// That the model was imported, in a sentence.
+    imported: Option<String>,
     /// Set once the volume is written beside its maps.
     image_written: OnceLock<()>,
 }
@@ -309,6 +319,7 @@ fn write_map(
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
     attribution.record.mask.clone_from(&ready.loaded.mask_name);
     attribution.record.whole_heads = ready.loaded.whole_heads.map(str::to_owned);
+    attribution.record.imported.clone_from(&ready.imported);
     if ready.loaded.channels.len() > 1 {
         let map = if attribution.of_channels.is_empty() { ChannelMap::Together } else { ChannelMap::Sum };
         attribution.record.channels = Some(ChannelRecord::new(&ready.loaded.channels, map));

@@ -7,13 +7,14 @@ pub(crate) mod tensors;
 mod zoo;
 
 pub use import::{Architecture, ImportOptions, import};
-pub use onnx::{Align, OnnxModel, OnnxOptions, OutputCheck, import_onnx};
+pub use onnx::{Align, OnnxModel, OnnxOptions, OutputCheck, import_onnx, is_onnx};
 pub use zoo::{
     InputShape, NetworkKind, ResnetBlock, conv5_fc3, densenet, min_shape, mrinet, resnet, sfcn, whole_shape,
 };
 
-use crate::cohort::{Cohort, Placement, Preparation};
-use crate::setting::CHANNEL;
+use crate::cohort::{Cohort, CohortLayout, Placement, Preparation};
+use crate::run::RunLayout;
+use crate::setting::{CHANNEL, OUT};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
 use voxplain_attribution::{Explainer, Score, Target, Unseen};
@@ -67,8 +68,36 @@ impl Card {
         self.training["imported"] == true
     }
 
+    /// What was compared with its own framework when it was imported; none where nothing was, or an older version imported it.
+    pub fn output_check(&self) -> Option<OutputCheck> {
+        serde_json::from_value(self.training["check"].clone()).ok()
+    }
+
+    /// That it was imported, and whether its outputs were compared with those of its own framework, in a sentence; none of what was
+    /// trained here.
+    pub fn imported_words(&self) -> Option<String> {
+        if !self.imported() {
+            return None;
+        }
+        let from = self.training["file"].as_str().map_or_else(String::new, |file| format!(" from {file}"));
+        Some(match (self.output_check(), self.training.get("check")) {
+            (Some(OutputCheck { pairs, file, difference, largest, .. }), _) => format!(
+                "The network was imported{from}; its outputs for {pairs} pairs ({file}) differ by at most {difference:.1e} from those of its own \
+                 framework, which are up to {largest:.3}."
+            ),
+            (None, Some(_)) => format!(
+                "The network was imported{from}, and its outputs were not compared with those of its own framework: nothing shows that it \
+                 was read rightly."
+            ),
+            (None, None) => format!(
+                "The network was imported{from} by an older version, which did not write down whether its outputs were compared with \
+                 those of its own framework."
+            ),
+        })
+    }
+
     /// That it is not known whether it takes heads that are turned to a template, in words: an older version did not ask for it.
-    pub(crate) fn place_not_asked(&self) -> Option<&'static str> {
+    pub fn place_not_asked(&self) -> Option<&'static str> {
         let asked = self.training["placement_said"] == true
             || self.preparation.template.is_some()
             || self.preparation.placement != Placement::MaskCentre;
@@ -140,6 +169,17 @@ impl Model {
 
     /// [`Model::read`], with BLAKE3 of the file's bytes.
     pub(crate) fn read_with_hash(path: &Path) -> Result<(Self, String)> {
+        if path.is_dir() {
+            return Err(is_a_folder(path));
+        }
+        if is_onnx(path)? {
+            let import = Action::new("import").on(path.display().to_string()).with(OUT, "model.safetensors");
+            return Err(Error::file(
+                path,
+                "is an ONNX file, and no model file of voxplain",
+                remedy!["import it first: ", import],
+            ));
+        }
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let model = Self::from_bytes(&bytes).map_err(|what| {
             let (train, import) = (Action::new("train"), Action::new("import"));
@@ -274,6 +314,23 @@ impl Model {
             None => Ok(()),
         }
     }
+}
+
+/// Why a folder is no model file, and which of a run is.
+fn is_a_folder(path: &Path) -> Error {
+    let layout = RunLayout::at(path);
+    if layout.manifest().is_file() {
+        let model = layout.fold(0).model();
+        let remedy = format!("give the model of one of its folds, such as {}", model.display());
+        return Error::file(path, "is a run, and one model is asked for", remedy);
+    }
+    let what = if CohortLayout::at(path).document().is_file() { "is a cohort" } else { "is a folder" };
+    let (train, import) = (Action::new("train"), Action::new("import"));
+    Error::file(
+        path,
+        format!("{what}, expected a model file"),
+        remedy!["give one that `", train, "` or `", import, "` wrote"],
+    )
 }
 
 #[cfg(test)]

@@ -310,6 +310,9 @@ fn table(made: &ExplainSummary) -> String {
     if let Some(channels) = made.about_channels() {
         let _ = writeln!(text, "\n{channels}");
     }
+    if let Some(imported) = made.imported() {
+        let _ = writeln!(text, "\n{imported}");
+    }
     if let Some(heads) = made.whole_heads() {
         let _ = writeln!(text, "\n{heads}");
     }

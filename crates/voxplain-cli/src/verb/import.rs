@@ -10,11 +10,12 @@ use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use voxplain::Error;
 use voxplain::cohort::Normalize;
 use voxplain::model::{
-    Align, Architecture, Card, ImportOptions, Model, OnnxOptions, OutputCheck, Quantity, import, import_onnx,
+    Align, Architecture, Card, ImportOptions, OnnxModel as Imported, OnnxOptions, OutputCheck, Quantity, import,
+    import_onnx,
 };
+use voxplain::{Error, atomic_file::refuse_source};
 
 /// Turn a network of PyTorch into a model file.
 ///
@@ -100,6 +101,10 @@ enum Arch {
     MrinetGrad,
 }
 
+/// Of a network that nothing was compared with.
+const NOT_COMPARED: &str =
+    "\nWhether it gives what its own framework gives was not checked: give pairs of inputs and outputs with --check.";
+
 /// The result as JSON.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -126,7 +131,14 @@ impl Import {
             let remedy = "choose another --out, or replace it with --force";
             return Err(Error::file(&self.out, "is there already", remedy).into());
         }
-        let (model, check) = self.model(session)?;
+        let mut sources: Vec<&Path> = vec![&self.file];
+        sources.extend([&self.check, &self.like, &self.align].into_iter().flatten().map(PathBuf::as_path));
+        refuse_source(&self.out, sources, "choose another --out")?;
+        let Imported { model, check, warnings, files } = self.model(session)?;
+        refuse_source(&self.out, files.iter().map(PathBuf::as_path), "choose another --out")?;
+        for (warning, remedy) in &warnings {
+            session.progress().advise(warning, remedy);
+        }
         model.write(&self.out)?;
         let [_, i, j, k] = model.network.input_shape();
         let images = match model.card.preparation.channels.as_slice() {
@@ -141,12 +153,24 @@ impl Import {
             if model.card.task.value().is_some() { "value" } else { "classes" },
             model.card.task
         );
-        if let Some(OutputCheck { pairs, difference, largest, spread }) = check {
+        let preparation = &model.card.preparation;
+        if !model.card.grid_unknown {
             write!(
                 text,
-                "\nOutputs of {pairs} pairs differ by at most {difference:.1e} from those given; these are up to {largest:.3} and \
-                 differ by up to {spread:.2e} from pair to pair."
+                "\nIt takes {} with voxels of {} mm, axes to right, front and top, intensities {} (`{}`), of heads {}.",
+                if preparation.whole_head { "whole heads" } else { "brains inside masks" },
+                preparation.spacing.map(|mm| mm.to_string()).join(" x "),
+                preparation.normalize.words(),
+                preparation.normalize,
+                preparation.place()
             )?;
+        }
+        match &check {
+            Some(check) => {
+                write!(text, "\n{}\n{}", check.words(), check.inputs_words(preparation.normalize))?;
+            }
+            None if self.arch.is_none() => text += NOT_COMPARED,
+            None => {}
         }
         let of_onnx = self.arch.is_none();
         let one_output = model.card.training["one_output"] == true;
@@ -169,7 +193,7 @@ impl Import {
         Ok(Outcome::Done)
     }
 
-    fn model(&self, session: &Session) -> anyhow::Result<(Model, Option<OutputCheck>)> {
+    fn model(&self, session: &Session) -> anyhow::Result<Imported> {
         let Some(arch) = self.arch else {
             let options = OnnxOptions {
                 grid: self.grid,
@@ -188,8 +212,7 @@ impl Import {
                 value: self.value.clone(),
                 check: self.check.clone(),
             };
-            let imported = import_onnx(&session.engine()?, &self.file, &options)?;
-            return Ok((imported.model, imported.check));
+            return Ok(import_onnx(&session.engine()?, &self.file, &options)?);
         };
         let options = ImportOptions {
             architecture: match arch {
@@ -200,6 +223,7 @@ impl Import {
             shape: self.shape,
             normalize: self.normalize.map_or(Normalize::None, Normalize::from),
         };
-        Ok((import(&self.file, &options)?, None))
+        let model = import(&self.file, &options)?;
+        Ok(Imported { model, check: None, warnings: Vec::new(), files: vec![self.file.clone()] })
     }
 }

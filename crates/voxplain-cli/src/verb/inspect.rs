@@ -11,7 +11,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::map::is_recorded;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
-use voxplain::{Model, model::Task, nn::SoftLabels, stats::significant};
+use voxplain::{
+    Model,
+    model::{Task, is_onnx},
+    nn::SoftLabels,
+    stats::significant,
+};
 
 /// What is in a file, and is it fit for use.
 ///
@@ -40,7 +45,8 @@ impl Inspect {
         let mut text = String::new();
         session.progress().begin("inspect", self.files.len());
         for file in &self.files {
-            if file.extension().is_some_and(|e| e == "safetensors") {
+            // Of an ONNX file it is said that it is to be imported.
+            if file.extension().is_some_and(|e| e == "safetensors") || is_onnx(file).is_ok_and(|is| is) {
                 match Model::read(file).and_then(|model| model_document(file, &model)) {
                     Ok((document, words)) => {
                         documents.push(document);
@@ -145,6 +151,15 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
     if !card.preparation.channels.is_empty() {
         lines.push(("channels", card.preparation.channels.join(", ")));
     }
+    let preparation = &card.preparation;
+    lines.push(("intensities", format!("{}: {}", preparation.normalize, preparation.normalize.words())));
+    if !card.grid_unknown {
+        lines.push(("axes", "to right, front and top".to_owned()));
+        let masks = if preparation.whole_head { "whole heads, without brain masks" } else { "brains inside masks" };
+        let place = card.place_not_asked().map_or_else(|| format!("heads {}", preparation.place()), str::to_owned);
+        lines.push(("takes", format!("{masks}; {place}")));
+    }
+    lines.push(("imported", card.imported_words().unwrap_or_default()));
     let seen =
         unseen.as_ref().map_or_else(|| "it sees all of its field of view".to_owned(), |unseen| format!("it {unseen}"));
     lines.push(("field", seen));
@@ -184,6 +199,12 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         "trained_on": card.trained_on.len(),
         "shape": card.preparation.shape,
         "spacing": (!card.grid_unknown).then_some(card.preparation.spacing),
+        "normalize": card.preparation.normalize,
+        "whole_head": card.preparation.whole_head,
+        "template": card.preparation.template,
+        "placement": (!card.grid_unknown && card.place_not_asked().is_none()).then_some(card.preparation.placement),
+        "imported": card.imported_words(),
+        "check": card.output_check(),
         "unseen": unseen,
         "layers": rows,
     });

@@ -209,6 +209,7 @@ fn facts(record: &Record) -> Vec<[String; 2]> {
         ["In sample".into(), seen.into()],
         ["Model".into(), record.model.clone()],
     ];
+    facts.extend(record.imported.iter().map(|words| ["Imported".into(), words.clone()]));
     let unseen = record.unseen.as_ref().filter(|unseen| unseen.share > 0.0);
     facts.extend(unseen.map(|unseen| ["Not seen".into(), format!("the network {unseen}")]));
     facts

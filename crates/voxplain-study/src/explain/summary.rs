@@ -56,6 +56,9 @@ pub struct MapSummary {
     /// That the image was taken as a whole head, in a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whole_heads: Option<String>,
+    /// That the network was imported, and whether it was compared with its own framework, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub imported: Option<String>,
     /// The channels of the input and what the map says of each, where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channels: Option<ChannelRecord>,
@@ -81,6 +84,11 @@ impl ExplainSummary {
     /// That images were taken as whole heads, in a sentence; `None` where none was.
     pub fn whole_heads(&self) -> Option<&str> {
         self.maps.iter().find_map(|map| map.whole_heads.as_deref())
+    }
+
+    /// That the network was imported, and whether it was compared with its own framework, in a sentence.
+    pub fn imported(&self) -> Option<&str> {
+        self.maps.iter().find_map(|map| map.imported.as_deref())
     }
 
     /// Which methods made a map for each channel and which one for all, in a sentence; `None` where there is one channel.
@@ -123,6 +131,7 @@ impl MapSummary {
             reused: false,
             seconds: 0.0,
             whole_heads: record.whole_heads.clone(),
+            imported: record.imported.clone(),
             channels: record.channels.clone(),
             warnings: record.warnings.clone(),
         }

@@ -170,7 +170,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
             },
             grid_unknown: true,
             trained_on: BTreeSet::new(),
-            training: serde_json::json!({ "imported": true }),
+            training: serde_json::json!({ "imported": true, "check": null }),
         },
     };
     model.check().map_err(|what| Error::request(what, "the checkpoint cannot be used"))?;

@@ -2,24 +2,28 @@
 
 mod asked;
 mod check;
+mod exported;
 mod kind;
 
 pub use asked::Align;
 pub use check::OutputCheck;
-pub(super) use kind::is_onnx;
+pub use kind::is_onnx;
 
 use super::{Card, Model, Quantity, Task};
 use crate::{
     cohort::{Normalize, Preparation},
     listed::listed,
     prepare::channels::check_intensities,
-    setting::{CLASSES, GRID, VALUE},
+    setting::{CLASSES, GRID, NORMALIZE, VALUE},
 };
 use asked::{channel_names, example, preparation};
 use check::compare;
 use kind::recognise;
-use std::{collections::BTreeSet, path::Path};
-use voxplain_core::{Error, Result, remedy};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+use voxplain_core::{Error, Remedy, Result, remedy};
 use voxplain_nn::import::onnx::{self, Head, Imported};
 use voxplain_nn::{Engine, Network};
 
@@ -29,7 +33,7 @@ pub struct OnnxOptions {
     /// Shape of the input, where the file leaves it open.
     pub grid: Option<[usize; 3]>,
     /// A run or a model file whose images are prepared as this network's are.
-    pub like: Option<std::path::PathBuf>,
+    pub like: Option<PathBuf>,
     /// Size of a voxel in mm, without [`OnnxOptions::like`].
     pub spacing: Option<[f64; 3]>,
     /// How intensities are normalised, without [`OnnxOptions::like`].
@@ -50,7 +54,7 @@ pub struct OnnxOptions {
     /// The value that its one output is, where it predicts no classes.
     pub value: Option<Quantity>,
     /// Pairs of inputs and outputs of the network's own framework: an `.npz` file with `x` and `y`.
-    pub check: Option<std::path::PathBuf>,
+    pub check: Option<PathBuf>,
 }
 
 /// A model that was imported.
@@ -60,6 +64,10 @@ pub struct OnnxModel {
     pub model: Model,
     /// What was compared, where pairs were given.
     pub check: Option<OutputCheck>,
+    /// What the pairs say against what was said of the network, in sentences, and what to do about it.
+    pub warnings: Vec<(String, Remedy)>,
+    /// The files that the network was read from.
+    pub files: Vec<PathBuf>,
 }
 
 /// Imports a network that PyTorch exported ([`onnx`]).
@@ -94,9 +102,12 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
              torch.nn.Sequential(net, torch.nn.AdaptiveAvgPool3d(1), torch.nn.Flatten())",
         ));
     }
-    let check = options.check.as_deref().map(|pairs| compare(engine, &imported, pairs)).transpose()?;
+    let compared = options.check.as_deref().map(|pairs| compare(engine, &imported, pairs)).transpose()?;
     let [channels, shape @ ..] = imported.network.input_shape();
     let like = options.like.as_deref().map(example).transpose()?;
+    // What voxplain wrote into the file itself counts, and what is said beside it must be the same.
+    let exported = exported::card(file, &imported, options, like.as_ref())?;
+    let like = exported.or(like);
     let names = channel_names(file, channels, options, like.as_ref())?;
     let preparation = Preparation { channels: names, ..preparation(file, shape, options, like.as_ref())? };
     check_intensities(&preparation.channels, preparation.normalize)?;
@@ -109,7 +120,18 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
             (network, Task::classes_named(classes))
         }
     };
-    let Imported { producer, opset, operators, batch_norms, head, .. } = imported;
+    let mut warnings = Vec::new();
+    if let Some(compared) = &compared {
+        let again =
+            remedy!["choose ", NORMALIZE, " as the network's images were prepared; pairs of noise say nothing of it"];
+        warnings.extend(compared.other_intensities(preparation.normalize).map(|what| (what, again)));
+        if let (true, Head::Scores, [_, second]) = (one_output, imported.head, task.classes()) {
+            let value = remedy!["name it with ", VALUE.to("age,years")];
+            warnings.extend(compared.no_logit(second).map(|what| (what, value)));
+        }
+    }
+    let check = compared.map(|compared| compared.check);
+    let Imported { producer, opset, operators, batch_norms, head, files, .. } = imported;
     let card = Card {
         architecture: "onnx".into(),
         label: match (&task, &like) {
@@ -131,11 +153,12 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
             "batch_norms": batch_norms,
             "one_output": one_output,
             "head": format!("{head:?}").to_lowercase(),
+            "check": check,
         }),
     };
     let model = Model { network, card };
     model.check().map_err(|what| Error::file(file, what, "give names to all of its classes"))?;
-    Ok(OnnxModel { model, check })
+    Ok(OnnxModel { model, check, warnings, files })
 }
 
 /// The value that the network predicts, where it was said or that of the model whose images it takes.

@@ -2,7 +2,7 @@
 
 use super::{Card, Model, OnnxOptions};
 use crate::{
-    cohort::{Placement, Preparation, Template, usable_spacing},
+    cohort::{CohortLayout, Placement, Preparation, Template, usable_spacing},
     prepare::{channels::check_names, grid_on_template},
     run::Run,
     setting::{ALIGN, CHANNEL, LIKE, NORMALIZE, ORIENTATION, SPACING},
@@ -29,6 +29,22 @@ pub enum Align {
 pub(super) fn example(path: &Path) -> Result<Card> {
     if !path.is_dir() {
         return Ok(Model::read(path)?.card);
+    }
+    if CohortLayout::at(path).document().is_file() {
+        let what = "is a cohort: it holds images, and no network that takes them";
+        let remedy = remedy![
+            "give a run or a model that was trained on it with ",
+            LIKE,
+            ", or say how its images were prepared with ",
+            SPACING,
+            ", ",
+            NORMALIZE,
+            ", ",
+            ORIENTATION,
+            " and ",
+            ALIGN
+        ];
+        return Err(Error::file(path, what, remedy));
     }
     let run = Run::open(path)?;
     let trained = (0..run.manifest.folds).find(|&fold| run.layout().fold(fold).model().is_file());
@@ -106,7 +122,7 @@ pub(super) fn preparation(
 }
 
 /// Where the grid lies, and the template that heads are turned to.
-fn place(
+pub(super) fn place(
     align: &Align,
     origin: Option<[f64; 3]>,
     shape: [usize; 3],

@@ -51,14 +51,17 @@ pub(super) fn recognise(file: &Path) -> Result<()> {
 }
 
 /// The first bytes of a file.
-fn start(file: &Path) -> Result<Vec<u8>> {
+pub(super) fn start(file: &Path) -> Result<Vec<u8>> {
     let mut start = Vec::new();
     let open = std::fs::File::open(file).map_err(Error::io(file))?;
     open.take(400).read_to_end(&mut start).map_err(Error::io(file))?;
     Ok(start)
 }
 
-/// Whether it begins as ONNX files do: with the version of their format, and then another field of them.
-pub(in crate::model) fn is_onnx(file: &Path) -> Result<bool> {
+/// Whether a file begins as ONNX files do: with the version of their format, and then another field of them.
+///
+/// # Errors
+/// It cannot be read.
+pub fn is_onnx(file: &Path) -> Result<bool> {
     Ok(matches!(start(file)?.as_slice(), [0x08, 1..=32, 0x12 | 0x1a | 0x22 | 0x28 | 0x3a | 0x42, ..]))
 }
