@@ -4,7 +4,7 @@ use crate::session::{Outcome, Session};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use voxplain::{Error, Model};
+use voxplain::{Error, Model, atomic_file::refuse_source};
 
 /// Turn a model into a file that other programs run.
 ///
@@ -34,6 +34,7 @@ impl Export {
             let remedy = "choose another --onnx, or replace it with --force";
             return Err(Error::file(&self.onnx, "is there already", remedy).into());
         }
+        refuse_source(&self.onnx, [self.model.as_path()], "choose another --onnx")?;
         let model = Model::read(&self.model)?;
         model.write_onnx(&self.onnx)?;
         let [channels, i, j, k] = model.network.input_shape();
