@@ -27,6 +27,48 @@ fn a_run_moves_with_its_cohort_and_asks_for_it_without() {
     assert!(done && words.contains("[N, 1, 30, 36, 30] (voxels of 6 x 6 x 6 mm"), "{words}");
     let (done, words) = run(&first, export);
     assert!(!done && words.contains("net.onnx: is there already") && words.contains("--force"), "{words}");
+    // It comes back without a word about its images, and neither verb writes over what it reads, by whatever name.
+    let (done, words) = run(&first, "import net.onnx --out back.safetensors");
+    assert!(done && words.contains("It takes brains inside masks with voxels of 6 x 6 x 6 mm"), "{words}");
+    assert!(words.contains("classes case, control") && words.contains("was not checked"), "{words}");
+    let (done, words) = run(&first, "inspect back.safetensors");
+    assert!(
+        done && words.contains("The network was imported from net.onnx, and its outputs were not compared"),
+        "{words}"
+    );
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("net.onnx", first.join("link.onnx")).unwrap();
+    let before = ["net.onnx", "back.safetensors"].map(|name| std::fs::read(first.join(name)).unwrap());
+    for line in [
+        "import net.onnx --out net.onnx --force",
+        "import net.onnx --out run/../net.onnx --force",
+        #[cfg(unix)]
+        "import link.onnx --out net.onnx --force",
+        #[cfg(unix)]
+        "import net.onnx --out link.onnx --force",
+        "import net.onnx --like back.safetensors --out back.safetensors --force",
+        "export back.safetensors --onnx back.safetensors --force",
+    ] {
+        let (done, words) = run(&first, line);
+        assert!(!done && words.contains("is read for what would be written over it"), "{line}: {words}");
+    }
+    assert_eq!(before, ["net.onnx", "back.safetensors"].map(|name| std::fs::read(first.join(name)).unwrap()));
+    for (line, told) in [
+        (
+            "import net.onnx --spacing 2 --out other.safetensors",
+            "says voxels of 6 x 6 x 6 mm (voxplain exported it), and 2 x 2 x 2 mm",
+        ),
+        ("import net.onnx --out none/other.safetensors", "its folder none is not there"),
+        ("inspect net.onnx", "is an ONNX file, and no model file of voxplain"),
+        (
+            "explain net.onnx --input a.nii --method saliency --out maps",
+            "voxplain import net.onnx --out model.safetensors",
+        ),
+        ("export run --onnx other.onnx", "run/folds/fold-0/model.safetensors"),
+    ] {
+        let (done, words) = run(&first, line);
+        assert!(!done && words.contains(told), "{line}: {words}");
+    }
     std::fs::rename(&first, &both).unwrap();
     let (done, words) = run(&both, "group run");
     assert!(done, "{words}");
