@@ -7,7 +7,7 @@ use crate::{
     setting::{INIT, MODEL, WIDTH},
 };
 use std::path::Path;
-use voxplain_core::{Error, Progress, Result, hash_bytes, remedy};
+use voxplain_core::{Error, Progress, Result, remedy};
 use voxplain_nn::{Network, Tensor};
 
 /// The weights of another model, all but those of the last layer where this one is another.
@@ -17,9 +17,9 @@ pub(super) struct InitialWeights {
     pub(super) seen: Vec<String>,
 }
 
-/// BLAKE3 of a model file.
+/// BLAKE3 of a model file, which must be one.
 pub(super) fn hash(path: &Path) -> Result<String> {
-    Ok(hash_bytes(&std::fs::read(path).map_err(Error::io(path))?))
+    Model::read_with_hash(path).map(|(_, hash)| hash)
 }
 
 impl InitialWeights {

@@ -252,6 +252,13 @@ impl<'a> Subject<'a> {
             CNN => layout.predictions(),
             name => layout.comparator_predictions(name),
         };
+        if !file.is_file() {
+            return Err(Error::file(
+                &file,
+                format!("is not there: the run has no {} yet, which older versions did not fit", self.classifier),
+                "give the command again that trained the run: its networks are kept, and its baselines fitted; or name another classifier",
+            ));
+        }
         let changed = |id: &str, said: &str| {
             Error::file(
                 &file,
