@@ -609,7 +609,7 @@ mod tests {
             train::train,
         };
         let folder = tempfile::tempdir().unwrap();
-        let small = SimulateOptions { subjects: 8, shape: [20, 24, 20], spacing: 8.0, ..SimulateOptions::default() };
+        let small = SimulateOptions { subjects: 8, shape: [24, 28, 24], spacing: 7.0, ..SimulateOptions::default() };
         let engine = voxplain::Engine::new(voxplain::EngineOptions::default()).unwrap();
         let made = |out: &str, of: &str, seed: u64, options: &TrainOptions| {
             let cohort =
