@@ -471,11 +471,11 @@ fn what_is_below_the_threshold_is_not_drawn() {
     };
     let (all, half) = (at(Threshold::Value(1e-9)), at(Threshold::Percentile(90.0)));
     assert!(all > half && half > 0, "{all}, {half}");
-    // Contours of another map are drawn in its own colour and named; on black the paper is black.
+    // The contour of another map is drawn in the ink of the words and named; on black the paper is black.
     let other = [("the other map <b>".to_owned(), map.clone())];
     let drawn = Plot { contours: &other, black_bg: true, ..plot(&brain, &map, Display::Z) };
     let (figure, _) = drawn.draw().unwrap();
-    assert!(figure.svg.contains("the other map &lt;b&gt;") && figure.svg.contains("stroke=\"#0072b2\""));
+    assert!(figure.svg.contains("the other map &lt;b&gt;") && figure.svg.contains("stroke=\"#f0f0f0\""));
     let (_, _, pixels) = decode(&look("plot-black", &figure));
     assert_eq!(pixels[0], [0; 3]);
     // Without a background the grid of the map is drawn on; a map of zeros is nothing but that.
@@ -662,7 +662,7 @@ fn contours_at_a_value_run_around_its_voxels() {
         let (_, path) = svg.split_once("<path d=\"M").unwrap();
         let line = svg
             .split("<path d=\"")
-            .find(|path| path.split_once("stroke=").is_some_and(|(_, rest)| rest.starts_with("\"#0072b2\"")))
+            .find(|path| path.split_once("stroke=").is_some_and(|(_, rest)| rest.starts_with("\"#1a1a1a\"")))
             .unwrap_or(path);
         let numbers = |text: &str| -> Vec<f64> { text.split(' ').map(|x| x.parse().unwrap()).collect() };
         let ends: Vec<Vec<f64>> =

@@ -397,7 +397,7 @@ fn words_for_nothing_are_no_groups_and_one_group_has_one_spelling() {
     cohort.participants.rows[3][2] = Some("Unknown".into());
     let strict = TrainOptions { group: Some("family".into()), ..options() };
     let error = Dataset::new(&cohort, &strict).unwrap_err();
-    assert_eq!(error.to_string(), "1 of 8 subjects has no family: 03 (Unknown)");
+    assert_eq!(error.to_string(), "1 of 8 subjects has no family: sub-03 (Unknown)");
     assert!(error.remedy().unwrap().to_string().contains("`keep-going`"));
     let without = TrainOptions { keep_going: true, ..strict.clone() };
     let dataset = Dataset::new(&cohort, &without).unwrap();
