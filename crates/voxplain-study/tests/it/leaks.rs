@@ -131,7 +131,7 @@ fn the_test_set_is_known_to_every_model_and_every_cell() {
     let set = |text: &str, keep_going| TrainOptions { test: Some(text.parse().unwrap()), keep_going, ..options() };
     let error = trained(&own, &set("site=2", false), &at("run")).unwrap_err();
     assert!(
-        error.to_string().contains("2 of 12 subjects have no site") && error.to_string().contains("011, 012"),
+        error.to_string().contains("2 of 12 subjects have no site") && error.to_string().contains("sub-011, sub-012"),
         "{error}"
     );
     let run = trained(&own, &set("site=2", true), &at("run")).unwrap();
