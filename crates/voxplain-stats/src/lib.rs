@@ -55,7 +55,7 @@ pub use estimate::Estimate;
 pub use interval::{Interval, MIN_MODELS, MIN_PEOPLE, intraclass_correlation, student_t, two_sided_p};
 pub use matched_area::{MATCHES, MatchedArea, MatchedAreas, RESAMPLES};
 pub use matching::{Candidate, Matching, standardised_difference};
-pub use number::{cell, p_in_words, significant};
+pub use number::{LEVEL, cell, p_in_words, significant};
 pub use prediction::FoldPrediction;
 pub use regression::{BiasCorrection, FoldError, MIN_UNITS, Regression, ValueComparison, ValuePrediction};
 pub use similarity::{Overlap, PERCENTS, Top, overlap, pearson, ranks, spearman};

@@ -35,6 +35,8 @@ pub struct MatchedAreas<'a> {
     person: Vec<usize>,
     /// Who is drawn together.
     units: Vec<Vec<usize>>,
+    /// The pairs of each random order.
+    matches: Vec<Vec<[usize; 2]>>,
     seed: Seed,
 }
 
@@ -61,15 +63,17 @@ impl<'a> MatchedAreas<'a> {
             }
             units[at].push(n);
         }
-        Self { matching, place, person: candidates.to_vec(), units, seed }
+        let mut areas = Self { matching, place, person: candidates.to_vec(), units, matches: Vec::new(), seed };
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        let orders = seed.child("matches");
+        let of = |order: usize| areas.named(&matching.pairs(&all, orders.index(order as u64)));
+        areas.matches = (0..MATCHES).into_par_iter().map(of).collect();
+        areas
     }
 
     /// The pairs of each of [`MATCHES`] random orders, by the positions of the people.
-    pub fn matches(&self) -> Vec<Vec<[usize; 2]>> {
-        let all: Vec<usize> = (0..self.person.len()).collect();
-        let seed = self.seed.child("matches");
-        let of = |order: usize| self.named(&self.matching.pairs(&all, seed.index(order as u64)));
-        (0..MATCHES).into_par_iter().map(of).collect()
+    pub fn matches(&self) -> &[Vec<[usize; 2]>] {
+        &self.matches
     }
 
     fn named(&self, pairs: &[[usize; 2]]) -> Vec<[usize; 2]> {
@@ -97,8 +101,7 @@ impl<'a> MatchedAreas<'a> {
         };
         let of_pairs = |pairs: &[[usize; 2]]| area(&mut pairs.iter().flatten().copied());
         let all = area(&mut (0..scores.len()))?;
-        let matches = self.matches();
-        let each: Vec<f64> = matches.iter().map(|pairs| of_pairs(pairs)).collect::<Option<_>>()?;
+        let each: Vec<f64> = self.matches.iter().map(|pairs| of_pairs(pairs)).collect::<Option<_>>()?;
         let value = each.iter().sum::<f64>() / each.len() as f64;
         let resampled = |number: usize| {
             let (taken, pairs) = self.resample(number);

@@ -19,6 +19,9 @@ pub fn significant(x: f64, digits: usize) -> String {
     trim(&format!("{x:.*}", usize::try_from(decimals).unwrap_or(0)))
 }
 
+/// Below this, a p-value is called significant.
+pub const LEVEL: f64 = 0.05;
+
 /// A p-value in words: `p = 0.15`, `p = 0.012`, `p < 0.001`.
 pub fn p_in_words(p: f64) -> String {
     match p {

@@ -344,7 +344,8 @@ fn compare(
     check(options)?;
     let cohort = &material.cohort;
     let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
-    let mut built = if design_files::is_file(&options.design) {
+    let in_file = design_files::is_file(&options.design);
+    let mut built = if in_file {
         design_files::built(Path::new(&options.design), cohort, &material.subjects)?
     } else {
         refuse_files(options)?;
@@ -391,7 +392,7 @@ fn compare(
     if let Some(persons) = cohort.persons(&built.subjects)? {
         refuse_divided(cohort, &built, &persons, options)?;
     }
-    let mut tested = if design_files::is_file(&options.design) {
+    let mut tested = if in_file {
         let (contrasts, f_tests) = (options.contrasts.as_deref(), options.f_tests.as_deref());
         design_files::tested(&built, contrasts, f_tests, options.test.as_deref())?
     } else {
@@ -422,7 +423,7 @@ fn compare(
     if let Some((.., by)) = &maps
         && options.paired.is_none()
         && options.blocks.is_none()
-        && !design_files::is_file(&options.design)
+        && !in_file
         && model.explains_mean()
         && let Some(with_models) = models::held_constant(&built, by)?
     {

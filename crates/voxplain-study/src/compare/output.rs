@@ -18,6 +18,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use voxplain_core::{Error, Result, Table, atomic_file};
 use voxplain_stats::{
+    LEVEL,
     inference::{
         Cluster, Clusters, Counts, EffectSize, Family, Fit, Neighbours, ParetoTail, Permutation, Rows, Tfce,
         false_discovery_rate, hedges_g, partial_r,
@@ -160,9 +161,6 @@ pub struct CompareSummary {
     /// The maps.
     pub files: Vec<CompareFile>,
 }
-
-/// Below this, a corrected p is called significant.
-const LEVEL: f64 = 0.05;
 
 /// The tail that corrected p-values of a family come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

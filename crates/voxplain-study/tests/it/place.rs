@@ -1,9 +1,8 @@
 //! Where heads lie: those of a cohort, and those that a model takes.
 
-use crate::support::{SHAPE, cohort, engine, grid, linear, volume};
-use std::sync::Mutex;
+use crate::support::{Heard, SHAPE, cohort, engine, grid, linear, volume};
 use voxplain_attribution::{Score, choose};
-use voxplain_core::{Progress, Silent};
+use voxplain_core::Silent;
 use voxplain_study::{
     cohort::{Placement, Preparation, Template},
     explain::{ExplainOptions, Inputs, explain},
@@ -11,18 +10,6 @@ use voxplain_study::{
     predict::{Models, People, PredictOptions, predict},
 };
 use voxplain_volume::{Sizes, WriteOptions, write};
-
-#[derive(Debug, Default)]
-struct Heard(Mutex<String>);
-
-impl Progress for Heard {
-    fn begin(&self, _: &str, _: usize) {}
-    fn advance(&self, _: usize, _: &str) {}
-    fn end(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push_str(message);
-    }
-}
 
 /// Models and cohorts of every kind: each that does not fit is told in a warning, in the record of each map and beside each prediction;
 /// of what fits nothing is said.
@@ -77,7 +64,11 @@ fn heads_that_lie_otherwise_than_those_of_the_model_are_told() {
         let made = explain(&engine(1), Inputs::Cohort(model, cohort), &request("maps"), &heard).unwrap();
         let options = PredictOptions { subjects: Some(vec!["p0".into()]), ..PredictOptions::default() };
         let said = predict(Models::One(model), &People::Cohort(cohort), &options, &engine(1), &Silent).unwrap();
-        let all = [heard.0.into_inner().unwrap(), made.maps[0].warnings.join(" "), said.people[0].findings.join(" ")];
+        let all = [
+            heard.0.into_inner().unwrap().concat(),
+            made.maps[0].warnings.join(" "),
+            said.people[0].findings.join(" "),
+        ];
         let told = all.clone().map(|text| text.contains(words));
         assert!(told == [told[0]; 3], "{words}: {all:?}");
         (told[0], all[0].clone())

@@ -1,6 +1,6 @@
 //! Preparing cohorts from files, from outside.
 
-use crate::support::witness;
+use crate::support::{Heard, witness};
 use std::{
     collections::BTreeMap,
     fs,
@@ -484,19 +484,6 @@ fn stripped_brains_among_whole_heads_are_told_once() {
         warnings.iter().any(|w| w.starts_with("2 of 3 images (x, y) hold no more than brains have")),
         "{warnings:?}"
     );
-}
-
-/// Hears warnings.
-#[derive(Default)]
-struct Heard(std::sync::Mutex<Vec<String>>);
-
-impl Progress for Heard {
-    fn begin(&self, _: &str, _: usize) {}
-    fn advance(&self, _: usize, _: &str) {}
-    fn end(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
 }
 
 #[test]

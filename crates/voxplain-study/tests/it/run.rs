@@ -1,8 +1,8 @@
 //! A run moves with its cohort, knows which models made what it holds, and is cleared of nothing else.
 
-use crate::support::{SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
+use crate::support::{Heard, SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Progress, Remedy, Silent, Table};
+use voxplain_core::{Progress, Silent, Table};
 use voxplain_study::{
     evaluation::{
         faithfulness::{self, Metric, Settings, Substrate, Summary},
@@ -14,22 +14,6 @@ use voxplain_study::{
     run::{CohortPlace, PageLayout, Run, RunLayout, Staleness, clear, figure_name},
 };
 use voxplain_volume::{Labels, Volume, WriteOptions, write, write_labels};
-
-/// Hears warnings, with their remedies in the words of the library.
-#[derive(Debug, Default)]
-struct Warnings(std::sync::Mutex<Vec<String>>);
-
-impl Progress for Warnings {
-    fn begin(&self, _: &str, _: usize) {}
-    fn advance(&self, _: usize, _: &str) {}
-    fn end(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
-    fn advise(&self, message: &str, remedy: &Remedy) {
-        self.warn(&format!("{message}; {remedy}"));
-    }
-}
 
 fn text(error: &voxplain_core::Error) -> String {
     format!("{error}; {}", error.remedy().unwrap())
@@ -290,7 +274,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     let made = explain_run(&run, &["saliency"]);
     assert!(made.maps.iter().all(|map| !map.reused) && made.maps.len() == 2);
     assert!(explain_run(&run, &["saliency"]).maps.iter().all(|map| map.reused));
-    let warnings = Warnings::default();
+    let warnings = Heard::default();
     let (groups, curves, regions) = derive(&warnings).unwrap();
     let methods: Vec<_> = groups.methods.iter().map(|m| m.method.as_str()).collect();
     assert_eq!(methods, ["saliency"]);

@@ -1,44 +1,14 @@
 //! A table of measurements in place of volumes.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
-use voxplain_core::{Progress, Remedy, Result, random::Seed};
+use crate::support::Heard;
+use std::path::{Path, PathBuf};
+use voxplain_core::{Result, random::Seed};
 use voxplain_nn::{Engine, EngineOptions};
 use voxplain_study::{
     folds::SplitScheme,
     run::ChanceVerdict,
     train::{Copies, TableRecord, TableTraining, TaskKind, TrainOptions, train_table},
 };
-
-/// What is said.
-#[derive(Default)]
-struct Heard(Mutex<Vec<String>>);
-
-impl Progress for Heard {
-    fn begin(&self, _: &str, _: usize) {}
-    fn advance(&self, _: usize, _: &str) {}
-    fn end(&self) {}
-    fn warn(&self, message: &str) {
-        self.0.lock().unwrap().push(message.to_owned());
-    }
-    fn advise(&self, message: &str, remedy: &Remedy) {
-        self.warn(&format!("{message}; {remedy}"));
-    }
-}
-
-impl Heard {
-    /// The sentences that begin so.
-    fn starting(&self, with: &str) -> Vec<String> {
-        self.0.lock().unwrap().iter().filter(|line| line.starts_with(with)).cloned().collect()
-    }
-
-    /// The sentences that hold this.
-    fn about(&self, what: &str) -> Vec<String> {
-        self.0.lock().unwrap().iter().filter(|line| line.contains(what)).cloned().collect()
-    }
-}
 
 /// Thirty people, the first column larger in `b`; the last five rows are of people who are there already.
 fn rows(signal: f64) -> Vec<Vec<String>> {

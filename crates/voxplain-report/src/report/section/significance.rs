@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use voxplain_core::{Result, plural::counted};
-use voxplain_stats::{Interval, p_in_words, significant};
+use voxplain_stats::{Interval, LEVEL, p_in_words, significant};
 use voxplain_study::{
     compare::{CompareSummary, RegionMeasure, RegionTest, RegionTests, comparisons},
     run::{Run, figure_name},
@@ -48,9 +48,6 @@ pub(in crate::report) struct Permuted {
 const SHOWN: usize = 24;
 /// Cuts in a row.
 const CUTS: usize = 7;
-/// Below this, a corrected p is called significant.
-const LEVEL: f64 = 0.05;
-
 /// The comparisons of a run whose maps are those that it has now. Statistics are drawn over the mean brain, where there is one on their grid.
 pub(in crate::report) fn of_maps(run: &Run, warnings: &mut Vec<Warning>) -> Result<(Vec<Comparison>, Vec<TestedMaps>)> {
     let mean = run.layout().group().mean_brain();

@@ -4,6 +4,7 @@ use super::index::{Caption, Encoded, MapValues};
 use crate::{figure::Underlay, report::element::read_map};
 use std::path::{Path, PathBuf};
 use voxplain_core::Result;
+use voxplain_stats::LEVEL;
 use voxplain_study::compare::CompareSummary;
 use voxplain_volume::Labels;
 
@@ -13,9 +14,6 @@ pub(in crate::report) struct TestedMaps {
     folder: PathBuf,
     summary: CompareSummary,
 }
-
-/// Below this, a corrected p is called significant.
-const LEVEL: f64 = 0.05;
 
 impl TestedMaps {
     /// Of a comparison of voxels; none of one of regions.

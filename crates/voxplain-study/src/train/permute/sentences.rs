@@ -5,10 +5,7 @@ use crate::{
     run::PermutationTest,
     train::metrics::CNN,
 };
-use voxplain_stats::{p_in_words, significant};
-
-/// The level below which labels and images are said to hang together.
-const LEVEL: f64 = 0.05;
+use voxplain_stats::{LEVEL, p_in_words, significant};
 
 /// The result in sentences, each true for what was done.
 pub(super) fn sentences(test: &PermutationTest) -> Vec<String> {

@@ -9,15 +9,13 @@ use rayon::prelude::*;
 use std::{cmp::Reverse, collections::BTreeMap};
 use voxplain_core::{Error, Progress, Result, random::Seed};
 use voxplain_stats::{
-    Association, Variable, holm, p_in_words, pearson, roc::area_under_curve, significant, two_sided_p,
+    Association, LEVEL, Variable, holm, p_in_words, pearson, roc::area_under_curve, significant, two_sided_p,
 };
 
 /// Random permutations of a pattern of empty cells.
 const PERMUTATIONS: usize = 9999;
 /// Patterns that are tested one by one, at most: those with the most empty cells.
 const TESTED: usize = 100;
-/// The p, corrected for the number of patterns, below which empty cells are said to go with the label.
-const LEVEL: f64 = 0.05;
 /// The area under the curve (or the size of a correlation) from which on a column tells the label by itself.
 const ALONE: f64 = 0.99;
 /// The same of a column that is ahead of all others by at least [`AHEAD`].
