@@ -174,14 +174,15 @@ impl Cli {
         Self::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut command).exit())
     }
 
-    /// Does what was asked; the exit status is 0 done, 1 failed (2, a wrong command line, is clap's).
+    /// Does what was asked; the exit status is 0 done, 1 failed, 75 where trying again may help, 130 stopped by the user
+    /// (2, a wrong command line, is clap's).
     pub(crate) fn run(self) -> ExitCode {
         let session = Session::new(self.global);
         match self.verb.run(&session) {
             Ok(outcome) => outcome.into(),
             Err(error) => {
                 terminal::report_error(&error);
-                ExitCode::FAILURE
+                terminal::status(&error).into()
             }
         }
     }

@@ -118,8 +118,10 @@ impl Pipeline {
         let mut outcome = Outcome::Done;
         for (work, step) in all.into_iter().zip(&self.steps) {
             session.say(&format!("\n$ {}", command_line(step)));
-            if work(session).with_context(|| format!("[{}]", step[0]))? == Outcome::Incomplete {
-                outcome = Outcome::Incomplete;
+            match work(session).with_context(|| format!("[{}]", step[0]))? {
+                Outcome::Done => {}
+                Outcome::Incomplete => outcome = Outcome::Incomplete,
+                Outcome::Stopped => return Ok(Outcome::Stopped),
             }
         }
         Ok(outcome)

@@ -2,7 +2,7 @@
 
 use crate::{
     shell::command_line,
-    terminal::{Terminal, harmless},
+    terminal::{STOPPED, Terminal, harmless},
 };
 use clap::Args;
 use serde::Serialize;
@@ -42,6 +42,8 @@ pub(crate) enum Outcome {
     Done,
     /// Something is missing (a subject that could not be read, say); it was named on stderr.
     Incomplete,
+    /// The user stopped it; what is finished is kept.
+    Stopped,
 }
 
 impl From<Outcome> for ExitCode {
@@ -49,6 +51,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Done => Self::SUCCESS,
             Outcome::Incomplete => Self::FAILURE,
+            Outcome::Stopped => STOPPED.into(),
         }
     }
 }

@@ -2,10 +2,14 @@
 
 use super::{
     colour::{CYAN, RED, colours, painted},
-    interrupt::go_on,
+    interrupt::{STOPPED, go_on},
+    stderr,
 };
 use crate::shell::Shell;
 use std::fmt::Write as _;
+
+/// Exit status of a command that failed.
+const FAILED: u8 = 1;
 
 /// `error: what, where`, then `hint: what to do`.
 pub(crate) fn report_error(error: &anyhow::Error) {
@@ -29,7 +33,14 @@ pub(crate) fn report_error(error: &anyhow::Error) {
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {hint}");
     }
-    eprintln!("{}", coloured(&harmless(&text), colours()));
+    stderr::line(&coloured(&harmless(&text), colours()));
+}
+
+/// Exit status of a command that ended with this error.
+pub(crate) fn status(error: &anyhow::Error) -> u8 {
+    let stopped =
+        |e: &(dyn std::error::Error + 'static)| matches!(e.downcast_ref(), Some(voxplain::Error::Interrupted));
+    if error.chain().any(stopped) { STOPPED } else { FAILED }
 }
 
 /// Text without what a terminal obeys: names of files and in files may hold escape sequences.

@@ -1,17 +1,16 @@
 //! What people see: progress bars on a terminal, plain lines otherwise; warnings and errors. All on stderr.
 
-#![expect(clippy::print_stderr, reason = "this is where stderr is written")]
-
 mod colour;
 mod duration;
 mod error;
 mod interrupt;
 pub(crate) mod screen;
+mod stderr;
 
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
-pub(crate) use error::{harmless, report_error};
-pub(crate) use interrupt::{go_on, interrupt};
+pub(crate) use error::{harmless, report_error, status};
+pub(crate) use interrupt::{STOPPED, go_on, interrupt};
 
 use crate::shell::Shell;
 use colour::{YELLOW, painted};
@@ -55,18 +54,9 @@ struct Step {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Terminal {
-    /// Takes over Ctrl-C. A silent one shows no progress.
+    /// Takes over Ctrl-C and its like. A silent one shows no progress.
     pub(crate) fn new(silent: bool) -> Self {
-        // Where a handler cannot be set, Ctrl-C ends the program at once, as it does by default.
-        let _ = ctrlc::set_handler(|| {
-            if interrupt() {
-                screen::give_back();
-                std::process::exit(130);
-            }
-            if !screen::is_drawing() {
-                eprintln!("stopping after this step (Ctrl-C again: at once)");
-            }
-        });
+        interrupt::listen();
         let mode = if silent {
             Mode::Silent
         } else if std::io::stderr().is_terminal() {
@@ -80,7 +70,7 @@ impl Terminal {
 
     /// Writes a line without tearing the bars.
     pub(crate) fn line(&self, line: &str) {
-        self.bars.suspend(|| eprintln!("{line}"));
+        self.bars.suspend(|| stderr::line(line));
     }
 
     fn steps(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {
@@ -121,7 +111,7 @@ impl Progress for Terminal {
             if !detail.is_empty() {
                 let _ = write!(line, ", {detail}");
             }
-            eprintln!("{line}");
+            stderr::line(&line);
         }
     }
 
@@ -131,7 +121,8 @@ impl Progress for Terminal {
                 bar.finish_and_clear();
             }
             if self.mode == Mode::Lines && step.began.elapsed() >= LINE_EVERY {
-                eprintln!("{}: {}/{} done in {}", step.what, step.done, step.total, duration(step.began.elapsed()));
+                let took = duration(step.began.elapsed());
+                stderr::line(&format!("{}: {}/{} done in {took}", step.what, step.done, step.total));
             }
         }
     }

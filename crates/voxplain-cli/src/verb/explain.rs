@@ -231,8 +231,12 @@ impl Explain {
         };
         session.result(&document(&made), &table(&made))?;
         self.close(&made, session);
-        let complete = made.failures.is_empty() && !made.interrupted;
-        Ok(if complete || (self.keep_going && !made.interrupted) { Outcome::Done } else { Outcome::Incomplete })
+        let complete = made.failures.is_empty();
+        Ok(match made.interrupted {
+            true => Outcome::Stopped,
+            false if complete || self.keep_going => Outcome::Done,
+            false => Outcome::Incomplete,
+        })
     }
 
     fn images(&self) -> Images {

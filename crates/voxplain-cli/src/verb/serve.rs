@@ -50,7 +50,7 @@ impl Serve {
         let url = server.url();
         session.result(&Document { url: url.clone(), scenes }, &url)?;
         session.say(&format!("{scenes} groups and subjects can be looked at; Ctrl-C ends it"));
-        server.run(session.progress());
+        server.run(session.progress())?;
         session.say("stopped; nothing was written");
         Ok(Outcome::Done)
     }

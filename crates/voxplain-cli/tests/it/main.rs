@@ -6,6 +6,7 @@ mod lacking;
 mod moved;
 #[cfg(feature = "serve")]
 mod serve;
+mod stopped;
 mod support;
 #[cfg(feature = "serve")]
 mod transcripts;

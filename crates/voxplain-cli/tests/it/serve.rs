@@ -37,17 +37,26 @@ struct Served {
 
 impl Served {
     fn new(folder: &Path) -> Self {
-        let mut child = voxplain(folder, "serve run").spawn().unwrap();
+        Self::of(voxplain(folder, "serve run"))
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
         let (port, token) = parts(url.trim());
         Self { child, port, token }
     }
 
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    }
+
     /// The status, the head and the body of what is answered to these bytes; nothing where there is no answer.
     fn raw(&self, request: &[u8]) -> Option<(u16, String, Vec<u8>)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = self.connect();
         // The server may hang up before it has all of a request that is none.
         let _ = stream.write_all(request);
         let _ = stream.shutdown(std::net::Shutdown::Write);
@@ -259,4 +268,112 @@ fn ctrl_c_ends_it_and_every_server_has_an_address_of_its_own() {
 
     let none = voxplain(folder.path(), "serve cohort").output().unwrap();
     assert!(none.status.code() == Some(1) && String::from_utf8_lossy(&none.stderr).contains("is no run"));
+}
+
+#[test]
+fn a_part_can_be_asked_for_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    made_run(folder.path());
+    let served = Served::new(folder.path());
+    let whole = served.part("maps/0-0.nii.gz").2;
+    let asked = |range: &str| {
+        let head = format!("GET /{}/maps/0-0.nii.gz HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", served.token, served.port);
+        served.raw(format!("{head}Connection: close\r\n{range}\r\n").as_bytes()).unwrap()
+    };
+    let (status, head, body) = asked("Range: bytes=10-29\r\n");
+    let said = format!("content-range: bytes 10-29/{}", whole.len());
+    assert!(status == 206 && head.to_ascii_lowercase().contains(&said) && body == whole[10..30], "{head}");
+    let (status, head, _) = asked("Range: bytes=99999999-\r\n");
+    assert!(status == 416 && head.contains(&format!("bytes */{}", whole.len())), "{head}");
+    // No version is named by this server, so that a range of a certain version is a range of none.
+    assert_eq!(asked("Range: bytes=10-29\r\nIf-Range: \"a\"\r\n").2, whole);
+    assert!(asked("").1.to_ascii_lowercase().contains("accept-ranges: bytes"));
+}
+
+#[test]
+fn no_client_without_the_token_ends_it_fills_it_or_keeps_others_out() {
+    let folder = tempfile::tempdir().unwrap();
+    made_run(folder.path());
+    let served = Served::new(folder.path());
+    assert_eq!(served.part("").0, 200);
+    let before = peak(&served);
+    let host = format!("Host: 127.0.0.1:{}", served.port);
+
+    // Bodies that are announced, with the token and without.
+    for length in [
+        "1",
+        "100000000000",
+        "9223372036854775807",
+        "18446744073709551614",
+        "18446744073709551615",
+        "99999999999999999999",
+    ] {
+        for path in ["/wrong", &format!("/{}/", served.token)] {
+            for method in ["GET", "POST"] {
+                let head = format!("{method} {path} HTTP/1.1\r\n{host}\r\nContent-Length: {length}\r\n\r\n");
+                if let Some((status, ..)) = served.raw(head.as_bytes()) {
+                    assert!(status >= 400, "{head}: {status}");
+                }
+            }
+        }
+    }
+    assert_eq!(served.part("").0, 200, "still there");
+
+    // Lines without end: it hangs up long before this many bytes.
+    let mut endless = served.connect();
+    let line = format!("X-Long: {}\r\n", "y".repeat(8000)).repeat(8);
+    let _ = endless.write_all(b"GET / HTTP/1.1\r\n");
+    let sent = (0..2000).take_while(|_| endless.write_all(line.as_bytes()).is_ok()).count();
+    assert!(sent < 2000, "128 MB of header lines were taken");
+    #[cfg(target_os = "linux")]
+    assert!(peak(&served) < before + 64_000, "{} KB, {before} before", peak(&served));
+
+    // Many who connect and say nothing, begin and do not end, or announce and do not send.
+    let beginnings =
+        ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"];
+    let mut held = Vec::new();
+    for n in 0..160 {
+        let mut stream = served.connect();
+        let _ = stream.write_all(beginnings[n % beginnings.len()].as_bytes());
+        held.push(stream);
+    }
+    assert_eq!(served.part("scenes/0.js").0, 200, "beside {} strangers", held.len());
+    // Some who know the token, ask for everything, and read nothing.
+    let ask = format!("GET /{}/ HTTP/1.1\r\n{host}\r\n\r\n", served.token).repeat(8);
+    for _ in 0..80 {
+        let mut stream = served.connect();
+        let _ = stream.write_all(ask.as_bytes());
+        held.push(stream);
+    }
+    assert_eq!(served.part("scenes/0.js").0, 200, "beside {} who do not read", held.len());
+
+    #[cfg(unix)]
+    {
+        let mut served = served;
+        assert!(Command::new("kill").args(["-INT", &served.child.id().to_string()]).status().unwrap().success());
+        assert_eq!(served.child.wait().unwrap().code(), Some(0), "Ctrl-C ends it with all of them connected");
+    }
+}
+
+/// The most memory that a server has had, in KB.
+fn peak(served: &Served) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", served.child.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_goes_on_when_no_descriptor_was_free() {
+    let folder = tempfile::tempdir().unwrap();
+    made_run(folder.path());
+    // Fewer than the strangers that it would hold.
+    let mut command = Command::new("sh");
+    let line = format!("ulimit -n 32; exec {} serve run", env!("CARGO_BIN_EXE_voxplain"));
+    command.args(["-c", &line]).current_dir(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let served = Served::of(command);
+    let held: Vec<TcpStream> = (0..100).map(|_| served.connect()).collect();
+    assert_eq!(served.part("scenes/0.js").0, 200);
+    drop(held);
+    assert_eq!(served.part("").0, 200);
 }
