@@ -39,7 +39,15 @@ impl Layer {
             let last = all.iter().rposition(|layer| layer.cells() != [1; 3]).unwrap_or(all.len() - 1);
             return Self::met(network, all.swap_remove(last));
         }
-        let node = network.node(name)?;
+        let node = network.node(name).map_err(|_| {
+            Error::request(
+                format!("the network has no layer {name}"),
+                format!(
+                    "the layers that hold volumes are {}; `last` is the last of them before the head",
+                    Self::known(network)
+                ),
+            )
+        })?;
         let name = network.nodes()[node.0].name.clone();
         let shape = volume(node.0).ok_or_else(|| {
             Error::request(

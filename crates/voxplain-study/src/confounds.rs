@@ -83,6 +83,10 @@ pub struct Arm {
     /// The share of what the model as it is has above 0.5 that is gone: 1 less the ratio of both; absent where it is not shown to be above 0.5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained: Option<Estimate>,
+    /// How its run was trained otherwise than the run, beside what takes the confound away: `epochs 1, not 20`. What is gone may then be
+    /// for that, and no share of it is laid to the confound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trained_otherwise: Vec<String>,
 }
 
 /// A confound predicted from the volumes.
@@ -139,6 +143,12 @@ pub fn confounds(
     for (name, other) in arms {
         let said = other.predictions()?;
         rows.add("cnn", name, of.beside(name, other, &said, &classes)?, Some(&network))?;
+        if let Some(arm) = rows.arms.last_mut() {
+            arm.trained_otherwise = trained_otherwise(&run.manifest.options, &other.manifest.options);
+            if !arm.trained_otherwise.is_empty() {
+                arm.explained = None;
+            }
+        }
     }
     let (gram, seed) = (of.gram(engine, progress)?, Seed::new(run.manifest.seed));
     let task = of.task();
@@ -178,6 +188,40 @@ pub fn confounds(
     found.summary = found.sentences(of.cohort.noun());
     atomic_file::write_json(&run.layout().confounds(), &found)?;
     Ok(found)
+}
+
+/// Options that say who is learnt from and what is learnt, and the seed: not how a network is trained.
+const NOT_OF_TRAINING: [&str; 17] = [
+    "label",
+    "positive",
+    "missing",
+    "unit",
+    "holding",
+    "group",
+    "stratify",
+    "match",
+    "caliper",
+    "test",
+    "near-duplicates",
+    "covariates",
+    "region-volumes",
+    "seed",
+    "keep-going",
+    "init",
+    "table",
+];
+
+/// How another run was trained otherwise, `epochs 1, not 20`. What a run of an older version does not say is not compared.
+fn trained_otherwise(own: &serde_json::Value, other: &serde_json::Value) -> Vec<String> {
+    let (Some(own), Some(other)) = (own.as_object(), other.as_object()) else { return Vec::new() };
+    let pairs = own.iter().filter(|(name, _)| !NOT_OF_TRAINING.contains(&name.as_str()));
+    let unlike = pairs.filter_map(|(name, ours)| Some((name, ours, other.get(name)?))).filter(|(_, a, b)| a != b);
+    unlike
+        .map(|(name, ours, theirs)| match [ours, theirs] {
+            [serde_json::Value::Object(_), _] | [_, serde_json::Value::Object(_)] => name.clone(),
+            [ours, theirs] => format!("{name} {theirs}, not {ours}").replace('"', ""),
+        })
+        .collect()
 }
 
 /// The rows of a table, with what was said of people in each.
@@ -388,7 +432,15 @@ impl<'a> Study<'a> {
             before.filter(|before| self.classes == 2 && before.ends().is_some_and(|(low, _)| low > 0.5)).zip(of).map(
                 |(before, of)| explained((before.value, own.value), (of, said), self.positive, self.run.manifest.seed),
             );
-        Ok(Arm { model: model.to_owned(), arm: arm.to_owned(), subjects: said.len(), area: own, difference, explained })
+        Ok(Arm {
+            model: model.to_owned(),
+            arm: arm.to_owned(),
+            subjects: said.len(),
+            area: own,
+            difference,
+            explained,
+            trained_otherwise: Vec::new(),
+        })
     }
 
     /// What ridge regression on the voxels says of the confounds that are numbers.

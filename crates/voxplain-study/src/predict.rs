@@ -350,6 +350,7 @@ fn ask(
     progress.end();
     done?;
     let mut notes = people.notes(models, &persons, progress);
+    notes.extend(card.imported_words());
     if answers.iter().any(|(_, answer)| answer.in_sample.is_none()) {
         notes.push("Whom the model was trained on is not known, so that these may be people whom it knows.".to_owned());
     }

@@ -75,7 +75,7 @@ impl Method for GuidedGradCam {
             record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
             record.rules_applied = Some(rules);
             record.passes = Passes { forward: 2, backward: 2 };
-            record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
+            record.warnings.extend(guided_backprop::warnings(explainer.network()));
             maps.push(Attribution::new(case, map, record)?);
         }
         Ok(maps)

@@ -30,13 +30,14 @@ impl Method for GuidedBackprop2020 {
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;
         let rules = guided_backprop::applied(Self::NAME, pass.applied)?;
+        let warnings = guided_backprop::warnings(explainer.network());
         self.attributions(explainer, cases, &pass, |_, reached, record| {
             let largest = reached.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             record.units = "share of the largest value, 0 to 1".into();
             record.sign = "never negative: negative values were cut off".into();
             record.rules_applied = Some(rules);
             record.measured = json!({ "Maximum": largest });
-            record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
+            record.warnings.extend(warnings.iter().cloned());
             if largest <= 0.0 {
                 record.warnings.push("Nothing positive reached the input, so nothing is left of the map.".into());
                 return Ok(vec![0.0; reached.len()]);

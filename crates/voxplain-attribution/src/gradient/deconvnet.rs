@@ -36,11 +36,12 @@ impl Method for Deconvnet {
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::DECONVOLUTION, &[])?;
         let rules = guided_backprop::applied(Self::NAME, pass.applied)?;
+        let warnings = guided_backprop::warnings(explainer.network());
         self.attributions(explainer, cases, &pass, |case, reached, record| {
             record.units = format!("{} per unit of input intensity, by the deconvolution rule", case.score);
             record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
             record.rules_applied = Some(rules);
-            record.warnings.push(guided_backprop::KNOWN_FAILURE.into());
+            record.warnings.extend(warnings.iter().cloned());
             Ok(reached.to_vec())
         })
     }

@@ -10,7 +10,7 @@ use crate::target::Score;
 use serde::{Deserialize, Serialize};
 use voxplain_core::Citation;
 use voxplain_core::{Error, Result};
-use voxplain_nn::{Op, Rules, RulesApplied};
+use voxplain_nn::{Activation, Network, Op, OpClass, Rules, RulesApplied};
 
 /// Guided backpropagation (Springenberg et al. 2014, arXiv 1412.6806, section 3.4): on the way back a ReLU lets through
 /// what is positive, where its own output was positive.
@@ -42,11 +42,12 @@ impl Method for GuidedBackprop {
     fn explain(&self, explainer: &mut Explainer, cases: &[Case<'_>]) -> Result<Vec<Attribution>> {
         let pass = explainer.backward(cases, self.target(), &Rules::GUIDED, &[])?;
         let rules = applied(Self::NAME, pass.applied)?;
+        let warnings = warnings(explainer.network());
         self.attributions(explainer, cases, &pass, |case, reached, record| {
             record.units = format!("{} per unit of input intensity, by the guided rule", case.score);
             record.sign = "positive: a higher intensity here strengthens evidence for the explained score".into();
             record.rules_applied = Some(rules);
-            record.warnings.push(KNOWN_FAILURE.into());
+            record.warnings.extend(warnings.iter().cloned());
             Ok(reached.to_vec())
         })
     }
@@ -56,6 +57,30 @@ impl Method for GuidedBackprop {
 pub(crate) fn suits(method: &str, explainer: &Explainer) -> Result<()> {
     let relu_total = explainer.network().nodes().iter().filter(|node| node.op == Op::Relu).count();
     applied(method, RulesApplied { relu: relu_total, relu_total }).map(|_| ())
+}
+
+/// How the sentence on other activations begins.
+pub(crate) const FOR_RELUS: &str = "The rule is for ReLUs;";
+
+/// What is to be known of a map by these rules: [`KNOWN_FAILURE`], and that other activations have no such rule.
+pub(crate) fn warnings(network: &Network) -> Vec<String> {
+    let is_other = |op: &Op| match op.class() {
+        OpClass::Activation(activation) => activation != Activation::Relu,
+        OpClass::Prelu(_) => true,
+        _ => false,
+    };
+    let others = network.nodes().iter().filter(|node| is_other(&node.op)).count();
+    let of_others = (others > 0).then(|| {
+        format!(
+            "{FOR_RELUS} {} passed the plain gradient.",
+            if others == 1 {
+                "1 activation of another kind".to_owned()
+            } else {
+                format!("{others} activations of other kinds")
+            }
+        )
+    });
+    std::iter::once(KNOWN_FAILURE.to_owned()).chain(of_others).collect()
 }
 
 /// How many ReLUs followed the rule, of all; refused when none did, as the map would then be the plain gradient.
@@ -68,5 +93,24 @@ pub(crate) fn applied(method: &str, applied: RulesApplied) -> Result<[usize; 2]>
             "use saliency for a network without ReLUs",
         )),
         RulesApplied { relu, relu_total, .. } => Ok([relu, relu_total]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use voxplain_nn::Conv3d;
+
+    #[test]
+    fn activations_that_have_no_such_rule_are_counted() {
+        let mut network = Network::new([1, 4, 4, 4]);
+        network.then("conv", Conv3d::new(1, 1, [3; 3])).unwrap();
+        network.then("relu", Op::Relu).unwrap();
+        assert_eq!(warnings(&network), [KNOWN_FAILURE]);
+        network.then("silu", Op::Silu).unwrap();
+        assert_eq!(
+            warnings(&network)[1],
+            "The rule is for ReLUs; 1 activation of another kind passed the plain gradient."
+        );
     }
 }

@@ -9,7 +9,7 @@ use voxplain::{Error, Model, atomic_file::refuse_source};
 /// Turn a model into a file that other programs run.
 ///
 /// An ONNX file (opset 17) holds the network and its weights, and is run by onnxruntime and many others. It takes
-/// float32 [N, 1, i, j, k], prepared as the model says, and gives what the network gives: logits of the classes. How images are
+/// float32 [N, channels, i, j, k], prepared as the model says, and gives what the network gives: logits of the classes. How images are
 /// prepared, and the names of the classes, stand in the file's metadata as text.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -6,6 +6,7 @@ use crate::{
     terminal::harmless,
     verb::prepare::{Size, origin, spacing},
 };
+use anyhow::bail;
 use clap::Args;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -164,6 +165,9 @@ impl Import {
                 preparation.normalize,
                 preparation.place()
             )?;
+            if let Some(extent) = preparation.extent() {
+                write!(text, "\nOf its grid {extent}.")?;
+            }
         }
         match &check {
             Some(check) => {
@@ -194,6 +198,11 @@ impl Import {
     }
 
     fn model(&self, session: &Session) -> anyhow::Result<Imported> {
+        if self.align.as_deref() == Some(Path::new("none")) && self.align_size == Size::Remove {
+            bail!(
+                "--align none turns heads to nothing, so that --align-size remove has nothing to scale them to: give the template"
+            );
+        }
         let Some(arch) = self.arch else {
             let options = OnnxOptions {
                 grid: self.grid,

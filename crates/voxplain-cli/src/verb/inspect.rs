@@ -159,6 +159,9 @@ fn model_document(file: &Path, model: &Model) -> voxplain::Result<(Value, String
         let place = card.place_not_asked().map_or_else(|| format!("heads {}", preparation.place()), str::to_owned);
         lines.push(("takes", format!("{masks}; {place}")));
     }
+    if let (false, Some(extent)) = (card.grid_unknown, preparation.extent()) {
+        lines.push(("grid", extent));
+    }
     lines.push(("imported", card.imported_words().unwrap_or_default()));
     let seen =
         unseen.as_ref().map_or_else(|| "it sees all of its field of view".to_owned(), |unseen| format!("it {unseen}"));

@@ -26,6 +26,13 @@ const MAX_MAPS: usize = 32;
 /// The page of a folder of maps.
 pub(super) fn page(directory: &Path, progress: &dyn Progress) -> Result<Page> {
     let files = maps_below(directory)?;
+    if files.is_empty() && directory.join("table.json").is_file() {
+        return Err(Error::file(
+            directory,
+            "is a training on a table (table.json), which has no volumes to show and no page",
+            "read metrics.json and predictions.tsv in it; `train` printed what they say",
+        ));
+    }
     if files.is_empty() {
         let explain = Action::new("explain").on("MODEL").with(INPUT, "IMAGE...").with(METHOD, "...").with(OUT, "DIR");
         return Err(Error::file(

@@ -29,6 +29,11 @@ pub struct Preparation {
     pub channels: Vec<String>,
 }
 
+/// The centres of the first and the last voxel, in mm.
+fn ends(grid: &Grid) -> [[f64; 3]; 2] {
+    [[0.0; 3], grid.shape.map(|n| n as f64 - 1.0)].map(|voxel| grid.affine.apply(voxel))
+}
+
 impl Preparation {
     /// What stands beside every result of images that were taken as whole heads, in a sentence; `None` for brains.
     pub fn whole_heads(&self) -> Option<&'static str> {
@@ -52,6 +57,22 @@ impl Preparation {
             (None, Placement::MaskCentre) => format!("that lie as in the scanner, centred on {centre}"),
             (None, Placement::Fixed(_)) => "that lie as in their files, on one grid for all".to_owned(),
         }
+    }
+
+    /// Where its one grid lies, in words; none where the grid follows each head.
+    pub fn extent(&self) -> Option<String> {
+        let Placement::Fixed(grid) = self.placement else { return None };
+        let [first, last] =
+            ends(&grid).map(|at| at.map(|mm| ((mm * 10.0).round() / 10.0 + 0.0).to_string()).join(", "));
+        Some(format!("the centres of its first and last voxel lie at ({first}) and ({last}) mm"))
+    }
+
+    /// Whether its one grid does not hold the point (0, 0, 0), which lies inside the brain in the spaces of templates and near the
+    /// middle of the magnet in that of a scanner.
+    pub(crate) fn is_off_centre(&self) -> bool {
+        let Placement::Fixed(grid) = self.placement else { return false };
+        let [first, last] = ends(&grid);
+        (0..3).any(|axis| first[axis] > 0.0 || last[axis] < 0.0)
     }
 
     /// Why its images are no images as a model takes them, by where heads lie, in a sentence: aligned there and not here, or otherwise.

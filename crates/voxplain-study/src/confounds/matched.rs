@@ -116,6 +116,7 @@ impl Matched {
                 // A share of what is not shown to be there says nothing.
                 let above = study.area(said).is_some_and(|all| all.ends().is_some_and(|(low, _)| low > 0.5));
                 arms.push(Arm {
+                    trained_otherwise: Vec::new(),
                     model: model.clone(),
                     arm: arm.clone(),
                     subjects: said.len(),

@@ -1,6 +1,7 @@
 //! What confounds explain, in sentences.
 
 use super::{Arm, Confounds};
+use crate::listed::listed;
 use voxplain_stats::Estimate;
 
 impl Confounds {
@@ -28,7 +29,10 @@ impl Confounds {
                 Some(_) => "is not shown to differ from as it is",
                 None => "differs, without an interval, from as it is",
             };
-            let gone = gone(arm);
+            let gone = match arm.trained_otherwise.as_slice() {
+                [] => gone(arm),
+                unlike => format!(", but it was trained otherwise too ({}), which may be why", listed(unlike, 8)),
+            };
             lines.push(format!(
                 "{who}, {}, {says}: {} {}, difference {}{gone}.",
                 arm.arm,

@@ -114,6 +114,13 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
     }
     let whole_heads = card.preparation.whole_heads().filter(|_| mask.is_none());
     let normalize = images.normalize.unwrap_or(card.preparation.normalize);
+    if !card.grid_unknown && normalize != card.preparation.normalize {
+        about.push(format!(
+            "its intensities were normalised by `{normalize}`, as was asked for, and the model takes `{}`: what it gives for them is not what it \
+             would give for the image",
+            card.preparation.normalize
+        ));
+    }
     if card.grid_unknown && volume.shape() != card.preparation.shape {
         return Err(Error::file(
             file,

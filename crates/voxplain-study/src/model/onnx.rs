@@ -14,7 +14,7 @@ use crate::{
     cohort::{Normalize, Preparation},
     listed::listed,
     prepare::channels::check_intensities,
-    setting::{CLASSES, GRID, NORMALIZE, VALUE},
+    setting::{CLASSES, GRID, NORMALIZE, ORIGIN, VALUE},
 };
 use asked::{channel_names, example, preparation};
 use check::compare;
@@ -121,6 +121,14 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
         }
     };
     let mut warnings = Vec::new();
+    if preparation.is_off_centre() {
+        let extent = preparation.extent().unwrap_or_default();
+        let what = format!("its grid does not hold the point (0, 0, 0), which is inside of most heads: {extent}");
+        warnings.push((
+            what,
+            remedy!["check ", ORIGIN, ": the world position of the first voxel, of which most numbers are below 0"],
+        ));
+    }
     if let Some(compared) = &compared {
         let again =
             remedy!["choose ", NORMALIZE, " as the network's images were prepared; pairs of noise say nothing of it"];

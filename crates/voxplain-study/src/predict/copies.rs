@@ -7,7 +7,7 @@ use super::{
 use crate::{
     alike::{Brains, Copies, alike},
     cohort::{Cohort, values},
-    explain::load::LoadedVolume,
+    explain::{Images, load::LoadedVolume},
     listed::{counted, does, listed},
     model::Card,
     run::AlikePair,
@@ -196,7 +196,15 @@ impl People<'_> {
             let voxels: usize = shape.iter().product();
             (vec![0.0; channels * voxels], vec![false; voxels])
         };
-        let loaded = self.load(std::iter::once(person), card, engine).into_iter().next();
+        // By the model's own intensities, as the run's people are, whatever is asked for.
+        let as_the_model = match self {
+            People::Images(images) if images.normalize.is_some() => {
+                Some(Images { normalize: None, ..(*images).clone() })
+            }
+            People::Images(_) | People::Cohort(_) => None,
+        };
+        let people = as_the_model.as_ref().map_or(*self, People::Images);
+        let loaded = people.load(std::iter::once(person), card, engine).into_iter().next();
         Ok(match loaded {
             Some(Ok(volume)) => {
                 let mask = volume.mask.map_or_else(|| vec![true; volume.image.data().len()], |mask| mask.into_data());

@@ -345,12 +345,14 @@ impl MethodsText {
         }
         if !o.freeze.is_empty() {
             s.push_str(&format!(
-                "Not trained was what has a name that begins with {}; its batch normalisations used their running statistics. ",
-                and(&o.freeze)
+                "Not trained was what has a name that begins with {}; its batch normalisations used their running statistics.{} ",
+                and(&o.freeze),
+                if o.init.is_none() { " Its weights were left as they were drawn at random." } else { "" }
             ));
         }
         if o.init.is_some() {
-            s.push_str("Training started from the weights of another model, whose file is recorded by its hash. ");
+            s.push_str("Training started from the weights of another model, whose file is recorded by its hash; its last layer was drawn anew \
+                 where classes or the grid were others. ");
         }
         s.push_str(&self.recipe(o));
         let a = &o.augment;

@@ -5,7 +5,7 @@ use crate::{
     cohort::{CohortLayout, Placement, Preparation, Template, usable_spacing},
     prepare::{channels::check_names, grid_on_template},
     run::Run,
-    setting::{ALIGN, CHANNEL, LIKE, NORMALIZE, ORIENTATION, SPACING},
+    setting::{ALIGN, CHANNEL, LIKE, NORMALIZE, ORIENTATION, ORIGIN, SPACING},
 };
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Phrase, Remedy, Result, remedy};
@@ -106,8 +106,14 @@ pub(super) fn preparation(
             format!(
                 "the network's axes are {orientation:?}; images are given to it in RAS order: to the right, to the front, up"
             ),
-            "train or wrap it so that it takes images in RAS order, and export that",
+            "a network of other axes cannot be imported: its answers to these images would be those to turned heads. Train it on images in \
+             RAS order (in nibabel: as_closest_canonical)",
         ));
+    }
+    if let Some(origin) = options.origin.filter(|origin| origin.iter().any(|mm| !(mm.abs() < 10_000.0))) {
+        let what =
+            format!("{} is no place in mm for the first voxel of a grid", origin.map(|mm| mm.to_string()).join(","));
+        return Err(Error::request(what, remedy!["give three numbers with ", ORIGIN.to("-84,-123,-72")]));
     }
     let (placement, template) = place(align, options.origin, shape, spacing)?;
     Ok(Preparation {

@@ -89,6 +89,18 @@ impl Rows {
             None => {
                 let names: Vec<&str> = ids.iter().map(String::as_str).collect();
                 let repeated = repeated(&names);
+                if learnt.values.is_none() {
+                    let of_both = of_several_classes(&ids, &learnt.labels);
+                    if !of_both.is_empty() {
+                        progress.warn(&format!(
+                            "{} {} rows of more than one class of {}: {}. Where that is no change over time, the table is wrong",
+                            counted(of_both.len(), "id"),
+                            have(of_both.len()),
+                            options.label,
+                            listed(&of_both, 8)
+                        ));
+                    }
+                }
                 (repeated > 0).then(|| {
                     progress.note(&format!(
                         "{} of the column {} {} in several rows: they are taken for rows of one person, who stays on one side of every split",
@@ -125,6 +137,9 @@ impl Rows {
                 does(by_name.len(), "its name it is no measurement of", "their names they are no measurements of"),
                 by_name.join(", ")
             ));
+        }
+        if let Some(far) = far_from_all(&measured, &ids) {
+            progress.warn(&far);
         }
         let features = measured.features();
         let rows = Self { ids, labels, classes, values, groups, measured, features, covariates, left_out, whose };
@@ -338,4 +353,48 @@ fn numbered(column: &str, cells: &[&str]) -> Grouping {
     let names: Vec<&str> = cells.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let of = cells.iter().filter_map(|cell| names.binary_search(cell).ok()).collect();
     Grouping { column: column.to_owned(), of, names: names.into_iter().map(str::to_owned).collect() }
+}
+
+/// Ids whose rows are of more than one class.
+fn of_several_classes<'a>(ids: &'a [String], labels: &[usize]) -> BTreeSet<&'a str> {
+    let mut first = BTreeMap::new();
+    ids.iter()
+        .zip(labels)
+        .filter(|(id, label)| *first.entry(id.as_str()).or_insert(*label) != *label)
+        .map(|(id, _)| id.as_str())
+        .collect()
+}
+
+/// So many times the range that the middle half of a column spans, from its median, is far from all others: of measurements that are
+/// spread as a normal distribution is, less than one in 10^40 is.
+const FAR: f64 = 10.0;
+/// Cells that are named.
+const FAR_NAMED: usize = 6;
+
+/// The cells that are far from all others of their column, in a sentence: a decimal point lost, another unit, a code for what is missing.
+fn far_from_all(measured: &Measurements, ids: &[String]) -> Option<String> {
+    let mut found = Vec::new();
+    for (name, cells) in &measured.columns {
+        let mut sorted: Vec<f64> = cells.iter().flatten().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at =
+            |share: f64| sorted.get(((sorted.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(0.0);
+        let (median, range) = (at(0.5), at(0.75) - at(0.25));
+        if range > 0.0 {
+            let far = |value: f64| (value - median).abs() / range > FAR;
+            let cells = ids.iter().zip(cells).filter_map(|(id, cell)| Some((id, (*cell)?)));
+            found.extend(cells.filter(|(_, value)| far(*value)).map(|(id, value)| {
+                format!("{name} of {id} is {} (median {})", significant(value, 4), significant(median, 4))
+            }));
+        }
+    }
+    (!found.is_empty()).then(|| {
+        format!(
+            "{} {} far from all others of {} column: {}. They are learnt from as they are",
+            counted(found.len(), "cell"),
+            does(found.len(), "is", "are"),
+            does(found.len(), "its", "their"),
+            listed(&found, FAR_NAMED)
+        )
+    })
 }
