@@ -4,10 +4,11 @@
 //!   renders with its flags and another front end in its own words.
 //! * [`Progress`]: how long work says how far it is, and asks whether it should stop.
 //! * [`Table`]: a CSV or TSV file as text under named columns. [`lookalike`]: words in it that differ and look the same.
+//!   [`visible`]: text as it may be shown.
 //! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
 //! * [`ThreadPool`]: threads that share out work.
 //! * [`atomic_file`]: files that are there with all their bytes or not at all. [`hash_file`] and its like: what files
-//!   and values are known by.
+//!   and values are known by. [`seal`]: documents of JSON that hold a checksum of themselves.
 //!
 //! ```
 //! use voxplain_core::{Error, Result, Setting, Table, atomic_file, random::Seed, remedy};
@@ -48,9 +49,11 @@ pub mod plural;
 mod progress;
 pub mod random;
 mod remedy;
+pub mod seal;
 mod softmax;
 mod table;
 mod threads;
+mod visible;
 
 pub use argmax::argmax;
 pub use citation::Citation;
@@ -61,3 +64,4 @@ pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
 pub use softmax::{log_sum_exp, softmax};
 pub use table::Table;
 pub use threads::ThreadPool;
+pub use visible::{visible, visible_json};

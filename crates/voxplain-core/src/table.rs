@@ -1,5 +1,7 @@
 //! [`Table`]: a CSV or TSV file as text under named columns.
 
+mod cell;
+
 use crate::{
     Error, Result, atomic_file,
     lookalike::{look, spelled},
@@ -23,7 +25,8 @@ pub struct Table {
 impl Table {
     /// Reads CSV or TSV in UTF-8, with or without a byte-order mark. Cells are separated by what the header line has
     /// outside quotes: tab, else comma, else semicolon. Cells are trimmed; rows without any value are skipped; a column
-    /// without a name gets `unnamed_<position>`, counted from 0.
+    /// without a name gets `unnamed_<position>`, counted from 0. An apostrophe before what a spreadsheet would run, and `\u{1b}`
+    /// for a hidden character, are read as [`Table::write_tsv`] means them.
     ///
     /// # Errors
     /// A file that is no such table: the line where it stops being one.
@@ -75,7 +78,10 @@ impl Table {
                 _ => e.to_string(),
             })?;
             if table.columns.is_empty() {
-                let name = |(n, c): (usize, &str)| if c.is_empty() { format!("unnamed_{n}") } else { c.to_owned() };
+                let name = |(n, c): (usize, &str)| match c.is_empty() {
+                    true => format!("unnamed_{n}"),
+                    false => cell::read(c).into_owned(),
+                };
                 table.columns = record.iter().enumerate().map(name).collect();
                 let mut seen = BTreeSet::new();
                 if let Some(twice) = table.columns.iter().find(|c| !seen.insert(c.as_str())) {
@@ -83,7 +89,8 @@ impl Table {
                 }
                 continue;
             }
-            let row: Vec<_> = record.iter().map(|cell| (!is_missing(cell)).then(|| cell.to_owned())).collect();
+            let row: Vec<_> =
+                record.iter().map(|text| (!is_missing(text)).then(|| cell::read(text).into_owned())).collect();
             if row.iter().any(Option::is_some) {
                 table.rows.push(row);
             }
@@ -93,17 +100,41 @@ impl Table {
 
     /// Writes TSV as an [atomic file](crate::atomic_file), missing cells as `n/a` (as BIDS does).
     ///
+    /// A text that a spreadsheet would run as a formula (`=1+1`, `@SUM(A1)`; numbers such as `-1.5` are none) gets an apostrophe in
+    /// front. Controls and characters that put others in another order are written as `\u{1b}`. [`Table::read`] gives the values back.
+    ///
     /// # Errors
     /// [`Error::Io`]; a row with more or fewer cells than there are columns.
     pub fn write_tsv(&self, path: &Path) -> Result<()> {
-        let mut writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(Vec::new());
-        let refused = |e: csv::Error| Error::file(path, format!("table cannot be written: {e}"), "report this");
-        writer.write_record(&self.columns).map_err(refused)?;
-        for row in &self.rows {
-            writer.write_record(row.iter().map(|c| c.as_deref().unwrap_or("n/a"))).map_err(refused)?;
-        }
-        let bytes = writer.into_inner().map_err(|e| Error::io(path)(e.into_error()))?;
-        atomic_file::write(path, &bytes)
+        Self::write_rows(path, &self.columns, &self.rows)
+    }
+
+    /// [`Table::write_tsv`] of rows that need not be there all at once.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn write_rows<R: AsRef<[Option<String>]>>(
+        path: &Path,
+        columns: &[String],
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<()> {
+        atomic_file::write_with(path, |file| tsv(file, columns, rows)).map_err(|e| match e.kind() {
+            std::io::ErrorKind::InvalidData => {
+                Error::file(path, format!("table cannot be written: {e}"), "report this")
+            }
+            _ => Error::io(path)(e),
+        })
+    }
+
+    /// What [`Table::write_tsv`] writes, as text.
+    ///
+    /// # Errors
+    /// A row with more or fewer cells than there are columns.
+    pub fn to_tsv(&self) -> Result<String> {
+        let mut bytes = Vec::new();
+        let text = tsv(&mut bytes, &self.columns, &self.rows)
+            .and_then(|()| String::from_utf8(bytes).map_err(std::io::Error::other));
+        text.map_err(|e| Error::request(format!("table cannot be written: {e}"), "report this"))
     }
 
     /// Position of a column.
@@ -136,6 +167,26 @@ impl Table {
         count.retain(|_, n| *n > 1);
         count
     }
+}
+
+/// Writes rows as TSV.
+fn tsv<R: AsRef<[Option<String>]>>(
+    to: impl std::io::Write,
+    columns: &[String],
+    rows: impl IntoIterator<Item = R>,
+) -> std::io::Result<()> {
+    let mut writer = csv::WriterBuilder::new().delimiter(b'\t').from_writer(to);
+    // What the system said keeps its kind.
+    let plain = |e: csv::Error| match e.into_kind() {
+        csv::ErrorKind::Io(e) => e,
+        other => std::io::Error::new(std::io::ErrorKind::InvalidData, format!("{other:?}")),
+    };
+    writer.write_record(columns.iter().map(|name| cell::written(name).into_owned())).map_err(plain)?;
+    for row in rows {
+        let text = |c: &Option<String>| cell::written(c.as_deref().unwrap_or("n/a")).into_owned();
+        writer.write_record(row.as_ref().iter().map(text)).map_err(plain)?;
+    }
+    writer.flush()
 }
 
 /// What separates the cells of a header line: tab, else comma, else semicolon, not counting what stands in quotes.
@@ -276,12 +327,12 @@ mod tests {
     proptest! {
         #[test]
         fn writing_and_reading_is_the_identity(
-            cells in prop::collection::vec(prop::collection::vec("[ -~éß\t]{0,8}", 3), 1..6)
+            cells in prop::collection::vec(prop::collection::vec("[ -~éß\t\u{1b}\u{202e}=]{0,8}", 3), 1..6)
         ) {
             let trimmed = |c: &String| Some(c.trim().to_owned()).filter(|c| !is_missing(c));
             let mut rows: Vec<Vec<_>> = cells.iter().map(|r| r.iter().map(trimmed).collect()).collect();
             rows.retain(|r| r.iter().any(Option::is_some));
-            let table = Table { columns: vec!["a".into(), "b c".into(), "d\"e".into()], rows };
+            let table = Table { columns: vec!["a".into(), "b c".into(), "=d\"e".into()], rows };
             let dir = tempfile::tempdir().unwrap();
             let path = dir.path().join("t.tsv");
             table.write_tsv(&path).unwrap();
