@@ -2,7 +2,7 @@
 
 use crate::{
     shell::command_line,
-    terminal::{STOPPED, Terminal, harmless},
+    terminal::{STOPPED, Terminal},
 };
 use clap::Args;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use voxplain::{Progress, nn};
+use voxplain::{Progress, nn, visible, visible_json};
 
 /// Flags that every verb understands.
 #[derive(Clone, Debug, Args)]
@@ -109,7 +109,7 @@ impl Session {
         Ok(nn::Engine::new(nn::EngineOptions { threads, ..nn::EngineOptions::default() })?)
     }
 
-    /// Prints the result: `document` under `--json`, else `text`. The only thing that reaches stdout.
+    /// Prints the result: `document` under `--json`, else `text`, all characters of it visible. The only thing that reaches stdout.
     pub(crate) fn result(&self, document: &impl Serialize, text: &str) -> anyhow::Result<()> {
         if let Some(kept) = self.kept().as_mut() {
             kept.push(serde_json::to_value(document)?);
@@ -117,9 +117,9 @@ impl Session {
         }
         let mut out = std::io::stdout().lock();
         let written = if self.global.json {
-            serde_json::to_writer_pretty(&mut out, document).map_err(std::io::Error::from).and_then(|()| writeln!(out))
+            writeln!(out, "{}", visible_json(&serde_json::to_string_pretty(document)?))
         } else {
-            writeln!(out, "{}", text.trim_end())
+            writeln!(out, "{}", visible(text.trim_end()))
         };
         match written {
             // The reader has seen enough (`voxplain ... | head`): not an error.
@@ -135,7 +135,7 @@ impl Session {
             1 if word.starts_with('-') => format!("./{word}"),
             _ => word.to_owned(),
         });
-        self.say(&harmless(&format!("next: {}", command_line(words))));
+        self.say(&format!("next: {}", command_line(words)));
     }
 
     /// A line on stderr for the user (not under `--quiet` or `--json`): what was done, what to do next.

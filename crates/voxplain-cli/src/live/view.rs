@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use voxplain::{
     run::Epoch,
     stats::{FoldError, FoldScore},
+    visible,
 };
 
 /// What is known of a training run.
@@ -297,7 +298,7 @@ fn cut(line: Line, width: usize) -> Line {
     let mut room = width;
     let mut kept = Vec::with_capacity(line.len());
     for (text, ink) in line {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(room).collect();
+        let text: String = visible(&text).chars().map(|c| if c.is_control() { ' ' } else { c }).take(room).collect();
         room -= text.chars().count();
         kept.push((text, ink));
     }
@@ -395,7 +396,7 @@ mod tests {
         ) {
             let mut view = view(epochs, aside);
             view.steps.truncate(steps);
-            view.warning = warned.then(|| "a\n\u{1b}[31mlong one ".repeat(20));
+            view.warning = warned.then(|| "a\n\u{1b}[31mlong\u{202e} one ".repeat(20));
             if let (Some(bad), Some(curve)) = (bad, view.curves.get_mut(&2)) {
                 curve.iter_mut().step_by(3).for_each(|e| e.loss = bad);
             }
@@ -403,7 +404,8 @@ mod tests {
             prop_assert!(lines.len() <= height);
             for line in lines {
                 let line: String = line.into_iter().map(|(text, _)| text).collect();
-                prop_assert!(line.chars().count() <= width && !line.contains(char::is_control));
+                let obeyed = line.contains(['\u{1b}', '\n', '\u{202e}']);
+                prop_assert!(line.chars().count() <= width && !obeyed);
             }
         }
     }

@@ -1,12 +1,14 @@
 //! An error as the user reads it.
 
 use super::{
+    brief,
     colour::{CYAN, RED, colours, painted},
     interrupt::{STOPPED, go_on},
     stderr,
 };
 use crate::shell::Shell;
 use std::fmt::Write as _;
+use voxplain::visible;
 
 /// Exit status of a command that failed.
 const FAILED: u8 = 1;
@@ -30,10 +32,11 @@ pub(crate) fn report_error(error: &anyhow::Error) {
             .or_else(|| e.downcast_ref().and_then(voxplain_nn::Error::remedy))
             .map(|remedy| remedy.render(&Shell))
     });
+    let mut text = brief(&text);
     if let Some(hint) = hint {
-        let _ = write!(text, "\nhint: {hint}");
+        let _ = write!(text, "\nhint: {}", brief(&hint));
     }
-    stderr::line(&coloured(&harmless(&text), colours()));
+    stderr::line(&coloured(&visible(&text), colours()));
 }
 
 /// Exit status of a command that ended with this error.
@@ -41,13 +44,6 @@ pub(crate) fn status(error: &anyhow::Error) -> u8 {
     let stopped =
         |e: &(dyn std::error::Error + 'static)| matches!(e.downcast_ref(), Some(voxplain::Error::Interrupted));
     if error.chain().any(stopped) { STOPPED } else { FAILED }
-}
-
-/// Text without what a terminal obeys: names of files and in files may hold escape sequences.
-pub(crate) fn harmless(text: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_unicode().to_string() } else { c.into() };
-    text.chars().map(shown).collect()
 }
 
 /// The words `error:` and `hint:` at the beginning of lines in colour.
@@ -63,11 +59,6 @@ fn coloured(text: &str, colours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_terminal_would_obey_is_written_out() {
-        assert_eq!(harmless("a\x1b[31mb\u{9b}c\n\td"), "a\\u{1b}[31mb\\u{9b}c\n\td");
-    }
 
     #[test]
     fn the_words_that_begin_lines_are_coloured() {

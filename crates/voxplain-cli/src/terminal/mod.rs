@@ -1,5 +1,6 @@
 //! What people see: progress bars on a terminal, plain lines otherwise; warnings and errors. All on stderr.
 
+mod brief;
 mod colour;
 mod duration;
 mod error;
@@ -7,9 +8,10 @@ mod interrupt;
 pub(crate) mod screen;
 mod stderr;
 
+pub(crate) use brief::brief;
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
-pub(crate) use error::{harmless, report_error, status};
+pub(crate) use error::{report_error, status};
 pub(crate) use interrupt::{STOPPED, go_on, interrupt};
 
 use crate::shell::Shell;
@@ -22,7 +24,7 @@ use std::{
     sync::Mutex,
     time::{Duration, Instant},
 };
-use voxplain::{Progress, Remedy};
+use voxplain::{Progress, Remedy, visible};
 
 /// Progress and warnings on stderr.
 #[derive(Debug)]
@@ -68,9 +70,14 @@ impl Terminal {
         Self { bars: MultiProgress::with_draw_target(target), steps: Mutex::new(Vec::new()), mode }
     }
 
-    /// Writes a line without tearing the bars.
+    /// Writes a line without tearing the bars, all of its characters [`visible`].
     pub(crate) fn line(&self, line: &str) {
-        self.bars.suspend(|| stderr::line(line));
+        self.begun_with("", line);
+    }
+
+    /// [`Terminal::line`] behind a word of our own, which may be coloured.
+    fn begun_with(&self, word: &str, line: &str) {
+        self.bars.suspend(|| stderr::line(&format!("{word}{}", visible(line))));
     }
 
     fn steps(&self) -> std::sync::MutexGuard<'_, Vec<Step>> {
@@ -78,27 +85,32 @@ impl Terminal {
     }
 }
 
+/// What a step is called, or what it is at: in one line, for a bar takes one.
+fn on_one_line(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
 impl Progress for Terminal {
     fn begin(&self, what: &str, total: usize) {
-        let now = Instant::now();
+        let (now, what) = (Instant::now(), on_one_line(what));
         let bar = (self.mode == Mode::Bars).then(|| {
             let style = ProgressStyle::with_template("{prefix:<22} {bar:28} {pos}/{len} {per_sec} left {eta} {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
-            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.to_owned());
+            let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.clone());
             self.bars.add(bar)
         });
-        self.steps().push(Step { what: what.to_owned(), total, done: 0, bar, began: now, last_line: now });
+        self.steps().push(Step { what, total, done: 0, bar, began: now, last_line: now });
     }
 
     fn advance(&self, parts: usize, detail: &str) {
-        let mut steps = self.steps();
+        let (mut steps, detail) = (self.steps(), on_one_line(detail));
         let path: String =
             steps.iter().rev().skip(1).rev().map(|s| format!("{} {}/{} > ", s.what, s.done, s.total)).collect();
         let Some(step) = steps.last_mut() else { return };
         step.done += parts;
         if let Some(bar) = &step.bar {
             bar.inc(parts as u64);
-            bar.set_message(detail.to_owned());
+            bar.set_message(detail.clone());
         }
         if self.mode == Mode::Lines && (step.last_line.elapsed() >= LINE_EVERY) {
             step.last_line = Instant::now();
@@ -132,11 +144,11 @@ impl Progress for Terminal {
     }
 
     fn warn(&self, message: &str) {
-        self.line(&format!("{} {message}", painted("warning:", YELLOW, colours())));
+        self.begun_with(&painted("warning:", YELLOW, colours()), &format!(" {}", brief(message)));
     }
 
     fn note(&self, message: &str) {
-        self.line(&format!("note: {message}"));
+        self.line(&format!("note: {}", brief(message)));
     }
 
     fn interrupted(&self) -> bool {

@@ -3,7 +3,6 @@
 use crate::{
     argument::{Intensities, shape},
     session::{Outcome, Session},
-    terminal::harmless,
     verb::prepare::{Size, origin, spacing},
 };
 use anyhow::bail;
@@ -185,8 +184,7 @@ impl Import {
                  and their difference (--target diff:1,0) is z itself."
             )?;
         }
-        session
-            .result(&Document { model: &self.out, hash: model.hash(), check, card: &model.card }, &harmless(&text))?;
+        session.result(&Document { model: &self.out, hash: model.hash(), check, card: &model.card }, &text)?;
         let difference = (one_output && of_onnx).then_some("diff:1,0");
         let path = self.out.display().to_string();
         // Any network has a gradient; not every one has a layer for class activation maps.

@@ -94,7 +94,7 @@ impl Inspect {
         }
         session.progress().end();
         if session.global.json || !text.is_empty() {
-            session.result(&documents, &terminal::harmless(&text))?;
+            session.result(&documents, &text)?;
         }
         Ok(outcome)
     }

@@ -17,7 +17,7 @@ use super::{
 use crate::figure::font_faces;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Error, Progress, Result, Vocabulary};
+use voxplain_core::{Action, Error, Progress, Result, Vocabulary, visible};
 
 /// Everything that the template shows.
 #[derive(Debug, Default, Serialize)]
@@ -231,6 +231,11 @@ fn fill(shown: &impl Serialize) -> Result<String> {
     // A name that ends in .html turns on escaping of every value that is not marked safe.
     environment.add_template("report.html", include_str!("templates/report.html")).map_err(fault_of)?;
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
+    // Characters that hide or put others in another order are written out.
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        Some(text) if !value.is_safe() => minijinja::escape_formatter(out, state, &visible(text).into()),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     environment.get_template("report.html").and_then(|t| t.render(minijinja::value::Serde(shown))).map_err(fault_of)
 }
 

@@ -72,7 +72,10 @@ pub(super) fn check(sources: &[Source], options: &PrepareOptions) -> Result<()> 
     Ok(())
 }
 
-/// Refuses names of channels that are not all different, in the names of files as well, where only letters and digits count.
+/// Longest name of a channel, in letters and digits: beside the longest id it leaves room in the name of a file.
+const MAX_NAME: usize = 40;
+
+/// Refuses names of channels that are not all different, in the names of files as well, where only letters and digits count, or too long.
 pub(crate) fn check_names(names: &[String]) -> Result<()> {
     let mut seen = BTreeSet::new();
     for name in names {
@@ -80,6 +83,11 @@ pub(crate) fn check_names(names: &[String]) -> Result<()> {
         if word.is_empty() {
             let what = format!("`{name}` is no name of a channel: it has no letter and no digit");
             return Err(Error::request(what, remedy!["give it one, such as ", CHANNEL.to("FLAIR")]));
+        }
+        if word.len() > MAX_NAME {
+            let what = format!("the name of the channel `{name}` has {} letters and digits", word.len());
+            let remedy = remedy![format!("give names of up to {MAX_NAME}, such as "), CHANNEL.to("FLAIR")];
+            return Err(Error::request(what, remedy));
         }
         if !seen.insert(word) {
             let what = format!("two channels are called `{name}`, or so but for signs and case ({})", names.join(", "));

@@ -17,8 +17,8 @@ use std::{
 };
 use voxplain_core::{
     Error, Phrase, Remedy, Result, Table,
-    lookalike::{folded, spelled},
-    remedy,
+    lookalike::{folded, is_invisible, spelled},
+    remedy, visible,
 };
 
 /// Images and rows that belong together, and those left over.
@@ -278,8 +278,12 @@ fn near_id(image: &Path, row: &str) -> Option<String> {
 pub(super) const MAX_ID: usize = 128;
 
 /// Refuses ids whose files could not lie beside each other on every file system: that are the same without regard to case and to how
-/// accents are written, or too long.
+/// accents are written, or too long; and those with characters that nobody sees.
 pub(super) fn check_ids(ids: &[&str]) -> Result<()> {
+    if let Some(hidden) = ids.iter().find(|id| id.contains(is_invisible)) {
+        let what = format!("the id `{}` has characters that are not seen", visible(hidden));
+        return Err(Error::request(what, remedy!["take them out, or name another column of ids with ", ID_COLUMN]));
+    }
     if let Some(long) = ids.iter().find(|id| id.len() > MAX_ID) {
         let what =
             format!("the id `{long}` has {} bytes, and the names of its files more than file systems take", long.len());
@@ -381,6 +385,7 @@ mod tests {
         assert!(refused(&["s1", "s2", "S1"]).starts_with("the ids `s1` and `S1` are one name on file systems"));
         let accents = refused(&["Zo\u{e9}", "Zoe\u{301}"]);
         assert!(accents.contains("`Zo\u{e9}` with U+00E9 and `Zoe\u{301}` with combining U+0301"), "{accents}");
+        assert!(refused(&["s1", "s2\u{202e}"]).starts_with("the id `s2\\u{202e}` has characters that are not seen"));
         assert!(refused(&[&"x".repeat(129)]).contains("has 129 bytes"));
         assert!(refused(&[&"é".repeat(65)]).contains("has 130 bytes"));
         assert!(check_ids(&["s1", "s01", "s_1", "Muller", "M\u{fc}ller", &"x".repeat(128)]).is_ok());

@@ -3,6 +3,7 @@
 use super::document::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt::Write as _;
+use voxplain_core::visible;
 
 /// Type sizes in mm: 7 pt for text, 6 pt for numbers on axes, 8 pt for titles.
 pub(in crate::figure) const TEXT: f64 = 2.47;
@@ -67,10 +68,10 @@ fn n(x: f64) -> String {
     if text == "-0" || text.is_empty() { "0".into() } else { text.into() }
 }
 
-/// Text that means itself, in an element or an attribute. Characters that XML forbids become U+FFFD.
+/// Text that means itself, in an element or an attribute, all characters of it visible. Those that XML forbids besides become U+FFFD.
 pub(in crate::figure) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in visible(text).chars() {
         match c {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),

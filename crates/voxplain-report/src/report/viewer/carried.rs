@@ -3,8 +3,8 @@
 use super::index::{Encoded, GREYS, Index, Map, View};
 use crate::figure::ARMS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use std::collections::BTreeMap;
-use voxplain_core::{Error, Result};
+use std::{borrow::Cow, collections::BTreeMap};
+use voxplain_core::{Error, Result, visible};
 use voxplain_study::run::PageLayout;
 
 /// Bytes of a page.
@@ -82,8 +82,14 @@ impl Viewer {
         let json = serde_json::to_string(&self.index).map_err(|e| {
             Error::request(format!("the viewer's index cannot be written: {e}"), "this is a fault of voxplain")
         })?;
-        // Inside a script element only `<` could end it or open a comment.
-        Ok(json.replace('<', "\\u003c"))
+        // Inside a script element only `<` could end it or open a comment. Hidden characters are shown as the page shows them, with a
+        // backslash that JSON takes for one.
+        let hidden = |c: char| match visible(c.encode_utf8(&mut [0; 4])) {
+            Cow::Owned(shown) => format!("\\{shown}"),
+            Cow::Borrowed(plain) => plain.to_owned(),
+        };
+        let json = json.replace('<', "\\u003c");
+        Ok(if visible(&json) == json { json } else { json.chars().map(hidden).collect() })
     }
 
     /// Scripts for the end of the page, of at most about `room` bytes, and files named `<folder>/<n>.js` for the scenes
