@@ -129,6 +129,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             layers: Vec::new(),
             warnings: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
+            image_hash: None,
         }
     }
 

@@ -106,6 +106,9 @@ pub struct Record {
     pub warnings: Vec<String>,
     /// Version of voxplain.
     pub version: String,
+    /// BLAKE3 of the values of the image, where the record is that of a file. Older versions left it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_hash: Option<String>,
 }
 
 impl Serialize for Record {

@@ -5,6 +5,7 @@
 //! the brain masks, the same shape, uint8, 1 in the brain. The directory appears only when it is complete: [`Writer`] builds it
 //! beside its place.
 
+mod checked;
 mod findings;
 mod inclusion;
 mod lattice;
@@ -33,11 +34,16 @@ pub(crate) use subject::{hash_all, values};
 pub use writer::{Begun, Writer};
 
 use crate::{setting::FORCE, spelling};
+use checked::Checked;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
-use voxplain_core::{Action, Error, Remedy, Result, Table, remedy};
+use voxplain_core::{
+    Action, Error, Remedy, Result, Table,
+    plural::{counted, does},
+    remedy, seal,
+};
 use voxplain_volume::{Dtype, Grid, Mask, Volume, npy};
 
 /// Subjects with labels, covariates and prepared volumes, in a directory. [`CohortLayout`] says which file holds what.
@@ -57,6 +63,7 @@ pub struct Cohort {
     pub inclusion: Option<Inclusion>,
     /// Words that stand for no value in the column of people, beside the usual ones.
     missing: Vec<String>,
+    checked: Arc<Checked>,
 }
 
 impl VolumeSource for Cohort {
@@ -93,9 +100,7 @@ impl Cohort {
             };
             return Err(Error::file(path, "this is not a cohort (no cohort.json in it)", remedy));
         }
-        let text = std::fs::read(&json).map_err(Error::io(&json))?;
-        let document: Document =
-            serde_json::from_slice(&text).map_err(|e| Error::file(&json, format!("cannot be read: {e}"), again()))?;
+        let document: Document = seal::read(&json, again())?;
         if document.format != FORMAT {
             let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
             return Err(Error::file(&json, what, "use the version of voxplain that made it"));
@@ -122,6 +127,7 @@ impl Cohort {
         }
         let cohort = Self {
             path: path.to_owned(),
+            checked: Arc::new(Checked::none(subjects.len())),
             subjects,
             preparation,
             participants,
@@ -175,9 +181,14 @@ impl Cohort {
     }
 
     /// Reads the values of one subject as a network takes them, `[channels][i][j][k]`.
+    ///
+    /// # Errors
+    /// There is no such subject; the file cannot be read, or the values are not those that were prepared.
     pub fn values(&self, subject: usize) -> Result<Vec<f32>> {
-        self.subject(subject)?;
-        Ok(self.volumes()?.read_item(subject)?)
+        let of = self.subject(subject)?;
+        let values = self.volumes()?.read_item(subject)?;
+        self.checked.volume(subject, of, &values, &self.layout().volumes())?;
+        Ok(values)
     }
 
     /// The subjects of those numbers as training subjects of a model; `labels` are the true classes of all
@@ -192,10 +203,28 @@ impl Cohort {
     }
 
     /// Reads one subject's brain mask on the same grid.
+    ///
+    /// # Errors
+    /// There is no such subject; the file cannot be read, or the mask is not the one that was prepared.
     pub fn mask(&self, subject: usize) -> Result<Mask> {
-        let grid = self.subject(subject)?.grid;
-        let inside = self.masks()?.read_item(subject)?.iter().map(|v| *v != 0.0).collect();
-        Ok(Volume::new(grid, inside)?)
+        let of = self.subject(subject)?;
+        let values = self.masks()?.read_item(subject)?;
+        self.checked.mask(subject, of, &values, &self.layout().masks())?;
+        let inside = values.iter().map(|v| *v != 0.0).collect();
+        Ok(Volume::new(of.grid, inside)?)
+    }
+
+    /// What cannot be told to be as it was prepared, in a sentence: an older version kept no hash of it. `None` where all can.
+    pub fn unchecked(&self) -> Option<String> {
+        let without = self.subjects.iter().filter(|subject| subject.mask_hash.is_none()).count();
+        (without > 0).then(|| {
+            let masks = counted(without, "mask");
+            format!(
+                "{}: whether {masks} {} as prepared is not known: an older version prepared the cohort, and kept no hashes of masks",
+                self.path.display(),
+                does(without, "is", "are")
+            )
+        })
     }
 
     /// The cohort in which these words stand for no person, beside the usual ones ([`is_missing`]), as a training was told.

@@ -17,7 +17,7 @@ pub use similarity::{Level, SimilarityRow};
 use crate::listed::{counted, does, listed};
 use crate::{
     cohort::Cohort,
-    map::{read_record, record_path, target},
+    map::{read_image, read_record, record_path, target},
     run::{GroupLayout, MadeFrom, Run, RunMaps, digest, read_json},
     setting::{KEEP_GOING, METHOD},
 };
@@ -30,7 +30,7 @@ use std::{
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy};
 use voxplain_stats::{Interval, Statistic};
-use voxplain_volume::{Grid, Mask, ReadOptions, Volume, WriteOptions, read, write};
+use voxplain_volume::{Grid, Mask, Volume, WriteOptions, write};
 
 /// Which maps are combined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,6 +145,9 @@ const BUDGET_BYTES: usize = 256 << 20;
 /// subject's; values that are no numbers.
 pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
     let cohort = run.cohort()?;
+    if let Some(what) = cohort.unchecked() {
+        progress.note(&what);
+    }
     let (predictions, values) = match run.manifest.task.value() {
         None => (run.predictions()?, Vec::new()),
         Some(_) => (Vec::new(), run.value_predictions()?),
@@ -368,7 +371,7 @@ fn inside(volume: &Volume, brain: &Mask) -> Vec<f32> {
 
 /// Reads a map onto the subject's lattice: RAS+ axes, the subject's grid, finite values.
 pub(crate) fn read_map(cohort: &Cohort, subject: usize, file: &Path) -> Result<Volume> {
-    let map = read(file, &ReadOptions::default())?.volume.to_ras();
+    let map = read_image(file)?.to_ras();
     let grid = &cohort.subjects[subject].grid;
     if !map.grid().same_space(grid, 0.1) {
         return Err(Error::file(

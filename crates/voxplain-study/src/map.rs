@@ -1,9 +1,9 @@
-//! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]), and those below a folder ([`maps_below`]).
+//! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]) and images ([`read_image`]), and those below a folder ([`maps_below`]).
 
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Record;
-use voxplain_core::{Action, Error, Result, remedy};
-use voxplain_volume::image_stem;
+use voxplain_core::{Action, Error, Remedy, Result, hash_bytes, hash_values, remedy, seal};
+use voxplain_volume::{ReadOptions, Volume, image_stem};
 
 /// The files of one map: `<folder>/<stem>[_<entity>]_desc-<method>_attribution.nii.gz`, in the manner of BIDS
 /// derivatives. Each image has a record of how it was made beside it, of the same name with `.json`.
@@ -44,6 +44,20 @@ fn word(method: &str) -> String {
 pub(crate) fn channel_word(name: &str) -> String {
     letters_and_digits(name)
 }
+
+/// A layer's name as names of files have it. Imported networks have names of any length, and file systems take 255 bytes: of a long
+/// one the beginning and a digest.
+fn layer_word(name: &str) -> String {
+    let mut word = letters_and_digits(name);
+    if word.len() > MAX_LAYER {
+        word.truncate(MAX_LAYER - 8);
+        word.push_str(&hash_bytes(name.as_bytes())[..8]);
+    }
+    word
+}
+
+/// Longest name of a layer in the name of a file.
+const MAX_LAYER: usize = 40;
 
 fn letters_and_digits(name: &str) -> String {
     name.chars().filter(char::is_ascii_alphanumeric).collect()
@@ -131,7 +145,7 @@ impl MapFiles {
             Variant::Model => String::new(),
             Variant::NativeSpace => "_space-native".into(),
             Variant::NativeResolution => "_res-native".into(),
-            Variant::Layer(name) => format!("_layer-{}", letters_and_digits(name)),
+            Variant::Layer(name) => format!("_layer-{}", layer_word(name)),
             Variant::Channel(name) => format!("_channel-{}", channel_word(name)),
             Variant::ChannelInNativeSpace(name) => format!("_channel-{}_space-native", channel_word(name)),
         };
@@ -166,15 +180,33 @@ pub fn record_path(map: &Path) -> PathBuf {
 /// # Errors
 /// There is none, or it is damaged.
 pub fn read_record(map: &Path) -> Result<Record> {
-    let path = record_path(map);
-    let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
-    serde_json::from_slice(&bytes).map_err(|e| {
-        Error::file(
-            &path,
-            format!("no sidecar of a map: {e}"),
-            remedy!["make the map again with ", Action::new("explain")],
-        )
-    })
+    seal::read(&record_path(map), again())
+}
+
+/// What to do about a map that is damaged.
+fn again() -> Remedy {
+    remedy!["remove the map and its record, and make it again with `", Action::new("explain"), "`"]
+}
+
+/// Reads the image of a map, in the axis order of its file. Where the record beside it has its hash, it is compared.
+///
+/// # Errors
+/// It cannot be read, or is no longer the image that was written.
+pub fn read_image(map: &Path) -> Result<Volume> {
+    let volume = voxplain_volume::read(map, &ReadOptions::default())?.volume;
+    let record = record_path(map);
+    let beside = match std::fs::read(&record) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(Error::io(&record))?,
+    };
+    // What is no record is found to be none where it is read as one: images of other programs have files of other kinds beside them.
+    let hash =
+        serde_json::from_slice::<serde_json::Value>(&beside).ok().and_then(|record| record.get("ImageHash").cloned());
+    if hash.is_some_and(|hash| hash != hash_values(volume.data())) {
+        let what = "is not the map that was written: its values do not fit the hash in its record";
+        return Err(Error::file(map, what, again()));
+    }
+    Ok(volume)
 }
 
 /// The record of a map file, where there is one: beside maps of other programs there is none, or a JSON file of another kind.
@@ -249,6 +281,14 @@ mod tests {
             name(files.image(Variant::ChannelInNativeSpace("T2_w"))),
             "run/sub-01/sub-01_channel-T2w_space-native_desc-gradcam_attribution.nii.gz"
         );
+        // The longest of all that `prepare` lets pass, and a layer of a network from elsewhere.
+        let longest = MapFiles::new("", format!("sub-{}", "x".repeat(128)), "meaningful-perturbation");
+        let channel = "c".repeat(40);
+        for variant in [Variant::ChannelInNativeSpace(&channel), Variant::Layer(&"features.".repeat(99))] {
+            assert!(longest.image(variant).as_os_str().len() <= 255);
+        }
+        let layers = [1, 2].map(|n| longest.image(Variant::Layer(&format!("{}{n}", "features.".repeat(99)))));
+        assert_ne!(layers[0], layers[1]);
         assert_eq!(name(files.input_channel("FLAIR")), "run/sub-01/sub-01_channel-FLAIR_desc-input_image.nii.gz");
         assert_eq!(name(files.input_image()), "run/sub-01/sub-01_desc-input_image.nii.gz");
         assert_eq!(files_of(&files.path()), Some(files.clone()));

@@ -60,6 +60,9 @@ pub struct Card {
     pub trained_on: BTreeSet<String>,
     /// Seed, fold, number of epochs, options and version, as JSON.
     pub training: serde_json::Value,
+    /// Whether the file holds a checksum of itself; those of older versions do not.
+    #[serde(skip)]
+    pub sealed: bool,
 }
 
 impl Card {
@@ -155,6 +158,9 @@ struct Header {
     format: u32,
     graph: Network,
     card: Card,
+    /// BLAKE3 of the file with zeros in its place. The last key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
 }
 
 impl Model {
@@ -183,7 +189,12 @@ impl Model {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let model = Self::from_bytes(&bytes).map_err(|what| {
             let (train, import) = (Action::new("train"), Action::new("import"));
-            Error::file(path, what, remedy!["give a model file that `", train, "` or `", import, "` wrote"])
+            let remedy = if what == DAMAGED {
+                remedy!["copy it again from where it was made, or make it again with `", train, "` or `", import, "`"]
+            } else {
+                remedy!["give a model file that `", train, "` or `", import, "` wrote"]
+            };
+            Error::file(path, what, remedy)
         })?;
         Ok((model, voxplain_core::hash_bytes(&bytes)))
     }
@@ -264,10 +275,16 @@ impl Model {
     }
 
     fn to_bytes(&self) -> Vec<u8> {
-        let header = Header { format: FORMAT, graph: self.network.clone(), card: self.card.clone() };
+        let checksum = self.card.sealed.then(|| "0".repeat(CHECKSUM));
+        let header = Header { format: FORMAT, graph: self.network.clone(), card: self.card.clone(), checksum };
         let header = serde_json::to_value(&header).expect("a graph and a card are JSON").to_string();
         let state = self.network.state();
-        tensors::to_bytes(KEY, &header, state.iter().map(|p| (p.name.as_str(), p.tensor)))
+        let mut bytes = tensors::to_bytes(KEY, &header, state.iter().map(|p| (p.name.as_str(), p.tensor)));
+        if let Some(digits) = place_of_checksum(&bytes).filter(|_| self.card.sealed) {
+            let checksum = voxplain_core::hash_bytes(&bytes);
+            bytes[digits].copy_from_slice(checksum.as_bytes());
+        }
+        bytes
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
@@ -279,8 +296,17 @@ impl Model {
             Some(format) => return Err(format!("the model's format is {format}, this version reads {FORMAT}")),
             None => return Err("the metadata does not say its format".into()),
         }
-        let Header { graph: mut network, card, .. } =
+        let Header { graph: mut network, mut card, checksum, .. } =
             serde_json::from_value(value).map_err(|e| format!("the metadata does not describe a model: {e}"))?;
+        if let Some(checksum) = checksum {
+            let mut written = bytes.to_vec();
+            let digits = place_of_checksum(bytes).ok_or(DAMAGED)?;
+            written[digits].fill(b'0');
+            if voxplain_core::hash_bytes(&written) != checksum {
+                return Err(DAMAGED.into());
+            }
+            card.sealed = true;
+        }
         network.load_state(tensors).map_err(|e| e.to_string())?;
         let model = Self { network, card };
         model.check()?;
@@ -314,6 +340,21 @@ impl Model {
             None => Ok(()),
         }
     }
+}
+
+/// What is said of a file that does not fit its checksum.
+const DAMAGED: &str = "is not the model that was written: its bytes do not fit its checksum (a damaged disk, a copy that broke off, or a \
+                       change by another program)";
+/// Digits of a checksum.
+const CHECKSUM: usize = 64;
+
+/// Where in a file the digits of its checksum stand: behind the last key of the metadata, a text of JSON in a text of JSON.
+fn place_of_checksum(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
+    let key = br#"\"checksum\":\""#;
+    let length = u64::from_le_bytes(bytes.first_chunk().copied()?);
+    let header = bytes.get(8..)?.get(..usize::try_from(length).ok()?)?;
+    let start = 8 + header.windows(key.len()).rposition(|window| window == key)? + key.len();
+    (start + CHECKSUM <= 8 + header.len()).then_some(start..start + CHECKSUM)
 }
 
 /// Why a folder is no model file, and which of a run is.

@@ -8,7 +8,7 @@ use crate::{
     atlas::{Atlas, MapName, Person, RegionTable},
     cohort::Cohort,
     listed::{counted, listed},
-    map::{Variant, channel_word, files_of, maps_below, read_record_beside, target},
+    map::{Variant, channel_word, files_of, maps_below, read_image, read_record_beside, target},
     run::{Models, Outcome, Run, RunLayout, digest},
     setting::{CHANNEL, MASK},
 };
@@ -18,9 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::{ChannelMap, ChannelRecord};
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
-use voxplain_volume::{
-    Finding, Grid, Labels, Level, Mask, MaskOptions, ReadOptions, odd_brain_volume, read, read_mask,
-};
+use voxplain_volume::{Finding, Grid, Labels, Level, Mask, MaskOptions, odd_brain_volume, read_mask};
 
 /// Which atlas, and how strictly it is taken.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,7 +82,7 @@ pub fn measure_regions(maps: &[PathBuf], what: &RegionOptions, progress: &dyn Pr
                 &mut slot.insert((image.clone(), Atlas::open(Path::new(&image), &what.labels, what.allow_mismatch)?)).1
             }
         };
-        let map = read(path, &ReadOptions::default())?.volume;
+        let map = read_image(path)?;
         let mask = match &what.mask {
             Some(pattern) => {
                 let options = MaskOptions::brain(what.mask_threshold);

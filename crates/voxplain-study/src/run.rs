@@ -38,7 +38,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy};
+use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy, seal};
 
 /// A run directory: models of all folds and everything that was made with them. [`RunLayout`] says which file holds what.
 #[derive(Clone, Debug)]
@@ -342,7 +342,7 @@ impl Run {
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
         atomic_file::write(&layout.config(), config.as_bytes())?;
-        atomic_file::write_json(&layout.manifest(), &manifest)?;
+        seal::write(&layout.manifest(), &manifest)?;
         Ok(Self { path: path.to_owned(), manifest, cohort: None })
     }
 }
@@ -357,6 +357,5 @@ fn again() -> Remedy {
 /// # Errors
 /// The file is missing or not as it was written.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read(path).map_err(Error::io(path))?;
-    serde_json::from_slice(&text).map_err(|e| Error::file(path, format!("not as voxplain writes it: {e}"), again()))
+    seal::read(path, again())
 }

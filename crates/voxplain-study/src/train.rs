@@ -83,7 +83,7 @@ use metrics::{CNN, Classifier, describe_network};
 use persons::Grouping;
 use serde::Serialize;
 use std::path::Path;
-use voxplain_core::{Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Progress, Result, atomic_file, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::fold_scores;
 
@@ -149,6 +149,9 @@ pub fn train(
 ) -> Result<Training> {
     options.check()?;
     options.augment.check_on(&cohort.preparation)?;
+    if let Some(what) = cohort.unchecked() {
+        progress.note(&what);
+    }
     let options = &options.resolved()?;
     let kind = NetworkKind::named(&options.model)?;
     if let Some(what) = value::announced(cohort, options) {
@@ -284,7 +287,7 @@ fn judged(trainer: &Trainer<'_>, positive: usize, tables: &Tables) -> Result<Met
     }
     let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, dataset, positive, options));
     metrics.models = run.models()?.all();
-    atomic_file::write_json(&run.layout().metrics(), &metrics)?;
+    seal::write(&run.layout().metrics(), &metrics)?;
     Ok(metrics)
 }
 

@@ -52,6 +52,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
         label: "sex".into(),
         preparation: preparation(),
         grid_unknown: false,
+        sealed: true,
         trained_on: IDS.map(str::to_owned).into(),
         training: serde_json::json!({}),
     };
@@ -230,7 +231,7 @@ fn the_steps_that_make_maps_again_say_all_that_was_asked() {
     assert_eq!(said(), ["explain RUN with `method` = grad-cam,saliency, `set` = grad-cam.layer=features.10"]);
     let change = |id: &str, method: &str, of: &dyn Fn(&mut serde_json::Value)| {
         let file = run.layout().map(id, method).path().to_str().unwrap().replace(".nii.gz", ".json");
-        let mut record = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let mut record = voxplain_core::seal::read(Path::new(&file), "").unwrap();
         of(&mut record);
         atomic_file::write_json(Path::new(&file), &record).unwrap();
     };

@@ -1,5 +1,6 @@
 //! [`Subject`]: one subject of a cohort.
 
+use super::checked::hash_of_mask;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use voxplain_attribution::MaskName;
@@ -28,6 +29,9 @@ pub struct Subject {
     pub mask: Option<MaskName>,
     /// BLAKE3 of the values of the prepared volume, of all channels one after another. Model files know their training subjects by it.
     pub hash: String,
+    /// BLAKE3 of the mask on the grid of the prepared volume, a byte a voxel, 1 inside. Absent in cohorts of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_hash: Option<String>,
     /// BLAKE3 of the bytes of the file at [`Subject::source`]; of several channels each has its own. Absent too in cohorts of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_hash: Option<String>,
@@ -66,6 +70,7 @@ impl Subject {
             mask_volume: inside as f64 * mask.grid().voxel_volume(),
             mask: None,
             hash: hash(volume),
+            mask_hash: Some(hash_of_mask(mask.data().iter().map(|&inside| f32::from(u8::from(inside))))),
             source_hash: None,
             channels: Vec::new(),
             findings: Vec::new(),

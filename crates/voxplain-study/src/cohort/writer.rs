@@ -10,7 +10,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, Table, atomic_file, remedy};
+use voxplain_core::{Error, Result, Table, atomic_file, remedy, seal};
 use voxplain_volume::{Dtype, Mask, Volume, npy};
 
 /// Builds a cohort in `<path>.partial`, which becomes `<path>` when it is whole. Subjects may be put in any order
@@ -221,7 +221,7 @@ impl Writer {
             inclusion,
             subjects,
         };
-        atomic_file::write_json(&self.layout().document(), &document)?;
+        seal::write(&self.layout().document(), &document)?;
         self.volumes.sync()?;
         self.masks.sync()?;
         let Self { path, partial, volumes, masks, .. } = self;

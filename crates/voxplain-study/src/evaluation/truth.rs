@@ -3,7 +3,7 @@
 use super::{Localisation, Relevance};
 use crate::{
     cohort::Cohort,
-    map::{read_record, target},
+    map::{read_image, read_record, target},
     run::Run,
     setting::TRUTH,
 };
@@ -102,7 +102,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
             progress.go_on()?;
             let id = &cohort.subjects[person.subject].id;
             let path = run.layout().map(id, method).path();
-            let map = read(&path, &ReadOptions::default())?.volume.to_ras();
+            let map = read_image(&path)?.to_ras();
             let found = Localisation::new(&map, &truth, &cohort.mask(person.subject)?, options.relevance).map_err(
                 |e| match e {
                     Error::Request { what, remedy } => Error::file(&path, what, remedy),

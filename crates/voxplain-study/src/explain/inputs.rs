@@ -213,6 +213,9 @@ fn labels(cohort: &Cohort, column: &str, task: &Task) -> Result<Vec<Option<usize
 
 fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
     let cohort = run.cohort()?;
+    if let Some(what) = cohort.unchecked() {
+        progress.note(&what);
+    }
     let held_out = run.held_out(&cohort)?;
     let out = options.out.clone().unwrap_or_else(|| run.path.clone());
     if options.compat.is_some() && options.out.is_none() {

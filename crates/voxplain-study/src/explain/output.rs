@@ -2,10 +2,11 @@
 
 use super::load::LoadedVolume;
 use crate::map::{MapFiles, Variant};
+use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
 use voxplain_attribution::{Attribution, ChannelMap, ChannelRecord};
-use voxplain_core::{Error, Result, atomic_file};
+use voxplain_core::{Error, Result, hash_values, seal};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
 
 /// The files that were written beside the map.
@@ -54,7 +55,8 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
             let path = files.image(variant);
             let description = format!("{} {}", attribution.record.method, attribution.record.target);
             write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
-            atomic_file::write_json(&files.record_of(variant), &record)?;
+            let hash = hash_values(volume.data());
+            seal::write(&files.record_of(variant), &Hashed { record: &record, image_hash: &hash })?;
             Ok(path)
         };
     let put = |variant, volume: &Volume, form_code, image: String| put_with(variant, volume, form_code, record(image));
@@ -106,6 +108,15 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
     }
     put(Variant::Model, map, loaded.form_code, ON_THE_GRID.into())?;
     Ok(written)
+}
+
+/// A record with the hash of the image that it is of.
+#[derive(Serialize)]
+struct Hashed<'a> {
+    #[serde(flatten)]
+    record: &'a serde_json::Value,
+    #[serde(rename = "ImageHash")]
+    image_hash: &'a str,
 }
 
 /// What the image of a map is, in its record.

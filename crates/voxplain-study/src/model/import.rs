@@ -169,6 +169,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
                 channels: Vec::new(),
             },
             grid_unknown: true,
+            sealed: true,
             trained_on: BTreeSet::new(),
             training: serde_json::json!({ "imported": true, "check": null }),
         },

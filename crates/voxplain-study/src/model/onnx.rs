@@ -150,6 +150,7 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
         task,
         preparation,
         grid_unknown: false,
+        sealed: true,
         trained_on: BTreeSet::new(),
         training: serde_json::json!({
             "imported": true,

@@ -9,7 +9,7 @@ use crate::{
     run::{AlikePair, NearDuplicates, Run},
     setting::{GROUP, NEAR_DUPLICATES},
 };
-use voxplain_core::{Error, Progress, Result, atomic_file, remedy};
+use voxplain_core::{Error, Progress, Result, remedy, seal};
 use voxplain_nn::Engine;
 
 /// Names that are listed.
@@ -146,7 +146,7 @@ fn say(record: &NearDuplicates, options: &TrainOptions, noun: &str, progress: &d
 pub(super) fn record(run: &mut Run, found: NearDuplicates) -> Result<()> {
     if run.manifest.near_duplicates.as_ref() != Some(&found) {
         run.manifest.near_duplicates = Some(found);
-        atomic_file::write_json(&run.layout().manifest(), &run.manifest)?;
+        seal::write(&run.layout().manifest(), &run.manifest)?;
     }
     Ok(())
 }

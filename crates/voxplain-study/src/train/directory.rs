@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
 use toml::Table;
-use voxplain_core::{Error, Progress, Result, atomic_file, remedy};
+use voxplain_core::{Error, Progress, Result, remedy, seal};
 use voxplain_nn::SoftLabels;
 
 /// What `config.toml` holds: the training as `voxplain run` takes it, what is not as it is by default. Paths are from the file.
@@ -115,7 +115,7 @@ fn found_at(mut run: Run, now: &Manifest, options: &TrainOptions) -> Result<Run>
     }
     if run.manifest.cohort != now.cohort {
         run.manifest.cohort = now.cohort.clone();
-        atomic_file::write_json(&run.layout().manifest(), &run.manifest)?;
+        seal::write(&run.layout().manifest(), &run.manifest)?;
     }
     Ok(run)
 }

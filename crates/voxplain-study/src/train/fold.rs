@@ -16,7 +16,7 @@ use crate::{
     run::{Run, read_json},
     setting::{FORCE, GROUP, OUT},
 };
-use voxplain_core::{Error, Progress, Result, atomic_file, hash_values, random::Seed, remedy};
+use voxplain_core::{Error, Progress, Result, hash_values, random::Seed, remedy, seal};
 use voxplain_nn::{Engine, SoftLabels};
 
 /// What the training of every fold shares.
@@ -74,7 +74,7 @@ impl Trainer<'_> {
                 remedy!["use another ", OUT, ", or replace the run with ", FORCE],
             ));
         }
-        atomic_file::write_json(&files.split(), &positions)?;
+        seal::write(&files.split(), &positions)?;
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
             checkpoint::remove(&files.checkpoint());
@@ -163,6 +163,7 @@ impl Trainer<'_> {
             label: options.label.clone(),
             preparation: dataset.cohort.preparation.clone(),
             grid_unknown: false,
+            sealed: true,
             trained_on: train.iter().map(|&n| dataset.hash(n).to_owned()).collect(),
             training,
         };

@@ -1047,6 +1047,7 @@ fn a_channel_of_zeros_changes_nothing() {
             label: "group".into(),
             preparation: cohort.preparation.clone(),
             grid_unknown: false,
+            sealed: true,
             trained_on: Default::default(),
             training: serde_json::Value::Null,
         };

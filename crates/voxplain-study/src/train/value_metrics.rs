@@ -22,7 +22,7 @@ use crate::{
     run::{GroupErrors, GroupMetrics, PredictedValue, PredictorMetrics, Run, ValueMetrics, ValueVerdict, write_values},
 };
 use std::collections::BTreeMap;
-use voxplain_core::{Result, atomic_file, plural::counted};
+use voxplain_core::{Result, plural::counted, seal};
 use voxplain_stats::{BiasCorrection, Estimate, Regression, ValueComparison, ValuePrediction, p_in_words, significant};
 
 /// A predictor and what it predicts, one for each held-out subject, in the order of the subjects.
@@ -106,7 +106,7 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
     }
     let mut metrics = metrics(&predictors, dataset, values, options);
     metrics.models = run.models()?.all();
-    atomic_file::write_json(&run.layout().metrics(), &metrics)?;
+    seal::write(&run.layout().metrics(), &metrics)?;
     Ok(metrics)
 }
 

@@ -240,6 +240,7 @@ fn model(network: Network, channels: &[&str]) -> Model {
         label: "sex".into(),
         preparation: preparation(channels),
         grid_unknown: false,
+        sealed: true,
         trained_on: Default::default(),
         training: serde_json::Value::Null,
     };

@@ -45,6 +45,7 @@ fn left_model(normalize: Normalize) -> Model {
             placement: Placement::Fixed(grid()),
         },
         grid_unknown: false,
+        sealed: true,
         trained_on: Default::default(),
         training: serde_json::Value::Null,
     };

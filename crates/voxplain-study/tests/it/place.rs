@@ -42,6 +42,7 @@ fn heads_that_lie_otherwise_than_those_of_the_model_are_told() {
         label: "sex".into(),
         preparation: cohort.preparation.clone(),
         grid_unknown: false,
+        sealed: true,
         trained_on: Default::default(),
         training: serde_json::Value::Null,
     };

@@ -2,7 +2,7 @@
 
 use crate::support::{Heard, SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Progress, Silent, Table};
+use voxplain_core::{Progress, Silent, Table, seal};
 use voxplain_study::{
     evaluation::{
         faithfulness::{self, Metric, Settings, Substrate, Summary},
@@ -86,7 +86,7 @@ fn a_run_and_its_cohort_move_together_and_the_hash_decides() {
 
     // A manifest of an older version has an absolute path alone.
     let file = beside.layout().manifest();
-    let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let mut manifest: serde_json::Value = seal::read(&file, "").unwrap();
     assert_eq!(manifest["cohort"], "../cohort");
     manifest["cohort"] = manifest["cohort_absolute"].take();
     manifest.as_object_mut().unwrap().remove("cohort_absolute");
@@ -163,7 +163,7 @@ fn tables_of_regions_know_the_people_and_means_lie_apart() {
     let known = RegionRecord::read(&path).unwrap().unwrap().made_from;
     let record = record_path(&run.layout().map("p2", "saliency").path());
     let before = std::fs::read(&record).unwrap();
-    let mut changed: serde_json::Value = serde_json::from_slice(&before).unwrap();
+    let mut changed: serde_json::Value = seal::open(&before).unwrap();
     changed["Cost"] = serde_json::json!({"Seconds": 77.0, "MemoryBytes": 1, "MemoryLimit": null});
     std::fs::write(&record, changed.to_string()).unwrap();
     assert!(!known.is_empty() && known.check(&run, &path, "make it again").is_ok());
@@ -235,7 +235,7 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     // A map is made in another way since.
     let record = run.layout().map("p2", "saliency").record();
     let kept = std::fs::read(&record).unwrap();
-    let mut other: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    let mut other: serde_json::Value = seal::open(&kept).unwrap();
     other["Input"] = "another".into();
     std::fs::write(&record, other.to_string()).unwrap();
     for error in [GroupSummary::read(&run).unwrap_err(), Summary::read(&run, Metric::Deletion).unwrap_err()] {
@@ -298,6 +298,51 @@ fn what_another_model_made_is_neither_shown_nor_used() {
     summary.as_object_mut().unwrap().remove("models");
     std::fs::write(&file, summary.to_string()).unwrap();
     assert!(GroupSummary::read(&run).unwrap_err().to_string().contains("does not say which models"));
+}
+
+#[test]
+fn a_flipped_bit_in_a_run_is_refused_or_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let what = atlas(folder.path());
+    let layout = run.layout();
+    // All that is computed from maps, as it is written.
+    let results = || -> voxplain_core::Result<Vec<Vec<u8>>> {
+        let run = Run::open(&run.path)?;
+        run.held_out(&run.cohort()?)?;
+        group(&run, &GroupOptions::default(), &Silent)?;
+        let files = ["saliency", "inputxgradient"]
+            .map(|method| layout.group().map(&format!("group-all_stat-mean_desc-{method}_attribution.nii.gz")));
+        let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent)?;
+        let rows = table.rows.iter().map(|row| format!("{row:?}")).collect::<String>().into_bytes();
+        Ok(files.map(|file| std::fs::read(file).unwrap()).into_iter().chain([rows]).collect())
+    };
+    let whole = results().unwrap();
+    let map = layout.map("p2", "saliency");
+    for file in [layout.fold(0).model(), layout.manifest(), map.path(), map.record()] {
+        let bytes = std::fs::read(&file).unwrap();
+        let mut refused = 0;
+        let places = (0..bytes.len()).step_by(bytes.len().div_ceil(40));
+        for at in places.clone() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            std::fs::write(&file, &flipped).unwrap();
+            match results() {
+                Ok(found) => assert!(found == whole, "{}, byte {at}", file.display()),
+                Err(_) => refused += 1,
+            }
+        }
+        assert!(refused > places.count() / 2, "{}: {refused}", file.display());
+        std::fs::write(&file, &bytes).unwrap();
+    }
+    // Another image in the place of the map's, whole in itself.
+    let map = layout.map("p2", "input-x-gradient");
+    let image = std::fs::read(map.path()).unwrap();
+    std::fs::copy(layout.map("p3", "input-x-gradient").path(), map.path()).unwrap();
+    let error = text(&results().map(|_| ()).unwrap_err());
+    assert!(error.contains("is not the map that was written") && error.contains("make it again"), "{error}");
+    std::fs::write(map.path(), image).unwrap();
+    assert!(results().unwrap() == whole);
 }
 
 #[test]
@@ -437,7 +482,7 @@ fn whole_heads_stand_in_every_result() {
         assert!(!text.contains(heads), "{}", path.display());
     }
     let document = run.cohort().unwrap().layout().document();
-    let mut json: serde_json::Value = serde_json::from_str(&read(&document)).unwrap();
+    let mut json: serde_json::Value = seal::read(&document, "").unwrap();
     json["preparation"]["whole_head"] = true.into();
     std::fs::write(&document, json.to_string()).unwrap();
     for (text, path) in derive() {

@@ -22,7 +22,7 @@ pub use results::{MapCurves, MethodCurves, Summary, Verdict};
 use crate::listed::{counted, does, have};
 use crate::{
     cohort::Cohort,
-    map::read_record,
+    map::{read_image, read_record},
     run::{HeldOut, Run, digest},
     setting::{METHOD, SUBJECTS},
 };
@@ -31,7 +31,7 @@ use surrogate::Smoothness;
 use voxplain_attribution::{Baseline, Case, Explainer};
 use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
-use voxplain_volume::{ReadOptions, Volume};
+use voxplain_volume::Volume;
 
 /// Whether voxels are replaced or put back, in the order of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,7 +265,7 @@ fn several(cohort: &Cohort) -> Vec<String> {
 }
 
 fn read_map(run: &Run, id: &str, method: &str) -> Result<Volume> {
-    Ok(voxplain_volume::read(&run.layout().map(id, method).path(), &ReadOptions::default())?.volume.to_ras())
+    Ok(read_image(&run.layout().map(id, method).path())?.to_ras())
 }
 
 /// The held-out subjects that were asked for, fold by fold.

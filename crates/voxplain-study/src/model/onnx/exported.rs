@@ -65,6 +65,7 @@ pub(super) fn card(
         label: said("label").cloned().unwrap_or_else(|| "class".into()),
         preparation,
         grid_unknown: false,
+        sealed: true,
         trained_on: BTreeSet::new(),
         training: serde_json::Value::Null,
     }))

@@ -58,6 +58,7 @@ pub(crate) fn write_model(run: RunLayout<'_>, cohort: &Cohort, number: usize) {
         label: "sex".into(),
         preparation: cohort.preparation.clone(),
         grid_unknown: false,
+        sealed: true,
         trained_on: cohort.subjects[..2].iter().map(|s| s.hash.clone()).collect(),
         training: serde_json::Value::Null,
     };
