@@ -88,13 +88,12 @@ impl Regions {
         if let (Some(about), Some(_)) = (table.about_intervals(), &self.out) {
             session.say(&about);
         }
-        let (rows, means) = (table.people_table(), table.means_table());
         if let Some(out) = &self.out {
             table.write(out, &what).with_context(|| format!("cannot write {}", out.display()))?;
-            session.say(&format!("{} of maps in {}", counted(rows.rows.len(), "row"), out.display()));
-            if !means.rows.is_empty() {
+            session.say(&format!("{} of maps in {}", counted(table.rows.len(), "row"), out.display()));
+            if !table.group.is_empty() {
                 let file = RunLayout::region_means(out);
-                session.say(&format!("{} of means over maps in {}", counted(means.rows.len(), "row"), file.display()));
+                session.say(&format!("{} of means over maps in {}", counted(table.group.len(), "row"), file.display()));
             }
             if let [run] = &self.maps[..]
                 && RunLayout::at(run).manifest().is_file()
@@ -105,14 +104,18 @@ impl Regions {
                 return Ok(Outcome::Done);
             }
         }
+        let rows = table.people_table();
+        if !session.global.json {
+            return session.result(&(), &rows.to_tsv()?).map(|()| Outcome::Done);
+        }
         session.result(
             &json!({
                 "findings": table.findings,
                 "intervals": table.about_intervals(),
                 "rows": documents(&rows),
-                "means": documents(&means),
+                "means": documents(&table.means_table()),
             }),
-            &tsv(&rows),
+            "",
         )?;
         Ok(Outcome::Done)
     }
@@ -147,14 +150,4 @@ fn documents(table: &Table) -> Vec<Value> {
         table.columns.iter().zip(row).map(|(c, cell)| (c.clone(), value(c, cell))).collect::<Map<_, _>>()
     };
     table.rows.iter().map(|row| Value::Object(cells(row))).collect()
-}
-
-fn tsv(table: &Table) -> String {
-    let line = |cells: Vec<&str>| {
-        cells.iter().map(|cell| cell.replace(['\t', '\r', '\n'], " ")).collect::<Vec<_>>().join("\t")
-    };
-    std::iter::once(line(table.columns.iter().map(String::as_str).collect()))
-        .chain(table.rows.iter().map(|row| line(row.iter().map(|c| c.as_deref().unwrap_or("n/a")).collect())))
-        .collect::<Vec<_>>()
-        .join("\n")
 }

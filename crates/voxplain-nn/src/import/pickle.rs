@@ -117,6 +117,9 @@ impl Built {
     }
 }
 
+/// How many objects a pickle may build: a state dictionary takes about twenty for a tensor. A byte can ask for one of fifty bytes.
+const MOST_OBJECTS: usize = 1_000_000;
+
 /// Runs the pickle at the start of `bytes`; returns what it built and how many bytes it took.
 pub(super) fn run(bytes: &[u8]) -> Result<(Built, usize), String> {
     let mut machine =
@@ -124,7 +127,12 @@ pub(super) fn run(bytes: &[u8]) -> Result<(Built, usize), String> {
     let root = loop {
         let start = machine.at;
         match machine.step() {
-            Ok(None) => {}
+            Ok(None) if machine.objects.len().max(machine.marks.len()) <= MOST_OBJECTS => {}
+            Ok(None) => {
+                return Err(format!(
+                    "more than {MOST_OBJECTS} objects, which no checkpoint of a network has (pickle, byte {start})"
+                ));
+            }
             Ok(Some(root)) => break root,
             Err(what) => return Err(format!("{what} (pickle, byte {start})")),
         }
@@ -443,5 +451,21 @@ impl Machine<'_> {
             Object::Tuple(parts) if parts.len() <= 16 => parts.iter().map(|&part| self.whole(part)).collect(),
             _ => Err("sizes that are no tuple of at most 16".into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_in_proportion_to_the_file() {
+        // A byte asks for an object, or for a mark.
+        for byte in [b')', b'('] {
+            let bytes = [&[0x80, 2][..], &vec![byte; 3_000_000]].concat();
+            let error = run(&bytes).unwrap_err();
+            assert_eq!(error, "more than 1000000 objects, which no checkpoint of a network has (pickle, byte 1000002)");
+        }
+        assert!(size_of::<Object>() <= 100, "an object takes {} bytes", size_of::<Object>());
     }
 }

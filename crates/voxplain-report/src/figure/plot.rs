@@ -129,6 +129,8 @@ const END: f64 = 0.6;
 const COUNT: usize = 7;
 /// Pixels along the longest side of a panel.
 const MOST_PIXELS: f64 = 1500.0;
+/// Voxels of the lattice that a glass brain is projected from: 1 GB of them.
+const MOST_VOXELS: f64 = 2.5e8;
 /// A value that falls this far (relatively) below the threshold by arithmetic alone is still shown.
 const ROUNDING: f64 = 1e-6;
 
@@ -183,7 +185,12 @@ impl Plot<'_> {
         let grids = [Some(&scene.map), scene.background.as_ref()].into_iter().flatten().map(|v| v.grid().spacing());
         let finest = grids.flatten().fold(f64::INFINITY, f64::min);
         let longest = scene.extent.iter().map(|e| e[1] - e[0]).fold(0.0, f64::max);
-        let step = (finest / 2.0).clamp(0.25, 1.5).max(longest / MOST_PIXELS);
+        let mut step = (finest / 2.0).clamp(0.25, 1.5).max(longest / MOST_PIXELS);
+        if self.display == Display::Glass {
+            // Projections are of a volume on this lattice.
+            let volume: f64 = scene.extent.iter().map(|e| (e[1] - e[0]).max(step)).product();
+            step = step.max((volume / MOST_VOXELS).cbrt());
+        }
         let ink = Ink { plot: self, window: window(scene.background.as_deref()), scene: &scene };
         let rows = places
             .iter()

@@ -494,6 +494,13 @@ fn what_is_below_the_threshold_is_not_drawn() {
         let error = error(Plot { vmax: Some(vmax), ..one(Display::X) });
         assert!(error.contains(&format!("cannot end at {vmax}")), "{error}");
     }
+    // A grid of no body is named, and takes no memory.
+    let far = Volume::filled(Grid::new([2; 3], Affine::from_spacing_origin([1e30; 3], [0.0; 3])).unwrap(), 1.0);
+    for display in [Display::Glass, Display::Ortho, Display::Mosaic] {
+        let error = error(Plot { background: None, ..plot(&brain, &far, display) });
+        assert!(error.starts_with("the map lies on a grid of 2 x 2 x 2 voxels of 1.000e30 x"), "{error}");
+    }
+    assert!(error(Plot { background: Some(&far), ..one(Display::X) }).starts_with("the background lies on a grid"));
     let above = Plot { threshold: Threshold::Value(0.004), vmax: Some(0.003), ..one(Display::X) };
     assert!(error(above).contains("would end at 0.003, below the threshold 0.004"));
     let pale = Plot { vmax: Some(1.0), ..one(Display::X) }.draw().unwrap().1;

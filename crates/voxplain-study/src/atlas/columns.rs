@@ -21,6 +21,12 @@ impl RegionTable {
     /// One row for each map and region, with what is known of its person. Cells are missing where that is nothing, and where a region
     /// has no voxel, which the note then says.
     pub fn people_table(&self) -> Table {
+        let (columns, rows) = self.people_rows();
+        Table { columns, rows: rows.collect() }
+    }
+
+    /// [`RegionTable::people_table`], row by row: all at once would take ten times the memory of what is measured.
+    pub(crate) fn people_rows(&self) -> (Vec<String>, impl Iterator<Item = Vec<Option<String>>>) {
         let mut classes: Vec<&str> = Vec::new();
         for (class, _) in self.people.values().flat_map(|person| &person.probabilities) {
             if !classes.contains(&class.as_str()) {
@@ -38,7 +44,7 @@ impl RegionTable {
         );
         columns.extend(["mean", "sum", "share_positive", "share_negative", "enrichment"].map(str::to_owned));
         columns.extend(["density_per_mm3", "peak", "peak_x_mm", "peak_y_mm", "peak_z_mm", "note"].map(str::to_owned));
-        let row = |r: &super::RegionRow| {
+        let row = move |r: &super::RegionRow| {
             let known = r.map.subject.clone().zip(r.map.model.clone()).and_then(|key| self.people.get(&key));
             let of = |f: fn(&Person) -> String| known.map(f);
             let mut row = vec![
@@ -65,7 +71,7 @@ impl RegionTable {
             row.push(r.note.map(str::to_owned));
             row
         };
-        Table { columns, rows: self.rows.iter().map(row).collect() }
+        (columns, self.rows.iter().map(row))
     }
 
     /// One row for each method and region: means over maps with their intervals, and how many maps and models there are. No row

@@ -4,6 +4,7 @@ use super::{Atlas, Hemisphere, SideSource, list};
 use crate::listed::{counted, does};
 use crate::run::MadeFrom;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use voxplain_core::{Error, Result};
 use voxplain_stats::Interval;
 use voxplain_volume::{Finding, Labels, Level, Mask, Volume};
@@ -41,12 +42,12 @@ pub struct Person {
 /// One map in one region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionRow {
-    /// The map.
-    pub map: MapName,
+    /// The map; its rows share the name.
+    pub map: Arc<MapName>,
     /// The label; `None` for the brain that no label covers.
     pub id: Option<u32>,
-    /// The region's name.
-    pub name: String,
+    /// The region's name, which the rows of all maps share.
+    pub name: Arc<str>,
     /// Its side.
     pub hemisphere: Option<Hemisphere>,
     /// Where the side is known from.
@@ -121,6 +122,8 @@ pub struct RegionTable {
     pub models: Vec<String>,
     /// The maps, by their records, where they have one.
     pub made_from: MadeFrom,
+    /// Names of regions that rows share.
+    names: BTreeMap<Option<u32>, Arc<str>>,
 }
 
 #[derive(Default)]
@@ -217,6 +220,7 @@ impl RegionTable {
                 remedy: "they are smaller than the map's voxels, or outside its field of view".into(),
             });
         }
+        let map = Arc::new(name.clone());
         for id in atlas.ids().map(Some).chain([None]) {
             let s = sums.get(&id).unwrap_or(&none);
             let volume = s.voxels as f64 * grid.voxel_volume();
@@ -230,9 +234,9 @@ impl RegionTable {
                 Some(_) => Some("no voxel in the brain mask"),
             };
             self.rows.push(RegionRow {
-                map: name.clone(),
+                map: Arc::clone(&map),
                 id,
-                name: id.map_or_else(|| "unlabelled".to_owned(), |id| atlas.name(id)),
+                name: shared(&mut self.names, id, id.map_or_else(|| "unlabelled".to_owned(), |id| atlas.name(id))),
                 hemisphere,
                 side_source,
                 voxels: s.voxels,
@@ -301,10 +305,8 @@ impl RegionTable {
     /// maps. Regions without a voxel in some map are averaged over the maps that have them.
     pub fn summarise(&mut self) {
         self.group.clear();
-        let mut methods: Vec<Option<String>> = self.rows.iter().map(|r| r.map.method.clone()).collect();
-        methods.sort();
-        methods.dedup();
-        for method in methods {
+        let methods: BTreeSet<&Option<String>> = self.rows.iter().map(|r| &r.map.method).collect();
+        for method in methods.into_iter().cloned().collect::<Vec<_>>() {
             let rows = self.rows.iter().filter(|r| r.map.method == method);
             let mut regions: BTreeMap<(bool, Option<u32>), Vec<&RegionRow>> = BTreeMap::new();
             for row in rows {
@@ -324,7 +326,7 @@ impl RegionTable {
                 self.group.push(GroupRow {
                     method: method.clone(),
                     id,
-                    name: rows[0].name.clone(),
+                    name: rows[0].name.to_string(),
                     hemisphere: rows[0].hemisphere,
                     side_source: rows[0].side_source,
                     maps: rows.len(),
@@ -360,6 +362,14 @@ impl RegionTable {
             [g.mean, g.share_positive, g.share_negative, g.enrichment].into_iter().flatten().collect::<Vec<_>>()
         };
         Interval::explain(&self.group.iter().flat_map(of).collect::<Vec<_>>())
+    }
+}
+
+/// The name of a region, once for all rows that have it.
+fn shared(names: &mut BTreeMap<Option<u32>, Arc<str>>, id: Option<u32>, name: String) -> Arc<str> {
+    match names.get(&id) {
+        Some(known) if **known == *name => Arc::clone(known),
+        _ => Arc::clone(names.entry(id).insert_entry(name.into()).get()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::run::place::{relative, resolved};
 use crate::run::{MadeFrom, RunLayout};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, atomic_file, hash_file};
+use voxplain_core::{Error, Result, Table, atomic_file, hash_file};
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -106,7 +106,8 @@ impl RegionTable {
         } else {
             self.means_table().write_tsv(&means)?;
         }
-        self.people_table().write_tsv(path)?;
+        let (columns, rows) = self.people_rows();
+        Table::write_rows(path, &columns, rows)?;
         let survey = options.absolute()?;
         let findings = self.findings.iter().map(serde_json::to_value).collect::<serde_json::Result<_>>();
         let record = RegionRecord {

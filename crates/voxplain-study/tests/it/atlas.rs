@@ -225,7 +225,7 @@ fn a_small_region_that_a_coarse_grid_lost_is_a_row_without_voxels() {
     let map = Volume::filled(*atlas.labels.grid(), 1.0);
     regions.measure(&MapName { map: "map".into(), ..MapName::default() }, &map, &atlas, None).unwrap();
     let row = regions.rows.iter().find(|r| r.id == Some(2)).unwrap();
-    assert_eq!((row.name.as_str(), row.voxels, row.mean), ("B", 0, None));
+    assert_eq!((&*row.name, row.voxels, row.mean), ("B", 0, None));
     assert_eq!(row.note, Some("no voxel in the label image"));
 }
 
@@ -344,7 +344,7 @@ fn regions_by_hand() {
     assert_eq!(left.peak, Some((-2.0, [-1.5, 10.0, 22.0])));
     assert_eq!((left.hemisphere, left.side_source), (Some(Hemisphere::Left), SideSource::Table));
     assert_eq!((other.id, other.sum, other.peak), (Some(300), -2.0, Some((-4.0, [1.5, 10.0, 20.0]))));
-    assert_eq!((rest.id, rest.voxels, rest.sum, rest.name.as_str()), (None, 1, 5.0, "unlabelled"));
+    assert_eq!((rest.id, rest.voxels, rest.sum, &*rest.name), (None, 1, 5.0, "unlabelled"));
     let positive: f64 = table.rows.iter().filter_map(|r| r.share_positive).sum();
     assert!((positive - 1.0).abs() < 1e-15);
 

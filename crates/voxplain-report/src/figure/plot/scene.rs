@@ -6,7 +6,7 @@ use crate::{
     setting::{BACKGROUND, CONTOUR, THRESHOLD, VMAX},
 };
 use std::borrow::Cow;
-use voxplain_core::{Error, Remedy, Result, remedy};
+use voxplain_core::{Action, Error, Remedy, Result, remedy};
 use voxplain_stats::significant;
 use voxplain_volume::{Grid, Volume};
 
@@ -49,6 +49,11 @@ const PALE: f64 = 20.0;
 impl<'a> Scene<'a> {
     pub(super) fn new(plot: &Plot<'a>) -> Result<Self> {
         let mut notes = Vec::new();
+        let contours = plot.contours.iter().map(|(name, map)| (name.as_str(), map));
+        let others = plot.background.map(|b| ("the background", b)).into_iter().chain(contours);
+        for (name, volume) in std::iter::once(("the map", plot.map)).chain(others) {
+            refuse_no_body(name, volume.grid())?;
+        }
         let map = numbers("the map", plot.map, &mut notes)?;
         let background = plot.background.map(|b| numbers("the background", b, &mut notes)).transpose()?;
         let largest = map.data().iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
@@ -284,6 +289,24 @@ fn range(asked: Option<f64>, largest: f64, threshold: f64, notes: &mut Vec<Strin
         ));
     }
     Ok(max)
+}
+
+/// Longest side of a field of view that is drawn, mm.
+const LONGEST: f64 = 5000.0;
+
+/// Refuses a grid that no body has: pixels are counted in mm, and memory by pixels.
+fn refuse_no_body(name: &str, grid: &Grid) -> Result<()> {
+    let longest = field_of_view(grid).iter().map(|[low, high]| high - low).fold(0.0, f64::max);
+    if longest <= LONGEST {
+        return Ok(());
+    }
+    let ([i, j, k], [x, y, z]) = (grid.shape, grid.spacing());
+    Err(Error::request(
+        format!(
+            "{name} lies on a grid of {i} x {j} x {k} voxels of {x:.3e} x {y:.3e} x {z:.3e} mm, which spans {longest:.1e} mm: up to {LONGEST} mm are drawn"
+        ),
+        remedy!["look at its header with `", Action::new("inspect"), "`, and give it the size of its voxels in mm"],
+    ))
 }
 
 /// A volume with 0 in place of NaN, which is said once. Infinite values are refused: nothing says how large they are.
