@@ -85,7 +85,8 @@ fn explain_by_model(
     let target = options.target.as_deref().map(|text| Target::parse_for(text, &model.card.task)).transpose()?;
     for inputs in of_model.inputs.chunks(AT_A_TIME) {
         let load = |input| {
-            let loaded = of_model.load(input, model)?;
+            let mut loaded = of_model.load(input, model)?;
+            loaded.native = loaded.native.filter(|_| !options.no_native);
             of_model.model.refuse_test_set(input, &loaded, model)?;
             let in_sample = in_sample(input, &loaded, model, options)?;
             Ok((loaded, in_sample))
@@ -305,7 +306,7 @@ fn current_map(
     })
 }
 
-/// Writes a map with its record, and once for all methods the volume that is explained, where no cohort holds it.
+/// Writes a map with its record, and once for all methods the mask, and the volume that is explained, where no cohort holds it.
 fn write_map(
     options: &ExplainOptions,
     ready: &Ready<'_>,
@@ -328,9 +329,12 @@ fn write_map(
     attribution.record.cost = Some(cost);
     let files = ready.input.files(&attribution.record.method);
     let written = output::write(&files, &attribution, &ready.loaded)?;
-    // Within a run the cohort has the volume.
-    if options.out.is_some() && ready.image_written.set(()).is_ok() {
-        output::write_input(&files, &ready.loaded)?;
+    if ready.image_written.set(()).is_ok() {
+        match options.out {
+            Some(_) => output::write_input(&files, &ready.loaded)?,
+            // Within a run the cohort has the volume; the mask is for those who work with its maps elsewhere.
+            None => output::write_mask(&files, &ready.loaded)?,
+        }
     }
     Ok(MapSummary {
         map: files.path(),

@@ -141,7 +141,7 @@ const BUDGET_BYTES: usize = 256 << 20;
 /// `label-<low, middle, high>` and `outcome-<over, under>`.
 ///
 /// # Errors
-/// No maps; maps of some subjects missing, unless [`GroupOptions::keep_going`]; maps on another grid than the
+/// No maps; maps of some subjects missing by methods that were named, or by all, unless [`GroupOptions::keep_going`]; maps on another grid than the
 /// subject's; values that are no numbers.
 pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
     let cohort = run.cohort()?;
@@ -155,12 +155,28 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     let of_classes = predictions.iter().map(|p| &p.participant_id);
     let held_out: Vec<&String> = of_classes.chain(values.iter().map(|p| &p.participant_id)).collect();
     let there = run.maps()?;
-    let methods = there.chosen(Some(&options.methods[..]).filter(|methods| !methods.is_empty()), progress);
+    let mut methods = there.chosen(Some(&options.methods[..]).filter(|methods| !methods.is_empty()), progress);
     if methods.is_empty() {
         return Err(there.none("hires-cam,guided-backprop"));
     }
     there.warn_of_others(&held_out.iter().map(|id| id.as_str()).collect(), &methods, progress);
     let mut warnings = Vec::new();
+    if options.methods.is_empty() && !options.keep_going {
+        let lacks = |method: &String| held_out.iter().filter(|id| !there.have(id, method)).count();
+        let (whole, part): (Vec<String>, Vec<String>) = methods.iter().cloned().partition(|method| lacks(method) == 0);
+        // Where none is complete, it is said below what each lacks.
+        if !whole.is_empty() {
+            for method in part {
+                let (lack, all) = (lacks(&method), held_out.len());
+                let what = format!("{method} is left out: there is no map of {lack} of {all} subjects");
+                let make = Action::new("explain").on(&run.path).with(METHOD, &method);
+                let remedy = remedy!["make them: ", make, "; or ", KEEP_GOING, " to leave these subjects out"];
+                progress.advise(&what, &remedy);
+                warnings.push(format!("{what}."));
+            }
+            methods = whole;
+        }
+    }
     let (mut members, mut missing) = (Vec::new(), vec![Vec::new(); methods.len()]);
     for &id in &held_out {
         let index = cohort.find(id).ok_or_else(|| Error::Subject {

@@ -1,5 +1,6 @@
 //! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]) and images ([`read_image`]), and those below a folder ([`maps_below`]).
 
+use crate::run::RunLayout;
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Remedy, Result, hash_bytes, hash_values, remedy, seal};
@@ -223,6 +224,20 @@ pub fn read_record_beside(map: &Path) -> Result<Option<Record>> {
         Ok(value) if value.get("Method").is_none() || value.get("Model").is_none() => Ok(None),
         _ => read_record(map).map(Some),
     }
+}
+
+/// The image that a map is drawn over, where it lies beside it: of a map of a run's groups, tests or baselines the mean brain; of a person's map
+/// on the model's grid the volume that was explained.
+pub fn background_of(map: &Path) -> Option<PathBuf> {
+    let files = files_of(map)?;
+    let folder = map.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = [files.input_image(), folder.join("mean_brain.nii.gz")];
+    let of_groups = folder.parent().and_then(Path::parent).map(|run| RunLayout::at(run).group().mean_brain());
+    // Maps in other spaces have entities before their method, and no volume of that name.
+    beside
+        .into_iter()
+        .chain(of_groups.filter(|_| folder.parent().is_some_and(|of| of.ends_with("compare"))))
+        .find(|path| path.is_file())
 }
 
 /// Whether an image has a record of how it was made beside it, as maps of subjects and groups have.

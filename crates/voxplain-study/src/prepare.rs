@@ -39,6 +39,7 @@ pub use merge::Site;
 pub use options::{PrepareOptions, Space};
 pub(crate) use sessions::person_of;
 pub(crate) use source::fetched;
+pub use source::images_below;
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{min_shape, mrinet, whole_shape};

@@ -96,6 +96,9 @@ pub(crate) struct Explain {
     /// is free].
     #[arg(long, value_name = "SIZE", value_parser = argument::bytes)]
     memory: Option<usize>,
+    /// Make maps on the model's grid alone, and not in the space of the images too.
+    #[arg(long)]
+    no_native: bool,
     /// Make maps again that are there already.
     #[arg(long)]
     force: bool,
@@ -195,6 +198,7 @@ impl Explain {
             subjects: self.subjects.clone(),
             in_sample: self.in_sample,
             force: self.force,
+            no_native: self.no_native,
             where_possible: self.methods.iter().any(|name| name.trim() == "all"),
             memory: self.memory.or_else(argument::free_memory),
         };
@@ -229,7 +233,8 @@ impl Explain {
                 None => explain(&engine, Inputs::Images(&model, &self.images()), &options, session.progress())?,
             }
         };
-        session.result(&document(&made), &table(&made))?;
+        let each = session.global.verbose || made.maps.len() <= FEW;
+        session.result(&document(&made), &table(&made, each))?;
         self.close(&made, session);
         let complete = made.failures.is_empty();
         Ok(match made.interrupted {
@@ -282,23 +287,12 @@ fn document(made: &ExplainSummary) -> serde_json::Value {
     document
 }
 
-/// One line per map; warnings once below.
-fn table(made: &ExplainSummary) -> String {
-    let mut text =
-        format!("{:<24} {:<24} {:<34} {:>10} {:>8}  map\n", "subject", "method", "target", "score", "seconds");
-    for map in &made.maps {
-        let seconds = if map.reused { "there".to_owned() } else { format!("{:.2}", map.seconds) };
-        let _ = writeln!(
-            text,
-            "{:<24} {:<24} {:<34} {:>10.4} {:>8}  {}",
-            map.subject,
-            map.method,
-            map.target,
-            map.score,
-            seconds,
-            short(&map.map)
-        );
-    }
+/// So many maps have a line each without being asked for.
+const FEW: usize = 10;
+
+/// One line per map, or per method; warnings once below.
+fn table(made: &ExplainSummary, each: bool) -> String {
+    let mut text = if each { maps(made) } else { methods(made) };
     let mut warnings: Vec<(&str, &str, usize)> = Vec::new();
     for map in &made.maps {
         for warning in &map.warnings {
@@ -320,6 +314,49 @@ fn table(made: &ExplainSummary) -> String {
     if let Some(heads) = made.whole_heads() {
         let _ = writeln!(text, "\n{heads}");
     }
+    text
+}
+
+fn maps(made: &ExplainSummary) -> String {
+    let mut text =
+        format!("{:<24} {:<24} {:<34} {:>10} {:>8}  map\n", "subject", "method", "target", "score", "seconds");
+    for map in &made.maps {
+        let seconds = if map.reused { "there".to_owned() } else { format!("{:.2}", map.seconds) };
+        let _ = writeln!(
+            text,
+            "{:<24} {:<24} {:<34} {:>10.4} {:>8}  {}",
+            map.subject,
+            map.method,
+            map.target,
+            map.score,
+            seconds,
+            short(&map.map)
+        );
+    }
+    text
+}
+
+/// How many maps of each method there are, how many of them were there before, and what the others took.
+fn methods(made: &ExplainSummary) -> String {
+    let mut text = format!("{:<24} {:>6} {:>8} {:>12}  maps in\n", "method", "maps", "there", "seconds each");
+    let mut seen: Vec<&str> = Vec::new();
+    for map in &made.maps {
+        if seen.contains(&map.method.as_str()) {
+            continue;
+        }
+        seen.push(&map.method);
+        let of = || made.maps.iter().filter(|other| other.method == map.method);
+        let there = of().filter(|map| map.reused).count();
+        let now = of().count() - there;
+        let seconds: f64 = of().filter(|map| !map.reused).map(|map| map.seconds).sum();
+        let each = if now == 0 { "-".to_owned() } else { format!("{:.2}", seconds / now as f64) };
+        // Maps of a run lie in a folder of each subject.
+        let folder = map.map.parent().unwrap_or(Path::new(""));
+        let one = folder.file_name().is_some_and(|name| *name == *format!("sub-{}", map.subject));
+        let place = if one { folder.with_file_name("sub-*") } else { folder.to_path_buf() };
+        let _ = writeln!(text, "{:<24} {:>6} {there:>8} {each:>12}  {}", map.method, of().count(), short(&place));
+    }
+    text.push_str("(-v: a line for each map)\n");
     text
 }
 

@@ -1,18 +1,23 @@
 //! `voxplain inspect`.
 
+mod folder;
+
 use crate::{
     session::{Outcome, Session},
     shell::Shell,
-    terminal,
+    terminal::{self, brief},
 };
 use clap::Args;
+use folder::Line;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use voxplain::cohort::LeftOut;
 use voxplain::map::is_recorded;
+use voxplain::prepare::images_below;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
 use voxplain::{
-    Model,
+    Error, Model,
     model::{Task, is_onnx},
     nn::SoftLabels,
     stats::significant,
@@ -22,16 +27,18 @@ use voxplain::{
 ///
 /// Reads NIfTI-1 and -2, Analyze 7.5 and MGH, gzipped or not, by content. Prints header, orientation and intensities, and
 /// what is odd with a remedy. Of a model (.safetensors) it prints what it takes and gives, its layers, and what of its field
-/// of view it cannot see. Ends with status 1 if a file cannot be read or a finding says that it should not be used.
+/// of view it cannot see. Of a folder it prints a line for each image below it, those unlike the others first, and a summary.
+/// Ends with status 1 if a file cannot be read or a finding says that it should not be used.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain inspect sub-01_T1w.nii.gz
   voxplain inspect bids/sub-*/anat/*_T1w.nii.gz --json
+  voxplain inspect bids                                     a line for each image
   voxplain inspect run/folds/fold-0/model.safetensors")]
 pub(crate) struct Inspect {
-    /// Images or models.
-    #[arg(required = true, value_name = "FILE")]
+    /// Images or models, or folders of images.
+    #[arg(required = true, value_name = "FILE|FOLDER")]
     files: Vec<PathBuf>,
     /// Which volume of a file of several, from 0.
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -43,8 +50,27 @@ impl Inspect {
         let mut outcome = Outcome::Done;
         let mut documents = Vec::new();
         let mut text = String::new();
-        session.progress().begin("inspect", self.files.len());
+        let mut files = Vec::new();
         for file in &self.files {
+            if !file.is_dir() {
+                files.push(file.clone());
+                continue;
+            }
+            let (images, odd) = images_below(file)?;
+            for LeftOut { what, why } in &odd {
+                outcome = Outcome::Incomplete;
+                session.progress().warn(&format!("{what}: {why}"));
+            }
+            if images.is_empty() {
+                let what = "there is no image in this folder or below it (.nii, .nii.gz, .hdr, .mgh, .mgz)";
+                return Err(Error::file(file, what, "give the folder that the images lie in").into());
+            }
+            files.extend(images);
+        }
+        let of_folder = self.files.iter().any(|file| file.is_dir());
+        let mut lines = Vec::new();
+        session.progress().begin("inspect", files.len());
+        for file in &files {
             // Of an ONNX file it is said that it is to be imported.
             if file.extension().is_some_and(|e| e == "safetensors") || is_onnx(file).is_ok_and(|is| is) {
                 match Model::read(file).and_then(|model| model_document(file, &model)) {
@@ -79,6 +105,11 @@ impl Inspect {
                         outcome = Outcome::Incomplete;
                     }
                     documents.push(document(file, &image, &summary));
+                    if of_folder {
+                        lines.push(Line::of(&file.display().to_string(), &image, &summary));
+                        session.progress().advance(1, "");
+                        continue;
+                    }
                     if !text.is_empty() {
                         text.push('\n');
                     }
@@ -86,13 +117,26 @@ impl Inspect {
                 }
                 Err(error) => {
                     outcome = Outcome::Incomplete;
-                    documents.push(failed(file, &error.to_string(), error.remedy().map(|r| r.render(&Shell))));
-                    terminal::report_error(&error.into());
+                    let said = error.to_string();
+                    documents.push(failed(file, &said, error.remedy().map(|r| r.render(&Shell))));
+                    if of_folder {
+                        lines.push(Line::failed(&file.display().to_string(), &said));
+                    } else {
+                        terminal::report_error(&error.into());
+                    }
                 }
             }
             session.progress().advance(1, "");
         }
         session.progress().end();
+        if of_folder {
+            folder::compare(&mut lines);
+            text += &folder::text(&lines);
+            for document in &mut documents {
+                let of = lines.iter().map(Line::unlike).find(|(file, _)| document["file"] == *file);
+                document["unlike"] = json!(of.map(|(_, unlike)| unlike));
+            }
+        }
         if session.global.json || !text.is_empty() {
             session.result(&documents, &text)?;
         }
@@ -114,7 +158,7 @@ fn in_order(findings: &mut [Finding]) {
 }
 
 fn failed(file: &Path, error: &str, hint: Option<String>) -> Value {
-    json!({"file": file.display().to_string(), "error": error, "hint": hint})
+    json!({"file": file.display().to_string(), "error": brief(error), "hint": hint})
 }
 
 /// A model as JSON and in words.

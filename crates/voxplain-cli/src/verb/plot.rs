@@ -4,8 +4,9 @@ use crate::session::{Outcome, Session};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use voxplain::{
-    Error,
+    Error, atomic_file,
     figure::{Colours, Cuts, Display, Plot as Drawing, Threshold},
+    map::background_of,
     stats::significant,
     volume::{ReadOptions, Volume, read},
 };
@@ -13,7 +14,7 @@ use voxplain::{
 /// Draw one map over one brain, for a paper or a look.
 ///
 /// The names and habits are those of nilearn's plot_stat_map and plot_glass_brain. Map and background may lie on different
-/// grids of one world: they are brought together by their affines. PNG is written at 300 dpi, SVG with text as text.
+/// grids of one world: they are brought together by their affines. PNG is written at 300 dpi (--dpi), SVG with text as text.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,8 +27,9 @@ pub(crate) struct Plot {
     /// The map.
     #[arg(value_name = "MAP")]
     map: PathBuf,
-    /// The image to draw it over.
-    #[arg(long, visible_alias = "bg-img", value_name = "IMG")]
+    /// The image to draw it over, or `none` [default: what lies beside a map of a run: the mean brain of its groups, the image of a
+    /// person].
+    #[arg(long, visible_alias = "bg-img", value_name = "IMG|none")]
     background: Option<PathBuf>,
     /// Maps whose outlines are drawn on top, where |value| reaches the threshold.
     #[arg(long, value_name = "MAP", num_args = 1..)]
@@ -62,9 +64,12 @@ pub(crate) struct Plot {
     /// What a value is, beside the colour bar.
     #[arg(long, default_value = "")]
     units: String,
-    /// Width on paper, mm: 86 is a column of most journals, 180 a page.
-    #[arg(long, value_name = "MM", default_value_t = 130.0, value_parser = width)]
+    /// Width on paper: `column` (86 mm, of most journals), `page` (180 mm), or mm.
+    #[arg(long, value_name = "MM|column|page", default_value = "130", value_parser = width)]
     width: f64,
+    /// Pixels to an inch of a PNG; journals ask for 300 to 600.
+    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u16).range(72..=1200))]
+    dpi: u16,
     /// The figure, .png or .svg.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -122,7 +127,14 @@ fn threshold(text: &str) -> Result<Threshold, String> {
 }
 
 fn width(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|w| (40.0..=400.0).contains(w)).ok_or_else(|| "expected mm from 40 to 400".into())
+    match text {
+        "column" => Ok(86.0),
+        "page" => Ok(180.0),
+        mm => {
+            let mm = mm.parse().ok().filter(|w| (40.0..=400.0).contains(w));
+            mm.ok_or_else(|| "expected column, page, or mm from 40 to 400".into())
+        }
+    }
 }
 
 impl Plot {
@@ -137,7 +149,17 @@ impl Plot {
         };
         let volume = |path: &Path| -> anyhow::Result<Volume> { Ok(read(path, &ReadOptions::default())?.volume) };
         let map = volume(&self.map)?;
-        let background = self.background.as_deref().map(volume).transpose()?;
+        let background = match self.background.as_deref() {
+            Some(none) if none == Path::new("none") => None,
+            Some(path) => Some(volume(path)?),
+            None => {
+                let beside = background_of(&self.map);
+                if let Some(path) = &beside {
+                    session.say(&format!("drawn over {} (--background none: over nothing)", path.display()));
+                }
+                beside.as_deref().map(volume).transpose()?
+            }
+        };
         let contours = self
             .contour
             .iter()
@@ -174,7 +196,7 @@ impl Plot {
             session.progress().warn(note);
         }
         if png {
-            figure.write_png(&self.out)?;
+            atomic_file::write(&self.out, &figure.png_at(f32::from(self.dpi))?)?;
         } else {
             figure.write_svg(&self.out)?;
         }
@@ -209,5 +231,7 @@ mod tests {
         for bad in ["101%", "-1", "NaN", "inf", "%", "much"] {
             assert!(threshold(bad).is_err(), "{bad}");
         }
+        assert_eq!(["column", "page", "90"].map(|text| width(text).unwrap()), [86.0, 180.0, 90.0]);
+        assert!(width("39").is_err() && width("wide").is_err());
     }
 }

@@ -57,6 +57,8 @@ pub struct ExplainOptions {
     pub in_sample: bool,
     /// Maps are made again even where a current one is there.
     pub force: bool,
+    /// Maps are made on the model's grid alone, and not in the space of the images.
+    pub no_native: bool,
     /// Upper bound on the memory of the compiled network, in bytes.
     pub memory: Option<usize>,
 }

@@ -18,12 +18,19 @@ pub(super) struct Written {
 
 /// Writes the volume as the model took it, each channel (RAS+ axes), and its brain mask where there is one: the background of its maps.
 pub(super) fn write_input(files: &MapFiles, loaded: &LoadedVolume) -> Result<()> {
-    let (image, mask) = (files.input_image(), files.input_mask());
+    let image = files.input_image();
     let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
     write_volume(&image, &loaded.image, &options)?;
     for (channel, name) in loaded.others.iter().zip(loaded.channels.iter().skip(1)) {
         write_volume(&files.input_channel(name), channel, &options)?;
     }
+    write_mask(files, loaded)
+}
+
+/// Writes the brain mask of the volume, where there is one, on the grid of its maps.
+pub(super) fn write_mask(files: &MapFiles, loaded: &LoadedVolume) -> Result<()> {
+    let mask = files.input_mask();
+    let options = WriteOptions { form_code: loaded.form_code, ..WriteOptions::default() };
     if let Some(inside) = &loaded.mask {
         let inside = inside.map(|&m| f32::from(u8::from(m)));
         write_volume(&mask, &inside, &WriteOptions { integer: true, ..options })?;

@@ -126,6 +126,19 @@ impl Source {
     }
 }
 
+/// All image files of a folder and of those below it, by path, whatever they show; `.hdr`/`.img` pairs count once. And what could not be
+/// looked at, or is of a format that is not read.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn images_below(folder: &Path) -> Result<(Vec<PathBuf>, Vec<LeftOut>)> {
+    let mut odd = Vec::new();
+    let (mut images, rest): (Vec<_>, Vec<_>) = walk(folder, &mut odd)?.into_iter().partition(|f| stem(f).is_some());
+    odd.extend(foreign(&rest));
+    pairs_once(&mut images);
+    Ok((images, odd))
+}
+
 /// What [`Source::images`] finds.
 #[derive(Debug, Default)]
 pub(super) struct FoundImages {

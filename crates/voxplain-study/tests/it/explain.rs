@@ -76,6 +76,7 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> ExplainOptions {
         force: false,
         where_possible: false,
         memory: None,
+        no_native: false,
     }
 }
 

@@ -58,6 +58,7 @@ fn heads_that_lie_otherwise_than_those_of_the_model_are_told() {
         in_sample: false,
         force: true,
         memory: None,
+        no_native: false,
         where_possible: false,
     };
     let told = |model: &Model, cohort: &_, words: &str| {

@@ -346,6 +346,31 @@ fn a_flipped_bit_in_a_run_is_refused_or_changes_nothing() {
 }
 
 #[test]
+fn methods_that_lack_maps_are_left_out_of_groups_where_none_was_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    std::fs::remove_file(run.layout().map("p3", "saliency").record()).unwrap();
+    let heard = Heard::default();
+    let made = group(&run, &GroupOptions::default(), &heard).unwrap();
+    assert_eq!(made.methods.iter().map(|of| of.method.as_str()).collect::<Vec<_>>(), ["input-x-gradient"]);
+    assert!(made.warnings.iter().any(|w| w == "saliency is left out: there is no map of 1 of 2 subjects."), "{made:?}");
+    // By name it is asked for.
+    let named = GroupOptions { methods: vec!["saliency".into()], ..GroupOptions::default() };
+    assert!(text(&group(&run, &named, &Silent).unwrap_err()).contains("saliency: no map of 1 of 2 subjects"));
+}
+
+#[test]
+fn maps_lie_beside_their_mask() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let files = run.layout().map("p2", "saliency");
+    let mask = voxplain_volume::read(&files.input_mask(), &voxplain_volume::ReadOptions::default()).unwrap().volume;
+    let cohort = run.cohort().unwrap();
+    let own = cohort.mask(cohort.find("p2").unwrap()).unwrap();
+    assert!(mask.grid().same_space(own.grid(), 1e-3) && mask.map(|v| *v == 1.0).data() == own.data());
+}
+
+#[test]
 fn a_map_made_again_leaves_nothing_of_the_one_before() {
     let folder = tempfile::tempdir().unwrap();
     let run = small_run(folder.path());

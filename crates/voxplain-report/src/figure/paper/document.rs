@@ -39,6 +39,14 @@ impl Figure {
     /// # Errors
     /// The SVG is not one, or too large to be drawn.
     pub fn png(&self) -> Result<Vec<u8>> {
+        self.png_at(pixels::DPI)
+    }
+
+    /// The figure as PNG on white, with so many pixels to an inch.
+    ///
+    /// # Errors
+    /// The SVG is not one, or too large to be drawn.
+    pub fn png_at(&self, dpi: f32) -> Result<Vec<u8>> {
         let fault =
             |what: String| Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain");
         let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
@@ -47,7 +55,7 @@ impl Figure {
         fonts.load_font_data(BOLD.to_vec());
         fonts.set_sans_serif_family("Arimo");
         let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
-        let scale = pixels::DPI / options.dpi;
+        let scale = dpi / options.dpi;
         let size =
             tree.size().to_int_size().scale_by(scale).ok_or_else(|| fault(format!("its size is {:?}", tree.size())))?;
         let mut drawn = tiny_skia::Pixmap::new(size.width(), size.height())
@@ -55,7 +63,8 @@ impl Figure {
         drawn.fill(tiny_skia::Color::WHITE);
         resvg::render(&tree, tiny_skia::Transform::from_scale(scale, scale), &mut drawn.as_mut());
         let rgb: Vec<u8> = drawn.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
-        pixels::png([size.width(), size.height()], png::ColorType::Rgb, &[], &rgb).map_err(|e| fault(e.to_string()))
+        pixels::png([size.width(), size.height()], png::ColorType::Rgb, &[], &rgb, dpi)
+            .map_err(|e| fault(e.to_string()))
     }
 
     /// Writes `<stem>.svg` and `<stem>.png`.

@@ -120,6 +120,7 @@ pub(crate) fn explain_run(run: &Run, methods: &[&str]) -> ExplainSummary {
         force: false,
         where_possible: false,
         memory: None,
+        no_native: false,
     };
     explain(&engine(1), Inputs::Run(run), &options, &Silent).unwrap()
 }
