@@ -94,7 +94,7 @@ impl Pipeline {
 
     /// From a file; paths in it are relative to the file, so that a project can be moved.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
+        let text = voxplain::input::read_to_string(path).map_err(voxplain::Error::io(path))?;
         let pipeline = Self::parse(&text).with_context(|| format!("{}", path.display()))?;
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::env::set_current_dir(folder).with_context(|| format!("{}", folder.display()))?;

@@ -34,7 +34,7 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::Io`], where it cannot be read.
 pub fn hash_file(path: &Path) -> Result<String> {
-    Ok(hash_bytes(&std::fs::read(path).map_err(Error::io(path))?))
+    Ok(hash_bytes(&crate::input::read(path).map_err(Error::io(path))?))
 }
 
 #[cfg(test)]

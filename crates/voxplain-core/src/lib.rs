@@ -7,8 +7,10 @@
 //!   [`visible`]: text as it may be shown.
 //! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
 //! * [`ThreadPool`]: threads that share out work.
-//! * [`atomic_file`]: files that are there with all their bytes or not at all. [`hash_file`] and its like: what files
-//!   and values are known by. [`seal`]: documents of JSON that hold a checksum of themselves.
+//! * [`atomic_file`]: files that are there with all their bytes or not at all. [`Claim`]: a folder that one process writes into at a
+//!   time. [`input`]: files that are read, and nothing that is none. [`Fault`]: what the system means when it refuses one.
+//! * [`hash_file`] and its like: what files and values are known by. [`seal`]: documents of JSON that hold a checksum of
+//!   themselves.
 //!
 //! ```
 //! use voxplain_core::{Error, Result, Setting, Table, atomic_file, random::Seed, remedy};
@@ -41,8 +43,11 @@
 mod argmax;
 pub mod atomic_file;
 mod citation;
+mod claim;
 mod error;
+pub mod fault;
 mod hash;
+pub mod input;
 pub mod lookalike;
 pub mod memory;
 pub mod plural;
@@ -57,7 +62,9 @@ mod visible;
 
 pub use argmax::argmax;
 pub use citation::Citation;
+pub use claim::Claim;
 pub use error::{Error, PartError, Result};
+pub use fault::Fault;
 pub use hash::{hash_bytes, hash_file, hash_values};
 pub use progress::{Progress, Silent};
 pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};

@@ -31,7 +31,7 @@ impl Table {
     /// # Errors
     /// A file that is no such table: the line where it stops being one.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let bytes = crate::input::read(path).map_err(Error::io(path))?;
         let text = match &bytes[..] {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
                 return Err(Error::file(path, "the text is UTF-16", "save the table as CSV in UTF-8"));

@@ -1,14 +1,14 @@
 //! What can go wrong with a network.
 
 use std::path::PathBuf;
-use voxplain_core::{PartError, Remedy};
+use voxplain_core::{Fault, PartError, Remedy, fault};
 
 /// Why a network could not be built, read or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), fault::words(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Io { .. } => Some("check the path and its permissions".into()),
+            Self::Io { source, .. } => Some(Fault::of(source).remedy()),
             Self::File { remedy, .. } => Some(remedy.clone()),
             Self::Shape { .. } | Self::Unknown { .. } | Self::Request(_) => None,
         }
@@ -65,6 +65,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl PartError for Error {
     fn remedy(&self) -> Option<Remedy> {
         Self::remedy(self)
+    }
+
+    fn io(&self) -> Option<&std::io::Error> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 

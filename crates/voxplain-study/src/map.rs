@@ -216,7 +216,7 @@ pub fn read_image(map: &Path) -> Result<Volume> {
 /// A file that cannot be read, or a record that is damaged.
 pub fn read_record_beside(map: &Path) -> Result<Option<Record>> {
     let path = record_path(map);
-    let bytes = match std::fs::read(&path) {
+    let bytes = match voxplain_core::input::read(&path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.map_err(Error::io(&path))?,
     };

@@ -186,7 +186,7 @@ impl Model {
                 remedy!["import it first: ", import],
             ));
         }
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let bytes = voxplain_core::input::read(path).map_err(Error::io(path))?;
         let model = Self::from_bytes(&bytes).map_err(|what| {
             let (train, import) = (Action::new("train"), Action::new("import"));
             let remedy = if what == DAMAGED {
@@ -205,7 +205,7 @@ impl Model {
     /// The file cannot be written, or the parts of the model do not fit together (see [`Model::read`]).
     pub fn write(&self, path: &Path) -> Result<()> {
         self.check().map_err(|what| Error::file(path, what, "report this: such a model should not have been made"))?;
-        atomic_file::write(path, &self.to_bytes())
+        atomic_file::write_through(path, &self.to_bytes())
     }
 
     /// BLAKE3 hash of the bytes of the model file. Records of maps name the model by it.

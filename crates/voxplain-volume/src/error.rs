@@ -1,14 +1,14 @@
 //! What can go wrong with an image, said so that it can be mended.
 
 use std::path::{Path, PathBuf};
-use voxplain_core::{PartError, Remedy};
+use voxplain_core::{Fault, PartError, Remedy, fault};
 
 /// Why an image could not be read, written or worked with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), fault::words(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -44,7 +44,7 @@ impl Error {
     /// What to do about it, where that is known.
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Io { .. } => Some("check the path and its permissions".into()),
+            Self::Io { source, .. } => Some(Fault::of(source).remedy()),
             Self::File { remedy, .. } => Some(remedy.clone()),
             Self::Grid(_) => None,
         }
@@ -57,6 +57,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl PartError for Error {
     fn remedy(&self) -> Option<Remedy> {
         Self::remedy(self)
+    }
+
+    fn io(&self) -> Option<&std::io::Error> {
+        match self {
+            Self::Io { source, .. } => Some(source),
+            _ => None,
+        }
     }
 }
 

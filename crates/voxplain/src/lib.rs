@@ -68,8 +68,8 @@ pub use voxplain_volume as volume;
 
 pub use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Record, choose};
 pub use voxplain_core::{
-    Action, Error, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary, atomic_file, memory,
-    plural, random, visible, visible_json,
+    Action, Claim, Error, Fault, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary, atomic_file,
+    input, memory, plural, random, visible, visible_json,
 };
 pub use voxplain_nn::{Engine, EngineOptions, Network};
 pub use voxplain_study::{

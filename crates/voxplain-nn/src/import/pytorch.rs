@@ -22,7 +22,7 @@ const REMEDY: &str = "in Python, write the weights alone: torch.save(model.state
 /// Refused, naming what was found: pickles that ask for anything but tensors, compressed or big-endian files, tensors
 /// that reach beyond their storage or repeat it.
 pub fn read(path: &Path) -> Result<Tensors> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
+    let bytes = voxplain_core::input::read(path).map_err(io(path))?;
     decode(&bytes).map_err(|what| refused(path, what, REMEDY))
 }
 

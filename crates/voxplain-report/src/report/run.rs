@@ -224,7 +224,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     }
     page.steps.push(steps.report());
     for file in [layout.config(), layout.manifest(), layout.metrics()].iter().filter(|file| file.is_file()) {
-        let text = std::fs::read_to_string(file).map_err(Error::io(file))?;
+        let text = voxplain_core::input::read_to_string(file).map_err(Error::io(file))?;
         page.records.push([file_name(file), text]);
     }
     Ok(page)

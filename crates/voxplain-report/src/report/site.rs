@@ -84,7 +84,7 @@ impl Site {
         }
         let Some((n, m)) = map(name) else { return Ok(None) };
         let Some(file) = scenes.files(n).into_iter().nth(m) else { return Ok(None) };
-        let bytes = std::fs::read(&file).map_err(Error::io(&file))?;
+        let bytes = voxplain_core::input::read(&file).map_err(Error::io(&file))?;
         Ok(Some(Part::Map(bytes, file_name(&file))))
     }
 }

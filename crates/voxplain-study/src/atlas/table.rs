@@ -65,7 +65,7 @@ impl LabelTable {
     /// No such form, two rows of one id, lines with and without an id, a side that contradicts itself; the tables of AFNI
     /// (`.niml`) and of Connectome Workbench, which are named.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
+        let bytes = voxplain_core::input::read(path).map_err(Error::io(path))?;
         Self::parse(&bytes, path)
     }
 

@@ -24,7 +24,7 @@ struct Matrix {
 fn matrix(path: &Path) -> Result<Matrix> {
     let wrong =
         |what: String| Error::file(path, what, "write it anew with FSL's Text2Vest or Glm: numbers, a row a line");
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = voxplain_core::input::read_to_string(path).map_err(Error::io(path))?;
     let (mut rows, mut named, mut waves, mut points) = (Vec::<Vec<f64>>::new(), Vec::new(), None, None);
     for (at, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
         if let Some(head) = line.strip_prefix('/') {

@@ -339,7 +339,7 @@ pub(crate) fn fetched(path: &Path) -> Result<()> {
     }
     let mut start = [0; 64];
     // Whether it can be read at all is said by whoever reads it.
-    let read = fs::File::open(path).and_then(|mut f| f.read(&mut start)).unwrap_or(0);
+    let read = voxplain_core::input::open(path).and_then(|mut f| f.read(&mut start)).unwrap_or(0);
     let start = &start[..read];
     if start.starts_with(b"/annex/objects/") {
         return Err(Error::file(path, "is a placeholder: its content was not fetched (git-annex)", remedy()));

@@ -62,7 +62,7 @@ impl Checkpoint {
 
     /// Reads the checkpoint of a fold; `None` where there is none. `network` gives the graph.
     pub(super) fn read(path: &Path, network: &Network, kind: &OptimizerKind, ema: Option<f64>) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(path) {
+        let bytes = match voxplain_core::input::read(path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::io(path))?,
         };

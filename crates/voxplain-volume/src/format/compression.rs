@@ -46,7 +46,7 @@ pub(super) enum Trailing {
 /// All bytes of a file that is gzip of one member of `len` bytes, with its checksum right; nothing for any other.
 pub(super) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
     const HEAD_AND_TAIL: usize = 18;
-    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut file = voxplain_core::input::open(path).map_err(Error::io(path))?;
     let size = file.metadata().map_err(Error::io(path))?.len();
     let mut start = [0; 2];
     if size < HEAD_AND_TAIL as u64
@@ -73,7 +73,7 @@ pub(super) fn one_member(path: &Path, len: usize) -> Result<Option<Vec<u8>>> {
 impl Source {
     /// Opens a file and looks whether it is gzipped.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io(path))?;
+        let file = voxplain_core::input::open(path).map_err(Error::io(path))?;
         let meta = file.metadata().map_err(Error::io(path))?;
         if meta.is_dir() {
             return Err(Error::file(path, "is a folder", "name the image file inside it"));

@@ -56,7 +56,8 @@ pub fn read_npz(path: impl AsRef<Path>) -> Result<Vec<(String, NpyArray)>> {
     let wrong = |error: zip::result::ZipError| {
         Error::file(path, format!("is not a whole .npz file: {error}"), "expected a file written by numpy.savez")
     };
-    let mut archive = zip::ZipArchive::new(File::open(path).map_err(Error::io(path))?).map_err(wrong)?;
+    let mut archive =
+        zip::ZipArchive::new(voxplain_core::input::open(path).map_err(Error::io(path))?).map_err(wrong)?;
     let mut arrays = Vec::with_capacity(archive.len().min(64));
     for n in 0..archive.len() {
         let entry = archive.by_index_raw(n).map_err(wrong)?;
@@ -152,7 +153,7 @@ impl Reader {
         } else {
             let start = source.position();
             check_size(&header, &source)?;
-            Body::File(Mutex::new(File::open(path).map_err(Error::io(path))?), start)
+            Body::File(Mutex::new(voxplain_core::input::open(path).map_err(Error::io(path))?), start)
         };
         Ok(Self { path: path.to_owned(), header, body })
     }

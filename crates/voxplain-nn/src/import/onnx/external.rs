@@ -1,7 +1,6 @@
 //! [`External`]: values that an ONNX file keeps in files beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
@@ -62,7 +61,7 @@ impl External {
         };
         self.files.insert(path.clone());
         let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-        let mut file = File::open(&path).map_err(wrong)?;
+        let mut file = voxplain_core::input::open(&path).map_err(wrong)?;
         let held = file.metadata().map_err(wrong)?.len();
         if offset.checked_add(expected as u64).is_none_or(|end| end > held) {
             return Err(format!("{} holds {held} bytes, expected {expected} from {offset} on", path.display()));

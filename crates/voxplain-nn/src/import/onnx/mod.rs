@@ -98,7 +98,7 @@ pub struct Imported {
 /// The file cannot be read, is no ONNX model, has more than one input or output or a batch other than 1, or holds operators
 /// that have no counterpart, which are all listed.
 pub fn read(path: &Path, grid: Option<[usize; 3]>) -> Result<Imported> {
-    let bytes = std::fs::read(path).map_err(io(path))?;
+    let bytes = voxplain_core::input::read(path).map_err(io(path))?;
     if !proto::is_model(&bytes) {
         let what = "is not an ONNX file, or a part of one";
         return Err(refused(

@@ -110,7 +110,7 @@ impl MapCurves {
     /// # Errors
     /// A file that cannot be read.
     pub(super) fn made_before(&self, place: &Path, metric: Metric) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(place) {
+        let bytes = match voxplain_core::input::read(place) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::io(place))?,
         };
@@ -320,7 +320,7 @@ impl Summary {
             return Ok(None);
         }
         let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, metric.word())];
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
         let mut summary: Self = serde_json::from_slice(&bytes)
             .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
         let ranking = summary.settings.ranking;

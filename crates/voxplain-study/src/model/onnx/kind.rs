@@ -53,7 +53,7 @@ pub(super) fn recognise(file: &Path) -> Result<()> {
 /// The first bytes of a file.
 pub(super) fn start(file: &Path) -> Result<Vec<u8>> {
     let mut start = Vec::new();
-    let open = std::fs::File::open(file).map_err(Error::io(file))?;
+    let open = voxplain_core::input::open(file).map_err(Error::io(file))?;
     open.take(400).read_to_end(&mut start).map_err(Error::io(file))?;
     Ok(start)
 }
