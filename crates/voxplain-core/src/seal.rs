@@ -1,9 +1,9 @@
 //! Documents of JSON that hold a checksum of themselves: [`write`] and [`read`].
 
-use crate::{Error, Remedy, Result, atomic_file, hash_bytes};
+use crate::{Error, Remedy, Result, atomic_file, hash_bytes, input};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The key of the checksum, the last of a document; as sidecars of BIDS write their keys where the others are written so.
 const KEYS: [&str; 2] = ["checksum", "Checksum"];
@@ -27,6 +27,18 @@ const KEYS: [&str; 2] = ["checksum", "Checksum"];
 /// # Errors
 /// Those of [`atomic_file::write_json`].
 pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
+    atomic_file::write_json(path, &sealed(path, value)?)
+}
+
+/// [`write()`] of a document that says that a result is there: see [`atomic_file::declare`].
+///
+/// # Errors
+/// Those of [`atomic_file::declare`].
+pub fn declare(path: &Path, value: &impl Serialize, vouched: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    atomic_file::declare(path, &sealed(path, value)?, vouched)
+}
+
+fn sealed(path: &Path, value: &impl Serialize) -> Result<Value> {
     let mut value =
         serde_json::to_value(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
     if let Value::Object(keys) = &mut value {
@@ -39,7 +51,7 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
         let key = KEYS[usize::from(first.starts_with(char::is_uppercase))];
         keys.insert(key.to_owned(), checksum.into());
     }
-    atomic_file::write_json(path, &value)
+    Ok(value)
 }
 
 /// Reads a document; `remedy` is what to do where it is damaged. One without a checksum, of an older version, is taken as it is.
@@ -47,7 +59,7 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
 /// # Errors
 /// [`Error::Io`]; the document is none, of another kind, or no longer the one that was written.
 pub fn read<T: DeserializeOwned>(path: &Path, remedy: impl Into<Remedy>) -> Result<T> {
-    let text = std::fs::read(path).map_err(Error::io(path))?;
+    let text = input::read(path).map_err(Error::io(path))?;
     open(&text).map_err(|what| Error::file(path, what, remedy))
 }
 

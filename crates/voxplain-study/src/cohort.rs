@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
 use voxplain_core::{
-    Action, Error, Remedy, Result, Table,
+    Action, Error, Remedy, Result, Silent, Table,
     plural::{counted, does},
     remedy, seal,
 };
@@ -154,7 +154,7 @@ impl Cohort {
         people: &[(Subject, Volume, Mask)],
     ) -> Result<Self> {
         let made_by = serde_json::json!({ "command": "write" });
-        match Writer::begin(path, &made_by, preparation.input_shape(), people.len(), true)? {
+        match Writer::begin(path, &made_by, preparation.input_shape(), people.len(), true, &Silent)? {
             Begun::Complete(cohort) => Ok(*cohort),
             Begun::Open(writer) => {
                 for (n, (subject, volume, mask)) in people.iter().enumerate() {

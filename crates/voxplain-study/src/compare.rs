@@ -463,6 +463,9 @@ fn compare(
         }
     };
     let key = key(material, options, &built, (&mask, &tested.contrast), places.as_ref().map(|(_, labels)| *labels))?;
+    // What is there is read alone.
+    let is_there = place::summary_of(&out).is_file() && !options.force;
+    let _claim = if is_there { None } else { Run::claim_around(&out, "compare", progress)? };
     let place = Place::at(&out, &key, options.force)?;
     if let Some(summary) = place.finished()? {
         progress.note(&format!("{} is there already, made in this way", out.display()));

@@ -122,11 +122,10 @@ pub fn confounds(
     }
     let own = run.predictions()?;
     let classes = run.manifest.task.classes().to_vec();
-    let metrics = run
-        .metrics()?
-        .ok_or_else(|| Error::file(&run.path, "training has not finished", "run the same command again to go on"))?;
+    let metrics = run.metrics()?.ok_or_else(|| run.unfinished())?;
     let positive = classes.iter().position(|c| *c == metrics.positive).unwrap_or(classes.len() - 1);
     options.matched.check()?;
+    let _claim = run.claim("confounds", progress)?;
     let of = Study::of(run, &own, &classes, positive)?;
     let network = of.predictions(&own, &classes);
     // What is refused is refused before the work.
@@ -186,7 +185,7 @@ pub fn confounds(
         summary: Vec::new(),
     };
     found.summary = found.sentences(of.cohort.noun());
-    atomic_file::write_json(&run.layout().confounds(), &found)?;
+    atomic_file::declare(&run.layout().confounds(), &found, [])?;
     Ok(found)
 }
 

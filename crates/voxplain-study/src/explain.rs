@@ -21,6 +21,7 @@ pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 use crate::{
     map::{Variant, read_record},
     model::Model,
+    run::Run,
     setting::IN_SAMPLE,
 };
 use atlas::PlacedAtlas;
@@ -52,7 +53,13 @@ pub fn explain(
     progress: &dyn Progress,
 ) -> Result<ExplainSummary> {
     let mut atlas = PlacedAtlas::open(options, progress)?;
+    let place = match (&inputs, &options.out) {
+        (_, Some(out)) => Some(out.clone()),
+        (Inputs::Run(run), None) => Some(run.path.clone()),
+        _ => None,
+    };
     let inputs::Plan { models, left_out } = inputs::plan(inputs, options, progress)?;
+    let _claim = place.map(|place| Run::claim_around(&place, "explain", progress)).transpose()?;
     let count: usize = models.iter().map(|of_model| of_model.inputs.len()).sum();
     let mut summary = ExplainSummary { left_out, ..ExplainSummary::default() };
     progress.begin("explain", count * options.methods.len());
@@ -110,6 +117,7 @@ fn explain_by_model(
                         image_written: OnceLock::new(),
                     });
                 }
+                Err(e) if e.is_of_machine() => return Err(e),
                 Err(e) => {
                     summary.fail(&input.id, None, &e, progress);
                     progress.advance(methods.len(), &input.id);
@@ -121,6 +129,7 @@ fn explain_by_model(
                 for ready in &mut ready {
                     match atlas.on_grid(ready.loaded.image.grid()) {
                         Ok(regions) => ready.regions = Some(regions),
+                        Err(e) if e.is_of_machine() => return Err(e),
                         Err(e) => {
                             summary.fail(&ready.input.id, Some(method.name()), &e, progress);
                             progress.advance(1, &ready.input.id);
@@ -162,6 +171,8 @@ fn explain_by_model(
                 for ((ready, _), result) in batch.iter().zip(written) {
                     match result {
                         Ok(map) => summary.maps.push(map),
+                        // The next map would meet it too, and no subject is to blame.
+                        Err(e) if e.is_of_machine() => return Err(e),
                         Err(e) => summary.fail(&ready.input.id, Some(method.name()), &e, progress),
                     }
                     progress.advance(1, &ready.input.id);

@@ -222,6 +222,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         ));
     }
 
+    let _claim = run.claim("group", progress)?;
     let layout = run.layout().group();
     std::fs::create_dir_all(layout.folder()).map_err(Error::io(layout.folder()))?;
     let (grid, space) = cohort.common_grid();
@@ -326,7 +327,9 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         similarity,
         warnings,
     };
-    atomic_file::write_json(&layout.summary(), &summary)?;
+    let made = summary.maps.iter().flat_map(|map| [layout.map(&map.file), record_path(&layout.map(&map.file))]);
+    let made = made.chain([layout.similarity(), layout.mean_brain(), layout.brain_mask()]);
+    atomic_file::declare(&layout.summary(), &summary, made)?;
     Ok(summary)
 }
 

@@ -458,6 +458,7 @@ pub fn predict_test_set(
             ],
         ));
     }
+    let _claim = run.claim("predict", progress)?;
     let cohort = run.cohort().map_err(with_its_own_setting)?;
     let missing = run.manifest.missing().into_iter().chain(options.missing.iter().cloned()).collect();
     let options =
@@ -473,7 +474,7 @@ pub fn predict_test_set(
     });
     made.asked = asked;
     table::of(&made).write_tsv(&table)?;
-    atomic_file::write_json(&document, &made)?;
+    atomic_file::declare(&document, &made, [table])?;
     Ok(made)
 }
 

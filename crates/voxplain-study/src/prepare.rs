@@ -53,6 +53,7 @@ use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 use voxplain_attribution::Unseen;
 use voxplain_core::{Error, Progress, Remedy, Result, hash_file, remedy};
@@ -153,7 +154,8 @@ pub fn prepare_sites(
     {
         image::check_unmasked(path)?;
     }
-    let begun = Writer::begin(out, &plan.made_by, plan.preparation.input_shape(), plan.items.len(), options.force)?;
+    let begun =
+        Writer::begin(out, &plan.made_by, plan.preparation.input_shape(), plan.items.len(), options.force, progress)?;
     let writer = match begun {
         Begun::Complete(cohort) => {
             summary.prepared = cohort.subjects.len();
@@ -169,6 +171,8 @@ pub fn prepare_sites(
     };
     progress.begin("preparing", plan.items.len());
     let masks = Masks::default();
+    // Set where the machine is to blame: the next subject would meet the same.
+    let stopped = AtomicBool::new(false);
     let outcomes: Vec<(bool, Result<Subject>)> = plan
         .items
         .par_iter()
@@ -176,9 +180,14 @@ pub fn prepare_sites(
         .map(|(n, item)| {
             let outcome = match writer.done(n) {
                 Some(subject) => (true, Ok(subject)),
-                None if progress.interrupted() => return (false, Err(Error::Interrupted)),
+                None if progress.interrupted() || stopped.load(Ordering::Relaxed) => {
+                    return (false, Err(Error::Interrupted));
+                }
                 None => (false, one(n, item, &plan, &writer, &masks)),
             };
+            if outcome.1.as_ref().is_err_and(Error::is_of_machine) {
+                stopped.store(true, Ordering::Relaxed);
+            }
             match &outcome.1 {
                 Ok(subject) if !outcome.0 => {
                     let of_one = |f: &&String| *f != STRIPPED;
@@ -197,6 +206,11 @@ pub fn prepare_sites(
         .collect();
     progress.end();
     progress.go_on()?;
+    // What is prepared is kept; nobody is named for what is nobody's.
+    let mut outcomes = outcomes;
+    if let Some(at) = outcomes.iter().position(|(_, outcome)| outcome.as_ref().is_err_and(Error::is_of_machine)) {
+        outcomes.swap_remove(at).1?;
+    }
     if outcomes.iter().any(|(resumed, _)| *resumed) {
         masks.unread();
     }

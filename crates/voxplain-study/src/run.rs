@@ -32,13 +32,14 @@ pub use value_results::{GroupErrors, PredictedValue, PredictorMetrics, ValueMetr
 use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
 use crate::imbalance::Imbalance;
+use crate::listed::counted;
 use crate::setting::{COHORT, FORCE, OUT};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Remedy, Result, atomic_file, remedy, seal};
+use voxplain_core::{Action, Claim, Error, Fault, Progress, Remedy, Result, atomic_file, remedy, seal};
 
 /// A run directory: models of all folds and everything that was made with them. [`RunLayout`] says which file holds what.
 #[derive(Clone, Debug)]
@@ -91,6 +92,47 @@ impl Run {
     pub fn with_cohort(mut self, path: Option<&Path>) -> Self {
         self.cohort = path.map(Path::to_owned).or(self.cohort);
         self
+    }
+
+    /// Claims the run for what is to be written into it (`explain`): one process writes at a time. Who only reads needs no claim.
+    ///
+    /// # Errors
+    /// Another process is at work there; the folder cannot be written to.
+    pub fn claim(&self, doing: &str, progress: &dyn Progress) -> Result<Claim> {
+        Claim::take(&self.path, doing, progress)
+    }
+
+    /// [`Run::claim`] of the run in which a file or folder lies, or will; `None` where that is in no run.
+    ///
+    /// # Errors
+    /// Those of [`Run::claim`].
+    pub fn claim_around(path: &Path, doing: &str, progress: &dyn Progress) -> Result<Option<Claim>> {
+        let path = std::path::absolute(path).map_err(Error::io(path))?;
+        let around = path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file());
+        around.map(|folder| Claim::take(folder, doing, progress)).transpose()
+    }
+
+    /// That the training of the run has not ended, and how it goes on.
+    pub fn unfinished(&self) -> Error {
+        let folds = self.manifest.folds;
+        let trained = (0..folds).filter(|&fold| self.layout().fold(fold).model().is_file()).count();
+        let (what, config) = (
+            match trained == folds {
+                true => "training is not finished: all networks are trained, and what they say is not yet counted"
+                    .to_owned(),
+                false => format!("training is not finished: {trained} of {} have a network", counted(folds, "fold")),
+            },
+            self.layout().config(),
+        );
+        let again = Action::new("run").on(config);
+        Error::file(&self.path, what, remedy!["go on with it (what is finished is kept): ", again])
+    }
+
+    /// What was read of a run, or that its training has not ended where the file that says so is not there.
+    fn finished<T>(&self, read: Result<T>) -> Result<T> {
+        read.map_err(|e| {
+            if e.fault() == Some(Fault::Missing) && !self.layout().metrics().is_file() { self.unfinished() } else { e }
+        })
     }
 
     /// Its files.
@@ -147,7 +189,7 @@ impl Run {
     /// # Errors
     /// The fold has not begun, or the file is damaged.
     pub fn split(&self, fold: usize) -> Result<Split> {
-        read_json(&self.layout().fold(fold).split())
+        self.finished(read_json(&self.layout().fold(fold).split()))
     }
 
     /// When this run, or one that it replaced, was asked about the test set: what the record says, in words where it is damaged or lost.
@@ -204,7 +246,7 @@ impl Run {
     /// There is none, or it is damaged; the run predicts a value.
     pub fn predictions(&self) -> Result<Vec<Prediction>> {
         self.refuse_value("classes are compared here")?;
-        predictions::read(&self.layout().predictions(), self.manifest.task.classes())
+        self.finished(predictions::read(&self.layout().predictions(), self.manifest.task.classes()))
     }
 
     /// Reads `predictions-<comparator>.tsv`: the predictions of a comparator for the same subjects.
@@ -213,7 +255,7 @@ impl Run {
     /// There is none, or it is damaged.
     pub fn comparator_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
         self.refuse_value("classes are compared here")?;
-        predictions::read(&self.layout().comparator_predictions(name), self.manifest.task.classes())
+        self.finished(predictions::read(&self.layout().comparator_predictions(name), self.manifest.task.classes()))
     }
 
     /// Reads `predictions.tsv` of a run that predicts a value.
@@ -221,7 +263,7 @@ impl Run {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn value_predictions(&self) -> Result<Vec<PredictedValue>> {
-        value_results::read(&self.layout().predictions())
+        self.finished(value_results::read(&self.layout().predictions()))
     }
 
     /// Reads `predictions-<comparator>.tsv` of a run that predicts a value.
@@ -229,7 +271,7 @@ impl Run {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn comparator_values(&self, name: &str) -> Result<Vec<PredictedValue>> {
-        value_results::read(&self.layout().comparator_predictions(name))
+        self.finished(value_results::read(&self.layout().comparator_predictions(name)))
     }
 
     /// Refuses what has no meaning for a run that predicts a value; `why` says what it is.
@@ -316,7 +358,7 @@ impl Run {
     /// There is none, or it is damaged.
     pub fn history(&self, fold: usize) -> Result<Vec<Epoch>> {
         let path = self.layout().fold(fold).history();
-        let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
+        let text = voxplain_core::input::read_to_string(&path).map_err(Error::io(&path))?;
         text.lines()
             .enumerate()
             .map(|(n, line)| {
@@ -325,7 +367,8 @@ impl Run {
             .collect()
     }
 
-    /// Writes what says that a directory is a run: `manifest.json` (last), `config.toml`, `dataset_description.json`.
+    /// Writes what says that a directory is a run: `manifest.json` (first: whatever happens then, it is known as ours), `config.toml`,
+    /// `dataset_description.json`.
     ///
     /// # Errors
     /// A file that cannot be written.
@@ -338,11 +381,11 @@ impl Run {
             "DatasetType": "derivative",
             "GeneratedBy": [{ "Name": "voxplain", "Version": manifest.version }],
         });
-        atomic_file::write_json(&layout.description(), &description)?;
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
-        atomic_file::write(&layout.config(), config.as_bytes())?;
         seal::write(&layout.manifest(), &manifest)?;
+        atomic_file::write(&layout.config(), config.as_bytes())?;
+        atomic_file::write_json(&layout.description(), &description)?;
         Ok(Self { path: path.to_owned(), manifest, cohort: None })
     }
 }

@@ -83,7 +83,7 @@ use metrics::{CNN, Classifier, describe_network};
 use persons::Grouping;
 use serde::Serialize;
 use std::path::Path;
-use voxplain_core::{Progress, Result, atomic_file, random::Seed, remedy, seal};
+use voxplain_core::{Claim, Progress, Result, atomic_file, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::fold_scores;
 
@@ -153,6 +153,8 @@ pub fn train(
         progress.note(&what);
     }
     let options = &options.resolved()?;
+    // Not after the search for copies: that takes its time.
+    Claim::refuse_other(out)?;
     let kind = NetworkKind::named(&options.model)?;
     if let Some(what) = value::announced(cohort, options) {
         progress.note(&what);
@@ -235,8 +237,9 @@ pub fn train(
     let imbalance = imbalance(&dataset, options)?;
     progress.note(&imbalance.sentence("imbalance.json of the run"));
 
-    let mut run = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
-    copies::record(&mut run, near_duplicates)?;
+    let mut claimed = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
+    let run = &mut claimed.run;
+    copies::record(run, near_duplicates)?;
     atomic_file::write_json(&run.layout().imbalance(), &imbalance)?;
     if let Some(matching) = &matching {
         atomic_file::write_json(&run.layout().matching(), matching)?;
@@ -247,7 +250,7 @@ pub fn train(
         bins: &bins,
         options,
         initial: initial.as_ref(),
-        run: &run,
+        run,
         engine,
         progress,
         observer,
@@ -256,6 +259,7 @@ pub fn train(
         Some(values) => TrainingMetrics::Value(Box::new(value_metrics::judged(&trainer, values, &tables)?)),
         None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive, &tables)?)),
     };
+    let run = claimed.run.clone();
     Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
 }
 
@@ -287,7 +291,7 @@ fn judged(trainer: &Trainer<'_>, positive: usize, tables: &Tables) -> Result<Met
     }
     let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, dataset, positive, options));
     metrics.models = run.models()?.all();
-    seal::write(&run.layout().metrics(), &metrics)?;
+    seal::declare(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
     Ok(metrics)
 }
 

@@ -79,6 +79,7 @@ fn report_within(
     progress: &dyn Progress,
 ) -> Result<Reported> {
     let layout = RunLayout::at(directory);
+    let _claim = Run::claim_around(&layout.report(), "report", progress)?;
     let out = out.map_or_else(|| layout.report(), Path::to_owned);
     let mut page = if layout.manifest().is_file() {
         run::page(&run_of(directory, cohort)?, Volumes::Carried, progress)?

@@ -4,13 +4,14 @@ use super::{
     Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare,
     one_channel, values,
 };
-use crate::listed::counted;
+use crate::listed::{counted, listed};
 use crate::setting::{FORCE, OUT};
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Result, Table, atomic_file, remedy, seal};
+use voxplain_core::{Claim, Error, Progress, Result, Table, atomic_file, remedy, seal};
 use voxplain_volume::{Dtype, Mask, Volume, npy};
 
 /// Builds a cohort in `<path>.partial`, which becomes `<path>` when it is whole. Subjects may be put in any order
@@ -18,14 +19,28 @@ use voxplain_volume::{Dtype, Mask, Volume, npy};
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
-    partial: PathBuf,
     volumes: npy::Writer,
     masks: npy::Writer,
     count: usize,
     /// Of the volumes of one subject, `[channels, i, j, k]`.
     shape: [usize; 4],
     made_by: serde_json::Value,
-    _lock: fs::File,
+    work: Work,
+}
+
+/// The folder in which a cohort is built, claimed.
+#[derive(Debug)]
+struct Work {
+    partial: PathBuf,
+    claim: Option<Claim>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.claim = None;
+        // Goes where nothing is in it: nothing is left of what was refused.
+        let _ = fs::remove_dir(&self.partial);
+    }
 }
 
 /// What [`Writer::begin`] found.
@@ -39,48 +54,42 @@ pub enum Begun {
 
 impl Writer {
     /// Begins a cohort of up to `count` subjects of one shape, `[channels, i, j, k]`, or goes on with one that the same command (`made_by`)
-    /// left unfinished. Something else in its place is refused, unless `force` starts over.
+    /// left unfinished. Something else in its place is refused, unless `force` starts over. What voxplain did not make stays, and
+    /// is named.
+    ///
+    /// # Errors
+    /// Another cohort, or something else, is in its place; another process is at work there; a file that cannot be written.
     pub fn begin(
         path: &Path,
         made_by: &serde_json::Value,
         shape: [usize; 4],
         count: usize,
         force: bool,
+        progress: &dyn Progress,
     ) -> Result<Begun> {
         if path.file_name().is_none() {
             return Err(Error::file(path, "this is no name for a new directory", "give the cohort a name"));
         }
-        let place = CohortLayout::at(path);
-        let partial = place.partial();
+        let partial = CohortLayout::at(path).partial();
         let work = CohortLayout::at(&partial);
+        // Who finds what was asked for writes nothing, and need not be able to.
+        if !force && let Some(cohort) = there(path, made_by)? {
+            return Ok(Begun::Complete(Box::new(cohort)));
+        }
+        refuse_others(path, &partial)?;
+        fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
+        let mut at_work = Work { partial: partial.clone(), claim: None };
+        let doing = made_by["command"].as_str().unwrap_or("prepare");
+        at_work.claim = Some(Claim::take(&partial, doing, progress)?);
+        // Another process may have finished it since.
+        if !force && let Some(cohort) = there(path, made_by)? {
+            return Ok(Begun::Complete(Box::new(cohort)));
+        }
+        refuse_others(path, &partial)?;
         let plan = work.plan();
-        if force {
-            if place.document().is_file() {
-                remove(path)?;
-            }
-            if plan.is_file() {
-                fs::remove_dir_all(&partial).map_err(Error::io(&partial))?;
-            }
-        }
-        if place.document().is_file() {
-            let cohort = Cohort::open(path)?;
-            if cohort.made_by == *made_by {
-                return Ok(Begun::Complete(Box::new(cohort)));
-            }
-            let what = "there is already a cohort, made with other options or from other files";
-            return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or replace it with ", FORCE]));
-        }
-        if path.exists() && (!path.is_dir() || fs::read_dir(path).map_err(Error::io(path))?.next().is_some()) {
-            let what = "there is already something here that is not a cohort";
-            return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or remove it"]));
-        }
-        if plan.is_file() {
-            let text = fs::read(&plan).map_err(Error::io(&plan))?;
-            let same = serde_json::from_slice::<serde_json::Value>(&text).ok().as_ref() == Some(made_by);
-            if !same && is_unused(&partial)? {
-                // Nothing is lost with it.
-                atomic_file::write_json(&plan, made_by)?;
-            } else if !same {
+        let begun = begun_with(&partial)?;
+        if force || begun.as_ref().is_none_or(|begun| begun.as_ref() != Some(made_by)) {
+            if !force && begun.is_some() && !is_unused(&partial)? {
                 let what = "an unfinished cohort was begun with other options or from other files";
                 return Err(Error::file(
                     &partial,
@@ -88,19 +97,24 @@ impl Writer {
                     remedy!["run the earlier command again, or start over with ", FORCE],
                 ));
             }
-        } else if partial.exists() {
-            return Err(Error::file(
-                &partial,
-                "this is in the way and was not made by voxplain",
-                "remove or rename it",
-            ));
-        } else {
-            fs::create_dir_all(&partial).map_err(Error::io(&partial))?;
+            // First of all: from here on the folder, and what is left of a cohort that is replaced, are known as ours.
             atomic_file::write_json(&plan, made_by)?;
-        }
-        let lock = fs::File::open(&plan).map_err(Error::io(&plan))?;
-        if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(at_work(&partial));
+            let mut left = Vec::new();
+            if force {
+                if path.is_dir() {
+                    left.extend(remove(path)?);
+                }
+                left.extend(empty(&partial)?);
+            }
+            if !left.is_empty() {
+                progress.warn(&format!(
+                    "left as they are, since voxplain did not make them: {}",
+                    listed(left.iter().map(|path| path.display()), 8)
+                ));
+            }
+        } else if work.document().is_file() {
+            // All was written before; what was left is to give it its place.
+            return appear(path, at_work).map(|cohort| Begun::Complete(Box::new(cohort)));
         }
         let done = work.marks();
         let array = |path: PathBuf, of_one: [usize; 4], dtype: Dtype| -> Result<npy::Writer> {
@@ -112,24 +126,13 @@ impl Writer {
                 return Ok(writer);
             }
             // Marks of data that are not there would be lies.
-            if done.is_dir() {
-                fs::remove_dir_all(&done).map_err(Error::io(&done))?;
-            }
+            remove_marks(&partial)?;
             Ok(npy::Writer::create(&path, &shape, dtype)?)
         };
         let (volumes, masks) = (array(work.volumes(), shape, VOLUME)?, array(work.masks(), one(shape), MASK)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
-        Ok(Begun::Open(Box::new(Self {
-            path,
-            partial,
-            volumes,
-            masks,
-            count,
-            shape,
-            made_by: made_by.clone(),
-            _lock: lock,
-        })))
+        Ok(Begun::Open(Box::new(Self { path, volumes, masks, count, shape, made_by: made_by.clone(), work: at_work })))
     }
 
     /// The subject in place `n`, if its data are written. A mark that cannot be read is none: the subject is prepared again.
@@ -139,7 +142,7 @@ impl Writer {
 
     /// The files as they are built: what is put beside the volumes comes to lie in the cohort's directory.
     pub fn layout(&self) -> CohortLayout<'_> {
-        CohortLayout::at(&self.partial)
+        CohortLayout::at(&self.work.partial)
     }
 
     /// Writes the data of the subject in place `n`, a volume for each channel, then marks it as done.
@@ -203,9 +206,10 @@ impl Writer {
                 few.sync()?;
             }
         }
+        self.volumes.sync()?;
+        self.masks.sync()?;
         // From here on an interruption means to start over: the marks go first, so that none of them can lie.
-        let marks = self.layout().marks();
-        fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
+        remove_marks(&self.work.partial)?;
         if kept.len() < self.count {
             for (array, ..) in self.arrays() {
                 fs::rename(shorter(&array), &array).map_err(Error::io(&array))?;
@@ -221,18 +225,14 @@ impl Writer {
             inclusion,
             subjects,
         };
-        seal::write(&self.layout().document(), &document)?;
         self.volumes.sync()?;
         self.masks.sync()?;
-        let Self { path, partial, volumes, masks, .. } = self;
+        let files = self.layout().files();
+        let vouched = files.into_iter().filter(|file| file.is_file() && *file != self.layout().document());
+        seal::declare(&self.layout().document(), &document, vouched)?;
+        let Self { path, work, volumes, masks, .. } = self;
         drop((volumes, masks));
-        if path.is_dir() {
-            fs::remove_dir(&path).map_err(Error::io(&path))?;
-        }
-        fs::rename(&partial, &path).map_err(Error::io(&path))?;
-        let plan = CohortLayout::at(&path).plan();
-        fs::remove_file(&plan).map_err(Error::io(&plan))?;
-        Cohort::open(&path)
+        appear(&path, work)
     }
 
     /// Takes away what was begun, where nobody was prepared: then there is nothing to go on with. What voxplain did not write stays.
@@ -240,12 +240,10 @@ impl Writer {
         if (0..self.count).any(|n| self.done(n).is_some()) {
             return Ok(());
         }
-        let Self { partial, volumes, masks, _lock, .. } = self;
+        let Self { work, volumes, masks, .. } = self;
         drop((volumes, masks));
-        let work = CohortLayout::at(&partial);
-        let marks = work.marks();
-        fs::remove_dir_all(&marks).map_err(Error::io(&marks))?;
-        remove(&partial)
+        empty(&work.partial)?;
+        remove_if_there(&CohortLayout::at(&work.partial).plan())
     }
 
     /// Each array, the shape of one item of it, and the type of its values.
@@ -259,23 +257,108 @@ fn one([_, of_each @ ..]: [usize; 4]) -> [usize; 4] {
     one_channel(of_each)
 }
 
-/// Whether nobody has been prepared in the folder of an unfinished cohort, and nobody is at work there.
+/// The cohort that is there, made by the same command; another one is refused.
+fn there(path: &Path, made_by: &serde_json::Value) -> Result<Option<Cohort>> {
+    let place = CohortLayout::at(path);
+    if !place.document().is_file() {
+        return Ok(None);
+    }
+    let cohort = Cohort::open(path)?;
+    if cohort.made_by != *made_by {
+        let what = "there is already a cohort, made with other options or from other files";
+        return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or replace it with ", FORCE]));
+    }
+    // Left by a process that was killed when all was done but this.
+    if Claim::clear(path)? {
+        remove_if_there(&place.plan())?;
+    }
+    let partial = place.partial();
+    let is_rest = begun_with(&partial)?.flatten().as_ref() == Some(made_by)
+        && is_unused(&partial)?
+        && !CohortLayout::at(&partial).volumes().is_file();
+    if is_rest && Claim::clear(&partial)? {
+        empty(&partial)?;
+        remove_if_there(&CohortLayout::at(&partial).plan())?;
+        if entries(&partial)?.is_empty() {
+            fs::remove_dir(&partial).map_err(Error::io(&partial))?;
+        }
+    }
+    Ok(Some(cohort))
+}
+
+fn remove_if_there(file: &Path) -> Result<()> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(Error::io(file)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what voxplain did not make where the cohort is to be, or to be built.
+fn refuse_others(path: &Path, partial: &Path) -> Result<()> {
+    let is_begun = begun_with(partial)?.is_some();
+    if partial.exists() && !is_begun {
+        let only_ours = partial.is_dir() && {
+            let mut entries = entries(partial)?.into_iter();
+            // A process was killed before it came to anything.
+            entries.all(|file| atomic_file::is_part(&file) || Claim::is_file(&file))
+        };
+        if !only_ours {
+            let what = "this is in the way and was not made by voxplain";
+            return Err(Error::file(partial, what, "remove or rename it"));
+        }
+    }
+    let is_free = !path.exists() || path.is_dir() && entries(path)?.is_empty();
+    // In the place of a cohort that was to be replaced lies what voxplain did not make.
+    if !is_free && !CohortLayout::at(path).document().is_file() && !(is_begun && path.is_dir()) {
+        let what = "there is already something here that is not a cohort";
+        return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or remove it"]));
+    }
+    Ok(())
+}
+
+/// By which command a cohort was begun in a folder, in it `None` where the file is damaged.
+fn begun_with(partial: &Path) -> Result<Option<Option<serde_json::Value>>> {
+    let plan = CohortLayout::at(partial).plan();
+    match fs::read(&plan) {
+        Ok(text) => Ok(Some(serde_json::from_slice(&text).ok())),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(Error::io(&plan)(e)),
+    }
+}
+
+/// Whether nobody has been prepared in the folder of an unfinished cohort.
 fn is_unused(partial: &Path) -> Result<bool> {
     let work = CohortLayout::at(partial);
-    let plan = work.plan();
-    let lock = fs::File::open(&plan).map_err(Error::io(&plan))?;
-    if let Err(fs::TryLockError::WouldBlock) = lock.try_lock() {
-        return Err(at_work(partial));
-    }
     let marks = work.marks();
-    let is_empty = !marks.is_dir() || fs::read_dir(&marks).map_err(Error::io(&marks))?.next().is_none();
+    let is_empty = !marks.is_dir() || entries(&marks)?.is_empty();
     // What a finished cohort has: the marks went before the rest.
     Ok(is_empty && !work.document().is_file())
 }
 
-/// That another process builds the cohort.
-fn at_work(partial: &Path) -> Error {
-    Error::file(partial, "another voxplain is at work here", "wait for it, or stop it")
+/// Gives a cohort that is whole its place.
+fn appear(path: &Path, mut work: Work) -> Result<Cohort> {
+    let partial = work.partial.clone();
+    if path.is_dir() && !entries(path)?.is_empty() {
+        // What is not ours stays where it lies: one file goes after another, the one that makes a cohort of them last.
+        let (from, to) = (CohortLayout::at(&partial), CohortLayout::at(path));
+        let mut files: Vec<_> = from.files().into_iter().zip(to.files()).collect();
+        files.retain(|(file, _)| *file != from.plan() && file.is_file());
+        files.sort_by_key(|(file, _)| *file == from.document());
+        for (file, place) in files {
+            fs::rename(&file, &place).map_err(Error::io(&place))?;
+        }
+        atomic_file::settle([to.document()])?;
+        remove_if_there(&from.plan())?;
+        return Cohort::open(path);
+    }
+    if path.is_dir() {
+        fs::remove_dir(path).map_err(Error::io(path))?;
+    }
+    fs::rename(&partial, path).map_err(Error::io(path))?;
+    work.claim = work.claim.take().map(|claim| claim.moved_to(path));
+    atomic_file::settle([path.to_owned()])?;
+    remove_if_there(&CohortLayout::at(path).plan())?;
+    Cohort::open(path)
 }
 
 /// Where an array of those who are kept is written before it takes the place of the one with gaps.
@@ -283,21 +366,70 @@ fn shorter(array: &Path) -> PathBuf {
     array.with_extension("kept")
 }
 
-/// Removes a cohort's files and its directory; refused where something else lies there.
-fn remove(path: &Path) -> Result<()> {
-    let ours = CohortLayout::at(path).files();
-    for entry in fs::read_dir(path).map_err(Error::io(path))? {
-        let file = entry.map_err(Error::io(path))?.path();
-        let temporary = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".part-"));
-        if !ours.contains(&file) && !temporary {
-            return Err(Error::file(
-                file,
-                "voxplain did not make this: it lies in a cohort to be replaced",
-                "move it elsewhere",
-            ));
+/// Removes a cohort's files, the one that makes it a cohort last, and its directory where that is empty then. Gives what stays,
+/// because voxplain did not make it.
+fn remove(path: &Path) -> Result<Vec<PathBuf>> {
+    let files = CohortLayout::at(path);
+    let left = remove_files(path, |file| file != files.document())?;
+    remove_if_there(&files.document())?;
+    if entries(path)?.is_empty() {
+        fs::remove_dir(path).map_err(Error::io(path))?;
+    }
+    Ok(left)
+}
+
+/// Removes what was built in a folder, but the plan. Gives what stays, because voxplain did not make it.
+fn empty(partial: &Path) -> Result<Vec<PathBuf>> {
+    let plan = CohortLayout::at(partial).plan();
+    remove_marks(partial)?;
+    remove_files(partial, |file| file != plan)
+}
+
+/// Removes those of a cohort's files that are to go; gives what is not ours.
+fn remove_files(folder: &Path, goes: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
+    let files = CohortLayout::at(folder);
+    let mut ours = files.files().to_vec();
+    ours.extend([shorter(&files.volumes()), shorter(&files.masks())]);
+    let mut left = Vec::new();
+    for file in entries(folder)? {
+        if Claim::is_file(&file) || ours.contains(&file) && !goes(&file) {
+            continue;
+        }
+        let is_file = fs::symlink_metadata(&file).map_err(Error::io(&file))?.is_file();
+        if is_file && (ours.contains(&file) || atomic_file::is_part(&file)) {
+            fs::remove_file(&file).map_err(Error::io(&file))?;
+        } else {
+            left.push(file);
         }
     }
-    fs::remove_dir_all(path).map_err(Error::io(path))
+    left.sort();
+    Ok(left)
+}
+
+/// Removes the marks of subjects that are done, and their folder where nothing else lies in it.
+fn remove_marks(partial: &Path) -> Result<()> {
+    let marks = CohortLayout::at(partial).marks();
+    if !marks.is_dir() {
+        return Ok(());
+    }
+    let is_mark = |file: &Path| {
+        let number = file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.parse::<usize>().is_ok());
+        number && file.extension().is_some_and(|ending| ending == "json")
+    };
+    for file in entries(&marks)? {
+        if is_mark(&file) || atomic_file::is_part(&file) {
+            fs::remove_file(&file).map_err(Error::io(&file))?;
+        }
+    }
+    if entries(&marks)?.is_empty() {
+        fs::remove_dir(&marks).map_err(Error::io(&marks))?;
+    }
+    Ok(())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect()
 }
 
 /// The rows that are kept, under a first column `participant_id` with the subjects' ids in the manner of BIDS.
@@ -327,6 +459,7 @@ fn with_ids(participants: &Table, kept: &[usize], subjects: &[Subject]) -> Table
 mod tests {
     use super::*;
     use crate::cohort::{Normalize, Placement};
+    use voxplain_core::Silent;
     use voxplain_volume::{Affine, Grid};
 
     const SHAPE: [usize; 3] = [3, 4, 5];
@@ -357,7 +490,7 @@ mod tests {
     }
 
     fn begin(path: &Path, count: usize) -> Writer {
-        match Writer::begin(path, &serde_json::json!({"a": 1}), one_channel(SHAPE), count, false).unwrap() {
+        match Writer::begin(path, &serde_json::json!({"a": 1}), one_channel(SHAPE), count, false, &Silent).unwrap() {
             Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!("complete already"),
         }
@@ -408,7 +541,8 @@ mod tests {
         let names = ["T1w".to_owned(), "FLAIR".to_owned()];
         let preparation = Preparation { channels: names.to_vec(), ..preparation() };
         let made_by = serde_json::json!(1);
-        let Begun::Open(writer) = Writer::begin(&path, &made_by, preparation.input_shape(), 2, false).unwrap() else {
+        let Begun::Open(writer) = Writer::begin(&path, &made_by, preparation.input_shape(), 2, false, &Silent).unwrap()
+        else {
             panic!()
         };
         let (_, volume, mask) = person(1);
@@ -479,13 +613,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
         let begin = |options: i32, force| {
-            Writer::begin(&path, &serde_json::json!({ "o": options }), one_channel(SHAPE), 1, force)
+            Writer::begin(&path, &serde_json::json!({ "o": options }), one_channel(SHAPE), 1, force, &Silent)
         };
         let Begun::Open(first) = begin(1, false).unwrap() else { panic!() };
         let error = begin(1, false).unwrap_err();
-        assert!(error.to_string().contains("another voxplain"), "{error}");
+        assert!(error.to_string().contains("another process is at work"), "{error}");
         let error = begin(2, false).unwrap_err();
-        assert!(error.to_string().contains("another voxplain"), "{error}");
+        assert!(error.to_string().contains("another process is at work"), "{error}");
         let (s, v, m) = person(0);
         first.put(0, &s, &[v], &m).unwrap();
         drop(first);
@@ -497,24 +631,134 @@ mod tests {
         second.finish(&preparation(), &table(1)).unwrap();
         assert!(matches!(begin(2, false).unwrap(), Begun::Complete(_)));
         assert!(begin(1, false).unwrap_err().to_string().contains("already a cohort"));
-        // Nor is what somebody put into a cohort taken away with it.
+        // What somebody put into a cohort, finished or not, stays when it is replaced.
         fs::write(path.join("notes.txt"), "mine").unwrap();
-        assert!(begin(1, true).unwrap_err().to_string().contains("notes.txt: voxplain did not make this"));
-        assert!(Cohort::open(&path).is_ok());
-        fs::remove_file(path.join("notes.txt")).unwrap();
+        fs::create_dir(path.join("figures")).unwrap();
+        let Begun::Open(third) = begin(1, true).unwrap() else { panic!() };
+        third.put(0, &person(0).0, &[person(0).1], &person(0).2).unwrap();
+        drop(third);
+        let partial = CohortLayout::at(&path).partial();
+        fs::write(partial.join("done/why.txt"), "mine").unwrap();
+        fs::create_dir(partial.join("drafts")).unwrap();
+        let notes = Notes::default();
+        let made_by = serde_json::json!({ "o": 1 });
+        let Begun::Open(fourth) = Writer::begin(&path, &made_by, one_channel(SHAPE), 1, true, &notes).unwrap() else {
+            panic!()
+        };
+        let said = notes.0.into_inner().unwrap().join("\n");
+        for theirs in ["notes.txt", "figures", "done", "drafts"] {
+            assert!(said.contains(theirs), "{theirs}: {said}");
+        }
+        fourth.put(0, &person(0).0, &[person(0).1], &person(0).2).unwrap();
+        fourth.finish(&preparation(), &table(1)).unwrap();
+        assert_eq!(Cohort::open(&path).unwrap().made_by, made_by);
+        assert!(path.join("notes.txt").is_file() && path.join("figures").is_dir());
+        assert!(partial.join("done/why.txt").is_file() && partial.join("drafts").is_dir());
+        assert!(matches!(begin(1, false).unwrap(), Begun::Complete(_)));
         let other = dir.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("thesis.txt"), "mine").unwrap();
-        assert!(Writer::begin(&other, &serde_json::json!(1), one_channel(SHAPE), 1, true).is_err());
+        assert!(Writer::begin(&other, &serde_json::json!(1), one_channel(SHAPE), 1, true, &Silent).is_err());
         assert!(other.join("thesis.txt").exists());
+    }
+
+    #[derive(Default)]
+    struct Notes(std::sync::Mutex<Vec<String>>);
+
+    impl Progress for Notes {
+        fn begin(&self, _: &str, _: usize) {}
+        fn advance(&self, _: usize, _: &str) {}
+        fn end(&self) {}
+        fn warn(&self, what: &str) {
+            self.0.lock().unwrap().push(what.to_owned());
+        }
+    }
+
+    /// A copy of a folder as a process leaves it that is killed.
+    fn killed(folder: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for file in entries(folder).unwrap() {
+            let place = to.join(file.file_name().unwrap());
+            if file.is_dir() { killed(&file, &place) } else { fs::copy(&file, &place).map(|_| ()).unwrap() }
+        }
+    }
+
+    #[test]
+    fn killed_before_anything_or_after_everything_it_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let partial = CohortLayout::at(&path).partial();
+        let names = |folder: &Path| {
+            let mut names: Vec<_> =
+                entries(folder).unwrap().iter().map(|f| f.file_name().unwrap().to_owned()).collect();
+            names.sort();
+            names
+        };
+        let finish = |writer: Writer| {
+            let (s, v, m) = person(0);
+            writer.put(0, &s, &[v], &m).unwrap();
+            writer.finish(&preparation(), &table(1)).unwrap();
+            assert_eq!(names(&path), ["cohort.json", "masks.npy", "participants.tsv", "volumes.npy"]);
+            assert_eq!(names(dir.path()), ["c"]);
+        };
+        // Before the plan: the folder alone, a file of a write that was cut off, a claim of nobody.
+        fs::create_dir(&partial).unwrap();
+        finish(begin(&path, 1));
+        fs::remove_dir_all(&path).unwrap();
+        fs::create_dir(&partial).unwrap();
+        fs::write(partial.join(".part-abc"), "{").unwrap();
+        finish(begin(&path, 1));
+        // When the document is written: nothing is done again, not even asked for.
+        let whole = dir.path().join("whole");
+        fs::rename(&path, &whole).unwrap();
+        let made_by = serde_json::json!({"a": 1});
+        let plan = |folder: &Path| atomic_file::write_json(&CohortLayout::at(folder).plan(), &made_by).unwrap();
+        killed(&whole, &partial);
+        plan(&partial);
+        let again = || Writer::begin(&path, &made_by, one_channel(SHAPE), 1, false, &Silent).unwrap();
+        assert!(matches!(again(), Begun::Complete(_)));
+        // When it has its place, and the plan with it.
+        plan(&path);
+        assert!(matches!(again(), Begun::Complete(_)));
+        assert_eq!(names(&path), names(&whole));
+        // When one file after another takes the place of a cohort that is replaced: at every one of them.
+        for moved in 0..=4 {
+            fs::remove_dir_all(&path).unwrap();
+            fs::create_dir(&path).unwrap();
+            fs::write(path.join("notes.txt"), "mine").unwrap();
+            killed(&whole, &partial);
+            plan(&partial);
+            for name in ["volumes.npy", "masks.npy", "participants.tsv", "cohort.json"].into_iter().take(moved) {
+                fs::rename(partial.join(name), path.join(name)).unwrap();
+            }
+            assert!(matches!(again(), Begun::Complete(_)), "{moved}");
+            assert_eq!(names(&path).len(), 5, "{moved}");
+            assert_eq!(names(dir.path()), ["c", "whole"], "{moved}");
+        }
+        // When an older cohort is half removed.
+        fs::remove_file(path.join("volumes.npy")).unwrap();
+        let other = serde_json::json!({"a": 2});
+        let begun = Writer::begin(&path, &other, one_channel(SHAPE), 1, true, &Silent).unwrap();
+        let Begun::Open(writer) = begun else { panic!() };
+        assert_eq!(names(&path), ["notes.txt"]);
+        drop(writer);
+        let begun = Writer::begin(&path, &other, one_channel(SHAPE), 1, false, &Silent).unwrap();
+        assert!(matches!(begun, Begun::Open(_)));
     }
 
     #[test]
     fn what_nobody_was_prepared_in_is_in_nobodys_way() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
-        let begin = |options: i32| match Writer::begin(&path, &serde_json::json!(options), one_channel(SHAPE), 1, false)
-            .unwrap()
+        let begin = |options: i32| match Writer::begin(
+            &path,
+            &serde_json::json!(options),
+            one_channel(SHAPE),
+            1,
+            false,
+            &Silent,
+        )
+        .unwrap()
         {
             Begun::Open(writer) => writer,
             Begun::Complete(_) => panic!(),

@@ -335,7 +335,10 @@ fn means_by_level(of: &Results<'_>, places: &Places, rows: &dyn Rows) -> Result<
 /// Writes the design and the summary, which makes the results whole.
 fn finish(place: &Place, of: &Results<'_>, summary: CompareSummary) -> Result<CompareSummary> {
     design_table(of).write_tsv(&place.file("design.tsv"))?;
-    atomic_file::write_json(&place.summary(), &summary)?;
+    let maps = summary.files.iter().flat_map(|file| [file.file.clone(), file.file.replace(".nii.gz", ".json")]);
+    let tables = ["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned);
+    let made = maps.chain(tables).map(|name| place.file(&name)).filter(|file| file.is_file());
+    atomic_file::declare(&place.summary(), &summary, made)?;
     let unfinished = place.file(UNFINISHED);
     if unfinished.is_file() {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;

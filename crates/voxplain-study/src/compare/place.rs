@@ -44,7 +44,8 @@ impl Place {
             return other("is no folder");
         }
         let mut entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-        let is_empty = entries.next().is_none();
+        // A process that was killed before it came to anything leaves a file that is not whole.
+        let is_empty = entries.all(|entry| entry.is_ok_and(|entry| atomic_file::is_part(&entry.path())));
         let ours = place.summary().is_file() || place.file(UNFINISHED).is_file();
         if !is_empty && !ours {
             return Err(Error::file(
@@ -82,8 +83,10 @@ impl Place {
         if self.summary().is_file() { crate::run::read_json(&self.summary()).map(Some) } else { Ok(None) }
     }
 
+    /// Makes the folder, with a file that says whose it is before anything else: a process that is killed leaves one that is known.
     pub(super) fn begin(&self) -> Result<()> {
-        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))
+        std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
+        if self.counts()?.is_some() { Ok(()) } else { self.write(&Counts::default()) }
     }
 
     /// What was counted before, of the same analysis.
@@ -97,9 +100,10 @@ impl Place {
     }
 
     pub(super) fn keep(&self, counts: &Counts) -> Result<()> {
-        if counts.done == 0 {
-            return Ok(());
-        }
+        if counts.done == 0 { Ok(()) } else { self.write(counts) }
+    }
+
+    fn write(&self, counts: &Counts) -> Result<()> {
         atomic_file::write_json(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
     }
 

@@ -88,6 +88,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     }
     let models_of = run.models()?;
     let models = models_of.among(people.iter().filter_map(|person| models_of.of_fold(person.fold)));
+    let _claim = run.claim("evaluate", progress)?;
     let files = run.layout().evaluation();
     std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
 
@@ -136,7 +137,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
     Table { columns: columns.to_vec(), rows }.write_tsv(&files.table("localisation"))?;
-    atomic_file::write_json(&files.summary("localisation"), &all)?;
+    atomic_file::declare(&files.summary("localisation"), &all, [files.table("localisation")])?;
     Ok(all)
 }
 

@@ -3,10 +3,10 @@
 use super::RegionOptions;
 use crate::atlas::RegionTable;
 use crate::run::place::{relative, resolved};
-use crate::run::{MadeFrom, RunLayout};
+use crate::run::{MadeFrom, Run, RunLayout};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, Table, atomic_file, hash_file};
+use voxplain_core::{Error, Result, Silent, Table, atomic_file, hash_file};
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -93,6 +93,7 @@ impl RegionTable {
     /// [`check_name`]; the files cannot be written.
     pub fn write(&self, path: &Path, options: &RegionOptions) -> Result<()> {
         check_name(path)?;
+        let _claim = Run::claim_around(path, "regions", &Silent)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
         }
@@ -126,7 +127,8 @@ impl RegionTable {
             columns_of_means: (!self.group.is_empty()).then(|| COLUMNS_OF_MEANS.into()),
             version: env!("CARGO_PKG_VERSION").into(),
         };
-        atomic_file::write_json(&RegionRecord::path(path), &record)
+        let made = [path.to_owned(), means].into_iter().filter(|file| file.is_file());
+        atomic_file::declare(&RegionRecord::path(path), &record, made)
     }
 }
 
@@ -145,7 +147,7 @@ impl RegionRecord {
         if !path.is_file() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&path).map_err(Error::io(&path))?;
+        let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
         serde_json::from_slice(&bytes)
             .map(Some)
             .map_err(|e| Error::file(&path, format!("no record of a table of regions: {e}"), "make the table again"))

@@ -3,11 +3,12 @@
 use super::layout::{LinearLayout, PageLayout, RunLayout, figure_name};
 use crate::map::files_of;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result};
+use voxplain_core::{Claim, Error, Result, atomic_file};
 
 /// Removes everything that voxplain made in a run's directory: models, predictions, maps, what was made from them, the report. Files
-/// are known by their names and, where a name alone could be anybody's, by the record beside them. The manifest goes last, so that
-/// an interrupted removal can be asked for again.
+/// are known by their names and, where a name alone could be anybody's, by the record beside them. The manifest stays, so that
+/// an interrupted removal can be asked for again: whoever begins a new run in its place writes over it. The claim of whoever is at work
+/// stays, too.
 ///
 /// Returns what stays, because voxplain did not make it: files and folders, from the run's directory, sorted.
 ///
@@ -20,7 +21,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
     let mut work = Removal::default();
     for path in entries(run)? {
         let name = name_of(&path);
-        if path == layout.manifest() {
+        if path == layout.manifest() || Claim::is_file(&path) {
             continue;
         } else if !is_folder(&path) {
             let ours = [
@@ -36,7 +37,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
             ]
             .contains(&path)
                 || [page.methods(), page.references(), page.quality()].contains(&path)
-                || (name.starts_with("predictions-") && name.ends_with(".tsv"));
+                || layout.is_predictions(&path);
             work.file(path, ours)?;
         } else if path == layout.folds() {
             for fold in folders(&path)? {
@@ -104,11 +105,6 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
             work.left.push(path);
         }
     }
-    let manifest = layout.manifest();
-    match std::fs::remove_file(&manifest) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&manifest)(e)),
-        _ => {}
-    }
     let mut left: Vec<PathBuf> =
         work.left.into_iter().map(|path| path.strip_prefix(run).map(Path::to_owned).unwrap_or(path)).collect();
     left.sort();
@@ -136,7 +132,7 @@ struct Removal {
 impl Removal {
     /// Removes a file that is ours or that a stopped write left behind.
     fn file(&mut self, path: PathBuf, ours: bool) -> Result<()> {
-        if ours || name_of(&path).starts_with(".part-") {
+        if ours || (atomic_file::is_part(&path) && !is_folder(&path)) {
             std::fs::remove_file(&path).map_err(Error::io(&path))
         } else {
             self.left.push(path);

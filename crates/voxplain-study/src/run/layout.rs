@@ -65,6 +65,38 @@ impl<'a> RunLayout<'a> {
         self.root.join(format!("predictions-{name}.tsv"))
     }
 
+    /// Whether a file is one of [`RunLayout::predictions`], [`RunLayout::comparator_predictions`] and [`RunLayout::test_predictions`].
+    pub(super) fn is_predictions(self, file: &Path) -> bool {
+        use crate::comparators as of;
+        let comparators = [
+            of::MAJORITY_CLASS,
+            of::VOLUME_RANK,
+            of::MASK_VOLUME,
+            of::LINEAR_VOXELS,
+            of::LOGISTIC_VOXELS,
+            of::SVM_VOXELS,
+            of::COVARIATES,
+            of::REGION_VOLUMES,
+            of::TRAINING_MEAN,
+            of::TRAINING_MEDIAN,
+            of::RIDGE_VOXELS,
+        ];
+        [self.predictions(), self.test_predictions()].contains(&file.to_owned())
+            || comparators.iter().any(|name| self.comparator_predictions(name) == file)
+    }
+
+    /// The files that [`RunLayout::metrics`] speaks for, those that are there; models are waited for when they are written.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub(crate) fn vouched_by_metrics(self) -> Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(self.root).map_err(Error::io(self.root))?;
+        let mut files =
+            entries.map(|e| e.map(|e| e.path()).map_err(Error::io(self.root))).collect::<Result<Vec<_>>>()?;
+        files.retain(|file| self.is_predictions(file));
+        Ok(files)
+    }
+
     /// `predictions-test-set.tsv`: what all models together said of the test set.
     pub fn test_predictions(self) -> PathBuf {
         self.root.join("predictions-test-set.tsv")

@@ -77,7 +77,7 @@ impl Run {
     /// # Errors
     /// It is not trained yet, or the file is damaged.
     pub fn model(&self, fold: usize) -> Result<FoldModel> {
-        let (model, hash) = Model::read_with_hash(&self.layout().fold(fold).model())?;
+        let (model, hash) = self.finished(Model::read_with_hash(&self.layout().fold(fold).model()))?;
         Ok(FoldModel { model, hash })
     }
 
@@ -88,7 +88,7 @@ impl Run {
     pub fn models(&self) -> Result<Models> {
         let hash = |fold| {
             let path = self.layout().fold(fold).model();
-            match std::fs::read(&path) {
+            match voxplain_core::input::read(&path) {
                 Ok(bytes) => Ok(Some(hash_bytes(&bytes))),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
                 Err(e) => Err(Error::io(&path)(e)),

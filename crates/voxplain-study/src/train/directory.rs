@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
 use toml::Table;
-use voxplain_core::{Error, Progress, Result, remedy, seal};
+use voxplain_core::{Claim, Error, Progress, Result, atomic_file, remedy, seal};
 use voxplain_nn::SoftLabels;
 
 /// What `config.toml` holds: the training as `voxplain run` takes it, what is not as it is by default. Paths are from the file.
@@ -50,11 +50,18 @@ fn as_written(text: String) -> toml::Value {
     }
 }
 
-/// Opens the run in `out` to go on with it, or creates it. Says what it leaves of a directory that is replaced.
+/// A run that this process alone trains.
+pub(super) struct Claimed {
+    pub(super) run: Run,
+    /// Ends the claim when it is dropped.
+    _claim: Claim,
+}
+
+/// Opens the run in `out` to go on with it, or creates it, and claims it. Says what it leaves of a directory that is replaced.
 ///
 /// # Errors
-/// There is a run of other options, volumes, labels or of another version, and it is not to be replaced (`force`); or
-/// the directory is not empty and no run.
+/// There is a run of other options, volumes, labels or of another version, and it is not to be replaced (`force`);
+/// the directory is not empty and no run; or another process is at work there.
 pub(super) fn open_or_create(
     dataset: &Dataset<'_>,
     options: &TrainOptions,
@@ -62,8 +69,31 @@ pub(super) fn open_or_create(
     out: &Path,
     force: bool,
     progress: &dyn Progress,
+) -> Result<Claimed> {
+    let manifest = manifest(dataset, options, (folds, bins), out)?;
+    refuse_others(out)?;
+    let is_new = !out.exists();
+    std::fs::create_dir_all(out).map_err(Error::io(out))?;
+    let run = Claim::take(out, "train", progress).and_then(|claim| {
+        refuse_others(out)?;
+        Ok(Claimed { run: claimed(manifest, dataset, options, out, force, progress)?, _claim: claim })
+    });
+    if run.is_err() && is_new {
+        // Goes where nothing was written.
+        let _ = std::fs::remove_dir(out);
+    }
+    run
+}
+
+/// [`open_or_create`] in a directory that is claimed.
+fn claimed(
+    mut manifest: Manifest,
+    dataset: &Dataset<'_>,
+    options: &TrainOptions,
+    out: &Path,
+    force: bool,
+    progress: &dyn Progress,
 ) -> Result<Run> {
-    let mut manifest = manifest(dataset, options, (folds, bins), out)?;
     if RunLayout::at(out).manifest().is_file() {
         match Run::open(out) {
             Ok(run) if !force => {
@@ -90,15 +120,10 @@ pub(super) fn open_or_create(
                 if let Some(before) = asked_otherwise(out, &manifest) {
                     progress.warn(&before);
                 }
+                keep_asked(out)?;
                 replace(out, progress)?;
             }
         }
-    } else if !is_free(out)? {
-        return Err(Error::file(
-            out,
-            "is not a run, and not empty",
-            remedy!["give a new directory to ", OUT, "; ", FORCE, " replaces runs alone"],
-        ));
     }
     let cohort = manifest.cohort.clone();
     Run::create(out, manifest, &Config::of(out, cohort.path(), options)?)
@@ -107,7 +132,9 @@ pub(super) fn open_or_create(
 /// The run with its cohort where it was found now: it may have been moved since. Baselines are fitted anew, so that their options may be
 /// others.
 fn found_at(mut run: Run, now: &Manifest, options: &TrainOptions) -> Result<Run> {
-    if run.manifest.options != now.options {
+    // A process that was killed at the start wrote the manifest alone.
+    let is_whole = run.layout().config().is_file() && run.layout().description().is_file();
+    if run.manifest.options != now.options || !is_whole {
         run.manifest.cohort = now.cohort.clone();
         run.manifest.options = now.options.clone();
         let config = Config::of(&run.path, now.cohort.path(), options)?;
@@ -172,16 +199,42 @@ fn manifest(
     })
 }
 
-/// Whether nothing is there, or an empty directory.
-fn is_free(out: &Path) -> Result<bool> {
-    if out.is_file() {
-        return Ok(false);
+/// Refuses a directory that is no run, unless nothing is in it but what a process leaves that was killed before it came to anything.
+fn refuse_others(out: &Path) -> Result<()> {
+    if RunLayout::at(out).manifest().is_file() {
+        return Ok(());
     }
-    match out.read_dir() {
-        Ok(mut entries) => Ok(entries.next().is_none()),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(true),
-        Err(e) => Err(Error::io(out)(e)),
+    let is_nothing = |path: &Path| atomic_file::is_part(path) || Claim::is_file(path);
+    let is_free = match out.read_dir() {
+        Ok(entries) => {
+            let entries = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+            entries.map_err(Error::io(out))?.iter().all(|path| is_nothing(path))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => true,
+        Err(_) if out.is_file() => false,
+        Err(e) => return Err(Error::io(out)(e)),
+    };
+    if is_free {
+        return Ok(());
     }
+    Err(Error::file(
+        out,
+        "is not a run, and not empty",
+        remedy!["give a new directory to ", OUT, "; ", FORCE, " replaces runs alone"],
+    ))
+}
+
+/// Writes into the manifest of a run that is replaced when it was asked about its test set, so that the record outlives a removal that is
+/// interrupted.
+fn keep_asked(out: &Path) -> Result<()> {
+    // Of a manifest that cannot be read nothing is known.
+    let Ok(mut old) = Run::open(out) else { return Ok(()) };
+    let times = old.test_set_asked();
+    match old.manifest.test.as_mut() {
+        Some(test) if test.asked_before != times => test.asked_before = times,
+        _ => return Ok(()),
+    }
+    atomic_file::write_json(&old.layout().manifest(), &old.manifest)
 }
 
 /// Who is in the test set of a run.

@@ -34,7 +34,10 @@ use exchange::{exchange, shuffles};
 use rayon::prelude::*;
 use sentences::sentences;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_stats::{
@@ -137,6 +140,7 @@ pub fn permute(
             ));
         }
     }
+    let _claim = run.claim("permute", progress)?;
     let unfinished = layout.unfinished_permutation_test(&options.classifier);
     let mut rows = Vec::new();
     if unfinished.is_file() && !options.force {
@@ -145,6 +149,7 @@ pub fn permute(
             rows = before.rows;
         }
     }
+    remove_counted(&layout.permutation_work(), &key, rows.len())?;
     std::fs::create_dir_all(layout.permutations()).map_err(Error::io(&layout.permutations()))?;
     progress.begin("permutations", shuffles.len());
     progress.advance(rows.len(), "");
@@ -154,11 +159,27 @@ pub fn permute(
     progress.end();
     work?;
     let test = result(run, options, &trained, (observed, rows), (&shuffles, least_p), words, key)?;
-    atomic_file::write_json(&file, &test)?;
+    atomic_file::declare(&file, &test, [])?;
     if unfinished.is_file() {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
     }
     Ok(test)
+}
+
+/// The folder in which the networks of a permutation are trained.
+fn work_of(work: &Path, key: &str, permutation: usize) -> PathBuf {
+    work.join(format!("{}-{permutation}", &key[..12]))
+}
+
+/// Removes the networks of permutations that are counted: a process that was killed may have left them.
+fn remove_counted(work: &Path, key: &str, counted: usize) -> Result<()> {
+    for folder in (0..counted).map(|permutation| work_of(work, key, permutation)).filter(|folder| folder.is_dir()) {
+        std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+    }
+    if work.is_dir() && std::fs::read_dir(work).map_err(Error::io(work))?.next().is_none() {
+        std::fs::remove_dir(work).map_err(Error::io(work))?;
+    }
+    Ok(())
 }
 
 fn check(options: &PermuteOptions) -> Result<()> {
@@ -358,14 +379,11 @@ impl<'a> Subject<'a> {
             progress.go_on()?;
             let first = rows.len();
             if let Fitted::Network(initial) = &self.fitted {
-                let folder = work.join(format!("{}-{first}", &key[..12]));
+                let folder = work_of(work, key, first);
                 let numbers = self.network(initial.as_ref(), &shuffles.get(first), &folder, progress)?;
                 rows.push(numbers.iter().map(|n| n.value).collect());
                 keep(rows)?;
-                std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
-                if std::fs::read_dir(work).map_err(Error::io(work))?.next().is_none() {
-                    std::fs::remove_dir(work).map_err(Error::io(work))?;
-                }
+                remove_counted(work, key, rows.len())?;
                 progress.advance(1, &format!("{} {}", numbers[0].name, significant(numbers[0].value, 3)));
                 continue;
             }

@@ -31,7 +31,7 @@ use crate::{
 use rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Claim, Error, Progress, Result, atomic_file, random::Seed, remedy};
 use voxplain_nn::Engine;
 use voxplain_stats::{FoldPrediction, ValuePrediction};
 
@@ -154,7 +154,7 @@ pub fn train_table(
         Truth::Values(_) => &["ridge regression", "gradient boosting"],
     };
     progress.note(&rows.plan(options, models));
-    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let bytes = voxplain_core::input::read(path).map_err(Error::io(path))?;
     let record = TableRecord {
         version: env!("CARGO_PKG_VERSION").into(),
         table: std::path::absolute(path).map_err(Error::io(path))?,
@@ -166,7 +166,7 @@ pub fn train_table(
         left_out: rows.left_out.clone(),
         near_duplicates: Some(near_duplicates),
     };
-    let place = Place::open(out, &record, force)?;
+    let place = Place::open(out, &record, force, progress)?;
     let metrics = match &rows.values {
         None => TrainingMetrics::Classes(Box::new(
             pool.install(|| of_classes(&rows, positive, options, (&splits, &place), progress))?,
@@ -176,8 +176,8 @@ pub fn train_table(
         )),
     };
     match &metrics {
-        TrainingMetrics::Classes(metrics) => atomic_file::write_json(&place.file("metrics.json"), metrics)?,
-        TrainingMetrics::Value(metrics) => atomic_file::write_json(&place.file("metrics.json"), metrics)?,
+        TrainingMetrics::Classes(metrics) => atomic_file::declare(&place.file("metrics.json"), metrics, place.made()?)?,
+        TrainingMetrics::Value(metrics) => atomic_file::declare(&place.file("metrics.json"), metrics, place.made()?)?,
     }
     Ok(TableTraining { out: out.to_owned(), metrics, left_out: rows.left_out })
 }
@@ -209,11 +209,15 @@ fn refuse_options_of_networks(options: &TrainOptions) -> Result<()> {
 }
 
 /// The directory of a training on a table.
-struct Place(PathBuf);
+struct Place {
+    folder: PathBuf,
+    /// Ends the claim when it is dropped.
+    _claim: Claim,
+}
 
 impl Place {
     fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.folder.join(name)
     }
 
     /// Of the first model, or of another by its name.
@@ -222,14 +226,21 @@ impl Place {
     }
 
     /// Makes the directory, or takes that of the same training; one of another is replaced with `force`.
-    fn open(out: &Path, record: &TableRecord, force: bool) -> Result<Self> {
-        let place = Self(out.to_owned());
+    fn open(out: &Path, record: &TableRecord, force: bool, progress: &dyn Progress) -> Result<Self> {
+        let is_ours = out.join("table.json").is_file();
+        if !is_ours
+            && out.exists()
+            && !entries(out)?.iter().all(|file| atomic_file::is_part(file) || Claim::is_file(file))
+        {
+            return Err(Error::file(
+                out,
+                "is not empty, and no training on a table",
+                remedy!["give a new directory to ", OUT],
+            ));
+        }
+        std::fs::create_dir_all(out).map_err(Error::io(out))?;
+        let place = Self { folder: out.to_owned(), _claim: Claim::take(out, "train", progress)? };
         let file = place.file("table.json");
-        let is_empty = match out.read_dir() {
-            Ok(mut entries) => entries.next().is_none(),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
-            Err(e) => return Err(Error::io(out)(e)),
-        };
         if file.is_file() {
             if !force && !read_json::<TableRecord>(&file)?.is_of(record) {
                 return Err(Error::file(
@@ -238,24 +249,34 @@ impl Place {
                     remedy!["use another ", OUT, ", or ", FORCE, " to replace it"],
                 ));
             }
-            for entry in std::fs::read_dir(out).map_err(Error::io(out))? {
-                let path = entry.map_err(Error::io(out))?.path();
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if name == "metrics.json" || (name.starts_with("predictions") && name.ends_with(".tsv")) {
-                    std::fs::remove_file(&path).map_err(Error::io(&path))?;
-                }
+            for path in place.made()?.into_iter().chain([place.file("metrics.json")]).filter(|path| path.is_file()) {
+                std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
-        } else if !is_empty {
-            return Err(Error::file(
-                out,
-                "is not empty, and no training on a table",
-                remedy!["give a new directory to ", OUT],
-            ));
         }
-        std::fs::create_dir_all(out).map_err(Error::io(out))?;
         atomic_file::write_json(&file, record)?;
         Ok(place)
     }
+
+    /// The predictions that are there.
+    fn made(&self) -> Result<Vec<PathBuf>> {
+        let names = [
+            LOGISTIC_TABLE,
+            SVM_TABLE,
+            BOOSTING_TABLE,
+            RIDGE_TABLE,
+            MAJORITY_CLASS,
+            TRAINING_MEAN,
+            TRAINING_MEDIAN,
+            comparators::COVARIATES,
+        ];
+        let ours: Vec<PathBuf> = names.iter().flat_map(|name| [0, 1].map(|at| self.predictions(at, name))).collect();
+        Ok(entries(&self.folder)?.into_iter().filter(|file| ours.contains(file)).collect())
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect()
 }
 
 /// The position of the positive class.

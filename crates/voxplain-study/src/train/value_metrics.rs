@@ -106,7 +106,7 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
     }
     let mut metrics = metrics(&predictors, dataset, values, options);
     metrics.models = run.models()?.all();
-    seal::write(&run.layout().metrics(), &metrics)?;
+    seal::declare(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
     Ok(metrics)
 }
 

@@ -186,6 +186,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
     maps.warn_of_others(&ids, &methods, progress);
     let people = held_out(run, &cohort, options)?;
     all_there(run, &cohort, &methods, &people)?;
+    let _claim = run.claim("evaluate", progress)?;
     let (files, models) = (run.layout().evaluation(), run.models()?);
     let mut all = Vec::with_capacity(people.len() * methods.len());
     let mut explainer: Option<(usize, Explainer)> = None;
@@ -252,7 +253,9 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
                 summary.made_from.add(&curves.subject, &curves.method, digest(&record));
             }
             results::table(&of).write_tsv(&files.table(metric.word()))?;
-            atomic_file::write_json(&files.summary(metric.word()), &summary)?;
+            let curves = of.iter().map(|of| files.curves(&of.subject, &of.method, metric.word()));
+            let made = curves.chain([files.table(metric.word())]);
+            atomic_file::declare(&files.summary(metric.word()), &summary, made)?;
             Ok(summary)
         })
         .collect()

@@ -76,7 +76,7 @@ fn it_goes_on_where_it_was_interrupted() {
     // A run that is trained again has none of it.
     let (tests, stale) = run.permutation_tests().unwrap();
     assert_eq!((tests.len(), stale.len()), (1, 0));
-    let nothing: Vec<std::path::PathBuf> = crate::run::clear(&run.path).unwrap();
+    let nothing: Vec<PathBuf> = crate::run::clear(&run.path).unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
 }
 
