@@ -614,7 +614,8 @@ mod tests {
             change(&mut other);
             other
         };
-        let cases: [(fn(&mut Process), bool, Standing); 10] = [
+        type Case = (fn(&mut Process), bool, Standing);
+        let cases: [Case; 10] = [
             (|_| {}, true, Standing::AtWork),
             // The machine has another name by now.
             (|_| {}, false, Standing::AtWork),

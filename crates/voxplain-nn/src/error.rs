@@ -70,7 +70,7 @@ impl PartError for Error {
     fn io(&self) -> Option<&std::io::Error> {
         match self {
             Self::Io { source, .. } => Some(source),
-            _ => None,
+            Self::File { .. } | Self::Shape { .. } | Self::Unknown { .. } | Self::Request(_) => None,
         }
     }
 }

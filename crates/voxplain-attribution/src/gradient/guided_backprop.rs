@@ -64,10 +64,9 @@ pub(crate) const FOR_RELUS: &str = "The rule is for ReLUs;";
 
 /// What is to be known of a map by these rules: [`KNOWN_FAILURE`], and that other activations have no such rule.
 pub(crate) fn warnings(network: &Network) -> Vec<String> {
-    let is_other = |op: &Op| match op.class() {
-        OpClass::Activation(activation) => activation != Activation::Relu,
-        OpClass::Prelu(_) => true,
-        _ => false,
+    let is_other = |op: &Op| {
+        matches!(op.class(), OpClass::Prelu(_))
+            || matches!(op.class(), OpClass::Activation(activation) if activation != Activation::Relu)
     };
     let others = network.nodes().iter().filter(|node| is_other(&node.op)).count();
     let of_others = (others > 0).then(|| {

@@ -12,6 +12,8 @@ use voxplain::visible;
 
 /// Exit status of a command that failed.
 const FAILED: u8 = 1;
+/// Of one that may succeed when it is run again, after some time or tidying (`EX_TEMPFAIL` of sysexits.h).
+const AGAIN: u8 = 75;
 
 /// `error: what, where`, then `hint: what to do`.
 pub(crate) fn report_error(error: &anyhow::Error) {
@@ -41,9 +43,20 @@ pub(crate) fn report_error(error: &anyhow::Error) {
 
 /// Exit status of a command that ended with this error.
 pub(crate) fn status(error: &anyhow::Error) -> u8 {
-    let stopped =
-        |e: &(dyn std::error::Error + 'static)| matches!(e.downcast_ref(), Some(voxplain::Error::Interrupted));
-    if error.chain().any(stopped) { STOPPED } else { FAILED }
+    let ours = |e: &(dyn std::error::Error + 'static)| {
+        let error = e.downcast_ref::<voxplain::Error>()?;
+        Some(match error {
+            voxplain::Error::Interrupted => STOPPED,
+            error if error.is_transient() => AGAIN,
+            _ => FAILED,
+        })
+    };
+    // What the system said of stdout has no file.
+    let system = |e: &(dyn std::error::Error + 'static)| {
+        let again = voxplain::Fault::of(e.downcast_ref::<std::io::Error>()?).is_transient();
+        Some(if again { AGAIN } else { FAILED })
+    };
+    error.chain().find_map(|e| ours(e).or_else(|| system(e))).unwrap_or(FAILED)
 }
 
 /// The words `error:` and `hint:` at the beginning of lines in colour.

@@ -309,7 +309,7 @@ fn refuse_others(path: &Path, partial: &Path) -> Result<()> {
     }
     let is_free = !path.exists() || path.is_dir() && entries(path)?.is_empty();
     // In the place of a cohort that was to be replaced lies what voxplain did not make.
-    if !is_free && !CohortLayout::at(path).document().is_file() && !(is_begun && path.is_dir()) {
+    if !(is_free || CohortLayout::at(path).document().is_file() || is_begun && path.is_dir()) {
         let what = "there is already something here that is not a cohort";
         return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or remove it"]));
     }

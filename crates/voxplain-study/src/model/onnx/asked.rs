@@ -110,7 +110,7 @@ pub(super) fn preparation(
              RAS order (in nibabel: as_closest_canonical)",
         ));
     }
-    if let Some(origin) = options.origin.filter(|origin| origin.iter().any(|mm| !(mm.abs() < 10_000.0))) {
+    if let Some(origin) = options.origin.filter(|origin| origin.iter().any(|mm| mm.is_nan() || mm.abs() > 10_000.0)) {
         let what =
             format!("{} is no place in mm for the first voxel of a grid", origin.map(|mm| mm.to_string()).join(","));
         return Err(Error::request(what, remedy!["give three numbers with ", ORIGIN.to("-84,-123,-72")]));

@@ -377,9 +377,8 @@ fn far_from_all(measured: &Measurements, ids: &[String]) -> Option<String> {
     for (name, cells) in &measured.columns {
         let mut sorted: Vec<f64> = cells.iter().flatten().copied().collect();
         sorted.sort_by(f64::total_cmp);
-        let at =
-            |share: f64| sorted.get(((sorted.len() as f64 - 1.0) * share).round() as usize).copied().unwrap_or(0.0);
-        let (median, range) = (at(0.5), at(0.75) - at(0.25));
+        let quarter = |n: usize| sorted.get(sorted.len().saturating_sub(1) * n / 4).copied().unwrap_or(0.0);
+        let (median, range) = (quarter(2), quarter(3) - quarter(1));
         if range > 0.0 {
             let far = |value: f64| (value - median).abs() / range > FAR;
             let cells = ids.iter().zip(cells).filter_map(|(id, cell)| Some((id, (*cell)?)));
