@@ -18,17 +18,17 @@ use voxplain::random::Seed;
 
 /// A verb and what it is to do, in a folder where the verbs before it have been.
 const STEPS: [&[&str]; 9] = [
-    &["simulate", "--subjects", "12", "--grid", "20x24x20", "--spacing", "8", "--out", "simulated"],
+    &["simulate", "--subjects", "12", "--grid", "24x28x24", "--spacing", "7", "--out", "simulated"],
     &[
         "prepare",
         "images",
-        "--table",
+        "--participants",
         "people.csv",
         "--whole-head",
         "--grid",
-        "20x24x20",
+        "24x28x24",
         "--spacing",
-        "8",
+        "7",
         "--out",
         "cohort",
     ],
@@ -63,36 +63,38 @@ const KILLS: usize = 3;
 fn killed_and_asked_again_every_verb_makes_the_same() {
     let kills = std::env::var("VOXPLAIN_CRASHES").map_or(KILLS, |n| n.parse().expect("VOXPLAIN_CRASHES is a number"));
     let folder = tempfile::tempdir().unwrap();
-    let (calm, killed) = (folder.path().join("calm"), folder.path().join("killed"));
-    fs::create_dir(&calm).unwrap();
+    // All work is done at one place, as files hold paths.
+    let [before, work, calm] = ["before", "work", "calm"].map(|name| folder.path().join(name));
+    fs::create_dir(&before).unwrap();
     for step in STEPS {
-        images(&calm);
-        // What the verbs before have made is the same in both.
-        if killed.exists() {
-            fs::remove_dir_all(&killed).unwrap();
-        }
-        copy(&calm, &killed);
+        images(&before);
+        copy(&before, &work);
         let begun = Instant::now();
-        let output = voxplain(&calm, step).args(ALIKE).output().unwrap();
+        let output = voxplain(&work, step).args(ALIKE).output().unwrap();
         assert!(output.status.success(), "{step:?}: {}", text(&output));
         let takes = begun.elapsed();
+        fs::rename(&work, &calm).unwrap();
+        copy(&before, &work);
         let mut random = Seed::new(14).child(step[0]).random();
         for _ in 0..kills {
             let mut child =
-                voxplain(&killed, step).args(ALIKE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                voxplain(&work, step).args(ALIKE).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             sleep(takes.mul_f64(random.range(0.02, 0.98)));
             // What has ended before is killed too late, which does no harm.
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        let output = voxplain(&killed, step).args(ALIKE).output().unwrap();
+        let output = voxplain(&work, step).args(ALIKE).output().unwrap();
         assert!(output.status.success(), "{step:?} after {kills} kills: {}", text(&output));
-        let (calm, killed) = (made(&calm), made(&killed));
+        let (whole, again) = (made(&calm), made(&work));
         let names = |of: &BTreeMap<PathBuf, Vec<u8>>| of.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(names(&killed), names(&calm), "{step:?}: other files");
-        for (file, bytes) in &calm {
-            assert!(killed[file] == *bytes, "{step:?}: {} differs", file.display());
+        assert_eq!(names(&again), names(&whole), "{step:?}: other files");
+        for (file, bytes) in &whole {
+            assert!(again[file] == *bytes, "{step:?}: {} differs", file.display());
         }
+        fs::remove_dir_all(&before).unwrap();
+        fs::remove_dir_all(&work).unwrap();
+        fs::rename(&calm, &before).unwrap();
     }
 }
 

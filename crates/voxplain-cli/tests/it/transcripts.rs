@@ -93,7 +93,7 @@ fn an_interrupted_command_says_how_to_go_on_and_does() {
     let interrupt = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let stopped = running.wait_with_output().unwrap();
-    assert_eq!(stopped.status.code(), Some(1));
+    assert_eq!(stopped.status.code(), Some(130));
     let said = text(&stopped);
     assert!(said.contains("stopping after this step (Ctrl-C again: at once)"), "{said}");
     let again = format!("hint: what is finished is kept; go on with: voxplain {}", words.join(" "));
@@ -123,7 +123,7 @@ fn interrupted(folder: &Path, words: &[&str]) -> String {
         Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
         let output = running.wait_with_output().unwrap();
         match output.status.code() {
-            Some(1) => return text(&output),
+            Some(130) => return text(&output),
             Some(0) => wait = wait * 3 / 4,
             _ => wait = wait * 7 / 5 + 1,
         }
