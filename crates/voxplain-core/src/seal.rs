@@ -1,4 +1,4 @@
-//! Documents of JSON that hold a checksum of themselves: [`write`] and [`read`].
+//! Documents of JSON that hold a checksum of themselves: [`write()`] and [`read`].
 
 use crate::{Error, Remedy, Result, atomic_file, hash_bytes, input};
 use serde::{Serialize, de::DeserializeOwned};
