@@ -542,3 +542,21 @@ impl Confounds {
         Ok(Some(found))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn how_an_arm_was_trained_otherwise_is_named() {
+        let own = json!({ "label": "sex", "epochs": 20, "width": 8, "model": "mrinet", "augment": { "shift": 2 }, "seed": 0 });
+        let same =
+            json!({ "label": "sex", "epochs": 20, "width": 8, "match": ["age"], "augment": { "shift": 2 }, "seed": 7 });
+        assert!(trained_otherwise(&own, &same).is_empty(), "the seed, matching and what one of them does not say");
+        let other = json!({ "epochs": 1, "width": 8, "model": "sfcn", "augment": { "shift": 0 } });
+        let mut said = trained_otherwise(&own, &other);
+        said.sort();
+        assert_eq!(said, ["augment", "epochs 1, not 20", "model sfcn, not mrinet"]);
+    }
+}

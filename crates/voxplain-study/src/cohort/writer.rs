@@ -225,8 +225,6 @@ impl Writer {
             inclusion,
             subjects,
         };
-        self.volumes.sync()?;
-        self.masks.sync()?;
         let files = self.layout().files();
         let vouched = files.into_iter().filter(|file| file.is_file() && *file != self.layout().document());
         seal::declare(&self.layout().document(), &document, vouched)?;

@@ -234,7 +234,7 @@ fn keep_asked(out: &Path) -> Result<()> {
         Some(test) if test.asked_before != times => test.asked_before = times,
         _ => return Ok(()),
     }
-    atomic_file::write_json(&old.layout().manifest(), &old.manifest)
+    seal::write(&old.layout().manifest(), &old.manifest)
 }
 
 /// Who is in the test set of a run.

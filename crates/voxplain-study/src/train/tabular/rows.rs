@@ -397,3 +397,15 @@ fn far_from_all(measured: &Measurements, ids: &[String]) -> Option<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_several_classes_are_found_once() {
+        let ids = ["a", "b", "a", "c", "a", "b"].map(str::to_owned);
+        assert_eq!(of_several_classes(&ids, &[0, 1, 1, 0, 0, 1]), BTreeSet::from(["a"]));
+        assert!(of_several_classes(&ids, &[0, 1, 0, 1, 0, 1]).is_empty());
+    }
+}
