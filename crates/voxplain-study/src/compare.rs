@@ -468,6 +468,7 @@ fn compare(
     let _claim = if is_there { None } else { Run::claim_around(&out, "compare", progress)? };
     let place = Place::at(&out, &key, options.force)?;
     if let Some(summary) = place.finished()? {
+        Run::clear_counted(&place.file(place::UNFINISHED))?;
         progress.note(&format!("{} is there already, made in this way", out.display()));
         return Ok(summary);
     }

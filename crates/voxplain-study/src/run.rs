@@ -112,6 +112,17 @@ impl Run {
         around.map(|folder| Claim::take(folder, doing, progress)).transpose()
     }
 
+    /// Takes away what a process left that was killed when its result was whole: its claim of the run around, and the file of what
+    /// it had counted. Where somebody is at work, that is theirs, and stays.
+    pub(crate) fn clear_counted(unfinished: &Path) -> Result<()> {
+        let path = std::path::absolute(unfinished).map_err(Error::io(unfinished))?;
+        let around = path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file());
+        if around.map_or(Ok(true), Claim::clear)? && path.is_file() {
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
+        Ok(())
+    }
+
     /// That the training of the run has not ended, and how it goes on.
     pub fn unfinished(&self) -> Error {
         let folds = self.manifest.folds;

@@ -86,6 +86,11 @@ impl Place {
     /// Makes the folder, with a file that says whose it is before anything else: a process that is killed leaves one that is known.
     pub(super) fn begin(&self) -> Result<()> {
         std::fs::create_dir_all(&self.folder).map_err(Error::io(&self.folder))?;
+        // Of a process that was killed, and that had less memory to put them into than this one.
+        let scratch = self.scratch();
+        if scratch.is_file() {
+            std::fs::remove_file(&scratch).map_err(Error::io(&scratch))?;
+        }
         if self.counts()?.is_some() { Ok(()) } else { self.write(&Counts::default()) }
     }
 

@@ -38,7 +38,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy};
+use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     Classification, FoldPrediction, Regression, ValuePrediction,
@@ -126,9 +126,11 @@ pub fn permute(
     let key = key(run, options, &dataset)?;
     let layout = run.layout();
     let file = layout.permutation_test(&options.classifier);
+    let unfinished = layout.unfinished_permutation_test(&options.classifier);
     if file.is_file() {
         let found: PermutationTest = read_json(&file)?;
         if found.key == key && !options.force {
+            Run::clear_counted(&unfinished)?;
             progress.note(&format!("{} is there already, made in this way", file.display()));
             return Ok(found);
         }
@@ -141,7 +143,6 @@ pub fn permute(
         }
     }
     let _claim = run.claim("permute", progress)?;
-    let unfinished = layout.unfinished_permutation_test(&options.classifier);
     let mut rows = Vec::new();
     if unfinished.is_file() && !options.force {
         let before: Unfinished = read_json(&unfinished)?;
@@ -159,7 +160,7 @@ pub fn permute(
     progress.end();
     work?;
     let test = result(run, options, &trained, (observed, rows), (&shuffles, least_p), words, key)?;
-    atomic_file::declare(&file, &test, [])?;
+    seal::declare(&file, &test, [])?;
     if unfinished.is_file() {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
     }

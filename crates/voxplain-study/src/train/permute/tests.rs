@@ -68,6 +68,11 @@ fn it_goes_on_where_it_was_interrupted() {
     assert!(interrupted > 1);
     let left: Vec<_> = std::fs::read_dir(run.layout().permutations()).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(left, [file]);
+    // Killed when the result was whole, and what led to it not yet taken away.
+    let counted = run.layout().unfinished_permutation_test(CNN);
+    std::fs::write(&counted, "{}").unwrap();
+    assert_eq!(permute(&run, &options, &engine, &Silent).unwrap(), whole);
+    assert!(!counted.exists());
     // Another question is not answered by what is there.
     let other = permute(&run, &PermuteOptions { seed: 1, ..options.clone() }, &engine, &Silent).unwrap_err();
     assert!(other.to_string().contains("is there already"), "{other}");
