@@ -94,7 +94,7 @@ pub use layer::Layer;
 pub use method::{AnyMethod, Method};
 pub use options::choose;
 pub use perturbation::*;
-pub use record::{Attribution, ChannelMap, ChannelRecord, Cost, MaskName, Passes, Record};
+pub use record::{Attribution, ChannelMap, ChannelRecord, Cost, MaskName, Passes, Prepared, Record, TemplateName};
 pub use regions::{AtlasName, Regions};
 pub use registry::{Compat, Entry, METHODS, method_named};
 pub use relevance::*;

@@ -118,6 +118,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             atlas: case.regions.filter(|_| Self::BY_REGION).map(|regions| regions.atlas.clone()),
             model: explainer.model().into(),
             input: case.hash(),
+            prepared: None,
             mask: None,
             whole_heads: None,
             imported: None,

@@ -8,7 +8,7 @@ use crate::task::Quantity;
 use crate::unseen::Unseen;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use voxplain_core::{Error, Result};
-use voxplain_volume::Volume;
+use voxplain_volume::{Affine, Volume};
 
 /// A signed, un-normalised map with the score it explains and the record of how it was made.
 #[derive(Clone, Debug)]
@@ -82,6 +82,9 @@ pub struct Record {
     pub model: String,
     /// BLAKE3 of the values of the explained volume.
     pub input: String,
+    /// How the volume was made of images, where that is known. Older versions left it away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<Prepared>,
     /// The file of the mask, where the volume was made from an image with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<MaskName>,
@@ -125,6 +128,34 @@ impl<'de> Deserialize<'de> for Record {
         }
         Ok(record)
     }
+}
+
+/// How an explained volume was made of images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Prepared {
+    /// Absolute paths of the images, in the order of the channels; empty where the volume came from no file.
+    pub images: Vec<String>,
+    /// How intensities were normalised: `robust`, `none`.
+    pub normalize: String,
+    /// Where the head lies in the volume, in words.
+    pub placed: String,
+    /// The template that the brain was turned to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateName>,
+    /// From the world of the image (mm) to that of the volume (mm), where they differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_template: Option<Affine>,
+}
+
+/// Which template a brain was turned to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TemplateName {
+    /// Its absolute path.
+    pub file: String,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
 }
 
 /// Which file said where the brain is, and how it was read.

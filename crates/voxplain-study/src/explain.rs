@@ -34,7 +34,7 @@ use std::time::Instant;
 use voxplain_attribution::{
     AnyMethod, Attribution, Case, ChannelMap, ChannelRecord, Cost, Explainer, Regions, Score, Target, Unseen,
 };
-use voxplain_core::{Error, Progress, Result, remedy};
+use voxplain_core::{Error, Fault, Progress, Result, remedy};
 use voxplain_nn::Engine;
 
 /// Inputs that are in memory at a time.
@@ -59,7 +59,11 @@ pub fn explain(
         _ => None,
     };
     let inputs::Plan { models, left_out } = inputs::plan(inputs, options, progress)?;
-    let _claim = place.map(|place| Run::claim_around(&place, "explain", progress)).transpose()?;
+    let _claim = match place.map(|place| Run::claim_around(&place, "explain", progress)).transpose() {
+        // Nobody writes there, and what is there may be all that is asked for; a map that is not says so itself.
+        Err(e) if matches!(e.fault(), Some(Fault::ReadOnly | Fault::NotPermitted)) => None,
+        other => other?.flatten(),
+    };
     let count: usize = models.iter().map(|of_model| of_model.inputs.len()).sum();
     let mut summary = ExplainSummary { left_out, ..ExplainSummary::default() };
     progress.begin("explain", count * options.methods.len());
@@ -329,6 +333,7 @@ fn write_map(
     let unseen = attribution.record.unseen.as_ref().and_then(Unseen::warning);
     attribution.record.warnings.extend(unseen);
     attribution.record.zero = Some(ready.loaded.zero.to_owned());
+    attribution.record.prepared = Some(ready.loaded.prepared.clone());
     attribution.record.mask.clone_from(&ready.loaded.mask_name);
     attribution.record.whole_heads = ready.loaded.whole_heads.map(str::to_owned);
     attribution.record.imported.clone_from(&ready.imported);

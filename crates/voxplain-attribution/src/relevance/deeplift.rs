@@ -22,7 +22,7 @@ use voxplain_nn::{Node, OpClass};
 /// The rules are those of [`voxplain_nn::relevance::Layerwise::multipliers`]; max-pooling, which the paper leaves
 /// open, is shared by the rule that Captum defines. Logits only (the paper's section 3.6 says why). The map sums to
 /// the difference of the logits (their equation 1), within 1e-4 of it on the networks tested; the record holds the
-/// residual, and a warning goes with it above 1e-3. With the baseline `expected` the map is the mean over several
+/// residual, and a warning goes with it above 1e-3 (and above what single precision leaves where large parts cancel). With the baseline `expected` the map is the mean over several
 /// references.
 ///
 /// Cost: two passes forward and one back, layer by layer, for each reference. Memory: every node's value for the
@@ -88,6 +88,9 @@ impl Method for DeepLift {
     }
 }
 
+/// What single precision leaves of the sum of a map, as a share of the sum of its sizes.
+const ROUNDING: f64 = 1e-6;
+
 impl DeepLift {
     fn one(&self, explainer: &mut Explainer, case: &Case<'_>) -> Result<Attribution> {
         let x = &*case.values();
@@ -115,7 +118,11 @@ impl DeepLift {
         record.rules_applied = Some([applied, explainer.layerwise()?.nonlinear()]);
         record.measured["ScoreOfBaseline"] = of_baseline.into();
         record.measured["Baselines"] = baselines.len().into();
-        record.complete(map.iter().sum(), record.score - of_baseline, 1e-3);
+        let (sum, expected) = (map.iter().sum(), record.score - of_baseline);
+        // Where parts that speak for and against the score nearly cancel, the rounding of the parts is much of what is left.
+        let rounding =
+            ROUNDING * map.iter().map(|v| v.abs()).sum::<f64>() / f64::max(expected.abs(), f64::MIN_POSITIVE);
+        record.complete(sum, expected, rounding.max(1e-3));
         record.passes = Passes { forward: 2 * baselines.len() + 1, backward: baselines.len() };
         Attribution::new(case, float32(&map), record)
     }

@@ -293,17 +293,20 @@ const FEW: usize = 10;
 /// One line per map, or per method; warnings once below.
 fn table(made: &ExplainSummary, each: bool) -> String {
     let mut text = if each { maps(made) } else { methods(made) };
-    let mut warnings: Vec<(&str, &str, usize)> = Vec::new();
+    // What differs by its numbers alone is said once, with those of the first map.
+    let plain = |warning: &str| warning.replace(|c: char| c.is_ascii_digit() || "+-.".contains(c), "");
+    let mut warnings: Vec<(&str, &str, usize, bool)> = Vec::new();
     for map in &made.maps {
         for warning in &map.warnings {
-            match warnings.iter_mut().find(|(m, w, _)| *m == map.method && w == warning) {
-                Some((.., count)) => *count += 1,
-                None => warnings.push((&map.method, warning, 1)),
+            match warnings.iter_mut().find(|(m, w, ..)| *m == map.method && plain(w) == plain(warning)) {
+                Some((_, first, count, differ)) => (*count, *differ) = (*count + 1, *differ || first != warning),
+                None => warnings.push((&map.method, warning, 1, false)),
             }
         }
     }
-    for (method, warning, count) in warnings {
-        let _ = writeln!(text, "\n{method} ({count} {}): {warning}", if count == 1 { "map" } else { "maps" });
+    for (method, warning, count, differ) in warnings {
+        let of = if differ { "; numbers of the first" } else { "" };
+        let _ = writeln!(text, "\n{method} ({}{of}): {warning}", counted(count, "map"));
     }
     if let Some(channels) = made.about_channels() {
         let _ = writeln!(text, "\n{channels}");

@@ -3,6 +3,7 @@
 use super::normalize::Normalize;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use voxplain_attribution::{Prepared, TemplateName};
 use voxplain_core::{Error, Result, hash_file};
 use voxplain_volume::{Affine, Grid, ReadOptions, Sizes, Volume};
 
@@ -56,6 +57,23 @@ impl Preparation {
             }
             (None, Placement::MaskCentre) => format!("that lie as in the scanner, centred on {centre}"),
             (None, Placement::Fixed(_)) => "that lie as in their files, on one grid for all".to_owned(),
+        }
+    }
+
+    /// What the record of a map says of a volume that was prepared so from these images. Paths are made absolute where the system
+    /// knows the folder that they start from.
+    pub(crate) fn record(&self, images: &[&Path], to_template: Option<Affine>) -> Prepared {
+        let name =
+            |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned();
+        Prepared {
+            images: images.iter().map(|path| name(path)).collect(),
+            normalize: self.normalize.to_string(),
+            placed: format!("heads {}", self.place()),
+            template: self
+                .template
+                .as_ref()
+                .map(|template| TemplateName { file: name(&template.path), hash: template.hash.clone() }),
+            to_template,
         }
     }
 

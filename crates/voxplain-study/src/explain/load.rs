@@ -40,6 +40,8 @@ pub(crate) struct LoadedVolume {
     pub(crate) form_code: i16,
     /// What the value 0 is.
     pub(crate) zero: &'static str,
+    /// How it was made of images.
+    pub(crate) prepared: voxplain_attribution::Prepared,
     /// The file of the mask, where the image has one.
     pub(crate) mask_name: Option<MaskName>,
     /// That the image was taken as a whole head, in a sentence.
@@ -57,6 +59,11 @@ pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
     }
     findings.extend(unlike_place(&cohort.preparation, card));
     let mut volumes = cohort.channels(number)?;
+    let sources: Vec<&Path> = match subject.channels.as_slice() {
+        [] => subject.source.as_deref().into_iter().collect(),
+        channels => channels.iter().filter_map(|channel| channel.source.as_deref()).collect(),
+    };
+    let to_template = subject.alignment.map(|a| a.to_template);
     let others = volumes.split_off(1);
     Ok(LoadedVolume {
         image: volumes.remove(0),
@@ -66,10 +73,11 @@ pub(crate) fn of_subject(cohort: &Cohort, number: usize, card: &Card) -> Result<
         hash: subject.hash.clone(),
         files: subject.marks().skip(1).map(str::to_owned).collect(),
         native: subject.native,
-        to_template: subject.alignment.map(|a| a.to_template),
+        to_template,
         turn: None,
         form_code: 0,
         zero: cohort.preparation.normalize.zero(),
+        prepared: cohort.preparation.record(&sources, to_template),
         mask_name: subject.mask.clone(),
         whole_heads: cohort.preparation.whole_heads(),
         findings,
@@ -162,6 +170,8 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
             turn: None,
             form_code,
             zero: normalize.zero(),
+            // Where there is a mask, it is what the head was centred on.
+            prepared: Preparation { whole_head: whole_heads.is_some(), ..preparation }.record(&all, to_template),
             mask_name,
             whole_heads,
             findings: about,
@@ -197,6 +207,7 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         about.extend(unlike_the_model(&volume, card));
     }
     let turn = (native != *volume.grid()).then_some(native);
+    let taken: Vec<&Path> = std::iter::once(file).chain(others.iter().map(PathBuf::as_path)).collect();
     let odd = image.findings.iter().filter(|f| f.level >= Level::Warning);
     let odd = odd.chain(mask.iter().flat_map(MaskFile::warnings));
     about.extend(odd.map(|f| f.what.clone()));
@@ -214,6 +225,11 @@ pub(crate) fn of_image(file: &Path, images: &Images, masks: &MaskFinder, card: &
         turn,
         form_code,
         zero,
+        prepared: voxplain_attribution::Prepared {
+            placed: "as the image lies, not resampled".into(),
+            template: None,
+            ..Preparation { normalize, ..card.preparation.clone() }.record(&taken, None)
+        },
         mask_name,
         whole_heads,
         findings: about,
@@ -238,7 +254,8 @@ pub(crate) fn fits(card: &Card, cohort: &Cohort, progress: &dyn Progress) -> Res
     }
     let close = |a: f64, b: f64| (a - b).abs() <= 1e-3 * b.abs();
     if !card.grid_unknown && ours.spacing.iter().zip(theirs.spacing).any(|(&a, b)| !close(a, b)) {
-        return refuse(format!("its voxels are {:?} mm, the model takes {:?} mm", theirs.spacing, ours.spacing));
+        let mm = |spacing: [f64; 3]| spacing.map(|mm| mm.to_string()).join(" x ");
+        return refuse(format!("its voxels are {} mm, the model takes {} mm", mm(theirs.spacing), mm(ours.spacing)));
     }
     if ours.normalize != theirs.normalize {
         let what =

@@ -1,7 +1,7 @@
 //! Explaining images: left stays left in every axis order and space, what is there is not made again, and what fails is named.
 
 use std::path::{Path, PathBuf};
-use voxplain_attribution::{Record, Score, choose};
+use voxplain_attribution::{Prepared, Record, Score, choose};
 use voxplain_core::{Silent, Table};
 use voxplain_nn::{Conv3d, Engine, EngineOptions, Linear, Network, Op, Tensor};
 use voxplain_study::{
@@ -344,6 +344,43 @@ fn the_record_names_the_mask_and_what_is_odd_about_it() {
     let whole = explained(&model, MaskRule::Unstated, None);
     assert!(whole.whole_heads().unwrap().contains("taken as whole heads"));
     assert!(record_in(&out).whole_heads.unwrap().contains("taken as whole heads"));
+}
+
+/// Intensities that were normalised as was asked for, and not as the model says, are told, and the record says how the volume was made.
+#[test]
+fn the_record_says_how_the_volume_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = left_model(Normalize::Robust);
+    let volume = phantom(&grid());
+    let file = save(folder.path(), "a.nii.gz", &volume);
+    let inside = save(folder.path(), "m.nii.gz", &volume.map(|v| f32::from(*v != 0.0)));
+    let out = folder.path().join("maps");
+    let engine = Engine::new(EngineOptions { threads: Some(2), ..EngineOptions::default() }).unwrap();
+    let mut explained = |normalize: Option<Normalize>, placement: Placement| {
+        model.card.preparation.placement = placement;
+        // What lies on the grid of the model without a mask is taken as it lies.
+        let mask = if placement == Placement::MaskCentre { MaskRule::File(inside.clone()) } else { MaskRule::Unstated };
+        let images = Images { files: vec![file.clone()], normalize, mask, ..Images::default() };
+        let made = explain(&engine, Inputs::Images(&model, &images), &request(&out, "saliency", &[]), &Silent).unwrap();
+        assert!(made.failures.is_empty(), "{:?}", made.failures);
+        let told = made.maps[0].warnings.iter().any(|w| w.contains("were normalised by"));
+        (told, record_in(&out).prepared.unwrap())
+    };
+    let images = vec![file.to_str().unwrap().to_owned()];
+    let (told, prepared) = explained(None, Placement::MaskCentre);
+    let placed = "heads that lie as in the scanner, centred on each brain mask".to_owned();
+    let expected = |normalize: &str, placed: &String| Prepared {
+        images: images.clone(),
+        normalize: normalize.into(),
+        placed: placed.clone(),
+        template: None,
+        to_template: None,
+    };
+    assert_eq!((told, prepared), (false, expected("robust", &placed)));
+    assert_eq!(explained(Some(Normalize::Zscore), Placement::MaskCentre), (true, expected("zscore", &placed)));
+    // On the one grid of a model, and not scaled: as it lies.
+    let lies = "as the image lies, not resampled".to_owned();
+    assert_eq!(explained(Some(Normalize::None), Placement::Fixed(grid())), (true, expected("none", &lies)));
 }
 
 /// A network that looks at every second voxel alone: maps warn, in the same words for all people.
