@@ -24,7 +24,7 @@ use crate::{
 use matched::Matched;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Action, Error, Progress, Result, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Regression, ValuePrediction};
 
@@ -185,7 +185,7 @@ pub fn confounds(
         summary: Vec::new(),
     };
     found.summary = found.sentences(of.cohort.noun());
-    atomic_file::declare(&run.layout().confounds(), &found, [])?;
+    seal::declare(&run.layout().confounds(), &found, [])?;
     Ok(found)
 }
 

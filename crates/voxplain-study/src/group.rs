@@ -28,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Record;
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy};
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy, seal};
 use voxplain_stats::{Interval, Statistic};
 use voxplain_volume::{Grid, Mask, Volume, WriteOptions, write};
 
@@ -329,7 +329,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     };
     let made = summary.maps.iter().flat_map(|map| [layout.map(&map.file), record_path(&layout.map(&map.file))]);
     let made = made.chain([layout.similarity(), layout.mean_brain(), layout.brain_mask()]);
-    atomic_file::declare(&layout.summary(), &summary, made)?;
+    seal::declare(&layout.summary(), &summary, made)?;
     Ok(summary)
 }
 

@@ -196,7 +196,7 @@ fn again() -> Remedy {
 pub fn read_image(map: &Path) -> Result<Volume> {
     let volume = voxplain_volume::read(map, &ReadOptions::default())?.volume;
     let record = record_path(map);
-    let beside = match std::fs::read(&record) {
+    let beside = match voxplain_core::input::read(&record) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         other => other.map_err(Error::io(&record))?,
     };
@@ -242,7 +242,7 @@ pub fn background_of(map: &Path) -> Option<PathBuf> {
 
 /// Whether an image has a record of how it was made beside it, as maps of subjects and groups have.
 pub fn is_recorded(image: &Path) -> bool {
-    let Ok(bytes) = std::fs::read(record_path(image)) else { return false };
+    let Ok(bytes) = voxplain_core::input::read(&record_path(image)) else { return false };
     serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|value| {
         value.get("Method").is_some() && (value.get("Model").is_some() || value.get("Models").is_some())
     })

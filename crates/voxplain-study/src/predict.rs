@@ -33,7 +33,7 @@ use people::Person;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use truth::Truth;
-use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, softmax};
+use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, seal, softmax};
 use voxplain_nn::{Engine, PlanOptions, Purpose};
 
 /// Prepared volumes that are in memory at a time, in bytes.
@@ -474,7 +474,7 @@ pub fn predict_test_set(
     });
     made.asked = asked;
     table::of(&made).write_tsv(&table)?;
-    atomic_file::declare(&document, &made, [table])?;
+    seal::declare(&document, &made, [table])?;
     Ok(made)
 }
 

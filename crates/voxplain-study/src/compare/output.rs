@@ -16,7 +16,7 @@ use crate::{
     run::MadeFrom,
 };
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result, Table, atomic_file};
+use voxplain_core::{Error, Result, Table, atomic_file, seal};
 use voxplain_stats::{
     LEVEL,
     inference::{
@@ -338,7 +338,7 @@ fn finish(place: &Place, of: &Results<'_>, summary: CompareSummary) -> Result<Co
     let maps = summary.files.iter().flat_map(|file| [file.file.clone(), file.file.replace(".nii.gz", ".json")]);
     let tables = ["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned);
     let made = maps.chain(tables).map(|name| place.file(&name)).filter(|file| file.is_file());
-    atomic_file::declare(&place.summary(), &summary, made)?;
+    seal::declare(&place.summary(), &summary, made)?;
     let unfinished = place.file(UNFINISHED);
     if unfinished.is_file() {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;

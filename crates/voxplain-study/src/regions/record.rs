@@ -6,7 +6,7 @@ use crate::run::place::{relative, resolved};
 use crate::run::{MadeFrom, Run, RunLayout};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, Silent, Table, atomic_file, hash_file};
+use voxplain_core::{Error, Result, Silent, Table, hash_file, seal};
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -128,7 +128,7 @@ impl RegionTable {
             version: env!("CARGO_PKG_VERSION").into(),
         };
         let made = [path.to_owned(), means].into_iter().filter(|file| file.is_file());
-        atomic_file::declare(&RegionRecord::path(path), &record, made)
+        seal::declare(&RegionRecord::path(path), &record, made)
     }
 }
 
@@ -148,7 +148,7 @@ impl RegionRecord {
             return Ok(None);
         }
         let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
-        serde_json::from_slice(&bytes)
+        seal::open(&bytes)
             .map(Some)
             .map_err(|e| Error::file(&path, format!("no record of a table of regions: {e}"), "make the table again"))
     }

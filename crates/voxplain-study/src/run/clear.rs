@@ -217,7 +217,7 @@ fn is_region_table(file: &Path) -> bool {
 
 /// Whether a file is a JSON object with these keys. One that cannot be read is not known to be ours.
 fn has_keys(file: &Path, keys: &[&str]) -> bool {
-    let Ok(bytes) = std::fs::read(file) else { return false };
+    let Ok(bytes) = voxplain_core::input::read(file) else { return false };
     serde_json::from_slice::<serde_json::Value>(&bytes)
         .is_ok_and(|value| keys.iter().all(|key| value.get(key).is_some()))
 }

@@ -31,7 +31,7 @@ use crate::{
 use rows::Rows;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Claim, Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Claim, Error, Progress, Result, atomic_file, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{FoldPrediction, ValuePrediction};
 
@@ -176,8 +176,8 @@ pub fn train_table(
         )),
     };
     match &metrics {
-        TrainingMetrics::Classes(metrics) => atomic_file::declare(&place.file("metrics.json"), metrics, place.made()?)?,
-        TrainingMetrics::Value(metrics) => atomic_file::declare(&place.file("metrics.json"), metrics, place.made()?)?,
+        TrainingMetrics::Classes(metrics) => seal::declare(&place.file("metrics.json"), metrics, place.made()?)?,
+        TrainingMetrics::Value(metrics) => seal::declare(&place.file("metrics.json"), metrics, place.made()?)?,
     }
     Ok(TableTraining { out: out.to_owned(), metrics, left_out: rows.left_out })
 }

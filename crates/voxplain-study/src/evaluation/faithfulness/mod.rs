@@ -29,7 +29,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use surrogate::Smoothness;
 use voxplain_attribution::{Baseline, Case, Explainer};
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_volume::Volume;
 
@@ -255,7 +255,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             results::table(&of).write_tsv(&files.table(metric.word()))?;
             let curves = of.iter().map(|of| files.curves(&of.subject, &of.method, metric.word()));
             let made = curves.chain([files.table(metric.word())]);
-            atomic_file::declare(&files.summary(metric.word()), &summary, made)?;
+            seal::declare(&files.summary(metric.word()), &summary, made)?;
             Ok(summary)
         })
         .collect()

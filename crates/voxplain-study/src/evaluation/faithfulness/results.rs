@@ -114,7 +114,7 @@ impl MapCurves {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::io(place))?,
         };
-        let Ok(there) = serde_json::from_slice::<Self>(&bytes) else { return Ok(None) };
+        let Ok(there) = voxplain_core::seal::open::<Self>(&bytes) else { return Ok(None) };
         let Self { block_voxels, voxels, .. } = there;
         let traces = there.traces.clone();
         Ok((there == Self { metric, block_voxels, voxels, traces, ..self.clone() }).then_some(there))
@@ -320,9 +320,7 @@ impl Summary {
             return Ok(None);
         }
         let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, metric.word())];
-        let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
-        let mut summary: Self = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
+        let mut summary: Self = voxplain_core::seal::read(&path, again())?;
         let ranking = summary.settings.ranking;
         for found in &mut summary.found {
             if found.ranking == Ranking::ByMethod {
