@@ -129,22 +129,38 @@ impl NetworkKind {
                 "give an even width: each of its layers adds half as many channels",
             ));
         }
-        let built = match self {
-            Self::Mrinet => return mrinet(shape, width, outputs),
-            Self::Sfcn => sfcn(shape, width, outputs),
-            Self::Conv5Fc3 => conv5_fc3(shape, width, outputs),
-            Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, outputs),
-            Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, outputs),
-            Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, outputs),
-            Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, outputs),
-        };
-        built.map_err(|e| {
+        if self == Self::Mrinet {
+            return mrinet(shape, width, outputs);
+        }
+        self.built(shape, width, outputs).map_err(|e| {
             let [i, j, k] = shape.voxels;
+            let grid = match self.least_side() {
+                Some(n) => format!("prepare the cohort on a grid of at least {n} voxels a side ("),
+                None => "prepare the cohort on a larger grid (".to_owned(),
+            };
             Error::request(
                 format!("{} cannot take volumes of {i} x {j} x {k}: {e}", self.name()),
-                remedy!["prepare the cohort on a larger grid (", GRID, "), or take another network (", MODEL, ")"],
+                remedy![grid, GRID, "), or take another network (", MODEL, ")"],
             )
         })
+    }
+
+    /// Its layers, one after another. An error is the first that cannot take what reaches it.
+    fn built(self, shape: InputShape, width: usize, outputs: usize) -> Result<Network> {
+        Ok(match self {
+            Self::Mrinet => mrinet(shape, width, outputs)?,
+            Self::Sfcn => sfcn(shape, width, outputs)?,
+            Self::Conv5Fc3 => conv5_fc3(shape, width, outputs)?,
+            Self::Resnet10 => resnet(shape, ResnetBlock::Basic, [1; 4], width, outputs)?,
+            Self::Resnet18 => resnet(shape, ResnetBlock::Basic, [2; 4], width, outputs)?,
+            Self::Resnet50 => resnet(shape, ResnetBlock::Bottleneck, [3, 4, 6, 3], width, outputs)?,
+            Self::Densenet121 => densenet(shape, &[6, 12, 24, 16], width / 2, outputs)?,
+        })
+    }
+
+    /// Voxels that a cube must have a side, which no width changes; `None` where none of those tried is enough.
+    fn least_side(self) -> Option<usize> {
+        (1..=128).find(|&n| self.built([n; 3].into(), 2, 2).is_ok())
     }
 
     /// Draws its weights as the published code does: `mrinet`, `sfcn` and `conv5-fc3` by PyTorch's defaults, the others by He's.

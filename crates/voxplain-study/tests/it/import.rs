@@ -112,6 +112,12 @@ fn where_heads_lie_is_asked_for_and_kept() {
     assert_eq!((template.name().as_str(), template.sizes), ("brain.nii.gz", Sizes::Remove));
     assert_eq!(template.hash, voxplain_core::hash_file(&path).unwrap());
     assert_eq!(placed(align, Some([1.0; 3])).0, fixed([1.0; 3]));
+    // A grid that does not hold the middle of space holds no head, mostly; one that does is not warned of.
+    let warned = |origin| {
+        let warnings = imported(&OnnxOptions { origin: Some(origin), ..decoder() }).unwrap().warnings;
+        warnings.iter().any(|(w, _)| w.contains("does not hold the point (0, 0, 0)"))
+    };
+    assert!(warned([400.0, 4.0, 3.0]) && !warned(shape.map(|n| 1.0 - n as f64)));
     // What is no template, as in `prepare`.
     write(&path, &brain.map(|v| f32::from(u8::from(*v > 0.0))), &WriteOptions::default()).unwrap();
     let align = Some(Align::Template { path, sizes: Sizes::Keep });

@@ -80,7 +80,6 @@ fn stranger(head: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"\x89PNG", "is a PNG picture, not a volume", "name the NIfTI file that it was drawn from"),
         (b"\xff\xd8\xff", "is a JPEG picture, not a volume", "name the NIfTI file that it was drawn from"),
         (npy::MARK, "is a NumPy array, without an affine", "pass it as a ready tensor, with a table and an affine"),
-        (b"PK\x03\x04", "is a ZIP archive", "unpack it and name the image inside"),
         (b"BZh", "is compressed with bzip2", "unpack it (bunzip2) or compress it with gzip"),
         (b"\x28\xb5\x2f\xfd", "is compressed with zstd", "unpack it (zstd -d) or compress it with gzip"),
         (b"\xfd7zXZ", "is compressed with xz", "unpack it (xz -d) or compress it with gzip"),
@@ -100,6 +99,9 @@ fn stranger(head: &[u8]) -> Option<(&'static str, &'static str)> {
     if let Some((_, what, hint)) = known.iter().find(|(mark, ..)| head.starts_with(mark)) {
         return Some((what, hint));
     }
+    if let Some(archive) = archive(head) {
+        return Some(archive);
+    }
     if head.get(128..132) == Some(b"DICM") {
         return Some(("is a DICOM file", "convert the series to NIfTI first: dcm2niix FOLDER"));
     }
@@ -118,6 +120,22 @@ fn stranger(head: &[u8]) -> Option<(&'static str, &'static str)> {
     None
 }
 
+/// What a ZIP archive is, by the name of the first file in it.
+fn archive(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    if !head.starts_with(b"PK\x03\x04") {
+        return None;
+    }
+    let length = head.get(26..28).map_or(0, |bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
+    let name = head.get(30..head.len().min(30 + length)).unwrap_or_default();
+    Some(if name.ends_with(b"/data.pkl") {
+        ("is a file of PyTorch, no image", "a network comes in as ONNX: export it from PyTorch")
+    } else if name.ends_with(b".npy") {
+        ("is an archive of NumPy arrays (.npz), without an affine", "name the image that they were made of")
+    } else {
+        ("is a ZIP archive", "unpack it and name the image inside")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,10 +148,21 @@ mod tests {
     fn what_is_no_image_is_named() {
         let mut dicom = vec![0; 132];
         dicom[128..].copy_from_slice(b"DICM");
+        // Of a ZIP archive the name of the first file has its length at byte 26, and begins at byte 30.
+        let archive = |name: &str| {
+            let mut head = b"PK\x03\x04".to_vec();
+            head.resize(30, 0);
+            head[26] = u8::try_from(name.len()).unwrap();
+            [head, name.into(), b"content".to_vec()].concat()
+        };
         for (head, word) in [
             (&b""[..], "empty"),
             (b"\x89PNG\r\n", "PNG"),
             (b"\x93NUMPY\x01", "NumPy"),
+            (b"PK\x03\x04", "is a ZIP archive"),
+            (&archive("image.nii"), "is a ZIP archive"),
+            (&archive("x.npy"), ".npz"),
+            (&archive("sd/data.pkl"), "PyTorch"),
             (&dicom, "DICOM"),
             (b"<?xml version=\"1.0\"?><GIFTI>", "GIFTI"),
             (b" <!DOCTYPE html>", "web page"),

@@ -70,6 +70,8 @@ pub(super) struct Compared {
     pub(super) check: OutputCheck,
     /// The least value of each input.
     least: Vec<f64>,
+    /// The median of the sizes of the inputs' values that are not 0; `None` where all are 0.
+    size: Option<f64>,
     /// Least and largest output.
     outputs: [f64; 2],
 }
@@ -97,6 +99,15 @@ impl Compared {
             }
             (Normalize::Robust | Normalize::Zscore, Some(pair), _) => {
                 format!("with {normalize} part of every brain is below 0, and of pair {} nothing is", pair + 1)
+            }
+            // Of a bell curve it is 0.5 and 0.67.
+            (Normalize::Robust | Normalize::Zscore, ..) => {
+                let size = self.size.filter(|size| !(0.05..5.0).contains(size))?;
+                format!(
+                    "with {normalize} the values of a brain lie around 0, half of them within about 0.6 of it, and of theirs that are not 0 \
+                     half lie within {} of it",
+                    significant(size, 3)
+                )
             }
             _ => return None,
         };
@@ -352,7 +363,8 @@ pub(super) fn compare(engine: &Engine, imported: &Imported, file: &Path) -> Resu
         ));
     }
     let least = x.data.chunks_exact(x.data.len() / pairs).map(|x| ends(x)[0]).collect();
-    Ok(Compared { check, least, outputs: ends(&y.data) })
+    let size = median(x.data.iter().filter(|v| **v != 0.0).map(|v| v.abs()).collect());
+    Ok(Compared { check, least, size, outputs: ends(&y.data) })
 }
 
 /// Least and largest value.
@@ -454,7 +466,7 @@ mod tests {
             inputs,
             median: Some(median),
         };
-        Compared { check, least, outputs }
+        Compared { check, least, size: Some(inputs[1] / 7.0), outputs }
     }
 
     /// Images of each kind are taken as what they are, and told where they cannot be what they are said to be.
@@ -471,6 +483,11 @@ mod tests {
                 let told = pairs.other_intensities(normalize);
                 assert_eq!(told.is_none(), can_be.contains(&normalize), "{normalize} {told:?}");
             }
+        }
+        // Of one scale too many, or too few.
+        for most in [4300.0, 0.0043] {
+            let told = compared([-most / 2.0, most], 0.02, vec![-most / 2.0; 2], [0.0, 1.0]).other_intensities(Robust);
+            assert!(told.as_deref().is_some_and(|told| told.contains("half of them within about 0.6")), "{told:?}");
         }
         let told = scaled.other_intensities(None).unwrap();
         assert!(told.starts_with("the inputs of the pairs run from -2.1 to 4.3: none leaves"), "{told}");

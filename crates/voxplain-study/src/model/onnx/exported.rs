@@ -97,7 +97,11 @@ fn refuse_other_words(
         return refuse(WHOLE_HEAD, "brains inside masks".into(), "whole heads".into());
     }
     if !options.channels.is_empty() && options.channels != own.channels {
-        return refuse(CHANNEL, format!("the channels {:?}", own.channels), format!("{:?}", options.channels));
+        let own = match own.channels.as_slice() {
+            [] => "nothing of names of channels".to_owned(),
+            names => format!("the channels {}", names.join(", ")),
+        };
+        return refuse(CHANNEL, own, options.channels.join(", "));
     }
     if let Some(align) = &options.align {
         let (placement, template) = place(align, options.origin, own.shape, own.spacing)?;

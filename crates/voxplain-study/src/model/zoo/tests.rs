@@ -80,7 +80,17 @@ fn every_network_takes_or_refuses_a_grid() {
         for n in [1, 8, 16, 21, 31, 32, 33, 48] {
             match kind.network([n; 3], 2, 3) {
                 Ok(net) => assert_eq!(net.outputs(), 3, "{}", kind.name()),
-                Err(e) => assert!(e.to_string().starts_with(kind.name()) && n < 32, "{} {n}: {e}", kind.name()),
+                Err(e) => {
+                    assert!(e.to_string().starts_with(kind.name()) && n < 32, "{} {n}: {e}", kind.name());
+                    let hint = e.remedy().unwrap().to_string();
+                    let least = hint.split_whitespace().find_map(|word| word.parse::<usize>().ok());
+                    if kind == NetworkKind::Mrinet {
+                        continue;
+                    }
+                    let least = least.unwrap();
+                    assert!(n < least && kind.network([least; 3], 2, 3).is_ok(), "{} {hint}", kind.name());
+                    assert!(kind.network([least, least, least - 1], 2, 3).is_err(), "{} {hint}", kind.name());
+                }
             }
         }
         assert_eq!(NetworkKind::named(kind.name()).unwrap(), kind);
