@@ -170,8 +170,16 @@ impl Cli {
     /// What was typed; a wrong command line ends the process with status 2.
     pub(crate) fn read() -> Self {
         let mut command = with_negative_numbers(Self::command());
-        let matches = command.get_matches_mut();
-        Self::from_arg_matches(&matches).unwrap_or_else(|e| e.format(&mut command).exit())
+        let read = command.try_get_matches_from_mut(std::env::args_os());
+        let read = read.and_then(|matches| Self::from_arg_matches(&matches).map_err(|e| e.format(&mut command)));
+        read.unwrap_or_else(|e| {
+            // Help and the version are asked for, and ours; an error repeats what was typed.
+            if !e.use_stderr() {
+                e.exit()
+            }
+            terminal::wrong_usage(&e.to_string());
+            std::process::exit(e.exit_code())
+        })
     }
 
     /// Does what was asked; the exit status is 0 done, 1 failed, 75 where trying again may help, 130 stopped by the user

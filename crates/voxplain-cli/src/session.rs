@@ -68,7 +68,7 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(global: Global) -> Self {
-        let terminal = Terminal::new(global.no_progress || global.quiet);
+        let terminal = Terminal::new(global.no_progress, global.quiet);
         if let Some(threads) = global.threads {
             // Fails only where the pool exists already, which it cannot here.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();

@@ -93,6 +93,9 @@ impl Cohort {
         let layout = CohortLayout::at(path);
         let json = layout.document();
         if !json.is_file() {
+            if !path.exists() && !layout.partial().exists() {
+                return Err(Error::file(path, "is not there", "check the path"));
+            }
             let remedy = if layout.partial().is_dir() {
                 "its preparation was interrupted: run the same command again to finish it".into()
             } else {

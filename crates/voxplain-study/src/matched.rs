@@ -10,7 +10,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{Error, Remedy, Result, remedy};
 use voxplain_stats::{Candidate, Matching, standardised_difference};
 
 /// What the volume of the masks is called among the columns to match on.
@@ -55,7 +55,7 @@ impl MatchOn {
     /// It is not above 0, or there are no columns.
     pub(crate) fn check(&self) -> Result<()> {
         match self.caliper {
-            Some(caliper) if !(caliper > 0.0 && caliper <= 10.0) => Err(Error::request(
+            Some(caliper) if !(caliper > 0.0 && caliper <= CALIPER_MOST) => Err(Error::request(
                 format!("a caliper of {caliper} standard deviations"),
                 remedy!["give one above 0 and up to 10 with ", CALIPER, ", such as ", CALIPER.to(CALIPER_DEFAULT)],
             )),
@@ -67,6 +67,9 @@ impl MatchOn {
         }
     }
 }
+
+/// The largest caliper.
+const CALIPER_MOST: f64 = 10.0;
 
 /// People of two classes with the covariates on which they are matched, by their position.
 #[derive(Clone, Debug)]
@@ -85,6 +88,24 @@ pub(crate) struct Matchable {
 }
 
 impl Matchable {
+    /// What gives more pairs where these are fewer than [`MIN_PAIRS`], and `least` people of the smaller class can be matched.
+    pub(crate) fn more_pairs(&self, least: usize) -> Remedy {
+        let wider = 2.0 * self.caliper;
+        if least < MIN_PAIRS {
+            return remedy![format!("use a cohort of more people: no more than {least} pairs can be made of these")];
+        }
+        if self.numbers.is_empty() || wider > CALIPER_MOST {
+            return remedy!["match on fewer columns with ", MATCH, ", or use a cohort of more people"];
+        }
+        remedy![
+            "match on fewer columns with ",
+            MATCH,
+            ", let pairs differ more with ",
+            CALIPER.to(wider),
+            ", or use a cohort of more people"
+        ]
+    }
+
     /// The subjects at these positions of a cohort. `missing` are words that stand for no value, beside the usual ones.
     ///
     /// # Errors

@@ -7,9 +7,9 @@ use voxplain_core::{Error, Remedy, Result};
 /// Pairs of a word and its class that are named.
 const NAMED: usize = 6;
 
-/// Refuses a column that says no more and no less than the label: each of its values has one class and each class one value, or it lies on a
-/// line with the value that is learnt. `cells` are those of the subjects of `learnt`, `None` where there is no value; `column` and `label`
-/// are names.
+/// Refuses a column that says no more and no less than the label: each of its values has one class and each class one value, or it lies
+/// on a line with the value that is learnt, or puts the people in its order. `cells` are those of the subjects of `learnt`, `None` where
+/// there is no value; `column` and `label` are names.
 ///
 /// # Errors
 /// It is the label; `remedy` is what to do.
@@ -46,7 +46,10 @@ fn recoded(cells: &[Option<&str>], learnt: Learnt<'_>) -> Option<String> {
         }
         Learnt::Values(values) => {
             let numbers: Vec<Option<f64>> = cells.iter().map(|cell| cell.and_then(number)).collect();
-            on_a_line(&numbers, values).then(|| "both lie on a line".to_owned())
+            if on_a_line(&numbers, values) {
+                return Some("both lie on a line".to_owned());
+            }
+            in_one_order(&numbers, values).then(|| "both put the people in one order".to_owned())
         }
     }
 }
@@ -60,6 +63,18 @@ pub(crate) fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
     let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - a, p.1 - b)).sum::<f64>();
     let squares = sum(&|x, _| x * x) * sum(&|_, y| y * y);
     pairs.len() > 2 && squares > 0.0 && sum(&|x, y| x * y).powi(2) > (1.0 - 1e-9) * squares
+}
+
+/// Whether a column puts the people into the order of the values, or the reverse, and tells apart the same of them: a logarithm, ranks.
+/// Of few people that may be chance.
+fn in_one_order(cells: &[Option<f64>], values: &[f64]) -> bool {
+    /// So many different values are in one order, or the reverse, once in 20,000 cases.
+    const LEAST: usize = 8;
+    let mut pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    pairs.dedup();
+    let all = |is: fn(f64, f64) -> bool| pairs.windows(2).all(|w| w[0].0 < w[1].0 && is(w[0].1, w[1].1));
+    pairs.len() >= LEAST && (all(|a, b| a < b) || all(|a, b| a > b))
 }
 
 #[cfg(test)]
@@ -102,6 +117,16 @@ mod tests {
         assert!(of(&["240", "360", "540", "726"]).is_some(), "months");
         assert!(of(&["2000", "1990", "1975", "1959.5"]).is_some(), "a year of birth");
         assert_eq!(of(&["240", "360", "540", "720"]), None);
+        let ages: Vec<f64> = (0..9).map(|n| 20.0 + 7.0 * f64::from(n)).chain([20.0]).collect();
+        let made = |cell: &dyn Fn(f64) -> f64| {
+            let cells: Vec<String> = ages.iter().map(|age| cell(*age).to_string()).collect();
+            recoded(&cells.iter().map(|cell| Some(cell.as_str())).collect::<Vec<_>>(), Learnt::Values(&ages))
+        };
+        assert_eq!(made(&|age| age.ln()).as_deref(), Some("both put the people in one order"));
+        assert_eq!(made(&|age| -age.powi(3)).as_deref(), Some("both put the people in one order"));
+        // Coarser is less; another order is another thing.
+        assert_eq!(made(&|age| (age / 15.0).round()), None);
+        assert_eq!(made(&|age| (age - 40.0).abs()), None);
         assert_eq!(of(&["a", "b", "a", "b"]), None);
     }
 }

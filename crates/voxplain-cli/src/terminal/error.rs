@@ -41,6 +41,11 @@ pub(crate) fn report_error(error: &anyhow::Error) {
     stderr::line(&coloured(&visible(&text), colours()));
 }
 
+/// What is wrong with a command line, which repeats parts of it.
+pub(crate) fn wrong_usage(text: &str) {
+    stderr::line(&coloured(&visible(text.trim_end()), colours()));
+}
+
 /// Exit status of a command that ended with this error.
 pub(crate) fn status(error: &anyhow::Error) -> u8 {
     let ours = |e: &(dyn std::error::Error + 'static)| {

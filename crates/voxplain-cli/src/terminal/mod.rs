@@ -11,7 +11,7 @@ mod stderr;
 pub(crate) use brief::brief;
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
-pub(crate) use error::{report_error, status};
+pub(crate) use error::{report_error, status, wrong_usage};
 pub(crate) use interrupt::{STOPPED, go_on, interrupt};
 
 use crate::shell::Shell;
@@ -32,6 +32,8 @@ pub(crate) struct Terminal {
     bars: MultiProgress,
     steps: Mutex<Vec<Step>>,
     mode: Mode,
+    /// Whether notes are left out.
+    quiet: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,10 +58,10 @@ struct Step {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Terminal {
-    /// Takes over Ctrl-C and its like. A silent one shows no progress.
-    pub(crate) fn new(silent: bool) -> Self {
+    /// Takes over Ctrl-C and its like. A silent one shows no progress, and a quiet one no notes either.
+    pub(crate) fn new(silent: bool, quiet: bool) -> Self {
         interrupt::listen();
-        let mode = if silent {
+        let mode = if silent || quiet {
             Mode::Silent
         } else if std::io::stderr().is_terminal() {
             Mode::Bars
@@ -67,7 +69,7 @@ impl Terminal {
             Mode::Lines
         };
         let target = if mode == Mode::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), steps: Mutex::new(Vec::new()), mode }
+        Self { bars: MultiProgress::with_draw_target(target), steps: Mutex::new(Vec::new()), mode, quiet }
     }
 
     /// Writes a line without tearing the bars, all of its characters [`visible`].
@@ -148,7 +150,9 @@ impl Progress for Terminal {
     }
 
     fn note(&self, message: &str) {
-        self.line(&format!("note: {}", brief(message)));
+        if !self.quiet {
+            self.line(&format!("note: {}", brief(message)));
+        }
     }
 
     fn interrupted(&self) -> bool {

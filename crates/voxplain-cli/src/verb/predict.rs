@@ -27,7 +27,7 @@ use voxplain::{
 /// the run had out of fold and beside its baselines, fitted on its own people. People whom a model was trained on are found by their
 /// volumes, or by the pattern of their brains, and refused.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(group = clap::ArgGroup::new("people").args(["cohort", "input", "test"]).required(true), after_help = "\
 Examples:
   voxplain predict run --cohort other --out other.tsv
   voxplain predict run --test
@@ -38,7 +38,7 @@ pub(crate) struct Predict {
     #[arg(value_name = "RUN|MODEL")]
     what: PathBuf,
     /// The subjects of this cohort, prepared as that of the models.
-    #[arg(long, value_name = "COHORT", conflicts_with = "input", required_unless_present_any = ["input", "test"])]
+    #[arg(long, value_name = "COHORT", conflicts_with = "input")]
     cohort: Option<PathBuf>,
     /// These images, prepared as the training images were.
     #[arg(long, value_name = "FILE", num_args = 1..)]

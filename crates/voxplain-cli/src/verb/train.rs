@@ -266,6 +266,7 @@ impl Train {
             width: self.width,
             init: self.init.clone(),
             init_hash: None,
+            init_task: None,
             freeze: self.freeze.clone(),
             split: match (self.holdout, self.folds) {
                 (Some(share), _) => SplitScheme::Holdout(share),
@@ -556,6 +557,7 @@ mod tests {
             width: Some(4),
             init: Some("other/model.safetensors".into()),
             init_hash: None,
+            init_task: None,
             freeze: vec!["features.0".into(), "features.1".into()],
             split: SplitScheme::Holdout(0.3),
             test: Some(TestSet { column: "site".into(), value: "B".into() }),
@@ -642,7 +644,7 @@ mod tests {
         let width = recorded.width;
         assert_eq!(
             TrainOptions { init: None, width, ..again },
-            TrainOptions { init: None, init_hash: None, ..recorded }
+            TrainOptions { init: None, init_hash: None, init_task: None, ..recorded }
         );
     }
 }

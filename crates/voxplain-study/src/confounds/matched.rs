@@ -5,10 +5,9 @@ use crate::{
     imbalance::Learnt,
     listed::{and, counted, listed},
     matched::{Balance, MIN_PAIRS, MatchOn, Matchable},
-    setting::{CALIPER, MATCH},
 };
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result, random::Seed, remedy};
+use voxplain_core::{Error, Result, random::Seed};
 use voxplain_stats::{FoldPrediction, MATCHES, MatchedAreas, Matching, RESAMPLES};
 
 /// The arms over people who were matched, without training again.
@@ -71,6 +70,8 @@ impl Matched {
         let sizes = found.areas(study).matches().iter().map(Vec::len).collect::<Vec<_>>();
         let mean = sizes.iter().sum::<usize>() as f64 / sizes.len().max(1) as f64;
         if mean < MIN_PAIRS as f64 {
+            let second = found.there.iter().filter(|&&n| study.labels[n] == 1).count();
+            let least = second.min(found.there.len() - second);
             let alike = (0..found.there.len()).filter(|&at| found.matching.has_alike(at)).count();
             return Err(Error::request(
                 format!(
@@ -81,12 +82,7 @@ impl Matched {
                     found.of.on(),
                     found.of.caliper()
                 ),
-                remedy![
-                    "match on fewer columns with ",
-                    MATCH,
-                    ", or let pairs differ more with ",
-                    CALIPER.to(2.0 * found.of.caliper())
-                ],
+                found.of.more_pairs(least),
             ));
         }
         Ok(found)

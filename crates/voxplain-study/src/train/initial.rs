@@ -2,12 +2,12 @@
 
 use super::{dataset::Dataset, options::TrainOptions};
 use crate::{
-    listed::listed,
+    listed::{and, listed},
     model::Model,
     setting::{INIT, MODEL, WIDTH},
 };
 use std::path::Path;
-use voxplain_core::{Error, Progress, Result, remedy};
+use voxplain_core::{Error, Progress, Result, plural::counted, remedy};
 use voxplain_nn::{Network, Tensor};
 
 /// The weights of another model, all but those of the last layer where this one is another.
@@ -17,9 +17,18 @@ pub(super) struct InitialWeights {
     pub(super) seen: Vec<String>,
 }
 
-/// BLAKE3 of a model file, which must be one.
-pub(super) fn hash(path: &Path) -> Result<String> {
-    Model::read_with_hash(path).map(|(_, hash)| hash)
+/// What a run records of a model file: BLAKE3 of it, and what it had learnt, from how many people where it says so.
+pub(super) fn recorded(path: &Path) -> Result<(String, String)> {
+    let (Model { card, .. }, hash) = Model::read_with_hash(path)?;
+    let learnt = match card.task.value() {
+        Some(value) => format!("to predict {value}"),
+        None => format!("to tell {} apart", and(card.task.classes())),
+    };
+    let from = match card.trained_on.len() {
+        0 => ", from people that its file does not name".to_owned(),
+        images => format!(" from {}", counted(images, "image")),
+    };
+    Ok((hash, format!("{learnt}{from}")))
 }
 
 impl InitialWeights {

@@ -5,11 +5,10 @@ use crate::{
     folds::Split,
     listed::{and, counted, does},
     matched::{Balance, MIN_PAIRS, MatchOn, Matchable},
-    setting::{CALIPER, MATCH},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use voxplain_core::{Error, Result, random::Seed, remedy};
+use voxplain_core::{Error, Result, random::Seed};
 
 /// Random orders of matching, of which the one with the most pairs is trained on.
 const ORDERS: usize = 200;
@@ -71,12 +70,9 @@ pub(super) fn matched(
         let pairs = matching.most_pairs(&all, ORDERS, seed.index(fold as u64));
         let pairs: Vec<[usize; 2]> = pairs.iter().map(|pair| pair.map(|at| there[at])).collect();
         if pairs.len() < MIN_PAIRS {
-            let each: Vec<String> = (0..2)
-                .map(|class| {
-                    let of = there.iter().filter(|&&n| dataset.labels[n] == class).count();
-                    format!("{of} of {}", dataset.classes[class])
-                })
-                .collect();
+            let of_class = [0, 1].map(|class| there.iter().filter(|&&n| dataset.labels[n] == class).count());
+            let each = [0, 1].map(|class| format!("{} of {}", of_class[class], dataset.classes[class]));
+            let least = of_class[0].min(of_class[1]);
             return Err(Error::request(
                 format!(
                     "fold {fold} has {} of people alike in {} (within {} standard deviations), among {}: fewer than the {MIN_PAIRS} that are trained on",
@@ -85,13 +81,7 @@ pub(super) fn matched(
                     of.caliper(),
                     each.join(" and ")
                 ),
-                remedy![
-                    "match on fewer columns with ",
-                    MATCH,
-                    ", let pairs differ more with ",
-                    CALIPER.to(2.0 * of.caliper()),
-                    ", or use a cohort of more people"
-                ],
+                of.more_pairs(least),
             ));
         }
         let mut train: Vec<usize> = pairs.iter().flatten().copied().collect();

@@ -196,10 +196,19 @@ fn chance(of: &Classification, classes: &[String]) -> Chance {
     Chance { majority: classes[largest].clone(), accuracy, verdict }
 }
 
-/// The sizes of classes of which even an order without a fault could be chance, so that none is evidence.
-fn too_few(of: &Classification) -> Option<Vec<usize>> {
+/// Of fewer people of three classes or more the interval of the mean AUC is no evidence: it is made for many.
+const FEWEST_OF_SEVERAL: usize = 10;
+
+/// The sizes of classes of which even an order without a fault could be chance, or of which an interval says too little, so that none is
+/// evidence; and why.
+fn too_few(of: &Classification) -> Option<(Vec<usize>, &'static str)> {
     let sizes: Vec<usize> = of.confusion.iter().map(|row| row.iter().sum()).collect();
-    (sizes.iter().all(|n| *n > 0) && least_p(&sizes) > 0.05).then_some(sizes)
+    let people: usize = sizes.iter().sum();
+    if sizes.iter().all(|n| *n > 0) && least_p(&sizes) > 0.05 {
+        return Some((sizes, "even an order without a fault could be chance"));
+    }
+    (sizes.len() > 2 && people < FEWEST_OF_SEVERAL)
+        .then_some((sizes, "the interval of a mean over classes holds only roughly"))
 }
 
 /// The least two-sided p that a test by permutation of the classes can give for classes of these sizes (of two, that of Mann and
@@ -355,9 +364,7 @@ fn beside_guessing(metrics: &Metrics, own: &Classification, chance: &Chance, fir
     let classes = and(&metrics.classes);
     let right: usize = (0..metrics.classes.len()).map(|c| own.confusion[c][c]).sum();
     let noun = metrics.noun();
-    let few = too_few(own).map_or_else(String::new, |sizes| {
-        format!(" (with {} {noun}s, even an order without a fault could be chance)", and(&sizes))
-    });
+    let few = too_few(own).map_or_else(String::new, |(sizes, why)| format!(" (with {} {noun}s, {why})", and(&sizes)));
     let says = match chance.verdict {
         ChanceVerdict::Better => format!("{model} tells {classes} apart better than guessing"),
         ChanceVerdict::OrderAlone => format!(

@@ -93,6 +93,9 @@ pub struct TrainOptions {
     /// BLAKE3 of that model's file. A run records it; what is given here is not looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init_hash: Option<String>,
+    /// What that model had learnt, in words. A run records it; what is given here is not looked at. Older versions left it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub init_task: Option<String>,
     /// Parts of the network that are not trained, by what the names of their layers begin with, up to a dot. Their batch normalisations use
     /// their running statistics; dropout stays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -193,6 +196,7 @@ impl Default for TrainOptions {
             width: None,
             init: None,
             init_hash: None,
+            init_task: None,
             freeze: Vec::new(),
             split: SplitScheme::Folds(10),
             group: None,
@@ -241,6 +245,7 @@ impl TrainOptions {
             width,
             init,
             init_hash: _,
+            init_task: _,
             freeze,
             split,
             group,
@@ -361,8 +366,8 @@ impl TrainOptions {
     /// There is no such network, or the model cannot be read.
     pub(super) fn resolved(&self) -> Result<Self> {
         let width = NetworkKind::named(&self.model)?.width();
-        let init_hash = self.init.as_deref().map(initial::hash).transpose()?;
-        Ok(Self { width: Some(self.width.unwrap_or(width)), init_hash, ..self.clone() })
+        let (init_hash, init_task) = self.init.as_deref().map(initial::recorded).transpose()?.unzip();
+        Ok(Self { width: Some(self.width.unwrap_or(width)), init_hash, init_task, ..self.clone() })
     }
 
     /// Refuses values that make no sense.

@@ -319,6 +319,22 @@ fn nearly_the_same_row_under_two_ids() {
     assert!(heard.about("alike").is_empty());
 }
 
+/// A decimal point that was lost, and a code for what is missing, are told; what is merely large is not.
+#[test]
+fn cells_far_from_all_others_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut all = rows(0.0);
+    (all[7][5], all[9][6], all[11][4]) = ("2500".into(), "-999".into(), "4.5".into());
+    let (found, heard) = hear(folder.path(), &written(folder.path(), &all), &options("group"), false);
+    found.unwrap();
+    let [told] = <[String; 1]>::try_from(heard.about("far from all others")).unwrap();
+    assert!(
+        told.starts_with("2 cells are far from all others of their column: right of p07 is 2500 (median "),
+        "{told}"
+    );
+    assert!(told.contains("thick of p09 is -999 (median ") && !told.contains("p11"), "{told}");
+}
+
 /// Rows of one id with the same measurements are no leak, but count twice.
 #[test]
 fn a_row_that_counts_twice_is_said() {

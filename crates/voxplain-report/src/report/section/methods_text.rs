@@ -351,8 +351,11 @@ impl MethodsText {
             ));
         }
         if o.init.is_some() {
-            s.push_str("Training started from the weights of another model, whose file is recorded by its hash; its last layer was drawn anew \
-                 where classes or the grid were others. ");
+            let learnt = o.init_task.as_ref().map_or_else(String::new, |task| format!(" that had learnt {task}"));
+            s.push_str(&format!(
+                "Training started from the weights of another model{learnt}, whose file is recorded by its hash; its last layer was drawn \
+                 anew where classes or the grid were others. "
+            ));
         }
         s.push_str(&self.recipe(o));
         let a = &o.augment;

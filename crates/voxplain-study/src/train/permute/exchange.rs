@@ -87,7 +87,7 @@ pub(super) fn shuffles(
     };
     let design = Design::new(vec![("intercept".into(), vec![1.0; of.len()]), ("label".into(), of)])?;
     let seed = Seed::new(options.seed).child("permuted labels");
-    let shuffles = Shuffles::new(&design, exchange, options.permutations, seed).map_err(|e| {
+    let shuffles = Shuffles::new(&design, exchange, options.permutations, seed).map_err(|_| {
         let column = options.blocks.as_ref().or(dataset.grouping.as_ref().map(|grouping| &grouping.column));
         let within = match (&exchange.blocks, column) {
             (Blocks::Within(_), Some(column)) => format!(" within the values of column {column}"),
@@ -95,7 +95,7 @@ pub(super) fn shuffles(
             _ => String::new(),
         };
         Error::request(
-            format!("labels cannot be exchanged{within} in a way that changes them: {e}"),
+            format!("labels cannot be exchanged{within} in a way that changes them"),
             remedy!["choose other ", BLOCKS, ", or another ", WITHIN],
         )
     })?;
