@@ -1,5 +1,6 @@
 //! Values of flags that several verbs take, as they are typed.
 
+use std::path::{Path, PathBuf};
 use voxplain::cohort::Normalize;
 
 /// `--normalize`.
@@ -68,11 +69,23 @@ pub(crate) fn threshold(text: &str) -> Result<f64, String> {
 }
 
 /// For clap: the file of a channel.
-pub(crate) fn channel(text: &str) -> Result<(String, std::path::PathBuf), String> {
+pub(crate) fn channel(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
         _ => Err("write the channel and its file, as in FLAIR=flair.nii.gz".into()),
     }
+}
+
+/// For clap: a table of labels; `freesurfer` is that of the user's own FreeSurfer.
+pub(crate) fn labels(text: &str) -> Result<PathBuf, String> {
+    if text != "freesurfer" {
+        return Ok(text.into());
+    }
+    let home = std::env::var_os("FREESURFER_HOME").filter(|home| !home.is_empty());
+    let home =
+        home.ok_or("FREESURFER_HOME is not set: set it to the folder of FreeSurfer, or give the file of the table")?;
+    let table = Path::new(&home).join("FreeSurferColorLUT.txt");
+    if table.is_file() { Ok(table) } else { Err(format!("{} is not there (FREESURFER_HOME says so)", table.display())) }
 }
 
 #[cfg(test)]

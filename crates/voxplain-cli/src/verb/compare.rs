@@ -1,6 +1,9 @@
 //! `voxplain compare`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::{Args, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
@@ -102,8 +105,8 @@ pub(crate) struct Compare {
     /// A label image, for the names of regions in the table of clusters, or for --regions.
     #[arg(long, value_name = "FILE", requires = "labels")]
     atlas: Option<PathBuf>,
-    /// The table of its labels.
-    #[arg(long, value_name = "TABLE", requires = "atlas")]
+    /// The table of its labels; `freesurfer` is FreeSurferColorLUT.txt in $FREESURFER_HOME.
+    #[arg(long, value_name = "TABLE", requires = "atlas", value_parser = argument::labels)]
     labels: Option<PathBuf>,
     /// Words of the table that stand for no value, beside the usual ones.
     #[arg(long, value_name = "WORD", value_delimiter = ',')]

@@ -63,8 +63,8 @@ pub(crate) struct Explain {
     /// Label image for methods by region, in the space of the grid that the model takes.
     #[arg(long, value_name = "FILE", requires = "labels")]
     atlas: Option<PathBuf>,
-    /// The table of its labels (csv, tsv or txt).
-    #[arg(long, value_name = "FILE", requires = "atlas")]
+    /// The table of its labels (csv, tsv or txt); `freesurfer` is FreeSurferColorLUT.txt in $FREESURFER_HOME.
+    #[arg(long, value_name = "FILE", requires = "atlas", value_parser = argument::labels)]
     labels: Option<PathBuf>,
     /// Go on when label image and table do not match; names may then be wrong.
     #[arg(long, requires = "atlas")]

@@ -36,8 +36,8 @@ pub(crate) struct Regions {
     /// The label image; {id} in it stands for the subject's id, for labels of each subject's own.
     #[arg(long, value_name = "FILE")]
     atlas: String,
-    /// The table of its labels (csv, tsv or txt).
-    #[arg(long, value_name = "FILE")]
+    /// The table of its labels (csv, tsv or txt); `freesurfer` is FreeSurferColorLUT.txt in $FREESURFER_HOME.
+    #[arg(long, value_name = "FILE", value_parser = argument::labels)]
     labels: PathBuf,
     /// Brain mask on the maps' grid [default: that of a run's cohort, else labelled or nonzero voxels]; {id} as above.
     #[arg(long, value_name = "FILE")]

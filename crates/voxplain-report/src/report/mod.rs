@@ -24,7 +24,7 @@ use element::file_name;
 use page::Page;
 use run::Volumes;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Error, Progress, Result, Vocabulary, atomic_file, remedy};
+use voxplain_core::{Action, Error, Progress, Result, Vocabulary, atomic_file, remedy, visible};
 use voxplain_study::{
     run::{PageLayout, Run, RunLayout},
     setting::{COHORT, OUT},
@@ -145,7 +145,8 @@ fn write_methods_text(page: &Page, out: &Path) -> Result<Vec<PathBuf>> {
     [(files.methods(), text.markdown()), (files.references(), text.bibtex())]
         .into_iter()
         .map(|(file, text)| {
-            atomic_file::write(&file, text.as_bytes())?;
+            // Names of classes, columns and files come from elsewhere.
+            atomic_file::write(&file, visible(&text).as_bytes())?;
             Ok(file)
         })
         .collect()
