@@ -15,8 +15,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect, man,
-        permute, predict, prepare, regions, run, simulate, train,
+        bench, clean, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect,
+        man, permute, predict, prepare, regions, run, simulate, status, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -73,6 +73,8 @@ enum Verb {
     /// Not in this build: draw one map over one brain, for a paper or a look.
     #[cfg(not(feature = "report"))]
     Plot(Lacking),
+    Status(status::StatusOf),
+    Clean(clean::Clean),
     Import(import::Import),
     Export(export::Export),
     Bench(bench::Bench),
@@ -108,6 +110,8 @@ impl Verb {
             Self::Report(_) | Self::Plot(_) => Err(Lacking::error(REPORT)),
             #[cfg(not(feature = "serve"))]
             Self::Serve(_) => Err(Lacking::error(SERVE)),
+            Self::Status(verb) => verb.run(session),
+            Self::Clean(verb) => verb.run(session),
             Self::Import(verb) => verb.run(session),
             Self::Export(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),

@@ -178,26 +178,40 @@ fn part(file: &Path) -> Option<Option<(String, u32)>> {
 /// # Errors
 /// A folder that cannot be read, a file that cannot be removed.
 pub fn sweep(folder: &Path) -> Result<usize> {
-    /// Folders in folders: those of a run are not deeper.
-    const DEPTH: usize = 6;
-    sweep_to(folder, DEPTH)
+    let mut swept = 0;
+    for file in abandoned(folder)? {
+        match fs::remove_file(&file) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io(&file)(e)),
+            _ => swept += 1,
+        }
+    }
+    Ok(swept)
 }
 
-fn sweep_to(folder: &Path, depth: usize) -> Result<usize> {
-    let mut swept = 0;
+/// The files that [`sweep`] takes away, in the order of their paths.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn abandoned(folder: &Path) -> Result<Vec<PathBuf>> {
+    /// Folders in folders: those of a run are not deeper.
+    const DEPTH: usize = 6;
+    let mut files = Vec::new();
+    abandoned_to(folder, DEPTH, &mut files)?;
+    files.sort();
+    Ok(files)
+}
+
+fn abandoned_to(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
         let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io(entry.path()))?);
         if kind.is_dir() && depth > 0 {
-            swept += sweep_to(&path, depth - 1)?;
+            abandoned_to(&path, depth - 1, files)?;
         } else if kind.is_file() && is_abandoned(&path) {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io(&path)(e)),
-                _ => swept += 1,
-            }
+            files.push(path);
         }
     }
-    Ok(swept)
+    Ok(())
 }
 
 /// Whether nobody writes the file any more.

@@ -17,6 +17,7 @@
 use crate::{Error, Progress, Result, atomic_file, hash_bytes, plural::counted, remedy};
 use serde::{Deserialize, Serialize};
 use std::{
+    fmt,
     fs::{self, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -70,6 +71,22 @@ impl Claim {
         }
     }
 
+    /// Who is at work in a folder, for whoever only wants to know; where nothing is, nobody is.
+    ///
+    /// # Errors
+    /// A claim that cannot be read.
+    pub fn look(folder: &Path) -> Result<Occupied> {
+        Ok(match Owner::read(&folder.join(Self::NAME))? {
+            Found::Nothing => Occupied::Nobody,
+            Found::Damaged => Occupied::Unknown,
+            Found::Owner(owner) => match owner.standing() {
+                Standing::AtWork => Occupied::AtWork(owner.worker()),
+                Standing::Gone => Occupied::Gone(owner.worker()),
+                Standing::Elsewhere => Occupied::Elsewhere(owner.worker()),
+            },
+        })
+    }
+
     /// Whether a file of a folder belongs to claims.
     pub fn is_file(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -95,6 +112,73 @@ impl Claim {
     pub fn moved_to(mut self, folder: &Path) -> Self {
         self.file = folder.join(Self::NAME);
         self
+    }
+}
+
+/// Who is at work in a folder, as its claim says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "standing", content = "worker", rename_all = "kebab-case")]
+pub enum Occupied {
+    /// There is no claim.
+    Nobody,
+    /// This process is there.
+    AtWork(Worker),
+    /// This process ended without a word: the next one follows it by itself.
+    Gone(Worker),
+    /// This process is, or was, of another machine or container: from here it cannot be seen.
+    Elsewhere(Worker),
+    /// There is a claim that cannot be understood.
+    Unknown,
+}
+
+/// A process that claimed a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Worker {
+    /// The verb that it does.
+    pub doing: String,
+    /// Its number.
+    pub process: u32,
+    /// The name of its machine.
+    pub host: String,
+    /// When it claimed the folder, in seconds since 1970.
+    pub since: u64,
+}
+
+impl Worker {
+    /// For how long it has had the folder: `3 minutes`.
+    fn age(&self) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        match now.saturating_sub(self.since) {
+            seconds @ 0..60 => counted(usize::try_from(seconds).unwrap_or(0), "second"),
+            seconds @ 60..7200 => counted(usize::try_from(seconds / 60).unwrap_or(0), "minute"),
+            seconds => counted(usize::try_from(seconds / 3600).unwrap_or(0), "hour"),
+        }
+    }
+}
+
+/// `voxplain train (process 12 on cortex, begun 3 minutes ago)`.
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { doing, process, host, .. } = self;
+        write!(f, "voxplain {doing} (process {process} on {host}, begun {} ago)", self.age())
+    }
+}
+
+/// In a sentence.
+impl fmt::Display for Occupied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nobody => write!(f, "nobody is at work here"),
+            Self::AtWork(worker) => write!(f, "{worker} is at work here"),
+            Self::Gone(worker) => write!(
+                f,
+                "{worker} was at work here and is gone (killed, or the machine stopped): the next command that writes here follows it"
+            ),
+            Self::Elsewhere(worker) => {
+                write!(f, "{worker} is at work here, or was: from this machine it cannot be seen whether it still is")
+            }
+            Self::Unknown => write!(f, "somebody is at work here, or was: {} cannot be understood", Claim::NAME),
+        }
     }
 }
 
@@ -291,15 +375,12 @@ impl Owner {
         self.process.standing(&Process::us(), same_host, Process::of)
     }
 
-    /// `voxplain train (process 12 on cortex, begun 3 minutes ago)`.
+    fn worker(&self) -> Worker {
+        Worker { doing: self.doing.clone(), process: self.process.number, host: self.host.clone(), since: self.since }
+    }
+
     fn describe(&self) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let ago = match now.saturating_sub(self.since) {
-            seconds @ 0..60 => counted(usize::try_from(seconds).unwrap_or(0), "second"),
-            seconds @ 60..7200 => counted(usize::try_from(seconds / 60).unwrap_or(0), "minute"),
-            seconds => counted(usize::try_from(seconds / 3600).unwrap_or(0), "hour"),
-        };
-        format!("voxplain {} (process {} on {}, begun {ago} ago)", self.doing, self.process.number, self.host)
+        self.worker().to_string()
     }
 
     fn busy(&self, folder: &Path) -> Error {

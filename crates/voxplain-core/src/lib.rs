@@ -62,7 +62,7 @@ mod visible;
 
 pub use argmax::argmax;
 pub use citation::Citation;
-pub use claim::Claim;
+pub use claim::{Claim, Occupied, Worker};
 pub use error::{Error, PartError, Result};
 pub use fault::Fault;
 pub use hash::{hash_bytes, hash_file, hash_values};

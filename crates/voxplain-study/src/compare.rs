@@ -32,6 +32,7 @@ use crate::{
     },
 };
 use place::Place;
+pub(crate) use place::{scratch_of, summary_of, unfinished_of};
 use regional::Places;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -318,12 +319,12 @@ pub fn comparisons(run: &Run) -> Result<Vec<(PathBuf, Result<CompareSummary>)>> 
     let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
     let mut folders: Vec<PathBuf> =
         entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<_>>()?;
-    folders.retain(|folder| place::summary_of(folder).is_file());
+    folders.retain(|folder| summary_of(folder).is_file());
     folders.sort();
     let models = run.models()?;
     let again = || remedy!["compare again, with ", FORCE];
     let read = |folder: &Path| -> Result<CompareSummary> {
-        let file = place::summary_of(folder);
+        let file = summary_of(folder);
         let summary: CompareSummary = crate::run::read_json(&file)?;
         models.check(&file, &summary.models, again())?;
         summary.made_from.check(run, &file, again())?;
@@ -464,7 +465,7 @@ fn compare(
     };
     let key = key(material, options, &built, (&mask, &tested.contrast), places.as_ref().map(|(_, labels)| *labels))?;
     // What is there is read alone.
-    let is_there = place::summary_of(&out).is_file() && !options.force;
+    let is_there = summary_of(&out).is_file() && !options.force;
     let _claim = if is_there { None } else { Run::claim_around(&out, "compare", progress)? };
     let place = Place::at(&out, &key, options.force)?;
     if let Some(summary) = place.finished()? {

@@ -40,6 +40,8 @@
 //! | [`confounds`] | how much of what a run tells each confound explains |
 //! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
 //! | [`compare`] | tests maps or volumes voxel by voxel |
+//! | [`status`] | what there is in a run or a cohort, and what comes next |
+//! | [`leftover`] | what can be taken away from them |
 //! | [`doctor`] | whether all works on this machine |
 
 pub mod alike;
@@ -54,6 +56,7 @@ pub mod explain;
 pub mod folds;
 pub mod group;
 pub mod imbalance;
+pub mod leftover;
 mod listed;
 pub mod map;
 pub mod matched;
@@ -67,4 +70,5 @@ pub mod run;
 pub mod setting;
 pub mod simulate;
 mod spelling;
+pub mod status;
 pub mod train;

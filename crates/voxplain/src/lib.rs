@@ -50,6 +50,7 @@
 //! | [`map`], [`evaluation`], [`group`], [`atlas`], [`regions`] | files of maps, and what can be done with maps |
 //! | [`imbalance`], [`matched`], [`confounds`], [`morphometry`] | what goes with the label beside the images, people who are alike in it, how much of a result it explains; tables of measurements of people |
 //! | [`figure`], [`report`] (with the feature `report`, on by default) | pictures and the page |
+//! | [`status`], [`leftover`] | what there is in a run or a cohort, and what comes next; what can be taken away |
 //! | [`doctor`] | a self-test of this machine |
 //!
 //! Nothing is printed: long work tells a [`Progress`] how far it is ([`Silent`] ignores it), and an [`Error`] says what was
@@ -61,15 +62,15 @@ pub use voxplain_nn as nn;
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
-    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, map, matched,
-    model, morphometry, predict, prepare, regions, run, simulate, train,
+    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, leftover,
+    map, matched, model, morphometry, predict, prepare, regions, run, simulate, status, train,
 };
 pub use voxplain_volume as volume;
 
 pub use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Record, choose};
 pub use voxplain_core::{
-    Action, Claim, Error, Fault, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary, atomic_file,
-    input, memory, plural, random, visible, visible_json,
+    Action, Claim, Error, Fault, Occupied, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary,
+    atomic_file, input, memory, plural, random, visible, visible_json,
 };
 pub use voxplain_nn::{Engine, EngineOptions, Network};
 pub use voxplain_study::{

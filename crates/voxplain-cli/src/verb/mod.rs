@@ -1,6 +1,7 @@
 //! The verbs, one file each: flags, one call into the library, the result in words. None knows another.
 
 pub(crate) mod bench;
+pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod confounds;
@@ -27,4 +28,5 @@ pub(crate) mod run;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
 pub(crate) mod simulate;
+pub(crate) mod status;
 pub(crate) mod train;

@@ -8,6 +8,8 @@ mod lacking;
 mod moved;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "report")]
+mod status;
 mod stopped;
 mod support;
 #[cfg(feature = "serve")]

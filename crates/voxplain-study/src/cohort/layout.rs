@@ -57,12 +57,12 @@ impl<'a> CohortLayout<'a> {
     }
 
     /// `plan.json`, while it is built: the command and options that make it.
-    pub(super) fn plan(self) -> PathBuf {
+    pub(crate) fn plan(self) -> PathBuf {
         self.root.join("plan.json")
     }
 
     /// `done`, while it is built: a folder with a mark for each subject whose data are written.
-    pub(super) fn marks(self) -> PathBuf {
+    pub(crate) fn marks(self) -> PathBuf {
         self.root.join("done")
     }
 

@@ -315,13 +315,34 @@ fn refuse_others(path: &Path, partial: &Path) -> Result<()> {
 }
 
 /// By which command a cohort was begun in a folder, in it `None` where the file is damaged.
-fn begun_with(partial: &Path) -> Result<Option<Option<serde_json::Value>>> {
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn begun_with(partial: &Path) -> Result<Option<Option<serde_json::Value>>> {
     let plan = CohortLayout::at(partial).plan();
     match fs::read(&plan) {
         Ok(text) => Ok(Some(serde_json::from_slice(&text).ok())),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(Error::io(&plan)(e)),
     }
+}
+
+/// How many subjects are marked as prepared in the folder of an unfinished cohort.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn count_marks(partial: &Path) -> Result<usize> {
+    let marks = CohortLayout::at(partial).marks();
+    if !marks.is_dir() {
+        return Ok(0);
+    }
+    Ok(entries(&marks)?.iter().filter(|file| is_mark(file)).count())
+}
+
+/// Whether a file has the name of a mark.
+fn is_mark(file: &Path) -> bool {
+    let number = file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.parse::<usize>().is_ok());
+    number && file.extension().is_some_and(|ending| ending == "json")
 }
 
 /// Whether nobody has been prepared in the folder of an unfinished cohort.
@@ -376,6 +397,31 @@ fn remove(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(left)
 }
 
+/// The files of an unfinished cohort, the plan last, and what lies there that voxplain did not make.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub(crate) fn files_of_unfinished(partial: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let layout = CohortLayout::at(partial);
+    let mut ours = layout.files().to_vec();
+    ours.extend([shorter(&layout.volumes()), shorter(&layout.masks())]);
+    let (mut files, mut left) = (Vec::new(), Vec::new());
+    let marks = if layout.marks().is_dir() { entries(&layout.marks())? } else { Vec::new() };
+    for file in marks.into_iter().chain(entries(partial)?) {
+        let is_file = fs::symlink_metadata(&file).map_err(Error::io(&file))?.is_file();
+        let of_marks = file.parent() == Some(&layout.marks()) && is_mark(&file);
+        if Claim::is_file(&file) || file == layout.marks() {
+            continue;
+        } else if is_file && (of_marks || ours.contains(&file) || atomic_file::is_part(&file)) {
+            files.push(file);
+        } else {
+            left.push(file);
+        }
+    }
+    files.sort_by_key(|file| *file == layout.plan());
+    Ok((files, left))
+}
+
 /// Removes what was built in a folder, but the plan. Gives what stays, because voxplain did not make it.
 fn empty(partial: &Path) -> Result<Vec<PathBuf>> {
     let plan = CohortLayout::at(partial).plan();
@@ -410,10 +456,6 @@ fn remove_marks(partial: &Path) -> Result<()> {
     if !marks.is_dir() {
         return Ok(());
     }
-    let is_mark = |file: &Path| {
-        let number = file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| stem.parse::<usize>().is_ok());
-        number && file.extension().is_some_and(|ending| ending == "json")
-    };
     for file in entries(&marks)? {
         if is_mark(&file) || atomic_file::is_part(&file) {
             fs::remove_file(&file).map_err(Error::io(&file))?;

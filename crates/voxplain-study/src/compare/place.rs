@@ -23,8 +23,18 @@ struct Unfinished {
 pub(super) const UNFINISHED: &str = "unfinished.json";
 
 /// `summary.json` in the folder of a comparison.
-pub(super) fn summary_of(folder: &Path) -> PathBuf {
+pub(crate) fn summary_of(folder: &Path) -> PathBuf {
     folder.join("summary.json")
+}
+
+/// `unfinished.json` in the folder of a comparison: what was counted before an interruption.
+pub(crate) fn unfinished_of(folder: &Path) -> PathBuf {
+    folder.join(UNFINISHED)
+}
+
+/// `values.partial` in the folder of a comparison: the values of all maps, while it works with more than memory holds.
+pub(crate) fn scratch_of(folder: &Path) -> PathBuf {
+    folder.join("values.partial")
 }
 
 impl Place {
@@ -75,7 +85,7 @@ impl Place {
     }
 
     pub(super) fn scratch(&self) -> PathBuf {
-        self.file("values.partial")
+        scratch_of(&self.folder)
     }
 
     /// The result, where it is whole.

@@ -4,8 +4,8 @@ use super::{Localisation, Relevance};
 use crate::{
     cohort::Cohort,
     map::{read_image, read_record, target},
-    run::Run,
-    setting::TRUTH,
+    run::{Run, read_json},
+    setting::{METRIC, TRUTH},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -61,6 +61,24 @@ pub struct MethodLocalisation {
     pub hits: Option<f64>,
     /// Number of maps that are zero everywhere.
     pub empty: usize,
+}
+
+impl MethodLocalisation {
+    /// Reads `evaluation/localisation.json` of a run; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// It is damaged, or of other models than those that the run has now.
+    pub fn read(run: &Run) -> Result<Option<Vec<Self>>> {
+        let path = run.layout().evaluation().summary("localisation");
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let all: Vec<Self> = read_json(&path)?;
+        let models = run.models()?;
+        let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, "localisation")];
+        all.iter().try_for_each(|of| models.check(&path, &of.models, again()))?;
+        Ok(Some(all))
+    }
 }
 
 /// Compares each map of a run with the truth, inside the brain mask of the subject. Writes `evaluation/localisation.tsv` (a row a

@@ -3,7 +3,7 @@
 use super::RegionOptions;
 use crate::atlas::RegionTable;
 use crate::run::place::{relative, resolved};
-use crate::run::{MadeFrom, Run, RunLayout};
+use crate::run::{MadeFrom, Models, Run, RunLayout};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result, Silent, Table, hash_file, seal};
@@ -151,6 +151,23 @@ impl RegionRecord {
         seal::open(&bytes)
             .map(Some)
             .map_err(|e| Error::file(&path, format!("no record of a table of regions: {e}"), "make the table again"))
+    }
+
+    /// Refuses a table of other models or maps than those that a run has now; `own` are its models. Of a table without a record, or of maps without records, as of other
+    /// programs, nothing is known.
+    ///
+    /// # Errors
+    /// The table is of others; its record is damaged.
+    pub fn check(run: &Run, own: &Models, table: &Path) -> Result<()> {
+        const AGAIN: &str = "make the table again";
+        match Self::read(table)? {
+            Some(Self { models: Some(made_by), .. }) if made_by.is_empty() => Ok(()),
+            Some(Self { models, made_from, .. }) => {
+                own.check(table, &models.unwrap_or_default(), AGAIN)?;
+                made_from.check(run, table, AGAIN)
+            }
+            None => Ok(()),
+        }
     }
 
     /// The options, with each path where its file is found now: from the table's folder, where it was, or, as older records have

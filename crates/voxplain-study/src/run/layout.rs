@@ -174,8 +174,17 @@ impl<'a> RunLayout<'a> {
 
     /// Whether a file has the name of [`RunLayout::permutation_test`].
     pub fn is_permutation_test(self, file: &Path) -> bool {
+        self.is_of_classifier(file, "")
+    }
+
+    /// Whether a file has the name of [`RunLayout::unfinished_permutation_test`].
+    pub fn is_unfinished_permutation_test(self, file: &Path) -> bool {
+        self.is_of_classifier(file, UNFINISHED)
+    }
+
+    fn is_of_classifier(self, file: &Path, ending: &str) -> bool {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let stem = name.strip_suffix(".json").filter(|stem| !stem.ends_with(UNFINISHED));
+        let stem = name.strip_suffix(".json").and_then(|stem| stem.strip_suffix(ending));
         file.parent() == Some(&self.permutations())
             && stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
     }

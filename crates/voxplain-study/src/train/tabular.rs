@@ -183,6 +183,11 @@ pub fn train_table(
 }
 
 impl TableRecord {
+    /// `table.json` in the directory of a training on a table: it makes a directory one.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("table.json")
+    }
+
     /// Whether it is of the same table and options as another, by the same version.
     fn is_of(&self, other: &Self) -> bool {
         (&self.version, &self.table, &self.hash, &self.options)
@@ -227,7 +232,7 @@ impl Place {
 
     /// Makes the directory, or takes that of the same training; one of another is replaced with `force`.
     fn open(out: &Path, record: &TableRecord, force: bool, progress: &dyn Progress) -> Result<Self> {
-        let is_ours = out.join("table.json").is_file();
+        let is_ours = TableRecord::path(out).is_file();
         if !is_ours
             && out.exists()
             && !entries(out)?.iter().all(|file| atomic_file::is_part(file) || Claim::is_file(file))
@@ -240,7 +245,7 @@ impl Place {
         }
         std::fs::create_dir_all(out).map_err(Error::io(out))?;
         let place = Self { folder: out.to_owned(), _claim: Claim::take(out, "train", progress)? };
-        let file = place.file("table.json");
+        let file = TableRecord::path(out);
         if file.is_file() {
             if !force && !read_json::<TableRecord>(&file)?.is_of(record) {
                 return Err(Error::file(

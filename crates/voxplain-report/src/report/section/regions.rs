@@ -45,16 +45,9 @@ pub(in crate::report) fn current(run: &Run, warnings: &mut Vec<Warning>) -> Resu
     let models = run.models()?;
     let mut tables = run.layout().region_tables()?;
     tables.retain(|table| {
-        let checked = RegionRecord::read(table).and_then(|record| match record {
-            // Of maps without records, as of other programs, nothing is known.
-            Some(RegionRecord { models: Some(made_by), .. }) if made_by.is_empty() => Ok(()),
-            Some(RegionRecord { models: made_by, made_from, .. }) => {
-                models.check(table, &made_by.unwrap_or_default(), AGAIN)?;
-                made_from.check(run, table, AGAIN)
-            }
-            None => Ok(()),
-        });
-        checked.map_err(|error| warnings.push(Warning::left_out("A region table is left out", &error))).is_ok()
+        RegionRecord::check(run, &models, table)
+            .map_err(|error| warnings.push(Warning::left_out("A region table is left out", &error)))
+            .is_ok()
     });
     Ok(tables)
 }
