@@ -116,7 +116,7 @@ impl Verb {
             Self::Export(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session, work),
-            Self::Run(verb) => verb.run(session, work),
+            Self::Run(verb) => verb.run(session, work, &Cli::command()),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
             Self::Man(verb) => verb.run(Cli::command(), session),
@@ -249,6 +249,65 @@ mod tests {
         for setting in voxplain::settings() {
             assert!(flags.contains(&setting.name()), "no verb has --{}", setting.name());
         }
+    }
+
+    /// The lines of the file that are not set, set.
+    fn all_set(text: &str) -> String {
+        let set = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c == '[' || c.is_ascii_lowercase()) => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        text.lines().map(set).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_file_to_begin_with_has_every_key_and_sets_only_defaults() {
+        let command = Cli::command();
+        let text = crate::template::template(&command, &|line| work(line).is_ok());
+        let steps = crate::pipeline::Pipeline::parse(&text).unwrap().into_steps();
+        let verbs: Vec<&str> = steps.iter().map(|step| step[0].as_str()).collect();
+        assert_eq!(verbs, ["prepare", "train", "explain", "group", "report"]);
+        let parsed = |step: &[String]| {
+            let line = std::iter::once("voxplain").chain(step.iter().map(String::as_str));
+            Cli::try_parse_from(line).map(|cli| format!("{:?}", cli.verb)).unwrap_or_else(|e| panic!("{step:?}: {e}"))
+        };
+        for step in &steps {
+            // What is set is what is there by itself: without it the same is understood.
+            let given: Vec<String> = step
+                .iter()
+                .filter(|w| !w.starts_with("--") || *w == "--" || w.contains('<') || w.starts_with("--out="))
+                .cloned()
+                .collect();
+            assert_eq!(parsed(step), parsed(&given));
+        }
+        let whole: toml::Table = all_set(&text).parse().unwrap();
+        for (verb, operand) in crate::pipeline::ORDER {
+            let section = whole[verb].as_table().unwrap();
+            let of = command.find_subcommand(verb).unwrap();
+            for arg in of.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_positional()) {
+                let long = arg.get_long().unwrap();
+                if ["help", "version", "out", "force", "live"].contains(&long) {
+                    continue;
+                }
+                let value = section.get(long).unwrap_or_else(|| panic!("[{verb}] has no {long}"));
+                let written = match value {
+                    toml::Value::Array(values) => values.iter().map(|v| v.to_string().replace('"', "")).collect(),
+                    other => vec![other.as_str().map_or_else(|| other.to_string(), str::to_owned)],
+                };
+                let mut default: Vec<String> =
+                    arg.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
+                if default.is_empty() {
+                    let takes = arg.get_action().takes_values();
+                    default = vec![if takes { written[0].clone() } else { "false".to_owned() }];
+                    assert!(!takes || written[0].starts_with('<'), "[{verb}] {long} has no default");
+                }
+                assert_eq!(written, default, "[{verb}] {long}");
+            }
+            assert!(!operand.is_empty() || verb == "simulate");
+        }
+        let without_out =
+            ["simulate", "prepare", "train"].iter().all(|verb| !whole[*verb].as_table().unwrap().contains_key("out"));
+        assert!(without_out, "the top of the file says where they are");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod pipeline;
 mod server;
 mod session;
 mod shell;
+mod template;
 mod terminal;
 mod verb;
 

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, path::Path};
 use toml::{Table, Value};
 
 /// Verbs in the order in which they are run, with the key of what they take without a flag.
-const ORDER: [(&str, &str); 9] = [
+pub(crate) const ORDER: [(&str, &str); 9] = [
     ("simulate", ""),
     ("prepare", "source"),
     ("train", "cohort"),
@@ -83,6 +83,12 @@ impl Pipeline {
             bail!("no section says what to do; there are: {}", ORDER.map(|(verb, _)| format!("[{verb}]")).join(", "));
         }
         Ok(Self { steps })
+    }
+
+    /// The command lines.
+    #[cfg(test)]
+    pub(crate) fn into_steps(self) -> Vec<Vec<String>> {
+        self.steps
     }
 
     /// The words of its one step.
