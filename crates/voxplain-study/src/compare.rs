@@ -4,6 +4,7 @@
 //! used), or of the volumes of a cohort (the brains themselves), with other columns of the participants' table held constant.
 //! The p-values are corrected for the number of voxels ([`voxplain_stats::inference`]).
 
+mod asked;
 mod clusters;
 mod design_files;
 mod formula;

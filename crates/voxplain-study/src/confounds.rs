@@ -18,13 +18,16 @@ use crate::{
     matched::MatchOn,
     recode::refuse_recode,
     run::{Prediction, Run, read_json},
-    setting::{COVARIATES, LABEL},
+    setting::{ARM, CALIPER, COVARIATES, LABEL, MATCH},
     spelling::number,
 };
 use matched::Matched;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use voxplain_core::{Action, Error, Progress, Result, random::Seed, remedy, seal};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+use voxplain_core::{Action, Error, Progress, Result, Setting, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Regression, ValuePrediction};
 
@@ -64,6 +67,35 @@ pub struct Confounds {
     pub reverse: Vec<Reverse>,
     /// The result in sentences.
     pub summary: Vec<String>,
+    /// What was asked; not known of files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// What was asked about confounds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The other runs, by name.
+    pub arms: Vec<(String, PathBuf)>,
+    /// [`ConfoundOptions::covariates`].
+    pub covariates: Vec<String>,
+    /// Columns on which the held-out were matched.
+    pub matched: Vec<String>,
+    /// How far apart the two of a pair may be, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caliper: Option<f64>,
+}
+
+impl Asked {
+    /// As settings of the step `confounds`.
+    pub fn settings(&self) -> Vec<(Setting, Option<String>)> {
+        let list = |setting: Setting, of: &[String]| (!of.is_empty()).then(|| (setting, Some(of.join(","))));
+        let arms = self.arms.iter().map(|(name, run)| (ARM, Some(format!("{name}={}", run.display()))));
+        arms.chain(list(COVARIATES, &self.covariates))
+            .chain(list(MATCH, &self.matched))
+            .chain(self.caliper.map(|caliper| (CALIPER, Some(caliper.to_string()))))
+            .collect()
+    }
 }
 
 /// A model with a confound taken away.
@@ -183,6 +215,15 @@ pub fn confounds(
         maps: Some(maps).filter(|_| !arms.is_empty()),
         reverse,
         summary: Vec::new(),
+        asked: Some(Asked {
+            arms: arms
+                .iter()
+                .map(|(name, run)| (name.clone(), run.path.canonicalize().unwrap_or_else(|_| run.path.clone())))
+                .collect(),
+            covariates: options.covariates.clone(),
+            matched: options.matched.columns.clone(),
+            caliper: options.matched.caliper,
+        }),
     };
     found.summary = found.sentences(of.cohort.noun());
     seal::declare(&run.layout().confounds(), &found, [])?;

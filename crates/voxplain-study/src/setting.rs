@@ -36,6 +36,18 @@ settings! {
     CLASS_WEIGHTS = "class-weights";
     /// How far apart the two of a matched pair may be, in standard deviations.
     CALIPER = "caliper";
+    /// Whether a tail is fitted to the statistics of permutations.
+    PARETO_TAIL = "pareto-tail";
+    /// Which voxels touch.
+    NEIGHBOURS = "neighbours";
+    /// Whether each subject has a variance of its own.
+    ROBUST = "robust";
+    /// The width of the smoothing before maps are compared, mm.
+    SMOOTH = "smooth";
+    /// The powers of extent and height of an enhancement.
+    TFCE = "tfce";
+    /// Another run on the same people, by a name.
+    ARM = "arm";
     /// The file of a design's contrasts.
     CONTRASTS = "contrasts";
     /// The size of a statistic from which on voxels form clusters.

@@ -160,6 +160,9 @@ pub struct CompareSummary {
     pub regions: Option<RegionTests>,
     /// The maps.
     pub files: Vec<CompareFile>,
+    /// What was asked, with files by their whole paths, and without what changes no result; not known of files of older versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub options: Option<CompareOptions>,
 }
 
 /// The tail that corrected p-values of a family come from.
@@ -567,6 +570,7 @@ impl Results<'_> {
             clusters,
             regions: None,
             files,
+            options: Some(self.options.recorded()),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Localisation, Relevance};
 use crate::{
     cohort::Cohort,
     map::{read_image, read_record, target},
-    run::{Run, read_json},
+    run::{MadeFrom, Run, digest},
     setting::{METRIC, TRUTH},
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy};
+use voxplain_core::{Action, Error, Progress, Result, Silent, Table, atomic_file, hash_file, remedy};
 use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read, read_mask};
 
@@ -61,25 +61,121 @@ pub struct MethodLocalisation {
     pub hits: Option<f64>,
     /// Number of maps that are zero everywhere.
     pub empty: usize,
+    /// What the maps were compared with, and how; absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<Compared>,
+    /// The maps, by what their records said when they were compared: of rows of all subjects. None in files of older versions.
+    #[serde(default, skip_serializing_if = "MadeFrom::is_empty")]
+    pub made_from: MadeFrom,
 }
 
-impl MethodLocalisation {
-    /// Reads `evaluation/localisation.json` of a run; `None` where there is none yet.
+/// What maps were compared with, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// The file of the truth, where it was given; the cohort's own otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub truth: Option<PathBuf>,
+    /// BLAKE3 of the file.
+    pub hash: String,
+    /// The value above which a voxel belonged to it; absent where the file was a mask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// Which part of a map counted.
+    pub relevance: Relevance,
+}
+
+impl Compared {
+    /// How the truth was asked for.
     ///
     /// # Errors
-    /// It is damaged, or of other models than those that the run has now.
-    pub fn read(run: &Run) -> Result<Option<Vec<Self>>> {
-        let path = run.layout().evaluation().summary("localisation");
-        if !path.is_file() {
+    /// The file of the truth cannot be read.
+    fn of(cohort: &Cohort, options: &Options) -> Result<Self> {
+        let truth = options.truth.as_deref().map(|path| path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        Ok(Self {
+            hash: hash_file(&options.truth.clone().unwrap_or_else(|| cohort.layout().truth()))?,
+            truth,
+            threshold: options.threshold,
+            relevance: options.relevance,
+        })
+    }
+
+    /// The truth on the grid of a cohort; `None` where the file is not there any more, or is another one by its hash.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn read(&self, cohort: &Cohort) -> Result<Option<Mask>> {
+        let path = self.truth.clone().unwrap_or_else(|| cohort.layout().truth());
+        if !path.is_file() || hash_file(&path)? != self.hash {
             return Ok(None);
         }
-        let all: Vec<Self> = read_json(&path)?;
-        let models = run.models()?;
-        let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, "localisation")];
-        all.iter().try_for_each(|of| models.check(&path, &of.models, again()))?;
-        Ok(Some(all))
+        let options = Options { truth: self.truth.clone(), threshold: self.threshold, ..Options::default() };
+        read_truth(cohort, &options, &Silent).map(Some)
     }
 }
+
+/// Where the classes of a simulated cohort differ, on its grid; `None` for a cohort that knows no truth, or whose classes were made to differ
+/// nowhere.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn planted(cohort: &Cohort) -> Result<Option<Mask>> {
+    if !cohort.layout().truth().is_file() || plants_nothing(cohort)? {
+        return Ok(None);
+    }
+    read_truth(cohort, &Options::default(), &Silent).map(Some)
+}
+
+/// The regions of the atlas of a simulated cohort that a mask lies in, with the voxels in each, the most first; `None` stands for no
+/// region. Empty for a cohort without such an atlas on its grid.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn regions_of(cohort: &Cohort, mask: &Mask) -> Result<Vec<(Option<String>, usize)>> {
+    let (image, table) = (cohort.layout().atlas(), cohort.layout().atlas_labels());
+    if !image.is_file() || !table.is_file() {
+        return Ok(Vec::new());
+    }
+    let labels = read(&image, &ReadOptions::default())?.volume.to_ras();
+    if !labels.grid().same_space(mask.grid(), 0.01) {
+        return Ok(Vec::new());
+    }
+    let names = Table::read(&table)?;
+    let (index, name) = (names.column("index")?, names.column("name")?);
+    let name_of = |label: f32| {
+        let row = names.rows.iter().find(|row| row[index].as_deref() == Some(&label.to_string()))?;
+        row[name].clone()
+    };
+    let mut voxels = BTreeMap::<u32, (Option<String>, usize)>::new();
+    for (label, _) in labels.data().iter().zip(mask.data()).filter(|(_, inside)| **inside) {
+        voxels.entry(label.to_bits()).or_insert_with(|| (name_of(*label), 0)).1 += 1;
+    }
+    let mut all: Vec<(Option<String>, usize)> = voxels.into_values().collect();
+    all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    Ok(all)
+}
+
+/// Reads what [`evaluate`] wrote; `None` where nothing was compared yet.
+///
+/// # Errors
+/// A damaged file, or one of other models or maps than those that the run has now.
+pub fn read_found(run: &Run) -> Result<Option<Vec<MethodLocalisation>>> {
+    let path = run.layout().evaluation().summary(LOCALISATION);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, LOCALISATION)];
+    let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
+    let found: Vec<MethodLocalisation> = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
+    for row in &found {
+        run.models()?.check(&path, &row.models, again())?;
+        row.made_from.check(run, &path, again())?;
+    }
+    Ok((!found.is_empty()).then_some(found))
+}
+
+/// The name of the measure, and of its files.
+const LOCALISATION: &str = "localisation";
 
 /// Compares each map of a run with the truth, inside the brain mask of the subject. Writes `evaluation/localisation.tsv` (a row a
 /// map) and `evaluation/localisation.json` (the return value).
@@ -115,7 +211,7 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     progress.begin("compare with the truth", methods.len() * people.len());
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for method in &methods {
-        let mut each = Vec::new();
+        let (mut each, mut made_from) = (Vec::new(), MadeFrom::default());
         let mut targets = BTreeMap::<String, usize>::new();
         for person in &people {
             progress.go_on()?;
@@ -128,7 +224,9 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
                     other => other,
                 },
             )?;
-            *targets.entry(target(&read_record(&path)?)).or_default() += 1;
+            let record = read_record(&path)?;
+            made_from.add(id, method, digest(&record));
+            *targets.entry(target(&record)).or_default() += 1;
             rows.push(row(id, method, &found));
             each.push((found, models_of.of_fold(person.fold)));
             progress.advance(1, method);
@@ -141,7 +239,8 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
             ));
         }
         let everyone: Vec<usize> = (0..each.len()).collect();
-        all.extend(summary(method, None, &models, &each, count(&everyone)?));
+        let of_all = summary(method, None, &models, &each, count(&everyone)?);
+        all.extend(of_all.map(|row| MethodLocalisation { made_from, ..row }));
         for class in run.manifest.task.classes() {
             let truly = |n: usize| labels[people[n].subject] == Some(class.as_str());
             let of_class: Vec<usize> = (0..each.len()).filter(|&n| truly(n)).collect();
@@ -150,12 +249,16 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
         }
     }
     progress.end();
-    all.iter_mut().for_each(|row| row.whole_heads = cohort.preparation.whole_heads().map(str::to_owned));
+    let compared = Compared::of(&cohort, options)?;
+    for row in &mut all {
+        row.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
+        row.compared = Some(compared.clone());
+    }
 
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
-    Table { columns: columns.to_vec(), rows }.write_tsv(&files.table("localisation"))?;
-    atomic_file::declare(&files.summary("localisation"), &all, [files.table("localisation")])?;
+    Table { columns: columns.to_vec(), rows }.write_tsv(&files.table(LOCALISATION))?;
+    atomic_file::declare(&files.summary(LOCALISATION), &all, [files.table(LOCALISATION)])?;
     Ok(all)
 }
 
@@ -302,5 +405,7 @@ fn summary(
         auc: share(&|l| Some(l.auc))?,
         hits: hits.map(|h| h.mean),
         empty: each.iter().filter(|(l, _)| l.hit.is_none()).count(),
+        compared: None,
+        made_from: MadeFrom::default(),
     })
 }

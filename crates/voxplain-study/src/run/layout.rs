@@ -460,8 +460,12 @@ pub mod figure_name {
     pub const SIMILARITY_DICE: &str = "similarity-dice";
     /// Deletion and insertion curves.
     pub const DELETION_INSERTION: &str = "deletion-insertion";
+    /// Where the classes of a simulated cohort differ.
+    pub const TRUTH: &str = "truth";
+    /// How much of each method's maps lies there.
+    pub const TRUTH_ENRICHMENT: &str = "truth-enrichment";
 
-    const ALL: [&str; 12] = [
+    const ALL: [&str; 14] = [
         LEARNING_CURVES,
         ROC,
         CALIBRATION,
@@ -474,6 +478,8 @@ pub mod figure_name {
         SIMILARITY_SPEARMAN,
         SIMILARITY_DICE,
         DELETION_INSERTION,
+        TRUTH,
+        TRUTH_ENRICHMENT,
     ];
 
     /// `<group>_stat-mean_desc-<method>_mosaic`: a group's mean map.

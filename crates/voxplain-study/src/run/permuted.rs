@@ -1,6 +1,7 @@
 //! [`PermutationTest`]: what a classifier reaches when labels are dealt out at random.
 
 use super::{Run, read_json};
+use crate::train::PermuteOptions;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use voxplain_core::{Error, Result};
@@ -72,6 +73,9 @@ pub struct PermutationTest {
     pub exchange: String,
     /// Where chance came from.
     pub seed: u64,
+    /// What was asked; not known of files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<PermuteOptions>,
     /// The numbers; the first is the one that the sentences are about.
     pub numbers: Vec<PermutedNumber>,
     /// The result in sentences.

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     compare,
     confounds::Confounds,
-    evaluation::{faithfulness, truth::MethodLocalisation},
+    evaluation::{faithfulness, truth},
     group::GroupSummary,
     listed::counted,
     map::record_path,
@@ -229,10 +229,7 @@ fn evaluations(run: &Run) -> (Vec<Made>, Vec<(String, BTreeSet<String>)>) {
             of.push((metric.to_owned(), methods));
         }
     };
-    add(
-        "localisation",
-        MethodLocalisation::read(run).map(|of| of.map(|of| of.into_iter().map(|m| m.method).collect())),
-    );
+    add("localisation", truth::read_found(run).map(|of| of.map(|of| of.into_iter().map(|m| m.method).collect())));
     for metric in [faithfulness::Metric::Deletion, faithfulness::Metric::Insertion] {
         let read = faithfulness::Summary::read(run, metric);
         add(metric.word(), read.map(|of| of.map(|of| of.found.into_iter().map(|m| m.method).collect())));

@@ -28,7 +28,7 @@ use crate::{
     listed::{counted, does},
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
-    setting::{CLASSIFIER, FORCE, MATCH, PERMUTATIONS},
+    setting::{BLOCKS, CLASSIFIER, FORCE, MATCH, PERMUTATIONS, SEED, WITHIN},
 };
 use exchange::{exchange, shuffles};
 use rayon::prelude::*;
@@ -38,7 +38,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Progress, Result, Silent, atomic_file, hash_bytes, random::Seed, remedy, seal};
+use voxplain_core::{Error, Progress, Result, Setting, Silent, atomic_file, hash_bytes, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     Classification, FoldPrediction, Regression, ValuePrediction,
@@ -70,6 +70,23 @@ pub struct PermuteOptions {
 impl Default for PermuteOptions {
     fn default() -> Self {
         Self { classifier: CNN.into(), permutations: 100, blocks: None, block_kind: None, seed: 0, force: false }
+    }
+}
+
+impl PermuteOptions {
+    /// Every option that is not as it is by default, as settings of the step `permute`.
+    pub fn settings(&self) -> Vec<(Setting, Option<String>)> {
+        let default = Self::default();
+        let Self { classifier, permutations, blocks, block_kind, seed, force: _ } = self;
+        let unless = |same: bool, value: String| (!same).then_some(value);
+        let given = [
+            (CLASSIFIER, unless(*classifier == default.classifier, classifier.clone())),
+            (PERMUTATIONS, unless(*permutations == default.permutations, permutations.to_string())),
+            (BLOCKS, blocks.clone()),
+            (WITHIN, block_kind.map(|kind| kind.word().to_owned())),
+            (SEED, unless(*seed == default.seed, seed.to_string())),
+        ];
+        given.into_iter().filter_map(|(setting, value)| Some((setting, Some(value?)))).collect()
     }
 }
 
@@ -546,6 +563,7 @@ fn result(
         least_p,
         exchange,
         seed: options.seed,
+        options: Some(PermuteOptions { force: false, ..options.clone() }),
         numbers: numbers.collect(),
         summary: Vec::new(),
     };

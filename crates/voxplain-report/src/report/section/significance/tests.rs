@@ -28,6 +28,7 @@ fn permuted(run: &Run, models: Vec<String>) {
         possible: 20.0,
         least_p: 0.2,
         exchange: "labels are permuted freely".into(),
+        options: None,
         seed: 0,
         numbers: vec![PermutedNumber {
             name: "AUC".into(),
