@@ -87,7 +87,7 @@ fn table(found: &Found) -> String {
         .arms
         .iter()
         .map(|arm| (arm.arm.clone(), arm))
-        .chain(matched.map(|arm| (format!("{}, matched", arm.arm), arm)))
+        .chain(matched.map(|arm| (format!("{}, over matched pairs", arm.arm), arm)))
         .collect();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0).max(34);
     let mut text =

@@ -179,6 +179,7 @@ pub(super) fn made_run(folder: &Path) -> Run {
         method: EVIL.into(),
         people: None,
         grouped_by: None,
+        rows: false,
         classifiers: vec![ClassifierMetrics {
             classifier: "cnn".into(),
             description: EVIL.into(),

@@ -29,13 +29,15 @@ pub struct Persons {
     pub names: Vec<String>,
 }
 
-/// Number of images, and of the people that they are of.
+/// Number of images (or of rows of a table of measurements), and of the people that they are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Headcount {
     /// Images.
     pub scans: usize,
     /// People; `None` where every image is of another one.
     pub people: Option<usize>,
+    /// Whether they are rows of a table, and no images.
+    pub rows: bool,
 }
 
 /// The column of people of a table: `person`, else the one that differs from it by case or by what is not seen alone.
@@ -135,14 +137,18 @@ impl Cohort {
     /// It is not known who they are ([`Cohort::persons`]).
     pub fn headcount(&self, subjects: &[usize]) -> Result<Headcount> {
         let people = self.persons(subjects)?.map(|persons| persons.names.len());
-        Ok(Headcount { scans: subjects.len(), people })
+        Ok(Headcount { scans: subjects.len(), people, rows: false })
     }
 }
 
 impl Headcount {
-    /// What one of them is called: a `scan` where people have several, else a `subject`.
+    /// What one of them is called: a `scan` (of a table a `row`) where people have several, else a `subject`.
     pub fn noun(&self) -> &'static str {
-        if self.people.is_some() { "scan" } else { "subject" }
+        match (self.people, self.rows) {
+            (None, _) => "subject",
+            (Some(_), false) => "scan",
+            (Some(_), true) => "row",
+        }
     }
 }
 

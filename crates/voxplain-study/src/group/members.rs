@@ -26,7 +26,7 @@ pub struct Group {
 impl Group {
     /// How many images of how many people these are.
     pub fn headcount(&self) -> Headcount {
-        Headcount { scans: self.subjects.len(), people: self.people }
+        Headcount { scans: self.subjects.len(), people: self.people, rows: false }
     }
 
     /// Counts the people, where a cohort says that some have several images.

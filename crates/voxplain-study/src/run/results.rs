@@ -23,6 +23,9 @@ pub struct Metrics {
     /// what was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouped_by: Option<String>,
+    /// Whether rows of a table are judged, and no images; unknown, and then not so, in files of older versions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows: bool,
     /// Metrics of each classifier: the network first, then the comparators.
     #[serde(rename = "judgements")]
     pub classifiers: Vec<ClassifierMetrics>,
@@ -88,7 +91,7 @@ pub struct GroupMetrics {
 impl GroupMetrics {
     /// How many images of how many people these are.
     pub fn headcount(&self) -> Headcount {
-        Headcount { scans: self.subjects, people: self.people }
+        Headcount { scans: self.subjects, people: self.people, rows: false }
     }
 
     /// With more groups than this (families), rows of groups say nothing.
@@ -142,10 +145,10 @@ impl Metrics {
     /// How many images of how many people were held out.
     pub fn headcount(&self) -> Headcount {
         let scans = self.classifiers.first().map_or(0, |c| c.classification.subjects);
-        Headcount { scans, people: self.people }
+        Headcount { scans, people: self.people, rows: self.rows }
     }
 
-    /// What a held-out image is called: a `scan` where people have several, else a `subject`.
+    /// What a held-out image is called: a `scan` (of a table a `row`) where people have several, else a `subject`.
     pub fn noun(&self) -> &'static str {
         self.headcount().noun()
     }

@@ -23,6 +23,9 @@ pub struct ValueMetrics {
     /// The column of the groups that no split divides and that intervals are over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grouped_by: Option<String>,
+    /// Whether rows of a table are judged, and no images; unknown, and then not so, in files of older versions.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rows: bool,
     /// Metrics of each predictor: the network first, then the comparators.
     pub predictors: Vec<PredictorMetrics>,
     /// The network against each comparator.
@@ -90,7 +93,7 @@ pub struct GroupErrors {
 impl GroupErrors {
     /// How many images of how many people these are.
     pub fn headcount(&self) -> Headcount {
-        Headcount { scans: self.subjects, people: self.people }
+        Headcount { scans: self.subjects, people: self.people, rows: false }
     }
 }
 
@@ -103,10 +106,10 @@ impl ValueMetrics {
     /// How many images of how many people were held out.
     pub fn headcount(&self) -> Headcount {
         let scans = self.predictors.first().map_or(0, |p| p.regression.subjects);
-        Headcount { scans, people: self.people }
+        Headcount { scans, people: self.people, rows: self.rows }
     }
 
-    /// What a held-out image is called: a `scan` where people have several, else a `subject`.
+    /// What a held-out image is called: a `scan` (of a table a `row`) where people have several, else a `subject`.
     pub fn noun(&self) -> &'static str {
         self.headcount().noun()
     }

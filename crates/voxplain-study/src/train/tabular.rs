@@ -358,6 +358,7 @@ fn of_classes(
         write_predictions(&place.predictions(at, classifier.name), &rows.classes, &predictions)?;
     }
     let mut metrics = metrics::compared(&all, &rows.classes, positive, (rows.people(), rows.grouped_by()));
+    metrics.rows = true;
     metrics.method = rows.method(options);
     metrics.summary = metrics::summary(&metrics, LOGISTIC, None);
     if let Some(alike) = metrics::pairs_alike(&all[0].predictions, &metrics.classes, LOGISTIC) {
@@ -407,6 +408,7 @@ fn of_values(
     }
     let value = Quantity { name: options.label.clone(), unit: options.unit.clone() };
     let mut metrics = value_metrics::compared(&all, &value, (rows.people(), rows.grouped_by()));
+    metrics.rows = true;
     metrics.method = rows.method(options);
     metrics.summary = value_metrics::summary(&metrics, RIDGE, None);
     Ok(metrics)

@@ -156,6 +156,7 @@ pub(crate) fn compared(
         method: String::new(),
         people,
         grouped_by,
+        rows: false,
         verdict: verdict([TRAINING_MEAN, TRAINING_MEDIAN].map(with), r),
         predictors: all,
         comparisons,

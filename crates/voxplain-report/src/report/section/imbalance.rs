@@ -4,7 +4,7 @@ use crate::report::element::TextTable;
 use voxplain_core::plural::counted;
 use voxplain_stats::{EffectKind, Estimate, p_in_words};
 use voxplain_study::{
-    confounds::{Alike, Arm, Confounds, MapChange},
+    confounds::{AS_IS, Alike, Arm, Confounds, MapChange},
     imbalance::{Associated, Imbalance},
 };
 
@@ -56,6 +56,10 @@ pub(in crate::report) fn table(of: &Imbalance) -> TextTable {
     }
 }
 
+/// Over whom an arm is judged.
+const EVERYONE: &str = "all held-out";
+const MATCHED: &str = "matched pairs";
+
 /// A row for each arm.
 pub(in crate::report) fn confounds(of: &Confounds) -> TextTable {
     let text = |e: Option<&Estimate>, times: f64, unit: &str| {
@@ -72,8 +76,14 @@ pub(in crate::report) fn confounds(of: &Confounds) -> TextTable {
     let row = |(arm, matched): (&Arm, bool)| {
         vec![
             arm.model.clone(),
-            if matched { format!("{}, matched", arm.arm) } else { arm.arm.clone() },
+            arm.arm.clone(),
+            if matched { MATCHED.to_owned() } else { EVERYONE.to_owned() },
             text(Some(&arm.area), 1.0, ""),
+            match (&arm.difference, matched) {
+                (None, _) => "\u{2013}".to_owned(),
+                (Some(_), false) => format!("{AS_IS}, {EVERYONE}"),
+                (Some(_), true) => format!("{}, {EVERYONE}", arm.arm),
+            },
             text(arm.difference.as_ref(), 1.0, ""),
             text(arm.explained.as_ref(), 100.0, " %"),
         ]
@@ -81,18 +91,21 @@ pub(in crate::report) fn confounds(of: &Confounds) -> TextTable {
     let matched = of.matched.iter().flat_map(|matched| &matched.arms);
     let about = of.matched.as_ref().map_or_else(String::new, |matched| {
         format!(
-            " A row that is matched is less its own arm over all people; its interval holds over people and matches ({} resamples, each matched anew).",
+            " A row over matched pairs is compared with the same arm over all held-out; its interval holds over people and matches ({} resamples, \
+             each matched anew).",
             matched.resamples
         )
     });
     let starts = ["Matched on", "The same volumes"];
     let without_maps = of.maps.as_ref().filter(|maps| maps.rows.is_empty()).map(|maps| maps.sentences());
     TextTable {
-        head: ["Model", "Arm", &of.measure, "Less as it is", "Explained"].map(str::to_owned).to_vec(),
+        head: ["Model", "Arm", "Over", &of.measure, "Compared with", "Difference", "Share gone"]
+            .map(str::to_owned)
+            .to_vec(),
         rows: of.arms.iter().map(|arm| (arm, false)).chain(matched.map(|arm| (arm, true))).map(row).collect(),
         note: format!(
-            "Explained: the share of what the model has above 0.5 that is gone; percentiles of resampled people. What is gone with a confound \
-             may have been signal that goes with it.{about} {}",
+            "Difference: this row less the row that it is compared with. Share gone: the share of what that row has above 0.5 that is gone here; \
+             percentiles of resampled people. What is gone with a confound may have been signal that goes with it.{about} {}",
             of.summary
                 .iter()
                 .filter(|line| starts.iter().any(|start| line.starts_with(start)))

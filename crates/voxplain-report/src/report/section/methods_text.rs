@@ -156,7 +156,8 @@ impl MethodsText {
         };
         let people = if counts.is_empty() { String::new() } else { format!(" ({})", counts.join(", ")) };
         let everyone: Vec<usize> = (0..cohort.subjects.len()).collect();
-        let heads = cohort.headcount(&everyone).unwrap_or(Headcount { scans: everyone.len(), people: None });
+        let heads =
+            cohort.headcount(&everyone).unwrap_or(Headcount { scans: everyone.len(), people: None, rows: false });
         let mut s = format!("The cohort has {heads}{people}. ");
         if let Some(left_out) = run.manifest.about_left_out(cohort.noun()) {
             s.push_str(&left_out);
