@@ -1,6 +1,9 @@
 //! `voxplain plot`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::{Args, ValueEnum};
 use std::path::{Path, PathBuf};
 use voxplain::{
@@ -8,7 +11,7 @@ use voxplain::{
     figure::{Colours, Cuts, Display, Plot as Drawing, Threshold},
     map::background_of,
     stats::significant,
-    volume::{ReadOptions, Volume, read},
+    volume::{MaskOptions, ReadOptions, Volume, read, read_mask},
 };
 
 /// Draw one map over one brain, for a paper or a look.
@@ -21,6 +24,7 @@ Examples:
   voxplain plot map.nii.gz --background T1.nii.gz --out map.png                 three cuts where relevance is
   voxplain plot map.nii.gz --background T1.nii.gz --cuts 24,-20,10 --threshold 95% --out map.svg
   voxplain plot map.nii.gz --background T1.nii.gz --display-mode z --cuts -20,0,20,40 --black-bg --out z.png
+  voxplain plot map.nii.gz --mask brain_mask.nii.gz --width column --dpi 600 --out fig1.png
   voxplain plot map.nii.gz --background T1.nii.gz --display-mode glass --threshold 95% --out glass.png
   voxplain plot a.nii.gz --background T1.nii.gz --contour b.nii.gz c.nii.gz --threshold 95% --out overlay.png")]
 pub(crate) struct Plot {
@@ -31,6 +35,12 @@ pub(crate) struct Plot {
     /// person].
     #[arg(long, visible_alias = "bg-img", value_name = "IMG|none")]
     background: Option<PathBuf>,
+    /// Show the map inside this mask alone.
+    #[arg(long, value_name = "FILE")]
+    mask: Option<PathBuf>,
+    /// A voxel belongs to the mask where its value is above this [default: the file must hold 0 and one other value].
+    #[arg(long, value_name = "VALUE", value_parser = argument::threshold, allow_hyphen_values = true, requires = "mask")]
+    mask_threshold: Option<f64>,
     /// Maps whose outlines are drawn on top, where |value| reaches the threshold.
     #[arg(long, value_name = "MAP", num_args = 1..)]
     contour: Vec<PathBuf>,
@@ -148,7 +158,18 @@ impl Plot {
             }
         };
         let volume = |path: &Path| -> anyhow::Result<Volume> { Ok(read(path, &ReadOptions::default())?.volume) };
-        let map = volume(&self.map)?;
+        let map = volume(&self.map)?.to_ras();
+        let mask = match &self.mask {
+            Some(path) => {
+                let file = read_mask(path, &MaskOptions { threshold: self.mask_threshold, ..MaskOptions::anywhere() })?;
+                let (mask, findings) = file.onto(map.grid(), &self.map)?;
+                for finding in file.warnings().chain(&findings) {
+                    session.progress().warn(&finding.what);
+                }
+                Some(mask)
+            }
+            None => None,
+        };
         let background = match self.background.as_deref() {
             Some(none) if none == Path::new("none") => None,
             Some(path) => Some(volume(path)?),
@@ -167,6 +188,7 @@ impl Plot {
             .collect::<anyhow::Result<Vec<_>>>()?;
         let (figure, plotted) = Drawing {
             map: &map,
+            mask: mask.as_ref(),
             background: background.as_ref(),
             contours: &contours,
             display: match self.display_mode {
@@ -186,6 +208,7 @@ impl Plot {
             },
             annotate: !self.no_annotate,
             draw_cross: !self.no_draw_cross,
+            colour_bar: true,
             black_bg: self.black_bg,
             title: self.title.clone(),
             units: self.units.clone(),
@@ -203,8 +226,11 @@ impl Plot {
         let cuts: Vec<String> =
             plotted.cuts.iter().map(|(axis, at)| format!("{axis} = {}", significant(*at, 4))).collect();
         let where_ = if cuts.is_empty() { String::new() } else { format!("cuts at {} mm; ", cuts.join(", ")) };
+        let masked = plotted.outside_mask.map_or_else(String::new, |share| {
+            format!("; {} % of |value| lies outside the mask and is not shown", significant(100.0 * share, 3))
+        });
         let text = format!(
-            "{}\n{where_}|value| from {:.4e} on, colours to {:.4e}",
+            "{}\n{where_}|value| from {:.4e} on, colours to {:.4e}{masked}",
             self.out.display(),
             plotted.threshold,
             plotted.vmax

@@ -3,7 +3,7 @@
 
 mod scene;
 
-use self::scene::Scene;
+use self::scene::{Scene, percent};
 use super::{
     brain::{Cut, Plane, around, contour, cuts, focus, lattice, onto, picture, projection, sample, sampled},
     paper::{
@@ -15,7 +15,7 @@ use super::{
 use crate::setting::{CUTS, DISPLAY_MODE};
 use voxplain_core::{Error, Result, remedy};
 use voxplain_stats::significant;
-use voxplain_volume::{Grid, Interpolation, Volume, quantiles};
+use voxplain_volume::{Grid, Interpolation, Mask, Volume, quantiles};
 
 /// The ink of words on black.
 const PALE: &str = "#f0f0f0";
@@ -78,7 +78,9 @@ pub enum Colours {
 pub struct Plot<'a> {
     /// The map. NaN is taken as 0, in all images.
     pub map: &'a Volume,
-    /// What it is drawn over, on any grid of the same world.
+    /// Where the map is shown, on its grid; everywhere without one.
+    pub mask: Option<&'a Mask>,
+    /// What it is drawn over, on any grid of the same world. Where its ground is 0, specks of noise and ringing around the body are not drawn.
     pub background: Option<&'a Volume>,
     /// Names and maps whose contours are drawn on top, around the voxels whose |value| reaches the threshold, above 0 and below it; without a threshold,
     /// and for masks (0 and one other value), half of their largest |value|.
@@ -97,6 +99,8 @@ pub struct Plot<'a> {
     pub annotate: bool,
     /// A cross at the point of [`Display::Ortho`].
     pub draw_cross: bool,
+    /// The bar of colours.
+    pub colour_bar: bool,
     /// On black.
     pub black_bg: bool,
     /// Above the figure.
@@ -116,6 +120,9 @@ pub struct Plotted {
     pub threshold: f64,
     /// The value at the end of the range of colours.
     pub vmax: f64,
+    /// The part of the map's |value| that lies outside the mask, where there is one, and is not drawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside_mask: Option<f64>,
     /// What a reader of the picture should know: NaN, values that are not drawn, cuts without anything in them.
     pub notes: Vec<String>,
 }
@@ -206,6 +213,7 @@ impl Plot<'_> {
             },
             threshold: scene.threshold,
             vmax: scene.max,
+            outside_mask: scene.outside_mask,
             notes: scene.notes.clone(),
         };
         Ok((self.compose(&rows, &places, &scene, foot.as_deref())?, plotted))
@@ -373,7 +381,7 @@ impl Plot<'_> {
         let ink = if self.black_bg { PALE } else { INK };
         let soft = if self.black_bg { "#b5b5b5" } else { GREY };
         // The bar, with room for numbers such as −0.0051.
-        let (bar, gap) = (if max > 0.0 { 17.0 } else { 0.0 }, 1.0);
+        let (bar, gap) = (if max > 0.0 && self.colour_bar { 17.0 } else { 0.0 }, 1.0);
         let widest = rows.iter().map(|r| r.iter().map(|p| p.size[0]).sum::<f64>()).fold(1.0, f64::max);
         let most_panels = rows.iter().map(Vec::len).max().unwrap_or(1);
         // Mm of paper for a mm of brain, the same in all panels.
@@ -409,7 +417,7 @@ impl Plot<'_> {
             }
             y += tall + if self.annotate { 3.6 } else { 1.0 };
         }
-        if max > 0.0 {
+        if bar > 0.0 {
             self.bar(&mut svg, [self.width - bar + 4.0, top + 1.0, (y - top - 5.0).clamp(8.0, 45.0)], scene, ink)?;
         }
         for (n, (name, _)) in self.contours.iter().enumerate() {
@@ -418,7 +426,10 @@ impl Plot<'_> {
             y += 3.0;
         }
         if self.annotate {
-            let words = format!("Left is left. Coordinates in mm. {}", foot.unwrap_or_default());
+            let masked = scene.outside_mask.map_or_else(String::new, |share| {
+                format!("Shown inside a mask alone: {} of |value| lies outside it. ", percent(share))
+            });
+            let words = format!("Left is left. Coordinates in mm. {masked}{}", foot.unwrap_or_default());
             for line in wrap(words.trim_end(), SMALL, self.width - 2.0) {
                 svg.text(1.0, y + 2.0, Style::new(SMALL, Anchor::Start).colour(soft), &line);
                 y += 3.2;

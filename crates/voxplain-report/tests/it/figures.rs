@@ -350,6 +350,8 @@ fn text_means_itself() {
 /// The phantom's map drawn in one way.
 fn plot<'a>(brain: &'a Volume, map: &'a Volume, display: Display) -> Plot<'a> {
     Plot {
+        mask: None,
+        colour_bar: true,
         map,
         background: Some(brain),
         contours: &[],
@@ -757,4 +759,82 @@ fn a_single_fine_voxel_is_seen() {
             assert!(seen >= if matches!(display, Display::Ortho | Display::Glass | Display::Mosaic) { 3 } else { 1 });
         }
     }
+}
+
+/// A picture of a background with noise and ringing on a ground of 0 is that of the same background without; what is dark inside the brain
+/// stays, and so do the labels of an atlas and values of both signs.
+#[test]
+fn specks_on_a_ground_of_zero_are_not_drawn() {
+    let (brain, mask, map) = phantom(false);
+    let grid = *brain.grid();
+    let middle = |[i, j, k]: [usize; 3]| (18..22).contains(&i) && (22..26).contains(&j) && (18..22).contains(&k);
+    // Dark fluid in the middle, hardly brighter than air.
+    let clean = Volume::from_fn(grid, |v @ [i, j, k]| if middle(v) { 0.01 } else { 1000.0 * brain.at(i, j, k) });
+    let touches = |v: [usize; 3]| {
+        (0..3).any(|axis| {
+            (-2..=2i32).any(|by| {
+                let mut at = v;
+                let moved = usize::try_from(i32::try_from(v[axis]).unwrap() + by).ok();
+                moved.filter(|n| *n < grid.shape[axis]).is_some_and(|n| {
+                    at[axis] = n;
+                    mask.at(at[0], at[1], at[2])
+                })
+            })
+        })
+    };
+    let specks = Volume::from_fn(grid, |v @ [i, j, k]| match (mask.at(i, j, k), touches(v)) {
+        (true, _) => clean.at(i, j, k),
+        // An interpolation rings about edges, on both sides of 0.
+        (false, true) => {
+            if (i + j) % 2 == 0 {
+                9.0
+            } else {
+                -7.5
+            }
+        }
+        // Dots of noise, as bright as tissue.
+        (false, false) if (i * 7 + j * 5 + k * 3) % 41 == 0 => 500.0,
+        _ => 0.0,
+    });
+    for display in [Display::Ortho, Display::Z, Display::Glass] {
+        let of = |background: &Volume| plot(background, &map, display).draw().unwrap().0.svg;
+        assert!(of(&specks) == of(&clean), "{display:?}");
+    }
+    let differ = |of: &Volume, what: &Volume| {
+        plot(of, &map, Display::Ortho).draw().unwrap().0.svg != plot(what, &map, Display::Ortho).draw().unwrap().0.svg
+    };
+    // A region of number 1 of an atlas of numbers up to 200 is no air.
+    let atlas = Volume::from_fn(grid, |[i, j, k]| match (mask.at(i, j, k), i < 20) {
+        (false, _) => 0.0,
+        (true, true) => 1.0,
+        (true, false) => 200.0,
+    });
+    assert!(differ(&atlas, &atlas.map(|v| if *v == 1.0 { 0.0 } else { *v })));
+    // After normalisation the brain has values below 0 and about it.
+    let normal = Volume::from_fn(grid, |[i, j, k]| if mask.at(i, j, k) { brain.at(i, j, k) - 0.8 } else { 0.0 });
+    assert!(differ(&normal, &normal.map(|v| v.max(0.0))));
+}
+
+/// Outside a mask a map is not drawn, and the record and the picture say how much lies there.
+#[test]
+fn a_mask_cuts_the_map_and_says_so() {
+    let (brain, _, map) = phantom(false);
+    let left = Mask::from_fn(*map.grid(), |[i, ..]| i < 20);
+    let masked = Plot { mask: Some(&left), ..plot(&brain, &map, Display::Ortho) };
+    let (figure, plotted) = masked.draw().unwrap();
+    let cut = Volume::from_fn(*map.grid(), |[i, j, k]| if i < 20 { map.at(i, j, k) } else { 0.0 });
+    let (plain, of_cut) = plot(&brain, &cut, Display::Ortho).draw().unwrap();
+    assert_eq!(panels(&figure.svg), panels(&plain.svg));
+    assert_eq!((plotted.cuts, plotted.vmax, of_cut.outside_mask), (of_cut.cuts, of_cut.vmax, None));
+    let size = |v: &Volume| v.data().iter().map(|x| f64::from(x.abs())).sum::<f64>();
+    let share = 1.0 - size(&cut) / size(&map);
+    assert!((plotted.outside_mask.unwrap() - share).abs() < 1e-6 && share > 0.1, "{share}");
+    assert!(figure.svg.contains("Shown inside a mask alone: ") && !plain.svg.contains("inside a mask"));
+    // A mask of another shape, and one that holds nothing of the map.
+    let other = Mask::from_fn(Grid::new([2, 2, 2], Affine::IDENTITY).unwrap(), |_| true);
+    let refused =
+        |mask: &Mask| Plot { mask: Some(mask), ..plot(&brain, &map, Display::Ortho) }.draw().unwrap_err().to_string();
+    assert!(refused(&other).contains("the mask has the shape [2, 2, 2]"), "{}", refused(&other));
+    let nothing = Mask::from_fn(*map.grid(), |_| false);
+    assert!(refused(&nothing).contains("lie outside the mask"), "{}", refused(&nothing));
 }

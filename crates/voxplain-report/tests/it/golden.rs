@@ -139,6 +139,8 @@ fn rows() -> [Vec<Cut>; 3] {
 
 fn plot<'a>(brain: &'a Volume, map: &'a Volume, display: Display, cuts: Cuts) -> Plot<'a> {
     Plot {
+        mask: None,
+        colour_bar: true,
         map,
         background: Some(brain),
         contours: &[],

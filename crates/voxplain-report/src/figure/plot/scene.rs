@@ -5,10 +5,10 @@ use crate::{
     figure::brain::{Extent, extent, field_of_view},
     setting::{BACKGROUND, CONTOUR, THRESHOLD, VMAX},
 };
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 use voxplain_core::{Action, Error, Remedy, Result, remedy};
 use voxplain_stats::significant;
-use voxplain_volume::{Grid, Volume};
+use voxplain_volume::{Connectivity, Grid, Mask, Volume, quantiles};
 
 /// Volumes without NaN, the range of values, and the box of the world that is drawn.
 pub(super) struct Scene<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Scene<'a> {
     pub(super) extent: Extent,
     /// The boxes of the outermost voxel centres of map and background together: beyond it nothing can be drawn.
     pub(super) field: Extent,
+    /// The part of the map's |value| outside the mask, where there is one.
+    pub(super) outside_mask: Option<f64>,
     /// What a reader of the picture should know.
     pub(super) notes: Vec<String>,
 }
@@ -54,8 +56,10 @@ impl<'a> Scene<'a> {
         for (name, volume) in std::iter::once(("the map", plot.map)).chain(others) {
             refuse_no_body(name, volume.grid())?;
         }
-        let map = numbers("the map", plot.map, &mut notes)?;
+        let mut map = numbers("the map", plot.map, &mut notes)?;
+        let outside_mask = plot.mask.map(|mask| masked(map.to_mut(), mask)).transpose()?;
         let background = plot.background.map(|b| numbers("the background", b, &mut notes)).transpose()?;
+        let background = background.map(|b| clean(&b).map_or(b, Cow::Owned));
         let largest = map.data().iter().fold(0.0f64, |m, v| m.max(f64::from(v.abs())));
         let threshold = level(plot.threshold, &map)?;
         if largest > 0.0 && threshold > largest {
@@ -86,6 +90,7 @@ impl<'a> Scene<'a> {
             threshold,
             max,
             largest,
+            outside_mask,
             notes,
         };
         scene.over_the_background()?;
@@ -263,7 +268,7 @@ fn level(threshold: Threshold, map: &Volume) -> Result<f64> {
         Threshold::Value(v) => Err(bad(format!("a map cannot be shown from |value| {v} on"))),
         Threshold::Percentile(p) if (0.0..=100.0).contains(&p) => {
             let mut sizes: Vec<f32> = map.data().iter().map(|v| v.abs()).filter(|v| *v > 0.0).collect();
-            let [at] = voxplain_volume::quantiles(&mut sizes, [p / 100.0]);
+            let [at] = quantiles(&mut sizes, [p / 100.0]);
             Ok(if at.is_finite() { at } else { 0.0 })
         }
         Threshold::Percentile(p) => Err(bad(format!("there is no {p}th percentile"))),
@@ -289,6 +294,77 @@ fn range(asked: Option<f64>, largest: f64, threshold: f64, notes: &mut Vec<Strin
         ));
     }
     Ok(max)
+}
+
+/// Sets a map to 0 outside a mask on its grid, and says which part of its |value| lay there.
+fn masked(map: &mut Volume, mask: &Mask) -> Result<f64> {
+    if map.shape() != mask.shape() {
+        let what = format!("the mask has the shape {:?}, the map {:?}", mask.shape(), map.shape());
+        return Err(Error::request(what, "give a mask in the space of the map"));
+    }
+    let (mut all, mut outside) = (0.0, 0.0);
+    for (value, inside) in map.data_mut().iter_mut().zip(mask.data()) {
+        let size = f64::from(value.abs());
+        all += size;
+        if !inside {
+            outside += size;
+            *value = 0.0;
+        }
+    }
+    if all > 0.0 && outside >= all {
+        return Err(Error::request(
+            "nothing of the map would be drawn: all its values other than 0 lie outside the mask",
+            "give a mask that holds some of them",
+        ));
+    }
+    Ok(if all > 0.0 { outside / all } else { 0.0 })
+}
+
+/// Intensities below this part of the bright ones (their 99.5th percentile) are those of air, with noise or the ringing of an
+/// interpolation.
+const AIR: f64 = 0.03;
+/// Values below 0 of an image of intensities that rings are at most this part of the bright ones.
+const RINGING: f64 = 0.1;
+/// The least part of the voxels of the largest body that a speck does not reach.
+const SPECK: f64 = 0.01;
+/// Whole numbers of so few values are labels of regions, or steps of grey, of which none is air by its size.
+const LABELS: usize = 256;
+
+/// A background without specks on its ground, where its ground is 0: without bodies of voxels that are small beside the largest one,
+/// and, of an image of intensities, without what is as dark as air and not enclosed by brighter voxels. `None` where nothing is taken away.
+fn clean(background: &Volume) -> Option<Volume> {
+    let ground = background.data().iter().filter(|v| **v == 0.0).count();
+    let mut values: Vec<f32> = background.data().iter().copied().filter(|v| *v != 0.0).collect();
+    // Without voxels of 0 there is no ground that specks would be seen on.
+    if ground == 0 || values.is_empty() {
+        return None;
+    }
+    let whole = values.iter().all(|v| v.fract() == 0.0);
+    let mut steps = BTreeSet::new();
+    let few =
+        whole && values.iter().all(|v| steps.insert(v.to_bits()) || steps.len() <= LABELS) && steps.len() <= LABELS;
+    let [least, bright] = quantiles(&mut values, [0.005, 0.995]);
+    let of_intensities = least > -RINGING * bright && !few;
+    let from = if of_intensities { AIR * bright } else { 0.0 };
+    let body = background.map(|v| if of_intensities { f64::from(*v) > from } else { *v != 0.0 });
+    let (labels, sizes) = body.components(Connectivity::Faces);
+    let largest = sizes.iter().copied().max()?;
+    let small = |label: u32| {
+        let size = (label as usize).checked_sub(1).and_then(|n| sizes.get(n)).copied();
+        size.is_some_and(|size| (size as f64) < SPECK * largest as f64)
+    };
+    let mut kept = body;
+    for (inside, label) in kept.data_mut().iter_mut().zip(labels.data()) {
+        *inside = *inside && !small(*label);
+    }
+    let kept = kept.fill_holes();
+    let mut cleaned = background.clone();
+    let mut changed = false;
+    for (value, inside) in cleaned.data_mut().iter_mut().zip(kept.data()) {
+        changed |= !inside && *value != 0.0;
+        *value = if *inside { *value } else { 0.0 };
+    }
+    changed.then_some(cleaned)
 }
 
 /// Longest side of a field of view that is drawn, mm.
@@ -353,7 +429,7 @@ fn in_words(extent: &Extent) -> String {
     format!("{}, {}, {} mm", one(0), one(1), one(2))
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     match share {
         ..0.001 => "less than 0.1 %".to_owned(),
         0.999..1.0 => "more than 99.9 %".to_owned(),

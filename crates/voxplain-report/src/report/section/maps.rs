@@ -168,6 +168,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
     let brain = underlay.grey(255.0);
     let (figure, _) = Plot {
         map: &brain.map(|_| 0.0),
+        mask: None,
         background: Some(&brain),
         contours: &drawn,
         display: Display::Ortho,
@@ -177,6 +178,7 @@ fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64
         colours: Colours::OrangeBlue,
         annotate: true,
         draw_cross: false,
+        colour_bar: true,
         black_bg: false,
         title: format!("{of}: where each method is strongest"),
         units: String::new(),

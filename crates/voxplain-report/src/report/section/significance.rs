@@ -112,6 +112,7 @@ fn at_voxels(
     let letter = if is_f { "F" } else { "Student's t" };
     let plot = |display, cuts, width| Plot {
         map: &map,
+        mask: None,
         background,
         contours: &outline,
         display,
@@ -121,6 +122,7 @@ fn at_voxels(
         colours: Colours::OrangeBlue,
         annotate: true,
         draw_cross: false,
+        colour_bar: true,
         black_bg: false,
         title: to.title.clone(),
         units: summary.statistic.clone(),
