@@ -167,7 +167,7 @@ test("the table moves the crosshair, and the crosshair marks the table", { timeo
   const named = await v.text("region");
   assert.equal((await current().count()) === 1 ? await current().locator("button").textContent() : "in no region", named);
   // Rows of the page's own table lead to the viewer too, with their method.
-  await page.locator("details", { has: page.locator("table.rows") }).locator("summary").first().click();
+  await page.locator("section[id$=-regions] article details > summary", { hasText: "Table" }).first().click();
   const row = page.locator("table.rows tbody tr").last();
   const [method, region] = [await row.getAttribute("data-method"), await row.locator("button").textContent()];
   await row.locator("button").click();
@@ -430,5 +430,114 @@ test("everything has a name for those who cannot see it", { timeout: slow }, asy
   for (const name of ["scene", "method", "view", "sign", "colours", "threshold", "opacity", "canvas"]) {
     assert.ok(reached.has(name), `${name}: ${[...reached]}`);
   }
+  await context.close();
+});
+
+// What of an element does not fit where it stands.
+const cut = () => {
+  const wide = document.documentElement.clientWidth;
+  const out = [];
+  if (document.documentElement.scrollWidth > wide) out.push(`the page is ${document.documentElement.scrollWidth} wide`);
+  for (const table of document.querySelectorAll("table")) {
+    const around = table.parentElement;
+    const place = around.getBoundingClientRect();
+    for (const cell of table.querySelectorAll("th, td")) {
+      const box = cell.getBoundingClientRect();
+      if (box.width === 0) continue;
+      const words = `${cell.closest("section")?.id} ${cell.textContent.slice(0, 40)}`;
+      if (box.left < -0.5 || box.right > wide + 0.5) out.push(`beyond the page: ${words}`);
+      if (box.left < place.left - 0.5 || box.right > place.left + around.clientWidth + 1.5) out.push(`beyond its table: ${words}`);
+      if (cell.scrollWidth > cell.clientWidth + 1) out.push(`clipped: ${words}`);
+    }
+  }
+  return out;
+};
+
+for (const width of [1280, 1024]) {
+  test(`no column is cut at ${width} px`, { timeout: slow }, async () => {
+    for (const file of [demo, made]) {
+      const { page, context } = await open(file, { size: { width, height: 900 } });
+      await viewer(page);
+      await page.evaluate(() => document.querySelectorAll("details").forEach((fold) => (fold.open = true)));
+      assert.ok((await page.locator("table").count()) > 3);
+      assert.deepEqual(await page.evaluate(cut), []);
+      await shot(page, `${path.basename(path.dirname(file))}-${width}`);
+      await context.close();
+    }
+  });
+}
+
+test("sections fold; a link opens what it leads into, and on paper all is open", { timeout: slow }, async () => {
+  const { page, heard, context } = await open(demo);
+  await viewer(page);
+  const folds = page.locator("section > details");
+  const count = await folds.count();
+  assert.ok(count > 8);
+  const tall = () => page.evaluate(() => document.documentElement.scrollHeight);
+  const before = await tall();
+  await page.getByRole("button", { name: "fold all" }).click();
+  assert.equal(await page.locator("section > details[open]").count(), 0);
+  assert.ok((await tall()) < before / 6, `${await tall()} of ${before}`);
+  // Every entry of the contents leads to something that is then open, and seen.
+  const links = page.locator("nav a");
+  for (let n = 0; n < (await links.count()); n++) {
+    const link = links.nth(n);
+    const target = page.locator(`[id="${(await link.getAttribute("href")).slice(1)}"]`);
+    await page.getByRole("button", { name: "fold all" }).click();
+    await link.click();
+    await page.waitForFunction((id) => document.getElementById(id).querySelector(":scope > details")?.open, await target.getAttribute("id"));
+    assert.equal(await target.evaluate((e) => !e.closest("details:not([open])")), true);
+    const top = await target.evaluate((e) => e.getBoundingClientRect().top);
+    assert.ok(top < 900, `${await link.textContent()} at ${top}`);
+  }
+  // By the keyboard: a summary takes the focus, Enter folds and unfolds.
+  const first = folds.first();
+  const was = await first.evaluate((e) => e.open);
+  await first.locator(":scope > summary").focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await first.evaluate((e) => e.open), !was);
+  await page.getByRole("button", { name: "fold all" }).click();
+  // On paper, by the styles alone and by the browser's word.
+  await page.emulateMedia({ media: "print" });
+  const seen = () => page.locator("section[id$=-accuracy] table").first().evaluate((e) => e.getBoundingClientRect().height);
+  assert.ok((await seen()) > 20);
+  await page.emulateMedia({ media: "screen" });
+  await page.evaluate(() => dispatchEvent(new Event("beforeprint")));
+  assert.equal(await page.locator("section > details:not([open])").count(), 0);
+  await page.evaluate(() => dispatchEvent(new Event("afterprint")));
+  assert.equal(await page.locator("section > details[open]").count(), 0);
+  assert.deepEqual(heard.errors, []);
+  await context.close();
+  // An address with a name in a folded section.
+  const id = await (async () => {
+    const { page: other, context: own } = await open(demo);
+    const found = await other.locator("section[id$=-how]").getAttribute("id");
+    await own.close();
+    return found;
+  })();
+  const opened = await browser.newContext({ viewport: { width: 1280, height: 1000 } });
+  const there = await opened.newPage();
+  await there.goto(`${pathToFileURL(demo).href}#${id}`);
+  await there.waitForFunction((name) => document.getElementById(name).querySelector(":scope > details").open, id);
+  await opened.close();
+});
+
+test("the viewer opens with the method that the page says", { timeout: slow }, async () => {
+  const { page, context } = await open(demo);
+  const v = await viewer(page);
+  const says = await page.locator(".viewer p", { hasText: /^Opens with / }).textContent();
+  assert.equal(await v.section.getAttribute("data-method"), says.match(/^Opens with ([a-z-]+)/)[1]);
+  await context.close();
+});
+
+test("the truth of a simulated cohort has its section", { timeout: slow }, async () => {
+  const { page, context } = await open(demo);
+  await viewer(page);
+  const section = page.locator("section[id$=-truth]");
+  assert.match(await section.locator("p").first().textContent(), /The cohort is simulated.*left lateral ventricle/);
+  assert.equal(await section.locator("figure svg").count(), 2);
+  assert.ok((await section.locator("tbody tr").count()) >= 4);
+  await section.scrollIntoViewIfNeeded();
+  await shot(page, "truth");
   await context.close();
 });

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(all(unix, feature = "report"))]
+mod again;
+#[cfg(all(unix, feature = "report"))]
 mod crash;
 #[cfg(not(feature = "serve"))]
 mod lacking;

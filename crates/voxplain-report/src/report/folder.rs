@@ -61,7 +61,13 @@ pub(super) fn page(directory: &Path, progress: &dyn Progress) -> Result<Page> {
     page.warnings.extend(several_models(&seen));
     page.side_by_side = side_by_side(&files)?;
     maps::keep_small(&page.side_by_side, &mut page.methods);
+    let first: Vec<String> = seen.first().map_or_else(Vec::new, |(first, ..)| {
+        seen.iter().filter(|(r, ..)| r.subject == first.subject).map(|(r, ..)| r.method.clone()).collect()
+    });
     page.viewer = viewer::of_folder(seen)?;
+    if let Some(opening) = viewer::Opening::of(&first, &[]) {
+        page.viewer.open_with(&opening.method);
+    }
     Ok(page)
 }
 

@@ -11,6 +11,7 @@ use super::{
         regions::Regions,
         significance::{Comparison, Permuted},
         subjects::Subjects,
+        truth::Truth,
     },
     viewer::{NOTICES, Scenes, Viewer},
 };
@@ -59,6 +60,8 @@ pub(super) struct Page {
     pub(super) space: String,
     pub(super) agreement: Vec<Placed>,
     pub(super) agreement_table: Option<TextTable>,
+    /// Where the classes are known to differ, and how much of the maps lies there.
+    pub(super) truth: Option<Truth>,
     pub(super) faithfulness: Option<Faithfulness>,
     pub(super) regions: Vec<Regions>,
     /// Tests of maps.
@@ -76,9 +79,13 @@ pub(super) struct Page {
     /// The steps that make it again.
     #[serde(skip)]
     pub(super) steps: Vec<Action>,
+    /// What these cannot make again, since it is not recorded how it was asked for.
+    pub(super) not_again: Vec<String>,
     /// Name and content of files that say how it was made.
     pub(super) records: Vec<[String; 2]>,
     pub(super) version: String,
+    /// Which method the viewer opens with, and why.
+    pub(super) opens: String,
     /// What the viewer shows; its part of the page is made last, from what room there is.
     #[serde(skip)]
     pub(super) viewer: Viewer,
@@ -139,6 +146,7 @@ impl Page {
             .chain(&self.side_by_side)
             .chain(self.methods.iter().flat_map(|m| &m.figures))
             .chain(&self.agreement)
+            .chain(self.truth.iter().flat_map(|t| &t.figures))
             .chain(self.faithfulness.iter().map(|f| &f.figure))
             .chain(self.regions.iter().flat_map(|r| &r.figures))
             .chain(self.tests.iter().flat_map(|t| &t.figures))
@@ -190,6 +198,7 @@ impl Page {
             atlases: bool,
             notices: &'a str,
             fonts: String,
+            folding: &'static str,
         }
         let missing = self.missing.iter().map(|m| Lacking { what: &m.what, command: vocabulary.action(&m.step) });
         let content = Content {
@@ -213,6 +222,7 @@ impl Page {
             atlases: self.viewer.has_atlases(),
             notices: NOTICES,
             fonts: font_faces(),
+            folding: include_str!("templates/folding.js"),
         })?;
         if self.viewer.is_empty() {
             return Ok(Document { html, files: Vec::new(), id, nonce });

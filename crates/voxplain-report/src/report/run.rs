@@ -9,9 +9,9 @@ use super::{
         cohort, faithfulness, imbalance, leakage, learning, linear,
         maps::{self, Maps},
         methods_text::{MapsOf, MethodsText},
-        provenance, quality, regions, significance, subjects, value_errors,
+        provenance, quality, regions, significance, subjects, truth, value_errors,
     },
-    viewer::{self, Atlases, Scenes},
+    viewer::{self, Atlases, Opening, Scenes},
 };
 use std::{
     collections::BTreeSet,
@@ -24,8 +24,13 @@ use voxplain_attribution::{
 use voxplain_core::{Action, Error, Progress, Result, Table};
 use voxplain_study::{
     cohort::Cohort,
+    compare::comparisons,
     confounds::Confounds,
-    evaluation::faithfulness::{Ranking, Settings, Summary},
+    evaluation::{
+        Relevance,
+        faithfulness::{Ranking, Settings, Summary},
+        truth::MethodLocalisation,
+    },
     explain::steps_again,
     group::{GroupSummary, Scale, describe_maps},
     model::Task,
@@ -33,7 +38,7 @@ use voxplain_study::{
     run::Run,
     setting::{
         ALLOW_MISMATCH, CHANNEL, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS,
-        SUBJECTS, SUBSTRATE,
+        SUBJECTS, SUBSTRATE, TEST, TRUTH,
     },
     train::TrainOptions,
 };
@@ -165,6 +170,10 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     let combined = |method: &&str| groups.iter().flat_map(|g| &g.methods).any(|of| of.method == **method);
     let alone: Vec<&str> = methods.iter().map(String::as_str).filter(|method| !combined(method)).collect();
     let alone = describe_maps(run, &there, &alone)?;
+    page.truth = truth::of_run(run, cohort.as_ref(), groups.as_ref(), &mut page.warnings)?;
+    if page.truth.as_ref().is_some_and(|truth| truth.found.is_none()) && !methods.is_empty() {
+        page.lacks("How much of the maps lies where the truth is", steps.localisation());
+    }
     page.faithfulness = faithfulness::of_run(run, page.organ, &mut page.warnings);
     if page.faithfulness.is_none() && !methods.is_empty() && !page.of_value {
         page.lacks("Deletion and insertion curves: do maps name what the network uses?", steps.evaluate());
@@ -193,6 +202,16 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
                 page.viewer = viewer::on_request(&scenes);
                 page.scenes = Some(scenes);
             }
+            // The first scene is that of the first group.
+            let first: Vec<String> = match &groups {
+                Some(groups) => groups.methods.iter().map(|m| m.method.clone()).collect(),
+                None => methods.clone(),
+            };
+            let measured = page.faithfulness.as_ref().map_or(&[][..], |measured| &measured.summaries);
+            if let Some(opening) = Opening::of(&first, measured) {
+                page.viewer.open_with(&opening.method);
+                page.opens = if first.len() > 1 { opening.why } else { String::new() };
+            }
         }
     }
     let atlases: Vec<String> =
@@ -213,16 +232,30 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
     if let Err(error) = steps.options() {
         page.warnings.push(Warning::left_out("The command that trains again lacks the options of this run", &error));
     }
+    let mut unknown = BTreeSet::new();
     page.steps = vec![steps.train()];
+    page.steps.extend(steps.predict_again());
+    page.steps.extend(steps.permute_again(&mut unknown)?);
     page.steps.extend(explained);
     page.steps.extend(groups.as_ref().map(|groups| steps.group_again(groups, &methods)));
+    if let Some(found) = page.truth.as_ref().and_then(|truth| truth.found.as_ref()) {
+        page.steps.push(steps.localisation_again(found, &methods, &mut unknown));
+    }
     if let Some(measured) = &page.faithfulness {
         page.steps.extend(steps.evaluate_again(&measured.summaries, &methods));
     }
     for table in &tables {
         page.steps.extend(steps.regions_again(table, &all_maps)?);
     }
+    page.steps.extend(steps.compare_again(&mut unknown)?);
+    if let Some(confounds) = &confounds {
+        match &confounds.asked {
+            Some(asked) => page.steps.push(Action { settings: asked.settings(), ..steps.on_run("confounds") }),
+            None => _ = unknown.insert("what was asked about confounds".to_owned()),
+        }
+    }
     page.steps.push(steps.report());
+    page.not_again = unknown.into_iter().collect();
     for file in [layout.config(), layout.manifest(), layout.metrics()].iter().filter(|file| file.is_file()) {
         let text = voxplain_core::input::read_to_string(file).map_err(Error::io(file))?;
         page.records.push([file_name(file), text]);
@@ -291,6 +324,66 @@ impl Steps<'_> {
             step = step.with(SCALE, scale.word());
         }
         if groups.methods.iter().any(|m| !m.missing.is_empty()) { step.switch(KEEP_GOING) } else { step }
+    }
+
+    /// Asks about the test set, where that was done.
+    fn predict_again(&self) -> Option<Action> {
+        self.run.layout().test_metrics().is_file().then(|| self.on_run("predict").switch(TEST))
+    }
+
+    /// As classifiers were tested on permuted labels.
+    fn permute_again(&self, unknown: &mut BTreeSet<String>) -> Result<Vec<Action>> {
+        let (tests, _) = self.run.permutation_tests()?;
+        let mut steps = Vec::new();
+        for test in tests {
+            match &test.options {
+                Some(options) => steps.push(Action { settings: options.settings(), ..self.on_run("permute") }),
+                None => _ = unknown.insert(format!("the permutation test of {}", test.classifier)),
+            }
+        }
+        Ok(steps)
+    }
+
+    /// As maps were compared with the truth.
+    fn localisation_again(
+        &self,
+        found: &[MethodLocalisation],
+        methods: &[String],
+        unknown: &mut BTreeSet<String>,
+    ) -> Action {
+        let mut step = self.localisation();
+        let own: BTreeSet<&str> = found.iter().map(|f| f.method.as_str()).collect();
+        if !own.iter().copied().eq(methods.iter().map(String::as_str)) {
+            step = step.with(METHOD, own.into_iter().collect::<Vec<_>>().join(","));
+        }
+        let Some(compared) = &found[0].compared else {
+            unknown.insert("with which mask, and by which part of the maps, these were compared with the truth".into());
+            return step;
+        };
+        if let Some(truth) = &compared.truth {
+            step = step.with(TRUTH, truth.display());
+        }
+        if let Some(threshold) = compared.threshold {
+            step = step.with(MASK_THRESHOLD, threshold);
+        }
+        if compared.relevance == Relevance::Positive { step.with(RELEVANCE, "positive") } else { step }
+    }
+
+    /// As maps were tested.
+    fn compare_again(&self, unknown: &mut BTreeSet<String>) -> Result<Vec<Action>> {
+        let mut steps = Vec::new();
+        for (folder, found) in comparisons(self.run)? {
+            let name = file_name(&folder);
+            // What cannot be read is left out above, and said.
+            let Ok(summary) = found else { continue };
+            let Some(options) = &summary.options else {
+                unknown.insert(format!("the comparison {name}"));
+                continue;
+            };
+            let step = Action { settings: options.settings(), ..self.on_run("compare") };
+            steps.push(if options.out.is_some() { step.with(OUT, folder.display()) } else { step });
+        }
+        Ok(steps)
     }
 
     /// As the curves were made: one step for metrics that were measured in the same way.
@@ -374,6 +467,10 @@ impl Steps<'_> {
 
     fn evaluate(&self) -> Action {
         self.on_run("evaluate").with(METRIC, "deletion,insertion")
+    }
+
+    fn localisation(&self) -> Action {
+        self.on_run("evaluate").with(METRIC, "localisation")
     }
 
     fn regions(&self) -> Action {

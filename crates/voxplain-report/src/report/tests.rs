@@ -413,6 +413,53 @@ fn a_cohort_that_is_named_must_be_the_runs() {
     assert!(made.warnings.iter().any(|w| w.contains("the viewer, the pictures of people")), "{:?}", made.warnings);
 }
 
+/// Maps beside a mask that was given: where it lies, what was measured, and what is said where the mask has changed since.
+#[test]
+fn the_truth_has_its_section_where_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    for method in ["grad-cam", "saliency"] {
+        add_maps(&run, method);
+    }
+    let page = || {
+        let made = report(&run.path, None).unwrap();
+        (made.warnings, made.missing, std::fs::read_to_string(made.page).unwrap())
+    };
+    let shown = |html: &str| html.contains("Truth: do maps lie where the classes differ?");
+    let (_, missing, html) = page();
+    assert!(!shown(&html) && !missing.iter().any(|m| m.what.contains("truth")));
+    let split = Split { train: Vec::new(), test: (0..IDS.len()).collect() };
+    atomic_file::write_json(&run.layout().fold(0).split(), &split).unwrap();
+    // The left half of the field of view.
+    let cohort = run.cohort().unwrap();
+    let left = Volume::from_fn(cohort.grid(), |[i, ..]| f32::from(u8::from(i < 6)));
+    let file = folder.path().join("left.nii.gz");
+    write(&file, &left, &WriteOptions::default()).unwrap();
+    let options = voxplain_study::evaluation::truth::Options { truth: Some(file.clone()), ..Default::default() };
+    let found = voxplain_study::evaluation::truth::evaluate(&run, &options, &Silent).unwrap();
+    let (_, _, html) = page();
+    assert!(shown(&html) && html.contains("left.nii.gz, which has 840 voxels (430 cm³) on their grid."));
+    assert!(html.contains("Where the classes differ") && html.contains("Relevance is |value|."));
+    // Grad-CAM is larger on the left, and the table has what was measured.
+    let all = found.iter().find(|row| row.method == "grad-cam" && row.class.is_none()).unwrap();
+    assert!(all.enrichment.unwrap().mean > 1.2, "{all:?}");
+    let cell = format!("<td>{:.1}</td>\n<td>{:.2}</td>", 100.0 * all.mass.unwrap().mean, all.enrichment.unwrap().mean);
+    assert!(html.replace("</td><td>", "</td>\n<td>").contains(&cell), "{cell}");
+    // Another mask under that name is not taken for it.
+    write(&file, &left.map(|v| 1.0 - v), &WriteOptions::default()).unwrap();
+    let (_, _, html) = page();
+    assert!(shown(&html) && html.contains("holds something else now") && !html.contains("Where the classes differ<"));
+    // What was measured of other maps is left out.
+    let summary = run.layout().evaluation().summary("localisation");
+    let text = std::fs::read_to_string(&summary).unwrap();
+    let digest = voxplain_study::evaluation::truth::read_found(&run).unwrap().unwrap();
+    assert_eq!(digest, found);
+    let stale = text.replacen(&all.models[0], "another", 1);
+    std::fs::write(&summary, stale).unwrap();
+    let (warnings, _, html) = page();
+    assert!(!shown(&html) && warnings.iter().any(|w| w.contains("How much of the maps lies in the truth is left out")));
+}
+
 /// Tables that are not of the run's models, or not as this version writes them, are left out, and the page says which and why.
 #[test]
 fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
@@ -426,7 +473,7 @@ fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
         let made = report(&run.path, None).unwrap();
         (made.warnings, std::fs::read_to_string(made.page).unwrap())
     };
-    let shown = |html: &str| html.contains("-regions\"><h2>Regions</h2>");
+    let shown = |html: &str| html.contains("-regions\"><details open><summary><h2>Regions</h2>");
     let (warnings, html) = page();
     assert!(shown(&html) && !warnings.iter().any(|w| w.contains("region table")), "{warnings:?}");
     assert!(html.contains("&lt;i&gt;west&lt;/i&gt;"), "of the means");
@@ -541,7 +588,8 @@ fn the_viewer_holds_what_was_made_where_it_is() {
             }
         }
         // The crosshair begins at the largest |value| of the first map: the front of the left hemisphere.
-        let start: Vec<f64> = scene["start"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+        let start: Vec<f64> =
+            scene["maps"][0]["start"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
         let middle = lattice(n).center();
         assert!(start[0] < middle[0] && start[1] > middle[1] + 30.0, "{id}: {start:?}");
     }
@@ -687,13 +735,13 @@ fn pages_for_the_browser() {
 
 /// No name from data is markup, nothing is fetched, nothing runs but the page's own scripts.
 pub(super) fn is_safe(html: &str) {
-    // The page's script and, as text, the library and the volumes.
+    // The scripts of folds and of the viewer and, as text, the library and the volumes.
     let elements: Vec<&str> = html.split("<script").skip(1).map(|s| s.split('>').next().unwrap()).collect();
     for element in &elements {
         let (running, text) = (element.contains(" nonce=\""), element.contains(" type=\"text/plain\""));
         assert!(running || text || element.contains(" type=\"application/json\""), "<script{element}>");
     }
-    assert!(elements.iter().filter(|e| e.contains("nonce")).count() <= 1);
+    assert!(elements.iter().filter(|e| e.contains("nonce")).count() <= 2);
     let page = html.split("<script").next().unwrap();
     assert!(
         !page.contains("<img src=x") && !page.contains("<b>here") && !page.contains("<i>west"),
@@ -788,7 +836,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     }
     let (made, html) = page(&run);
     assert_eq!(made.missing, []);
-    assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><h2>Faithfulness"));
+    assert!(html.contains("id=\"v") && html.contains("-faithfulness\"><details open><summary><h2>Faithfulness"));
     // Curves of some of the people are made again of these alone.
     let path = run.path.join("evaluation/insertion.json");
     let mut some = serde_json::to_value(faithfulness(Metric::Insertion)).unwrap();
@@ -951,6 +999,15 @@ fn figures_without_room_are_left_out_and_named() {
     assert_eq!(methods[0].figures[0].caption, "its caption");
     assert!(methods[1].figures[0].caption.contains("figures/b-all.svg"), "{}", methods[1].figures[0].caption);
     assert_eq!(methods[1].figures[0].figure.svg.len(), 1_000_000, "the file is written all the same");
+    // Both classes of the first method fit, one class of the second would: it has none.
+    let by_class = |name: &str| MethodMaps {
+        figures: ["all", "women", "men"].map(|of| figure(&format!("{name}-{of}"), 500_000)).into(),
+        ..method(name)
+    };
+    let mut methods = [by_class("a"), by_class("b")];
+    keep_small(&[figure("gallery", 100_000)], &mut methods);
+    let shown: Vec<bool> = methods.iter().flat_map(|m| &m.figures).map(|f| !f.svg.is_empty()).collect();
+    assert_eq!(shown, [true, true, true, true, false, false]);
 }
 
 #[test]

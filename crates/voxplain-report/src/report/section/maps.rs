@@ -38,9 +38,9 @@ const CUTS: usize = 7;
 const MAX_BYTES: usize = 2_600_000;
 /// Per cent of the brain that contours hold, and of how many methods: as many as there are colours of lines.
 const STRONGEST: f64 = 5.0;
-const MAX_CONTOURS: usize = 6;
+pub(in crate::report) const MAX_CONTOURS: usize = 6;
 /// Standard deviation by which |values| are smoothed for contours, mm: gradients change from voxel to voxel.
-const SMOOTHED: f64 = 4.0;
+pub(in crate::report) const SMOOTHED: f64 = 4.0;
 
 /// Group maps of every method over the mean brain.
 pub(in crate::report) fn of_groups(
@@ -99,16 +99,22 @@ pub(in crate::report) fn of_groups(
 }
 
 /// Leaves out figures of methods that there is no room for: after all methods side by side, the first figure of every method
-/// (for a run that of all subjects) stays first, then the second, and so on.
+/// (for a run that of all subjects) stays first, then the others of a method after the other. These, one for each class, are
+/// shown together or not at all: one class beside a gap would be read by itself.
 pub(in crate::report) fn keep_small(first: &[Placed], methods: &mut [MethodMaps]) {
     let mut bytes: usize = first.iter().map(|f| f.svg.len()).sum();
-    for nth in 0..methods.iter().map(|m| m.figures.len()).max().unwrap_or(0) {
-        for placed in methods.iter_mut().filter_map(|m| m.figures.get_mut(nth)) {
-            bytes += placed.svg.len();
-            if bytes > MAX_BYTES {
-                placed.leave_out();
-            }
+    let mut keep = |figures: &mut [Placed]| {
+        bytes += figures.iter().map(|f| f.svg.len()).sum::<usize>();
+        if bytes > MAX_BYTES {
+            figures.iter_mut().for_each(Placed::leave_out);
         }
+    };
+    for method in methods.iter_mut() {
+        let end = method.figures.len().min(1);
+        keep(&mut method.figures[..end]);
+    }
+    for method in methods.iter_mut().filter(|method| method.figures.len() > 1) {
+        keep(&mut method.figures[1..]);
     }
 }
 
@@ -145,16 +151,18 @@ pub(in crate::report) fn side_by_side(
     Ok(placed)
 }
 
+/// The |value| of a map over the level that `percent` of the brain reach, smoothed by [`SMOOTHED`]: values from 1 on are the strongest
+/// part of the brain; for a map that is 0 in most of the brain, its largest value.
+pub(in crate::report) fn over_level(underlay: &Underlay, map: &Volume, percent: f64) -> Volume {
+    let size = underlay.covered(&underlay.covered(map).map(|v| v.abs()).smooth(SMOOTHED, Border::Zero));
+    let level = ColourRange::percentile(underlay, &size, 100.0 - percent).max;
+    #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
+    size.map(|v| if level > 0.0 { (f64::from(*v) / level) as f32 } else { 0.0 })
+}
+
 /// The outlines of where each method is strongest, over one brain. None where all maps are 0 in the brain.
 fn contours(of: &str, underlay: &Underlay, panels: &[GalleryPanel<'_>], at: [f64; 3]) -> Result<Option<Placed>> {
-    // Values from 1 on: the top part of the brain; for a map that is 0 in most of the brain, its largest value.
-    let over_level = |panel: &&GalleryPanel<'_>| {
-        let size = underlay.covered(&underlay.covered(panel.map).map(|v| v.abs()).smooth(SMOOTHED, Border::Zero));
-        let level = ColourRange::percentile(underlay, &size, 100.0 - STRONGEST).max;
-        #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-        let scaled = size.map(|v| if level > 0.0 { (f64::from(*v) / level) as f32 } else { 0.0 });
-        (panel.name.clone(), scaled)
-    };
+    let over_level = |panel: &&GalleryPanel<'_>| (panel.name.clone(), over_level(underlay, panel.map, STRONGEST));
     // The controls are no methods, and there are colours for so many.
     let control = |e: &&GalleryPanel<'_>| method_named(&e.name).is_some_and(|m| m.control.is_some());
     // A map of zeros has no strongest part.

@@ -15,4 +15,5 @@ pub(super) mod quality;
 pub(super) mod regions;
 pub(super) mod significance;
 pub(super) mod subjects;
+pub(super) mod truth;
 pub(super) mod value_errors;

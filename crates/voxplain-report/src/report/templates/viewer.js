@@ -225,7 +225,7 @@
     // The share of the brain that is shown stays, unless the threshold was moved by hand.
     if (state.share === null) paint();
     else top(state.share);
-    move(kept ?? next.start);
+    move(kept ?? entry.start);
     el("busy").textContent = "";
     section.dataset.scene = next.key;
     section.dataset.method = entry.method;
@@ -401,6 +401,13 @@
   };
   const showIt = (scene, method, at) => show(scene, method, at).catch(report_);
 
+  // To the viewer, from elsewhere in the page.
+  function lead() {
+    const fold = section.querySelector(":scope > details");
+    if (fold) fold.open = true;
+    section.scrollIntoView({ block: "start" });
+  }
+
   function listen() {
     el("scene").addEventListener("change", () => showIt(Number(el("scene").value), el("method").value));
     el("method").addEventListener("change", () => showIt(state.scene, el("method").value));
@@ -442,7 +449,7 @@
         await showIt(state.scene, row.dataset.method);
         const there = el("panel")?.querySelector(`tr[data-region="${CSS.escape(row.dataset.row)}"] button`);
         there?.click();
-        section.scrollIntoView({ block: "start" });
+        lead();
       });
     }
     // Peaks of tests lead to their place in the test's own maps.
@@ -457,7 +464,7 @@
       cell.replaceChildren(button);
       button.addEventListener("click", async () => {
         await showIt(scene, state.scene === scene ? state.method : "", row.dataset.mm.split(",").map(Number));
-        section.scrollIntoView({ block: "start" });
+        lead();
       });
     }
     for (const button of document.querySelectorAll(`button[data-of="${report}"][data-subject]`)) {
@@ -466,7 +473,7 @@
       button.hidden = false;
       button.addEventListener("click", async () => {
         await showIt(scene, state.method);
-        section.scrollIntoView({ block: "start" });
+        lead();
       });
     }
   }
@@ -505,7 +512,7 @@
     colourMaps();
     fill();
     listen();
-    await show(0, "");
+    await show(0, data.first);
     section.classList.add("ready");
   }
 

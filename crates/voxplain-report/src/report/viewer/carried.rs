@@ -1,6 +1,6 @@
 //! [`Viewer`]: what the viewer shows, with its volumes, and its part of the page.
 
-use super::index::{Encoded, GREYS, Index, Map, View};
+use super::index::{Encoded, GREYS, Index, View};
 use crate::figure::ARMS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{borrow::Cow, collections::BTreeMap};
@@ -48,14 +48,16 @@ impl Viewer {
     }
 
     pub(super) fn add(&mut self, scene: Encoded) {
-        let Encoded { caption, start, brain, maps, labels } = scene;
+        let Encoded { caption, brain, maps, labels } = scene;
         let brain = self.put(brain);
-        let maps = maps
-            .into_iter()
-            .map(|(method, volume, most, outside)| Map { method, volume: self.put(volume), most, outside, file: None })
-            .collect();
+        let maps = maps.into_iter().map(|map| map.placed(|volume| self.put(volume), None)).collect();
         let labels = labels.into_iter().map(|l| l.map(|l| self.put(l))).collect();
-        self.index.scenes.push(caption.scene(Some(View { start, brain, maps, labels }), None));
+        self.index.scenes.push(caption.scene(Some(View { brain, maps, labels }), None));
+    }
+
+    /// Shows a method first, where a scene has it.
+    pub(in crate::report) fn open_with(&mut self, method: &str) {
+        method.clone_into(&mut self.index.first);
     }
 
     /// Whether there is nothing to see.

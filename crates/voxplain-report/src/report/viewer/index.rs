@@ -26,6 +26,8 @@ pub(super) struct Index {
     pub(super) greys: f32,
     /// Whether a server gives the scenes.
     pub(super) served: bool,
+    /// The method that is shown first, where a scene has it.
+    pub(super) first: String,
 }
 
 /// One brain to look at.
@@ -48,8 +50,6 @@ pub(super) struct Scene {
 /// What a scene shows.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
-    /// Where the crosshair begins, mm: the largest |value| of the first map.
-    pub(super) start: [f64; 3],
     /// Position among the volumes.
     pub(super) brain: usize,
     pub(super) maps: Vec<Map>,
@@ -69,6 +69,8 @@ impl View {
 pub(super) struct Map {
     pub(super) method: String,
     pub(super) volume: usize,
+    /// Where the crosshair begins, mm: the largest |value|.
+    pub(super) start: [f64; 3],
     /// The value at the end of the range of colours.
     pub(super) most: f64,
     /// Part of |relevance| that lies outside the brain, where the viewer shows nothing.
@@ -118,11 +120,27 @@ pub(super) struct Caption {
 #[derive(Debug)]
 pub(super) struct Encoded {
     pub(super) caption: Caption,
-    pub(super) start: [f64; 3],
     pub(super) brain: Vec<u8>,
-    /// Method, volume, end of the range of colours, part outside.
-    pub(super) maps: Vec<(String, Vec<u8>, f64, f64)>,
+    pub(super) maps: Vec<EncodedMap>,
     pub(super) labels: Vec<Option<Vec<u8>>>,
+}
+
+/// A map with its volume, not yet in a viewer.
+#[derive(Debug)]
+pub(super) struct EncodedMap {
+    method: String,
+    volume: Vec<u8>,
+    start: [f64; 3],
+    most: f64,
+    outside: f64,
+}
+
+impl EncodedMap {
+    /// As the script reads it, with its volume put where `put` says; `file` is where a server gives the map itself.
+    pub(super) fn placed(self, put: impl FnOnce(Vec<u8>) -> usize, file: Option<String>) -> Map {
+        let Self { method, volume, start, most, outside } = self;
+        Map { method, volume: put(volume), start, most, outside, file }
+    }
 }
 
 impl Caption {
@@ -141,21 +159,24 @@ impl Encoded {
     ) -> Result<Self> {
         let grey = underlay.grey(GREYS);
         let inside = grey.map(|&v| v > 0.0);
-        let mut start = None;
         let mut encoded = Vec::with_capacity(maps.len());
         for (method, map) in maps {
             let range = ColourRange::percentile(underlay, map, PERCENTILE);
             let shown = underlay.covered(map);
-            start.get_or_insert_with(|| peak(&shown));
             let step = if range.max > 0.0 { range.max / STEPS } else { 1.0 };
-            encoded.push((method.clone(), compact(&shown, step, Some(&inside))?, range.max, underlay.outside(map)));
+            encoded.push(EncodedMap {
+                method: method.clone(),
+                volume: compact(&shown, step, Some(&inside))?,
+                start: peak(&shown),
+                most: range.max,
+                outside: underlay.outside(map),
+            });
         }
         let labels = labels
             .iter()
             .map(|l| l.as_ref().map(compact_labels).transpose().map_err(Into::into))
             .collect::<Result<_>>()?;
-        let start = start.unwrap_or([0.0; 3]);
-        Ok(Self { caption, start, brain: compact(&grey, 1.0, None)?, maps: encoded, labels })
+        Ok(Self { caption, brain: compact(&grey, 1.0, None)?, maps: encoded, labels })
     }
 }
 

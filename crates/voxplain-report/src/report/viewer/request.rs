@@ -2,7 +2,7 @@
 
 use super::{
     carried::Viewer,
-    index::{AtlasRegions, Encoded, Index, Map, MapValues, View},
+    index::{AtlasRegions, Encoded, Index, MapValues, View},
     scenes::Scenes,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -33,7 +33,7 @@ pub(in crate::report) fn scene_script(scenes: &Scenes, n: usize, report: &str) -
         methods: BTreeMap<String, MapValues>,
         atlases: Vec<AtlasRegions>,
     }
-    let Some((Encoded { start, brain, maps, labels, .. }, methods)) = scenes.one(n)? else { return Ok(None) };
+    let Some((Encoded { brain, maps, labels, .. }, methods)) = scenes.one(n)? else { return Ok(None) };
     let mut volumes = BTreeMap::new();
     let mut put = |bytes: Vec<u8>| {
         let at = n * MAX_VOLUMES + volumes.len();
@@ -41,19 +41,8 @@ pub(in crate::report) fn scene_script(scenes: &Scenes, n: usize, report: &str) -
         at
     };
     let view = View {
-        start,
         brain: put(brain),
-        maps: maps
-            .into_iter()
-            .enumerate()
-            .map(|(m, (method, volume, most, outside))| Map {
-                method,
-                volume: put(volume),
-                most,
-                outside,
-                file: Some(map_name(n, m)),
-            })
-            .collect(),
+        maps: maps.into_iter().enumerate().map(|(m, map)| map.placed(&mut put, Some(map_name(n, m)))).collect(),
         labels: labels.into_iter().map(|l| l.map(&mut put)).collect(),
     };
     let given = Given { view, methods, atlases: scenes.atlases() };
