@@ -8,7 +8,7 @@ use super::{
         agreement::{self, Agreement},
         cohort, faithfulness, imbalance, leakage, learning, linear,
         maps::{self, Maps},
-        methods_text::{MapsOf, MethodsText},
+        methods_text::{MapsOf, MethodsText, ReadOff},
         provenance, quality, regions, significance, subjects, truth, value_errors,
     },
     viewer::{self, Atlases, Opening, Scenes},
@@ -214,8 +214,7 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
             }
         }
     }
-    let atlases: Vec<String> =
-        tables.iter().map(|t| t.file_stem().unwrap_or_default().to_string_lossy().into_owned()).collect();
+    let atlases = tables.iter().map(|table| read_off(run, cohort.as_ref(), table)).collect::<Result<Vec<_>>>()?;
     let maps_of = MapsOf { groups: groups.as_ref(), alone, atlases: &atlases };
     let mut text = MethodsText::of_run(
         run,
@@ -261,6 +260,20 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.records.push([file_name(file), text]);
     }
     Ok(page)
+}
+
+/// The atlas of a table of regions, by its record.
+fn read_off(run: &Run, cohort: Option<&Cohort>, table: &Path) -> Result<ReadOff> {
+    let name = table.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let Some(record) = RegionRecord::read(table)? else { return Ok(ReadOff { name, files: None, simulated: false }) };
+    let survey = record.options(table, &run.path)?;
+    let image = PathBuf::from(&survey.atlas);
+    let whole = |path: &Path| path.canonicalize().ok();
+    let simulated = cohort.is_some_and(|cohort| {
+        let own = whole(&cohort.layout().atlas());
+        own.is_some() && own == whole(&image)
+    });
+    Ok(ReadOff { name, files: Some((image, survey.labels)), simulated })
 }
 
 /// What the masks of a run's subjects hold, in a word: by the cohort or, without it, by a model that was trained on it.

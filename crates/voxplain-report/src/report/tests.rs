@@ -887,7 +887,7 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     assert!(text.contains("The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>)"), "{text}");
     assert!(text.contains("12 × 14 × 10 voxels of 8 × 8 × 8 mm") && text.contains("not registered"), "{text}");
     assert!(text.contains("made by grad-cam [@selvaraju2017]") && text.contains("saliency [@simonyan2014]"), "{text}");
-    assert!(text.contains("regions of: made."), "{text}");
+    assert!(text.contains("regions of: made (cite the atlas of this table)."), "{text}");
     // The options of this run are not those of training, so nothing is said of a network.
     assert!(!text.contains("Adam") && !text.contains("epochs"), "{text}");
     let keys: Vec<&str> = references.split('@').skip(1).map(|r| r.split(['{', ',']).nth(1).unwrap()).collect();

@@ -1,8 +1,12 @@
 //! [`MethodsText`]: what was done, as the methods section of a paper, from what the run's records say was done.
 
-use super::maps::{options, rule_applied};
+use super::{
+    known_images,
+    maps::{options, rule_applied},
+};
 use crate::report::element::NotSeen;
 use serde::Serialize;
+use std::path::PathBuf;
 use voxplain_attribution::{ExtremalPerturbation, MeaningfulPerturbation, Method as _, citation, method_named};
 use voxplain_core::{
     Citation, arxiv,
@@ -97,8 +101,19 @@ pub(in crate::report) struct MapsOf<'a> {
     pub(in crate::report) groups: Option<&'a GroupSummary>,
     /// Methods whose maps are not.
     pub(in crate::report) alone: Vec<MethodSummary>,
-    /// Names of the atlases in whose regions maps were read off.
-    pub(in crate::report) atlases: &'a [String],
+    /// The atlases in whose regions maps were read off.
+    pub(in crate::report) atlases: &'a [ReadOff],
+}
+
+/// A table of regions with the atlas that it was made by.
+#[derive(Clone, Debug)]
+pub(in crate::report) struct ReadOff {
+    /// The table's name.
+    pub(in crate::report) name: String,
+    /// Image and table of the atlas, where they are recorded.
+    pub(in crate::report) files: Option<(PathBuf, PathBuf)>,
+    /// Whether it is that of a simulated cohort.
+    pub(in crate::report) simulated: bool,
 }
 
 impl MapsOf<'_> {
@@ -167,14 +182,23 @@ impl MethodsText {
             s.push_str("In what follows, a subject is a scan. ");
         }
         match &p.template {
-            Some(template) => s.push_str(&format!(
-                "Each image was turned and shifted to a template ({}), {}. ",
-                template.path.file_name().unwrap_or_default().to_string_lossy(),
-                match template.sizes {
-                    Sizes::Keep => "keeping its size",
-                    Sizes::Remove => "and scaled to its size",
-                }
-            )),
+            Some(template) => {
+                let file = template.name();
+                let which = match known_images::template(&template.path, &template.hash) {
+                    Some(known) => {
+                        let works: Vec<String> = known.works.iter().map(|work| self.cite(*work)).collect();
+                        format!("{} {} ({file})", known.called, works.join(" "))
+                    }
+                    None => format!("a template ({file}: cite it, voxplain does not know which it is)"),
+                };
+                s.push_str(&format!(
+                    "Each image was turned and shifted to {which}, {}. ",
+                    match template.sizes {
+                        Sizes::Keep => "keeping its size",
+                        Sizes::Remove => "and scaled to its size",
+                    }
+                ));
+            }
             None if p.placement == Placement::MaskCentre && p.whole_head => {
                 s.push_str("Heads were put on the centre of what is not background and not registered to each other. ");
             }
@@ -575,9 +599,29 @@ impl MethodsText {
             );
         }
         if !maps.atlases.is_empty() {
-            s.push_str(&format!("Maps were read off in regions of: {}. ", maps.atlases.join(", ")));
+            let named: Vec<String> = maps.atlases.iter().map(|atlas| self.read_off(atlas)).collect();
+            s.push_str(&format!("Maps were read off in regions of: {}. ", named.join("; ")));
         }
         self.paragraphs.push(s.trim_end().to_owned());
+    }
+
+    /// An atlas with its works or, where it is not certain which it is, with its file, which the user is to cite.
+    fn read_off(&mut self, of: &ReadOff) -> String {
+        let Some((image, table)) = &of.files else { return format!("{} (cite the atlas of this table)", of.name) };
+        if of.simulated {
+            return format!("{}, the atlas of the simulation", of.name);
+        }
+        // A file that cannot be read has been complained of where its regions were shown.
+        match known_images::atlas(image, table).ok().flatten() {
+            Some(known) => {
+                let works: Vec<String> = known.works.iter().map(|work| self.cite(*work)).collect();
+                format!("{} {}", known.called, works.join(" "))
+            }
+            None => {
+                let file = image.file_name().unwrap_or_default().to_string_lossy();
+                format!("{} (cite the atlas of {file}, which voxplain does not know)", of.name)
+            }
+        }
     }
 
     /// How faithful maps are, in a paragraph before the last.
@@ -656,6 +700,11 @@ mod tests {
             COCHRAN_1973,
         ];
         let mut all: Vec<Citation> = own.to_vec();
+        for work in known_images::works() {
+            if !all.contains(&work) {
+                all.push(work);
+            }
+        }
         for entry in METHODS {
             let citation = entry.citation.unwrap_or_else(|| panic!("{} comes from no work", entry.name));
             if !all.contains(&citation) {

@@ -5,6 +5,7 @@ pub(super) mod agreement;
 pub(super) mod cohort;
 pub(super) mod faithfulness;
 pub(super) mod imbalance;
+mod known_images;
 pub(super) mod leakage;
 pub(super) mod learning;
 pub(super) mod linear;
