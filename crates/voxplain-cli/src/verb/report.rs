@@ -8,8 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain::{
-    Vocabulary as _,
-    report::{Reported, report},
+    report::{ReportOptions, Reported, report},
     run::RunLayout,
 };
 
@@ -32,6 +31,9 @@ pub(crate) struct Report {
     /// Where the run's cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT")]
     cohort: Option<PathBuf>,
+    /// Make the page and all figures again, also where nothing has changed.
+    #[arg(long)]
+    force: bool,
 }
 
 /// The result as JSON.
@@ -45,18 +47,19 @@ struct Document<'a> {
     quality: Option<&'a Path>,
     missing: Vec<Missing<'a>>,
     warnings: &'a [String],
+    as_it_was: bool,
 }
 
 /// A part that is not there yet, and the command that makes it.
 #[derive(Serialize)]
 struct Missing<'a> {
     what: &'a str,
-    command: String,
+    command: &'a str,
 }
 
 impl<'a> Document<'a> {
     fn new(made: &'a Reported) -> Self {
-        let missing = made.missing.iter().map(|m| Missing { what: &m.what, command: Shell.action(&m.step) });
+        let missing = made.missing.iter().map(|m| Missing { what: &m.what, command: &m.command });
         Self {
             page: &made.page,
             bytes: made.bytes,
@@ -66,14 +69,15 @@ impl<'a> Document<'a> {
             quality: made.quality.as_deref(),
             missing: missing.collect(),
             warnings: &made.warnings,
+            as_it_was: made.as_it_was,
         }
     }
 }
 
 impl Report {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let (out, cohort) = (self.out.as_deref(), self.cohort.as_deref());
-        let made = report(&self.directory, out, cohort, &Shell, session.progress())?;
+        let options = ReportOptions { out: self.out.clone(), cohort: self.cohort.clone(), force: self.force };
+        let made = report(&self.directory, &options, &Shell, session.progress())?;
         for warning in &made.warnings {
             session.progress().warn(warning);
         }
@@ -102,6 +106,9 @@ impl Report {
             text.push_str(&format!("\nnot there yet: {}\n  {}", part.what, part.command));
         }
         session.result(&document, &text)?;
+        if made.as_it_was {
+            session.say("nothing has changed since it was made: it stands as it was (--force makes it again)");
+        }
         session.say("next: open the page in a browser");
         Ok(Outcome::Done)
     }

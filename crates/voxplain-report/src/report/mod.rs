@@ -9,6 +9,7 @@
 
 mod element;
 mod folder;
+mod made;
 mod page;
 mod run;
 mod section;
@@ -17,7 +18,6 @@ mod site;
 mod tests;
 mod viewer;
 
-pub use page::Missing;
 pub use site::{Part, Site};
 
 use element::file_name;
@@ -29,6 +29,15 @@ use voxplain_study::{
     run::{PageLayout, Run, RunLayout},
     setting::{COHORT, OUT},
 };
+
+/// A part that is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The part.
+    pub what: String,
+    /// The step that makes it, in the words of the vocabulary.
+    pub command: String,
+}
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,12 +58,25 @@ pub struct Reported {
     pub missing: Vec<Missing>,
     /// What the reader should know, in the words of the vocabulary.
     pub warnings: Vec<String>,
+    /// Whether nothing was written, since an earlier report stands as it would be made now.
+    pub as_it_was: bool,
 }
 
-/// Writes the report of a run, or of a folder of maps of single images, to `out` (without it, `report.html` in the
-/// directory), and its figures to `figures/` in the directory.
+/// How a report is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReportOptions {
+    /// The page; by default `report.html` in the directory.
+    pub out: Option<PathBuf>,
+    /// Where the run's cohort lies, if not where the run has it.
+    pub cohort: Option<PathBuf>,
+    /// Make everything again, also where nothing has changed.
+    pub force: bool,
+}
+
+/// Writes the report of a run, or of a folder of maps of single images, and its figures to `figures/` in the directory.
 ///
-/// The brains of a run are those of its cohort; `cohort` says where that lies, if not where the run has it.
+/// A page of which nothing has changed (what it was made from, how it was asked for, the version of voxplain, and the files that were
+/// written) stands as it is.
 ///
 /// A run need not be finished: what is missing is named with the step that makes it, in the words of `vocabulary`.
 ///
@@ -62,12 +84,25 @@ pub struct Reported {
 /// Neither a run nor a folder of maps; `cohort` is not the run's; a damaged file; a file that cannot be written.
 pub fn report(
     directory: &Path,
-    out: Option<&Path>,
-    cohort: Option<&Path>,
+    options: &ReportOptions,
     vocabulary: &dyn Vocabulary,
     progress: &dyn Progress,
 ) -> Result<Reported> {
-    report_within(viewer::MAX_PAGE_BYTES, directory, (out, cohort), vocabulary, progress)
+    let page = options.out.clone().unwrap_or_else(|| RunLayout::at(directory).report());
+    let cohort = options.cohort.as_deref();
+    // Before it is made: what changes meanwhile is seen the next time.
+    let key = if directory.is_dir() { made::key(directory, &page, cohort, vocabulary)? } else { None };
+    if let Some(made) = key.as_ref().filter(|_| !options.force).and_then(|key| made::unchanged(&page, key)) {
+        return Ok(made);
+    }
+    let mut made = report_within(viewer::MAX_PAGE_BYTES, directory, (Some(&page), cohort), vocabulary, progress)?;
+    if let Some(key) = key {
+        let html = voxplain_core::input::read_to_string(&page).map_err(Error::io(&page))?;
+        let whole = format!("{html}{}", made::record(&html, key, &made)?);
+        made.bytes = whole.len();
+        atomic_file::write(&page, whole.as_bytes())?;
+    }
+    Ok(made)
 }
 
 /// [`report`] with volumes in the page only as far as it stays below that many bytes.
@@ -114,7 +149,12 @@ fn report_within(
         volumes,
         methods_text,
         quality,
-        missing: page.missing,
+        missing: page
+            .missing
+            .iter()
+            .map(|m| Missing { what: m.what.clone(), command: vocabulary.action(&m.step) })
+            .collect(),
+        as_it_was: false,
         warnings: page.warnings.iter().map(|warning| warning.words(vocabulary)).collect(),
     })
 }

@@ -96,11 +96,11 @@ pub(super) struct Page {
 
 /// A part that is not there yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub(super) struct Missing {
     /// The part.
-    pub what: String,
+    pub(super) what: String,
     /// The step that makes it.
-    pub step: Action,
+    pub(super) step: Action,
 }
 
 /// A page as a document.

@@ -3,7 +3,7 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
 use super::{
-    Part, Reported, Site,
+    Part, ReportOptions, Reported, Site,
     element::Placed,
     section::{
         self,
@@ -61,7 +61,8 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
 pub(super) const IDS: [&str; 6] = ["a1", "b2", "c3", "d4", EVIL_ID, "f6"];
 
 pub(super) fn report(directory: &Path, out: Option<&Path>) -> Result<Reported> {
-    super::report(directory, out, None, &Library, &Silent)
+    let options = ReportOptions { out: out.map(Path::to_owned), ..ReportOptions::default() };
+    super::report(directory, &options, &Library, &Silent)
 }
 
 fn lattice(n: usize) -> Grid {
@@ -391,7 +392,10 @@ pub(super) fn add_regions(run: &Run) {
 fn a_cohort_that_is_named_must_be_the_runs() {
     let folder = tempfile::tempdir().unwrap();
     let run = made_run(folder.path());
-    let with = |cohort: &Path| super::report(&run.path, None, Some(cohort), &Library, &Silent);
+    let with = |cohort: &Path| {
+        let options = ReportOptions { cohort: Some(cohort.to_owned()), ..ReportOptions::default() };
+        super::report(&run.path, &options, &Library, &Silent)
+    };
     let own = run.cohort().unwrap();
     assert!(with(&own.path).is_ok());
     let mask = Mask::from_fn(lattice(0), brain);
@@ -411,6 +415,62 @@ fn a_cohort_that_is_named_must_be_the_runs() {
     std::fs::rename(&own.path, folder.path().join("moved")).unwrap();
     let made = report(&run.path, None).unwrap();
     assert!(made.warnings.iter().any(|w| w.contains("the viewer, the pictures of people")), "{:?}", made.warnings);
+}
+
+/// A page of which nothing has changed stands; whatever it is made from, was made into, or is asked for makes it anew.
+#[test]
+fn a_report_of_which_nothing_has_changed_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = made_run(folder.path());
+    add_maps(&run, "grad-cam");
+    add_regions(&run);
+    let made = || report(&run.path, None).unwrap();
+    let first = made();
+    let html = std::fs::read_to_string(&first.page).unwrap();
+    is_safe(&html);
+    assert!(!first.as_it_was && html.len() == first.bytes && !first.missing.is_empty());
+    let again = made();
+    assert!(again.as_it_was);
+    assert_eq!(Reported { as_it_was: false, ..again }, first);
+    assert_eq!(std::fs::read_to_string(&first.page).unwrap(), html);
+    // Each of these is an input or an output; once it is as it was, the page stands again.
+    let inputs = [
+        run.layout().manifest(),
+        run.layout().map("a1", "grad-cam").path(),
+        run.cohort().unwrap().layout().participants(),
+        run.path.join("regions/halves.json"),
+        folder.path().join("halves.nii.gz"),
+        first.figures[0].with_extension("png"),
+        first.page.clone(),
+        first.methods_text[0].clone(),
+    ];
+    for file in &inputs {
+        let (was, html) = (std::fs::read(file).unwrap(), std::fs::read(&first.page).unwrap());
+        let mut changed = was.clone();
+        // JSON and tables take a space, and a page a comment, without being others to a reader.
+        changed.push(b' ');
+        std::fs::write(file, changed).unwrap();
+        let key = super::made::key(&run.path, &first.page, None, &Library).unwrap();
+        assert!(key.and_then(|key| super::made::unchanged(&first.page, &key)).is_none(), "{}", file.display());
+        std::fs::write(file, was).unwrap();
+        std::fs::write(&first.page, html).unwrap();
+        assert!(made().as_it_was, "{}", file.display());
+    }
+    // Another vocabulary has other words, and force makes all.
+    struct Other;
+    impl voxplain_core::Vocabulary for Other {
+        fn setting(&self, setting: voxplain_core::Setting, _: Option<&str>) -> String {
+            setting.name().into()
+        }
+        fn action(&self, action: &Action) -> String {
+            format!("do {}", action.verb)
+        }
+    }
+    assert!(!super::report(&run.path, &ReportOptions::default(), &Other, &Silent).unwrap().as_it_was);
+    assert!(!made().as_it_was);
+    let force = ReportOptions { force: true, ..ReportOptions::default() };
+    let forced = super::report(&run.path, &force, &Library, &Silent).unwrap();
+    assert!(!forced.as_it_was && std::fs::read_to_string(&first.page).unwrap() == html);
 }
 
 /// Maps beside a mask that was given: where it lies, what was measured, and what is said where the mask has changed since.
@@ -804,13 +864,13 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
         (made, html)
     };
     let (made, html) = page(&run);
-    assert!(made.missing.iter().any(|m| m.step.verb == "explain"), "{:?}", made.missing);
+    assert!(made.missing.iter().any(|m| m.command.starts_with("explain ")), "{:?}", made.missing);
     assert!(html.contains("Told right: 5 of 6. &lt;script&gt;") && html.contains("Not there yet"));
 
     add_maps(&run, "grad-cam");
     add_maps(&run, "saliency");
     let (made, _) = page(&run);
-    assert!(made.missing.iter().any(|m| m.step.verb == "group"), "{:?}", made.missing);
+    assert!(made.missing.iter().any(|m| m.command.starts_with("group ")), "{:?}", made.missing);
 
     group(&run, &GroupOptions::default(), &Silent).unwrap();
     std::fs::create_dir_all(run.path.join("regions")).unwrap();
@@ -826,8 +886,8 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
         .unwrap();
     let (made, _) = page(&run);
     assert_eq!(
-        made.missing.iter().map(|m| m.step.clone()).collect::<Vec<_>>(),
-        [Action::new("evaluate").on(&run.path).with(METRIC, "deletion,insertion")]
+        made.missing.iter().map(|m| m.command.clone()).collect::<Vec<_>>(),
+        [Library.action(&Action::new("evaluate").on(&run.path).with(METRIC, "deletion,insertion"))]
     );
     std::fs::create_dir_all(run.path.join("evaluation")).unwrap();
     for metric in [Metric::Deletion, Metric::Insertion] {
