@@ -107,8 +107,8 @@ fn listed(folder: &Path, left_out: &dyn Fn(&Path) -> bool, files: &mut Vec<PathB
     for entry in entries {
         let Ok(entry) = entry else { return false };
         let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { return false };
-        // The mark of who writes here is no part of what is shown.
-        if left_out(&path) || entry.file_name() == ".voxplain-lock" {
+        // The mark of who writes here, and what a killed process left half written, are no part of what is shown.
+        if left_out(&path) || entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
         if kind.is_dir() {
