@@ -83,7 +83,9 @@ impl Card {
             return None;
         }
         let from = self.training["file"].as_str().map_or_else(String::new, |file| format!(" from {file}"));
-        Some(match (self.output_check(), self.training.get("check")) {
+        let doubts = self.training["doubts"].as_array().into_iter().flatten().filter_map(|doubt| doubt.as_str());
+        let doubts: String = doubts.map(|doubt| format!(" A doubt when it was imported: {doubt}.")).collect();
+        let words = match (self.output_check(), self.training.get("check")) {
             (Some(OutputCheck { pairs, file, difference, largest, .. }), _) => format!(
                 "The network was imported{from}; its outputs for {pairs} pairs ({file}) differ by at most {difference:.1e} from those of its own \
                  framework, which are up to {largest:.3}."
@@ -96,7 +98,8 @@ impl Card {
                 "The network was imported{from} by an older version, which did not write down whether its outputs were compared with \
                  those of its own framework."
             ),
-        })
+        };
+        Some(words + &doubts)
     }
 
     /// That it is not known whether it takes heads that are turned to a template, in words: an older version did not ask for it.

@@ -68,6 +68,13 @@ impl Run {
     /// It is none, or its manifest is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let file = RunLayout::at(path).manifest();
+        if crate::train::TableRecord::path(path).is_file() {
+            return Err(Error::file(
+                path,
+                "is a training on a table (table.json), which has no volumes and no maps",
+                remedy!["`", Action::new("status").on(path), "` says what is in it; give a run of networks"],
+            ));
+        }
         if !file.is_file() {
             return Err(Error::file(
                 path,

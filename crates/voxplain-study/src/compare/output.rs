@@ -220,6 +220,25 @@ fn about_tails(summary: &CompareSummary) -> Option<String> {
     Some(lines.join(" "))
 }
 
+/// Why fewer are found by the rate of false discoveries than by family-wise correction, where shuffles are too few for it.
+fn about_rate(summary: &CompareSummary) -> Option<String> {
+    let of = |suffix: &str| {
+        summary.found.iter().find(|found| found.by == format!("voxel{suffix}") || found.by == format!("region{suffix}"))
+    };
+    let (rate, family) = (of("-fdr")?, of("")?);
+    (!summary.all_permutations && rate.below_005 < family.below_005).then(|| {
+        format!(
+            "The false discovery rate (least {}) comes of the p of each {} by itself, of which {} show none below {}{}: more may be found with \
+             more shuffles.",
+            significant(rate.least, 2),
+            if summary.regions.is_some() { "region" } else { "voxel" },
+            counted(summary.permutations, "shuffle"),
+            significant(1.0 / (summary.permutations + 1) as f64, 2),
+            if summary.tails.is_empty() { "" } else { ", and to which no tail is fitted" }
+        )
+    })
+}
+
 /// What was found in regions: a table and the summary.
 fn write_regions(place: &Place, of: &Results<'_>, (places, rows): (&Places, &dyn Rows)) -> Result<CompareSummary> {
     let counts = of.counts;
@@ -649,6 +668,7 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
     };
     lines.push(format!("For p-values {}: {shuffles}.", summary.exchange));
     lines.extend(about_tails(summary));
+    lines.extend(about_rate(summary));
     if of.options.pareto_tail && summary.all_permutations {
         lines.push("All arrangements are counted, so that p-values are exact and no tail was fitted.".into());
     }

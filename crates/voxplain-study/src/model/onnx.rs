@@ -163,6 +163,7 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
             "one_output": one_output,
             "head": format!("{head:?}").to_lowercase(),
             "check": check,
+            "doubts": warnings.iter().map(|(what, _)| what).collect::<Vec<_>>(),
         }),
     };
     let model = Model { network, card };

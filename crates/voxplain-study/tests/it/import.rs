@@ -257,7 +257,11 @@ fn pairs_say_what_is_wrong() {
     let images = || pairs(folder.path(), |x| x, |_, y| y);
     assert!(imported(&checked(images())).unwrap().warnings.is_empty());
     let plain = OnnxOptions { normalize: Some(Normalize::None), ..checked(images()) };
-    let [(warning, remedy)] = <[_; 1]>::try_from(imported(&plain).unwrap().warnings).unwrap();
+    let doubted = imported(&plain).unwrap();
+    // What was doubted stays with the model.
+    let words = doubted.model.card.imported_words().unwrap();
+    let [(warning, remedy)] = <[_; 1]>::try_from(doubted.warnings).unwrap();
+    assert!(words.ends_with(&format!(" A doubt when it was imported: {warning}.")), "{words}");
     assert!(warning.contains("none leaves the values of a file as they are"), "{warning}");
     assert!(remedy.to_string().starts_with("choose `normalize`"), "{remedy}");
 }
