@@ -27,7 +27,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
-use voxplain_core::{Action, Error, Progress, Result, Setting, random::Seed, remedy, seal};
+use voxplain_core::{
+    Action, Error, Progress, Result, Setting,
+    random::{Random, Seed},
+    remedy, seal,
+};
 use voxplain_nn::Engine;
 use voxplain_stats::{Classification, Comparison, Estimate, FoldPrediction, Regression, ValuePrediction};
 
@@ -119,7 +123,25 @@ pub struct Arm {
     /// for that, and no share of it is laid to the confound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trained_otherwise: Vec<String>,
+    /// What shuffles of the columns take away in their place, where the loss was shown. Where one takes as much, no share is laid to the
+    /// columns. Absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shuffled: Option<Shuffled>,
 }
+
+/// What is taken away with columns that are dealt out among people at random: what any column takes, of so many people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shuffled {
+    /// How often they were dealt out.
+    pub shuffles: usize,
+    /// How often the area was no larger than without the columns as they are.
+    pub as_much: usize,
+    /// The mean of the areas less that of the model as it is.
+    pub difference: f64,
+}
+
+/// Shuffles that a loss is set against: where none takes as much, as many would by chance once in 21 times.
+const SHUFFLES: usize = 20;
 
 /// A confound predicted from the volumes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -193,15 +215,15 @@ pub fn confounds(
             rows.add(LOGISTIC_VOXELS, name, of.beside(name, other, &said, &classes)?, Some(&linear))?;
         }
     }
+    let without = |features: &Features| -> Result<Vec<FoldPrediction>> {
+        Ok(sorted(pool.install(|| logistic_of_gram(&gram, features, &task, seed, progress))?.predictions))
+    };
     for (name, features) in &taken {
-        let without = pool.install(|| logistic_of_gram(&gram, features, &task, seed, progress))?;
-        let arm = format!("without {name}, voxel by voxel");
-        rows.add(LOGISTIC_VOXELS, &arm, sorted(without.predictions), Some(&linear))?;
+        rows.add_without(&format!("without {name}, voxel by voxel"), features, &linear, &without)?;
     }
     if !options.covariates.is_empty() {
         let features = of.covariates(&options.covariates, &classes)?.with(of.volumes());
-        let without = pool.install(|| logistic_of_gram(&gram, &features, &task, seed, progress))?;
-        rows.add(LOGISTIC_VOXELS, "without all of these", sorted(without.predictions), Some(&linear))?;
+        rows.add_without("without all of these", &features, &linear, &without)?;
     }
     let reverse = of.reverse(&gram, options, engine)?;
     let maps = pool.install(|| maps::changes(run, &of.cohort, &own, &classes, arms, progress))?;
@@ -288,6 +310,31 @@ impl<'a> Rows<'a> {
         self.said.push((model.to_owned(), arm.to_owned(), said));
         Ok(())
     }
+
+    /// The logistic regression without columns, which `fit` makes of them, and where that is worse, what shuffles of them take away.
+    fn add_without(
+        &mut self,
+        arm: &str,
+        features: &Features,
+        linear: &[FoldPrediction],
+        fit: &dyn Fn(&Features) -> Result<Vec<FoldPrediction>>,
+    ) -> Result<()> {
+        self.add(LOGISTIC_VOXELS, arm, fit(features)?, Some(linear))?;
+        let Some(row) = self.arms.last_mut().filter(|row| row.is_worse()) else { return Ok(()) };
+        let mut random = Seed::new(self.of.run.manifest.seed).child("shuffled confounds").random();
+        let (mut as_much, mut sum) = (0, 0.0);
+        for _ in 0..SHUFFLES {
+            let shuffled =
+                self.of.row(LOGISTIC_VOXELS, arm, &fit(&features.taken(&self.of.dealt(&mut random)))?, Some(linear))?;
+            as_much += usize::from(shuffled.area.value <= row.area.value);
+            sum += shuffled.difference.map_or(0.0, |difference| difference.value);
+        }
+        row.shuffled = Some(Shuffled { shuffles: SHUFFLES, as_much, difference: sum / SHUFFLES as f64 });
+        if as_much > 0 {
+            row.explained = None;
+        }
+        Ok(())
+    }
 }
 
 fn sorted(mut predictions: Vec<FoldPrediction>) -> Vec<FoldPrediction> {
@@ -308,7 +355,25 @@ struct Study<'a> {
     positive: usize,
 }
 
+impl Arm {
+    /// Whether a loss is shown.
+    fn is_worse(&self) -> bool {
+        self.difference.as_ref().and_then(Estimate::ends).is_some_and(|(_, high)| high < 0.0)
+    }
+}
+
 impl<'a> Study<'a> {
+    /// Whose values each gets where they are dealt out among people; those of a group get the values of the first of another group.
+    fn dealt(&self, random: &mut Random) -> Vec<usize> {
+        let Some(groups) = &self.groups else { return random.permutation(self.members.len()) };
+        let mut first = BTreeMap::new();
+        groups.iter().enumerate().for_each(|(member, group)| _ = first.entry(*group).or_insert(member));
+        let mut from: Vec<usize> = first.values().copied().collect();
+        random.shuffle(&mut from);
+        let dealt: BTreeMap<usize, usize> = first.into_keys().zip(from).collect();
+        groups.iter().map(|group| dealt[group]).collect()
+    }
+
     fn of(run: &'a Run, own: &[Prediction], classes: &[String], positive: usize) -> Result<Self> {
         let cohort = run.cohort()?;
         let members: Vec<usize> = run.members()?.into_iter().collect();
@@ -480,6 +545,7 @@ impl<'a> Study<'a> {
             difference,
             explained,
             trained_otherwise: Vec::new(),
+            shuffled: None,
         })
     }
 

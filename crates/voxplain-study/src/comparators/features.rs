@@ -155,6 +155,21 @@ impl Features {
         self
     }
 
+    /// The same columns, where subject `n` has the cells of subject `from[n]`.
+    pub(crate) fn taken(&self, from: &[usize]) -> Self {
+        fn of<T: Clone>(cells: &[T], from: &[usize]) -> Vec<T> {
+            from.iter().map(|&n| cells[n].clone()).collect()
+        }
+        let column = |column: &Column| Column {
+            name: column.name.clone(),
+            cells: match &column.cells {
+                Cells::Numbers(cells) => Cells::Numbers(of(cells, from)),
+                Cells::Words(cells) => Cells::Words(of(cells, from)),
+            },
+        };
+        Self { columns: self.columns.iter().map(column).collect() }
+    }
+
     /// Held-out subjects with a class in some column that nobody of the training part has.
     pub(crate) fn unseen(&self, train: &[usize], test: &[usize]) -> usize {
         let is_unseen = |subject: usize| {

@@ -153,7 +153,15 @@ pub(super) fn changes(
                 continue;
             }
             match compare(&(run, cohort), &(other, &theirs_cohort), method, &both, classes, progress)? {
-                Ok((rows, made_from)) => {
+                Ok((rows, made_from, unlike)) => {
+                    if unlike > 0 {
+                        found.notes.push(format!(
+                            "The {method} maps of {unlike} of {} explain another class in the arm {name} than in the run, each that which its own \
+                             network predicted: maps of opposite evidence are unlike for that alone. Maps of one class, made by `explain` with a \
+                             target, would be of one thing.",
+                            counted(both.len(), cohort.noun())
+                        ));
+                    }
                     found.rows.extend(rows.into_iter().map(|row| MapChange { arm: name.clone(), ..row }));
                     made_from.into_iter().for_each(|(id, digest)| found.made_from.add(&id, method, digest));
                 }
@@ -214,10 +222,13 @@ struct Sums {
     sizes: Vec<f64>,
     described: BTreeSet<String>,
     digests: Vec<(String, String)>,
+    /// The class that each person's map explains.
+    explained: Vec<usize>,
 }
 
-/// The rows of one method, with the digests of the run's maps; or why there are none.
-type Compared = std::result::Result<(Vec<MapChange>, Vec<(String, String)>), String>;
+/// The rows of one method, with the digests of the run's maps, and of how many people the maps explain different classes; or why there are
+/// none.
+type Compared = std::result::Result<(Vec<MapChange>, Vec<(String, String)>, usize), String>;
 
 fn compare(
     (run, cohort): &(&Run, &Cohort),
@@ -244,6 +255,7 @@ fn compare(
             sizes: vec![0.0; folds],
             described: BTreeSet::new(),
             digests: Vec::new(),
+            explained: Vec::new(),
         };
         for person in people {
             progress.go_on()?;
@@ -252,6 +264,7 @@ fn compare(
             let record: Record = read_record(&file)?;
             sums.described.insert(format!("{}, {}", target(&record), record.parameters));
             sums.digests.push((person.id.to_owned(), digest(&record)));
+            sums.explained.push(record.class);
             let map: Volume = read_map(cohort, at, &file)?;
             let sum = &mut sums.maps[fold][person.class];
             if sum.is_empty() {
@@ -316,7 +329,8 @@ fn compare(
     if rows.is_empty() {
         return Ok(Err("the mean map of the run, or that of the arm, is the same everywhere".into()));
     }
-    Ok(Ok((rows, one.digests)))
+    let unlike = one.explained.iter().zip(&two.explained).filter(|(a, b)| a != b).count();
+    Ok(Ok((rows, one.digests, unlike)))
 }
 
 impl Sums {
@@ -468,6 +482,7 @@ mod tests {
             sizes: vec![1.0, 3.0],
             described: BTreeSet::new(),
             digests: Vec::new(),
+            explained: Vec::new(),
         };
         assert_eq!(sums.mean(None), [2.0 * 4.0 + 2.0 / 3.0 * 6.0]);
         assert_eq!(sums.mean(Some(1)), [6.0]);

@@ -113,6 +113,7 @@ impl Matched {
                 let above = study.area(said).is_some_and(|all| all.ends().is_some_and(|(low, _)| low > 0.5));
                 arms.push(Arm {
                     trained_otherwise: Vec::new(),
+                    shuffled: None,
                     model: model.clone(),
                     arm: arm.clone(),
                     subjects: said.len(),

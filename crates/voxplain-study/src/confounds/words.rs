@@ -1,6 +1,6 @@
 //! What confounds explain, in sentences.
 
-use super::{Arm, Confounds};
+use super::{Arm, Confounds, Shuffled};
 use crate::listed::listed;
 use voxplain_stats::Estimate;
 
@@ -29,9 +29,13 @@ impl Confounds {
                 Some(_) => "is not shown to differ from as it is",
                 None => "differs, without an interval, from as it is",
             };
-            let gone = match arm.trained_otherwise.as_slice() {
-                [] => gone(arm),
-                unlike => format!(", but it was trained otherwise too ({}), which may be why", listed(unlike, 8)),
+            let gone = match (arm.trained_otherwise.as_slice(), &arm.shuffled) {
+                ([], Some(Shuffled { shuffles, as_much, .. })) if *as_much > 0 => format!(
+                    "; but dealt out among people at random, the same values took as much away in {as_much} of {shuffles} tries: of so few people any \
+                     values may, and nothing is laid to these"
+                ),
+                ([], _) => gone(arm),
+                (unlike, _) => format!(", but it was trained otherwise too ({}), which may be why", listed(unlike, 8)),
             };
             lines.push(format!(
                 "{who}, {}, {says}: {} {}, difference {}{gone}.",
@@ -92,11 +96,16 @@ fn text(e: &Estimate) -> String {
 
 /// The share that is gone, where the difference is shown to be a loss: of what may be none nothing is said to be gone.
 fn gone(arm: &Arm) -> String {
-    let lost = arm.difference.as_ref().and_then(Estimate::ends).is_some_and(|(_, high)| high < 0.0);
-    let Some(e) = arm.explained.as_ref().filter(|_| lost) else { return String::new() };
+    let Some(e) = arm.explained.as_ref().filter(|_| arm.is_worse()) else { return String::new() };
     let share = match e.ends() {
         Some((low, high)) => format!("{:.0} % ({:.0} to {:.0})", 100.0 * e.value, 100.0 * low, 100.0 * high),
         None => format!("{:.0} % ({})", 100.0 * e.value, e.interval.replacen("none", "no interval", 1)),
     };
-    format!("; of what it has above chance, {share} is gone")
+    let beyond = arm.shuffled.as_ref().map_or_else(String::new, |of| {
+        format!(
+            " (in none of {} tries did the same values, dealt out among people at random, take as much)",
+            of.shuffles
+        )
+    });
+    format!("; of what it has above chance, {share} is gone{beyond}")
 }

@@ -314,6 +314,9 @@ fn size_explains_a_difference_of_size() {
     assert!(whole.area.value > 0.8, "{whole:?}");
     let gone = without.explained.as_ref().unwrap().value;
     assert!(gone > 0.5 && without.difference.as_ref().unwrap().value < 0.0, "{without:?}");
+    let shuffled = without.shuffled.as_ref().unwrap();
+    assert_eq!((shuffled.shuffles, shuffled.as_much), (20, 0));
+    assert!(shuffled.difference > without.difference.as_ref().unwrap().value, "{without:?}");
     // By hand: 1 less the ratio of both, above 0.5.
     assert!((gone - (1.0 - (without.area.value - 0.5) / (whole.area.value - 0.5))).abs() < 1e-12);
     assert!(found.reverse[0].of == "mask volume" && found.reverse[0].r.value > 0.8, "{:?}", found.reverse);
@@ -323,6 +326,26 @@ fn size_explains_a_difference_of_size() {
     let arms = [("others".to_owned(), made("b", 24, 6))];
     let error = confounds(&run, &arms, &ConfoundOptions::default(), &engine(2), &Silent).unwrap_err().to_string();
     assert!(error.contains("the arm others says nothing of"), "{error}");
+    // With as many columns of noise as there are people to train on, nothing is left, and nothing is laid to them.
+    let mut cohort = run.cohort().unwrap();
+    let mut random = voxplain_core::random::Seed::new(8).random();
+    for n in 0..29 {
+        cohort.participants.columns.push(format!("noise{n}"));
+        cohort.participants.rows.iter_mut().for_each(|row| row.push(Some(random.normal().to_string())));
+    }
+    cohort.participants.write_tsv(&cohort.layout().participants()).unwrap();
+    let covariates = (0..29).map(|n| format!("noise{n}")).collect();
+    let options = ConfoundOptions { covariates, ..ConfoundOptions::default() };
+    let found = confounds(&run, &[], &options, &engine(2), &Silent).unwrap();
+    let all = found.arms.iter().find(|arm| arm.arm == "without all of these").unwrap();
+    let shuffled = all.shuffled.as_ref().unwrap();
+    assert!(shuffled.as_much > 0 && all.explained.is_none(), "{all:?}");
+    assert!(
+        found
+            .summary
+            .iter()
+            .any(|line| line.contains("without all of these") && line.contains("nothing is laid to these"))
+    );
     let label = ConfoundOptions { covariates: vec!["label".into()], ..ConfoundOptions::default() };
     assert!(confounds(&run, &[], &label, &engine(2), &Silent).unwrap_err().to_string().contains("is the label itself"));
 }
