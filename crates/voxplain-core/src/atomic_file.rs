@@ -159,14 +159,15 @@ pub fn is_part(file: &Path) -> bool {
     part(file).is_some()
 }
 
-/// The machine and the process that write it; of older versions neither is known.
-fn part(file: &Path) -> Option<Option<(String, u32)>> {
+/// The machine and the process that write it. A name that is only like ours is somebody's own.
+fn part(file: &Path) -> Option<(String, u32)> {
+    /// Letters of the machine, and letters drawn.
+    const LETTERS: usize = 6;
     let name = file.file_name()?.to_str()?.strip_prefix(PART)?;
-    let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    let is_word = |text: &str| text.len() == LETTERS && text.bytes().all(|b| b.is_ascii_alphanumeric());
     match name.split('-').collect::<Vec<_>>()[..] {
-        [drawn] if is_word(drawn) => Some(None),
         [machine, process, drawn] if is_word(machine) && is_word(drawn) => {
-            Some(Some((machine.to_owned(), process.parse().ok()?)))
+            Some((machine.to_owned(), process.parse().ok()?))
         }
         _ => None,
     }
@@ -220,9 +221,8 @@ fn is_abandoned(file: &Path) -> bool {
     const LONG: Duration = Duration::from_secs(3600);
     match part(file) {
         None => false,
-        Some(None) => true,
-        Some(Some((machine, process))) if machine == claim::machine() => !Process::is_there(process),
-        Some(Some(_)) => {
+        Some((machine, process)) if machine == claim::machine() => !Process::is_there(process),
+        Some(_) => {
             let age = file.metadata().and_then(|meta| meta.modified()).map(|at| SystemTime::now().duration_since(at));
             age.is_ok_and(|age| age.is_ok_and(|age| age > LONG))
         }
@@ -346,14 +346,13 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
         let (machine, gone, us) = (claim::machine(), child.id(), std::process::id());
-        let left = [
-            format!(".part-{machine}-{gone}-aB3"),
-            "sub-1/.part-xyz123".to_owned(),
-            format!("sub-1/deep/.part-{machine}-{gone}-x"),
-        ];
+        let left = [format!(".part-{machine}-{gone}-aB3xYz"), format!("sub-1/deep/.part-{machine}-{gone}-abcdef")];
+        let elsewhere = ".part-0a1b2c-1-abcdef";
         let kept = [
-            format!(".part-{machine}-{us}-aB3"),
-            ".part-other0-1-abc".to_owned(),
+            format!(".part-{machine}-{us}-aB3xYz"),
+            elsewhere.to_owned(),
+            format!(".part-{machine}-{gone}-abc"),
+            "sub-1/.part-xyz123".to_owned(),
             "sub-1/.part-mine.txt".to_owned(),
             "sub-1/part-xyz123".to_owned(),
             ".partial".to_owned(),
@@ -364,7 +363,7 @@ mod tests {
         left.iter().for_each(|name| assert!(!at(name).exists(), "{name}"));
         kept.iter().for_each(|name| assert!(at(name).exists(), "{name}"));
         // What another machine has not touched for long is nobody's.
-        let old = File::options().write(true).open(at(".part-other0-1-abc")).unwrap();
+        let old = File::options().write(true).open(at(elsewhere)).unwrap();
         old.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
         assert_eq!(sweep(folder.path()).unwrap(), 1);
     }

@@ -587,7 +587,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let before = gone();
         assert!(before.put(&dir.path().join(Claim::NAME)).unwrap());
-        fs::write(dir.path().join(format!(".part-{}-{}-abc", machine(), before.process.number)), "half").unwrap();
+        fs::write(dir.path().join(format!(".part-{}-{}-abcdef", machine(), before.process.number)), "half").unwrap();
         assert!(Claim::refuse_other(dir.path()).is_ok());
         let notes = Notes::default();
         let claim = Claim::take(dir.path(), "train", &notes).unwrap();

@@ -746,7 +746,11 @@ mod tests {
         finish(begin(&path, 1));
         fs::remove_dir_all(&path).unwrap();
         fs::create_dir(&partial).unwrap();
-        fs::write(partial.join(".part-abc"), "{").unwrap();
+        let part = partial.join(".part-0a1b2c-1-abcdef");
+        fs::write(&part, "{").unwrap();
+        // Of another machine, and long ago.
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7200);
+        fs::File::options().write(true).open(&part).unwrap().set_modified(long_ago).unwrap();
         finish(begin(&path, 1));
         // When the document is written: nothing is done again, not even asked for.
         let whole = dir.path().join("whole");

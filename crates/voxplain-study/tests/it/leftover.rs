@@ -46,7 +46,7 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
     assert_eq!(find(path, &[]).unwrap().files(), 0, "a run as it is has no leftovers");
     let fold = "permutations/work/abc-3/folds/fold-0";
     let rests = [
-        ("sub-p2/.part-abc", 3),
+        ("sub-p2/.part-0a1b2c-1-abcdef", 3),
         ("permutations/mask-volume_unfinished.json", 4),
         ("permutations/work/abc-3/folds/fold-0/checkpoint.safetensors", 5),
         ("permutations/work/abc-3/folds/fold-0/history.jsonl", 6),
@@ -57,9 +57,14 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
     for (name, bytes) in rests {
         put(&path.join(name), bytes);
     }
+    // Of another machine, and long ago.
+    let part = std::fs::File::options().write(true).open(path.join(rests[0].0)).unwrap();
+    part.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
     // What is not ours, beside it or with a name that is nearly ours.
     let theirs = [
         "notes.txt",
+        ".part-mine",
+        "mine/.part-abcdef",
         "permutations/my_unfinished.json.bak",
         "compare/saliency_age/why.txt",
         "sub-p2/.partial",
@@ -68,7 +73,7 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
     theirs.iter().for_each(|name| put(&path.join(name), 1));
     let found = find(path, &[]).unwrap();
     assert_eq!((found.files(), found.bytes()), (rests.len(), (3..=9).sum()));
-    assert_eq!(all(path).len(), before.len() + rests.len() + theirs.len() + 7, "to look takes nothing away");
+    assert_eq!(all(path).len(), before.len() + rests.len() + theirs.len() + 8, "to look takes nothing away");
     found.remove(&Silent).unwrap();
     let after = all(path);
     assert!(before.is_subset(&after), "what was finished stays");

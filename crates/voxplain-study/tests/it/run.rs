@@ -404,6 +404,8 @@ fn clearing_takes_what_voxplain_made_and_names_the_rest() {
     faithfulness::evaluate(&engine(1), &run, &options, &Silent).unwrap();
     let table = measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap();
     table.write(&layout.regions().join("halves.tsv"), &what).unwrap();
+    // A file that is not whole, as a write that was cut off leaves it.
+    let part = ".part-0a1b2c-1-abcdef";
     // As the report and training leave them.
     let report = layout.report();
     let page = PageLayout::of(&report);
@@ -424,10 +426,13 @@ fn clearing_takes_what_voxplain_made_and_names_the_rest() {
         layout.metrics(),
         layout.fold(0).checkpoint(),
         layout.fold(3).history(),
-        layout.subject("p2").join(".part-abc"),
+        layout.subject("p2").join(part),
     ] {
         put(path);
     }
+    // Of another machine, and long ago.
+    let part = std::fs::File::options().write(true).open(layout.subject("p2").join(part)).unwrap();
+    part.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
     let theirs = [
         "notes.txt",
         "sub-p2/why.md",
