@@ -34,7 +34,11 @@ pub fn hash_bytes(bytes: &[u8]) -> String {
 /// # Errors
 /// [`Error::Io`], where it cannot be read.
 pub fn hash_file(path: &Path) -> Result<String> {
-    Ok(hash_bytes(&crate::input::read(path).map_err(Error::io(path))?))
+    // In pieces: a file need not fit into memory.
+    let mut hasher = blake3::Hasher::new();
+    let file = crate::input::open(path).map_err(Error::io(path))?;
+    hasher.update_reader(file).map_err(Error::io(path))?;
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 #[cfg(test)]

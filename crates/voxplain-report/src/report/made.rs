@@ -10,7 +10,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Result, Vocabulary, hash_bytes};
+use voxplain_core::{Action, Error, Result, Vocabulary, hash_bytes, hash_file};
 use voxplain_study::{
     evaluation::truth::read_found,
     regions::RegionRecord,
@@ -90,7 +90,7 @@ pub(super) fn key(
     }
     files.sort();
     files.dedup();
-    let hashes = files.par_iter().map(|file| hash(file)).collect::<Result<Vec<_>>>()?;
+    let hashes = files.par_iter().map(|file| hash_file(file)).collect::<Result<Vec<_>>>()?;
     let all = serde_json::json!([said, files, hashes]);
     Ok(Some(hash_bytes(all.to_string().as_bytes())))
 }
@@ -125,14 +125,6 @@ fn listed(folder: &Path, left_out: &dyn Fn(&Path) -> bool, files: &mut Vec<PathB
     true
 }
 
-/// BLAKE3 of a file, which need not fit into memory.
-fn hash(file: &Path) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
-    let mut reader = voxplain_core::input::open(file).map_err(Error::io(file))?;
-    std::io::copy(&mut reader, &mut hasher).map_err(Error::io(file))?;
-    Ok(hasher.finalize().to_hex().to_string())
-}
-
 /// What an earlier report of this key wrote, where all of it is there as it was.
 pub(super) fn unchanged(page: &Path, key: &str) -> Option<Reported> {
     // A page that cannot be read is written anew.
@@ -140,7 +132,7 @@ pub(super) fn unchanged(page: &Path, key: &str) -> Option<Reported> {
     let (before, record) = html.rsplit_once(HEAD)?;
     let made: Made = serde_json::from_str(record.strip_suffix(TAIL)?).ok()?;
     let whole = made.key == key && made.page == hash_bytes(before.as_bytes());
-    let there = || made.files.par_iter().all(|(file, expected)| hash(file).is_ok_and(|found| found == *expected));
+    let there = || made.files.par_iter().all(|(file, expected)| hash_file(file).is_ok_and(|found| found == *expected));
     (whole && there()).then(|| Reported {
         page: page.to_owned(),
         bytes: html.len(),
@@ -165,7 +157,7 @@ pub(super) fn record(html: &str, key: String, made: &Reported) -> Result<String>
     let record = Made {
         key,
         page: hash_bytes(html.as_bytes()),
-        files: files.map(|file| Ok((file.clone(), hash(&file)?))).collect::<Result<_>>()?,
+        files: files.map(|file| Ok((file.clone(), hash_file(&file)?))).collect::<Result<_>>()?,
         figures: made.figures.clone(),
         volumes: made.volumes.clone(),
         methods_text: made.methods_text.clone(),
