@@ -3,6 +3,7 @@
 use crate::{
     cohort::{CohortLayout, files_of_unfinished},
     compare,
+    folder::{self, is_folder, name_of},
     listed::{counted, listed},
     map::{desc, files_of, read_record_beside, record_path},
     run::{Run, RunLayout},
@@ -187,7 +188,7 @@ impl Leftovers {
         let (mut known, mut going) = (BTreeSet::new(), BTreeSet::new());
         let mut files = Vec::new();
         for folder in entries(&run.path)? {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let name = name_of(&folder);
             if !name.starts_with("sub-") || !is_folder(&folder) {
                 continue;
             }
@@ -216,7 +217,7 @@ impl Leftovers {
             if !here.is_empty() && others == 0 {
                 // What maps are drawn over, and nothing else needs.
                 let beside = |file: &&PathBuf| {
-                    let name = file.file_name().unwrap_or_default().to_string_lossy();
+                    let name = name_of(file);
                     name.ends_with("_desc-input_image.nii.gz") || name.ends_with("_desc-brain_mask.nii.gz")
                 };
                 here.extend(entries.iter().filter(beside).cloned());
@@ -293,18 +294,7 @@ impl Leftover {
     }
 }
 
-/// A folder, and no link to one: what a link leads to is not voxplain's.
-fn is_folder(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir())
-}
-
 /// The entries of a folder, by name; none where it is not there, or is a link.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !is_folder(folder) {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut files = entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<_>>>()?;
-    files.sort();
-    Ok(files)
+    if is_folder(folder) { folder::entries(folder) } else { Ok(Vec::new()) }
 }

@@ -53,6 +53,7 @@ pub mod confounds;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;
+mod folder;
 pub mod folds;
 pub mod group;
 pub mod imbalance;

@@ -114,18 +114,21 @@ impl Run {
     /// # Errors
     /// Those of [`Run::claim`].
     pub fn claim_around(path: &Path, doing: &str, progress: &dyn Progress) -> Result<Option<Claim>> {
+        Self::around(path)?.map(|folder| Claim::take(&folder, doing, progress)).transpose()
+    }
+
+    /// The directory of the run in which a file or folder lies, or will.
+    fn around(path: &Path) -> Result<Option<PathBuf>> {
         let path = std::path::absolute(path).map_err(Error::io(path))?;
-        let around = path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file());
-        around.map(|folder| Claim::take(folder, doing, progress)).transpose()
+        Ok(path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file()).map(Path::to_owned))
     }
 
     /// Takes away what a process left that was killed when its result was whole: its claim of the run around, and the file of what
     /// it had counted. Where somebody is at work, that is theirs, and stays.
     pub(crate) fn clear_counted(unfinished: &Path) -> Result<()> {
-        let path = std::path::absolute(unfinished).map_err(Error::io(unfinished))?;
-        let around = path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file());
-        if around.map_or(Ok(true), Claim::clear)? && path.is_file() {
-            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        let is_free = Self::around(unfinished)?.map_or(Ok(true), |folder| Claim::clear(&folder))?;
+        if is_free && unfinished.is_file() {
+            std::fs::remove_file(unfinished).map_err(Error::io(unfinished))?;
         }
         Ok(())
     }

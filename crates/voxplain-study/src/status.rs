@@ -20,7 +20,8 @@ pub use table::TableStatus;
 use crate::{
     cohort::CohortLayout,
     run::{Run, RunLayout},
-    train::TableRecord,
+    setting::OUT,
+    train::{TableRecord, TrainOptions},
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -107,6 +108,12 @@ impl Status {
             Occupied::AtWork(_) | Occupied::Elsewhere(_) | Occupied::Unknown => None,
         }
     }
+}
+
+/// The step that trains on `what` with these options into `out`. Options that this version does not know are not guessed.
+fn train_again(what: &Path, options: &serde_json::Value, out: &Path) -> Action {
+    let settings = serde_json::from_value::<TrainOptions>(options.clone()).map(|of| of.settings());
+    Action { settings: settings.unwrap_or_default(), ..Action::new("train").on(what) }.with(OUT, out.display())
 }
 
 /// What there is in the folder of a run, of a training on a table, or of a cohort; of a cohort that is being built, too, by its own name or by

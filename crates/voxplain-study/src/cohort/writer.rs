@@ -4,6 +4,7 @@ use super::{
     Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare,
     one_channel, values,
 };
+use crate::folder::entries;
 use crate::listed::{counted, listed};
 use crate::setting::{FORCE, OUT};
 use std::{
@@ -465,11 +466,6 @@ fn remove_marks(partial: &Path) -> Result<()> {
         fs::remove_dir(&marks).map_err(Error::io(&marks))?;
     }
     Ok(())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(folder).map_err(Error::io(folder))?;
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect()
 }
 
 /// The rows that are kept, under a first column `participant_id` with the subjects' ids in the manner of BIDS.

@@ -1,6 +1,7 @@
 //! [`clear`]: takes away what voxplain made in a run, and nothing else.
 
 use super::layout::{LinearLayout, PageLayout, RunLayout, figure_name};
+use crate::folder::{entries, is_folder, name_of};
 use crate::map::files_of;
 use std::path::{Path, PathBuf};
 use voxplain_core::{Claim, Error, Result, atomic_file};
@@ -161,20 +162,6 @@ impl Removal {
         }
         Ok(())
     }
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect()
-}
-
-/// A folder, and no link to one: what a link leads to is not the run's.
-fn is_folder(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|m| m.is_dir())
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn folders(folder: &Path) -> Result<Vec<PathBuf>> {

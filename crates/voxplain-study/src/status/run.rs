@@ -4,19 +4,20 @@ use super::{
     Lack, Made,
     size::{Size, sizes},
     table::sentences,
+    train_again,
 };
 use crate::{
     compare,
     confounds::Confounds,
     evaluation::{faithfulness, truth},
+    folder::{self, name_of},
     group::GroupSummary,
     listed::counted,
     map::record_path,
     model::Task,
     regions::RegionRecord,
     run::{PermutationTest, Run, RunMaps, Staleness, read_json},
-    setting::{METHOD, METRIC, OUT},
-    train::TrainOptions,
+    setting::{METHOD, METRIC},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -174,10 +175,6 @@ impl RunStatus {
     }
 }
 
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 /// Something that may not be there.
 fn made<T>(name: &str, file: PathBuf, read: &Result<Option<T>>) -> Option<Made> {
     (!matches!(read, Ok(None))).then(|| Made::new(name, file, read))
@@ -288,13 +285,7 @@ fn unfinished(run: &Run) -> Result<Vec<PathBuf>> {
 
 /// The entries of a folder, by name; none where it is not there.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    let mut files = entries.map(|e| e.map(|e| e.path()).map_err(Error::io(folder))).collect::<Result<Vec<_>>>()?;
-    files.sort();
-    Ok(files)
+    if folder.is_dir() { folder::entries(folder) } else { Ok(Vec::new()) }
 }
 
 /// Which part of a run an entry of its folder belongs to.
@@ -394,7 +385,5 @@ fn train(run: &Run, status: &RunStatus) -> Action {
     }
     // A process that was killed at the start wrote the manifest alone.
     let cohort = status.cohort.clone().unwrap_or_else(|| run.manifest.cohort.path().to_owned());
-    let settings = serde_json::from_value::<TrainOptions>(run.manifest.options.clone()).map(|of| of.settings());
-    let step = Action::new("train").on(cohort);
-    Action { settings: settings.unwrap_or_default(), ..step }.with(OUT, run.path.display())
+    train_again(&cohort, &run.manifest.options, &run.path)
 }

@@ -3,16 +3,13 @@
 use super::{
     Lack, Made,
     size::{Size, sizes},
+    train_again,
 };
-use crate::{
-    run::read_json,
-    setting::OUT,
-    train::{TableRecord, TrainOptions},
-};
+use crate::{run::read_json, train::TableRecord};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Claim, Error, Occupied, Result, hash_bytes};
+use voxplain_core::{Claim, Error, Occupied, Result, hash_bytes};
 
 /// What there is in the directory of a training on a table.
 #[derive(Clone, Debug, Serialize)]
@@ -55,10 +52,7 @@ impl TableStatus {
         let metrics = read.as_ref().map(|read| Made::new("metrics", file, read));
         let mut lacks = Vec::new();
         if metrics.as_ref().is_none_or(|made| !made.counts()) {
-            // Options that this version does not know are not guessed.
-            let settings = serde_json::from_value::<TrainOptions>(record.options.clone()).map(|of| of.settings());
-            let train = Action::new("train").on(&record.table);
-            let train = Action { settings: settings.unwrap_or_default(), ..train }.with(OUT, path.display());
+            let train = train_again(&record.table, &record.options, path);
             lacks.push(Lack::new("metrics: training has not ended", train));
         }
         let table_problem = match voxplain_core::input::read(&record.table) {

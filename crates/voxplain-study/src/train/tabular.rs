@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     comparators::{self, ClassificationTask, MAJORITY_CLASS, MOST_STAGES, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask},
+    folder::entries,
     folds::{self, Sample, Split, Units},
     listed::counted,
     model::Quantity,
@@ -277,11 +278,6 @@ impl Place {
         let ours: Vec<PathBuf> = names.iter().flat_map(|name| [0, 1].map(|at| self.predictions(at, name))).collect();
         Ok(entries(&self.folder)?.into_iter().filter(|file| ours.contains(file)).collect())
     }
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder))?;
-    entries.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io(folder))).collect()
 }
 
 /// The position of the positive class.

@@ -1,6 +1,6 @@
 //! What is taken away is what voxplain left, and nothing else.
 
-use crate::support::{Heard, cohort, small_run};
+use crate::support::{Heard, cohort, long_ago, small_run};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -57,9 +57,7 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
     for (name, bytes) in rests {
         put(&path.join(name), bytes);
     }
-    // Of another machine, and long ago.
-    let part = std::fs::File::options().write(true).open(path.join(rests[0].0)).unwrap();
-    part.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
+    long_ago(&path.join(rests[0].0));
     // What is not ours, beside it or with a name that is nearly ours.
     let theirs = [
         "notes.txt",

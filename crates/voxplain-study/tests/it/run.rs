@@ -1,6 +1,6 @@
 //! A run moves with its cohort, knows which models made what it holds, and is cleared of nothing else.
 
-use crate::support::{Heard, SHAPE, cohort, engine, explain_run, grid, small_run, write_model};
+use crate::support::{Heard, SHAPE, cohort, engine, explain_run, grid, long_ago, small_run, write_model};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Progress, Silent, Table, seal};
 use voxplain_study::{
@@ -430,9 +430,7 @@ fn clearing_takes_what_voxplain_made_and_names_the_rest() {
     ] {
         put(path);
     }
-    // Of another machine, and long ago.
-    let part = std::fs::File::options().write(true).open(layout.subject("p2").join(part)).unwrap();
-    part.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
+    long_ago(&layout.subject("p2").join(part));
     let theirs = [
         "notes.txt",
         "sub-p2/why.md",

@@ -124,3 +124,9 @@ pub(crate) fn explain_run(run: &Run, methods: &[&str]) -> ExplainSummary {
     };
     explain(&engine(1), Inputs::Run(run), &options, &Silent).unwrap()
 }
+
+/// Lets a file be as if it was last written two hours ago: of a process of another machine it is then known that it is gone.
+pub(crate) fn long_ago(file: &Path) {
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(7200)).unwrap();
+}
