@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use voxplain_fuzz::with_file;
+use voxplain_fuzz::{seeds, with_file};
 use voxplain_volume::{ReadOptions, read, read_labels};
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds::write_of("mgh"), |data: &[u8]| {
     with_file("a.mgh", data, |path| {
         match read(path, &ReadOptions { volume: Some(0), ..ReadOptions::default() }) {
             Ok(image) => {

@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use voxplain_fuzz::with_file;
+use voxplain_fuzz::{seeds, with_file};
 use voxplain_nn::import::safetensors;
 use voxplain_study::model::Model;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds::write_of("model"), |data: &[u8]| {
     if let Ok((tensors, _)) = safetensors::decode(data) {
         for (_, tensor) in tensors {
             assert_eq!(tensor.data().len(), tensor.shape().iter().product::<usize>());

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use voxplain_fuzz::{chosen, with_file};
+use voxplain_fuzz::{chosen, seeds, with_file};
 use voxplain_volume::npy;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds::write_of("npy"), |data: &[u8]| {
     let (which, data) = chosen(data, 2);
     if which == 1 {
         with_file("a.npz", data, |path| {

@@ -3,11 +3,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use std::io::{Cursor, Write as _};
-use voxplain_fuzz::with_file;
+use voxplain_fuzz::{seeds, with_file};
 use voxplain_nn::import::pytorch;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds::write_of("pickle"), |data: &[u8]| {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let parts: [(&str, &[u8]); 3] = [("a/data.pkl", data), ("a/byteorder", b"little"), ("a/data/0", &[0; 64])];

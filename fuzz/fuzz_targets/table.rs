@@ -3,10 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use voxplain_core::Table;
-use voxplain_fuzz::with_file;
+use voxplain_fuzz::{seeds, with_file};
 use voxplain_study::morphometry::Morphometry;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(init: seeds::write_of("table"), |data: &[u8]| {
     with_file("a.csv", data, |path| {
         match Table::read(path) {
             Ok(table) => assert!(table.rows.iter().all(|row| row.len() == table.columns.len())),

@@ -1,4 +1,6 @@
-//! What the targets share: bytes as a file, and what holds of every outcome.
+//! What the targets share: the inputs they begin with, and bytes as a file.
+
+pub mod seeds;
 
 use std::{cell::RefCell, path::Path};
 use tempfile::TempDir;

@@ -1,11 +1,8 @@
-//! Writes the inputs that fuzzing begins with, `corpus/TARGET/*`: small files of every kind, all made here.
+//! The inputs that fuzzing begins with, `corpus/TARGET/*`: small files of every kind, all made here.
 //!
 //! What is written is read back, so that no seed is refused at once.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 use voxplain_nn::{BatchNorm, Conv3d, Linear, Network, Op, Pool3d, Tensor, export::onnx, import::safetensors};
 use voxplain_study::{
     atlas::LabelTable,
@@ -15,18 +12,49 @@ use voxplain_volume::{Affine, Grid, ReadOptions, Volume, WriteOptions, npy, read
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
-fn main() -> Outcome {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-    let folder = |target: &str| -> Outcome<PathBuf> {
-        let folder = corpus.join(target);
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
+/// Writes those of a target; each target does so before it starts, since a program of its own would compile all readers once more.
+///
+/// # Panics
+/// They cannot be written, or one is refused.
+pub fn write_of(target: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder).expect("the folder of the seeds can be made");
+    let written = match target {
+        "nifti" => volumes(&folder),
+        "mgh" => all(&folder, &[("u8", &mgh())]),
+        "npy" => arrays(&folder),
+        "onnx" => onnx_network(&folder),
+        "model" => model(&folder),
+        "pickle" => all(&folder, &[("one", STATE)]),
+        "labels" => labels(&folder),
+        "table" => all(
+            &folder,
+            &[
+                ("tsv", b"participant_id\tsex\tage\nsub-01\tF\t30\nsub-02\tM\tn/a\n"),
+                ("csv", "\u{feff}id,left,right\n\"a, b\",1.5,2\nc,-3e2,\"4\"\n".as_bytes()),
+                ("semicolons", b"id;left\na;1,5\nb;2,25\n"),
+            ],
+        ),
+        "settings" => all(
+            &folder,
+            &[
+                ("formula", b"\0label + age + log(brain_volume) + site:age"),
+                ("record", b"\x01{\"Method\": \"saliency\", \"Target\": \"M\", \"Warnings\": []}"),
+            ],
+        ),
+        _ => Err(format!("there is no target {target}").into()),
     };
-    volumes(&folder("nifti")?)?;
-    fs::write(folder("mgh")?.join("u8"), mgh())?;
-    arrays(&folder("npy")?)?;
-    networks(&folder("onnx")?, &folder("model")?)?;
-    fs::write(folder("pickle")?.join("one"), STATE)?;
+    written.unwrap_or_else(|e| panic!("the seeds of {target}: {e}"));
+}
+
+fn all(folder: &Path, seeds: &[(&str, &[u8])]) -> Outcome {
+    for (name, bytes) in seeds {
+        fs::write(folder.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+fn labels(folder: &Path) -> Outcome {
     let labels: [(&str, &[u8]); 5] = [
         ("tsv", b"index\tname\n1\tLeft-Hippocampus\n2\tRight-Hippocampus\n"),
         ("freesurfer", b"# No. Label Name: R G B A\n17 Left-Hippocampus 220 216 20 0\n53 Right-Hippocampus 220 216 20 0\n"),
@@ -37,19 +65,10 @@ fn main() -> Outcome {
             b"<atlas><header><name>A</name><type>Label</type></header>\n<data>\n<label index=\"3\" x=\"1\" y=\"2\" z=\"3\">Insula</label>\n</data></atlas>",
         ),
     ];
-    let tables = folder("labels")?;
     for (name, text) in labels {
         LabelTable::parse(text, Path::new(name))?;
-        fs::write(tables.join(name), text)?;
     }
-    let tables = folder("table")?;
-    fs::write(tables.join("tsv"), "participant_id\tsex\tage\nsub-01\tF\t30\nsub-02\tM\tn/a\n")?;
-    fs::write(tables.join("csv"), "\u{feff}id,left,right\n\"a, b\",1.5,2\nc,-3e2,\"4\"\n")?;
-    fs::write(tables.join("semicolons"), "id;left\na;1,5\nb;2,25\n")?;
-    let settings = folder("settings")?;
-    fs::write(settings.join("formula"), "\0label + age + log(brain_volume) + site:age")?;
-    fs::write(settings.join("record"), "\u{1}{\"Method\": \"saliency\", \"Target\": \"M\", \"Warnings\": []}")?;
-    Ok(())
+    all(folder, &labels)
 }
 
 fn volumes(folder: &Path) -> Outcome {
@@ -97,7 +116,8 @@ fn arrays(folder: &Path) -> Outcome {
     Ok(())
 }
 
-fn networks(onnx_folder: &Path, model_folder: &Path) -> Outcome {
+/// A small network with a residual branch, as ONNX.
+fn residual() -> Outcome<Vec<u8>> {
     let mut network = Network::new([1, 8, 9, 8]);
     network.then("conv", Conv3d::new(1, 2, [3; 3]).with_padding([1; 3]))?;
     network.then("norm", BatchNorm::new(2))?;
@@ -108,12 +128,18 @@ fn networks(onnx_folder: &Path, model_folder: &Path) -> Outcome {
     network.then("mean", Op::GlobalAvgPool)?;
     network.then("linear", Linear::new(2, 2))?;
     network.initialize(1);
-    let bytes = onnx::encode(&network, &[])?;
-    let file = onnx_folder.join("residual");
-    fs::write(&file, &bytes)?;
+    Ok(onnx::encode(&network, &[])?)
+}
+
+fn onnx_network(folder: &Path) -> Outcome {
+    all(folder, &[("residual", &residual()?)])
+}
+
+/// The same network as a model of its own, and weights without one.
+fn model(folder: &Path) -> Outcome {
     let scratch = tempfile::tempdir()?;
     let named = scratch.path().join("a.onnx");
-    fs::write(&named, &bytes)?;
+    fs::write(&named, residual()?)?;
     let options = OnnxOptions {
         spacing: Some([4.0; 3]),
         normalize: Some(voxplain_study::cohort::Normalize::Robust),
@@ -123,10 +149,9 @@ fn networks(onnx_folder: &Path, model_folder: &Path) -> Outcome {
         ..OnnxOptions::default()
     };
     let engine = voxplain_nn::Engine::new(voxplain_nn::EngineOptions::default())?;
-    import_onnx(&engine, &named, &options)?.model.write(&model_folder.join("residual"))?;
+    import_onnx(&engine, &named, &options)?.model.write(&folder.join("residual"))?;
     let tensor = Tensor::new(vec![2, 2], vec![1.0, 2.0, 3.0, 4.0]);
-    fs::write(model_folder.join("weights"), safetensors::encode([("w", &tensor)], &safetensors::Metadata::new()))?;
-    Ok(())
+    all(folder, &[("weights", &safetensors::encode([("w", &tensor)], &safetensors::Metadata::new()))])
 }
 
 /// A state dictionary of one tensor of two numbers, as `torch.save` pickles it (protocol 2).
