@@ -22,6 +22,7 @@
 //! of components is fixed.
 
 mod boosting;
+mod chosen;
 mod features;
 mod gram;
 mod logistic;
@@ -33,14 +34,15 @@ mod value;
 
 pub(crate) use boosting::MOST_STAGES;
 pub use boosting::{boosting_features, boosting_values};
+pub use chosen::{Choice, Chosen};
 pub use features::Features;
 pub(crate) use features::{Cells, named};
 pub use gram::{Gram, inner_products};
 pub use logistic::Logistic;
 pub use tuned::{LinearFold, Tuned, logistic_features, logistic_of_gram, logistic_voxels, svm_features, svm_voxels};
 pub use value::{
-    RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask, mask_volume_line, ridge_features, ridge_voxels,
-    ridge_voxels_and_models, training_mean, training_median,
+    RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, TunedValues, ValueTask, mask_volume_line, ridge_features,
+    ridge_voxels, training_mean, training_median,
 };
 
 use crate::folds::Split;

@@ -16,7 +16,7 @@ use crate::{
     imbalance::Learnt,
     listed::{and, counted},
     matched::MatchOn,
-    recode::refuse_recode,
+    recode::{near_recode, refuse_recode},
     run::{Prediction, Run, read_json},
     setting::{ARM, CALIPER, COVARIATES, LABEL, MATCH},
     spelling::number,
@@ -28,7 +28,7 @@ use std::{
     path::PathBuf,
 };
 use voxplain_core::{
-    Action, Error, Progress, Result, Setting,
+    Action, Error, Progress, Result, Setting, Silent,
     random::{Random, Seed},
     remedy, seal,
 };
@@ -174,6 +174,15 @@ pub fn confounds(
     if let Some((name, _)) = arms.iter().find(|(name, _)| !names.insert(name.as_str())) {
         return Err(Error::request(format!("two arms are called {name}"), "give each arm a name of its own"));
     }
+    let models = run.models()?;
+    for (name, other) in arms {
+        if other.models()? == models {
+            return Err(Error::request(
+                format!("the arm {name} ({}) is the run itself: both have the same models", other.path.display()),
+                remedy!["name a run of the same people that was trained otherwise, with ", ARM],
+            ));
+        }
+    }
     let own = run.predictions()?;
     let classes = run.manifest.task.classes().to_vec();
     let metrics = run.metrics()?.ok_or_else(|| run.unfinished())?;
@@ -189,7 +198,7 @@ pub fn confounds(
     };
     let mut taken = vec![("mask volume".to_owned(), of.volumes())];
     for term in &options.covariates {
-        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term), &classes)?));
+        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term), &classes, progress)?));
     }
     let mut rows = Rows::new(&of);
     rows.add("cnn", AS_IS, network.clone(), None)?;
@@ -222,7 +231,7 @@ pub fn confounds(
         rows.add_without(&format!("without {name}, voxel by voxel"), features, &linear, &without)?;
     }
     if !options.covariates.is_empty() {
-        let features = of.covariates(&options.covariates, &classes)?.with(of.volumes());
+        let features = of.covariates(&options.covariates, &classes, &Silent)?.with(of.volumes());
         rows.add_without("without all of these", &features, &linear, &without)?;
     }
     let reverse = of.reverse(&gram, options, engine)?;
@@ -491,7 +500,8 @@ impl<'a> Study<'a> {
         Features::of_numbers(vec![("mask volume".into(), self.members.iter().map(log).collect())])
     }
 
-    fn covariates(&self, terms: &[String], classes: &[String]) -> Result<Features> {
+    /// Columns of the table of people; says of one that it all but is the label.
+    fn covariates(&self, terms: &[String], classes: &[String], progress: &dyn Progress) -> Result<Features> {
         let missing = self.run.manifest.missing();
         let mut of = Vec::new();
         for term in terms {
@@ -509,6 +519,9 @@ impl<'a> Study<'a> {
             let label = (self.run.manifest.label.as_str(), Learnt::Classes(&self.labels, classes));
             let leave = remedy!["leave it out of ", COVARIATES, ": without it there is nothing left of the label"];
             refuse_recode((name, &filled), label, leave)?;
+            if let Some(what) = near_recode((name, &filled), label) {
+                progress.warn(&what);
+            }
             of.push((term.clone(), cells));
         }
         Features::of(&of, self.members.len(), &missing)
@@ -575,7 +588,7 @@ impl<'a> Study<'a> {
             let values: Vec<f64> = values.iter().map(|v| v.unwrap_or(0.0)).collect();
             let task = ValueTask { values: &values, groups: self.groups.as_deref(), splits: &splits };
             let mut said: Vec<ValuePrediction> =
-                engine.thread_pool().install(|| comparators::ridge_voxels(gram, &task));
+                engine.thread_pool().install(|| comparators::ridge_voxels(gram, &task)).predictions;
             said.sort_by_key(|p| p.subject);
             if let Some(Regression { r: Some(r), r2, .. }) = Regression::of(&said) {
                 found.push(Reverse { of, r, r2 });

@@ -1,4 +1,4 @@
-//! [`refuse_recode`]: a column that is the label by another name.
+//! [`refuse_recode`]: a column that is the label by another name; and [`near_recode`]: one that all but is.
 
 use crate::{imbalance::Learnt, listed::listed, spelling::number};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,15 +54,66 @@ fn recoded(cells: &[Option<&str>], learnt: Learnt<'_>) -> Option<String> {
     }
 }
 
-/// Whether a column and the values lie on a line, but for rounding.
-pub(crate) fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
-    let pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
+/// Says of a column that it all but tells the label, though it is not the label itself: who has a value of it has the class of the others
+/// who have it, but for one person in 50 (and one in ten of any class); or it goes with the value that is learnt at a correlation of 0.98
+/// or more. `None` of fewer than ten people, of whom much goes together by chance.
+pub(crate) fn near_recode(
+    (column, cells): (&str, &[Option<&str>]),
+    (label, learnt): (&str, Learnt<'_>),
+) -> Option<String> {
+    /// A rounded value, or the same at another time.
+    const LEAST_R: f64 = 0.98;
+    const LEAST_PEOPLE: usize = 10;
+    let how = match learnt {
+        Learnt::Classes(labels, classes) => {
+            let filled: Vec<(&str, usize)> =
+                cells.iter().zip(labels).filter_map(|(cell, label)| Some(((*cell)?.trim(), *label))).collect();
+            let mut of = BTreeMap::<&str, Vec<usize>>::new();
+            for &(value, class) in &filled {
+                of.entry(value).or_insert_with(|| vec![0; classes.len()])[class] += 1;
+            }
+            // By the others who have the same value: a value of one person tells nothing.
+            let told = |&&(value, class): &&(&str, usize)| {
+                let counts = &of[value];
+                (0..counts.len()).all(|other| other == class || counts[class] > counts[other] + 1)
+            };
+            let (all, right) = (filled.len(), filled.iter().filter(told).count());
+            let of_class = |class: usize| filled.iter().filter(move |(_, of)| *of == class);
+            let each = |class: usize| {
+                let count = of_class(class).count();
+                of_class(class).filter(told).count() * 10 >= count * 9
+            };
+            let tells = all >= LEAST_PEOPLE && right * 50 >= all * 49 && (0..classes.len()).all(each);
+            (tells && of.len() > 1).then(|| format!("the class of {right} of {all} people is told by it"))
+        }
+        Learnt::Values(values) => {
+            let pairs: Vec<(f64, f64)> =
+                cells.iter().zip(values).filter_map(|(cell, v)| Some((cell.and_then(number)?, *v))).collect();
+            let r = correlation(&pairs)?;
+            (pairs.len() >= LEAST_PEOPLE && r.abs() >= LEAST_R)
+                .then(|| format!("the two correlate at {r:.3} over {} people", pairs.len()))
+        }
+    }?;
+    Some(format!(
+        "column {column} all but is the label {label}: {how}. Where it was found from the label, or is another writing of it, what it explains is the \
+         label itself"
+    ))
+}
+
+/// Pearson's correlation; `None` where one side has no spread.
+fn correlation(pairs: &[(f64, f64)]) -> Option<f64> {
     let n = pairs.len() as f64;
     let mean = |of: fn(&(f64, f64)) -> f64| pairs.iter().map(of).sum::<f64>() / n;
     let (a, b) = (mean(|p| p.0), mean(|p| p.1));
     let sum = |of: &dyn Fn(f64, f64) -> f64| pairs.iter().map(|p| of(p.0 - a, p.1 - b)).sum::<f64>();
     let squares = sum(&|x, _| x * x) * sum(&|_, y| y * y);
-    pairs.len() > 2 && squares > 0.0 && sum(&|x, y| x * y).powi(2) > (1.0 - 1e-9) * squares
+    (squares > 0.0).then(|| sum(&|x, y| x * y) / squares.sqrt())
+}
+
+/// Whether a column and the values lie on a line, but for rounding.
+pub(crate) fn on_a_line(cells: &[Option<f64>], values: &[f64]) -> bool {
+    let pairs: Vec<(f64, f64)> = cells.iter().zip(values).filter_map(|(cell, v)| cell.map(|c| (c, *v))).collect();
+    pairs.len() > 2 && correlation(&pairs).is_some_and(|r| r * r > 1.0 - 1e-9)
 }
 
 /// Whether a column puts the people into the order of the values, or the reverse, and tells apart the same of them: a logarithm, ranks.
@@ -107,6 +158,41 @@ mod tests {
             error.unwrap_err().to_string(),
             "column Gender is the label Sex by another name: `f` is F, `m` is M"
         );
+    }
+
+    #[test]
+    fn nearly_the_label() {
+        let classes = ["F".to_owned(), "M".to_owned()];
+        let labels: Vec<usize> = (0..100).map(|n| n % 2).collect();
+        let of = |cell: &dyn Fn(usize) -> String| {
+            let cells: Vec<String> = (0..100).map(cell).collect();
+            let cells: Vec<Option<&str>> = cells.iter().map(|cell| Some(cell.as_str())).collect();
+            near_recode(("Gender", &cells), ("Sex", Learnt::Classes(&labels, &classes)))
+        };
+        let but = |wrong: usize| of(&|n| ["f", "m"][(n + usize::from(n < wrong)) % 2].to_owned());
+        let said = but(1).unwrap();
+        assert!(said.contains("all but is the label Sex: the class of 99 of 100 people is told by it"), "{said}");
+        assert!(but(2).is_some() && but(3).is_none());
+        // Sites of one class each; an id, and pairs, tell nothing; nor does a column of one value.
+        assert!(of(&|n| format!("site {}", n % 10)).is_some());
+        assert_eq!(of(&|n| n.to_string()), None);
+        assert_eq!(of(&|n| format!("{}", n / 2)), None);
+        assert_eq!(of(&|_| "here".to_owned()), None);
+        // A value that nearly all share tells the rare class of nobody.
+        let rare: Vec<usize> = (0..100).map(|n| usize::from(n == 7)).collect();
+        let cells: Vec<Option<&str>> = (0..100).map(|n| Some(if n == 3 { "b" } else { "a" })).collect();
+        assert_eq!(near_recode(("x", &cells), ("Sex", Learnt::Classes(&rare, &classes))), None);
+
+        let ages: Vec<f64> = (0..40).map(|n| 20.0 + 1.37 * f64::from(n)).collect();
+        let of = |cell: &dyn Fn(f64) -> f64, count: usize| {
+            let cells: Vec<String> = ages[..count].iter().map(|age| cell(*age).to_string()).collect();
+            let cells: Vec<Option<&str>> = cells.iter().map(|cell| Some(cell.as_str())).collect();
+            near_recode(("years", &cells), ("age", Learnt::Values(&ages[..count])))
+        };
+        assert!(of(&f64::round, 40).unwrap().contains("the two correlate at 1.000 over 40 people"));
+        assert!(of(&|age| -(age / 5.0).round(), 40).unwrap().contains("at -0.99"));
+        assert_eq!(of(&|age| (age - 47.0).abs(), 40), None);
+        assert_eq!(of(&f64::round, 9), None, "too few");
     }
 
     #[test]

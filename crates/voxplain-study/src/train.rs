@@ -204,7 +204,11 @@ pub fn train(
     // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
     let initial = InitialWeights::of(options, &dataset, &network, progress)?;
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
-        let what = format!("on this grid the network {unseen}");
+        let of = match dataset.brains_looked_at() {
+            some if some < dataset.len() => format!(" (of the masks of {some} of {} subjects)", dataset.len()),
+            _ => String::new(),
+        };
+        let what = format!("on this grid the network {unseen}{of}");
         // A rim, as on the default grid, is no reason to stop; much of the brain is.
         if unseen.is_much() {
             progress.warn(&what);

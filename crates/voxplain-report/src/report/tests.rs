@@ -182,6 +182,7 @@ pub(super) fn made_run(folder: &Path) -> Run {
         grouped_by: None,
         rows: false,
         classifiers: vec![ClassifierMetrics {
+            chosen: None,
             classifier: "cnn".into(),
             description: EVIL.into(),
             classification: Classification::of(&by_fold, 2, 1).unwrap(),

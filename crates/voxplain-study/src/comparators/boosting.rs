@@ -6,7 +6,8 @@
 //! folds, over which the number of stages is chosen.
 
 use super::{
-    ClassificationTask, Features, ValueTask,
+    ClassificationTask, Features, TunedValues, ValueTask,
+    chosen::{Choice, Chosen},
     tree::{Shape, Sorted, Targets, Tree},
     tuned::{OfFold, Tuned, inner_folds, inner_splits, of_folds},
 };
@@ -199,20 +200,23 @@ fn stages(
     Ok(Some(best))
 }
 
-/// The scores of the held-out rows after as many stages as the inner folds allow; `None` without inner folds.
+/// What is chosen, and the ends of what is tried.
+const STAGES: (Choice, [f64; 2]) = (Choice::Trees, [0.0, MOST_STAGES as f64]);
+
+/// The scores of the held-out rows after as many stages as the inner folds allow, and how many these are; `None` without inner folds.
 fn fitted(
     [train, test]: [DMatrix<f64>; 2],
     (truth, weights): (Truth, Vec<f64>),
     inner: &[Split],
     progress: &dyn Progress,
-) -> Result<Option<Vec<Vec<f64>>>> {
+) -> Result<Option<(Vec<Vec<f64>>, usize)>> {
     let Some(count) = stages((&train, &truth, &weights), inner, progress)? else { return Ok(None) };
     let mut all = Growing::new(&train, truth, weights, test);
     for _ in 0..count {
         progress.go_on()?;
         all.grow();
     }
-    Ok(Some(all.said))
+    Ok(Some((all.said, count)))
 }
 
 /// Gradient boosting with logistic loss on columns of a table. The number of stages of a fold is the one of the least log loss in the inner
@@ -227,19 +231,19 @@ pub fn boosting_features(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
-    let found = of_folds(task, "gradient boosting", progress, |fold, split| {
+    let found = of_folds(task, "gradient boosting", STAGES, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         let labels: Vec<usize> = split.train.iter().map(|&n| task.labels[n]).collect();
         let weights = task.sample_weights(&labels);
         let inner = inner_folds(task, (fold, split), seed)?;
         let truth = Truth::Classes(labels, task.classes);
-        let said = fitted([train, test], (truth, weights), &inner, progress)?;
-        let tuned = said.is_some();
+        let found = fitted([train, test], (truth, weights), &inner, progress)?;
+        let chosen = found.iter().map(|(_, count)| *count as f64).collect();
         let nothing = || vec![vec![1.0 / task.classes as f64; task.classes]; split.test.len()];
-        let said = said.map_or_else(nothing, |all| all.iter().map(|scores| probabilities(scores)).collect());
-        Ok(OfFold { said, tuned, linear: None })
+        let said = found.map_or_else(nothing, |(all, _)| all.iter().map(|scores| probabilities(scores)).collect());
+        Ok(OfFold { said, chosen, linear: None })
     })?;
-    Ok((found.untuned == 0).then_some(found))
+    Ok((found.chosen.untuned() == 0).then_some(found))
 }
 
 /// Gradient boosting with squared loss on columns of a table; the number of stages is chosen by the squared error in five inner folds in
@@ -252,23 +256,28 @@ pub fn boosting_values(
     task: &ValueTask<'_>,
     seed: Seed,
     progress: &dyn Progress,
-) -> Result<Option<Vec<ValuePrediction>>> {
+) -> Result<Option<TunedValues>> {
     progress.begin("gradient boosting", task.splits.len());
-    let each = |(fold, split): (usize, &Split)| -> Result<Option<Vec<ValuePrediction>>> {
+    let each = |(fold, split): (usize, &Split)| -> Result<Option<(Vec<ValuePrediction>, usize)>> {
         progress.go_on()?;
         let (train, test) = features.rows(&split.train, &split.test);
         let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
         // All are of one class: folds are drawn at random.
         let inner = inner_splits(&vec![0; split.train.len()], groups.as_deref(), 1, (fold, seed))?;
         let truth = Truth::Values(split.train.iter().map(|&n| task.values[n]).collect());
-        let said = fitted([train, test], (truth, vec![1.0; split.train.len()]), &inner, progress)?;
+        let found = fitted([train, test], (truth, vec![1.0; split.train.len()]), &inner, progress)?;
         progress.advance(1, "");
         let of = |(&n, scores): (&usize, Vec<f64>)| task.prediction(n, fold, scores[0]);
-        Ok(said.map(|said| split.test.iter().zip(said).map(of).collect()))
+        Ok(found.map(|(said, count)| (split.test.iter().zip(said).map(of).collect(), count)))
     };
     let found = task.splits.par_iter().enumerate().map(each).collect::<Result<Option<Vec<_>>>>();
     progress.end();
-    Ok(found?.map(|folds| folds.into_iter().flatten().collect()))
+    let (what, tried) = STAGES;
+    Ok(found?.map(|found| {
+        let folds = found.iter().map(|(_, count)| vec![*count as f64]).collect();
+        let predictions = found.into_iter().flat_map(|(said, _)| said).collect();
+        TunedValues { predictions, chosen: Chosen { what, tried, folds }, linear: Vec::new() }
+    }))
 }
 
 #[cfg(test)]
@@ -380,6 +389,6 @@ mod tests {
         // Values that are all the same are said so.
         let all = ValueTask { groups: None, ..one };
         let found = boosting_values(&features, &all, Seed::new(0), &Silent).unwrap().unwrap();
-        assert!(found.iter().all(|p| p.predicted == 3.0));
+        assert!(found.predictions.iter().all(|p| p.predicted == 3.0));
     }
 }

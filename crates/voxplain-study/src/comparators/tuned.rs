@@ -2,6 +2,7 @@
 
 use super::{
     ClassificationTask, Features, Gram,
+    chosen::{Choice, Chosen},
     penalised::Problem,
     svm::{Dual, Platt},
 };
@@ -20,6 +21,10 @@ const POWERS: [i32; 9] = [4, 3, 2, 1, 0, -1, -2, -3, -4];
 /// is left.
 const SVM_POWERS: [i32; 7] = [2, 1, 0, -1, -2, -3, -4];
 
+/// What is chosen of logistic regression and of a support vector machine, and the ends of what is tried.
+const LOGISTIC: (Choice, [f64; 2]) = (Choice::C, [1e-4, 1e4]);
+const MACHINE: (Choice, [f64; 2]) = (Choice::C, [1e-2, 1e4]);
+
 /// What a smaller penalty must gain in mean log loss.
 const GAIN: f64 = 1e-4;
 
@@ -34,8 +39,8 @@ const INNER_FOLDS: usize = 5;
 pub struct Tuned {
     /// One for each held-out subject.
     pub predictions: Vec<FoldPrediction>,
-    /// Folds whose training part had too few people (or groups) of a class for inner folds, so that `C` was 1 there.
-    pub untuned: usize,
+    /// What was chosen in each fold; where the training part had too few people (or groups) of a class for inner folds, `C` was 1.
+    pub chosen: Chosen,
     /// Of two classes the model of each fold as sums of its training volumes.
     pub linear: Vec<LinearFold>,
 }
@@ -77,7 +82,7 @@ pub fn logistic_voxels(
 ) -> Result<Tuned> {
     // Volumes turned into few coordinates: distances and inner products stay, so that the fit is that of the voxels.
     let all = gram.embedding();
-    of_folds(task, TUNED, progress, |fold, split| {
+    of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let rows = |of: &[usize]| all.select_rows(of);
         logistic(&rows(&split.train), &rows(&split.test), task, (fold, split), seed)
     })
@@ -93,7 +98,7 @@ pub fn logistic_features(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Tuned> {
-    of_folds(task, TUNED, progress, |fold, split| {
+    of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         logistic(&train, &test, task, (fold, split), seed)
     })
@@ -111,7 +116,7 @@ pub fn logistic_of_gram(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Tuned> {
-    of_folds(task, TUNED, progress, |fold, split| {
+    of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         let [of_train, of_test] = gram.residuals((&split.train, &split.test), (&train, &test)).ok_or_else(|| {
             Error::request("the covariates cannot be regressed out: their values are too large", "scale them")
@@ -140,11 +145,11 @@ pub fn svm_voxels(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
-    let found = of_folds(task, TUNED, progress, |fold, split| {
+    let found = of_folds(task, TUNED, MACHINE, progress, |fold, split| {
         let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
         support_vectors(products, task, (fold, split), seed)
     })?;
-    Ok((found.untuned == 0).then_some(found))
+    Ok((found.chosen.untuned() == 0).then_some(found))
 }
 
 /// The same on columns of a table.
@@ -157,20 +162,20 @@ pub fn svm_features(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
-    let found = of_folds(task, TUNED, progress, |fold, split| {
+    let found = of_folds(task, TUNED, MACHINE, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
         let [train, test] = centred(&train, &test);
         support_vectors([&train * train.transpose(), test * train.transpose()], task, (fold, split), seed)
     })?;
-    Ok((found.untuned == 0).then_some(found))
+    Ok((found.chosen.untuned() == 0).then_some(found))
 }
 
 /// What is found of a fold.
 pub(super) struct OfFold {
     /// Probabilities of the held-out subjects.
     pub(super) said: Vec<Vec<f64>>,
-    /// Whether the penalty, or the number of stages, was chosen.
-    pub(super) tuned: bool,
+    /// The penalty (of each class that has a model of its own), or the number of stages; nothing where it was not chosen.
+    pub(super) chosen: Vec<f64>,
     /// The model; of two classes.
     pub(super) linear: Option<LinearFold>,
 }
@@ -179,6 +184,7 @@ pub(super) struct OfFold {
 pub(super) fn of_folds(
     task: &ClassificationTask<'_>,
     step: &str,
+    (what, tried): (Choice, [f64; 2]),
     progress: &dyn Progress,
     fit: impl Fn(usize, &Split) -> Result<OfFold> + Send + Sync,
 ) -> Result<Tuned> {
@@ -191,9 +197,10 @@ pub(super) fn of_folds(
     };
     let found = task.splits.par_iter().enumerate().map(each).collect::<Result<Vec<OfFold>>>();
     progress.end();
-    let mut all = Tuned { predictions: Vec::new(), untuned: 0, linear: Vec::new() };
-    for (fold, (split, OfFold { said, tuned, linear })) in task.splits.iter().zip(found?).enumerate() {
-        all.untuned += usize::from(!tuned);
+    let mut all =
+        Tuned { predictions: Vec::new(), chosen: Chosen { what, tried, folds: Vec::new() }, linear: Vec::new() };
+    for (fold, (split, OfFold { said, chosen, linear })) in task.splits.iter().zip(found?).enumerate() {
+        all.chosen.folds.push(chosen);
         all.linear.extend(linear);
         all.predictions
             .extend(split.test.iter().zip(said).map(|(&subject, said)| task.prediction(subject, fold, said)));
@@ -289,7 +296,8 @@ fn logistic(
         let logits: Vec<f64> = said.iter().map(|p| p[1].max(1e-300).ln() - p[0].max(1e-300).ln()).collect();
         LinearFold::of(said.iter().enumerate().map(left).collect(), &logits)
     });
-    Ok(OfFold { said: fit.probabilities(&test, task.classes), tuned: !inner.is_empty(), linear })
+    let chosen = if inner.is_empty() { Vec::new() } else { vec![10f64.powi(-power)] };
+    Ok(OfFold { said: fit.probabilities(&test, task.classes), chosen, linear })
 }
 
 /// The support vector machines of one fold, from inner products of the training part, and of the held-out with it.
@@ -307,7 +315,7 @@ fn support_vectors(
     let inner = inner_folds(task, (fold, split), seed)?;
     if inner.is_empty() {
         let said = vec![vec![1.0 / task.classes as f64; task.classes]; split.test.len()];
-        return Ok(OfFold { said, tuned: false, linear: None });
+        return Ok(OfFold { said, chosen: Vec::new(), linear: None });
     }
     let of_class = |class: usize| {
         let sides: Vec<f64> = labels.iter().map(|&l| if l == class { 1.0 } else { -1.0 }).collect();
@@ -336,19 +344,19 @@ fn support_vectors(
         let svm = Dual::new(&train, &sides).solve(&bounds);
         let said: Vec<f64> = svm.decide(&test).into_iter().map(|value| fits[best].0.probability(value)).collect();
         let weights = svm.coefficients.iter().map(|a| a / scale).collect();
-        (said, LinearFold::of(weights, &svm.decide(&train)))
+        (said, LinearFold::of(weights, &svm.decide(&train)), 10f64.powi(-SVM_POWERS[best]))
     };
     if task.classes == 2 {
-        let (said, linear) = of_class(1);
+        let (said, linear, c) = of_class(1);
         let said = said.into_iter().map(|p| vec![1.0 - p, p]).collect();
-        return Ok(OfFold { said, tuned: true, linear: Some(linear) });
+        return Ok(OfFold { said, chosen: vec![c], linear: Some(linear) });
     }
-    let of: Vec<Vec<f64>> = (0..task.classes).map(|class| of_class(class).0).collect();
+    let (of, chosen): (Vec<Vec<f64>>, Vec<f64>) = (0..task.classes).map(of_class).map(|(said, _, c)| (said, c)).unzip();
     let shared = |n: usize| {
         let sum: f64 = of.iter().map(|of| of[n]).sum();
         of.iter().map(|of| if sum > 0.0 { of[n] / sum } else { 1.0 / task.classes as f64 }).collect()
     };
-    Ok(OfFold { said: (0..split.test.len()).map(shared).collect(), tuned: true, linear: None })
+    Ok(OfFold { said: (0..split.test.len()).map(shared).collect(), chosen, linear: None })
 }
 
 /// Where the least is, going to a smaller penalty for a gain of more than `GAIN` alone: what differs by rounding is no choice.

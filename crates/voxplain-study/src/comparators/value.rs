@@ -1,6 +1,9 @@
 //! Simple predictors of a value, on the folds of the network.
 
-use super::{Features, Gram, LinearFold, check};
+use super::{
+    Features, Gram, LinearFold, check,
+    chosen::{Choice, Chosen},
+};
 use crate::folds::Split;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
 use std::collections::BTreeMap;
@@ -20,6 +23,17 @@ pub const RIDGE_VOXELS: &str = "ridge-voxels";
 /// nearly none to nearly all.
 const PENALTIES: [f64; 17] =
     [-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0];
+
+/// What a tuned predictor says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TunedValues {
+    /// One for each held-out subject.
+    pub predictions: Vec<ValuePrediction>,
+    /// What was chosen in each fold.
+    pub chosen: Chosen,
+    /// The model of each fold as sums of its training volumes (or rows); of ridge regression.
+    pub linear: Vec<LinearFold>,
+}
 
 /// A task of values: the value of each subject and the folds, the same for every predictor.
 #[derive(Clone, Copy, Debug)]
@@ -102,49 +116,50 @@ pub fn mask_volume_line(volumes: &[f64], task: &ValueTask<'_>) -> Result<Vec<Val
 /// Ridge regression on the prepared volumes, from their inner products: the linear map of least squared error plus a penalty on
 /// the squares of its weights. The intercept has no penalty. The penalty of a fold is, of `PENALTIES`, the one of the least
 /// squared error when each training subject (or group) is left out of the training part.
-pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
-    ridge_voxels_and_models(gram, task).0
-}
-
-/// The same with the model of each fold.
-pub fn ridge_voxels_and_models(gram: &Gram, task: &ValueTask<'_>) -> (Vec<ValuePrediction>, Vec<LinearFold>) {
-    let models = std::cell::RefCell::new(Vec::new());
-    let predictions = task.cross_predict(|split, mean| {
-        let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
-        let (said, linear) = tuned_ridge(products, task, (split, mean));
-        models.borrow_mut().push(linear);
-        said
-    });
-    (predictions, models.into_inner())
+pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> TunedValues {
+    ridge(task, |split| [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)])
 }
 
 /// The same on columns of a table.
-pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> Vec<ValuePrediction> {
-    task.cross_predict(|split, mean| {
+pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> TunedValues {
+    ridge(task, |split| {
         let (mut train, mut test) = features.rows(&split.train, &split.test);
         let centre = train.row_mean();
         [&mut train, &mut test].into_iter().for_each(|rows| rows.row_iter_mut().for_each(|mut row| row -= &centre));
-        let products = [&train * train.transpose(), test * train.transpose()];
-        tuned_ridge(products, task, (split, mean)).0
+        [&train * train.transpose(), test * train.transpose()]
     })
 }
 
+/// Ridge regression in each fold, from inner products of its training part, and of the held-out with it.
+fn ridge(task: &ValueTask<'_>, products: impl Fn(&Split) -> [DMatrix<f64>; 2]) -> TunedValues {
+    let tried = [0, PENALTIES.len() - 1].map(|n| 10f64.powf(PENALTIES[n]));
+    let chosen = Chosen { what: Choice::Penalty, tried, folds: Vec::new() };
+    let mut all = TunedValues { predictions: Vec::new(), chosen, linear: Vec::new() };
+    for (fold, split) in task.splits.iter().enumerate() {
+        let (said, linear, penalty) = tuned_ridge(products(split), task, (split, task.mean(fold)));
+        all.predictions.extend(split.test.iter().zip(said).map(|(&n, value)| task.prediction(n, fold, value)));
+        all.chosen.folds.push(vec![penalty]);
+        all.linear.push(linear);
+    }
+    all
+}
+
 /// The values of the held-out subjects of a split, from inner products of the training part and of the held-out with it, all less the
-/// mean of the training part; and the model.
+/// mean of the training part; the model; and the penalty, in units of [`PENALTIES`].
 fn tuned_ridge(
     [train, test]: [DMatrix<f64>; 2],
     task: &ValueTask<'_>,
     (split, mean): (&Split, f64),
-) -> (Vec<f64>, LinearFold) {
+) -> (Vec<f64>, LinearFold, f64) {
     let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
     let values = DVector::from_iterator(split.train.len(), split.train.iter().map(|&n| task.values[n] - mean));
     let ridge = Ridge::new(train.clone(), values);
     let penalty = ridge.best_penalty(&units(split.train.len(), groups.as_deref()));
-    let coefficients = ridge.coefficients(penalty);
+    let coefficients = ridge.coefficients(penalty * ridge.unit());
     let decided: Vec<f64> = (train * &coefficients).iter().copied().collect();
     let found = test * &coefficients;
     let linear = LinearFold::of(coefficients.iter().copied().collect(), &decided);
-    (found.iter().map(|value| mean + value).collect(), linear)
+    (found.iter().map(|value| mean + value).collect(), linear, penalty)
 }
 
 /// Positions of the members of each group; of each subject by itself where there are none.
@@ -177,13 +192,17 @@ impl Ridge {
         &self.eigen.eigenvectors * shrunk
     }
 
+    /// The mean variance along a direction, which penalties are in units of.
+    fn unit(&self) -> f64 {
+        let unit = self.eigen.eigenvalues.iter().map(|l| l.max(0.0)).sum::<f64>() / self.values.len() as f64;
+        if unit > 0.0 { unit } else { 1.0 }
+    }
+
+    /// The penalty of the least error, in units of the mean variance.
     fn best_penalty(&self, units: &[Vec<usize>]) -> f64 {
-        let n = self.values.len() as f64;
-        let unit = self.eigen.eigenvalues.iter().map(|l| l.max(0.0)).sum::<f64>() / n;
-        let unit = if unit > 0.0 { unit } else { 1.0 };
-        let tried = PENALTIES.map(|power| unit * 10f64.powf(power));
+        let (tried, unit) = (PENALTIES.map(|power| 10f64.powf(power)), self.unit());
         // From the largest down, so that of equals the largest is taken.
-        let errors = tried.iter().rev().map(|&penalty| (penalty, self.left_out(penalty, units)));
+        let errors = tried.iter().rev().map(|&penalty| (penalty, self.left_out(penalty * unit, units)));
         let best =
             errors.fold((tried[tried.len() - 1], f64::INFINITY), |best, at| if at.1 < best.1 { at } else { best });
         best.0
@@ -265,7 +284,7 @@ mod tests {
         let size = |all: &[ValuePrediction]| all.iter().map(|p| p.error().abs()).sum::<f64>() / 60.0;
         let of = |values: &[f64]| {
             let task = ValueTask { values, groups: None, splits: &splits };
-            (size(&ridge_voxels(&gram, &task)), size(&training_mean(&task)))
+            (size(&ridge_voxels(&gram, &task).predictions), size(&training_mean(&task)))
         };
         let ((found, mean), (of_noise, mean_of_noise)) = (of(&signal), of(&noise));
         assert!(found < 0.1 * mean, "{found} {mean}");

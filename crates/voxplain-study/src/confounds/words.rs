@@ -94,12 +94,17 @@ fn text(e: &Estimate) -> String {
     }
 }
 
+/// In whole per cent; what is rounded to nothing has no sign.
+fn percent(share: f64) -> f64 {
+    (100.0 * share).round() + 0.0
+}
+
 /// The share that is gone, where the difference is shown to be a loss: of what may be none nothing is said to be gone.
 fn gone(arm: &Arm) -> String {
     let Some(e) = arm.explained.as_ref().filter(|_| arm.is_worse()) else { return String::new() };
     let share = match e.ends() {
-        Some((low, high)) => format!("{:.0} % ({:.0} to {:.0})", 100.0 * e.value, 100.0 * low, 100.0 * high),
-        None => format!("{:.0} % ({})", 100.0 * e.value, e.interval.replacen("none", "no interval", 1)),
+        Some((low, high)) => format!("{} % ({} to {})", percent(e.value), percent(low), percent(high)),
+        None => format!("{} % ({})", percent(e.value), e.interval.replacen("none", "no interval", 1)),
     };
     let beyond = arm.shuffled.as_ref().map_or_else(String::new, |of| {
         format!(

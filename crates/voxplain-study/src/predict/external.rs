@@ -8,8 +8,8 @@ use super::{
 use crate::{
     cohort::{Cohort, PERSON},
     comparators::{
-        self, COVARIATES, ClassificationTask, Features, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME,
-        RIDGE_VOXELS, SVM_VOXELS, VOLUME_RANK, ValueTask,
+        self, COVARIATES, Chosen, ClassificationTask, Features, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS,
+        MASK_VOLUME, RIDGE_VOXELS, SVM_VOXELS, VOLUME_RANK, ValueTask,
     },
     folds::Split,
     listed::{counted, listed},
@@ -321,14 +321,14 @@ fn of_classes(
         mean(&linear),
     ));
     let (pool, seed) = (engine.thread_pool(), Seed::new(run.manifest.seed));
-    let described = |of: &str, untuned: usize| {
-        describe_tuned(&format!("{of} on the prepared volumes, fitted on the people of the run"), untuned)
+    let described = |of: &str, chosen: &Chosen| {
+        describe_tuned(&format!("{of} on the prepared volumes, fitted on the people of the run"), chosen)
     };
     let found = pool.install(|| comparators::logistic_voxels(&gram, &task, seed, progress))?;
-    all.push((LOGISTIC_VOXELS, described("logistic regression", found.untuned), mean(&found.predictions)));
+    all.push((LOGISTIC_VOXELS, described("logistic regression", &found.chosen), mean(&found.predictions)));
     // Where it could not be fitted, the training said so.
     if let Some(found) = pool.install(|| comparators::svm_voxels(&gram, &task, seed, progress))? {
-        all.push((SVM_VOXELS, described("linear support vector machine", found.untuned), mean(&found.predictions)));
+        all.push((SVM_VOXELS, described("linear support vector machine", &found.chosen), mean(&found.predictions)));
     }
     match joint.covariates(run) {
         Some(Ok(features)) => all.push((
@@ -392,13 +392,13 @@ fn of_values(run: &Run, joint: &Joint<'_>, engine: &Engine, progress: &dyn Progr
         RIDGE_VOXELS,
         "ridge regression on the prepared volumes, fitted on the people of the run, its penalty chosen among them"
             .into(),
-        mean(&ridge),
+        mean(&ridge.predictions),
     ));
     match joint.covariates(run) {
         Some(Ok(features)) => all.push((
             COVARIATES,
             format!("ridge regression on {}, without an image, fitted on the people of the run", features.describe()),
-            mean(&comparators::ridge_features(&features, &task)),
+            mean(&comparators::ridge_features(&features, &task).predictions),
         )),
         Some(Err(e)) => progress.warn(&format!("no baseline by covariates: {e}")),
         None => {}

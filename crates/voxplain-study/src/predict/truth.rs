@@ -123,6 +123,11 @@ pub(super) fn why_untested(
         (People::Images(_), _) => {
             "Images have no table, so that nothing is said about how good these answers are.".to_owned()
         }
+        (People::Cohort(_), None) if options.label.is_none() && card.imported() => format!(
+            "The model was imported and does not say which column it was trained on, and none was named (the table has no column {} either), so that \
+             nothing is said about how good these answers are.",
+            card.label
+        ),
         (People::Cohort(cohort), None) => {
             let column = options.label.as_ref().unwrap_or(&card.label);
             let alike = cohort.participants.columns.iter().find(|other| look(other) == look(column));

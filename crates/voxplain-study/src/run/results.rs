@@ -1,6 +1,9 @@
 //! What training leaves beside the models: [`Metrics`] and the learning curve's [`Epoch`].
 
-use crate::cohort::{Headcount, PERSON};
+use crate::{
+    cohort::{Headcount, PERSON},
+    comparators::Chosen,
+};
 use serde::{Deserialize, Serialize};
 use voxplain_stats::{Classification, Comparison};
 
@@ -105,6 +108,9 @@ pub struct ClassifierMetrics {
     pub classifier: String,
     /// What it is, in words.
     pub description: String,
+    /// What it chose inside the training part of each fold; absent where it chooses nothing, and from files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// The metrics.
     #[serde(flatten)]
     pub classification: Classification,

@@ -1,8 +1,7 @@
 //! [`ValueMetrics`]: what training leaves beside the models of a value; [`PredictedValue`], a row of its `predictions.tsv`.
 
 use super::results::{independent, said_of_groups};
-use crate::cohort::Headcount;
-use crate::model::Quantity;
+use crate::{cohort::Headcount, comparators::Chosen, model::Quantity};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use voxplain_core::{Error, Result, Table};
@@ -69,6 +68,9 @@ pub struct PredictorMetrics {
     pub predictor: String,
     /// What it is, in words.
     pub description: String,
+    /// What it chose inside the training part of each fold; absent where it chooses nothing, and from files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// The metrics.
     #[serde(flatten)]
     pub regression: Regression,

@@ -2,7 +2,7 @@
 
 use super::{dataset::Dataset, linear_maps::LinearModel, metrics::Classifier, options::TrainOptions, value::Values};
 use crate::{
-    comparators::{self, ClassificationTask, Features, Gram, Tuned, named},
+    comparators::{self, Chosen, ClassificationTask, Features, Gram, Tuned, named},
     listed::counted,
     morphometry::Morphometry,
     setting::{COVARIATES, LABEL},
@@ -28,7 +28,7 @@ impl Tables {
     pub(super) fn of(dataset: &Dataset<'_>, options: &TrainOptions, progress: &dyn Progress) -> Result<Self> {
         let covariates = match options.covariates.as_slice() {
             [] => None,
-            terms => Some(covariates(dataset, terms, options)?),
+            terms => Some(covariates(dataset, terms, options, progress)?),
         };
         if let Some(of) = &covariates {
             let how = if of.has_gaps() {
@@ -54,7 +54,12 @@ impl Tables {
 }
 
 /// The covariates of the people of the folds.
-fn covariates(dataset: &Dataset<'_>, terms: &[String], options: &TrainOptions) -> Result<Features> {
+fn covariates(
+    dataset: &Dataset<'_>,
+    terms: &[String],
+    options: &TrainOptions,
+    progress: &dyn Progress,
+) -> Result<Features> {
     let mut of: Vec<(String, Vec<Option<&str>>)> = Vec::new();
     for term in terms {
         let (name, _) = named(term);
@@ -73,6 +78,9 @@ fn covariates(dataset: &Dataset<'_>, terms: &[String], options: &TrainOptions) -
         let cells = dataset.cohort.column(name)?;
         let cells: Vec<Option<&str>> = dataset.subjects.iter().map(|&n| cells[n]).collect();
         dataset.refuse_recode((name, &cells), options, COVARIATES)?;
+        if let Some(what) = dataset.near_recode((name, &cells), options) {
+            progress.warn(&what);
+        }
         of.push((term.clone(), cells));
     }
     Features::of(&of, dataset.len(), &options.missing)
@@ -146,14 +154,14 @@ pub(super) fn of_classes(
 
 /// A classifier with how its penalty was chosen.
 fn tuned(name: &'static str, of: &str, found: Tuned) -> Classifier {
-    Classifier::new(name, describe_tuned(of, found.untuned), found.predictions)
+    Classifier::tuned(name, describe_tuned(of, &found.chosen), found.predictions, found.chosen)
 }
 
 /// A tuned classifier in words.
-pub(crate) fn describe_tuned(of: &str, untuned: usize) -> String {
-    let but = match untuned {
+pub(crate) fn describe_tuned(of: &str, chosen: &Chosen) -> String {
+    let but = match chosen.untuned() {
         0 => String::new(),
-        n => format!(" (1 in {}, which had too few people for that)", counted(n, "fold")),
+        n => format!("; 1 in {}, which had too few people for that", counted(n, "fold")),
     };
-    format!("{of}, the penalty chosen inside the training part{but}")
+    format!("{of}, the penalty chosen inside the training part ({}{but})", chosen.in_words())
 }

@@ -324,14 +324,22 @@ impl<'a> Dataset<'a> {
         options: &TrainOptions,
         by: Setting,
     ) -> Result<()> {
-        let cells: Vec<Option<&str>> =
-            cells.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect();
+        let cells = filled(cells, options);
         let remedy = remedy![
             "leave it out of ",
             by,
             ": who knows it knows the label (where it is another thing, such as a site, this cohort cannot tell the two apart)"
         ];
         crate::recode::refuse_recode((column, &cells), (&options.label, self.learnt()), remedy)
+    }
+
+    /// Says of a column that it all but is the label; `cells` are those of the subjects.
+    pub(super) fn near_recode(
+        &self,
+        (column, cells): (&str, &[Option<&str>]),
+        options: &TrainOptions,
+    ) -> Option<String> {
+        crate::recode::near_recode((column, &filled(cells, options)), (&options.label, self.learnt()))
     }
 
     /// The values of these subjects, where values are predicted.
@@ -513,9 +521,14 @@ impl<'a> Dataset<'a> {
         }
     }
 
+    /// How many subjects' masks [`Dataset::unseen`] looks at.
+    pub(super) fn brains_looked_at(&self) -> usize {
+        self.len().min(MAX_BRAINS)
+    }
+
     /// What a network cannot see of the field of view, and of the brains of up to [`MAX_BRAINS`] subjects together.
     pub(super) fn unseen(&self, network: &Network) -> Result<Option<Unseen>> {
-        let taken = self.len().min(MAX_BRAINS);
+        let taken = self.brains_looked_at();
         let subjects: Vec<usize> = (0..taken).map(|n| self.subjects[n * self.len() / taken]).collect();
         self.cohort.unseen(network, &subjects)
     }
@@ -666,6 +679,11 @@ fn groups(cohort: &Cohort, column: &str, subjects: &[usize], options: &TrainOpti
         names: counts.keys().map(|name| (*name).to_owned()).collect(),
         without,
     })
+}
+
+/// Cells less the words that stand for no value.
+fn filled<'a>(cells: &[Option<&'a str>], options: &TrainOptions) -> Vec<Option<&'a str>> {
+    cells.iter().map(|cell| cell.filter(|c| !is_missing(c, &options.missing))).collect()
 }
 
 /// Refuses groups that are the classes by other names: each has one class, and each class one group.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     cohort::PERSON,
     comparators::{
-        COVARIATES, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME, REGION_VOLUMES, SVM_VOXELS,
+        COVARIATES, Chosen, LINEAR_VOXELS, LOGISTIC_VOXELS, MAJORITY_CLASS, MASK_VOLUME, REGION_VOLUMES, SVM_VOXELS,
         VOLUME_RANK,
     },
     folds::SplitScheme,
@@ -57,13 +57,25 @@ pub(crate) struct Classifier {
     pub(crate) description: String,
     /// One for each held-out subject, in the order of the subjects.
     pub(crate) predictions: Vec<FoldPrediction>,
+    /// What it chose inside the training parts.
+    pub(crate) chosen: Option<Chosen>,
 }
 
 impl Classifier {
     /// A classifier of that name; sorts the predictions by subject.
     pub(crate) fn new(name: &'static str, description: String, mut predictions: Vec<FoldPrediction>) -> Self {
         predictions.sort_by_key(|p| p.subject);
-        Self { name, description, predictions }
+        Self { name, description, predictions, chosen: None }
+    }
+
+    /// The same of one that chose something inside the training parts.
+    pub(crate) fn tuned(
+        name: &'static str,
+        description: String,
+        predictions: Vec<FoldPrediction>,
+        chosen: Chosen,
+    ) -> Self {
+        Self { chosen: Some(chosen), ..Self::new(name, description, predictions) }
     }
 }
 
@@ -87,6 +99,7 @@ pub(crate) fn compared(
             Some(ClassifierMetrics {
                 classifier: c.name.to_owned(),
                 description: c.description.clone(),
+                chosen: c.chosen.clone(),
                 classification: Classification::of(&c.predictions, classes.len(), positive)?,
             })
         })

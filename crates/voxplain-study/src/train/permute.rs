@@ -425,7 +425,7 @@ impl<'a> Subject<'a> {
             let task = ValueTask { values, groups, splits };
             let predictions = match &self.fitted {
                 Fitted::Volumes(volumes) => comparators::mask_volume_line(volumes, &task)?,
-                Fitted::Voxels(gram) => comparators::ridge_voxels(gram, &task),
+                Fitted::Voxels(gram) => comparators::ridge_voxels(gram, &task).predictions,
                 Fitted::Network(_) => Vec::new(),
             };
             return self.numbers_of_value(&predictions);

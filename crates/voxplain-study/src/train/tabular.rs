@@ -316,24 +316,29 @@ fn of_classes(
     let width = counted(rows.features.len(), "column");
     let few = "two people (or groups) of each class in every training part";
     let logistic = comparators::logistic_features(&rows.features, &task, seed, progress)?;
-    let mut all = vec![Classifier::new(
+    let mut all = vec![Classifier::tuned(
         LOGISTIC_TABLE,
-        describe_tuned(&format!("logistic regression on {width}"), logistic.untuned),
+        describe_tuned(&format!("logistic regression on {width}"), &logistic.chosen),
         logistic.predictions,
+        logistic.chosen,
     )];
     match comparators::svm_features(&rows.features, &task, seed, progress)? {
-        Some(found) => all.push(Classifier::new(
+        Some(found) => all.push(Classifier::tuned(
             SVM_TABLE,
             describe_tuned(
                 &format!("linear support vector machine on {width}, with Platt's probabilities"),
-                found.untuned,
+                &found.chosen,
             ),
             found.predictions,
+            found.chosen,
         )),
         None => progress.warn(&format!("no support vector machine: its penalty and probability take {few}")),
     }
     match comparators::boosting_features(&rows.features, &task, seed, progress)? {
-        Some(found) => all.push(Classifier::new(BOOSTING_TABLE, describe_boosting(&width), found.predictions)),
+        Some(found) => {
+            let description = format!("{} ({})", describe_boosting(&width), found.chosen.in_words());
+            all.push(Classifier::tuned(BOOSTING_TABLE, description, found.predictions, found.chosen));
+        }
         None => progress.warn(&format!("no gradient boosting: the number of its trees takes {few}")),
     }
     let guess = "the class that most of the people trained on have".to_owned();
@@ -374,7 +379,7 @@ fn of_values(
     progress.go_on()?;
     let width = counted(rows.features.len(), "column");
     let mut all = vec![
-        Predictor::new(
+        Predictor::tuned(
             RIDGE_TABLE,
             &format!("ridge regression on {width}, the penalty chosen inside the training part"),
             comparators::ridge_features(&rows.features, &task),
@@ -383,14 +388,15 @@ fn of_values(
         Predictor::new(TRAINING_MEDIAN, "the median of the people trained on", comparators::training_median(&task)),
     ];
     match comparators::boosting_values(&rows.features, &task, Seed::new(options.seed), progress)? {
-        Some(found) => all.push(Predictor::new(BOOSTING_TABLE, &describe_boosting(&width), found)),
+        Some(found) => all.push(Predictor::tuned(BOOSTING_TABLE, &describe_boosting(&width), found)),
         None => progress
             .warn("no gradient boosting: the number of its trees takes two people (or groups) in every training part"),
     }
     if let Some(features) = &rows.covariates {
-        let description = format!("ridge regression on {}", features.describe());
-        let predictions = comparators::ridge_features(features, &task);
-        all.push(Predictor::new(comparators::COVARIATES, &description, predictions));
+        let description =
+            format!("ridge regression on {}, the penalty chosen inside the training part", features.describe());
+        let found = comparators::ridge_features(features, &task);
+        all.push(Predictor::tuned(comparators::COVARIATES, &description, found));
     }
     for (at, predictor) in all.iter().enumerate() {
         let row = |p: &ValuePrediction| PredictedValue {

@@ -14,7 +14,8 @@ use super::{
 use crate::{
     cohort::PERSON,
     comparators::{
-        self, COVARIATES, MASK_VOLUME, REGION_VOLUMES, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN, ValueTask,
+        self, COVARIATES, Chosen, MASK_VOLUME, REGION_VOLUMES, RIDGE_VOXELS, TRAINING_MEAN, TRAINING_MEDIAN,
+        TunedValues, ValueTask,
     },
     folds::SplitScheme,
     listed::capital,
@@ -31,13 +32,21 @@ pub(crate) struct Predictor {
     pub(crate) name: &'static str,
     pub(crate) description: String,
     pub(crate) predictions: Vec<ValuePrediction>,
+    /// What it chose inside the training parts.
+    pub(crate) chosen: Option<Chosen>,
 }
 
 impl Predictor {
     /// A predictor of that name; sorts the predictions by subject.
     pub(crate) fn new(name: &'static str, description: &str, mut predictions: Vec<ValuePrediction>) -> Self {
         predictions.sort_by_key(|p| p.subject);
-        Self { name, description: description.to_owned(), predictions }
+        Self { name, description: description.to_owned(), predictions, chosen: None }
+    }
+
+    /// The same of one that chose something inside the training parts.
+    pub(crate) fn tuned(name: &'static str, of: &str, found: TunedValues) -> Self {
+        let description = format!("{of} ({})", found.chosen.in_words());
+        Self { chosen: Some(found.chosen), ..Self::new(name, &description, found.predictions) }
     }
 }
 
@@ -74,21 +83,21 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
     let description = format!(
         "ridge regression on the prepared volumes, its penalty chosen by leaving out each {unit} of the training part"
     );
-    let (ridge, folds) = engine.thread_pool().install(|| comparators::ridge_voxels_and_models(&gram, &task));
+    let mut ridge = engine.thread_pool().install(|| comparators::ridge_voxels(&gram, &task));
     let model = LinearModel {
         name: RIDGE_VOXELS,
         towards: format!("a larger {}", values.quantity.name),
         unit: values.quantity.unit.clone().unwrap_or_else(|| format!("unit of {}", values.quantity.name)),
-        folds,
+        folds: std::mem::take(&mut ridge.linear),
     };
     engine.thread_pool().install(|| linear_maps::write_all(run, dataset, splits, &[model], progress))?;
-    predictors.push(Predictor::new(RIDGE_VOXELS, &description, ridge));
+    predictors.push(Predictor::tuned(RIDGE_VOXELS, &description, ridge));
     if let Some(features) = &tables.covariates {
         let description = format!(
             "ridge regression on {}, without an image, its penalty chosen in the same way",
             features.describe()
         );
-        predictors.push(Predictor::new(COVARIATES, &description, comparators::ridge_features(features, &task)));
+        predictors.push(Predictor::tuned(COVARIATES, &description, comparators::ridge_features(features, &task)));
         let splits = splits.iter().map(|split| (split.train.as_slice(), split.test.as_slice()));
         if let Some(what) = baselines::about_unseen(features, splits) {
             progress.note(&what);
@@ -99,7 +108,7 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
             "ridge regression on {} of a table, its penalty chosen in the same way",
             counted(features.len(), "column")
         );
-        predictors.push(Predictor::new(REGION_VOLUMES, &description, comparators::ridge_features(features, &task)));
+        predictors.push(Predictor::tuned(REGION_VOLUMES, &description, comparators::ridge_features(features, &task)));
     }
     for predictor in &predictors {
         write(run, predictor, dataset)?;
@@ -140,7 +149,12 @@ pub(crate) fn compared(
         let mut regression = Regression::of(&p.predictions)?;
         // Without the mean that was trained on there is nothing that R2 compares with.
         regression.r2 = regression.r2.filter(|r2| r2.value.is_finite());
-        Some(PredictorMetrics { predictor: p.name.to_owned(), description: p.description.clone(), regression })
+        Some(PredictorMetrics {
+            predictor: p.name.to_owned(),
+            description: p.description.clone(),
+            chosen: p.chosen.clone(),
+            regression,
+        })
     };
     let all: Vec<PredictorMetrics> = predictors.iter().filter_map(of_predictor).collect();
     let (correction, no_correction) = match BiasCorrection::of(&first.predictions) {

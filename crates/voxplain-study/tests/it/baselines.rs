@@ -6,7 +6,7 @@ use voxplain_stats::FoldPrediction;
 use voxplain_study::{
     comparators::{
         ClassificationTask, Features, ValueTask, boosting_features, boosting_values, covariates, inner_products,
-        logistic_of_gram, logistic_voxels, ridge_features, ridge_voxels_and_models, svm_voxels,
+        logistic_of_gram, logistic_voxels, ridge_features, ridge_voxels, svm_voxels,
     },
     folds::{Split, SplitScheme, splits},
 };
@@ -54,14 +54,20 @@ fn tuned_as_scikit_learn() {
         assert_eq!(all[format!("inner{classes}")].as_str().unwrap(), inner(&labels), "the folds of the generator");
         let task = ClassificationTask { labels: &labels, groups: None, classes, splits: &splits, balanced: false };
         let found = logistic_voxels(&gram, &task, Seed::new(3), &Silent).unwrap();
-        assert_eq!(found.untuned, 0);
+        assert_eq!(found.chosen.untuned(), 0);
         let expected: Vec<Vec<f64>> = of(&all[format!("logistic{classes}")]["probabilities"]);
         close(&found.predictions, &expected, 1e-5, "logistic");
+        let power = all[format!("logistic{classes}")]["power"].as_i64().unwrap();
+        assert_eq!(found.chosen.folds, [[10f64.powi(-i32::try_from(power).unwrap())]]);
         if classes == 2 {
             let found = svm_voxels(&gram, &task, Seed::new(3), &Silent).unwrap().unwrap();
             let expected: Vec<f64> = of(&all["svm"]["probabilities"]);
             let expected: Vec<Vec<f64>> = expected.into_iter().map(|p| vec![1.0 - p, p]).collect();
             close(&found.predictions, &expected, 1e-3, "svm");
+            assert_eq!(
+                found.chosen.folds,
+                [[10f64.powi(-i32::try_from(all["svm"]["power"].as_i64().unwrap()).unwrap())]]
+            );
         }
     }
 }
@@ -86,7 +92,7 @@ fn covariates_as_scikit_learn() {
     let values: Vec<f64> = of(&all["value"]);
     let task = ValueTask { values: &values, groups: None, splits: &splits };
     let expected: Vec<f64> = of(&all["ridge"]);
-    for (found, expected) in ridge_features(&features, &task).iter().zip(expected) {
+    for (found, expected) in ridge_features(&features, &task).predictions.iter().zip(expected) {
         assert!((found.predicted - expected).abs() < 1e-6, "{} {expected}", found.predicted);
     }
 }
@@ -124,7 +130,7 @@ fn boosting_as_scikit_learn() {
     assert_eq!(all["inner"]["value"].as_str().unwrap(), inner(&vec![0; values.len()]), "the folds of the generator");
     let task = ValueTask { values: &values, groups: None, splits: &splits };
     let found = boosting_values(&features, &task, Seed::new(3), &Silent).unwrap().unwrap();
-    let found: Vec<f64> = found.iter().map(|p| p.predicted).collect();
+    let found: Vec<f64> = found.predictions.iter().map(|p| p.predicted).collect();
     is_one_of(&found, &of::<Vec<Vec<f64>>>(&all["said_value"]), 1e-6);
 }
 
@@ -163,7 +169,7 @@ fn too_few_for_inner_folds() {
     let labels = [0, 0, 0, 1, 0, 0, 1, 0];
     let splits = [Split { train: (0..6).collect(), test: vec![6, 7] }];
     let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
-    assert_eq!(logistic_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().untuned, 1);
+    assert_eq!(logistic_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().chosen.untuned(), 1);
     assert!(svm_voxels(&gram, &task, Seed::new(0), &Silent).unwrap().is_none());
 }
 
@@ -181,11 +187,13 @@ fn maps_of_linear_models_are_those_of_the_voxels() {
     let logistic = logistic_voxels(&gram, &task, Seed::new(3), &Silent).unwrap();
     let svm = svm_voxels(&gram, &task, Seed::new(3), &Silent).unwrap().unwrap();
     let of_value = ValueTask { values: &values, groups: None, splits: &splits };
-    let (ridge, models) = ridge_voxels_and_models(&gram, &of_value);
+    let ridge = ridge_voxels(&gram, &of_value);
     let logits: Vec<f64> =
         logistic.predictions.iter().map(|p| (p.probabilities[1] / p.probabilities[0]).ln()).collect();
-    let predicted: Vec<f64> = ridge.iter().map(|p| p.predicted).collect();
-    for (model, said) in [(&logistic.linear[0], Some(logits)), (&svm.linear[0], None), (&models[0], Some(predicted))] {
+    let predicted: Vec<f64> = ridge.predictions.iter().map(|p| p.predicted).collect();
+    for (model, said) in
+        [(&logistic.linear[0], Some(logits)), (&svm.linear[0], None), (&ridge.linear[0], Some(predicted))]
+    {
         let sum = |counts: &[f64], v: usize| (0..TRAIN).map(|n| counts[n] * f64::from(x[n][v])).sum::<f64>();
         let map = |counts: &[f64]| (0..x[0].len()).map(|v| sum(counts, v)).collect::<Vec<f64>>();
         let (weights, pattern) = (map(&model.weights), map(&model.pattern));

@@ -9,7 +9,7 @@ use crate::{
     listed::{and, counted, does, have, listed},
     model::Quantity,
     morphometry::{Measurements, Morphometry, is_no_measurement},
-    recode::refuse_recode,
+    recode::{near_recode, refuse_recode},
     setting::{COVARIATES, GROUP, KEEP_GOING, LABEL},
     train::{
         classes,
@@ -334,6 +334,9 @@ fn covariates(
         };
         let leave = remedy!["leave it out of ", COVARIATES, ": who knows it knows the label"];
         refuse_recode((name, &cells), (&options.label, of_label), leave)?;
+        if let Some(what) = near_recode((name, &cells), (&options.label, of_label)) {
+            progress.warn(&what);
+        }
         of.push((term.clone(), cells));
     }
     let found = Features::of(&of, rows.len(), &options.missing)?;
