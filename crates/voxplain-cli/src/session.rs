@@ -12,13 +12,13 @@ use std::{
     process::ExitCode,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use voxplain::{Progress, nn, visible, visible_json};
+use voxplain::{Allotted, Progress, nn, plural::counted, visible, visible_json};
 
 /// Flags that every verb understands.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Global {
-    /// Number of threads [default: all cores]. Results do not depend on it.
+    /// Number of threads [default: all cores, or as many as the job was given]. Results do not depend on it.
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) threads: Option<u16>,
     /// Print the result as one JSON document on stdout.
@@ -33,6 +33,9 @@ pub(crate) struct Global {
     /// No progress bars or lines.
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+    /// Progress, notes, warnings and errors on stderr as JSON objects, one a line.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
 }
 
 /// How a command ended.
@@ -67,8 +70,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(global: Global) -> Self {
-        let terminal = Terminal::new(global.no_progress, global.quiet);
+    pub(crate) fn new(mut global: Global) -> Self {
+        let terminal = Terminal::new(global.no_progress, global.quiet, global.log_json);
+        if global.threads.is_none() {
+            global.threads = threads_of_job(&terminal);
+        }
         if let Some(threads) = global.threads {
             // Fails only where the pool exists already, which it cannot here.
             let _ = rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global();
@@ -144,4 +150,12 @@ impl Session {
             self.terminal.line(line);
         }
     }
+}
+
+/// How many threads a batch system gave to this job, where it is fewer than the machine shows; says so.
+fn threads_of_job(terminal: &Terminal) -> Option<u16> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (given, variable) = Allotted::here().fewer_threads(cores)?;
+    terminal.note(&format!("{} of {cores} cores, as the job was given ({variable})", counted(given, "thread")));
+    u16::try_from(given).ok()
 }

@@ -6,7 +6,7 @@
 //! * [`Table`]: a CSV or TSV file as text under named columns. [`lookalike`]: words in it that differ and look the same.
 //!   [`visible`]: text as it may be shown.
 //! * [`random::Seed`]: random numbers that are a function of a seed and a name, whatever the order or the threads.
-//! * [`ThreadPool`]: threads that share out work.
+//! * [`ThreadPool`]: threads that share out work. [`Allotted`]: what a batch system gave to this job.
 //! * [`atomic_file`]: files that are there with all their bytes or not at all. [`Claim`]: a folder that one process writes into at a
 //!   time. [`input`]: files that are read, and nothing that is none. [`Fault`]: what the system means when it refuses one.
 //! * [`hash_file`] and its like: what files and values are known by. [`seal`]: documents of JSON that hold a checksum of
@@ -48,6 +48,7 @@ mod error;
 pub mod fault;
 mod hash;
 pub mod input;
+mod job;
 pub mod lookalike;
 pub mod memory;
 pub mod plural;
@@ -66,6 +67,7 @@ pub use claim::{Claim, Occupied, Worker};
 pub use error::{Error, PartError, Result};
 pub use fault::Fault;
 pub use hash::{hash_bytes, hash_file, hash_values};
+pub use job::Allotted;
 pub use progress::{Progress, Silent};
 pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
 pub use softmax::{log_sum_exp, softmax};

@@ -69,8 +69,8 @@ pub use voxplain_volume as volume;
 
 pub use voxplain_attribution::{Attribution, Case, Explainer, METHODS, Record, choose};
 pub use voxplain_core::{
-    Action, Claim, Error, Fault, Occupied, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool, Vocabulary,
-    atomic_file, input, memory, plural, random, visible, visible_json,
+    Action, Allotted, Claim, Error, Fault, Occupied, Progress, Remedy, Result, Setting, Silent, Table, ThreadPool,
+    Vocabulary, atomic_file, input, memory, plural, random, visible, visible_json,
 };
 pub use voxplain_nn::{Engine, EngineOptions, Network};
 pub use voxplain_study::{

@@ -4,6 +4,7 @@ use super::{
     brief,
     colour::{CYAN, RED, colours, painted},
     interrupt::{STOPPED, go_on},
+    log::{self, Level},
     stderr,
 };
 use crate::shell::Shell;
@@ -34,6 +35,12 @@ pub(crate) fn report_error(error: &anyhow::Error) {
             .or_else(|| e.downcast_ref().and_then(voxplain_nn::Error::remedy))
             .map(|remedy| remedy.render(&Shell))
     });
+    if log::as_json() {
+        let message = text.trim_start_matches("error: ").to_owned();
+        let hint = hint.map(|hint| ("hint", brief(&hint).into()));
+        let fields = [("message", brief(&message).into()), ("status", status(error).into())];
+        return log::line(Level::Error, fields.into_iter().chain(hint));
+    }
     let mut text = brief(&text);
     if let Some(hint) = hint {
         let _ = write!(text, "\nhint: {}", brief(&hint));
@@ -43,6 +50,12 @@ pub(crate) fn report_error(error: &anyhow::Error) {
 
 /// What is wrong with a command line, which repeats parts of it.
 pub(crate) fn wrong_usage(text: &str) {
+    // The line was not understood, but this word of it is.
+    if std::env::args_os().any(|word| word == "--log-json") {
+        log::begin();
+        let message = text.trim().trim_start_matches("error: ");
+        return log::line(Level::Error, [("message", message.into()), ("status", 2.into())]);
+    }
     stderr::line(&coloured(&visible(text.trim_end()), colours()));
 }
 

@@ -1,6 +1,10 @@
 //! Ctrl-C, and what a scheduler or a closed terminal sends: the first asks long work to stop, and what is finished is kept.
 
-use super::{screen, stderr::line};
+use super::{
+    log::{self, Level},
+    screen,
+    stderr::line,
+};
 use crate::shell::command_line;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -51,7 +55,12 @@ fn asked(how: &str) {
         std::process::exit(STOPPED.into());
     }
     if !screen::is_drawing() {
-        line(&format!("stopping after this step ({how} again: at once)"));
+        let what = format!("stopping after this step ({how} again: at once)");
+        if log::as_json() {
+            log::message(Level::Warning, &what);
+        } else {
+            line(&what);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod colour;
 mod duration;
 mod error;
 mod interrupt;
+mod log;
 pub(crate) mod screen;
 mod stderr;
 
@@ -18,6 +19,7 @@ use crate::shell::Shell;
 use colour::{YELLOW, painted};
 use duration::rate;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use log::Level;
 use std::{
     fmt::Write as _,
     io::IsTerminal as _,
@@ -40,6 +42,8 @@ pub(crate) struct Terminal {
 enum Mode {
     Bars,
     Lines,
+    /// As JSON.
+    Objects,
     Silent,
 }
 
@@ -58,11 +62,16 @@ struct Step {
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 impl Terminal {
-    /// Takes over Ctrl-C and its like. A silent one shows no progress, and a quiet one no notes either.
-    pub(crate) fn new(silent: bool, quiet: bool) -> Self {
+    /// Takes over Ctrl-C and its like. A silent one shows no progress, and a quiet one no notes either; with `json` all that is said is JSON.
+    pub(crate) fn new(silent: bool, quiet: bool, json: bool) -> Self {
         interrupt::listen();
+        if json {
+            log::begin();
+        }
         let mode = if silent || quiet {
             Mode::Silent
+        } else if json {
+            Mode::Objects
         } else if std::io::stderr().is_terminal() {
             Mode::Bars
         } else {
@@ -74,7 +83,33 @@ impl Terminal {
 
     /// Writes a line without tearing the bars, all of its characters [`visible`].
     pub(crate) fn line(&self, line: &str) {
-        self.begun_with("", line);
+        self.said(Level::Info, line);
+    }
+
+    /// A message of a level, behind the word for it.
+    fn said(&self, level: Level, message: &str) {
+        if log::as_json() {
+            return log::message(level, message);
+        }
+        match level {
+            Level::Warning => self.begun_with(&painted("warning:", YELLOW, colours()), &format!(" {message}")),
+            Level::Note => self.begun_with("", &format!("note: {message}")),
+            _ => self.begun_with("", message),
+        }
+    }
+
+    /// How far the innermost step is, as JSON.
+    fn far(steps: &[Step], detail: &str) {
+        let Some(step) = steps.last() else { return };
+        let path: Vec<&str> = steps.iter().map(|step| step.what.as_str()).collect();
+        let fields = [
+            ("step", path.join(" > ").into()),
+            ("done", step.done.into()),
+            ("total", step.total.into()),
+            ("seconds", ((step.began.elapsed().as_secs_f64() * 10.0).round() / 10.0).into()),
+        ];
+        let detail = (!detail.is_empty()).then(|| ("detail", detail.into()));
+        log::line(Level::Progress, fields.into_iter().chain(detail));
     }
 
     /// [`Terminal::line`] behind a word of our own, which may be coloured.
@@ -101,7 +136,12 @@ impl Progress for Terminal {
             let bar = ProgressBar::new(total as u64).with_style(style).with_prefix(what.clone());
             self.bars.add(bar)
         });
-        self.steps().push(Step { what, total, done: 0, bar, began: now, last_line: now });
+        let mut steps = self.steps();
+        steps.push(Step { what, total, done: 0, bar, began: now, last_line: now });
+        // Short steps inside a long one would be said a thousand times.
+        if self.mode == Mode::Objects && steps.len() == 1 {
+            Self::far(&steps, "");
+        }
     }
 
     fn advance(&self, parts: usize, detail: &str) {
@@ -113,6 +153,11 @@ impl Progress for Terminal {
         if let Some(bar) = &step.bar {
             bar.inc(parts as u64);
             bar.set_message(detail.clone());
+        }
+        if self.mode == Mode::Objects && step.last_line.elapsed() >= LINE_EVERY {
+            step.last_line = Instant::now();
+            Self::far(&steps, &detail);
+            return;
         }
         if self.mode == Mode::Lines && (step.last_line.elapsed() >= LINE_EVERY) {
             step.last_line = Instant::now();
@@ -130,7 +175,11 @@ impl Progress for Terminal {
     }
 
     fn end(&self) {
-        if let Some(step) = self.steps().pop() {
+        let mut steps = self.steps();
+        if self.mode == Mode::Objects && steps.len() == 1 {
+            Self::far(&steps, "");
+        }
+        if let Some(step) = steps.pop() {
             if let Some(bar) = step.bar {
                 bar.finish_and_clear();
             }
@@ -146,12 +195,12 @@ impl Progress for Terminal {
     }
 
     fn warn(&self, message: &str) {
-        self.begun_with(&painted("warning:", YELLOW, colours()), &format!(" {}", brief(message)));
+        self.said(Level::Warning, &brief(message));
     }
 
     fn note(&self, message: &str) {
         if !self.quiet {
-            self.line(&format!("note: {}", brief(message)));
+            self.said(Level::Note, &brief(message));
         }
     }
 
