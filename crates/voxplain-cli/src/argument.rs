@@ -1,7 +1,7 @@
 //! Values of flags that several verbs take, as they are typed.
 
 use std::path::{Path, PathBuf};
-use voxplain::cohort::Normalize;
+use voxplain::cohort::{Normalize, VolumeType};
 
 /// `--normalize`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +26,26 @@ impl From<Intensities> for Normalize {
             Intensities::Zscore => Self::Zscore,
             Intensities::BrainMedian => Self::BrainMedian,
             Intensities::WhiteMatter => Self::WhiteMatter,
+        }
+    }
+}
+
+/// `--dtype`: in which precision volumes are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Precision {
+    /// Single precision, 4 bytes a voxel.
+    #[value(alias = "f32")]
+    Float32,
+    /// Half precision, 2 bytes a voxel: each value to within 1 part in 2048.
+    #[value(alias = "f16")]
+    Float16,
+}
+
+impl From<Precision> for VolumeType {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Float32 => Self::Float32,
+            Precision::Float16 => Self::Float16,
         }
     }
 }

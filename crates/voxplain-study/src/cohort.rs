@@ -1,11 +1,12 @@
 //! [`Cohort`]: subjects with labels, covariates and prepared volumes.
 //!
 //! A cohort is a directory. `cohort.json` lists the subjects, their grids and how they were prepared. `participants.tsv` has labels
-//! and covariates; row `n` is subject `n`. `volumes.npy` has the volumes, `[N, i, j, k]` (`[N, channels, i, j, k]` where there are several images of each subject), float32, RAS+ axes, C order. `masks.npy` has
+//! and covariates; row `n` is subject `n`. `volumes.npy` has the volumes, `[N, i, j, k]` (`[N, channels, i, j, k]` where there are several images of each subject), float32 or float16, RAS+ axes, C order. `masks.npy` has
 //! the brain masks, the same shape, uint8, 1 in the brain. The directory appears only when it is complete: [`Writer`] builds it
 //! beside its place.
 
 mod checked;
+mod dtype;
 mod findings;
 mod inclusion;
 mod lattice;
@@ -19,6 +20,7 @@ mod subject;
 mod unseen;
 mod writer;
 
+pub use dtype::{Stored, VolumeType};
 pub use inclusion::{Inclusion, LeftOut, OfSource};
 pub use layout::CohortLayout;
 pub use missing::is_missing;
@@ -62,6 +64,8 @@ pub struct Cohort {
     pub made_by: serde_json::Value,
     /// What was found and who is not in it; absent in cohorts that were not prepared from images, and of older versions.
     pub inclusion: Option<Inclusion>,
+    /// The type of the values of its volumes.
+    pub dtype: VolumeType,
     /// Words that stand for no value in the column of people, beside the usual ones.
     missing: Vec<String>,
     checked: Arc<Checked>,
@@ -82,6 +86,8 @@ struct Document {
     made_by: serde_json::Value,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     inclusion: Option<Inclusion>,
+    #[serde(default, skip_serializing_if = "VolumeType::is_default")]
+    dtype: VolumeType,
     subjects: Vec<Subject>,
 }
 
@@ -109,7 +115,7 @@ impl Cohort {
             let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
             return Err(Error::file(&json, what, "use the version of voxplain that made it"));
         }
-        let Document { preparation, made_by, inclusion, subjects, .. } = document;
+        let Document { preparation, made_by, inclusion, dtype, subjects, .. } = document;
         if subjects.is_empty() {
             return Err(Error::file(&json, "the cohort has no subjects", again()));
         }
@@ -137,6 +143,7 @@ impl Cohort {
             participants,
             made_by,
             inclusion,
+            dtype,
             missing: Vec::new(),
         };
         cohort.volumes()?;
@@ -158,7 +165,7 @@ impl Cohort {
         people: &[(Subject, Volume, Mask)],
     ) -> Result<Self> {
         let made_by = serde_json::json!({ "command": "write" });
-        match Writer::begin(path, &made_by, preparation.input_shape(), people.len(), true, &Silent)? {
+        match Writer::begin(path, &made_by, preparation.input_shape().into(), people.len(), true, &Silent)? {
             Begun::Complete(cohort) => Ok(*cohort),
             Begun::Open(writer) => {
                 for (n, (subject, volume, mask)) in people.iter().enumerate() {
@@ -276,7 +283,7 @@ impl Cohort {
     }
 
     fn volumes(&self) -> Result<npy::Reader> {
-        self.array(&self.layout().volumes(), self.preparation.input_shape(), VOLUME)
+        self.array(&self.layout().volumes(), self.preparation.input_shape(), self.dtype.dtype())
     }
 
     fn masks(&self) -> Result<npy::Reader> {
@@ -296,8 +303,6 @@ impl Cohort {
     }
 }
 
-/// Type of the values of prepared volumes.
-const VOLUME: Dtype = Dtype::Float32;
 /// Type of the values of brain masks, 1 inside.
 const MASK: Dtype = Dtype::Uint8;
 

@@ -41,7 +41,7 @@ pub(crate) use sessions::person_of;
 pub(crate) use source::fetched;
 pub use source::images_below;
 
-use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
+use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Stored, Subject, VolumeType, Writer};
 use crate::model::{min_shape, mrinet, whole_shape};
 use crate::setting::{EXCLUDE, GRID, MODEL, PERSON_COLUMN};
 use image::prepare_with;
@@ -154,8 +154,8 @@ pub fn prepare_sites(
     {
         image::check_unmasked(path)?;
     }
-    let begun =
-        Writer::begin(out, &plan.made_by, plan.preparation.input_shape(), plan.items.len(), options.force, progress)?;
+    let stored = Stored { shape: plan.preparation.input_shape(), dtype: options.dtype };
+    let begun = Writer::begin(out, &plan.made_by, stored, plan.items.len(), options.force, progress)?;
     let writer = match begun {
         Begun::Complete(cohort) => {
             summary.prepared = cohort.subjects.len();
@@ -183,7 +183,7 @@ pub fn prepare_sites(
                 None if progress.interrupted() || stopped.load(Ordering::Relaxed) => {
                     return (false, Err(Error::Interrupted));
                 }
-                None => (false, one(n, item, &plan, &writer, &masks)),
+                None => (false, one((n, item), &plan, options.dtype, &writer, &masks)),
             };
             if outcome.1.as_ref().is_err_and(Error::is_of_machine) {
                 stopped.store(true, Ordering::Relaxed);
@@ -329,7 +329,7 @@ fn same_images(subjects: &[Subject]) -> Option<(String, Remedy)> {
 }
 
 /// Prepares and stores one subject.
-fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Result<Subject> {
+fn one((n, item): (usize, &Item), plan: &Plan, dtype: VolumeType, writer: &Writer, masks: &Masks) -> Result<Subject> {
     let mut sources: Vec<&Path> = Vec::new();
     let (source, native, mask, prepared) = match &item.input {
         Input::Image { path, mask, others } => {
@@ -347,7 +347,8 @@ fn one(n: usize, item: &Item, plan: &Plan, writer: &Writer, masks: &Masks) -> Re
         }
         Input::Tensor(at) => (None, None, None, tensor(*at, plan)?),
     };
-    let volumes: Vec<Volume> = std::iter::once(prepared.volume).chain(prepared.others).collect();
+    let mut volumes: Vec<Volume> = std::iter::once(prepared.volume).chain(prepared.others).collect();
+    dtype.round(&item.id, &mut volumes)?;
     let mut subject = Subject::of_channels(item.id.as_str(), &plan.preparation.channels, &volumes, &prepared.mask);
     for (channel, source) in subject.channels.iter_mut().zip(&sources) {
         channel.source = Some(source::absolute(source)?);

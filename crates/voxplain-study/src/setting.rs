@@ -68,6 +68,8 @@ settings! {
     EARLY_STOP = "early-stop";
     /// A design in words: columns with + between them.
     DESIGN = "design";
+    /// The precision in which a cohort keeps its volumes.
+    DTYPE = "dtype";
     /// Passes over the training subjects.
     EPOCHS = "epochs";
     /// Which images are not taken, by a part of their path.

@@ -132,7 +132,7 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
     check(options)?;
     let made_by = serde_json::json!({ "command": "simulate", "options": options });
     let [ni, nj, nk] = options.shape;
-    let writer = match Writer::begin(path, &made_by, [1, ni, nj, nk], options.subjects, force, progress)? {
+    let writer = match Writer::begin(path, &made_by, [1, ni, nj, nk].into(), options.subjects, force, progress)? {
         Begun::Complete(cohort) => return Ok(*cohort),
         Begun::Open(writer) => writer,
     };

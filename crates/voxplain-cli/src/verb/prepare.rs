@@ -1,7 +1,7 @@
 //! `voxplain prepare`.
 
 use crate::{
-    argument::{self, Intensities},
+    argument::{self, Intensities, Precision},
     session::{Outcome, Session},
     shell::Shell,
 };
@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use voxplain::plural::{counted, does};
 use voxplain::{
-    cohort::Cohort,
+    cohort::{Cohort, VolumeType},
     prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Site, Space},
     volume::Sizes,
 };
@@ -129,6 +129,10 @@ pub(crate) struct Prepare {
     /// How intensities inside the mask are brought to one scale; outside they become 0.
     #[arg(long, value_enum, default_value_t = Intensities::Robust)]
     normalize: Intensities,
+    /// How volumes are kept: float16 takes half of the disk and of what is read in each epoch. It changes each value by 1 part in 2048 at
+    /// most.
+    #[arg(long, value_enum, default_value_t = Precision::Float32)]
+    dtype: Precision,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[arg(long)]
     keep_going: bool,
@@ -198,6 +202,7 @@ impl Prepare {
             align: self.align.clone(),
             sizes: self.align_size.into(),
             normalize: self.normalize.into(),
+            dtype: self.dtype.into(),
             keep_going: self.keep_going,
             force: self.force,
         };
@@ -257,6 +262,9 @@ fn text(summary: &PrepareSummary) -> String {
             }
             let normalize = cohort.preparation.normalize;
             lines.push(format!("intensities {}; 0 is {}", normalize.words(), normalize.zero()));
+            if cohort.dtype != VolumeType::default() {
+                lines.push(format!("kept in {}", cohort.dtype.words()));
+            }
         }
         None => lines.push(format!(
             "{} {} prepared, the cohort is not complete",

@@ -1,7 +1,7 @@
 //! [`Writer`]: builds a cohort beside its place, one subject at a time, and goes on after an interruption.
 
 use super::{
-    Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Subject, VOLUME, array_shape, bare,
+    Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Stored, Subject, array_shape, bare,
     one_channel, values,
 };
 use crate::folder::entries;
@@ -23,8 +23,7 @@ pub struct Writer {
     volumes: npy::Writer,
     masks: npy::Writer,
     count: usize,
-    /// Of the volumes of one subject, `[channels, i, j, k]`.
-    shape: [usize; 4],
+    stored: Stored,
     made_by: serde_json::Value,
     work: Work,
 }
@@ -54,7 +53,7 @@ pub enum Begun {
 }
 
 impl Writer {
-    /// Begins a cohort of up to `count` subjects of one shape, `[channels, i, j, k]`, or goes on with one that the same command (`made_by`)
+    /// Begins a cohort of up to `count` subjects of one shape, or goes on with one that the same command (`made_by`)
     /// left unfinished. Something else in its place is refused, unless `force` starts over. What voxplain did not make stays, and
     /// is named.
     ///
@@ -63,7 +62,7 @@ impl Writer {
     pub fn begin(
         path: &Path,
         made_by: &serde_json::Value,
-        shape: [usize; 4],
+        stored: Stored,
         count: usize,
         force: bool,
         progress: &dyn Progress,
@@ -130,10 +129,11 @@ impl Writer {
             remove_marks(&partial)?;
             Ok(npy::Writer::create(&path, &shape, dtype)?)
         };
-        let (volumes, masks) = (array(work.volumes(), shape, VOLUME)?, array(work.masks(), one(shape), MASK)?);
+        let Stored { shape, dtype } = stored;
+        let (volumes, masks) = (array(work.volumes(), shape, dtype.dtype())?, array(work.masks(), one(shape), MASK)?);
         fs::create_dir_all(&done).map_err(Error::io(&done))?;
         let path = path.to_owned();
-        Ok(Begun::Open(Box::new(Self { path, volumes, masks, count, shape, made_by: made_by.clone(), work: at_work })))
+        Ok(Begun::Open(Box::new(Self { path, volumes, masks, count, stored, made_by: made_by.clone(), work: at_work })))
     }
 
     /// The subject in place `n`, if its data are written. A mark that cannot be read is none: the subject is prepared again.
@@ -146,9 +146,10 @@ impl Writer {
         CohortLayout::at(&self.work.partial)
     }
 
-    /// Writes the data of the subject in place `n`, a volume for each channel, then marks it as done.
+    /// Writes the data of the subject in place `n`, a volume for each channel, then marks it as done. Values are those that the type of the
+    /// cohort holds.
     pub fn put(&self, n: usize, subject: &Subject, volumes: &[Volume], mask: &Mask) -> Result<()> {
-        let (shape, count) = (self.shape, self.count);
+        let (shape, count) = (self.stored.shape, self.count);
         let [channels, of_each @ ..] = shape;
         let is_here = |volume: &Volume| *volume.grid() == subject.grid;
         let same = volumes.iter().all(is_here) && *mask.grid() == subject.grid;
@@ -224,6 +225,7 @@ impl Writer {
             preparation: preparation.clone(),
             made_by: self.made_by.clone(),
             inclusion,
+            dtype: self.stored.dtype,
             subjects,
         };
         let files = self.layout().files();
@@ -247,7 +249,8 @@ impl Writer {
 
     /// Each array, the shape of one item of it, and the type of its values.
     fn arrays(&self) -> [(PathBuf, [usize; 4], Dtype); 2] {
-        [(self.layout().volumes(), self.shape, VOLUME), (self.layout().masks(), one(self.shape), MASK)]
+        let Stored { shape, dtype } = self.stored;
+        [(self.layout().volumes(), shape, dtype.dtype()), (self.layout().masks(), one(shape), MASK)]
     }
 }
 
@@ -526,7 +529,9 @@ mod tests {
     }
 
     fn begin(path: &Path, count: usize) -> Writer {
-        match Writer::begin(path, &serde_json::json!({"a": 1}), one_channel(SHAPE), count, false, &Silent).unwrap() {
+        match Writer::begin(path, &serde_json::json!({"a": 1}), one_channel(SHAPE).into(), count, false, &Silent)
+            .unwrap()
+        {
             Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!("complete already"),
         }
@@ -577,7 +582,8 @@ mod tests {
         let names = ["T1w".to_owned(), "FLAIR".to_owned()];
         let preparation = Preparation { channels: names.to_vec(), ..preparation() };
         let made_by = serde_json::json!(1);
-        let Begun::Open(writer) = Writer::begin(&path, &made_by, preparation.input_shape(), 2, false, &Silent).unwrap()
+        let Begun::Open(writer) =
+            Writer::begin(&path, &made_by, preparation.input_shape().into(), 2, false, &Silent).unwrap()
         else {
             panic!()
         };
@@ -649,7 +655,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
         let begin = |options: i32, force| {
-            Writer::begin(&path, &serde_json::json!({ "o": options }), one_channel(SHAPE), 1, force, &Silent)
+            Writer::begin(&path, &serde_json::json!({ "o": options }), one_channel(SHAPE).into(), 1, force, &Silent)
         };
         let Begun::Open(first) = begin(1, false).unwrap() else { panic!() };
         let error = begin(1, false).unwrap_err();
@@ -678,7 +684,8 @@ mod tests {
         fs::create_dir(partial.join("drafts")).unwrap();
         let notes = Notes::default();
         let made_by = serde_json::json!({ "o": 1 });
-        let Begun::Open(fourth) = Writer::begin(&path, &made_by, one_channel(SHAPE), 1, true, &notes).unwrap() else {
+        let Begun::Open(fourth) = Writer::begin(&path, &made_by, one_channel(SHAPE).into(), 1, true, &notes).unwrap()
+        else {
             panic!()
         };
         let said = notes.0.into_inner().unwrap().join("\n");
@@ -694,7 +701,7 @@ mod tests {
         let other = dir.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("thesis.txt"), "mine").unwrap();
-        assert!(Writer::begin(&other, &serde_json::json!(1), one_channel(SHAPE), 1, true, &Silent).is_err());
+        assert!(Writer::begin(&other, &serde_json::json!(1), one_channel(SHAPE).into(), 1, true, &Silent).is_err());
         assert!(other.join("thesis.txt").exists());
     }
 
@@ -755,7 +762,7 @@ mod tests {
         let plan = |folder: &Path| atomic_file::write_json(&CohortLayout::at(folder).plan(), &made_by).unwrap();
         killed(&whole, &partial);
         plan(&partial);
-        let again = || Writer::begin(&path, &made_by, one_channel(SHAPE), 1, false, &Silent).unwrap();
+        let again = || Writer::begin(&path, &made_by, one_channel(SHAPE).into(), 1, false, &Silent).unwrap();
         assert!(matches!(again(), Begun::Complete(_)));
         // When it has its place, and the plan with it.
         plan(&path);
@@ -778,11 +785,11 @@ mod tests {
         // When an older cohort is half removed.
         fs::remove_file(path.join("volumes.npy")).unwrap();
         let other = serde_json::json!({"a": 2});
-        let begun = Writer::begin(&path, &other, one_channel(SHAPE), 1, true, &Silent).unwrap();
+        let begun = Writer::begin(&path, &other, one_channel(SHAPE).into(), 1, true, &Silent).unwrap();
         let Begun::Open(writer) = begun else { panic!() };
         assert_eq!(names(&path), ["notes.txt"]);
         drop(writer);
-        let begun = Writer::begin(&path, &other, one_channel(SHAPE), 1, false, &Silent).unwrap();
+        let begun = Writer::begin(&path, &other, one_channel(SHAPE).into(), 1, false, &Silent).unwrap();
         assert!(matches!(begun, Begun::Open(_)));
     }
 
@@ -793,7 +800,7 @@ mod tests {
         let begin = |options: i32| match Writer::begin(
             &path,
             &serde_json::json!(options),
-            one_channel(SHAPE),
+            one_channel(SHAPE).into(),
             1,
             false,
             &Silent,

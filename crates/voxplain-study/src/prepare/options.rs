@@ -1,7 +1,7 @@
 //! [`PrepareOptions`]: how a cohort is prepared.
 
 use super::{entities::EntityFilter, mask::MaskRule, pattern::matches};
-use crate::cohort::Normalize;
+use crate::cohort::{Normalize, VolumeType};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use voxplain_volume::Sizes;
@@ -63,6 +63,9 @@ pub struct PrepareOptions {
     pub sizes: Sizes,
     /// How intensities are normalised.
     pub normalize: Normalize,
+    /// In which precision the volumes are kept.
+    #[serde(skip_serializing_if = "VolumeType::is_default")]
+    pub dtype: VolumeType,
     /// Leave out images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[serde(skip)]
     pub keep_going: bool,

@@ -1014,7 +1014,9 @@ fn a_channel_of_zeros_changes_nothing() {
     let preparation = Preparation { channels: names.to_vec(), ..one.preparation.clone() };
     let made_by = serde_json::json!(0);
     let shape = preparation.input_shape();
-    let Begun::Open(writer) = Writer::begin(&at("two"), &made_by, shape, 12, false, &Silent).unwrap() else { panic!() };
+    let Begun::Open(writer) = Writer::begin(&at("two"), &made_by, shape.into(), 12, false, &Silent).unwrap() else {
+        panic!()
+    };
     for (n, subject) in one.subjects.iter().enumerate() {
         let (volume, mask) = (one.volume(n).unwrap(), one.mask(n).unwrap());
         let both = [volume.clone(), volume.map(|_| 0.0)];

@@ -250,7 +250,8 @@ fn model(network: Network, channels: &[&str]) -> Model {
 /// One person, whose images these are.
 fn cohort(path: &Path, channels: &[&str], volumes: &[Volume]) -> Cohort {
     let preparation = preparation(channels);
-    let begun = Writer::begin(path, &serde_json::json!(0), preparation.input_shape(), 1, false, &Silent).unwrap();
+    let begun =
+        Writer::begin(path, &serde_json::json!(0), preparation.input_shape().into(), 1, false, &Silent).unwrap();
     let Begun::Open(writer) = begun else { panic!("there already") };
     let mask: Mask = brain();
     let subject = Subject::of_channels("p", &preparation.channels, volumes, &mask);

@@ -163,7 +163,7 @@ fn of_a_cohort_what_was_begun_goes_and_what_is_finished_stays() {
     let made = cohort(folder.path(), 0);
     let begin = |name: &str, force: bool| {
         let made_by = serde_json::json!({ "command": "prepare", "options": 1 });
-        match Writer::begin(&folder.path().join(name), &made_by, [1, 8, 9, 7], 3, force, &Silent).unwrap() {
+        match Writer::begin(&folder.path().join(name), &made_by, [1, 8, 9, 7].into(), 3, force, &Silent).unwrap() {
             Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!(),
         }

@@ -9,9 +9,9 @@ use std::{
 };
 use voxplain_core::{Progress, Result, Silent};
 use voxplain_study::{
-    cohort::{Cohort, Normalize, Placement, Preparation},
+    cohort::{Cohort, Normalize, Placement, Preparation, VolumeType},
     prepare::{MaskRule, PrepareOptions, PrepareSummary, Space, prepare, prepare_image},
-    setting::{MASK, WHOLE_HEAD},
+    setting::{DTYPE, MASK, WHOLE_HEAD},
 };
 use voxplain_volume::{
     Affine, Grid, Interpolation, MaskOptions, Orientation, ReadOptions, Volume, WriteOptions, npy, read, read_mask,
@@ -70,6 +70,53 @@ pub(crate) fn run(source: &Path, out: &Path, options: &PrepareOptions) -> Result
 fn files(path: &Path) -> BTreeMap<String, Vec<u8>> {
     let entry = |e: fs::DirEntry| (e.file_name().into_string().unwrap(), fs::read(e.path()).unwrap());
     fs::read_dir(path).unwrap().map(|e| entry(e.unwrap())).collect()
+}
+
+/// Half precision: the values of single precision, each rounded to the nearest that 11 binary digits hold, and hashed so.
+#[test]
+fn half_precision_keeps_the_nearest_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b"]);
+    let half = PrepareOptions { dtype: VolumeType::Float16, ..options.clone() };
+    let of =
+        |name: &str, options| run(&dir.path().join("t1"), &dir.path().join(name), options).unwrap().cohort.unwrap();
+    let (single, half) = (of("single", &options), of("half", &half));
+    assert_eq!(Cohort::open(&half.path).unwrap().dtype, VolumeType::Float16);
+    let array = npy::Reader::open(half.layout().volumes()).unwrap();
+    assert_eq!(array.dtype(), voxplain_volume::Dtype::Float16);
+    for n in 0..2 {
+        let (exact, kept) = (single.volume(n).unwrap(), half.volume(n).unwrap());
+        let mut changed = 0;
+        for (exact, kept) in exact.data().iter().zip(kept.data()) {
+            let bound = (f64::from(exact.abs()) / 2048.0).max(2f64.powi(-25));
+            assert!(f64::from((exact - kept).abs()) <= bound, "{exact} {kept}");
+            changed += usize::from(exact != kept);
+        }
+        assert!(changed > 1000, "{changed}");
+        assert_eq!(half.subjects[n].hash, voxplain_core::hash_values(kept.data()));
+        assert_eq!(single.mask(n).unwrap(), half.mask(n).unwrap());
+        assert_eq!(single.subjects[n].source_hash, half.subjects[n].source_hash);
+    }
+    // The same command finds it; another type is another cohort.
+    let again = PrepareOptions { dtype: VolumeType::Float16, ..options.clone() };
+    assert_eq!(run(&dir.path().join("t1"), &half.path, &again).unwrap().resumed, 2);
+    assert!(
+        run(&dir.path().join("t1"), &half.path, &options).unwrap_err().to_string().contains("made with other options")
+    );
+}
+
+/// What half precision does not hold is refused by name, and never becomes infinite.
+#[test]
+fn values_too_large_for_half_precision_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a"]);
+    let (image, _) = head(0.0);
+    save(&dir.path().join("t1/a_T1.nii.gz"), &image.map(|v| v * 1000.0));
+    let options = PrepareOptions { dtype: VolumeType::Float16, normalize: Normalize::None, ..options };
+    let summary = run(&dir.path().join("t1"), &dir.path().join("out"), &options).unwrap();
+    let failure = &summary.failed[0];
+    assert!(failure.what.contains("half precision holds 65504 at most"), "{}", failure.what);
+    assert!(failure.remedy.as_ref().unwrap().names(DTYPE));
 }
 
 #[test]

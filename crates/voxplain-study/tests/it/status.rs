@@ -131,7 +131,7 @@ fn of_a_cohort_whether_it_is_finished_or_not() {
     let path = folder.path().join("other");
     let begin = || {
         let made_by = serde_json::json!({ "command": "prepare", "options": { "seed": 3 } });
-        match Writer::begin(&path, &made_by, [1, 8, 9, 7], 6, false, &Silent).unwrap() {
+        match Writer::begin(&path, &made_by, [1, 8, 9, 7].into(), 6, false, &Silent).unwrap() {
             Begun::Open(writer) => *writer,
             Begun::Complete(_) => panic!(),
         }

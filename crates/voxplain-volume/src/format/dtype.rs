@@ -189,6 +189,17 @@ fn half_to_f64(bits: u16) -> f64 {
     if bits >> 15 == 1 { -size } else { size }
 }
 
+/// The same in single precision, exactly, without a branch on what the pattern holds.
+pub(super) fn half_to_f32(bits: u16) -> f32 {
+    /// 2^112: what lies between the two ways of counting exponents, in which small numbers without a leading one are right too.
+    const SHIFT: f32 = f32::from_bits(0x7780_0000);
+    let size = u32::from(bits & 0x7fff);
+    let value = f32::from_bits(size << 13) * SHIFT;
+    // Infinite and no number keep the largest exponent.
+    let rest = if size >= 0x7c00 { 0x7f80_0000 } else { 0 };
+    f32::from_bits(value.to_bits() | rest | u32::from(bits >> 15) << 31)
+}
+
 /// The nearest binary16 pattern, ties to even; what is too large becomes infinite.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the fields of a 16-bit pattern")]
 pub(super) fn f32_to_half(value: f32) -> u16 {
@@ -240,6 +251,8 @@ mod tests {
     fn every_half_comes_back() {
         for bits in 0..=u16::MAX {
             let value = half_to_f64(bits);
+            let single = half_to_f32(bits);
+            assert!(f64::from(single).to_bits() == value.to_bits() || value.is_nan() && single.is_nan(), "{bits:04x}");
             if !value.is_nan() {
                 assert_eq!(f32_to_half(value as f32), bits, "{value}");
             }

@@ -5,7 +5,7 @@
 //! types are refused. Sizes are checked against the file before anything is allocated.
 
 use super::compression::{self, Source};
-use super::dtype::{Dtype, Sample, f32_to_half, with_sample};
+use super::dtype::{Dtype, Sample, f32_to_half, half_to_f32, with_sample};
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -115,6 +115,15 @@ pub fn write(path: impl AsRef<Path>, shape: &[usize], data: &[f32]) -> Result<()
     let mut bytes = header_bytes(shape, Dtype::Float32);
     encode(Dtype::Float32, data, &mut bytes);
     compression::write(path, &bytes)
+}
+
+/// Makes each value what a file of this type, `Float32`, `Float16` or `Uint8`, gives back of it.
+pub fn as_stored(dtype: Dtype, values: &mut [f32]) {
+    match dtype {
+        Dtype::Float16 => values.iter_mut().for_each(|v| *v = half_to_f32(f32_to_half(*v))),
+        Dtype::Uint8 => values.iter_mut().for_each(|v| *v = v.round().clamp(0.0, 255.0)),
+        _ => {}
+    }
 }
 
 /// An open `[N, ...]` array of which items (slices of the first axis) are read one at a time.
@@ -359,6 +368,10 @@ fn body(header: &Header, source: &mut Source) -> Result<Vec<u8>> {
 
 #[expect(clippy::cast_possible_truncation, reason = "64-bit values are rounded to f32, as stated")]
 fn decode(header: &Header, bytes: &[u8]) -> Vec<f32> {
+    // What cohorts are kept in, and read again and again.
+    if header.dtype == Dtype::Float16 && !header.big_endian {
+        return bytes.chunks_exact(2).map(|b| half_to_f32(u16::from_le_bytes([b[0], b[1]]))).collect();
+    }
     with_sample!(header.dtype, header.big_endian, S => bytes.chunks_exact(S::SIZE).map(|b| S::get(b) as f32).collect())
 }
 
