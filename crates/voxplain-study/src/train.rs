@@ -205,7 +205,9 @@ pub fn train(
     let initial = InitialWeights::of(options, &dataset, &network, progress)?;
     if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
         let of = match dataset.brains_looked_at() {
-            some if some < dataset.len() => format!(" (of the masks of {some} of {} subjects)", dataset.len()),
+            some if some < dataset.len() => {
+                format!(" (the share of the mask over {some} of {} subjects)", dataset.len())
+            }
             _ => String::new(),
         };
         let what = format!("on this grid the network {unseen}{of}");

@@ -2,7 +2,7 @@
 
 use super::{
     design::Design,
-    exchange::{Exchange, Shuffling, Units},
+    exchange::{Blocks, Exchange, Shuffling, Units},
 };
 use std::collections::BTreeMap;
 use voxplain_core::{Error, Result, random::Seed};
@@ -48,9 +48,17 @@ impl Shuffles {
         let kinds = kinds(design, &units);
         let possible = possible(&units, &kinds, exchange.shuffling);
         if possible < 1.5 {
+            let remedy = match &exchange.blocks {
+                Blocks::None => "use a design in which subjects differ",
+                Blocks::Within(_) => "use larger blocks, or other ones",
+                Blocks::Whole(_) => {
+                    "whole blocks are exchanged with others of as many subjects: use blocks of one size"
+                }
+            };
+            let under = if exchange.blocks == Blocks::None { "" } else { "under these blocks " };
             return Err(Error::request(
-                "under these blocks no two subjects can be exchanged in a way that changes the design",
-                "use larger blocks, or other ones",
+                format!("{under}no two subjects can be exchanged in a way that changes the design"),
+                remedy,
             ));
         }
         let mut result =
@@ -230,7 +238,6 @@ fn fill(given: &mut Vec<usize>, left: &mut [usize], kinds: &[usize], all: &mut V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::Blocks;
     use std::collections::BTreeSet;
 
     fn design(columns: &[&[f64]]) -> Design {
@@ -239,6 +246,26 @@ mod tests {
 
     fn shuffles(design: &Design, shuffling: Shuffling, blocks: Blocks, wanted: usize) -> Shuffles {
         Shuffles::new(design, &Exchange { shuffling, blocks }, wanted, Seed::new(3)).unwrap()
+    }
+
+    #[test]
+    fn who_cannot_be_exchanged_is_told_why() {
+        let groups = design(&[&[0.0, 1.0, 1.0, 0.0, 0.0, 0.0]]);
+        let said = |blocks: Blocks| {
+            let exchange = Exchange { shuffling: Shuffling::Permute, blocks };
+            let error = Shuffles::new(&groups, &exchange, 100, Seed::new(3)).unwrap_err();
+            format!("{error}; {}", error.remedy().unwrap())
+        };
+        let whole = said(Blocks::Whole(vec![0, 1, 1, 2, 2, 2]));
+        assert!(
+            whole.starts_with("under these blocks no two subjects") && whole.ends_with("use blocks of one size"),
+            "{whole}"
+        );
+        assert!(said(Blocks::Within(vec![0, 1, 1, 2, 2, 2])).ends_with("use larger blocks, or other ones"));
+        let alike = design(&[&[1.0; 6]]);
+        let exchange = Exchange { shuffling: Shuffling::Permute, blocks: Blocks::None };
+        let error = Shuffles::new(&alike, &exchange, 100, Seed::new(3)).unwrap_err();
+        assert!(!error.to_string().contains("blocks"), "{error}");
     }
 
     /// What a shuffle does to the design: the row that each residual meets.
