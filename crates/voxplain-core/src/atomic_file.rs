@@ -9,6 +9,7 @@
 use crate::{
     Error, Remedy, Result,
     claim::{self, Process},
+    visible_json,
 };
 use serde::Serialize;
 use std::{
@@ -38,7 +39,8 @@ pub fn write_through(path: &Path, bytes: &[u8]) -> Result<()> {
     if cfg!(unix) { sync(folder_of(path)) } else { Ok(()) }
 }
 
-/// Writes a value as indented JSON with a line feed at the end, as [`write()`] does.
+/// Writes a value as indented JSON with a line feed at the end, as [`write()`] does. Characters that are not seen, or that a terminal obeys,
+/// are written as `\u202e`: the values are the same.
 ///
 /// # Errors
 /// [`Error::Io`], or [`Error::File`] for a value that is no JSON (a map whose keys are no text).
@@ -47,8 +49,9 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 }
 
 fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
+    let text =
+        serde_json::to_string_pretty(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
+    let mut bytes = visible_json(&text).into_owned().into_bytes();
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -346,8 +346,9 @@ impl Owner {
 
     /// Makes the file with this owner in it, whole and only where there is none; whether it is ours.
     fn put(&self, file: &Path) -> Result<bool> {
-        let mut text =
-            serde_json::to_string_pretty(self).map_err(|e| Error::file(file, e.to_string(), "report this"))?;
+        let mut text = serde_json::to_string_pretty(self)
+            .map(|text| crate::visible_json(&text).into_owned())
+            .map_err(|e| Error::file(file, e.to_string(), "report this"))?;
         text.push('\n');
         let mut part = atomic_file::beside(file).map_err(Error::io(file))?;
         part.write_all(text.as_bytes()).map_err(Error::io(file))?;

@@ -73,4 +73,4 @@ pub use remedy::{Action, Library, Phrase, Remedy, Setting, Vocabulary};
 pub use softmax::{log_sum_exp, softmax};
 pub use table::Table;
 pub use threads::ThreadPool;
-pub use visible::{visible, visible_json};
+pub use visible::{visible, visible_json, visible_toml};

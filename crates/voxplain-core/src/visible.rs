@@ -14,7 +14,7 @@ use std::borrow::Cow;
 /// assert_eq!(visible("M\u{fc}ller, 12 °C\n"), "M\u{fc}ller, 12 °C\n");
 /// ```
 pub fn visible(text: &str) -> Cow<'_, str> {
-    written_out(text, |c| !matches!(c, '\n' | '\t') && (c.is_control() || is_separator(c) || is_invisible(c)))
+    written_out(text, is_hidden)
 }
 
 /// A document of JSON with its hidden characters as `\u202e`, so that it holds the same values.
@@ -43,6 +43,31 @@ pub fn visible_json(document: &str) -> Cow<'_, str> {
     Cow::Owned(all)
 }
 
+/// A text as a string of TOML, in quotes, with its hidden characters as `\u202E`, so that it is the same text.
+///
+/// ```
+/// use voxplain_core::visible_toml;
+/// assert_eq!(visible_toml("a\u{202e}\u{e0041}\"\n"), r#""a\u202E\U000E0041\"\n""#);
+/// ```
+pub fn visible_toml(text: &str) -> String {
+    let mut all = String::with_capacity(text.len() + 2);
+    all.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => all.extend(['\\', c]),
+            '\n' => all.push_str("\\n"),
+            '\t' => all.push_str("\\t"),
+            c if c.is_control() || is_separator(c) || is_invisible(c) => match c as u32 {
+                code @ ..=0xffff => all.push_str(&format!("\\u{code:04X}")),
+                code => all.push_str(&format!("\\U{code:08X}")),
+            },
+            c => all.push(c),
+        }
+    }
+    all.push('"');
+    all
+}
+
 /// Characters that are told to, as `\u{1b}`.
 pub(crate) fn written_out(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&hidden) {
@@ -55,9 +80,9 @@ pub(crate) fn written_out(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, 
     Cow::Owned(all)
 }
 
-/// Whether a character puts others in another order (UAX #9): overrides, embeddings, isolates and marks.
-pub(crate) fn reorders(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Whether a character of a text within a line is one that nobody sees, that a terminal obeys or that puts others in another order.
+pub(crate) fn is_hidden(c: char) -> bool {
+    !matches!(c, '\n' | '\t') && (c.is_control() || is_separator(c) || is_invisible(c))
 }
 
 /// Ends of lines and paragraphs that are no line feed.
@@ -86,6 +111,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn toml_keeps_its_text(text in any::<String>(), hidden in "[\u{0}-\u{20}\u{7f}-\u{a0}\u{200b}-\u{206f}]{0,8}") {
+            let text = format!("{text}{hidden}");
+            let shown = visible_toml(&text);
+            prop_assert_eq!(visible(&shown), shown.as_str());
+            prop_assert!(!shown.contains(['\n', '\t']));
+            // But for the escapes of eight digits a string of TOML is one of JSON.
+            if !shown.contains("\\U") {
+                prop_assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+            }
+        }
+
         #[test]
         fn json_keeps_its_values(text in any::<String>(), hidden in "[\u{0}-\u{20}\u{7f}-\u{a0}\u{200b}-\u{206f}]{0,8}") {
             let value = serde_json::json!({ "a": [format!("{text}{hidden}")] });

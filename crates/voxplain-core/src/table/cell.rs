@@ -1,15 +1,15 @@
 //! Cells as they stand in a file, [`written`] and [`read`]: what a spreadsheet would run and what a terminal would obey is written so that
 //! neither does.
 
-use crate::visible::{reorders, written_out};
+use crate::visible::{is_hidden, written_out};
 use std::borrow::Cow;
 
 /// A cell as it is written. A text that a spreadsheet would take for a formula gets an apostrophe in front, the sign for "text" there
-/// (OWASP, CSV Injection); numbers below 0 stay numbers. Controls and characters that put others in another order are written as
-/// `\u{1b}`, but for tabs and ends of lines, which a quoted cell may hold.
+/// (OWASP, CSV Injection); numbers below 0 stay numbers. Controls, characters that put others in another order and those that are not seen
+/// are written as `\u{1b}`, but for tabs and ends of lines, which a quoted cell may hold.
 pub(super) fn written(cell: &str) -> Cow<'_, str> {
     let literal = if cell.contains(ESCAPE) { Cow::Owned(cell.replace(ESCAPE, LITERAL)) } else { Cow::Borrowed(cell) };
-    let text = match written_out(&literal, is_escaped) {
+    let text = match written_out(&literal, is_hidden) {
         Cow::Borrowed(_) => literal,
         Cow::Owned(text) => Cow::Owned(text),
     };
@@ -28,7 +28,7 @@ pub(super) fn read(cell: &str) -> Cow<'_, str> {
         value.push_str(before);
         let escaped = behind[ESCAPE.len()..].split_once('}').and_then(|(digits, after)| {
             let c = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
-            (is_escaped(c) || c == '\\').then_some((c, after))
+            (is_hidden(c) || c == '\\').then_some((c, after))
         });
         match escaped {
             Some((c, after)) => {
@@ -49,10 +49,6 @@ pub(super) fn read(cell: &str) -> Cow<'_, str> {
 const ESCAPE: &str = r"\u{";
 /// The same where it stands in the value itself.
 const LITERAL: &str = r"\u{5c}u{";
-
-fn is_escaped(c: char) -> bool {
-    c.is_control() && !matches!(c, '\n' | '\t') || reorders(c)
-}
 
 /// Whether a spreadsheet would take a text for a formula: it begins as one, names or calculates something, and is no number.
 fn is_formula(text: &str) -> bool {
@@ -86,6 +82,7 @@ mod tests {
             ("+", "+"),
             ("a=b", "a=b"),
             ("a\x1b[2Jb\u{202e}", r"a\u{1b}[2Jb\u{202e}"),
+            ("a\u{200b}b\u{feff}", r"a\u{200b}b\u{feff}"),
             ("\r=1", r"\u{d}=1"),
             (r"\u{1b}", r"\u{5c}u{1b}"),
         ] {
@@ -103,7 +100,7 @@ mod tests {
             for value in [cell, anything] {
                 let file = written(&value);
                 prop_assert_eq!(read(&file), value.as_str());
-                prop_assert!(!file.contains(is_escaped));
+                prop_assert!(!file.contains(is_hidden));
                 prop_assert!(!is_formula(&file), "{}", file);
             }
         }
