@@ -250,7 +250,7 @@ pub fn prepare_sites(
             Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
     } else {
         // So that advice can be followed at once, with other options.
-        writer.discard_unused()?;
+        writer.end_with_failures()?;
     }
     Ok(summary)
 }

@@ -68,7 +68,11 @@ impl Preparation {
         Prepared {
             images: images.iter().map(|path| name(path)).collect(),
             normalize: self.normalize.to_string(),
-            placed: format!("heads {}", self.place()),
+            placed: match (&self.template, self.placement) {
+                // Simulated heads, and arrays that others prepared, lie in no file that is known.
+                (None, Placement::Fixed(_)) if images.is_empty() => "heads on one grid for all".to_owned(),
+                _ => format!("heads {}", self.place()),
+            },
             template: self
                 .template
                 .as_ref()

@@ -89,7 +89,8 @@ impl Writer {
         let plan = work.plan();
         let begun = begun_with(&partial)?;
         if force || begun.as_ref().is_none_or(|begun| begun.as_ref() != Some(made_by)) {
-            if !force && begun.is_some() && !is_unused(&partial)? {
+            let failed = begun.is_some() && has_failed(&partial)?;
+            if !force && begun.is_some() && !failed && !is_unused(&partial)? {
                 let what = "an unfinished cohort was begun with other options or from other files";
                 return Err(Error::file(
                     &partial,
@@ -97,13 +98,21 @@ impl Writer {
                     remedy!["run the earlier command again, or start over with ", FORCE],
                 ));
             }
+            if failed && !force {
+                let prepared = count_marks(&partial)?;
+                progress.warn(&format!(
+                    "{}: an earlier command with other options, or from other files, ended with failures; what it prepared ({}) is prepared anew",
+                    partial.display(),
+                    counted(prepared, "subject")
+                ));
+            }
             // First of all: from here on the folder, and what is left of a cohort that is replaced, are known as ours.
-            atomic_file::write_json(&plan, made_by)?;
+            seal::write(&plan, made_by)?;
             let mut left = Vec::new();
-            if force {
-                if path.is_dir() {
-                    left.extend(remove(path)?);
-                }
+            if force && path.is_dir() {
+                left.extend(remove(path)?);
+            }
+            if force || failed {
                 left.extend(empty(&partial)?);
             }
             if !left.is_empty() {
@@ -115,6 +124,9 @@ impl Writer {
         } else if work.document().is_file() {
             // All was written before; what was left is to give it its place.
             return appear(path, at_work).map(|cohort| Begun::Complete(Box::new(cohort)));
+        }
+        if has_failed(&partial)? {
+            seal::write(&plan, made_by)?;
         }
         let done = work.marks();
         let array = |path: PathBuf, of_one: [usize; 4], dtype: Dtype| -> Result<npy::Writer> {
@@ -138,7 +150,7 @@ impl Writer {
 
     /// The subject in place `n`, if its data are written. A mark that cannot be read is none: the subject is prepared again.
     pub fn done(&self, n: usize) -> Option<Subject> {
-        serde_json::from_slice(&fs::read(self.layout().mark(n)).ok()?).ok()
+        seal::open(&fs::read(self.layout().mark(n)).ok()?).ok()
     }
 
     /// The files as they are built: what is put beside the volumes comes to lie in the cohort's directory.
@@ -169,7 +181,7 @@ impl Writer {
             several => self.volumes.write_item(n, &values(several))?,
         }
         self.masks.write_item(n, &mask.data().iter().map(|&m| f32::from(u8::from(m))).collect::<Vec<_>>())?;
-        atomic_file::write_json(&self.layout().mark(n), subject)
+        seal::write(&self.layout().mark(n), subject)
     }
 
     /// Makes the cohort appear, with the subjects that were put. `participants` has one row per place, in order; the
@@ -236,10 +248,18 @@ impl Writer {
         appear(&path, work)
     }
 
-    /// Takes away what was begun, where nobody was prepared: then there is nothing to go on with. What voxplain did not write stays.
-    pub fn discard_unused(self) -> Result<()> {
+    /// Ends work that failed for some subjects: with the same options it goes on, with others it is begun anew. Takes away what was begun,
+    /// where nobody was prepared. What voxplain did not write stays.
+    pub fn end_with_failures(self) -> Result<()> {
         if (0..self.count).any(|n| self.done(n).is_some()) {
-            return Ok(());
+            let mut plan = self.made_by.clone();
+            return match plan.as_object_mut() {
+                Some(keys) => {
+                    keys.insert(FAILED.to_owned(), true.into());
+                    seal::write(&self.layout().plan(), &plan)
+                }
+                None => Ok(()),
+            };
         }
         let Self { work, volumes, masks, .. } = self;
         drop((volumes, masks));
@@ -252,6 +272,14 @@ impl Writer {
         let Stored { shape, dtype } = self.stored;
         [(self.layout().volumes(), shape, dtype.dtype()), (self.layout().masks(), one(shape), MASK)]
     }
+}
+
+/// The key in the plan of work that ended with failures.
+const FAILED: &str = "ended_with_failures";
+
+/// Whether the work in the folder of an unfinished cohort ended with failures, and was not interrupted.
+fn has_failed(partial: &Path) -> Result<bool> {
+    Ok(plan(partial)?.flatten().is_some_and(|plan| plan.get(FAILED).is_some()))
 }
 
 /// The shape of a subject's mask.
@@ -323,9 +351,18 @@ fn refuse_others(path: &Path, partial: &Path) -> Result<()> {
 /// # Errors
 /// The file cannot be read.
 pub(crate) fn begun_with(partial: &Path) -> Result<Option<Option<serde_json::Value>>> {
+    let mut plan = plan(partial)?;
+    if let Some(keys) = plan.as_mut().and_then(|plan| plan.as_mut()?.as_object_mut()) {
+        keys.shift_remove(FAILED);
+    }
+    Ok(plan)
+}
+
+/// What was written of it first.
+fn plan(partial: &Path) -> Result<Option<Option<serde_json::Value>>> {
     let plan = CohortLayout::at(partial).plan();
     match fs::read(&plan) {
-        Ok(text) => Ok(Some(serde_json::from_slice(&text).ok())),
+        Ok(text) => Ok(Some(seal::open(&text).ok())),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(Error::io(&plan)(e)),
     }
@@ -812,14 +849,51 @@ mod tests {
         };
         drop(begin(1));
         let (s, v, m) = person(0);
-        begin(2).discard_unused().unwrap();
+        begin(2).end_with_failures().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
         drop(begin(1));
         let writer = begin(2);
         writer.put(0, &s, &[v], &m).unwrap();
-        writer.discard_unused().unwrap();
+        writer.end_with_failures().unwrap();
         let cohort = begin(2).finish(&preparation(), &table(1)).unwrap();
         assert_eq!(cohort.made_by, serde_json::json!(2));
+    }
+
+    /// Work that ended with failures is no reason to refuse the corrected command; work that was interrupted is.
+    #[test]
+    fn what_failed_is_begun_anew_with_other_options_and_gone_on_with_by_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let with = |spacing: u32| serde_json::json!({ "command": "prepare", "spacing": spacing });
+        let begin = |spacing: u32| match Writer::begin(&path, &with(spacing), one_channel(SHAPE).into(), 2, false, &Silent)? {
+            Begun::Open(writer) => Ok::<_, Error>(*writer),
+            Begun::Complete(_) => panic!("nothing is whole"),
+        };
+        let put = |writer: &Writer, n: usize| {
+            let (s, v, m) = person(n);
+            writer.put(n, &s, &[v], &m).unwrap();
+        };
+        let writer = begin(1).unwrap();
+        put(&writer, 0);
+        drop(writer);
+        assert!(begin(2).unwrap_err().to_string().contains("was begun with other options"));
+        begin(1).unwrap().end_with_failures().unwrap();
+        let partial = CohortLayout::at(&path).partial();
+        assert_eq!(begun_with(&partial).unwrap(), Some(Some(with(1))), "how it ended is no option");
+        // The same goes on, and is then work like any other.
+        let writer = begin(1).unwrap();
+        assert!(writer.done(0).is_some());
+        drop(writer);
+        assert!(begin(2).is_err());
+        begin(1).unwrap().end_with_failures().unwrap();
+        // What is not ours stays.
+        fs::write(partial.join("notes.txt"), "mine").unwrap();
+        let writer = begin(2).unwrap();
+        assert!(writer.done(0).is_none() && partial.join("notes.txt").is_file());
+        put(&writer, 0);
+        put(&writer, 1);
+        fs::remove_file(partial.join("notes.txt")).unwrap();
+        assert_eq!(writer.finish(&preparation(), &table(2)).unwrap().made_by, with(2));
     }
 
     #[test]
