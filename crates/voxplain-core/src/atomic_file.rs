@@ -48,7 +48,51 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write(path, &json(path, value)?)
 }
 
-fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
+/// [`write_json`] where the file is not there or holds something else: a file that several processes write alike stays as it is under
+/// those who read it.
+///
+/// # Errors
+/// Those of [`write_json`].
+pub fn write_json_if_other(path: &Path, value: &impl Serialize) -> Result<()> {
+    write_if_other(path, &json(path, value)?)
+}
+
+/// [`write()`] where the file is not there or holds other bytes.
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn write_if_other(path: &Path, bytes: &[u8]) -> Result<()> {
+    match fs::read(path) {
+        Ok(found) if found == bytes => Ok(()),
+        _ => write(path, bytes),
+    }
+}
+
+/// Writes `bytes` as the file `path` where there is none, and never over one that came meanwhile: of several processes one makes it.
+/// Whether this one did.
+///
+/// # Errors
+/// [`Error::Io`], which names `path`.
+pub fn create(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let mut file = beside(path).map_err(Error::io(path))?;
+    file.write_all(bytes).map_err(Error::io(path))?;
+    match file.persist_noclobber(path).map_err(|e| e.error) {
+        Ok(_) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        // No links there (FAT, some network drives): it is then written whole, and the last of two who come at once stays.
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => {
+            if path.exists() {
+                Ok(false)
+            } else {
+                write(path, bytes).map(|()| true)
+            }
+        }
+        Err(e) => Err(Error::io(path)(e)),
+    }
+}
+
+/// A value as indented JSON.
+pub(crate) fn json(path: &Path, value: &impl Serialize) -> Result<Vec<u8>> {
     let text =
         serde_json::to_string_pretty(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
     let mut bytes = visible_json(&text).into_owned().into_bytes();

@@ -6,13 +6,15 @@
 //!
 //! What a killed process leaves is recognised on the machine, and in the process namespace, where it ran: there the system knows that
 //! the process is gone, by its number and the time when it began, and the next one follows it by itself. Of another machine this
-//! cannot be known, and the user decides.
+//! cannot be known, and the user decides; but for a job of SLURM that was started again (`job.rs`).
 //!
 //! To follow one that is gone is a right that only one can have: it is a file named after the claim of that one, made like the claim
 //! itself, and put over the claim by a rename. So of two that find the same claim one follows, and the other finds it at work.
 //!
-//! A claim is of a folder, whatever the folder is. Several processes that share the work on one run would each claim the folders of
-//! their own units (`folds/fold-3`, `sub-01`), and whoever claims the run would look for those: nothing here has to change for it.
+//! Several processes that share the work on one folder each claim a part of it, by a name (`part.rs`).
+
+mod job;
+mod part;
 
 use crate::{Error, Progress, Result, atomic_file, hash_bytes, plural::counted, remedy};
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,8 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use job::Job;
 
 /// A folder that this process alone writes into, until this is dropped.
 #[derive(Debug)]
@@ -45,52 +49,55 @@ impl Claim {
     /// # Errors
     /// [`Error::Busy`]: another process is at work there, or was on another machine; a file that cannot be written.
     pub fn take(folder: &Path, doing: &str, progress: &dyn Progress) -> Result<Self> {
-        let own = Owner::us(doing);
-        let (claim, gone) = take(folder, &own)?;
-        if let Some(gone) = gone {
-            progress.note(&format!(
-                "{}: {} ended without a word (killed, or the machine stopped); what it finished is kept",
-                folder.display(),
-                gone.describe()
-            ));
-        }
+        // Not taken for a moment from those who would begin with a part.
+        part::refuse_parts(folder)?;
+        let (claim, gone) = take(folder, Self::NAME, &Owner::us(doing))?;
+        say_gone(folder, gone, progress);
+        // Who claims a part looks for a claim of the whole when it has its own: of two that come at once one sees the other.
+        part::clear(folder, progress)?;
         atomic_file::sweep(folder)?;
         Ok(claim)
     }
 
-    /// Refuses a folder that another process is at work in, before long work that would end there; where nothing is, nobody is.
+    /// Refuses a folder that another process is at work in, or in a part of it, before long work that would end there; where nothing is,
+    /// nobody is.
     ///
     /// # Errors
     /// [`Error::Busy`].
     pub fn refuse_other(folder: &Path) -> Result<()> {
-        match Owner::read(&folder.join(Self::NAME))? {
-            Found::Nothing => Ok(()),
-            Found::Damaged => Err(damaged(folder)),
-            Found::Owner(owner) if owner.standing() == Standing::Gone => Ok(()),
-            Found::Owner(owner) => Err(owner.busy(folder)),
-        }
+        refuse(&folder.join(Self::NAME))?;
+        part::refuse_parts(folder)
     }
 
-    /// Who is at work in a folder, for whoever only wants to know; where nothing is, nobody is.
+    /// Who is at work in a folder, or in a part of it, for whoever only wants to know; where nothing is, nobody is. Of several one is named.
     ///
     /// # Errors
     /// A claim that cannot be read.
     pub fn look(folder: &Path) -> Result<Occupied> {
-        Ok(match Owner::read(&folder.join(Self::NAME))? {
-            Found::Nothing => Occupied::Nobody,
-            Found::Damaged => Occupied::Unknown,
-            Found::Owner(owner) => match owner.standing() {
-                Standing::AtWork => Occupied::AtWork(owner.worker()),
-                Standing::Gone => Occupied::Gone(owner.worker()),
-                Standing::Elsewhere => Occupied::Elsewhere(owner.worker()),
-            },
-        })
+        let whole = look(&folder.join(Self::NAME))?;
+        if !matches!(whole, Occupied::Nobody | Occupied::Gone(_)) {
+            return Ok(whole);
+        }
+        // Who is at work is named before who is gone.
+        let mut parts = vec![whole];
+        for (_, file) in part::claims(folder)? {
+            parts.push(look(&file)?);
+        }
+        let rank = |of: &Occupied| match of {
+            Occupied::AtWork(_) => 0,
+            Occupied::Elsewhere(_) => 1,
+            Occupied::Unknown => 2,
+            Occupied::Gone(_) => 3,
+            Occupied::Nobody => 4,
+        };
+        Ok(parts.into_iter().min_by_key(rank).unwrap_or(Occupied::Nobody))
     }
 
     /// Whether a file of a folder belongs to claims.
     pub fn is_file(path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.strip_prefix(Self::NAME).is_some_and(|rest| rest.is_empty() || rest.starts_with(AFTER))
+        name.strip_prefix(Self::NAME)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(AFTER) || rest.starts_with(part::OF))
     }
 
     /// Takes away a claim whose owner is gone, in a folder in which there is nothing to do; whether nobody is at work there now.
@@ -98,11 +105,9 @@ impl Claim {
     /// # Errors
     /// A file that cannot be removed.
     pub fn clear(folder: &Path) -> Result<bool> {
-        match Owner::read(&folder.join(Self::NAME))? {
-            Found::Nothing => Ok(true),
-            Found::Owner(owner) if owner.standing() == Standing::Gone => {
-                take(folder, &Owner::us("clear")).map(|_| true)
-            }
+        match look(&folder.join(Self::NAME))? {
+            Occupied::Nobody => Ok(part::claims(folder)?.is_empty()),
+            Occupied::Gone(_) => take(folder, Self::NAME, &Owner::us("clear")).map(|_| true),
             _ => Ok(false),
         }
     }
@@ -196,11 +201,45 @@ impl Drop for Claim {
 /// How the right to follow a claim is named, before the id of the claim.
 const AFTER: &str = "-after-";
 
-/// Claims a folder, and says whom the claim follows.
-fn take(folder: &Path, own: &Owner) -> Result<(Claim, Option<Owner>)> {
+/// Says whom a claim follows.
+fn say_gone(folder: &Path, gone: Option<Owner>, progress: &dyn Progress) {
+    if let Some(gone) = gone {
+        progress.note(&format!(
+            "{}: {} ended without a word (killed, or the machine stopped); what it finished is kept",
+            folder.display(),
+            gone.describe()
+        ));
+    }
+}
+
+/// Refuses what somebody has claimed by this file, who is not gone.
+fn refuse(file: &Path) -> Result<()> {
+    match Owner::read(file)? {
+        Found::Nothing => Ok(()),
+        Found::Damaged => Err(damaged(file)),
+        Found::Owner(owner) if owner.standing() == Standing::Gone => Ok(()),
+        Found::Owner(owner) => Err(owner.busy(file)),
+    }
+}
+
+/// Who has claimed something by this file.
+fn look(file: &Path) -> Result<Occupied> {
+    Ok(match Owner::read(file)? {
+        Found::Nothing => Occupied::Nobody,
+        Found::Damaged => Occupied::Unknown,
+        Found::Owner(owner) => match owner.standing() {
+            Standing::AtWork => Occupied::AtWork(owner.worker()),
+            Standing::Gone => Occupied::Gone(owner.worker()),
+            Standing::Elsewhere => Occupied::Elsewhere(owner.worker()),
+        },
+    })
+}
+
+/// Claims a folder, or the part of it that the name of the file says, and says whom the claim follows.
+fn take(folder: &Path, name: &str, own: &Owner) -> Result<(Claim, Option<Owner>)> {
     /// Times that somebody else may come first before it is said to be at work.
     const TRIES: usize = 20;
-    let file = folder.join(Claim::NAME);
+    let file = folder.join(name);
     let claim = || Claim { file: file.clone(), id: own.id.clone() };
     for _ in 0..TRIES {
         if own.put(&file)? {
@@ -208,11 +247,11 @@ fn take(folder: &Path, own: &Owner) -> Result<(Claim, Option<Owner>)> {
         }
         match Owner::read(&file)? {
             Found::Nothing => {}
-            Found::Damaged => return Err(damaged(folder)),
+            Found::Damaged => return Err(damaged(&file)),
             Found::Owner(other) => match other.standing() {
-                Standing::Gone if follow(folder, &other, own)? => return Ok((claim(), Some(other))),
+                Standing::Gone if follow(&file, &other, own)? => return Ok((claim(), Some(other))),
                 Standing::Gone => {}
-                Standing::AtWork | Standing::Elsewhere => return Err(other.busy(folder)),
+                Standing::AtWork | Standing::Elsewhere => return Err(other.busy(&file)),
             },
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -220,23 +259,27 @@ fn take(folder: &Path, own: &Owner) -> Result<(Claim, Option<Owner>)> {
     Err(Error::Busy { path: folder.to_owned(), what: "others are at work here".into(), remedy: "wait for them".into() })
 }
 
+/// The right to follow the claim that is this file, where it is that of `gone`.
+fn right(file: &Path, gone: &Owner) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    file.with_file_name(format!("{name}{AFTER}{}", gone.id))
+}
+
 /// Puts the claim in the place of that of a process that is gone; false where somebody else did.
-fn follow(folder: &Path, gone: &Owner, own: &Owner) -> Result<bool> {
-    let file = folder.join(Claim::NAME);
-    let right = |of: &Owner| folder.join(format!("{}{AFTER}{}", Claim::NAME, of.id));
+fn follow(file: &Path, gone: &Owner, own: &Owner) -> Result<bool> {
     let mut last = gone.clone();
     // Those who had the right and were killed before they used it.
     let mut passed = Vec::new();
     loop {
-        let place = right(&last);
+        let place = right(file, &last);
         if own.put(&place)? {
             // Somebody may have followed, worked and gone since the claim was read: then the right is of the past.
-            let still = matches!(Owner::read(&file)?, Found::Owner(now) if now.id == gone.id);
+            let still = matches!(Owner::read(file)?, Found::Owner(now) if now.id == gone.id);
             if !still {
                 fs::remove_file(&place).map_err(Error::io(&place))?;
                 return Ok(false);
             }
-            fs::rename(&place, &file).map_err(Error::io(&file))?;
+            fs::rename(&place, file).map_err(Error::io(file))?;
             for place in passed {
                 fs::remove_file(&place).map_err(Error::io(&place))?;
             }
@@ -247,18 +290,22 @@ fn follow(folder: &Path, gone: &Owner, own: &Owner) -> Result<bool> {
                 passed.push(place);
                 last = other;
             }
-            Found::Owner(other) => return Err(other.busy(folder)),
+            Found::Owner(other) => return Err(other.busy(file)),
             Found::Nothing => return Ok(false),
-            Found::Damaged => return Err(damaged(folder)),
+            Found::Damaged => return Err(damaged(file)),
         }
     }
 }
 
+/// The folder of a claim.
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().unwrap_or(file).to_owned()
+}
+
 /// That nobody can be named.
-fn damaged(folder: &Path) -> Error {
-    let file = folder.join(Claim::NAME);
+fn damaged(file: &Path) -> Error {
     Error::Busy {
-        path: folder.to_owned(),
+        path: folder_of(file),
         what: "somebody is at work here, or was, and the file that says who cannot be understood".into(),
         remedy: remedy![format!("where nobody is, remove {} and run the command again", file.display())],
     }
@@ -273,6 +320,9 @@ struct Owner {
     host: String,
     #[serde(flatten)]
     process: Process,
+    /// The job of SLURM that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job: Option<Box<Job>>,
     /// When the claim was made, in seconds since 1970.
     since: u64,
     /// Of this claim, as of no other.
@@ -321,7 +371,7 @@ impl Owner {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let one = format!("{host} {process:?} {} {}", now.as_nanos(), CLAIMS.fetch_add(1, Ordering::Relaxed));
         let id = hash_bytes(one.as_bytes())[..16].to_owned();
-        Self { doing: doing.to_owned(), host, process, since: now.as_secs(), id }
+        Self { doing: doing.to_owned(), host, process, job: our_job().map(Box::new), since: now.as_secs(), id }
     }
 
     /// Reads a claim. One that is being written is waited for.
@@ -371,6 +421,11 @@ impl Owner {
     }
 
     fn standing(&self) -> Standing {
+        if let (Some(job), Some(ours)) = (&self.job, our_job())
+            && job.is_over(&ours)
+        {
+            return Standing::Gone;
+        }
         // A name that many machines have says nothing.
         let same_host = self.host == host() && self.host != "localhost";
         self.process.standing(&Process::us(), same_host, Process::of)
@@ -384,8 +439,8 @@ impl Owner {
         self.worker().to_string()
     }
 
-    fn busy(&self, folder: &Path) -> Error {
-        let (path, who) = (folder.to_owned(), self.describe());
+    fn busy(&self, file: &Path) -> Error {
+        let (path, who) = (folder_of(file), self.describe());
         if self.standing() != Standing::Elsewhere {
             let remedy = remedy![
                 "wait until it has ended, or stop it; two that write into one folder would undo each other's work"
@@ -397,7 +452,7 @@ impl Owner {
         );
         let remedy = remedy![format!(
             "wait until it has ended; where you know that it is gone, remove {} and run the command again",
-            folder.join(Claim::NAME).display()
+            file.display()
         )];
         Error::Busy { path, what, remedy }
     }
@@ -492,6 +547,12 @@ impl Process {
     fn of(_: u32) -> Seen {
         Seen::Unknown
     }
+}
+
+/// The job that this process runs in.
+fn our_job() -> Option<Job> {
+    static JOB: LazyLock<Option<Job>> = LazyLock::new(|| Job::of(|name| std::env::var(name).ok()));
+    JOB.clone()
 }
 
 /// The number of the user.
@@ -628,7 +689,7 @@ mod tests {
         // A right of the past is none: it is of a claim that does not stand there any more.
         let now = Owner::us("group");
         assert!(now.put(&dir.path().join(Claim::NAME)).unwrap());
-        assert!(!follow(dir.path(), &first, &Owner::us("train")).unwrap());
+        assert!(!follow(&dir.path().join(Claim::NAME), &first, &Owner::us("train")).unwrap());
         assert_eq!(names(dir.path()), [Claim::NAME]);
     }
 

@@ -30,6 +30,22 @@ pub fn write(path: &Path, value: &impl Serialize) -> Result<()> {
     atomic_file::write_json(path, &sealed(path, value)?)
 }
 
+/// [`write()`] where the file is not there or holds something else ([`atomic_file::write_json_if_other`]).
+///
+/// # Errors
+/// Those of [`atomic_file::write_json_if_other`].
+pub fn write_if_other(path: &Path, value: &impl Serialize) -> Result<()> {
+    atomic_file::write_json_if_other(path, &sealed(path, value)?)
+}
+
+/// [`write()`] where there is no such file, and never over one that came meanwhile ([`atomic_file::create`]). Whether this process made it.
+///
+/// # Errors
+/// Those of [`atomic_file::create`].
+pub fn create(path: &Path, value: &impl Serialize) -> Result<bool> {
+    atomic_file::create(path, &atomic_file::json(path, &sealed(path, value)?)?)
+}
+
 /// [`write()`] of a document that says that a result is there: see [`atomic_file::declare`].
 ///
 /// # Errors
