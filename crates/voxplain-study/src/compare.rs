@@ -47,8 +47,8 @@ use voxplain_attribution::{
 };
 use voxplain_core::{Action, Error, Progress, Result, hash_bytes, random::Seed, remedy};
 use voxplain_stats::inference::{
-    Blocks, Contrast, Counts, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides, Tfce,
-    Variance,
+    Blocks, Contrast, Counts, Design, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides,
+    Tfce, Variance,
 };
 use voxplain_volume::{Labels, Mask, MaskOptions, image_stem, read_mask};
 
@@ -482,6 +482,10 @@ fn compare(
             remedy!["leave out ", TAIL],
         ));
     }
+    // Of several columns at once the test is of all of them together.
+    if let [row] = contrast.rows.as_slice() {
+        about_inflation(&built.design, row).iter().for_each(|what| progress.warn(what));
+    }
     let shuffles =
         Shuffles::new(&built.design, &exchange, options.permutations, Seed::new(options.seed).child("shuffles"))?;
     place.begin()?;
@@ -767,4 +771,23 @@ fn key(
         env!("CARGO_PKG_VERSION")
     ]);
     Ok(hash_bytes(made.to_string().as_bytes()))
+}
+
+/// The inflation of variance from which on a column is named: nine tenths of it are told by the others.
+const INFLATED: f64 = 10.0;
+
+/// That a column that is tested goes with the others, so that little of it is left to be tested.
+fn about_inflation(design: &Design, contrast: &[f64]) -> Vec<String> {
+    let each = design.names().iter().zip(design.inflation()).zip(contrast);
+    each.filter(|(_, weight)| **weight != 0.0)
+        .filter_map(|((name, inflation), _)| {
+            let inflation = inflation.filter(|inflation| *inflation >= INFLATED)?;
+            Some(format!(
+                "{name} goes with the other columns of the design (R² {:.3}, variance inflation {inflation:.0}): what is tested is the {:.1} % of it that \
+                 they leave, and that may be too little to find anything in",
+                1.0 - 1.0 / inflation,
+                100.0 / inflation
+            ))
+        })
+        .collect()
 }

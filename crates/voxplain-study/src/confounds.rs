@@ -12,11 +12,12 @@ use crate::{
     comparators::{
         self, ClassificationTask, Features, Gram, LOGISTIC_VOXELS, ValueTask, logistic_of_gram, logistic_voxels, named,
     },
+    covariate::doubts,
     folds::Split,
     imbalance::Learnt,
     listed::{and, counted},
     matched::MatchOn,
-    recode::{near_recode, refuse_recode},
+    recode::refuse_recode,
     run::{Prediction, Run, read_json},
     setting::{ARM, CALIPER, COVARIATES, LABEL, MATCH},
     spelling::number,
@@ -196,9 +197,17 @@ pub fn confounds(
         [] => None,
         _ => Some(Matched::of(&of, &classes, &options.matched, network.iter().map(|p| p.subject).collect())?),
     };
+    for term in options.matched.columns.iter().filter(|term| !options.covariates.contains(term)) {
+        // What is to be doubted of it is said; volumes of masks are ours.
+        if of.cohort.participants.columns.iter().any(|column| column == named(term).0) {
+            of.covariates(std::slice::from_ref(term), &classes, progress)?;
+        }
+    }
     let mut taken = vec![("mask volume".to_owned(), of.volumes())];
     for term in &options.covariates {
-        taken.push((named(term).0.to_owned(), of.covariates(std::slice::from_ref(term), &classes, progress)?));
+        let features = of.covariates(std::slice::from_ref(term), &classes, progress)?;
+        progress.note(&format!("covariate: {}", features.describe()));
+        taken.push((named(term).0.to_owned(), features));
     }
     let mut rows = Rows::new(&of);
     rows.add("cnn", AS_IS, network.clone(), None)?;
@@ -519,9 +528,7 @@ impl<'a> Study<'a> {
             let label = (self.run.manifest.label.as_str(), Learnt::Classes(&self.labels, classes));
             let leave = remedy!["leave it out of ", COVARIATES, ": without it there is nothing left of the label"];
             refuse_recode((name, &filled), label, leave)?;
-            if let Some(what) = near_recode((name, &filled), label) {
-                progress.warn(&what);
-            }
+            doubts((name, &filled), label, self.run.manifest.seed).iter().for_each(|what| progress.warn(what));
             of.push((term.clone(), cells));
         }
         Features::of(&of, self.members.len(), &missing)

@@ -50,6 +50,7 @@ pub mod cohort;
 pub mod comparators;
 pub mod compare;
 pub mod confounds;
+mod covariate;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;

@@ -26,6 +26,9 @@ use voxplain_volume::Mask;
 /// The key in the file's metadata under which graph and card are. One key only: a map of several has no fixed order.
 const KEY: &str = "voxplain";
 
+/// The column that a model was trained on, where an imported file does not say.
+const UNKNOWN_LABEL: &str = "class";
+
 /// The layout of graph and card in the metadata.
 const FORMAT: u32 = 1;
 
@@ -69,6 +72,11 @@ impl Card {
     /// Whether it was trained elsewhere, on people and images that nothing is known of.
     pub(crate) fn imported(&self) -> bool {
         self.training["imported"] == true
+    }
+
+    /// Whether it does not say which column it was trained on: `class` is what is written where an imported file says nothing.
+    pub(crate) fn label_unknown(&self) -> bool {
+        self.imported() && self.label == UNKNOWN_LABEL
     }
 
     /// What was compared with its own framework when it was imported; none where nothing was, or an older version imported it.

@@ -18,7 +18,10 @@ pub(crate) fn refuse_recode(
     (label, learnt): (&str, Learnt<'_>),
     remedy: Remedy,
 ) -> Result<()> {
-    match recoded(cells, learnt) {
+    // Who has a value may be who is of a class.
+    let has: Vec<Option<&str>> =
+        cells.iter().map(|cell| Some(if cell.is_some() { "a value" } else { "no value" })).collect();
+    match recoded(cells, learnt).or_else(|| recoded(&has, learnt)) {
         None => Ok(()),
         Some(how) => {
             Err(Error::request(format!("column {column} is the label {label} by another name: {how}"), remedy))
@@ -84,7 +87,9 @@ pub(crate) fn near_recode(
                 of_class(class).filter(told).count() * 10 >= count * 9
             };
             let tells = all >= LEAST_PEOPLE && right * 50 >= all * 49 && (0..classes.len()).all(each);
-            (tells && of.len() > 1).then(|| format!("the class of {right} of {all} people is told by it"))
+            // Where nobody of a class has a value, it is the empty cell that tells.
+            let of_all = (0..classes.len()).all(|class| of_class(class).next().is_some());
+            (tells && of_all && of.len() > 1).then(|| format!("the class of {right} of {all} people is told by it"))
         }
         Learnt::Values(values) => {
             let pairs: Vec<(f64, f64)> =

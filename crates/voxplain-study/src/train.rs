@@ -177,6 +177,9 @@ pub fn train(
             "{} with {set} are a test set: in no fold, and asked about only when that is asked for",
             counted(dataset.test.len(), cohort.noun())
         ));
+        if let Some(what) = dataset.about_test(options)? {
+            progress.warn(&what);
+        }
     }
     let group = options.group.as_deref().unwrap_or_default();
     let test = options.test.as_ref().map_or("", |set| set.column.as_str());

@@ -94,6 +94,35 @@ impl Design {
         &self.matrix
     }
 
+    /// How much more a coefficient varies than it would if its column went with no other: the variance inflation factor of each column,
+    /// 1 / (1 - R²) of the column by the others. Absent of a column of one value, and of all where no column has one value (no intercept).
+    pub fn inflation(&self) -> Vec<Option<f64>> {
+        let centred: Vec<Option<nalgebra::DVector<f64>>> = self
+            .matrix
+            .column_iter()
+            .map(|column| {
+                let rest = column.add_scalar(-column.mean());
+                let norm = rest.norm();
+                (norm > 1e-12 * column.norm()).then(|| rest / norm)
+            })
+            .collect();
+        let varying: Vec<&nalgebra::DVector<f64>> = centred.iter().flatten().collect();
+        let count = varying.len();
+        if count == centred.len() {
+            return vec![None; count];
+        }
+        let correlations = DMatrix::from_fn(count, count, |a, b| varying[a].dot(varying[b]));
+        let Some(inverse) = correlations.try_inverse() else { return vec![None; centred.len()] };
+        let mut at = 0;
+        let each = |column: &Option<nalgebra::DVector<f64>>| {
+            column.as_ref().map(|_| {
+                at += 1;
+                inverse[(at - 1, at - 1)]
+            })
+        };
+        centred.iter().map(each).collect()
+    }
+
     /// Number of subjects.
     pub fn subjects(&self) -> usize {
         self.matrix.nrows()
@@ -174,6 +203,26 @@ impl Contrast {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two columns that correlate at 0.8 inflate each other by 1 / (1 - 0.64); one that goes with neither is not inflated.
+    #[test]
+    fn inflation_by_hand() {
+        let columns = |intercept: bool| {
+            let one = ("one".to_owned(), vec![1.0; 4]);
+            let a = ("a".to_owned(), vec![1.0, 1.0, -1.0, -1.0]);
+            let b = ("b".to_owned(), vec![1.4, 0.2, -0.2, -1.4]);
+            (if intercept { vec![one] } else { Vec::new() }).into_iter().chain([a, b]).collect::<Vec<_>>()
+        };
+        let found = Design::new(columns(true)).unwrap().inflation();
+        assert_eq!(found[0], None);
+        for inflation in &found[1..] {
+            assert!((inflation.unwrap() - 1.0 / (1.0 - 0.64)).abs() < 1e-9, "{found:?}");
+        }
+        assert_eq!(Design::new(columns(false)).unwrap().inflation(), [None, None]);
+        let apart = [vec![1.0; 4], vec![1.0, 1.0, -1.0, -1.0], vec![1.0, -1.0, 1.0, -1.0]];
+        let apart = apart.into_iter().enumerate().map(|(n, column)| (n.to_string(), column)).collect();
+        assert_eq!(Design::new(apart).unwrap().inflation()[1..], [Some(1.0), Some(1.0)]);
+    }
 
     fn column(name: &str, values: &[f64]) -> (String, Vec<f64>) {
         (name.into(), values.to_vec())

@@ -71,6 +71,15 @@ impl Shuffles {
         Ok(result)
     }
 
+    /// How many subjects no shuffle moves, or flips: they are alone in what they may be exchanged within.
+    pub fn fixed(&self) -> usize {
+        if self.shuffling != Shuffling::Permute {
+            return 0;
+        }
+        let alone = self.units.sets.iter().filter(|set| set.len() == 1);
+        alone.flat_map(|set| set.iter().map(|&unit| self.units.members[unit].len())).sum()
+    }
+
     /// How many there are, without the data as they are.
     pub fn len(&self) -> usize {
         self.count
@@ -246,6 +255,17 @@ mod tests {
 
     fn shuffles(design: &Design, shuffling: Shuffling, blocks: Blocks, wanted: usize) -> Shuffles {
         Shuffles::new(design, &Exchange { shuffling, blocks }, wanted, Seed::new(3)).unwrap()
+    }
+
+    #[test]
+    fn who_never_moves_is_counted() {
+        let groups = design(&[&[0.0, 1.0, 1.0, 0.0, 0.0, 1.0]]);
+        let fixed = |shuffling, blocks| shuffles(&groups, shuffling, blocks, 100).fixed();
+        assert_eq!(fixed(Shuffling::Permute, Blocks::None), 0);
+        assert_eq!(fixed(Shuffling::Permute, Blocks::Within(vec![0, 1, 2, 2, 2, 2])), 2);
+        // A block of three and three of one: the three never move.
+        assert_eq!(fixed(Shuffling::Permute, Blocks::Whole(vec![0, 0, 0, 1, 2, 3])), 3);
+        assert_eq!(fixed(Shuffling::Flip, Blocks::Within(vec![0, 1, 2, 2, 2, 2])), 0);
     }
 
     #[test]

@@ -865,10 +865,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c");
         let with = |spacing: u32| serde_json::json!({ "command": "prepare", "spacing": spacing });
-        let begin = |spacing: u32| match Writer::begin(&path, &with(spacing), one_channel(SHAPE).into(), 2, false, &Silent)? {
-            Begun::Open(writer) => Ok::<_, Error>(*writer),
-            Begun::Complete(_) => panic!("nothing is whole"),
-        };
+        let begin =
+            |spacing: u32| match Writer::begin(&path, &with(spacing), one_channel(SHAPE).into(), 2, false, &Silent)? {
+                Begun::Open(writer) => Ok::<_, Error>(*writer),
+                Begun::Complete(_) => panic!("nothing is whole"),
+            };
         let put = |writer: &Writer, n: usize| {
             let (s, v, m) = person(n);
             writer.put(n, &s, &[v], &m).unwrap();

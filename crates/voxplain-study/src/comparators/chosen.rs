@@ -8,7 +8,7 @@ pub enum Choice {
     /// How much the loss counts beside the squares of the weights, which are on volumes or columns that are scaled so that the mean squared
     /// distance of the training part from its mean is 1: the inverse of the penalty, as in scikit-learn.
     C,
-    /// The penalty on the squares of the weights, in units of the mean variance along a direction of the training part.
+    /// The penalty on the squares of the weights, in units of the mean squared distance of the training part from its mean.
     #[serde(rename = "penalty")]
     Penalty,
     /// The number of trees of gradient boosting.

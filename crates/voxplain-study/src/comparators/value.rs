@@ -19,7 +19,7 @@ pub const TRAINING_MEDIAN: &str = "training-median";
 /// Name of the linear predictor.
 pub const RIDGE_VOXELS: &str = "ridge-voxels";
 
-/// Penalties of [`ridge_voxels`], as powers of ten times the mean variance along a direction of the training volumes: from
+/// Penalties of [`ridge_voxels`], as powers of ten times the mean squared distance of the training volumes from their mean: from
 /// nearly none to nearly all.
 const PENALTIES: [f64; 17] =
     [-4.0, -3.5, -3.0, -2.5, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0];
@@ -192,13 +192,13 @@ impl Ridge {
         &self.eigen.eigenvectors * shrunk
     }
 
-    /// The mean variance along a direction, which penalties are in units of.
+    /// The mean squared distance from the mean, which penalties are in units of.
     fn unit(&self) -> f64 {
         let unit = self.eigen.eigenvalues.iter().map(|l| l.max(0.0)).sum::<f64>() / self.values.len() as f64;
         if unit > 0.0 { unit } else { 1.0 }
     }
 
-    /// The penalty of the least error, in units of the mean variance.
+    /// The penalty of the least error, in units of that distance.
     fn best_penalty(&self, units: &[Vec<usize>]) -> f64 {
         let (tried, unit) = (PENALTIES.map(|power| 10f64.powf(power)), self.unit());
         // From the largest down, so that of equals the largest is taken.

@@ -1,7 +1,8 @@
 //! [`Formula`]: a design in words, `label + age + log(mask_volume)`.
 
 use crate::{
-    cohort::{Cohort, deviations, doubtful, is_missing},
+    cohort::{Cohort, is_missing},
+    covariate::stands_apart,
     listed::listed,
     setting::{DESIGN, KEEP_GOING, TEST},
     spelling::{number, several},
@@ -91,7 +92,7 @@ impl Formula {
                 {
                     return Err(wrong(
                         format!("`{sign}` in `{name}` is not understood"),
-                        "interactions and powers are columns to be added to participants.tsv; put a name that holds such a sign in backticks",
+                        "interactions and powers are columns to be added to participants.tsv, made of columns less their means (else a term is tested where the other is 0); put a name that holds such a sign in backticks",
                     ));
                 }
                 Ok(name.to_owned())
@@ -269,7 +270,7 @@ impl Formula {
         }];
         for ((term, cells), is) in self.terms.iter().zip(&cells).zip(notes) {
             let values: Vec<&str> = kept.iter().filter_map(|row| cells[*row].as_deref()).collect();
-            doubts.extend(doubted(term, &values));
+            doubts.extend(stands_apart(&term.column, &values, term.is != Use::Factor));
             let (of, levels, mean) = self.columns_of(cohort, term, &values, last)?;
             terms.push(DesignTerm {
                 term: term.to_string(),
@@ -408,24 +409,6 @@ impl Formula {
         Ok((levels[1..].iter().map(column).collect(), counted, None))
     }
 }
-
-/// What is to be looked at among the values of a term.
-fn doubted(term: &Term, values: &[&str]) -> Option<String> {
-    let different: Vec<&str> = values.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let mut odd: Vec<String> = doubtful(&different).into_iter().map(|v| format!("`{v}`")).collect();
-    let numbers: Option<Vec<f64>> = values.iter().map(|v| number(v)).collect();
-    if let Some(numbers) = numbers.filter(|n| n.len() >= 10 && term.is != Use::Factor) {
-        let (_, z) = deviations(&numbers);
-        odd.extend(values.iter().zip(z).filter(|(_, z)| z.abs() > FAR).map(|(v, _)| format!("`{v}`")));
-    }
-    odd.dedup();
-    (!odd.is_empty()).then(|| {
-        format!("values of column {} that stand apart, or may stand for none: {}", term.column, listed(&odd, 8))
-    })
-}
-
-/// Robust standard deviations from the median from which on a number is named.
-const FAR: f64 = 6.0;
 
 /// What is tested, and in which words.
 #[derive(Clone, Debug)]

@@ -129,6 +129,9 @@ pub struct CompareSummary {
     pub permutations: usize,
     /// Whether these are all that differ.
     pub all_permutations: bool,
+    /// Subjects whom no shuffle moves, since nobody is in what they may be exchanged within.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub never_moved: usize,
     /// The least p that could occur, whatever the data.
     pub least_p: f64,
     /// How many differ.
@@ -218,6 +221,10 @@ fn about_tails(summary: &CompareSummary) -> Option<String> {
         ));
     }
     Some(lines.join(" "))
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Why fewer are found by the rate of false discoveries than by family-wise correction, where shuffles are too few for it.
@@ -575,6 +582,7 @@ impl Results<'_> {
             exchange: self.exchange_words.into(),
             permutations: self.counts.done,
             all_permutations: self.analysis.shuffles.are_all(),
+            never_moved: self.analysis.shuffles.fixed(),
             least_p: self.analysis.least_p(),
             possible: self.analysis.shuffles.possible(),
             seed: self.options.seed,
@@ -667,6 +675,14 @@ fn sentences(summary: &CompareSummary, of: &Results<'_>) -> Vec<String> {
         format!("{} drawn at random, seed {}", counted(summary.permutations, "shuffle"), summary.seed)
     };
     lines.push(format!("For p-values {}: {shuffles}.", summary.exchange));
+    if summary.never_moved > 0 {
+        lines.push(format!(
+            "{} of {} {} exchanged with nobody, since no other block is of the size of theirs, or nobody else is in it: the test rests on the others.",
+            counted(summary.never_moved, "subject"),
+            summary.subjects.len(),
+            does(summary.never_moved, "is", "are")
+        ));
+    }
     lines.extend(about_tails(summary));
     lines.extend(about_rate(summary));
     if of.options.pareto_tail && summary.all_permutations {

@@ -152,6 +152,12 @@ impl Matched {
 }
 
 impl MatchedArms {
+    /// Whether the classes differ in no covariate by more than a quarter of a standard deviation after matching (Stuart 2010, `Statistical Science`
+    /// 25:1).
+    pub fn are_alike(&self) -> bool {
+        self.balance.iter().all(|balance| balance.after.is_none_or(|after| after.abs() <= 0.25))
+    }
+
     /// Who was matched, in a sentence.
     pub fn about(&self, noun: &str) -> String {
         let Self { fewest, most, matches, .. } = self;
@@ -179,6 +185,10 @@ impl MatchedArms {
             self.classes[1],
             self.classes[0],
             balance.join("; ")
-        )
+        ) + if self.are_alike() {
+            ""
+        } else {
+            " They still differ by more than 0.25: what is said over matched people is not free of it, and a smaller caliper is needed."
+        }
     }
 }

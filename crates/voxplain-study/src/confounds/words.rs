@@ -47,7 +47,8 @@ impl Confounds {
         }
         if let Some(matched) = &self.matched {
             lines.push(format!("{}.", matched.about(noun).trim_end_matches('.')));
-            lines.extend(matched.arms.iter().map(|arm| self.over_matched(arm, called(&arm.model))));
+            let over = if matched.are_alike() { "people who are alike" } else { "matched people, who still differ," };
+            lines.extend(matched.arms.iter().map(|arm| self.over_matched(arm, called(&arm.model), over)));
         }
         if let Some(maps) = &self.maps {
             lines.extend(maps.sentences());
@@ -67,7 +68,7 @@ impl Confounds {
     }
 
     /// An arm over matched people.
-    fn over_matched(&self, arm: &Arm, who: &str) -> String {
+    fn over_matched(&self, arm: &Arm, who: &str, over: &str) -> String {
         let orders = match arm.area.ends() {
             Some((low, _)) if low > 0.5 => "orders them better than chance",
             Some((_, high)) if high < 0.5 => "orders them worse than chance",
@@ -83,7 +84,7 @@ impl Confounds {
             };
             format!("; {says}, difference {}{}", text(difference), gone(arm))
         });
-        format!("{who}, {}, over people who are alike {orders}: {} {}{beside}.", arm.arm, self.measure, text(&arm.area))
+        format!("{who}, {}, over {over} {orders}: {} {}{beside}.", arm.arm, self.measure, text(&arm.area))
     }
 }
 

@@ -1,6 +1,6 @@
 //! [`import`]: models from PyTorch checkpoints.
 
-use super::{Card, Model, Task, mrinet};
+use super::{Card, Model, Task, UNKNOWN_LABEL, mrinet};
 use crate::listed::listed;
 use crate::{
     cohort::{Normalize, Placement, Preparation},
@@ -158,7 +158,7 @@ fn assemble(state: Vec<(String, Tensor)>, options: &ImportOptions) -> Result<Mod
         card: Card {
             architecture: name.into(),
             task: Task::classes_named(classes),
-            label: "class".into(),
+            label: UNKNOWN_LABEL.into(),
             preparation: Preparation {
                 shape,
                 spacing: [1.0; 3],

@@ -9,7 +9,7 @@ pub use asked::Align;
 pub use check::OutputCheck;
 pub use kind::is_onnx;
 
-use super::{Card, Model, Quantity, Task};
+use super::{Card, Model, Quantity, Task, UNKNOWN_LABEL};
 use crate::{
     cohort::{Normalize, Preparation},
     listed::listed,
@@ -145,7 +145,7 @@ pub fn import_onnx(engine: &Engine, file: &Path, options: &OnnxOptions) -> Resul
         label: match (&task, &like) {
             (Task::Value { value }, _) => value.name.clone(),
             (Task::Classes { .. }, Some(card)) => card.label.clone(),
-            (Task::Classes { .. }, None) => "class".into(),
+            (Task::Classes { .. }, None) => UNKNOWN_LABEL.into(),
         },
         task,
         preparation,

@@ -45,7 +45,8 @@ impl Truth {
             };
         };
         let column = options.label.as_deref().unwrap_or(&card.label);
-        if options.label.is_none() && !cohort.participants.columns.iter().any(|c| c == column) {
+        let is_there = cohort.participants.columns.iter().any(|c| c == column);
+        if options.label.is_none() && (card.label_unknown() || !is_there) {
             return Ok(None);
         }
         let cells = cohort.column(column)?;
@@ -123,11 +124,11 @@ pub(super) fn why_untested(
         (People::Images(_), _) => {
             "Images have no table, so that nothing is said about how good these answers are.".to_owned()
         }
-        (People::Cohort(_), None) if options.label.is_none() && card.imported() => format!(
-            "The model was imported and does not say which column it was trained on, and none was named (the table has no column {} either), so that \
-             nothing is said about how good these answers are.",
-            card.label
-        ),
+        (People::Cohort(_), None) if options.label.is_none() && card.label_unknown() => {
+            "The model was imported and does not say which column it was trained on, and none was named, so that nothing is said about how good these \
+             answers are."
+                .to_owned()
+        }
         (People::Cohort(cohort), None) => {
             let column = options.label.as_ref().unwrap_or(&card.label);
             let alike = cohort.participants.columns.iter().find(|other| look(other) == look(column));

@@ -78,9 +78,7 @@ fn covariates(
         let cells = dataset.cohort.column(name)?;
         let cells: Vec<Option<&str>> = dataset.subjects.iter().map(|&n| cells[n]).collect();
         dataset.refuse_recode((name, &cells), options, COVARIATES)?;
-        if let Some(what) = dataset.near_recode((name, &cells), options) {
-            progress.warn(&what);
-        }
+        dataset.doubts_of((name, &cells), options).iter().for_each(|what| progress.warn(what));
         of.push((term.clone(), cells));
     }
     Features::of(&of, dataset.len(), &options.missing)

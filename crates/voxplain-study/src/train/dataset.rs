@@ -10,6 +10,7 @@ use crate::spelling::number;
 use crate::{
     cohort::{Cohort, Persons, is_missing},
     comparators::ClassificationTask,
+    covariate::doubts,
     folds::{Sample, Split, SplitScheme, TestSet, Units},
     imbalance::Learnt,
     listed::{counted, have, listed},
@@ -333,13 +334,9 @@ impl<'a> Dataset<'a> {
         crate::recode::refuse_recode((column, &cells), (&options.label, self.learnt()), remedy)
     }
 
-    /// Says of a column that it all but is the label; `cells` are those of the subjects.
-    pub(super) fn near_recode(
-        &self,
-        (column, cells): (&str, &[Option<&str>]),
-        options: &TrainOptions,
-    ) -> Option<String> {
-        crate::recode::near_recode((column, &filled(cells, options)), (&options.label, self.learnt()))
+    /// What of a column is to be doubted, in sentences; `cells` are those of the subjects.
+    pub(super) fn doubts_of(&self, (column, cells): (&str, &[Option<&str>]), options: &TrainOptions) -> Vec<String> {
+        doubts((column, &filled(cells, options)), (&options.label, self.learnt()), options.seed)
     }
 
     /// The values of these subjects, where values are predicted.
@@ -519,6 +516,24 @@ impl<'a> Dataset<'a> {
                 )
             }),
         }
+    }
+
+    /// That a test set can show nothing, or little, before it is spent: it has few people, or lacks a class.
+    pub(super) fn about_test(&self, options: &TrainOptions) -> Result<Option<String>> {
+        /// Intervals of fewer are wider than any claim.
+        const FEW: usize = 10;
+        let cells = self.cohort.column(&options.label)?;
+        let own: Vec<&str> =
+            self.test.iter().filter_map(|&n| cells[n]).filter(|c| !is_missing(c, &options.missing)).collect();
+        let what = match (own.len(), &self.values) {
+            (0, _) => format!("nobody of the test set has a value of {}", options.label),
+            (_, None) if own.iter().all(|cell| *cell == own[0]) => {
+                format!("everybody of the test set ({}) is of one class of {}: {}", own.len(), options.label, own[0])
+            }
+            (few, _) if few < FEW => format!("the test set has {} alone", counted(few, "subject")),
+            _ => return Ok(None),
+        };
+        Ok(Some(format!("{what}. It can show little, and it is looked at once")))
     }
 
     /// How many subjects' masks [`Dataset::unseen`] looks at.

@@ -2,7 +2,7 @@
 
 use super::asked::place;
 use super::{Card, OnnxOptions, Task};
-use crate::model::export;
+use crate::model::{UNKNOWN_LABEL, export};
 use crate::{
     cohort::Preparation,
     setting::{ALIGN, CHANNEL, CLASSES, LIKE, NORMALIZE, ORIENTATION, ORIGIN, SPACING, VALUE, WHOLE_HEAD},
@@ -62,7 +62,7 @@ pub(super) fn card(
     Ok(Some(Card {
         architecture: "onnx".into(),
         task,
-        label: said("label").cloned().unwrap_or_else(|| "class".into()),
+        label: said("label").cloned().unwrap_or_else(|| UNKNOWN_LABEL.into()),
         preparation,
         grid_unknown: false,
         sealed: true,

@@ -4,12 +4,13 @@ use super::{ClassTruth, Truth, giveaway};
 use crate::{
     cohort::{PERSON, bare, is_missing},
     comparators::{Features, named},
+    covariate::doubts,
     folds::SplitScheme,
     imbalance,
     listed::{and, counted, does, have, listed},
     model::Quantity,
     morphometry::{Measurements, Morphometry, is_no_measurement},
-    recode::{near_recode, refuse_recode},
+    recode::refuse_recode,
     setting::{COVARIATES, GROUP, KEEP_GOING, LABEL},
     train::{
         classes,
@@ -334,9 +335,7 @@ fn covariates(
         };
         let leave = remedy!["leave it out of ", COVARIATES, ": who knows it knows the label"];
         refuse_recode((name, &cells), (&options.label, of_label), leave)?;
-        if let Some(what) = near_recode((name, &cells), (&options.label, of_label)) {
-            progress.warn(&what);
-        }
+        doubts((name, &cells), (&options.label, of_label), options.seed).iter().for_each(|what| progress.warn(what));
         of.push((term.clone(), cells));
     }
     let found = Features::of(&of, rows.len(), &options.missing)?;
