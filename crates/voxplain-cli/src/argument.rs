@@ -1,7 +1,11 @@
 //! Values of flags that several verbs take, as they are typed.
 
+use crate::shell::Shell;
 use std::path::{Path, PathBuf};
-use voxplain::cohort::{Normalize, VolumeType};
+use voxplain::{
+    cohort::{Normalize, VolumeType},
+    shard::{Shard, Share},
+};
 
 /// `--normalize`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -48,6 +52,19 @@ impl From<Precision> for VolumeType {
             Precision::Float16 => Self::Float16,
         }
     }
+}
+
+/// For clap: a part of the work, `2/8` or `auto`.
+pub(crate) fn share(text: &str) -> Result<Share, String> {
+    text.parse().map_err(|error: voxplain::Error| match error.remedy() {
+        Some(remedy) => format!("{error}; {}", remedy.render(&Shell)),
+        None => error.to_string(),
+    })
+}
+
+/// The part of the work that this process is to do, where it is not all.
+pub(crate) fn shard(share: Option<Share>) -> voxplain::Result<Option<Shard>> {
+    share.map(|share| share.shard(|name| std::env::var(name).ok())).transpose()
 }
 
 /// For clap: a grid's shape from `58x70x58`.

@@ -16,7 +16,7 @@ use crate::{
     terminal,
     verb::{
         bench, clean, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect,
-        man, permute, predict, prepare, regions, run, simulate, status, train,
+        man, merge, permute, predict, prepare, regions, run, simulate, status, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -51,6 +51,7 @@ enum Verb {
     Simulate(simulate::Simulate),
     Train(Box<train::Train>),
     Predict(Box<predict::Predict>),
+    Merge(merge::Merge),
     Permute(permute::Permute),
     Explain(explain::Explain),
     Group(group::Group),
@@ -93,6 +94,7 @@ impl Verb {
             Self::Simulate(verb) => verb.run(session),
             Self::Train(verb) => verb.run(session),
             Self::Predict(verb) => verb.run(session),
+            Self::Merge(verb) => verb.run(session),
             Self::Permute(verb) => verb.run(session),
             Self::Explain(verb) => verb.run(session),
             Self::Group(verb) => verb.run(session),
@@ -286,7 +288,7 @@ mod tests {
             let of = command.find_subcommand(verb).unwrap();
             for arg in of.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_positional()) {
                 let long = arg.get_long().unwrap();
-                if ["help", "version", "out", "force", "live"].contains(&long) {
+                if ["help", "version", "out", "force", "live", "fold", "shard"].contains(&long) {
                     continue;
                 }
                 let value = section.get(long).unwrap_or_else(|| panic!("[{verb}] has no {long}"));

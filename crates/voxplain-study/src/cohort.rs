@@ -33,6 +33,7 @@ pub use preparation::{Placement, Preparation, Template};
 pub use quality::{LIMIT, Measured, Outlier, Quality, Quantity, deviations};
 pub use subject::{ChannelImage, Subject, hash};
 pub(crate) use subject::{hash_all, values};
+pub(crate) use writer::remove;
 pub use writer::{Begun, Writer};
 pub(crate) use writer::{begun_with as plan_of, count_marks, files_of_unfinished};
 

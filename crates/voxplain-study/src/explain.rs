@@ -28,7 +28,7 @@ use atlas::PlacedAtlas;
 use inputs::{Input, ModelInputs};
 use load::LoadedVolume;
 use rayon::prelude::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use voxplain_attribution::{
@@ -59,7 +59,15 @@ pub fn explain(
         _ => None,
     };
     let inputs::Plan { models, left_out } = inputs::plan(inputs, options, progress)?;
-    let _claim = match place.map(|place| Run::claim_around(&place, "explain", progress)).transpose() {
+    let claim = |place: PathBuf| match options.shard {
+        None => Run::claim_around(&place, "explain", progress),
+        Some(shard) => {
+            let (number, of) = (shard.number(), shard.of());
+            let part = format!("explain-{number}-of-{of}");
+            Run::claim_part_around(&place, &part, &format!("explain, shard {shard}"), progress)
+        }
+    };
+    let _claim = match place.map(claim).transpose() {
         // Nobody writes there, and what is there may be all that is asked for; a map that is not says so itself.
         Err(e) if matches!(e.fault(), Some(Fault::ReadOnly | Fault::NotPermitted)) => None,
         other => other?.flatten(),

@@ -131,7 +131,12 @@ impl Leftovers {
         Claim::refuse_other(folder)?;
         self.claimed.push(folder.to_owned());
         if let Occupied::Gone(worker) = Claim::look(folder)? {
-            self.add(&format!("the claim of {worker}, which is gone"), vec![folder.join(Claim::NAME)])?;
+            let left = Claim::left(folder)?;
+            let what = match left.len() {
+                1 => format!("the claim of {worker}, which is gone"),
+                _ => format!("claims of processes that are gone, such as {worker}"),
+            };
+            self.add(&what, left)?;
         }
         self.add("files that killed processes left half written", atomic_file::abandoned(folder)?)
     }

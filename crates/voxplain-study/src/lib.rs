@@ -29,6 +29,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`setting`] | options that remedies name |
+//! | [`shard`] | a part of work that several processes share |
 //! | [`cohort`], [`atlas`], [`map`], [`folds`] | subjects and volumes; regions; files of maps; who is held out when |
 //! | [`alike`] | who of a cohort may be one person, by the pattern of the brain |
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
@@ -41,6 +42,7 @@
 //! | [`group`], [`regions`], [`evaluation`] | read the maps of a run |
 //! | [`compare`] | tests maps or volumes voxel by voxel |
 //! | [`status`] | what there is in a run or a cohort, and what comes next |
+//! | [`merge`] | puts together what several processes made of a run or a cohort |
 //! | [`leftover`] | what can be taken away from them |
 //! | [`doctor`] | whether all works on this machine |
 
@@ -62,6 +64,7 @@ pub mod leftover;
 mod listed;
 pub mod map;
 pub mod matched;
+pub mod merge;
 pub mod model;
 pub mod morphometry;
 pub mod predict;
@@ -70,6 +73,7 @@ mod recode;
 pub mod regions;
 pub mod run;
 pub mod setting;
+pub mod shard;
 pub mod simulate;
 mod spelling;
 pub mod status;

@@ -21,6 +21,7 @@ mod pattern;
 mod plan;
 mod repeated;
 mod sessions;
+mod shards;
 mod source;
 #[cfg(test)]
 mod tree;
@@ -38,10 +39,11 @@ pub(crate) use matching::id_of;
 pub use merge::Site;
 pub use options::{PrepareOptions, Space};
 pub(crate) use sessions::person_of;
+pub use shards::{PreparedShard, is_shared, merge_shards, prepare_shard};
 pub(crate) use source::fetched;
 pub use source::images_below;
 
-use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Stored, Subject, VolumeType, Writer};
+use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{min_shape, mrinet, whole_shape};
 use crate::setting::{EXCLUDE, GRID, MODEL, PERSON_COLUMN};
 use image::prepare_with;
@@ -147,15 +149,8 @@ pub fn prepare_sites(
         lost_on_the_grid: lost_on_the_grid(&plan.preparation)?,
         inclusion: plan.inclusion.clone(),
     };
-    // Of whole heads there are mostly as many as images: said once, and before anything is written that other
-    // options would find.
-    if let Some(Item { input: Input::Image { path, mask: Ok(None), .. }, .. }) = plan.items.first()
-        && !options.whole_head
-    {
-        image::check_unmasked(path)?;
-    }
-    let stored = Stored { shape: plan.preparation.input_shape(), dtype: options.dtype };
-    let begun = Writer::begin(out, &plan.made_by, stored, plan.items.len(), options.force, progress)?;
+    check_first(&plan, options)?;
+    let begun = Writer::begin(out, &plan.made_by, plan.stored(), plan.items.len(), options.force, progress)?;
     let writer = match begun {
         Begun::Complete(cohort) => {
             summary.prepared = cohort.subjects.len();
@@ -169,21 +164,75 @@ pub fn prepare_sites(
         }
         Begun::Open(writer) => writer,
     };
-    progress.begin("preparing", plan.items.len());
+    let all: Vec<usize> = (0..plan.items.len()).collect();
+    let (outcomes, masks) = work(&plan, &all, &writer, progress)?;
+    let mut ready = Vec::new();
+    for (n, (item, (resumed, outcome))) in plan.items.iter().zip(outcomes).enumerate() {
+        summary.resumed += usize::from(resumed);
+        match outcome {
+            Ok(subject) => ready.push(subject),
+            Err(e) => {
+                left_out_of_source(&mut summary.inclusion, &plan.source_of, n);
+                summary.failed.push(failure(item, e, &masks));
+            }
+        }
+    }
+    masks.rules().iter().for_each(|rule| progress.warn(rule));
+    if let Some(stripped) = stripped(&ready) {
+        progress.warn(&stripped);
+    }
+    if let Some((same, remedy)) = same_images(&ready) {
+        progress.advise(&same, &remedy);
+    }
+    summary.prepared = ready.len();
+    summary.findings = findings(&ready);
+    summary.inclusion.used = ready.len();
+    summary.inclusion.left_out.extend(summary.failed.iter().map(|f| LeftOut::new(f.subject.as_str(), f.what.as_str())));
+    if summary.failed.is_empty() || (options.keep_going && !ready.is_empty()) {
+        summary.cohort =
+            Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
+    } else {
+        // So that advice can be followed at once, with other options.
+        writer.end_with_failures()?;
+    }
+    Ok(summary)
+}
+
+/// Looks at the first image, where there are no masks. Of whole heads there are mostly as many as images: said once, and before anything is
+/// written that other options would find.
+fn check_first(plan: &Plan, options: &PrepareOptions) -> Result<()> {
+    match plan.items.first() {
+        Some(Item { input: Input::Image { path, mask: Ok(None), .. }, .. }) if !options.whole_head => {
+            image::check_unmasked(path)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Of each item whether it was there already, and the subject or why there is none.
+type Outcomes = Vec<(bool, Result<Subject>)>;
+
+/// Prepares these items of a plan, those of them that a writer has not yet, in parallel: item `which[k]` comes to place `k` of the writer. For
+/// each whether it was there already, and the subject or why there is none.
+///
+/// # Errors
+/// It was interrupted, or the machine is to blame: what is prepared is kept.
+fn work(plan: &Plan, which: &[usize], writer: &Writer, progress: &dyn Progress) -> Result<(Outcomes, Masks)> {
+    progress.begin("preparing", which.len());
     let masks = Masks::default();
     // Set where the machine is to blame: the next subject would meet the same.
     let stopped = AtomicBool::new(false);
-    let outcomes: Vec<(bool, Result<Subject>)> = plan
-        .items
+    let mut outcomes: Outcomes = which
         .par_iter()
         .enumerate()
-        .map(|(n, item)| {
-            let outcome = match writer.done(n) {
+        .map(|(place, &n)| {
+            let item = &plan.items[n];
+            let outcome = match writer.done(place) {
                 Some(subject) => (true, Ok(subject)),
                 None if progress.interrupted() || stopped.load(Ordering::Relaxed) => {
                     return (false, Err(Error::Interrupted));
                 }
-                None => (false, one((n, item), &plan, options.dtype, &writer, &masks)),
+                None => (false, one((place, item), plan, writer, &masks)),
             };
             if outcome.1.as_ref().is_err_and(Error::is_of_machine) {
                 stopped.store(true, Ordering::Relaxed);
@@ -207,52 +256,31 @@ pub fn prepare_sites(
     progress.end();
     progress.go_on()?;
     // What is prepared is kept; nobody is named for what is nobody's.
-    let mut outcomes = outcomes;
     if let Some(at) = outcomes.iter().position(|(_, outcome)| outcome.as_ref().is_err_and(Error::is_of_machine)) {
         outcomes.swap_remove(at).1?;
     }
     if outcomes.iter().any(|(resumed, _)| *resumed) {
         masks.unread();
     }
-    let mut ready = Vec::new();
-    for (n, (item, (resumed, outcome))) in plan.items.iter().zip(outcomes).enumerate() {
-        summary.resumed += usize::from(resumed);
-        match outcome {
-            Ok(subject) => ready.push(subject),
-            Err(e) => {
-                let of = plan.source_of.get(n).and_then(|source| summary.inclusion.sources.get_mut(*source));
-                if let Some(of) = of {
-                    (of.used, of.left_out) = (of.used.saturating_sub(1), of.left_out + 1);
-                }
-                let remedy = masks.fitting(e.remedy());
-                // Whoever shows it names the subject.
-                let what = match e {
-                    Error::Subject { subject, what, .. } if subject == item.id => what,
-                    e => e.to_string(),
-                };
-                summary.failed.push(Failure { subject: item.id.clone(), what, remedy });
-            }
-        }
+    Ok((outcomes, masks))
+}
+
+/// Counts item `n`, who could not be prepared, as left out of its source.
+fn left_out_of_source(inclusion: &mut Inclusion, source_of: &[usize], n: usize) {
+    if let Some(of) = source_of.get(n).and_then(|source| inclusion.sources.get_mut(*source)) {
+        (of.used, of.left_out) = (of.used.saturating_sub(1), of.left_out + 1);
     }
-    masks.rules().iter().for_each(|rule| progress.warn(rule));
-    if let Some(stripped) = stripped(&ready) {
-        progress.warn(&stripped);
-    }
-    if let Some((same, remedy)) = same_images(&ready) {
-        progress.advise(&same, &remedy);
-    }
-    summary.prepared = ready.len();
-    summary.findings = findings(&ready);
-    summary.inclusion.used = ready.len();
-    summary.inclusion.left_out.extend(summary.failed.iter().map(|f| LeftOut::new(f.subject.as_str(), f.what.as_str())));
-    if summary.failed.is_empty() || (options.keep_going && !ready.is_empty()) {
-        summary.cohort =
-            Some(writer.finish_with(&plan.preparation, &plan.participants, Some(summary.inclusion.clone()))?);
-    } else {
-        // So that advice can be followed at once, with other options.
-        writer.end_with_failures()?;
-    }
-    Ok(summary)
+}
+
+/// Why an item could not be prepared.
+fn failure(item: &Item, e: Error, masks: &Masks) -> Failure {
+    let remedy = masks.fitting(e.remedy());
+    // Whoever shows it names the subject.
+    let what = match e {
+        Error::Subject { subject, what, .. } if subject == item.id => what,
+        e => e.to_string(),
+    };
+    Failure { subject: item.id.clone(), what, remedy }
 }
 
 /// What the paper's network would not see on the grid of a preparation, and the nearest grid of which it sees all,
@@ -329,7 +357,7 @@ fn same_images(subjects: &[Subject]) -> Option<(String, Remedy)> {
 }
 
 /// Prepares and stores one subject.
-fn one((n, item): (usize, &Item), plan: &Plan, dtype: VolumeType, writer: &Writer, masks: &Masks) -> Result<Subject> {
+fn one((n, item): (usize, &Item), plan: &Plan, writer: &Writer, masks: &Masks) -> Result<Subject> {
     let mut sources: Vec<&Path> = Vec::new();
     let (source, native, mask, prepared) = match &item.input {
         Input::Image { path, mask, others } => {
@@ -348,7 +376,7 @@ fn one((n, item): (usize, &Item), plan: &Plan, dtype: VolumeType, writer: &Write
         Input::Tensor(at) => (None, None, None, tensor(*at, plan)?),
     };
     let mut volumes: Vec<Volume> = std::iter::once(prepared.volume).chain(prepared.others).collect();
-    dtype.round(&item.id, &mut volumes)?;
+    plan.dtype.round(&item.id, &mut volumes)?;
     let mut subject = Subject::of_channels(item.id.as_str(), &plan.preparation.channels, &volumes, &prepared.mask);
     for (channel, source) in subject.channels.iter_mut().zip(&sources) {
         channel.source = Some(source::absolute(source)?);

@@ -32,8 +32,8 @@ pub use value_results::{GroupErrors, PredictedValue, PredictorMetrics, ValueMetr
 use crate::cohort::{Cohort, CohortLayout};
 use crate::folds::Split;
 use crate::imbalance::Imbalance;
-use crate::listed::counted;
-use crate::setting::{COHORT, FORCE, OUT};
+use crate::listed::{counted, listed};
+use crate::setting::{self, COHORT, FOLD, FORCE, INIT, OUT, REGION_VOLUMES};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeSet,
@@ -117,6 +117,19 @@ impl Run {
         Self::around(path)?.map(|folder| Claim::take(&folder, doing, progress)).transpose()
     }
 
+    /// [`Run::claim_around`] of a part of the run ([`Claim::take_part`]).
+    ///
+    /// # Errors
+    /// Those of [`Claim::take_part`].
+    pub(crate) fn claim_part_around(
+        path: &Path,
+        part: &str,
+        doing: &str,
+        progress: &dyn Progress,
+    ) -> Result<Option<Claim>> {
+        Self::around(path)?.map(|folder| Claim::take_part(&folder, part, doing, progress)).transpose()
+    }
+
     /// The directory of the run in which a file or folder lies, or will.
     fn around(path: &Path) -> Result<Option<PathBuf>> {
         let path = std::path::absolute(path).map_err(Error::io(path))?;
@@ -133,20 +146,60 @@ impl Run {
         Ok(())
     }
 
+    /// The folds that have no network yet.
+    pub fn untrained(&self) -> Vec<usize> {
+        (0..self.manifest.folds).filter(|&fold| !self.layout().fold(fold).model().is_file()).collect()
+    }
+
     /// That the training of the run has not ended, and how it goes on.
     pub fn unfinished(&self) -> Error {
+        /// Folds that are named in a command.
+        const NAMED: usize = 12;
+        let missing = self.untrained();
+        if missing.is_empty() {
+            return Error::file(
+                &self.path,
+                "training is not finished: all networks are trained, and what they say is not yet counted",
+                remedy!["count it: ", Action::new("merge").on(&self.path)],
+            );
+        }
         let folds = self.manifest.folds;
-        let trained = (0..folds).filter(|&fold| self.layout().fold(fold).model().is_file()).count();
-        let (what, config) = (
-            match trained == folds {
-                true => "training is not finished: all networks are trained, and what they say is not yet counted"
-                    .to_owned(),
-                false => format!("training is not finished: {trained} of {} have a network", counted(folds, "fold")),
-            },
-            self.layout().config(),
+        let what = format!(
+            "training is not finished: {} of {} have a network; without one: {}",
+            folds - missing.len(),
+            counted(folds, "fold"),
+            listed(&missing, NAMED)
         );
-        let again = Action::new("run").on(config);
-        Error::file(&self.path, what, remedy!["go on with it (what is finished is kept): ", again])
+        let again = Action::new("run").on(self.layout().config());
+        let remedy = match self.train_step().filter(|_| missing.len() <= NAMED) {
+            Some(step) => {
+                let these = missing.iter().fold(step, |step, fold| step.with(FOLD, fold));
+                remedy!["go on with it (what is finished is kept): ", again, ", or these folds alone: ", these]
+            }
+            None => remedy!["go on with it (what is finished is kept): ", again],
+        };
+        Error::file(&self.path, what, remedy)
+    }
+
+    /// The step that trains this run, as its `config.toml` says; `None` where there is none that can be understood.
+    pub fn train_step(&self) -> Option<Action> {
+        let text = std::fs::read_to_string(self.layout().config()).ok()?;
+        let config: toml::Table = text.parse().ok()?;
+        let place = |path: &str| self.path.join(path).display().to_string();
+        let cohort = self.cohort.clone().or_else(|| self.manifest.cohort.candidates(&self.path).into_iter().next())?;
+        let mut step = Action::new("train").on(cohort);
+        for (key, value) in config.get("train")?.as_table()? {
+            let setting = *setting::ALL.iter().find(|setting| setting.name() == key)?;
+            step = match value {
+                toml::Value::Boolean(true) => step.switch(setting),
+                toml::Value::String(path) if [INIT, REGION_VOLUMES].contains(&setting) => {
+                    step.with(setting, place(path))
+                }
+                toml::Value::String(text) => step.with(setting, text),
+                other => step.with(setting, other),
+            };
+        }
+        Some(step.with(OUT, self.path.display()))
     }
 
     /// What was read of a run, or that its training has not ended where the file that says so is not there.
@@ -395,19 +448,28 @@ impl Run {
     /// A file that cannot be written.
     pub fn create(path: &Path, manifest: Manifest, config: &impl Serialize) -> Result<Self> {
         std::fs::create_dir_all(path).map_err(Error::io(path))?;
-        let layout = RunLayout::at(path);
+        seal::write(&RunLayout::at(path).manifest(), &manifest)?;
+        let run = Self { path: path.to_owned(), manifest, cohort: None };
+        run.describe(config)?;
+        Ok(run)
+    }
+
+    /// Writes `config.toml` and `dataset_description.json`, where they are not there or say something else.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(crate) fn describe(&self, config: &impl Serialize) -> Result<()> {
+        let layout = self.layout();
         let description = serde_json::json!({
             "Name": "voxplain run",
             "BIDSVersion": "1.10.0",
             "DatasetType": "derivative",
-            "GeneratedBy": [{ "Name": "voxplain", "Version": manifest.version }],
+            "GeneratedBy": [{ "Name": "voxplain", "Version": self.manifest.version }],
         });
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
-        seal::write(&layout.manifest(), &manifest)?;
-        atomic_file::write(&layout.config(), config.as_bytes())?;
-        atomic_file::write_json(&layout.description(), &description)?;
-        Ok(Self { path: path.to_owned(), manifest, cohort: None })
+        atomic_file::write_if_other(&layout.config(), config.as_bytes())?;
+        atomic_file::write_json_if_other(&layout.description(), &description)
     }
 }
 

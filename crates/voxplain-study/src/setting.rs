@@ -74,6 +74,8 @@ settings! {
     EPOCHS = "epochs";
     /// Which images are not taken, by a part of their path.
     EXCLUDE = "exclude";
+    /// One of the folds of a run, which is trained alone.
+    FOLD = "fold";
     /// Number of folds of a cross-validation.
     FOLDS = "folds";
     /// Whether every session of a person is a row of its own.
@@ -182,6 +184,8 @@ settings! {
     SESSION = "session";
     /// Shape of the input of a network, `58x70x58`.
     SHAPE = "shape";
+    /// Which part of the work, of how many, is done here.
+    SHARD = "shard";
     /// The names of several sources.
     SITE = "site";
     /// Whether the name of its source goes before each id.

@@ -19,6 +19,7 @@ pub use table::TableStatus;
 
 use crate::{
     cohort::CohortLayout,
+    prepare::is_shared,
     run::{Run, RunLayout},
     setting::OUT,
     train::{TableRecord, TrainOptions},
@@ -133,6 +134,14 @@ pub fn status(path: &Path) -> Result<Status> {
     }
     if let Some(unfinished) = UnfinishedCohort::of(path)? {
         return Ok(Status::UnfinishedCohort(Box::new(unfinished)));
+    }
+    if is_shared(path) {
+        let shards = CohortLayout::at(path).shards();
+        return Err(Error::file(
+            path,
+            format!("is not there yet: it is prepared in shards, in {}", shards.display()),
+            remedy!["put them together, or see which are missing: ", Action::new("merge").on(path)],
+        ));
     }
     let what = if !path.exists() {
         "is not there".to_owned()

@@ -7,7 +7,10 @@
 //! | `dataset.rs` | the labelled subjects of the cohort |
 //! | `persons.rs` | who stays on one side of every split |
 //! | `copies.rs` | who may be one person, on both sides of a split |
+//! | `plan.rs` | all that is decided before a network is trained |
 //! | `directory.rs` | the run directory, new or gone on with |
+//! | `part.rs` | some of the folds, in a run that others train too |
+//! | `merge.rs` | a run whose folds were trained by several |
 //! | `fold.rs` | the model of a fold and its predictions |
 //! | `fit.rs`, `checkpoint.rs`, `mixup.rs` | epochs, batches, steps of the optimiser |
 //! | `initial.rs`, `freeze.rs` | weights of another model, and what is not trained |
@@ -37,12 +40,15 @@ mod initial;
 mod linear_maps;
 mod loss;
 mod matched;
+mod merge;
 pub(crate) mod metrics;
 mod mixup;
 mod observer;
 mod options;
+mod part;
 mod permute;
 mod persons;
+mod plan;
 mod predictions;
 mod soft_labels;
 mod stratify;
@@ -55,8 +61,10 @@ pub use crate::alike::Copies;
 pub use augmentation::{AffineChange, Augmentation, Change};
 pub use loss::LossKind;
 pub use matched::{MatchedFold, TrainedOnMatched};
+pub use merge::merge;
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
+pub use part::{Folds, TrainedFolds, train_folds};
 pub use permute::{PermuteOptions, permute};
 pub use tabular::{
     BOOSTING_TABLE, LOGISTIC_TABLE, NearRows, RIDGE_TABLE, SVM_TABLE, TableCopies, TableRecord, TableTraining,
@@ -68,22 +76,16 @@ pub use voxplain_nn::{SoftLabels, ValueLoss};
 use crate::{
     cohort::Cohort,
     comparators::{self, ClassificationTask, Gram},
-    folds,
-    imbalance::Imbalance,
-    listed::counted,
-    model::NetworkKind,
     run::{Metrics, Run, ValueMetrics},
-    setting::INIT,
 };
 use baselines::Tables;
 use dataset::Dataset;
 use fold::Trainer;
-use initial::InitialWeights;
 use metrics::{CNN, Classifier, describe_network};
-use persons::Grouping;
+use plan::Plan;
 use serde::Serialize;
 use std::path::Path;
-use voxplain_core::{Claim, Progress, Result, atomic_file, random::Seed, remedy, seal};
+use voxplain_core::{Claim, Progress, Result, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::fold_scores;
 
@@ -147,135 +149,16 @@ pub fn train(
     progress: &dyn Progress,
     observer: &dyn TrainingObserver,
 ) -> Result<Training> {
-    options.check()?;
-    options.augment.check_on(&cohort.preparation)?;
-    if let Some(what) = cohort.unchecked() {
-        progress.note(&what);
-    }
-    let options = &options.resolved()?;
     // Not after the search for copies: that takes its time.
+    options.check()?;
     Claim::refuse_other(out)?;
-    let kind = NetworkKind::named(&options.model)?;
-    if let Some(what) = value::announced(cohort, options) {
-        progress.note(&what);
-    }
-    if let Some((what, remedy)) = value::doubted(cohort, options) {
-        progress.advise(&what, &remedy);
-    }
-    words::of_table(cohort, options, progress)?;
-    let dataset = Dataset::new(cohort, options)?;
-    words::of_dataset(&dataset, options, progress);
-    // A value is another one at every age.
-    if dataset.values.is_none()
-        && let Some(change) =
-            dataset.persons.as_ref().and_then(|of| persons::who_change(of, &dataset.labels, &options.label))
-    {
-        progress.note(&change);
-    }
-    if let Some(set) = &options.test {
-        progress.note(&format!(
-            "{} with {set} are a test set: in no fold, and asked about only when that is asked for",
-            counted(dataset.test.len(), cohort.noun())
-        ));
-        if let Some(what) = dataset.about_test(options)? {
-            progress.warn(&what);
-        }
-    }
-    let group = options.group.as_deref().unwrap_or_default();
-    let test = options.test.as_ref().map_or("", |set| set.column.as_str());
-    let left_out =
-        [(options.label.as_str(), &dataset.left_out), (group, &dataset.without_group), (test, &dataset.without_test)];
-    for (column, left) in left_out {
-        if !left.is_empty() {
-            progress.warn(&format!(
-                "{} without {column} {} left out: {}",
-                counted(left.len(), cohort.noun()),
-                if left.len() == 1 { "is" } else { "are" },
-                left.join(", ")
-            ));
-        }
-    }
-    // A network that the grid is too small for, or folds that cannot be, must be known before anything is written.
-    let network = kind.network(cohort.preparation.input_shape(), options.width(), dataset.task().outputs())?;
-    freeze::check(&options.freeze, &network)?;
-    if !options.freeze.is_empty() && options.init.is_none() {
-        progress.advise(
-            "parts of the network are not trained, and keep weights drawn at random",
-            &remedy!["start from a model that has learnt something, with ", INIT],
-        );
-    }
-    // What a network sees in part alone, as a strided shortcut does everywhere, is left to the look at the model.
-    let initial = InitialWeights::of(options, &dataset, &network, progress)?;
-    if let Some(unseen) = dataset.unseen(&network)?.filter(|unseen| unseen.share > 0.0) {
-        let of = match dataset.brains_looked_at() {
-            some if some < dataset.len() => {
-                format!(" (the share of the mask over {some} of {} subjects)", dataset.len())
-            }
-            _ => String::new(),
-        };
-        let what = format!("on this grid the network {unseen}{of}");
-        // A rim, as on the default grid, is no reason to stop; much of the brain is.
-        if unseen.is_much() {
-            progress.warn(&what);
-        } else {
-            progress.note(&what);
-        }
-    }
-    let groups = dataset.groups();
-    let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
-    dataset.check_splits(&splits, options)?;
-    let (splits, balance) = stratify::balanced(&dataset, splits, options)?;
-    balance.iter().for_each(|what| progress.note(what));
-    dataset.refuse_divided_duplicates(&splits)?;
-    let strata = (dataset.stratum(), dataset.classes.as_slice());
-    let uneven = |groups: &Grouping| folds::uneven(&splits, &dataset.labels, strata, groups.noun());
-    if let Some(what) = dataset.grouping.as_ref().and_then(uneven) {
-        progress.warn(&what);
-    }
-    let (splits, matching) = matched::matched(&dataset, splits, options)?;
-    if let Some(matching) = &matching {
-        progress.note(&matching.sentence("matching.json of the run"));
-    }
-    let tables = Tables::of(&dataset, options, progress)?;
-    let bins = soft_labels::of_folds(&dataset, &splits, options)?;
-    soft_labels::announce(&dataset, &splits, &bins, progress);
-    // A class that is not there is said before anything is written.
-    let positive = if dataset.values.is_some() { 0 } else { dataset.positive(options)? };
-
-    let near_duplicates = copies::look(&dataset, &splits, options, engine, progress)?;
-    let imbalance = imbalance(&dataset, options)?;
-    progress.note(&imbalance.sentence("imbalance.json of the run"));
-
-    let mut claimed = directory::open_or_create(&dataset, options, (splits.len(), &bins), out, force, progress)?;
-    let run = &mut claimed.run;
-    copies::record(run, near_duplicates)?;
-    atomic_file::write_json(&run.layout().imbalance(), &imbalance)?;
-    if let Some(matching) = &matching {
-        atomic_file::write_json(&run.layout().matching(), matching)?;
-    }
-    let trainer = Trainer {
-        dataset: &dataset,
-        splits: &splits,
-        bins: &bins,
-        options,
-        initial: initial.as_ref(),
-        run,
-        engine,
-        progress,
-        observer,
-    };
-    let metrics = match &dataset.values {
-        Some(values) => TrainingMetrics::Value(Box::new(value_metrics::judged(&trainer, values, &tables)?)),
-        None => TrainingMetrics::Classes(Box::new(judged(&trainer, positive, &tables)?)),
-    };
-    let run = claimed.run.clone();
-    Ok(Training { run, metrics, left_out: dataset.left_out.clone(), without_group: dataset.without_group.clone() })
-}
-
-/// What goes with the label beside the images, among the people of the folds.
-fn imbalance(dataset: &Dataset<'_>, options: &TrainOptions) -> Result<Imbalance> {
-    let learnt = (options.label.as_str(), dataset.learnt());
-    Imbalance::of(dataset.cohort, &dataset.subjects, learnt, &options.missing, options.seed)
+    let options = &options.resolved()?;
+    let plan = Plan::of(cohort, options, progress)?;
+    let near_duplicates = plan.near_duplicates(engine, progress)?;
+    let mut claimed = directory::open_or_create(&plan, out, force, progress)?;
+    copies::record(&mut claimed.run, near_duplicates)?;
+    plan.describe(&claimed.run)?;
+    plan.judge(&plan.trainer(&claimed.run, engine, progress, observer))
 }
 
 /// Trains and evaluates a network for every fold, and the comparators; writes predictions and metrics.

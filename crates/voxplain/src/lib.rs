@@ -63,7 +63,7 @@ pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
     atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, leftover,
-    map, matched, model, morphometry, predict, prepare, regions, run, simulate, status, train,
+    map, matched, merge, model, morphometry, predict, prepare, regions, run, shard, simulate, status, train,
 };
 pub use voxplain_volume as volume;
 

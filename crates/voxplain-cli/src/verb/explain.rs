@@ -19,6 +19,7 @@ use voxplain::{
     model::Model,
     prepare::MaskRule,
     run::Run,
+    shard::Share,
 };
 
 /// Show, voxel by voxel, what a network used.
@@ -78,6 +79,10 @@ pub(crate) struct Explain {
     /// Only these subjects, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
+    /// Only the I-th of N shares of them, in the order of their ids (the first is of shard 1), or auto: as the variables of SLURM or SGE say
+    /// of a task of an array. Several processes, also on several machines, may explain shares of one run at the same time.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share)]
+    shard: Option<Share>,
     /// Brain masks of the images: one file for all, the ending of a file for each, a folder of masks (names begin with those of
     /// the images), or `nonzero`: where the image differs from its background, for skull-stripped images [default: nonzero].
     #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero", requires = "input", conflicts_with = "cohort")]
@@ -139,6 +144,7 @@ fn after_help() -> String {
         "Examples:
   voxplain explain run --method guided-backprop,hires-cam,meaningful-perturbation
   voxplain explain run --method all --target diff:male,female
+  voxplain explain run --method hires-cam --shard 1/8    then 2/8 and so on elsewhere
   voxplain explain model.safetensors --input scan.nii.gz --mask mask.nii.gz --method saliency --out maps
 
 Methods:\n",
@@ -196,6 +202,7 @@ impl Explain {
             atlas,
             out: self.out.clone(),
             subjects: self.subjects.clone(),
+            shard: argument::shard(self.shard)?,
             in_sample: self.in_sample,
             force: self.force,
             no_native: self.no_native,
@@ -272,7 +279,7 @@ impl Explain {
         }
         if made.interrupted {
             session.say(&format!("stopped before the end; {}", terminal::go_on()));
-        } else if self.what.is_dir() && self.out.is_none() && !made.maps.is_empty() {
+        } else if self.what.is_dir() && self.out.is_none() && self.shard.is_none() && !made.maps.is_empty() {
             session.next(["group", &self.what.display().to_string()]);
         }
     }

@@ -16,6 +16,7 @@ pub(crate) mod inspect;
 #[cfg(not(all(feature = "report", feature = "serve")))]
 pub(crate) mod lacking;
 pub(crate) mod man;
+pub(crate) mod merge;
 pub(crate) mod permute;
 #[cfg(feature = "report")]
 pub(crate) mod plot;

@@ -6,11 +6,12 @@ use crate::{
     shell::Shell,
 };
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use voxplain::plural::{counted, does};
 use voxplain::{
     cohort::{Cohort, VolumeType},
-    prepare::{self, EntityFilter, MaskRule, PrepareOptions, PrepareSummary, Site, Space},
+    prepare::{self, EntityFilter, Failure, MaskRule, PrepareOptions, PrepareSummary, PreparedShard, Site, Space},
+    shard::Share,
     volume::Sizes,
 };
 
@@ -28,6 +29,7 @@ Examples:
   voxplain prepare fmriprep --participants bids/participants.tsv --image-space none --mask _desc-brain_mask.nii.gz --out cohort
   voxplain prepare $SUBJECTS_DIR --image T1.mgz --mask brainmask.mgz --out cohort
   voxplain prepare images --participants people.csv --id-column MRID --mask _mask.nii.gz --align MNI152_brain.nii.gz --out cohort
+  voxplain prepare bids --out cohort --shard 1/8    then 2/8 and so on elsewhere; voxplain merge cohort
   voxplain prepare leipzig london --site LEI --site LON --site-in-id --mask _mask.nii.gz --out cohort")]
 pub(crate) struct Prepare {
     /// A BIDS dataset, a `SUBJECTS_DIR`, a folder of images, a table of paths, or tensors; several, but tensors, come into one
@@ -133,6 +135,11 @@ pub(crate) struct Prepare {
     /// most.
     #[arg(long, value_enum, default_value_t = Precision::Float32)]
     dtype: Precision,
+    /// Only the I-th of N shares of the images, in the order of their ids, or auto: as the variables of SLURM or SGE say of a task of an array.
+    /// Several processes, also on several machines, may prepare shares of one cohort at the same time, into COHORT.shards;
+    /// `voxplain merge COHORT` then makes the cohort of them, the same as if it had been prepared at once.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
+    shard: Option<Share>,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[arg(long)]
     keep_going: bool,
@@ -206,6 +213,10 @@ impl Prepare {
             keep_going: self.keep_going,
             force: self.force,
         };
+        if let Some(shard) = argument::shard(self.shard)? {
+            let made = prepare::prepare_shard(&sites, &self.out, &options, shard, session.progress())?;
+            return shard_done(&made, &self.out, session);
+        }
         let summary = prepare::prepare_sites(&sites, &self.out, &options, session.progress())?;
         session.result(&document(&summary), &text(&summary))?;
         match &summary.cohort {
@@ -225,8 +236,47 @@ impl Prepare {
     }
 }
 
+/// What a shard came to, and what comes next: the others, or to put them together.
+fn shard_done(made: &PreparedShard, out: &Path, session: &Session) -> anyhow::Result<Outcome> {
+    let mut document = serde_json::json!(made);
+    for (n, failure) in made.failed.iter().enumerate() {
+        document["failed"][n]["hint"] = serde_json::json!(failure.remedy.as_ref().map(|r| r.render(&Shell)));
+    }
+    let mut lines = vec![format!(
+        "shard {} of {}: {} prepared, {} of them before",
+        made.shard,
+        made.of,
+        counted(made.prepared, "image"),
+        made.resumed
+    )];
+    lines.extend(failures(&made.failed));
+    session.result(&document, &lines.join("\n"))?;
+    if !made.done {
+        session.say("hint: mend these subjects and run the same command again (what is prepared is kept), or leave them out with --keep-going, in every shard");
+        return Ok(Outcome::Incomplete);
+    }
+    match made.missing.len() {
+        0 => session.next(["merge", &out.display().to_string()]),
+        n => session.say(&format!("{} of {} {} not prepared yet", counted(n, "shard"), made.of, does(n, "is", "are"))),
+    }
+    Ok(Outcome::Done)
+}
+
+/// Who could not be prepared, and why.
+fn failures(failed: &[Failure]) -> Vec<String> {
+    if failed.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![format!("{} could not be prepared:", failed.len())];
+    lines.extend(failed.iter().map(|f| {
+        let remedy = f.remedy.as_ref().map(|r| format!(" ({})", r.render(&Shell))).unwrap_or_default();
+        format!("  {}: {}{remedy}", f.subject, f.what)
+    }));
+    lines
+}
+
 /// The result for `--json`.
-fn document(summary: &PrepareSummary) -> serde_json::Value {
+pub(super) fn document(summary: &PrepareSummary) -> serde_json::Value {
     let mut document = serde_json::json!(summary);
     document["cohort"] = serde_json::json!(summary.cohort.as_ref().map(|c| &c.path));
     for (n, failure) in summary.failed.iter().enumerate() {
@@ -236,7 +286,7 @@ fn document(summary: &PrepareSummary) -> serde_json::Value {
 }
 
 /// The result in words.
-fn text(summary: &PrepareSummary) -> String {
+pub(super) fn text(summary: &PrepareSummary) -> String {
     let mut lines = Vec::new();
     match &summary.cohort {
         Some(cohort) => {
@@ -272,13 +322,7 @@ fn text(summary: &PrepareSummary) -> String {
             does(summary.prepared, "is", "are")
         )),
     }
-    if !summary.failed.is_empty() {
-        lines.push(format!("{} could not be prepared:", summary.failed.len()));
-        lines.extend(summary.failed.iter().map(|f| {
-            let remedy = f.remedy.as_ref().map(|r| format!(" ({})", r.render(&Shell))).unwrap_or_default();
-            format!("  {}: {}{remedy}", f.subject, f.what)
-        }));
-    }
+    lines.extend(failures(&summary.failed));
     lines.extend(summary.cohort.iter().flat_map(Cohort::findings_in_words));
     // Who failed, and why, stands above.
     let failed = |what: &str| summary.failed.iter().any(|f| f.subject == what);

@@ -13,11 +13,13 @@ use voxplain::{
     cohort::Cohort,
     folds::{SplitScheme, TestSet},
     model::NetworkKind,
-    run::{Metrics, ValueMetrics},
+    plural::counted,
+    run::{Metrics, Run, ValueMetrics},
+    shard::Share,
     stats::{Estimate, Regression, significant},
     train::{
-        Augmentation, Copies, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainingMetrics,
-        TrainingObserver, train, train_table,
+        Augmentation, Copies, Folds, LossKind, OptimizerName, ScheduleKind, TaskKind, TrainOptions, TrainedFolds,
+        Training, TrainingMetrics, TrainingObserver, train, train_folds, train_table,
     },
 };
 
@@ -36,6 +38,7 @@ Examples:
   voxplain train cohort --label age --unit years --model sfcn --out run
   voxplain train cohort --label sex --match mask_volume,age --out run-matched
   voxplain train cohort --label sex --covariates age,site --region-volumes volumes.csv --out run
+  voxplain train cohort --label sex --out run --shard 1/5    then 2/5 and so on elsewhere; voxplain merge run
   voxplain train volumes.csv --label sex --out table")]
 pub(crate) struct Train {
     /// The prepared cohort; or a table (CSV or TSV) of measurements of regions, a row for each person, which linear models and boosted trees are fitted
@@ -177,6 +180,14 @@ pub(crate) struct Train {
     /// Watch it: curves of loss and accuracy as they grow, drawn on the terminal; q or Ctrl-C stops it.
     #[arg(long)]
     live: bool,
+    /// Train this fold alone, counted from 0, and again for others: several processes, also on several machines, may train folds of one run
+    /// at the same time. `voxplain merge RUN` then counts them together, and the run is the same as if it had been trained at once.
+    #[arg(long = "fold", value_name = "K", conflicts_with_all = ["force", "live"])]
+    fold: Vec<usize>,
+    /// The same for a share of the folds: the I-th of N (fold K is of shard 1 + K mod N), or auto: as the variables of SLURM or SGE say
+    /// of a task of an array.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with_all = ["fold", "force", "live"])]
+    shard: Option<Share>,
     /// Leave out subjects without a label or a group, instead of refusing.
     #[arg(long)]
     keep_going: bool,
@@ -317,6 +328,9 @@ impl Train {
         if self.live {
             anyhow::bail!("--live watches a network, and a table is learnt without one: leave it out");
         }
+        if self.folds_alone()?.is_some() {
+            anyhow::bail!("a table is learnt in moments, in all folds at once: leave out --fold and --shard");
+        }
         let engine = session.engine()?;
         let training = train_table(&self.cohort, &self.options(), &self.out, self.force, &engine, session.progress())?;
         let document = Document {
@@ -340,6 +354,11 @@ impl Train {
         }
         let cohort = Cohort::open(&self.cohort)?;
         let engine = session.engine()?;
+        if let Some(folds) = self.folds_alone()? {
+            let trained =
+                train_folds(&cohort, &self.options(), &folds, &self.out, &engine, session.progress(), &Silent)?;
+            return folds_done(&trained, session);
+        }
         let work = |progress: &dyn Progress, observer: &dyn TrainingObserver| {
             train(&cohort, &self.options(), &self.out, self.force, &engine, progress, observer)
         };
@@ -356,20 +375,62 @@ impl Train {
             without_group: &training.without_group,
             metrics: &training.metrics,
         };
-        let mut text = match &training.metrics {
-            TrainingMetrics::Classes(metrics) => table(metrics, "held out"),
-            TrainingMetrics::Value(metrics) => value_table(metrics, "held out"),
-        };
-        if let Some(left_out) = training.run.manifest.about_left_out(cohort.noun()) {
-            text.push('\n');
-            text.push_str(&left_out);
-        }
-        session.result(&document, &text)?;
-        let run = self.out.display();
-        let next = command_line(["explain", &run.to_string(), "--method", "hires-cam,guided-backprop"]);
-        session.say(&format!("models, predictions and metrics are in {run}; next: {next}"));
+        session.result(&document, &words(&training, cohort.noun()))?;
+        next(&training.run, session);
         Ok(Outcome::Done)
     }
+
+    /// The folds that alone are trained, where not all are.
+    fn folds_alone(&self) -> voxplain::Result<Option<Folds>> {
+        let shard = argument::shard(self.shard)?;
+        Ok(shard.map(Folds::OfShard).or_else(|| (!self.fold.is_empty()).then(|| Folds::Numbered(self.fold.clone()))))
+    }
+}
+
+/// What a training came to: a row for each classifier or predictor, and who was left out.
+pub(super) fn words(training: &Training, noun: &str) -> String {
+    let mut text = match &training.metrics {
+        TrainingMetrics::Classes(metrics) => table(metrics, "held out"),
+        TrainingMetrics::Value(metrics) => value_table(metrics, "held out"),
+    };
+    if let Some(left_out) = training.run.manifest.about_left_out(noun) {
+        text.push('\n');
+        text.push_str(&left_out);
+    }
+    text
+}
+
+/// Where what a training made is, and what comes next.
+pub(super) fn next(run: &Run, session: &Session) {
+    let run = run.path.display();
+    let next = command_line(["explain", &run.to_string(), "--method", "hires-cam,guided-backprop"]);
+    session.say(&format!("models, predictions and metrics are in {run}; next: {next}"));
+}
+
+/// Which folds have a network now, as JSON.
+#[derive(Serialize)]
+struct FoldsDocument<'a> {
+    run: &'a std::path::Path,
+    #[serde(flatten)]
+    trained: &'a TrainedFolds,
+}
+
+/// Which folds were trained, and what comes next: the others, or to count all together.
+fn folds_done(trained: &TrainedFolds, session: &Session) -> anyhow::Result<Outcome> {
+    let run = trained.run.path.display().to_string();
+    let of_run = trained.run.manifest.folds;
+    let text = format!(
+        "{} asked for: {} trained now, {} there before; {} of {of_run} of the run have a network",
+        counted(trained.folds.len(), "fold"),
+        trained.now.len(),
+        trained.folds.len() - trained.now.len(),
+        of_run - trained.untrained.len()
+    );
+    session.result(&FoldsDocument { run: &trained.run.path, trained }, &text)?;
+    if trained.untrained.is_empty() {
+        session.next(["merge", &run]);
+    }
+    Ok(Outcome::Done)
 }
 
 /// A row for each classifier on these people, then the result in words.

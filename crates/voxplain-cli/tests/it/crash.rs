@@ -102,7 +102,7 @@ fn killed_and_asked_again_every_verb_makes_the_same() {
 const ALIKE: [&str; 3] = ["--threads", "2", "--quiet"];
 
 /// Images to prepare, and a table of who they are of: those of the simulated cohort, once it is there.
-fn images(folder: &Path) {
+pub(crate) fn images(folder: &Path) {
     let (images, cohort) = (folder.join("images"), folder.join("simulated"));
     if images.exists() || !cohort.exists() {
         return;
@@ -123,7 +123,7 @@ fn images(folder: &Path) {
     fs::write(folder.join("people.csv"), table).unwrap();
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
         let place = to.join(entry.file_name());
@@ -136,7 +136,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// Every file below a folder, by its path from there, without what says how long it took.
-fn made(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn made(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn below(root: &Path, folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
             let path = entry.path();

@@ -10,6 +10,8 @@ mod lacking;
 mod moved;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(all(unix, feature = "report"))]
+mod shards;
 #[cfg(feature = "report")]
 mod status;
 mod stopped;

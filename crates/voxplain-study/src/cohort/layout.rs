@@ -1,5 +1,6 @@
 //! [`CohortLayout`]: where everything of a cohort lies.
 
+use crate::shard::Shard;
 use std::path::{Path, PathBuf};
 
 /// The files of a cohort's directory. Every path in a cohort is made here.
@@ -54,6 +55,28 @@ impl<'a> CohortLayout<'a> {
         let mut name = self.root.file_name().unwrap_or_default().to_owned();
         name.push(".partial");
         self.root.with_file_name(name)
+    }
+
+    /// `<cohort>.shards`, beside the directory: what several processes prepare, until it is merged.
+    pub fn shards(self) -> PathBuf {
+        let mut name = self.root.file_name().unwrap_or_default().to_owned();
+        name.push(".shards");
+        self.root.with_file_name(name)
+    }
+
+    /// `<cohort>.shards/plan.json`: what all shards share.
+    pub(crate) fn shared_plan(self) -> PathBuf {
+        self.shards().join("plan.json")
+    }
+
+    /// `<cohort>.shards/<number>-of-<all>`: the cohort of a shard.
+    pub(crate) fn shard(self, shard: Shard) -> PathBuf {
+        self.shards().join(format!("{}-of-{}", shard.number(), shard.of()))
+    }
+
+    /// `<cohort>.shards/<number>-of-<all>.json`: that nobody of a shard could be prepared, and why.
+    pub(crate) fn failed_shard(self, shard: Shard) -> PathBuf {
+        self.shards().join(format!("{}-of-{}.json", shard.number(), shard.of()))
     }
 
     /// `plan.json`, while it is built: the command and options that make it.

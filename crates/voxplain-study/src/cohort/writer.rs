@@ -428,7 +428,7 @@ fn shorter(array: &Path) -> PathBuf {
 
 /// Removes a cohort's files, the one that makes it a cohort last, and its directory where that is empty then. Gives what stays,
 /// because voxplain did not make it.
-fn remove(path: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn remove(path: &Path) -> Result<Vec<PathBuf>> {
     let files = CohortLayout::at(path);
     let left = remove_files(path, |file| file != files.document())?;
     remove_if_there(&files.document())?;

@@ -10,8 +10,10 @@ use crate::{
     prepare::{MaskFinder, freesurfer_subject, id_of},
     run::{FoldModel, Run},
     setting::{CHANNEL, COHORT, IN_SAMPLE, OUT, SUBJECTS, TEST},
+    shard::Shard,
 };
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use voxplain_attribution::Explainer;
 use voxplain_core::{Action, Error, Progress, Remedy, Result, remedy};
@@ -165,10 +167,30 @@ impl ModelInputs<'_> {
 /// # Errors
 /// What was asked for cannot be explained.
 pub(super) fn plan<'a>(inputs: Inputs<'a>, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
-    match inputs {
+    let mut plan = match inputs {
         Inputs::Run(run) => of_run(run, options, progress),
         Inputs::Cohort(model, cohort) => of_cohort(model, cohort, options, progress),
         Inputs::Images(model, images) => of_images(model, images, options),
+    }?;
+    if let Some(shard) = options.shard {
+        plan.keep(shard, progress);
+    }
+    Ok(plan)
+}
+
+impl Plan<'_> {
+    /// Leaves the inputs of a shard alone, of all sorted by id, and says which they are.
+    fn keep(&mut self, shard: Shard, progress: &dyn Progress) {
+        let all: BTreeSet<String> =
+            self.models.iter().flat_map(|of| &of.inputs).map(|input| input.id.clone()).collect();
+        let ids: Vec<&String> = all.iter().collect();
+        let kept: BTreeSet<&String> = shard.units(ids.len()).map(|unit| ids[unit]).collect();
+        let noun =
+            if self.models.iter().any(|of| matches!(of.source, InputSource::Images(..))) { "image" } else { "subject" };
+        progress.note(&shard.describe(&kept.iter().collect::<Vec<_>>(), ids.len(), noun));
+        for of in &mut self.models {
+            of.inputs.retain(|input| kept.contains(&input.id));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::AtlasFiles;
 use crate::cohort::{Cohort, Normalize};
-use crate::{model::Model, prepare::MaskRule, run::Run};
+use crate::{model::Model, prepare::MaskRule, run::Run, shard::Shard};
 use std::path::PathBuf;
 use voxplain_attribution::{AnyMethod, Compat, Score};
 
@@ -53,6 +53,8 @@ pub struct ExplainOptions {
     pub out: Option<PathBuf>,
     /// Ids of the subjects to explain; by default all.
     pub subjects: Option<Vec<String>>,
+    /// Only the inputs of this shard, of all that are asked for, sorted by id. Others may explain other shards at the same time.
+    pub shard: Option<Shard>,
     /// Subjects are also explained by a model that was trained on them. The records then say `InSample: true`.
     pub in_sample: bool,
     /// Maps are made again even where a current one is there.

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{
     cohort::{
-        Inclusion, LeftOut, Placement, Preparation, Template, is_missing, person_column, person_in, two_spellings,
-        usable_spacing,
+        Inclusion, LeftOut, Placement, Preparation, Stored, Template, VolumeType, is_missing, person_column, person_in,
+        two_spellings, usable_spacing,
     },
     listed::{counted, have, listed},
     setting::{
@@ -43,6 +43,8 @@ pub(super) struct Plan {
     /// One row per item.
     pub(super) participants: Table,
     pub(super) preparation: Preparation,
+    /// In which precision volumes are kept.
+    pub(super) dtype: VolumeType,
     /// The array of prepared volumes, `[n, i, j, k]`, where the source is one.
     pub(super) tensors: Option<npy::Reader>,
     /// The template that brains are aligned to, axes RAS+.
@@ -90,6 +92,11 @@ pub(super) enum Input {
 }
 
 impl Plan {
+    /// How the volumes of the cohort are kept.
+    pub(super) fn stored(&self) -> Stored {
+        Stored { shape: self.preparation.input_shape(), dtype: self.dtype }
+    }
+
     pub(super) fn new(sites: &[Site], options: &PrepareOptions) -> Result<Self> {
         let sources = sites.iter().map(|site| Source::of(&site.path)).collect::<Result<Vec<_>>>()?;
         let [first, ..] = sites else {
@@ -224,6 +231,7 @@ impl Plan {
             source: source.root().to_owned(),
             items,
             participants,
+            dtype: options.dtype,
             preparation: Preparation {
                 shape,
                 spacing,
@@ -310,6 +318,7 @@ impl Plan {
             source: file.to_owned(),
             items,
             participants,
+            dtype: options.dtype,
             preparation: Preparation {
                 shape,
                 spacing,

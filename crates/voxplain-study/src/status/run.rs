@@ -12,7 +12,7 @@ use crate::{
     evaluation::{faithfulness, truth},
     folder::{self, name_of},
     group::GroupSummary,
-    listed::counted,
+    listed::{counted, listed},
     map::record_path,
     model::Task,
     regions::RegionRecord,
@@ -336,7 +336,8 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
             (true, None) => "metrics: all networks are trained, and what they say is not yet counted".to_owned(),
             (false, None) => {
                 let (folds, trained) = (counted(status.folds, "fold"), status.trained);
-                format!("training: {trained} of {folds} have a network")
+                let missing = listed(run.untrained(), 12);
+                format!("training: {trained} of {folds} have a network; without one: {missing}")
             }
         };
         lacks.push(Lack::new(what, train(run, status)));

@@ -1,10 +1,10 @@
 //! The run directory at the start of a training: a new one, or the one that the same training began.
 
-use super::{dataset::Dataset, options::TrainOptions};
+use super::{copies, options::TrainOptions, plan::Plan};
 use crate::listed::listed;
 use crate::{
     folds::TestSet,
-    run::{CohortPlace, HeldForTest, Manifest, Run, RunLayout, clear, cohort_hash},
+    run::{CohortPlace, HeldForTest, Manifest, NearDuplicates, Run, RunLayout, clear, cohort_hash},
     setting::{FORCE, INIT, OUT, REGION_VOLUMES},
 };
 use serde::Serialize;
@@ -12,7 +12,6 @@ use serde_json::{Map, Value};
 use std::{io::ErrorKind, path::Path};
 use toml::Table;
 use voxplain_core::{Claim, Error, Progress, Result, atomic_file, remedy, seal};
-use voxplain_nn::SoftLabels;
 
 /// What `config.toml` holds: the training as `voxplain run` takes it, what is not as it is by default. Paths are from the file.
 #[derive(Serialize)]
@@ -62,21 +61,14 @@ pub(super) struct Claimed {
 /// # Errors
 /// There is a run of other options, volumes, labels or of another version, and it is not to be replaced (`force`);
 /// the directory is not empty and no run; or another process is at work there.
-pub(super) fn open_or_create(
-    dataset: &Dataset<'_>,
-    options: &TrainOptions,
-    (folds, bins): (usize, &[SoftLabels]),
-    out: &Path,
-    force: bool,
-    progress: &dyn Progress,
-) -> Result<Claimed> {
-    let manifest = manifest(dataset, options, (folds, bins), out)?;
+pub(super) fn open_or_create(plan: &Plan<'_>, out: &Path, force: bool, progress: &dyn Progress) -> Result<Claimed> {
+    let manifest = manifest(plan, out)?;
     refuse_others(out)?;
     let is_new = !out.exists();
     std::fs::create_dir_all(out).map_err(Error::io(out))?;
     let run = Claim::take(out, "train", progress).and_then(|claim| {
         refuse_others(out)?;
-        Ok(Claimed { run: claimed(manifest, dataset, options, out, force, progress)?, _claim: claim })
+        Ok(Claimed { run: claimed(manifest, plan, out, force, progress)?, _claim: claim })
     });
     if run.is_err() && is_new {
         // Goes where nothing was written.
@@ -85,15 +77,89 @@ pub(super) fn open_or_create(
     run
 }
 
-/// [`open_or_create`] in a directory that is claimed.
-fn claimed(
-    mut manifest: Manifest,
-    dataset: &Dataset<'_>,
-    options: &TrainOptions,
+/// Opens the run in `out` for some of its folds, or creates it: others may do the same at the same time, and each finds what the first
+/// has written. `near_duplicates` looks for people who may be one, where that was not done yet. The directory is there, and folds are claimed.
+///
+/// # Errors
+/// There is a run of other options, volumes, labels or of another version; the directory is not empty and no run.
+pub(super) fn join(
+    plan: &Plan<'_>,
     out: &Path,
-    force: bool,
-    progress: &dyn Progress,
+    near_duplicates: impl FnOnce() -> Result<NearDuplicates>,
 ) -> Result<Run> {
+    let mut now = manifest(plan, out)?;
+    refuse_others(out)?;
+    let path = RunLayout::at(out).manifest();
+    if !path.is_file() {
+        now.near_duplicates = Some(near_duplicates()?);
+        // Of several that come at once one makes it, and all compare theirs with it.
+        seal::create(&path, &now)?;
+        let mut run = Run::open(out)?;
+        refuse_difference(&run, &now, plan)?;
+        // Of a whole training that came first and was stopped before it had looked.
+        if run.manifest.near_duplicates.is_none() {
+            copies::record(&mut run, now.near_duplicates.unwrap_or_default())?;
+        }
+        return described(run, plan);
+    }
+    let mut run = Run::open(out)?;
+    refuse_difference(&run, &now, plan)?;
+    if run.manifest.near_duplicates.is_none() {
+        copies::record(&mut run, near_duplicates()?)?;
+    }
+    described(run, plan)
+}
+
+/// Refuses a run that is not in all the one that this training would make.
+fn refuse_difference(run: &Run, now: &Manifest, plan: &Plan<'_>) -> Result<()> {
+    let cohort = &plan.dataset.cohort.path;
+    // Baselines too: whoever merges the folds fits them as the run says.
+    let baselines = || {
+        let changed = run.manifest.options != now.options;
+        changed.then(|| format!("it was made with other options ({})", changes(&run.manifest.options, &now.options)))
+    };
+    match difference(&run.manifest, now, cohort).or_else(baselines) {
+        None => Ok(()),
+        Some(what) => Err(Error::file(
+            &run.path,
+            format!("there is a run already, and {what}"),
+            remedy!["use another ", OUT, ", or the same options for all folds of a run"],
+        )),
+    }
+}
+
+/// Refuses a run whose folds cannot be counted together by this plan, which was made of the options that the run itself has.
+///
+/// # Errors
+/// Its cohort changed since; another version made it.
+pub(super) fn refuse_other_plan(run: &Run, plan: &Plan<'_>) -> Result<()> {
+    let mut now = manifest(plan, &run.path)?;
+    // Where these files lie seen from here.
+    for path in [INIT, REGION_VOLUMES] {
+        if let (Some(now), Some(of)) = (now.options.as_object_mut(), run.manifest.options.get(path.name())) {
+            now.insert(path.name().to_owned(), of.clone());
+        }
+    }
+    match difference(&run.manifest, &now, &plan.dataset.cohort.path) {
+        None => Ok(()),
+        Some(what) => Err(Error::file(
+            &run.path,
+            format!("its folds cannot be put together: {what}"),
+            remedy!["train again, or give back the cohort as it was"],
+        )),
+    }
+}
+
+/// The run with the files that say how it is made, where they are not there yet.
+fn described(run: Run, plan: &Plan<'_>) -> Result<Run> {
+    let config = Config::of(&run.path, run.manifest.cohort.path(), plan.options)?;
+    run.describe(&config)?;
+    Ok(run)
+}
+
+/// [`open_or_create`] in a directory that is claimed.
+fn claimed(mut manifest: Manifest, plan: &Plan<'_>, out: &Path, force: bool, progress: &dyn Progress) -> Result<Run> {
+    let Plan { dataset, options, .. } = plan;
     if RunLayout::at(out).manifest().is_file() {
         match Run::open(out) {
             Ok(run) if !force => {
@@ -171,12 +237,8 @@ fn replace(out: &Path, progress: &dyn Progress) -> Result<()> {
     Ok(())
 }
 
-fn manifest(
-    dataset: &Dataset<'_>,
-    options: &TrainOptions,
-    (folds, bins): (usize, &[SoftLabels]),
-    out: &Path,
-) -> Result<Manifest> {
+fn manifest(plan: &Plan<'_>, out: &Path) -> Result<Manifest> {
+    let Plan { dataset, options, splits, bins, .. } = plan;
     let cohort = dataset.cohort;
     Ok(Manifest {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -184,7 +246,7 @@ fn manifest(
         cohort_hash: cohort_hash(cohort),
         label: options.label.clone(),
         task: dataset.task(),
-        folds,
+        folds: splits.len(),
         seed: options.seed,
         options: serde_json::to_value(options)
             .map_err(|e| Error::request(format!("the options cannot be written as JSON: {e}"), "report this"))?,
@@ -194,13 +256,13 @@ fn manifest(
             asked_before: Vec::new(),
         }),
         left_out: dataset.left_out_by_column(options),
-        soft_labels: bins.to_vec(),
+        soft_labels: bins.clone(),
         near_duplicates: None,
     })
 }
 
 /// Refuses a directory that is no run, unless nothing is in it but what a process leaves that was killed before it came to anything.
-fn refuse_others(out: &Path) -> Result<()> {
+pub(super) fn refuse_others(out: &Path) -> Result<()> {
     if RunLayout::at(out).manifest().is_file() {
         return Ok(());
     }

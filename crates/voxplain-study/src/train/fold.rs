@@ -60,6 +60,20 @@ impl Trainer<'_> {
 
     /// What the model of a fold says of the subjects held out in it. The model is trained where there is none.
     fn fold(&self, fold: usize) -> Result<Vec<Vec<f64>>> {
+        let model = self.ready(fold)?;
+        let (network, batch, held_out) = (&model.network, self.options.batch, &self.splits[fold].test);
+        if self.dataset.values.is_none() {
+            return predict(network, held_out, self.dataset, batch, self.engine);
+        }
+        let outputs = outputs(network, held_out, self.dataset, batch, self.engine)?;
+        Ok(outputs.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+    }
+
+    /// The model of a fold, which is trained where there is none.
+    ///
+    /// # Errors
+    /// The fold was begun with other people; the model that is there was made otherwise than this training would make it.
+    pub(super) fn ready(&self, fold: usize) -> Result<Model> {
         let split = &self.splits[fold];
         let files = self.run.layout().fold(fold);
         std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
@@ -74,7 +88,7 @@ impl Trainer<'_> {
                 remedy!["use another ", OUT, ", or replace the run with ", FORCE],
             ));
         }
-        seal::write(&files.split(), &positions)?;
+        seal::write_if_other(&files.split(), &positions)?;
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
             checkpoint::remove(&files.checkpoint());
@@ -96,12 +110,44 @@ impl Trainer<'_> {
                 remedy!["use another ", OUT, ", or replace the run with ", FORCE],
             ));
         }
-        let (network, batch) = (&model.network, self.options.batch);
-        if self.dataset.values.is_none() {
-            return predict(network, &split.test, self.dataset, batch, self.engine);
+        if let Some(what) = self.made_otherwise(fold, &model.card) {
+            return Err(Error::file(
+                &path,
+                format!("was made otherwise than this run is: {what}"),
+                remedy![
+                    format!("remove the folder {} and train the fold again", files.folder().display()),
+                    ", or replace the run with ",
+                    FORCE
+                ],
+            ));
         }
-        let outputs = outputs(network, &split.test, self.dataset, batch, self.engine)?;
-        Ok(outputs.into_iter().map(|row| row.into_iter().map(f64::from).collect()).collect())
+        Ok(model)
+    }
+
+    /// How the model of a fold differs from what is trained here: by its card, without what only training itself can tell.
+    fn made_otherwise(&self, fold: usize, found: &Card) -> Option<String> {
+        /// Known when the fold is trained.
+        const FROM_TRAINING: [&str; 4] = ["epochs", "standardised_by", "soft_labels", "values"];
+        let expected = self.card(fold, &serde_json::Value::Null, None);
+        let same = [
+            ("network", found.architecture == expected.architecture),
+            ("task", found.task == expected.task),
+            ("label", found.label == expected.label),
+            ("preparation", found.preparation == expected.preparation),
+            ("people trained on", found.trained_on == expected.trained_on),
+        ];
+        if let Some((what, _)) = same.iter().find(|(_, same)| !same) {
+            return Some(format!("another {what}"));
+        }
+        let empty = serde_json::Map::new();
+        let [found, expected] = [found, &expected].map(|card| card.training.as_object().unwrap_or(&empty));
+        let mut keys = found.keys().chain(expected.keys()).filter(|key| !FROM_TRAINING.contains(&key.as_str()));
+        keys.find(|key| found.get(*key) != expected.get(*key)).map(|key| match (found.get(key), expected.get(key)) {
+            (Some(found), Some(expected)) if !found.is_object() && !found.is_array() => {
+                format!("{key} {found}, expected {expected}")
+            }
+            _ => format!("other {key}"),
+        })
     }
 
     /// BLAKE3 of the values of these subjects, where values are learnt.
@@ -127,6 +173,14 @@ impl Trainer<'_> {
             files: &self.run.layout().fold(fold),
         };
         let Fitted { network, epochs, objective } = fit.run(self.progress, self.observer)?;
+        let card = self.card(fold, &epochs.into(), objective.as_ref());
+        Ok(Model { network, card })
+    }
+
+    /// The card of the model of a fold.
+    fn card(&self, fold: usize, epochs: &serde_json::Value, objective: Option<&Objective>) -> Card {
+        let (dataset, options) = (self.dataset, self.options);
+        let train = &self.splits[fold].train;
         let mut training = serde_json::json!({
             "seed": options.seed,
             "fold": fold,
@@ -157,7 +211,7 @@ impl Trainer<'_> {
         if let Some(initial) = self.initial.filter(|initial| !initial.seen.is_empty()) {
             training["before"] = serde_json::json!(initial.seen);
         }
-        let card = Card {
+        Card {
             architecture: options.model.clone(),
             task: dataset.task(),
             label: options.label.clone(),
@@ -166,7 +220,6 @@ impl Trainer<'_> {
             sealed: true,
             trained_on: train.iter().map(|&n| dataset.hash(n).to_owned()).collect(),
             training,
-        };
-        Ok(Model { network, card })
+        }
     }
 }

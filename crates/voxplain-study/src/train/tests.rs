@@ -1,11 +1,13 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
+use super::initial::InitialWeights;
 use super::*;
 use crate::model::mrinet;
-use crate::run::{ChanceVerdict, ValueVerdict};
+use crate::run::{ChanceVerdict, RunLayout, ValueVerdict};
+use crate::shard::Shard;
 use crate::{
     cohort::{Begun, Normalize, Placement, Preparation, Subject, Writer},
-    folds::SplitScheme,
+    folds::{self, SplitScheme},
     model::{Card, Model, Task},
     run::Epoch,
 };
@@ -17,7 +19,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
-use voxplain_core::{Silent, Table};
+use voxplain_core::{Error, Silent, Table, random::Seed};
 use voxplain_nn::{EngineOptions, Network, Tensor};
 use voxplain_stats::FoldScore;
 use voxplain_volume::{Affine, Grid, Volume};
@@ -1103,4 +1105,140 @@ fn channels_are_varied_alike() {
         moved += usize::from(to[..voxels] != from[..voxels]);
     }
     assert!(moved > 15);
+}
+
+/// Trains some folds of the run in a directory.
+fn some(cohort: &Cohort, options: &TrainOptions, folds: &Folds, out: &Path) -> Result<TrainedFolds> {
+    train_folds(cohort, options, folds, out, &engine(1), &Silent, &Silent)
+}
+
+#[test]
+fn folds_that_several_train_make_the_run_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 18);
+    let table = folder.path().join("regions.csv");
+    let rows: String = (0..18).map(|n| format!("{n:02},{},{}\n", 100 + n % 5, 200 - n % 7)).collect();
+    std::fs::write(&table, format!("participant_id,one,two\n{rows}")).unwrap();
+    let options = TrainOptions {
+        split: SplitScheme::Folds(3),
+        epochs: 1,
+        covariates: vec!["score".into()],
+        region_volumes: Some(table),
+        ..options()
+    };
+    let at = |name: &str| folder.path().join(name);
+    train(&cohort, &options, &at("one"), false, &engine(2), &Silent, &Silent).unwrap();
+    let whole = files(&at("one"));
+    let merged = |name: &str| merge(&Run::open(&at(name)).unwrap(), &engine(1), &Silent, &Silent);
+
+    for (n, order) in [[1, 2, 3], [3, 1, 2], [2, 3, 1]].into_iter().enumerate() {
+        let name = format!("shards{n}");
+        for (done, number) in order.into_iter().enumerate() {
+            let shard = Folds::OfShard(Shard::new(number, 3).unwrap());
+            let trained = some(&cohort, &options, &shard, &at(&name)).unwrap();
+            assert_eq!((&trained.folds[..], &trained.now[..]), (&[number - 1][..], &[number - 1][..]));
+            assert_eq!(trained.untrained.len(), 2 - done);
+            if done < 2 {
+                let error = merged(&name).unwrap_err();
+                let missing = trained.untrained.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                assert!(error.to_string().ends_with(&format!("without one: {missing}")), "{error}");
+                let remedy = error.remedy().unwrap().to_string();
+                assert!(remedy.contains(&format!("`fold` = {}", trained.untrained[0])), "{remedy}");
+            }
+        }
+        let training = merged(&name).unwrap();
+        assert!(files(&at(&name)) == whole, "{order:?}: not the bytes of one machine");
+        assert_eq!(training.run.models().unwrap().all().len(), 3);
+        // Merged again nothing changes.
+        merged(&name).unwrap();
+        assert!(files(&at(&name)) == whole);
+    }
+
+    // All at the same time, of more shards than folds.
+    let all = at("together");
+    let work = |number: usize| some(&cohort, &options, &Folds::OfShard(Shard::new(number, 4).unwrap()), &all).unwrap();
+    std::thread::scope(|scope| {
+        let work = &work;
+        let trained: Vec<_> = (1..=4).map(|number| scope.spawn(move || work(number))).collect();
+        let of: Vec<Vec<usize>> = trained.into_iter().map(|one| one.join().unwrap().folds).collect();
+        assert_eq!(of, [vec![0], vec![1], vec![2], vec![]]);
+    });
+    merged("together").unwrap();
+    assert!(files(&all) == whole);
+
+    // What is there is not trained again, and what is missing is, also by the ordinary training.
+    std::fs::remove_file(RunLayout::at(&all).fold(1).model()).unwrap();
+    let trained = some(&cohort, &options, &Folds::Numbered(vec![2, 1, 1, 0]), &all).unwrap();
+    assert_eq!((trained.folds, trained.now), (vec![0, 1, 2], vec![1]));
+    std::fs::remove_file(RunLayout::at(&all).fold(2).model()).unwrap();
+    train(&cohort, &options, &all, false, &engine(1), &Silent, &Silent).unwrap();
+    assert!(files(&all) == whole);
+}
+
+#[test]
+fn folds_that_were_made_otherwise_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let said = |error: Error| format!("{error}; {}", error.remedy().unwrap());
+
+    let none = said(some(&cohort, &options, &Folds::Numbered(vec![0, 2]), &out).unwrap_err());
+    assert!(none.contains("there is no fold 2: this run has 2 folds, counted from 0") && !out.exists(), "{none}");
+    some(&cohort, &options, &Folds::Numbered(vec![0]), &out).unwrap();
+    // Other options, also of what no network is trained by.
+    for (other, what) in [
+        (TrainOptions { seed: 1, ..options.clone() }, "seed 0, now 1"),
+        (TrainOptions { covariates: vec!["score".into()], ..options.clone() }, "covariates none, now [\"score\"]"),
+    ] {
+        let refused = said(some(&cohort, &other, &Folds::Numbered(vec![1]), &out).unwrap_err());
+        assert!(refused.contains(what) && refused.contains("the same options for all folds"), "{refused}");
+        assert!(!RunLayout::at(&out).fold(1).folder().exists());
+    }
+    // A model of the other fold, or of a training of other options, in its place.
+    some(&cohort, &options, &Folds::Numbered(vec![1]), &out).unwrap();
+    let other = folder.path().join("other");
+    let more = TrainOptions { learning_rate: 0.02, ..options.clone() };
+    some(&cohort, &more, &Folds::Numbered(vec![1]), &other).unwrap();
+    let layout = RunLayout::at(&out);
+    let right = std::fs::read(layout.fold(1).model()).unwrap();
+    for (wrong, what) in [
+        (layout.fold(0).model(), "is held out in fold 1, but a subject with the same volume was trained on"),
+        (RunLayout::at(&other).fold(1).model(), "was made otherwise than this run is: other options"),
+    ] {
+        std::fs::copy(&wrong, layout.fold(1).model()).unwrap();
+        let refused = said(merge(&Run::open(&out).unwrap(), &engine(1), &Silent, &Silent).unwrap_err());
+        assert!(refused.contains(what), "{refused}");
+        assert!(!layout.metrics().exists());
+    }
+    std::fs::write(layout.fold(1).model(), right).unwrap();
+    merge(&Run::open(&out).unwrap(), &engine(1), &Silent, &Silent).unwrap();
+}
+
+#[test]
+fn a_fold_and_the_whole_run_are_not_worked_on_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let first = || some(&cohort, &options, &Folds::Numbered(vec![0]), &out);
+    std::fs::create_dir(&out).unwrap();
+    let other = Claim::take_part(&out, "fold-0", "train, fold 0", &Silent).unwrap();
+    let error = first().unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("voxplain train, fold 0 (process "), "{error}");
+    // Another fold is free.
+    some(&cohort, &options, &Folds::Numbered(vec![1]), &out).unwrap();
+    let all = train(&cohort, &options, &out, true, &engine(1), &Silent, &Silent).unwrap_err();
+    assert!(all.is_transient() && all.to_string().contains("voxplain train, fold 0 (process "), "{all}");
+    let run = Run::open(&out).unwrap();
+    assert!(run.claim("explain", &Silent).unwrap_err().is_transient());
+    drop(other);
+    first().unwrap();
+    let whole = run.claim("explain", &Silent).unwrap();
+    assert!(merge(&run, &engine(1), &Silent, &Silent).unwrap_err().is_transient());
+    std::fs::remove_file(run.layout().fold(0).model()).unwrap();
+    assert!(first().unwrap_err().is_transient());
+    drop(whole);
+    first().unwrap();
+    merge(&run, &engine(1), &Silent, &Silent).unwrap();
 }

@@ -72,6 +72,7 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> ExplainOptions {
         atlas: None,
         out: Some(out.to_owned()),
         subjects: None,
+        shard: None,
         in_sample: false,
         force: false,
         where_possible: false,

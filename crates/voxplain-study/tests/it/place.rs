@@ -55,6 +55,7 @@ fn heads_that_lie_otherwise_than_those_of_the_model_are_told() {
         atlas: None,
         out: Some(folder.path().join(out)),
         subjects: Some(vec!["p0".into()]),
+        shard: None,
         in_sample: false,
         force: true,
         memory: None,

@@ -105,7 +105,7 @@ fn a_run_says_who_is_at_work_and_how_far_training_is() {
     let found = of_run(&run.path);
     assert_eq!(found.trained, 0);
     assert_eq!((found.in_training[0].fold, found.in_training[0].epochs), (0, 3));
-    assert_eq!(lacks(&run.path), ["training: 0 of 1 fold have a network"]);
+    assert_eq!(lacks(&run.path), ["training: 0 of 1 fold have a network; without one: 0"]);
     // Killed before the configuration was written: the options are in the manifest.
     std::fs::remove_file(run.layout().config()).unwrap();
     assert!(next(&run.path).unwrap().starts_with("train "), "{:?}", next(&run.path));

@@ -116,6 +116,7 @@ pub(crate) fn explain_run(run: &Run, methods: &[&str]) -> ExplainSummary {
         atlas: None,
         out: None,
         subjects: None,
+        shard: None,
         in_sample: false,
         force: false,
         where_possible: false,
