@@ -160,7 +160,9 @@ impl Leftovers {
     fn of_run(&mut self, run: &Run, methods: &[String]) -> Result<()> {
         let layout = run.layout();
         let mut tests = entries(&layout.permutations())?;
-        tests.retain(|file| layout.is_unfinished_permutation_test(file));
+        tests.retain(|file| {
+            layout.is_unfinished_permutation_test(file) || layout.is_shard_of_permutation_test(file, None)
+        });
         // Networks on permuted labels, as far as they were trained.
         for trained in entries(&layout.permutation_work())? {
             for fold in 0..run.manifest.folds {

@@ -65,7 +65,7 @@ pub use merge::merge;
 pub use observer::TrainingObserver;
 pub use options::{OptimizerName, ScheduleKind, TrainOptions};
 pub use part::{Folds, TrainedFolds, train_folds};
-pub use permute::{PermuteOptions, permute};
+pub use permute::{CountedShard, PermuteOptions, permute, permute_shard};
 pub use tabular::{
     BOOSTING_TABLE, LOGISTIC_TABLE, NearRows, RIDGE_TABLE, SVM_TABLE, TableCopies, TableRecord, TableTraining,
     train_table,

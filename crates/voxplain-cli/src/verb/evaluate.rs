@@ -16,6 +16,7 @@ use voxplain::{
     },
     random::Seed,
     run::Run,
+    shard::Share,
     stats::Interval,
 };
 
@@ -36,6 +37,7 @@ Examples:
   voxplain evaluate run
   voxplain evaluate run --metric deletion,insertion
   voxplain evaluate run --metric deletion --substrate blur --steps 20 --subjects 0012,0034
+  voxplain evaluate run --metric deletion,insertion --shard 1/8    then 2/8 and so on elsewhere, at last without
   voxplain evaluate run --method hires-cam,saliency --relevance positive --json")]
 pub(crate) struct Evaluate {
     /// The run.
@@ -68,6 +70,10 @@ pub(crate) struct Evaluate {
     /// Deletion and insertion of these subjects alone, by comma.
     #[arg(long, value_name = "ID[,ID...]", value_delimiter = ',')]
     subjects: Option<Vec<String>>,
+    /// Make the deletion and insertion curves of the I-th of N shares of the subjects alone, in the order of their ids, or auto: as the variables
+    /// of SLURM or SGE say of a task of an array. Nothing is counted together: the same command without --shard does that, when all are there.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, requires = "metric")]
+    shard: Option<Share>,
     /// Memory for the network's values, such as 2GiB: fewer volumes are then worked on at once [default: what
     /// is free].
     #[arg(long, value_name = "SIZE", value_parser = argument::bytes)]
@@ -109,8 +115,21 @@ impl Evaluate {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
         let metrics = self.metrics(&run)?;
-        let (mut documents, mut text) = (serde_json::Map::new(), String::new());
         let curves: Vec<faithfulness::Metric> = metrics.iter().filter_map(|m| m.of_curves()).collect();
+        if let Some(shard) = argument::shard(self.shard)? {
+            if metrics.contains(&Metric::Localisation) {
+                anyhow::bail!(
+                    "localisation takes no share of the subjects: leave out --shard, or --metric localisation"
+                );
+            }
+            let options = self.faithfulness(&run, curves);
+            let made = faithfulness::evaluate_shard(&session.engine()?, &run, &options, shard, session.progress())?;
+            let curves = counted(made.curves, "curve");
+            session
+                .result(&made, &format!("{curves} of {}, {} made now", counted(made.subjects, "subject"), made.now))?;
+            return Ok(Outcome::Done);
+        }
+        let (mut documents, mut text) = (serde_json::Map::new(), String::new());
         if metrics.contains(&Metric::Localisation) {
             let found = truth::evaluate(&run, &self.localisation()?, session.progress())?;
             text.push_str(&in_words(&found, run.cohort()?.preparation.organ()));

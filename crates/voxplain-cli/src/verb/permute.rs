@@ -1,13 +1,18 @@
 //! `voxplain permute`.
 
 use super::compare::BlockChoice;
-use crate::session::{Outcome, Session};
+use crate::{
+    argument,
+    session::{Outcome, Session},
+};
 use clap::Args;
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
+    plural,
     run::{PermutationTest, Run},
+    shard::Share,
     stats::{p_in_words, significant},
-    train::{PermuteOptions, permute},
+    train::{PermuteOptions, permute, permute_shard},
 };
 
 /// Test a classifier of a run: train it anew on labels that are dealt out at random.
@@ -23,6 +28,7 @@ p is 0.0099. The test says whether labels and images hang together, not why: a c
 Examples:
   voxplain permute run --classifier linear-voxels --permutations 1000
   voxplain permute run --permutations 100
+  voxplain permute run --permutations 100 --shard 1/20    then 2/20 and so on elsewhere, at last without
   voxplain permute run --blocks site")]
 pub(crate) struct Permute {
     /// A run.
@@ -44,6 +50,10 @@ pub(crate) struct Permute {
     /// Where chance comes from.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Count the I-th of N shares of the permutations alone, or auto: as the variables of SLURM or SGE say of a task of an array. The same command
+    /// without --shard then takes what was counted, and makes the test.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
+    shard: Option<Share>,
     /// Where the run's cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT")]
     cohort: Option<PathBuf>,
@@ -63,6 +73,16 @@ impl Permute {
             force: self.force,
         };
         let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
+        if let Some(shard) = argument::shard(self.shard)? {
+            let counted = permute_shard(&run, &options, shard, &session.engine()?, session.progress())?;
+            let there = format!(
+                "{} counted, {} of them now",
+                plural::counted(counted.permutations, "permutation"),
+                counted.now
+            );
+            session.result(&counted, &there)?;
+            return Ok(Outcome::Done);
+        }
         let test = permute(&run, &options, &session.engine()?, session.progress())?;
         session.result(&test, &in_words(&test))?;
         session.say(&format!("all numbers in {}", run.layout().permutation_test(&test.classifier).display()));

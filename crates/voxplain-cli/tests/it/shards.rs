@@ -125,6 +125,60 @@ fn shards_explain_everybody_once() {
     assert!(text(&output).contains("shard 2 of 3 has 4 of 12 subjects: "), "{}", text(&output));
     done(folder, &["merge", "run"]);
     same(&made(&run), &made(&calm));
+
+    // Curves of deletion and insertion, the same.
+    let evaluate = words("evaluate run --metric deletion,insertion --method grad-cam --steps 4");
+    copy(&run, &before);
+    let whole = done(folder, &evaluate);
+    fs::remove_dir_all(&calm).unwrap();
+    fs::rename(&run, &calm).unwrap();
+    fs::rename(&before, &run).unwrap();
+    let share = [&evaluate[..], &["--shard", "auto"]].concat();
+    for n in [1, 0, 1] {
+        let output = task(folder, &share, n, 2).output().unwrap();
+        assert!(output.status.success() && text(&output).contains("12 curves of 6 subjects, "), "{}", text(&output));
+        assert!(!run.join("evaluation/deletion.json").exists());
+    }
+    let merged = done(folder, &evaluate);
+    same(&made(&run), &made(&calm));
+    assert_eq!(merged, whole);
+}
+
+#[test]
+fn shards_count_the_permutations_of_one_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(folder, &words(SIMULATE));
+    done(folder, &words(&TRAIN.replace("--epochs 2 --width 2", "--epochs 1 --width 1")));
+    let [run, before, calm] = ["run", "before", "calm"].map(|name| folder.join(name));
+    for of in
+        ["permute run --classifier linear-voxels --permutations 41", "permute run --classifier cnn --permutations 3"]
+    {
+        copy(&run, &before);
+        let permute = words(of);
+        let whole = done(folder, &permute);
+        fs::rename(&run, &calm).unwrap();
+        copy(&before, &run);
+        let share = [&permute[..], &["--shard", "auto"]].concat();
+        let both = [0, 2].map(|n| task(folder, &share, n, 3).stdout(Stdio::null()).spawn().unwrap());
+        for mut one in both {
+            assert!(one.wait().unwrap().success());
+        }
+        // One that is killed, and two that come again for nothing; the second third is left to the last call.
+        let mut child = task(folder, &share, 1, 3).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        sleep(std::time::Duration::from_millis(100));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let again = task(folder, &share, 0, 3).output().unwrap();
+        assert!(text(&again).contains("counted, 0 of them now"), "{}", text(&again));
+        assert!(run.join("permutations").read_dir().unwrap().count() >= 2);
+        let merged = done(folder, &permute);
+        assert_eq!(merged.lines().next(), whole.lines().next());
+        same(&made(&run), &made(&calm));
+        fs::remove_dir_all(&run).unwrap();
+        fs::remove_dir_all(&calm).unwrap();
+        fs::rename(&before, &run).unwrap();
+    }
 }
 
 #[test]
@@ -157,6 +211,8 @@ fn shards_prepare_the_cohort_of_one_machine() {
             assert_eq!(output.status.code(), Some(1), "{}", text(&output));
             assert!(text(&output).contains(&format!("shard 1 is missing of {of}")), "{}", text(&output));
             assert!(text(&output).contains(&format!("--shard 1/{of}")), "{}", text(&output));
+            let status = text(&voxplain(folder, &["status", "cohort"]).output().unwrap());
+            assert!(status.contains("is prepared in shards, in cohort.shards"), "{status}");
         }
         // Another number of shards, or other options.
         let output = task(folder, &share, 0, of + 1).output().unwrap();

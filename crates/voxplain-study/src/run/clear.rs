@@ -89,7 +89,10 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
                 }
                 work.files(&unfinished, |_| false)?;
             }
-            let test = |file: &Path| has_keys(file, &["key", "numbers"]);
+            let test = |file: &Path| {
+                has_keys(file, &["key", "numbers"])
+                    || layout.is_shard_of_permutation_test(file, None) && has_keys(file, &["key", "rows"])
+            };
             work.files(&path, |file| name_of(file).ends_with(".json") && test(file))?;
         } else if path == layout.regions() {
             work.files(&path, is_region_table)?;

@@ -1,6 +1,9 @@
 //! [`RunLayout`]: where everything of a run lies.
 
-use crate::map::{MapFiles, desc};
+use crate::{
+    map::{MapFiles, desc},
+    shard::Shard,
+};
 use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Result};
 
@@ -28,6 +31,8 @@ pub struct RunLayout<'a> {
 const MEANS: &str = "_means";
 /// How the name of a permutation test ends that is not finished.
 const UNFINISHED: &str = "_unfinished";
+/// What stands in the name of what one of several processes counted.
+const SHARD: &str = "_shard-";
 
 impl<'a> RunLayout<'a> {
     /// The files of a run in this directory, whether it is there or not.
@@ -165,6 +170,24 @@ impl<'a> RunLayout<'a> {
     /// `permutations/<classifier>_unfinished.json`: what was counted before an interruption.
     pub fn unfinished_permutation_test(self, classifier: &str) -> PathBuf {
         self.permutations().join(format!("{classifier}{UNFINISHED}.json"))
+    }
+
+    /// `permutations/<classifier>_shard-<number>-of-<all>.json`: what one of several processes counted.
+    pub fn shard_of_permutation_test(self, classifier: &str, shard: Shard) -> PathBuf {
+        self.permutations().join(format!("{classifier}{SHARD}{}-of-{}.json", shard.number(), shard.of()))
+    }
+
+    /// Whether a file has the name of [`RunLayout::shard_of_permutation_test`] of a classifier; of any where none is named.
+    pub fn is_shard_of_permutation_test(self, file: &Path, classifier: Option<&str>) -> bool {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        let Some((of, shard)) = name.strip_suffix(".json").and_then(|stem| stem.split_once(SHARD)) else {
+            return false;
+        };
+        let is_shard = shard.split_once("-of-").is_some_and(|(number, all)| {
+            let [number, all] = [number, all].map(str::parse::<usize>);
+            matches!((number, all), (Ok(number), Ok(all)) if Shard::new(number, all).is_ok())
+        });
+        file.parent() == Some(&self.permutations()) && is_shard && classifier.is_none_or(|classifier| classifier == of)
     }
 
     /// `permutations/work`: networks on permuted labels while they are trained.

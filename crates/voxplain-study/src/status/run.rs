@@ -273,7 +273,7 @@ fn regions(run: &Run) -> Result<Vec<Made>> {
 fn unfinished(run: &Run) -> Result<Vec<PathBuf>> {
     let layout = run.layout();
     let mut files = entries(&layout.permutations())?;
-    files.retain(|file| layout.is_unfinished_permutation_test(file));
+    files.retain(|file| layout.is_unfinished_permutation_test(file) || layout.is_shard_of_permutation_test(file, None));
     files.extend(
         entries(&layout.compare())?
             .into_iter()

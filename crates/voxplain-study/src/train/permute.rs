@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `exchange.rs` | whose labels may be exchanged |
 //! | `sentences.rs` | the result in words |
+//! | `shards.rs` | permutations that several processes share |
 
 mod exchange;
 mod sentences;
+mod shards;
 
 use super::{
     dataset::Dataset,
@@ -29,13 +31,17 @@ use crate::{
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
     setting::{BLOCKS, CLASSIFIER, FORCE, MATCH, PERMUTATIONS, SEED, WITHIN},
+    shard::Shard,
 };
+pub use shards::CountedShard;
+
 use exchange::{exchange, shuffles};
 use rayon::prelude::*;
 use sentences::sentences;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 use voxplain_core::{Error, Progress, Result, Setting, Silent, atomic_file, hash_bytes, random::Seed, remedy, seal};
@@ -122,6 +128,43 @@ pub fn permute(
     engine: &Engine,
     progress: &dyn Progress,
 ) -> Result<PermutationTest> {
+    match test(run, options, None, engine, progress)? {
+        Tested::All(test) => Ok(*test),
+        Tested::Shard(_) => Err(Error::request("a shard was counted in place of all", "report this")),
+    }
+}
+
+/// Counts the permutations of a shard alone (permutation `n`, from 0, is of shard `1 + n mod N`). Others may count other shards at the same time;
+/// [`permute`] with the same options then takes what they counted, and counts what is missing.
+///
+/// # Errors
+/// Those of [`permute`].
+pub fn permute_shard(
+    run: &Run,
+    options: &PermuteOptions,
+    shard: Shard,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<CountedShard> {
+    match test(run, options, Some(shard), engine, progress)? {
+        Tested::Shard(counted) => Ok(counted),
+        Tested::All(test) => Ok(CountedShard { permutations: test.permutations, now: 0, tested: true }),
+    }
+}
+
+/// What was done: all of a test, or a shard of it.
+enum Tested {
+    All(Box<PermutationTest>),
+    Shard(CountedShard),
+}
+
+fn test(
+    run: &Run,
+    options: &PermuteOptions,
+    shard: Option<Shard>,
+    engine: &Engine,
+    progress: &dyn Progress,
+) -> Result<Tested> {
     check(options)?;
     let cohort = run.cohort()?;
     let trained: TrainOptions = serde_json::from_value(run.manifest.options.clone()).map_err(|e| {
@@ -149,7 +192,7 @@ pub fn permute(
         if found.key == key && !options.force {
             Run::clear_counted(&unfinished)?;
             progress.note(&format!("{} is there already, made in this way", file.display()));
-            return Ok(found);
+            return Ok(Tested::All(Box::new(found)));
         }
         if !options.force {
             return Err(Error::file(
@@ -159,7 +202,13 @@ pub fn permute(
             ));
         }
     }
+    let work = layout.permutation_work();
+    let counting = Counting { subject: &subject, shuffles: &shuffles, key: &key, work: &work, progress };
+    if let Some(shard) = shard {
+        return shards::count(run, options, shard, &counting).map(Tested::Shard);
+    }
     let _claim = run.claim("permute", progress)?;
+    std::fs::create_dir_all(layout.permutations()).map_err(Error::io(&layout.permutations()))?;
     let mut rows = Vec::new();
     if unfinished.is_file() && !options.force {
         let before: Unfinished = read_json(&unfinished)?;
@@ -167,21 +216,26 @@ pub fn permute(
             rows = before.rows;
         }
     }
-    remove_counted(&layout.permutation_work(), &key, rows.len())?;
-    std::fs::create_dir_all(layout.permutations()).map_err(Error::io(&layout.permutations()))?;
-    progress.begin("permutations", shuffles.len());
-    progress.advance(rows.len(), "");
-    let work = subject.count(&shuffles, &mut rows, (&layout.permutation_work(), &key), progress, &mut |rows| {
+    let all: Vec<usize> = (0..shuffles.len()).collect();
+    let (known, files) = shards::counted(run, options, &key, shuffles.len(), observed.len())?;
+    if !known.is_empty() {
+        progress.note(&format!(
+            "{} of {} were counted in shards before",
+            counted(known.len(), "permutation"),
+            shuffles.len()
+        ));
+    }
+    counting.count(&all, &mut rows, &known, &mut |rows| {
         atomic_file::write_json(&unfinished, &Unfinished { key: key.clone(), rows: rows.to_vec() })
-    });
-    progress.end();
-    work?;
+    })?;
+    remove_counted(&work, &key, &all)?;
+    remove_if_empty(&work)?;
     let test = result(run, options, &trained, (observed, rows), (&shuffles, least_p), words, key)?;
     seal::declare(&file, &test, [])?;
-    if unfinished.is_file() {
-        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
+    for counted in files.into_iter().chain([unfinished]).filter(|file| file.is_file()) {
+        std::fs::remove_file(&counted).map_err(Error::io(&counted))?;
     }
-    Ok(test)
+    Ok(Tested::All(Box::new(test)))
 }
 
 /// The folder in which the networks of a permutation are trained.
@@ -190,14 +244,97 @@ fn work_of(work: &Path, key: &str, permutation: usize) -> PathBuf {
 }
 
 /// Removes the networks of permutations that are counted: a process that was killed may have left them.
-fn remove_counted(work: &Path, key: &str, counted: usize) -> Result<()> {
-    for folder in (0..counted).map(|permutation| work_of(work, key, permutation)).filter(|folder| folder.is_dir()) {
+fn remove_counted(work: &Path, key: &str, counted: &[usize]) -> Result<()> {
+    if !work.is_dir() {
+        return Ok(());
+    }
+    for folder in counted.iter().map(|&permutation| work_of(work, key, permutation)).filter(|folder| folder.is_dir()) {
         std::fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
     }
-    if work.is_dir() && std::fs::read_dir(work).map_err(Error::io(work))?.next().is_none() {
-        std::fs::remove_dir(work).map_err(Error::io(work))?;
-    }
     Ok(())
+}
+
+/// Removes the folder of networks, where nothing is in it.
+fn remove_if_empty(work: &Path) -> Result<()> {
+    match std::fs::remove_dir(work) {
+        Err(e) if !matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => Err(Error::io(work)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// What the counting of permutations needs.
+struct Counting<'a> {
+    subject: &'a Subject<'a>,
+    shuffles: &'a Shuffles,
+    key: &'a str,
+    /// The folder of networks on permuted labels.
+    work: &'a Path,
+    progress: &'a dyn Progress,
+}
+
+impl Counting<'_> {
+    /// The numbers of these permutations, behind the rows that are there of the first of them, kept as they come. Those that are `known` are
+    /// taken.
+    fn count(
+        &self,
+        units: &[usize],
+        rows: &mut Vec<Vec<f64>>,
+        known: &shards::Rows,
+        keep: &mut dyn FnMut(&[Vec<f64>]) -> Result<()>,
+    ) -> Result<()> {
+        remove_counted(self.work, self.key, &units[..rows.len()])?;
+        self.progress.begin("permutations", units.len());
+        self.progress.advance(rows.len(), "");
+        let counted = self.count_on(units, rows, known, keep);
+        self.progress.end();
+        counted
+    }
+
+    fn count_on(
+        &self,
+        units: &[usize],
+        rows: &mut Vec<Vec<f64>>,
+        known: &shards::Rows,
+        keep: &mut dyn FnMut(&[Vec<f64>]) -> Result<()>,
+    ) -> Result<()> {
+        /// Fits of a comparator between two writings of what was counted.
+        const BATCH: usize = 16;
+        let Self { subject, shuffles, key, work, progress } = *self;
+        while rows.len() < units.len() {
+            progress.go_on()?;
+            let first = rows.len();
+            let permutation = units[first];
+            if let Some(row) = known.get(&permutation) {
+                rows.push(row.clone());
+                progress.advance(1, "");
+                continue;
+            }
+            if let Fitted::Network(initial) = &subject.fitted {
+                let folder = work_of(work, key, permutation);
+                let numbers = subject.network(initial.as_ref(), &shuffles.get(permutation), &folder, progress)?;
+                rows.push(numbers.iter().map(|n| n.value).collect());
+                keep(rows)?;
+                remove_counted(work, key, &units[..rows.len()])?;
+                progress.advance(1, &format!("{} {}", numbers[0].name, significant(numbers[0].value, 3)));
+                continue;
+            }
+            let last = units.len().min(first + BATCH);
+            let one = |n: &usize| -> Result<Vec<f64>> {
+                if let Some(row) = known.get(n) {
+                    return Ok(row.clone());
+                }
+                Ok(subject.comparator(&subject.labels(&shuffles.get(*n)))?.iter().map(|n| n.value).collect())
+            };
+            let batch: Vec<Vec<f64>> = subject
+                .engine
+                .thread_pool()
+                .install(|| units[first..last].par_iter().map(one).collect::<Result<_>>())?;
+            rows.extend(batch);
+            keep(rows)?;
+            progress.advance(last - first, "");
+        }
+        Ok(())
+    }
 }
 
 fn check(options: &PermuteOptions) -> Result<()> {
@@ -380,42 +517,6 @@ impl<'a> Subject<'a> {
     fn splits(&self, labels: &Labels) -> Result<Vec<Split>> {
         let seed = Seed::new(self.options.seed);
         folds::splits(&labels.labels, self.dataset.groups(), self.options.split, seed)
-    }
-
-    /// The numbers of the permutations that are not counted yet, kept as they come.
-    fn count(
-        &self,
-        shuffles: &Shuffles,
-        rows: &mut Vec<Vec<f64>>,
-        (work, key): (&Path, &str),
-        progress: &dyn Progress,
-        keep: &mut dyn FnMut(&[Vec<f64>]) -> Result<()>,
-    ) -> Result<()> {
-        /// Fits of a comparator between two writings of what was counted.
-        const BATCH: usize = 16;
-        while rows.len() < shuffles.len() {
-            progress.go_on()?;
-            let first = rows.len();
-            if let Fitted::Network(initial) = &self.fitted {
-                let folder = work_of(work, key, first);
-                let numbers = self.network(initial.as_ref(), &shuffles.get(first), &folder, progress)?;
-                rows.push(numbers.iter().map(|n| n.value).collect());
-                keep(rows)?;
-                remove_counted(work, key, rows.len())?;
-                progress.advance(1, &format!("{} {}", numbers[0].name, significant(numbers[0].value, 3)));
-                continue;
-            }
-            let last = shuffles.len().min(first + BATCH);
-            let one = |n: usize| -> Result<Vec<f64>> {
-                Ok(self.comparator(&self.labels(&shuffles.get(n)))?.iter().map(|n| n.value).collect())
-            };
-            let batch: Vec<Vec<f64>> =
-                self.engine.thread_pool().install(|| (first..last).into_par_iter().map(one).collect::<Result<_>>())?;
-            rows.extend(batch);
-            keep(rows)?;
-            progress.advance(last - first, "");
-        }
-        Ok(())
     }
 
     fn comparator(&self, labels: &Labels) -> Result<Vec<Number>> {

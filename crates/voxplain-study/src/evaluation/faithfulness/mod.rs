@@ -25,11 +25,12 @@ use crate::{
     map::{read_image, read_record},
     run::{HeldOut, Run, digest},
     setting::{METHOD, SUBJECTS},
+    shard::Shard,
 };
 use serde::{Deserialize, Serialize};
 use surrogate::Smoothness;
 use voxplain_attribution::{Baseline, Case, Explainer};
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, random::Seed, remedy, seal};
+use voxplain_core::{Action, Claim, Error, Progress, Result, atomic_file, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_volume::Volume;
 
@@ -188,10 +189,91 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
     all_there(run, &cohort, &methods, &people)?;
     let _claim = run.claim("evaluate", progress)?;
     let (files, models) = (run.layout().evaluation(), run.models()?);
+    let (all, _) = curves_of(engine, run, &cohort, (&methods, &people), options, progress)?;
+    std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
+    let heads = cohort.people(&people.iter().map(|person| person.subject).collect::<Vec<_>>())?;
+    options
+        .metrics
+        .iter()
+        .map(|&metric| {
+            let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
+            let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models, heads);
+            summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
+            summary.channels = several(&cohort);
+            for curves in &of {
+                let record = read_record(&run.layout().map(&curves.subject, &curves.method).path())?;
+                summary.made_from.add(&curves.subject, &curves.method, digest(&record));
+            }
+            results::table(&of).write_tsv(&files.table(metric.word()))?;
+            let curves = of.iter().map(|of| files.curves(&of.subject, &of.method, metric.word()));
+            let made = curves.chain([files.table(metric.word())]);
+            seal::declare(&files.summary(metric.word()), &summary, made)?;
+            Ok(summary)
+        })
+        .collect()
+}
+
+/// What a shard of curves came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ShardOfCurves {
+    /// Subjects of the shard.
+    pub subjects: usize,
+    /// Curves of their maps that are there now, one for each metric.
+    pub curves: usize,
+    /// Those of them that were made now.
+    pub now: usize,
+}
+
+/// Makes the curves of the subjects of a shard, of all who were asked for sorted by id, and nothing that is of all: [`evaluate`] with the same
+/// options then finds them made. Others may do other shards at the same time.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub fn evaluate_shard(
+    engine: &Engine,
+    run: &Run,
+    options: &Options,
+    shard: Shard,
+    progress: &dyn Progress,
+) -> Result<ShardOfCurves> {
+    options.settings.check()?;
+    run.refuse_value("deletion and insertion curves are of the probability of a class")?;
+    let cohort = run.cohort()?;
+    let maps = run.maps()?;
+    let methods = maps.chosen(options.methods.as_deref(), progress);
+    if methods.is_empty() {
+        return Err(maps.none("guided-backprop,hires-cam"));
+    }
+    let all = held_out(run, &cohort, options)?;
+    let ids: Vec<&str> = all.iter().map(|person| cohort.subjects[person.subject].id.as_str()).collect();
+    let own = shard.positions(&ids);
+    let mut names: Vec<&str> = own.iter().map(|&n| ids[n]).collect();
+    names.sort_unstable();
+    progress.note(&shard.describe(&names, ids.len(), cohort.noun()));
+    let people: Vec<HeldOut> = own.iter().map(|&n| all[n].clone()).collect();
+    all_there(run, &cohort, &methods, &people)?;
+    let (number, of) = (shard.number(), shard.of());
+    let doing = format!("evaluate, shard {shard}");
+    let _claim = Claim::take_part(&run.path, &format!("evaluate-{number}-of-{of}"), &doing, progress)?;
+    let (curves, now) = curves_of(engine, run, &cohort, (&methods, &people), options, progress)?;
+    Ok(ShardOfCurves { subjects: people.len(), curves: curves.len(), now })
+}
+
+/// The curves of the maps of these people, made where they are not there, and how many were made.
+fn curves_of(
+    engine: &Engine,
+    run: &Run,
+    cohort: &Cohort,
+    (methods, people): (&[String], &[HeldOut]),
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<(Vec<MapCurves>, usize)> {
+    let files = run.layout().evaluation();
+    let mut now = 0;
     let mut all = Vec::with_capacity(people.len() * methods.len());
     let mut explainer: Option<(usize, Explainer)> = None;
     progress.begin("deletion and insertion", people.len() * methods.len());
-    for person in &people {
+    for person in people {
         let id = &cohort.subjects[person.subject].id;
         if explainer.as_ref().is_none_or(|(fold, _)| *fold != person.fold) {
             let model = run.model(person.fold)?;
@@ -199,13 +281,13 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
         }
         let Some((_, explainer)) = explainer.as_mut() else { continue };
         let mut loaded = None;
-        for method in &methods {
+        for method in methods {
             progress.go_on()?;
             let ranking = options.settings.ranking.for_method(method);
             let settings = Settings { ranking, ..options.settings.clone() };
             let begun = MapCurves {
                 whole_heads: cohort.preparation.whole_heads().map(str::to_owned),
-                channels: several(&cohort),
+                channels: several(cohort),
                 ..MapCurves::begin(run, &cohort.subjects[person.subject], method, explainer, &settings)?
             };
             let mut wanted = Vec::new();
@@ -232,33 +314,14 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
                     }
                     atomic_file::write_json(&place, &made)?;
                     all.push(made);
+                    now += 1;
                 }
             }
             progress.advance(1, &format!("{id}, {method}"));
         }
     }
     progress.end();
-    std::fs::create_dir_all(files.folder()).map_err(Error::io(files.folder()))?;
-    let heads = cohort.people(&people.iter().map(|person| person.subject).collect::<Vec<_>>())?;
-    options
-        .metrics
-        .iter()
-        .map(|&metric| {
-            let of: Vec<&MapCurves> = all.iter().filter(|c| c.metric == metric).collect();
-            let mut summary = Summary::of(metric, &methods, &of, &options.settings, &models, heads);
-            summary.whole_heads = cohort.preparation.whole_heads().map(str::to_owned);
-            summary.channels = several(&cohort);
-            for curves in &of {
-                let record = read_record(&run.layout().map(&curves.subject, &curves.method).path())?;
-                summary.made_from.add(&curves.subject, &curves.method, digest(&record));
-            }
-            results::table(&of).write_tsv(&files.table(metric.word()))?;
-            let curves = of.iter().map(|of| files.curves(&of.subject, &of.method, metric.word()));
-            let made = curves.chain([files.table(metric.word())]);
-            seal::declare(&files.summary(metric.word()), &summary, made)?;
-            Ok(summary)
-        })
-        .collect()
+    Ok((all, now))
 }
 
 /// Names of the channels of a cohort, where there are several.
