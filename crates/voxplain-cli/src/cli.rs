@@ -16,7 +16,7 @@ use crate::{
     terminal,
     verb::{
         bench, clean, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect,
-        man, merge, permute, predict, prepare, regions, run, simulate, status, train,
+        man, merge, permute, plan, predict, prepare, regions, run, simulate, status, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -81,6 +81,7 @@ enum Verb {
     Bench(bench::Bench),
     Demo(demo::Demo),
     Run(run::Run),
+    Plan(plan::PlanOf),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -119,6 +120,7 @@ impl Verb {
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session, work),
             Self::Run(verb) => verb.run(session, work, &Cli::command()),
+            Self::Plan(verb) => verb.run(session, work),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
             Self::Man(verb) => verb.run(Cli::command(), session),

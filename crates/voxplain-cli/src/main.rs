@@ -6,6 +6,7 @@ mod argument;
 mod cli;
 mod live;
 mod pipeline;
+mod plan;
 #[cfg(feature = "serve")]
 mod server;
 mod session;

@@ -86,6 +86,11 @@ impl Pipeline {
     }
 
     /// The command lines.
+    pub(crate) fn steps(&self) -> &[Vec<String>] {
+        &self.steps
+    }
+
+    /// The command lines.
     #[cfg(test)]
     pub(crate) fn into_steps(self) -> Vec<Vec<String>> {
         self.steps
@@ -108,6 +113,11 @@ impl Pipeline {
         Ok(pipeline)
     }
 
+    /// The work of each step; refuses what cannot be understood.
+    pub(crate) fn work(&self, work: fn(&[String]) -> anyhow::Result<Work>) -> anyhow::Result<Vec<Work>> {
+        self.steps.iter().map(|step| work(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))).collect()
+    }
+
     /// Runs the verbs, with `work` to make work of the words of each; the first that fails ends it. What is there already is
     /// not made again.
     pub(crate) fn run(
@@ -116,11 +126,7 @@ impl Pipeline {
         work: fn(&[String]) -> anyhow::Result<Work>,
     ) -> anyhow::Result<Outcome> {
         // All are parsed before the first runs: a misspelt key should not show after hours of training.
-        let all = self
-            .steps
-            .iter()
-            .map(|step| work(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0])))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let all = self.work(work)?;
         let mut outcome = Outcome::Done;
         for (work, step) in all.into_iter().zip(&self.steps) {
             session.say(&format!("\n$ {}", command_line(step)));

@@ -18,6 +18,7 @@ pub(crate) mod lacking;
 pub(crate) mod man;
 pub(crate) mod merge;
 pub(crate) mod permute;
+pub(crate) mod plan;
 #[cfg(feature = "report")]
 pub(crate) mod plot;
 pub(crate) mod predict;
