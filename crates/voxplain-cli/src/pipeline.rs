@@ -106,7 +106,12 @@ impl Pipeline {
     /// From a file; paths in it are relative to the file, so that a project can be moved.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = voxplain::input::read_to_string(path).map_err(voxplain::Error::io(path))?;
-        let pipeline = Self::parse(&text).with_context(|| format!("{}", path.display()))?;
+        let place = || path.display().to_string();
+        let pipeline = Self::parse(&text).with_context(place)?;
+        let unfilled = unfilled(&text.parse().with_context(place)?);
+        if !unfilled.is_empty() {
+            bail!("{}: what stands in <> is to be filled in first: {}", place(), unfilled.join(", "));
+        }
         if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
             std::env::set_current_dir(folder).with_context(|| format!("{}", folder.display()))?;
         }
@@ -138,6 +143,29 @@ impl Pipeline {
         }
         Ok(outcome)
     }
+}
+
+/// The keys whose value is still that of the file that `run --init` writes, `<COLUMN>`: `[train] label = "<COLUMN>"`.
+fn unfilled(config: &Table) -> Vec<String> {
+    let is_placeholder = |value: &Value| {
+        let inner = value.as_str().and_then(|text| text.strip_prefix('<')?.strip_suffix('>'));
+        inner.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
+    };
+    let mut keys = Vec::new();
+    for (verb, section) in config {
+        let sections = match section {
+            Value::Array(sections) => sections.iter().collect(),
+            one => vec![one],
+        };
+        for (key, value) in sections.iter().filter_map(|of| of.as_table()).flatten() {
+            let one = std::slice::from_ref(value);
+            let values = value.as_array().map_or(one, |values| values.as_slice());
+            if values.iter().any(is_placeholder) {
+                keys.push(format!("[{verb}] {key} = {value}"));
+            }
+        }
+    }
+    keys
 }
 
 /// A section as the words of a command line.
@@ -227,5 +255,14 @@ mod tests {
         assert!(error("").contains("no section says what to do"));
         assert!(error("[train]\nlabel = { a = 1 }").contains("[train] label"));
         assert!(error("run = ").contains("TOML"));
+        // As `run --init` writes it; a name in <> of somebody's own is none of these.
+        let unfilled = |text: &str| unfilled(&text.parse().unwrap()).join(", ");
+        assert_eq!(
+            unfilled(
+                "[prepare]\nsource = '<SOURCE>'\n[train]\nlabel = '<COLUMN>'\nfolds = 3\n[[regions]]\natlas = ['<ATLAS>']"
+            ),
+            "[prepare] source = \"<SOURCE>\", [train] label = \"<COLUMN>\", [regions] atlas = [\"<ATLAS>\"]"
+        );
+        assert_eq!(unfilled("cohort = 'c'\n[train]\nlabel = '<5 years>'\nfolds = 5"), "");
     }
 }

@@ -6,13 +6,24 @@ use super::{
     stderr::line,
 };
 use crate::shell::command_line;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Exit status of a command that was stopped: that of a shell for Ctrl-C.
 pub(crate) const STOPPED: u8 = 130;
 
 /// Set by the first one: long work then stops where it can go on from. The second one ends the program.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// What is said of the first one, where that is not the end of a step.
+static STOPPING: OnceLock<&str> = OnceLock::new();
+
+/// Sets what is said when the command is asked to stop.
+pub(crate) fn say(words: &'static str) {
+    let _ = STOPPING.set(words);
+}
 
 /// Listens to Ctrl-C; on Unix to SIGTERM (the time of a job is up) and SIGHUP (the terminal was closed) too. Whoever
 /// started the program with one of these ignored, as `nohup` does with SIGHUP, has it ignored.
@@ -55,7 +66,7 @@ fn asked(how: &str) {
         std::process::exit(STOPPED.into());
     }
     if !screen::is_drawing() {
-        let what = format!("stopping after this step ({how} again: at once)");
+        let what = format!("{} ({how} again: at once)", STOPPING.get().unwrap_or(&"stopping after this step"));
         if log::as_json() {
             log::message(Level::Warning, &what);
         } else {

@@ -13,7 +13,7 @@ pub(crate) use brief::brief;
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
 pub(crate) use error::{report_error, status, wrong_usage};
-pub(crate) use interrupt::{STOPPED, go_on, interrupt};
+pub(crate) use interrupt::{STOPPED, go_on, interrupt, say as say_when_stopped};
 
 use crate::shell::Shell;
 use colour::{YELLOW, painted};

@@ -4,6 +4,7 @@ use crate::{
     server::Server,
     session::{Outcome, Session},
     shell::Shell,
+    terminal,
 };
 use clap::Args;
 use std::path::PathBuf;
@@ -49,6 +50,7 @@ impl Serve {
         let server = Server::new(site, self.port)?;
         let url = server.url();
         session.result(&Document { url: url.clone(), scenes }, &url)?;
+        terminal::say_when_stopped("stopping the server");
         session.say(&format!("{scenes} groups and subjects can be looked at; Ctrl-C ends it"));
         server.run(session.progress())?;
         session.say("stopped; nothing was written");
