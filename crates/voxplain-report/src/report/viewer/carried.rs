@@ -33,6 +33,15 @@ pub(in crate::report) struct Payload {
     pub(in crate::report) files: Vec<(String, String)>,
 }
 
+/// JSON with its hidden characters shown as the page shows them, with a backslash that JSON takes for one.
+pub(super) fn shown(json: String) -> String {
+    let hidden = |c: char| match visible(c.encode_utf8(&mut [0; 4])) {
+        Cow::Owned(shown) => format!("\\{shown}"),
+        Cow::Borrowed(plain) => plain.to_owned(),
+    };
+    if visible(&json) == json { json } else { json.chars().map(hidden).collect() }
+}
+
 impl Viewer {
     /// A viewer of scenes that have no volumes yet.
     pub(super) fn new(index: Index) -> Self {
@@ -84,14 +93,8 @@ impl Viewer {
         let json = serde_json::to_string(&self.index).map_err(|e| {
             Error::request(format!("the viewer's index cannot be written: {e}"), "this is a fault of voxplain")
         })?;
-        // Inside a script element only `<` could end it or open a comment. Hidden characters are shown as the page shows them, with a
-        // backslash that JSON takes for one.
-        let hidden = |c: char| match visible(c.encode_utf8(&mut [0; 4])) {
-            Cow::Owned(shown) => format!("\\{shown}"),
-            Cow::Borrowed(plain) => plain.to_owned(),
-        };
-        let json = json.replace('<', "\\u003c");
-        Ok(if visible(&json) == json { json } else { json.chars().map(hidden).collect() })
+        // Inside a script element only `<` could end it or open a comment.
+        Ok(shown(json.replace('<', "\\u003c")))
     }
 
     /// Scripts for the end of the page, of at most about `room` bytes, and files named `<folder>/<n>.js` for the scenes

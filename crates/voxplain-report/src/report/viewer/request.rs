@@ -1,7 +1,7 @@
 //! A viewer whose scenes are asked for one by one: the names they go by, and what is answered.
 
 use super::{
-    carried::Viewer,
+    carried::{Viewer, shown},
     index::{AtlasRegions, Encoded, Index, MapValues, View},
     scenes::Scenes,
 };
@@ -54,7 +54,7 @@ pub(in crate::report) fn scene_script(scenes: &Scenes, n: usize, report: &str) -
         "Object.assign(((window.voxplainVolumes??={{}})[\"{report}\"]??={{}}),{});\n\
          Object.assign(((window.voxplainScenes??={{}})[\"{report}\"]??={{}}),{});\n",
         text(serde_json::to_string(&volumes))?,
-        text(serde_json::to_string(&scene))?
+        shown(text(serde_json::to_string(&scene))?)
     )))
 }
 
