@@ -1,4 +1,8 @@
-//! Documents of JSON that hold a checksum of themselves: [`write()`] and [`read`].
+//! Documents of JSON that hold a checksum of themselves, [`write()`] and [`read`], and those of other files: [`vouch`] and [`Checksums`].
+
+mod checksums;
+
+pub use checksums::Checksums;
 
 use crate::{Error, Remedy, Result, atomic_file, hash_bytes, input};
 use serde::{Serialize, de::DeserializeOwned};
@@ -54,9 +58,27 @@ pub fn declare(path: &Path, value: &impl Serialize, vouched: impl IntoIterator<I
     atomic_file::declare(path, &sealed(path, value)?, vouched)
 }
 
+/// [`declare`] of a document that also holds BLAKE3 of each file that it vouches for, as [`Checksums`] reads it. The files, in the
+/// folder of the document or below, are written first: a process that is killed in between leaves files that do not fit the document
+/// of before, and says so until they are made again.
+///
+/// # Errors
+/// Those of [`declare`]; a file that cannot be read.
+pub fn vouch(path: &Path, value: &impl Serialize, vouched: impl IntoIterator<Item = PathBuf>) -> Result<()> {
+    let vouched: Vec<PathBuf> = vouched.into_iter().collect();
+    let mut value = as_json(path, value)?;
+    if let Value::Object(keys) = &mut value {
+        keys.insert(checksums::KEY.to_owned(), Checksums::of(path, &vouched)?.into_json());
+    }
+    declare(path, &value, vouched)
+}
+
+fn as_json(path: &Path, value: &impl Serialize) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))
+}
+
 fn sealed(path: &Path, value: &impl Serialize) -> Result<Value> {
-    let mut value =
-        serde_json::to_value(value).map_err(|e| Error::file(path, format!("no JSON: {e}"), "report this"))?;
+    let mut value = as_json(path, value)?;
     if let Value::Object(keys) = &mut value {
         KEYS.iter().for_each(|key| _ = keys.shift_remove(*key));
     }
@@ -77,6 +99,18 @@ fn sealed(path: &Path, value: &impl Serialize) -> Result<Value> {
 pub fn read<T: DeserializeOwned>(path: &Path, remedy: impl Into<Remedy>) -> Result<T> {
     let text = input::read(path).map_err(Error::io(path))?;
     open(&text).map_err(|what| Error::file(path, what, remedy))
+}
+
+/// [`read`] of a document that vouches for files; those that are there are compared with their [`Checksums`]. `remedy` is what makes
+/// all of them again.
+///
+/// # Errors
+/// Those of [`read`] and of [`Checksums::check`].
+pub fn read_with_files<T: DeserializeOwned>(path: &Path, remedy: impl Into<Remedy>) -> Result<T> {
+    let remedy = remedy.into();
+    let value = read(path, remedy.clone())?;
+    Checksums::read(path, remedy.clone())?.check_all(remedy)?;
+    Ok(value)
 }
 
 /// [`read`] of bytes; the error is in words.

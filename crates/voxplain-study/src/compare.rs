@@ -197,6 +197,7 @@ struct Material {
 /// Those of [`Formula::build`]; maps that are missing; results that are there and were made in another way.
 pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress) -> Result<CompareSummary> {
     let cohort = run.cohort()?;
+    run.warn_of_changed_labels(&cohort, progress);
     let there = run.maps()?;
     let methods = there.chosen(options.method.as_ref().map(std::slice::from_ref), progress);
     let method = match methods.as_slice() {
@@ -322,11 +323,11 @@ pub fn comparisons(run: &Run) -> Result<Vec<(PathBuf, Result<CompareSummary>)>> 
         entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<_>>()?;
     folders.retain(|folder| summary_of(folder).is_file());
     folders.sort();
-    let models = run.models()?;
+    let (models, _) = run.models_there()?;
     let again = || remedy!["compare again, with ", FORCE];
     let read = |folder: &Path| -> Result<CompareSummary> {
         let file = summary_of(folder);
-        let summary: CompareSummary = crate::run::read_json(&file)?;
+        let summary: CompareSummary = voxplain_core::seal::read_with_files(&file, again())?;
         models.check(&file, &summary.models, again())?;
         summary.made_from.check(run, &file, again())?;
         Ok(summary)

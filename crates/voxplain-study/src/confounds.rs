@@ -18,7 +18,7 @@ use crate::{
     listed::{and, counted},
     matched::MatchOn,
     recode::refuse_recode,
-    run::{Prediction, Run, read_json},
+    run::{Prediction, Run},
     setting::{ARM, CALIPER, COVARIATES, LABEL, MATCH},
     spelling::number,
 };
@@ -660,9 +660,9 @@ impl Confounds {
         if !file.is_file() {
             return Ok(None);
         }
-        let found: Self = read_json(&file)?;
-        let again = || remedy!["find them again with ", Action::new("confounds").on(&run.path)];
-        run.models()?.check(&file, &found.models, again())?;
+        let again = || remedy!["find them again: ", Action::new("confounds").on(&run.path)];
+        let found: Self = seal::read(&file, again())?;
+        run.models_there()?.0.check(&file, &found.models, again())?;
         if let Some(maps) = &found.maps {
             maps.made_from.check(run, &file, again())?;
         }

@@ -19,7 +19,7 @@ pub use options::{ExplainOptions, Images, Inputs};
 pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 
 use crate::{
-    map::{Variant, read_record},
+    map::{Variant, read_image, read_record},
     model::Model,
     run::Run,
     setting::IN_SAMPLE,
@@ -320,7 +320,9 @@ fn current_map(
             files.image(Variant::Channel(name)).is_file()
                 && (native_space.is_none() || files.image(Variant::ChannelInNativeSpace(name)).is_file())
         });
-    (same && there).then(|| MapSummary {
+    // An image that is not the one of its record is made again.
+    let whole = || read_image(&files.path()).is_ok() && native_space.as_ref().is_none_or(|p| read_image(p).is_ok());
+    (same && there && whole()).then(|| MapSummary {
         map: files.path(),
         native_space,
         native_resolution: Some(files.image(Variant::NativeResolution)).filter(|p| p.is_file()),

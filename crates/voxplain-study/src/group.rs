@@ -18,7 +18,7 @@ use crate::listed::{counted, does, listed};
 use crate::{
     cohort::Cohort,
     map::{read_image, read_record, record_path, target},
-    run::{GroupLayout, MadeFrom, Run, RunMaps, digest, read_json},
+    run::{GroupLayout, MadeFrom, Run, RunMaps, digest},
     setting::{KEEP_GOING, METHOD},
 };
 use rayon::prelude::*;
@@ -28,7 +28,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use voxplain_attribution::Record;
-use voxplain_core::{Action, Error, Progress, Result, atomic_file, remedy, seal};
+use voxplain_core::{Action, Error, Progress, Result, remedy, seal};
 use voxplain_stats::{Interval, Statistic};
 use voxplain_volume::{Grid, Mask, Volume, WriteOptions, write};
 
@@ -145,6 +145,7 @@ const BUDGET_BYTES: usize = 256 << 20;
 /// subject's; values that are no numbers.
 pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Result<GroupSummary> {
     let cohort = run.cohort()?;
+    run.warn_of_changed_labels(&cohort, progress);
     if let Some(what) = cohort.unchecked() {
         progress.note(&what);
     }
@@ -235,6 +236,11 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     }
     warnings.extend(differences(&members, &methods, &records));
 
+    // Of a process that is killed nothing looks finished that is not.
+    let done = layout.summary();
+    if done.is_file() {
+        std::fs::remove_file(&done).map_err(Error::io(&done))?;
+    }
     let brain = mean_brain(&cohort, &members, &grid, &layout, progress)?;
     let positive = run.metrics()?.map(|m| m.positive);
     let models = run.models()?;
@@ -287,7 +293,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
             }
             let path = layout.map(&file);
             write_volume(&path, &volume)?;
-            atomic_file::write_json(&record_path(&path), &record)?;
+            seal::write(&record_path(&path), &record)?;
             maps.push(GroupMap {
                 method: method.clone(),
                 group: group.name.clone(),
@@ -329,7 +335,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
     };
     let made = summary.maps.iter().flat_map(|map| [layout.map(&map.file), record_path(&layout.map(&map.file))]);
     let made = made.chain([layout.similarity(), layout.mean_brain(), layout.brain_mask()]);
-    seal::declare(&layout.summary(), &summary, made)?;
+    seal::vouch(&layout.summary(), &summary, made)?;
     Ok(summary)
 }
 
@@ -371,9 +377,9 @@ impl GroupSummary {
         if !path.is_file() {
             return Ok(None);
         }
-        let summary: Self = read_json(&path)?;
         let again = || remedy!["make it again: ", Action::new("group").on(&run.path)];
-        run.models()?.check(&path, &summary.models, again())?;
+        let summary: Self = seal::read_with_files(&path, again())?;
+        run.models_there()?.0.check(&path, &summary.models, again())?;
         summary.made_from.check(run, &path, again())?;
         Ok(Some(summary))
     }

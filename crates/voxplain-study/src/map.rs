@@ -1,8 +1,8 @@
 //! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]) and images ([`read_image`]), and those below a folder ([`maps_below`]).
 
-use crate::run::RunLayout;
+use crate::{run::RunLayout, setting::METHOD};
 use std::path::{Path, PathBuf};
-use voxplain_attribution::Record;
+use voxplain_attribution::{METHODS, Record};
 use voxplain_core::{Action, Error, Remedy, Result, hash_bytes, hash_values, remedy, seal};
 use voxplain_volume::{ReadOptions, Volume, image_stem};
 
@@ -86,6 +86,12 @@ impl MapFiles {
     /// The method as names have it: letters and digits alone.
     pub fn method(&self) -> &str {
         &self.method
+    }
+
+    /// The method by its own name, where it is one of ours.
+    pub(crate) fn method_name(&self) -> String {
+        let known = METHODS.iter().map(|method| method.name).find(|name| word(name) == self.method);
+        known.map_or_else(|| self.method.clone(), str::to_owned)
     }
 
     /// The map on the grid that the model takes.
@@ -181,12 +187,18 @@ pub fn record_path(map: &Path) -> PathBuf {
 /// # Errors
 /// There is none, or it is damaged.
 pub fn read_record(map: &Path) -> Result<Record> {
-    seal::read(&record_path(map), again())
+    seal::read(&record_path(map), again(map))
 }
 
-/// What to do about a map that is damaged.
-fn again() -> Remedy {
-    remedy!["remove the map and its record, and make it again with `", Action::new("explain"), "`"]
+/// What to do about a map that is damaged: of a run the step that makes it again, and leaves the others as they are.
+fn again(map: &Path) -> Remedy {
+    let run = map.parent().and_then(Path::parent).filter(|run| RunLayout::at(run).manifest().is_file());
+    match (run, files_of(map)) {
+        (Some(run), Some(files)) if files.stem().starts_with("sub-") => {
+            remedy!["make it again: ", Action::new("explain").on(run).with(METHOD, files.method_name())]
+        }
+        _ => remedy!["remove the map and its record, and make it again with `", Action::new("explain"), "`"],
+    }
 }
 
 /// Reads the image of a map, in the axis order of its file. Where the record beside it has its hash, it is compared.
@@ -205,7 +217,7 @@ pub fn read_image(map: &Path) -> Result<Volume> {
         serde_json::from_slice::<serde_json::Value>(&beside).ok().and_then(|record| record.get("ImageHash").cloned());
     if hash.is_some_and(|hash| hash != hash_values(volume.data())) {
         let what = "is not the map that was written: its values do not fit the hash in its record";
-        return Err(Error::file(map, what, again()));
+        return Err(Error::file(map, what, again(map)));
     }
     Ok(volume)
 }

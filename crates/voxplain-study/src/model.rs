@@ -210,6 +210,14 @@ impl Model {
         Ok((model, voxplain_core::hash_bytes(&bytes)))
     }
 
+    /// Whether the bytes of a model file are those that were written. Its checksum says; of a file without one, whether it can be read.
+    pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+        let Some(digits) = place_of_checksum(bytes) else { return Self::from_bytes(bytes).is_ok() };
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&bytes[..digits.start]).update(&[b'0'; CHECKSUM]).update(&bytes[digits.end..]);
+        hasher.finalize().to_hex().as_bytes() == &bytes[digits]
+    }
+
     /// Writes a model file, whole or not at all.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ use people::Person;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use truth::Truth;
-use voxplain_core::{Error, Progress, Remedy, Result, atomic_file, plural::counted, remedy, seal, softmax};
+use voxplain_core::{Error, Progress, Remedy, Result, plural::counted, remedy, seal, softmax};
 use voxplain_nn::{Engine, PlanOptions, Purpose};
 
 /// Prepared volumes that are in memory at a time, in bytes.
@@ -154,7 +154,7 @@ impl Predictions {
     /// A file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         table::of(self).write_tsv(path)?;
-        atomic_file::write_json(&path.with_extension("json"), self)
+        seal::vouch(&path.with_extension("json"), self, [path.to_owned()])
     }
 }
 
@@ -260,6 +260,11 @@ fn ask(
     let Some(first) = asked.models.first() else {
         return Err(Error::request("there is no model to ask", "give a run or a model"));
     };
+    if let (Models::Run(run), People::Cohort(cohort)) = (models, people)
+        && run.check_cohort(cohort).is_ok()
+    {
+        run.warn_of_changed_labels(cohort, progress);
+    }
     let card = &first.card;
     people.check(card, progress)?;
     let persons = people.persons(options)?;
@@ -474,7 +479,7 @@ pub fn predict_test_set(
     });
     made.asked = asked;
     table::of(&made).write_tsv(&table)?;
-    seal::declare(&document, &made, [table])?;
+    seal::vouch(&document, &made, [table])?;
     Ok(made)
 }
 

@@ -1,6 +1,7 @@
 //! [`Run`]: the directory of a training and of everything that was made with its models.
 
 mod clear;
+mod labels;
 mod layout;
 mod made_from;
 mod manifest;
@@ -15,6 +16,7 @@ mod shared;
 mod value_results;
 
 pub use clear::clear;
+pub use labels::ChangedLabels;
 pub use layout::{EvaluationLayout, FoldLayout, GroupLayout, LinearLayout, PageLayout, RunLayout, figure_name};
 pub use made_from::MadeFrom;
 pub(crate) use made_from::digest;
@@ -36,10 +38,15 @@ use crate::listed::{counted, listed};
 use crate::setting::{self, COHORT, FOLD, FORCE, INIT, OUT, REGION_VOLUMES};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Claim, Error, Fault, Progress, Remedy, Result, atomic_file, remedy, seal};
+use voxplain_core::{
+    Action, Claim, Error, Fault, Progress, Remedy, Result, atomic_file, hash_file, remedy,
+    seal::{self, Checksums},
+    visible, visible_toml,
+};
 
 /// A run directory: models of all folds and everything that was made with them. [`RunLayout`] says which file holds what.
 #[derive(Clone, Debug)]
@@ -82,7 +89,12 @@ impl Run {
                 remedy!["give a directory that `", Action::new("train").switch(OUT), "` made"],
             ));
         }
-        let manifest: Manifest = read_json(&file)?;
+        let again = remedy![
+            "give back the file that was written, or train again with ",
+            FORCE,
+            ": the options stand in config.toml beside it"
+        ];
+        let manifest: Manifest = seal::read(&file, again)?;
         let learnt = manifest.task.value().is_some() || manifest.task.classes().len() >= 2;
         if !learnt || manifest.folds == 0 {
             return Err(Error::file(
@@ -97,7 +109,12 @@ impl Run {
     /// The same run, with its cohort looked for in this directory, where one is given, and nowhere else.
     #[must_use]
     pub fn with_cohort(mut self, path: Option<&Path>) -> Self {
-        self.cohort = path.map(Path::to_owned).or(self.cohort);
+        // The one that is found without being named keeps its name, so that naming it changes nothing that is written.
+        let real = |path: &Path| path.canonicalize().ok();
+        let same = |place: &PathBuf| path.is_some_and(|path| real(path).is_some() && real(place) == real(path));
+        let own = self.manifest.cohort.candidates(&self.path).into_iter();
+        let found = own.into_iter().find(|place| CohortLayout::at(place).document().is_file()).filter(same);
+        self.cohort = found.or_else(|| path.map(Path::to_owned)).or(self.cohort);
         self
     }
 
@@ -263,7 +280,7 @@ impl Run {
     /// # Errors
     /// The fold has not begun, or the file is damaged.
     pub fn split(&self, fold: usize) -> Result<Split> {
-        self.finished(read_json(&self.layout().fold(fold).split()))
+        self.finished(self.read(&self.layout().fold(fold).split()))
     }
 
     /// When this run, or one that it replaced, was asked about the test set: what the record says, in words where it is damaged or lost.
@@ -306,7 +323,7 @@ impl Run {
                 return Err(Error::file(
                     self.layout().fold(fold).split(),
                     format!("subject number {n} is not one that can be held out"),
-                    remedy!["the run is damaged: train again with ", FORCE],
+                    self.count_again(),
                 ));
             }
             all.extend(split.test.into_iter().map(|subject| HeldOut { subject, fold }));
@@ -320,7 +337,7 @@ impl Run {
     /// There is none, or it is damaged; the run predicts a value.
     pub fn predictions(&self) -> Result<Vec<Prediction>> {
         self.refuse_value("classes are compared here")?;
-        self.finished(predictions::read(&self.layout().predictions(), self.manifest.task.classes()))
+        self.predictions_in(&self.layout().predictions())
     }
 
     /// Reads `predictions-<comparator>.tsv`: the predictions of a comparator for the same subjects.
@@ -329,7 +346,7 @@ impl Run {
     /// There is none, or it is damaged.
     pub fn comparator_predictions(&self, name: &str) -> Result<Vec<Prediction>> {
         self.refuse_value("classes are compared here")?;
-        self.finished(predictions::read(&self.layout().comparator_predictions(name), self.manifest.task.classes()))
+        self.predictions_in(&self.layout().comparator_predictions(name))
     }
 
     /// Reads `predictions.tsv` of a run that predicts a value.
@@ -337,7 +354,7 @@ impl Run {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn value_predictions(&self) -> Result<Vec<PredictedValue>> {
-        self.finished(value_results::read(&self.layout().predictions()))
+        self.values_in(&self.layout().predictions())
     }
 
     /// Reads `predictions-<comparator>.tsv` of a run that predicts a value.
@@ -345,7 +362,45 @@ impl Run {
     /// # Errors
     /// There is none, or it is damaged.
     pub fn comparator_values(&self, name: &str) -> Result<Vec<PredictedValue>> {
-        self.finished(value_results::read(&self.layout().comparator_predictions(name)))
+        self.values_in(&self.layout().comparator_predictions(name))
+    }
+
+    fn predictions_in(&self, file: &Path) -> Result<Vec<Prediction>> {
+        let read = || predictions::read(file, self.manifest.task.classes(), self.count_again());
+        self.finished(self.check(file).and_then(|()| read()))
+    }
+
+    fn values_in(&self, file: &Path) -> Result<Vec<PredictedValue>> {
+        let read = || value_results::read(file, self.count_again());
+        self.finished(self.check(file).and_then(|()| read()))
+    }
+
+    /// Refuses a file that training made beside its models (predictions, maps of linear baselines) and that is no longer
+    /// the one that was written. Of runs of older versions nothing is known.
+    ///
+    /// # Errors
+    /// It is another; `metrics.json`, which has the checksums, is damaged.
+    pub fn check(&self, file: &Path) -> Result<()> {
+        let checksums = Checksums::read(&self.layout().metrics(), self.count_again())?;
+        if file.is_file() { checksums.check(file, self.count_again()) } else { Ok(()) }
+    }
+
+    /// Reads a document that training wrote beside its models.
+    ///
+    /// # Errors
+    /// It is not there, or not as it was written.
+    pub fn read<T: DeserializeOwned>(&self, file: &Path) -> Result<T> {
+        seal::read(file, self.count_again())
+    }
+
+    /// How what training counted is made again from its models.
+    pub(crate) fn count_again(&self) -> Remedy {
+        remedy!["make it again from the models, which stay: ", self.go_on(), "; or give back the file that was written"]
+    }
+
+    /// The step that goes on with the training, and counts again what its models say.
+    pub(super) fn go_on(&self) -> Action {
+        Action::new("run").on(self.layout().config())
     }
 
     /// Refuses what has no meaning for a run that predicts a value; `why` says what it is.
@@ -388,7 +443,7 @@ impl Run {
     /// It is damaged.
     pub fn imbalance(&self) -> Result<Option<Imbalance>> {
         let file = self.layout().imbalance();
-        if file.is_file() { read_json(&file).map(Some) } else { Ok(None) }
+        if file.is_file() { self.read(&file).map(Some) } else { Ok(None) }
     }
 
     /// Reads `metrics.json` of a run of classes; `None` where training has not ended, or the run predicts a value.
@@ -401,7 +456,7 @@ impl Run {
         }
         let metrics: Option<Metrics> = self.any_metrics()?;
         if let Some(metrics) = metrics.as_ref().filter(|metrics| !metrics.models.is_empty()) {
-            self.models()?.check(&self.layout().metrics(), &metrics.models, again())?;
+            self.models_there()?.0.check(&self.layout().metrics(), &metrics.models, self.count_again())?;
         }
         Ok(metrics)
     }
@@ -416,14 +471,22 @@ impl Run {
         }
         let metrics: Option<ValueMetrics> = self.any_metrics()?;
         if let Some(metrics) = &metrics {
-            self.models()?.check(&self.layout().metrics(), &metrics.models, again())?;
+            self.models_there()?.0.check(&self.layout().metrics(), &metrics.models, self.count_again())?;
         }
         Ok(metrics)
     }
 
     fn any_metrics<M: DeserializeOwned>(&self) -> Result<Option<M>> {
-        let path = self.layout().metrics();
-        if path.is_file() { read_json(&path).map(Some) } else { Ok(None) }
+        let (layout, again) = (self.layout(), self.count_again());
+        let path = layout.metrics();
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let metrics = seal::read(&path, again.clone())?;
+        let checksums = Checksums::read(&path, again.clone())?;
+        let tables = checksums.files().filter(|file| layout.is_out_of_fold(file));
+        tables.into_iter().try_for_each(|table| checksums.check(&table, again.clone()))?;
+        Ok(Some(metrics))
     }
 
     /// Reads the learning curve of a fold, one entry per epoch.
@@ -432,13 +495,30 @@ impl Run {
     /// There is none, or it is damaged.
     pub fn history(&self, fold: usize) -> Result<Vec<Epoch>> {
         let path = self.layout().fold(fold).history();
+        // While a fold is trained again the curve grows.
+        if self.layout().fold(fold).model().is_file() && path.is_file() {
+            let model = self.model(fold)?.model;
+            let expected = model.card.training["history"].as_str();
+            if expected.is_some_and(|expected| hash_file(&path).is_ok_and(|found| found != expected)) {
+                let what = "is not what was written: it does not fit the checksum in the model (a change by hand, a damaged disk, or a copy that \
+                            broke off)";
+                return Err(Error::file(&path, what, self.curve_again(fold)));
+            }
+        }
         let text = voxplain_core::input::read_to_string(&path).map_err(Error::io(&path))?;
         text.lines()
             .enumerate()
             .map(|(n, line)| {
-                serde_json::from_str(line).map_err(|e| Error::file(&path, format!("line {}: {e}", n + 1), again()))
+                serde_json::from_str(line)
+                    .map_err(|e| Error::file(&path, format!("line {}: {e}", n + 1), self.curve_again(fold)))
             })
             .collect()
+    }
+
+    /// How the learning curve of a fold is made again: with its model, which the same seed makes the same.
+    fn curve_again(&self, fold: usize) -> Remedy {
+        let model = self.layout().fold(fold).model().display().to_string();
+        remedy!["give back the file that was written; or remove ", model, ", and train this fold again: ", self.go_on()]
     }
 
     /// Writes what says that a directory is a run: `manifest.json` (first: whatever happens then, it is known as ours), `config.toml`,
@@ -468,9 +548,33 @@ impl Run {
         });
         let config = toml::to_string(config)
             .map_err(|e| Error::request(format!("the options cannot be written as TOML: {e}"), "report this"))?;
-        atomic_file::write_if_other(&layout.config(), config.as_bytes())?;
+        atomic_file::write_if_other(&layout.config(), shown(&config)?.as_bytes())?;
         atomic_file::write_json_if_other(&layout.description(), &description)
     }
+}
+
+/// A configuration with its hidden characters written out, the same values in the same order.
+fn shown(config: &str) -> Result<Cow<'_, str>> {
+    if visible(config) == config {
+        return Ok(Cow::Borrowed(config));
+    }
+    let table: toml::Table = config
+        .parse()
+        .map_err(|e| Error::request(format!("the options are no TOML as they are written: {e}"), "report this"))?;
+    let mut text = String::new();
+    let (tables, values): (Vec<_>, Vec<_>) = table.iter().partition(|(_, value)| value.is_table());
+    let lines = |text: &mut String, of: &mut dyn Iterator<Item = (&String, &toml::Value)>| {
+        for (key, value) in of {
+            let value = value.as_str().map_or_else(|| value.to_string(), visible_toml);
+            text.push_str(&format!("{key} = {value}\n"));
+        }
+    };
+    lines(&mut text, &mut values.into_iter());
+    for (name, table) in tables {
+        text.push_str(&format!("\n[{name}]\n"));
+        lines(&mut text, &mut table.as_table().into_iter().flatten());
+    }
+    Ok(Cow::Owned(text))
 }
 
 /// What to do about a run that is damaged.

@@ -26,7 +26,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Claim, Error, Occupied, Result, remedy};
+use voxplain_core::{Action, Claim, Error, Occupied, Progress, Remedy, Result, remedy};
 
 /// What there is in a folder that voxplain made.
 #[derive(Clone, Debug, Serialize)]
@@ -52,11 +52,38 @@ pub struct Made {
     /// Why it does not count, in a sentence: it is damaged, or was made of other models or maps than those there now. `null` where it
     /// counts.
     pub problem: Option<String>,
+    /// What to do about it, where it does not count.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+}
+
+/// A file that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Damaged {
+    /// Which.
+    pub file: PathBuf,
+    /// What is wrong with it, with its name.
+    pub what: String,
+    /// What to do about it.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+}
+
+impl Damaged {
+    fn of(error: &Error) -> Self {
+        let file = match error {
+            Error::File { path, .. } | Error::Io { path, .. } => path.clone(),
+            _ => PathBuf::new(),
+        };
+        Self { file, what: error.to_string(), remedy: error.remedy() }
+    }
 }
 
 impl Made {
     fn new<T>(name: impl Into<String>, file: PathBuf, read: &Result<T>) -> Self {
-        Self { name: name.into(), file, problem: read.as_ref().err().map(ToString::to_string) }
+        let error = read.as_ref().err();
+        let (problem, remedy) = (error.map(ToString::to_string), error.and_then(Error::remedy));
+        Self { name: name.into(), file, problem, remedy }
     }
 
     /// Whether it can be taken as it is.
@@ -112,7 +139,7 @@ impl Status {
 }
 
 /// The step that trains on `what` with these options into `out`. Options that this version does not know are not guessed.
-fn train_again(what: &Path, options: &serde_json::Value, out: &Path) -> Action {
+pub(crate) fn train_again(what: &Path, options: &serde_json::Value, out: &Path) -> Action {
     let settings = serde_json::from_value::<TrainOptions>(options.clone()).map(|of| of.settings());
     Action { settings: settings.unwrap_or_default(), ..Action::new("train").on(what) }.with(OUT, out.display())
 }
@@ -123,14 +150,26 @@ fn train_again(what: &Path, options: &serde_json::Value, out: &Path) -> Action {
 /// # Errors
 /// It is none of these, or it is damaged so far that nothing can be said of it.
 pub fn status(path: &Path) -> Result<Status> {
+    look(path, None)
+}
+
+/// [`status`], with every volume, mask and map read and compared with its hash: as long as that takes.
+///
+/// # Errors
+/// Those of [`status`]; [`Error::Interrupted`].
+pub fn status_of_all(path: &Path, progress: &dyn Progress) -> Result<Status> {
+    look(path, Some(progress))
+}
+
+fn look(path: &Path, check: Option<&dyn Progress>) -> Result<Status> {
     if RunLayout::at(path).manifest().is_file() {
-        return RunStatus::of(&Run::open(path)?).map(|run| Status::Run(Box::new(run)));
+        return RunStatus::of(&Run::open(path)?, check).map(|run| Status::Run(Box::new(run)));
     }
     if TableRecord::path(path).is_file() {
         return TableStatus::of(path).map(|table| Status::Table(Box::new(table)));
     }
     if CohortLayout::at(path).document().is_file() {
-        return CohortStatus::of(path).map(|cohort| Status::Cohort(Box::new(cohort)));
+        return CohortStatus::of(path, check).map(|cohort| Status::Cohort(Box::new(cohort)));
     }
     if let Some(unfinished) = UnfinishedCohort::of(path)? {
         return Ok(Status::UnfinishedCohort(Box::new(unfinished)));

@@ -183,7 +183,7 @@ fn judged(trainer: &Trainer<'_>, positive: usize, tables: &Tables) -> Result<Met
     }
     let mut metrics = engine.thread_pool().install(|| metrics::metrics(&classifiers, dataset, positive, options));
     metrics.models = run.models()?.all();
-    seal::declare(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
+    seal::vouch(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
     Ok(metrics)
 }
 

@@ -12,12 +12,12 @@ use folder::Line;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use voxplain::cohort::LeftOut;
+use voxplain::cohort::{CohortLayout, LeftOut};
 use voxplain::map::is_recorded;
 use voxplain::prepare::images_below;
 use voxplain::volume::{Contents, Finding, Image, Level, Orientation, ReadOptions, Summary, read};
 use voxplain::{
-    Error, Model,
+    Action, Error, Model, Remedy, Setting,
     model::{Task, is_onnx},
     nn::SoftLabels,
     stats::significant,
@@ -55,6 +55,13 @@ impl Inspect {
             if !file.is_dir() {
                 files.push(file.clone());
                 continue;
+            }
+            if CohortLayout::at(file).document().is_file() {
+                let step = Action::new("status").on(file).switch(Setting::new("check"));
+                let remedy = Remedy::new(["they are read by: ".into(), step.into()]);
+                let what =
+                    format!("{} is a cohort, whose volumes are no images: they are not among these", file.display());
+                session.progress().advise(&what, &remedy);
             }
             let (images, odd) = images_below(file)?;
             for LeftOut { what, why } in &odd {

@@ -8,12 +8,12 @@ use clap::Args;
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
-    Occupied, Vocabulary as _,
+    Occupied, Remedy, Vocabulary as _,
     model::Task,
     plural::counted,
     status::{
-        CohortStatus, Made, MethodStatus, RunStatus, Size, Status, TableStatus, UnfinishedCohort, bytes_in_words,
-        status,
+        CohortStatus, Damaged, Made, MethodStatus, RunStatus, Size, Status, TableStatus, UnfinishedCohort,
+        bytes_in_words, status, status_of_all,
     },
 };
 
@@ -21,17 +21,21 @@ use voxplain::{
 ///
 /// Of a run: which folds are trained, the result out of fold, of which people there are maps by which method, what was made of them, what does
 /// not count any more, and what is missing. Of a cohort: who is in it and who was left out; of one that is being built, how far it is. It says
-/// who is at work there, what the parts take on the disk, and the next command. Nothing is written.
+/// who is at work there, what the parts take on the disk, and the next command. What is damaged is named. Nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain status run
   voxplain status cohort
+  voxplain status run --check
   voxplain status run --json")]
 pub(crate) struct StatusOf {
     /// A run, a training on a table, or a cohort.
     #[arg(value_name = "RUN|COHORT")]
     folder: PathBuf,
+    /// Read every volume, mask and map too, and compare it with its checksum (takes as long as reading them does)
+    #[arg(long)]
+    check: bool,
 }
 
 /// The status as JSON, with the commands as they are typed.
@@ -53,7 +57,10 @@ struct Missing<'a> {
 
 impl StatusOf {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let status = status(&self.folder)?;
+        let status = match self.check {
+            true => status_of_all(&self.folder, session.progress())?,
+            false => status(&self.folder)?,
+        };
         let next = status.next().map(|step| Shell.action(step));
         let missing: Vec<Missing<'_>> =
             status.lacks().iter().map(|lack| Missing { what: &lack.what, command: Shell.action(&lack.step) }).collect();
@@ -73,13 +80,32 @@ impl StatusOf {
         }
         match &next {
             Some(command) => line(&mut text, "next", command),
-            None if missing.is_empty() && !matches!(status, Status::UnfinishedCohort(_)) => {
+            None if missing.is_empty() && !matches!(status, Status::UnfinishedCohort(_)) && !is_damaged(&status) => {
                 line(&mut text, "next", "nothing is missing");
             }
             None => {}
         }
         session.result(&Document { status: &status, missing, next }, &text)?;
         Ok(Outcome::Done)
+    }
+}
+
+/// Whether something is damaged that no command of ours makes again by itself.
+fn is_damaged(status: &Status) -> bool {
+    matches!(status, Status::Cohort(cohort) if !cohort.damaged.is_empty())
+}
+
+/// What is damaged, with what to do about it.
+fn damaged(text: &mut String, of: &[Damaged]) {
+    for Damaged { what, remedy, .. } in of {
+        line(text, "damaged", what);
+        remedied(text, remedy.as_ref());
+    }
+}
+
+fn remedied(text: &mut String, remedy: Option<&Remedy>) {
+    if let Some(remedy) = remedy {
+        line(text, "", &remedy.render(&Shell));
     }
 }
 
@@ -97,8 +123,11 @@ fn all(text: &mut String, about: &str, made: &[Made]) {
     if !there.is_empty() {
         line(text, about, &there.join(", "));
     }
-    for problem in made.iter().filter_map(|made| made.problem.as_deref()) {
-        line(text, about, &format!("does not count: {problem}"));
+    for made in made {
+        if let Some(problem) = &made.problem {
+            line(text, about, &format!("does not count: {problem}"));
+            remedied(text, made.remedy.as_ref());
+        }
     }
 }
 
@@ -106,7 +135,10 @@ fn one(text: &mut String, about: &str, made: Option<&Made>) {
     match made {
         None => line(text, about, "none"),
         Some(Made { problem: None, file, .. }) => line(text, about, &file.display().to_string()),
-        Some(Made { problem: Some(problem), .. }) => line(text, about, problem),
+        Some(Made { problem: Some(problem), remedy, .. }) => {
+            line(text, about, problem);
+            remedied(text, remedy.as_ref());
+        }
     }
 }
 
@@ -133,8 +165,10 @@ fn of_run(run: &RunStatus) -> String {
         let most = of.of.map_or_else(String::new, |most| format!(" of {most}"));
         line(&mut text, "", &format!("fold {}: {}{most} done", of.fold, counted(of.epochs, "epoch")));
     }
-    if let Some(Made { problem: Some(problem), .. }) = &run.metrics {
+    damaged(&mut text, &run.damaged);
+    if let Some(Made { problem: Some(problem), remedy, .. }) = &run.metrics {
         line(&mut text, "out of fold", &format!("does not count: {problem}"));
+        remedied(&mut text, remedy.as_ref());
     } else {
         line(&mut text, "out of fold", run.headline.first().map_or("not yet known", String::as_str));
     }
@@ -156,6 +190,9 @@ fn of_run(run: &RunStatus) -> String {
         line(&mut text, "unfinished", &format!("{} (the command that began it goes on with it)", file.display()));
     }
     one(&mut text, "report", run.report.as_ref());
+    if run.all_read {
+        line(&mut text, "checked", "every model, map and table that has a checksum was read");
+    }
     sizes(&mut text, &run.sizes);
     text
 }
@@ -166,6 +203,9 @@ fn of_method(method: &MethodStatus, held_out: Option<usize>) -> String {
     let mut text = format!("{}: of {}{of}", method.method, method.maps);
     if method.unfinished > 0 {
         let _ = write!(text, "; {} not finished", method.unfinished);
+    }
+    if method.damaged > 0 {
+        let _ = write!(text, "; {} damaged", method.damaged);
     }
     if method.by_other_models > 0 {
         let _ = write!(text, "; {} by other models than those there now", method.by_other_models);
@@ -220,6 +260,10 @@ fn of_cohort(cohort: &CohortStatus) -> String {
     }
     let columns = if cohort.columns.is_empty() { "none".to_owned() } else { cohort.columns.join(", ") };
     line(&mut text, "columns", &columns);
+    damaged(&mut text, &cohort.damaged);
+    if cohort.all_read {
+        line(&mut text, "checked", "every volume and mask that has a checksum was read");
+    }
     sizes(&mut text, &cohort.sizes);
     if let Some(other) = &cohort.replaced_by {
         text.push_str("\nIn its place another one is being built, or was begun:\n");

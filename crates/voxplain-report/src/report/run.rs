@@ -36,10 +36,7 @@ use voxplain_study::{
     model::Task,
     regions::RegionRecord,
     run::Run,
-    setting::{
-        ALLOW_MISMATCH, CHANNEL, COHORT, KEEP_GOING, LABEL, MASK, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS,
-        SUBJECTS, SUBSTRATE, TEST, TRUTH,
-    },
+    setting::{KEEP_GOING, LABEL, METHOD, METRIC, OUT, RELEVANCE, SCALE, STEPS, SUBJECTS, SUBSTRATE, TEST, TRUTH},
     train::TrainOptions,
 };
 use voxplain_volume::setting::MASK_THRESHOLD;
@@ -93,6 +90,8 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         page.facts.push(["Volumes".into(), cohort::preparation(cohort)]);
         if let Err(error) = cohort.column(&manifest.label) {
             page.warnings.push(Warning::left_out("The subjects cannot be counted by their label", &error));
+        } else if let Some(changed) = run.changed_labels(cohort)? {
+            page.warnings.push(Warning::new(changed.sentence(), changed.remedy()));
         }
         page.cohort = Some(cohort::table(cohort, &manifest.label, &manifest.task, &manifest.missing()));
         page.quality = Some(quality::checks(cohort, progress)?);
@@ -110,7 +109,10 @@ pub(super) fn page(run: &Run, volumes: Volumes, progress: &dyn Progress) -> Resu
         Ok(figures) => page.linear = figures,
         Err(error) => page.warnings.push(Warning::left_out("Maps of linear baselines are left out", &error)),
     }
-    page.charts.extend(learning::of_run(run)?);
+    match learning::of_run(run) {
+        Ok(curves) => page.charts.extend(curves),
+        Err(error) => page.warnings.push(Warning::left_out("Learning curves are left out", &error)),
+    }
     if let (Some(metrics), Some(predictions)) = (&metrics, &predictions) {
         page.summary.clone_from(&metrics.summary);
         page.judging.clone_from(&metrics.method);
@@ -447,35 +449,16 @@ impl Steps<'_> {
     /// As a table was made, by its record; nothing for one without.
     fn regions_again(&self, table: &Path, all: &BTreeSet<PathBuf>) -> Result<Option<Action>> {
         let Some(record) = RegionRecord::read(table)? else { return Ok(None) };
-        let survey = record.options(table, &self.run.path)?;
         // The maps that the table has, if it has not those of the whole run.
         let names: BTreeSet<String> =
             Table::read(table).and_then(|t| Ok(t.cells(t.column("map")?).flatten().map(str::to_owned).collect()))?;
         let measured: Vec<&PathBuf> = all.iter().filter(|map| names.contains(&file_name(map))).collect();
-        let mut step = if measured.len() == all.len() || measured.is_empty() {
+        let step = if measured.len() == all.len() || measured.is_empty() {
             self.on_run("regions")
         } else {
             measured.into_iter().fold(Action::new("regions"), |step, map| step.on(map))
         };
-        // Without the way through the table's folder, where the file is there.
-        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
-        step = step.with(ATLAS, real(Path::new(&survey.atlas))).with(LABELS, real(&survey.labels));
-        if let Some(mask) = &survey.mask {
-            step = step.with(MASK, mask);
-        }
-        if let Some(threshold) = survey.mask_threshold {
-            step = step.with(MASK_THRESHOLD, threshold);
-        }
-        if let Some(cohort) = &survey.cohort {
-            step = step.with(COHORT, cohort.display());
-        }
-        if let Some(channel) = &survey.channel {
-            step = step.with(CHANNEL, channel);
-        }
-        if survey.allow_mismatch {
-            step = step.switch(ALLOW_MISMATCH);
-        }
-        Ok(Some(step.with(OUT, table.display())))
+        record.said(step, table, &self.run.path).map(Some)
     }
 
     fn evaluate(&self) -> Action {

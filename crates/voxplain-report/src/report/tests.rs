@@ -14,7 +14,7 @@ use crate::figure::Figure;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::{path::Path, sync::LazyLock};
 use voxplain_attribution::{Record, Score, Target};
-use voxplain_core::{Action, Library, Result, Silent, Table, Vocabulary as _, atomic_file};
+use voxplain_core::{Action, Library, Result, Silent, Table, Vocabulary as _, atomic_file, visible};
 use voxplain_nn::{Conv3d, Linear, Network, Op};
 use voxplain_stats::{Classification, FoldPrediction, Interval, Top};
 use voxplain_study::{
@@ -35,10 +35,11 @@ use voxplain_study::{
 };
 use voxplain_volume::{Affine, Grid, Mask, ReadOptions, Volume, WriteOptions, expand, read, write, write_labels};
 
-/// A name that must come out as text. It is a class here, for a class is shown nearly everywhere.
-const EVIL: &str = "<script>alert(1)</script>";
+/// A name that must come out as text, with what a terminal would obey, what puts others in another order, and what is not seen. It is a
+/// class here, for a class is shown nearly everywhere.
+const EVIL: &str = "<script>alert(1)</script>\u{1b}\u{202e}\u{200b}";
 /// An id that must come out as text; unlike a class it is also part of paths.
-const EVIL_ID: &str = "<img src=x onerror=hacked=1>";
+const EVIL_ID: &str = "<img src=x onerror=hacked=1>\u{202e}\u{feff}";
 /// The model of the run: a network that sees every voxel.
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
     let mut network = Network::new([1, 12, 14, 10]);
@@ -434,6 +435,11 @@ fn a_report_of_which_nothing_has_changed_stands() {
     assert!(again.as_it_was);
     assert_eq!(Reported { as_it_was: false, ..again }, first);
     assert_eq!(std::fs::read_to_string(&first.page).unwrap(), html);
+    // The run's own cohort by any name is the run's own cohort.
+    let cohort = run.cohort().unwrap().path;
+    let named =
+        ReportOptions { cohort: Some(cohort.join("..").join(cohort.file_name().unwrap())), ..ReportOptions::default() };
+    assert!(super::report(&run.path, &named, &Library, &Silent).unwrap().as_it_was);
     // Each of these is an input or an output; once it is as it was, the page stands again.
     let inputs = [
         run.layout().manifest(),
@@ -574,7 +580,16 @@ fn tables_of_regions_that_do_not_count_are_left_out_and_named() {
     std::fs::remove_file(&means).unwrap();
     left_out("no means of them in halves_means.tsv");
     std::fs::write(&means, kept).unwrap();
+    // A number that was changed.
+    let kept = std::fs::read_to_string(&table).unwrap();
+    std::fs::write(&table, kept.replacen("0.", "1.", 1)).unwrap();
+    left_out("halves.tsv: is not what was written");
+    std::fs::write(&table, &kept).unwrap();
+    assert!(shown(&page().1));
     // A table as older versions wrote it.
+    let mut old = good.clone();
+    assert!(old.as_object_mut().unwrap().remove("checksums").is_some());
+    atomic_file::write_json(&record, &old).unwrap();
     std::fs::write(&table, "map\tmethod\tn\tregion\nmean of maps\tgrad-cam\t6\t1\n").unwrap();
     left_out("not as this version writes it");
 }
@@ -623,12 +638,12 @@ fn the_viewer_holds_what_was_made_where_it_is() {
     // The one told wrong comes first among the subjects.
     let first = keys.iter().position(|k| k.starts_with("sub-")).unwrap();
     assert_eq!((keys[first], keys.len() - first), ("sub-f6", 6 + 3));
-    assert!(keys.contains(&format!("sub-{EVIL_ID}").as_str()));
+    assert!(keys.contains(&visible(&format!("sub-{EVIL_ID}")).as_ref()));
     assert_eq!(index["atlases"][0]["regions"]["1"]["words"], "<i>west</i> (left)");
     assert_eq!(index["methods"]["grad-cam"]["units"], "logit");
 
     for (n, id) in IDS.iter().enumerate() {
-        let scene = scenes.iter().find(|s| s["key"] == format!("sub-{id}")).unwrap();
+        let scene = scenes.iter().find(|s| s["key"] == *visible(&format!("sub-{id}"))).unwrap();
         for map in scene["maps"].as_array().unwrap() {
             let method = map["method"].as_str().unwrap();
             let inside = brain_of(&html, scene).map(|v| *v > 0.0);
@@ -722,7 +737,10 @@ fn a_site_gives_on_request_what_a_page_carries() {
             // And the map itself, byte for byte.
             let (method, key) = (here["method"].as_str().unwrap(), scene["key"].as_str().unwrap());
             let file = match key.strip_prefix("sub-") {
-                Some(id) => run.layout().map(id, method).path(),
+                Some(shown) => {
+                    let id = IDS.iter().find(|id| visible(id) == shown).unwrap();
+                    run.layout().map(id, method).path()
+                }
                 None => {
                     run.path.join(format!("group/{key}_stat-mean_desc-{}_attribution.nii.gz", method.replace('-', "")))
                 }
@@ -783,7 +801,10 @@ fn pages_for_the_browser() {
             let rows = table.rows.iter().filter_map(|r| Some((r.id?, (r.voxels, r.enrichment, r.mean))));
             serde_json::json!(rows.collect::<std::collections::BTreeMap<_, _>>())
         };
-        expected.insert((*id).to_owned(), serde_json::json!({"grad-cam": of("grad-cam"), "saliency": of("saliency")}));
+        expected.insert(
+            visible(id).into_owned(),
+            serde_json::json!({"grad-cam": of("grad-cam"), "saliency": of("saliency")}),
+        );
     }
     std::fs::create_dir_all(Path::new(&pages).join("made")).unwrap();
     atomic_file::write_json(&Path::new(&pages).join("made/regions.json"), &expected).unwrap();
@@ -808,6 +829,10 @@ pub(super) fn is_safe(html: &str) {
         !page.contains("<img src=x") && !page.contains("<b>here") && !page.contains("<i>west"),
         "data became markup"
     );
+    if visible(html) != html {
+        let raw: Vec<char> = html.chars().filter(|c| visible(c.encode_utf8(&mut [0; 4])) != c.to_string()).collect();
+        panic!("hidden characters are in the page as they are: {raw:?}");
+    }
     // The font of figures is the only thing that styles bring, and it is in the page.
     let html = page.replace("url(\"data:font/ttf;base64,", "");
     for fetched in [" src=\"http", "href=\"http", "url(", "@import", "<link", "<iframe", "javascript:", " onload"] {
@@ -945,7 +970,10 @@ fn the_page_tells_what_there_is_and_what_is_missing() {
     let [text, references] = ["methods.md", "references.bib"]
         .map(|f| std::fs::read_to_string(run.path.join(format!("report_{f}"))).unwrap());
     assert_eq!(made.methods_text.len(), 2);
-    assert!(text.contains("The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>)"), "{text}");
+    assert!(
+        text.contains(r"The cohort has 6 subjects (3 F, 3 <script>alert(1)</script>\u{1b}\u{202e}\u{200b})"),
+        "{text}"
+    );
     assert!(text.contains("12 × 14 × 10 voxels of 8 × 8 × 8 mm") && text.contains("not registered"), "{text}");
     assert!(text.contains("made by grad-cam [@selvaraju2017]") && text.contains("saliency [@simonyan2014]"), "{text}");
     assert!(text.contains("regions of: made (cite the atlas of this table)."), "{text}");

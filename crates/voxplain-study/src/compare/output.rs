@@ -16,7 +16,7 @@ use crate::{
     run::MadeFrom,
 };
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result, Table, atomic_file, seal};
+use voxplain_core::{Error, Result, Table, seal};
 use voxplain_stats::{
     LEVEL,
     inference::{
@@ -367,7 +367,7 @@ fn finish(place: &Place, of: &Results<'_>, summary: CompareSummary) -> Result<Co
     let maps = summary.files.iter().flat_map(|file| [file.file.clone(), file.file.replace(".nii.gz", ".json")]);
     let tables = ["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned);
     let made = maps.chain(tables).map(|name| place.file(&name)).filter(|file| file.is_file());
-    seal::declare(&place.summary(), &summary, made)?;
+    seal::vouch(&place.summary(), &summary, made)?;
     let unfinished = place.file(UNFINISHED);
     if unfinished.is_file() {
         std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
@@ -493,7 +493,7 @@ pub(super) fn write(place: &Place, of: &Results<'_>) -> Result<CompareSummary> {
             "Outside": "0 outside the voxels that were tested",
             "Version": summary.version,
         });
-        atomic_file::write_json(&record_path(&path), &record)?;
+        seal::write(&record_path(&path), &record)?;
     }
     clusters::write(&place.file("clusters.tsv"), &summary.clusters)?;
     finish(place, of, summary)

@@ -4,7 +4,7 @@ use super::CompareSummary;
 use crate::setting::{FORCE, OUT};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, atomic_file, remedy};
+use voxplain_core::{Error, Remedy, Result, atomic_file, remedy, seal};
 use voxplain_stats::inference::Counts;
 
 /// The folder of the results.
@@ -37,6 +37,11 @@ pub(crate) fn scratch_of(folder: &Path) -> PathBuf {
     folder.join("values.partial")
 }
 
+/// What to do about results that are damaged.
+fn again() -> Remedy {
+    remedy!["compare again, with ", FORCE]
+}
+
 impl Place {
     pub(super) fn at(folder: &Path, key: &str, force: bool) -> Result<Self> {
         let place = Self { folder: folder.to_owned(), key: key.to_owned() };
@@ -65,7 +70,7 @@ impl Place {
             ));
         }
         if place.summary().is_file() && !force {
-            let summary: CompareSummary = crate::run::read_json(&place.summary())?;
+            let summary: CompareSummary = seal::read(&place.summary(), again())?;
             if summary.key != key {
                 return other("holds a comparison that was made of other data or in another way");
             }
@@ -90,7 +95,8 @@ impl Place {
 
     /// The result, where it is whole.
     pub(super) fn finished(&self) -> Result<Option<CompareSummary>> {
-        if self.summary().is_file() { crate::run::read_json(&self.summary()).map(Some) } else { Ok(None) }
+        let summary = self.summary();
+        if summary.is_file() { seal::read_with_files(&summary, again()).map(Some) } else { Ok(None) }
     }
 
     /// Makes the folder, with a file that says whose it is before anything else: a process that is killed leaves one that is known.
@@ -110,7 +116,7 @@ impl Place {
         if !path.is_file() {
             return Ok(None);
         }
-        let before: Unfinished = crate::run::read_json(&path)?;
+        let before: Unfinished = seal::read(&path, "remove it: what it has counted is then counted again")?;
         Ok((before.key == self.key).then_some(before.counts))
     }
 
@@ -119,18 +125,20 @@ impl Place {
     }
 
     fn write(&self, counts: &Counts) -> Result<()> {
-        atomic_file::write_json(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
+        seal::write(&self.file(UNFINISHED), &Unfinished { key: self.key.clone(), counts: counts.clone() })
     }
 
     /// Removes what an earlier comparison wrote, by the names in its summary.
     fn clear(&self) -> Result<()> {
         let mut names = vec![UNFINISHED.to_owned()];
         if self.summary().is_file() {
-            let before: CompareSummary = crate::run::read_json(&self.summary())?;
+            // Of a damaged one the names are not known; its maps are written over.
+            let before: Result<CompareSummary> = seal::read(&self.summary(), again());
             // First, so that a half-removed result is none.
             std::fs::remove_file(self.summary()).map_err(Error::io(&self.summary()))?;
-            names.extend(before.files.iter().map(|file| file.file.clone()));
-            names.extend(before.files.iter().map(|file| file.file.replace(".nii.gz", ".json")));
+            let files = before.map(|before| before.files).unwrap_or_default();
+            names.extend(files.iter().map(|file| file.file.clone()));
+            names.extend(files.iter().map(|file| file.file.replace(".nii.gz", ".json")));
             names.extend(["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned));
         }
         for name in names {

@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Progress, Result, Silent, Table, atomic_file, hash_file, remedy};
+use voxplain_core::{Action, Error, Progress, Result, Silent, Table, hash_file, remedy, seal};
 use voxplain_stats::Interval;
 use voxplain_volume::{Interpolation, Mask, MaskOptions, ReadOptions, read, read_mask};
 
@@ -164,26 +164,42 @@ pub fn read_found(run: &Run) -> Result<Option<Vec<MethodLocalisation>>> {
         return Ok(None);
     }
     let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, LOCALISATION)];
-    let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
-    let found: Vec<MethodLocalisation> = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::file(&path, format!("not as voxplain writes it: {e}"), again()))?;
+    let found = match seal::read_with_files(&path, again())? {
+        Document::Found(found) => found.methods,
+        Document::Rows(rows) => rows,
+    };
     for row in &found {
-        run.models()?.check(&path, &row.models, again())?;
+        run.models_there()?.0.check(&path, &row.models, again())?;
         row.made_from.check(run, &path, again())?;
     }
     Ok((!found.is_empty()).then_some(found))
+}
+
+/// What `localisation.json` holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Found {
+    methods: Vec<MethodLocalisation>,
+}
+
+/// `localisation.json`, and as older versions wrote it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Document {
+    Found(Found),
+    Rows(Vec<MethodLocalisation>),
 }
 
 /// The name of the measure, and of its files.
 const LOCALISATION: &str = "localisation";
 
 /// Compares each map of a run with the truth, inside the brain mask of the subject. Writes `evaluation/localisation.tsv` (a row a
-/// map) and `evaluation/localisation.json` (the return value).
+/// map) and `evaluation/localisation.json` (the return value, as `methods`).
 ///
 /// # Errors
 /// There is no truth, it lies elsewhere than the maps, or a map is missing or comes from another model than those of the run.
 pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result<Vec<MethodLocalisation>> {
     let cohort = run.cohort()?;
+    run.warn_of_changed_labels(&cohort, progress);
     refuse_other_label(run, &cohort, options)?;
     let truth = read_truth(&cohort, options, progress)?;
     let maps = run.maps()?;
@@ -258,8 +274,9 @@ pub fn evaluate(run: &Run, options: &Options, progress: &dyn Progress) -> Result
     let columns =
         ["participant_id", "method", "chance", "mass", "enrichment", "precision", "auc", "hit"].map(String::from);
     Table { columns: columns.to_vec(), rows }.write_tsv(&files.table(LOCALISATION))?;
-    atomic_file::declare(&files.summary(LOCALISATION), &all, [files.table(LOCALISATION)])?;
-    Ok(all)
+    let found = Found { methods: all };
+    seal::vouch(&files.summary(LOCALISATION), &found, [files.table(LOCALISATION)])?;
+    Ok(found.methods)
 }
 
 /// Whether a cohort was simulated without a place where its classes differ: its truth is there and holds no voxel.

@@ -235,6 +235,7 @@ fn labels(cohort: &Cohort, column: &str, task: &Task) -> Result<Vec<Option<usize
 
 fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -> Result<Plan<'a>> {
     let cohort = run.cohort()?;
+    run.warn_of_changed_labels(&cohort, progress);
     if let Some(what) = cohort.unchecked() {
         progress.note(&what);
     }

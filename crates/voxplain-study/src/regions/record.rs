@@ -4,9 +4,15 @@ use super::RegionOptions;
 use crate::atlas::RegionTable;
 use crate::run::place::{relative, resolved};
 use crate::run::{MadeFrom, Models, Run, RunLayout};
+use crate::setting::{ALLOW_MISMATCH, CHANNEL, COHORT, MASK, OUT};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, Silent, Table, hash_file, seal};
+use voxplain_attribution::setting::{ATLAS, LABELS};
+use voxplain_core::{
+    Action, Error, Result, Silent, Table, hash_file, remedy,
+    seal::{self, Checksums},
+};
+use voxplain_volume::setting::MASK_THRESHOLD;
 
 /// What is written beside a region table, `<table>.json`: how it was made and what to know about it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +60,9 @@ struct Hashes {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mask: Option<String>,
 }
+
+/// What to do about a table that does not count, where nothing is known of how it was made.
+const AGAIN: &str = "make the table again with `regions`";
 
 /// The words of [`RegionRecord::columns`].
 const COLUMNS: &str = "a row for each map and region; fold, label, predicted, outcome, p_<class>: of the person, as the model judged them \
@@ -128,7 +137,7 @@ impl RegionTable {
             version: env!("CARGO_PKG_VERSION").into(),
         };
         let made = [path.to_owned(), means].into_iter().filter(|file| file.is_file());
-        seal::declare(&RegionRecord::path(path), &record, made)
+        seal::vouch(&RegionRecord::path(path), &record, made)
     }
 }
 
@@ -150,7 +159,7 @@ impl RegionRecord {
         let bytes = voxplain_core::input::read(&path).map_err(Error::io(&path))?;
         seal::open(&bytes)
             .map(Some)
-            .map_err(|e| Error::file(&path, format!("no record of a table of regions: {e}"), "make the table again"))
+            .map_err(|e| Error::file(&path, format!("no record of a table of regions: {e}"), AGAIN))
     }
 
     /// Refuses a table of other models or maps than those that a run has now; `own` are its models. Of a table without a record, or of maps without records, as of other
@@ -159,15 +168,53 @@ impl RegionRecord {
     /// # Errors
     /// The table is of others; its record is damaged.
     pub fn check(run: &Run, own: &Models, table: &Path) -> Result<()> {
-        const AGAIN: &str = "make the table again";
-        match Self::read(table)? {
-            Some(Self { models: Some(made_by), .. }) if made_by.is_empty() => Ok(()),
-            Some(Self { models, made_from, .. }) => {
-                own.check(table, &models.unwrap_or_default(), AGAIN)?;
-                made_from.check(run, table, AGAIN)
+        let Some(record) = Self::read(table)? else { return Ok(()) };
+        record.check_all(run, own, table).map_err(|error| match error {
+            // What is wrong with a map has its own remedy.
+            Error::File { path, what, .. } if path.parent() == table.parent() => {
+                let step = record.said(Action::new("regions").on(&run.path), table, &run.path);
+                Error::file(path, what, step.map_or_else(|_| AGAIN.into(), |step| remedy!["make it again: ", step]))
             }
-            None => Ok(()),
+            other => other,
+        })
+    }
+
+    fn check_all(&self, run: &Run, own: &Models, table: &Path) -> Result<()> {
+        Checksums::read(&Self::path(table), AGAIN)?.check_all(AGAIN)?;
+        match &self.models {
+            Some(made_by) if made_by.is_empty() => Ok(()),
+            made_by => {
+                own.check(table, made_by.as_deref().unwrap_or_default(), AGAIN)?;
+                self.made_from.check(run, table, AGAIN)
+            }
         }
+    }
+
+    /// A step with the options that made the table; `folder` is as for [`RegionRecord::options`].
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn said(&self, step: Action, table: &Path, folder: &Path) -> Result<Action> {
+        let survey = self.options(table, folder)?;
+        // Without the way through the table's folder, where the file is there.
+        let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned()).display().to_string();
+        let mut step = step.with(ATLAS, real(Path::new(&survey.atlas))).with(LABELS, real(&survey.labels));
+        if let Some(mask) = &survey.mask {
+            step = step.with(MASK, mask);
+        }
+        if let Some(threshold) = survey.mask_threshold {
+            step = step.with(MASK_THRESHOLD, threshold);
+        }
+        if let Some(cohort) = &survey.cohort {
+            step = step.with(COHORT, cohort.display());
+        }
+        if let Some(channel) = &survey.channel {
+            step = step.with(CHANNEL, channel);
+        }
+        if survey.allow_mismatch {
+            step = step.switch(ALLOW_MISMATCH);
+        }
+        Ok(step.with(OUT, table.display()))
     }
 
     /// The options, with each path where its file is found now: from the table's folder, where it was, or, as older records have

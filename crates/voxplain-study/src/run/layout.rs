@@ -1,6 +1,7 @@
 //! [`RunLayout`]: where everything of a run lies.
 
 use crate::{
+    folder::{entries, name_of},
     map::{MapFiles, desc},
     shard::Shard,
 };
@@ -90,16 +91,26 @@ impl<'a> RunLayout<'a> {
             || comparators.iter().any(|name| self.comparator_predictions(name) == file)
     }
 
-    /// The files that [`RunLayout::metrics`] speaks for, those that are there; models are waited for when they are written.
+    /// The files that [`RunLayout::metrics`] vouches for, those that are there: predictions, maps of linear baselines. Models
+    /// hold a checksum of their own, and that of their learning curve. The answers about the test set are another document's.
     ///
     /// # Errors
-    /// The directory cannot be read.
+    /// A folder that cannot be read.
     pub(crate) fn vouched_by_metrics(self) -> Result<Vec<PathBuf>> {
-        let entries = std::fs::read_dir(self.root).map_err(Error::io(self.root))?;
-        let mut files =
-            entries.map(|e| e.map(|e| e.path()).map_err(Error::io(self.root))).collect::<Result<Vec<_>>>()?;
-        files.retain(|file| self.is_predictions(file));
+        let mut files = entries(self.root)?;
+        files.retain(|file| self.is_out_of_fold(file));
+        let linear = self.linear();
+        if linear.folder().is_dir() {
+            let brain = [linear.mean_brain(), linear.brain_mask()];
+            let ours = |file: &PathBuf| brain.contains(file) || LinearLayout::is_map_name(&name_of(file));
+            files.extend(entries(linear.folder())?.into_iter().filter(ours));
+        }
         Ok(files)
+    }
+
+    /// Whether a file is a table of what models said of those whom they never saw.
+    pub(super) fn is_out_of_fold(self, file: &Path) -> bool {
+        self.is_predictions(file) && *file != self.test_predictions()
     }
 
     /// `predictions-test-set.tsv`: what all models together said of the test set.

@@ -1,8 +1,9 @@
-//! The maps that a run has, and which of them its models made: [`RunMaps`].
+//! The maps that a run has, and which of them count: [`RunMaps`].
 
-use super::Run;
+use super::{Models, Run, RunLayout};
+use crate::folder::entries;
 use crate::listed::{counted, listed};
-use crate::map::{files_of, read_record};
+use crate::map::{MapFiles, files_of, read_image, read_record};
 use crate::setting::METHOD;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -38,6 +39,8 @@ pub enum Staleness {
     OtherModel,
     /// It has no record: the work was stopped before its end.
     Unfinished,
+    /// Its record cannot be read, or is not the one that was written; or its image has no content.
+    Damaged,
 }
 
 impl StaleMap {
@@ -45,6 +48,9 @@ impl StaleMap {
         match self.why {
             Staleness::OtherModel => "the map was made by another model than those that the run has now",
             Staleness::Unfinished => "the map has no record beside it: it was not finished",
+            Staleness::Damaged => {
+                "the map or its record is not as it was written (a damaged disk, a copy that broke off, or a change by hand)"
+            }
         }
     }
 }
@@ -78,6 +84,39 @@ impl RunMaps {
         }
     }
 
+    /// Reads every image of the maps that count, in all spaces, and compares it with the hash in its record: maps with one that is damaged
+    /// count no more.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`]; a fault of the machine.
+    pub fn check_images(&mut self, progress: &dyn Progress) -> Result<()> {
+        let layout = RunLayout::at(&self.run);
+        let all: Vec<(String, String)> =
+            self.current.iter().flat_map(|(method, ids)| ids.iter().map(|id| (method.clone(), id.clone()))).collect();
+        progress.begin("maps", all.len());
+        let checked = all.into_iter().try_for_each(|(method, subject)| {
+            progress.go_on()?;
+            let files = layout.map(&subject, &method);
+            match check_images(&files) {
+                Err(e) if e.is_of_machine() => return Err(e),
+                Err(_) => {
+                    if let Some(ids) = self.current.get_mut(&method) {
+                        ids.remove(&subject);
+                    }
+                    let path = files.path();
+                    self.stale.push(StaleMap { path, subject: subject.clone(), method, why: Staleness::Damaged });
+                }
+                Ok(()) => {}
+            }
+            progress.advance(1, &subject);
+            Ok(())
+        });
+        progress.end();
+        self.current.retain(|_, ids| !ids.is_empty());
+        self.stale.sort_by(|a, b| a.path.cmp(&b.path));
+        checked
+    }
+
     /// The maps that do not count, by subject and method.
     pub fn stale(&self) -> &[StaleMap] {
         &self.stale
@@ -104,7 +143,7 @@ impl RunMaps {
 
     /// In words, a sentence and a remedy for each reason: which maps are left out, and how to make them again.
     pub fn left_out(&self) -> Vec<(String, Remedy)> {
-        [Staleness::OtherModel, Staleness::Unfinished]
+        [Staleness::OtherModel, Staleness::Unfinished, Staleness::Damaged]
             .into_iter()
             .filter_map(|why| {
                 let of: Vec<&StaleMap> = self.stale.iter().filter(|map| map.why == why).collect();
@@ -133,6 +172,7 @@ impl RunMaps {
         for (why, text) in [
             (Staleness::OtherModel, "made by another model than those that the run has now"),
             (Staleness::Unfinished, "not finished"),
+            (Staleness::Damaged, "damaged"),
         ] {
             if let n @ 1.. = count(why) {
                 words.push_str(&format!("; {n} of them there, but {text}"));
@@ -160,13 +200,30 @@ impl RunMaps {
     }
 }
 
+/// Reads the image of a map and those in other spaces that lie beside it.
+fn check_images(files: &MapFiles) -> Result<()> {
+    let begins = format!("{}_", files.stem());
+    let own =
+        |of: &MapFiles| of.method() == files.method() && (of.stem() == files.stem() || of.stem().starts_with(&begins));
+    for path in entries(files.folder())? {
+        if files_of(&path).is_some_and(|of| own(&of)) {
+            read_image(&path)?;
+        }
+    }
+    Ok(())
+}
+
 impl Run {
     /// The maps of the subjects, from the records beside them.
     ///
     /// # Errors
-    /// A folder, model or record that cannot be read.
+    /// A folder that cannot be read; a model that is damaged.
     pub fn maps(&self) -> Result<RunMaps> {
-        let models = self.models()?;
+        self.maps_by(&self.models()?)
+    }
+
+    /// [`Run::maps`], by models that are known.
+    pub(crate) fn maps_by(&self, models: &Models) -> Result<RunMaps> {
         let mut maps = RunMaps { run: self.path.clone(), ..RunMaps::default() };
         for subject in self.mapped_subjects()? {
             let folder = self.layout().subject(&subject);
@@ -176,12 +233,17 @@ impl Run {
                 let Some(files) = files_of(&path).filter(|files| files.stem() == format!("sub-{subject}")) else {
                     continue;
                 };
-                let (method, why) = if files.record().is_file() {
-                    let record = read_record(&path)?;
-                    let why = (!models.have(&record.model)).then_some(Staleness::OtherModel);
-                    (record.method, why)
-                } else {
-                    (files.method().to_owned(), Some(Staleness::Unfinished))
+                let record = files.record().is_file().then(|| read_record(&path));
+                let is_empty = path.metadata().map_err(Error::io(&path))?.len() == 0;
+                let (method, why) = match record {
+                    None => (files.method_name(), Some(Staleness::Unfinished)),
+                    Some(Err(e)) if e.is_of_machine() => return Err(e),
+                    Some(Err(_)) => (files.method_name(), Some(Staleness::Damaged)),
+                    Some(Ok(record)) if is_empty => (record.method, Some(Staleness::Damaged)),
+                    Some(Ok(record)) => {
+                        let why = (!models.have(&record.model)).then_some(Staleness::OtherModel);
+                        (record.method, why)
+                    }
                 };
                 match why {
                     None => _ = maps.current.entry(method).or_default().insert(subject.clone()),

@@ -4,7 +4,7 @@ use super::Run;
 use crate::model::Model;
 use std::path::Path;
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Remedy, Result, hash_bytes};
+use voxplain_core::{Error, Remedy, Result, hash_bytes, remedy};
 use voxplain_nn::Engine;
 
 /// The model of a fold, with the hash that everything made by it names.
@@ -77,23 +77,58 @@ impl Run {
     /// # Errors
     /// It is not trained yet, or the file is damaged.
     pub fn model(&self, fold: usize) -> Result<FoldModel> {
-        let (model, hash) = self.finished(Model::read_with_hash(&self.layout().fold(fold).model()))?;
+        let path = self.layout().fold(fold).model();
+        let read = Model::read_with_hash(&path).map_err(|e| match e {
+            Error::File { path, what, .. } if path.is_file() => Error::file(path, what, self.train_again()),
+            other => other,
+        });
+        let (model, hash) = self.finished(read)?;
         Ok(FoldModel { model, hash })
     }
 
     /// The models that the run has now. Their files are read, and not kept.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file that cannot be read, or is not the model that was written.
     pub fn models(&self) -> Result<Models> {
-        let hash = |fold| {
+        let (models, damaged) = self.models_there()?;
+        damaged.into_iter().next().map_or(Ok(models), Err)
+    }
+
+    /// [`Run::models`], with why those do not count that are damaged: by hash they are what `metrics.json` says that they were, where it
+    /// does, so that what they made is still known as theirs.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn models_there(&self) -> Result<(Models, Vec<Error>)> {
+        let mut damaged = Vec::new();
+        let mut of_folds = Vec::with_capacity(self.manifest.folds);
+        for fold in 0..self.manifest.folds {
             let path = self.layout().fold(fold).model();
-            match voxplain_core::input::read(&path) {
-                Ok(bytes) => Ok(Some(hash_bytes(&bytes))),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(e) => Err(Error::io(&path)(e)),
-            }
-        };
-        Ok(Models { of_folds: (0..self.manifest.folds).map(hash).collect::<Result<_>>()? })
+            of_folds.push(match voxplain_core::input::read(&path) {
+                Ok(bytes) if Model::is_whole(&bytes) => Some(hash_bytes(&bytes)),
+                Ok(_) => {
+                    let what = "is not the model that was written (a damaged disk, a copy that broke off, or a change by another program)";
+                    damaged.push(Error::file(&path, what, self.train_again()));
+                    self.judged_models().get(fold).cloned()
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                Err(e) => return Err(Error::io(&path)(e)),
+            });
+        }
+        Ok((Models { of_folds }, damaged))
+    }
+
+    /// The hashes of the models, fold by fold, when `metrics.json` was written; none where it does not say.
+    fn judged_models(&self) -> Vec<String> {
+        let read = crate::run::read_json::<serde_json::Value>(&self.layout().metrics());
+        let models =
+            read.ok().and_then(|metrics| serde_json::from_value::<Vec<String>>(metrics["models"].clone()).ok());
+        models.filter(|models| models.len() == self.manifest.folds).unwrap_or_default()
+    }
+
+    /// How a model that is damaged is made again.
+    fn train_again(&self) -> Remedy {
+        remedy!["copy it again from where it was made, or train this fold again, and no other: ", self.go_on()]
     }
 }

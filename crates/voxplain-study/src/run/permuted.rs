@@ -1,10 +1,12 @@
 //! [`PermutationTest`]: what a classifier reaches when labels are dealt out at random.
 
-use super::{Run, read_json};
+use super::Run;
+use crate::folder::name_of;
+use crate::setting::{CLASSIFIER, FORCE};
 use crate::train::PermuteOptions;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use voxplain_core::{Error, Result};
+use voxplain_core::{Action, Error, Result, remedy, seal};
 
 /// A number that is tested, of the labels as they are and of each permutation of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +103,9 @@ impl Run {
         let now = self.models()?.all();
         let (mut tests, mut stale) = (Vec::new(), Vec::new());
         for file in files {
-            let test: PermutationTest = read_json(&file)?;
+            let classifier = name_of(&file).trim_end_matches(".json").to_owned();
+            let again = Action::new("permute").on(&self.path).with(CLASSIFIER, classifier).switch(FORCE);
+            let test: PermutationTest = seal::read(&file, remedy!["test again: ", again])?;
             if test.models == now { tests.push(test) } else { stale.push(file) }
         }
         Ok((tests, stale))

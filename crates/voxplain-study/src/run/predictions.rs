@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use voxplain_core::{Error, Result, Table};
+use voxplain_core::{Error, Remedy, Result, Table};
 
 /// One row of `predictions.tsv`: what a model that never saw the subject said of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct Prediction {
     pub probabilities: Vec<f64>,
 }
 
-pub(super) fn read(path: &Path, classes: &[String]) -> Result<Vec<Prediction>> {
+pub(super) fn read(path: &Path, classes: &[String], again: Remedy) -> Result<Vec<Prediction>> {
     let table = Table::read(path)?;
     let columns = |name: &str| table.column(name);
     let (id, fold, truth, predicted) =
@@ -46,7 +46,7 @@ pub(super) fn read(path: &Path, classes: &[String]) -> Result<Vec<Prediction>> {
         .enumerate()
         .map(|(n, r)| {
             let what = || format!("row {} is no prediction of the classes {}", n + 1, classes.join(", "));
-            row(r).ok_or_else(|| Error::file(path, what(), "train again, or give back the file that was written"))
+            row(r).ok_or_else(|| Error::file(path, what(), again.clone()))
         })
         .collect()
 }

@@ -4,7 +4,7 @@ use super::results::{independent, said_of_groups};
 use crate::{cohort::Headcount, comparators::Chosen, model::Quantity};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use voxplain_core::{Error, Result, Table};
+use voxplain_core::{Error, Remedy, Result, Table};
 use voxplain_stats::{BiasCorrection, Regression, ValueComparison};
 
 /// `metrics.json` of a run that predicts a value: the network and the comparators on the same held-out subjects.
@@ -147,7 +147,7 @@ impl PredictedValue {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<PredictedValue>> {
+pub(super) fn read(path: &Path, again: Remedy) -> Result<Vec<PredictedValue>> {
     let table = Table::read(path)?;
     let [id, fold, truth, predicted] = ["participant_id", "fold", "truth", "predicted"].map(|name| table.column(name));
     let (id, fold, truth, predicted) = (id?, fold?, truth?, predicted?);
@@ -164,7 +164,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<PredictedValue>> {
     let rows = table.rows.iter().enumerate();
     rows.map(|(n, cells)| {
         let what = || format!("row {} is no prediction of a value", n + 1);
-        row(cells).ok_or_else(|| Error::file(path, what(), "train again, or give back the file that was written"))
+        row(cells).ok_or_else(|| Error::file(path, what(), again.clone()))
     })
     .collect()
 }

@@ -1,7 +1,7 @@
 //! [`CohortStatus`], [`UnfinishedCohort`]: a cohort, finished or being built.
 
 use super::{
-    Lack,
+    Damaged, Lack,
     size::{Size, sizes},
 };
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Claim, Occupied, Result};
+use voxplain_core::{Action, Claim, Occupied, Progress, Result};
 use voxplain_volume::npy;
 
 /// What there is in a finished cohort.
@@ -40,6 +40,10 @@ pub struct CohortStatus {
     pub columns: Vec<String>,
     /// The cohort that is being built in its place.
     pub replaced_by: Option<Box<UnfinishedCohort>>,
+    /// Volumes and masks that are not those that were prepared; none where they were not read.
+    pub damaged: Vec<Damaged>,
+    /// Whether all volumes and masks were read.
+    pub all_read: bool,
     /// What its files take.
     pub sizes: Vec<Size>,
     #[serde(skip)]
@@ -47,12 +51,13 @@ pub struct CohortStatus {
 }
 
 impl CohortStatus {
-    /// What there is in the cohort of a directory.
+    /// What there is in the cohort of a directory. With `check` every volume and mask is read and compared with its hash.
     ///
     /// # Errors
-    /// It is none, or damaged.
-    pub fn of(path: &Path) -> Result<Self> {
+    /// It is none, or its documents are damaged.
+    pub fn of(path: &Path, check: Option<&dyn Progress>) -> Result<Self> {
         let cohort = Cohort::open(path)?;
+        let damaged = check.map_or_else(|| Ok(Vec::new()), |progress| damaged(&cohort, progress))?;
         let columns: Vec<String> =
             cohort.participants.columns.iter().filter(|column| *column != "participant_id").cloned().collect();
         let everyone: Vec<usize> = (0..cohort.subjects.len()).collect();
@@ -74,10 +79,33 @@ impl CohortStatus {
             channels: cohort.preparation.channels.clone(),
             columns,
             replaced_by: UnfinishedCohort::at(&CohortLayout::at(path).partial())?.map(Box::new),
+            // What would be trained on is to be whole.
+            lacks: if damaged.is_empty() { vec![Lack::new("a run trained on it", train)] } else { Vec::new() },
+            damaged,
+            all_read: check.is_some(),
             sizes: sizes(path, str::to_owned)?,
-            lacks: vec![Lack::new("a run trained on it", train)],
         })
     }
+}
+
+/// The volumes and masks that are not those that were prepared.
+fn damaged(cohort: &Cohort, progress: &dyn Progress) -> Result<Vec<Damaged>> {
+    let mut all = Vec::new();
+    progress.begin("volumes", cohort.subjects.len());
+    let read = cohort.subjects.iter().enumerate().try_for_each(|(n, subject)| {
+        progress.go_on()?;
+        for read in [cohort.values(n).map(|_| ()), cohort.mask(n).map(|_| ())] {
+            match read {
+                Err(error) if error.is_of_machine() => return Err(error),
+                Err(error) => all.push(Damaged::of(&error)),
+                Ok(()) => {}
+            }
+        }
+        progress.advance(1, &subject.id);
+        Ok(())
+    });
+    progress.end();
+    read.map(|()| all)
 }
 
 /// A cohort that is being built, or was begun.

@@ -1,7 +1,7 @@
 //! [`RunStatus`]: a run of networks.
 
 use super::{
-    Lack, Made,
+    Damaged, Lack, Made,
     size::{Size, sizes},
     table::sentences,
     train_again,
@@ -16,8 +16,8 @@ use crate::{
     map::record_path,
     model::Task,
     regions::RegionRecord,
-    run::{PermutationTest, Run, RunMaps, Staleness, read_json},
-    setting::{METHOD, METRIC},
+    run::{Models, PermutationTest, Run, RunMaps, Staleness, read_json},
+    setting::{CLASSIFIER, FORCE, METHOD, METRIC},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -27,7 +27,7 @@ use std::{
     time::SystemTime,
 };
 use voxplain_attribution::{GuidedBackprop, HiresCam, MeaningfulPerturbation, Method as _};
-use voxplain_core::{Action, Claim, Error, Occupied, Result, remedy};
+use voxplain_core::{Action, Claim, Error, Occupied, Progress, Result, remedy, seal};
 
 /// What there is in a run.
 #[derive(Clone, Debug, Serialize)]
@@ -77,6 +77,10 @@ pub struct RunStatus {
     pub report: Option<Made>,
     /// Comparisons and permutation tests that were stopped before their end: the same command goes on with each.
     pub unfinished: Vec<PathBuf>,
+    /// Models and records of folds that are not as they were written.
+    pub damaged: Vec<Damaged>,
+    /// Whether every image was read, or only what is read for the rest.
+    pub all_read: bool,
     /// What its parts take.
     pub sizes: Vec<Size>,
     #[serde(skip)]
@@ -105,6 +109,8 @@ pub struct MethodStatus {
     pub by_other_models: usize,
     /// Maps without a record: they were not finished, and are left out.
     pub unfinished: usize,
+    /// Maps that are not as they were written, or whose record is not.
+    pub damaged: usize,
     /// Whether the group maps that count have it.
     pub in_group: bool,
     /// The measures of maps that count and have it.
@@ -114,11 +120,11 @@ pub struct MethodStatus {
 }
 
 impl RunStatus {
-    /// What there is in a run. Nothing is written.
+    /// What there is in a run. Nothing is written. With `check` every image is read and compared with its hash.
     ///
     /// # Errors
     /// A folder that cannot be read. What is damaged in it is said, and no error.
-    pub fn of(run: &Run) -> Result<Self> {
+    pub fn of(run: &Run, check: Option<&dyn Progress>) -> Result<Self> {
         let (manifest, layout) = (&run.manifest, run.layout());
         let trained = |fold: &usize| layout.fold(*fold).model().is_file();
         let epochs = manifest.options["epochs"].as_u64();
@@ -126,7 +132,14 @@ impl RunStatus {
             .filter(|fold| !trained(fold) && layout.fold(*fold).folder().is_dir())
             .map(|fold| UnfinishedFold { fold, epochs: run.history(fold).map_or(0, |of| of.len()), of: epochs })
             .collect();
-        let splits: Result<Vec<_>> = (0..manifest.folds).map(|fold| run.split(fold)).collect();
+        let (models, damaged) = run.models_there()?;
+        let mut damaged: Vec<Damaged> = damaged.iter().map(Damaged::of).collect();
+        let splits: Vec<Result<_>> = (0..manifest.folds).map(|fold| run.split(fold)).collect();
+        let is_there = |fold: &usize| layout.fold(*fold).split().is_file();
+        let unread =
+            (0..manifest.folds).zip(&splits).filter(|(fold, _)| is_there(fold)).filter_map(|(_, of)| of.as_ref().err());
+        damaged.extend(unread.map(Damaged::of));
+        let splits: Result<Vec<_>> = splits.into_iter().collect();
         let (cohort, cohort_problem) = match run.cohort() {
             Ok(cohort) => (Some(cohort.path), None),
             Err(error) => (None, Some(error.to_string())),
@@ -139,7 +152,10 @@ impl RunStatus {
         let group = GroupSummary::read(run);
         let (evaluations, evaluated) = evaluations(run);
         let comparisons = compare::comparisons(run)?;
-        let maps = run.maps()?;
+        let mut maps = run.maps_by(&models)?;
+        if let Some(progress) = check {
+            maps.check_images(progress)?;
+        }
         let mut status = Self {
             path: run.path.clone(),
             version: manifest.version.clone(),
@@ -161,11 +177,13 @@ impl RunStatus {
                 .iter()
                 .map(|(folder, read)| Made::new(name_of(folder), compare::summary_of(folder), read))
                 .collect(),
-            permutations: permutations(run)?,
-            regions: regions(run)?,
+            permutations: permutations(run, &models)?,
+            regions: regions(run, &models)?,
             confounds: made("confounds", layout.confounds(), &Confounds::read(run)),
             report: None,
             unfinished: unfinished(run)?,
+            damaged,
+            all_read: check.is_some(),
             sizes: sizes(&run.path, |name| part(name).to_owned())?,
             lacks: Vec::new(),
         };
@@ -192,6 +210,7 @@ fn methods(
         maps: maps.subjects(method).count(),
         by_other_models: 0,
         unfinished: 0,
+        damaged: 0,
         in_group: group.as_ref().is_ok_and(|g| g.iter().flat_map(|g| &g.methods).any(|m| m.method == method)),
         evaluated: evaluated.iter().filter(|(_, of)| of.contains(method)).map(|(metric, _)| metric.clone()).collect(),
         compared: comparisons
@@ -211,6 +230,7 @@ fn methods(
         match map.why {
             Staleness::OtherModel => entry.by_other_models += 1,
             Staleness::Unfinished => entry.unfinished += 1,
+            Staleness::Damaged => entry.damaged += 1,
         }
     }
     of.into_values().collect()
@@ -234,36 +254,38 @@ fn evaluations(run: &Run) -> (Vec<Made>, Vec<(String, BTreeSet<String>)>) {
     (all, of)
 }
 
-fn permutations(run: &Run) -> Result<Vec<Made>> {
+fn permutations(run: &Run, models: &Models) -> Result<Vec<Made>> {
     let layout = run.layout();
     let mut files = entries(&layout.permutations())?;
     files.retain(|file| layout.is_permutation_test(file));
-    let now = run.models()?.all();
+    let now = models.all();
     let test = |file: PathBuf| {
-        let read: Result<PermutationTest> = read_json(&file);
+        let classifier = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let again = Action::new("permute").on(&run.path).with(CLASSIFIER, &classifier);
+        let read: Result<PermutationTest> = seal::read(&file, remedy!["test again: ", again.clone().switch(FORCE)]);
         let read = read.and_then(|test| match test.models == now {
             true => Ok(test),
             false => Err(Error::file(
                 &file,
                 "was made when the run had other models than now",
-                remedy!["test again: ", Action::new("permute").on(&run.path)],
+                remedy!["test again: ", again.switch(FORCE)],
             )),
         });
-        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Made::new(name, file, &read)
+        Made::new(classifier, file, &read)
     };
     Ok(files.into_iter().map(test).collect())
 }
 
-fn regions(run: &Run) -> Result<Vec<Made>> {
-    let (models, tables) = (run.models()?, run.layout().region_tables()?);
-    Ok(tables
+fn regions(run: &Run, models: &Models) -> Result<Vec<Made>> {
+    Ok(run
+        .layout()
+        .region_tables()?
         .into_iter()
         .map(|table| {
             Made::new(
                 table.file_stem().unwrap_or_default().to_string_lossy(),
                 table.clone(),
-                &RegionRecord::check(run, &models, &table),
+                &RegionRecord::check(run, models, &table),
             )
         })
         .collect())
@@ -318,11 +340,11 @@ fn report(run: &Run, status: &RunStatus) -> Result<Option<Made>> {
     // What has no time, or went away meanwhile, says nothing.
     let newest: Option<(SystemTime, PathBuf)> =
         shown.into_iter().filter_map(|file| Some((at(&file).ok()?, file))).max();
-    let problem = newest.filter(|(time, _)| *time > made).map(|(_, newer)| {
-        let name = newer.strip_prefix(&run.path).unwrap_or(&newer);
-        format!("{}: is older than {}", file.display(), name.display())
-    });
-    Ok(Some(Made { name: "report".into(), file, problem }))
+    let problem = newest
+        .filter(|(time, _)| *time > made)
+        .map(|(_, newer)| format!("{}: is older than {}", file.display(), place_in(&run.path, &newer)));
+    let remedy = problem.as_ref().map(|_| remedy!["make it again: ", Action::new("report").on(&run.path)]);
+    Ok(Some(Made { name: "report".into(), file, problem, remedy }))
 }
 
 /// What is missing, in the order of the work: first what a page needs, then what shows how far maps can be trusted.
@@ -330,6 +352,10 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
     let on_run = |verb: &'static str| Action::new(verb).on(&run.path);
     let counts = |made: &Option<Made>| made.as_ref().is_some_and(Made::counts);
     let mut lacks = Vec::new();
+    if !status.damaged.is_empty() {
+        let names: Vec<String> = status.damaged.iter().map(|of| place_in(&run.path, &of.file)).collect();
+        lacks.push(Lack::new(format!("whole files of folds: {}", names.join(", ")), train(run, status)));
+    }
     if !counts(&status.metrics) {
         let what = match (status.trained == status.folds, &status.metrics) {
             (_, Some(_)) => "metrics of the models that the run has now".to_owned(),
@@ -353,7 +379,8 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
         lacks.push(Lack::new("maps", on_run("explain").with(METHOD, methods)));
     } else {
         let few = |method: &&MethodStatus| {
-            method.by_other_models + method.unfinished > 0 || status.held_out.is_some_and(|all| method.maps < all)
+            method.by_other_models + method.unfinished + method.damaged > 0
+                || status.held_out.is_some_and(|all| method.maps < all)
         };
         let few: Vec<&MethodStatus> = status.methods.iter().filter(few).collect();
         if !few.is_empty() {
@@ -376,6 +403,11 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
         lacks.push(Lack::new("deletion and insertion curves: do maps name what the network uses?", step));
     }
     lacks
+}
+
+/// A file of a run, from its directory.
+fn place_in(run: &Path, file: &Path) -> String {
+    file.strip_prefix(run).unwrap_or(file).display().to_string()
 }
 
 /// The step that goes on with the training.

@@ -9,7 +9,7 @@ use crate::{run::read_json, train::TableRecord};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Claim, Error, Occupied, Result, hash_bytes};
+use voxplain_core::{Claim, Error, Occupied, Result, hash_bytes, remedy, seal};
 
 /// What there is in the directory of a training on a table.
 #[derive(Clone, Debug, Serialize)]
@@ -48,11 +48,12 @@ impl TableStatus {
     pub fn of(path: &Path) -> Result<Self> {
         let record: TableRecord = read_json(&TableRecord::path(path))?;
         let file = path.join("metrics.json");
-        let read = file.is_file().then(|| read_json::<Value>(&file));
+        let train = train_again(&record.table, &record.options, path);
+        let read =
+            file.is_file().then(|| seal::read_with_files::<Value>(&file, remedy!["train again: ", train.clone()]));
         let metrics = read.as_ref().map(|read| Made::new("metrics", file, read));
         let mut lacks = Vec::new();
         if metrics.as_ref().is_none_or(|made| !made.counts()) {
-            let train = train_again(&record.table, &record.options, path);
             lacks.push(Lack::new("metrics: training has not ended", train));
         }
         let table_problem = match voxplain_core::input::read(&record.table) {

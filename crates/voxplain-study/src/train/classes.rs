@@ -9,7 +9,7 @@ use std::{
     cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
 };
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{Error, Result, remedy, visible};
 
 /// A column of more values than this is taken for a measurement, not for classes.
 pub(super) const MAX_CLASSES: usize = 20;
@@ -107,7 +107,27 @@ pub(super) fn of(cells: &[&str], column: &str, others: &[String], asked: bool) -
         };
         return Err(Error::request(what, other()));
     }
+    if let Some(long) = classes.iter().find(|class| class.len() > MAX_CLASS) {
+        let what = format!(
+            "the class `{long}` of column {column} has {} bytes, and the names of its files more than file systems take",
+            long.len()
+        );
+        return Err(Error::request(what, format!("give classes names of up to {MAX_CLASS} bytes in participants.tsv")));
+    }
     Ok(classes)
+}
+
+/// Longest name of a class in bytes. File systems take names of 255; maps of groups are called `label-<class>_outcome-incorrect_stat-..._desc-<method>_...`.
+const MAX_CLASS: usize = 128;
+
+/// That names of classes have characters that nobody sees, in a sentence; `None` where all are seen.
+pub(super) fn about_hidden(classes: &[String], column: &str) -> Option<String> {
+    let hidden: Vec<String> =
+        classes.iter().filter(|class| visible(class) != **class).map(|class| format!("`{}`", visible(class))).collect();
+    let does = if hidden.len() == 1 { "a class has" } else { "classes have" };
+    (!hidden.is_empty()).then(|| {
+        format!("in column {column} {does} characters that are not seen, written out here: {}", hidden.join(", "))
+    })
 }
 
 /// Refuses values that differ by case, by letters that look the same, by zeros before a number, by spaces and signs between words,
@@ -184,6 +204,21 @@ mod tests {
         assert!(
             of(&[&spelled[..], &["M"]].concat(), "x", &[], false).unwrap_err().to_string().contains("in several ways")
         );
+    }
+
+    #[test]
+    fn names_that_no_file_can_have_and_names_with_what_is_not_seen() {
+        let (most, long) = ("a".repeat(128), "\u{e9}".repeat(65));
+        assert!(of(&[&most, "b"], "x", &[], false).is_ok());
+        assert!(
+            error(&[&long, "b"])
+                .ends_with("of column x has 130 bytes, and the names of its files more than file systems take")
+        );
+        let said = |classes: &[&str]| about_hidden(&classes.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>(), "x");
+        assert_eq!(said(&["a b", "\u{e9}", "\u{10d}"]), None);
+        let words = "in column x a class has characters that are not seen, written out here: `a\\u{200b}`";
+        assert_eq!(said(&["a\u{200b}", "b"]).unwrap(), words);
+        assert!(said(&["\u{1b}[1m", "\u{202e}b"]).unwrap().contains("classes have"));
     }
 
     /// What looks the same is shown by its code points.

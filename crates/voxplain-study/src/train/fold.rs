@@ -16,7 +16,8 @@ use crate::{
     run::{Run, read_json},
     setting::{FORCE, GROUP, OUT},
 };
-use voxplain_core::{Error, Progress, Result, hash_values, random::Seed, remedy, seal};
+use std::collections::BTreeSet;
+use voxplain_core::{Error, Progress, Result, hash_file, hash_values, random::Seed, remedy, seal};
 use voxplain_nn::{Engine, SoftLabels};
 
 /// What the training of every fold shares.
@@ -80,21 +81,44 @@ impl Trainer<'_> {
         let in_cohort = |of: &[usize]| of.iter().map(|&n| self.dataset.subjects[n]).collect();
         let positions = Split { train: in_cohort(&split.train), test: in_cohort(&split.test) };
         let path = files.model();
-        let begun = path.is_file() || files.checkpoint().is_file();
-        if begun && files.split().is_file() && read_json::<Split>(&files.split())? != positions {
-            return Err(Error::file(
+        let others = || {
+            Error::file(
                 files.split(),
                 "this fold was begun with others held out: labels, groups or people of the cohort changed since",
                 remedy!["use another ", OUT, ", or replace the run with ", FORCE],
-            ));
+            )
+        };
+        let begun = path.is_file() || files.checkpoint().is_file();
+        let mut is_known = true;
+        match files.split().is_file().then(|| read_json::<Split>(&files.split())) {
+            Some(Ok(split)) if begun && split != positions => return Err(others()),
+            Some(Err(error)) if error.is_of_machine() => return Err(error),
+            // Then the model itself says whom it was trained on; of a checkpoint nobody knows.
+            Some(Err(error)) => {
+                is_known = false;
+                self.progress.warn(&format!("{error}; it is written again"));
+                if !path.is_file() {
+                    checkpoint::remove(&files.checkpoint());
+                }
+            }
+            _ => {}
         }
         seal::write_if_other(&files.split(), &positions)?;
+        if path.is_file() && !Model::is_whole(&voxplain_core::input::read(&path).map_err(Error::io(&path))?) {
+            self.progress
+                .warn(&format!("{} is not the model that was written; fold {fold} is trained again", path.display()));
+            std::fs::remove_file(&path).map_err(Error::io(&path))?;
+        }
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
             checkpoint::remove(&files.checkpoint());
         }
         // What is evaluated is the file, not what happens to be in memory.
         let model = Model::read(&path)?;
+        let trained_on: BTreeSet<&str> = split.train.iter().map(|&n| self.dataset.hash(n)).collect();
+        if !is_known && !trained_on.into_iter().eq(model.card.trained_on.iter().map(String::as_str)) {
+            return Err(others());
+        }
         if let Some(&n) = split.test.iter().find(|&&n| model.has_seen(self.dataset.hash(n))) {
             return Err(Error::subject(
                 self.dataset.id(n),
@@ -127,7 +151,7 @@ impl Trainer<'_> {
     /// How the model of a fold differs from what is trained here: by its card, without what only training itself can tell.
     fn made_otherwise(&self, fold: usize, found: &Card) -> Option<String> {
         /// Known when the fold is trained.
-        const FROM_TRAINING: [&str; 4] = ["epochs", "standardised_by", "soft_labels", "values"];
+        const FROM_TRAINING: [&str; 5] = ["epochs", "history", "standardised_by", "soft_labels", "values"];
         let expected = self.card(fold, &serde_json::Value::Null, None);
         let same = [
             ("network", found.architecture == expected.architecture),
@@ -173,7 +197,9 @@ impl Trainer<'_> {
             files: &self.run.layout().fold(fold),
         };
         let Fitted { network, epochs, objective } = fit.run(self.progress, self.observer)?;
-        let card = self.card(fold, &epochs.into(), objective.as_ref());
+        let mut card = self.card(fold, &epochs.into(), objective.as_ref());
+        // The model vouches for its learning curve, which nothing else could make again.
+        card.training["history"] = hash_file(&self.run.layout().fold(fold).history())?.into();
         Ok(Model { network, card })
     }
 

@@ -4,7 +4,7 @@ use super::dataset::Dataset;
 use crate::{comparators::LinearFold, folds::Split, map::channel_word, run::Run};
 use rayon::prelude::*;
 use serde::Serialize;
-use voxplain_core::{Error, Progress, Result, atomic_file};
+use voxplain_core::{Error, Progress, Result, seal};
 use voxplain_volume::{Volume, WriteOptions, write};
 
 /// A linear model on the voxels, fold by fold.
@@ -154,7 +154,7 @@ fn put(
             sources: if kind == "pattern" { vec![HAUFE] } else { Vec::new() },
             voxplain: env!("CARGO_PKG_VERSION"),
         };
-        atomic_file::write_json(&crate::map::record_path(&path), &sidecar)?;
+        seal::write(&crate::map::record_path(&path), &sidecar)?;
     }
     Ok(())
 }

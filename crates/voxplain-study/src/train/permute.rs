@@ -29,7 +29,7 @@ use crate::{
     folds::{self, Split},
     listed::{counted, does},
     model::NetworkKind,
-    run::{PermutationTest, PermutedNumber, Run, RunLayout, read_json},
+    run::{PermutationTest, PermutedNumber, Run, RunLayout},
     setting::{BLOCKS, CLASSIFIER, FORCE, MATCH, PERMUTATIONS, SEED, WITHIN},
     shard::Shard,
 };
@@ -44,7 +44,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Error, Progress, Result, Setting, Silent, atomic_file, hash_bytes, random::Seed, remedy, seal};
+use voxplain_core::{Error, Progress, Result, Setting, Silent, hash_bytes, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_stats::{
     Classification, FoldPrediction, Regression, ValuePrediction,
@@ -187,20 +187,18 @@ fn test(
     let layout = run.layout();
     let file = layout.permutation_test(&options.classifier);
     let unfinished = layout.unfinished_permutation_test(&options.classifier);
-    if file.is_file() {
-        let found: PermutationTest = read_json(&file)?;
-        if found.key == key && !options.force {
+    if file.is_file() && !options.force {
+        let found: PermutationTest = seal::read(&file, remedy!["test again, with ", FORCE])?;
+        if found.key == key {
             Run::clear_counted(&unfinished)?;
             progress.note(&format!("{} is there already, made in this way", file.display()));
             return Ok(Tested::All(Box::new(found)));
         }
-        if !options.force {
-            return Err(Error::file(
-                &file,
-                "is there already, made in another way or of other models",
-                remedy!["replace it with ", FORCE],
-            ));
-        }
+        return Err(Error::file(
+            &file,
+            "is there already, made in another way or of other models",
+            remedy!["replace it with ", FORCE],
+        ));
     }
     let work = layout.permutation_work();
     let counting = Counting { subject: &subject, shuffles: &shuffles, key: &key, work: &work, progress };
@@ -211,7 +209,7 @@ fn test(
     std::fs::create_dir_all(layout.permutations()).map_err(Error::io(&layout.permutations()))?;
     let mut rows = Vec::new();
     if unfinished.is_file() && !options.force {
-        let before: Unfinished = read_json(&unfinished)?;
+        let before: Unfinished = seal::read(&unfinished, "remove it: what it has counted is then counted again")?;
         if before.key == key {
             rows = before.rows;
         }
@@ -226,7 +224,7 @@ fn test(
         ));
     }
     counting.count(&all, &mut rows, &known, &mut |rows| {
-        atomic_file::write_json(&unfinished, &Unfinished { key: key.clone(), rows: rows.to_vec() })
+        seal::write(&unfinished, &Unfinished { key: key.clone(), rows: rows.to_vec() })
     })?;
     remove_counted(&work, &key, &all)?;
     remove_if_empty(&work)?;

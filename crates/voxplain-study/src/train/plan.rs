@@ -2,7 +2,7 @@
 
 use super::{Training, baselines::Tables};
 use super::{
-    TrainingMetrics, copies,
+    TrainingMetrics, classes, copies,
     dataset::Dataset,
     fold::Trainer,
     freeze,
@@ -22,7 +22,7 @@ use crate::{
     run::{NearDuplicates, Run},
     setting::INIT,
 };
-use voxplain_core::{Progress, Result, atomic_file, random::Seed, remedy};
+use voxplain_core::{Progress, Result, random::Seed, remedy, seal};
 use voxplain_nn::{Engine, SoftLabels};
 
 /// What a training will do. The same cohort and options give the same plan, on every machine.
@@ -120,6 +120,7 @@ impl<'a> Plan<'a> {
                 progress.note(&what);
             }
         }
+        classes::about_hidden(&dataset.classes, &options.label).iter().for_each(|what| progress.warn(what));
         let groups = dataset.groups();
         let splits = folds::splits(&dataset.labels, groups, options.split, Seed::new(options.seed))?;
         dataset.check_splits(&splits, options)?;
@@ -156,9 +157,9 @@ impl<'a> Plan<'a> {
 
     /// Writes what describes the people into the run. A file that has it already is left alone: others may read it.
     pub(super) fn describe(&self, run: &Run) -> Result<()> {
-        atomic_file::write_json_if_other(&run.layout().imbalance(), &self.imbalance)?;
+        seal::write_if_other(&run.layout().imbalance(), &self.imbalance)?;
         match &self.matching {
-            Some(matching) => atomic_file::write_json_if_other(&run.layout().matching(), matching),
+            Some(matching) => seal::write_if_other(&run.layout().matching(), matching),
             None => Ok(()),
         }
     }

@@ -177,8 +177,8 @@ pub fn train_table(
         )),
     };
     match &metrics {
-        TrainingMetrics::Classes(metrics) => seal::declare(&place.file("metrics.json"), metrics, place.made()?)?,
-        TrainingMetrics::Value(metrics) => seal::declare(&place.file("metrics.json"), metrics, place.made()?)?,
+        TrainingMetrics::Classes(metrics) => seal::vouch(&place.file("metrics.json"), metrics, place.made()?)?,
+        TrainingMetrics::Value(metrics) => seal::vouch(&place.file("metrics.json"), metrics, place.made()?)?,
     }
     Ok(TableTraining { out: out.to_owned(), metrics, left_out: rows.left_out })
 }
@@ -259,7 +259,7 @@ impl Place {
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
         }
-        atomic_file::write_json(&file, record)?;
+        seal::write(&file, record)?;
         Ok(place)
     }
 

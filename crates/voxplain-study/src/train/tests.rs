@@ -264,6 +264,111 @@ fn a_finished_run_takes_baselines_on() {
     assert_eq!(go(&label).unwrap_err().to_string(), "the covariate group is the label itself");
 }
 
+/// A number that was changed in what training wrote beside its models is refused, with the file and the step that counts again; that step
+/// makes the file as it was.
+#[test]
+fn what_was_changed_beside_the_models_is_refused_and_counted_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let go = || train(&cohort, &options, &out, false, &engine(1), &Silent, &Silent).unwrap().run;
+    let run = go();
+    let layout = run.layout();
+    let linear = layout.linear();
+    let of_svm = linear.map(None, "pattern", comparators::SVM_VOXELS, None);
+    let change = |file: &Path| {
+        let bytes = std::fs::read(file).unwrap();
+        let mut other = bytes.clone();
+        let at = other.iter().rposition(u8::is_ascii_digit).unwrap();
+        other[at] = b'0' + (other[at] - b'0' + 1) % 10;
+        std::fs::write(file, other).unwrap();
+        bytes
+    };
+    let refused = |file: &Path, error: &Error| {
+        let text = format!("{error}; {}", error.remedy().unwrap());
+        let name = file.file_name().unwrap().to_string_lossy();
+        assert!(text.contains(&format!("{name}: is not what was written")) && text.contains("config.toml"), "{text}");
+    };
+    for (name, file) in
+        [(None, layout.predictions()), (Some("mask-volume"), layout.comparator_predictions("mask-volume"))]
+    {
+        let before = change(&file);
+        let error = match name {
+            None => run.predictions().unwrap_err(),
+            Some(name) => run.comparator_predictions(name).unwrap_err(),
+        };
+        refused(&file, &error);
+        refused(&file, &run.metrics().unwrap_err());
+        go();
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        assert!(run.metrics().unwrap().is_some() && run.predictions().is_ok());
+    }
+    for file in [crate::map::record_path(&of_svm), of_svm, linear.mean_brain(), linear.brain_mask()] {
+        let before = change(&file);
+        refused(&file, &run.check(&file).unwrap_err());
+        // What was measured of the predictions stands.
+        assert!(run.metrics().is_ok());
+        go();
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+        run.check(&file).unwrap();
+    }
+    let curve = layout.fold(0).history();
+    let before = change(&curve);
+    refused(&curve, &run.history(0).unwrap_err());
+    // Counting again does not vouch for it.
+    go();
+    refused(&curve, &run.history(0).unwrap_err());
+    std::fs::write(&curve, before).unwrap();
+    assert_eq!(run.history(0).unwrap().len(), 1);
+    // A run of an older version is read as it is.
+    let mut old: serde_json::Value = seal::read(&layout.metrics(), "").unwrap();
+    assert!(old.as_object_mut().unwrap().remove("checksums").is_some());
+    seal::write(&layout.metrics(), &old).unwrap();
+    change(&layout.comparator_predictions("mask-volume"));
+    assert!(run.comparator_predictions("mask-volume").is_ok() && run.metrics().unwrap().is_some());
+}
+
+/// A model or a record of a fold that is damaged is made again by the same training, which says so; the other folds stay.
+#[test]
+fn a_damaged_fold_is_trained_again_and_no_other() {
+    #[derive(Default)]
+    struct Warned(Mutex<Vec<String>>);
+    impl Progress for Warned {
+        fn begin(&self, _: &str, _: usize) {}
+        fn advance(&self, _: usize, _: &str) {}
+        fn end(&self) {}
+        fn warn(&self, what: &str) {
+            self.0.lock().unwrap().push(what.to_owned());
+        }
+        fn note(&self, _: &str) {}
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let cohort = cohort(&folder.path().join("cohort"), 12);
+    let options = TrainOptions { epochs: 1, ..options() };
+    let out = folder.path().join("run");
+    let go = |warned: &Warned| train(&cohort, &options, &out, false, &engine(1), warned, &Silent);
+    let run = go(&Warned::default()).unwrap().run;
+    let before = files(&out);
+    let (model, split) = (run.layout().fold(1).model(), run.layout().fold(0).split());
+    for (file, words) in [(&model, "fold 1 is trained again"), (&split, "it is written again")] {
+        let mut bytes = std::fs::read(file).unwrap();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(file, bytes).unwrap();
+        let warned = Warned::default();
+        go(&warned).unwrap();
+        let said = warned.0.into_inner().unwrap();
+        assert_eq!(said.iter().filter(|what| what.contains(words)).count(), 1, "{said:?}");
+        assert!(files(&out) == before);
+    }
+    // A record that is damaged does not let a model pass that was trained on others.
+    std::fs::copy(run.layout().fold(1).model(), run.layout().fold(0).model()).unwrap();
+    std::fs::write(&split, "{").unwrap();
+    let error = go(&Warned::default()).unwrap_err().to_string();
+    assert!(error.contains("was begun with others held out") || error.contains("was trained on"), "{error}");
+}
+
 #[test]
 fn a_run_is_not_mixed_with_another() {
     let folder = tempfile::tempdir().unwrap();

@@ -115,7 +115,7 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
     }
     let mut metrics = metrics(&predictors, dataset, values, options);
     metrics.models = run.models()?.all();
-    seal::declare(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
+    seal::vouch(&run.layout().metrics(), &metrics, run.layout().vouched_by_metrics()?)?;
     Ok(metrics)
 }
 

@@ -348,6 +348,129 @@ fn a_flipped_bit_in_a_run_is_refused_or_changes_nothing() {
 }
 
 #[test]
+fn labels_that_were_changed_after_training_are_said_with_whose_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let cohort = run.cohort().unwrap();
+    assert_eq!(run.changed_labels(&cohort).unwrap(), None);
+    let file = cohort.layout().participants();
+    let before = Table::read(&file).unwrap();
+    let sex = before.column("sex").unwrap();
+    let id = before.column("participant_id").unwrap();
+    let mut table = before.clone();
+    for row in &mut table.rows {
+        match row[id].as_deref() {
+            Some("sub-p2") => row[sex] = Some("male".into()),
+            Some("sub-p3") => row[sex] = None,
+            // Whom the fold was trained on is in no prediction.
+            _ => {}
+        }
+    }
+    table.write_tsv(&file).unwrap();
+    let heard = Heard::default();
+    group(&run, &GroupOptions::default(), &heard).unwrap();
+    explain_run(&run, &["saliency"]);
+    let said = heard.0.into_inner().unwrap();
+    let words = "in column sex 2 of 2 subjects have another value than the run learnt: p2 (learnt as `female`, now `male`), p3 (learnt as \
+                 `male`, now nothing)";
+    let of_labels = |said: &[String]| said.iter().filter(|what| what.contains(words)).count();
+    assert_eq!(of_labels(&said), 1, "{said:?}");
+    // Another column may be added.
+    let mut more = before;
+    more.columns.push("age".into());
+    more.rows.iter_mut().for_each(|row| row.push(Some("30".into())));
+    more.write_tsv(&file).unwrap();
+    assert_eq!(run.changed_labels(&run.cohort().unwrap()).unwrap(), None);
+    // Without the column it is not known.
+    let column = more.columns.iter().position(|c| c == "sex").unwrap();
+    more.columns[column] = "other".into();
+    more.write_tsv(&file).unwrap();
+    let heard = Heard::default();
+    run.warn_of_changed_labels(&run.cohort().unwrap(), &heard);
+    let said = heard.0.into_inner().unwrap();
+    assert!(said.len() == 1 && said[0].contains("is not known") && said[0].contains("`sex`"), "{said:?}");
+}
+
+/// Tables and images have no checksum of their own; the documents that vouch for them have it.
+#[test]
+fn a_changed_byte_in_any_result_is_refused_and_the_same_step_mends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let (what, layout) = (atlas(folder.path()), run.layout());
+    let table = layout.regions().join("halves.tsv");
+    let options = faithfulness::Options {
+        metrics: vec![Metric::Deletion],
+        settings: Settings { steps: 2, substrates: vec![Substrate::Blur], ..Settings::default() },
+        ..faithfulness::Options::default()
+    };
+    let truth = folder.path().join("truth.nii.gz");
+    let half = Volume::from_fn(grid(SHAPE), |[i, ..]| f32::from(u8::from(i < 4)));
+    write(&truth, &half, &WriteOptions::default()).unwrap();
+    let localise = truth::Options { truth: Some(truth), ..truth::Options::default() };
+    let derive = || {
+        group(&run, &GroupOptions::default(), &Silent).unwrap();
+        faithfulness::evaluate(&engine(1), &run, &options, &Silent).unwrap();
+        truth::evaluate(&run, &localise, &Silent).unwrap();
+        measure_regions(std::slice::from_ref(&run.path), &what, &Silent).unwrap().write(&table, &what).unwrap();
+    };
+    let models = run.models().unwrap();
+    let read = || -> Vec<voxplain_core::Error> {
+        [
+            GroupSummary::read(&run).map(|_| ()),
+            Summary::read(&run, Metric::Deletion).map(|_| ()),
+            truth::read_found(&run).map(|_| ()),
+            RegionRecord::check(&run, &models, &table),
+        ]
+        .into_iter()
+        .filter_map(Result::err)
+        .collect()
+    };
+    derive();
+    assert!(read().is_empty(), "{:?}", read());
+    let groups = layout.group();
+    let mean = groups.map("group-all_stat-mean_desc-saliency_attribution.nii.gz");
+    for file in [
+        groups.similarity(),
+        record_path(&mean),
+        mean,
+        groups.mean_brain(),
+        groups.brain_mask(),
+        layout.evaluation().table("deletion"),
+        layout.evaluation().table("localisation"),
+        layout.evaluation().curves("p2", "saliency", "deletion"),
+        table.clone(),
+        RunLayout::region_means(&table),
+    ] {
+        let whole = std::fs::read(&file).unwrap();
+        for at in [whole.len() / 3, whole.len() - 1] {
+            let mut other = whole.clone();
+            other[at] ^= 1;
+            std::fs::write(&file, other).unwrap();
+            let errors: Vec<String> = read().iter().map(text).collect();
+            let name = file.file_name().unwrap().to_string_lossy();
+            let named = errors.len() == 1 && errors[0].contains(&format!("{name}: is not what was written"));
+            assert!(named && errors[0].contains("make it again: "), "{errors:?}");
+        }
+        derive();
+        assert!(read().is_empty(), "{:?}", read());
+        assert!(std::fs::read(&file).unwrap() == whole, "{}", file.display());
+    }
+    // As older versions wrote them: rows alone, and no checksums.
+    let summary = layout.evaluation().summary("localisation");
+    let found = truth::read_found(&run).unwrap();
+    let document: serde_json::Value = seal::read(&summary, "").unwrap();
+    std::fs::write(&summary, document["methods"].to_string()).unwrap();
+    assert_eq!(truth::read_found(&run).unwrap(), found);
+    for document in [groups.summary(), RegionRecord::path(&table)] {
+        let mut old: serde_json::Value = seal::read(&document, "").unwrap();
+        assert!(old.as_object_mut().unwrap().remove("checksums").is_some());
+        std::fs::write(&document, old.to_string()).unwrap();
+    }
+    std::fs::write(groups.similarity(), "level\n").unwrap();
+    assert!(read().is_empty(), "{:?}", read());
+}
+
+#[test]
 fn methods_that_lack_maps_are_left_out_of_groups_where_none_was_named() {
     let folder = tempfile::tempdir().unwrap();
     let run = small_run(folder.path());

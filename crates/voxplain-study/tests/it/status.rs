@@ -1,13 +1,13 @@
 //! What there is in a run or a cohort is said as it is.
 
-use crate::support::{SHAPE, cohort, engine, small_run, write_model};
+use crate::support::{SHAPE, cohort, engine, explain_run, small_run, write_model};
 use std::path::Path;
-use voxplain_core::{Claim, Occupied, Silent, remedy};
+use voxplain_core::{Claim, Occupied, Silent, remedy, seal};
 use voxplain_study::{
     cohort::{Begun, CohortLayout, Writer},
     group::{GroupOptions, group},
     run::Run,
-    status::{RunStatus, Status, status},
+    status::{MethodStatus, RunStatus, Status, status, status_of_all},
     train::{TrainOptions, train_table},
 };
 
@@ -87,6 +87,98 @@ fn of_a_run_maps_are_counted_and_what_does_not_count_is_said() {
     assert!(found.group.unwrap().problem.unwrap().contains("other models"));
     // In the order of the work; the method that had a map of everyone and the other one.
     assert!(lacks(path).contains(&"maps".to_owned()));
+}
+
+/// What is damaged is named, and the rest is said as it is; the next step mends it.
+#[test]
+fn of_a_run_what_is_damaged_is_named_and_the_rest_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = small_run(folder.path());
+    let (path, layout) = (&run.path, run.layout());
+    let models = run.models().unwrap().all();
+    // As training writes it, so that it is known which models the maps are by.
+    seal::vouch(
+        &layout.metrics(),
+        &serde_json::json!({ "models": models, "summary": ["said"] }),
+        [layout.predictions()],
+    )
+    .unwrap();
+    let count =
+        |found: &RunStatus, of: fn(&MethodStatus) -> usize| -> Vec<usize> { found.methods.iter().map(of).collect() };
+    let damage = |file: &Path| {
+        let whole = std::fs::read(file).unwrap();
+        let mut other = whole.clone();
+        let at = other.len() / 2;
+        other[at] ^= 1;
+        std::fs::write(file, other).unwrap();
+        whole
+    };
+    // The record of a map: that map does not count, and is made again by the next step.
+    let record = layout.map("p2", "input-x-gradient").record();
+    let whole = damage(&record);
+    let found = of_run(path);
+    assert_eq!((count(&found, |m| m.maps), count(&found, |m| m.damaged)), (vec![1, 2], vec![1, 0]));
+    let lack = status(path).unwrap().lacks().iter().find(|lack| lack.what.starts_with("maps by")).cloned().unwrap();
+    assert_eq!(lack.what, "maps by input-x-gradient of some who were held out");
+    assert!(remedy![lack.step].to_string().ends_with("with `method` = input-x-gradient"));
+    assert!(explain_run(&run, &["input-x-gradient"]).failures.is_empty());
+    assert_eq!(std::fs::read(&record).unwrap().len(), whole.len());
+    assert_eq!(count(&of_run(path), |m| m.damaged), [0, 0]);
+
+    // An image: one without content at once, one with a flipped bit where every image is read.
+    let image = layout.map("p3", "saliency").path();
+    let whole = std::fs::read(&image).unwrap();
+    std::fs::write(&image, "").unwrap();
+    assert_eq!(count(&of_run(path), |m| m.damaged), [0, 1]);
+    std::fs::write(&image, &whole).unwrap();
+    damage(&image);
+    assert_eq!(count(&of_run(path), |m| m.damaged), [0, 0]);
+    let Status::Run(all) = status_of_all(path, &Silent).unwrap() else { panic!() };
+    assert_eq!((count(&all, |m| m.maps), count(&all, |m| m.damaged)), (vec![2, 1], vec![0, 1]));
+    assert!(explain_run(&run, &["saliency"]).maps.iter().any(|map| !map.reused));
+    let Status::Run(all) = status_of_all(path, &Silent).unwrap() else { panic!() };
+    assert_eq!(count(&all, |m| m.damaged), [0, 0]);
+
+    // A model: its maps are still its own, and the next step trains the fold again.
+    let model = layout.fold(0).model();
+    let whole = damage(&model);
+    let found = of_run(path);
+    assert_eq!((found.damaged.len(), &found.damaged[0].file), (1, &model));
+    assert!(found.damaged[0].what.contains("is not the model that was written"), "{:?}", found.damaged);
+    assert_eq!((count(&found, |m| m.maps), count(&found, |m| m.by_other_models)), (vec![2, 2], vec![0, 0]));
+    assert_eq!(lacks(path)[0], "whole files of folds: folds/fold-0/model.safetensors");
+    assert_eq!(next(path), Some(format!("run {}", layout.config().display())));
+    for error in [run.models().unwrap_err(), run.model(0).unwrap_err()] {
+        let text = format!("{error}; {}", error.remedy().unwrap());
+        assert!(text.contains("model.safetensors: is not the model") && text.contains("config.toml"), "{text}");
+    }
+    std::fs::write(&model, whole).unwrap();
+    let whole = damage(&layout.fold(0).split());
+    let found = of_run(path);
+    assert_eq!((found.damaged.len(), found.held_out), (1, None));
+    std::fs::write(layout.fold(0).split(), whole).unwrap();
+    assert!(of_run(path).damaged.is_empty());
+}
+
+#[test]
+fn of_a_cohort_a_damaged_volume_is_found_where_all_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = cohort(folder.path(), 0);
+    let look = || {
+        let Status::Cohort(found) = status_of_all(&made.path, &Silent).unwrap() else { panic!() };
+        found
+    };
+    assert!(look().damaged.is_empty() && look().all_read);
+    let volumes = made.layout().volumes();
+    let mut bytes = std::fs::read(&volumes).unwrap();
+    let at = bytes.len() - 3;
+    bytes[at] ^= 1;
+    std::fs::write(&volumes, bytes).unwrap();
+    let found = look();
+    assert_eq!(found.damaged.len(), 1);
+    assert!(found.damaged[0].what.contains(&format!("the volume of subject {}", made.subjects[3].id)), "{found:?}");
+    assert!(found.damaged[0].remedy.is_some() && next(&made.path).is_some());
+    assert_eq!(status_of_all(&made.path, &Silent).unwrap().next(), None, "nobody is told to train on it");
 }
 
 #[test]

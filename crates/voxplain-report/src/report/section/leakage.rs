@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use voxplain_core::{
     lookalike::look,
     plural::{counted, does},
+    seal,
 };
 use voxplain_study::{
     alike::Copies,
     cohort::{Cohort, PERSON},
-    run::{NearDuplicates, Run, RunMaps, read_json},
+    run::{NearDuplicates, Run, RunMaps},
 };
 
 /// Names that are listed.
@@ -336,7 +337,7 @@ fn about_test_set(run: &Run, maps: &RunMaps) -> Vec<String> {
     let file = run.layout().test_metrics();
     if file.is_file() {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let found = read_json::<Value>(&file);
+        let found = seal::read_with_files::<Value>(&file, "give back the files that were written");
         let first = |found: &Value| Some(found["metrics"]["summary"].as_array()?.first()?.as_str()?.to_owned());
         said.push(match found.as_ref().map(first) {
             Ok(Some(first)) => format!("What came out: {first} The rest stands in {name}."),

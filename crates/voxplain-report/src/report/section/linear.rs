@@ -7,7 +7,7 @@ use crate::{
 use voxplain_core::Result;
 use voxplain_study::{
     comparators::{LOGISTIC_VOXELS, RIDGE_VOXELS, SVM_VOXELS},
-    run::{Run, figure_name, read_json},
+    run::{Run, figure_name},
 };
 use voxplain_volume::{MaskOptions, read_mask};
 
@@ -20,6 +20,7 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Vec<Placed>> {
     if !files.mean_brain().is_file() {
         return Ok(Vec::new());
     }
+    [files.mean_brain(), files.brain_mask()].iter().try_for_each(|file| run.check(file))?;
     let brain = read_map(&files.mean_brain())?;
     let mask = read_mask(&files.brain_mask(), &MaskOptions::anywhere())?.on(brain.grid())?;
     let underlay = Underlay::new(brain, &mask)?;
@@ -29,7 +30,9 @@ pub(in crate::report) fn of_run(run: &Run) -> Result<Vec<Placed>> {
         if !path.is_file() {
             continue;
         }
-        let record: serde_json::Value = read_json(&voxplain_study::map::record_path(&path))?;
+        let beside = voxplain_study::map::record_path(&path);
+        [&path, &beside].into_iter().try_for_each(|file| run.check(file))?;
+        let record: serde_json::Value = run.read(&beside)?;
         let word = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
         let map = read_map(&path)?;
         let figure = Mosaic {

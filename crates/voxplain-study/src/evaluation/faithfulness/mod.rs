@@ -30,7 +30,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use surrogate::Smoothness;
 use voxplain_attribution::{Baseline, Case, Explainer};
-use voxplain_core::{Action, Claim, Error, Progress, Result, atomic_file, random::Seed, remedy, seal};
+use voxplain_core::{Action, Claim, Error, Progress, Result, random::Seed, remedy, seal};
 use voxplain_nn::Engine;
 use voxplain_volume::Volume;
 
@@ -177,6 +177,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
     options.settings.check()?;
     run.refuse_value("deletion and insertion curves are of the probability of a class")?;
     let cohort = run.cohort()?;
+    run.warn_of_changed_labels(&cohort, progress);
     let maps = run.maps()?;
     let methods = maps.chosen(options.methods.as_deref(), progress);
     if methods.is_empty() {
@@ -207,7 +208,7 @@ pub fn evaluate(engine: &Engine, run: &Run, options: &Options, progress: &dyn Pr
             results::table(&of).write_tsv(&files.table(metric.word()))?;
             let curves = of.iter().map(|of| files.curves(&of.subject, &of.method, metric.word()));
             let made = curves.chain([files.table(metric.word())]);
-            seal::declare(&files.summary(metric.word()), &summary, made)?;
+            seal::vouch(&files.summary(metric.word()), &summary, made)?;
             Ok(summary)
         })
         .collect()
@@ -312,7 +313,7 @@ fn curves_of(
                     if let Some(folder) = place.parent() {
                         std::fs::create_dir_all(folder).map_err(Error::io(folder))?;
                     }
-                    atomic_file::write_json(&place, &made)?;
+                    seal::write(&place, &made)?;
                     all.push(made);
                     now += 1;
                 }

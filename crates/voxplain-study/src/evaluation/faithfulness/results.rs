@@ -320,7 +320,7 @@ impl Summary {
             return Ok(None);
         }
         let again = || remedy!["make it again: ", Action::new("evaluate").on(&run.path).with(METRIC, metric.word())];
-        let mut summary: Self = voxplain_core::seal::read(&path, again())?;
+        let mut summary: Self = voxplain_core::seal::read_with_files(&path, again())?;
         let ranking = summary.settings.ranking;
         for found in &mut summary.found {
             if found.ranking == Ranking::ByMethod {
@@ -331,7 +331,7 @@ impl Summary {
                 found.verdict = Verdict::NotGiven;
             }
         }
-        run.models()?.check(&path, &summary.models, again())?;
+        run.models_there()?.0.check(&path, &summary.models, again())?;
         summary.made_from.check(run, &path, again())?;
         Ok(Some(summary))
     }
