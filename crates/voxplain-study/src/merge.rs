@@ -1,7 +1,7 @@
 //! [`merge`]: what several processes made of one run, or of one cohort, put together.
 
 use crate::{
-    cohort::CohortLayout,
+    cohort::{Cohort, CohortLayout},
     explain::steps_again,
     listed::{counted, listed},
     prepare::{PrepareSummary, is_shared, merge_shards},
@@ -21,6 +21,8 @@ pub enum Merged {
     Run(Box<MergedRun>),
     /// A cohort, of its shards.
     Cohort(Box<PrepareSummary>),
+    /// A cohort that was put together before, or prepared at once: there is nothing to do.
+    Whole(Box<Cohort>),
 }
 
 /// A run whose parts were put together.
@@ -51,17 +53,16 @@ pub fn merge(
     if RunLayout::at(folder).manifest().is_file() {
         return merge_run(folder, engine, progress, observer).map(|merged| Merged::Run(Box::new(merged)));
     }
-    let is_cohort = CohortLayout::at(folder).document().is_file();
-    let what = match (is_cohort, folder.exists()) {
-        (true, _) => "is a whole cohort: there is nothing to put together",
-        (_, true) => "is no run, and no shards of a cohort were prepared for it",
-        (_, false) => "is not there, and no shards of a cohort were prepared for it",
+    // Who submits all jobs of a script again meets what an earlier one put together.
+    if CohortLayout::at(folder).document().is_file() {
+        return Cohort::open(folder).map(|cohort| Merged::Whole(Box::new(cohort)));
+    }
+    let what = match folder.exists() {
+        true => "is no run, and no shards of a cohort were prepared for it",
+        false => "is not there, and no shards of a cohort were prepared for it",
     };
     let [train, prepare] = ["train", "prepare"].map(Action::new);
-    let remedy = match is_cohort {
-        true => remedy!["go on with it: ", Action::new("train").on(folder)],
-        false => remedy!["give the directory that `", train, "` or `", prepare, "` with ", SHARD, " was to make"],
-    };
+    let remedy = remedy!["give the directory that `", train, "` or `", prepare, "` with ", SHARD, " was to make"];
     Err(Error::file(folder, what, remedy))
 }
 

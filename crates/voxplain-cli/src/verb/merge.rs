@@ -11,6 +11,7 @@ use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     Cohort, Silent, Vocabulary as _,
     merge::{Merged, MergedRun, merge},
+    plural::counted,
     train::TrainingMetrics,
 };
 
@@ -52,6 +53,16 @@ impl Merge {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         match merge(&self.folder, &session.engine()?, session.progress(), &Silent)? {
             Merged::Run(merged) => of_run(&merged, session),
+            Merged::Whole(cohort) => {
+                let subjects = cohort.subjects.len();
+                let text = format!(
+                    "{} is whole, with {}: there is nothing to do",
+                    self.folder.display(),
+                    counted(subjects, "subject")
+                );
+                session.result(&serde_json::json!({ "cohort": self.folder, "subjects": subjects }), &text)?;
+                Ok(Outcome::Done)
+            }
             Merged::Cohort(summary) => {
                 session.result(&prepare::document(&summary), &prepare::text(&summary))?;
                 let cohort = self.folder.display().to_string();
