@@ -252,7 +252,12 @@ pub fn abandoned(folder: &Path) -> Result<Vec<PathBuf>> {
 fn abandoned_to(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
         let entry = entry.map_err(Error::io(folder))?;
-        let (path, kind) = (entry.path(), entry.file_type().map_err(Error::io(entry.path()))?);
+        let path = entry.path();
+        let kind = match entry.file_type() {
+            // Another process, which shares the work, has given it its name meanwhile.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            other => other.map_err(Error::io(&path))?,
+        };
         if kind.is_dir() && depth > 0 {
             abandoned_to(&path, depth - 1, files)?;
         } else if kind.is_file() && is_abandoned(&path) {

@@ -5,7 +5,7 @@
 //! once at least one sees the other, and gives way.
 
 use super::{Claim, Owner, look, refuse, say_gone, take};
-use crate::{Error, Occupied, Progress, Result};
+use crate::{Error, Occupied, Progress, Result, atomic_file};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -17,7 +17,8 @@ pub(super) const OF: &str = "-of-";
 
 impl Claim {
     /// Claims a part of a folder, by a name of letters, digits and hyphens, for what is to be done (`train --fold 3`). Others may have other
-    /// parts at the same time; [`Claim::take`] and this refuse each other. Says whom it follows, where one ended without a word.
+    /// parts at the same time; [`Claim::take`] and this refuse each other. Says whom it follows, where one ended without a word, and takes away what
+    /// killed processes left unfinished.
     ///
     /// # Errors
     /// [`Error::Busy`]: another process is at work on this part, or on the whole; a file that cannot be written.
@@ -25,16 +26,22 @@ impl Claim {
         /// Times that are waited for one who has claimed the whole, and will give it back as soon as it sees the other parts.
         const TRIES: usize = 10;
         let (claim, gone) = take(folder, &name(part), &Owner::us(doing))?;
+        let follows = gone.is_some();
         say_gone(folder, gone, progress);
         let mut tries = 0;
         loop {
             match refuse(&folder.join(Self::NAME)) {
                 Err(Error::Busy { .. }) if tries < TRIES => tries += 1,
                 Err(e) => return Err(e),
-                Ok(()) => return Ok(claim),
+                Ok(()) => break,
             }
             std::thread::sleep(Duration::from_millis(40));
         }
+        // Only then, since a folder of many people takes its time; what the others write is known as theirs.
+        if follows {
+            atomic_file::sweep(folder)?;
+        }
+        Ok(claim)
     }
 
     /// Who has claimed which part of a folder, by the names of the parts.
@@ -164,10 +171,16 @@ mod tests {
             assert!(owner.put(&dir.path().join(name(part))).unwrap());
             owner
         };
-        gone("1");
+        let before = gone("1");
         assert!(matches!(Claim::look(dir.path()).unwrap(), Occupied::Gone(_)));
         assert_eq!(Claim::left(dir.path()).unwrap(), [dir.path().join(name("1"))]);
+        let left = format!(".part-{}-{}-abcdef", crate::claim::machine(), before.process.number);
+        let ours = format!(".part-{}-{}-abcdef", crate::claim::machine(), std::process::id());
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        [&left, &ours].iter().for_each(|part| fs::write(dir.path().join("sub").join(part), "half").unwrap());
         drop(Claim::take_part(dir.path(), "1", "train", &Silent).unwrap());
+        assert_eq!(names(&dir.path().join("sub")), [ours]);
+        fs::remove_dir_all(dir.path().join("sub")).unwrap();
         assert!(names(dir.path()).is_empty());
         // Killed while it followed.
         let before = gone("1");
