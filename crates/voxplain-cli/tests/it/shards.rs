@@ -127,7 +127,7 @@ fn shards_explain_everybody_once() {
     same(&made(&run), &made(&calm));
 
     // Curves of deletion and insertion, the same.
-    let evaluate = words("evaluate run --metric deletion,insertion --method grad-cam --steps 4");
+    let evaluate = words("evaluate run --metric deletion,insertion --method grad-cam --steps 4 --quiet");
     copy(&run, &before);
     let whole = done(folder, &evaluate);
     fs::remove_dir_all(&calm).unwrap();
