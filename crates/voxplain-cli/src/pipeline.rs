@@ -152,7 +152,7 @@ fn unfilled(config: &Table) -> Vec<String> {
         inner.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
     };
     let mut keys = Vec::new();
-    for (verb, section) in config {
+    for (verb, section) in ORDER.iter().filter_map(|(verb, _)| Some((verb, config.get(*verb)?))) {
         let sections = match section {
             Value::Array(sections) => sections.iter().collect(),
             one => vec![one],

@@ -178,9 +178,9 @@ pub fn confounds(
     let models = run.models()?;
     for (name, other) in arms {
         if other.models()? == models {
-            return Err(Error::request(
-                format!("the arm {name} ({}) is the run itself: both have the same models", other.path.display()),
-                remedy!["name a run of the same people that was trained otherwise, with ", ARM],
+            progress.warn(&format!(
+                "the arm {name} ({}) is the run itself, for both have the same models: its rows can differ in nothing",
+                other.path.display()
             ));
         }
     }
