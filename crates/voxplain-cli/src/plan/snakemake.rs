@@ -26,7 +26,7 @@ rule all:
 "#,
         made_from(plan, "A plan for Snakemake (8 or later)"),
         python(&plan.folder.display().to_string()),
-        python(&plan.stages.last().map_or_else(String::new, |stage| done(stage))),
+        python(&plan.stages.last().map_or_else(String::new, done)),
     );
     let mut before = String::new();
     for stage in &plan.stages {
