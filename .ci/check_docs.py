@@ -107,6 +107,7 @@ def commands(text):
     for line in text.replace("\\\n", " ").splitlines():
         for part in re.split(r"\s(?:&&|\|)\s", line.strip().removeprefix("$ ")):
             words = shlex.split(part, comments=True) if part.startswith("voxplain ") else []
+            words = words[: words.index(">")] if ">" in words else words
             if words and "VERB" not in words and "..." not in words:
                 yield words
 

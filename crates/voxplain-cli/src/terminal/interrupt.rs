@@ -21,6 +21,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static STOPPING: OnceLock<&str> = OnceLock::new();
 
 /// Sets what is said when the command is asked to stop.
+#[cfg(feature = "serve")]
 pub(crate) fn say(words: &'static str) {
     let _ = STOPPING.set(words);
 }

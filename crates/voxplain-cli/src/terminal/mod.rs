@@ -13,7 +13,9 @@ pub(crate) use brief::brief;
 pub(crate) use colour::colours;
 pub(crate) use duration::duration;
 pub(crate) use error::{report_error, status, wrong_usage};
-pub(crate) use interrupt::{STOPPED, go_on, interrupt, say as say_when_stopped};
+#[cfg(feature = "serve")]
+pub(crate) use interrupt::say as say_when_stopped;
+pub(crate) use interrupt::{STOPPED, go_on, interrupt};
 
 use crate::shell::Shell;
 use colour::{YELLOW, painted};
