@@ -14,6 +14,9 @@ use voxplain_stats::{Association, Variable, p_in_words, roc::area_under_curve};
 /// Robust standard deviations from the median from which on a number is named.
 const FAR: f64 = 6.0;
 
+/// More of them, and more than one in 50, are a long tail.
+const MOST_FAR: usize = 3;
+
 /// The area under the curve from which on a number tells the classes by itself.
 const ALONE: f64 = 0.99;
 
@@ -115,7 +118,12 @@ pub(crate) fn stands_apart(column: &str, values: &[&str], is_number: bool) -> Op
     let numbers: Option<Vec<f64>> = values.iter().map(|v| number(v)).collect();
     if let Some(numbers) = numbers.filter(|n| n.len() >= LEAST_PEOPLE && is_number) {
         let (_, z) = deviations(&numbers);
-        odd.extend(values.iter().zip(z).filter(|(_, z)| z.abs() > FAR).map(|(v, _)| format!("`{v}`")));
+        let far: Vec<String> =
+            values.iter().zip(z).filter(|(_, z)| z.abs() > FAR).map(|(v, _)| format!("`{v}`")).collect();
+        // What so many have is a long tail, and no mistake.
+        if far.len() <= MOST_FAR.max(values.len() / 50) {
+            odd.extend(far);
+        }
     }
     odd.dedup();
     (!odd.is_empty())
@@ -160,5 +168,8 @@ mod tests {
     fn values_far_from_all_others_are_told() {
         let said = of(&|n| if n == 40 { "999".to_owned() } else { (20 + n * 7 % 51).to_string() });
         assert_eq!(said, ["values of column x that stand apart, or may stand for none: `999`"]);
+        // Most are young and every tenth is old: a long tail.
+        let said = of(&|n| if n % 10 < 9 { (20 + n * 7 % 3).to_string() } else { (60 + n * 7 % 11).to_string() });
+        assert!(said.is_empty(), "{said:?}");
     }
 }

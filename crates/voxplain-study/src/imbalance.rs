@@ -94,11 +94,34 @@ impl Imbalance {
                 subjects.iter().map(|&n| cells[n].filter(|c| !is_missing(c, missing))).collect();
             columns.push((name.clone(), Column::of(&cells, &taken)));
         }
+        Ok(Self::among(columns, (&taken, subjects.len()), (label, learnt), seed))
+    }
+
+    /// Of columns of a table, by their names, with the cells of all its rows, `None` where there is no value; of people with several rows `first`
+    /// has the position of one.
+    pub(crate) fn of_table(
+        columns: &[(&str, Vec<Option<&str>>)],
+        first: &[usize],
+        (label, learnt): (&str, Learnt<'_>),
+        seed: u64,
+    ) -> Self {
+        let rows = columns.first().map_or(first.len(), |(_, cells)| cells.len());
+        let columns = columns.iter().map(|(name, cells)| ((*name).to_owned(), Column::of(cells, first))).collect();
+        Self::among(columns, (first, rows), (label, learnt), seed)
+    }
+
+    /// Of these columns and of the people at the positions `taken`, of so many rows.
+    fn among(
+        columns: Vec<(String, Result<Column, String>)>,
+        (taken, rows): (&[usize], usize),
+        (label, learnt): (&str, Learnt<'_>),
+        seed: u64,
+    ) -> Self {
         let seed = Seed::new(seed).child("imbalance");
         let of = |(name, column): (String, Result<Column, String>)| match column {
             Err(why) => Err((name, why)),
             Ok(column) => column
-                .beside(&taken, learnt, seed.child(&name))
+                .beside(taken, learnt, seed.child(&name))
                 .map(|(people, association, larger_in)| Associated {
                     column: name.clone(),
                     people,
@@ -122,14 +145,14 @@ impl Imbalance {
             let size = |of: &Associated| of.association.value.abs();
             a.corrected_p.total_cmp(&b.corrected_p).then(size(b).total_cmp(&size(a)))
         });
-        Ok(Self {
+        Self {
             label: label.to_owned(),
             people: taken.len(),
-            first_images: taken.len() < subjects.len(),
+            first_images: taken.len() < rows,
             permutations: PERMUTATIONS,
             columns: found,
             not_tested,
-        })
+        }
     }
 
     /// Columns that go with the label beyond chance.
@@ -139,12 +162,22 @@ impl Imbalance {
 
     /// What was found, in a sentence; `file` is where the rest stands.
     pub fn sentence(&self, file: &str) -> String {
+        self.said_of("image", "A network", file)
+    }
+
+    /// [`Imbalance::sentence`] of a training on a table.
+    pub(crate) fn sentence_of_table(&self, file: &str) -> String {
+        self.said_of("row", "Models", file)
+    }
+
+    /// Of people with several such things, and of who may learn what goes with the label.
+    fn said_of(&self, thing: &str, who: &str, file: &str) -> String {
         let label = &self.label;
         let heads = match self.people {
             1 => "1 person".to_owned(),
             n => format!("{n} people"),
         };
-        let heads = if self.first_images { format!("{heads}, of each the first image") } else { heads };
+        let heads = if self.first_images { format!("{heads}, of each the first {thing}") } else { heads };
         let looks = match self.columns.len() {
             1 => "1 column".to_owned(),
             n => format!("{n} columns"),
@@ -174,7 +207,7 @@ impl Imbalance {
             n => format!("; {n} more in {file}"),
         };
         format!(
-            "before training: {label} goes with {}{more} ({how}). A network may learn {} in place of what is asked",
+            "before training: {label} goes with {}{more} ({how}). {who} may learn {} in place of what is asked",
             and(&named),
             does(shown.len(), "this", "these")
         )

@@ -52,11 +52,15 @@ impl Chosen {
             return format!("{} was not chosen in any fold", self.what.word());
         };
         let range = if least == most { number(least) } else { format!("{} to {}", number(least), number(most)) };
-        let over = if self.folds.len() > 1 { " over the folds" } else { "" };
+        let over = match self.folds.len() {
+            1 => "",
+            _ if least == most && self.untuned() == 0 => " in every fold",
+            _ => " over the folds",
+        };
         let ends = [(self.tried[0], "least"), (self.tried[1], "most")].into_iter().filter_map(|(end, which)| {
             let count = self.folds.iter().filter(|fold| fold.iter().any(|&value| is(value, end))).count();
             (count > 0).then(|| match (count == self.folds.len(), self.folds.len()) {
-                (true, 1) => format!("the {which} that is tried"),
+                (true, _) if least == most => format!("the {which} that is tried"),
                 (true, _) => format!("in every fold the {which} that is tried"),
                 (false, of) => format!("in {count} of {of} folds the {which} that is tried"),
             })
@@ -98,7 +102,7 @@ mod tests {
             chosen(&[1e-4, 1.0, 1e4]).in_words(),
             "C: 0.0001 to 10000 over the folds; in 1 of 3 folds the least that is tried, in 1 of 3 folds the most that is tried"
         );
-        assert_eq!(chosen(&[1e-4, 1e-4]).in_words(), "C: 0.0001 over the folds; in every fold the least that is tried");
+        assert_eq!(chosen(&[1e-4, 1e-4]).in_words(), "C: 0.0001 in every fold; the least that is tried");
         assert_eq!(chosen(&[1e4]).in_words(), "C: 10000; the most that is tried");
         assert_eq!(chosen(&[f64::NAN, 1.0]).in_words(), "C: 1 over the folds");
         assert_eq!(

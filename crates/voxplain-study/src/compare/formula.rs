@@ -12,7 +12,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
-use voxplain_core::{Error, Result, remedy};
+use voxplain_core::{
+    Error, Result,
+    plural::{counted, does},
+    remedy,
+};
 use voxplain_stats::inference::{Contrast, Design};
 
 /// Names of the volume of each subject's mask, in ml, where the table has no column of that name.
@@ -272,6 +276,17 @@ impl Formula {
             let values: Vec<&str> = kept.iter().filter_map(|row| cells[*row].as_deref()).collect();
             doubts.extend(stands_apart(&term.column, &values, term.is != Use::Factor));
             let (of, levels, mean) = self.columns_of(cohort, term, &values, last)?;
+            let single: Vec<&str> =
+                levels.iter().filter(|(_, count)| *count == 1).map(|(level, _)| level.as_str()).collect();
+            if !single.is_empty() {
+                doubts.push(format!(
+                    "of column {} {} {} one subject alone ({}): what is said of such a group is said of that person",
+                    term.column,
+                    counted(single.len(), "group"),
+                    does(single.len(), "has", "have"),
+                    listed(&single, 4)
+                ));
+            }
             terms.push(DesignTerm {
                 term: term.to_string(),
                 columns: of.iter().map(|(name, _)| name.clone()).collect(),

@@ -68,6 +68,9 @@ const OF_TABLES: [&str; 14] = [
     "test",
 ];
 
+/// What goes with the label beside what is learnt from.
+const IMBALANCE: &str = "imbalance.json";
+
 /// The result of a training on a table.
 #[derive(Debug)]
 pub struct TableTraining {
@@ -155,6 +158,9 @@ pub fn train_table(
         Truth::Values(_) => &["ridge regression", "gradient boosting"],
     };
     progress.note(&rows.plan(options, models));
+    if let Some(imbalance) = &rows.imbalance {
+        progress.note(&imbalance.sentence_of_table("imbalance.json beside the result"));
+    }
     let bytes = voxplain_core::input::read(path).map_err(Error::io(path))?;
     let record = TableRecord {
         version: env!("CARGO_PKG_VERSION").into(),
@@ -168,6 +174,9 @@ pub fn train_table(
         near_duplicates: Some(near_duplicates),
     };
     let place = Place::open(out, &record, force, progress)?;
+    if let Some(imbalance) = &rows.imbalance {
+        seal::write(&place.file(IMBALANCE), imbalance)?;
+    }
     let metrics = match &rows.values {
         None => TrainingMetrics::Classes(Box::new(
             pool.install(|| of_classes(&rows, positive, options, (&splits, &place), progress))?,
@@ -255,7 +264,12 @@ impl Place {
                     remedy!["use another ", OUT, ", or ", FORCE, " to replace it"],
                 ));
             }
-            for path in place.made()?.into_iter().chain([place.file("metrics.json")]).filter(|path| path.is_file()) {
+            for path in place
+                .made()?
+                .into_iter()
+                .chain([place.file("metrics.json"), place.file(IMBALANCE)])
+                .filter(|path| path.is_file())
+            {
                 std::fs::remove_file(&path).map_err(Error::io(&path))?;
             }
         }

@@ -162,15 +162,21 @@ fn it_is_said_what_will_be_done() {
     let path = written(folder.path(), &rows(0.3));
     let (found, heard) = hear(folder.path(), &path, &options("group"), false);
     found.unwrap();
+    let before = heard.starting("before training");
     assert_eq!(
-        heard.starting("before training"),
-        [
-            "before training: 65 rows of 60 people are learnt from; ids are those of the column sub_id; group: a (33), b (32). 5-fold \
-          cross-validation, stratified by class; no person on both sides of a split. Logistic regression, a linear support vector machine and \
-          gradient boosting are to be fitted to 3 columns: columns are standardised and penalties and numbers of trees chosen inside the \
-          training part of each fold"
-        ]
+        before[0],
+        "before training: 65 rows of 60 people are learnt from; ids are those of the column sub_id; group: a (33), b (32). 5-fold \
+         cross-validation, stratified by class; no person on both sides of a split. Logistic regression, a linear support vector machine and \
+         gradient boosting are to be fitted to 3 columns: columns are standardised and penalties and numbers of trees chosen inside the \
+         training part of each fold"
     );
+    assert!(
+        before[1].contains("no column is shown to go with group (60 people, of each the first row; 2 columns tested"),
+        "{before:?}"
+    );
+    assert_eq!(before.len(), 2);
+    let imbalance = std::fs::read_to_string(folder.path().join("out/imbalance.json")).unwrap();
+    assert!(imbalance.contains("\"column\": \"age\"") && imbalance.contains("\"column\": \"site\""), "{imbalance}");
     assert_eq!(
         heard.starting("not learnt from"),
         ["not learnt from, since by their names they are no measurements of the brain: site, age"]

@@ -2,11 +2,11 @@
 
 use super::{ClassTruth, Truth, giveaway};
 use crate::{
-    cohort::{PERSON, bare, is_missing},
+    cohort::{PERSON, SESSION_ID, bare, is_missing},
     comparators::{Features, named},
     covariate::doubts,
     folds::SplitScheme,
-    imbalance,
+    imbalance::{self, Imbalance},
     listed::{and, counted, does, have, listed},
     model::Quantity,
     morphometry::{Measurements, Morphometry, is_no_measurement},
@@ -37,6 +37,8 @@ pub(super) struct Rows {
     pub(super) features: Features,
     pub(super) covariates: Option<Features>,
     pub(super) left_out: Vec<String>,
+    /// What goes with the label among the columns that are not learnt from; `None` where there is none but the label and the ids.
+    pub(super) imbalance: Option<Imbalance>,
     /// Which column ids are of, in a sentence.
     whose: String,
 }
@@ -143,7 +145,26 @@ impl Rows {
             progress.warn(&far);
         }
         let features = measured.features();
-        let rows = Self { ids, labels, classes, values, groups, measured, features, covariates, left_out, whose };
+        let imbalance = {
+            let beside = |(at, name): &(usize, &String)| {
+                let is_measured = measured.columns.iter().any(|(measured, _)| measured == *name);
+                let is_known = [options.label.as_str(), PERSON, SESSION_ID].contains(&name.as_str());
+                *at != table.id_column && !is_known && !is_measured
+            };
+            let columns: Vec<(&str, Vec<Option<&str>>)> = (read.columns.iter().enumerate())
+                .filter(beside)
+                .map(|(at, name)| (name.as_str(), rows.iter().map(|&row| cell(row, at)).collect()))
+                .collect();
+            let mut seen = BTreeSet::new();
+            let first: Vec<usize> = (0..ids.len()).filter(|&row| seen.insert(ids[row].as_str())).collect();
+            let learnt = match &values {
+                Some(values) => imbalance::Learnt::Values(values),
+                None => imbalance::Learnt::Classes(&labels, &classes),
+            };
+            (!columns.is_empty()).then(|| Imbalance::of_table(&columns, &first, (&options.label, learnt), options.seed))
+        };
+        let rows =
+            Self { ids, labels, classes, values, groups, measured, features, covariates, left_out, imbalance, whose };
         giveaway::look(&rows, options, progress)?;
         Ok(rows)
     }
