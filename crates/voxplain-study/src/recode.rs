@@ -21,7 +21,8 @@ pub(crate) fn refuse_recode(
     // Who has a value may be who is of a class.
     let has: Vec<Option<&str>> =
         cells.iter().map(|cell| Some(if cell.is_some() { "a value" } else { "no value" })).collect();
-    match recoded(cells, learnt).or_else(|| recoded(&has, learnt)) {
+    let by_gaps = || recoded(&has, learnt).map(|how| format!("by its empty cells, {how}"));
+    match recoded(cells, learnt).or_else(by_gaps) {
         None => Ok(()),
         Some(how) => {
             Err(Error::request(format!("column {column} is the label {label} by another name: {how}"), remedy))
@@ -162,6 +163,15 @@ mod tests {
         assert_eq!(
             error.unwrap_err().to_string(),
             "column Gender is the label Sex by another name: `f` is F, `m` is M"
+        );
+        let error = refuse_recode(
+            ("hormone", &[Some("1.5"), None, Some("2.5"), None]),
+            ("Sex", Learnt::Classes(&labels, &["F".to_owned(), "M".to_owned()])),
+            "leave it out".into(),
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "column hormone is the label Sex by another name: by its empty cells, `a value` is F, `no value` is M"
         );
     }
 
