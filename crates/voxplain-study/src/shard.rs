@@ -24,9 +24,6 @@ pub struct Shard {
 const MOST: usize = 1_000_000;
 
 impl Shard {
-    /// All of the work.
-    pub const WHOLE: Self = Self { number: 1, of: 1 };
-
     /// The shard of this number, counted from 1, of so many.
     ///
     /// # Errors
@@ -254,7 +251,7 @@ mod tests {
     fn shards_are_written_and_read() {
         let shard: Shard = " 2 / 8".parse().unwrap();
         assert_eq!((shard.number(), shard.of(), shard.to_string().as_str()), (2, 8, "2/8"));
-        assert_eq!("1/1".parse::<Share>().unwrap().shard(|_| None).unwrap(), Shard::WHOLE);
+        assert_eq!("1/1".parse::<Share>().unwrap().shard(|_| None).unwrap(), Shard::new(1, 1).unwrap());
         assert_eq!("auto".parse::<Share>().unwrap(), Share::OfTask);
         for (text, what) in [
             ("0/4", "there is no shard 0 of 4: shards are counted from 1 to 4"),

@@ -116,17 +116,10 @@ pub(super) fn clear(folder: &Path, progress: &dyn Progress) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::right;
+    use super::super::{right, tests::names};
     use super::*;
     use crate::Silent;
     use std::sync::Barrier;
-
-    fn names(folder: &Path) -> Vec<String> {
-        let mut names: Vec<_> =
-            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort();
-        names
-    }
 
     #[test]
     fn parts_stand_beside_each_other_and_against_the_whole() {

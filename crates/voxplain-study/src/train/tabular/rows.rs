@@ -155,13 +155,12 @@ impl Rows {
                 .filter(beside)
                 .map(|(at, name)| (name.as_str(), rows.iter().map(|&row| cell(row, at)).collect()))
                 .collect();
-            let mut seen = BTreeSet::new();
-            let first: Vec<usize> = (0..ids.len()).filter(|&row| seen.insert(ids[row].as_str())).collect();
             let learnt = match &values {
                 Some(values) => imbalance::Learnt::Values(values),
                 None => imbalance::Learnt::Classes(&labels, &classes),
             };
-            (!columns.is_empty()).then(|| Imbalance::of_table(&columns, &first, (&options.label, learnt), options.seed))
+            (!columns.is_empty())
+                .then(|| Imbalance::of_table(&columns, &first_of_each(&ids), (&options.label, learnt), options.seed))
         };
         let rows =
             Self { ids, labels, classes, values, groups, measured, features, covariates, left_out, imbalance, whose };
@@ -192,8 +191,7 @@ impl Rows {
 
     /// The first row of each person.
     pub(super) fn first(&self) -> Vec<usize> {
-        let mut seen = BTreeSet::new();
-        (0..self.ids.len()).filter(|&row| seen.insert(self.ids[row].as_str())).collect()
+        first_of_each(&self.ids)
     }
 
     /// What is going to be done, in a sentence. `models` is what is fitted.
@@ -362,6 +360,12 @@ fn covariates(
     let found = Features::of(&of, rows.len(), &options.missing)?;
     progress.note(&format!("covariates: {}", found.describe()));
     Ok(Some(found))
+}
+
+/// The position of the first row of each id.
+fn first_of_each(ids: &[String]) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    (0..ids.len()).filter(|&row| seen.insert(ids[row].as_str())).collect()
 }
 
 /// How many ids stand in more than one row.
