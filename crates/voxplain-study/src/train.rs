@@ -26,6 +26,7 @@
 //! | `permute.rs` | the same on labels dealt out at random |
 //! | `words.rs` | what is said about the words of the table |
 
+mod ahead;
 mod augmentation;
 pub(crate) mod baselines;
 mod checkpoint;

@@ -1,6 +1,7 @@
 //! [`Fit`]: the training of the network of one fold.
 
 use super::{
+    ahead::{Inputs, read_ahead},
     augmentation::{Augmentation, Place, Scratch},
     checkpoint::Checkpoint,
     dataset::Dataset,
@@ -185,14 +186,20 @@ struct Sums {
     learning_rate: f64,
 }
 
-/// Memory that is used again for every batch.
+/// The subjects of one step of the optimiser.
+struct Step {
+    members: Vec<usize>,
+    mixup: Option<Mixup>,
+    /// What of them goes through the network at once.
+    parts: Vec<Range<usize>>,
+}
+
+/// Memory that is used again for every input.
 #[derive(Default)]
 struct Buffers {
-    input: Vec<f32>,
     /// The volume that another one is mixed with.
     partner: Vec<f32>,
     augmentation: Scratch,
-    gradients: Vec<Vec<f32>>,
 }
 
 /// A network that was trained.
@@ -388,23 +395,30 @@ impl Fit<'_> {
             mixup: self.seed.child("mixup").index(number as u64),
         };
         let mut sums = Sums { learning_rate: self.options.learning_rate, ..Sums::default() };
-        let mut buffers = Buffers::default();
-        progress.begin(&format!("epoch {}", number + 1), batches.len());
-        let mut all = || -> Result<()> {
-            for (batch_number, batch) in batches.iter().enumerate() {
-                progress.go_on()?;
+        let steps: Vec<Step> = batches
+            .iter()
+            .enumerate()
+            .map(|(number, batch)| {
                 let members: Vec<usize> = order[batch.clone()].iter().map(|&n| train[n]).collect();
-                let mixup = self
-                    .options
-                    .mixup
-                    .map(|alpha| Mixup::draw(alpha, &members, &mut pass.mixup.index(batch_number as u64).random()));
-                let batch = (members.as_slice(), mixup.as_ref());
-                let loss = self.step(&pass, state, plan, batch, &mut sums, &mut buffers)?;
+                let draw = |alpha| Mixup::draw(alpha, &members, &mut pass.mixup.index(number as u64).random());
+                let mixup = self.options.mixup.map(draw);
+                Step { parts: self::batches(members.len(), plan.batch()), members, mixup }
+            })
+            .collect();
+        let parts: Vec<(&Step, &Range<usize>)> =
+            steps.iter().flat_map(|step| step.parts.iter().map(move |part| (step, part))).collect();
+        let mut buffers = Buffers::default();
+        let fill = |number: usize, input: &mut Vec<f32>| self.fill(&pass, parts[number], input, &mut buffers);
+        let mut gradients = Vec::new();
+        progress.begin(&format!("epoch {}", number + 1), batches.len());
+        let done = read_ahead(parts.len(), fill, |inputs| {
+            for step in &steps {
+                progress.go_on()?;
+                let loss = self.step(&pass, state, plan, (step, inputs), &mut sums, &mut gradients)?;
                 progress.advance(1, &format!("loss {loss:.3}"));
             }
             Ok(())
-        };
-        let done = all();
+        });
         progress.end();
         done?;
         let n = train.len() as f64;
@@ -434,6 +448,39 @@ impl Fit<'_> {
         Loss::Classes(loss.balanced(&labels, self.dataset.classes.len()), &self.dataset.labels)
     }
 
+    /// Writes the input of a part of a batch, one subject after another.
+    fn fill(
+        &self,
+        pass: &Pass<'_>,
+        (step, part): (&Step, &Range<usize>),
+        input: &mut Vec<f32>,
+        buffers: &mut Buffers,
+    ) -> Result<()> {
+        let [channels, shape @ ..] = self.dataset.input_shape();
+        let place = Place { shape, spacing: self.dataset.cohort.preparation.spacing };
+        let values = channels * shape.iter().product::<usize>();
+        input.resize(part.len() * values, 0.0);
+        let Buffers { partner, augmentation: scratch } = buffers;
+        let mut volume = |n: usize, to: &mut [f32]| {
+            let augment = &self.options.augment;
+            let seed = pass.augmentation.index(n as u64);
+            if augment.needs_mask() {
+                self.dataset.with_mask(n, |from, mask| vary(augment, (from, mask), place, to, (seed, scratch)))
+            } else {
+                self.dataset.with(n, |from| vary(augment, (from, &[]), place, to, (seed, scratch)))
+            }
+        };
+        for (at, to) in part.clone().zip(input.chunks_exact_mut(values)) {
+            volume(step.members[at], to)?;
+            if let Some(mixup) = &step.mixup {
+                partner.resize(values, 0.0);
+                volume(mixup.partners[at], partner)?;
+                mixup.mix(to, partner);
+            }
+        }
+        Ok(())
+    }
+
     /// One step of the optimiser on the subjects of a batch. Gives the loss of the batch. A batch that is larger than
     /// the plan goes through in parts, whose gradients are summed.
     fn step(
@@ -441,43 +488,19 @@ impl Fit<'_> {
         pass: &Pass<'_>,
         state: &mut Checkpoint,
         plan: &mut Plan,
-        (members, mixup): (&[usize], Option<&Mixup>),
+        (Step { members, mixup, parts }, inputs): (&Step, &Inputs),
         sums: &mut Sums,
-        buffers: &mut Buffers,
+        summed: &mut Vec<Vec<f32>>,
     ) -> Result<f64> {
-        let [channels, shape @ ..] = self.dataset.input_shape();
-        let place = Place { shape, spacing: self.dataset.cohort.preparation.spacing };
-        let voxels: usize = shape.iter().product();
-        let values = channels * voxels;
         let outputs = state.network.outputs();
         let step = state.optimizer.steps();
         let rate = pass.schedule.rate(self.options.learning_rate, step);
-        let parts = batches(members.len(), plan.batch());
         let mut value = 0.0;
         for (number, part) in parts.iter().enumerate() {
-            buffers.input.resize(part.len() * values, 0.0);
-            let scratch = &mut buffers.augmentation;
-            let mut volume = |n: usize, to: &mut [f32]| {
-                let augment = &self.options.augment;
-                let seed = pass.augmentation.index(n as u64);
-                if augment.needs_mask() {
-                    self.dataset.with_mask(n, |from, mask| vary(augment, (from, mask), place, to, (seed, scratch)))
-                } else {
-                    self.dataset.with(n, |from| vary(augment, (from, &[]), place, to, (seed, scratch)))
-                }
-            };
-            for (at, to) in part.clone().zip(buffers.input.chunks_exact_mut(values)) {
-                volume(members[at], to)?;
-                if let Some(mixup) = mixup {
-                    buffers.partner.resize(values, 0.0);
-                    volume(mixup.partners[at], &mut buffers.partner)?;
-                    mixup.mix(to, &buffers.partner);
-                }
-            }
             plan.set_dropout(self.dropout(number).value(), step);
             let of_part = &members[part.clone()];
             let mut gradient = vec![0.0; part.len() * outputs];
-            let mut tape = plan.forward(&buffers.input)?;
+            let mut tape = inputs.next(|input| Ok(plan.forward(input)?))?;
             match mixup {
                 None => {
                     value += pass.loss.part(tape.output(), of_part, members, &mut gradient)?;
@@ -485,7 +508,7 @@ impl Fit<'_> {
                 }
                 Some(mixup) => {
                     let partners = &mixup.partners[part.clone()];
-                    let (pair, whole) = ((of_part, partners), (members, mixup));
+                    let (pair, whole) = ((of_part, partners), (members.as_slice(), mixup));
                     value += pass.loss.mixed_part(tape.output(), pair, whole, &mut gradient)?;
                     pass.loss.judge_mixed(tape.output(), of_part, partners, mixup, sums);
                 }
@@ -495,9 +518,9 @@ impl Fit<'_> {
             if parts.len() == 1 {
                 state.optimizer.step(&mut state.network, gradients, rate)?;
             } else {
-                add(&mut buffers.gradients, gradients, number == 0);
+                add(summed, gradients, number == 0);
                 if number + 1 == parts.len() {
-                    state.optimizer.step(&mut state.network, &buffers.gradients, rate)?;
+                    state.optimizer.step(&mut state.network, summed, rate)?;
                 }
             }
             plan.update_running_statistics(&mut state.network)?;

@@ -1,6 +1,6 @@
 //! Predictions of a network, and predictions as rows of `predictions.tsv`.
 
-use super::dataset::Dataset;
+use super::{ahead::read_ahead, dataset::Dataset};
 use crate::{
     run::{Prediction, Run, write_predictions},
     setting::LR,
@@ -32,25 +32,29 @@ pub(super) fn outputs(
     let options = PlanOptions { purpose: Purpose::Infer, batch: batch.min(subjects.len()), keep: Vec::new() };
     let mut plan = engine.plan(network, &options)?;
     let mut all = Vec::with_capacity(subjects.len());
-    let mut input = Vec::new();
-    for members in subjects.chunks(options.batch) {
+    let parts: Vec<&[usize]> = subjects.chunks(options.batch).collect();
+    let fill = |number: usize, input: &mut Vec<f32>| {
+        let members: &[usize] = parts[number];
         input.resize(members.len() * values, 0.0);
-        for (&n, to) in members.iter().zip(input.chunks_exact_mut(values)) {
-            dataset.with(n, |from| to.copy_from_slice(from))?;
-        }
-        let tape = plan.forward(&input)?;
-        for (row, &n) in tape.output().chunks_exact(network.outputs()).zip(members) {
-            if row.iter().any(|v| !v.is_finite()) {
-                return Err(Error::subject(
-                    dataset.id(n),
-                    format!("the network's outputs are {row:?}"),
-                    remedy!["train again with a lower ", LR],
-                ));
+        let mut each = members.iter().zip(input.chunks_exact_mut(values));
+        each.try_for_each(|(&n, to)| dataset.with(n, |from| to.copy_from_slice(from)))
+    };
+    read_ahead(parts.len(), fill, |inputs| {
+        for members in &parts {
+            let tape = inputs.next(|input| Ok(plan.forward(input)?))?;
+            for (row, &n) in tape.output().chunks_exact(network.outputs()).zip(*members) {
+                if row.iter().any(|v| !v.is_finite()) {
+                    return Err(Error::subject(
+                        dataset.id(n),
+                        format!("the network's outputs are {row:?}"),
+                        remedy!["train again with a lower ", LR],
+                    ));
+                }
+                all.push(row.to_vec());
             }
-            all.push(row.to_vec());
         }
-    }
-    Ok(all)
+        Ok(all)
+    })
 }
 
 /// Writes the predictions of a classifier into the run: `predictions.tsv`, or `predictions-<name>.tsv` where `name` is
