@@ -27,6 +27,7 @@ mod features;
 mod gram;
 mod logistic;
 mod penalised;
+mod span;
 mod svm;
 mod tree;
 mod tuned;
@@ -37,7 +38,7 @@ pub use boosting::{boosting_features, boosting_values};
 pub use chosen::{Choice, Chosen};
 pub use features::Features;
 pub(crate) use features::{Cells, named};
-pub use gram::{Gram, inner_products};
+pub use gram::{EXACT, Gram, LANDMARKS, inner_products};
 pub use logistic::Logistic;
 pub use tuned::{LinearFold, Tuned, logistic_features, logistic_of_gram, logistic_voxels, svm_features, svm_voxels};
 pub use value::{
@@ -146,6 +147,16 @@ pub(crate) fn gram(
     gram
 }
 
+/// Rows less the mean of the training part.
+fn centred(train: &DMatrix<f64>, test: &DMatrix<f64>) -> [DMatrix<f64>; 2] {
+    let mean = train.row_mean();
+    [train, test].map(|rows| {
+        let mut rows = rows.clone();
+        rows.row_iter_mut().for_each(|mut row| row -= &mean);
+        rows
+    })
+}
+
 /// The share of each class among the training subjects as its probability, for every held-out subject.
 pub fn majority_class(task: &ClassificationTask<'_>) -> Vec<FoldPrediction> {
     let mut all = Vec::new();
@@ -230,7 +241,7 @@ pub fn covariates(features: &Features, task: &ClassificationTask<'_>) -> Vec<Fol
 
 /// Logistic regression on standardised principal components, from the inner products of all volumes of the task.
 pub fn linear_voxels(gram: &Gram, task: &ClassificationTask<'_>) -> Vec<FoldPrediction> {
-    task.cross_predict(|split| gram.principal_components(&split.train, &split.test, COMPONENTS))
+    task.cross_predict(|split| gram.principal_components(split, COMPONENTS))
 }
 
 #[cfg(test)]

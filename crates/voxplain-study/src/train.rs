@@ -220,9 +220,10 @@ fn comparators(
     // A fold of few volumes has fewer components.
     let all_have = task.splits.iter().all(|split| split.train.len() > comparators::COMPONENTS);
     let description = format!(
-        "logistic regression on the first {}{} principal components of the prepared volumes",
+        "logistic regression on the first {}{} principal components of the prepared volumes{}",
         if all_have { "" } else { "at most " },
-        comparators::COMPONENTS
+        comparators::COMPONENTS,
+        gram.in_words()
     );
     all.push(Classifier::new(comparators::LINEAR_VOXELS, description, predictions));
     Ok(all)

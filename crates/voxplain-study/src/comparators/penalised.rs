@@ -188,6 +188,11 @@ fn logits(products: impl Iterator<Item = f64>, classes: usize) -> Vec<f64> {
 }
 
 impl Penalised {
+    /// The weights of the first set, without the intercept.
+    pub(super) fn direction(&self) -> DVector<f64> {
+        self.weights.column(0).rows(0, self.weights.nrows() - 1).into_owned()
+    }
+
     /// The probability of each class for each row.
     pub(super) fn probabilities(&self, rows: &DMatrix<f64>, classes: usize) -> Vec<Vec<f64>> {
         let last = self.weights.nrows() - 1;

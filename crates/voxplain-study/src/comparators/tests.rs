@@ -1,8 +1,12 @@
 #![expect(clippy::cast_possible_truncation, reason = "values are drawn in f64 and held as the volumes are")]
 
-use super::{gram::reads, *};
+use super::{
+    gram::{products_with, reads},
+    *,
+};
 use crate::folds::{Split, SplitScheme, splits};
-use voxplain_core::random::Seed;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use voxplain_core::{Silent, random::Seed};
 
 #[test]
 fn logistic_by_hand() {
@@ -54,15 +58,15 @@ fn components_from_inner_products_are_those_of_the_voxels() {
     let mut random = Seed::new(1).random();
     let volumes: Vec<Vec<f32>> =
         (0..150).map(|_| (0..19).map(|v| random.range(-1.0, 1.0 + f64::from(v)) as f32).collect()).collect();
-    let read = std::cell::Cell::new(0);
+    let read = AtomicUsize::new(0);
     let gram = inner_products(150, |n| {
-        read.set(read.get() + 1);
+        read.fetch_add(1, Ordering::Relaxed);
         Ok(volumes[n].clone())
     })
     .unwrap();
-    assert_eq!((read.get(), reads(150)), (258, 258), "blocks of 64 begin at 0, 64 and 128");
+    assert_eq!((read.into_inner(), reads(150)), (258, 258), "blocks of 64 begin at 0, 64 and 128");
     let (train, test): (Vec<usize>, Vec<usize>) = (0..150).partition(|n| n % 5 != 0);
-    let (scores, others) = gram.principal_components(&train, &test, 5);
+    let (scores, others) = gram.principal_components(&Split { train: train.clone(), test: test.clone() }, 5);
     // The slow way: centre the voxels by the training mean, eigenvectors of their covariance.
     let matrix = |of: &[usize]| DMatrix::from_fn(of.len(), 19, |s, v| f64::from(volumes[of[s]][v]));
     let mean: Vec<f64> = matrix(&train).column_iter().map(|c| c.mean()).collect();
@@ -142,4 +146,114 @@ fn the_prediction_for_a_subject_does_not_know_its_label() {
     let before = of(&labels, 7);
     labels[7] = 1 - labels[7];
     assert_eq!(of(&labels, 7), before);
+}
+
+/// Sums over runs of voxels are those of one voxel after another.
+#[test]
+fn products_are_sums_over_voxels() {
+    let mut random = Seed::new(11).random();
+    let volumes: Vec<Vec<f32>> = (0..3).map(|_| (0..9001).map(|_| random.normal() as f32).collect()).collect();
+    let gram = inner_products(3, |n| Ok(volumes[n].clone())).unwrap();
+    for (a, b) in [(0, 0), (0, 1), (2, 1)] {
+        let slow: f64 = (0..9001).map(|v| f64::from(volumes[a][v]) * f64::from(volumes[b][v])).sum();
+        assert!((gram.products[(a, b)] - slow).abs() < 1e-9 * 9001.0, "{a} {b}");
+        assert_eq!(gram.products[(a, b)].to_bits(), gram.products[(b, a)].to_bits());
+    }
+}
+
+/// Volumes of 12 voxels, of 90 people; the landmarks of every training part span all voxels, so that nothing is lost.
+#[test]
+fn landmarks_that_span_everything_give_what_all_products_give() {
+    let mut random = Seed::new(12).random();
+    let labels: Vec<usize> = (0..90).map(|n| n % 2).collect();
+    let volumes: Vec<Vec<f32>> = labels
+        .iter()
+        .map(|&l| (0..12).map(|v| (2.0 + random.normal() * (1.0 + f64::from(v)) + 0.8 * l as f64) as f32).collect())
+        .collect();
+    let read = |n: usize| Ok(volumes[n].clone());
+    let exact = inner_products(90, read).unwrap();
+    let reads = AtomicUsize::new(0);
+    let some = products_with(90, (0..90).step_by(3).collect(), |n| {
+        reads.fetch_add(1, Ordering::Relaxed);
+        read(n)
+    })
+    .unwrap();
+    assert_eq!(reads.into_inner(), 30 + 90, "landmarks, then everybody");
+    assert!(exact.is_exact() && exact.in_words().is_empty() && !some.is_exact());
+    assert!(
+        some.in_words().ends_with("30 landmark volumes that are trained on, all of which hold 100.0 % of the variance")
+    );
+
+    let splits = splits(&labels, None, SplitScheme::Folds(3), Seed::new(0)).unwrap();
+    let task = ClassificationTask { labels: &labels, groups: None, classes: 2, splits: &splits, balanced: false };
+    let close = |a: &[FoldPrediction], b: &[FoldPrediction], within: f64| {
+        assert_eq!(a.len(), 90);
+        for (a, b) in a.iter().zip(b) {
+            assert!(a.subject == b.subject && (a.probabilities[1] - b.probabilities[1]).abs() < within, "{a:?} {b:?}");
+        }
+    };
+    // What a model's map is: its training volumes, each as often as it counts.
+    let map = |counts: &[f64], split: &Split| -> Vec<f64> {
+        let of = |v: usize| split.train.iter().zip(counts).map(|(&n, c)| c * f64::from(volumes[n][v])).sum();
+        (0..12).map(of).collect()
+    };
+    let same_maps = |a: &[LinearFold], b: &[LinearFold], within: f64| {
+        assert_eq!(a.len(), 3);
+        for ((a, b), split) in a.iter().zip(b).zip(&splits) {
+            for (a, b) in [(&a.weights, &b.weights), (&a.pattern, &b.pattern)] {
+                let (a, b) = (map(a, split), map(b, split));
+                let size = a.iter().map(|v| v.abs()).fold(0.0, f64::max);
+                assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < within * size), "{a:?} {b:?}");
+            }
+        }
+    };
+    close(&linear_voxels(&exact, &task), &linear_voxels(&some, &task), 1e-6);
+    let logistic = |gram: &Gram| logistic_voxels(gram, &task, Seed::new(1), &Silent).unwrap();
+    let (a, b) = (logistic(&exact), logistic(&some));
+    assert_eq!(a.chosen, b.chosen);
+    close(&a.predictions, &b.predictions, 1e-5);
+    same_maps(&a.linear, &b.linear, 1e-3);
+    let ages = Features::of_numbers(vec![("age".into(), volumes.iter().map(|v| Some(f64::from(v[3]))).collect())]);
+    let without = |gram: &Gram| logistic_of_gram(gram, &ages, &task, Seed::new(1), &Silent).unwrap().predictions;
+    close(&without(&exact), &without(&some), 1e-5);
+    assert!(svm_voxels(&exact, &task, Seed::new(1), &Silent).unwrap().is_some());
+    assert!(svm_voxels(&some, &task, Seed::new(1), &Silent).unwrap().is_none());
+
+    let values: Vec<f64> = volumes.iter().map(|v| f64::from(v[1] - v[5]) + random.normal()).collect();
+    let task = ValueTask { values: &values, groups: None, splits: &splits };
+    let (a, b) = (ridge_voxels(&exact, &task), ridge_voxels(&some, &task));
+    assert_eq!(a.chosen, b.chosen);
+    assert!(a.predictions.iter().zip(&b.predictions).all(|(a, b)| (a.predicted - b.predicted).abs() < 1e-6));
+    same_maps(&a.linear, &b.linear, 1e-6);
+}
+
+/// Four volumes of two voxels around their mean: (3, 0), (-3, 0), (0, 1), (0, -1), and the first two as landmarks hold 18 of 20.
+#[test]
+fn the_share_of_the_variance_by_hand() {
+    let volumes = [[3.0f32, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]];
+    let gram = products_with(4, vec![0, 1], |n| Ok(volumes[n].to_vec())).unwrap();
+    assert!(gram.in_words().ends_with("hold 90.0 % of the variance"), "{}", gram.in_words());
+}
+
+/// What is outside the span is left out, and a volume that is held out has no say in what the span is.
+#[test]
+fn the_span_is_of_the_training_part() {
+    let mut random = Seed::new(13).random();
+    let volumes: Vec<Vec<f32>> = (0..20).map(|_| (0..40).map(|_| random.normal() as f32).collect()).collect();
+    let mut changed = volumes.clone();
+    changed[4] = (0..40).map(|_| random.normal() as f32).collect();
+    let split = Split { train: (0..20).filter(|n| *n != 4).collect(), test: vec![4] };
+    let of = |volumes: &[Vec<f32>]| {
+        products_with(20, (0..20).step_by(4).collect(), |n| Ok(volumes[n].clone())).unwrap().span(&split)
+    };
+    let (span, other) = (of(&volumes), of(&changed));
+    assert_eq!((span.train.shape(), span.landmarks.as_slice()), ((19, 4), &[0, 7, 11, 15][..]));
+    assert_eq!(span.train, other.train);
+    // By hand: an orthonormal basis of the landmarks, and distances along it.
+    let basis = DMatrix::from_fn(40, 4, |v, l| f64::from(volumes[split.train[span.landmarks[l]]][v])).qr().q();
+    let along = |n: usize| basis.tr_mul(&DMatrix::from_fn(40, 1, |v, _| f64::from(volumes[n][v])));
+    for (a, b) in [(0, 5), (3, 12), (7, 18)] {
+        let slow = (along(split.train[a]) - along(split.train[b])).norm();
+        assert!(((span.train.row(a) - span.train.row(b)).norm() - slow).abs() < 1e-6);
+    }
 }

@@ -1,9 +1,10 @@
 //! Linear classifiers whose penalty is chosen inside the training part of each fold.
 
 use super::{
-    ClassificationTask, Features, Gram,
+    ClassificationTask, Features, Gram, centred,
     chosen::{Choice, Chosen},
     penalised::Problem,
+    span::Span,
     svm::{Dual, Platt},
 };
 use crate::folds::{Split, SplitScheme, splits};
@@ -80,11 +81,17 @@ pub fn logistic_voxels(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Tuned> {
+    if !gram.is_exact() {
+        return of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
+            let span = gram.span(split);
+            logistic([&span.train, &span.test], Some(&span), task, (fold, split), seed)
+        });
+    }
     // Volumes turned into few coordinates: distances and inner products stay, so that the fit is that of the voxels.
     let all = gram.embedding();
     of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let rows = |of: &[usize]| all.select_rows(of);
-        logistic(&rows(&split.train), &rows(&split.test), task, (fold, split), seed)
+        logistic([&rows(&split.train), &rows(&split.test)], None, task, (fold, split), seed)
     })
 }
 
@@ -100,7 +107,7 @@ pub fn logistic_features(
 ) -> Result<Tuned> {
     of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
-        logistic(&train, &test, task, (fold, split), seed)
+        logistic([&train, &test], None, task, (fold, split), seed)
     })
 }
 
@@ -118,9 +125,13 @@ pub fn logistic_of_gram(
 ) -> Result<Tuned> {
     of_folds(task, TUNED, LOGISTIC, progress, |fold, split| {
         let (train, test) = features.rows(&split.train, &split.test);
-        let [of_train, of_test] = gram.residuals((&split.train, &split.test), (&train, &test)).ok_or_else(|| {
-            Error::request("the covariates cannot be regressed out: their values are too large", "scale them")
-        })?;
+        let too_large =
+            || Error::request("the covariates cannot be regressed out: their values are too large", "scale them");
+        if !gram.is_exact() {
+            let [own, others] = gram.span(split).residuals(&train, &test).ok_or_else(too_large)?;
+            return logistic([&own, &others], None, task, (fold, split), seed);
+        }
+        let [of_train, of_test] = gram.residuals((&split.train, &split.test), (&train, &test)).ok_or_else(too_large)?;
         let eigen = SymmetricEigen::new(of_train);
         let largest = eigen.eigenvalues.max().max(0.0);
         let kept: Vec<usize> = (0..split.train.len()).filter(|&c| eigen.eigenvalues[c] > largest * 1e-10).collect();
@@ -128,14 +139,15 @@ pub fn logistic_of_gram(
         let products = of_test * &eigen.eigenvectors;
         let own = DMatrix::from_fn(split.train.len(), kept.len(), |n, c| eigen.eigenvectors[(n, kept[c])] * root(c));
         let others = DMatrix::from_fn(split.test.len(), kept.len(), |n, c| products[(n, kept[c])] / root(c));
-        logistic(&own, &others, task, (fold, split), seed)
+        logistic([&own, &others], None, task, (fold, split), seed)
     })
 }
 
 /// A linear support vector machine on the prepared volumes, from their inner products; of more than two classes one for each class against
 /// the rest. Probabilities are those of Platt 1999, fitted to the decision values of the inner folds (as those of [`logistic_voxels`]),
 /// over which `C` is chosen too: by the least log loss. Of more than two classes they are divided by their sum. A fold without inner folds
-/// has no probability: `None`.
+/// has no probability: `None`. So has one of which not all products are held ([`Gram::is_exact`]): its dual takes them all, and a time that
+/// grows with their number and more.
 ///
 /// # Errors
 /// Interrupted.
@@ -145,6 +157,9 @@ pub fn svm_voxels(
     seed: Seed,
     progress: &dyn Progress,
 ) -> Result<Option<Tuned>> {
+    if !gram.is_exact() {
+        return Ok(None);
+    }
     let found = of_folds(task, TUNED, MACHINE, progress, |fold, split| {
         let products = [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)];
         support_vectors(products, task, (fold, split), seed)
@@ -242,20 +257,10 @@ pub(super) fn inner_splits(
     Ok(found)
 }
 
-/// Rows less the mean of the training part.
-fn centred(train: &DMatrix<f64>, test: &DMatrix<f64>) -> [DMatrix<f64>; 2] {
-    let mean = train.row_mean();
-    [train, test].map(|rows| {
-        let mut rows = rows.clone();
-        rows.row_iter_mut().for_each(|mut row| row -= &mean);
-        rows
-    })
-}
-
-/// Logistic regression of one fold.
+/// Logistic regression of one fold, on rows of its training part and of the held-out; `span` is what the rows are coordinates in, if they are.
 fn logistic(
-    train: &DMatrix<f64>,
-    test: &DMatrix<f64>,
+    [train, test]: [&DMatrix<f64>; 2],
+    span: Option<&Span>,
     task: &ClassificationTask<'_>,
     (fold, split): (usize, &Split),
     seed: Seed,
@@ -293,8 +298,12 @@ fn logistic(
         // At the optimum the weights are the sum of the volumes times what is left to be said of each, divided by the penalty.
         let left =
             |(n, p): (usize, &Vec<f64>)| weights[n] * (labels[n] as f64 - p[1]) / penalty / unit.max(f64::MIN_POSITIVE);
+        let counts = match span {
+            Some(span) => span.counts(&(fit.direction() / unit.max(f64::MIN_POSITIVE).sqrt())),
+            None => said.iter().enumerate().map(left).collect(),
+        };
         let logits: Vec<f64> = said.iter().map(|p| p[1].max(1e-300).ln() - p[0].max(1e-300).ln()).collect();
-        LinearFold::of(said.iter().enumerate().map(left).collect(), &logits)
+        LinearFold::of(counts, &logits)
     });
     let chosen = if inner.is_empty() { Vec::new() } else { vec![10f64.powi(-power)] };
     Ok(OfFold { said: fit.probabilities(&test, task.classes), chosen, linear })

@@ -3,6 +3,7 @@
 use super::{
     Features, Gram, LinearFold, check,
     chosen::{Choice, Chosen},
+    span::Span,
 };
 use crate::folds::Split;
 use nalgebra::{DMatrix, DVector, SymmetricEigen};
@@ -117,7 +118,12 @@ pub fn mask_volume_line(volumes: &[f64], task: &ValueTask<'_>) -> Result<Vec<Val
 /// the squares of its weights. The intercept has no penalty. The penalty of a fold is, of `PENALTIES`, the one of the least
 /// squared error when each training subject (or group) is left out of the training part.
 pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> TunedValues {
-    ridge(task, |split| [gram.centred(&split.train, &split.train), gram.centred(&split.train, &split.test)])
+    if gram.is_exact() {
+        let part = |of: &[usize], split: &Split| gram.centred(&split.train, of);
+        ridge(task, |split| Part::Products([part(&split.train, split), part(&split.test, split)]))
+    } else {
+        ridge(task, |split| Part::Span(gram.span(split)))
+    }
 }
 
 /// The same on columns of a table.
@@ -126,17 +132,25 @@ pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> TunedValues 
         let (mut train, mut test) = features.rows(&split.train, &split.test);
         let centre = train.row_mean();
         [&mut train, &mut test].into_iter().for_each(|rows| rows.row_iter_mut().for_each(|mut row| row -= &centre));
-        [&train * train.transpose(), test * train.transpose()]
+        Part::Products([&train * train.transpose(), test * train.transpose()])
     })
 }
 
-/// Ridge regression in each fold, from inner products of its training part, and of the held-out with it.
-fn ridge(task: &ValueTask<'_>, products: impl Fn(&Split) -> [DMatrix<f64>; 2]) -> TunedValues {
+/// What ridge regression of a fold is found from, all less the mean of the training part.
+enum Part {
+    /// Inner products of the training part with itself, and of the held-out (rows) with it.
+    Products([DMatrix<f64>; 2]),
+    /// Coordinates.
+    Span(Span),
+}
+
+/// Ridge regression in each fold.
+fn ridge(task: &ValueTask<'_>, part: impl Fn(&Split) -> Part) -> TunedValues {
     let tried = [0, PENALTIES.len() - 1].map(|n| 10f64.powf(PENALTIES[n]));
     let chosen = Chosen { what: Choice::Penalty, tried, folds: Vec::new() };
     let mut all = TunedValues { predictions: Vec::new(), chosen, linear: Vec::new() };
     for (fold, split) in task.splits.iter().enumerate() {
-        let (said, linear, penalty) = tuned_ridge(products(split), task, (split, task.mean(fold)));
+        let (said, linear, penalty) = tuned_ridge(&part(split), task, (split, task.mean(fold)));
         all.predictions.extend(split.test.iter().zip(said).map(|(&n, value)| task.prediction(n, fold, value)));
         all.chosen.folds.push(vec![penalty]);
         all.linear.push(linear);
@@ -144,21 +158,26 @@ fn ridge(task: &ValueTask<'_>, products: impl Fn(&Split) -> [DMatrix<f64>; 2]) -
     all
 }
 
-/// The values of the held-out subjects of a split, from inner products of the training part and of the held-out with it, all less the
-/// mean of the training part; the model; and the penalty, in units of [`PENALTIES`].
-fn tuned_ridge(
-    [train, test]: [DMatrix<f64>; 2],
-    task: &ValueTask<'_>,
-    (split, mean): (&Split, f64),
-) -> (Vec<f64>, LinearFold, f64) {
+/// The values of the held-out subjects of a split; the model; and the penalty, in units of [`PENALTIES`].
+fn tuned_ridge(part: &Part, task: &ValueTask<'_>, (split, mean): (&Split, f64)) -> (Vec<f64>, LinearFold, f64) {
     let groups = task.groups.map(|groups| split.train.iter().map(|&n| groups[n]).collect::<Vec<_>>());
     let values = DVector::from_iterator(split.train.len(), split.train.iter().map(|&n| task.values[n] - mean));
-    let ridge = Ridge::new(train.clone(), values);
+    let ridge = match part {
+        Part::Products([train, _]) => Ridge::new(train.clone(), values),
+        Part::Span(span) => Ridge::of_rows(&span.train, values),
+    };
     let penalty = ridge.best_penalty(&units(split.train.len(), groups.as_deref()));
     let coefficients = ridge.coefficients(penalty * ridge.unit());
-    let decided: Vec<f64> = (train * &coefficients).iter().copied().collect();
-    let found = test * &coefficients;
-    let linear = LinearFold::of(coefficients.iter().copied().collect(), &decided);
+    let (decided, found, counts) = match part {
+        Part::Products([train, test]) => {
+            (train * &coefficients, test * &coefficients, coefficients.iter().copied().collect())
+        }
+        Part::Span(span) => {
+            let direction = span.train.tr_mul(&coefficients);
+            (&span.train * &direction, &span.test * &direction, span.counts(&direction))
+        }
+    };
+    let linear = LinearFold::of(counts, decided.as_slice());
     (found.iter().map(|value| mean + value).collect(), linear, penalty)
 }
 
@@ -172,7 +191,9 @@ fn units(count: usize, groups: Option<&[usize]>) -> Vec<Vec<usize>> {
 
 /// Ridge regression in the space of the subjects.
 struct Ridge {
-    eigen: SymmetricEigen<f64, nalgebra::Dyn>,
+    /// Of the inner products; those of 0 may be absent.
+    eigenvalues: DVector<f64>,
+    eigenvectors: DMatrix<f64>,
     /// The values less their mean, and the same along the eigenvectors.
     values: DVector<f64>,
     along: DVector<f64>,
@@ -181,20 +202,32 @@ struct Ridge {
 impl Ridge {
     /// Of centred inner products and centred values.
     fn new(products: DMatrix<f64>, values: DVector<f64>) -> Self {
-        let eigen = SymmetricEigen::new(products);
-        let along = eigen.eigenvectors.tr_mul(&values);
-        Self { eigen, values, along }
+        let SymmetricEigen { eigenvalues, eigenvectors } = SymmetricEigen::new(products);
+        Self { along: eigenvectors.tr_mul(&values), eigenvalues, eigenvectors, values }
+    }
+
+    /// Of centred rows, fewer columns than rows: the products of rows have the eigenvalues of those of columns.
+    fn of_rows(rows: &DMatrix<f64>, values: DVector<f64>) -> Self {
+        let eigen = SymmetricEigen::new(rows.transpose() * rows);
+        let largest = eigen.eigenvalues.iter().copied().fold(0.0, f64::max);
+        let kept: Vec<usize> = (0..rows.ncols()).filter(|&c| eigen.eigenvalues[c] > largest * 1e-12).collect();
+        let axes = DMatrix::from_fn(rows.ncols(), kept.len(), |a, c| {
+            eigen.eigenvectors[(a, kept[c])] / eigen.eigenvalues[kept[c]].sqrt()
+        });
+        let (eigenvalues, eigenvectors) =
+            (DVector::from_fn(kept.len(), |c, _| eigen.eigenvalues[kept[c]]), rows * axes);
+        Self { along: eigenvectors.tr_mul(&values), eigenvalues, eigenvectors, values }
     }
 
     /// Weight of each training subject's inner products.
     fn coefficients(&self, penalty: f64) -> DVector<f64> {
-        let shrunk = self.along.zip_map(&self.eigen.eigenvalues, |a, l| a / (l.max(0.0) + penalty));
-        &self.eigen.eigenvectors * shrunk
+        let shrunk = self.along.zip_map(&self.eigenvalues, |a, l| a / (l.max(0.0) + penalty));
+        &self.eigenvectors * shrunk
     }
 
     /// The mean squared distance from the mean, which penalties are in units of.
     fn unit(&self) -> f64 {
-        let unit = self.eigen.eigenvalues.iter().map(|l| l.max(0.0)).sum::<f64>() / self.values.len() as f64;
+        let unit = self.eigenvalues.iter().map(|l| l.max(0.0)).sum::<f64>() / self.values.len() as f64;
         if unit > 0.0 { unit } else { 1.0 }
     }
 
@@ -212,8 +245,8 @@ impl Ridge {
     /// values, intercept included, and `r` are the residuals. It is the same as fitting anew without the unit.
     fn left_out(&self, penalty: f64, units: &[Vec<usize>]) -> f64 {
         let n = self.values.len() as f64;
-        let kept = self.eigen.eigenvalues.map(|l| l.max(0.0) / (l.max(0.0) + penalty));
-        let vectors = &self.eigen.eigenvectors;
+        let kept = self.eigenvalues.map(|l| l.max(0.0) / (l.max(0.0) + penalty));
+        let vectors = &self.eigenvectors;
         let residuals = &self.values - vectors * self.along.component_mul(&kept);
         let hat = |a: usize, b: usize| {
             1.0 / n + (0..kept.len()).map(|c| vectors[(a, c)] * vectors[(b, c)] * kept[c]).sum::<f64>()

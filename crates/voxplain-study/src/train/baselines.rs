@@ -120,15 +120,19 @@ pub(super) fn of_classes(
     };
     let pool = engine.thread_pool();
     let mut logistic = pool.install(|| comparators::logistic_voxels(gram, task, seed, progress))?;
-    let of = "logistic regression on the prepared volumes";
+    let of = format!("logistic regression on the prepared volumes{}", gram.in_words());
     model(comparators::LOGISTIC_VOXELS, "logit", &mut logistic);
-    all.push(tuned(comparators::LOGISTIC_VOXELS, of, logistic));
+    all.push(tuned(comparators::LOGISTIC_VOXELS, &of, logistic));
     match pool.install(|| comparators::svm_voxels(gram, task, seed, progress))? {
         Some(mut found) => {
             model(comparators::SVM_VOXELS, "margin", &mut found);
             let of = "linear support vector machine on the prepared volumes, with Platt's probabilities";
             all.push(tuned(comparators::SVM_VOXELS, of, found));
         }
+        None if !gram.is_exact() => progress.note(&format!(
+            "no baseline by a support vector machine: it takes the inner products of all pairs, which are held of {} volumes at most",
+            comparators::EXACT
+        )),
         None => progress.warn(
             "no baseline by a support vector machine: its penalty and probability take two people (or groups) of each class in every \
              training part",

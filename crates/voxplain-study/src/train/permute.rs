@@ -544,6 +544,13 @@ impl<'a> Subject<'a> {
         let seed = Seed::new(self.options.seed);
         match self.classifier {
             LOGISTIC_VOXELS => Ok(comparators::logistic_voxels(gram, task, seed, &Silent)?.predictions),
+            SVM_VOXELS if !gram.is_exact() => Err(Error::request(
+                format!(
+                    "a support vector machine takes the inner products of all pairs, which are held of {} volumes at most",
+                    comparators::EXACT
+                ),
+                remedy!["test another classifier with ", CLASSIFIER],
+            )),
             SVM_VOXELS => comparators::svm_voxels(gram, task, seed, &Silent)?.map(|found| found.predictions).ok_or_else(|| {
                 Error::request(
                     "a training part has fewer than two people (or groups) of a class, of which no support vector machine can be tuned",

@@ -81,7 +81,8 @@ pub(super) fn judged(trainer: &Trainer<'_>, values: &Values, tables: &Tables) ->
         .as_ref()
         .map_or("subject", |grouping| if grouping.column == PERSON { "person" } else { "group" });
     let description = format!(
-        "ridge regression on the prepared volumes, its penalty chosen by leaving out each {unit} of the training part"
+        "ridge regression on the prepared volumes, its penalty chosen by leaving out each {unit} of the training part{}",
+        gram.in_words()
     );
     let mut ridge = engine.thread_pool().install(|| comparators::ridge_voxels(&gram, &task));
     let model = LinearModel {
