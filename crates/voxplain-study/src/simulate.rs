@@ -17,7 +17,7 @@ pub mod region;
 mod render;
 
 use crate::{
-    cohort::{Begun, Cohort, CohortLayout, Normalize, Placement, Preparation, Subject, Writer},
+    cohort::{Begun, Cohort, CohortLayout, Normalize, Placement, Preparation, Stored, Subject, VolumeType, Writer},
     prepare::intensity,
     setting::{GRID, SPACING, SUBJECTS},
 };
@@ -92,6 +92,9 @@ pub struct SimulateOptions {
     pub size_effect: f64,
     /// The seed of everything random.
     pub seed: u64,
+    /// In which precision volumes are kept.
+    #[serde(skip_serializing_if = "VolumeType::is_default")]
+    pub dtype: VolumeType,
 }
 
 impl Default for SimulateOptions {
@@ -104,6 +107,7 @@ impl Default for SimulateOptions {
             intensity_effects: Vec::new(),
             size_effect: 0.0,
             seed: 1,
+            dtype: VolumeType::default(),
         }
     }
 }
@@ -132,7 +136,8 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
     check(options)?;
     let made_by = serde_json::json!({ "command": "simulate", "options": options });
     let [ni, nj, nk] = options.shape;
-    let writer = match Writer::begin(path, &made_by, [1, ni, nj, nk].into(), options.subjects, force, progress)? {
+    let stored = Stored { shape: [1, ni, nj, nk], dtype: options.dtype };
+    let writer = match Writer::begin(path, &made_by, stored, options.subjects, force, progress)? {
         Begun::Complete(cohort) => return Ok(*cohort),
         Begun::Open(writer) => writer,
     };
@@ -149,12 +154,13 @@ pub fn simulate(path: &Path, options: &SimulateOptions, force: bool, progress: &
             let person = Person::draw(seed.child("subject").index(n as u64), n, options);
             let id = format!("{:03}", n + 1);
             let rendered = renderer.render(&person.appearance);
-            let mut volume = rendered.volume;
-            intensity::normalize(&mut volume, &rendered.mask, Normalize::Robust)
+            let mut volumes = [rendered.volume];
+            intensity::normalize(&mut volumes[0], &rendered.mask, Normalize::Robust)
                 .map_err(|what| Error::subject(&id, what, "choose a grid that holds a brain"))?;
+            options.dtype.round(&id, &mut volumes)?;
             if writer.done(n).is_none() {
-                let subject = Subject::new(id.as_str(), &volume, &rendered.mask);
-                writer.put(n, &subject, &[volume], &rendered.mask)?;
+                let subject = Subject::new(id.as_str(), &volumes[0], &rendered.mask);
+                writer.put(n, &subject, &volumes, &rendered.mask)?;
             }
             progress.advance(1, "");
             let label = if person.is_case { "case" } else { "control" };

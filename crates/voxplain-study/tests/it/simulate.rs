@@ -7,7 +7,7 @@ use std::{
 use voxplain_core::{Silent, Table};
 use voxplain_study::{
     atlas::{Atlas, MapName, RegionTable},
-    cohort::Cohort,
+    cohort::{Cohort, VolumeType},
     simulate::{Effect, SimulateOptions, simulate},
 };
 use voxplain_volume::{ReadOptions, Volume, read, read_labels};
@@ -35,6 +35,22 @@ fn same_seed_same_bytes_on_any_number_of_threads() {
     assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
     assert!(one == three);
     assert!(one["volumes.npy"] != other["volumes.npy"]);
+}
+
+/// Half precision takes half of the bytes, and its values are those of single precision, rounded.
+#[test]
+fn half_precision_is_rounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let make = |dtype: VolumeType| {
+        let path = dir.path().join(dtype.words());
+        simulate(&path, &SimulateOptions { dtype, ..options(2) }, false, &Silent).unwrap();
+        let bytes = std::fs::metadata(path.join("volumes.npy")).unwrap().len();
+        (Cohort::open(&path).unwrap().values(1).unwrap(), bytes)
+    };
+    let ((single, many), (half, few)) = (make(VolumeType::Float32), make(VolumeType::Float16));
+    assert_eq!(many - 128, 2 * (few - 128), "a header of 128 bytes");
+    assert!(single != half);
+    assert!(single.iter().zip(&half).all(|(a, b)| (a - b).abs() <= a.abs() / 2048.0 + 3e-8));
 }
 
 #[test]
