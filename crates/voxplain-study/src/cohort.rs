@@ -67,6 +67,8 @@ pub struct Cohort {
     pub inclusion: Option<Inclusion>,
     /// The type of the values of its volumes.
     pub dtype: VolumeType,
+    /// The version of voxplain that made it.
+    pub version: String,
     /// Words that stand for no value in the column of people, beside the usual ones.
     missing: Vec<String>,
     checked: Arc<Checked>,
@@ -116,7 +118,7 @@ impl Cohort {
             let what = format!("format is `{}`, this version reads `{FORMAT}`", document.format);
             return Err(Error::file(&json, what, "use the version of voxplain that made it"));
         }
-        let Document { preparation, made_by, inclusion, dtype, subjects, .. } = document;
+        let Document { preparation, made_by, inclusion, dtype, subjects, voxplain: version, .. } = document;
         if subjects.is_empty() {
             return Err(Error::file(&json, "the cohort has no subjects", again()));
         }
@@ -145,6 +147,7 @@ impl Cohort {
             made_by,
             inclusion,
             dtype,
+            version,
             missing: Vec::new(),
         };
         cohort.volumes()?;

@@ -20,6 +20,7 @@ mod options;
 mod pattern;
 mod plan;
 mod repeated;
+mod reuse;
 mod sessions;
 mod shards;
 mod source;
@@ -47,10 +48,11 @@ use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, S
 use crate::model::{min_shape, mrinet, whole_shape};
 use crate::setting::{EXCLUDE, GRID, MODEL, PERSON_COLUMN};
 use image::prepare_with;
-use masks::Masks;
+use masks::{Masks, mask_name_at};
 pub(crate) use plan::grid_on_template;
 use plan::{Input, Item, Plan};
 use rayon::prelude::*;
+use reuse::Reuse;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -134,7 +136,7 @@ pub fn prepare_sites(
     options: &PrepareOptions,
     progress: &dyn Progress,
 ) -> Result<PrepareSummary> {
-    let plan = Plan::new(sites, options)?;
+    let plan = planned(sites, out, options)?;
     // Who is left out, and why, ends the work: it is in the summary.
     plan.notes.iter().for_each(|note| progress.warn(note));
     plan.advice.iter().for_each(|(note, remedy)| progress.advise(note, remedy));
@@ -198,6 +200,13 @@ pub fn prepare_sites(
     Ok(summary)
 }
 
+/// What is to be done, with the cohort that people are taken over from.
+fn planned(sites: &[Site], out: &Path, options: &PrepareOptions) -> Result<Plan> {
+    let mut plan = Plan::new(sites, options)?;
+    plan.reuse = options.reuse.as_deref().map(|path| Reuse::new(path, out, &plan)).transpose()?;
+    Ok(plan)
+}
+
 /// Looks at the first image, where there are no masks. Of whole heads there are mostly as many as images: said once, and before anything is
 /// written that other options would find.
 fn check_first(plan: &Plan, options: &PrepareOptions) -> Result<()> {
@@ -259,7 +268,10 @@ fn work(plan: &Plan, which: &[usize], writer: &Writer, progress: &dyn Progress) 
     if let Some(at) = outcomes.iter().position(|(_, outcome)| outcome.as_ref().is_err_and(Error::is_of_machine)) {
         outcomes.swap_remove(at).1?;
     }
-    if outcomes.iter().any(|(resumed, _)| *resumed) {
+    if let Some(reuse) = &plan.reuse {
+        progress.note(&reuse.in_words(which.len()));
+    }
+    if plan.reuse.is_some() || outcomes.iter().any(|(resumed, _)| *resumed) {
         masks.unread();
     }
     Ok((outcomes, masks))
@@ -364,12 +376,22 @@ fn one((n, item): (usize, &Item), plan: &Plan, writer: &Writer, masks: &Masks) -
             let mask = mask.as_ref().map_err(|(what, remedy)| Error::subject(&item.id, what, remedy.clone()))?;
             fetched(path)?;
             mask.as_deref().map(fetched).transpose()?;
-            let read = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
-            let name = mask.as_deref().zip(read.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
             for (other, channel) in others.iter().zip(plan.preparation.channels.iter().skip(1)) {
                 channels::refuse_missing(other, channel)?;
             }
             sources.extend(std::iter::once(path).chain(others).map(PathBuf::as_path));
+            if let Some(reuse) = &plan.reuse
+                && let Some((mut subject, volumes, in_brain)) = reuse.subject(item, &sources, mask.as_deref())?
+            {
+                subject.source = Some(source::absolute(path)?);
+                for (channel, source) in subject.channels.iter_mut().zip(&sources) {
+                    channel.source = Some(source::absolute(source)?);
+                }
+                writer.put(n, &subject, &volumes, &in_brain)?;
+                return Ok(subject);
+            }
+            let read = mask.as_deref().map(|file| masks.read(file, &plan.mask_options)).transpose()?;
+            let name = mask.as_deref().zip(read.as_ref()).map(|(file, mask)| mask_name(file, mask)).transpose()?;
             let prepared = prepare_with(&sources, read.as_ref(), &plan.preparation, plan.template.as_ref())?;
             (Some(source::absolute(path)?), Some(prepared.native), name, prepared)
         }

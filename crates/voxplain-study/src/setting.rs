@@ -40,6 +40,8 @@ settings! {
     PARETO_TAIL = "pareto-tail";
     /// Which voxels touch.
     NEIGHBOURS = "neighbours";
+    /// The cohort that people are taken over from.
+    REUSE = "reuse";
     /// Whether each subject has a variance of its own.
     ROBUST = "robust";
     /// The width of the smoothing before maps are compared, mm.

@@ -140,6 +140,10 @@ pub(crate) struct Prepare {
     /// `voxplain merge COHORT` then makes the cohort of them, the same as if it had been prepared at once.
     #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
     shard: Option<Share>,
+    /// Take people over from this cohort whose images and masks have the bytes that they had there, and prepare the others: so a cohort grows.
+    /// All other options must be those that it was made with. The result is the same as without.
+    #[arg(long, value_name = "COHORT")]
+    reuse: Option<PathBuf>,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[arg(long)]
     keep_going: bool,
@@ -210,6 +214,7 @@ impl Prepare {
             sizes: self.align_size.into(),
             normalize: self.normalize.into(),
             dtype: self.dtype.into(),
+            reuse: self.reuse.clone(),
             keep_going: self.keep_going,
             force: self.force,
         };

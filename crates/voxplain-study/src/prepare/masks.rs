@@ -13,11 +13,16 @@ use voxplain_volume::{MaskFile, MaskOptions, Result, setting::MASK_THRESHOLD};
 /// Which file a mask is, and how it was read.
 pub(crate) fn mask_name(file: &Path, mask: &MaskFile) -> voxplain_core::Result<MaskName> {
     Ok(MaskName {
-        file: std::path::absolute(file).map_err(Error::io(file))?.to_string_lossy().into_owned(),
+        file: mask_name_at(file)?,
         hash: hash_file(file)?,
         threshold: mask.threshold,
         volume: mask.volume() / 1000.0,
     })
+}
+
+/// Where a mask lies, as results name it.
+pub(super) fn mask_name_at(file: &Path) -> voxplain_core::Result<String> {
+    Ok(std::path::absolute(file).map_err(Error::io(file))?.to_string_lossy().into_owned())
 }
 
 /// The masks that were read, by several threads at a time.

@@ -66,6 +66,9 @@ pub struct PrepareOptions {
     /// In which precision the volumes are kept.
     #[serde(skip_serializing_if = "VolumeType::is_default")]
     pub dtype: VolumeType,
+    /// A cohort from which people are taken over who were prepared from the same files in the same way. The result is the same without.
+    #[serde(skip)]
+    pub reuse: Option<PathBuf>,
     /// Leave out images that have no row, rows that have no image, and subjects that cannot be prepared.
     #[serde(skip)]
     pub keep_going: bool,

@@ -1,5 +1,6 @@
 //! [`Plan`]: which subject is prepared from which file, settled before any image is read.
 
+use super::reuse::Reuse;
 use super::{
     channels,
     choice::{gone, none_chosen, unmatched},
@@ -65,6 +66,8 @@ pub(super) struct Plan {
     pub(super) advice: Vec<Advice>,
     /// Command, options and a hash of what it was made from.
     pub(super) made_by: serde_json::Value,
+    /// The cohort that people are taken over from.
+    pub(super) reuse: Option<Reuse>,
 }
 
 /// Ids of each side that are named where none of them is on the other.
@@ -252,6 +255,7 @@ impl Plan {
             without_row,
             without_image,
             made_by: serde_json::Value::Null,
+            reuse: None,
         })
     }
 
@@ -339,6 +343,7 @@ impl Plan {
             without_row: Vec::new(),
             without_image: Vec::new(),
             made_by: serde_json::Value::Null,
+            reuse: None,
         })
     }
 

@@ -5,7 +5,7 @@
 
 use super::{
     Failure, PrepareSummary, Site, failure, findings, left_out_of_source, lost_on_the_grid, options::PrepareOptions,
-    plan::Plan, same_images, stripped, work,
+    plan::Plan, planned, same_images, stripped, work,
 };
 use crate::{
     cohort::{Begun, Cohort, CohortLayout, Inclusion, LeftOut, Preparation, Stored, Subject, VolumeType, Writer},
@@ -129,7 +129,7 @@ pub fn prepare_shard(
     shard: Shard,
     progress: &dyn Progress,
 ) -> Result<PreparedShard> {
-    let plan = Plan::new(sites, options)?;
+    let plan = planned(sites, out, options)?;
     plan.notes.iter().for_each(|note| progress.warn(note));
     plan.advice.iter().for_each(|(note, remedy)| progress.advise(note, remedy));
     let shared = Shared::of(&plan, shard.of());

@@ -105,6 +105,37 @@ fn half_precision_keeps_the_nearest_values() {
     );
 }
 
+/// A cohort grows: who was prepared from the same bytes is taken over, and every byte is as if all were prepared at once.
+#[test]
+fn people_are_taken_over_from_another_cohort() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = dataset(dir.path(), &["a", "b", "c", "d"]);
+    let (source, out) = (dir.path().join("t1"), |name: &str| dir.path().join(name));
+    let few = PrepareOptions { exclude: Some("d_".into()), keep_going: true, ..options.clone() };
+    assert_eq!(run(&source, &out("few"), &few).unwrap().prepared, 3);
+    // The image of one, and the mask of another, change.
+    let (image, mask) = head(1.0);
+    save(&source.join("b_T1.nii.gz"), &image.map(|v| v + 1.0));
+    let mut smaller = mask;
+    let half = smaller.grid().len() / 2;
+    smaller.data_mut()[..half].fill(0.0);
+    save(&dir.path().join("masks/c_T1_brain.nii.gz"), &smaller);
+    run(&source, &out("anew"), &options).unwrap();
+    let said = Heard::default();
+    let with = |reuse: &str, options: &PrepareOptions| PrepareOptions { reuse: Some(out(reuse)), ..options.clone() };
+    prepare(&source, &out("grown"), &with("few", &options), &said).unwrap();
+    assert!(files(&out("anew")) == files(&out("grown")));
+    let note = format!("of 4 subjects, 1 taken over as they are in {}", out("few").display());
+    assert_eq!(said.about("taken over"), [note]);
+    // Another way of preparing, and itself.
+    let error = |name: &str, options| run(&source, &out(name), &options).unwrap_err().to_string();
+    let coarse = PrepareOptions { spacing: Some([9.0; 3]), normalize: Normalize::Zscore, ..options.clone() };
+    assert!(error("x", with("few", &coarse)).contains("prepared in another way (the grid, the intensities)"));
+    assert!(error("few", with("few", &options)).contains("cannot be made from itself"));
+    assert!(error("x", with("none", &options)).contains("is not there"));
+    assert!(!out("x").exists());
+}
+
 /// What half precision does not hold is refused by name, and never becomes infinite.
 #[test]
 fn values_too_large_for_half_precision_are_refused() {
