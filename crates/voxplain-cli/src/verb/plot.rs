@@ -80,7 +80,7 @@ pub(crate) struct Plot {
     /// Pixels to an inch of a PNG; journals ask for 300 to 600.
     #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u16).range(72..=1200))]
     dpi: u16,
-    /// The figure, .png or .svg.
+    /// The figure, .png, .svg or .pdf (letters as outlines).
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -147,14 +147,23 @@ fn width(text: &str) -> Result<f64, String> {
     }
 }
 
+/// As what a figure is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Png,
+    Svg,
+    Pdf,
+}
+
 impl Plot {
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let png = match self.out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).as_deref() {
-            Some("png") => true,
-            Some("svg") => false,
+        let kind = match self.out.extension().map(|e| e.to_string_lossy().to_ascii_lowercase()).as_deref() {
+            Some("png") => Kind::Png,
+            Some("svg") => Kind::Svg,
+            Some("pdf") => Kind::Pdf,
             _ => {
-                let what = "a figure is written as PNG or SVG, and the name says neither";
-                return Err(Error::file(&self.out, what, "let it end in .png or .svg").into());
+                let what = "a figure is written as PNG, SVG or PDF, and the name says none of them";
+                return Err(Error::file(&self.out, what, "let it end in .png, .svg or .pdf").into());
             }
         };
         let volume = |path: &Path| -> anyhow::Result<Volume> { Ok(read(path, &ReadOptions::default())?.volume) };
@@ -218,10 +227,10 @@ impl Plot {
         for note in &plotted.notes {
             session.progress().warn(note);
         }
-        if png {
-            atomic_file::write(&self.out, &figure.png_at(f32::from(self.dpi))?)?;
-        } else {
-            figure.write_svg(&self.out)?;
+        match kind {
+            Kind::Png => atomic_file::write(&self.out, &figure.png_at(f32::from(self.dpi))?)?,
+            Kind::Svg => figure.write_svg(&self.out)?,
+            Kind::Pdf => atomic_file::write(&self.out, &figure.pdf()?)?,
         }
         let cuts: Vec<String> =
             plotted.cuts.iter().map(|(axis, at)| format!("{axis} = {}", significant(*at, 4))).collect();

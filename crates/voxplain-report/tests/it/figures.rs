@@ -34,8 +34,11 @@ fn mosaic(x_to_the_left: bool, width: f64, count: usize) -> Figure {
 fn look(name: &str, figure: &Figure) -> Vec<u8> {
     let png = figure.png().unwrap();
     if let Some(folder) = std::env::var_os("VOXPLAIN_GALLERY") {
-        figure.write(&std::path::Path::new(&folder).join(name)).unwrap();
+        let stem = std::path::Path::new(&folder).join(name);
+        figure.write(&stem).unwrap();
+        std::fs::write(stem.with_extension("pdf"), figure.pdf().unwrap()).unwrap();
     }
+    assert!(figure.pdf().unwrap().starts_with(b"%PDF-"), "{name}: what it is made of can be written as PDF");
     assert_eq!(figure.png().unwrap(), png, "{name}: other bytes the second time");
     png
 }

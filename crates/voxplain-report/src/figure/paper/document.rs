@@ -1,6 +1,6 @@
 //! [`Figure`]: a finished SVG document, and the same as pixels.
 
-use super::pixels;
+use super::{pdf, pixels};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use resvg::{tiny_skia, usvg};
 use std::{path::Path, sync::Arc};
@@ -47,15 +47,8 @@ impl Figure {
     /// # Errors
     /// The SVG is not one, or too large to be drawn.
     pub fn png_at(&self, dpi: f32) -> Result<Vec<u8>> {
-        let fault =
-            |what: String| Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain");
-        let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
-        let fonts = Arc::make_mut(&mut options.fontdb);
-        fonts.load_font_data(REGULAR.to_vec());
-        fonts.load_font_data(BOLD.to_vec());
-        fonts.set_sans_serif_family("Arimo");
-        let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
-        let scale = dpi / options.dpi;
+        let (tree, own) = self.tree()?;
+        let scale = dpi / own;
         let size =
             tree.size().to_int_size().scale_by(scale).ok_or_else(|| fault(format!("its size is {:?}", tree.size())))?;
         let mut drawn = tiny_skia::Pixmap::new(size.width(), size.height())
@@ -65,6 +58,26 @@ impl Figure {
         let rgb: Vec<u8> = drawn.pixels().iter().flat_map(|p| [p.red(), p.green(), p.blue()]).collect();
         pixels::png([size.width(), size.height()], png::ColorType::Rgb, &[], &rgb, dpi)
             .map_err(|e| fault(e.to_string()))
+    }
+
+    /// The figure as a page of PDF, lines and letters as outlines.
+    ///
+    /// # Errors
+    /// The SVG is not one, or holds what no figure of voxplain does.
+    pub fn pdf(&self) -> Result<Vec<u8>> {
+        let (tree, dpi) = self.tree()?;
+        pdf::pdf(&tree, dpi, &self.alt).map_err(fault)
+    }
+
+    /// What the SVG draws, with its font, and units of it to an inch.
+    fn tree(&self) -> Result<(usvg::Tree, f32)> {
+        let mut options = usvg::Options { font_family: "Arimo".into(), ..usvg::Options::default() };
+        let fonts = Arc::make_mut(&mut options.fontdb);
+        fonts.load_font_data(REGULAR.to_vec());
+        fonts.load_font_data(BOLD.to_vec());
+        fonts.set_sans_serif_family("Arimo");
+        let tree = usvg::Tree::from_str(&self.svg, &options).map_err(|e| fault(e.to_string()))?;
+        Ok((tree, options.dpi))
     }
 
     /// Writes `<stem>.svg` and `<stem>.png`.
@@ -94,4 +107,8 @@ impl Figure {
     pub fn write_png(&self, path: &Path) -> Result<()> {
         atomic_file::write(path, &self.png()?)
     }
+}
+
+fn fault(what: String) -> Error {
+    Error::request(format!("a figure cannot be drawn: {what}"), "this is a fault of voxplain")
 }

@@ -4,6 +4,7 @@ mod axes;
 pub(super) mod colour;
 mod document;
 mod number;
+mod pdf;
 pub(super) mod pixels;
 mod svg;
 
