@@ -128,6 +128,7 @@ pub trait Method: Clone + Debug + Default + Send + Sync + Serialize + Deserializ
             in_sample: case.in_sample,
             cost: None,
             layers: Vec::new(),
+            files: Vec::new(),
             warnings: Vec::new(),
             version: env!("CARGO_PKG_VERSION").into(),
             image_hash: None,

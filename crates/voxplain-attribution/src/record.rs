@@ -71,6 +71,10 @@ pub struct Record {
     /// Layers of a sweep, each with a map of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<String>,
+    /// The images that were written beside the map, each with a record of its own: in other spaces, of layers and channels. Not known of records of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// What was asked for: the target before it was resolved, and the scale.
     pub requested: (Target, Score),
     /// `2020` where the behaviour of the code published with Kan et al. 2020 was asked for.

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use voxplain::{Allotted, Progress, nn, plural::counted, visible, visible_json};
+use voxplain::{Allotted, Error, Progress, nn, plural::counted, visible, visible_json};
 
 /// Flags that every verb understands.
 #[derive(Clone, Debug, Args)]
@@ -130,7 +130,7 @@ impl Session {
         match written {
             // The reader has seen enough (`voxplain ... | head`): not an error.
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => Ok(other?),
+            other => Ok(other.map_err(Error::io("standard output"))?),
         }
     }
 

@@ -165,7 +165,9 @@ impl Worker {
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { doing, process, host, .. } = self;
-        write!(f, "voxplain {doing} (process {process} on {host}, begun {} ago)", self.age())
+        // Of one line, whatever the file holds.
+        let line = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        write!(f, "voxplain {} (process {process} on {}, begun {} ago)", line(doing), line(host), self.age())
     }
 }
 
@@ -378,7 +380,9 @@ impl Owner {
     fn read(file: &Path) -> Result<Found> {
         const WAITS: usize = 20;
         for _ in 0..WAITS {
-            match fs::read(file) {
+            // A pipe would be waited at for ever, and a link to nothing is in the way of every claim.
+            let is_other = fs::symlink_metadata(file).is_ok_and(|found| !found.is_file());
+            match if is_other { Ok(Vec::new()) } else { fs::read(file) } {
                 Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                     return Ok(Found::Nothing);
                 }
@@ -735,6 +739,18 @@ mod tests {
         let error = Claim::take(dir.path(), "train", &Silent).unwrap_err();
         assert!(error.remedy().unwrap().to_string().contains("remove "));
         assert_eq!(fs::read_to_string(&file).unwrap(), "{");
+        // What is no file is neither waited at nor taken for somebody who will end.
+        fs::remove_file(&file).unwrap();
+        fs::create_dir(&file).unwrap();
+        let error = Claim::take(dir.path(), "train", &Silent).unwrap_err();
+        assert!(error.to_string().contains("cannot be understood"), "{error}");
+        assert!(matches!(Claim::look(dir.path()).unwrap(), Occupied::Unknown));
+        // A name of a machine with more than one line.
+        fs::remove_dir(&file).unwrap();
+        other.host = "else\nwhere".into();
+        assert!(other.put(&file).unwrap());
+        let error = Claim::take(dir.path(), "train", &Silent).unwrap_err();
+        assert!(error.to_string().contains("on else where, begun"), "{error}");
     }
 
     #[test]

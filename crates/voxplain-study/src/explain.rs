@@ -19,7 +19,7 @@ pub use options::{ExplainOptions, Images, Inputs};
 pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 
 use crate::{
-    map::{Variant, read_image, read_record},
+    map::{MapFiles, Variant, read_image, read_record},
     model::Model,
     run::Run,
     setting::IN_SAMPLE,
@@ -36,6 +36,7 @@ use voxplain_attribution::{
 };
 use voxplain_core::{Error, Fault, Progress, Result, remedy};
 use voxplain_nn::Engine;
+use voxplain_volume::{ReadOptions, read};
 
 /// Inputs that are in memory at a time.
 const AT_A_TIME: usize = 4;
@@ -127,6 +128,7 @@ fn explain_by_model(
                         regions: None,
                         imported,
                         image_written: OnceLock::new(),
+                        mask_is_whole: OnceLock::new(),
                     });
                 }
                 Err(e) if e.is_of_machine() => return Err(e),
@@ -232,9 +234,26 @@ struct Ready<'a> {
     imported: Option<String>,
     /// Set once the volume is written beside its maps.
     image_written: OnceLock<()>,
+    /// Whether the mask beside the maps, where there is one, is that of the volume.
+    mask_is_whole: OnceLock<bool>,
 }
 
 impl Ready<'_> {
+    /// Whether the mask beside the maps of a run is that of the volume, or is not there.
+    fn mask_is_whole(&self, options: &ExplainOptions, files: &MapFiles) -> bool {
+        *self.mask_is_whole.get_or_init(|| {
+            let (file, Some(mask)) = (files.input_mask(), &self.loaded.mask) else { return true };
+            if options.out.is_some() || !file.is_file() {
+                return true;
+            }
+            read(&file, &ReadOptions::default()).is_ok_and(|found| {
+                let found = found.volume.to_ras();
+                found.grid().shape == mask.grid().shape
+                    && found.data().iter().zip(mask.data()).all(|(value, inside)| (*value > 0.5) == *inside)
+            })
+        })
+    }
+
     fn case(&self, target: Option<Target>, score: Score) -> Case<'_> {
         Case {
             id: &self.input.id,
@@ -321,11 +340,16 @@ fn current_map(
                 && (native_space.is_none() || files.image(Variant::ChannelInNativeSpace(name)).is_file())
         });
     // An image that is not the one of its record is made again.
-    let whole = || read_image(&files.path()).is_ok() && native_space.as_ref().is_none_or(|p| read_image(p).is_ok());
-    (same && there && whole()).then(|| MapSummary {
+    let own_resolution = Some(files.image(Variant::NativeResolution)).filter(|p| p.is_file());
+    let whole = || {
+        // Of older versions the record does not say what was written beside the map.
+        let known = [Some(files.path()), native_space.clone(), own_resolution.clone()].into_iter().flatten();
+        known.chain(files.beside(&record)).all(|image| read_image(&image).is_ok())
+    };
+    (same && there && whole() && ready.mask_is_whole(options, &files)).then(|| MapSummary {
         map: files.path(),
         native_space,
-        native_resolution: Some(files.image(Variant::NativeResolution)).filter(|p| p.is_file()),
+        native_resolution: own_resolution.clone(),
         reused: true,
         ..MapSummary::new(&record)
     })

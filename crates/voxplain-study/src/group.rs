@@ -72,6 +72,9 @@ pub struct GroupSummary {
     pub similarity: Vec<SimilarityRow>,
     /// Warnings: maps that are missing or not comparable.
     pub warnings: Vec<String>,
+    /// Methods that there are maps of, but not of everybody: they were not asked for by name, and are not in this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 /// One method in the run.
@@ -161,7 +164,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         return Err(there.none("hires-cam,guided-backprop"));
     }
     there.warn_of_others(&held_out.iter().map(|id| id.as_str()).collect(), &methods, progress);
-    let mut warnings = Vec::new();
+    let (mut warnings, mut left_out) = (Vec::new(), Vec::new());
     if options.methods.is_empty() && !options.keep_going {
         let lacks = |method: &String| held_out.iter().filter(|id| !there.have(id, method)).count();
         let (whole, part): (Vec<String>, Vec<String>) = methods.iter().cloned().partition(|method| lacks(method) == 0);
@@ -174,6 +177,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
                 let remedy = remedy!["make them: ", make, "; or ", KEEP_GOING, " to leave these subjects out"];
                 progress.advise(&what, &remedy);
                 warnings.push(format!("{what}."));
+                left_out.push(method);
             }
             methods = whole;
         }
@@ -332,6 +336,7 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         mask_voxels: brain.data().iter().filter(|b| **b).count(),
         similarity,
         warnings,
+        left_out,
     };
     let made = summary.maps.iter().flat_map(|map| [layout.map(&map.file), record_path(&layout.map(&map.file))]);
     let made = made.chain([layout.similarity(), layout.mean_brain(), layout.brain_mask()]);

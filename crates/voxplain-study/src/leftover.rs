@@ -15,7 +15,7 @@ use std::{
     io::ErrorKind,
     path::{Path, PathBuf},
 };
-use voxplain_core::{Claim, Error, Occupied, Progress, Result, atomic_file};
+use voxplain_core::{Claim, Error, Fault, Occupied, Progress, Result, atomic_file};
 
 /// What can be taken away from a run or a cohort. Only what voxplain made is among it, and nothing that is finished but maps that were asked for.
 #[derive(Clone, Debug, Serialize)]
@@ -100,8 +100,19 @@ impl Leftovers {
     /// [`Error::Busy`]: another process has come meanwhile; a file that cannot be removed.
     pub fn remove(&self, progress: &dyn Progress) -> Result<()> {
         // One that is gone is followed here, which takes its claim away, too.
-        let claims =
-            self.claimed.iter().map(|folder| Claim::take(folder, "clean", progress)).collect::<Result<Vec<_>>>()?;
+        let claim = |folder: &PathBuf| match Claim::take(folder, "clean", progress) {
+            // Room is what this makes.
+            Err(error) if error.fault() == Some(Fault::DiskFull) => {
+                Claim::refuse_other(folder)?;
+                progress.warn(&format!(
+                    "{}: the disk is too full to say here who is at work, so others would not know of this: start nothing else meanwhile",
+                    folder.display()
+                ));
+                Ok(None)
+            }
+            claimed => claimed.map(Some),
+        };
+        let claims = self.claimed.iter().map(claim).collect::<Result<Vec<_>>>()?;
         let mut folders = BTreeSet::new();
         for file in self.kinds.iter().flat_map(|kind| &kind.files).filter(|file| !Claim::is_file(file)) {
             match std::fs::remove_file(file) {

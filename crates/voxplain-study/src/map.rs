@@ -129,6 +129,12 @@ impl MapFiles {
         self.folder.join(format!("{}_desc-brain_mask.nii.gz", self.stem))
     }
 
+    /// The images that were written beside the map, as its record has them.
+    pub(crate) fn beside(&self, record: &Record) -> impl Iterator<Item = PathBuf> {
+        // Names alone: what is not in the folder is not ours.
+        record.files.iter().filter_map(|name| Path::new(name).file_name()).map(|name| self.folder.join(name))
+    }
+
     /// Removes the images in other spaces and of layers that an earlier map of this subject left, with their records: they are not
     /// of the map that takes its place.
     pub(crate) fn remove_variants(&self, subject: &str) -> Result<()> {

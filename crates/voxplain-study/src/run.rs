@@ -24,7 +24,7 @@ pub use manifest::{AlikePair, HeldForTest, Manifest, NearDuplicates, cohort_hash
 pub use maps::{RunMaps, StaleMap, Staleness};
 pub use models::{FoldModel, Models};
 pub use outcome::Outcome;
-pub use permuted::{PermutationTest, PermutedNumber};
+pub use permuted::{PermutationTest, PermutationTests, PermutedNumber};
 pub use place::CohortPlace;
 pub use predictions::Prediction;
 pub use predictions::write as write_predictions;
@@ -43,7 +43,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use voxplain_core::{
-    Action, Claim, Error, Fault, Progress, Remedy, Result, atomic_file, hash_file, remedy,
+    Action, Claim, Error, Fault, Occupied, Progress, Remedy, Result, atomic_file, hash_file, remedy,
     seal::{self, Checksums},
     visible, visible_toml,
 };
@@ -173,6 +173,13 @@ impl Run {
         /// Folds that are named in a command.
         const NAMED: usize = 12;
         let missing = self.untrained();
+        // Who comes too early waits, and starts nothing beside.
+        if let Ok(Occupied::AtWork(worker)) = Claim::look(&self.path)
+            && worker.process != std::process::id()
+        {
+            let what = format!("training is not finished, and {worker} is at work here");
+            return Error::Busy { path: self.path.clone(), what, remedy: "wait until it has ended".into() };
+        }
         if missing.is_empty() {
             return Error::file(
                 &self.path,

@@ -86,7 +86,10 @@ pub(super) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
-/// How to go on with what was stopped.
+/// How to go on with what was stopped: what was made anew is not made anew again.
 pub(crate) fn go_on() -> String {
-    format!("what is finished is kept; go on with: {}", command_line(std::env::args().skip(1)))
+    format!(
+        "what is finished is kept; go on with: {}",
+        command_line(std::env::args().skip(1).filter(|argument| argument != "--force"))
+    )
 }

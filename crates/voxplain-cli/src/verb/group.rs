@@ -68,7 +68,7 @@ impl Group {
         session.result(&summary, &in_words(&summary))?;
         session.say(&format!("maps and tables in {}", run.layout().group().folder().display()));
         session.next(["report", &self.run.display().to_string()]);
-        Ok(Outcome::Done)
+        Ok(if summary.left_out.is_empty() { Outcome::Done } else { Outcome::Incomplete })
     }
 }
 

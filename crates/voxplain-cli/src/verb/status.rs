@@ -21,7 +21,8 @@ use voxplain::{
 ///
 /// Of a run: which folds are trained, the result out of fold, of which people there are maps by which method, what was made of them, what does
 /// not count any more, and what is missing. Of a cohort: who is in it and who was left out; of one that is being built, how far it is. It says
-/// who is at work there, what the parts take on the disk, and the next command. What is damaged is named. Nothing is written.
+/// who is at work there, what the parts take on the disk, and the next command. What is damaged is named, and ends
+/// with the exit status 1. Nothing is written.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -86,7 +87,16 @@ impl StatusOf {
             None => {}
         }
         session.result(&Document { status: &status, missing, next }, &text)?;
-        Ok(Outcome::Done)
+        Ok(if has_damage(&status) { Outcome::Incomplete } else { Outcome::Done })
+    }
+}
+
+/// Whether anything is not as it was written.
+fn has_damage(status: &Status) -> bool {
+    match status {
+        Status::Run(run) => !run.damaged.is_empty() || !run.damaged_maps.is_empty(),
+        Status::Cohort(cohort) => !cohort.damaged.is_empty(),
+        Status::Table(_) | Status::UnfinishedCohort(_) => false,
     }
 }
 
@@ -166,6 +176,12 @@ fn of_run(run: &RunStatus) -> String {
         line(&mut text, "", &format!("fold {}: {}{most} done", of.fold, counted(of.epochs, "epoch")));
     }
     damaged(&mut text, &run.damaged);
+    for map in &run.damaged_maps {
+        line(&mut text, "damaged", &format!("{}: the map, or what lies beside it of the same subject", map.display()));
+    }
+    if let Some(changed) = &run.changed_labels {
+        line(&mut text, "changed", changed);
+    }
     if let Some(Made { problem: Some(problem), remedy, .. }) = &run.metrics {
         line(&mut text, "out of fold", &format!("does not count: {problem}"));
         remedied(&mut text, remedy.as_ref());

@@ -348,9 +348,8 @@ impl Steps<'_> {
 
     /// As classifiers were tested on permuted labels.
     fn permute_again(&self, unknown: &mut BTreeSet<String>) -> Result<Vec<Action>> {
-        let (tests, _) = self.run.permutation_tests()?;
         let mut steps = Vec::new();
-        for test in tests {
+        for test in self.run.permutation_tests()?.current {
             match &test.options {
                 Some(options) => steps.push(Action { settings: options.settings(), ..self.on_run("permute") }),
                 None => _ = unknown.insert(format!("the permutation test of {}", test.classifier)),

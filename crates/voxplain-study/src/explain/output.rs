@@ -1,10 +1,11 @@
 //! Writing a map and its record, whole or not at all.
 
 use super::load::LoadedVolume;
+use crate::folder::name_of;
 use crate::map::{MapFiles, Variant};
 use serde::Serialize;
 use serde_json::json;
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf};
 use voxplain_attribution::{Attribution, ChannelMap, ChannelRecord};
 use voxplain_core::{Error, Result, hash_values, seal};
 use voxplain_volume::{Grid, Interpolation, Volume, WriteOptions, write as write_volume};
@@ -57,6 +58,7 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
         value["Image"] = json!(image);
         value
     };
+    let beside = RefCell::new(Vec::new());
     let put_with =
         |variant: Variant<'_>, volume: &Volume, form_code: i16, record: serde_json::Value| -> Result<PathBuf> {
             let path = files.image(variant);
@@ -64,6 +66,7 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
             write_volume(&path, volume, &WriteOptions { form_code, description, integer: false })?;
             let hash = hash_values(volume.data());
             seal::write(&files.record_of(variant), &Hashed { record: &record, image_hash: &hash })?;
+            beside.borrow_mut().push(name_of(&path));
             Ok(path)
         };
     let put = |variant, volume: &Volume, form_code, image: String| put_with(variant, volume, form_code, record(image));
@@ -113,7 +116,12 @@ pub(super) fn write(files: &MapFiles, attribution: &Attribution, loaded: &Loaded
         let volume = in_native_space(&attribution.map, native, loaded)?;
         written.native_space = Some(put(Variant::NativeSpace, &volume, loaded.form_code, IN_NATIVE_SPACE.into())?);
     }
-    put(Variant::Model, map, loaded.form_code, ON_THE_GRID.into())?;
+    let mut last = record(ON_THE_GRID.into());
+    let names = beside.take();
+    if !names.is_empty() {
+        last["Files"] = json!(names);
+    }
+    put_with(Variant::Model, map, loaded.form_code, last)?;
     Ok(written)
 }
 

@@ -200,11 +200,19 @@ impl RunMaps {
     }
 }
 
-/// Reads the image of a map and those in other spaces that lie beside it.
+/// Reads the image of a map, those in other spaces that lie beside it, and the mask of its subject.
 fn check_images(files: &MapFiles) -> Result<()> {
     let begins = format!("{}_", files.stem());
     let own =
         |of: &MapFiles| of.method() == files.method() && (of.stem() == files.stem() || of.stem().starts_with(&begins));
+    // Those that the record knows, which may be gone; then what lies there.
+    for path in files.beside(&read_record(&files.path())?) {
+        read_image(&path)?;
+    }
+    let mask = files.input_mask();
+    if mask.is_file() {
+        voxplain_volume::read(&mask, &voxplain_volume::ReadOptions::default())?;
+    }
     for path in entries(files.folder())? {
         if files_of(&path).is_some_and(|of| own(&of)) {
             read_image(&path)?;

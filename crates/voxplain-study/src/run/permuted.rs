@@ -84,30 +84,41 @@ pub struct PermutationTest {
     pub summary: Vec<String>,
 }
 
+/// The permutation tests of a run, by name.
+#[derive(Debug, Default)]
+pub struct PermutationTests {
+    /// Those by the models that the run has now.
+    pub current: Vec<PermutationTest>,
+    /// Files of those that other models were tested by.
+    pub stale: Vec<PathBuf>,
+    /// What cannot be read, and why.
+    pub damaged: Vec<Error>,
+}
+
 impl Run {
-    /// The permutation tests that there are, by the models that the run has now, by name; and names of those that other models
-    /// were tested by.
+    /// The permutation tests that there are.
     ///
     /// # Errors
-    /// A file that is damaged.
-    pub fn permutation_tests(&self) -> Result<(Vec<PermutationTest>, Vec<PathBuf>)> {
+    /// A folder that cannot be read; a model that is damaged; a fault of the machine.
+    pub fn permutation_tests(&self) -> Result<PermutationTests> {
         let folder = self.layout().permutations();
+        let mut found = PermutationTests::default();
         if !folder.is_dir() {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok(found);
         }
-        let entries = std::fs::read_dir(&folder).map_err(Error::io(&folder))?;
-        let mut files: Vec<PathBuf> =
-            entries.map(|e| e.map(|e| e.path()).map_err(Error::io(&folder))).collect::<Result<_>>()?;
+        let mut files = crate::folder::entries(&folder)?;
         files.retain(|file| self.layout().is_permutation_test(file));
-        files.sort();
         let now = self.models()?.all();
-        let (mut tests, mut stale) = (Vec::new(), Vec::new());
         for file in files {
             let classifier = name_of(&file).trim_end_matches(".json").to_owned();
             let again = Action::new("permute").on(&self.path).with(CLASSIFIER, classifier).switch(FORCE);
-            let test: PermutationTest = seal::read(&file, remedy!["test again: ", again])?;
-            if test.models == now { tests.push(test) } else { stale.push(file) }
+            match seal::read::<PermutationTest>(&file, remedy!["test again: ", again]) {
+                Ok(test) if test.models == now => found.current.push(test),
+                Ok(_) => found.stale.push(file),
+                Err(error) if error.is_of_machine() => return Err(error),
+                Err(error) => found.damaged.push(error),
+            }
         }
-        Ok((tests, stale))
+        Ok(found)
     }
 }

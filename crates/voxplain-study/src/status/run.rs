@@ -27,7 +27,10 @@ use std::{
     time::SystemTime,
 };
 use voxplain_attribution::{GuidedBackprop, HiresCam, MeaningfulPerturbation, Method as _};
-use voxplain_core::{Action, Claim, Error, Occupied, Progress, Result, remedy, seal};
+use voxplain_core::{
+    Action, Claim, Error, Occupied, Progress, Result, remedy,
+    seal::{self, Checksums},
+};
 
 /// What there is in a run.
 #[derive(Clone, Debug, Serialize)]
@@ -73,6 +76,11 @@ pub struct RunStatus {
     pub regions: Vec<Made>,
     /// How much of the result confounds explain.
     pub confounds: Option<Made>,
+    /// Maps that are not as they were written, or whose record, mask or image in another space is not. Without `all_read` those that show it without
+    /// being read.
+    pub damaged_maps: Vec<PathBuf>,
+    /// That labels in the table were changed after training, in a sentence; `null` where they were not, or it is not known.
+    pub changed_labels: Option<String>,
     /// The report; its problem is what was made after it, by the times of the files.
     pub report: Option<Made>,
     /// Comparisons and permutation tests that were stopped before their end: the same command goes on with each.
@@ -140,6 +148,9 @@ impl RunStatus {
             (0..manifest.folds).zip(&splits).filter(|(fold, _)| is_there(fold)).filter_map(|(_, of)| of.as_ref().err());
         damaged.extend(unread.map(Damaged::of));
         let splits: Result<Vec<_>> = splits.into_iter().collect();
+        if check.is_some() {
+            damaged.extend(beside_models(run)?);
+        }
         let (cohort, cohort_problem) = match run.cohort() {
             Ok(cohort) => (Some(cohort.path), None),
             Err(error) => (None, Some(error.to_string())),
@@ -180,6 +191,8 @@ impl RunStatus {
             permutations: permutations(run, &models)?,
             regions: regions(run, &models)?,
             confounds: made("confounds", layout.confounds(), &Confounds::read(run)),
+            damaged_maps: damaged_maps(&maps),
+            changed_labels: changed_labels(run),
             report: None,
             unfinished: unfinished(run)?,
             damaged,
@@ -191,6 +204,36 @@ impl RunStatus {
         status.lacks = lacks(run, &status);
         Ok(status)
     }
+}
+
+/// What is damaged of the files that nothing else of the status reads: maps of linear baselines, learning curves, what goes with the label.
+fn beside_models(run: &Run) -> Result<Vec<Damaged>> {
+    let layout = run.layout();
+    let again = remedy!["make it again: ", Action::new("run").on(layout.config())];
+    let mut found: Vec<Error> = Vec::new();
+    // That the document itself is damaged is said where it stands.
+    if let Ok(known) = Checksums::read(&layout.metrics(), again.clone()) {
+        let linear = layout.linear();
+        let ours = known.files().filter(|file| file.parent() == Some(linear.folder()));
+        found.extend(ours.filter_map(|file| known.check(&file, again.clone()).err()));
+    }
+    let has = |fold: &usize| layout.fold(*fold).model().is_file() && layout.fold(*fold).history().is_file();
+    found.extend((0..run.manifest.folds).filter(has).filter_map(|fold| run.history(fold).err()));
+    found.extend(run.imbalance().err());
+    match found.iter().position(Error::is_of_machine) {
+        Some(at) => Err(found.swap_remove(at)),
+        None => Ok(found.iter().map(Damaged::of).collect()),
+    }
+}
+
+fn damaged_maps(maps: &RunMaps) -> Vec<PathBuf> {
+    maps.stale().iter().filter(|map| map.why == Staleness::Damaged).map(|map| map.path.clone()).collect()
+}
+
+/// That labels were changed after training, in words; where that cannot be told, what stands in the way says itself elsewhere.
+fn changed_labels(run: &Run) -> Option<String> {
+    let cohort = run.cohort().ok()?;
+    run.changed_labels(&cohort).ok()?.map(|changed| changed.sentence())
 }
 
 /// Something that may not be there.
@@ -354,7 +397,10 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
     let mut lacks = Vec::new();
     if !status.damaged.is_empty() {
         let names: Vec<String> = status.damaged.iter().map(|of| place_in(&run.path, &of.file)).collect();
-        lacks.push(Lack::new(format!("whole files of folds: {}", names.join(", ")), train(run, status)));
+        lacks.push(Lack::new(
+            format!("whole files in place of those that are damaged: {}", names.join(", ")),
+            train(run, status),
+        ));
     }
     if !counts(&status.metrics) {
         let what = match (status.trained == status.folds, &status.metrics) {

@@ -30,7 +30,7 @@ use crate::{
     listed::{counted, does},
     model::NetworkKind,
     run::{PermutationTest, PermutedNumber, Run, RunLayout},
-    setting::{BLOCKS, CLASSIFIER, FORCE, MATCH, PERMUTATIONS, SEED, WITHIN},
+    setting::{BLOCKS, CLASSIFIER, FORCE, MATCH, OUT, PERMUTATIONS, SEED, WITHIN},
     shard::Shard,
 };
 pub use shards::CountedShard;
@@ -40,7 +40,7 @@ use rayon::prelude::*;
 use sentences::sentences;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     path::{Path, PathBuf},
 };
@@ -152,6 +152,25 @@ pub fn permute_shard(
     }
 }
 
+/// Refuses a table by which people would be divided into other folds than those of the run: what was observed is of these.
+fn refuse_other_folds(run: &Run, dataset: &Dataset<'_>, trained: &TrainOptions) -> Result<()> {
+    let now = folds::splits(&dataset.labels, dataset.groups(), trained.split, Seed::new(trained.seed))?;
+    for (fold, split) in now.iter().enumerate() {
+        let held_out: BTreeSet<usize> = split.test.iter().map(|&n| dataset.subjects[n]).collect();
+        if run.split(fold)?.test.into_iter().collect::<BTreeSet<usize>>() != held_out {
+            return Err(Error::file(
+                dataset.cohort.layout().participants(),
+                format!(
+                    "labels, groups or people were changed after training: fold {fold} would hold out others than it did, and what the run reached \
+                     cannot be set beside trainings on these folds"
+                ),
+                remedy!["give the table back as it was, or train a new run by it with another ", OUT],
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// What was done: all of a test, or a shard of it.
 enum Tested {
     All(Box<PermutationTest>),
@@ -179,6 +198,7 @@ fn test(
     }
     // Where the run left out people, so does the test.
     let dataset = Dataset::new(&cohort, &TrainOptions { keep_going: true, ..trained.clone() })?;
+    refuse_other_folds(run, &dataset, &trained)?;
     let subject = Subject::of(run, &dataset, &trained, &options.classifier, engine, progress)?;
     let (exchange, words) = exchange(&dataset, &trained, options)?;
     let (shuffles, least_p) = shuffles(&dataset, &exchange, options)?;

@@ -137,6 +137,52 @@ fn of_a_run_what_is_damaged_is_named_and_the_rest_is_said() {
     let Status::Run(all) = status_of_all(path, &Silent).unwrap() else { panic!() };
     assert_eq!(count(&all, |m| m.damaged), [0, 0]);
 
+    // What lies beside the maps of a subject: their mask, and a map at the resolution of its layer.
+    let all = || match status_of_all(path, &Silent).unwrap() {
+        Status::Run(run) => *run,
+        other => panic!("{other:?}"),
+    };
+    assert!(explain_run(&run, &["grad-cam"]).failures.is_empty());
+    let cam = layout.map("p3", "grad-cam");
+    let own_resolution = cam.folder().join("sub-p3_res-native_desc-gradcam_attribution.nii.gz");
+    for (file, by) in [
+        (cam.input_mask(), 3),
+        (own_resolution.clone(), 1),
+        (own_resolution.with_extension("").with_extension("json"), 1),
+    ] {
+        let whole = damage(&file);
+        let found = all();
+        assert_eq!(found.damaged_maps.len(), by, "{}: {:?}", file.display(), found.damaged_maps);
+        assert!(found.damaged_maps.contains(&cam.path()));
+        explain_run(&run, &["grad-cam", "saliency", "input-x-gradient"]);
+        assert!(all().damaged_maps.is_empty());
+        assert!(file.extension().is_some_and(|e| e == "json") || std::fs::read(&file).unwrap() == whole);
+        // One that is gone, of which the record knows.
+        if by == 1 {
+            std::fs::remove_file(&file).unwrap();
+            assert_eq!(all().damaged_maps, [cam.path()]);
+            explain_run(&run, &["grad-cam"]);
+            assert!(file.is_file() && all().damaged_maps.is_empty());
+        }
+    }
+
+    // Tables and maps of linear baselines that metrics vouch for.
+    let linear = layout.linear().brain_mask();
+    std::fs::create_dir_all(layout.linear().folder()).unwrap();
+    std::fs::copy(cam.input_mask(), &linear).unwrap();
+    seal::vouch(
+        &layout.metrics(),
+        &serde_json::json!({ "models": models, "summary": ["said"] }),
+        [layout.predictions(), linear.clone()],
+    )
+    .unwrap();
+    assert!(all().damaged.is_empty());
+    let whole = damage(&linear);
+    let found = all();
+    assert_eq!((found.damaged.len(), &found.damaged[0].file), (1, &linear), "{:?}", found.damaged);
+    assert!(of_run(path).damaged.is_empty(), "images are read where that is asked for");
+    std::fs::write(&linear, whole).unwrap();
+
     // A model: its maps are still its own, and the next step trains the fold again.
     let model = layout.fold(0).model();
     let whole = damage(&model);
@@ -144,7 +190,7 @@ fn of_a_run_what_is_damaged_is_named_and_the_rest_is_said() {
     assert_eq!((found.damaged.len(), &found.damaged[0].file), (1, &model));
     assert!(found.damaged[0].what.contains("is not the model that was written"), "{:?}", found.damaged);
     assert_eq!((count(&found, |m| m.maps), count(&found, |m| m.by_other_models)), (vec![2, 2], vec![0, 0]));
-    assert_eq!(lacks(path)[0], "whole files of folds: folds/fold-0/model.safetensors");
+    assert_eq!(lacks(path)[0], "whole files in place of those that are damaged: folds/fold-0/model.safetensors");
     assert_eq!(next(path), Some(format!("run {}", layout.config().display())));
     for error in [run.models().unwrap_err(), run.model(0).unwrap_err()] {
         let text = format!("{error}; {}", error.remedy().unwrap());

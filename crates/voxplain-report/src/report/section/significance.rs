@@ -12,7 +12,7 @@ use voxplain_core::{Result, plural::counted};
 use voxplain_stats::{Interval, LEVEL, p_in_words, significant};
 use voxplain_study::{
     compare::{CompareSummary, RegionMeasure, RegionTest, RegionTests, comparisons},
-    run::{Run, figure_name},
+    run::{PermutationTests, Run, figure_name},
 };
 use voxplain_volume::Volume;
 
@@ -258,7 +258,8 @@ fn in_regions_of(to: &mut Comparison, (summary, name): (&CompareSummary, &str), 
 
 /// The permutation tests of a run's classifiers.
 pub(in crate::report) fn of_classifiers(run: &Run, warnings: &mut Vec<Warning>) -> Result<Vec<Permuted>> {
-    let (tests, stale) = run.permutation_tests()?;
+    let PermutationTests { current: tests, stale, damaged } = run.permutation_tests()?;
+    warnings.extend(damaged.iter().map(|error| Warning::left_out("A permutation test is left out", error)));
     for file in stale {
         let what = format!("{} is of other models than those that the run has now", file_name(&file));
         warnings.push(Warning::new(format!("A permutation test is left out: {what}"), "make it again".into()));

@@ -79,8 +79,12 @@ fn it_goes_on_where_it_was_interrupted() {
     let forced = permute(&run, &PermuteOptions { seed: 1, force: true, ..options }, &engine, &Silent).unwrap();
     assert_ne!(forced.numbers[0].permuted, whole.numbers[0].permuted);
     // A run that is trained again has none of it.
-    let (tests, stale) = run.permutation_tests().unwrap();
-    assert_eq!((tests.len(), stale.len()), (1, 0));
+    let found = run.permutation_tests().unwrap();
+    assert_eq!((found.current.len(), found.stale.len(), found.damaged.len()), (1, 0, 0));
+    // One that is damaged ends nothing but itself.
+    std::fs::write(run.layout().permutation_test(MASK_VOLUME), "garbage").unwrap();
+    let found = run.permutation_tests().unwrap();
+    assert_eq!((found.current.len(), found.damaged.len()), (1, 1));
     let nothing: Vec<PathBuf> = crate::run::clear(&run.path).unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
 }
