@@ -74,6 +74,9 @@ pub struct Counts {
     pub largest_mass: Vec<f32>,
 }
 
+/// A list of counts.
+type List<T> = fn(&Counts) -> &[T];
+
 /// Voxels that one thread computes at a time: their residuals stay in its cache.
 const BLOCK: usize = 128;
 /// Shuffles at a time, at most.
@@ -175,13 +178,31 @@ impl Permutation {
         self.size(shuffled) >= observed - TIE * observed.abs()
     }
 
-    /// Counts the shuffles that are not counted yet. Where it is interrupted, `counts` holds those that are done, and it can be
-    /// called again. Maps of several shuffles are held at once, in at most so many bytes (of one shuffle at least).
+    /// Counts all shuffles that are not counted yet: [`Permutation::count`] of every number.
+    ///
+    /// # Errors
+    /// Those of [`Permutation::count`].
+    pub fn run(
+        &self,
+        rows: &dyn Rows,
+        observed: (&Fit, Option<&[f32]>),
+        counts: &mut Counts,
+        bytes: usize,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let all: Vec<usize> = (0..self.shuffles.len()).collect();
+        self.count(&all, rows, observed, counts, bytes, progress)
+    }
+
+    /// Counts the shuffles of these numbers, in this order, of which the first [`Counts::done`] are counted already. Where it is interrupted,
+    /// `counts` holds those that are done, and it can be called again. Maps of several shuffles are held at once, in at most so many bytes (of
+    /// one shuffle at least). What several calls counted of numbers of their own is put together by [`Counts::together`].
     ///
     /// # Errors
     /// Rows cannot be read; it is interrupted.
-    pub fn run(
+    pub fn count(
         &self,
+        numbers: &[usize],
         rows: &dyn Rows,
         (fit, enhanced): (&Fit, Option<&[f32]>),
         counts: &mut Counts,
@@ -195,12 +216,13 @@ impl Permutation {
         let batch = (bytes / (8 * voxels)).clamp(1, BATCH);
         let mut maps = vec![0.0f32; batch * voxels];
         let mut raised = vec![0.0f32; if self.tfce.is_some() { batch * voxels } else { 0 }];
-        progress.begin("shuffles", self.shuffles.len() - counts.done);
-        while counts.done < self.shuffles.len() {
+        progress.begin("shuffles", numbers.len().saturating_sub(counts.done));
+        while counts.done < numbers.len() {
             progress.go_on()?;
-            let now = batch.min(self.shuffles.len() - counts.done);
-            let shuffled: Vec<Shuffled> =
-                (0..now).map(|n| self.model.shuffled(&self.shuffles.get(counts.done + n))).collect();
+            let now = batch.min(numbers.len() - counts.done);
+            let shuffled: Vec<Shuffled> = (numbers[counts.done..][..now].iter())
+                .map(|&number| self.model.shuffled(&self.shuffles.get(number)))
+                .collect();
             let maps = &mut maps[..now * voxels];
             // Block by block: within each, shuffle by shuffle. What is counted waits until the whole batch is done.
             let reached = (maps.par_chunks_mut(now * BLOCK).zip(fit.statistic.par_chunks(BLOCK)).enumerate())
@@ -293,6 +315,62 @@ fn gather(blocks: &[f32], shuffle: usize, shuffles: usize, map: &mut [f32]) {
 }
 
 impl Counts {
+    /// What was counted of all shuffles, from 0, out of parts: each the numbers of its shuffles, and what was counted of them in that order. The
+    /// same as if they had been counted at once: the largest of each shuffle takes its place, and the voxels' counts are added.
+    ///
+    /// # Errors
+    /// Numbers that are missing or come twice; parts that are not done, or were counted of other data.
+    pub fn together(parts: &[(Vec<usize>, Self)]) -> Result<Self> {
+        let wrong =
+            |what: &str| Error::request(format!("parts of a count {what}"), "count them again, of the same data");
+        let Some((_, first)) = parts.first() else { return Err(wrong("are missing: there is none")) };
+        let all = parts.iter().map(|(numbers, _)| numbers.len()).sum();
+        let mut seen = vec![false; all];
+        for &number in parts.iter().flat_map(|(numbers, _)| numbers) {
+            if seen.get(number).is_none_or(|seen| *seen) {
+                return Err(wrong("overlap, or leave shuffles out"));
+            }
+            seen[number] = true;
+        }
+        let mut whole = Self { done: all, ..Self::default() };
+        let sums: [(List<u32>, &mut Vec<u32>); 2] =
+            [(|of| &of.voxel, &mut whole.voxel), (|of| &of.tfce, &mut whole.tfce)];
+        for (of, sum) in sums {
+            *sum = vec![0; of(first).len()];
+            for (_, part) in parts {
+                if of(part).len() != sum.len() {
+                    return Err(wrong("are of other voxels than each other"));
+                }
+                sum.iter_mut().zip(of(part)).for_each(|(sum, count)| *sum += count);
+            }
+        }
+        let most: [(List<f32>, &mut Vec<f32>); 4] = [
+            (|of| &of.largest, &mut whole.largest),
+            (|of| &of.largest_tfce, &mut whole.largest_tfce),
+            (|of| &of.largest_extent, &mut whole.largest_extent),
+            (|of| &of.largest_mass, &mut whole.largest_mass),
+        ];
+        for (of, most) in most {
+            let Some(observed) = of(first).first() else {
+                if parts.iter().any(|(_, part)| !of(part).is_empty()) {
+                    return Err(wrong("hold other statistics than each other"));
+                }
+                continue;
+            };
+            *most = vec![*observed; all + 1];
+            for (numbers, part) in parts {
+                if part.done != numbers.len() || of(part).len() != numbers.len() + 1 {
+                    return Err(wrong("are not done"));
+                }
+                if of(part)[0].to_bits() != observed.to_bits() {
+                    return Err(wrong("are of other data than each other"));
+                }
+                numbers.iter().zip(&of(part)[1..]).for_each(|(number, value)| most[number + 1] = *value);
+            }
+        }
+        Ok(whole)
+    }
+
     fn add(&mut self, of: &Permutation, [voxel, tfce, extent, mass]: [f32; 4]) {
         self.largest.push(voxel);
         if of.tfce.is_some() {

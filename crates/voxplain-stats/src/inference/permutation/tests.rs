@@ -111,6 +111,38 @@ fn interrupted_and_gone_on_with_it_is_the_same() {
     assert_eq!(found, whole);
 }
 
+/// The numbers of shuffles, and what was counted of them.
+type Part = (Vec<usize>, Counts);
+
+#[test]
+fn parts_by_hand_are_put_in_their_places() {
+    let part = |done, voxel: [u32; 2], largest: &[f32]| Counts {
+        done,
+        voxel: voxel.to_vec(),
+        largest: largest.to_vec(),
+        ..Counts::default()
+    };
+    // Shuffles 0 and 2, shuffle 1, and nobody.
+    let parts = [
+        (vec![0, 2], part(2, [1, 0], &[9.0, 3.0, 5.0])),
+        (vec![1], part(1, [1, 1], &[9.0, 4.0])),
+        (vec![], part(0, [0, 0], &[9.0])),
+    ];
+    assert_eq!(Counts::together(&parts).unwrap(), part(3, [2, 1], &[9.0, 3.0, 4.0, 5.0]));
+    let refused = |change: &dyn Fn(&mut [Part])| {
+        let mut parts = parts.clone();
+        change(&mut parts);
+        Counts::together(&parts).unwrap_err().to_string()
+    };
+    assert!(refused(&|parts| parts[1].0 = vec![2]).contains("overlap, or leave shuffles out"));
+    assert!(refused(&|parts| parts[1].0 = vec![3]).contains("overlap, or leave shuffles out"));
+    assert!(refused(&|parts| parts[0].1.done = 1).contains("not done"));
+    assert!(refused(&|parts| parts[2].1.largest[0] = 8.0).contains("other data"));
+    assert!(refused(&|parts| parts[1].1.voxel.push(0)).contains("other voxels"));
+    assert!(refused(&|parts| parts[1].1.largest_mass.push(0.0)).contains("other statistics"));
+    assert!(Counts::together(&[]).is_err());
+}
+
 #[test]
 fn the_same_for_any_number_of_threads() {
     let rows = InMemory::new(12, noise(12, 1000, 2)).unwrap();
@@ -177,6 +209,26 @@ proptest! {
             (0..voxels).for_each(|v| reach[v] += u32::from(size(map[v]) >= size(fit.statistic[v])));
         }
         prop_assert_eq!(&reach, &found.voxel);
+    }
+
+    /// Whoever counts which shuffles, and however many at a time.
+    #[test]
+    fn parts_are_together_what_was_counted_at_once(
+        seed in 0u64..1000, whose in prop::collection::vec(0usize..5, 31), batches in prop::array::uniform5(1usize..9),
+    ) {
+        let rows = InMemory::new(10, noise(10, 90, seed)).unwrap();
+        let analysis = analysis(&two_groups(10), [6, 5, 3], Exchange::default(), 31, Sides::Two);
+        let whole = counts(&analysis, &rows, 1 << 30);
+        let (fit, enhanced) = analysis.observe(&rows).unwrap();
+        let part = |of: usize| {
+            let numbers: Vec<usize> = (0..31).filter(|&n| whose[n] == of).collect();
+            let mut counts = Counts::default();
+            let observed = (&fit, enhanced.as_deref());
+            analysis.count(&numbers, &rows, observed, &mut counts, batches[of] * 8 * 90, &voxplain_core::Silent).unwrap();
+            (numbers, counts)
+        };
+        let parts: Vec<_> = (0..5).map(part).collect();
+        prop_assert_eq!(Counts::together(&parts).unwrap(), whole);
     }
 }
 
