@@ -7,35 +7,40 @@
 mod asked;
 mod clusters;
 mod design_files;
+mod exchange;
 mod formula;
 mod models;
 mod output;
 mod pairs;
 mod place;
 mod regional;
+mod shards;
 mod values;
 
 pub use clusters::{ClusterRow, PeakRow};
 pub use formula::{Built, DesignTerm, Formula, Term, Tested, Use};
 pub use output::{CompareSummary, FittedTail, Found};
 pub use regional::{RegionMeasure, RegionTest, RegionTests};
+pub use shards::{ComparedShard, is_compared_in_shards, merge_comparison};
 
 use crate::{
     atlas::Atlas,
-    cohort::{Cohort, Persons},
+    cohort::Cohort,
     group::Scale,
-    listed::{counted, listed},
+    listed::listed,
     map::read_record,
     run::{MadeFrom, Run, digest},
     setting::{
         BLOCKS, CHANNEL, CLUSTER, DESIGN, FORCE, KEEP_GOING, MASK, METHOD, MISSING, OUT, PAIRED, REGIONS, TAIL, TEST,
-        WITHIN,
     },
+    shard::Shard,
 };
+use exchange::{exchange, refuse_divided};
 use place::Place;
-pub(crate) use place::{scratch_of, summary_of, unfinished_of};
+pub(crate) use place::{begun_of, rests_of, summary_of};
 use regional::Places;
 use serde::{Deserialize, Serialize};
+use shards::{Shared, Source, Work};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -45,10 +50,9 @@ use voxplain_attribution::{
     Record,
     setting::{ATLAS, LABELS},
 };
-use voxplain_core::{Action, Error, Progress, Result, hash_bytes, random::Seed, remedy};
+use voxplain_core::{Action, Error, Progress, Result, hash_bytes, hash_file, random::Seed, remedy};
 use voxplain_stats::inference::{
-    Blocks, Contrast, Counts, Design, Exchange, Lattice, Model, Neighbours, Permutation, Shuffles, Shuffling, Sides,
-    Tfce, Variance,
+    Contrast, Counts, Design, Lattice, Model, Neighbours, Permutation, Shuffles, Sides, Tfce, Variance,
 };
 use voxplain_volume::{Labels, Mask, MaskOptions, image_stem, read_mask};
 
@@ -172,8 +176,44 @@ impl Default for CompareOptions {
     }
 }
 
+/// Which part of a comparison is done.
+#[derive(Clone, Copy, Debug)]
+enum Part<'a> {
+    /// All of it, with what shards have counted.
+    All,
+    /// The shuffles of a shard.
+    Shard(Shard),
+    /// What shards have counted is put together in this folder, and nothing is counted.
+    Merge { folder: &'a Path, shared: &'a Shared },
+}
+
+/// What was done.
+enum Compared {
+    Whole(Box<CompareSummary>),
+    Shard(ComparedShard),
+}
+
+impl Compared {
+    fn into_whole(self) -> Result<CompareSummary> {
+        match self {
+            Self::Whole(summary) => Ok(*summary),
+            Self::Shard(_) => Err(Error::request("a shard was compared in place of all", "report this")),
+        }
+    }
+
+    fn into_shard(self) -> Result<ComparedShard> {
+        match self {
+            Self::Shard(compared) => Ok(compared),
+            Self::Whole(_) => Err(Error::request("all was compared in place of a shard", "report this")),
+        }
+    }
+}
+
 /// Subjects with their images.
 struct Material {
+    source: Source,
+    /// In which folder results have their folders, where nothing is said.
+    usual: Option<PathBuf>,
     cohort: Cohort,
     /// Positions in the cohort.
     subjects: Vec<usize>,
@@ -196,6 +236,25 @@ struct Material {
 /// # Errors
 /// Those of [`Formula::build`]; maps that are missing; results that are there and were made in another way.
 pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress) -> Result<CompareSummary> {
+    compare_part(&of_run(run, options, progress)?, options, Part::All, progress)?.into_whole()
+}
+
+/// Counts the shuffles of a shard of [`compare_run`] alone (shuffle `u`, from 0, is of shard `1 + u mod N`). Others may count other shards at the
+/// same time; [`merge_comparison`] then puts together what they counted.
+///
+/// # Errors
+/// Those of [`compare_run`]; shards were begun with other options, of other data or in another number.
+pub fn compare_run_shard(
+    run: &Run,
+    options: &CompareOptions,
+    shard: Shard,
+    progress: &dyn Progress,
+) -> Result<ComparedShard> {
+    compare_part(&of_run(run, options, progress)?, options, Part::Shard(shard), progress)?.into_shard()
+}
+
+/// The maps of a run, by one method.
+fn of_run(run: &Run, options: &CompareOptions, progress: &dyn Progress) -> Result<Material> {
     let cohort = run.cohort()?;
     run.warn_of_changed_labels(&cohort, progress);
     let there = run.maps()?;
@@ -260,10 +319,17 @@ pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress)
             listed(&each, 6)
         )
     });
-    let material =
-        Material { cohort, subjects, maps: Some((method, maps, models)), made_from, last, left_out, targets };
-    let usual = |name: &str| run.layout().compare().join(name);
-    compare(&material, options, &usual, progress)
+    Ok(Material {
+        source: Source::of_run(run),
+        usual: Some(run.layout().compare()),
+        cohort,
+        subjects,
+        maps: Some((method, maps, models)),
+        made_from,
+        last,
+        left_out,
+        targets,
+    })
 }
 
 /// Compares the prepared volumes of a cohort.
@@ -271,6 +337,24 @@ pub fn compare_run(run: &Run, options: &CompareOptions, progress: &dyn Progress)
 /// # Errors
 /// Those of [`Formula::build`]; no folder for the results; results that are there and were made in another way.
 pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn Progress) -> Result<CompareSummary> {
+    compare_part(&of_cohort(cohort, options)?, options, Part::All, progress)?.into_whole()
+}
+
+/// [`compare_run_shard`] of [`compare_cohort`].
+///
+/// # Errors
+/// Those of [`compare_cohort`]; shards were begun with other options, of other data or in another number.
+pub fn compare_cohort_shard(
+    cohort: Cohort,
+    options: &CompareOptions,
+    shard: Shard,
+    progress: &dyn Progress,
+) -> Result<ComparedShard> {
+    compare_part(&of_cohort(cohort, options)?, options, Part::Shard(shard), progress)?.into_shard()
+}
+
+/// The volumes of a cohort.
+fn of_cohort(cohort: Cohort, options: &CompareOptions) -> Result<Material> {
     if options.method.is_some() {
         return Err(Error::file(
             &cohort.path,
@@ -288,15 +372,17 @@ pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn P
             remedy!["prepare a cohort of the one that is to be compared, with one ", CHANNEL],
         ));
     }
-    let Some(out) = options.out.clone() else {
+    if options.out.is_none() {
         return Err(Error::file(
             &cohort.path,
             "is a cohort, and what is made from it is not written into it",
             remedy!["say where the results go with ", OUT],
         ));
-    };
+    }
     let subjects = (0..cohort.subjects.len()).collect();
-    let material = Material {
+    Ok(Material {
+        source: Source::of_cohort(&cohort),
+        usual: None,
         cohort,
         subjects,
         maps: None,
@@ -304,8 +390,7 @@ pub fn compare_cohort(cohort: Cohort, options: &CompareOptions, progress: &dyn P
         last: None,
         left_out: Vec::new(),
         targets: None,
-    };
-    compare(&material, options, &|_| out.clone(), progress)
+    })
 }
 
 /// The comparisons in a run's own folder that are finished, by name: each, or why it cannot be taken: it is damaged, or of other models or
@@ -335,15 +420,31 @@ pub fn comparisons(run: &Run) -> Result<Vec<(PathBuf, Result<CompareSummary>)>> 
     Ok(folders.into_iter().map(|folder| (folder.clone(), read(&folder))).collect())
 }
 
+/// The comparison in a folder, where there is one.
+///
+/// # Errors
+/// It is damaged.
+pub(crate) fn whole(folder: &Path) -> Result<Option<CompareSummary>> {
+    let file = summary_of(folder);
+    // Group maps have a summary, too.
+    if !file.is_file() || !folder.join(DESIGN_TABLE).is_file() {
+        return Ok(None);
+    }
+    voxplain_core::seal::read_with_files(&file, remedy!["compare again, with ", FORCE]).map(Some)
+}
+
+/// The matrix of the design, in the folder of every comparison.
+const DESIGN_TABLE: &str = "design.tsv";
+
 /// What the label of a run may be called in a design.
 const LABEL_TERM: &str = "label";
 
-fn compare(
+fn compare_part(
     material: &Material,
     options: &CompareOptions,
-    usual: &dyn Fn(&str) -> PathBuf,
+    part: Part<'_>,
     progress: &dyn Progress,
-) -> Result<CompareSummary> {
+) -> Result<Compared> {
     check(options)?;
     let cohort = &material.cohort;
     let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
@@ -414,7 +515,12 @@ fn compare(
     };
     let (mut model, mut contrast) = modelled(&built, &tested)?;
     let name = name_of(material.maps.as_ref().map(|(method, ..)| method.as_str()), &tested.term.term, options);
-    let out = options.out.clone().unwrap_or_else(|| usual(&name));
+    let out = match (part, &options.out, &material.usual) {
+        (Part::Merge { folder, .. }, ..) => folder.to_owned(),
+        (_, Some(out), _) => out.clone(),
+        (_, None, Some(folder)) => folder.join(&name),
+        (_, None, None) => PathBuf::from(&name),
+    };
     let kept: Vec<usize> =
         built.subjects.iter().filter_map(|subject| material.subjects.iter().position(|s| s == subject)).collect();
     let maps = material.maps.as_ref().map(|(method, maps, models)| {
@@ -465,15 +571,23 @@ fn compare(
             ));
         }
     };
-    let key = key(material, options, &built, (&mask, &tested.contrast), places.as_ref().map(|(_, labels)| *labels))?;
-    // What is there is read alone.
-    let is_there = summary_of(&out).is_file() && !options.force;
-    let _claim = if is_there { None } else { Run::claim_around(&out, "compare", progress)? };
-    let place = Place::at(&out, &key, options.force)?;
-    if let Some(summary) = place.finished()? {
-        Run::clear_counted(&place.file(place::UNFINISHED))?;
+    let of_atlas = labels.as_ref().map(|(_, labels)| labels);
+    let key = key(material, options, &built, (&mask, &tested.contrast), of_atlas)?;
+    let shard = match part {
+        Part::Shard(shard) => Some(shard),
+        Part::All | Part::Merge { .. } => None,
+    };
+    let place = Place::at(&out, key, options.force)?;
+    let there = |summary: CompareSummary| match shard {
+        Some(shard) => Compared::Shard(ComparedShard::of_whole(shard, &summary, &out)),
+        None => Compared::Whole(Box::new(summary)),
+    };
+    if !options.force
+        && let Some(summary) = place.finished()?
+    {
+        place.clear_left()?;
         progress.note(&format!("{} is there already, made in this way", out.display()));
-        return Ok(summary);
+        return Ok(there(summary));
     }
     // What can be refused, before anything is read.
     let is_f = model.rank() > 1;
@@ -489,9 +603,36 @@ fn compare(
     }
     let shuffles =
         Shuffles::new(&built.design, &exchange, options.permutations, Seed::new(options.seed).child("shuffles"))?;
-    place.begin()?;
+    let _claim = place.claim(shard, progress)?;
+    if options.force {
+        place.clear()?;
+    } else if let Some(summary) = place.finished()? {
+        // Who was at work until now has ended it.
+        return Ok(there(summary));
+    }
+    let shared = match shard {
+        Some(shard) => {
+            let units: Vec<usize> = shard.units(shuffles.len()).collect();
+            progress.note(&shard.describe(&units, shuffles.len(), "permutation"));
+            let shared = Shared::of(shard, &place, material.source.clone(), options, shuffles.len());
+            shared.share(&place)?;
+            if let Some(done) = shards::done(&place, &shared, shard)? {
+                return Ok(Compared::Shard(done));
+            }
+            Some(shared)
+        }
+        None => Shared::read(&place)?,
+    };
+    if let Some(shared) = &shared {
+        shared.check(&place)?;
+        if let Part::Merge { .. } = part {
+            shared.refuse_missing(&place)?;
+        }
+    }
+    let scratch = place.scratch(shard);
+    place.begin(&scratch, shared.is_some())?;
     let values = match &places {
-        None => images.gather(&mask, options.memory / 2, &place.scratch(), progress)?,
+        None => images.gather(&mask, options.memory / 2, &scratch, progress)?,
         Some((places, labels)) => {
             let (factors, scale) = images.factors(progress)?;
             let rows = places.gather((&images, &factors), labels, &mask, progress)?;
@@ -512,6 +653,29 @@ fn compare(
         threshold: options.cluster.map(|t| t as f32),
     };
     let (fit, enhanced) = analysis.observe(values.rows.as_ref())?;
+    let work = Work {
+        analysis: &analysis,
+        rows: values.rows.as_ref(),
+        fit: &fit,
+        enhanced: enhanced.as_deref(),
+        bytes: usize::try_from(options.memory / 2).unwrap_or(usize::MAX),
+    };
+    let counts = match (shard, &shared) {
+        (Some(shard), Some(shared)) => {
+            return shards::count(&place, shared, shard, &work, progress).map(Compared::Shard);
+        }
+        (_, Some(shared)) => shards::together(&place, shared, &work, progress)?,
+        (_, None) => {
+            let mut counts: Counts = place.counts()?.unwrap_or_default();
+            let observed = (work.fit, work.enhanced);
+            let ran = analysis.run(work.rows, observed, &mut counts, work.bytes, progress);
+            if let Err(error) = ran {
+                place.keep(&counts)?;
+                return Err(error);
+            }
+            counts
+        }
+    };
     // Effect sizes are those of the ordinary fit: a t by variances of each subject's own is none of pooled deviations.
     let plain_t = if options.robust {
         let plain = Permutation {
@@ -523,17 +687,14 @@ fn compare(
     } else {
         None
     };
-    let mut counts: Counts = place.counts()?.unwrap_or_default();
-    let bytes = usize::try_from(options.memory / 2).unwrap_or(usize::MAX);
-    let ran = analysis.run(values.rows.as_ref(), (&fit, enhanced.as_deref()), &mut counts, bytes, progress);
-    if let Err(error) = ran {
-        place.keep(&counts)?;
-        return Err(error);
-    }
-    output::write(
+    let summary = output::write(
         &place,
         &output::Results {
             options,
+            design: match part {
+                Part::Merge { shared, .. } => shared.design(),
+                Part::All | Part::Shard(_) => &options.design,
+            },
             cohort,
             built: &built,
             tested: &tested,
@@ -556,58 +717,8 @@ fn compare(
             is_f,
             name: &name,
         },
-    )
-}
-
-/// Refuses repeated scans without blocks, and blocks by which scans of one person would be exchanged with those of others.
-fn refuse_divided(cohort: &Cohort, built: &Built, persons: &Persons, options: &CompareOptions) -> Result<()> {
-    let Some(column) = options.paired.as_ref().or(options.blocks.as_ref()) else {
-        return Err(Error::file(
-            cohort.layout().participants(),
-            format!(
-                "{} are of {} people, and scans of one person cannot be exchanged with those of others",
-                counted(built.subjects.len(), "image"),
-                persons.names.len()
-            ),
-            remedy![
-                "name the column of people with ",
-                BLOCKS,
-                " and say how they are exchanged with ",
-                WITHIN,
-                ", or compare one scan of each"
-            ],
-        ));
-    };
-    let cells = cohort.column(column)?;
-    let block = |n: usize| cells[built.subjects[n]].unwrap_or_default();
-    let pairs = (0..persons.of.len()).flat_map(|a| (a + 1..persons.of.len()).map(move |b| (a, b)));
-    let wrong = pairs.into_iter().find(|&(a, b)| {
-        let (one_person, one_block) = (persons.of[a] == persons.of[b], block(a) == block(b));
-        match options.block_kind {
-            // Whoever shares a block is exchanged: scans of one person alone may be.
-            BlockKind::Within => one_block && !one_person,
-            BlockKind::Whole => one_person && !one_block,
-        }
-    });
-    let Some((a, b)) = wrong else { return Ok(()) };
-    let id = |n: usize| cohort.subjects[built.subjects[n]].id.as_str();
-    let what = match options.block_kind {
-        BlockKind::Within => format!(
-            "some people have several scans, and by column {column} {} and {}, which are of two people, would be exchanged",
-            id(a),
-            id(b)
-        ),
-        BlockKind::Whole => format!(
-            "{} and {} are of one person and in two blocks of column {column}, which are exchanged as a whole",
-            id(a),
-            id(b)
-        ),
-    };
-    Err(Error::file(
-        cohort.layout().participants(),
-        what,
-        remedy!["name the column of people with ", BLOCKS, ", or compare one scan of each person"],
-    ))
+    )?;
+    Ok(Compared::Whole(Box::new(summary)))
 }
 
 /// The class that a map explains.
@@ -667,72 +778,6 @@ fn refuse_files(options: &CompareOptions) -> Result<()> {
     ))
 }
 
-/// How subjects are exchanged, and why in words.
-fn exchange(
-    material: &Material,
-    options: &CompareOptions,
-    built: &Built,
-    model: &Model,
-    models: Option<&[String]>,
-) -> Result<(Exchange, String)> {
-    // Where the other terms do not take the mean away, it is among what is tested, and to permute would leave it as it is.
-    let of_mean = !model.explains_mean();
-    let shuffling = if of_mean { Shuffling::Flip } else { Shuffling::Permute };
-    let numbered = |names: &[&str]| -> Vec<usize> {
-        let mut seen: Vec<&str> = Vec::new();
-        names
-            .iter()
-            .map(|name| {
-                seen.iter().position(|s| s == name).unwrap_or_else(|| {
-                    seen.push(name);
-                    seen.len() - 1
-                })
-            })
-            .collect()
-    };
-    let done = if of_mean { "signs are flipped" } else { "subjects are permuted" };
-    if let Some(column) = options.paired.as_ref().or(options.blocks.as_ref()) {
-        let cells = material.cohort.column(column).map_err(|e| {
-            Error::file(material.cohort.layout().participants(), e.to_string(), remedy!["name a column with ", BLOCKS])
-        })?;
-        let mut names = Vec::new();
-        for &subject in &built.subjects {
-            let Some(name) = cells[subject].filter(|cell| !crate::cohort::is_missing(cell, &options.missing)) else {
-                return Err(Error::subject(
-                    &material.cohort.subjects[subject].id,
-                    format!("no value of column {column}, by which subjects are exchanged"),
-                    remedy!["fill it in in participants.tsv, or name another column with ", BLOCKS],
-                ));
-            };
-            names.push(name);
-        }
-        let of = numbered(&names);
-        let (blocks, how) = match options.block_kind {
-            BlockKind::Within => (Blocks::Within(of), format!("{done} within the values of {column}")),
-            BlockKind::Whole => (Blocks::Whole(of), format!("{done} as whole blocks of {column}")),
-        };
-        return Ok((Exchange { shuffling, blocks }, how));
-    }
-    let by: Option<Vec<&str>> = models.map(|models| models.iter().map(String::as_str).collect());
-    match by.map(|by| numbered(&by)).filter(|of| of.iter().any(|n| *n > 0)) {
-        // Each subject's sign is its own, but the maps of a model share what it learnt: they flip together.
-        Some(of) if of_mean => Ok((
-            Exchange { shuffling, blocks: Blocks::Whole(of) },
-            "signs are flipped for all maps of a model at once, since these are alike".into(),
-        )),
-        Some(of) => {
-            let held = if models::are_held(built) { ", and these are held constant" } else { "" };
-            Ok((
-                Exchange { shuffling, blocks: Blocks::Within(of) },
-                format!(
-                    "subjects are permuted within the models that made their maps{held}, since maps of one model are alike"
-                ),
-            ))
-        }
-        None => Ok((Exchange { shuffling, blocks: Blocks::None }, format!("{done} freely"))),
-    }
-}
-
 /// `guidedbackprop_label`, `volume_age`; of regions `hirescam_label_BNAtlas246_asymmetry`.
 fn name_of(method: Option<&str>, term: &str, options: &CompareOptions) -> String {
     let plain = |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).collect() };
@@ -747,7 +792,7 @@ fn name_of(method: Option<&str>, term: &str, options: &CompareOptions) -> String
     }
 }
 
-/// What decides the result: everything but where it goes and how much memory there is.
+/// What decides the result: everything but where it goes and how much memory there is. Of files it is what they hold, wherever they lie.
 fn key(
     material: &Material,
     options: &CompareOptions,
@@ -755,7 +800,25 @@ fn key(
     (mask, contrast): (&Mask, &Contrast),
     labels: Option<&Labels>,
 ) -> Result<String> {
-    let options = CompareOptions { out: None, force: false, memory: 0, keep_going: false, ..options.clone() };
+    let table = options.atlas.as_ref().map(|(image, table)| {
+        // Names of results have it.
+        let name = image.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        hash_file(table).map(|table| (name, table))
+    });
+    let table = table.transpose()?;
+    let in_file = design_files::is_file(&options.design);
+    let options = CompareOptions {
+        design: if in_file { "a file".into() } else { options.design.clone() },
+        contrasts: None,
+        f_tests: None,
+        mask: None,
+        atlas: None,
+        out: None,
+        force: false,
+        memory: 0,
+        keep_going: false,
+        ..options.clone()
+    };
     let hashes: Vec<&str> = built.subjects.iter().map(|n| material.cohort.subjects[*n].hash.as_str()).collect();
     let inside: Vec<u8> = mask.data().iter().map(|inside| u8::from(*inside)).collect();
     let matrix: Vec<f64> = built.design.matrix().iter().copied().collect();
@@ -765,6 +828,7 @@ fn key(
         options,
         contrast,
         labels,
+        table,
         hashes,
         matrix,
         material.made_from,

@@ -184,8 +184,7 @@ impl Leftovers {
         self.add("permutation tests that were stopped (those that are counted are lost)", tests)?;
         let mut comparisons = Vec::new();
         for folder in entries(&layout.compare())? {
-            let rests = [compare::scratch_of(&folder), compare::unfinished_of(&folder)];
-            comparisons.extend(rests.into_iter().filter(|file| file.is_file()));
+            comparisons.extend(compare::rests_of(&folder)?);
         }
         self.add("comparisons that were stopped (permutations that are counted are lost)", comparisons)?;
         let mut checkpoints = Vec::new();

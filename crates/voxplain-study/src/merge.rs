@@ -1,7 +1,8 @@
-//! [`merge`]: what several processes made of one run, or of one cohort, put together.
+//! [`merge`]: what several processes made of one run, of one cohort or of one comparison, put together.
 
 use crate::{
     cohort::{Cohort, CohortLayout},
+    compare::{self, CompareSummary, is_compared_in_shards, merge_comparison},
     explain::steps_again,
     listed::{counted, listed},
     prepare::{PrepareSummary, is_shared, merge_shards},
@@ -23,6 +24,10 @@ pub enum Merged {
     Cohort(Box<PrepareSummary>),
     /// A cohort that was put together before, or prepared at once: there is nothing to do.
     Whole(Box<Cohort>),
+    /// A comparison, of its shards.
+    Comparison(Box<CompareSummary>),
+    /// A comparison that was put together before, or made at once: there is nothing to do.
+    Compared(Box<CompareSummary>),
 }
 
 /// A run whose parts were put together.
@@ -36,11 +41,12 @@ pub struct MergedRun {
     pub lacking: Vec<Lack>,
 }
 
-/// Puts together what several processes made of the run or the cohort with this path: of a cohort its shards ([`merge_shards`]), of a run its
-/// folds ([`train::merge`]).
+/// Puts together what several processes made of the run, the cohort or the comparison with this path: of a cohort its shards
+/// ([`merge_shards`]), of a run its folds ([`train::merge`]), of a comparison its shuffles ([`merge_comparison`]).
 ///
 /// # Errors
-/// There is neither; a part is missing, and the error says how to make it; those of [`merge_shards`] and [`train::merge`].
+/// There is none of these; a part is missing, and the error says how to make it; those of [`merge_shards`], [`train::merge`] and
+/// [`merge_comparison`].
 pub fn merge(
     folder: &Path,
     engine: &Engine,
@@ -57,12 +63,28 @@ pub fn merge(
     if CohortLayout::at(folder).document().is_file() {
         return Cohort::open(folder).map(|cohort| Merged::Whole(Box::new(cohort)));
     }
+    if is_compared_in_shards(folder) {
+        return merge_comparison(folder, progress).map(|summary| Merged::Comparison(Box::new(summary)));
+    }
+    if let Some(summary) = compare::whole(folder)? {
+        return Ok(Merged::Compared(Box::new(summary)));
+    }
     let what = match folder.exists() {
-        true => "is no run, and no shards of a cohort were prepared for it",
+        true => "is no run and no comparison, and no shards of a cohort were prepared for it",
         false => "is not there, and no shards of a cohort were prepared for it",
     };
-    let [train, prepare] = ["train", "prepare"].map(Action::new);
-    let remedy = remedy!["give the directory that `", train, "` or `", prepare, "` with ", SHARD, " was to make"];
+    let [train, prepare, of_maps] = ["train", "prepare", "compare"].map(Action::new);
+    let remedy = remedy![
+        "give the directory that `",
+        train,
+        "`, `",
+        prepare,
+        "` or `",
+        of_maps,
+        "` with ",
+        SHARD,
+        " was to make"
+    ];
     Err(Error::file(folder, what, remedy))
 }
 

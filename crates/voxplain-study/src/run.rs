@@ -118,6 +118,11 @@ impl Run {
         self
     }
 
+    /// Where the cohort is looked for, where somebody said so ([`Run::with_cohort`]).
+    pub(crate) fn named_cohort(&self) -> Option<&Path> {
+        self.cohort.as_deref()
+    }
+
     /// Claims the run for what is to be written into it (`explain`): one process writes at a time. Who only reads needs no claim.
     ///
     /// # Errors
@@ -148,7 +153,7 @@ impl Run {
     }
 
     /// The directory of the run in which a file or folder lies, or will.
-    fn around(path: &Path) -> Result<Option<PathBuf>> {
+    pub(crate) fn around(path: &Path) -> Result<Option<PathBuf>> {
         let path = std::path::absolute(path).map_err(Error::io(path))?;
         Ok(path.ancestors().find(|folder| RunLayout::at(folder).manifest().is_file()).map(Path::to_owned))
     }

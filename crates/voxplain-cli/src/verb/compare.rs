@@ -9,10 +9,13 @@ use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     cohort::{Cohort, CohortLayout},
     compare::{
-        BlockKind, CompareOptions, CompareSummary, RegionMeasure, RegionTests, Tail, compare_cohort, compare_run,
+        BlockKind, CompareOptions, CompareSummary, ComparedShard, RegionMeasure, RegionTests, Tail, compare_cohort,
+        compare_cohort_shard, compare_run, compare_run_shard,
     },
     group::Scale,
+    plural::{counted, does},
     run::Run,
+    shard::Share,
     stats::{
         inference::{Neighbours, Tfce},
         significant,
@@ -38,7 +41,8 @@ Examples:
   voxplain compare cohort --design session --paired participant --out before_after
   voxplain compare cohort --design design.mat --contrasts design.con --test 1 --out as_in_fsl
   voxplain compare run --method hires-cam --design label --regions --atlas BN_Atlas.nii.gz --labels BN_Atlas.txt
-  voxplain compare run --method hires-cam --design 1 --regions asymmetry --atlas BN_Atlas.nii.gz --labels BN_Atlas.txt")]
+  voxplain compare run --method hires-cam --design 1 --regions asymmetry --atlas BN_Atlas.nii.gz --labels BN_Atlas.txt
+  voxplain compare run --method hires-cam --design label --shard 1/20    then 2/20 and so on elsewhere, at last merge")]
 pub(crate) struct Compare {
     /// A run, whose maps are compared, or a cohort, whose volumes are.
     source: PathBuf,
@@ -117,6 +121,10 @@ pub(crate) struct Compare {
     /// Where chance comes from.
     #[arg(long, value_name = "S", default_value_t = 0)]
     seed: u64,
+    /// Count the I-th of N shares of the permutations alone, or auto: as the variables of SLURM or SGE say of a task of an array. When all are counted,
+    /// `voxplain merge` puts them together.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
+    shard: Option<Share>,
     /// Where the run's cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT")]
     cohort: Option<PathBuf>,
@@ -245,6 +253,15 @@ impl Compare {
         };
         let progress = session.progress();
         let is_cohort = CohortLayout::at(&self.source).document().is_file();
+        if let Some(shard) = argument::shard(self.shard)? {
+            let compared = if is_cohort {
+                compare_cohort_shard(Cohort::open(&self.source)?, &options, shard, progress)?
+            } else {
+                let run = Run::open(&self.source)?.with_cohort(self.cohort.as_deref());
+                compare_run_shard(&run, &options, shard, progress)?
+            };
+            return shard_done(&compared, session);
+        }
         let (summary, out) = if is_cohort {
             (compare_cohort(Cohort::open(&self.source)?, &options, progress)?, self.out.clone())
         } else {
@@ -261,7 +278,20 @@ impl Compare {
     }
 }
 
-fn in_words(summary: &CompareSummary) -> String {
+/// What a shard came to, and what comes next: the others, or to put them together.
+fn shard_done(compared: &ComparedShard, session: &Session) -> anyhow::Result<Outcome> {
+    let ComparedShard { shard, of, permutations, now, .. } = compared;
+    let text = format!("shard {shard} of {of}: {} counted, {now} of them now", counted(*permutations, "permutation"));
+    session.result(compared, &text)?;
+    match compared.missing.len() {
+        _ if compared.compared => {}
+        0 => session.next(["merge", &compared.folder.display().to_string()]),
+        n => session.say(&format!("{} of {of} {} not counted yet", counted(n, "shard"), does(n, "is", "are"))),
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn in_words(summary: &CompareSummary) -> String {
     let mut text = summary.summary.join("\n");
     let _ = writeln!(text, "\n\n{:<18} {:>16} {:>10} {:>12}", "corrected by", "below p 0.05", "least p", "critical");
     for found in &summary.found {

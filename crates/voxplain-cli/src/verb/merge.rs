@@ -1,6 +1,6 @@
 //! `voxplain merge`.
 
-use super::{prepare, train};
+use super::{compare, prepare, train};
 use crate::{
     session::{Outcome, Session},
     shell::Shell,
@@ -15,20 +15,22 @@ use voxplain::{
     train::TrainingMetrics,
 };
 
-/// Put together what several processes made of a run or a cohort.
+/// Put together what several processes made of a run, a cohort or a comparison.
 ///
 /// Of a cohort: shares that were prepared by `voxplain prepare --shard` become one cohort. Of a run: folds that were trained by `voxplain train --fold` or `--shard`, on one machine or on many, are counted together: it is checked that all
-/// are there and were made alike, baselines are fitted, and predictions and metrics are written. The result is the same, byte for byte, as
-/// if one process had made it. Then it looks whether everybody who was held out has a map by each method that there are maps by. What is
-/// missing is named with the command that makes it.
+/// are there and were made alike, baselines are fitted, and predictions and metrics are written. Then it looks whether everybody who was held
+/// out has a map by each method that there are maps by. Of a comparison, named by its folder: permutations that were counted by `voxplain compare
+/// --shard` become one result. What is put together is the same, byte for byte, as if one process had made it. What is missing is named with
+/// the command that makes it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   voxplain merge cohort
-  voxplain merge run")]
+  voxplain merge run
+  voxplain merge run/compare/hirescam_label")]
 pub(crate) struct Merge {
-    /// The run, or the cohort that is to be.
-    #[arg(value_name = "RUN|COHORT")]
+    /// The run, the cohort that is to be, or the folder of the comparison.
+    #[arg(value_name = "RUN|COHORT|COMPARISON")]
     folder: PathBuf,
 }
 
@@ -61,6 +63,16 @@ impl Merge {
                     counted(subjects, "subject")
                 );
                 session.result(&serde_json::json!({ "cohort": self.folder, "subjects": subjects }), &text)?;
+                Ok(Outcome::Done)
+            }
+            Merged::Comparison(summary) => {
+                session.result(&summary, &compare::in_words(&summary))?;
+                session.say(&format!("maps and tables in {}", self.folder.display()));
+                Ok(Outcome::Done)
+            }
+            Merged::Compared(summary) => {
+                let text = format!("{} is whole: there is nothing to do", self.folder.display());
+                session.result(&summary, &text)?;
                 Ok(Outcome::Done)
             }
             Merged::Cohort(summary) => {

@@ -182,6 +182,61 @@ fn shards_count_the_permutations_of_one_machine() {
 }
 
 #[test]
+fn shards_compare_the_maps_of_one_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    done(folder, &words(SIMULATE));
+    done(folder, &words(&TRAIN.replace("--epochs 2 --width 2", "--epochs 1 --width 1")));
+    done(folder, &words("explain run --method saliency --quiet"));
+    let [run, before, calm] = ["run", "before", "calm"].map(|name| folder.join(name));
+    let compare = words("compare run --design label --permutations 60 --cluster 1");
+    copy(&run, &before);
+    let whole = done(folder, &compare);
+    fs::rename(&run, &calm).unwrap();
+    fs::rename(&before, &run).unwrap();
+    let share = [&compare[..], &["--shard", "auto"]].concat();
+    let both = [3, 1].map(|n| task(folder, &share, n, 4).stdout(Stdio::null()).spawn().unwrap());
+    for mut one in both {
+        assert!(one.wait().unwrap().success());
+    }
+    let mut child = task(folder, &share, 2, 4).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    sleep(std::time::Duration::from_millis(60));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let status = text(&voxplain(folder, &["status", "run"]).output().unwrap());
+    assert!(
+        status.contains("compare/saliency_label/shards.json (the command that began it goes on with it)"),
+        "{status}"
+    );
+    // What is missing is named with a command that makes it, wherever that is given.
+    let merge = ["merge", "run/compare/saliency_label"];
+    let mut commands = Vec::new();
+    loop {
+        let output = voxplain(folder, &merge).output().unwrap();
+        if output.status.success() {
+            assert_eq!(text(&output).lines().next(), whole.lines().next());
+            break;
+        }
+        let said = text(&output);
+        assert!(said.contains(" missing of 4"), "{said}");
+        let command = said.lines().find_map(|line| line.split_once("count what is missing: voxplain ")).unwrap().1;
+        let command = command.trim_end_matches(", and the others alike").to_owned();
+        let elsewhere = tempfile::tempdir().unwrap();
+        done(elsewhere.path(), &words(&command));
+        commands.push(command);
+    }
+    assert!((1..=2).contains(&commands.len()) && commands[0].contains(" --shard 1/4"), "{commands:?}");
+    same(&made(&run), &made(&calm));
+    // Whoever comes again finds nothing to do.
+    assert!(done(folder, &merge).contains("is whole: there is nothing to do"));
+    let again = text(&task(folder, &share, 0, 4).output().unwrap());
+    assert!(again.contains("15 permutations counted, 0 of them now"), "{again}");
+    same(&made(&run), &made(&calm));
+    let force = [&compare[..], &["--shard", "1/3", "--force"]].concat();
+    assert_eq!(voxplain(folder, &force).output().unwrap().status.code(), Some(2));
+}
+
+#[test]
 fn shards_prepare_the_cohort_of_one_machine() {
     const PREPARE: &str =
         "prepare images --participants people.csv --whole-head --grid 24x28x24 --spacing 7 --out cohort";

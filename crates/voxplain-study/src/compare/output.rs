@@ -1,10 +1,10 @@
 //! What a comparison writes: maps, tables, and the summary.
 
 use super::{
-    Built, CompareOptions, DesignTerm, Tail, Tested,
+    Built, CompareOptions, DESIGN_TABLE, DesignTerm, Tail, Tested,
     clusters::{self, ClusterRow},
     models,
-    place::{Place, UNFINISHED},
+    place::Place,
     regional::{self, Places, RegionTest, RegionTests},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     run::MadeFrom,
 };
 use serde::{Deserialize, Serialize};
-use voxplain_core::{Error, Result, Table, seal};
+use voxplain_core::{Result, Table, seal};
 use voxplain_stats::{
     LEVEL,
     inference::{
@@ -30,6 +30,8 @@ use voxplain_volume::{Labels, Mask, Volume};
 /// What is written of a comparison.
 pub(super) struct Results<'a> {
     pub(super) options: &'a CompareOptions,
+    /// The design as it was written.
+    pub(super) design: &'a str,
     pub(super) cohort: &'a Cohort,
     pub(super) built: &'a Built,
     pub(super) tested: &'a Tested,
@@ -363,15 +365,12 @@ fn means_by_level(of: &Results<'_>, places: &Places, rows: &dyn Rows) -> Result<
 
 /// Writes the design and the summary, which makes the results whole.
 fn finish(place: &Place, of: &Results<'_>, summary: CompareSummary) -> Result<CompareSummary> {
-    design_table(of).write_tsv(&place.file("design.tsv"))?;
+    design_table(of).write_tsv(&place.file(DESIGN_TABLE))?;
     let maps = summary.files.iter().flat_map(|file| [file.file.clone(), file.file.replace(".nii.gz", ".json")]);
-    let tables = ["clusters.tsv", "design.tsv", "regions.tsv"].map(str::to_owned);
+    let tables = ["clusters.tsv", DESIGN_TABLE, "regions.tsv"].map(str::to_owned);
     let made = maps.chain(tables).map(|name| place.file(&name)).filter(|file| file.is_file());
     seal::vouch(&place.summary(), &summary, made)?;
-    let unfinished = place.file(UNFINISHED);
-    if unfinished.is_file() {
-        std::fs::remove_file(&unfinished).map_err(Error::io(&unfinished))?;
-    }
+    place.clear_rests()?;
     Ok(summary)
 }
 
@@ -564,7 +563,7 @@ impl Results<'_> {
             key: place.key.clone(),
             name: self.name.into(),
             summary: Vec::new(),
-            design: self.options.design.clone(),
+            design: self.design.to_owned(),
             terms: self.built.terms.clone(),
             tested: self.tested.term.term.clone(),
             effect: self.tested.words.clone(),

@@ -339,12 +339,7 @@ fn unfinished(run: &Run) -> Result<Vec<PathBuf>> {
     let layout = run.layout();
     let mut files = entries(&layout.permutations())?;
     files.retain(|file| layout.is_unfinished_permutation_test(file) || layout.is_shard_of_permutation_test(file, None));
-    files.extend(
-        entries(&layout.compare())?
-            .into_iter()
-            .map(|folder| compare::unfinished_of(&folder))
-            .filter(|file| file.is_file()),
-    );
+    files.extend(entries(&layout.compare())?.into_iter().filter_map(|folder| compare::begun_of(&folder)));
     Ok(files)
 }
 

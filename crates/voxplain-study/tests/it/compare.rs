@@ -1,10 +1,14 @@
 //! Comparisons in regions of an atlas, re-derived the slow way.
 
-use std::path::Path;
-use voxplain_core::Silent;
+use std::{collections::BTreeMap, path::Path};
+use voxplain_core::{Claim, Silent};
 use voxplain_study::{
     cohort::Cohort,
-    compare::{CompareOptions, CompareSummary, RegionMeasure, compare_cohort},
+    compare::{
+        CompareOptions, CompareSummary, ComparedShard, RegionMeasure, Tail, compare_cohort, compare_cohort_shard,
+        is_compared_in_shards, merge_comparison,
+    },
+    shard::Shard,
     simulate::{Effect, SimulateOptions, simulate},
 };
 use voxplain_volume::{Volume, WriteOptions, write};
@@ -301,4 +305,186 @@ fn files_of_fsl_say_the_same_as_words() {
     assert!(refused(asked("d", &short, &two, Some("1"), None)).contains("holds 2 rows, and the cohort has 8 subjects"));
     let wide = write("e.con", "1 0 0\n".into());
     assert!(refused(asked("d", &groups, &wide, None, None)).contains("has 3 weights a contrast, and the design has 2"));
+}
+
+/// What lies in a folder, byte for byte.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries.map(|e| (e.file_name().into_string().unwrap(), std::fs::read(e.path()).unwrap())).collect()
+}
+
+fn same(found: &BTreeMap<String, Vec<u8>>, whole: &BTreeMap<String, Vec<u8>>, what: &str) {
+    assert_eq!(found.keys().collect::<Vec<_>>(), whole.keys().collect::<Vec<_>>(), "{what}");
+    whole.iter().for_each(|(name, bytes)| assert!(found[name] == *bytes, "{what}: {name} differs"));
+}
+
+/// Every kind of comparison, in 1, 3 and more shards than there are shuffles, in any order, is that of one process.
+#[test]
+fn shards_compare_as_one_process_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cohort, _) = studied(folder.path());
+    let pairs = ["p1", "p1", "p2", "p2", "p3", "p3", "p4", "p4"];
+    let sessions = ["post", "pre", "pre", "post", "pre", "post", "post", "pre"];
+    let site = ["a", "b", "c", "a", "b", "c", "a", "b"];
+    let cohort = with_columns(&cohort, &[("pair", pairs), ("session", sessions), ("site", site)]);
+    let out = folder.path().join("out");
+    let atlas = Some((folder.path().join("atlas.nii.gz"), folder.path().join("atlas.tsv")));
+    let usual = || CompareOptions { out: Some(out.clone()), seed: 4, ..CompareOptions::default() };
+    std::fs::write(folder.path().join("g.mat"), "1 0\n1 1\n1 0\n1 1\n1 0\n1 1\n1 0\n1 1\n").unwrap();
+    std::fs::write(folder.path().join("g.con"), "0 1\n").unwrap();
+    let kinds = [
+        (
+            "groups",
+            CompareOptions {
+                design: "label".into(),
+                permutations: 17,
+                cluster: Some(1.5),
+                atlas: atlas.clone(),
+                ..usual()
+            },
+        ),
+        (
+            "all arrangements in regions",
+            CompareOptions {
+                design: "label".into(),
+                regions: Some(RegionMeasure::Mean),
+                atlas: atlas.clone(),
+                ..usual()
+            },
+        ),
+        (
+            "pairs",
+            CompareOptions { design: "session".into(), paired: Some("pair".into()), tail: Tail::Less, ..usual() },
+        ),
+        ("three sites by F", CompareOptions { design: "site".into(), permutations: 10, ..usual() }),
+        (
+            "a mean, from disk",
+            CompareOptions { permutations: 9, tail: Tail::Greater, smooth: 9.0, memory: 4000, ..usual() },
+        ),
+        (
+            "a tail, robust",
+            CompareOptions {
+                design: "label + age".into(),
+                permutations: 30,
+                pareto_tail: true,
+                robust: true,
+                ..usual()
+            },
+        ),
+        (
+            "files",
+            CompareOptions {
+                design: folder.path().join("g.mat").display().to_string(),
+                contrasts: Some(folder.path().join("g.con")),
+                permutations: 6,
+                ..usual()
+            },
+        ),
+    ];
+    let open = || Cohort::open(&cohort.path).unwrap();
+    for (what, options) in &kinds {
+        let summary = compare_cohort(open(), options, &Silent).unwrap();
+        let whole = files(&out);
+        std::fs::remove_dir_all(&out).unwrap();
+        // More shards than there is work for, where that is little.
+        for of in [1, 3, if summary.permutations < 20 { summary.permutations + 2 } else { 5 }] {
+            let shard = |number: usize| {
+                compare_cohort_shard(open(), options, Shard::new(number, of).unwrap(), &Silent).unwrap()
+            };
+            // The second first, the first last; the last of all has nothing to count where there are many.
+            let order: Vec<usize> = (2..=of).chain([1]).collect();
+            for &number in &order {
+                let done: ComparedShard = shard(number);
+                let units = (number - 1..summary.permutations).step_by(of).count();
+                assert_eq!((done.permutations, done.now, done.compared), (units, units, false), "{what} {number}/{of}");
+                let left = order.iter().skip_while(|n| **n != number).skip(1);
+                let left = left.filter(|n| **n <= summary.permutations).count();
+                assert_eq!(done.missing.len(), left, "{what} {number}/{of}");
+                assert_eq!(shard(number).now, 0, "{what}: a shard that is done is no error");
+            }
+            assert!(is_compared_in_shards(&out));
+            let merged = merge_comparison(&out, &Silent).unwrap();
+            assert_eq!(merged, summary, "{what}");
+            same(&files(&out), &whole, &format!("{what} in {of}"));
+            // Who comes late finds it.
+            let late = shard(1);
+            assert!(late.compared && late.now == 0);
+            same(&files(&out), &whole, what);
+            std::fs::remove_dir_all(&out).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_of_shards_is_named_and_what_is_otherwise_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cohort, _) = studied(folder.path());
+    let out = folder.path().join("out");
+    let options = CompareOptions {
+        design: "label".into(),
+        permutations: 11,
+        out: Some(out.clone()),
+        ..CompareOptions::default()
+    };
+    let open = || Cohort::open(&cohort.path).unwrap();
+    let ask = |options: &CompareOptions, number, of| {
+        compare_cohort_shard(open(), options, Shard::new(number, of).unwrap(), &Silent)
+    };
+    let words = |result: voxplain_core::Result<ComparedShard>| result.unwrap_err().to_string();
+    compare_cohort(open(), &options, &Silent).unwrap();
+    let whole = files(&out);
+    std::fs::remove_dir_all(&out).unwrap();
+
+    ask(&options, 2, 4).unwrap();
+    let error = merge_comparison(&out, &Silent).unwrap_err();
+    assert!(error.to_string().contains("shards 1, 3 and 4 are missing of 4"), "{error}");
+    let step = error.remedy().unwrap().to_string();
+    let expected = [" --", "design", "label", "permutations", "11", "shard", "1/4"];
+    assert!(step.contains("compare ") && expected[1..].iter().all(|word| step.contains(word)), "{step}");
+    assert!(words(ask(&options, 1, 3)).contains("was begun in 4 shards, and this is one of 3"));
+    let seed = CompareOptions { seed: 9, ..options.clone() };
+    assert!(words(ask(&seed, 1, 4)).contains("begun with other options or of other data"));
+    let error = compare_cohort(open(), &seed, &Silent).unwrap_err();
+    assert!(error.to_string().contains("begun with other options or of other data"), "{error}");
+    // Another process is at work on the same shard.
+    let claim = Claim::take_part(&out, "compare-out-3-of-4", "compare, shard 3/4", &Silent).unwrap();
+    assert!(ask(&options, 3, 4).unwrap_err().is_transient());
+    assert!(merge_comparison(&out, &Silent).unwrap_err().is_transient());
+    ask(&options, 4, 4).unwrap();
+    drop(claim);
+
+    // Of a file that does not fit the others.
+    let file = out.join("shard-4-of-4.json");
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::write(&file, String::from_utf8(kept.clone()).unwrap().replacen("largest", "lergest", 1)).unwrap();
+    ask(&options, 1, 4).unwrap_err();
+    std::fs::write(&file, &kept).unwrap();
+    ask(&options, 1, 4).unwrap();
+    // The same command without a shard counts what is missing, and puts all together.
+    compare_cohort(open(), &options, &Silent).unwrap();
+    same(&files(&out), &whole, "what was left");
+
+    // Replaced, also where shards were begun.
+    std::fs::remove_file(out.join("summary.json")).unwrap();
+    ask(&options, 1, 2).unwrap_err();
+    std::fs::remove_dir_all(&out).unwrap();
+    ask(&options, 1, 2).unwrap();
+    compare_cohort(open(), &CompareOptions { force: true, ..seed.clone() }, &Silent).unwrap();
+    assert!(!files(&out).keys().any(|name| name.contains("shard")));
+    assert!(words(ask(&options, 1, 2)).contains("made of other data or in another way"));
+
+    // People who changed since.
+    std::fs::remove_dir_all(&out).unwrap();
+    ask(&options, 1, 1).unwrap();
+    let table = cohort.path.join("participants.tsv");
+    let text = std::fs::read_to_string(&table).unwrap();
+    let column = text.lines().next().unwrap().split('\t').position(|name| name == "label").unwrap();
+    let cells: Vec<Vec<&str>> = text.lines().map(|line| line.split('\t').collect()).collect();
+    // Two of the two groups change places.
+    let other = (2..9).find(|n| cells[*n][column] != cells[1][column]).unwrap();
+    let mut changed = cells.clone();
+    (changed[1][column], changed[other][column]) = (cells[other][column], cells[1][column]);
+    std::fs::write(&table, changed.iter().map(|row| row.join("\t") + "\n").collect::<String>()).unwrap();
+    let error = merge_comparison(&out, &Silent).unwrap_err();
+    assert!(error.to_string().contains("of other data"), "{error}");
 }

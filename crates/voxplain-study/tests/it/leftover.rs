@@ -53,6 +53,9 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
         ("compare/saliency_age/unfinished.json", 7),
         ("compare/saliency_age/values.partial", 8),
         ("folds/fold-0/checkpoint.safetensors", 9),
+        ("compare/saliency_age/shard-2-of-8.json", 10),
+        ("compare/saliency_age/values-3-of-8.partial", 11),
+        ("compare/saliency_age/shards.json", 12),
     ];
     for (name, bytes) in rests {
         put(&path.join(name), bytes);
@@ -65,12 +68,13 @@ fn of_a_run_the_rests_of_stopped_work_go_and_what_is_not_ours_stays() {
         "mine/.part-abcdef",
         "permutations/my_unfinished.json.bak",
         "compare/saliency_age/why.txt",
+        "compare/saliency_age/shard-9-of-8.json",
         "sub-p2/.partial",
         &format!("{fold}/model.txt"),
     ];
     theirs.iter().for_each(|name| put(&path.join(name), 1));
     let found = find(path, &[]).unwrap();
-    assert_eq!((found.files(), found.bytes()), (rests.len(), (3..=9).sum()));
+    assert_eq!((found.files(), found.bytes()), (rests.len(), (3..=12).sum()));
     assert_eq!(all(path).len(), before.len() + rests.len() + theirs.len() + 8, "to look takes nothing away");
     found.remove(&Silent).unwrap();
     let after = all(path);
