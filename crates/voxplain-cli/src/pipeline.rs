@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, path::Path};
 use toml::{Table, Value};
 
 /// Verbs in the order in which they are run, with the key of what they take without a flag.
-pub(crate) const ORDER: [(&str, &str); 9] = [
+pub(crate) const ORDER: [(&str, &str); 10] = [
     ("simulate", ""),
     ("prepare", "source"),
     ("train", "cohort"),
@@ -19,6 +19,7 @@ pub(crate) const ORDER: [(&str, &str); 9] = [
     ("group", "run"),
     ("regions", "maps"),
     ("evaluate", "run"),
+    ("compare", "source"),
     ("report", "run"),
     ("inspect", "files"),
 ];

@@ -47,12 +47,12 @@ pub(crate) struct Stage {
     pub(crate) words: Vec<String>,
     /// Into how many parts it falls; `None` where it is one task.
     pub(crate) shards: Option<usize>,
-    /// The folder whose parts are put together afterwards.
-    pub(crate) merge: Option<String>,
+    /// The words of the command that puts its parts together afterwards.
+    pub(crate) merge: Option<Vec<String>>,
 }
 
 /// Verbs that fall into parts.
-const IN_PARTS: [&str; 3] = ["prepare", "train", "explain"];
+const IN_PARTS: [&str; 4] = ["prepare", "train", "explain", "compare"];
 
 impl Stage {
     /// The stages of the command lines of a configuration; each verb that falls into parts falls into `shards`, but training into no more than
@@ -69,23 +69,34 @@ impl Stage {
             };
             let in_parts = IN_PARTS.contains(&verb) && parts > 1;
             let out = || words.iter().find_map(|word| word.strip_prefix("--out=")).map(str::to_owned);
+            let merge = match verb {
+                // Maps are files of their own.
+                "explain" => None,
+                // Where the result lies may hang on the maps that there are: the command itself takes what was counted.
+                "compare" => Some(words.clone()),
+                _ => out().map(|folder| ["merge", "--", &folder].map(str::to_owned).to_vec()),
+            };
             stages.push(Self {
                 name,
                 shards: in_parts.then_some(parts),
-                // Maps are files of their own.
-                merge: if in_parts && verb != "explain" { out() } else { None },
+                merge: merge.filter(|_| in_parts),
                 words: words.clone(),
             });
         }
         stages
     }
 
-    /// The words with some more, before what ends the flags.
+    /// Its words with some more.
     fn with(&self, more: &[&str]) -> Vec<String> {
-        let end = self.words.iter().position(|word| word == "--").unwrap_or(self.words.len());
-        let (flags, rest) = self.words.split_at(end);
-        flags.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).chain(rest.iter().cloned()).collect()
+        with(&self.words, more)
     }
+}
+
+/// The words of a command with some more, before what ends the flags.
+fn with(words: &[String], more: &[&str]) -> Vec<String> {
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    let (flags, rest) = words.split_at(end);
+    flags.iter().cloned().chain(more.iter().map(|word| (*word).to_owned())).chain(rest.iter().cloned()).collect()
 }
 
 /// Words as a shell takes them, behind the name of the program.
@@ -108,6 +119,7 @@ pub(crate) mod tests {
             "train --folds=5 --label=sex --out=work/sex -- work/cohort",
             "explain --method=saliency -- work/sex",
             "group -- work/sex",
+            "compare --design=label -- work/sex",
             "regions --atlas=sub/{id}.nii.gz --out=a.tsv -- work/sex",
             "regions --atlas=b.nii.gz --out=b.tsv -- work/sex",
         ];
@@ -126,15 +138,16 @@ pub(crate) mod tests {
     #[test]
     fn stages_fall_into_parts_and_are_put_together() {
         let found: Vec<(String, Option<usize>, Option<String>)> =
-            plan().stages.into_iter().map(|s| (s.name, s.shards, s.merge)).collect();
+            plan().stages.into_iter().map(|s| (s.name, s.shards, s.merge.map(|words| words.join(" ")))).collect();
         let stage = |name: &str, shards, merge: Option<&str>| (name.to_owned(), shards, merge.map(str::to_owned));
         assert_eq!(
             found,
             [
-                stage("prepare", Some(8), Some("work/cohort")),
-                stage("train", Some(5), Some("work/sex")),
+                stage("prepare", Some(8), Some("merge -- work/cohort")),
+                stage("train", Some(5), Some("merge -- work/sex")),
                 stage("explain", Some(8), None),
                 stage("group", None, None),
+                stage("compare", Some(8), Some("compare --design=label -- work/sex")),
                 stage("regions", None, None),
                 stage("regions2", None, None),
             ]

@@ -23,8 +23,8 @@ pub(crate) fn script(plan: &Plan) -> String {
             }
             None => text += &format!("{}\n", line("\"$voxplain\"", &stage.words)),
         }
-        if let Some(folder) = &stage.merge {
-            text += &format!("{}\n", line("\"$voxplain\"", &["merge".to_owned(), folder.clone()]));
+        if let Some(words) = &stage.merge {
+            text += &format!("{}\n", line("\"$voxplain\"", words));
         }
     }
     text
@@ -40,7 +40,7 @@ mod tests {
         let text = script(&plan());
         assert!(text.contains(
             "# prepare\nfor n in 1 2 3 4 5 6 7 8; do\n    \"$voxplain\" prepare --mask=_mask.nii.gz --out=work/cohort --shard=\"$n\"/8 -- bids\ndone\n\
-             \"$voxplain\" merge work/cohort\n"
+             \"$voxplain\" merge -- work/cohort\n"
         ));
         assert!(text.contains("for n in 1 2 3 4 5; do\n    \"$voxplain\" train"));
         assert!(

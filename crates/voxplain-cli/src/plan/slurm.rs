@@ -81,9 +81,8 @@ submit() {{
             }
             None => text += &format!("submit {name} - {}\n", line("\"$voxplain\"", &stage.words)),
         }
-        if let Some(folder) = merge {
-            text +=
-                &format!("submit {name}-merge - {}\n", line("\"$voxplain\"", &["merge".to_owned(), folder.clone()]));
+        if let Some(words) = merge {
+            text += &format!("submit {name}-merge - {}\n", line("\"$voxplain\"", words));
         }
     }
     text
@@ -109,11 +108,13 @@ mod tests {
             submitted,
             [
                 "submit prepare 1-8 \"$voxplain\" prepare --mask=_mask.nii.gz --out=work/cohort --shard=auto -- bids",
-                "submit prepare-merge - \"$voxplain\" merge work/cohort",
+                "submit prepare-merge - \"$voxplain\" merge -- work/cohort",
                 "submit train 1-5 \"$voxplain\" train --folds=5 --label=sex --out=work/sex --shard=auto -- work/cohort",
-                "submit train-merge - \"$voxplain\" merge work/sex",
+                "submit train-merge - \"$voxplain\" merge -- work/sex",
                 "submit explain 1-8 \"$voxplain\" explain --method=saliency --shard=auto -- work/sex",
                 "submit group - \"$voxplain\" group -- work/sex",
+                "submit compare 1-8 \"$voxplain\" compare --design=label --shard=auto -- work/sex",
+                "submit compare-merge - \"$voxplain\" compare --design=label -- work/sex",
                 "submit regions - \"$voxplain\" regions '--atlas=sub/{id}.nii.gz' --out=a.tsv -- work/sex",
                 "submit regions2 - \"$voxplain\" regions --atlas=b.nii.gz --out=b.tsv -- work/sex",
             ]

@@ -1,6 +1,6 @@
 //! A plan as a Snakefile.
 
-use super::{Plan, Resources, Stage, line, made_from};
+use super::{Plan, Resources, Stage, line, made_from, with};
 
 /// The file. Each task leaves an empty file in `.voxplain-plan`, by which Snakemake knows that it was done.
 pub(crate) fn file(plan: &Plan) -> String {
@@ -53,10 +53,8 @@ rule all:
                 text += &rule(&format!("{name}_part"), &part, &waits, &command(&stage.with(&[&shard, THREADS])));
                 let parts = format!("    input: expand({}, shard=range(1, {}))\n", python(&part), shards + 1);
                 // Parts that lie side by side need no more than to be there.
-                let together = match merge {
-                    Some(folder) => command(&["merge".to_owned(), THREADS.to_owned(), "--".to_owned(), folder.clone()]),
-                    None => "true".to_owned(),
-                };
+                let together =
+                    merge.as_ref().map_or_else(|| "true".to_owned(), |words| command(&with(words, &[THREADS])));
                 text += &rule(name, &done(stage), &parts, &together);
             }
             None => text += &rule(name, &done(stage), &waits, &command(&stage.with(&[THREADS]))),
@@ -96,6 +94,8 @@ mod tests {
             "shell: \"{VOXPLAIN} prepare --mask=_mask.nii.gz --out=work/cohort --shard={wildcards.shard}/8 --threads={threads} -- bids\"\n",
             "rule prepare:\n    input: expand(\".voxplain-plan/prepare-{shard}.done\", shard=range(1, 9))\n",
             "shell: \"{VOXPLAIN} merge --threads={threads} -- work/cohort\"\n",
+            "rule compare:\n    input: expand(\".voxplain-plan/compare-{shard}.done\", shard=range(1, 9))\n",
+            "shell: \"{VOXPLAIN} compare --design=label --threads={threads} -- work/sex\"\n",
             "rule train_part:\n    input: \".voxplain-plan/prepare.done\"\n",
             "rule explain:\n    input: expand(\".voxplain-plan/explain-{shard}.done\", shard=range(1, 9))\n",
             "rule group:\n    input: \".voxplain-plan/explain.done\"\n",

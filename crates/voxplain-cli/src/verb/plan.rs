@@ -13,7 +13,7 @@ use voxplain::{Error, SplitScheme, TrainOptions, plural::counted};
 
 /// Write a configuration as jobs for a cluster, to be read before they are run; nothing is submitted.
 ///
-/// Preparation falls into parts by image, training by fold, explanation by person; each part is a task of its own, and what was made in parts is
+/// Preparation falls into parts by image, training by fold, explanation by person, comparison by permutation; each part is a task of its own, and what was made in parts is
 /// put together by `voxplain merge`. Tasks share nothing while they run but the folders, which all machines must see at the same paths.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -28,7 +28,7 @@ pub(crate) struct PlanOf {
     /// What the tasks are to be run by.
     #[arg(long, value_enum)]
     engine: Engine,
-    /// Into how many tasks preparation and explanation fall; training falls into as many as it has folds, at most.
+    /// Into how many tasks preparation, explanation and comparison fall; training falls into as many as it has folds, at most.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
     shards: u16,
     /// Processors of each task.
