@@ -72,6 +72,7 @@ pub mod prepare;
 mod recode;
 pub mod regions;
 pub mod run;
+pub mod sample;
 pub mod setting;
 pub mod shard;
 pub mod simulate;

@@ -40,6 +40,7 @@ pub(crate) use matching::id_of;
 pub use merge::Site;
 pub use options::{PrepareOptions, Space};
 pub(crate) use sessions::person_of;
+pub(crate) use shards::one_image;
 pub use shards::{PreparedShard, is_shared, merge_shards, prepare_shard};
 pub(crate) use source::fetched;
 pub use source::images_below;

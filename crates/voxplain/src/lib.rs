@@ -51,7 +51,7 @@
 //! | [`imbalance`], [`matched`], [`confounds`], [`morphometry`] | what goes with the label beside the images, people who are alike in it, how much of a result it explains; tables of measurements of people |
 //! | [`figure`], [`report`] (with the feature `report`, on by default) | pictures and the page |
 //! | [`status`], [`leftover`] | what there is in a run or a cohort, and what comes next; what can be taken away |
-//! | [`doctor`] | a self-test of this machine |
+//! | [`sample`], [`doctor`] | what work takes on this machine, and a self-test of it |
 //!
 //! Nothing is printed: long work tells a [`Progress`] how far it is ([`Silent`] ignores it), and an [`Error`] says what was
 //! found, where, and what to do about it.
@@ -63,7 +63,7 @@ pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
     atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, leftover,
-    map, matched, merge, model, morphometry, predict, prepare, regions, run, shard, simulate, status, train,
+    map, matched, merge, model, morphometry, predict, prepare, regions, run, sample, shard, simulate, status, train,
 };
 pub use voxplain_volume as volume;
 

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     cohort::{Begun, Cohort, CohortLayout, Inclusion, LeftOut, Preparation, Stored, Subject, VolumeType, Writer},
     listed::{and, counted, does},
+    sample::SampledImage,
     setting::{OUT, SHARD},
     shard::Shard,
 };
@@ -18,6 +19,7 @@ use serde_json::Value;
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 use voxplain_core::{Action, Error, Progress, Result, Table, atomic_file, remedy, seal};
 
@@ -165,6 +167,40 @@ pub fn prepare_shard(
     made.done = !missing.contains(&shard);
     made.missing = missing.into_iter().map(Shard::number).collect();
     Ok(made)
+}
+
+/// Prepares the first image of a source, of all sorted by id, into a cohort of its own for `out`, with the clock in hand.
+pub(crate) fn one_image(
+    sites: &[Site],
+    options: &PrepareOptions,
+    out: &Path,
+    progress: &dyn Progress,
+) -> Result<SampledImage> {
+    let began = Instant::now();
+    let plan = Plan::new(sites, options)?;
+    let listing = began.elapsed().as_secs_f64();
+    let shard = Shard::new(1, plan.items.len().max(1))?;
+    let shared = Shared::of(&plan, shard.of());
+    let layout = CohortLayout::at(out);
+    share(layout, &shared)?;
+    let mut made = PreparedShard {
+        shard: 1,
+        of: shard.of(),
+        prepared: 0,
+        resumed: 0,
+        failed: Vec::new(),
+        findings: Vec::new(),
+        done: false,
+        missing: Vec::new(),
+    };
+    let began = Instant::now();
+    fill(&plan, (&shared, shard, &shared.places(shard)), layout, options, &mut made, progress)?;
+    let seconds = began.elapsed().as_secs_f64();
+    if let Some(Failure { subject, what, .. }) = made.failed.first() {
+        return Err(Error::subject(subject, what, "mend it, or leave it out"));
+    }
+    let cohort = Cohort::open(&layout.shard(shard))?;
+    Ok(SampledImage { images: plan.items.len(), listing, seconds, bytes: None, cohort })
 }
 
 /// Writes what is of all shards, or compares it with what the first of them wrote.
