@@ -12,6 +12,7 @@ use crate::verb::serve;
 use crate::verb::{plot, report};
 use crate::{
     pipeline::Work,
+    plan::Asked,
     session::{Global, Outcome, Session},
     terminal,
     verb::{
@@ -120,7 +121,7 @@ impl Verb {
             Self::Bench(verb) => verb.run(session),
             Self::Demo(verb) => verb.run(session, work),
             Self::Run(verb) => verb.run(session, work, &Cli::command()),
-            Self::Plan(verb) => verb.run(session, work),
+            Self::Plan(verb) => verb.run(session, work, asked),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
             Self::Man(verb) => verb.run(Cli::command(), session),
@@ -172,6 +173,18 @@ fn work(words: &[String]) -> anyhow::Result<Work> {
         _ => {}
     }
     Ok(Box::new(move |session| verb.run(session)))
+}
+
+/// What the words of a command line ask for, as far as it can be measured; `work` has understood them.
+fn asked(words: &[String]) -> anyhow::Result<Asked> {
+    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
+    match Cli::try_parse_from(line)?.verb {
+        Verb::Prepare(verb) => verb.asked(),
+        Verb::Simulate(verb) => Ok(verb.asked()),
+        Verb::Train(verb) => Ok(verb.asked()),
+        Verb::Explain(verb) => verb.asked(),
+        _ => Ok(Asked::Other),
+    }
 }
 
 impl Cli {

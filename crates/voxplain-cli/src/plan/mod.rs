@@ -3,10 +3,14 @@
 //! A stage that falls into parts (images, folds, people) is so many tasks that share nothing while they run, and then one task that puts the
 //! parts together. Any task may be run again: what is there is not made again.
 
+mod estimate;
+mod measure;
 mod shell;
 mod slurm;
 mod snakemake;
 
+pub(crate) use estimate::Estimate;
+pub(crate) use measure::{Asked, Measure};
 pub(crate) use shell::script as shell;
 pub(crate) use slurm::script as slurm;
 pub(crate) use snakemake::file as snakemake;
@@ -21,7 +25,7 @@ pub(crate) struct Plan {
     pub(crate) config: String,
     /// Where the commands run: paths in the configuration are relative to it.
     pub(crate) folder: PathBuf,
-    /// What each task gets.
+    /// What each task gets of which nothing else is known.
     pub(crate) resources: Resources,
     /// In the order of the work.
     pub(crate) stages: Vec<Stage>,
@@ -49,10 +53,17 @@ pub(crate) struct Stage {
     pub(crate) shards: Option<usize>,
     /// The words of the command that puts its parts together afterwards.
     pub(crate) merge: Option<Vec<String>>,
+    /// What each of its tasks gets, where that was measured.
+    pub(crate) resources: Option<Resources>,
+    /// From where that is known, a sentence each.
+    pub(crate) why: Vec<String>,
 }
 
 /// Verbs that fall into parts.
 const IN_PARTS: [&str; 4] = ["prepare", "train", "explain", "compare"];
+
+/// Verbs that are told how much memory the network may take.
+const TAKE_MEMORY: [&str; 2] = ["train", "explain"];
 
 impl Stage {
     /// The stages of the command lines of a configuration; each verb that falls into parts falls into `shards`, but training into no more than
@@ -74,16 +85,52 @@ impl Stage {
                 "explain" => None,
                 // Where the result lies may hang on the maps that there are: the command itself takes what was counted.
                 "compare" => Some(words.clone()),
+                // The command itself, too: `merge` also asks for the maps, and of a plan that is submitted again these are not all there yet.
+                "train" => Some(words.clone()),
                 _ => out().map(|folder| ["merge", "--", &folder].map(str::to_owned).to_vec()),
             };
             stages.push(Self {
                 name,
                 shards: in_parts.then_some(parts),
                 merge: merge.filter(|_| in_parts),
+                resources: None,
+                why: Vec::new(),
                 words: words.clone(),
             });
         }
         stages
+    }
+
+    /// Gives its tasks what was measured, where nobody has said it, and tells the command how much memory there is: then a batch that does not fit is
+    /// divided alike on every machine. `given` is what the user said, `general` what a task gets of which nothing is known.
+    pub(crate) fn sized(&mut self, estimate: &Estimate, given: (Option<u64>, Option<u64>), general: Resources) {
+        let (memory, minutes) = given;
+        let resources = Resources {
+            memory: memory.or(estimate.memory).unwrap_or(general.memory),
+            minutes: minutes.or(estimate.minutes).unwrap_or(general.minutes),
+            ..general
+        };
+        self.resources = (resources != general).then_some(resources);
+        self.why.clone_from(&estimate.why);
+        let said = [
+            ("--minutes", minutes.filter(|_| estimate.minutes.is_some())),
+            ("--memory", memory.filter(|_| estimate.memory.is_some())),
+        ];
+        self.why
+            .extend(said.into_iter().filter_map(|(flag, said)| said.map(|_| format!("{flag} was given, and holds"))));
+        let is_said = self.words.iter().any(|word| word.starts_with("--memory="));
+        if TAKE_MEMORY.contains(&self.words[0].as_str()) && !is_said {
+            // The rest is for volumes and the process itself.
+            let words = self.with(&[&format!("--memory={}MiB", resources.memory * 3 / 4)]);
+            // The parts are put together with the options that they were made with.
+            self.merge = self.merge.take().map(|merge| if merge == self.words { words.clone() } else { merge });
+            self.words = words;
+        }
+    }
+
+    /// The lines of a comment that say what its tasks get, and why.
+    fn comment(&self) -> String {
+        self.why.iter().map(|why| format!("# {}: {why}\n", self.name)).collect()
     }
 
     /// Its words with some more.
@@ -144,7 +191,7 @@ pub(crate) mod tests {
             found,
             [
                 stage("prepare", Some(8), Some("merge -- work/cohort")),
-                stage("train", Some(5), Some("merge -- work/sex")),
+                stage("train", Some(5), Some("train --folds=5 --label=sex --out=work/sex -- work/cohort")),
                 stage("explain", Some(8), None),
                 stage("group", None, None),
                 stage("compare", Some(8), Some("compare --design=label -- work/sex")),
@@ -157,5 +204,37 @@ pub(crate) mod tests {
             "prepare --mask=_mask.nii.gz --out=work/cohort --shard=2/8 -- bids"
         );
         assert!(Stage::of(&steps(), 1, |_| 5).iter().all(|stage| stage.shards.is_none() && stage.merge.is_none()));
+    }
+
+    #[test]
+    fn what_was_measured_is_given_unless_the_user_says_otherwise() {
+        let general = plan().resources;
+        let estimate =
+            Estimate { minutes: Some(12), memory: Some(1024), why: vec!["time: so".into(), "memory: so".into()] };
+        let sized = |estimate: &Estimate, given, n: usize| {
+            let mut stage = plan().stages.remove(n);
+            stage.sized(estimate, given, general);
+            stage
+        };
+        let train = sized(&estimate, (None, None), 1);
+        assert_eq!(train.resources, Some(Resources { memory: 1024, minutes: 12, ..general }));
+        assert_eq!(train.comment(), "# train: time: so\n# train: memory: so\n");
+        assert_eq!(train.words.join(" "), "train --folds=5 --label=sex --out=work/sex --memory=768MiB -- work/cohort");
+        assert_eq!(train.merge.as_ref(), Some(&train.words));
+        let given = sized(&estimate, (None, Some(90)), 1);
+        assert_eq!(given.resources, Some(Resources { memory: 1024, minutes: 90, ..general }));
+        assert!(given.why.contains(&"--minutes was given, and holds".to_owned()));
+        // Where nothing was measured, the command is still told what there is; one that takes no memory is not.
+        let unknown = sized(&Estimate::default(), (None, None), 2);
+        assert_eq!(
+            (unknown.resources, unknown.words.join(" ").as_str()),
+            (None, "explain --method=saliency --memory=6000MiB -- work/sex")
+        );
+        assert_eq!(sized(&Estimate::default(), (None, None), 3).words, plan().stages[3].words);
+        let mut said = plan().stages.remove(1);
+        said.words.insert(1, "--memory=3GiB".into());
+        let before = said.words.clone();
+        said.sized(&estimate, (None, None), general);
+        assert_eq!(said.words, before);
     }
 }

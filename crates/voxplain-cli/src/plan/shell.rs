@@ -12,7 +12,7 @@ pub(crate) fn script(plan: &Plan) -> String {
         quoted(&plan.folder.display().to_string()),
     );
     for stage in &plan.stages {
-        text += &format!("\n# {}\n", stage.name);
+        text += &format!("\n# {}\n{}", stage.name, stage.comment());
         match stage.shards {
             Some(shards) => {
                 let numbers: Vec<String> = (1..=shards).map(|n| n.to_string()).collect();

@@ -15,7 +15,7 @@ pub(crate) fn script(plan: &Plan) -> String {
 # voxplain is looked for in PATH; VOXPLAIN=/path/to/voxplain names another one.
 set -euo pipefail
 
-# Settings of every task. sbatch reads more of them from SBATCH_PARTITION, SBATCH_ACCOUNT and the like.
+# Settings of every task, but where others stand before `submit`. sbatch reads more of them from SBATCH_PARTITION, SBATCH_ACCOUNT and the like.
 cpus={cpus}
 memory={memory}M
 time={}
@@ -74,12 +74,17 @@ submit() {{
     );
     for stage in &plan.stages {
         let Stage { name, shards, merge, .. } = stage;
+        let sized =
+            stage.resources.map_or_else(String::new, |of| format!("memory={}M time={} ", of.memory, hours(of.minutes)));
+        text += &stage.comment();
         match shards {
             Some(shards) => {
-                text +=
-                    &format!("submit {name} 1-{shards} {}\n", line("\"$voxplain\"", &stage.with(&["--shard=auto"])));
+                text += &format!(
+                    "{sized}submit {name} 1-{shards} {}\n",
+                    line("\"$voxplain\"", &stage.with(&["--shard=auto"]))
+                );
             }
-            None => text += &format!("submit {name} - {}\n", line("\"$voxplain\"", &stage.words)),
+            None => text += &format!("{sized}submit {name} - {}\n", line("\"$voxplain\"", &stage.words)),
         }
         if let Some(words) = merge {
             text += &format!("submit {name}-merge - {}\n", line("\"$voxplain\"", words));
@@ -110,7 +115,7 @@ mod tests {
                 "submit prepare 1-8 \"$voxplain\" prepare --mask=_mask.nii.gz --out=work/cohort --shard=auto -- bids",
                 "submit prepare-merge - \"$voxplain\" merge -- work/cohort",
                 "submit train 1-5 \"$voxplain\" train --folds=5 --label=sex --out=work/sex --shard=auto -- work/cohort",
-                "submit train-merge - \"$voxplain\" merge -- work/sex",
+                "submit train-merge - \"$voxplain\" train --folds=5 --label=sex --out=work/sex -- work/cohort",
                 "submit explain 1-8 \"$voxplain\" explain --method=saliency --shard=auto -- work/sex",
                 "submit group - \"$voxplain\" group -- work/sex",
                 "submit compare 1-8 \"$voxplain\" compare --design=label --shard=auto -- work/sex",
@@ -119,6 +124,16 @@ mod tests {
                 "submit regions2 - \"$voxplain\" regions --atlas=b.nii.gz --out=b.tsv -- work/sex",
             ]
         );
+        let mut measured = plan();
+        measured.stages[1].resources = Some(Resources { memory: 1024, minutes: 75, ..measured.resources });
+        measured.stages[1].why = vec!["time: so long".into()];
+        let text_of_it = script(&measured);
+        assert!(
+            text_of_it
+                .contains("\n# train: time: so long\nmemory=1024M time=01:15:00 submit train 1-5 \"$voxplain\" train "),
+            "{text_of_it}"
+        );
+        assert!(text_of_it.contains("\nsubmit train-merge - "), "{text_of_it}");
         assert!(text.contains("\ncd '/data/it'\\''s here'\n") && text.contains("\ntime=01:30:00\n"));
         assert_eq!((hours(1590).as_str(), hours(5).as_str()), ("1-02:30:00", "00:05:00"));
     }

@@ -32,9 +32,12 @@ rule all:
     for stage in &plan.stages {
         let Stage { name, shards, merge, .. } = stage;
         let waits = if before.is_empty() { String::new() } else { format!("    input: {before}\n") };
-        let rule = |name: &str, output: &str, input: &str, command: &str| {
+        let general = "**resources_of_a_task".to_owned();
+        let sized =
+            (stage.resources).map_or(general.clone(), |of| format!("mem_mb={}, runtime={}", of.memory, of.minutes));
+        let rule = |name: &str, (output, resources): (&str, &str), input: &str, command: &str| {
             format!(
-                "\n\nrule {name}:\n{input}    output: touch({})\n    threads: {cpus}\n    resources: **resources_of_a_task\n    shell: {}\n",
+                "\n\nrule {name}:\n{input}    output: touch({})\n    threads: {cpus}\n    resources: {resources}\n    shell: {}\n",
                 python(output),
                 python(command)
             )
@@ -46,18 +49,22 @@ rule all:
                 .replace("--threads=@", "--threads={threads}")
                 .replace("--shard=@", "--shard={wildcards.shard}")
         };
+        if !stage.why.is_empty() {
+            text += &format!("\n\n{}", stage.comment().trim_end());
+        }
         match shards {
             Some(shards) => {
                 let shard = format!("--shard=@/{shards}");
                 let part = format!(".voxplain-plan/{name}-{{shard}}.done");
-                text += &rule(&format!("{name}_part"), &part, &waits, &command(&stage.with(&[&shard, THREADS])));
+                text +=
+                    &rule(&format!("{name}_part"), (&part, &sized), &waits, &command(&stage.with(&[&shard, THREADS])));
                 let parts = format!("    input: expand({}, shard=range(1, {}))\n", python(&part), shards + 1);
                 // Parts that lie side by side need no more than to be there.
                 let together =
                     merge.as_ref().map_or_else(|| "true".to_owned(), |words| command(&with(words, &[THREADS])));
-                text += &rule(name, &done(stage), &parts, &together);
+                text += &rule(name, (&done(stage), &general), &parts, &together);
             }
-            None => text += &rule(name, &done(stage), &waits, &command(&stage.with(&[THREADS]))),
+            None => text += &rule(name, (&done(stage), &sized), &waits, &command(&stage.with(&[THREADS]))),
         }
         before = python(&done(stage));
     }

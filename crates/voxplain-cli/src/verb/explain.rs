@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Intensities},
+    plan::Asked,
     session::{Outcome, Session},
     shell::Shell,
     terminal,
@@ -183,14 +184,19 @@ fn list(words: impl Iterator<Item = String>) -> String {
 }
 
 impl Explain {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// What is asked for, for who measures it.
+    pub(crate) fn asked(&self) -> anyhow::Result<Asked> {
+        Ok(Asked::Explain(self.what.clone(), Box::new(self.options()?)))
+    }
+
+    fn options(&self) -> anyhow::Result<ExplainOptions> {
         let compat = self.compat.map(|Older::Y2020| Compat::Y2020);
         let atlas = self.atlas.clone().zip(self.labels.clone()).map(|(image, labels)| AtlasFiles {
             image,
             labels,
             allow_mismatch: self.allow_mismatch,
         });
-        let options = ExplainOptions {
+        Ok(ExplainOptions {
             methods: attribution::choose(&self.methods, &self.settings, compat)?,
             target: self.target.clone(),
             score: match self.score {
@@ -208,7 +214,11 @@ impl Explain {
             no_native: self.no_native,
             where_possible: self.methods.iter().any(|name| name.trim() == "all"),
             memory: self.memory.or_else(argument::free_memory),
-        };
+        })
+    }
+
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let options = self.options()?;
         let engine = session.engine()?;
         let made = if self.what.is_dir() {
             let run = Run::open(&self.what)?.with_cohort(self.cohort.as_deref());

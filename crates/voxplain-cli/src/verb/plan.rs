@@ -3,7 +3,7 @@
 use crate::{
     argument::bytes,
     pipeline::{Pipeline, Work},
-    plan::{self, Resources, Stage},
+    plan::{self, Asked, Estimate, Measure, Resources, Stage},
     session::{Outcome, Session},
 };
 use clap::{Args, ValueEnum};
@@ -19,6 +19,7 @@ use voxplain::{Error, SplitScheme, TrainOptions, plural::counted};
 #[command(after_help = "\
 Examples:
   voxplain plan project.toml --engine slurm --shards 50 --cpus 4 --memory 8GiB --minutes 120 > jobs.sh
+  voxplain plan project.toml --engine slurm --shards 50 --cpus 4 --measure > jobs.sh
   voxplain plan project.toml --engine snakemake --shards 20 > Snakefile
   voxplain plan project.toml --engine shell --shards 8 > jobs.sh")]
 pub(crate) struct PlanOf {
@@ -34,12 +35,16 @@ pub(crate) struct PlanOf {
     /// Processors of each task.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
     cpus: u16,
-    /// Memory of each task.
-    #[arg(long, value_name = "SIZE", default_value = "8GiB", value_parser = bytes)]
-    memory: usize,
-    /// The longest time that a task may take, in minutes. What is stopped then is gone on with by the next try.
-    #[arg(long, value_name = "N", default_value_t = 240, value_parser = clap::value_parser!(u64).range(1..))]
-    minutes: u64,
+    /// Memory of each task [default: what --measure finds, else 8GiB]. Networks are told to take three quarters of it.
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    memory: Option<usize>,
+    /// The longest time that a task may take, in minutes [default: what --measure finds, else 240]. What is stopped then is gone on with by the next try.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    minutes: Option<u64>,
+    /// Estimate time and memory from a sample of the work on this machine: an image is prepared, some batches are trained, a map by each method is made.
+    /// Comments in the plan say where each number comes from.
+    #[arg(long)]
+    measure: bool,
 }
 
 /// `--engine`.
@@ -54,11 +59,12 @@ enum Engine {
 }
 
 impl PlanOf {
-    /// `work` makes work of the words of a command line.
+    /// `work` makes work of the words of a command line, `asked` what it asks for.
     pub(crate) fn run(
         &self,
         session: &Session,
         work: fn(&[String]) -> anyhow::Result<Work>,
+        asked: fn(&[String]) -> anyhow::Result<Asked>,
     ) -> anyhow::Result<Outcome> {
         let pipeline = Pipeline::read(&self.config)?;
         // A misspelt key should not show when a job has waited for a day.
@@ -66,16 +72,19 @@ impl PlanOf {
         let steps = pipeline.steps();
         let folder = std::env::current_dir().map_err(Error::io(Path::new(".")))?;
         let shards = usize::from(self.shards);
-        let plan = plan::Plan {
-            config: self.config.display().to_string(),
-            folder,
-            resources: Resources {
-                cpus: self.cpus,
-                memory: (self.memory as u64).div_ceil(1 << 20),
-                minutes: self.minutes,
-            },
-            stages: Stage::of(steps, shards, folds),
-        };
+        let given = (self.memory.map(|bytes| (bytes as u64).div_ceil(1 << 20)), self.minutes);
+        let resources =
+            Resources { cpus: self.cpus, memory: given.0.unwrap_or(MEMORY), minutes: given.1.unwrap_or(MINUTES) };
+        let mut stages = Stage::of(steps, shards, folds);
+        let mut measure = self.measure.then(|| Measure::new(session, self.cpus)).transpose()?;
+        for stage in &mut stages {
+            let estimate = match &mut measure {
+                Some(measure) => measure.step(&stage.name, asked(&stage.words)?, stage.shards.unwrap_or(1))?,
+                None => Estimate::default(),
+            };
+            stage.sized(&estimate, given, resources);
+        }
+        let plan = plan::Plan { config: self.config.display().to_string(), folder, resources, stages };
         let text = match self.engine {
             Engine::Slurm => plan::slurm(&plan),
             Engine::Snakemake => plan::snakemake(&plan),
@@ -91,6 +100,11 @@ impl PlanOf {
         Ok(Outcome::Done)
     }
 }
+
+/// Memory of a task of which nothing is said or known, MiB.
+const MEMORY: u64 = 8 << 10;
+/// Its minutes.
+const MINUTES: u64 = 240;
 
 /// How many folds a training has, by the words of its command line.
 fn folds(words: &[String]) -> usize {

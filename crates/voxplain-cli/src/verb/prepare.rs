@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Intensities, Precision},
+    plan::Asked,
     session::{Outcome, Session},
     shell::Shell,
 };
@@ -176,7 +177,13 @@ impl From<Size> for Sizes {
 }
 
 impl Prepare {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// What is asked for, for who measures it.
+    pub(crate) fn asked(&self) -> anyhow::Result<Asked> {
+        let (sites, options) = self.options()?;
+        Ok(Asked::Prepare(sites, self.out.clone(), Box::new(options)))
+    }
+
+    fn options(&self) -> anyhow::Result<(Vec<Site>, PrepareOptions)> {
         let (sites, participants) = Site::of(&self.sources, &self.site, &self.participants)?;
         let options = PrepareOptions {
             participants,
@@ -218,6 +225,11 @@ impl Prepare {
             keep_going: self.keep_going,
             force: self.force,
         };
+        Ok((sites, options))
+    }
+
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let (sites, options) = self.options()?;
         if let Some(shard) = argument::shard(self.shard)? {
             let made = prepare::prepare_shard(&sites, &self.out, &options, shard, session.progress())?;
             return shard_done(&made, &self.out, session);

@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Precision},
+    plan::Asked,
     session::{Outcome, Session},
 };
 use clap::Args;
@@ -58,13 +59,18 @@ pub(crate) struct Simulate {
 }
 
 impl Simulate {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// What is asked for, for who measures it.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked::Simulate(self.out.clone(), self.options())
+    }
+
+    fn options(&self) -> SimulateOptions {
         let is_default = self.effect.is_empty() && self.intensity_effect.is_empty() && self.size_effect == 0.0;
         let effects = match is_default && !self.no_effect {
             true => SimulateOptions::default().effects,
             false => self.effect.clone(),
         };
-        let options = SimulateOptions {
+        SimulateOptions {
             subjects: self.subjects,
             shape: self.grid,
             spacing: self.spacing,
@@ -73,7 +79,11 @@ impl Simulate {
             size_effect: self.size_effect,
             seed: self.seed,
             dtype: self.dtype.into(),
-        };
+        }
+    }
+
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let options = self.options();
         let cohort = simulate::simulate(&self.out, &options, self.force, session.progress())?;
         let document = serde_json::json!({
             "cohort": cohort.path, "subjects": cohort.subjects.len(), "options": options,

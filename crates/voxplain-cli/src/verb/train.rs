@@ -2,6 +2,7 @@
 
 use crate::{
     argument, live,
+    plan::Asked,
     session::{Outcome, Session},
     shell::command_line,
 };
@@ -262,6 +263,11 @@ struct Document<'a> {
 }
 
 impl Train {
+    /// What is asked for, for who measures it.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked::Train(self.cohort.clone(), self.out.clone(), Box::new(self.options()))
+    }
+
     fn options(&self) -> TrainOptions {
         TrainOptions {
             label: self.label.clone(),

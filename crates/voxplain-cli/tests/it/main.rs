@@ -8,6 +8,7 @@ mod crash;
 #[cfg(not(feature = "serve"))]
 mod lacking;
 mod moved;
+mod plan;
 #[cfg(feature = "serve")]
 mod serve;
 #[cfg(all(unix, feature = "report"))]

@@ -1,0 +1,91 @@
+//! A configuration as jobs whose time and memory are measured: what is said, not how long it took.
+
+use crate::{
+    crash::images,
+    support::{text, voxplain},
+};
+use std::{fs, path::Path};
+
+/// The script of a configuration.
+fn plan(folder: &Path, more: &[&str]) -> String {
+    let words = [&["plan", "project.toml", "--cpus", "1", "--quiet"], more].concat();
+    let output = voxplain(folder, &words).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The line of a script that has all of these words.
+fn line<'a>(script: &'a str, words: &[&str]) -> &'a str {
+    let found = script.lines().find(|line| words.iter().all(|word| line.contains(word)));
+    found.unwrap_or_else(|| panic!("{words:?}\n{script}"))
+}
+
+const STEPS: &str = r#"
+[train]
+label = "label"
+folds = 3
+epochs = 7
+width = 2
+[explain]
+method = ["saliency", "kernel-shap"]
+[group]
+"#;
+
+#[test]
+fn what_there_is_not_yet_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let simulate = "[simulate]\nsubjects = 14\ngrid = \"24x28x24\"\nspacing = 7\n";
+    fs::write(folder.join("project.toml"), format!("{simulate}{STEPS}")).unwrap();
+    let slurm = ["--engine", "slurm", "--shards", "4"];
+    let script = plan(folder, &[&slurm[..], &["--measure"]].concat());
+    // 10 of 14 people in 3 batches of 4.
+    line(
+        &script,
+        &["# train: time: 1 fold of 7 epochs, each of up to 3 batches of 4 at ", "a last look at all 14 people"],
+    );
+    line(&script, &["# train: memory: ", "MiB for a batch, as the network is compiled, and 1 MiB of volumes"]);
+    let train = line(&script, &["submit train 1-3 "]);
+    assert!(train.starts_with("memory=") && train.contains("M time=00:"), "{train}");
+    // Three quarters of the memory are the network's.
+    let given: u64 = train.strip_prefix("memory=").unwrap().split('M').next().unwrap().parse().unwrap();
+    assert!(train.contains(&format!(" --memory={}MiB ", given * 3 / 4)), "{train}");
+    // A method that cannot be made here is named, and the time is not guessed.
+    line(&script, &["# explain: time not measured, since here no map could be made by kernel-shap ("]);
+    assert!(line(&script, &["submit explain 1-4"]).starts_with("submit explain"), "{script}");
+    assert!(line(&script, &["submit group"]).starts_with("submit group - "), "{script}");
+    assert!(!folder.join("cohort").exists() && !folder.join("run").exists(), "nothing is made");
+
+    let steps = STEPS.replace(", \"kernel-shap\"", "");
+    fs::write(folder.join("project.toml"), format!("{simulate}{steps}")).unwrap();
+    let script = plan(folder, &["--engine", "snakemake", "--shards", "4", "--measure", "--minutes", "33"]);
+    line(&script, &["# explain: time: 4 of 14 people, for each saliency "]);
+    line(&script, &["# explain: --minutes was given, and holds"]);
+    line(&script, &["resources: mem_mb=", ", runtime=33"]);
+    // Without a measurement everything is as it was said.
+    let script = plan(folder, &["--engine", "shell", "--memory", "4GiB"]);
+    assert!(script.contains("train --epochs=7") && script.contains(" --memory=3072MiB --shard=\"$n\"/3 "), "{script}");
+    assert!(!script.contains("time:"), "{script}");
+}
+
+#[test]
+fn an_image_is_prepared_and_what_is_missing_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let simulate = "simulate --subjects 12 --grid 24x28x24 --spacing 7 --out simulated";
+    let output = voxplain(folder, &simulate.split(' ').collect::<Vec<_>>()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    images(folder);
+    let prepare = "[prepare]\nsource = \"images\"\nparticipants = \"people.csv\"\nwhole-head = true\ngrid = \"24x28x24\"\nspacing = 7\n";
+    let steps = STEPS.replace(", \"kernel-shap\"", "");
+    fs::write(folder.join("project.toml"), format!("{prepare}{steps}")).unwrap();
+    let script = plan(folder, &["--engine", "slurm", "--shards", "5", "--measure"]);
+    line(&script, &["# prepare: time: 2 of 6 images at ", "(one was prepared here), one after the other"]);
+    line(&script, &["# train: time: 1 fold of 7 epochs, each of up to 1 batch of 4 at "]);
+    line(&script, &["# explain: time: 2 of 6 people, for each saliency "]);
+    assert!(!folder.join("cohort").exists() && !folder.join("cohort.shards").exists(), "nothing is made");
+    fs::write(folder.join("project.toml"), steps).unwrap();
+    let script = plan(folder, &["--engine", "slurm", "--measure"]);
+    line(&script, &["# train: not measured: cohort is not there, and no step before that could be measured makes it"]);
+    line(&script, &["# explain: not measured: no training before, that could be measured, makes run"]);
+}
