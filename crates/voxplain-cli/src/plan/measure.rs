@@ -99,7 +99,11 @@ impl<'a> Measure<'a> {
             Asked::Explain(run, options) => self.maps(&run, *options, &folder, shards),
             Asked::Other => return Ok(Estimate::default()),
         };
-        Ok(measured.unwrap_or_else(|why| Estimate::none(format!("{why:#}"))))
+        Ok(measured.unwrap_or_else(|why| {
+            let why = format!("{why:#}");
+            self.session.progress().warn(&format!("{name}: time and memory were not measured: {why}"));
+            Estimate::none(why)
+        }))
     }
 
     fn images(
