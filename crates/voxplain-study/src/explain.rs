@@ -19,7 +19,7 @@ pub use options::{ExplainOptions, Images, Inputs};
 pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 
 use crate::{
-    map::{MapFiles, Variant, read_image, read_record},
+    map::{MapFiles, PreparedFiles, Variant, read_image, read_record},
     model::Model,
     run::Run,
     setting::IN_SAMPLE,
@@ -355,7 +355,8 @@ fn current_map(
     })
 }
 
-/// Writes a map with its record, and once for all methods the mask, and the volume that is explained, where no cohort holds it.
+/// Writes a map with its record, and once for all methods the mask, and the volume that is explained, where no cohort holds it and
+/// it is not there as a BIDS derivative.
 fn write_map(
     options: &ExplainOptions,
     ready: &Ready<'_>,
@@ -381,6 +382,7 @@ fn write_map(
     let written = output::write(&files, &attribution, &ready.loaded)?;
     if ready.image_written.set(()).is_ok() {
         match options.out {
+            Some(_) if PreparedFiles::beside(&files).is_some() => {}
             Some(_) => output::write_input(&files, &ready.loaded)?,
             // Within a run the cohort has the volume; the mask is for those who work with its maps elsewhere.
             None => output::write_mask(&files, &ready.loaded)?,

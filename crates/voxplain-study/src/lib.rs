@@ -35,6 +35,7 @@
 //! | [`model`], [`comparators`] | networks in files; the classifiers that a network is compared with |
 //! | [`morphometry`], [`imbalance`], [`matched`] | tables of measurements of people; what goes with a label beside the images; people who are alike in it |
 //! | [`prepare`], [`simulate`] | two ways to make a cohort |
+//! | [`derivative`] | a dataset of BIDS derivatives, as a BIDS App writes it |
 //! | [`run`] | the directory of a training, its layout, and which models made what |
 //! | [`train`], [`explain`] | fill a run with models and maps |
 //! | [`predict`] | what models say of people whom they were not trained on |
@@ -53,6 +54,7 @@ pub mod comparators;
 pub mod compare;
 pub mod confounds;
 mod covariate;
+pub mod derivative;
 pub mod doctor;
 pub mod evaluation;
 pub mod explain;

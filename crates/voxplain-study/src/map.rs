@@ -1,6 +1,6 @@
 //! Files of maps: their names ([`MapFiles`]), their records ([`read_record`]) and images ([`read_image`]), and those below a folder ([`maps_below`]).
 
-use crate::{run::RunLayout, setting::METHOD};
+use crate::{cohort::Preparation, run::RunLayout, setting::METHOD};
 use std::path::{Path, PathBuf};
 use voxplain_attribution::{METHODS, Record};
 use voxplain_core::{Action, Error, Remedy, Result, hash_bytes, hash_values, remedy, seal};
@@ -166,6 +166,53 @@ impl MapFiles {
     }
 }
 
+/// The prepared image of a person and its mask where they lie as BIDS derivatives:
+/// `<folder>/sub-<id>[_space-study]_res-voxplain_desc-preproc_T1w.nii.gz`. `space-study` is the space of the template that the brain was turned to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreparedFiles {
+    folder: PathBuf,
+    stem: String,
+    organ: &'static str,
+}
+
+/// What stands in the names of prepared images.
+const PREPARED: &str = "_res-voxplain_desc-preproc_";
+
+impl PreparedFiles {
+    /// Of the person with this id.
+    pub fn new(folder: impl Into<PathBuf>, id: &str, preparation: &Preparation) -> Self {
+        let space = if preparation.template.is_some() { "_space-study" } else { "" };
+        Self { folder: folder.into(), stem: format!("sub-{id}{space}"), organ: preparation.organ() }
+    }
+
+    /// The image of a channel, by its name.
+    pub fn image(&self, channel: &str) -> PathBuf {
+        self.folder.join(format!("{}{PREPARED}{channel}.nii.gz", self.stem))
+    }
+
+    /// The mask.
+    pub fn mask(&self) -> PathBuf {
+        self.folder.join(format!("{}_res-voxplain_desc-{}_mask.nii.gz", self.stem, self.organ))
+    }
+
+    /// The image and the mask that lie beside a map, where there are such: of several channels the T1-weighted one, or the first by name.
+    pub fn beside(map: &MapFiles) -> Option<(PathBuf, PathBuf)> {
+        let inside = std::fs::read_dir(map.folder()).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+        let mut found: Vec<(bool, PathBuf, PathBuf)> = inside
+            .filter_map(|path| {
+                let name = path.file_name()?.to_str()?;
+                let (stem, channel) = name.strip_suffix(".nii.gz")?.split_once(PREPARED)?;
+                let is_of_it = stem.strip_prefix(map.stem()).is_some_and(|rest| ["", "_space-study"].contains(&rest));
+                let mask = |organ: &str| path.with_file_name(format!("{stem}_res-voxplain_desc-{organ}_mask.nii.gz"));
+                let mask = ["brain", "head"].map(mask).into_iter().find(|mask| mask.is_file())?;
+                is_of_it.then(|| (channel != "T1w", path.clone(), mask))
+            })
+            .collect();
+        found.sort();
+        found.into_iter().next().map(|(_, image, mask)| (image, mask))
+    }
+}
+
 /// The files of the map that an image file holds, by its name; `None` for a name that is no map's.
 pub fn files_of(map: &Path) -> Option<MapFiles> {
     let name = map.file_name()?.to_string_lossy().into_owned();
@@ -254,6 +301,7 @@ pub fn background_of(map: &Path) -> Option<PathBuf> {
     // Maps in other spaces have entities before their method, and no volume of that name.
     beside
         .into_iter()
+        .chain(PreparedFiles::beside(&files).map(|(image, _)| image))
         .chain(of_groups.filter(|_| folder.parent().is_some_and(|of| of.ends_with("compare"))))
         .find(|path| path.is_file())
 }

@@ -9,6 +9,7 @@ mod entities;
 mod freesurfer;
 mod image;
 pub(crate) mod intensity;
+mod like;
 mod mask;
 mod mask_finder;
 mod mask_folder;
@@ -26,6 +27,7 @@ mod shards;
 mod source;
 #[cfg(test)]
 mod tree;
+mod units;
 mod visit;
 
 pub(crate) use contradiction::{doubt, names_another_kind, of_others};
@@ -44,6 +46,7 @@ pub(crate) use shards::one_image;
 pub use shards::{PreparedShard, is_shared, merge_shards, prepare_shard};
 pub(crate) use source::fetched;
 pub use source::images_below;
+pub use units::{GatherOptions, Unit, Units, gather_units, prepare_unit, units};
 
 use crate::cohort::{Begun, Cohort, Inclusion, LeftOut, Placement, Preparation, Subject, Writer};
 use crate::model::{min_shape, mrinet, whole_shape};

@@ -160,6 +160,8 @@ settings! {
     ORIGIN = "origin";
     /// The directory or file to write.
     OUT = "out";
+    /// The people of a BIDS dataset who are worked on, by the labels of their folders.
+    PARTICIPANT_LABEL = "participant-label";
     /// The table of labels and covariates.
     PARTICIPANTS = "participants";
     /// The column of paths.

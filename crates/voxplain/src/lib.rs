@@ -62,8 +62,9 @@ pub use voxplain_nn as nn;
 pub use voxplain_report::{figure, report};
 pub use voxplain_stats as stats;
 pub use voxplain_study::{
-    atlas, cohort, comparators, compare, confounds, doctor, evaluation, explain, folds, group, imbalance, leftover,
-    map, matched, merge, model, morphometry, predict, prepare, regions, run, sample, shard, simulate, status, train,
+    atlas, cohort, comparators, compare, confounds, derivative, doctor, evaluation, explain, folds, group, imbalance,
+    leftover, map, matched, merge, model, morphometry, predict, prepare, regions, run, sample, shard, simulate, status,
+    train,
 };
 pub use voxplain_volume as volume;
 

@@ -59,6 +59,9 @@ pub(crate) struct Explain {
     /// Where maps go [default for a run: the run].
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Put the maps of a cohort's subjects where BIDS derivatives have them, DIR/sub-01/[ses-1/]anat.
+    #[arg(long, requires = "out")]
+    bids: bool,
     /// Options of methods; below is a list.
     #[arg(long = "set", value_name = "KEY=VALUE", num_args = 1..)]
     settings: Vec<String>,
@@ -207,6 +210,7 @@ impl Explain {
             compat,
             atlas,
             out: self.out.clone(),
+            bids: self.bids,
             subjects: self.subjects.clone(),
             shard: argument::shard(self.shard)?,
             in_sample: self.in_sample,

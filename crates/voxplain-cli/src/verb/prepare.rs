@@ -54,19 +54,8 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "C")]
     id_column: Option<String>,
     /// The column of paths, when SOURCE is a table; relative to the table [default: path].
-    #[arg(long, value_name = "C")]
+    #[arg(long, value_name = "C", conflicts_with = "channels")]
     path_column: Option<String>,
-    /// Several images of each person, that a network takes together: once for each, in their order. In a BIDS dataset a suffix
-    /// (T1w, FLAIR), in a table a column of paths. Mask, alignment and grid are those of the first, and the others must be registered
-    /// to it; each is normalised by itself [default: one image of each, T1w in a BIDS dataset].
-    #[arg(long = "channel", value_name = "NAME", conflicts_with = "path_column")]
-    channels: Vec<String>,
-    /// Only images whose path below SOURCE contains this text, or matches it where it has a `*`.
-    #[arg(long, value_name = "PATTERN")]
-    include: Option<String>,
-    /// Leave out images whose path below SOURCE contains this text, or matches it where it has a `*`.
-    #[arg(long, value_name = "PATTERN")]
-    exclude: Option<String>,
     /// Only images of these sessions (BIDS `ses`): 2, or 1,2, or none for images without; lists may have none too.
     #[arg(long, value_name = "SES")]
     session: Option<String>,
@@ -78,6 +67,47 @@ pub(crate) struct Prepare {
     /// The column that says whose image a row is, where people have several [default: person, if there is one].
     #[arg(long, value_name = "C")]
     person_column: Option<String>,
+    /// Which image of each subject's folder mri is taken, when SOURCE is a `SUBJECTS_DIR`: T1.mgz, norm.mgz, orig.mgz
+    /// [default: brain.mgz, which is skull-stripped].
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// Which images, where their masks are, and what becomes of them.
+    #[command(flatten)]
+    how: How,
+    /// The column of the paths of masks, when SOURCE is a table; relative to the table [default: mask, if it is there].
+    #[arg(long, value_name = "C", conflicts_with_all = ["mask", "whole_head"])]
+    mask_column: Option<String>,
+    /// Only the I-th of N shares of the images, in the order of their ids, or auto: as the variables of SLURM or SGE say of a task of an array.
+    /// Several processes, also on several machines, may prepare shares of one cohort at the same time, into COHORT.shards;
+    /// `voxplain merge COHORT` then makes the cohort of them, the same as if it had been prepared at once.
+    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
+    shard: Option<Share>,
+    /// Take people over from this cohort whose images and masks have the bytes that they had there, and prepare the others: so a cohort grows.
+    /// All other options must be those that it was made with. The result is the same as without.
+    #[arg(long, value_name = "COHORT")]
+    reuse: Option<PathBuf>,
+    /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
+    #[arg(long)]
+    keep_going: bool,
+    /// Start over, replacing a cohort that is there.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Which images of a source are taken, where their masks are, and what becomes of them.
+#[derive(Debug, Args)]
+pub(crate) struct How {
+    /// Several images of each person, that a network takes together: once for each, in their order. In a BIDS dataset a suffix
+    /// (T1w, FLAIR), in a table a column of paths. Mask, alignment and grid are those of the first, and the others must be registered
+    /// to it; each is normalised by itself [default: one image of each, T1w in a BIDS dataset].
+    #[arg(long = "channel", value_name = "NAME")]
+    channels: Vec<String>,
+    /// Only images whose path below SOURCE contains this text, or matches it where it has a `*`.
+    #[arg(long, value_name = "PATTERN")]
+    include: Option<String>,
+    /// Leave out images whose path below SOURCE contains this text, or matches it where it has a `*`.
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Option<String>,
     /// Only these runs (BIDS `run`): 1, or 1,none to keep images without a run, or none.
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
@@ -90,20 +120,13 @@ pub(crate) struct Prepare {
     /// Only these acquisitions (BIDS `acq`), or none.
     #[arg(long, value_name = "ACQ")]
     acq: Option<String>,
-    /// Which image of each subject's folder mri is taken, when SOURCE is a `SUBJECTS_DIR`: T1.mgz, norm.mgz, orig.mgz
-    /// [default: brain.mgz, which is skull-stripped].
-    #[arg(long, value_name = "NAME")]
-    image: Option<String>,
     /// Brain masks (not 0 in the brain): the ending of a file per subject (_mask.nii.gz; brainmask.mgz in a `SUBJECTS_DIR`), a
     /// folder of masks, some files of a folder ('masks/*_brain.nii.gz', in quotes), one file for all, or `nonzero`: where the image
     /// itself is not 0, for skull-stripped images [default: the column of masks of a table of paths, else nonzero].
     #[arg(long, value_name = "SUFFIX|FOLDER|FILE|nonzero")]
     mask: Option<MaskRule>,
-    /// The column of the paths of masks, when SOURCE is a table; relative to the table [default: mask, if it is there].
-    #[arg(long, value_name = "C", conflicts_with = "mask")]
-    mask_column: Option<String>,
     /// Take images without brain masks though they show whole heads. Every result that stands on them says so.
-    #[arg(long, conflicts_with_all = ["mask", "mask_column"])]
+    #[arg(long, conflicts_with = "mask")]
     whole_head: bool,
     /// The value above which a voxel of a mask is in the brain, for masks with soft edges or other codes [default: a mask
     /// must hold 0 and one other value, or labels].
@@ -136,21 +159,6 @@ pub(crate) struct Prepare {
     /// most.
     #[arg(long, value_enum, default_value_t = Precision::Float32)]
     dtype: Precision,
-    /// Only the I-th of N shares of the images, in the order of their ids, or auto: as the variables of SLURM or SGE say of a task of an array.
-    /// Several processes, also on several machines, may prepare shares of one cohort at the same time, into COHORT.shards;
-    /// `voxplain merge COHORT` then makes the cohort of them, the same as if it had been prepared at once.
-    #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
-    shard: Option<Share>,
-    /// Take people over from this cohort whose images and masks have the bytes that they had there, and prepare the others: so a cohort grows.
-    /// All other options must be those that it was made with. The result is the same as without.
-    #[arg(long, value_name = "COHORT")]
-    reuse: Option<PathBuf>,
-    /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.
-    #[arg(long)]
-    keep_going: bool,
-    /// Start over, replacing a cohort that is there.
-    #[arg(long)]
-    force: bool,
 }
 
 /// `--space`.
@@ -176,38 +184,18 @@ impl From<Size> for Sizes {
     }
 }
 
-impl Prepare {
-    /// What is asked for, for who measures it.
-    pub(crate) fn asked(&self) -> anyhow::Result<Asked> {
-        let (sites, options) = self.options()?;
-        Ok(Asked::Prepare(sites, self.out.clone(), Box::new(options)))
-    }
-
-    fn options(&self) -> anyhow::Result<(Vec<Site>, PrepareOptions)> {
-        let (sites, participants) = Site::of(&self.sources, &self.site, &self.participants)?;
-        let options = PrepareOptions {
-            participants,
-            site_in_id: self.site_in_id,
-            id_column: self.id_column.clone(),
-            path_column: self.path_column.clone(),
+impl How {
+    /// As options of a preparation, without those that are not of it.
+    pub(crate) fn options(&self) -> PrepareOptions {
+        PrepareOptions {
             channels: self.channels.clone(),
-            each_session: self.each_session,
-            person_column: self.person_column.clone(),
             include: self.include.clone(),
             exclude: self.exclude.clone(),
-            entities: [
-                ("ses", &self.session),
-                ("run", &self.run),
-                ("space", &self.image_space),
-                ("rec", &self.rec),
-                ("acq", &self.acq),
-            ]
-            .into_iter()
-            .filter_map(|(entity, values)| Some(EntityFilter::new(entity, values.as_deref()?)))
-            .collect(),
-            image: self.image.clone(),
+            entities: [("run", &self.run), ("space", &self.image_space), ("rec", &self.rec), ("acq", &self.acq)]
+                .into_iter()
+                .filter_map(|(entity, values)| Some(EntityFilter::new(entity, values.as_deref()?)))
+                .collect(),
             mask: self.mask.clone().unwrap_or_default(),
-            mask_column: self.mask_column.clone(),
             mask_threshold: self.mask_threshold,
             whole_head: self.whole_head,
             shape: self.grid,
@@ -221,10 +209,35 @@ impl Prepare {
             sizes: self.align_size.into(),
             normalize: self.normalize.into(),
             dtype: self.dtype.into(),
+            ..PrepareOptions::default()
+        }
+    }
+}
+
+impl Prepare {
+    /// What is asked for, for who measures it.
+    pub(crate) fn asked(&self) -> anyhow::Result<Asked> {
+        let (sites, options) = self.options()?;
+        Ok(Asked::Prepare(sites, self.out.clone(), Box::new(options)))
+    }
+
+    fn options(&self) -> anyhow::Result<(Vec<Site>, PrepareOptions)> {
+        let (sites, participants) = Site::of(&self.sources, &self.site, &self.participants)?;
+        let mut options = PrepareOptions {
+            participants,
+            site_in_id: self.site_in_id,
+            id_column: self.id_column.clone(),
+            path_column: self.path_column.clone(),
+            each_session: self.each_session,
+            person_column: self.person_column.clone(),
+            image: self.image.clone(),
+            mask_column: self.mask_column.clone(),
             reuse: self.reuse.clone(),
             keep_going: self.keep_going,
             force: self.force,
+            ..self.how.options()
         };
+        options.entities.splice(0..0, self.session.as_deref().map(|values| EntityFilter::new("ses", values)));
         Ok((sites, options))
     }
 
@@ -293,7 +306,7 @@ fn failures(failed: &[Failure]) -> Vec<String> {
 }
 
 /// The result for `--json`.
-pub(super) fn document(summary: &PrepareSummary) -> serde_json::Value {
+pub(crate) fn document(summary: &PrepareSummary) -> serde_json::Value {
     let mut document = serde_json::json!(summary);
     document["cohort"] = serde_json::json!(summary.cohort.as_ref().map(|c| &c.path));
     for (n, failure) in summary.failed.iter().enumerate() {
@@ -303,7 +316,7 @@ pub(super) fn document(summary: &PrepareSummary) -> serde_json::Value {
 }
 
 /// The result in words.
-pub(super) fn text(summary: &PrepareSummary) -> String {
+pub(crate) fn text(summary: &PrepareSummary) -> String {
     let mut lines = Vec::new();
     match &summary.cohort {
         Some(cohort) => {

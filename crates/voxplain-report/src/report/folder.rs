@@ -14,7 +14,7 @@ use std::{
 use voxplain_attribution::{Record, Unseen};
 use voxplain_core::{Action, Error, Progress, Result, remedy};
 use voxplain_study::{
-    map::{files_of, maps_below, read_record},
+    map::{PreparedFiles, files_of, maps_below, read_record},
     run::figure_name,
     setting::{INPUT, METHOD, OUT},
 };
@@ -185,10 +185,8 @@ fn one(file: &Path) -> Result<(MethodMaps, (Record, Volume, Underlay))> {
 /// there, or all voxels other than 0.
 fn input(map_file: &Path, map: &Volume) -> Result<Option<Underlay>> {
     let Some(files) = files_of(map_file) else { return Ok(None) };
-    let (image, mask) = (files.input_image(), files.input_mask());
-    if !image.is_file() {
-        return Ok(None);
-    }
+    let own = Some((files.input_image(), files.input_mask())).filter(|(image, _)| image.is_file());
+    let Some((image, mask)) = own.or_else(|| PreparedFiles::beside(&files)) else { return Ok(None) };
     let volume = read(&image, &ReadOptions::default())?.volume.to_ras();
     if !volume.grid().same_space(map.grid(), 0.1) {
         return Ok(None);

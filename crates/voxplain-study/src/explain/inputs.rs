@@ -7,7 +7,7 @@ use crate::listed::{counted, listed};
 use crate::{
     map::MapFiles,
     model::{Model, Task},
-    prepare::{MaskFinder, freesurfer_subject, id_of},
+    prepare::{MaskFinder, Unit, freesurfer_subject, id_of},
     run::{FoldModel, Run},
     setting::{CHANNEL, COHORT, IN_SAMPLE, OUT, SUBJECTS, TEST},
     shard::Shard,
@@ -215,12 +215,13 @@ fn chosen(cohort: &Cohort, options: &ExplainOptions) -> Result<Vec<usize>> {
     Ok(found)
 }
 
-fn input(cohort: &Cohort, number: usize, out: &Path, labels: &[Option<usize>]) -> Input {
+fn input(cohort: &Cohort, number: usize, (out, bids): (&Path, bool), labels: &[Option<usize>]) -> Input {
     let id = cohort.subjects[number].id.clone();
     let stem = format!("sub-{id}");
     let of_same_person =
         cohort.others_of_person(number).flat_map(|n| cohort.subjects[n].marks()).map(str::to_owned).collect();
-    Input { folder: out.join(&stem), stem, id, label: labels[number], number, of_same_person, file: None }
+    let folder = out.join(if bids { Unit::of_id(&id).folder() } else { PathBuf::from(&stem) });
+    Input { folder, stem, id, label: labels[number], number, of_same_person, file: None }
 }
 
 /// The true class of every subject, where its value in a column is a class; for a network that predicts a value, 0 for each
@@ -262,7 +263,7 @@ fn of_run<'a>(run: &'a Run, options: &ExplainOptions, progress: &dyn Progress) -
                 Some(_) => {}
             }
         }
-        let input = input(&cohort, number, &out, &labels);
+        let input = input(&cohort, number, (&out, options.bids), &labels);
         let subject = &cohort.subjects[number];
         let fold = match held_out.iter().find(|h| h.subject == number) {
             Some(h) => Some(h.fold),
@@ -329,7 +330,8 @@ fn of_cohort<'a>(
     } else {
         vec![None; cohort.subjects.len()]
     };
-    let inputs: Vec<_> = chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, &out, &labels)).collect();
+    let inputs: Vec<_> =
+        chosen(cohort, options)?.into_iter().map(|n| input(cohort, n, (&out, options.bids), &labels)).collect();
     let seen = |input: &Input| input.seen_by(model, &cohort.subjects[input.number]);
     let seen: Vec<&str> = inputs.iter().filter_map(seen).collect();
     if options.in_sample && !seen.is_empty() {

@@ -51,6 +51,8 @@ pub struct ExplainOptions {
     pub atlas: Option<AtlasFiles>,
     /// Where the maps go: `OUT/sub-<id>/` for subjects, `OUT` for images. For a run the default is the run's directory.
     pub out: Option<PathBuf>,
+    /// The maps of a cohort's subjects lie as BIDS derivatives do, in `OUT/sub-<label>/[ses-<label>/]anat`.
+    pub bids: bool,
     /// Ids of the subjects to explain; by default all.
     pub subjects: Option<Vec<String>>,
     /// Only the inputs of this shard, of all that are asked for, sorted by id. Others may explain other shards at the same time.

@@ -46,7 +46,7 @@ pub(super) fn check(sources: &[Source], options: &PrepareOptions) -> Result<()> 
     }
     for source in sources {
         let what = match source {
-            Source::Bids(_) => {
+            Source::Bids(..) => {
                 let is_suffix = |name: &&String| name.bytes().all(|b| b.is_ascii_alphanumeric());
                 let Some(name) = options.channels.iter().find(|name| !is_suffix(name)) else { continue };
                 let what = format!("`{name}` is no suffix of a BIDS file, which has letters and digits alone");
@@ -201,7 +201,7 @@ pub(super) fn complete(
         .aside
         .apart
         .extend(lacking.into_iter().map(|(id, channel, _)| LeftOut::new(id, format!("there is no {channel} of it"))));
-    if matches!(source, Source::Bids(_)) {
+    if matches!(source, Source::Bids(..)) {
         wrong.extend(alone(source, others, matched, options)?);
     }
     Ok((complete, wrong))
@@ -347,7 +347,7 @@ fn alone(
 
 /// No image of a BIDS dataset has the suffix of the first channel: which there are.
 pub(super) fn none_of(source: &Source, suffix: &str) -> Option<Error> {
-    let Source::Bids(root) = source else { return None };
+    let Source::Bids(root, _) = source else { return None };
     let images = source.images("").ok()?.images;
     let suffixes: BTreeSet<&str> = images.iter().filter_map(|path| Some(stem(path)?.rsplit_once('_')?.1)).collect();
     if suffixes.is_empty() {

@@ -5,7 +5,7 @@ use crate::{
     listed::{counted, have},
     setting::{ACQ, INCLUDE, REC, RUN, SESSION, SPACE},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -125,7 +125,7 @@ impl<'a> Entities<'a> {
 }
 
 /// Which images are taken, by an entity of their names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityFilter {
     /// The entity, `ses`.
     pub entity: String,

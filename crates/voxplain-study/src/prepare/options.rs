@@ -2,17 +2,25 @@
 
 use super::{entities::EntityFilter, mask::MaskRule, pattern::matches};
 use crate::cohort::{Normalize, VolumeType};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use voxplain_volume::Sizes;
 
 /// How a cohort is prepared from images.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PrepareOptions {
     /// The table of labels and covariates; `participants.tsv` in the source, if there is one, when `None`.
     pub participants: Option<PathBuf>,
     /// The column of that table that holds the ids; `participant_id` when `None`.
     pub id_column: Option<String>,
+    /// Only these people of a BIDS dataset, by the labels of their folders (`01` of `sub-01`): nothing of others is
+    /// looked at, nor of other sessions where some are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
+    /// Labels and covariates are for later: no table is read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub without_table: bool,
     /// Every session of a person is a row of its own; otherwise several images of one person are refused.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub each_session: bool,
@@ -80,7 +88,7 @@ pub struct PrepareOptions {
 impl PrepareOptions {
     /// Whether only some of the images of a source are asked for.
     pub(super) fn chooses(&self) -> bool {
-        self.include.is_some() || self.exclude.is_some() || !self.entities.is_empty()
+        self.include.is_some() || self.exclude.is_some() || !self.entities.is_empty() || self.labels.is_some()
     }
 
     /// Whether an image is asked for, by its path below the source.
@@ -93,7 +101,7 @@ impl PrepareOptions {
 }
 
 /// Where the grid of the prepared volumes lies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Space {
     /// Centred on the centre of gravity of the brain mask of each subject.

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     cohort::{
-        Inclusion, LeftOut, Placement, Preparation, Stored, Template, VolumeType, is_missing, person_column, person_in,
-        two_spellings, usable_spacing,
+        Inclusion, LeftOut, Placement, Preparation, Stored, Template, VolumeType, bare, is_missing, person_column,
+        person_in, two_spellings, usable_spacing,
     },
     listed::{counted, have, listed},
     setting::{
@@ -101,7 +101,8 @@ impl Plan {
     }
 
     pub(super) fn new(sites: &[Site], options: &PrepareOptions) -> Result<Self> {
-        let sources = sites.iter().map(|site| Source::of(&site.path)).collect::<Result<Vec<_>>>()?;
+        let of = |site: &Site| Source::of(&site.path)?.of_labels(options.labels.as_deref());
+        let sources = sites.iter().map(of).collect::<Result<Vec<_>>>()?;
         let [first, ..] = sites else {
             return Err(Error::request("no source is given", "give a folder of images, say"));
         };
@@ -357,7 +358,10 @@ impl Plan {
         };
         // A file that is missing is an error of its subject, later.
         let length = |path: &Path| std::fs::metadata(path).map_or(0, |m| m.len()).to_string();
-        add(&length(&self.source));
+        // The folder of a whole dataset says nothing about some of its people.
+        if options.labels.is_none() {
+            add(&length(&self.source));
+        }
         for item in &self.items {
             add(&item.id);
             let files: Vec<&Path> = match &item.input {
@@ -409,7 +413,7 @@ fn no_mask_of_tensors(file: &Path, said: &dyn std::fmt::Display) -> Error {
 /// What one source gives, and what of it must stop the work unless that is to go on. `joint`: its table is that of other sources too,
 /// so that rows without an image in it are none of its business.
 fn part(source: &Source, options: &PrepareOptions, joint: bool, others: &OtherSites) -> Result<(Part, Vec<String>)> {
-    let root = matches!(source, Source::Bids(_) | Source::Folder(_)).then(|| source.root());
+    let root = matches!(source, Source::Bids(..) | Source::Folder(_)).then(|| source.root());
     let mut finder = MaskFinder::of_site(&options.mask, root, others)?;
     let (mut participants, mut matched, mut notes) = match source {
         Source::Table(file) => by_path(file, &mut finder, options)?,
@@ -520,7 +524,7 @@ fn parts(sites: &[Site], sources: &[Source], options: &PrepareOptions) -> Result
         let (part, of_part) = part(source, &given, joint, &of_others).map_err(|error| {
             let others = sources.iter().filter(|other| other.root() != source.root());
             // What cannot be listed is an error of its own source.
-            let images = others.filter(|other| matches!(other, Source::Bids(_) | Source::Folder(_)));
+            let images = others.filter(|other| matches!(other, Source::Bids(..) | Source::Folder(_)));
             let images: Vec<Vec<PathBuf>> =
                 images.filter_map(|other| Some(other.images(channels::first(options)).ok()?.images)).collect();
             entities::for_others(error, &images)
@@ -581,6 +585,11 @@ fn by_name(
     let mut paths: Vec<PathBuf> = images.iter().map(|i| below(i)).collect();
     paths.extend(apart.iter().map(|left| below(Path::new(&left.what))));
     images.retain(|i| !finder.is_mask(i));
+    if options.labels.is_some() {
+        // Who is asked for by name is looked at alone, and so is a session.
+        let sessions = || options.entities.iter().filter(|filter| filter.entity == "ses");
+        images.retain(|i| sessions().all(|filter| filter.takes(i.strip_prefix(root).unwrap_or(i))));
+    }
     let found = images.len();
     if found == 0 {
         let (what, remedy) = if all > 0 {
@@ -621,7 +630,7 @@ fn by_name(
     let mut aside = Aside { found: found + apart.len(), paths, not_chosen, odd, apart, ..Aside::default() };
     let own = root.join("participants.tsv");
     let path = options.participants.clone().or_else(|| source::is_there(&own).then_some(own));
-    let Some(path) = path else {
+    let Some(path) = path.filter(|_| !options.without_table) else {
         aside.apart.extend(lacking);
         // Without a table every image is a subject, without labels.
         if options.each_session {
@@ -646,8 +655,12 @@ fn by_name(
         return Ok((table, matched, notes));
     };
     source::fetched(&path)?;
-    let table = Table::read(&path)?;
+    let mut table = Table::read(&path)?;
     let column = id_column(&table, options, &path)?;
+    if let Some(labels) = &options.labels {
+        let is_of_them = |cell: &str| labels.iter().any(|label| label == sessions::person_of(bare(cell)));
+        table.rows.retain(|row| row[column].as_deref().is_some_and(is_of_them));
+    }
     let rows = Some(table.rows.len());
     let (mut table, matched) = if options.each_session && !sessions::ids_are_of_scans(&table, column) {
         finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
@@ -709,7 +722,7 @@ fn sessions_told(
     options: &PrepareOptions,
 ) -> Result<Vec<String>> {
     match source {
-        Source::Bids(root) => sessions::join(root, table, matched, options.chooses()),
+        Source::Bids(root, _) => sessions::join(root, table, matched, options.chooses()),
         _ => Ok(Vec::new()),
     }
 }

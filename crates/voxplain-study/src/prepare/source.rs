@@ -14,8 +14,8 @@ use voxplain_volume::image_stem;
 /// What lies at the path of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
-    /// `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`.
-    Bids(PathBuf),
+    /// `sub-*/[ses-*/]anat/*_T1w.nii[.gz]`; where labels are named (`01`), of these people alone.
+    Bids(PathBuf, Option<Vec<String>>),
     /// A `SUBJECTS_DIR` of FreeSurfer: `<id>/mri/brain.mgz`.
     FreeSurfer(PathBuf),
     /// Any folder of images.
@@ -33,7 +33,7 @@ impl Source {
         if path.is_dir() {
             for folder in folders(path)?.iter().filter(|f| name(f).starts_with("sub-")) {
                 if has_anat(folder)? {
-                    return Ok(Self::Bids(path.to_owned()));
+                    return Ok(Self::Bids(path.to_owned(), None));
                 }
             }
             if freesurfer::is_subjects_dir(path)? {
@@ -54,10 +54,33 @@ impl Source {
         }
     }
 
+    /// The same, of the people with these labels alone.
+    ///
+    /// # Errors
+    /// It is no BIDS dataset, or has nobody of such a label.
+    pub(super) fn of_labels(self, labels: Option<&[String]>) -> Result<Self> {
+        let Some(labels) = labels else { return Ok(self) };
+        let Self::Bids(root, _) = self else {
+            return Err(Error::file(
+                self.path(),
+                "people are named by their labels, and this is no BIDS dataset: no folder sub-* in it has a folder anat",
+                "give the folder that holds sub-01, sub-02 and so on",
+            ));
+        };
+        let unknown: Vec<&String> = labels.iter().filter(|label| !root.join(format!("sub-{label}")).is_dir()).collect();
+        if !unknown.is_empty() {
+            let there = folders(&root)?;
+            let there = few(there.iter().map(|folder| name(folder)).filter(|name| name.starts_with("sub-")));
+            let what = format!("it has no {}", few(unknown.iter().map(|label| format!("sub-{label}"))));
+            return Err(Error::file(root, what, format!("there are {there}")));
+        }
+        Ok(Self::Bids(root, Some(labels.to_vec())))
+    }
+
     /// The folder or file itself.
     pub(super) fn path(&self) -> &Path {
         match self {
-            Self::Bids(path)
+            Self::Bids(path, _)
             | Self::FreeSurfer(path)
             | Self::Folder(path)
             | Self::Table(path)
@@ -68,7 +91,7 @@ impl Source {
     /// The folder that the images lie in.
     pub(super) fn root(&self) -> &Path {
         match self {
-            Self::Bids(path) | Self::FreeSurfer(path) | Self::Folder(path) => path,
+            Self::Bids(path, _) | Self::FreeSurfer(path) | Self::Folder(path) => path,
             Self::Table(path) | Self::Tensors(path) => path.parent().unwrap_or_else(|| Path::new("")),
         }
     }
@@ -78,12 +101,16 @@ impl Source {
     pub(super) fn images(&self, suffix: &str) -> Result<FoundImages> {
         let (mut odd, mut lacking) = (Vec::new(), Vec::new());
         let mut found = match self {
-            Self::Bids(root) => {
+            Self::Bids(root, labels) => {
                 let mut found = Vec::new();
                 let ending = if suffix.is_empty() { String::new() } else { format!("_{suffix}") };
                 let top = Listing::of(root)?;
                 odd.extend(top.odd.into_iter().filter(|l| !l.what.ends_with(".tsv")));
-                for subject in top.folders.into_iter().filter(|f| name(f).starts_with("sub-")) {
+                let is_asked_for = |folder: &PathBuf| {
+                    let label = name(folder).strip_prefix("sub-");
+                    label.is_some_and(|label| labels.as_ref().is_none_or(|of| of.iter().any(|one| one == label)))
+                };
+                for subject in top.folders.into_iter().filter(is_asked_for) {
                     let Some(inside) = or_odd(&subject, &mut odd) else { continue };
                     let sessions = inside.folders.into_iter().filter(|f| name(f).starts_with("ses-"));
                     let (of_others, known) = (found.len(), odd.len());
@@ -406,7 +433,7 @@ mod tests {
             "sub-01/func/sub-01_task-rest_bold.nii.gz",
             "derivatives/x/sub-01/anat/sub-01_T1w.nii.gz",
         ]);
-        assert!(matches!(source, Source::Bids(_)));
+        assert!(matches!(source, Source::Bids(..)));
         assert_eq!(images, ["sub-01/anat/sub-01_T1w.nii", "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii.gz"]);
     }
 

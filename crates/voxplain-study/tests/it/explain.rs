@@ -71,6 +71,7 @@ fn request(out: &Path, method: &str, settings: &[&str]) -> ExplainOptions {
         compat: None,
         atlas: None,
         out: Some(out.to_owned()),
+        bids: false,
         subjects: None,
         shard: None,
         in_sample: false,

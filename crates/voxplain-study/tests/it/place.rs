@@ -54,6 +54,7 @@ fn heads_that_lie_otherwise_than_those_of_the_model_are_told() {
         compat: None,
         atlas: None,
         out: Some(folder.path().join(out)),
+        bids: false,
         subjects: Some(vec!["p0".into()]),
         shard: None,
         in_sample: false,

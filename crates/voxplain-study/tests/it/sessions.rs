@@ -19,7 +19,7 @@ fn head(seed: usize) -> Volume {
 }
 
 /// Writes an image at each path, each another.
-fn images(root: &Path, paths: &[&str]) {
+pub(crate) fn images(root: &Path, paths: &[&str]) {
     for (n, path) in paths.iter().enumerate() {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -27,7 +27,7 @@ fn images(root: &Path, paths: &[&str]) {
     }
 }
 
-fn text(root: &Path, path: &str, text: &str) {
+pub(crate) fn text(root: &Path, path: &str, text: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();

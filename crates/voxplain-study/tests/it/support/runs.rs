@@ -115,6 +115,7 @@ pub(crate) fn explain_run(run: &Run, methods: &[&str]) -> ExplainSummary {
         compat: None,
         atlas: None,
         out: None,
+        bids: false,
         subjects: None,
         shard: None,
         in_sample: false,
