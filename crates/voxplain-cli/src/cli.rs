@@ -16,8 +16,8 @@ use crate::{
     session::{Global, Outcome, Session},
     terminal,
     verb::{
-        bench, clean, compare, completions, confounds, demo, doctor, evaluate, explain, export, group, import, inspect,
-        man, merge, permute, plan, predict, prepare, regions, run, simulate, status, train,
+        bench, bids_app, clean, compare, completions, confounds, demo, doctor, evaluate, explain, export, group,
+        import, inspect, man, merge, permute, plan, predict, prepare, regions, run, simulate, status, train,
     },
 };
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -83,6 +83,7 @@ enum Verb {
     Demo(demo::Demo),
     Run(run::Run),
     Plan(plan::PlanOf),
+    BidsApp(Box<bids_app::BidsApp>),
     Doctor(doctor::Doctor),
     Completions(completions::Completions),
     Man(man::Man),
@@ -122,6 +123,7 @@ impl Verb {
             Self::Demo(verb) => verb.run(session, work),
             Self::Run(verb) => verb.run(session, work, &Cli::command()),
             Self::Plan(verb) => verb.run(session, work, asked),
+            Self::BidsApp(verb) => verb.run(session, work),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
             Self::Man(verb) => verb.run(Cli::command(), session),
@@ -206,7 +208,11 @@ impl Cli {
     /// Does what was asked; the exit status is 0 done, 1 failed, 75 where trying again may help, 130 stopped by the user
     /// (2, a wrong command line, is clap's).
     pub(crate) fn run(self) -> ExitCode {
-        let session = Session::new(self.global);
+        let mut global = self.global;
+        if let Verb::BidsApp(app) = &self.verb {
+            global.threads = app.n_cpus.or(global.threads);
+        }
+        let session = Session::new(global);
         match self.verb.run(&session) {
             Ok(outcome) => outcome.into(),
             Err(error) => {
@@ -303,7 +309,7 @@ mod tests {
             let of = command.find_subcommand(verb).unwrap();
             for arg in of.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_positional()) {
                 let long = arg.get_long().unwrap();
-                if ["help", "version", "out", "force", "live", "fold", "shard"].contains(&long) {
+                if ["help", "version", "out", "force", "live", "fold", "shard", "bids"].contains(&long) {
                     continue;
                 }
                 let value = section.get(long).unwrap_or_else(|| panic!("[{verb}] has no {long}"));

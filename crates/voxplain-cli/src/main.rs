@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "doc comments are help texts, read on a terminal")]
 
+mod app;
 mod argument;
 mod cli;
 mod live;

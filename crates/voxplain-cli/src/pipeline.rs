@@ -113,10 +113,16 @@ impl Pipeline {
         if !unfilled.is_empty() {
             bail!("{}: what stands in <> is to be filled in first: {}", place(), unfilled.join(", "));
         }
-        if let Some(folder) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
-            std::env::set_current_dir(folder).with_context(|| format!("{}", folder.display()))?;
-        }
+        Self::enter(path)?;
         Ok(pipeline)
+    }
+
+    /// Goes to the folder of a configuration file, which paths in it are relative to.
+    pub(crate) fn enter(file: &Path) -> anyhow::Result<()> {
+        match file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            Some(folder) => std::env::set_current_dir(folder).with_context(|| format!("{}", folder.display())),
+            None => Ok(()),
+        }
     }
 
     /// The work of each step; refuses what cannot be understood.
@@ -170,7 +176,7 @@ fn unfilled(config: &Table) -> Vec<String> {
 }
 
 /// A section as the words of a command line.
-fn words(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec<String>> {
+pub(crate) fn words(verb: &str, operand: &str, section: Table) -> anyhow::Result<Vec<String>> {
     let mut line = vec![verb.to_owned()];
     let mut operands = Vec::new();
     for (key, value) in section {

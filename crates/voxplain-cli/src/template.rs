@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// Sections that are set; the others are for some studies alone.
 const SET: [&str; 5] = ["prepare", "train", "explain", "group", "report"];
 /// Flags that say where cohort and run lie, which the top of the file says, and those that are for one call of a command.
-const NOT_KEYS: [&str; 6] = ["out", "force", "live", "help", "fold", "shard"];
+const NOT_KEYS: [&str; 7] = ["out", "force", "live", "help", "fold", "shard", "bids"];
 
 /// The text of the file. `understood` says whether a command line is.
 pub(crate) fn template(command: &Command, understood: &dyn Fn(&[String]) -> bool) -> String {

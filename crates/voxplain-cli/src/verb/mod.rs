@@ -1,6 +1,7 @@
 //! The verbs, one file each: flags, one call into the library, the result in words. None knows another.
 
 pub(crate) mod bench;
+pub(crate) mod bids_app;
 pub(crate) mod clean;
 pub(crate) mod compare;
 pub(crate) mod completions;

@@ -3,6 +3,7 @@
 
 #[cfg(all(unix, feature = "report"))]
 mod again;
+mod bids_app;
 #[cfg(all(unix, feature = "report"))]
 mod crash;
 #[cfg(not(feature = "serve"))]

@@ -1,0 +1,324 @@
+//! [`App`]: the two levels of a BIDS App, made of the verbs.
+//!
+//! The participant level prepares each person by itself, and has a model predict and explain them where one is given. The group level puts them
+//! together, and trains, explains and reports as a configuration says, or reads off what a model said.
+
+use crate::{
+    pipeline::{Pipeline, Work, words},
+    session::{Outcome, Session},
+    shell::{Shell, command_line},
+    verb::prepare,
+};
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+use voxplain::{
+    Error,
+    derivative::Derivatives,
+    plural::counted,
+    prepare::{Failure, GatherOptions, PrepareOptions, Unit, gather_units, prepare_unit, units},
+};
+
+/// What a BIDS App was asked for.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// The BIDS dataset.
+    pub(crate) dataset: PathBuf,
+    /// The dataset of derivatives.
+    pub(crate) out: PathBuf,
+    /// How people are prepared, and which.
+    pub(crate) prepare: PrepareOptions,
+    /// The model that predicts and explains them.
+    pub(crate) model: Option<PathBuf>,
+    /// How everybody is put together.
+    pub(crate) gather: GatherOptions,
+    /// Sections of a configuration, with the flags in them.
+    pub(crate) sections: Table,
+    /// What networks may take, as `--memory` has it.
+    pub(crate) memory: Option<String>,
+}
+
+/// Sections that a configuration may have, in the order of the work; those of a training, and those of a model that is given.
+const OF_TRAINING: [&str; 6] = ["train", "explain", "group", "regions", "evaluate", "report"];
+const OF_MODEL: [&str; 4] = ["predict", "explain", "regions", "report"];
+
+/// Methods that explain where none is named.
+const METHODS: [&str; 2] = ["guided-backprop", "hires-cam"];
+
+impl App {
+    /// The sections of a configuration file; paths in it are relative to it, and the process goes to its folder.
+    pub(crate) fn sections(file: &Path) -> anyhow::Result<Table> {
+        let text = voxplain::input::read_to_string(file).map_err(Error::io(file))?;
+        let config: Table = text.parse().with_context(|| file.display().to_string())?;
+        let known: Vec<&str> = OF_MODEL.iter().chain(&OF_TRAINING).copied().collect();
+        if let Some(other) = config.keys().find(|key| !known.contains(&key.as_str())) {
+            let why = match other.as_str() {
+                "prepare" | "simulate" => ": the participant level prepares, as the flags of bids-app say",
+                "cohort" | "run" => ": cohort and run lie in OUT",
+                _ => "",
+            };
+            bail!(
+                "{}: `{other}` is no part of a BIDS App{why}; there are: [train], [explain], [group], [[regions]], [evaluate], [report], and [predict] with --model",
+                file.display()
+            );
+        }
+        Pipeline::enter(file)?;
+        Ok(config)
+    }
+
+    fn derivatives(&self) -> Derivatives<'_> {
+        Derivatives::at(&self.out)
+    }
+
+    /// The participant level.
+    pub(crate) fn participants(
+        &self,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
+        self.group_steps(Path::new("maps"))?.iter().try_for_each(|step| understood(step, work))?;
+        let found = units(&self.dataset, &self.prepare)?;
+        self.derivatives().describe(&self.dataset)?;
+        let (mut failed, mut incomplete) = (found.lacking, Vec::new());
+        let mut done = Vec::new();
+        for unit in &found.units {
+            session.progress().go_on()?;
+            session.say(&format!("\nsub-{}", unit.id()));
+            match self.participant(unit, session, work) {
+                Ok(Outcome::Done) => done.push(unit),
+                Ok(Outcome::Incomplete) => incomplete.push(unit.id()),
+                Ok(Outcome::Stopped) => return Ok(Outcome::Stopped),
+                Err(error) => match error.downcast::<Error>() {
+                    Ok(error) if !error.is_of_machine() && !matches!(error, Error::Interrupted) => {
+                        failed.push(Failure { subject: unit.id(), what: error.to_string(), remedy: error.remedy() });
+                    }
+                    Ok(error) => return Err(error.into()),
+                    Err(other) => return Err(other),
+                },
+            }
+        }
+        let all = failed.len() + incomplete.len() + done.len();
+        let mut lines = vec![format!("{} of {} done", done.len(), counted(all, "participant"))];
+        for Failure { subject, what, remedy } in &failed {
+            let remedy = remedy.as_ref().map(|remedy| format!(" ({})", remedy.render(&Shell))).unwrap_or_default();
+            lines.push(format!("  sub-{subject}: {what}{remedy}"));
+        }
+        lines.extend(
+            incomplete.iter().map(|id| format!("  sub-{id}: not all of it could be made; it is said above what")),
+        );
+        let hints = failed.iter().map(|f| json!({ "participant": f.subject, "what": f.what, "hint": f.remedy.as_ref().map(|r| r.render(&Shell)) }));
+        let document =
+            json!({ "done": done, "failed": hints.collect::<Vec<_>>(), "incomplete": incomplete, "out": self.out });
+        session.result(&document, &lines.join("\n"))?;
+        let whole = failed.is_empty() && incomplete.is_empty();
+        Ok(if whole || self.gather.keep_going { Outcome::Done } else { Outcome::Incomplete })
+    }
+
+    /// Prepares one, writes the derivatives, and asks the model.
+    fn participant(
+        &self,
+        unit: &Unit,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
+        let derivatives = self.derivatives();
+        let place = derivatives.unit(unit);
+        let mut made = prepare_unit(&self.dataset, unit, &place, &self.prepare, session.progress())?;
+        let Some(cohort) = &made.cohort else {
+            return Err(match made.failed.pop() {
+                Some(Failure { what, remedy, .. }) => Error::Subject {
+                    subject: unit.id(),
+                    what,
+                    remedy: remedy.unwrap_or_else(|| "check the image".into()),
+                },
+                None => Error::subject(unit.id(), "could not be prepared", "check the image"),
+            }
+            .into());
+        };
+        derivatives.write_prepared(unit, cohort, &self.dataset)?;
+        let Some(model) = &self.model else { return Ok(Outcome::Done) };
+        let mut predict = self.section("predict")?;
+        set(&mut predict, "cohort", &place);
+        set(&mut predict, "out", &derivatives.predictions(unit));
+        predict.insert("force".into(), true.into());
+        // Whether it is right is said of all together.
+        predict.remove("label");
+        let mut explain = self.section("explain")?;
+        set(&mut explain, "cohort", &place);
+        set(&mut explain, "out", &self.out);
+        explain.insert("bids".into(), true.into());
+        if self.prepare.force {
+            explain.insert("force".into(), true.into());
+        }
+        let steps = [("predict", "what", predict), ("explain", "what", explain)].map(|(verb, operand, mut section)| {
+            set(&mut section, operand, model);
+            words(verb, operand, section)
+        });
+        follow(steps.into_iter().collect::<anyhow::Result<Vec<_>>>()?, session, work)
+    }
+
+    /// The group level.
+    pub(crate) fn group(
+        &self,
+        session: &Session,
+        work: fn(&[String]) -> anyhow::Result<Work>,
+    ) -> anyhow::Result<Outcome> {
+        let derivatives = self.derivatives();
+        self.group_steps(Path::new("maps"))?.iter().try_for_each(|step| understood(step, work))?;
+        derivatives.describe(&self.dataset)?;
+        let place = derivatives.cohort();
+        let made = gather_units(&self.dataset, &derivatives.prepared(), &place, &self.gather, session.progress())?;
+        session.result(&prepare::document(&made), &prepare::text(&made))?;
+        let steps = self.group_steps(&self.out)?;
+        if steps.is_empty() {
+            session.next([
+                "train",
+                &place.display().to_string(),
+                "--label",
+                "COLUMN",
+                "--out",
+                &derivatives.run().display().to_string(),
+            ]);
+        }
+        follow(steps, session, work)
+    }
+
+    /// What follows on the cohort: the command lines. `maps` is where maps by a given model lie.
+    fn group_steps(&self, maps: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+        let derivatives = self.derivatives();
+        let mut steps = Vec::new();
+        if let Some(model) = &self.model {
+            for verb in OF_MODEL.into_iter().filter(|verb| *verb != "explain") {
+                for mut section in self.several(verb)? {
+                    let operand = match verb {
+                        "predict" => {
+                            set(&mut section, "what", model);
+                            set(&mut section, "cohort", &derivatives.cohort());
+                            set(&mut section, "out", &derivatives.all_predictions());
+                            section.insert("force".into(), true.into());
+                            "what"
+                        }
+                        "regions" => {
+                            let table = derivatives.regions(&atlas(&section));
+                            section.entry("out").or_insert_with(|| text(&table));
+                            set(&mut section, "maps", maps);
+                            set(&mut section, "cohort", &derivatives.cohort());
+                            "maps"
+                        }
+                        _ => {
+                            set(&mut section, "directory", maps);
+                            set(&mut section, "out", &derivatives.report());
+                            "directory"
+                        }
+                    };
+                    steps.push(words(verb, operand, section)?);
+                }
+            }
+            return Ok(steps);
+        }
+        if !self.sections.contains_key("train") {
+            return Ok(steps);
+        }
+        let run = derivatives.run();
+        for verb in OF_TRAINING {
+            for mut section in self.several(verb)? {
+                let operand = match verb {
+                    "train" => {
+                        set(&mut section, "cohort", &derivatives.cohort());
+                        set(&mut section, "out", &run);
+                        if self.gather.force {
+                            section.insert("force".into(), true.into());
+                        }
+                        "cohort"
+                    }
+                    "regions" => {
+                        let table = run.join("regions").join(format!("{}.tsv", atlas(&section)));
+                        section.entry("out").or_insert_with(|| text(&table));
+                        set(&mut section, "maps", &run);
+                        "maps"
+                    }
+                    _ => {
+                        set(&mut section, "run", &run);
+                        "run"
+                    }
+                };
+                steps.push(words(verb, operand, section)?);
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The sections of a verb: as many as the configuration has; one of each that goes without saying, else none.
+    fn several(&self, verb: &str) -> anyhow::Result<Vec<Table>> {
+        match self.sections.get(verb) {
+            Some(Value::Array(sections)) => sections
+                .iter()
+                .map(|section| section.as_table().map(|of| self.with_defaults(verb, of.clone())))
+                .collect::<Option<_>>()
+                .with_context(|| format!("[[{verb}]] is to be a section")),
+            None if ["regions", "evaluate"].contains(&verb) => Ok(Vec::new()),
+            _ => Ok(vec![self.section(verb)?]),
+        }
+    }
+
+    /// The section of a verb, with what goes without saying.
+    fn section(&self, verb: &str) -> anyhow::Result<Table> {
+        let section = match self.sections.get(verb) {
+            None => Table::new(),
+            Some(Value::Table(section)) => section.clone(),
+            Some(other) => bail!("[{verb}] is to be one section, not {other}"),
+        };
+        Ok(self.with_defaults(verb, section))
+    }
+
+    fn with_defaults(&self, verb: &str, mut section: Table) -> Table {
+        if verb == "explain" {
+            section
+                .entry("method")
+                .or_insert_with(|| METHODS.map(|name| Value::String(name.to_owned())).to_vec().into());
+        }
+        if let Some(memory) = self.memory.as_ref().filter(|_| ["train", "explain"].contains(&verb)) {
+            section.entry("memory").or_insert_with(|| memory.clone().into());
+        }
+        section
+    }
+}
+
+/// What a table of regions is called, where nothing says it: after its atlas.
+fn atlas(section: &Table) -> String {
+    let file = section.get("atlas").and_then(Value::as_str).unwrap_or("atlas");
+    let stem = voxplain::explain::stem(Path::new(file));
+    stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
+fn text(path: &Path) -> Value {
+    Value::String(path.display().to_string())
+}
+
+fn set(section: &mut Table, key: &str, path: &Path) {
+    section.insert(key.to_owned(), text(path));
+}
+
+/// Refuses a step that cannot be understood before the first is done.
+fn understood(step: &[String], work: fn(&[String]) -> anyhow::Result<Work>) -> anyhow::Result<()> {
+    work(step).map(|_| ()).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))
+}
+
+/// Does one step after another; the first that fails ends it.
+fn follow(
+    steps: Vec<Vec<String>>,
+    session: &Session,
+    work: fn(&[String]) -> anyhow::Result<Work>,
+) -> anyhow::Result<Outcome> {
+    let mut outcome = Outcome::Done;
+    for step in steps {
+        session.say(&format!("\n$ {}", command_line(&step)));
+        match work(&step)?(session)? {
+            Outcome::Done => {}
+            Outcome::Incomplete => outcome = Outcome::Incomplete,
+            Outcome::Stopped => return Ok(Outcome::Stopped),
+        }
+    }
+    Ok(outcome)
+}
