@@ -258,6 +258,8 @@ impl App {
                 .collect::<Option<_>>()
                 .with_context(|| format!("[[{verb}]] is to be a section")),
             None if ["regions", "evaluate"].contains(&verb) => Ok(Vec::new()),
+            // A build without pages makes none, unless one is asked for.
+            None if verb == "report" && cfg!(not(feature = "report")) => Ok(Vec::new()),
             _ => Ok(vec![self.section(verb)?]),
         }
     }

@@ -105,11 +105,13 @@ impl Source {
                 let mut found = Vec::new();
                 let ending = if suffix.is_empty() { String::new() } else { format!("_{suffix}") };
                 let top = Listing::of(root)?;
-                odd.extend(top.odd.into_iter().filter(|l| !l.what.ends_with(".tsv")));
                 let is_asked_for = |folder: &PathBuf| {
                     let label = name(folder).strip_prefix("sub-");
                     label.is_some_and(|label| labels.as_ref().is_none_or(|of| of.iter().any(|one| one == label)))
                 };
+                let of_nobody = |left: &LeftOut| left.what.ends_with(".tsv");
+                let is_of_them = |left: &LeftOut| labels.is_none() || is_asked_for(&PathBuf::from(&left.what));
+                odd.extend(top.odd.into_iter().filter(|left| !of_nobody(left) && is_of_them(left)));
                 for subject in top.folders.into_iter().filter(is_asked_for) {
                     let Some(inside) = or_odd(&subject, &mut odd) else { continue };
                     let sessions = inside.folders.into_iter().filter(|f| name(f).starts_with("ses-"));

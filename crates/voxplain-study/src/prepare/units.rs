@@ -458,6 +458,14 @@ mod tests {
         let error = error.unwrap_err();
         assert!(error.to_string().ends_with("it has no sub-9"), "{error}");
         assert_eq!(error.remedy().unwrap().to_string(), "there are sub-01, sub-02, sub-03, sub-04");
+        // Whoever is asked for by name does not fail for others.
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("/nowhere", dir.path().join("sub-06")).unwrap();
+            assert_eq!(found(PrepareOptions::default()).1, "03 06 04");
+            let one = PrepareOptions { labels: Some(vec!["01".into()]), ..PrepareOptions::default() };
+            assert_eq!(found(one), ("01".to_owned(), String::new()));
+        }
         let other = tree(["a.nii", "b.nii"]);
         assert!(
             units(other.path(), &PrepareOptions::default()).unwrap_err().to_string().contains("is no BIDS dataset")
