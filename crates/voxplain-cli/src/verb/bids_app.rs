@@ -26,7 +26,7 @@ Examples:
   voxplain bids-app bids out participant --participant-label 01 02 --mask _desc-brain_mask.nii.gz
   voxplain bids-app bids out group --label sex
   voxplain bids-app bids out group --config analysis.toml
-  voxplain bids-app bids out participant --participant-label sub-01 --model model.safetensors --mask derivatives/masks
+  voxplain bids-app bids out participant --participant-label sub-01 --model model.safetensors --mask masks
 
 A configuration has the sections of `voxplain run` but prepare, such as
   [train]
