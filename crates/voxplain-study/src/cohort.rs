@@ -44,7 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use voxplain_attribution::{TrainingSubject, TrainingSubjects, VolumeSource};
 use voxplain_core::{
-    Action, Error, Remedy, Result, Silent, Table,
+    Action, Error, Fault, Remedy, Result, Silent, Table,
     plural::{counted, does},
     remedy, seal,
 };
@@ -296,7 +296,13 @@ impl Cohort {
 
     /// One of the cohort's arrays, checked against `cohort.json`.
     fn array(&self, path: &Path, of_one: [usize; 4], dtype: Dtype) -> Result<npy::Reader> {
-        let reader = npy::Reader::open(path)?;
+        let reader = npy::Reader::open(path).map_err(|e| match Error::from(e) {
+            e if e.fault() == Some(Fault::Missing) => {
+                let what = "is not there, and cohort.json speaks of it: it was removed, or a copy broke off";
+                Error::file(path, what, again())
+            }
+            e => e,
+        })?;
         let shape = array_shape(self.subjects.len(), of_one);
         if reader.shape() != shape || reader.dtype() != dtype {
             let what =

@@ -471,8 +471,7 @@ fn statistics<'a>(
     let wanted: Vec<(&Group, Statistic, Vec<usize>)> = groups
         .iter()
         .flat_map(|group| {
-            let rows: Vec<usize> =
-                files.iter().enumerate().filter(|(_, (m, _))| group.subjects.contains(&m.id)).map(|(n, _)| n).collect();
+            let rows = group.positions(files.iter().map(|(member, _)| member.id.as_str()));
             Statistic::ALL
                 .into_iter()
                 .filter(move |s| *s != Statistic::Deviation || group.subjects.len() > 1)

@@ -9,6 +9,7 @@ mod crash;
 #[cfg(not(feature = "serve"))]
 mod lacking;
 mod moved;
+#[cfg(all(unix, feature = "report"))]
 mod plan;
 #[cfg(feature = "serve")]
 mod serve;

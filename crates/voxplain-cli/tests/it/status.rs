@@ -63,6 +63,22 @@ fn who_does_what_status_says_comes_to_an_end() {
     let said = done(folder, &["status", "run"]);
     assert!(said.contains("2 of 2 trained") && said.contains("nothing is missing"), "{said}");
 
+    // What lies beside a map, and nothing else reads: said by its map, with status 1, and made again by the step that is named.
+    let beside = folder.join("run/sub-003/sub-003_res-native_desc-hirescam_attribution.nii.gz");
+    let bytes = fs::read(&beside).unwrap();
+    for damage in [Some(&bytes[..bytes.len() / 2]), None] {
+        damage.map_or_else(|| fs::remove_file(&beside), |part| fs::write(&beside, part)).unwrap();
+        let checked = voxplain(folder, &["status", "run", "--check"]).output().unwrap();
+        let said = text(&checked);
+        assert_eq!(checked.status.code(), Some(1), "{said}");
+        assert!(said.contains("sub-003_desc-hirescam_attribution.nii.gz"), "{said}");
+        let next = said.lines().find_map(|line| line.strip_prefix("next")).unwrap().trim().to_owned();
+        assert_eq!(next, "voxplain explain run --method hires-cam");
+        done(folder, &next.split(' ').skip(1).collect::<Vec<_>>());
+        assert!(fs::read(&beside).unwrap() == bytes);
+        done(folder, &["status", "run", "--check"]);
+    }
+
     // Maps go where that was agreed to, and status knows how they come back.
     let words = ["clean", "run", "--maps", "hires-cam"];
     let asked = voxplain(folder, &words).stdin(Stdio::null()).output().unwrap();

@@ -6,6 +6,7 @@ use crate::{
     run::{Outcome, PredictedValue, Prediction},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use voxplain_core::Result;
 use voxplain_stats::significant;
 
@@ -24,6 +25,12 @@ pub struct Group {
 }
 
 impl Group {
+    /// Positions of its subjects among these ids.
+    pub(super) fn positions<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<usize> {
+        let own: BTreeSet<&str> = self.subjects.iter().map(String::as_str).collect();
+        ids.enumerate().filter(|(_, id)| own.contains(id)).map(|(n, _)| n).collect()
+    }
+
     /// How many images of how many people these are.
     pub fn headcount(&self) -> Headcount {
         Headcount { scans: self.subjects.len(), people: self.people, rows: false }

@@ -104,7 +104,7 @@ pub(super) fn compare(
     let person = |n: usize| persons.as_ref().map_or(n, |persons| persons.of[n]);
     let mut rows = Vec::new();
     for group in groups.iter().filter(|g| !g.name.contains("outcome-")) {
-        let of: Vec<usize> = (0..members.len()).filter(|&n| group.subjects.contains(&members[n].id)).collect();
+        let of = group.positions(members.iter().map(|member| member.id.as_str()));
         for (pair, (a, b)) in pairs(methods.len()).enumerate() {
             for (m, (name, percent, top)) in measures().enumerate() {
                 let found = of.iter().filter(|&&n| values[n][pair][m].is_some()).count();

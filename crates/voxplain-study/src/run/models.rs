@@ -4,7 +4,7 @@ use super::Run;
 use crate::model::Model;
 use std::path::Path;
 use voxplain_attribution::Explainer;
-use voxplain_core::{Error, Remedy, Result, hash_bytes, remedy};
+use voxplain_core::{Error, Fault, Remedy, Result, hash_bytes, remedy};
 use voxplain_nn::Engine;
 
 /// The model of a fold, with the hash that everything made by it names.
@@ -82,7 +82,14 @@ impl Run {
             Error::File { path, what, .. } if path.is_file() => Error::file(path, what, self.train_again()),
             other => other,
         });
-        let (model, hash) = self.finished(read)?;
+        let (model, hash) = self.finished(read).map_err(|e| match e.fault() {
+            Some(Fault::Missing) => Error::file(
+                &path,
+                format!("is not there any more: the network of fold {fold} was removed, or a copy broke off"),
+                self.train_again(),
+            ),
+            _ => e,
+        })?;
         Ok(FoldModel { model, hash })
     }
 

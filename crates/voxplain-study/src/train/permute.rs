@@ -198,11 +198,11 @@ fn test(
     }
     // Where the run left out people, so does the test.
     let dataset = Dataset::new(&cohort, &TrainOptions { keep_going: true, ..trained.clone() })?;
-    refuse_other_folds(run, &dataset, &trained)?;
     let subject = Subject::of(run, &dataset, &trained, &options.classifier, engine, progress)?;
     let (exchange, words) = exchange(&dataset, &trained, options)?;
     let (shuffles, least_p) = shuffles(&dataset, &exchange, options)?;
     let observed = subject.observed(run)?;
+    refuse_other_folds(run, &dataset, &trained)?;
     let key = key(run, options, &dataset)?;
     let layout = run.layout();
     let file = layout.permutation_test(&options.classifier);

@@ -85,6 +85,7 @@ fn it_goes_on_where_it_was_interrupted() {
     std::fs::write(run.layout().permutation_test(MASK_VOLUME), "garbage").unwrap();
     let found = run.permutation_tests().unwrap();
     assert_eq!((found.current.len(), found.damaged.len()), (1, 1));
+    std::fs::remove_file(run.layout().permutation_test(MASK_VOLUME)).unwrap();
     let nothing: Vec<PathBuf> = crate::run::clear(&run.path).unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
 }
@@ -195,6 +196,16 @@ fn what_cannot_be_tested_is_refused() {
     std::fs::write(&table, changed).unwrap();
     let said = refused(&ask(MASK_VOLUME, 10));
     assert!(said.contains("00 is a there"), "{said}");
+    // Two scans of each of six people, as it says now: other folds.
+    let person = |(n, line): (usize, &str)| match n.checked_sub(1) {
+        None => format!("{line}\tperson\n"),
+        Some(n) => format!("{line}\tp{}{}\n", n % 2, n / 4),
+    };
+    std::fs::write(&table, text.lines().enumerate().map(person).collect::<String>()).unwrap();
+    let said = refused(&ask(MASK_VOLUME, 10));
+    assert!(said.contains("would hold out others than it did"), "{said}");
+    std::fs::write(&table, text).unwrap();
+    assert!(permute(&run, &ask(MASK_VOLUME, 10), &engine(1), &Silent).is_ok());
 }
 
 /// Observed 0.8; permuted 0.5, 0.8 and 0.9: two reach it, p = 3 / 4; of an error, 0.5 and 0.8 do.
