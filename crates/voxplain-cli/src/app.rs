@@ -81,7 +81,7 @@ impl App {
         let found = units(&self.dataset, &self.prepare)?;
         self.derivatives().describe(&self.dataset)?;
         let (mut failed, mut incomplete) = (found.lacking, Vec::new());
-        let mut done = Vec::new();
+        let (mut done, mut busy) = (Vec::new(), None);
         for unit in &found.units {
             session.progress().go_on()?;
             session.say(&format!("\nsub-{}", unit.id()));
@@ -92,6 +92,7 @@ impl App {
                 Err(error) => match error.downcast::<Error>() {
                     Ok(error) if !error.is_of_machine() && !matches!(error, Error::Interrupted) => {
                         failed.push(Failure { subject: unit.id(), what: error.to_string(), remedy: error.remedy() });
+                        busy = busy.or(Some(error).filter(Error::is_transient));
                     }
                     Ok(error) => return Err(error.into()),
                     Err(other) => return Err(other),
@@ -111,6 +112,10 @@ impl App {
         let document =
             json!({ "done": done, "failed": hints.collect::<Vec<_>>(), "incomplete": incomplete, "out": self.out });
         session.result(&document, &lines.join("\n"))?;
+        // Trying again may help: the exit status says so.
+        if let Some(busy) = busy {
+            return Err(busy.into());
+        }
         let whole = failed.is_empty() && incomplete.is_empty();
         Ok(if whole || self.gather.keep_going { Outcome::Done } else { Outcome::Incomplete })
     }
@@ -167,6 +172,9 @@ impl App {
         let derivatives = self.derivatives();
         self.group_steps(Path::new("maps"))?.iter().try_for_each(|step| understood(step, work))?;
         derivatives.describe(&self.dataset)?;
+        if let Some(model) = &self.model {
+            derivatives.refuse_other_models(model, &self.dataset)?;
+        }
         let place = derivatives.cohort();
         let made = gather_units(&self.dataset, &derivatives.prepared(), &place, &self.gather, session.progress())?;
         session.result(&prepare::document(&made), &prepare::text(&made))?;
@@ -181,7 +189,11 @@ impl App {
                 &derivatives.run().display().to_string(),
             ]);
         }
-        follow(steps, session, work)
+        match follow(steps, session, work)? {
+            // Whoever is left out is named, and was to be.
+            Outcome::Incomplete if self.gather.keep_going => Ok(Outcome::Done),
+            outcome => Ok(outcome),
+        }
     }
 
     /// What follows on the cohort: the command lines. `maps` is where maps by a given model lie.

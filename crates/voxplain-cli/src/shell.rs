@@ -1,6 +1,6 @@
 //! [`Shell`]: what the library calls settings and steps, as words of a command line.
 
-use voxplain::{Action, Setting, Vocabulary};
+use voxplain::{Action, Setting, Vocabulary, shard::TASKS};
 
 /// The words of the command: a setting is a flag, a step is a command line that can be copied.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +47,16 @@ pub(crate) fn command_line(words: impl IntoIterator<Item = impl AsRef<str>>) -> 
 
 /// A word as a shell takes it for one.
 pub(crate) fn quoted(word: &str) -> String {
+    // A number that the scheduler gives, which the shell is to put in: `$SLURM_ARRAY_TASK_ID/8`.
+    let is_task = |word: &str| {
+        let parts = word.strip_prefix('$').and_then(|rest| rest.split_once('/'));
+        parts.is_some_and(|(name, of)| TASKS.contains(&name) && of.chars().all(|c| c.is_ascii_digit()))
+    };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:+%@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
+    } else if is_task(word) {
+        format!("\"{word}\"")
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
     }
@@ -68,6 +75,8 @@ mod tests {
         assert_eq!(quoted("--set=a.b=c"), "--set=a.b=c");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("$SLURM_ARRAY_TASK_ID/8"), "\"$SLURM_ARRAY_TASK_ID/8\"");
+        assert_eq!(quoted("$(rm x)"), "'$(rm x)'");
     }
 
     #[test]

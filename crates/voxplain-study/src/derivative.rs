@@ -3,10 +3,18 @@
 //! Files that BIDS has names for, prepared images and brain masks, are named so, each with its JSON beside it. What it has none for, maps of attribution
 //! among them, is listed in `.bidsignore`, so that a validator knows what it need not know.
 
-use crate::{cohort::Cohort, map::PreparedFiles, prepare::Unit};
+use crate::{
+    cohort::Cohort,
+    folder::{entries, name_of},
+    listed::{counted, does, listed},
+    map::{PreparedFiles, maps_below, read_record},
+    model::Model,
+    prepare::Unit,
+    setting::MODEL,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use voxplain_core::{Error, Result, atomic_file, remedy};
+use voxplain_core::{Action, Error, Result, atomic_file, remedy};
 use voxplain_volume::{Volume, WriteOptions, write};
 
 /// The version of BIDS that is written.
@@ -92,6 +100,34 @@ impl<'a> Derivatives<'a> {
     /// `report.html`: the page of the maps by a model.
     pub fn report(self) -> PathBuf {
         self.root.join("report.html")
+    }
+
+    /// Refuses people whose maps another model made than this file: nothing of both is put together. `dataset` is what the derivatives are of.
+    ///
+    /// # Errors
+    /// There are such people; the model, a folder or a record that cannot be read.
+    pub fn refuse_other_models(self, model: &Path, dataset: &Path) -> Result<()> {
+        let hash = Model::read_with_hash(model)?.1;
+        let mut others = Vec::new();
+        let people = if self.root.is_dir() { entries(self.root)? } else { Vec::new() };
+        for folder in people.iter().filter(|at| name_of(at).starts_with("sub-") && at.is_dir()) {
+            for map in maps_below(folder)? {
+                if read_record(&map)?.model != hash {
+                    others.push(name_of(folder));
+                    break;
+                }
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        let again = Action::new("bids-app").on(dataset).on(self.root).on("participant").with(MODEL, model.display());
+        let (count, have) = (counted(others.len(), "participant"), does(others.len(), "has", "have"));
+        Err(Error::file(
+            self.root,
+            format!("{count} {have} maps by another model than the one that is given: {}", listed(others, 8)),
+            remedy!["give the model that made them, or ask this one about everybody: ", again],
+        ))
     }
 
     /// Writes what says that this is a dataset of derivatives, and of which: `dataset_description.json`, `.bidsignore` and `README.md`. Everybody

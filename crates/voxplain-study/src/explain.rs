@@ -344,7 +344,7 @@ fn current_map(
     let whole = || {
         // Of older versions the record does not say what was written beside the map.
         let known = [Some(files.path()), native_space.clone(), own_resolution.clone()].into_iter().flatten();
-        known.chain(files.beside(&record)).all(|image| read_image(&image).is_ok())
+        known.chain(files.beside(&record)).all(|image| read_record(&image).is_ok() && read_image(&image).is_ok())
     };
     (same && there && whole() && ready.mask_is_whole(options, &files)).then(|| MapSummary {
         map: files.path(),

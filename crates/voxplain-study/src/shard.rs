@@ -173,7 +173,7 @@ impl FromStr for Share {
 const SLURM: &str = "SLURM_ARRAY_TASK_ID";
 const SGE: &str = "SGE_TASK_ID";
 /// Variables that have the number of a task; the last two are those of PBS Professional and of Torque.
-const TASKS: [&str; 4] = [SLURM, SGE, "PBS_ARRAY_INDEX", "PBS_ARRAYID"];
+pub const TASKS: [&str; 4] = [SLURM, SGE, "PBS_ARRAY_INDEX", "PBS_ARRAYID"];
 
 /// The variables by which a scheduler describes an array.
 struct Array {

@@ -26,7 +26,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Claim, Error, Occupied, Progress, Remedy, Result, remedy};
+use voxplain_core::{Action, Claim, Error, Occupied, Progress, Remedy, Result, remedy, seal};
 
 /// What there is in a folder that voxplain made.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +52,8 @@ pub struct Made {
     /// Why it does not count, in a sentence: it is damaged, or was made of other models or maps than those there now. `null` where it
     /// counts.
     pub problem: Option<String>,
+    /// Whether it, or a file that it vouches for, is not as it was written.
+    pub damaged: bool,
     /// What to do about it, where it does not count.
     #[serde(skip)]
     pub remedy: Option<Remedy>,
@@ -83,7 +85,10 @@ impl Made {
     fn new<T>(name: impl Into<String>, file: PathBuf, read: &Result<T>) -> Self {
         let error = read.as_ref().err();
         let (problem, remedy) = (error.map(ToString::to_string), error.and_then(Error::remedy));
-        Self { name: name.into(), file, problem, remedy }
+        // What does not count for another reason can be read; a table has a document beside it.
+        let document = file.with_extension("json");
+        let damaged = problem.is_some() && seal::read_with_files::<serde_json::Value>(&document, "").is_err();
+        Self { name: name.into(), file, problem, damaged, remedy }
     }
 
     /// Whether it can be taken as it is.

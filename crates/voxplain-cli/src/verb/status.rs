@@ -81,7 +81,7 @@ impl StatusOf {
         }
         match &next {
             Some(command) => line(&mut text, "next", command),
-            None if missing.is_empty() && !matches!(status, Status::UnfinishedCohort(_)) && !is_damaged(&status) => {
+            None if missing.is_empty() && !matches!(status, Status::UnfinishedCohort(_)) && !has_damage(&status) => {
                 line(&mut text, "next", "nothing is missing");
             }
             None => {}
@@ -94,15 +94,10 @@ impl StatusOf {
 /// Whether anything is not as it was written.
 fn has_damage(status: &Status) -> bool {
     match status {
-        Status::Run(run) => !run.damaged.is_empty() || !run.damaged_maps.is_empty(),
+        Status::Run(run) => run.is_damaged(),
         Status::Cohort(cohort) => !cohort.damaged.is_empty(),
         Status::Table(_) | Status::UnfinishedCohort(_) => false,
     }
-}
-
-/// Whether something is damaged that no command of ours makes again by itself.
-fn is_damaged(status: &Status) -> bool {
-    matches!(status, Status::Cohort(cohort) if !cohort.damaged.is_empty())
 }
 
 /// What is damaged, with what to do about it.

@@ -79,6 +79,24 @@ fn who_does_what_status_says_comes_to_an_end() {
         done(folder, &["status", "run", "--check"]);
     }
 
+    // A table that a document vouches for, and one that counts no more because of what came later.
+    for table in ["run/predictions.tsv", "run/group/similarity.tsv"].map(|table| folder.join(table)) {
+        let text = fs::read_to_string(&table).unwrap();
+        fs::write(&table, text.replacen('0', "1", 1)).unwrap();
+        assert_eq!(
+            voxplain(folder, &["status", "run"]).output().unwrap().status.code(),
+            Some(1),
+            "{}",
+            table.display()
+        );
+        fs::write(&table, text).unwrap();
+    }
+    done(folder, &["explain", "run", "--method", "hires-cam", "--score", "prob", "--subjects", "003"]);
+    let stale = status(folder, "run");
+    assert!(stale["group"]["problem"].is_string() && stale["group"]["damaged"] == false, "{}", stale["group"]);
+    done(folder, &["explain", "run", "--method", "hires-cam"]);
+    follow(folder);
+
     // Maps go where that was agreed to, and status knows how they come back.
     let words = ["clean", "run", "--maps", "hires-cam"];
     let asked = voxplain(folder, &words).stdin(Stdio::null()).output().unwrap();

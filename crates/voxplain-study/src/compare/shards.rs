@@ -56,6 +56,8 @@ pub(super) struct Shared {
 #[derive(Serialize, Deserialize)]
 struct Counted {
     key: String,
+    /// Its number, and of how many.
+    shard: [usize; 2],
     /// BLAKE3 of the statistic of the data as they are, voxel by voxel.
     observed: String,
     counts: Counts,
@@ -269,6 +271,11 @@ impl Counted {
             return Ok(None);
         }
         let found: Self = seal::read(&file, again())?;
+        if found.shard != [shard.number(), shard.of()] {
+            let [number, of] = found.shard;
+            let what = format!("holds what shard {number} of {of} has counted: it is a copy under another name");
+            return Err(Error::file(&file, what, again()));
+        }
         Ok((found.key == place.key).then_some(found))
     }
 }
@@ -318,7 +325,8 @@ fn go_on(place: &Place, shard: Shard, work: &Work<'_>, progress: &dyn Progress) 
     let ran = work.analysis.count(&units, work.rows, of, &mut counts, work.bytes, progress);
     let now = counts.done - before;
     if now > 0 {
-        seal::write(&Counted::file(place, shard), &Counted { key: place.key.clone(), observed, counts })?;
+        let counted = Counted { key: place.key.clone(), shard: [shard.number(), shard.of()], observed, counts };
+        seal::write(&Counted::file(place, shard), &counted)?;
     }
     ran.map(|()| now)
 }

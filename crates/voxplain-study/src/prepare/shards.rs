@@ -389,6 +389,16 @@ pub fn merge_shards(out: &Path, progress: &dyn Progress) -> Result<PrepareSummar
     Ok(summary)
 }
 
+/// What to do about a shard that is not as it was written.
+fn damaged(error: Error, folder: &Path, shard: Shard) -> Error {
+    if error.is_of_machine() {
+        return error;
+    }
+    let remove =
+        format!("remove {} and prepare this shard again, by the command of the others with ", folder.display());
+    Error::file(folder, error.to_string(), remedy![remove, SHARD.to(shard)])
+}
+
 /// Copies everybody to their place.
 fn put_together(
     writer: Writer,
@@ -411,7 +421,9 @@ fn put_together(
                 match (stored.next_if(|(_, subject)| subject.id == *id), &part.cohort) {
                     (Some((at, subject)), Some(cohort)) => {
                         if writer.done(n).is_none_or(|done| done != *subject) {
-                            writer.put(n, subject, &cohort.channels(at)?, &cohort.mask(at)?)?;
+                            let read = || Ok::<_, Error>((cohort.channels(at)?, cohort.mask(at)?));
+                            let (volumes, mask) = read().map_err(|e| damaged(e, &cohort.path, shard))?;
+                            writer.put(n, subject, &volumes, &mask)?;
                         }
                         ready.push((n, subject.clone()));
                     }

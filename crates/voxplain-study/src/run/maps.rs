@@ -215,6 +215,7 @@ fn check_images(files: &MapFiles) -> Result<()> {
     }
     for path in entries(files.folder())? {
         if files_of(&path).is_some_and(|of| own(&of)) {
+            read_record(&path)?;
             read_image(&path)?;
         }
     }

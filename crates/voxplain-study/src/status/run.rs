@@ -236,6 +236,17 @@ fn changed_labels(run: &Run) -> Option<String> {
     run.changed_labels(&cohort).ok()?.map(|changed| changed.sentence())
 }
 
+impl RunStatus {
+    /// Whether anything is not as it was written.
+    pub fn is_damaged(&self) -> bool {
+        let made = [&self.metrics, &self.group, &self.confounds].into_iter().flatten();
+        let lists = [&self.evaluations, &self.comparisons, &self.permutations, &self.regions];
+        !self.damaged.is_empty()
+            || !self.damaged_maps.is_empty()
+            || made.chain(lists.into_iter().flatten()).any(|made| made.damaged)
+    }
+}
+
 /// Something that may not be there.
 fn made<T>(name: &str, file: PathBuf, read: &Result<Option<T>>) -> Option<Made> {
     (!matches!(read, Ok(None))).then(|| Made::new(name, file, read))
@@ -382,7 +393,7 @@ fn report(run: &Run, status: &RunStatus) -> Result<Option<Made>> {
         .filter(|(time, _)| *time > made)
         .map(|(_, newer)| format!("{}: is older than {}", file.display(), place_in(&run.path, &newer)));
     let remedy = problem.as_ref().map(|_| remedy!["make it again: ", Action::new("report").on(&run.path)]);
-    Ok(Some(Made { name: "report".into(), file, problem, remedy }))
+    Ok(Some(Made { name: "report".into(), file, problem, damaged: false, remedy }))
 }
 
 /// What is missing, in the order of the work: first what a page needs, then what shows how far maps can be trusted.
@@ -390,8 +401,11 @@ fn lacks(run: &Run, status: &RunStatus) -> Vec<Lack> {
     let on_run = |verb: &'static str| Action::new(verb).on(&run.path);
     let counts = |made: &Option<Made>| made.as_ref().is_some_and(Made::counts);
     let mut lacks = Vec::new();
-    if !status.damaged.is_empty() {
-        let names: Vec<String> = status.damaged.iter().map(|of| place_in(&run.path, &of.file)).collect();
+    // A learning curve is made again with its model alone, which is not removed by itself: its remedy says so.
+    let is_curve = |of: &&Damaged| of.file.file_name().is_some_and(|name| name == "history.jsonl");
+    let names: Vec<String> =
+        status.damaged.iter().filter(|of| !is_curve(of)).map(|of| place_in(&run.path, &of.file)).collect();
+    if !names.is_empty() {
         lacks.push(Lack::new(
             format!("whole files in place of those that are damaged: {}", names.join(", ")),
             train(run, status),

@@ -453,6 +453,13 @@ fn what_is_missing_of_shards_is_named_and_what_is_otherwise_is_refused() {
     ask(&options, 4, 4).unwrap();
     drop(claim);
 
+    // A copy of another shard, of as many permutations.
+    let copy = out.join("shard-3-of-4.json");
+    std::fs::copy(out.join("shard-2-of-4.json"), &copy).unwrap();
+    let error = merge_comparison(&out, &Silent).unwrap_err();
+    assert!(error.to_string().contains("holds what shard 2 of 4 has counted"), "{error}");
+    std::fs::remove_file(&copy).unwrap();
+
     // Of a file that does not fit the others.
     let file = out.join("shard-4-of-4.json");
     let kept = std::fs::read(&file).unwrap();
