@@ -19,6 +19,7 @@ use crate::{
     cohort::Cohort,
     map::{read_image, read_record, record_path, target},
     run::{GroupLayout, MadeFrom, Run, RunMaps, digest},
+    scratch::{OnDisk, Scratch},
     setting::{KEEP_GOING, METHOD},
 };
 use rayon::prelude::*;
@@ -29,7 +30,7 @@ use std::{
 };
 use voxplain_attribution::Record;
 use voxplain_core::{Action, Error, Progress, Result, remedy, seal};
-use voxplain_stats::{Interval, Statistic};
+use voxplain_stats::{Interval, Statistic, inference::Rows as _};
 use voxplain_volume::{Grid, Mask, Volume, WriteOptions, write};
 
 /// Which maps are combined.
@@ -136,6 +137,9 @@ struct Member {
 
 /// Memory that maps may take at once while they are put together.
 const BUDGET_BYTES: usize = 256 << 20;
+
+/// Maps that are read beside each other at most.
+const MAPS_AT_ONCE: usize = 64;
 
 /// Makes `group/`: maps of groups, `mean_brain.nii.gz`, `brain_mask.nii.gz`, `similarity.tsv`, `summary.json`.
 ///
@@ -271,7 +275,14 @@ pub fn group(run: &Run, options: &GroupOptions, progress: &dyn Progress) -> Resu
         progress.go_on()?;
         let files: Vec<(&Member, &Path)> = members.iter().map(|m| (m, m.maps[n].as_path())).collect();
         let models_of: Vec<&str> = records.iter().map(|r| r[n].model.as_str()).collect();
-        let (volumes, scale) = statistics(&cohort, &files, (options.scale, &models_of), &groups, &grid)?;
+        let (volumes, scale) = statistics(
+            &cohort,
+            &files,
+            (options.scale, &models_of),
+            &groups,
+            (&grid, &layout.values(), BUDGET_BYTES),
+            progress,
+        )?;
         for (group, statistic, volume) in volumes {
             let file = GroupLayout::map_name(&group.name, statistic.word(), method);
             let mut record = serde_json::json!({
@@ -458,16 +469,18 @@ fn mean_brain(
 /// One statistic of the maps of a group.
 type OfGroup<'a> = (&'a Group, Statistic, Volume);
 
-/// All statistics of all groups for one method, from as many voxels at a time as memory allows: where it allows all, each map is
-/// read once. `models` made the maps, which are scaled by their sizes.
+/// All statistics of all groups for one method. Each map is read once; where memory does not hold all of them their values are kept in a file at
+/// `scratch` meanwhile, and taken from there as many voxels at a time as memory allows. `models` made the maps, which are scaled by their sizes.
 fn statistics<'a>(
     cohort: &Cohort,
     files: &[(&Member, &Path)],
     (scale, models): (Scale, &[&str]),
     groups: &'a [Group],
-    grid: &Grid,
+    (grid, scratch, budget): (&Grid, &Path, usize),
+    progress: &dyn Progress,
 ) -> Result<(Vec<OfGroup<'a>>, ScaleRecord)> {
-    let at_once = (BUDGET_BYTES / (4 * files.len().max(1))).clamp(1, grid.len());
+    let (count, voxels) = (files.len(), grid.len());
+    let at_once = (budget / (4 * count.max(1))).clamp(1, voxels);
     let wanted: Vec<(&Group, Statistic, Vec<usize>)> = groups
         .iter()
         .flat_map(|group| {
@@ -478,31 +491,43 @@ fn statistics<'a>(
                 .map(move |s| (group, s, rows.clone()))
         })
         .collect();
-    let mut results: Vec<Vec<f32>> = vec![Vec::with_capacity(grid.len()); wanted.len()];
-    // Sizes are known once every map has been read; the values of the first slab wait for them.
-    let mut scaled: Option<(Vec<f64>, ScaleRecord)> = None;
-    for first in (0..grid.len()).step_by(at_once) {
-        let slab = first..(first + at_once).min(grid.len());
-        let read = files.par_iter().map(|(member, file)| {
+    let (mut sizes, mut values) = (Vec::with_capacity(count), Vec::new());
+    let mut file = if at_once < voxels { Some(Scratch::create(scratch)?) } else { None };
+    for part in files.chunks((budget / (4 * voxels.max(1))).clamp(1, MAPS_AT_ONCE)) {
+        progress.go_on()?;
+        let read = part.par_iter().map(|(member, file)| {
             let map = read_map(cohort, member.index, file)?;
-            let size = if scaled.is_none() { map_size(cohort, member.index, &map)? } else { 0.0 };
-            Ok((size, map.data()[slab.clone()].to_vec()))
+            Ok((map_size(cohort, member.index, &map)?, map.into_data()))
         });
-        let (sizes, mut values): (Vec<f64>, Vec<Vec<f32>>) = read.collect::<Result<Vec<_>>>()?.into_iter().unzip();
-        let (factors, _) = scaled.get_or_insert_with(|| {
-            let maps: Vec<(f64, &str)> = sizes.into_iter().zip(models.iter().copied()).collect();
-            scale.factors(&maps)
-        });
+        for (size, of_map) in read.collect::<Result<Vec<(f64, Vec<f32>)>>>()? {
+            sizes.push(size);
+            match &mut file {
+                Some(file) => file.append(&of_map)?,
+                None => values.extend(of_map),
+            }
+        }
+    }
+    let maps: Vec<(f64, &str)> = sizes.into_iter().zip(models.iter().copied()).collect();
+    let (factors, record) = scale.factors(&maps);
+    let rows = file.map(|file| OnDisk::new(file, count, voxels));
+    let mut results: Vec<Vec<f32>> = vec![Vec::with_capacity(voxels); wanted.len()];
+    for first in (0..voxels).step_by(at_once) {
+        progress.go_on()?;
+        let length = at_once.min(voxels - first);
+        if let Some(rows) = &rows {
+            values.resize(count * length, 0.0);
+            rows.read(first, &mut values)?;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "maps are float32")]
-        values.par_iter_mut().zip(&*factors).for_each(|(map, &factor)| {
+        values.par_chunks_exact_mut(length).zip(&factors).for_each(|(map, &factor)| {
             map.iter_mut().for_each(|v| *v = (f64::from(*v) * factor) as f32);
         });
         for ((_, statistic, rows), result) in wanted.iter().zip(&mut results) {
-            let part: Vec<f32> = (0..slab.len())
+            let part: Vec<f32> = (0..length)
                 .into_par_iter()
                 .map_init(Vec::new, |at_voxel, v| {
                     at_voxel.clear();
-                    at_voxel.extend(rows.iter().map(|&n| values[n][v]));
+                    at_voxel.extend(rows.iter().map(|&n| values[n * length + v]));
                     statistic.of(at_voxel)
                 })
                 .collect();
@@ -514,7 +539,7 @@ fn statistics<'a>(
         .zip(results)
         .map(|((g, s, _), data)| Ok((g, s, Volume::new(*grid, data)?)))
         .collect::<Result<_>>()?;
-    Ok((volumes, scaled.map(|(_, record)| record).unwrap_or_default()))
+    Ok((volumes, record))
 }
 
 /// What would make the maps of subjects or methods not comparable.
@@ -613,3 +638,6 @@ fn describe(method: &str, records: &[&Record], missing: Vec<String>, scale: Opti
         warnings: warnings.into_iter().map(|(w, n)| (w.to_owned(), n)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

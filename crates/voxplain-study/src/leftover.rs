@@ -187,6 +187,11 @@ impl Leftovers {
             comparisons.extend(compare::rests_of(&folder)?);
         }
         self.add("comparisons that were stopped (permutations that are counted are lost)", comparisons)?;
+        let values = layout.group().values();
+        self.add(
+            "values of maps of a `group` that was stopped",
+            [values].into_iter().filter(|file| file.is_file()).collect(),
+        )?;
         let mut checkpoints = Vec::new();
         for files in (0..run.manifest.folds).map(|fold| layout.fold(fold)) {
             match (files.checkpoint().is_file(), files.model().is_file()) {

@@ -75,6 +75,7 @@ mod recode;
 pub mod regions;
 pub mod run;
 pub mod sample;
+mod scratch;
 pub mod setting;
 pub mod shard;
 pub mod simulate;

@@ -3,12 +3,9 @@
 use crate::{
     cohort::Cohort,
     group::{Scale, ScaleRecord, map_size, read_map},
+    scratch::{OnDisk, Scratch},
 };
-use std::{
-    fs::File,
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use voxplain_core::{Error, Progress, Result};
 use voxplain_stats::inference::{InMemory, Rows};
 use voxplain_volume::{Border, Grid, Mask, Volume};
@@ -138,113 +135,15 @@ impl Images<'_> {
             }
             values.extend(varies.iter().map(|at| image.data()[*at]));
             if let Some(file) = &mut file {
-                let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                file.file.write_all(&bytes).map_err(Error::io(&file.path))?;
+                file.append(&values)?;
             }
             progress.advance(1, self.id(subject));
         }
         progress.end();
         let rows: Box<dyn Rows> = match file {
             None => Box::new(InMemory::new(n, values)?),
-            Some(scratch) => Box::new(OnDisk { scratch, subjects: n, voxels: varies.len() }),
+            Some(scratch) => Box::new(OnDisk::new(scratch, n, varies.len())),
         };
         Ok(Values { rows, mask, constant, scale })
-    }
-}
-
-/// A file that is removed when it is no longer needed.
-#[derive(Debug)]
-pub(super) struct Scratch {
-    path: PathBuf,
-    file: File,
-}
-
-impl Scratch {
-    fn create(path: &Path) -> Result<Self> {
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
-        Ok(Self { file: file.map_err(Error::io(path))?, path: path.to_owned() })
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left would be written over the next time.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Rows in a file, subject by subject, float32, little-endian.
-#[derive(Debug)]
-struct OnDisk {
-    scratch: Scratch,
-    subjects: usize,
-    voxels: usize,
-}
-
-impl OnDisk {
-    fn read_at(&self, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
-        #[cfg(unix)]
-        return std::os::unix::fs::FileExt::read_exact_at(&self.scratch.file, bytes, at);
-        #[cfg(windows)]
-        {
-            let mut done = 0;
-            while done < bytes.len() {
-                let n =
-                    std::os::windows::fs::FileExt::seek_read(&self.scratch.file, &mut bytes[done..], at + done as u64)?;
-                if n == 0 {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
-                }
-                done += n;
-            }
-            Ok(())
-        }
-    }
-}
-
-impl Rows for OnDisk {
-    fn subjects(&self) -> usize {
-        self.subjects
-    }
-
-    fn voxels(&self) -> usize {
-        self.voxels
-    }
-
-    fn read(&self, first: usize, into: &mut [f32]) -> Result<()> {
-        let count = into.len() / self.subjects;
-        let mut bytes = vec![0; 4 * count];
-        for (subject, row) in into.chunks_exact_mut(count).enumerate() {
-            self.read_at(&mut bytes, 4 * (subject * self.voxels + first) as u64)
-                .map_err(Error::io(&self.scratch.path))?;
-            for (value, bytes) in row.iter_mut().zip(bytes.as_chunks::<4>().0) {
-                *value = f32::from_le_bytes(*bytes);
-            }
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_in_a_file_are_those_in_memory() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("values");
-        let values: Vec<f32> = (0..5 * 37).map(|n| n as f32 * 0.5).collect();
-        let mut scratch = Scratch::create(&path).unwrap();
-        scratch.file.write_all(&values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>()).unwrap();
-        let disk = OnDisk { scratch, subjects: 5, voxels: 37 };
-        let memory = InMemory::new(5, values).unwrap();
-        for (first, count) in [(0, 37), (30, 7), (5, 11)] {
-            let (mut a, mut b) = (vec![0.0; 5 * count], vec![1.0; 5 * count]);
-            disk.read(first, &mut a).unwrap();
-            memory.read(first, &mut b).unwrap();
-            assert_eq!(a, b);
-        }
-        assert!(disk.read(36, &mut [0.0; 10]).is_err());
-        drop(disk);
-        assert!(!path.exists());
     }
 }

@@ -51,7 +51,7 @@ pub fn clear(run: &Path) -> Result<Vec<PathBuf>> {
             work.files(&path, |_| false)?;
         } else if path == layout.group().folder() {
             let group = layout.group();
-            let known = [group.summary(), group.similarity(), group.mean_brain(), group.brain_mask()];
+            let known = [group.summary(), group.similarity(), group.mean_brain(), group.brain_mask(), group.values()];
             work.files(&path, |file| known.contains(&file.to_owned()) || is_group_map(&name_of(file)))?;
         } else if path == layout.linear().folder() {
             let known = [layout.linear().mean_brain(), layout.linear().brain_mask()];

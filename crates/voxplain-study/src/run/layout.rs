@@ -316,6 +316,11 @@ pub struct GroupLayout {
 }
 
 impl GroupLayout {
+    /// `values.partial`: the values of maps while memory does not hold them.
+    pub(crate) fn values(&self) -> PathBuf {
+        self.folder.join("values.partial")
+    }
+
     /// The folder itself.
     pub fn folder(&self) -> &Path {
         &self.folder

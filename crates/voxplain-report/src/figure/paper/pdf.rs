@@ -292,12 +292,12 @@ mod tests {
     #[test]
     fn a_page_by_hand() {
         let of = |body: &str| pdf(&tree(body), 96.0, "two paths").unwrap();
-        let file = of("<path d='M 10 20 L 30 20 Q 30 5 10 5 Z' fill='#ff0080'/>
+        let file = of("<path d='M 10 20 L 30 20 Q 30 5 0 5 Z' fill='#ff0080'/>
              <path d='M 1 2 L 3 4' fill='none' stroke='#000' stroke-width='2' stroke-dasharray='4 2' stroke-opacity='0.5'/>");
         assert!(file.starts_with(b"%PDF-") && String::from_utf8_lossy(&file).contains("/MediaBox [0 0 72 36]"));
         assert_eq!(
             drawn(&file).split_whitespace().collect::<Vec<_>>().join(" "),
-            "q 0.75 0 0 -0.75 0 36 cm 1 0 0.5019608 rg 10 20 m 30 20 l 30 10 23.333334 5 10 5 c h f Q \
+            "q 0.75 0 0 -0.75 0 36 cm 1 0 0.5019608 rg 10 20 m 30 20 l 30 10 20 5 0 5 c h f Q \
              q 0.75 0 0 -0.75 0 36 cm /O0 gs 0 0 0 RG 2 w 0 j 0 J 4 M [4 2] 0 d 1 2 m 3 4 l S Q"
         );
         assert!(String::from_utf8_lossy(&file).contains("/CA 0.5"));
