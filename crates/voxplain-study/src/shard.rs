@@ -6,7 +6,7 @@
 //! Schedulers number the tasks of an array and tell each task its number in variables of its environment; [`Shard::of_task`] reads them.
 
 use crate::{
-    listed::{counted, listed},
+    listed::{and, counted, does, listed},
     setting::SHARD,
 };
 use std::{fmt, fmt::Write as _, str::FromStr};
@@ -84,6 +84,13 @@ impl Shard {
             let _ = write!(text, ": {}", listed(names, NAMED));
         }
         text
+    }
+
+    /// That these shards are not there, in words: `shards 1, 3 and 4 are missing of 4`.
+    pub(crate) fn missing_in_words(missing: &[Self]) -> String {
+        let numbers: Vec<String> = missing.iter().map(|shard| shard.number.to_string()).collect();
+        let (count, of) = (missing.len(), missing.first().map_or(0, |shard| shard.of));
+        format!("{} {} {} missing of {of}", does(count, "shard", "shards"), and(&numbers), does(count, "is", "are"))
     }
 
     /// The shard of the task of an array that this process is, by the variables of SLURM, SGE or PBS; `variable` gives the value of one.

@@ -1,7 +1,7 @@
 //! Simple predictors of a value, on the folds of the network.
 
 use super::{
-    Features, Gram, LinearFold, check,
+    Features, Gram, LinearFold, centred, check,
     chosen::{Choice, Chosen},
     span::Span,
 };
@@ -129,9 +129,8 @@ pub fn ridge_voxels(gram: &Gram, task: &ValueTask<'_>) -> TunedValues {
 /// The same on columns of a table.
 pub fn ridge_features(features: &Features, task: &ValueTask<'_>) -> TunedValues {
     ridge(task, |split| {
-        let (mut train, mut test) = features.rows(&split.train, &split.test);
-        let centre = train.row_mean();
-        [&mut train, &mut test].into_iter().for_each(|rows| rows.row_iter_mut().for_each(|mut row| row -= &centre));
+        let (train, test) = features.rows(&split.train, &split.test);
+        let [train, test] = centred(&train, &test);
         Part::Products([&train * train.transpose(), test * train.transpose()])
     })
 }

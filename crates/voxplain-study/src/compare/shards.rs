@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cohort::Cohort,
-    listed::{and, counted, does},
+    listed::counted,
     run::Run,
     setting::{COHORT, OUT, SHARD},
     shard::Shard,
@@ -211,14 +211,7 @@ impl Shared {
     pub(super) fn refuse_missing(&self, place: &Place) -> Result<()> {
         let missing = self.missing(place)?;
         let Some(first) = missing.first() else { return Ok(()) };
-        let numbers: Vec<String> = missing.iter().map(|shard| shard.number().to_string()).collect();
-        let what = format!(
-            "{} {} {} missing of {}",
-            does(missing.len(), "shard", "shards"),
-            and(&numbers),
-            does(missing.len(), "is", "are"),
-            self.shards
-        );
+        let what = Shard::missing_in_words(&missing);
         let step = self.step(place).with(SHARD, first);
         let others = if missing.len() > 1 { ", and the others alike" } else { "" };
         Err(Error::file(place.folder(), what, remedy!["count what is missing: ", step, others]))

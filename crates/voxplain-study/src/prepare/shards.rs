@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cohort::{Begun, Cohort, CohortLayout, Inclusion, LeftOut, Preparation, Stored, Subject, VolumeType, Writer},
-    listed::{and, counted, does},
+    listed::counted,
     sample::SampledImage,
     setting::{OUT, SHARD},
     shard::Shard,
@@ -62,6 +62,22 @@ pub struct PreparedShard {
     pub done: bool,
     /// The numbers of shards that are not done yet.
     pub missing: Vec<usize>,
+}
+
+impl PreparedShard {
+    /// One of which nothing is done yet.
+    fn of(shard: Shard) -> Self {
+        Self {
+            shard: shard.number(),
+            of: shard.of(),
+            prepared: 0,
+            resumed: 0,
+            failed: Vec::new(),
+            findings: Vec::new(),
+            done: false,
+            missing: Vec::new(),
+        }
+    }
 }
 
 impl Shared {
@@ -138,16 +154,7 @@ pub fn prepare_shard(
     let which = shared.places(shard);
     let ids: Vec<&str> = which.iter().map(|&n| plan.items[n].id.as_str()).collect();
     progress.note(&shard.describe(&ids, plan.items.len(), "image"));
-    let mut made = PreparedShard {
-        shard: shard.number(),
-        of: shard.of(),
-        prepared: 0,
-        resumed: 0,
-        failed: Vec::new(),
-        findings: Vec::new(),
-        done: false,
-        missing: Vec::new(),
-    };
+    let mut made = PreparedShard::of(shard);
     let layout = CohortLayout::at(out);
     if layout.document().is_file() {
         let cohort = Cohort::open(out)?;
@@ -183,16 +190,7 @@ pub(crate) fn one_image(
     let shared = Shared::of(&plan, shard.of());
     let layout = CohortLayout::at(out);
     share(layout, &shared)?;
-    let mut made = PreparedShard {
-        shard: 1,
-        of: shard.of(),
-        prepared: 0,
-        resumed: 0,
-        failed: Vec::new(),
-        findings: Vec::new(),
-        done: false,
-        missing: Vec::new(),
-    };
+    let mut made = PreparedShard::of(shard);
     let began = Instant::now();
     fill(&plan, (&shared, shard, &shared.places(shard)), layout, options, &mut made, progress)?;
     let seconds = began.elapsed().as_secs_f64();
@@ -344,17 +342,9 @@ pub fn merge_shards(out: &Path, progress: &dyn Progress) -> Result<PrepareSummar
     let is_there = layout.document().is_file() && Cohort::open(out)?.made_by == shared.made_by;
     let missing = if is_there { Vec::new() } else { shared.missing(layout)? };
     if !missing.is_empty() {
-        let numbers: Vec<String> = missing.iter().map(|shard| shard.number().to_string()).collect();
-        let what = format!(
-            "{} {} {} missing of {}",
-            does(missing.len(), "shard", "shards"),
-            and(&numbers),
-            does(missing.len(), "is", "are"),
-            shared.shards
-        );
         return Err(Error::file(
             layout.shards(),
-            what,
+            Shard::missing_in_words(&missing),
             remedy![
                 "prepare them, by the command of the others (",
                 Action::new("prepare"),

@@ -79,7 +79,8 @@ pub struct RunStatus {
     /// Maps that are not as they were written, or whose record, mask or image in another space is not. Without `all_read` those that show it without
     /// being read.
     pub damaged_maps: Vec<PathBuf>,
-    /// That labels in the table were changed after training, in a sentence; `null` where they were not, or it is not known.
+    /// That labels in the table were changed after training, or why that is not known, in a sentence; `null` where they were not, or there is no
+    /// cohort.
     pub changed_labels: Option<String>,
     /// The report; its problem is what was made after it, by the times of the files.
     pub report: Option<Made>,
@@ -230,10 +231,14 @@ fn damaged_maps(maps: &RunMaps) -> Vec<PathBuf> {
     maps.stale().iter().filter(|map| map.why == Staleness::Damaged).map(|map| map.path.clone()).collect()
 }
 
-/// That labels were changed after training, in words; where that cannot be told, what stands in the way says itself elsewhere.
+/// That labels were changed after training, or why that is not known, in words.
 fn changed_labels(run: &Run) -> Option<String> {
+    // Why there is no cohort stands where the cohort does.
     let cohort = run.cohort().ok()?;
-    run.changed_labels(&cohort).ok()?.map(|changed| changed.sentence())
+    match run.changed_labels(&cohort) {
+        Ok(changed) => changed.map(|changed| changed.sentence()),
+        Err(error) => Some(format!("whether labels were changed after training is not known: {error}")),
+    }
 }
 
 impl RunStatus {
