@@ -80,8 +80,11 @@ mod tests {
         let sum = read_ahead(20, fill, |inputs| {
             let mut seen = Vec::new();
             for _ in 0..20 {
-                seen.push(inputs.next(|input| Ok(input[0]))?);
-                done.fetch_add(1, Ordering::SeqCst);
+                // Counted before the buffer goes back: afterwards the next may be filled at once.
+                seen.push(inputs.next(|input| {
+                    done.fetch_add(1, Ordering::SeqCst);
+                    Ok(input[0])
+                })?);
             }
             assert!(inputs.next(|_| Ok(())).is_err(), "there are twenty");
             Ok(seen)
