@@ -111,8 +111,9 @@ impl Trainer<'_> {
         }
         if !path.is_file() {
             self.train(fold)?.write(&path)?;
-            checkpoint::remove(&files.checkpoint());
         }
+        // Also that of a process that was killed between the two.
+        checkpoint::remove(&files.checkpoint());
         // What is evaluated is the file, not what happens to be in memory.
         let model = Model::read(&path)?;
         let trained_on: BTreeSet<&str> = split.train.iter().map(|&n| self.dataset.hash(n)).collect();

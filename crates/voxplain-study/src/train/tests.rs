@@ -173,6 +173,11 @@ fn a_run_is_whole_and_the_same_whatever_the_threads_and_interruptions() {
     }
     assert!(stops >= 3, "interrupted {stops} times only");
     assert!(files(&at("three")) == whole, "an interrupted run does not give the same bytes");
+    // Killed when a model was written, and its checkpoint was still there.
+    std::fs::write(at("three").join("folds/fold-1/checkpoint.safetensors"), "of no use").unwrap();
+    std::fs::remove_file(at("three").join("metrics.json")).unwrap();
+    train(&cohort, &options, &at("three"), false, &engine(1), &Silent, &Silent).unwrap();
+    assert!(files(&at("three")) == whole, "a checkpoint stays beside the model");
 
     // What is read is what was written, and no model predicted a subject that it was trained on.
     let run = Run::open(&at("one")).unwrap();
