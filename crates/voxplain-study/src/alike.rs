@@ -23,7 +23,7 @@ use alignment::{Alignment, Mean};
 use lattice::{Lattice, Readings};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 use texture::{Blocks, Texture};
 use voxplain_core::{Progress, Result};
 use voxplain_nn::Engine;
@@ -38,6 +38,9 @@ pub const FEWEST: usize = 4;
 
 /// For each brain, so many of those that are most like it at a few points are looked at closely.
 const NEAREST: usize = 5;
+
+/// The scores of so many brains with all before them are in memory at once: those of all pairs of 10,000 would take 400 MB.
+const ROWS: usize = 256;
 
 /// Pairs that say how alike people of this cohort are, evenly taken, at most.
 const USUAL: usize = 150;
@@ -199,16 +202,10 @@ fn of_channel(
     let lattice = Lattice::of(&mean, blocks);
     let readings: Vec<Option<Readings>> =
         textures.par_iter().map(|of| of.as_ref().map(|texture| lattice.readings(texture))).collect();
-    let scores = scores(brains, &lattice, textures, &readings, progress)?;
-    // How alike each is to each of those before it; nothing where one has no pattern.
-    let score = |a: usize, b: usize| scores[a.max(b)].get(a.min(b)).copied().flatten();
-    let mut candidates = Vec::new();
-    for n in 0..brains.count {
-        let others = (0..brains.count).filter(|&o| o != n && (brains.at_stake)(n.min(o), n.max(o)));
-        let mut others: Vec<(f32, usize)> = others.filter_map(|o| Some((score(n, o)?, o))).collect();
-        others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        candidates.extend(others.iter().take(NEAREST).map(|&(_, o)| (n.min(o), n.max(o))));
-    }
+    let nearest = nearest(brains, &lattice, textures, &readings, progress)?;
+    let pairs =
+        nearest.iter().enumerate().flat_map(|(n, others)| others.iter().map(move |&(_, o)| (n.min(o), n.max(o))));
+    let mut candidates: Vec<(usize, usize)> = pairs.collect();
     candidates.sort_unstable();
     candidates.dedup();
     let close = |&(one, other): &(usize, usize)| {
@@ -227,10 +224,12 @@ fn of_channel(
     };
     let usual = compare(&usual_pairs(textures))?.iter().map(|pair| pair.likeness).collect();
     found.limit = found.limit.max(far(usual));
+    let known: BTreeMap<(usize, usize), usize> =
+        found.compared.iter().enumerate().map(|(at, pair)| ((pair.one, pair.other), at)).collect();
     for pair in compare(&candidates)? {
         // Of several channels the one by which they are most alike.
-        match found.compared.iter_mut().find(|p| (p.one, p.other) == (pair.one, pair.other)) {
-            Some(known) if known.likeness < pair.likeness => *known = pair,
+        match known.get(&(pair.one, pair.other)) {
+            Some(&at) if found.compared[at].likeness < pair.likeness => found.compared[at] = pair,
             Some(_) => {}
             None => found.compared.push(pair),
         }
@@ -238,15 +237,17 @@ fn of_channel(
     Ok(())
 }
 
-/// For each brain, how alike it is to those before it at the points of the lattice, where that is at stake.
-fn scores(
+/// For each brain the [`NEAREST`] that are most like it at the points of the lattice, of those with which it is at stake, the most alike
+/// first; of two that are as alike, the earlier.
+fn nearest(
     brains: &Brains<'_>,
     lattice: &Lattice,
     textures: &[Option<Texture>],
     readings: &[Option<Readings>],
     progress: &dyn Progress,
-) -> Result<Vec<Vec<Option<f32>>>> {
-    let of_brain = |n: usize| {
+) -> Result<Vec<Vec<(f32, usize)>>> {
+    // How alike a brain is to each of those before it; nothing where one has no pattern.
+    let row = |n: usize| -> Result<Vec<Option<f32>>> {
         progress.go_on()?;
         let moved = textures[n].as_ref().map(|texture| lattice.moved(texture));
         let score = |(other, one): (usize, &Option<Readings>)| {
@@ -260,10 +261,30 @@ fn scores(
         progress.advance(1, "");
         Ok(row)
     };
-    // The last have the most to do.
-    let mut rows = (0..textures.len()).into_par_iter().rev().map(of_brain).collect::<Result<Vec<_>>>()?;
-    rows.reverse();
-    Ok(rows)
+    let mut nearest = vec![Vec::with_capacity(NEAREST + 1); textures.len()];
+    let mut first = 0;
+    while first < textures.len() {
+        let numbers = first..textures.len().min(first + ROWS);
+        first = numbers.end;
+        let rows = numbers.clone().into_par_iter().map(row).collect::<Result<Vec<_>>>()?;
+        for (n, row) in numbers.zip(rows) {
+            for (other, score) in row.into_iter().enumerate() {
+                let Some(score) = score else { continue };
+                keep(&mut nearest[n], score, other);
+                keep(&mut nearest[other], score, n);
+            }
+        }
+    }
+    Ok(nearest)
+}
+
+/// Puts one more into the list of the nearest.
+fn keep(nearest: &mut Vec<(f32, usize)>, score: f32, other: usize) {
+    let at = nearest.partition_point(|&(s, o)| score.total_cmp(&s).then(o.cmp(&other)).is_lt());
+    if at < NEAREST {
+        nearest.insert(at, (score, other));
+        nearest.truncate(NEAREST);
+    }
 }
 
 /// Pairs of those that have a pattern, evenly taken of all.

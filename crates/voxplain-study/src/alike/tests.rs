@@ -201,6 +201,16 @@ proptest! {
     }
 
     #[test]
+    fn the_nearest_are_the_first_of_all_in_order(scores in prop::collection::vec(0u8..6, 0..40)) {
+        let mut all: Vec<(f32, usize)> = scores.iter().map(|&s| f32::from(s) / 8.0 - 0.3).zip(0..).collect();
+        let mut nearest = Vec::new();
+        all.iter().for_each(|&(score, other)| keep(&mut nearest, score, other));
+        all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        all.truncate(NEAREST);
+        prop_assert_eq!(nearest, all);
+    }
+
+    #[test]
     fn intensities_do_not_matter(scale in 0.01f32..100.0, offset in -50f32..50.0) {
         let blocks = Blocks::of(SHAPE, [3.0; 3]);
         let spread = |v: &Volume| Texture::of(v.data(), brain().data(), &blocks).unwrap().spread(&blocks);
