@@ -11,7 +11,7 @@ use crate::verb::serve;
 #[cfg(feature = "report")]
 use crate::verb::{plot, report};
 use crate::{
-    pipeline::Work,
+    pipeline::{Needs, Reader, Work},
     plan::Asked,
     session::{Global, Outcome, Session},
     terminal,
@@ -120,9 +120,9 @@ impl Verb {
             Self::Import(verb) => verb.run(session),
             Self::Export(verb) => verb.run(session),
             Self::Bench(verb) => verb.run(session),
-            Self::Demo(verb) => verb.run(session, work),
-            Self::Run(verb) => verb.run(session, work, &Cli::command()),
-            Self::Plan(verb) => verb.run(session, work, asked),
+            Self::Demo(verb) => verb.run(session, READER),
+            Self::Run(verb) => verb.run(session, READER, &Cli::command()),
+            Self::Plan(verb) => verb.run(session, READER, asked),
             Self::BidsApp(verb) => verb.run(session, work),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
@@ -159,6 +159,8 @@ Start here:
     lacks.iter().fold(start.to_owned(), |text, lack| format!("{text}\n\nThis voxplain was built without {lack}"))
 }
 
+const READER: Reader = Reader { work, needs };
+
 /// The work that the words of a command line ask for; global flags among them are left out.
 fn work(words: &[String]) -> anyhow::Result<Work> {
     let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
@@ -166,15 +168,33 @@ fn work(words: &[String]) -> anyhow::Result<Work> {
         let said = e.to_string();
         anyhow::anyhow!("{}", said.lines().next().unwrap_or_default().trim_start_matches("error: "))
     })?;
-    // A step that this build lacks should not show after hours either.
+    // What this build lacks, and what no data could make right, should not show after hours.
     match &verb {
         #[cfg(not(feature = "report"))]
         Verb::Report(_) | Verb::Plot(_) => return Err(Lacking::error(REPORT)),
         #[cfg(not(feature = "serve"))]
         Verb::Serve(_) => return Err(Lacking::error(SERVE)),
+        Verb::Explain(verb) => verb.check()?,
+        Verb::Compare(verb) => verb.check()?,
         _ => {}
     }
     Ok(Box::new(move |session| verb.run(session)))
+}
+
+/// What the words of a command line take and make; `work` has understood them.
+fn needs(words: &[String]) -> anyhow::Result<Needs> {
+    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
+    match Cli::try_parse_from(line)?.verb {
+        Verb::Prepare(verb) => verb.needs(),
+        Verb::Simulate(verb) => Ok(verb.needs()),
+        Verb::Train(verb) => Ok(verb.needs()),
+        Verb::Explain(verb) => verb.needs(),
+        Verb::Group(verb) => Ok(verb.needs()),
+        Verb::Regions(verb) => Ok(verb.needs()),
+        Verb::Evaluate(verb) => Ok(verb.needs()),
+        Verb::Compare(verb) => verb.needs(),
+        _ => Ok(Needs::default()),
+    }
 }
 
 /// What the words of a command line ask for, as far as it can be measured; `work` has understood them.

@@ -2,6 +2,10 @@
 //!
 //! A section of the file is a verb, a key is a flag of it without the dashes: what `voxplain VERB --help` says holds here too.
 
+mod needs;
+
+pub(crate) use needs::{Makes, Maps, Needs};
+
 use crate::{
     session::{Outcome, Session},
     shell::command_line,
@@ -27,27 +31,42 @@ pub(crate) const ORDER: [(&str, &str); 10] = [
 /// What a command line asks for, ready to be done.
 pub(crate) type Work = Box<dyn FnOnce(&Session) -> anyhow::Result<Outcome>>;
 
+/// How the words of a command line are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reader {
+    /// What they ask for.
+    pub(crate) work: fn(&[String]) -> anyhow::Result<Work>,
+    /// What that takes and makes.
+    pub(crate) needs: fn(&[String]) -> anyhow::Result<Needs>,
+}
+
 /// Several verbs in a row: their command lines.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Pipeline {
+    /// The file that says so; none of one that is made here.
+    file: Option<String>,
     steps: Vec<Vec<String>>,
 }
 
 impl Pipeline {
     /// From the text of a configuration file.
     ///
-    /// `cohort` and `run` at the top say where the cohort and the run are or will be; sections are verbs. A verb that is
-    /// to run several times (`regions`, say) is an array of tables.
+    /// `cohort` and `run` at the top say where the cohort and the run are or will be, or else `out` of the one section that makes it; sections are
+    /// verbs. A verb that is to run several times (`regions`, say) is an array of tables.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut config: Table = text.parse::<Table>()?;
-        let place = |config: &mut Table, key: &str| -> anyhow::Result<String> {
+        let place = |config: &mut Table, key: &str, made_by: &[&str]| -> anyhow::Result<String> {
             match config.remove(key) {
                 Some(Value::String(path)) => Ok(path),
                 Some(other) => bail!("`{key}` is to be a path, not {other}"),
-                None => Ok(key.to_owned()),
+                None => {
+                    let mut made = made_by.iter().filter_map(|verb| config.get(*verb)?.get("out")?.as_str());
+                    Ok(made.next().filter(|_| made.next().is_none()).unwrap_or(key).to_owned())
+                }
             }
         };
-        let (cohort, run) = (place(&mut config, "cohort")?, place(&mut config, "run")?);
+        let cohort = place(&mut config, "cohort", &["simulate", "prepare"])?;
+        let run = place(&mut config, "run", &["train"])?;
 
         let known: BTreeSet<&str> = ORDER.iter().map(|(verb, _)| *verb).collect();
         if let Some(unknown) = config.keys().find(|key| !known.contains(key.as_str())) {
@@ -83,7 +102,7 @@ impl Pipeline {
         if steps.is_empty() {
             bail!("no section says what to do; there are: {}", ORDER.map(|(verb, _)| format!("[{verb}]")).join(", "));
         }
-        Ok(Self { steps })
+        Ok(Self { file: None, steps })
     }
 
     /// The command lines.
@@ -108,7 +127,7 @@ impl Pipeline {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = voxplain::input::read_to_string(path).map_err(voxplain::Error::io(path))?;
         let place = || path.display().to_string();
-        let pipeline = Self::parse(&text).with_context(place)?;
+        let pipeline = Self { file: Some(place()), ..Self::parse(&text).with_context(place)? };
         let unfilled = unfilled(&text.parse().with_context(place)?);
         if !unfilled.is_empty() {
             bail!("{}: what stands in <> is to be filled in first: {}", place(), unfilled.join(", "));
@@ -127,18 +146,30 @@ impl Pipeline {
 
     /// The work of each step; refuses what cannot be understood.
     pub(crate) fn work(&self, work: fn(&[String]) -> anyhow::Result<Work>) -> anyhow::Result<Vec<Work>> {
-        self.steps.iter().map(|step| work(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))).collect()
+        let of = |step: &Vec<String>| work(step).with_context(|| format!("[{}]", step[0]));
+        self.in_file(self.steps.iter().map(of).collect::<anyhow::Result<_>>())
     }
 
-    /// Runs the verbs, with `work` to make work of the words of each; the first that fails ends it. What is there already is
+    /// Looks up what the steps need; how many people each is about, where that is known.
+    pub(crate) fn look_up(&self, needs: fn(&[String]) -> anyhow::Result<Needs>) -> anyhow::Result<Vec<Option<usize>>> {
+        let steps = self.steps.iter().map(|step| Ok((step[0].as_str(), needs(step)?)));
+        self.in_file(needs::look_up(steps.collect::<anyhow::Result<Vec<_>>>()?))
+    }
+
+    /// An error with the file in front.
+    fn in_file<T>(&self, result: anyhow::Result<T>) -> anyhow::Result<T> {
+        match &self.file {
+            Some(file) => result.with_context(|| file.clone()),
+            None => result,
+        }
+    }
+
+    /// Runs the verbs; the first that fails ends it. What is there already is
     /// not made again.
-    pub(crate) fn run(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
+    pub(crate) fn run(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         // All are parsed before the first runs: a misspelt key should not show after hours of training.
-        let all = self.work(work)?;
+        let all = self.work(read.work)?;
+        self.look_up(read.needs)?;
         let mut outcome = Outcome::Done;
         for (work, step) in all.into_iter().zip(&self.steps) {
             session.say(&format!("\n$ {}", command_line(step)));

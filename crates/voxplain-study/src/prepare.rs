@@ -64,7 +64,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use voxplain_attribution::Unseen;
-use voxplain_core::{Error, Progress, Remedy, Result, hash_file, remedy};
+use voxplain_core::{Error, Progress, Remedy, Result, Table, hash_file, remedy};
 use voxplain_volume::{Grid, Volume};
 
 /// The result of a preparation.
@@ -202,6 +202,15 @@ pub fn prepare_sites(
         writer.end_with_failures()?;
     }
     Ok(summary)
+}
+
+/// The table of people that [`prepare_sites`] would write, a row for each image, as it is known before an image is read; so that what comes
+/// after can be checked at once.
+///
+/// # Errors
+/// Those of [`prepare_sites`] that show before an image is read: no source, tables that do not fit the images, no masks.
+pub fn table_of_people(sites: &[Site], options: &PrepareOptions) -> Result<Table> {
+    Ok(Plan::new(sites, options)?.participants)
 }
 
 /// What is to be done, with the cohort that people are taken over from.

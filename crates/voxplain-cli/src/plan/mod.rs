@@ -59,42 +59,54 @@ pub(crate) struct Stage {
     pub(crate) why: Vec<String>,
 }
 
-/// Verbs that fall into parts.
-const IN_PARTS: [&str; 4] = ["prepare", "train", "explain", "compare"];
-
 /// Verbs that are told how much memory the network may take.
-const TAKE_MEMORY: [&str; 2] = ["train", "explain"];
+const TAKE_MEMORY: [&str; 3] = ["train", "explain", "evaluate"];
 
 impl Stage {
-    /// The stages of the command lines of a configuration; each verb that falls into parts falls into `shards`, but training into no more than
-    /// it has folds.
-    pub(crate) fn of(steps: &[Vec<String>], shards: usize, folds: impl Fn(&[String]) -> usize) -> Vec<Self> {
+    /// The stages of the command lines of a configuration; each verb that falls into parts falls into `shards`, but into no more than the people
+    /// that its step is about, where these are known, and training into no more than it has folds.
+    pub(crate) fn of(
+        steps: &[Vec<String>],
+        shards: usize,
+        people: &[Option<usize>],
+        folds: impl Fn(&[String]) -> usize,
+    ) -> Vec<Self> {
         let mut stages: Vec<Self> = Vec::new();
-        for words in steps {
+        for (n, words) in steps.iter().enumerate() {
             let verb = words[0].as_str();
             let before = stages.iter().filter(|stage| stage.words[0] == verb).count();
             let name = if before == 0 { verb.to_owned() } else { format!("{verb}{}", before + 1) };
-            let parts = match verb {
-                "train" => shards.min(folds(words)),
-                _ => shards,
+            let people = people.get(n).copied().flatten().unwrap_or(usize::MAX);
+            let most = match verb {
+                "prepare" | "explain" => people,
+                // A table is learnt in moments, in all folds at once.
+                "train" if words.last().is_some_and(|operand| is_table(operand)) => 1,
+                "train" => folds(words),
+                "compare" => usize::MAX,
+                "evaluate" if has_curves_alone(words) => people,
+                _ => 1,
             };
-            let in_parts = IN_PARTS.contains(&verb) && parts > 1;
+            let parts = shards.min(most);
             let out = || words.iter().find_map(|word| word.strip_prefix("--out=")).map(str::to_owned);
             let merge = match verb {
                 // Maps are files of their own.
                 "explain" => None,
                 // Where the result lies may hang on the maps that there are: the command itself takes what was counted.
-                "compare" => Some(words.clone()),
+                "compare" | "evaluate" => Some(words.clone()),
                 // The command itself, too: `merge` also asks for the maps, and of a plan that is submitted again these are not all there yet.
                 "train" => Some(words.clone()),
                 _ => out().map(|folder| ["merge", "--", &folder].map(str::to_owned).to_vec()),
             };
+            let mut why = Vec::new();
+            if verb == "evaluate" && shards > 1 && most == 1 {
+                why.push("one task; with metric = [\"deletion\", \"insertion\"] it falls into parts".to_owned());
+            }
             stages.push(Self {
                 name,
-                shards: in_parts.then_some(parts),
-                merge: merge.filter(|_| in_parts),
+                shards: (parts > 1).then_some(parts),
+                merge: merge.filter(|_| parts > 1),
                 resources: None,
-                why: Vec::new(),
+                why,
                 words: words.clone(),
             });
         }
@@ -111,7 +123,7 @@ impl Stage {
             ..general
         };
         self.resources = (resources != general).then_some(resources);
-        self.why.clone_from(&estimate.why);
+        self.why.extend(estimate.why.iter().cloned());
         let said = [
             ("--minutes", minutes.filter(|_| estimate.minutes.is_some())),
             ("--memory", memory.filter(|_| estimate.memory.is_some())),
@@ -137,6 +149,19 @@ impl Stage {
     fn with(&self, more: &[&str]) -> Vec<String> {
         with(&self.words, more)
     }
+}
+
+/// Whether what is learnt is a table, by the ending of its name.
+fn is_table(operand: &str) -> bool {
+    let ending = operand.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    ending.is_some_and(|ending| ["csv", "tsv", "txt"].contains(&ending.as_str()))
+}
+
+/// Whether an evaluation says that it is of curves: of these each person has some; a localisation takes no share of the people.
+fn has_curves_alone(words: &[String]) -> bool {
+    let metrics: Vec<&str> =
+        words.iter().filter_map(|word| word.strip_prefix("--metric=")).flat_map(|of| of.split(',')).collect();
+    !metrics.is_empty() && metrics.iter().all(|metric| ["deletion", "insertion"].contains(metric))
 }
 
 /// The words of a command with some more, before what ends the flags.
@@ -178,7 +203,7 @@ pub(crate) mod tests {
             config: "project.toml".to_owned(),
             folder: "/data/it's here".into(),
             resources: Resources { cpus: 4, memory: 8000, minutes: 90 },
-            stages: Stage::of(&steps(), 8, |_| 5),
+            stages: Stage::of(&steps(), 8, &[], |_| 5),
         }
     }
 
@@ -203,7 +228,25 @@ pub(crate) mod tests {
             plan().stages[0].with(&["--shard=2/8"]).join(" "),
             "prepare --mask=_mask.nii.gz --out=work/cohort --shard=2/8 -- bids"
         );
-        assert!(Stage::of(&steps(), 1, |_| 5).iter().all(|stage| stage.shards.is_none() && stage.merge.is_none()));
+        assert!(Stage::of(&steps(), 1, &[], |_| 5).iter().all(|stage| stage.shards.is_none() && stage.merge.is_none()));
+    }
+
+    #[test]
+    fn there_are_no_more_parts_than_people_and_what_cannot_fall_into_parts_does_not() {
+        let parts = |line: &str, people| {
+            let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+            let mut stages = Stage::of(&[words], 40, &[people], |_| 5);
+            let Stage { shards, merge, why, .. } = stages.remove(0);
+            (shards, merge.is_some(), why.len())
+        };
+        assert_eq!(parts("explain --method=saliency -- r", Some(10)), (Some(10), false, 0));
+        assert_eq!(parts("prepare --out=c -- bids", Some(1)), (None, false, 0));
+        assert_eq!(parts("prepare --out=c -- bids", None), (Some(40), true, 0));
+        assert_eq!(parts("train --label=sex --out=r -- people.TSV", Some(30)), (None, false, 0));
+        assert_eq!(parts("train --label=sex --out=r -- c", Some(30)), (Some(5), true, 0));
+        assert_eq!(parts("evaluate --metric=deletion --metric=insertion -- r", Some(30)), (Some(30), true, 0));
+        assert_eq!(parts("evaluate --metric=localisation,deletion -- r", Some(30)), (None, false, 1));
+        assert_eq!(parts("evaluate -- r", Some(30)), (None, false, 1));
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 use crate::{
     argument,
+    pipeline::{Maps, Needs},
     session::{Outcome, Session},
 };
 use clap::{Args, ValueEnum};
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 use voxplain::{
     cohort::{Cohort, CohortLayout},
     compare::{
@@ -128,9 +132,9 @@ pub(crate) struct Compare {
     /// Where the run's cohort lies [default: where the run has it].
     #[arg(long, value_name = "COHORT")]
     cohort: Option<PathBuf>,
-    /// Memory that values and maps may take, in GB; values that do not fit are kept in a file.
-    #[arg(long, value_name = "GB", default_value_t = 2.0)]
-    memory: f64,
+    /// Memory that values and maps may take, such as 2GiB; values that do not fit are kept in a file.
+    #[arg(long, value_name = "SIZE", default_value = "2GB", value_parser = argument::bytes)]
+    memory: usize,
     /// Replace results that are there.
     #[arg(long)]
     force: bool,
@@ -198,16 +202,42 @@ enum ScaleChoice {
 }
 
 impl Compare {
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> anyhow::Result<Needs> {
+        let options = self.options()?;
+        let design = Path::new(&self.design);
+        let is_file = design.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("mat"));
+        let files = [
+            ("design", is_file.then_some(design)),
+            ("contrasts", self.contrasts.as_deref()),
+            ("f-tests", self.f_tests.as_deref()),
+            ("mask", self.mask.as_deref()),
+            ("atlas", self.atlas.as_deref()),
+            ("labels", self.labels.as_deref()),
+            ("cohort", self.cohort.as_deref()),
+        ];
+        Ok(Needs {
+            on: Some(("source", self.source.clone())),
+            files: files.into_iter().filter_map(|(key, file)| Some((key, file?.to_owned()))).collect(),
+            columns: options.columns()?.into_iter().map(|(setting, column)| (setting.name(), column)).collect(),
+            maps: self.method.clone().map_or(Maps::OfOnlyOne, |method| Maps::Of(vec![method])),
+            ..Needs::default()
+        })
+    }
+
+    /// Refuses options that can never work.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        Ok(self.options()?.columns().map(|_| ())?)
+    }
+
+    fn options(&self) -> anyhow::Result<CompareOptions> {
         let &[extent, height] = self.tfce.as_slice() else {
             anyhow::bail!("--tfce takes two powers, as in --tfce 0.5,2");
         };
-        if !(self.memory.is_finite() && (0.01..=10_000.0).contains(&self.memory)) {
-            anyhow::bail!("--memory {}: give from 0.01 to 10000 GB", self.memory);
+        if self.memory < LEAST_MEMORY {
+            anyhow::bail!("--memory: at least {} MB are needed", LEAST_MEMORY / 1_000_000);
         }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0.01 and 10000 GB")]
-        let memory = (self.memory * 1e9) as u64;
-        let options = CompareOptions {
+        Ok(CompareOptions {
             design: self.design.clone(),
             contrasts: self.contrasts.clone(),
             f_tests: self.f_tests.clone(),
@@ -249,8 +279,12 @@ impl Compare {
             }),
             out: self.out.clone(),
             force: self.force,
-            memory,
-        };
+            memory: self.memory as u64,
+        })
+    }
+
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let options = self.options()?;
         let progress = session.progress();
         let is_cohort = CohortLayout::at(&self.source).document().is_file();
         if let Some(shard) = argument::shard(self.shard)? {
@@ -366,6 +400,9 @@ fn region_rows(text: &mut String, regions: &RegionTests) {
         let _ = writeln!(text, "and {} more in regions.tsv", tests.len() - SHOWN);
     }
 }
+
+/// With less, everything would be read from a file again and again.
+const LEAST_MEMORY: usize = 10_000_000;
 
 /// Clusters and regions that the terminal shows.
 const SHOWN: usize = 20;

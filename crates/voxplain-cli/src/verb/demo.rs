@@ -1,7 +1,7 @@
 //! `voxplain demo`.
 
 use crate::{
-    pipeline::{Pipeline, Work},
+    pipeline::{Pipeline, Reader},
     session::{Outcome, Session},
 };
 use clap::Args;
@@ -35,12 +35,8 @@ pub(crate) struct Demo {
 }
 
 impl Demo {
-    /// `work` makes work of the words of a command line.
-    pub(crate) fn run(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
+    /// `read` reads the words of a command line.
+    pub(crate) fn run(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         let (cohort, run) = (self.out.join("cohort"), self.out.join("run"));
         let config = include_str!("demo.toml").parse::<toml::Table>().map(|mut config| {
             let path = |p: &PathBuf| toml::Value::String(p.display().to_string());
@@ -66,7 +62,7 @@ impl Demo {
             }
             config.to_string()
         })?;
-        let outcome = session.in_one_document(|| Pipeline::parse(&config)?.run(session, work))?;
+        let outcome = session.in_one_document(|| Pipeline::parse(&config)?.run(session, read))?;
         let (cohort, run) = (CohortLayout::at(&cohort), RunLayout::at(&run));
         let maps = run.subject("*").join("");
         let mut made = vec![(maps, "the maps of the held-out brains"), (cohort.truth(), "the truth")];

@@ -2,6 +2,7 @@
 
 use crate::{
     argument,
+    pipeline::{Maps, Needs},
     session::{Outcome, Session},
 };
 use clap::{Args, ValueEnum};
@@ -112,6 +113,17 @@ enum Substrate {
 }
 
 impl Evaluate {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        let files = [("cohort", &self.cohort), ("truth", &self.truth)];
+        Needs {
+            on: Some(("run", self.run.clone())),
+            files: files.into_iter().filter_map(|(key, file)| Some((key, file.clone()?))).collect(),
+            maps: self.method.clone().map_or(Maps::Any, Maps::Of),
+            ..Needs::default()
+        }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
         let metrics = self.metrics(&run)?;

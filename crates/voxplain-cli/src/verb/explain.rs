@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Intensities},
+    pipeline::{Makes, Needs},
     plan::Asked,
     session::{Outcome, Session},
     shell::Shell,
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use voxplain::plural::counted;
 use voxplain::{
     Error,
-    attribution::{self, Compat, METHODS, OptionKind, Score},
+    attribution::{self, AnyMethod, Compat, METHODS, OptionKind, Score},
     cohort::Cohort,
     explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
     model::Model,
@@ -192,6 +193,30 @@ impl Explain {
         Ok(Asked::Explain(self.what.clone(), Box::new(self.options()?)))
     }
 
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> anyhow::Result<Needs> {
+        let files = [("cohort", &self.cohort), ("atlas", &self.atlas), ("labels", &self.labels)];
+        let files = files.into_iter().filter_map(|(key, file)| Some((key, file.clone()?)));
+        let every = self.methods.iter().any(|name| name.trim() == "all");
+        let methods = || self.chosen().map(|of| of.iter().map(|method| method.name().to_owned()).collect());
+        Ok(Needs {
+            on: Some(("run", self.what.clone())),
+            files: files.chain(self.input.iter().map(|file| ("input", file.clone()))).collect(),
+            makes: if self.out.is_some() { Makes::Nothing } else { Makes::Maps((!every).then(methods).transpose()?) },
+            ..Needs::default()
+        })
+    }
+
+    /// The methods.
+    fn chosen(&self) -> voxplain::Result<Vec<Box<dyn AnyMethod>>> {
+        attribution::choose(&self.methods, &self.settings, self.compat.map(|Older::Y2020| Compat::Y2020))
+    }
+
+    /// Refuses options that can never work.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        Ok(self.chosen().map(|_| ())?)
+    }
+
     fn options(&self) -> anyhow::Result<ExplainOptions> {
         let compat = self.compat.map(|Older::Y2020| Compat::Y2020);
         let atlas = self.atlas.clone().zip(self.labels.clone()).map(|(image, labels)| AtlasFiles {
@@ -200,7 +225,7 @@ impl Explain {
             allow_mismatch: self.allow_mismatch,
         });
         Ok(ExplainOptions {
-            methods: attribution::choose(&self.methods, &self.settings, compat)?,
+            methods: self.chosen()?,
             target: self.target.clone(),
             score: match self.score {
                 Scale::Logit => Score::Logit,

@@ -1,6 +1,9 @@
 //! `voxplain group`.
 
-use crate::session::{Outcome, Session};
+use crate::{
+    pipeline::{Maps, Needs},
+    session::{Outcome, Session},
+};
 use clap::{Args, ValueEnum};
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
@@ -57,6 +60,16 @@ impl From<ScaleChoice> for Scale {
 }
 
 impl Group {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs {
+            on: Some(("run", self.run.clone())),
+            files: self.cohort.iter().map(|path| ("cohort", path.clone())).collect(),
+            maps: if self.method.is_empty() { Maps::Any } else { Maps::Of(self.method.clone()) },
+            ..Needs::default()
+        }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let run = Run::open(&self.run)?.with_cohort(self.cohort.as_deref());
         let options =

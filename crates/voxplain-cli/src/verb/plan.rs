@@ -2,7 +2,7 @@
 
 use crate::{
     argument::bytes,
-    pipeline::{Pipeline, Work},
+    pipeline::{Pipeline, Reader},
     plan::{self, Asked, Estimate, Measure, Resources, Stage},
     session::{Outcome, Session},
 };
@@ -45,6 +45,10 @@ pub(crate) struct PlanOf {
     /// Comments in the plan say where each number comes from.
     #[arg(long)]
     measure: bool,
+    /// Do not look whether the files, columns and methods that the configuration names are there: for a plan that is made where they cannot be
+    /// seen.
+    #[arg(long, conflicts_with = "measure")]
+    no_check: bool,
 }
 
 /// `--engine`.
@@ -59,23 +63,24 @@ enum Engine {
 }
 
 impl PlanOf {
-    /// `work` makes work of the words of a command line, `asked` what it asks for.
+    /// `asked` says what the words of a command line ask for.
     pub(crate) fn run(
         &self,
         session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
+        read: Reader,
         asked: fn(&[String]) -> anyhow::Result<Asked>,
     ) -> anyhow::Result<Outcome> {
         let pipeline = Pipeline::read(&self.config)?;
         // A misspelt key should not show when a job has waited for a day.
-        pipeline.work(work)?;
+        pipeline.work(read.work)?;
         let steps = pipeline.steps();
+        let people = if self.no_check { vec![None; steps.len()] } else { pipeline.look_up(read.needs)? };
         let folder = std::env::current_dir().map_err(Error::io(Path::new(".")))?;
         let shards = usize::from(self.shards);
         let given = (self.memory.map(|bytes| (bytes as u64).div_ceil(1 << 20)), self.minutes);
         let resources =
             Resources { cpus: self.cpus, memory: given.0.unwrap_or(MEMORY), minutes: given.1.unwrap_or(MINUTES) };
-        let mut stages = Stage::of(steps, shards, folds);
+        let mut stages = Stage::of(steps, shards, &people, folds);
         let mut measure = self.measure.then(|| Measure::new(session, self.cpus)).transpose()?;
         for stage in &mut stages {
             let estimate = match &mut measure {

@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Intensities, Precision},
+    pipeline::{Makes, Needs},
     plan::Asked,
     session::{Outcome, Session},
     shell::Shell,
@@ -219,6 +220,12 @@ impl Prepare {
     pub(crate) fn asked(&self) -> anyhow::Result<Asked> {
         let (sites, options) = self.options()?;
         Ok(Asked::Prepare(sites, self.out.clone(), Box::new(options)))
+    }
+
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> anyhow::Result<Needs> {
+        let (sites, options) = self.options()?;
+        Ok(Needs { makes: Makes::Cohort(self.out.clone(), sites, Box::new(options)), ..Needs::default() })
     }
 
     fn options(&self) -> anyhow::Result<(Vec<Site>, PrepareOptions)> {

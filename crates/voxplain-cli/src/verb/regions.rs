@@ -2,6 +2,7 @@
 
 use crate::{
     argument,
+    pipeline::Needs,
     session::{Outcome, Session},
 };
 use anyhow::Context as _;
@@ -61,6 +62,22 @@ pub(crate) struct Regions {
 }
 
 impl Regions {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        let files = [
+            ("atlas", Some(self.atlas.as_str().into())),
+            ("labels", Some(self.labels.clone())),
+            ("mask", self.mask.as_ref().map(PathBuf::from)),
+            ("cohort", self.cohort.clone()),
+        ];
+        let files = files.into_iter().filter_map(|(key, file)| Some((key, file?)));
+        Needs {
+            on: self.maps.first().map(|first| ("maps", first.clone())),
+            files: self.maps.iter().skip(1).map(|map| ("maps", map.clone())).chain(files).collect(),
+            ..Needs::default()
+        }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let what = RegionOptions {
             atlas: self.atlas.clone(),

@@ -1,7 +1,7 @@
 //! `voxplain run`.
 
 use crate::{
-    pipeline::{Pipeline, Work},
+    pipeline::{Pipeline, Reader, Work},
     session::{Outcome, Session},
     template::template,
 };
@@ -58,18 +58,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// `work` makes work of the words of a command line; `command` is the whole command.
-    pub(crate) fn run(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-        command: &Command,
-    ) -> anyhow::Result<Outcome> {
+    /// `command` is the whole command.
+    pub(crate) fn run(&self, session: &Session, read: Reader, command: &Command) -> anyhow::Result<Outcome> {
         if let Some(file) = &self.init {
-            return init(file, session, work, command);
+            return init(file, session, read.work, command);
         }
         let config = self.config.as_deref().unwrap_or(Path::new(""));
-        session.in_one_document(|| Pipeline::read(config)?.run(session, work))
+        session.in_one_document(|| Pipeline::read(config)?.run(session, read))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     argument::{self, Precision},
+    pipeline::{Makes, Needs},
     plan::Asked,
     session::{Outcome, Session},
 };
@@ -62,6 +63,11 @@ impl Simulate {
     /// What is asked for, for who measures it.
     pub(crate) fn asked(&self) -> Asked {
         Asked::Simulate(self.out.clone(), self.options())
+    }
+
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs { makes: Makes::Simulated(self.out.clone()), ..Needs::default() }
     }
 
     fn options(&self) -> SimulateOptions {

@@ -2,6 +2,7 @@
 
 use crate::{
     argument, live,
+    pipeline::{Makes, Needs},
     plan::Asked,
     session::{Outcome, Session},
     shell::command_line,
@@ -266,6 +267,18 @@ impl Train {
     /// What is asked for, for who measures it.
     pub(crate) fn asked(&self) -> Asked {
         Asked::Train(self.cohort.clone(), self.out.clone(), Box::new(self.options()))
+    }
+
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        let files = [("init", &self.init), ("region-volumes", &self.region_volumes)];
+        Needs {
+            on: Some(("cohort", self.cohort.clone())),
+            files: files.into_iter().filter_map(|(key, file)| Some((key, file.clone()?))).collect(),
+            columns: self.options().columns().into_iter().map(|(setting, column)| (setting.name(), column)).collect(),
+            makes: Makes::Run(self.out.clone()),
+            ..Needs::default()
+        }
     }
 
     fn options(&self) -> TrainOptions {

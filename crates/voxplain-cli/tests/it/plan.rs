@@ -85,7 +85,77 @@ fn an_image_is_prepared_and_what_is_missing_is_said() {
     line(&script, &["# explain: time: 2 of 6 people, for each saliency "]);
     assert!(!folder.join("cohort").exists() && !folder.join("cohort.shards").exists(), "nothing is made");
     fs::write(folder.join("project.toml"), steps).unwrap();
-    let script = plan(folder, &["--engine", "slurm", "--measure"]);
-    line(&script, &["# train: not measured: cohort is not there, and no step before that could be measured makes it"]);
-    line(&script, &["# explain: not measured: no training before, that could be measured, makes run"]);
+    let slurm = ["plan", "project.toml", "--engine", "slurm"];
+    let refused = voxplain(folder, &slurm).output().unwrap();
+    assert!(!refused.status.success());
+    assert!(
+        text(&refused).contains("project.toml: [train]: cohort: cohort: is not there, and no step before makes it"),
+        "{}",
+        text(&refused)
+    );
+    // Where it will run it may be there.
+    let script = plan(folder, &["--engine", "slurm", "--no-check"]);
+    line(&script, &["submit train 1-3 "]);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let simulate = "simulate --subjects 12 --grid 24x28x24 --spacing 7 --out simulated";
+    let output = voxplain(folder, &simulate.split(' ').collect::<Vec<_>>()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    images(folder);
+    let prepare =
+        "[prepare]\nsource = \"images\"\nparticipants = \"people.csv\"\nwhole-head = true\nout = \"work/c\"\n";
+    let train = "[train]\nlabel = \"label\"\nfolds = 2\n";
+    let explain = "[explain]\nmethod = [\"saliency\", \"grad-cam\"]\n";
+    let whole = format!("{prepare}{train}{explain}");
+    for (config, said) in [
+        (whole.replace("\"images\"", "\"image\""), "[prepare]: image: there is no such file or folder"),
+        (whole.replace("people.csv", "peple.csv"), "peple.csv"),
+        (whole.replace("\"label\"", "\"Sex\""), "[train]: label: there is no column `Sex`"),
+        (whole.replace("grad-cam", "grad-kam"), "[explain]: there is no method \"grad-kam\""),
+        (
+            format!("cohort = \"other\"\n{whole}"),
+            "[train]: cohort: other: is not there, and no step before makes it; steps before make work/c",
+        ),
+        (
+            format!("{whole}[compare]\ndesign = \"label\""),
+            "[compare]: run will have maps of 2 methods: grad-cam, saliency",
+        ),
+        (
+            format!("{whole}[compare]\ndesign = \"label * 2\"\nmethod = \"saliency\""),
+            "[compare]: the design `label * 2`: `*` in",
+        ),
+        (
+            format!("{whole}[compare]\ndesign = \"age\"\nmethod = \"saliency\"\n"),
+            "[compare]: design: there is no column `age`",
+        ),
+        (
+            format!("{whole}[group]\nmethod = \"hires-cam\""),
+            "[group]: run will have no maps of `hires-cam`, but of grad-cam, saliency",
+        ),
+        (
+            format!("{whole}[regions]\natlas = \"a.nii\"\nlabels = \"a.tsv\"\nout = \"b.tsv\""),
+            "[regions]: atlas: a.nii: is not there",
+        ),
+        (whole.replace("folds", "fodls"), "[train]: unexpected argument '--fodls' found"),
+    ] {
+        fs::write(folder.join("project.toml"), config).unwrap();
+        for verb in [&["plan", "project.toml", "--engine", "shell"][..], &["run", "project.toml"]] {
+            let output = voxplain(folder, verb).output().unwrap();
+            let text = text(&output);
+            assert!(
+                !output.status.success() && text.contains("project.toml: ") && text.contains(said),
+                "{said}\n{text}"
+            );
+            assert!(!folder.join("work").exists());
+        }
+    }
+    // `out` of the section that makes the cohort says where it is; there are no more tasks than people.
+    fs::write(folder.join("project.toml"), &whole).unwrap();
+    let script = plan(folder, &["--engine", "shell", "--shards", "40"]);
+    line(&script, &["train --folds=2 ", " -- work/c"]);
+    line(&script, &["prepare ", "--shard=\"$n\"/6 "]);
 }

@@ -1,13 +1,17 @@
 //! How a comparison was asked for: as it is kept, and as settings of the step that asks for it again.
 
-use super::{BlockKind, CompareOptions, RegionMeasure, Tail};
+use super::{
+    BlockKind, CompareOptions, LABEL_TERM, RegionMeasure, Tail,
+    design_files::is_file,
+    formula::{Formula, MASK_VOLUME},
+};
 use crate::setting::{
     BLOCKS, CLUSTER, CONTRASTS, DESIGN, F_TESTS, KEEP_GOING, MASK, METHOD, MISSING, NEIGHBOURS, PAIRED, PARETO_TAIL,
     PERMUTATIONS, REGIONS, ROBUST, SCALE, SEED, SMOOTH, TAIL, TEST, TFCE, WITHIN,
 };
 use std::path::{Path, PathBuf};
 use voxplain_attribution::setting::{ATLAS, LABELS};
-use voxplain_core::Setting;
+use voxplain_core::{Result, Setting};
 
 /// A path that does not hang on the working directory, where the file is there.
 fn whole(path: &Path) -> PathBuf {
@@ -29,6 +33,20 @@ impl CompareOptions {
             memory: Self::default().memory,
             ..self.clone()
         }
+    }
+
+    /// The columns of the table of people that it needs, each with the setting that names it; of a design in a file none.
+    ///
+    /// # Errors
+    /// Those of [`Formula::parse`].
+    pub fn columns(&self) -> Result<Vec<(Setting, String)>> {
+        let terms = if is_file(&self.design) { Vec::new() } else { Formula::parse(&self.design)?.terms };
+        // The volume of masks is of the cohort itself, and the label of a run goes by that name whatever its column is called.
+        let is_of_table = |column: &String| !MASK_VOLUME.contains(&column.as_str()) && column != LABEL_TERM;
+        let of_table = terms.into_iter().map(|term| term.column).filter(is_of_table);
+        let named = [(PAIRED, &self.paired), (BLOCKS, &self.blocks)];
+        let named = named.into_iter().filter_map(|(setting, column)| Some((setting, column.clone()?)));
+        Ok(of_table.map(|column| (DESIGN, column)).chain(named).collect())
     }
 
     /// The design, and every option that is not as it is by default, as settings of the step `compare`; without where results go.

@@ -20,7 +20,7 @@ use voxplain_core::{
 use voxplain_stats::inference::{Contrast, Design};
 
 /// Names of the volume of each subject's mask, in ml, where the table has no column of that name.
-const MASK_VOLUME: [&str; 2] = ["mask_volume", "brain_volume"];
+pub(super) const MASK_VOLUME: [&str; 2] = ["mask_volume", "brain_volume"];
 
 /// What is done with a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

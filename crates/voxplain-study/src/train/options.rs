@@ -2,7 +2,9 @@
 
 use super::{augmentation::Augmentation, initial, loss::LossKind, value::TaskKind};
 use crate::alike::Copies;
+use crate::comparators::named;
 use crate::folds::{SplitScheme, TestSet};
+use crate::matched::MASK_VOLUME;
 use crate::model::NetworkKind;
 use crate::setting::{
     AUGMENT, BATCH, CALIPER, CLASS_WEIGHTS, CLIP_NORM, COVARIATES, EARLY_STOP, EMA, EPOCHS, FOLDS, FREEZE, GROUP,
@@ -230,6 +232,20 @@ impl Default for TrainOptions {
 }
 
 impl TrainOptions {
+    /// The columns of the table of people that it needs, each with the setting that names it.
+    pub fn columns(&self) -> Vec<(Setting, String)> {
+        let terms = |of: &[String]| -> Vec<String> { of.iter().map(|term| named(term).0.to_owned()).collect() };
+        // The volume of masks is of the cohort itself.
+        let matched = terms(&self.matched).into_iter().filter(|column| column != MASK_VOLUME);
+        let one =
+            [(LABEL, Some(&self.label)), (GROUP, self.group.as_ref()), (TEST, self.test.as_ref().map(|t| &t.column))];
+        let one = one.into_iter().filter_map(|(setting, column)| Some((setting, column?.clone())));
+        one.chain(terms(&self.stratify).into_iter().map(|column| (STRATIFY, column)))
+            .chain(matched.map(|column| (MATCH, column)))
+            .chain(terms(&self.covariates).into_iter().map(|column| (COVARIATES, column)))
+            .collect()
+    }
+
     /// The label, and every option that is not as it is by default, as settings of the step `train`.
     pub fn settings(&self) -> Vec<(Setting, Option<String>)> {
         let default = Self::default();
