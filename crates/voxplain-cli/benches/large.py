@@ -117,6 +117,7 @@ def steps(voxplain, folder, people):
     ])
     train = [voxplain, "train", cohort, "--label", "label", "--folds", 2, "--epochs", 1]
     yield "train, 2 folds of an epoch, with baselines", lambda: run([*train, "--near-duplicates", "off", "--out", sex])
+    yield "train, looking for copies too", lambda: run([*train, "--near-duplicates", "warn", "--out", folder / "copies"])
     yield "explain, Grad-CAM", lambda: run([
         *[voxplain, "explain", sex, "--cohort", cohort, "--method", "grad-cam", "--no-native"]
     ])
@@ -131,7 +132,6 @@ def steps(voxplain, folder, people):
     yield "status --check", lambda: run([voxplain, "status", sex, "--check"])
     yield "report", lambda: run([voxplain, "report", sex, "--cohort", cohort])
     yield "serve, one page", lambda: served(voxplain, sex, cohort)
-    yield "train, looking for copies too", lambda: run([*train, "--near-duplicates", "warn", "--out", folder / "copies"])
 
 
 def main():
