@@ -97,19 +97,27 @@ fn merge_run(
     observer: &dyn TrainingObserver,
 ) -> Result<MergedRun> {
     let run = Run::open(folder)?;
-    let is_counted = run.untrained().is_empty() && run.layout().metrics().is_file() && {
-        let models = run.models()?.all();
-        let of_classes = run.metrics().ok().flatten().map(|metrics| metrics.models);
-        let found = of_classes.or_else(|| run.value_metrics().ok().flatten().map(|metrics| metrics.models));
-        found == Some(models)
-    };
-    if is_counted {
+    let is_whole = run.untrained().is_empty() && run.layout().metrics().is_file();
+    if is_whole && counted_models(&run)? == Some(run.models()?.all()) {
         let lacking = lacking(&run)?;
         return Ok(MergedRun { run, training: None, lacking });
     }
     let training = train::merge(&run, engine, progress, observer)?;
     let lacking = lacking(&training.run)?;
     Ok(MergedRun { run: training.run.clone(), training: Some(Box::new(training)), lacking })
+}
+
+/// The models that its metrics are of; none where these are damaged or of other models: folds are then counted again.
+fn counted_models(run: &Run) -> Result<Option<Vec<String>>> {
+    let of_classes = run.metrics().map(|metrics| metrics.map(|metrics| metrics.models));
+    let found = of_classes.and_then(|models| match models {
+        None => Ok(run.value_metrics()?.map(|metrics| metrics.models)),
+        models => Ok(models),
+    });
+    match found {
+        Err(error) if !error.is_of_machine() => Ok(None),
+        found => found,
+    }
 }
 
 /// Methods that not everybody who was held out has a map by.

@@ -212,12 +212,11 @@ impl Run {
 
     /// The step that trains this run, as its `config.toml` says; `None` where there is none that can be understood.
     pub fn train_step(&self) -> Option<Action> {
-        let text = std::fs::read_to_string(self.layout().config()).ok()?;
-        let config: toml::Table = text.parse().ok()?;
+        let section = self.train_section().ok()?;
         let place = |path: &str| self.path.join(path).display().to_string();
         let cohort = self.cohort.clone().or_else(|| self.manifest.cohort.candidates(&self.path).into_iter().next())?;
         let mut step = Action::new("train").on(cohort);
-        for (key, value) in config.get("train")?.as_table()? {
+        for (key, value) in &section {
             let setting = *setting::ALL.iter().find(|setting| setting.name() == key)?;
             step = match value {
                 toml::Value::Boolean(true) => step.switch(setting),
@@ -229,6 +228,21 @@ impl Run {
             };
         }
         Some(step.with(OUT, self.path.display()))
+    }
+
+    /// The options of its training, as `config.toml` has them: paths are relative to the run.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no such section.
+    pub(crate) fn train_section(&self) -> Result<toml::Table> {
+        let file = self.layout().config();
+        let text = voxplain_core::input::read_to_string(&file).map_err(Error::io(&file))?;
+        let wrong = |what: String| Error::file(&file, what, "restore the file as training wrote it");
+        let mut config: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+        match config.remove("train") {
+            Some(toml::Value::Table(section)) => Ok(section),
+            _ => Err(wrong("it has no section [train]".to_owned())),
+        }
     }
 
     /// What was read of a run, or that its training has not ended where the file that says so is not there.

@@ -84,7 +84,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "I/N|auto", value_parser = argument::share, conflicts_with = "force")]
     shard: Option<Share>,
     /// Take people over from this cohort whose images and masks have the bytes that they had there, and prepare the others: so a cohort grows.
-    /// All other options must be those that it was made with. The result is the same as without.
+    /// What says how images are prepared must be as it was there. The result is the same as without.
     #[arg(long, value_name = "COHORT")]
     reuse: Option<PathBuf>,
     /// Go on without images that have no row, rows that have no image, and subjects that cannot be prepared.

@@ -10,7 +10,11 @@ use std::{
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
-use voxplain_core::{Error, Result, hash_file, plural::counted, remedy};
+use voxplain_core::{
+    Error, Result, hash_file,
+    plural::{counted, does},
+    remedy,
+};
 use voxplain_volume::{Mask, Volume};
 
 /// A cohort that was prepared in the same way. Whoever is in it under the same id, from images and a mask of the same bytes, comes out as if
@@ -20,6 +24,7 @@ pub(super) struct Reuse {
     cohort: Cohort,
     of: BTreeMap<String, usize>,
     taken: AtomicUsize,
+    damaged: AtomicUsize,
 }
 
 impl Reuse {
@@ -57,13 +62,14 @@ impl Reuse {
             return Err(Error::file(path, what, remedy!["give the same options, or leave ", REUSE, " out"]));
         }
         let of = cohort.subjects.iter().enumerate().map(|(n, subject)| (subject.id.clone(), n)).collect();
-        Ok(Self { cohort, of, taken: AtomicUsize::new(0) })
+        Ok(Self { cohort, of, taken: AtomicUsize::new(0), damaged: AtomicUsize::new(0) })
     }
 
-    /// The subject of an item with its volumes and mask, if it is there and its files have the bytes that they had.
+    /// The subject of an item with its volumes and mask, if it is there, its files have the bytes that they had, and what was prepared is as it
+    /// was written.
     ///
     /// # Errors
-    /// A file cannot be read; the cohort is damaged.
+    /// A file cannot be read.
     pub(super) fn subject(
         &self,
         item: &Item,
@@ -92,14 +98,30 @@ impl Reuse {
             // The same bytes may lie elsewhere now.
             name.file = mask_name_at(file)?;
         }
-        let found = (subject, self.cohort.channels(n)?, self.cohort.mask(n)?);
+        let there = self.cohort.channels(n).and_then(|volumes| Ok((volumes, self.cohort.mask(n)?)));
+        let (volumes, in_brain) = match there {
+            Err(error) if !error.is_of_machine() => {
+                self.damaged.fetch_add(1, Ordering::Relaxed);
+                return Ok(None);
+            }
+            there => there?,
+        };
         self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(Some(found))
+        Ok(Some((subject, volumes, in_brain)))
     }
 
     /// How many were taken over, in words.
     pub(super) fn in_words(&self, of: usize) -> String {
         let taken = self.taken.load(Ordering::Relaxed);
-        format!("of {}, {taken} taken over as they are in {}", counted(of, "subject"), self.cohort.path.display())
+        let mut said =
+            format!("of {}, {taken} taken over as they are in {}", counted(of, "subject"), self.cohort.path.display());
+        match self.damaged.load(Ordering::Relaxed) {
+            0 => {}
+            n => {
+                let damaged = (does(n, "is", "are"), does(n, "was", "were"));
+                said.push_str(&format!("; {n} more {} damaged there and {} prepared anew", damaged.0, damaged.1));
+            }
+        }
+        said
     }
 }

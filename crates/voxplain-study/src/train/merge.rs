@@ -9,7 +9,7 @@ use crate::{
     setting::{INIT, REGION_VOLUMES},
 };
 use std::path::PathBuf;
-use voxplain_core::{Claim, Error, Progress, Result, remedy};
+use voxplain_core::{Claim, Error, Progress, Result, Setting, remedy};
 use voxplain_nn::Engine;
 
 /// Counts together the folds of a run that several processes trained ([`train_folds`](super::train_folds)): checks that all have a network and
@@ -33,8 +33,8 @@ pub fn merge(run: &Run, engine: &Engine, progress: &dyn Progress, observer: &dyn
     })?;
     let cohort = Cohort::open(&run.cohort()?.path)?;
     let options = TrainOptions {
-        init: place(run, INIT.name(), recorded.init.clone()),
-        region_volumes: place(run, REGION_VOLUMES.name(), recorded.region_volumes.clone()),
+        init: place(run, INIT, recorded.init.clone())?,
+        region_volumes: place(run, REGION_VOLUMES, recorded.region_volumes.clone())?,
         ..recorded.clone()
     };
     options.check()?;
@@ -52,8 +52,9 @@ pub fn merge(run: &Run, engine: &Engine, progress: &dyn Progress, observer: &dyn
 }
 
 /// Where a file of the options lies: `config.toml` has its path from the run.
-fn place(run: &Run, key: &str, recorded: Option<PathBuf>) -> Option<PathBuf> {
-    let config = std::fs::read_to_string(run.layout().config()).ok().and_then(|text| text.parse::<toml::Table>().ok());
-    let path = config.as_ref().and_then(|config| config.get("train")?.get(key)?.as_str());
-    recorded.map(|recorded| path.map_or(recorded, |path| run.path.join(path)))
+fn place(run: &Run, setting: Setting, recorded: Option<PathBuf>) -> Result<Option<PathBuf>> {
+    let Some(recorded) = recorded else { return Ok(None) };
+    let config = run.train_section()?;
+    let path = config.get(setting.name()).and_then(toml::Value::as_str);
+    Ok(Some(path.map_or(recorded, |path| run.path.join(path))))
 }
