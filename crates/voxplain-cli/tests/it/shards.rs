@@ -71,7 +71,9 @@ fn tasks_of_an_array_train_the_run_of_one_machine() {
         assert!(text(&output).contains("1 fold asked for: 0 trained now, 1 there before"), "{}", text(&output));
     }
     let merged = done(folder, &["merge", "run"]);
-    assert!(merged.contains("held out"), "{merged}");
+    // Where tasks had ended before they were to be killed, the first had something to count.
+    let counted = said.contains("held out") && merged.starts_with("all folds are counted");
+    assert!(counted || merged.contains("held out"), "{said}\n{merged}");
     same(&made(&run), &made(&calm));
 }
 
