@@ -3,8 +3,12 @@
 //! The participant level prepares each person by itself, and has a model predict and explain them where one is given. The group level puts them
 //! together, and trains, explains and reports as a configuration says, or reads off what a model said.
 
+mod words;
+
+pub(crate) use words::AppWords;
+
 use crate::{
-    pipeline::{Pipeline, Work, words},
+    pipeline::{Pipeline, Reader, words},
     session::{Outcome, Session},
     shell::{Shell, command_line},
     verb::prepare,
@@ -40,8 +44,8 @@ pub(crate) struct App {
 }
 
 /// Sections that a configuration may have, in the order of the work; those of a training, and those of a model that is given.
-const OF_TRAINING: [&str; 6] = ["train", "explain", "group", "regions", "evaluate", "report"];
-const OF_MODEL: [&str; 4] = ["predict", "explain", "regions", "report"];
+pub(crate) const OF_TRAINING: [&str; 6] = ["train", "explain", "group", "regions", "evaluate", "report"];
+pub(crate) const OF_MODEL: [&str; 4] = ["predict", "explain", "regions", "report"];
 
 /// Methods that explain where none is named.
 const METHODS: [&str; 2] = ["guided-backprop", "hires-cam"];
@@ -72,12 +76,8 @@ impl App {
     }
 
     /// The participant level.
-    pub(crate) fn participants(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
-        self.group_steps(Path::new("maps"))?.iter().try_for_each(|step| understood(step, work))?;
+    pub(crate) fn participants(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
+        self.check(session, read)?;
         let found = units(&self.dataset, &self.prepare)?;
         self.derivatives().describe(&self.dataset)?;
         let (mut failed, mut incomplete) = (found.lacking, Vec::new());
@@ -85,7 +85,7 @@ impl App {
         for unit in &found.units {
             session.progress().go_on()?;
             session.say(&format!("\nsub-{}", unit.id()));
-            match self.participant(unit, session, work) {
+            match self.participant(unit, session, read) {
                 Ok(Outcome::Done) => done.push(unit),
                 Ok(Outcome::Incomplete) => incomplete.push(unit.id()),
                 Ok(Outcome::Stopped) => return Ok(Outcome::Stopped),
@@ -121,12 +121,7 @@ impl App {
     }
 
     /// Prepares one, writes the derivatives, and asks the model.
-    fn participant(
-        &self,
-        unit: &Unit,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
+    fn participant(&self, unit: &Unit, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         let derivatives = self.derivatives();
         let place = derivatives.unit(unit);
         let mut made = prepare_unit(&self.dataset, unit, &place, &self.prepare, session.progress())?;
@@ -142,15 +137,20 @@ impl App {
             .into());
         };
         derivatives.write_prepared(unit, cohort, &self.dataset)?;
-        let Some(model) = &self.model else { return Ok(Outcome::Done) };
+        follow(self.person_steps(&place, &derivatives.predictions(unit))?, session, read)
+    }
+
+    /// What the model is asked about the cohort of one: the command lines. None where there is no model.
+    fn person_steps(&self, cohort: &Path, predictions: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+        let Some(model) = &self.model else { return Ok(Vec::new()) };
         let mut predict = self.section("predict")?;
-        set(&mut predict, "cohort", &place);
-        set(&mut predict, "out", &derivatives.predictions(unit));
+        set(&mut predict, "cohort", cohort);
+        set(&mut predict, "out", predictions);
         predict.insert("force".into(), true.into());
         // Whether it is right is said of all together.
         predict.remove("label");
         let mut explain = self.section("explain")?;
-        set(&mut explain, "cohort", &place);
+        set(&mut explain, "cohort", cohort);
         set(&mut explain, "out", &self.out);
         explain.insert("bids".into(), true.into());
         if self.prepare.force {
@@ -160,23 +160,41 @@ impl App {
             set(&mut section, operand, model);
             words(verb, operand, section)
         });
-        follow(steps.into_iter().collect::<anyhow::Result<Vec<_>>>()?, session, work)
+        steps.into_iter().collect()
+    }
+
+    /// Refuses what cannot be understood, or cannot work whoever it is done with, before the first is done.
+    fn check(&self, session: &Session, read: Reader) -> anyhow::Result<()> {
+        let mut steps = self.group_steps(Path::new("maps"))?;
+        steps.extend(self.person_steps(Path::new("cohort"), Path::new("predictions.tsv"))?);
+        // Of what is for later it is known now that it cannot work.
+        for (verb, operand) in [("explain", "what"), ("regions", "maps"), ("evaluate", "run")] {
+            if self.sections.contains_key(verb) && !steps.iter().any(|step| step[0] == verb) {
+                for mut section in self.several(verb)? {
+                    set(&mut section, operand, Path::new("run"));
+                    steps.push(words(verb, operand, section)?);
+                }
+            }
+        }
+        for step in &steps {
+            AppWords::at(step.first().map(String::as_str));
+            let _ = (read.work)(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))?;
+            (read.check)(step, session).with_context(|| format!("[{}]", step[0]))?;
+        }
+        AppWords::at(None);
+        Ok(())
     }
 
     /// The group level.
-    pub(crate) fn group(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
+    pub(crate) fn group(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         let derivatives = self.derivatives();
-        self.group_steps(Path::new("maps"))?.iter().try_for_each(|step| understood(step, work))?;
+        self.check(session, read)?;
         derivatives.describe(&self.dataset)?;
         if let Some(model) = &self.model {
             derivatives.refuse_other_models(model, &self.dataset)?;
         }
         let place = derivatives.cohort();
-        let made = gather_units(&self.dataset, &derivatives.prepared(), &place, &self.gather, session.progress())?;
+        let made = gather_units(&self.dataset, &derivatives.prepared(), &place, &self.needed()?, session.progress())?;
         session.result(&prepare::document(&made), &prepare::text(&made))?;
         let steps = self.group_steps(&self.out)?;
         if steps.is_empty() {
@@ -189,11 +207,31 @@ impl App {
                 &derivatives.run().display().to_string(),
             ]);
         }
-        match follow(steps, session, work)? {
+        match follow(steps, session, read)? {
             // Whoever is left out is named, and was to be.
             Outcome::Incomplete if self.gather.keep_going => Ok(Outcome::Done),
             outcome => Ok(outcome),
         }
+    }
+
+    /// How everybody is put together: with the columns that what follows needs.
+    fn needed(&self) -> anyhow::Result<GatherOptions> {
+        let (verb, keys): (_, &[&str]) = match self.model {
+            Some(_) => ("predict", &["label"]),
+            None => ("train", &["label", "group", "stratify", "match", "covariates"]),
+        };
+        let section = if self.sections.contains_key(verb) { self.section(verb)? } else { Table::new() };
+        let named = keys.iter().filter_map(|key| section.get(*key)).flat_map(|value| match value {
+            Value::Array(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        });
+        let names = named.filter_map(Value::as_str).flat_map(|names| names.split(',')).map(str::trim);
+        // `factor(site)` is a column as classes; volumes of masks are not in the table.
+        let bare = |name: &str| {
+            name.strip_prefix("factor(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(name).to_owned()
+        };
+        let columns = names.map(bare).filter(|name| name != "mask_volume").collect();
+        Ok(GatherOptions { columns, ..self.gather.clone() })
     }
 
     /// What follows on the cohort: the command lines. `maps` is where maps by a given model lie.
@@ -287,6 +325,13 @@ impl App {
     }
 
     fn with_defaults(&self, verb: &str, mut section: Table) -> Table {
+        // What is made of all together is told of each once.
+        if self.gather.keep_going && ["train", "group"].contains(&verb) {
+            section.entry("keep_going").or_insert(Value::Boolean(true));
+        }
+        if self.gather.force && verb == "report" {
+            section.entry("force").or_insert(Value::Boolean(true));
+        }
         if verb == "explain" {
             section
                 .entry("method")
@@ -314,25 +359,18 @@ fn set(section: &mut Table, key: &str, path: &Path) {
     section.insert(key.to_owned(), text(path));
 }
 
-/// Refuses a step that cannot be understood before the first is done.
-fn understood(step: &[String], work: fn(&[String]) -> anyhow::Result<Work>) -> anyhow::Result<()> {
-    work(step).map(|_| ()).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))
-}
-
 /// Does one step after another; the first that fails ends it.
-fn follow(
-    steps: Vec<Vec<String>>,
-    session: &Session,
-    work: fn(&[String]) -> anyhow::Result<Work>,
-) -> anyhow::Result<Outcome> {
+fn follow(steps: Vec<Vec<String>>, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
     let mut outcome = Outcome::Done;
     for step in steps {
         session.say(&format!("\n$ {}", command_line(&step)));
-        match work(&step)?(session)? {
+        AppWords::at(step.first().map(String::as_str));
+        match (read.work)(&step)?(session)? {
             Outcome::Done => {}
             Outcome::Incomplete => outcome = Outcome::Incomplete,
             Outcome::Stopped => return Ok(Outcome::Stopped),
         }
     }
+    AppWords::at(None);
     Ok(outcome)
 }

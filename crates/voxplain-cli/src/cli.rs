@@ -123,7 +123,7 @@ impl Verb {
             Self::Demo(verb) => verb.run(session, READER),
             Self::Run(verb) => verb.run(session, READER, &Cli::command()),
             Self::Plan(verb) => verb.run(session, READER, asked),
-            Self::BidsApp(verb) => verb.run(session, work),
+            Self::BidsApp(verb) => verb.run(session, READER, &Cli::command()),
             Self::Doctor(verb) => verb.run(session),
             Self::Completions(verb) => verb.run(Cli::command()),
             Self::Man(verb) => verb.run(Cli::command(), session),
@@ -159,7 +159,7 @@ Start here:
     lacks.iter().fold(start.to_owned(), |text, lack| format!("{text}\n\nThis voxplain was built without {lack}"))
 }
 
-const READER: Reader = Reader { work, needs };
+const READER: Reader = Reader { work, needs, check };
 
 /// The work that the words of a command line ask for; global flags among them are left out.
 fn work(words: &[String]) -> anyhow::Result<Work> {
@@ -174,8 +174,8 @@ fn work(words: &[String]) -> anyhow::Result<Work> {
         Verb::Report(_) | Verb::Plot(_) => return Err(Lacking::error(REPORT)),
         #[cfg(not(feature = "serve"))]
         Verb::Serve(_) => return Err(Lacking::error(SERVE)),
-        Verb::Explain(verb) => verb.check()?,
-        Verb::Compare(verb) => verb.check()?,
+        Verb::Explain(verb) => verb.check_options()?,
+        Verb::Compare(verb) => verb.check_options()?,
         _ => {}
     }
     Ok(Box::new(move |session| verb.run(session)))
@@ -194,6 +194,18 @@ fn needs(words: &[String]) -> anyhow::Result<Needs> {
         Verb::Evaluate(verb) => Ok(verb.needs()),
         Verb::Compare(verb) => verb.needs(),
         _ => Ok(Needs::default()),
+    }
+}
+
+/// Refuses what the words of a command line ask for, where it cannot work whoever it is done with: before the first of many is begun.
+fn check(words: &[String], session: &Session) -> anyhow::Result<()> {
+    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
+    match Cli::try_parse_from(line)?.verb {
+        Verb::Train(verb) => verb.check(),
+        Verb::Explain(verb) => verb.check(session),
+        Verb::Regions(verb) => verb.check(),
+        Verb::Evaluate(verb) => verb.check(),
+        _ => Ok(()),
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Reader {
     pub(crate) work: fn(&[String]) -> anyhow::Result<Work>,
     /// What that takes and makes.
     pub(crate) needs: fn(&[String]) -> anyhow::Result<Needs>,
+    /// Refuses what cannot work, before it is begun.
+    pub(crate) check: fn(&[String], &Session) -> anyhow::Result<()>,
 }
 
 /// Several verbs in a row: their command lines.

@@ -1,5 +1,6 @@
 //! [`Shell`]: what the library calls settings and steps, as words of a command line.
 
+use crate::app::AppWords;
 use voxplain::{Action, Setting, Vocabulary, shard::TASKS};
 
 /// The words of the command: a setting is a flag, a step is a command line that can be copied.
@@ -8,6 +9,9 @@ pub(crate) struct Shell;
 
 impl Vocabulary for Shell {
     fn setting(&self, setting: Setting, value: Option<&str>) -> String {
+        if let Some(said) = AppWords::spoken(setting.name(), value) {
+            return said;
+        }
         match value {
             Some(value) => format!("{} {}", flag(setting), quoted(value)),
             None => flag(setting),

@@ -9,12 +9,15 @@ use crate::{
     listed::{counted, does, listed},
     map::{PreparedFiles, maps_below, read_record},
     model::Model,
-    prepare::Unit,
-    setting::MODEL,
+    prepare::{ParticipantLevel, Unit},
+    setting::METHOD,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-use voxplain_core::{Action, Error, Result, atomic_file, remedy};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+use voxplain_core::{Error, Result, atomic_file, remedy};
 use voxplain_volume::{Volume, WriteOptions, write};
 
 /// The version of BIDS that is written.
@@ -108,20 +111,27 @@ impl<'a> Derivatives<'a> {
     /// There are such people; the model, a folder or a record that cannot be read.
     pub fn refuse_other_models(self, model: &Path, dataset: &Path) -> Result<()> {
         let hash = Model::read_with_hash(model)?.1;
-        let mut others = Vec::new();
+        let (mut others, mut methods) = (Vec::new(), BTreeSet::new());
         let people = if self.root.is_dir() { entries(self.root)? } else { Vec::new() };
         for folder in people.iter().filter(|at| name_of(at).starts_with("sub-") && at.is_dir()) {
+            let mut by_others = false;
             for map in maps_below(folder)? {
-                if read_record(&map)?.model != hash {
-                    others.push(name_of(folder));
-                    break;
+                let record = read_record(&map)?;
+                if record.model != hash {
+                    by_others = true;
+                    methods.insert(record.method);
                 }
+            }
+            if by_others {
+                others.push(name_of(folder));
             }
         }
         if others.is_empty() {
             return Ok(());
         }
-        let again = Action::new("bids-app").on(dataset).on(self.root).on("participant").with(MODEL, model.display());
+        let level = ParticipantLevel { dataset, out: self.root, model: Some(model) };
+        let again = level.like_those_in(level.command(), &self.prepared())?;
+        let again = again.with(METHOD, methods.into_iter().collect::<Vec<_>>().join(","));
         let (count, have) = (counted(others.len(), "participant"), does(others.len(), "has", "have"));
         Err(Error::file(
             self.root,
@@ -275,6 +285,7 @@ Made by `voxplain bids-app`. `dataset_description.json` names the version and th
 | `sub-*/**/*_res-voxplain_desc-brain_mask.nii.gz` | its brain mask on the same grid |
 | `sub-*/**/*_desc-*_attribution.nii.gz` | what a network used, voxel by voxel: signed, positive speaks for the explained score; the record beside it says how it was made |
 | `sub-*/**/*_space-native_desc-*_attribution.nii.gz` | the same in the space of the person's own image |
+| `sub-*/**/*_res-native_desc-*_attribution.nii.gz` | a class activation map at its own resolution, that of the layer it was read from |
 | `sub-*/**/*_predictions.tsv` | what the network said of this person |
 | `prepared/` | what the group level puts together |
 | `cohort/`, `run/` | all participants together; networks, out-of-fold predictions, maps, group maps and the report (`run/report.html`) |

@@ -21,7 +21,7 @@ pub use summary::{ExplainSummary, Failure, MapSummary, Skipped};
 use crate::{
     map::{MapFiles, PreparedFiles, Variant, read_image, read_record},
     model::Model,
-    run::Run,
+    run::{FoldModel, Run},
     setting::IN_SAMPLE,
 };
 use atlas::PlacedAtlas;
@@ -34,7 +34,7 @@ use std::time::Instant;
 use voxplain_attribution::{
     AnyMethod, Attribution, Case, ChannelMap, ChannelRecord, Cost, Explainer, Regions, Score, Target, Unseen,
 };
-use voxplain_core::{Error, Fault, Progress, Result, remedy};
+use voxplain_core::{Error, Fault, Progress, Result, Silent, remedy};
 use voxplain_nn::Engine;
 use voxplain_volume::{ReadOptions, read};
 
@@ -81,6 +81,24 @@ pub fn explain(
         .try_for_each(|of_model| explain_by_model(engine, of_model, options, &mut atlas, progress, &mut summary));
     progress.end();
     result.map(|()| summary)
+}
+
+/// Refuses what [`explain`] would refuse whoever is explained: an atlas that cannot be read, a method that lacks one, and, where the model is known,
+/// a method that cannot work with it or a class that it does not have.
+///
+/// # Errors
+/// What is refused; the model cannot be planned on the engine.
+pub fn check(engine: &Engine, model: Option<&Model>, options: &ExplainOptions) -> Result<()> {
+    let atlas = PlacedAtlas::open(options, &Silent)?;
+    let Some(model) = model else {
+        let lacks =
+            options.methods.iter().find(|method| method.by_region() && atlas.is_none() && !options.where_possible);
+        return lacks.map_or(Ok(()), |method| Err(Regions::missing(method.name())));
+    };
+    let explainer = FoldModel { model: model.clone(), hash: model.hash() }.explainer(engine)?;
+    suitable(&explainer, options, atlas.is_some(), &Silent, &mut ExplainSummary::default())?;
+    options.target.as_deref().map(|text| Target::parse_for(text, &model.card.task)).transpose()?;
+    Ok(())
 }
 
 /// Explains the inputs of one model.

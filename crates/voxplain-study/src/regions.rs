@@ -5,7 +5,7 @@ mod record;
 pub use record::{RegionRecord, check_name};
 
 use crate::{
-    atlas::{Atlas, MapName, Person, RegionTable},
+    atlas::{Atlas, LabelTable, MapName, Person, RegionTable},
     cohort::Cohort,
     listed::{counted, listed},
     map::{Variant, channel_word, files_of, maps_below, read_image, read_record_beside, target},
@@ -576,6 +576,22 @@ fn brain_of(cohorts: &[Cohort], name: &MapName, grid: &Grid) -> Result<Option<Ma
 }
 
 impl RegionOptions {
+    /// Refuses files that could not be measured in, whatever the maps: those of one atlas for all, the table of labels, one mask for all.
+    ///
+    /// # Errors
+    /// [`Atlas::open`]; a file that cannot be read.
+    pub fn check(&self) -> Result<()> {
+        let of_each = |pattern: &str| pattern.contains("{id}");
+        match of_each(&self.atlas) {
+            true => LabelTable::read(&self.labels).map(|_| ())?,
+            false => Atlas::open(Path::new(&self.atlas), &self.labels, self.allow_mismatch).map(|_| ())?,
+        }
+        if let Some(mask) = self.mask.as_deref().filter(|mask| !of_each(mask)) {
+            read_mask(Path::new(mask), &MaskOptions::brain(self.mask_threshold))?;
+        }
+        Ok(())
+    }
+
     /// The label image for a map's subject.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ settings! {
     ACQ = "acq";
     /// The template that brains are aligned to.
     ALIGN = "align";
+    /// Whether brains keep their size when they are aligned.
+    ALIGN_SIZE = "align-size";
     /// Whether names of regions are taken from a table that does not fit the atlas.
     ALLOW_MISMATCH = "allow-mismatch";
     /// The network that a checkpoint belongs to.
@@ -94,6 +96,8 @@ settings! {
     FORCE = "force";
     /// Parts of the network that are not trained.
     FREEZE = "freeze";
+    /// What the grid of the prepared volumes lies on.
+    GRID_SPACE = "space";
     /// Shape of a grid, `58x70x58`.
     GRID = "grid";
     /// The column of those who belong together and stay in one fold.
@@ -186,10 +190,14 @@ settings! {
     SEED = "seed";
     /// The sessions that are taken, by their `ses` in BIDS.
     SESSION = "session";
+    /// The sessions of a BIDS dataset that are worked on, by the labels of their folders.
+    SESSION_LABEL = "session-label";
     /// Shape of the input of a network, `58x70x58`.
     SHAPE = "shape";
     /// Which part of the work, of how many, is done here.
     SHARD = "shard";
+    /// Whether a dataset is taken that does not say that it is one.
+    SKIP_BIDS_VALIDATION = "skip-bids-validation";
     /// The names of several sources.
     SITE = "site";
     /// Whether the name of its source goes before each id.

@@ -2,8 +2,8 @@
 
 use super::prepare::How;
 use crate::{
-    app::App,
-    pipeline::Work,
+    app::{App, AppWords, OF_MODEL, OF_TRAINING},
+    pipeline::Reader,
     session::{Outcome, Session},
 };
 use clap::{Args, ValueEnum};
@@ -103,20 +103,18 @@ enum Level {
 }
 
 impl BidsApp {
-    /// `work` makes work of the words of a command line.
-    pub(crate) fn run(
-        &self,
-        session: &Session,
-        work: fn(&[String]) -> anyhow::Result<Work>,
-    ) -> anyhow::Result<Outcome> {
+    /// `read` reads the words of the verbs that it is made of, `command` has their flags.
+    pub(crate) fn run(&self, session: &Session, read: Reader, command: &clap::Command) -> anyhow::Result<Outcome> {
+        let sections: &[&str] = if self.model.is_some() { &OF_MODEL } else { &OF_TRAINING };
+        AppWords::new(command, sections, self.level == Level::Group).speak();
         session.in_one_document(|| {
             let app = self.app()?;
             if self.work_dir.is_some() {
                 session.progress().note("nothing is kept in the working directory: all that is built lies in OUT");
             }
             match self.level {
-                Level::Participant => app.participants(session, work),
-                Level::Group => app.group(session, work),
+                Level::Participant => app.participants(session, read),
+                Level::Group => app.group(session, read),
             }
         })
     }
@@ -169,8 +167,16 @@ impl BidsApp {
             dataset,
             out,
             prepare,
+            gather: GatherOptions {
+                labels,
+                session,
+                participants,
+                keep_going: self.keep_going,
+                force: self.force,
+                columns: Vec::new(),
+                model: model.clone(),
+            },
             model,
-            gather: GatherOptions { labels, session, participants, keep_going: self.keep_going, force: self.force },
             sections,
             memory: self.mem_mb.map(|megabytes| format!("{megabytes}MB")),
         })

@@ -226,7 +226,7 @@ impl Compare {
     }
 
     /// Refuses options that can never work.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check_options(&self) -> anyhow::Result<()> {
         Ok(self.options()?.columns().map(|_| ())?)
     }
 

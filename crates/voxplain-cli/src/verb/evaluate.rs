@@ -168,6 +168,16 @@ impl Evaluate {
         Ok(Outcome::Done)
     }
 
+    /// Refuses a truth that is not there.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        if let Some(truth) = self.truth.as_ref().filter(|truth| !truth.is_file()) {
+            return Err(
+                Error::file(truth, "there is no such file", "give the image of where classes truly differ").into()
+            );
+        }
+        Ok(())
+    }
+
     /// The metrics, each once.
     fn metrics(&self, run: &Run) -> voxplain::Result<Vec<Metric>> {
         if self.metric.is_empty() {

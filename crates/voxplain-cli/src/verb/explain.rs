@@ -14,15 +14,18 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use voxplain::plural::counted;
 use voxplain::{
-    Error,
+    Error, Vocabulary as _,
     attribution::{self, AnyMethod, Compat, METHODS, OptionKind, Score},
     cohort::Cohort,
-    explain::{AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
+    explain::{self, AtlasFiles, ExplainOptions, ExplainSummary, Images, Inputs, explain},
     model::Model,
     prepare::MaskRule,
     run::Run,
     shard::Share,
 };
+
+/// The setting of that flag.
+const IN_SAMPLE: voxplain::Setting = voxplain::Setting::new("in-sample");
 
 /// Show, voxel by voxel, what a network used.
 ///
@@ -212,9 +215,15 @@ impl Explain {
         attribution::choose(&self.methods, &self.settings, self.compat.map(|Older::Y2020| Compat::Y2020))
     }
 
-    /// Refuses options that can never work.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
+    /// Refuses methods and options of theirs that there are not.
+    pub(crate) fn check_options(&self) -> anyhow::Result<()> {
         Ok(self.chosen().map(|_| ())?)
+    }
+
+    /// Refuses methods, classes and atlases that cannot work with the model, or with any where a run is not there yet.
+    pub(crate) fn check(&self, session: &Session) -> anyhow::Result<()> {
+        let model = self.what.is_file().then(|| Model::read(&self.what)).transpose()?;
+        Ok(explain::check(&session.engine()?, model.as_ref(), &self.options()?)?)
     }
 
     fn options(&self) -> anyhow::Result<ExplainOptions> {
@@ -304,8 +313,9 @@ impl Explain {
     fn close(&self, made: &ExplainSummary, session: &Session) {
         if !made.left_out.is_empty() {
             session.say(&format!(
-                "{} were left out, as every model of the run was trained on them or on another image of the person (--in-sample explains them too)",
-                made.left_out.len()
+                "{} were left out, as every model of the run was trained on them or on another image of the person ({} explains them too)",
+                made.left_out.len(),
+                Shell.setting(IN_SAMPLE, None)
             ));
         }
         if !made.failures.is_empty() {

@@ -78,8 +78,14 @@ impl Regions {
         }
     }
 
-    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
-        let what = RegionOptions {
+    /// Refuses an atlas, labels or a mask that cannot be read or do not belong together.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.out.as_deref().map(check_name).transpose()?;
+        Ok(self.options().check()?)
+    }
+
+    fn options(&self) -> RegionOptions {
+        RegionOptions {
             atlas: self.atlas.clone(),
             labels: self.labels.clone(),
             mask: self.mask.clone(),
@@ -87,7 +93,11 @@ impl Regions {
             cohort: self.cohort.clone(),
             channel: self.channel.clone(),
             allow_mismatch: self.allow_mismatch,
-        };
+        }
+    }
+
+    pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
+        let what = self.options();
         self.out.as_deref().map(check_name).transpose()?;
         let table = measure_regions(&self.maps, &what, session.progress())?;
         let mut said: Vec<&str> = Vec::new();

@@ -11,7 +11,7 @@ use clap::Args;
 use serde::Serialize;
 use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
-    Progress, Silent,
+    Model, Progress, Silent, Table,
     cohort::Cohort,
     folds::{SplitScheme, TestSet},
     model::NetworkKind,
@@ -279,6 +279,13 @@ impl Train {
             makes: Makes::Run(self.out.clone()),
             ..Needs::default()
         }
+    }
+
+    /// Refuses files that cannot be read.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.init.as_deref().map(Model::read).transpose()?;
+        self.region_volumes.as_deref().map(Table::read).transpose()?;
+        Ok(())
     }
 
     fn options(&self) -> TrainOptions {

@@ -85,8 +85,122 @@ fn each_participant_and_then_all_together() {
         is("bids new group --config plans/a.toml", 1, &[words]);
         assert!(!folder.join("new").exists() && !folder.join("plans/new").exists());
     }
-    fs::write(&config, "[train]\nlabel = 'sex'\nfolds = 2\n[[regions]]\natlas = 'gone.nii.gz'\nlabels = 'gone.txt'")
-        .unwrap();
+    fs::write(&config, "[train]\nlabel = 'sex'\nfolds = 2").unwrap();
     // Too few of a class for the folds that are asked for: `train` says it, of the cohort in OUT.
     is("bids out group --config plans/a.toml", 1, &["$ voxplain train --folds=2 --label=sex --out="]);
+}
+
+/// What stands between two pieces of a text.
+fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
+    let rest = text.split_once(before).unwrap_or_else(|| panic!("{before:?} is not in {text}")).1;
+    rest.split_once(after).unwrap_or_else(|| panic!("{after:?} is not in {rest}")).0
+}
+
+/// A dataset that says that it is one.
+fn described(folder: &Path) {
+    dataset(folder);
+    fs::write(folder.join("bids/dataset_description.json"), r#"{"Name":"Heads","BIDSVersion":"1.10.0"}"#).unwrap();
+}
+
+fn is(folder: &Path, line: &str, status: i32, words: &[&str]) -> String {
+    let output = app(folder, line);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(status), "{line}: {said}");
+    words.iter().for_each(|word| assert!(said.contains(word), "{line}: {word:?} is not in {said}"));
+    said
+}
+
+#[test]
+fn a_command_that_is_printed_prepares_the_others_alike() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    described(folder);
+    fs::remove_file(folder.join("bids/dataset_description.json")).unwrap();
+    let how = "--mask nonzero --normalize zscore --dtype float16 --origin -84,-98,-84 --exclude acq-* --run 1,none \
+               --skip-bids-validation";
+    let run = |said: &str, before: &str, after: &str| {
+        let line = between(said, before, after).strip_prefix("voxplain bids-app ").unwrap().replace('\'', "");
+        is(folder, &line, 0, &["done"]);
+    };
+    let said =
+        is(folder, "bids out group --participant-label 00 --skip-bids-validation", 1, &["no participant is prepared"]);
+    let begin = between(&said, "begin with the participants: ", "\n");
+    assert_eq!(begin, "voxplain bids-app bids out participant --skip-bids-validation --participant-label 00");
+    is(folder, &format!("bids out participant --participant-label 00 01 {GRID} {how}"), 0, &["2 of 2"]);
+    let said = is(folder, "bids out group --skip-bids-validation", 1, &["1 of 3 is not prepared: 02"]);
+    run(&said, "prepare them: ", "; or leave");
+    is(folder, "bids out group --skip-bids-validation", 0, &["3 subjects on", "kept in half precision"]);
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_the_first_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    described(folder);
+    let regions = "[[regions]]\natlas = 'gone.nii.gz'\nlabels = 'gone.txt'";
+    let explain = "[explain]\nmethod = 'kernel-shap'";
+    let truth = "[evaluate]\ntruth = 'gone.nii.gz'";
+    let init = "[train]\nlabel = 'sex'\ninit = 'gone.safetensors'";
+    for (config, words) in [
+        (regions, "[regions]: gone.txt: is not there"),
+        (explain, "give a label image and its table: `atlas = \"FILE\"` in [explain] of the file of --config"),
+        (truth, "gone.nii.gz: there is no such file"),
+        (init, "[train]: gone.safetensors: is not there"),
+    ] {
+        fs::write(folder.join("a.toml"), config).unwrap();
+        for level in ["participant", "group", "group --label sex"] {
+            is(folder, &format!("bids out {level} --config a.toml"), 1, &[words]);
+        }
+    }
+    for level in ["participant", "group", "group --label sex"] {
+        is(folder, &format!("bids out {level} --method nope"), 1, &["[explain]: there is no method \"nope\""]);
+        is(folder, &format!("bids out {level} --model gone.safetensors"), 1, &["gone.safetensors: is not there"]);
+        is(folder, &format!("bids out {level} --model bids/participants.tsv"), 1, &["give a model file"]);
+    }
+    is(folder, "bids out participant --session-label 7", 1, &["none has ses-7", "change or leave out --session-label"]);
+    assert!(!folder.join("out").exists());
+    is(folder, &format!("bids out participant --keep-going {GRID}"), 0, &["3 of 4"]);
+    is(folder, "bids out group --label gender", 1, &["no column `gender`", "the table has: participant_id, sex"]);
+    assert!(!folder.join("out/cohort").exists() && !folder.join("out/run").exists());
+    is(
+        folder,
+        "bids out participant --participant-label 00 --spacing 6",
+        1,
+        &["is prepared already, with other options", "give --grid 24x28x24 --spacing 7 as before, choose another OUT"],
+    );
+}
+
+#[test]
+fn a_model_is_asked_about_people_who_are_prepared_already() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path();
+    described(folder);
+    for line in [
+        "simulate --subjects 8 --grid 24x28x24 --spacing 7 --seed 5 --out others --quiet",
+        "train others --label label --folds 2 --epochs 1 --width 2 --near-duplicates off --out run --quiet",
+    ] {
+        let output = voxplain(folder, &line.split(' ').collect::<Vec<_>>()).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+    }
+    let model = "--model run/folds/fold-0/model.safetensors --method saliency";
+    // Where the volumes lie that the model was trained on.
+    let trained_on = voxplain::cohort::Cohort::open(&folder.join("others")).unwrap();
+    let [x, y, z] = trained_on.volume(0).unwrap().grid().affine.apply([0.0; 3]);
+    is(folder, &format!("bids out participant --keep-going {GRID} --origin={x},{y},{z}"), 0, &["3 of 4"]);
+    let volumes = || fs::metadata(folder.join("out/prepared/sub-00/volumes.npy")).unwrap().modified().unwrap();
+    let before = volumes();
+    is(folder, &format!("bids out participant --keep-going {model}"), 0, &["3 of 4 participants done"]);
+    assert_eq!(volumes(), before, "nobody is prepared again");
+    assert!(folder.join("out/sub-00/anat/sub-00_desc-saliency_attribution.nii.gz").is_file());
+    // What one class is called in the table is a key of the configuration.
+    let said = is(folder, &format!("bids out group {model} --label sex"), 1, &["words that are no class of the model"]);
+    assert!(said.contains("in [predict] of the file of --config") && !said.contains("--rename"), "{said}");
+    is(folder, &format!("bids out group {model}"), 0, &["out/report.html"]);
+    // Another model is asked about everybody by the command that is printed.
+    let other = "--model run/folds/fold-1/model.safetensors";
+    let said = is(folder, &format!("bids out group {other}"), 1, &["3 participants have maps by another model"]);
+    let line = between(&said, "about everybody: voxplain bids-app ", "\n");
+    assert!(line.ends_with("--method saliency"), "{line}");
+    is(folder, &format!("{line} --keep-going"), 0, &["3 of 4"]);
+    is(folder, &format!("bids out group {other}"), 0, &["out/report.html"]);
 }

@@ -40,7 +40,11 @@ pub(super) fn none_chosen(source: &Path, images: &[&Path], options: &PrepareOpti
         why.push("each is left out by one of the options that choose".into());
         remedies.push(INCLUDE.into());
     }
-    let what = format!("none of its {} images is chosen: {} ({})", images.len(), why.join("; "), few(paths));
+    let none = match images.len() {
+        1 => "its one image is not chosen".to_owned(),
+        n => format!("none of its {n} images is chosen"),
+    };
+    let what = format!("{none}: {} ({})", why.join("; "), few(paths));
     let change = remedy!["change or leave out "];
     let lacks = |filter: &&EntityFilter| {
         !filter.takes_without() && images.iter().all(|i| Entities::of_path(i).get(&filter.entity).is_none())

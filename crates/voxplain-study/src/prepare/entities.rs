@@ -169,6 +169,13 @@ impl EntityFilter {
     }
 }
 
+/// As [`EntityFilter::new`] reads it: `1,none`.
+impl std::fmt::Display for EntityFilter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.values.is_empty() { f.write_str(NONE) } else { f.write_str(&self.values.join(",")) }
+    }
+}
+
 /// Whether a value that is asked for means that there is none.
 fn is_none(value: &str) -> bool {
     value.eq_ignore_ascii_case(NONE)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{
+    fmt,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -28,6 +29,19 @@ impl MaskRule {
     /// Whether masks are given, and not where the image itself is not 0.
     pub(super) fn gives_masks(&self) -> bool {
         !matches!(self, Self::Unstated | Self::Nonzero)
+    }
+}
+
+/// As [`MaskRule::from_str`] reads it; nothing where nothing is said.
+impl fmt::Display for MaskRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unstated => Ok(()),
+            Self::Nonzero => f.write_str("nonzero"),
+            Self::Suffix(suffix) => f.write_str(suffix),
+            Self::File(path) | Self::Folder(path, None) => write!(f, "{}", path.display()),
+            Self::Folder(folder, Some(pattern)) => write!(f, "{}", folder.join(pattern).display()),
+        }
     }
 }
 
@@ -76,6 +90,9 @@ mod tests {
         assert_eq!(format!("{folder}/*/x_*.nii").parse(), Ok(MaskRule::Folder(format!("{folder}/").into(), pattern)));
         assert!(format!("{folder}/none/*.nii").parse::<MaskRule>().is_err() && "*.nii".parse::<MaskRule>().is_err());
         assert_eq!("nonzero".parse(), Ok(MaskRule::Nonzero));
+        for text in ["nonzero", "_mask.nii", folder, file.to_str().unwrap(), &format!("{folder}/*/x_*.nii")] {
+            assert_eq!(text.parse::<MaskRule>().unwrap().to_string(), text);
+        }
         assert!("no/such/mask.nii".parse::<MaskRule>().is_err());
     }
 }

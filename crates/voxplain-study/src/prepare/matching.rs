@@ -162,6 +162,11 @@ pub(super) fn by_name(images: &[PathBuf], ids: &[String]) -> Result<Matched> {
 
 /// Refuses several images of one subject: which, and what chooses among them.
 pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a PathBuf])>) -> Result<()> {
+    refuse_several_of(of, ", or give a table of paths")
+}
+
+/// The same; `last` is what else can be done.
+pub(super) fn refuse_several_of<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a PathBuf])>, last: &str) -> Result<()> {
     let of: Vec<_> = of.collect();
     let several: Vec<_> = of.iter().filter(|(_, images)| images.len() > 1).collect();
     let Some((_, first)) = several.first() else { return Ok(()) };
@@ -190,8 +195,7 @@ pub(super) fn refuse_several<'a>(of: impl Iterator<Item = (&'a str, &'a [&'a Pat
         }
         phrases.push(" with ".into());
     }
-    phrases
-        .extend(remedy![INCLUDE, " or ", EXCLUDE, " (parts of the path), or give a table of paths"].parts().to_vec());
+    phrases.extend(remedy![INCLUDE, " or ", EXCLUDE, format!(" (parts of the path){last}")].parts().to_vec());
     Err(Error::request(what, Remedy::new(phrases)))
 }
 

@@ -1,9 +1,12 @@
 //! [`PrepareOptions`]: how a cohort is prepared.
 
-use super::{entities::EntityFilter, mask::MaskRule, pattern::matches};
+use super::{entities::EntityFilter, mask::MaskRule, pattern::matches, units::Unit};
 use crate::cohort::{Normalize, VolumeType};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use voxplain_volume::Sizes;
 
 /// How a cohort is prepared from images.
@@ -74,6 +77,9 @@ pub struct PrepareOptions {
     /// In which precision the volumes are kept.
     #[serde(skip_serializing_if = "VolumeType::is_default")]
     pub dtype: VolumeType,
+    /// Images that are taken whatever the choice of others, by their paths below the source: of each of these units this one and no other.
+    #[serde(skip)]
+    pub taken: BTreeMap<Unit, PathBuf>,
     /// A cohort from which people are taken over who were prepared from the same files in the same way. The result is the same without.
     #[serde(skip)]
     pub reuse: Option<PathBuf>,
@@ -86,6 +92,28 @@ pub struct PrepareOptions {
 }
 
 impl PrepareOptions {
+    /// Shape and spacing of the grid.
+    pub(super) fn grid(&self) -> ([usize; 3], [f64; 3]) {
+        (self.shape.unwrap_or([58, 70, 58]), self.spacing.unwrap_or([3.0; 3]))
+    }
+
+    /// How images are prepared, and not which: what goes without saying is said, and where a template lies is left out, which is known by
+    /// its hash. The space of the images is no choice among several, but where the brain is.
+    pub(super) fn manner(&self) -> Self {
+        let (shape, spacing) = self.grid();
+        Self {
+            include: None,
+            exclude: None,
+            entities: self.entities.iter().filter(|filter| filter.entity == "space").cloned().collect(),
+            shape: Some(shape),
+            spacing: Some(spacing),
+            // A template says where its grid lies.
+            space: if self.align.is_some() { Space::Mask } else { self.space },
+            align: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether only some of the images of a source are asked for.
     pub(super) fn chooses(&self) -> bool {
         self.include.is_some() || self.exclude.is_some() || !self.entities.is_empty() || self.labels.is_some()
@@ -93,6 +121,9 @@ impl PrepareOptions {
 
     /// Whether an image is asked for, by its path below the source.
     pub(super) fn takes(&self, below: &Path) -> bool {
+        if let Some(image) = self.taken.get(&Unit::of_image(below)) {
+            return image == below && self.entities.iter().all(|filter| filter.entity != "ses" || filter.takes(below));
+        }
         let path = below.to_string_lossy().replace('\\', "/");
         self.include.as_ref().is_none_or(|pattern| matches(pattern, &path))
             && !self.exclude.as_ref().is_some_and(|pattern| matches(pattern, &path))

@@ -110,7 +110,7 @@ impl Plan {
         let several = sites.len() > 1 || first.name.is_some();
         // What is said about one kind of source holds where any is of that kind.
         let path = first.path.as_path();
-        let (shape, spacing) = (options.shape.unwrap_or([58, 70, 58]), options.spacing.unwrap_or([3.0; 3]));
+        let (shape, spacing) = options.grid();
         if !usable_spacing(spacing) || shape.iter().any(|n| *n > 1024) {
             let what = format!("a grid of {shape:?} voxels of {spacing:?} mm is not usable");
             let remedy = remedy!["choose ", GRID, " up to 1024 voxels a side and ", SPACING, " from 0.1 to 50 mm"];
@@ -635,7 +635,7 @@ fn by_name(
         // Without a table every image is a subject, without labels.
         if options.each_session {
             finder.know(images.iter().map(|i| (i.clone(), sessions::id_of(i))));
-            let (mut table, mut matched) = sessions::without_table(chosen, aside)?;
+            let (mut table, mut matched) = sessions::without_table(chosen, aside, options.without_table)?;
             let notes = sessions_told(source, &mut table, &mut matched, options)?;
             return Ok((table, matched, notes));
         }

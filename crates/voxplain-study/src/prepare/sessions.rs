@@ -124,11 +124,13 @@ fn unique(ids: &[String], file: &Path, told: bool) -> Result<()> {
     Err(Error::file(file, what, remedy))
 }
 
-/// Every image is a row of its own; those that cannot be told apart by session are refused. There is no table.
-pub(super) fn without_table(images: Vec<PathBuf>, aside: Aside) -> Result<(Table, Matched)> {
+/// Every image is a row of its own; those that cannot be told apart by session are refused. There is no table; `later`: as that is for later.
+pub(super) fn without_table(images: Vec<PathBuf>, aside: Aside, later: bool) -> Result<(Table, Matched)> {
     let mut of = BTreeMap::<String, Vec<&PathBuf>>::new();
     images.iter().for_each(|image| of.entry(id_of(image)).or_default().push(image));
-    matching::refuse_several(of.iter().map(|(id, images)| (id.as_str(), images.as_slice())))?;
+    let each = of.iter().map(|(id, images)| (id.as_str(), images.as_slice()));
+    // A table of paths is no dataset, whose people are prepared one by one.
+    if later { matching::refuse_several_of(each, "") } else { matching::refuse_several(each) }?;
     let ids: Vec<String> = images.iter().map(|image| id_of(image)).collect();
     let rows = ids.iter().map(|id| vec![Some(format!("sub-{id}"))]).collect();
     let table = Table { columns: vec!["participant_id".into()], rows };

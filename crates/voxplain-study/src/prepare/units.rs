@@ -6,26 +6,30 @@
 
 use super::{
     EntityFilter, Failure, MaskRule, PrepareOptions, PrepareSummary, Site, Space, channels,
-    entities::Entities,
-    findings, left_out_of_source, lost_on_the_grid,
+    choice::none_chosen,
+    entities::{Entities, choices},
+    findings, left_out_of_source,
+    level::ParticipantLevel,
+    lost_on_the_grid,
     matching::few,
     plan::Plan,
-    prepare_sites, same_images, sessions,
+    prepare_sites,
+    prepared::{Prepared, as_before, commonest, prepared_in},
+    same_images, sessions,
     source::{FoundImages, Source, absolute, name},
     stripped,
 };
 use crate::{
-    cohort::{Begun, Cohort, CohortLayout, LeftOut, Stored, Subject, Writer, bare},
-    folder::{entries, name_of},
-    listed::{counted, does, have, listed},
-    setting::{FORCE, KEEP_GOING, PARTICIPANT_LABEL},
+    cohort::{Begun, LeftOut, Stored, Subject, Writer, bare},
+    listed::{counted, does, have},
+    setting::{KEEP_GOING, PARTICIPANT_LABEL, SESSION_LABEL},
 };
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
-use voxplain_core::{Action, Error, Progress, Result, hash_bytes, remedy};
+use voxplain_core::{Error, Phrase, Progress, Remedy, Result, hash_bytes, remedy};
 
 /// One person of a BIDS dataset, in one session where there are sessions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -43,6 +47,13 @@ impl Unit {
         let label = sessions::person_of(id);
         let session = id.strip_prefix(label).and_then(|rest| rest.strip_prefix("_ses-"));
         Self { label: label.to_owned(), session: session.map(str::to_owned) }
+    }
+
+    /// Of which an image is, by its path below a BIDS dataset.
+    pub(super) fn of_image(below: &Path) -> Self {
+        let entities = Entities::of_path(below);
+        let label = entities.get("sub").unwrap_or_default().to_owned();
+        Self { label, session: entities.get("ses").map(str::to_owned) }
     }
 
     /// The id that a cohort has for it.
@@ -81,15 +92,10 @@ pub fn units(dataset: &Path, options: &PrepareOptions) -> Result<Units> {
     };
     let suffix = channels::first(options);
     let FoundImages { images, odd, lacking } = source.images(suffix)?;
-    let of = |image: &Path| {
-        let entities = Entities::of_path(image.strip_prefix(root).unwrap_or(image));
-        let label = entities.get("sub").unwrap_or_default().to_owned();
-        Unit { label, session: entities.get("ses").map(str::to_owned) }
-    };
     let mut people: BTreeMap<String, (BTreeSet<Unit>, Vec<&Path>)> = BTreeMap::new();
     for image in &images {
         let below = image.strip_prefix(root).unwrap_or(image);
-        let unit = of(image);
+        let unit = Unit::of_image(below);
         let (units, aside) = people.entry(unit.label.clone()).or_default();
         if options.takes(below) {
             units.insert(unit);
@@ -110,14 +116,20 @@ pub fn units(dataset: &Path, options: &PrepareOptions) -> Result<Units> {
         }
     };
     let mut found = Units { units: Vec::new(), lacking: lacking.into_iter().chain(odd).map(left).collect() };
+    let of_nobody = people.values().all(|(units, _)| units.is_empty());
+    if of_nobody && options.labels.is_none() && !people.is_empty() {
+        let all: Vec<&Path> = people.values().flat_map(|(_, aside)| aside.iter().copied()).collect();
+        return Err(none_chosen(root, &all, options));
+    }
     for (label, (units, aside)) in people {
         if units.is_empty() {
-            let what = format!(
-                "none of its {} is chosen: {}",
-                counted(aside.len(), "image"),
-                few(aside.iter().map(|i| i.display()))
-            );
-            found.lacking.push(Failure { subject: label, what, remedy: None });
+            let error = none_chosen(root, &aside, options);
+            let remedy = error.remedy();
+            let what = match error {
+                Error::File { what, .. } => what,
+                other => other.to_string(),
+            };
+            found.lacking.push(Failure { subject: label, what, remedy });
         }
         found.units.extend(units);
     }
@@ -144,10 +156,11 @@ fn of_unit(unit: &Unit, options: &PrepareOptions) -> Result<PrepareOptions> {
     })
 }
 
-/// Prepares one unit into the cohort `out`, which nobody else is in.
+/// Prepares one unit into the cohort `out`, which nobody else is in. One that is there stays as it is, where these options come to the same as
+/// those that it was prepared by; and so does one of several images that was chosen before, where these options take it too.
 ///
 /// # Errors
-/// Those of [`prepare_sites`]; there are several images of this person in this session.
+/// Those of [`prepare_sites`]; it is there, and was prepared otherwise; there are several images of this person in this session.
 pub fn prepare_unit(
     dataset: &Path,
     unit: &Unit,
@@ -156,7 +169,8 @@ pub fn prepare_unit(
     progress: &dyn Progress,
 ) -> Result<PrepareSummary> {
     let site = Site { path: absolute(dataset)?, ..Site::default() };
-    prepare_sites(&[site], out, &of_unit(unit, options)?, progress)
+    let options = as_before(of_unit(unit, options)?, out, progress)?;
+    prepare_sites(&[site], out, &options, progress)
 }
 
 /// Which units are put together, and how.
@@ -172,69 +186,14 @@ pub struct GatherOptions {
     pub keep_going: bool,
     /// Replace a cohort that is there.
     pub force: bool,
+    /// Columns that the table must have: what is to be done with the cohort needs them.
+    pub columns: Vec<String>,
+    /// The model that people are asked to be prepared for, where some are not.
+    pub model: Option<PathBuf>,
 }
 
-/// The unit in a folder of units: its cohort, and the options that it was prepared by, without what is of it alone.
-struct Prepared {
-    cohort: Cohort,
-    options: PrepareOptions,
-}
-
-impl Prepared {
-    fn read(folder: &Path) -> Result<Self> {
-        let again = "remove it and prepare this participant again";
-        let cohort = Cohort::open(folder)?;
-        let id = name_of(folder);
-        let [subject] = cohort.subjects.as_slice() else {
-            let what = format!("has {}, and not one", counted(cohort.subjects.len(), "person"));
-            return Err(Error::file(folder, what, again));
-        };
-        if subject.id != bare(&id) {
-            return Err(Error::file(folder, format!("holds {}, and is named otherwise", subject.id), again));
-        }
-        let options: PrepareOptions = serde_json::from_value(cohort.made_by["options"].clone())
-            .map_err(|e| Error::file(folder, format!("its options cannot be understood: {e}"), again))?;
-        let entities = options.entities.into_iter().filter(|filter| filter.entity != "ses").collect();
-        let options = PrepareOptions { labels: None, without_table: false, entities, ..options };
-        Ok(Self { cohort, options })
-    }
-
-    /// What is to be the same of all: not where the dataset, the masks and the template lay, which may differ from machine to machine.
-    fn manner(&self) -> serde_json::Value {
-        let mask = match &self.options.mask {
-            MaskRule::File(file) => MaskRule::File(file.file_name().unwrap_or_default().into()),
-            MaskRule::Folder(_, pattern) => MaskRule::Folder(PathBuf::new(), pattern.clone()),
-            other => other.clone(),
-        };
-        let mut preparation = self.cohort.preparation.clone();
-        // It is known by its hash.
-        preparation.template.iter_mut().for_each(|template| template.path = PathBuf::new());
-        let mut manner = serde_json::json!(PrepareOptions { mask, align: None, ..self.options.clone() });
-        manner["preparation"] = serde_json::json!(preparation);
-        manner
-    }
-
-    /// That two were prepared in different ways, and in what.
-    fn same_as(&self, first: &Self) -> Result<()> {
-        let (ours, theirs) = (self.manner(), first.manner());
-        if ours == theirs {
-            return Ok(());
-        }
-        let keys = [&ours, &theirs].into_iter().filter_map(|of| of.as_object()).flat_map(|of| of.keys());
-        let differ: BTreeSet<&String> = keys.filter(|key| ours[*key] != theirs[*key]).collect();
-        // What the options come to is said where they say nothing alone.
-        let options: Vec<&&String> = differ.iter().filter(|key| **key != "preparation").collect();
-        let differ = if options.is_empty() { "their template".to_owned() } else { listed(options, 8) };
-        Err(Error::file(
-            &self.cohort.path,
-            format!("was prepared otherwise than {}: they differ in {differ}", name_of(&first.cohort.path)),
-            remedy!["prepare all participants with the same options; ", FORCE, " prepares one anew"],
-        ))
-    }
-}
-
-/// Makes the cohort `out` of the units in a folder: everybody of the dataset in the order of its table, with its labels and covariates. No image
-/// is read. The volumes, masks and table are the same, byte for byte, as those of the cohort that
+/// Makes the cohort `out` of the units in a folder: everybody of the dataset in the order of its table, with its labels and covariates. Of several
+/// images of a unit the one is taken that it was prepared from; where the rest would choose another, that is said. No image is read. The volumes, masks and table are the same, byte for byte, as those of the cohort that
 /// [`prepare_sites`] makes of the dataset with each session as a row.
 ///
 /// # Errors
@@ -247,19 +206,24 @@ pub fn gather_units(
     options: &GatherOptions,
     progress: &dyn Progress,
 ) -> Result<PrepareSummary> {
-    let there: BTreeSet<PathBuf> = match folder.is_dir() {
-        true => entries(folder)?.into_iter().filter(|at| CohortLayout::at(at).document().is_file()).collect(),
-        false => BTreeSet::new(),
+    let there = prepared_in(folder)?;
+    let out_of_all = folder.parent().unwrap_or(folder);
+    let level = ParticipantLevel { dataset, out: out_of_all, model: options.model.as_deref() };
+    let is_asked_for = |at: &&PathBuf| {
+        let unit = Unit::of_id(bare(name(at)));
+        options.labels.as_ref().is_none_or(|labels| labels.contains(&unit.label))
+            && options.session.as_ref().is_none_or(|filter| filter.takes(&unit.folder()))
     };
-    let make = || Action::new("bids-app").on(dataset).on(folder.parent().unwrap_or(folder)).on("participant");
-    let Some(first) = there.first().map(|at| Prepared::read(at)).transpose()? else {
+    let prepared: BTreeMap<&PathBuf, Prepared> =
+        there.iter().filter(is_asked_for).map(|at| Ok((at, Prepared::read(at)?))).collect::<Result<_>>()?;
+    let Some(first) = commonest(prepared.values()) else {
         return Err(Error::file(
             folder,
             "no participant is prepared",
-            remedy!["begin with the participants: ", make()],
+            remedy!["begin with the participants: ", level.for_all_of(options)],
         ));
     };
-    let all = names(dataset, &first.options, options)?;
+    let Named { plan: all, several } = names(dataset, &prepared, first, options, progress)?;
     all.notes.iter().for_each(|note| progress.warn(note));
     all.advice.iter().for_each(|(note, remedy)| progress.advise(note, remedy));
 
@@ -270,21 +234,28 @@ pub fn gather_units(
         let what = format!("{count} of {of} {} not prepared: {}", does(count, "is", "are"), few(&missing));
         let people: BTreeSet<String> = missing.iter().map(|id| Unit::of_id(id).label).collect();
         // Of many, everybody: who is prepared is not prepared again.
-        let named = people.iter().filter(|_| people.len() <= NAMED);
-        let make = named.fold(make(), |make, label| make.with(PARTICIPANT_LABEL, label));
-        return Err(Error::file(
-            folder,
-            what,
-            remedy!["prepare them: ", make, "; or leave them out with ", KEEP_GOING],
-        ));
+        let make = if people.len() <= NAMED {
+            people.iter().fold(level.command(), |make, label| make.with(PARTICIPANT_LABEL, label))
+        } else {
+            level.for_all_of(&GatherOptions { session: None, ..options.clone() })
+        };
+        let make = options.session.iter().fold(make, |make, filter| make.with(SESSION_LABEL, filter));
+        let make = remedy!["prepare them: ", level.like(make, &first.options), "; or leave them out with ", KEEP_GOING];
+        return Err(Error::file(folder, what, Remedy::new(make.parts().iter().cloned().chain(several))));
     }
-    let mut units: Vec<Option<Prepared>> = Vec::with_capacity(all.items.len());
+    for column in &options.columns {
+        all.participants.column(column).map_err(|error| {
+            let table = options.participants.clone().unwrap_or_else(|| dataset.join("participants.tsv"));
+            let remedy = error.remedy().unwrap_or_else(|| "name one that is there".into());
+            Error::file(table, format!("there is no column `{column}`"), remedy)
+        })?;
+    }
+    let mut units: Vec<Option<&Prepared>> = Vec::with_capacity(all.items.len());
     let mut inputs = String::new();
     for item in &all.items {
-        let at = place(folder, &item.id);
-        let unit = there.contains(&at).then(|| Prepared::read(&at)).transpose()?;
-        if let Some(unit) = &unit {
-            unit.same_as(&first)?;
+        let unit = prepared.get(&place(folder, &item.id));
+        if let Some(unit) = unit {
+            unit.same_as(first)?;
             inputs.push_str(&format!(
                 "{} {}\n",
                 item.id,
@@ -346,27 +317,83 @@ fn place(folder: &Path, id: &str) -> PathBuf {
     folder.join(format!("sub-{id}"))
 }
 
-/// Who is in the dataset, with their rows, as a preparation would find them: by names alone. Masks and templates are of no concern any more.
-fn names(dataset: &Path, prepared: &PrepareOptions, options: &GatherOptions) -> Result<Plan> {
-    let asked = PrepareOptions {
+/// Who is in the dataset.
+struct Named {
+    plan: Plan,
+    /// What chooses among the images of those who are not prepared and have several, to be said behind what makes them.
+    several: Vec<Phrase>,
+}
+
+/// Who is in the dataset, with their rows, as a preparation would find them: by names alone. Of who is prepared that image is taken, and of others
+/// those that the rest was chosen by. Masks and templates are of no concern any more.
+fn names(
+    dataset: &Path,
+    prepared: &BTreeMap<&PathBuf, Prepared>,
+    first: &Prepared,
+    options: &GatherOptions,
+    progress: &dyn Progress,
+) -> Result<Named> {
+    let source = Source::of(dataset)?.of_labels(options.labels.as_deref())?;
+    let Source::Bids(root, _) = &source else {
+        let what = "is no BIDS dataset: no folder sub-* in it has a folder anat";
+        return Err(Error::file(dataset, what, "give the dataset that the participants were prepared from"));
+    };
+    let mut asked = PrepareOptions {
         participants: options.participants.clone(),
         labels: options.labels.clone(),
         each_session: true,
-        entities: prepared.entities.iter().cloned().chain(options.session.clone()).collect(),
+        entities: first.options.entities.iter().cloned().chain(options.session.clone()).collect(),
         mask: MaskRule::Unstated,
         mask_threshold: None,
         whole_head: false,
         align: None,
         space: Space::Mask,
         keep_going: options.keep_going,
-        ..prepared.clone()
+        ..first.options.clone()
     };
-    let source = Source::of(dataset)?.of_labels(options.labels.as_deref())?;
-    let Source::Bids(..) = source else {
-        let what = "is no BIDS dataset: no folder sub-* in it has a folder anat";
-        return Err(Error::file(dataset, what, "give the dataset that the participants were prepared from"));
-    };
-    Plan::new(&[Site { path: dataset.to_owned(), ..Site::default() }], &asked)
+    let of_unit: BTreeMap<Unit, &Prepared> =
+        prepared.iter().map(|(at, unit)| (Unit::of_id(bare(name(at))), unit)).collect();
+    let images = source.images(channels::first(&first.options))?.images;
+    let mut of = BTreeMap::<Unit, Vec<PathBuf>>::new();
+    for image in &images {
+        let below = image.strip_prefix(root).unwrap_or(image);
+        of.entry(Unit::of_image(below)).or_default().push(below.to_owned());
+    }
+    let (mut otherwise, mut gone, mut several) = (Vec::new(), Vec::new(), Vec::new());
+    for (unit, images) in of {
+        let by_rest: Vec<&PathBuf> = images.iter().filter(|image| asked.takes(image)).collect();
+        match of_unit.get(&unit) {
+            Some(Prepared { image: Some(image), .. }) if images.contains(image) => {
+                if by_rest != [image] {
+                    otherwise.push(format!("{} ({})", unit.id(), image.display()));
+                }
+                asked.taken.insert(unit, image.clone());
+            }
+            Some(Prepared { image: Some(image), .. }) => gone.push(format!("{} ({})", unit.id(), image.display())),
+            None if by_rest.len() > 1 => {
+                if let Some(choices) =
+                    choices(&by_rest, std::iter::once(by_rest.as_slice())).filter(|_| several.is_empty())
+                {
+                    several.push("; of the images of ".into());
+                    several.push(format!("{} choose with ", unit.id()).into());
+                    several.extend(choices);
+                }
+                asked.taken.insert(unit, by_rest[0].clone());
+            }
+            _ => {}
+        }
+    }
+    if !otherwise.is_empty() {
+        let what = "was chosen by other options than those of the rest, and is taken as it was prepared";
+        progress.warn(&format!("the image of {} {what}: {}", counted(otherwise.len(), "participant"), few(&otherwise)));
+    }
+    if !gone.is_empty() {
+        let what = "is not in the dataset any more";
+        let who = counted(gone.len(), "participant");
+        progress.warn(&format!("the image that was prepared of {who} {what}: {}", few(&gone)));
+    }
+    let plan = Plan::new(&[Site { path: dataset.to_owned(), ..Site::default() }], &asked)?;
+    Ok(Named { plan, several })
 }
 
 /// Names units of whom the dataset, or its table, does not know.
@@ -390,7 +417,7 @@ fn others(there: &BTreeSet<PathBuf>, folder: &Path, all: &Plan, options: &Gather
 /// Copies everybody to their place; who is not prepared is counted as left out.
 fn put(
     writer: &Writer,
-    units: &[Option<Prepared>],
+    units: &[Option<&Prepared>],
     all: &Plan,
     summary: &mut PrepareSummary,
     progress: &dyn Progress,

@@ -4,8 +4,9 @@ use crate::sessions::{images, text};
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
-use voxplain_core::{Result, Silent};
+use voxplain_core::{Progress, Result, Silent};
 use voxplain_study::{
     cohort::Cohort,
     derivative::Derivatives,
@@ -138,6 +139,121 @@ fn several_images_of_one_session_are_told_apart_and_not_guessed() {
     let found = units(&root, &chosen).unwrap();
     assert_eq!(found.units, [unit]);
     assert_eq!(found.lacking.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["01", "02"]);
+}
+
+/// What is said.
+#[derive(Debug, Default)]
+struct Said(Mutex<Vec<String>>);
+
+impl Progress for Said {
+    fn begin(&self, _: &str, _: usize) {}
+    fn advance(&self, _: usize, _: &str) {}
+    fn end(&self) {}
+
+    fn warn(&self, message: &str) {
+        self.0.lock().unwrap().push(message.to_owned());
+    }
+
+    fn note(&self, message: &str) {
+        self.warn(message);
+    }
+}
+
+#[test]
+fn an_image_that_was_chosen_for_one_person_is_taken_whoever_comes_first() {
+    for (entity, one_of, other) in [("run", "1", "2"), ("acq", "fast", "slow"), ("rec", "a", "b")] {
+        for id in ["01", "02_ses-2", "03"] {
+            let dir = tempfile::tempdir().unwrap();
+            let (root, out) = (dir.path().join("bids"), dir.path().join("out"));
+            let unit = Unit::of_id(id);
+            let at = |value: &str| format!("{}/sub-{id}_{entity}-{value}_T1w.nii.gz", unit.folder().display());
+            let two = [one_of, other].map(at);
+            let own = format!("sub-{id}_T1w");
+            let all = IMAGES.into_iter().filter(|image| !image.contains(&own)).chain(two.iter().map(String::as_str));
+            images(&root, &all.collect::<Vec<_>>());
+            text(&root, "participants.tsv", "participant_id\tsex\nsub-01\tF\nsub-02\tM\nsub-03\tM\n");
+            for of in ["01", "02_ses-10", "02_ses-2", "03"].map(Unit::of_id) {
+                if of != unit {
+                    one(&root, &out, &of, &options());
+                }
+            }
+            // Who is missing and has several images is told what chooses.
+            let error = gather(&root, &out, &GatherOptions::default()).unwrap_err();
+            assert!(error.to_string().ends_with(&format!("1 of 4 is not prepared: {id}")), "{error}");
+            let remedy = error.remedy().unwrap().to_string();
+            let chooses = format!("; of the images of {id} choose with `{entity}` = {one_of} or `{entity}` = {other}");
+            assert!(
+                remedy.contains("`participant-label` = ")
+                    && remedy.contains("`grid` = 24x28x22, `spacing` = 5; or")
+                    && remedy.ends_with(&chooses),
+                "{remedy}"
+            );
+
+            let chosen = PrepareOptions { entities: vec![EntityFilter::new(entity, other)], ..options() };
+            one(&root, &out, &unit, &chosen);
+            let (said, derivatives) = (Said::default(), Derivatives::at(&out));
+            let made =
+                gather_units(&root, &derivatives.prepared(), &derivatives.cohort(), &GatherOptions::default(), &said);
+            let cohort = made.unwrap().cohort.unwrap();
+            assert_eq!(cohort.subjects.len(), 4);
+            assert!(cohort.subjects[cohort.find(id).unwrap()].source.as_ref().unwrap().ends_with(at(other)));
+            let said = said.0.into_inner().unwrap().join("\n");
+            let taken = format!("is taken as it was prepared: {id} ({})", at(other));
+            assert!(
+                said.contains("the image of 1 participant was chosen by other options") && said.contains(&taken),
+                "{said}"
+            );
+
+            // Asked for again without the choice it stays; another choice is another image.
+            let said = Said::default();
+            let place = derivatives.unit(&unit);
+            prepare_unit(&root, &unit, &place, &options(), &said).unwrap().cohort.unwrap();
+            let said = said.0.into_inner().unwrap().join("\n");
+            assert!(said.contains(&format!("sub-{id} stays as it was prepared, from {}", at(other))), "{said}");
+            let chosen = PrepareOptions { entities: vec![EntityFilter::new(entity, one_of)], ..options() };
+            let error = prepare_unit(&root, &unit, &place, &chosen, &Silent).unwrap_err();
+            assert!(error.to_string().ends_with(&format!("from {}, which is not chosen now", at(other))), "{error}");
+            let remedy = error.remedy().unwrap().to_string();
+            assert!(
+                remedy.starts_with(&format!("give `{entity}` = {other} `grid` = 24x28x22 `spacing` = 5 as before")),
+                "{remedy}"
+            );
+        }
+    }
+}
+
+#[test]
+fn who_is_prepared_stays_where_options_come_to_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("bids");
+    images(&root, &IMAGES[..1]);
+    let (unit, place) = (Unit::of_id("01"), dir.path().join("out/prepared/sub-01"));
+    let make = |options: &PrepareOptions| prepare_unit(&root, &unit, &place, options, &Silent);
+    make(&PrepareOptions::default()).unwrap();
+    let said = PrepareOptions { shape: Some([58, 70, 58]), spacing: Some([3.0; 3]), ..PrepareOptions::default() };
+    assert_eq!(make(&said).unwrap().resumed, 1, "as it is by default");
+    let other = PrepareOptions { spacing: Some([2.0; 3]), ..said };
+    let error = make(&other).unwrap_err();
+    assert!(error.to_string().ends_with("with other options: they differ in spacing"), "{error}");
+    assert!(error.remedy().unwrap().to_string().starts_with("give no option of preparation as before"));
+    assert_eq!(make(&PrepareOptions { force: true, ..other }).unwrap().resumed, 0);
+}
+
+#[test]
+fn a_column_that_is_needed_is_missed_before_anything_is_put_together() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dataset(dir.path()), dir.path().join("out"));
+    ["01", "02_ses-2", "02_ses-10", "03"].iter().for_each(|id| _ = one(&root, &out, &Unit::of_id(id), &options()));
+    let needs = |columns: &[&str]| {
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        gather(&root, &out, &GatherOptions { columns, ..GatherOptions::default() })
+    };
+    let error = needs(&["sex", "group"]).unwrap_err();
+    assert!(error.to_string().ends_with("participants.tsv: there is no column `group`"), "{error}");
+    let there = "the table has: sex, age, person, session_id";
+    assert_eq!(error.remedy().unwrap().to_string(), there);
+    assert!(!out.join("cohort").exists());
+    needs(&["sex", "age"]).unwrap();
 }
 
 #[test]
