@@ -5,7 +5,7 @@ use crate::{
     cohort::{Cohort, CohortLayout, Template, bare},
     folder::{entries, name_of},
     listed::{counted, listed},
-    setting::{ALIGN_SIZE, FORCE, GRID, OUT},
+    setting::{ALIGN_SIZE, FORCE, GRID, OUT, SPACE},
 };
 use std::{
     collections::BTreeSet,
@@ -117,6 +117,8 @@ fn differ(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
         "shape" => GRID.name().to_owned(),
         "space" => "where the grid lies".to_owned(),
         "sizes" => ALIGN_SIZE.name().to_owned(),
+        // The other entities choose among images.
+        "entities" => SPACE.name().to_owned(),
         key => key.replace('_', "-"),
     });
     let options: Vec<String> = options.collect();
