@@ -152,10 +152,27 @@ impl Pipeline {
         self.in_file(self.steps.iter().map(of).collect::<anyhow::Result<_>>())
     }
 
-    /// Looks up what the steps need; how many people each is about, where that is known.
-    pub(crate) fn look_up(&self, needs: fn(&[String]) -> anyhow::Result<Needs>) -> anyhow::Result<Vec<Option<usize>>> {
-        let steps = self.steps.iter().map(|step| Ok((step[0].as_str(), needs(step)?)));
-        self.in_file(needs::look_up(steps.collect::<anyhow::Result<Vec<_>>>()?))
+    /// Looks up what the steps need, and has those refused whose files are there and cannot work; how many people each is about, where that is
+    /// known.
+    pub(crate) fn look_up(&self, session: &Session, read: Reader) -> anyhow::Result<Vec<Option<usize>>> {
+        self.in_file(self.look_up_steps(session, read))
+    }
+
+    fn look_up_steps(&self, session: &Session, read: Reader) -> anyhow::Result<Vec<Option<usize>>> {
+        let mut needs = Vec::new();
+        let mut ready = Vec::new();
+        for step in &self.steps {
+            let of = (read.needs)(step)?;
+            if of.files.iter().all(|(_, file)| file.exists()) {
+                ready.push(step);
+            }
+            needs.push((step[0].as_str(), of));
+        }
+        let people = needs::look_up(needs)?;
+        for step in ready {
+            (read.check)(step, session).with_context(|| format!("[{}]", step[0]))?;
+        }
+        Ok(people)
     }
 
     /// An error with the file in front.
@@ -171,7 +188,7 @@ impl Pipeline {
     pub(crate) fn run(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         // All are parsed before the first runs: a misspelt key should not show after hours of training.
         let all = self.work(read.work)?;
-        self.look_up(read.needs)?;
+        self.look_up(session, read)?;
         let mut outcome = Outcome::Done;
         for (work, step) in all.into_iter().zip(&self.steps) {
             session.say(&format!("\n$ {}", command_line(step)));

@@ -74,7 +74,7 @@ impl PlanOf {
         // A misspelt key should not show when a job has waited for a day.
         pipeline.work(read.work)?;
         let steps = pipeline.steps();
-        let people = if self.no_check { vec![None; steps.len()] } else { pipeline.look_up(read.needs)? };
+        let people = if self.no_check { vec![None; steps.len()] } else { pipeline.look_up(session, read)? };
         let folder = std::env::current_dir().map_err(Error::io(Path::new(".")))?;
         let shards = usize::from(self.shards);
         let given = (self.memory.map(|bytes| (bytes as u64).div_ceil(1 << 20)), self.minutes);
