@@ -9,6 +9,7 @@ mod clusters;
 mod design_files;
 mod exchange;
 mod formula;
+mod material;
 mod models;
 mod output;
 mod pairs;
@@ -27,30 +28,21 @@ use crate::{
     atlas::Atlas,
     cohort::Cohort,
     group::Scale,
-    listed::listed,
-    map::read_record,
-    run::{MadeFrom, Run, digest},
-    setting::{
-        BLOCKS, CHANNEL, CLUSTER, DESIGN, FORCE, KEEP_GOING, MASK, METHOD, MISSING, OUT, PAIRED, REGIONS, TAIL, TEST,
-    },
+    run::Run,
+    setting::{BLOCKS, CLUSTER, DESIGN, FORCE, KEEP_GOING, MASK, MISSING, PAIRED, REGIONS, TAIL, TEST},
     shard::Shard,
 };
 use exchange::{exchange, refuse_divided};
+use material::{Material, of_cohort, of_run};
 use place::Place;
 pub(crate) use place::{begun_of, rests_of, summary_of};
 use regional::Places;
 use serde::{Deserialize, Serialize};
-use shards::{Shared, Source, Work};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use shards::{Shared, Work};
+use std::path::{Path, PathBuf};
 use values::{Images, Values};
-use voxplain_attribution::{
-    Record,
-    setting::{ATLAS, LABELS},
-};
-use voxplain_core::{Action, Error, Progress, Result, hash_bytes, hash_file, random::Seed, remedy};
+use voxplain_attribution::setting::{ATLAS, LABELS};
+use voxplain_core::{Error, Progress, Result, hash_bytes, hash_file, random::Seed, remedy};
 use voxplain_stats::inference::{
     Contrast, Counts, Design, Lattice, Model, Neighbours, Permutation, Shuffles, Sides, Tfce, Variance,
 };
@@ -209,25 +201,6 @@ impl Compared {
     }
 }
 
-/// Subjects with their images.
-struct Material {
-    source: Source,
-    /// In which folder results have their folders, where nothing is said.
-    usual: Option<PathBuf>,
-    cohort: Cohort,
-    /// Positions in the cohort.
-    subjects: Vec<usize>,
-    /// The method, and of each subject the map and the model that made it.
-    maps: Option<(String, Vec<PathBuf>, Vec<String>)>,
-    made_from: MadeFrom,
-    /// The run's label and its class that comes last.
-    last: Option<(String, String)>,
-    /// Subjects without a map.
-    left_out: Vec<(String, String)>,
-    /// What the maps explain, where it is not one class for all, in a sentence.
-    targets: Option<String>,
-}
-
 /// Compares the maps of a run by one method.
 ///
 /// Only maps by models that never saw the subject count. Maps by one model are alike, so that subjects are exchanged within the models that
@@ -253,85 +226,6 @@ pub fn compare_run_shard(
     compare_part(&of_run(run, options, progress)?, options, Part::Shard(shard), progress)?.into_shard()
 }
 
-/// The maps of a run, by one method.
-fn of_run(run: &Run, options: &CompareOptions, progress: &dyn Progress) -> Result<Material> {
-    let cohort = run.cohort()?;
-    run.warn_of_changed_labels(&cohort, progress);
-    let there = run.maps()?;
-    let methods = there.chosen(options.method.as_ref().map(std::slice::from_ref), progress);
-    let method = match methods.as_slice() {
-        [] => return Err(there.none("hires-cam,guided-backprop")),
-        [method] => method.clone(),
-        several => {
-            return Err(Error::file(
-                &run.path,
-                format!("has maps of {} methods: {}", several.len(), listed(several, 12)),
-                remedy!["say whose are compared with ", METHOD],
-            ));
-        }
-    };
-    let held_out = run.held_out(&cohort)?;
-    let (mut subjects, mut maps, mut models, mut missing) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut made_from = MadeFrom::default();
-    let mut targets = BTreeMap::<String, usize>::new();
-    for person in &held_out {
-        let id = &cohort.subjects[person.subject].id;
-        if !there.have(id, &method) {
-            missing.push(id.clone());
-            continue;
-        }
-        let path = run.layout().map(id, &method).path();
-        let record = read_record(&path)?;
-        if record.in_sample == Some(true) {
-            missing.push(id.clone());
-            continue;
-        }
-        made_from.add(id, &method, digest(&record));
-        *targets.entry(explained(&record)).or_default() += 1;
-        subjects.push(person.subject);
-        models.push(record.model);
-        maps.push(path);
-    }
-    if !missing.is_empty() && (!options.keep_going || subjects.is_empty()) {
-        let named = listed(&missing, 8);
-        let why = there.why_missing(&missing, &method);
-        return Err(Error::file(
-            &run.path,
-            format!("{method}: no map of {} of {} subjects: {named}{why}", missing.len(), held_out.len()),
-            remedy![
-                "make them: ",
-                Action::new("explain").on(&run.path).with(METHOD, &method),
-                "; or ",
-                KEEP_GOING,
-                " to leave these subjects out"
-            ],
-        ));
-    }
-    let left_out = missing.into_iter().map(|id| (id, "no map".to_owned())).collect();
-    let classes = run.manifest.task.classes();
-    let positive = run.metrics()?.map(|metrics| metrics.positive).or_else(|| classes.last().cloned());
-    let last = positive.map(|class| (run.manifest.label.clone(), class));
-    let targets = (targets.len() > 1).then(|| {
-        let each: Vec<String> = targets.iter().map(|(class, maps)| format!("{class} for {maps}")).collect();
-        format!(
-            "The maps do not explain one class: {}. A difference between groups may be that of what is explained; make maps of one class for \
-             all to compare them.",
-            listed(&each, 6)
-        )
-    });
-    Ok(Material {
-        source: Source::of_run(run),
-        usual: Some(run.layout().compare()),
-        cohort,
-        subjects,
-        maps: Some((method, maps, models)),
-        made_from,
-        last,
-        left_out,
-        targets,
-    })
-}
-
 /// Compares the prepared volumes of a cohort.
 ///
 /// # Errors
@@ -351,46 +245,6 @@ pub fn compare_cohort_shard(
     progress: &dyn Progress,
 ) -> Result<ComparedShard> {
     compare_part(&of_cohort(cohort, options)?, options, Part::Shard(shard), progress)?.into_shard()
-}
-
-/// The volumes of a cohort.
-fn of_cohort(cohort: Cohort, options: &CompareOptions) -> Result<Material> {
-    if options.method.is_some() {
-        return Err(Error::file(
-            &cohort.path,
-            "is a cohort, which has volumes and no maps of a method",
-            remedy!["leave out ", METHOD, ", or name a run"],
-        ));
-    }
-    if let [_, _, ..] = cohort.preparation.channels.as_slice() {
-        return Err(Error::file(
-            &cohort.path,
-            format!(
-                "has several images of each person ({}), and one is compared",
-                cohort.preparation.channels.join(", ")
-            ),
-            remedy!["prepare a cohort of the one that is to be compared, with one ", CHANNEL],
-        ));
-    }
-    if options.out.is_none() {
-        return Err(Error::file(
-            &cohort.path,
-            "is a cohort, and what is made from it is not written into it",
-            remedy!["say where the results go with ", OUT],
-        ));
-    }
-    let subjects = (0..cohort.subjects.len()).collect();
-    Ok(Material {
-        source: Source::of_cohort(&cohort),
-        usual: None,
-        cohort,
-        subjects,
-        maps: None,
-        made_from: MadeFrom::default(),
-        last: None,
-        left_out: Vec::new(),
-        targets: None,
-    })
 }
 
 /// The comparisons in a run's own folder that are finished, by name: each, or why it cannot be taken: it is damaged, or of other models or
@@ -447,46 +301,8 @@ fn compare_part(
 ) -> Result<Compared> {
     check(options)?;
     let cohort = &material.cohort;
-    let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
     let in_file = design_files::is_file(&options.design);
-    let mut built = if in_file {
-        design_files::built(Path::new(&options.design), cohort, &material.subjects)?
-    } else {
-        refuse_files(options)?;
-        let mut formula = Formula::parse(&options.design)?;
-        // `label` is what a run has learnt, whatever its column is called.
-        if let Some((column, _)) =
-            material.last.as_ref().filter(|_| !cohort.participants.columns.iter().any(|c| c == LABEL_TERM))
-        {
-            formula
-                .terms
-                .iter_mut()
-                .filter(|term| term.column == LABEL_TERM)
-                .for_each(|term| term.column.clone_from(column));
-        }
-        let (mut subjects, mut alone) = (material.subjects.clone(), Vec::new());
-        if let Some(column) = &options.paired {
-            (subjects, alone) = pairs::members(cohort, &subjects, column, options)?;
-            formula.terms.retain(|term| term.column != *column);
-            formula.terms.push(Term { column: column.clone(), is: Use::Factor });
-        }
-        let mut built = formula.build(cohort, &subjects, &options.missing, last, options.keep_going)?;
-        built.left_out.splice(0..0, alone);
-        built
-    };
-    built.left_out.splice(0..0, material.left_out.iter().cloned());
-    for doubt in &built.doubts {
-        progress.advise(
-            doubt,
-            &remedy![
-                "mend them; words that stand for no value are named with ",
-                MISSING,
-                ", and ",
-                KEEP_GOING,
-                " leaves those subjects out"
-            ],
-        );
-    }
+    let mut built = design_of(material, options, progress)?;
     if options.blocks.is_none() && options.block_kind == BlockKind::Whole {
         return Err(Error::request(
             "blocks are to be exchanged as a whole, and no column says which they are",
@@ -721,12 +537,49 @@ fn compare_part(
     Ok(Compared::Whole(Box::new(summary)))
 }
 
-/// The class that a map explains.
-fn explained(record: &Record) -> String {
-    match &record.value {
-        Some(value) => value.to_string(),
-        None => record.target.clone(),
+/// The design of the subjects, and what is doubtful in it.
+fn design_of(material: &Material, options: &CompareOptions, progress: &dyn Progress) -> Result<Built> {
+    let cohort = &material.cohort;
+    let last = material.last.as_ref().map(|(column, class)| (column.as_str(), class.as_str()));
+    let mut built = if design_files::is_file(&options.design) {
+        design_files::built(Path::new(&options.design), cohort, &material.subjects)?
+    } else {
+        refuse_files(options)?;
+        let mut formula = Formula::parse(&options.design)?;
+        // `label` is what a run has learnt, whatever its column is called.
+        if let Some((column, _)) =
+            material.last.as_ref().filter(|_| !cohort.participants.columns.iter().any(|c| c == LABEL_TERM))
+        {
+            formula
+                .terms
+                .iter_mut()
+                .filter(|term| term.column == LABEL_TERM)
+                .for_each(|term| term.column.clone_from(column));
+        }
+        let (mut subjects, mut alone) = (material.subjects.clone(), Vec::new());
+        if let Some(column) = &options.paired {
+            (subjects, alone) = pairs::members(cohort, &subjects, column, options)?;
+            formula.terms.retain(|term| term.column != *column);
+            formula.terms.push(Term { column: column.clone(), is: Use::Factor });
+        }
+        let mut built = formula.build(cohort, &subjects, &options.missing, last, options.keep_going)?;
+        built.left_out.splice(0..0, alone);
+        built
+    };
+    built.left_out.splice(0..0, material.left_out.iter().cloned());
+    for doubt in &built.doubts {
+        progress.advise(
+            doubt,
+            &remedy![
+                "mend them; words that stand for no value are named with ",
+                MISSING,
+                ", and ",
+                KEEP_GOING,
+                " leaves those subjects out"
+            ],
+        );
     }
+    Ok(built)
 }
 
 fn check(options: &CompareOptions) -> Result<()> {
