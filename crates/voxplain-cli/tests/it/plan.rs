@@ -27,7 +27,7 @@ folds = 3
 epochs = 7
 width = 2
 [explain]
-method = ["saliency", "kernel-shap"]
+method = ["saliency", "cam"]
 [group]
 "#;
 
@@ -51,12 +51,12 @@ fn what_there_is_not_yet_is_measured() {
     let given: u64 = train.strip_prefix("memory=").unwrap().split('M').next().unwrap().parse().unwrap();
     assert!(train.contains(&format!(" --memory={}MiB ", given * 3 / 4)), "{train}");
     // A method that cannot be made here is named, and the time is not guessed.
-    line(&script, &["# explain: time not measured, since here no map could be made by kernel-shap ("]);
+    line(&script, &["# explain: time not measured, since here no map could be made by cam ("]);
     assert!(line(&script, &["submit explain 1-4"]).starts_with("submit explain"), "{script}");
     assert!(line(&script, &["submit group"]).starts_with("submit group - "), "{script}");
     assert!(!folder.join("cohort").exists() && !folder.join("run").exists(), "nothing is made");
 
-    let steps = STEPS.replace(", \"kernel-shap\"", "");
+    let steps = STEPS.replace(", \"cam\"", "");
     fs::write(folder.join("project.toml"), format!("{simulate}{steps}")).unwrap();
     let script = plan(folder, &["--engine", "snakemake", "--shards", "4", "--measure", "--minutes", "33"]);
     line(&script, &["# explain: time: 4 of 14 people, for each saliency "]);
@@ -77,7 +77,7 @@ fn an_image_is_prepared_and_what_is_missing_is_said() {
     assert!(output.status.success(), "{}", text(&output));
     images(folder);
     let prepare = "[prepare]\nsource = \"images\"\nparticipants = \"people.csv\"\nwhole-head = true\ngrid = \"24x28x24\"\nspacing = 7\n";
-    let steps = STEPS.replace(", \"kernel-shap\"", "");
+    let steps = STEPS.replace(", \"cam\"", "");
     fs::write(folder.join("project.toml"), format!("{prepare}{steps}")).unwrap();
     let script = plan(folder, &["--engine", "slurm", "--shards", "5", "--measure"]);
     line(&script, &["# prepare: time: 2 of 6 images at ", "(one was prepared here), one after the other"]);
@@ -140,6 +140,7 @@ fn what_cannot_work_is_refused_before_anything_is_done() {
             format!("{whole}[regions]\natlas = \"a.nii\"\nlabels = \"a.tsv\"\nout = \"b.tsv\""),
             "[regions]: atlas: a.nii: is not there",
         ),
+        (whole.replace("grad-cam", "kernel-shap"), "[explain]: kernel-shap needs the regions of an atlas"),
         (whole.replace("folds", "fodls"), "[train]: unexpected argument '--fodls' found"),
     ] {
         fs::write(folder.join("project.toml"), config).unwrap();
