@@ -3,7 +3,7 @@
 //!
 //! `cargo run --release -p voxplain-study --example likeness -- COHORT`
 //!
-//! Copies are made of the prepared volumes of ten people, evenly taken.
+//! Copies are made of the prepared volumes of ten people, evenly taken; with `--no-copies` behind the cohort none are.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -39,6 +39,9 @@ fn main() {
         closest.join(", ")
     );
     println!("limit {:.2}; without a pattern: {}\n", all.limit, all.without.len());
+    if std::env::args().nth(2).is_some_and(|arg| arg == "--no-copies") {
+        return;
+    }
     println!("| copy | least | median |\n|---|---|---|");
     let chosen: Vec<usize> = (0..10.min(people)).map(|n| n * people / 10.min(people)).collect();
     for (name, copy) in copies() {
