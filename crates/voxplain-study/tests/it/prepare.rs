@@ -125,8 +125,8 @@ fn people_are_taken_over_from_another_cohort() {
     let with = |reuse: &str, options: &PrepareOptions| PrepareOptions { reuse: Some(out(reuse)), ..options.clone() };
     prepare(&source, &out("grown"), &with("few", &options), &said).unwrap();
     assert!(files(&out("anew")) == files(&out("grown")));
-    let note = format!("of 4 subjects, 1 taken over as they are in {}", out("few").display());
-    assert_eq!(said.about("taken over"), [note.clone()]);
+    let note = |taken: usize| format!("of 4 subjects, {taken} taken over as they are in {}", out("few").display());
+    assert_eq!(said.about("taken over"), [note(1)]);
     // What is damaged there is prepared anew, and said.
     let mut bytes = fs::read(out("few").join("volumes.npy")).unwrap();
     bytes[300] ^= 64;
@@ -134,8 +134,7 @@ fn people_are_taken_over_from_another_cohort() {
     let said = Heard::default();
     prepare(&source, &out("kept"), &with("few", &options), &said).unwrap();
     assert!(files(&out("anew")) == files(&out("kept")));
-    let note = note.replace("subjects, 1", "subjects, 0");
-    assert_eq!(said.about("taken over"), [format!("{note}; 1 more is damaged there and was prepared anew")]);
+    assert_eq!(said.about("taken over"), [format!("{}; 1 more is damaged there and was prepared anew", note(0))]);
     // Another way of preparing, and itself.
     let error = |name: &str, options| run(&source, &out(name), &options).unwrap_err().to_string();
     let coarse = PrepareOptions { spacing: Some([9.0; 3]), normalize: Normalize::Zscore, ..options.clone() };
