@@ -8,7 +8,7 @@ mod words;
 pub(crate) use words::AppWords;
 
 use crate::{
-    pipeline::{Pipeline, Reader, words},
+    pipeline::{Pipeline, Reader, named_after_atlas, words},
     session::{Outcome, Session},
     shell::{Shell, command_line},
     verb::prepare,
@@ -47,6 +47,9 @@ pub(crate) struct App {
 pub(crate) const OF_TRAINING: [&str; 6] = ["train", "explain", "group", "regions", "evaluate", "report"];
 pub(crate) const OF_MODEL: [&str; 4] = ["predict", "explain", "regions", "report"];
 
+/// Keys by which verbs are told where things lie.
+const OF_APP: [&str; 7] = ["cohort", "out", "run", "what", "maps", "directory", "bids"];
+
 /// Methods that explain where none is named.
 const METHODS: [&str; 2] = ["guided-backprop", "hires-cam"];
 
@@ -67,8 +70,31 @@ impl App {
                 file.display()
             );
         }
+        // Where things lie is said by OUT; what is set aside in silence would be looked for elsewhere.
+        for (verb, section) in &config {
+            let one = std::slice::from_ref(section);
+            let sections = section.as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_table);
+            let own =
+                |key: &&String| OF_APP.contains(&key.as_str()) && (verb.as_str(), key.as_str()) != ("regions", "out");
+            if let Some(key) = sections.flat_map(Table::keys).find(own) {
+                bail!("{}: [{verb}] {key}: a BIDS App says itself where things lie: leave it out", file.display());
+            }
+        }
         Pipeline::enter(file)?;
         Ok(config)
+    }
+
+    /// Refuses sections that nothing is done with at the group level.
+    fn refuse_unused(&self) -> anyhow::Result<()> {
+        let (used, why): (&[&str], _) = match &self.model {
+            Some(_) => (&OF_MODEL, "a model is given, and none is trained"),
+            None if self.sections.contains_key("train") => (&OF_TRAINING, "no model is given"),
+            None => (&[], "nothing is trained and no model is given: say what to learn with --label, or give --model"),
+        };
+        match self.sections.keys().find(|verb| !used.contains(&verb.as_str())) {
+            Some(verb) => bail!("[{verb}] of the configuration is not for this: {why}"),
+            None => Ok(()),
+        }
     }
 
     fn derivatives(&self) -> Derivatives<'_> {
@@ -91,6 +117,7 @@ impl App {
                 Ok(Outcome::Stopped) => return Ok(Outcome::Stopped),
                 Err(error) => match error.downcast::<Error>() {
                     Ok(error) if !error.is_of_machine() && !matches!(error, Error::Interrupted) => {
+                        session.say(&format!("sub-{}: {error}", unit.id()));
                         failed.push(Failure { subject: unit.id(), what: error.to_string(), remedy: error.remedy() });
                         busy = busy.or(Some(error).filter(Error::is_transient));
                     }
@@ -178,7 +205,7 @@ impl App {
         }
         for step in &steps {
             AppWords::at(step.first().map(String::as_str));
-            let _ = (read.work)(step).map_err(|e| anyhow::anyhow!("[{}]: {e}", step[0]))?;
+            let _ = (read.work)(step).with_context(|| format!("[{}]", step[0]))?;
             (read.check)(step, session).with_context(|| format!("[{}]", step[0]))?;
         }
         AppWords::at(None);
@@ -189,6 +216,7 @@ impl App {
     pub(crate) fn group(&self, session: &Session, read: Reader) -> anyhow::Result<Outcome> {
         let derivatives = self.derivatives();
         self.check(session, read)?;
+        self.refuse_unused()?;
         derivatives.describe(&self.dataset)?;
         if let Some(model) = &self.model {
             derivatives.refuse_other_models(model, &self.dataset)?;
@@ -250,7 +278,7 @@ impl App {
                             "what"
                         }
                         "regions" => {
-                            let table = derivatives.regions(&atlas(&section));
+                            let table = derivatives.regions(&named_after_atlas(&section));
                             section.entry("out").or_insert_with(|| text(&table));
                             set(&mut section, "maps", maps);
                             set(&mut section, "cohort", &derivatives.cohort());
@@ -283,7 +311,7 @@ impl App {
                         "cohort"
                     }
                     "regions" => {
-                        let table = run.join("regions").join(format!("{}.tsv", atlas(&section)));
+                        let table = run.join("regions").join(format!("{}.tsv", named_after_atlas(&section)));
                         section.entry("out").or_insert_with(|| text(&table));
                         set(&mut section, "maps", &run);
                         "maps"
@@ -342,13 +370,6 @@ impl App {
         }
         section
     }
-}
-
-/// What a table of regions is called, where nothing says it: after its atlas.
-fn atlas(section: &Table) -> String {
-    let file = section.get("atlas").and_then(Value::as_str).unwrap_or("atlas");
-    let stem = voxplain::explain::stem(Path::new(file));
-    stem.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
 }
 
 fn text(path: &Path) -> Value {

@@ -165,8 +165,11 @@ const READER: Reader = Reader { work, needs, check };
 fn work(words: &[String]) -> anyhow::Result<Work> {
     let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
     let verb = Cli::try_parse_from(line).map(|cli| cli.verb).map_err(|e| {
+        // Without the usage, which is that of a command line.
         let said = e.to_string();
-        anyhow::anyhow!("{}", said.lines().next().unwrap_or_default().trim_start_matches("error: "))
+        let lines = said.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+        let said: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+        anyhow::anyhow!("{}", said.join(" ").trim_start_matches("error: "))
     })?;
     // What this build lacks, and what no data could make right, should not show after hours.
     match &verb {
@@ -193,6 +196,9 @@ fn needs(words: &[String]) -> anyhow::Result<Needs> {
         Verb::Regions(verb) => Ok(verb.needs()),
         Verb::Evaluate(verb) => Ok(verb.needs()),
         Verb::Compare(verb) => verb.needs(),
+        #[cfg(feature = "report")]
+        Verb::Report(verb) => Ok(verb.needs()),
+        Verb::Inspect(verb) => Ok(verb.needs()),
         _ => Ok(Needs::default()),
     }
 }

@@ -58,13 +58,19 @@ impl Pipeline {
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut config: Table = text.parse::<Table>()?;
         let place = |config: &mut Table, key: &str, made_by: &[&str]| -> anyhow::Result<String> {
-            match config.remove(key) {
-                Some(Value::String(path)) => Ok(path),
+            let said = match config.remove(key) {
+                Some(Value::String(path)) => Some(path),
                 Some(other) => bail!("`{key}` is to be a path, not {other}"),
-                None => {
-                    let mut made = made_by.iter().filter_map(|verb| config.get(*verb)?.get("out")?.as_str());
-                    Ok(made.next().filter(|_| made.next().is_none()).unwrap_or(key).to_owned())
+                None => None,
+            };
+            // Of several that are made none is the one.
+            let mut made = made_by.iter().filter_map(|verb| Some((verb, config.get(*verb)?.get("out")?.as_str()?)));
+            let made = made.next().filter(|_| made.next().is_none());
+            match (said, made) {
+                (Some(said), Some((verb, out))) if said != out => {
+                    bail!("`{key}` is {said}, and `out` in [{verb}] is {out}: what is it? leave one of them out")
                 }
+                (said, made) => Ok(said.or_else(|| Some(made?.1.to_owned())).unwrap_or_else(|| key.to_owned())),
             }
         };
         let cohort = place(&mut config, "cohort", &["simulate", "prepare"])?;
@@ -98,6 +104,14 @@ impl Pipeline {
                     _ => (operand, &run),
                 };
                 section.entry(default.0).or_insert_with(|| Value::String(default.1.clone()));
+                // Tables of a run are kept in it, where the report finds them.
+                if verb == "regions"
+                    && !section.contains_key("out")
+                    && section.get(operand) == Some(&Value::String(run.clone()))
+                {
+                    let out = Path::new(&run).join("regions").join(format!("{}.tsv", named_after_atlas(&section)));
+                    section.insert("out".to_owned(), Value::String(out.display().to_string()));
+                }
                 steps.push(words(verb, operand, section)?);
             }
         }
@@ -202,6 +216,14 @@ impl Pipeline {
     }
 }
 
+/// What a table of regions is called, where nothing says it: after its atlas, and its channel where it is of one.
+pub(crate) fn named_after_atlas(section: &Table) -> String {
+    let text = |key: &str| section.get(key).and_then(Value::as_str);
+    let stem = voxplain::explain::stem(Path::new(text("atlas").unwrap_or("atlas")));
+    let name = text("channel").map_or(stem.clone(), |channel| format!("{stem}_{channel}"));
+    name.chars().map(|c| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect()
+}
+
 /// The keys whose value is still that of the file that `run --init` writes, `<COLUMN>`: `[train] label = "<COLUMN>"`.
 fn unfilled(config: &Table) -> Vec<String> {
     let is_placeholder = |value: &Value| {
@@ -297,8 +319,8 @@ mod tests {
                 "simulate --effect=left-putamen:-20% --out=c",
                 "train --folds=5 --label=Sex --lr=0.001 --out=r -- c",
                 "explain --method=saliency --method=grad-cam --set=grad-cam.rectify=true -- r",
-                "regions --allow-mismatch --atlas=a.nii.gz --labels=a.csv -- r",
-                "regions --atlas=b.nii.gz --labels=b.csv -- r",
+                "regions --allow-mismatch --atlas=a.nii.gz --labels=a.csv --out=r/regions/a.tsv -- r",
+                "regions --atlas=b.nii.gz --labels=b.csv --out=r/regions/b.tsv -- r",
                 "report -- r",
             ]
         );
@@ -309,6 +331,8 @@ mod tests {
         let error = |text: &str| format!("{:#}", Pipeline::parse(text).unwrap_err());
         assert!(error("[trian]\nlabel = 'Sex'").contains("`trian` is unknown"));
         assert!(error("run = 3").contains("`run` is to be a path"));
+        let two = error("run = 'a'\n[train]\nout = 'b'");
+        assert!(two.contains("`run` is a, and `out` in [train] is b"), "{two}");
         assert!(error("").contains("no section says what to do"));
         assert!(error("[train]\nlabel = { a = 1 }").contains("[train] label"));
         assert!(error("run = ").contains("TOML"));

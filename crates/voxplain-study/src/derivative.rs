@@ -105,19 +105,21 @@ impl<'a> Derivatives<'a> {
         self.root.join("report.html")
     }
 
-    /// Refuses people whose maps another model made than this file: nothing of both is put together. `dataset` is what the derivatives are of.
+    /// Refuses people whose maps another model made than this file: nothing of both is put together; and a dataset that has none by it yet. `dataset` is what the derivatives are of.
     ///
     /// # Errors
     /// There are such people; the model, a folder or a record that cannot be read.
     pub fn refuse_other_models(self, model: &Path, dataset: &Path) -> Result<()> {
         let hash = Model::read_with_hash(model)?.1;
-        let (mut others, mut methods) = (Vec::new(), BTreeSet::new());
+        let (mut others, mut methods, mut own) = (Vec::new(), BTreeSet::new(), 0);
         let people = if self.root.is_dir() { entries(self.root)? } else { Vec::new() };
         for folder in people.iter().filter(|at| name_of(at).starts_with("sub-") && at.is_dir()) {
             let mut by_others = false;
             for map in maps_below(folder)? {
                 let record = read_record(&map)?;
-                if record.model != hash {
+                if record.model == hash {
+                    own += 1;
+                } else {
                     by_others = true;
                     methods.insert(record.method);
                 }
@@ -126,11 +128,15 @@ impl<'a> Derivatives<'a> {
                 others.push(name_of(folder));
             }
         }
+        let level = ParticipantLevel { dataset, out: self.root, model: Some(model) };
+        let again = level.like_those_in(level.command(), &self.prepared())?;
+        if others.is_empty() && own == 0 {
+            let what = "holds no maps by the model that is given";
+            return Err(Error::file(self.root, what, remedy!["begin with the participants: ", again]));
+        }
         if others.is_empty() {
             return Ok(());
         }
-        let level = ParticipantLevel { dataset, out: self.root, model: Some(model) };
-        let again = level.like_those_in(level.command(), &self.prepared())?;
         let again = again.with(METHOD, methods.into_iter().collect::<Vec<_>>().join(","));
         let (count, have) = (counted(others.len(), "participant"), does(others.len(), "has", "have"));
         Err(Error::file(
@@ -198,6 +204,8 @@ impl<'a> Derivatives<'a> {
         let preparation = &cohort.preparation;
         let folder = self.folder(unit);
         std::fs::create_dir_all(&folder).map_err(Error::io(&folder))?;
+        // What one left half written that was killed here.
+        atomic_file::sweep(&folder)?;
         let files = PreparedFiles::new(folder, &unit.id(), preparation);
         let ([i, j, k], spacing) = (preparation.shape, preparation.spacing.map(|mm| mm.to_string()).join(" x "));
         let mut about = json!({

@@ -315,7 +315,8 @@ pub fn is_recorded(image: &Path) -> bool {
 }
 
 /// All subjects' maps below a folder, sorted by path: every `*_attribution.nii.gz` or `.nii` except group maps, those in native
-/// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`) or channels (`_channel-`).
+/// space (`_space-native`) or resolution (`_res-native`), and those of single layers (`_layer-`) or channels (`_channel-`). A run below the
+/// folder has maps of its own, by other models: its are not among them.
 ///
 /// # Errors
 /// A folder that cannot be read.
@@ -328,7 +329,7 @@ pub fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
     for path in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() {
-            if name != "group" && !name.starts_with('.') {
+            if name != "group" && !name.starts_with('.') && !RunLayout::at(&path).manifest().is_file() {
                 files.extend(maps_below(&path)?);
             }
         } else if (name.ends_with(IMAGE) || name.ends_with("_attribution.nii"))
@@ -343,6 +344,20 @@ pub fn maps_below(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn maps_of_a_run_below_a_folder_are_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        for of in ["sub-01", "run/sub-01", "run/group", ".kept"] {
+            std::fs::create_dir_all(folder.path().join(of)).unwrap();
+            std::fs::write(folder.path().join(of).join("sub-01_desc-cam_attribution.nii.gz"), "").unwrap();
+        }
+        let below = |at: &Path| maps_below(at).unwrap().len();
+        let run = folder.path().join("run");
+        assert_eq!((below(folder.path()), below(&run)), (2, 1));
+        std::fs::write(RunLayout::at(&run).manifest(), "").unwrap();
+        assert_eq!((below(folder.path()), below(&run)), (1, 1));
+    }
 
     #[test]
     fn names_are_those_of_bids_and_can_be_read_back() {

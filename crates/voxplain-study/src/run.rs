@@ -245,10 +245,11 @@ impl Run {
         }
     }
 
-    /// What was read of a run, or that its training has not ended where the file that says so is not there.
+    /// What was read of a run, or that its training has not ended where the file is not there that says so, or a network of it.
     fn finished<T>(&self, read: Result<T>) -> Result<T> {
         read.map_err(|e| {
-            if e.fault() == Some(Fault::Missing) && !self.layout().metrics().is_file() { self.unfinished() } else { e }
+            let is_whole = self.layout().metrics().is_file() && self.untrained().is_empty();
+            if e.fault() == Some(Fault::Missing) && !is_whole { self.unfinished() } else { e }
         })
     }
 

@@ -17,6 +17,8 @@ use voxplain::{
 pub(crate) struct Needs {
     /// The cohort, run, or folder of maps that it works on, behind the key that names it.
     pub(crate) on: Option<(&'static str, PathBuf)>,
+    /// Where the cohort of that run lies, where the step says so.
+    pub(crate) cohort: Option<PathBuf>,
     /// Other files that it reads. `{id}` in a name stands for many.
     pub(crate) files: Vec<(&'static str, PathBuf)>,
     /// Columns of the table of people.
@@ -33,10 +35,12 @@ pub(crate) enum Maps {
     /// All that there are, or none.
     #[default]
     Any,
+    /// All that there are, at least one.
+    All,
     /// Those of these methods.
     Of(Vec<String>),
-    /// Those of the only method that there is.
-    OfOnlyOne,
+    /// Those of the only method that there is; of a cohort its volumes, and then it must be said where results go: whether it is.
+    OfOnlyOne { says_out: bool },
 }
 
 /// What a step makes.
@@ -84,9 +88,11 @@ impl Foreseen {
         if let Some((key, path)) = &needs.on {
             self.there(path).with_context(|| (*key).to_owned())?;
         }
-        for (key, path) in &needs.files {
+        for (key, path) in
+            needs.cohort.iter().map(|path| ("cohort", path)).chain(needs.files.iter().map(|(k, p)| (*k, p)))
+        {
             if !path.to_string_lossy().contains('{') {
-                self.there(path).with_context(|| (*key).to_owned())?;
+                self.there(path).with_context(|| key.to_owned())?;
             }
         }
         if let Makes::Cohort(out, sites, options) = &needs.makes {
@@ -96,7 +102,8 @@ impl Foreseen {
             return Ok(Some(people));
         }
         let on = needs.on.as_ref().map(|(_, path)| path);
-        let table = on.map(|on| self.table(on)).transpose()?.flatten();
+        // A run knows where its cohort lay; the step knows better.
+        let table = needs.cohort.as_ref().or(on).map(|of| self.table(of)).transpose()?.flatten();
         for (key, column) in &needs.columns {
             table.as_ref().map(|table| table.column(column)).transpose().with_context(|| (*key).to_owned())?;
         }
@@ -106,6 +113,10 @@ impl Foreseen {
         match (&needs.makes, on) {
             (Makes::Simulated(out), _) => {
                 self.cohorts.insert(out.clone(), None);
+            }
+            (Makes::Run(out), Some(on)) if out == on => {
+                let what = "is the cohort, and a run has a folder of its own";
+                return Err(Error::file(out, what, "name another folder with `run`").into());
             }
             (Makes::Run(out), Some(on)) => {
                 self.runs.insert(out.clone(), on.clone());
@@ -159,25 +170,46 @@ impl Foreseen {
         Ok(is_table.then(|| Table::read(path)).transpose()?)
     }
 
-    /// Whether a run will have the maps that a step takes, where it is known which it will have.
-    fn check_maps(&self, run: &Path, maps: &Maps) -> anyhow::Result<()> {
-        let Some(known) = self.maps.get(run) else { return Ok(()) };
+    /// Whether there will be the maps that a step takes.
+    fn check_maps(&self, on: &Path, maps: &Maps) -> anyhow::Result<()> {
+        let is_cohort = self.cohorts.contains_key(on) || CohortLayout::at(on).document().is_file();
+        if is_cohort {
+            if let Maps::OfOnlyOne { says_out: false } = maps {
+                let what = "is a cohort, and what is made from it is not written into it";
+                return Err(Error::file(on, what, "say where the results go: out = \"...\"").into());
+            }
+            return Ok(());
+        }
+        // By `all`, or into another folder: it is not known which these will be.
+        if matches!(maps, Maps::Any) || self.every_map_of.iter().any(|run| run == on) {
+            return Ok(());
+        }
+        let is_there = RunLayout::at(on).manifest().is_file();
+        if !is_there && !self.runs.contains_key(on) {
+            return Ok(());
+        }
+        let mut known = self.maps.get(on).cloned().unwrap_or_default();
+        if is_there {
+            known.extend(Run::open(on)?.maps()?.methods());
+        }
+        let run = on.display();
         let listed = || known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        if known.is_empty() {
+            return Err(Error::request(format!("{run} will have no maps"), "add a section [explain]").into());
+        }
         match maps {
-            Maps::OfOnlyOne if known.len() > 1 => {
-                let what = format!("{} will have maps of {} methods: {}", run.display(), known.len(), listed());
+            Maps::OfOnlyOne { .. } if known.len() > 1 => {
+                let what = format!("{run} will have maps of {} methods: {}", known.len(), listed());
                 Err(Error::request(what, "say whose are taken: method = \"...\"").into())
             }
-            Maps::Of(methods) => {
-                let Some(lacking) = methods.iter().find(|method| !known.contains(*method)) else { return Ok(()) };
-                // It may have them from before.
-                if RunLayout::at(run).manifest().is_file() && Run::open(run)?.maps()?.methods().contains(lacking) {
-                    return Ok(());
+            Maps::Of(methods) => match methods.iter().find(|method| !known.contains(*method)) {
+                Some(lacking) => {
+                    let what = format!("{run} will have no maps of `{lacking}`, but of {}", listed());
+                    Err(Error::request(what, "add it to the methods of [explain], or take another").into())
                 }
-                let what = format!("{} will have no maps of `{lacking}`, but of {}", run.display(), listed());
-                Err(Error::request(what, "add it to the methods of [explain], or take another").into())
-            }
-            Maps::Any | Maps::OfOnlyOne => Ok(()),
+                None => Ok(()),
+            },
+            Maps::Any | Maps::All | Maps::OfOnlyOne { .. } => Ok(()),
         }
     }
 }
@@ -219,8 +251,15 @@ mod tests {
             said(vec![simulated(), ("regions", with("e.nii.gz"))]).starts_with("[regions]: atlas: e.nii.gz: is not")
         );
         let steps = |maps| vec![simulated(), train("c"), explain(&["a"]), explain(&["b"]), compare(maps)];
-        assert_eq!(said(steps(Maps::OfOnlyOne)), "[compare]: r will have maps of 2 methods: a, b");
+        assert_eq!(said(steps(Maps::OfOnlyOne { says_out: false })), "[compare]: r will have maps of 2 methods: a, b");
         assert_eq!(said(steps(Maps::Of(vec!["z".into()]))), "[compare]: r will have no maps of `z`, but of a, b");
+        let none = vec![simulated(), train("c"), compare(Maps::All)];
+        assert_eq!(said(none), "[compare]: r will have no maps");
+        let of_cohort = |says_out| ("compare", Needs { maps: Maps::OfOnlyOne { says_out }, ..on("source", "c") });
+        assert!(look_up([simulated(), of_cohort(true)]).is_ok());
+        assert!(said(vec![simulated(), of_cohort(false)]).starts_with("[compare]: c: is a cohort, and what is made"));
+        let same = ("train", Needs { makes: Makes::Run("c".into()), ..on("cohort", "c") });
+        assert!(said(vec![simulated(), same]).starts_with("[train]: c: is the cohort, and a run has"));
         // By `all` it is not known which these will be.
         let every = ("explain", Needs { makes: Makes::Maps(None), ..on("run", "r") });
         let steps =

@@ -17,6 +17,7 @@ pub(crate) use snakemake::file as snakemake;
 
 use crate::shell::quoted;
 use std::path::PathBuf;
+use voxplain::compare::CompareOptions;
 
 /// Several stages, each of which waits for the one before.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +83,7 @@ impl Stage {
                 // A table is learnt in moments, in all folds at once.
                 "train" if words.last().is_some_and(|operand| is_table(operand)) => 1,
                 "train" => folds(words),
-                "compare" => usize::MAX,
+                "compare" => permutations(words),
                 "evaluate" if has_curves_alone(words) => people,
                 _ => 1,
             };
@@ -155,6 +156,12 @@ impl Stage {
 fn is_table(operand: &str) -> bool {
     let ending = operand.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
     ending.is_some_and(|ending| ["csv", "tsv", "txt"].contains(&ending.as_str()))
+}
+
+/// How many permutations a comparison counts, by the words of its command line.
+fn permutations(words: &[String]) -> usize {
+    let said = words.iter().find_map(|word| word.strip_prefix("--permutations="));
+    said.and_then(|said| said.parse().ok()).unwrap_or_else(|| CompareOptions::default().permutations)
 }
 
 /// Whether an evaluation says that it is of curves: of these each person has some; a localisation takes no share of the people.
@@ -246,6 +253,7 @@ pub(crate) mod tests {
         assert_eq!(parts("train --label=sex --out=r -- c", Some(30)), (Some(5), true, 0));
         assert_eq!(parts("evaluate --metric=deletion --metric=insertion -- r", Some(30)), (Some(30), true, 0));
         assert_eq!(parts("evaluate --metric=localisation,deletion -- r", Some(30)), (None, false, 1));
+        assert_eq!(parts("compare --design=sex --permutations=5 -- r", Some(30)), (Some(5), true, 0));
         assert_eq!(parts("evaluate -- r", Some(30)), (None, false, 1));
     }
 

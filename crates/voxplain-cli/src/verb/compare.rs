@@ -214,13 +214,16 @@ impl Compare {
             ("mask", self.mask.as_deref()),
             ("atlas", self.atlas.as_deref()),
             ("labels", self.labels.as_deref()),
-            ("cohort", self.cohort.as_deref()),
         ];
         Ok(Needs {
             on: Some(("source", self.source.clone())),
+            cohort: self.cohort.clone(),
             files: files.into_iter().filter_map(|(key, file)| Some((key, file?.to_owned()))).collect(),
             columns: options.columns()?.into_iter().map(|(setting, column)| (setting.name(), column)).collect(),
-            maps: self.method.clone().map_or(Maps::OfOnlyOne, |method| Maps::Of(vec![method])),
+            maps: match &self.method {
+                Some(method) => Maps::Of(vec![method.clone()]),
+                None => Maps::OfOnlyOne { says_out: self.out.is_some() },
+            },
             ..Needs::default()
         })
     }

@@ -115,11 +115,11 @@ enum Substrate {
 impl Evaluate {
     /// What it takes and makes.
     pub(crate) fn needs(&self) -> Needs {
-        let files = [("cohort", &self.cohort), ("truth", &self.truth)];
         Needs {
             on: Some(("run", self.run.clone())),
-            files: files.into_iter().filter_map(|(key, file)| Some((key, file.clone()?))).collect(),
-            maps: self.method.clone().map_or(Maps::Any, Maps::Of),
+            cohort: self.cohort.clone(),
+            files: self.truth.iter().map(|file| ("truth", file.clone())).collect(),
+            maps: self.method.clone().map_or(Maps::All, Maps::Of),
             ..Needs::default()
         }
     }

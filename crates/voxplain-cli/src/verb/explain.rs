@@ -198,12 +198,13 @@ impl Explain {
 
     /// What it takes and makes.
     pub(crate) fn needs(&self) -> anyhow::Result<Needs> {
-        let files = [("cohort", &self.cohort), ("atlas", &self.atlas), ("labels", &self.labels)];
+        let files = [("atlas", &self.atlas), ("labels", &self.labels)];
         let files = files.into_iter().filter_map(|(key, file)| Some((key, file.clone()?)));
         let every = self.methods.iter().any(|name| name.trim() == "all");
         let methods = || self.chosen().map(|of| of.iter().map(|method| method.name().to_owned()).collect());
         Ok(Needs {
             on: Some(("run", self.what.clone())),
+            cohort: self.cohort.clone(),
             files: files.chain(self.input.iter().map(|file| ("input", file.clone()))).collect(),
             makes: if self.out.is_some() { Makes::Nothing } else { Makes::Maps((!every).then(methods).transpose()?) },
             ..Needs::default()
@@ -222,8 +223,16 @@ impl Explain {
 
     /// Refuses methods, classes and atlases that cannot work with the model, or with any where a run is not there yet.
     pub(crate) fn check(&self, session: &Session) -> anyhow::Result<()> {
+        if self.what.is_file() && self.cohort.is_none() && self.input.is_empty() {
+            return Err(Self::nothing().into());
+        }
         let model = self.what.is_file().then(|| Model::read(&self.what)).transpose()?;
         Ok(explain::check(&session.engine()?, model.as_ref(), &self.options()?)?)
+    }
+
+    /// A model by itself has nobody to explain.
+    fn nothing() -> Error {
+        Error::request("nothing to explain", "give images with --input or a cohort with --cohort")
     }
 
     fn options(&self) -> anyhow::Result<ExplainOptions> {
@@ -280,11 +289,7 @@ impl Explain {
                     let cohort = Cohort::open(path)?;
                     explain(&engine, Inputs::Cohort(&model, &cohort), &options, session.progress())?
                 }
-                None if self.input.is_empty() => {
-                    let error =
-                        Error::request("nothing to explain", "give images with --input or a cohort with --cohort");
-                    return Err(error.into());
-                }
+                None if self.input.is_empty() => return Err(Self::nothing().into()),
                 None => explain(&engine, Inputs::Images(&model, &self.images()), &options, session.progress())?,
             }
         };

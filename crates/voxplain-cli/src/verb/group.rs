@@ -64,8 +64,8 @@ impl Group {
     pub(crate) fn needs(&self) -> Needs {
         Needs {
             on: Some(("run", self.run.clone())),
-            files: self.cohort.iter().map(|path| ("cohort", path.clone())).collect(),
-            maps: if self.method.is_empty() { Maps::Any } else { Maps::Of(self.method.clone()) },
+            cohort: self.cohort.clone(),
+            maps: if self.method.is_empty() { Maps::All } else { Maps::Of(self.method.clone()) },
             ..Needs::default()
         }
     }

@@ -3,6 +3,7 @@
 mod folder;
 
 use crate::{
+    pipeline::Needs,
     session::{Outcome, Session},
     shell::Shell,
     terminal::{self, brief},
@@ -46,6 +47,11 @@ pub(crate) struct Inspect {
 }
 
 impl Inspect {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs { files: self.files.iter().map(|file| ("files", file.clone())).collect(), ..Needs::default() }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let mut outcome = Outcome::Done;
         let mut documents = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::{
     argument,
-    pipeline::Needs,
+    pipeline::{Maps, Needs},
     session::{Outcome, Session},
 };
 use anyhow::Context as _;
@@ -68,11 +68,12 @@ impl Regions {
             ("atlas", Some(self.atlas.as_str().into())),
             ("labels", Some(self.labels.clone())),
             ("mask", self.mask.as_ref().map(PathBuf::from)),
-            ("cohort", self.cohort.clone()),
         ];
         let files = files.into_iter().filter_map(|(key, file)| Some((key, file?)));
         Needs {
+            cohort: self.cohort.clone(),
             on: self.maps.first().map(|first| ("maps", first.clone())),
+            maps: Maps::All,
             files: self.maps.iter().skip(1).map(|map| ("maps", map.clone())).chain(files).collect(),
             ..Needs::default()
         }

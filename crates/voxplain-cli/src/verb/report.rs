@@ -1,6 +1,7 @@
 //! `voxplain report`.
 
 use crate::{
+    pipeline::Needs,
     session::{Outcome, Session},
     shell::Shell,
 };
@@ -75,6 +76,11 @@ impl<'a> Document<'a> {
 }
 
 impl Report {
+    /// What it takes and makes.
+    pub(crate) fn needs(&self) -> Needs {
+        Needs { on: Some(("run", self.directory.clone())), cohort: self.cohort.clone(), ..Needs::default() }
+    }
+
     pub(crate) fn run(&self, session: &Session) -> anyhow::Result<Outcome> {
         let options = ReportOptions { out: self.out.clone(), cohort: self.cohort.clone(), force: self.force };
         let made = report(&self.directory, &options, &Shell, session.progress())?;

@@ -64,6 +64,9 @@ impl Run {
             return init(file, session, read.work, command);
         }
         let config = self.config.as_deref().unwrap_or(Path::new(""));
+        if let Some(folder) = config.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            session.say(&format!("paths, and commands that are named, are relative to {}", folder.display()));
+        }
         session.in_one_document(|| Pipeline::read(config)?.run(session, read))
     }
 }

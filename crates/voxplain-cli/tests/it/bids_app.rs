@@ -80,6 +80,9 @@ fn each_participant_and_then_all_together() {
         ("[prepare]\nmask = 'x'", "`prepare` is no part of a BIDS App: the participant level prepares"),
         ("[train]\nlabel = 'sex'\nepoch = 3", "[train]: unexpected argument '--epoch'"),
         ("cohort = 'c'", "cohort and run lie in OUT"),
+        ("[train]\nlabel = 'sex'\nout = 'x'", "a.toml: [train] out: a BIDS App says itself where things lie"),
+        ("[[regions]]\natlas = 'a'", "[regions]: the following required arguments were not provided: --labels"),
+        ("[explain]\nmethod = 'saliency'", "[explain] of the configuration is not for this: nothing is trained"),
     ] {
         fs::write(&config, text).unwrap();
         is("bids new group --config plans/a.toml", 1, &[words]);

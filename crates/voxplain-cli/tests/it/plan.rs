@@ -116,10 +116,7 @@ fn what_cannot_work_is_refused_before_anything_is_done() {
         (whole.replace("people.csv", "peple.csv"), "peple.csv"),
         (whole.replace("\"label\"", "\"Sex\""), "[train]: label: there is no column `Sex`"),
         (whole.replace("grad-cam", "grad-kam"), "[explain]: there is no method \"grad-kam\""),
-        (
-            format!("cohort = \"other\"\n{whole}"),
-            "[train]: cohort: other: is not there, and no step before makes it; steps before make work/c",
-        ),
+        (format!("cohort = \"other\"\n{whole}"), "`cohort` is other, and `out` in [prepare] is work/c"),
         (
             format!("{whole}[compare]\ndesign = \"label\""),
             "[compare]: run will have maps of 2 methods: grad-cam, saliency",

@@ -204,11 +204,12 @@ fn of_another(image: &Path, mask: &Path, folders: &[&str]) -> Option<String> {
     })
 }
 
-/// An image of the same name beside it, in another folder: the same id at another site, another visit.
+/// An image of the same name beside it, in another folder: the same id at another site, another visit. A mask that has the name of its image
+/// itself, in a folder of masks, is no such image.
 fn beside_its_own(image: &Path, mask: &Path) -> Option<String> {
     let (folder, called) = (mask.parent()?, image.file_name()?);
     let twin = folder.join(called);
-    (image.parent() != Some(folder) && twin.is_file())
+    (image.parent() != Some(folder) && twin != mask && twin.is_file())
         .then(|| format!("it lies beside another image of that name, {}", twin.display()))
 }
 

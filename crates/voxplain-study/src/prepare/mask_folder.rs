@@ -341,6 +341,15 @@ mod tests {
         assert!(error(&masks, &images[..1]).contains("2 files of"));
         // The folder of a person says it too.
         assert_eq!(find(&["m/IXI12/mask.nii", "m/IXI1/mask.nii"], &images, None).unwrap(), "m/IXI12/mask.nii");
+        // A folder of masks that are called as their images are.
+        for [one, other] in [["01.nii.gz", "02.nii.gz"], ["sub-01.nii", "sub-02.nii"], ["a_T1.nii", "b_T1.nii"]] {
+            let [of_one, of_other] = [one, other].map(|name| format!("m/{name}"));
+            let [own, next] = [one, other].map(|name| format!("t1/{name}"));
+            let id = |name: &str| name.split('.').next().unwrap().trim_start_matches("sub-").to_owned();
+            let images = [(next.as_str(), id(other)), (own.as_str(), id(one))];
+            let images: Vec<(&str, &str)> = images.iter().map(|(image, id)| (*image, id.as_str())).collect();
+            assert_eq!(find(&[&of_one, &of_other], &images, None).unwrap(), of_one);
+        }
         // An id that is the name of the image: the masks begin as it does but for its last part.
         assert_eq!(find(&["m/a_mask.nii", "m/b_mask.nii"], &[("t1/a_T1.nii", "a_T1")], None).unwrap(), "m/a_mask.nii");
         assert!(find(&["m/a_ses-1_mask.nii"], &[("t1/a_ses-2_T1.nii", "a")], None).is_err());

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     cohort::{Begun, LeftOut, Stored, Subject, Writer, bare},
     listed::{counted, does, have},
-    setting::{KEEP_GOING, PARTICIPANT_LABEL, SESSION_LABEL},
+    setting::{KEEP_GOING, PARTICIPANT_LABEL, PARTICIPANTS, SESSION_LABEL},
 };
 use serde::Serialize;
 use std::{
@@ -246,6 +246,10 @@ pub fn gather_units(
     for column in &options.columns {
         all.participants.column(column).map_err(|error| {
             let table = options.participants.clone().unwrap_or_else(|| dataset.join("participants.tsv"));
+            if !table.exists() {
+                let what = format!("is not there, and the column `{column}` is asked for");
+                return Error::file(table, what, remedy!["write it, or name the table of people with ", PARTICIPANTS]);
+            }
             let remedy = error.remedy().unwrap_or_else(|| "name one that is there".into());
             Error::file(table, format!("there is no column `{column}`"), remedy)
         })?;
