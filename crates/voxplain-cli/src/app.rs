@@ -127,7 +127,10 @@ impl App {
             }
         }
         let all = failed.len() + incomplete.len() + done.len();
-        let mut lines = vec![format!("{} of {} done", done.len(), counted(all, "participant"))];
+        // Each session of a person is prepared by itself.
+        let has_sessions = found.units.iter().any(|unit| unit.session.is_some());
+        let all = counted(all, if has_sessions { "session" } else { "participant" });
+        let mut lines = vec![format!("{} of {all} done", done.len())];
         for Failure { subject, what, remedy } in &failed {
             let remedy = remedy.as_ref().map(|remedy| format!(" ({})", remedy.render(&Shell))).unwrap_or_default();
             lines.push(format!("  sub-{subject}: {what}{remedy}"));

@@ -2,7 +2,7 @@
 
 use super::{
     Cohort, CohortLayout, Document, FORMAT, Inclusion, MASK, Preparation, Stored, Subject, array_shape, bare,
-    one_channel, values,
+    made_by::made_otherwise, one_channel, values,
 };
 use crate::folder::entries;
 use crate::listed::{counted, listed};
@@ -295,7 +295,7 @@ fn there(path: &Path, made_by: &serde_json::Value) -> Result<Option<Cohort>> {
     }
     let cohort = Cohort::open(path)?;
     if cohort.made_by != *made_by {
-        let what = "there is already a cohort, made with other options or from other files";
+        let what = format!("there is already a cohort, {}", made_otherwise(&cohort.made_by, made_by));
         return Err(Error::file(path, what, remedy!["choose another ", OUT, ", or replace it with ", FORCE]));
     }
     // Left by a process that was killed when all was done but this.

@@ -8,7 +8,10 @@ use super::{
     plan::Plan, planned, same_images, stripped, work,
 };
 use crate::{
-    cohort::{Begun, Cohort, CohortLayout, Inclusion, LeftOut, Preparation, Stored, Subject, VolumeType, Writer},
+    cohort::{
+        Begun, Cohort, CohortLayout, Inclusion, LeftOut, Preparation, Stored, Subject, VolumeType, Writer,
+        made_otherwise,
+    },
     listed::counted,
     sample::SampledImage,
     setting::{OUT, SHARD},
@@ -159,7 +162,7 @@ pub fn prepare_shard(
     if layout.document().is_file() {
         let cohort = Cohort::open(out)?;
         if cohort.made_by != shared.made_by {
-            let what = "there is already a cohort, made with other options or from other files";
+            let what = format!("there is already a cohort, {}", made_otherwise(&cohort.made_by, &shared.made_by));
             return Err(Error::file(out, what, remedy!["choose another ", OUT, ", or remove it"]));
         }
         progress.note(&format!("{} is there, and whole: there is nothing to do", out.display()));
@@ -218,8 +221,8 @@ fn share(layout: CohortLayout<'_>, shared: &Shared) -> Result<()> {
         if found != *shared {
             return Err(Error::file(
                 layout.shards(),
-                "was begun with other options or from other files",
-                remedy!["give every shard the same options, or remove the folder and begin again"],
+                format!("was begun by a shard of a cohort that is {}", made_otherwise(&found.made_by, &shared.made_by)),
+                remedy!["give every shard the same options and files, or remove the folder and begin again"],
             ));
         }
     }
