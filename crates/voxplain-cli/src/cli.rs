@@ -161,10 +161,15 @@ Start here:
 
 const READER: Reader = Reader { work, needs, check };
 
+/// The verb that the words of a command line ask for.
+fn verb(words: &[String]) -> Result<Verb, clap::Error> {
+    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
+    Cli::try_parse_from(line).map(|cli| cli.verb)
+}
+
 /// The work that the words of a command line ask for; global flags among them are left out.
 fn work(words: &[String]) -> anyhow::Result<Work> {
-    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
-    let verb = Cli::try_parse_from(line).map(|cli| cli.verb).map_err(|e| {
+    let verb = verb(words).map_err(|e| {
         // Without the usage, which is that of a command line.
         let said = e.to_string();
         let lines = said.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
@@ -186,8 +191,7 @@ fn work(words: &[String]) -> anyhow::Result<Work> {
 
 /// What the words of a command line take and make; `work` has understood them.
 fn needs(words: &[String]) -> anyhow::Result<Needs> {
-    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
-    match Cli::try_parse_from(line)?.verb {
+    match verb(words)? {
         Verb::Prepare(verb) => verb.needs(),
         Verb::Simulate(verb) => Ok(verb.needs()),
         Verb::Train(verb) => Ok(verb.needs()),
@@ -205,8 +209,7 @@ fn needs(words: &[String]) -> anyhow::Result<Needs> {
 
 /// Refuses what the words of a command line ask for, where it cannot work whoever it is done with: before the first of many is begun.
 fn check(words: &[String], session: &Session) -> anyhow::Result<()> {
-    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
-    match Cli::try_parse_from(line)?.verb {
+    match verb(words)? {
         Verb::Train(verb) => verb.check(),
         Verb::Explain(verb) => verb.check(session),
         Verb::Regions(verb) => verb.check(),
@@ -217,8 +220,7 @@ fn check(words: &[String], session: &Session) -> anyhow::Result<()> {
 
 /// What the words of a command line ask for, as far as it can be measured; `work` has understood them.
 fn asked(words: &[String]) -> anyhow::Result<Asked> {
-    let line = std::iter::once("voxplain").chain(words.iter().map(String::as_str));
-    match Cli::try_parse_from(line)?.verb {
+    match verb(words)? {
         Verb::Prepare(verb) => verb.asked(),
         Verb::Simulate(verb) => Ok(verb.asked()),
         Verb::Train(verb) => Ok(verb.asked()),

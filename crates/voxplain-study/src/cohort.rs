@@ -24,7 +24,7 @@ mod writer;
 pub use dtype::{Stored, VolumeType};
 pub use inclusion::{Inclusion, LeftOut, OfSource};
 pub use layout::CohortLayout;
-pub(crate) use made_by::made_otherwise;
+pub(crate) use made_by::{differing, made_otherwise, option_name};
 pub use missing::is_missing;
 pub(crate) use missing::{doubtful, unmatched};
 pub use normalize::Normalize;

@@ -70,6 +70,9 @@ struct Foreseen {
     maps: BTreeMap<PathBuf, BTreeSet<String>>,
     /// Runs that are explained by every method that can work.
     every_map_of: Vec<PathBuf>,
+    /// Tables and methods of what is there, read once: several steps ask for the same.
+    tables_there: BTreeMap<PathBuf, Option<Table>>,
+    maps_there: BTreeMap<PathBuf, Vec<String>>,
 }
 
 /// Looks up what steps need, in their order, in what is there and in what the steps before make; how many people each is about, where that is
@@ -105,8 +108,9 @@ impl Foreseen {
         // A run knows where its cohort lay; the step knows better.
         let table = needs.cohort.as_ref().or(on).map(|of| self.table(of)).transpose()?.flatten();
         for (key, column) in &needs.columns {
-            table.as_ref().map(|table| table.column(column)).transpose().with_context(|| (*key).to_owned())?;
+            table.map(|table| table.column(column)).transpose().with_context(|| (*key).to_owned())?;
         }
+        let people = table.map(|table| table.rows.len());
         if let Some(on) = on {
             self.check_maps(on, &needs.maps)?;
         }
@@ -130,7 +134,7 @@ impl Foreseen {
             }
             _ => {}
         }
-        Ok(table.map(|table| table.rows.len()))
+        Ok(people)
     }
 
     /// Whether a path is there, or will be, or lies in what will be.
@@ -152,26 +156,28 @@ impl Foreseen {
     }
 
     /// The table of the people of a cohort, of a run, or in a file, where it is known.
-    fn table(&self, path: &Path) -> anyhow::Result<Option<Table>> {
-        if let Some(table) = self.cohorts.get(path) {
-            return Ok(table.clone());
+    fn table(&mut self, path: &Path) -> anyhow::Result<Option<&Table>> {
+        let path = self.runs.get(path).cloned().unwrap_or_else(|| path.to_owned());
+        if self.cohorts.contains_key(&path) {
+            return Ok(self.cohorts[&path].as_ref());
         }
-        if let Some(cohort) = self.runs.get(path) {
-            return self.table(cohort);
+        if !self.tables_there.contains_key(&path) {
+            let table = table_there(&path)?;
+            self.tables_there.insert(path.clone(), table);
         }
-        if CohortLayout::at(path).document().is_file() {
-            return Ok(Some(Cohort::open(path)?.participants));
+        Ok(self.tables_there[&path].as_ref())
+    }
+
+    /// The methods whose maps a run has that is there.
+    fn maps_there(&mut self, run: &Path) -> anyhow::Result<&[String]> {
+        if !self.maps_there.contains_key(run) {
+            self.maps_there.insert(run.to_owned(), Run::open(run)?.maps()?.methods());
         }
-        if RunLayout::at(path).manifest().is_file() {
-            return Ok(Some(Run::open(path)?.cohort()?.participants));
-        }
-        let ends = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
-        let is_table = path.is_file() && (ends("csv") || ends("tsv"));
-        Ok(is_table.then(|| Table::read(path)).transpose()?)
+        Ok(&self.maps_there[run])
     }
 
     /// Whether there will be the maps that a step takes.
-    fn check_maps(&self, on: &Path, maps: &Maps) -> anyhow::Result<()> {
+    fn check_maps(&mut self, on: &Path, maps: &Maps) -> anyhow::Result<()> {
         let is_cohort = self.cohorts.contains_key(on) || CohortLayout::at(on).document().is_file();
         if is_cohort {
             if let Maps::OfOnlyOne { says_out: false } = maps {
@@ -189,8 +195,14 @@ impl Foreseen {
             return Ok(());
         }
         let mut known = self.maps.get(on).cloned().unwrap_or_default();
-        if is_there {
-            known.extend(Run::open(on)?.maps()?.methods());
+        let is_enough = match maps {
+            Maps::Any => true,
+            Maps::All => !known.is_empty(),
+            Maps::Of(methods) => methods.iter().all(|method| known.contains(method)),
+            Maps::OfOnlyOne { .. } => false,
+        };
+        if is_there && !is_enough {
+            known.extend(self.maps_there(on)?.iter().cloned());
         }
         let run = on.display();
         let listed = || known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -212,6 +224,19 @@ impl Foreseen {
             Maps::Any | Maps::All | Maps::OfOnlyOne { .. } => Ok(()),
         }
     }
+}
+
+/// The table of the people of what is there: of a cohort, of a run, or in a file.
+fn table_there(path: &Path) -> anyhow::Result<Option<Table>> {
+    if CohortLayout::at(path).document().is_file() {
+        return Ok(Some(Cohort::open(path)?.participants));
+    }
+    if RunLayout::at(path).manifest().is_file() {
+        return Ok(Some(Run::open(path)?.cohort()?.participants));
+    }
+    let ends = |ending: &str| path.extension().is_some_and(|e| e.eq_ignore_ascii_case(ending));
+    let is_table = path.is_file() && (ends("csv") || ends("tsv"));
+    Ok(is_table.then(|| Table::read(path)).transpose()?)
 }
 
 #[cfg(test)]

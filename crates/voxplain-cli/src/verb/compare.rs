@@ -6,10 +6,7 @@ use crate::{
     session::{Outcome, Session},
 };
 use clap::{Args, ValueEnum};
-use std::{
-    fmt::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{fmt::Write as _, path::PathBuf};
 use voxplain::{
     cohort::{Cohort, CohortLayout},
     compare::{
@@ -205,10 +202,8 @@ impl Compare {
     /// What it takes and makes.
     pub(crate) fn needs(&self) -> anyhow::Result<Needs> {
         let options = self.options()?;
-        let design = Path::new(&self.design);
-        let is_file = design.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("mat"));
         let files = [
-            ("design", is_file.then_some(design)),
+            ("design", options.design_file()),
             ("contrasts", self.contrasts.as_deref()),
             ("f-tests", self.f_tests.as_deref()),
             ("mask", self.mask.as_deref()),

@@ -14,6 +14,14 @@ fn plan(folder: &Path, more: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Images of people who were simulated.
+fn heads(folder: &Path) {
+    let simulate = "simulate --subjects 12 --grid 24x28x24 --spacing 7 --out simulated";
+    let output = voxplain(folder, &simulate.split(' ').collect::<Vec<_>>()).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    images(folder);
+}
+
 /// The line of a script that has all of these words.
 fn line<'a>(script: &'a str, words: &[&str]) -> &'a str {
     let found = script.lines().find(|line| words.iter().all(|word| line.contains(word)));
@@ -72,10 +80,7 @@ fn what_there_is_not_yet_is_measured() {
 fn an_image_is_prepared_and_what_is_missing_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let simulate = "simulate --subjects 12 --grid 24x28x24 --spacing 7 --out simulated";
-    let output = voxplain(folder, &simulate.split(' ').collect::<Vec<_>>()).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    images(folder);
+    heads(folder);
     let prepare = "[prepare]\nsource = \"images\"\nparticipants = \"people.csv\"\nwhole-head = true\ngrid = \"24x28x24\"\nspacing = 7\n";
     let steps = STEPS.replace(", \"cam\"", "");
     fs::write(folder.join("project.toml"), format!("{prepare}{steps}")).unwrap();
@@ -102,10 +107,7 @@ fn an_image_is_prepared_and_what_is_missing_is_said() {
 fn what_cannot_work_is_refused_before_anything_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let simulate = "simulate --subjects 12 --grid 24x28x24 --spacing 7 --out simulated";
-    let output = voxplain(folder, &simulate.split(' ').collect::<Vec<_>>()).output().unwrap();
-    assert!(output.status.success(), "{}", text(&output));
-    images(folder);
+    heads(folder);
     let prepare =
         "[prepare]\nsource = \"images\"\nparticipants = \"people.csv\"\nwhole-head = true\nout = \"work/c\"\n";
     let train = "[train]\nlabel = \"label\"\nfolds = 2\n";

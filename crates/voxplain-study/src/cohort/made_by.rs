@@ -1,23 +1,38 @@
 //! [`made_otherwise`]: in what the commands differ that two cohorts were made by, as `cohort.json` keeps them.
 
-use crate::listed::listed;
+use crate::{
+    listed::listed,
+    setting::{ALIGN_SIZE, GRID},
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
+
+/// The keys of two objects whose values differ, also where one of them has none.
+pub(crate) fn differing<'a>(one: &'a Value, other: &'a Value) -> BTreeSet<&'a str> {
+    let keys = [one, other].into_iter().filter_map(Value::as_object).flat_map(|of| of.keys());
+    keys.filter(|key| one[*key] != other[*key]).map(String::as_str).collect()
+}
+
+/// What an option of a preparation is called, by its key.
+pub(crate) fn option_name(key: &str) -> String {
+    match key {
+        "shape" => GRID.name().to_owned(),
+        "space" => "where the grid lies".to_owned(),
+        "sizes" => ALIGN_SIZE.name().to_owned(),
+        key => key.replace('_', "-"),
+    }
+}
 
 /// How a cohort was made otherwise than it would be now, in words.
 pub(crate) fn made_otherwise(then: &Value, now: &Value) -> String {
     if then["command"] != now["command"] {
         return format!("made by another command ({})", then["command"].as_str().unwrap_or("unknown"));
     }
-    let keys = [then, now].into_iter().filter_map(|made_by| made_by["options"].as_object()).flat_map(|of| of.keys());
-    let differ: BTreeSet<&String> = keys.filter(|key| then["options"][*key] != now["options"][*key]).collect();
+    let differ = differing(&then["options"], &now["options"]);
     if !differ.is_empty() {
-        let name = |key: &String| match key.as_str() {
-            "shape" => "grid".to_owned(),
-            "space" => "where the grid lies".to_owned(),
-            "sizes" => "align-size".to_owned(),
+        let name = |key: &str| match key {
             "entities" => "which sessions, runs, acquisitions or spaces".to_owned(),
-            key => key.replace('_', "-"),
+            key => option_name(key),
         };
         return format!("made with other options ({})", listed(differ.into_iter().map(name), 8));
     }

@@ -35,12 +35,17 @@ impl CompareOptions {
         }
     }
 
+    /// The file of the design, where it is in one and not in words.
+    pub fn design_file(&self) -> Option<&Path> {
+        is_file(&self.design).then(|| Path::new(&self.design))
+    }
+
     /// The columns of the table of people that it needs, each with the setting that names it; of a design in a file none.
     ///
     /// # Errors
     /// Those of [`Formula::parse`].
     pub fn columns(&self) -> Result<Vec<(Setting, String)>> {
-        let terms = if is_file(&self.design) { Vec::new() } else { Formula::parse(&self.design)?.terms };
+        let terms = if self.design_file().is_some() { Vec::new() } else { Formula::parse(&self.design)?.terms };
         // The volume of masks is of the cohort itself, and the label of a run goes by that name whatever its column is called.
         let is_of_table = |column: &String| !MASK_VOLUME.contains(&column.as_str()) && column != LABEL_TERM;
         let of_table = terms.into_iter().map(|term| term.column).filter(is_of_table);

@@ -2,10 +2,10 @@
 
 use super::{MaskRule, PrepareOptions, entities::EntityFilter, level::settings};
 use crate::{
-    cohort::{Cohort, CohortLayout, Template, bare},
+    cohort::{Cohort, CohortLayout, Template, bare, differing, option_name},
     folder::{entries, name_of},
     listed::{counted, listed},
-    setting::{ALIGN_SIZE, FORCE, GRID, OUT, SPACE},
+    setting::{FORCE, OUT, SPACE},
 };
 use std::{
     collections::BTreeSet,
@@ -110,16 +110,11 @@ pub(super) fn commonest<'a>(prepared: impl Iterator<Item = &'a Prepared>) -> Opt
 
 /// What two manners differ in.
 fn differ(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
-    let keys = [ours, theirs].into_iter().filter_map(|of| of.as_object()).flat_map(|of| of.keys());
-    let differ: BTreeSet<&String> = keys.filter(|key| ours[*key] != theirs[*key]).collect();
     // What the options come to is said where they say nothing alone.
-    let options = differ.iter().filter(|key| **key != "preparation").map(|key| match key.as_str() {
-        "shape" => GRID.name().to_owned(),
-        "space" => "where the grid lies".to_owned(),
-        "sizes" => ALIGN_SIZE.name().to_owned(),
+    let options = differing(ours, theirs).into_iter().filter(|key| *key != "preparation").map(|key| match key {
         // The other entities choose among images.
         "entities" => SPACE.name().to_owned(),
-        key => key.replace('_', "-"),
+        key => option_name(key),
     });
     let options: Vec<String> = options.collect();
     if options.is_empty() { "their template".to_owned() } else { listed(options, 8) }
